@@ -1,0 +1,222 @@
+// Package anchor describes the plain memory in which a program keeps what it
+// tells the outside: its tables, its dynamic regions, its heartbeats and its
+// log rings, all reachable from one static anchor that is found by a magic
+// value.
+//
+// The package knows bytes, no policy. The writer is package meminspect, whose
+// structs have exactly these offsets (a test there compares each one); readers
+// are the linker step, which finds tables in an executable file, and the
+// collector, which finds the anchor in a process that cannot help.
+//
+// All layouts are those of a 64-bit little-endian program. A string is a
+// pointer and a length (16 bytes), a slice a pointer, a length and a capacity
+// (24 bytes), an any a pointer to a runtime type and a data pointer (16 bytes).
+// A layout never changes under its version: a reader that meets a version that
+// it does not know must say so and stop.
+package anchor
+
+// The two words at the head of the static anchor ("MIANCHOR", then a random
+// word) and at the head of every table ("MEMITABL", then a random word). The
+// anchor's and the tables' memory is 8-byte aligned, in a writable segment.
+const (
+	AnchorMagic0 uint64 = 0x524f48434e41494d
+	AnchorMagic1 uint64 = 0xb5e1f3a94c7d2086
+
+	TableMagic0 uint64 = 0x4c424154494d454d
+	TableMagic1 uint64 = 0x9d02c4f17a3be865
+)
+
+// Versions of the layouts in this file.
+const (
+	AnchorVersion uint32 = 1
+	TableVersion  uint32 = 1
+)
+
+// Offsets in the anchor.
+const (
+	AnchorMagic      = 0  // [2]uint64
+	AnchorVersionOff = 16 // uint32
+	AnchorPtrSize    = 20 // uint32, 8
+	AnchorSeq        = 24 // uint64, odd while the dynamic regions change
+	AnchorTables     = 32 // pointer to the first linked table
+	AnchorChunks     = 40 // pointer to the first chunk of dynamic regions
+	AnchorRegions    = 48 // uint64, number of used slots
+	AnchorHeartbeats = 56 // pointer to the first heartbeat
+	AnchorRings      = 64 // pointer to the first log ring descriptor
+	AnchorCrashFD    = 72 // int64, the descriptor of the crash socket, 0 if none
+	AnchorSnapshots  = 80 // uint64, snapshots asked for from inside so far
+	AnchorReason     = 88 // string, the reason of the latest of them
+	AnchorReserved   = 104
+	AnchorSize       = 128
+)
+
+// Offsets in a table: one package's entries under one build constraint.
+const (
+	TableMagicOff   = 0   // [2]uint64
+	TableVersionOff = 16  // uint32
+	TableFlags      = 20  // uint32, see TableLinked
+	TableNext       = 24  // pointer to the next linked table
+	TablePackage    = 32  // string, import path
+	TableNamespace  = 48  // string, what IDs are hashed with
+	TableEntries    = 64  // slice of entries
+	TableExclusions = 88  // slice of exclusions
+	TableLayouts    = 112 // slice of layouts
+	TableNumbers    = 136 // slice of numbers
+	TableDeclared   = 160 // slice of declared IDs
+	TableSize       = 184
+)
+
+// TableLinked is set in a table's flags once its package was initialised.
+const TableLinked uint32 = 1
+
+// Offsets in an entry.
+const (
+	EntryID     = 0  // uint64
+	EntryName   = 8  // string, the name that the ID stands for
+	EntryExpr   = 24 // string, the source expression in its package: queue.head
+	EntryVar    = 40 // any, a pointer to the variable
+	EntryBytes  = 56 // uint64, first bytes to take, 0 = the whole variable
+	EntryBudget = 64 // uint64, bytes at most, followed memory included, 0 = not said
+	EntryDepth  = 72 // int32, pointers to follow; counts only under EntryHasDepth
+	EntryFlags  = 76 // uint32
+	EntryPos    = 80 // string, file:line, relative to the package's folder
+	EntryNote   = 96 // string
+	EntrySize   = 112
+)
+
+// Flags of an entry.
+const (
+	EntryArea     uint32 = 1 << iota // written as //meminspect:area
+	EntryMember                      // a member of the variable, not the whole
+	EntryHasDepth                    // depth= was written
+	EntrySummary                     // its value may stand in short reports
+)
+
+// Offsets in an exclusion.
+const (
+	ExclusionKind    = 0  // uint32
+	ExclusionFlags   = 4  // uint32
+	ExclusionVar     = 8  // any: a pointer to the variable, or a nil *T for a type or a field of it
+	ExclusionOffset  = 24 // uint64, of the field
+	ExclusionBytes   = 32 // uint64, of the field
+	ExclusionPackage = 40 // string, import path
+	ExclusionType    = 56 // string, type name without brackets
+	ExclusionField   = 72 // string
+	ExclusionPos     = 88 // string
+	ExclusionSize    = 104
+)
+
+// Kinds of an exclusion. Generic types have instances that no static table can
+// name: for them Var is nil and readers match by package, type and field name.
+const (
+	ExcludeVariable     uint32 = 1
+	ExcludeType         uint32 = 2
+	ExcludeField        uint32 = 3
+	ExcludeGenericType  uint32 = 4
+	ExcludeGenericField uint32 = 5
+)
+
+// Offsets in a layout (SIZE and OFFSET lines of vmcoreinfo) and in its fields.
+const (
+	LayoutName   = 0  // string, type name without the package
+	LayoutBytes  = 16 // uint64, size of the type
+	LayoutFields = 24 // slice of fields
+	LayoutSize   = 48
+
+	LayoutFieldName   = 0  // string
+	LayoutFieldOffset = 16 // uint64
+	LayoutFieldBytes  = 24 // uint64
+	LayoutFieldSize   = 32
+)
+
+// Offsets in a number (a NUMBER line of vmcoreinfo).
+const (
+	NumberName  = 0  // string
+	NumberValue = 16 // int64
+	NumberSize  = 24
+)
+
+// Offsets in a declared ID: a name for something registered at run time.
+const (
+	DeclaredID   = 0  // uint64
+	DeclaredName = 8  // string
+	DeclaredPos  = 24 // string
+	DeclaredSize = 40
+)
+
+// Offsets in a chunk of dynamic regions, and in its slots.
+const (
+	ChunkNext  = 0 // pointer to the next chunk
+	ChunkSlots = 8 // SlotsPerChunk slots
+	ChunkSize  = ChunkSlots + SlotsPerChunk*SlotSize
+
+	SlotsPerChunk = 256
+)
+
+// Offsets in a slot. A slot's Seq is odd while the slot changes: a reader
+// outside reads Seq, the slot, then Seq again, and retries when they differ or
+// are odd.
+const (
+	SlotSeq    = 0  // uint32
+	SlotKind   = 4  // uint32
+	SlotID     = 8  // uint64
+	SlotBase   = 16 // pointer to Go memory, or the weak handle of it
+	SlotAddr   = 24 // uint64, address of foreign memory; offset from what Base points at otherwise
+	SlotBytes  = 32 // uint64
+	SlotType   = 40 // pointer to the runtime type *T of an element, or nil
+	SlotName   = 48 // string
+	SlotDepth  = 64 // int32; counts only under EntryHasDepth in SlotFlags
+	SlotFlags  = 68 // uint32, as for entries
+	SlotBudget = 72 // uint64
+	SlotOrder  = 80 // uint64, counts registrations: sorting by it gives the order in which they came
+	SlotSpare  = 88
+	SlotSize   = 96
+)
+
+// Kinds of a slot.
+const (
+	SlotFree     uint32 = 0
+	SlotValue    uint32 = 1 // one T at Base
+	SlotSlice    uint32 = 2 // Bytes / sizeof(T) values of T from Base on
+	SlotString   uint32 = 3 // Bytes bytes of text at Base
+	SlotForeign  uint32 = 4 // Bytes bytes at Addr that Go does not manage
+	SlotWeak     uint32 = 5 // Base holds a weak handle: it points at a word that points at the T, or is zero when T is gone
+	SlotExcluded uint32 = 6 // Bytes bytes from Base+Addr on that no capture may hold
+)
+
+// Offsets in a heartbeat.
+const (
+	HeartbeatNext  = 0  // pointer
+	HeartbeatName  = 8  // string
+	HeartbeatLimit = 24 // int64, nanoseconds that may pass between two beats
+	HeartbeatCount = 32 // uint64, beats so far
+	HeartbeatState = 40 // uint32, 1 = running, 0 = stopped
+	HeartbeatSize  = 48
+)
+
+// Offsets in a ring descriptor; the ring's own bytes are package logring's.
+const (
+	RingNext    = 0  // pointer
+	RingName    = 8  // string
+	RingVersion = 24 // uint32
+	RingData    = 32 // pointer to the ring's bytes
+	RingBytes   = 40 // uint64
+	RingSize    = 48
+)
+
+// IDs with a clear top bit are the project's own: fixed ones below
+// FirstDynamic, dynamic ones from there on. IDs with the top bit set are
+// hashes of annotated names.
+const (
+	IDNone       uint64 = 0
+	IDELFHeader  uint64 = 1
+	IDVMCoreInfo uint64 = 2
+	IDBuildInfo  uint64 = 3
+	IDProcess    uint64 = 4
+	IDLog        uint64 = 5
+	IDRuntime    uint64 = 6
+	IDBacklog    uint64 = 7
+
+	FirstDynamic uint64 = 1 << 32
+	NamedBit     uint64 = 1 << 63
+)

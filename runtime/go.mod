@@ -1,0 +1,3 @@
+module github.com/meminspect/meminspect/runtime
+
+go 1.24
