@@ -1,0 +1,138 @@
+// Package debuggers runs unmodified gdb and Delve on a core and returns what
+// they print: the judges of every claim that a core opens in them.
+package debuggers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// ErrMissing says that a debugger is not installed.
+var ErrMissing = errors.New("not installed")
+
+// timeout bounds one run of a debugger.
+const timeout = 2 * time.Minute
+
+// Find returns the path of a tool: the pinned one that make installs into
+// .tools/bin of the checkout, else the one on PATH.
+func Find(tool string) (string, error) {
+	dir, err := os.Getwd()
+	for err == nil {
+		pinned := filepath.Join(dir, ".tools", "bin", tool)
+		if info, statErr := os.Stat(pinned); statErr == nil && info.Mode().IsRegular() {
+			return pinned, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			break
+		}
+		dir = parent
+	}
+	path, lookErr := exec.LookPath(tool)
+	if lookErr != nil {
+		return "", fmt.Errorf("%s: %w; `make tools` installs it", tool, ErrMissing)
+	}
+	return path, nil
+}
+
+// GDBPrint opens core in gdb and returns what `output EXPR` prints for each
+// expression; for one that gdb cannot evaluate, its complaint.
+func GDBPrint(ctx context.Context, exe, core string, exprs ...string) ([]string, error) {
+	commands := []string{"set confirm off", "set width 0", "set height 0", "set print elements 0", "set print repeats 0", "set language go"}
+	for i, expr := range exprs {
+		commands = append(commands, fmt.Sprintf(`echo \n@@%d@@\n`, i), "output "+expr)
+	}
+	commands = append(commands, fmt.Sprintf(`echo \n@@%d@@\n`, len(exprs)))
+	out, err := GDB(ctx, exe, core, commands...)
+	if err != nil {
+		return nil, err
+	}
+	return between(out, len(exprs), "gdb")
+}
+
+// GDB opens core in gdb, runs the commands and returns all that was printed.
+func GDB(ctx context.Context, exe, core string, commands ...string) (string, error) {
+	gdb, err := Find("gdb")
+	if err != nil {
+		return "", err
+	}
+	args := []string{"-nx", "-q", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off"}
+	args = append(args, exe, core)
+	for _, command := range commands {
+		args = append(args, "-ex", command)
+	}
+	return run(ctx, gdb, args)
+}
+
+// DelvePrint opens core in Delve and returns what `print EXPR` prints for each
+// expression; for one that Delve cannot evaluate, its complaint.
+func DelvePrint(ctx context.Context, exe, core string, exprs ...string) ([]string, error) {
+	var commands []string
+	for i, expr := range exprs {
+		commands = append(commands, fmt.Sprintf(`print "@@%d@@"`, i), "print "+expr)
+	}
+	commands = append(commands, fmt.Sprintf(`print "@@%d@@"`, len(exprs)))
+	out, err := Delve(ctx, exe, core, commands...)
+	if err != nil {
+		return nil, err
+	}
+	return between(strings.NewReplacer(`"@@`, "\n@@", `@@"`, "@@\n").Replace(out), len(exprs), "dlv")
+}
+
+// Delve opens core in Delve, runs the commands and returns all that was
+// printed. Commands that fail print why; the others still run.
+func Delve(ctx context.Context, exe, core string, commands ...string) (string, error) {
+	dlv, err := Find("dlv")
+	if err != nil {
+		return "", err
+	}
+	home, err := os.MkdirTemp("", "meminspect-dlv-")
+	if err != nil {
+		return "", fmt.Errorf("running dlv: %w", err)
+	}
+	defer os.RemoveAll(home)
+	script := filepath.Join(home, "commands")
+	if err := os.WriteFile(script, []byte(strings.Join(commands, "\n")+"\nexit\n"), 0o600); err != nil {
+		return "", fmt.Errorf("running dlv: %w", err)
+	}
+	// Delve refuses targets of Go versions older than it supports unless told.
+	return run(ctx, dlv, []string{"core", exe, core, "--check-go-version=false", "--allow-non-terminal-interactive", "--init", script},
+		"HOME="+home, "XDG_CONFIG_HOME="+home, "NO_COLOR=1", "TERM=dumb")
+}
+
+// run returns the output of a debugger; a failing exit status counts only when
+// nothing was printed, since both debuggers report a bad expression that way.
+func run(ctx context.Context, path string, args []string, env ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), env...)
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return "", fmt.Errorf("running %s %s: %w", path, strings.Join(args, " "), ctx.Err())
+	}
+	if err != nil && len(out) == 0 {
+		return "", fmt.Errorf("running %s %s: %w", path, strings.Join(args, " "), err)
+	}
+	return string(out), nil
+}
+
+// between cuts out at the marks @@0@@, @@1@@, … what stands between each two.
+func between(out string, n int, tool string) ([]string, error) {
+	values := make([]string, n)
+	for i := range values {
+		_, rest, found := strings.Cut(out, fmt.Sprintf("\n@@%d@@\n", i))
+		value, _, closed := strings.Cut(rest, fmt.Sprintf("\n@@%d@@\n", i+1))
+		if !found || !closed {
+			return nil, fmt.Errorf("%s stopped before expression %d; it printed:\n%s", tool, i+1, out)
+		}
+		values[i] = strings.TrimSpace(value)
+	}
+	return values, nil
+}
