@@ -1,0 +1,60 @@
+# Every target runs in all modules of go.work. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+include tools.mk
+
+export PATH := $(TOOLS)/bin:$(PATH)
+
+# each runs a command in every module of the workspace.
+each = for dir in $$(go list -m -f '{{.Dir}}'); do echo "== $$dir: $(1)"; (cd "$$dir" && $(1)); done
+
+TESTFLAGS ?=
+BENCH     ?= .
+BENCHTIME ?= 1s
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: tools ## build, run and inspect an example, end to end, in gdb and Delve
+	go run ./internal/demo
+
+.PHONY: build
+build: ## build all packages, and the commands into bin/
+	@$(call each,go build ./...)
+	go build -o bin/ ./cmd/...
+
+.PHONY: test
+test: tools build ## run all tests, with the race detector and a sample of every matrix
+	@$(call each,go test -race -timeout 35m $(TESTFLAGS) ./...)
+
+.PHONY: test-full
+test-full: tools build ## run all tests with every matrix whole; takes long
+	@export MEMINSPECT_FULL=1; $(call each,go test -race -timeout 240m $(TESTFLAGS) ./...)
+
+.PHONY: lint
+lint: tools ## check format, vet, the import rules and more
+	@$(call each,golangci-lint run ./...)
+
+.PHONY: bench
+bench: tools ## run the benchmarks; BENCH=regexp picks some
+	@$(call each,go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...)
+
+.PHONY: generate
+generate: ## run the generators; leaves no diff in a clean tree
+	@$(call each,go generate ./...)
+
+.PHONY: tidy
+tidy: ## tidy the modules as if they stood side by side in go.mod too
+	@.ci/tidy
+
+.PHONY: tools
+tools: ## install what the other targets need
+	@.ci/tools "$(TOOLS)" $(DLV_VERSION) $(GOLANGCI_LINT_VERSION) $(SYSTEM_TOOLS)
+
+.PHONY: clean
+clean: ## remove what the targets made, the tools included
+	rm -rf bin dist .tools .cache
