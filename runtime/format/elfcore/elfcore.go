@@ -1,0 +1,267 @@
+// Package elfcore writes and reads ELF core files (ET_CORE, 64 bits,
+// little-endian) as Linux, gdb and Delve know them, byte by byte and without
+// policy: what stands in a core is its callers' business.
+//
+// The writer streams: sizes are said first, contents are asked for when their
+// place in the file has come, so that a core of gigabytes needs no memory and
+// goes down a pipe. The file is laid out as
+//
+//	ELF header                    64 bytes
+//	program headers               56 bytes each: PT_NOTE, then PT_LOADs by address
+//	notes                         unless one of them is late
+//	one block of MarkByte         when there are marked segments
+//	contents of the segments      by address, without gaps
+//	notes                         when one of them is late
+//
+// Marked segments are how a core says "not captured" to a debugger. gdb and
+// Delve both show a variable's initial value from the executable file when the
+// core does not hold it; a range that was not captured is therefore covered by
+// segments that all share the one block of MarkByte, and the debuggers show
+// the pattern instead of a stale value. Segments may not overlap, since gdb
+// takes the first of two and Delve the last; alignment of p_offset and p_vaddr
+// is not needed by either.
+//
+// Sources: the ELF gABI chapter 5, Linux fs/binfmt_elf.c, include/uapi/linux/elfcore.h.
+package elfcore
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// Machines (e_machine) whose registers this package can lay out.
+const (
+	MachineAMD64 uint16 = 62
+	MachineARM64 uint16 = 183
+)
+
+// Flags of a segment (p_flags).
+const (
+	FlagExec  uint32 = 1
+	FlagWrite uint32 = 2
+	FlagRead  uint32 = 4
+
+	// FlagMarked is set on marked segments. It lies in PF_MASKOS, which
+	// debuggers ignore; readers of ours tell by it what was not captured.
+	FlagMarked uint32 = 0x00100000
+)
+
+// MarkByte fills what was not captured: eight of them are, as a signed
+// integer, -6510615555426900571.
+const MarkByte = 0xA5
+
+// MaxSegments is how many PT_LOADs a core may have. Beyond it the count moves
+// into a section header (PN_XNUM), which Go's debug/elf, and so Delve, does not
+// know: it would lose segments without a word.
+const MaxSegments = 65533
+
+const (
+	headerSize  = 64
+	progSize    = 56
+	typeCore    = 4
+	ptLoad      = 1
+	ptNote      = 4
+	pnXNum      = 0xffff
+	maxAddress  = 1<<63 - 1
+	copyBufSize = 32 << 10
+)
+
+// A Note is one note of the PT_NOTE segment.
+type Note struct {
+	Name string // the owner, without the NUL: "CORE", "LINUX", "MEMINSPECT"
+	Type uint32
+	Desc []byte
+
+	// Late, when set, is asked for the descriptor after the last segment was
+	// written, so that a note can say how the capture went. It must return
+	// exactly LateSize bytes. Desc is not looked at then.
+	Late     func() ([]byte, error)
+	LateSize int
+}
+
+// A Segment is a range of memory in a core (PT_LOAD).
+type Segment struct {
+	Addr  uint64
+	Size  uint64 // bytes of memory
+	Flags uint32
+
+	// Missing is how many of the Size bytes, at the end, the file does not
+	// hold (p_memsz - p_filesz). Debuggers look into the executable for them.
+	Missing uint64
+
+	// Content writes the segment's Size - Missing bytes. It is called once, in
+	// the order of the segments' addresses. With a nil Content the segment is
+	// a marked one; Missing must be 0 then.
+	Content func(w io.Writer) error
+}
+
+// Bytes returns a Segment's Content that writes b.
+func Bytes(b []byte) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	}
+}
+
+// A Core is what Write makes a file of.
+type Core struct {
+	Machine  uint16
+	Notes    []Note
+	Segments []Segment // in any order; may not overlap
+}
+
+// ErrOverlap says that two segments share bytes.
+var ErrOverlap = errors.New("segments overlap")
+
+// ErrTooManySegments says that a core would have more than MaxSegments.
+var ErrTooManySegments = fmt.Errorf("more than %d segments", MaxSegments)
+
+// layout is a core with every place in the file known.
+type layout struct {
+	segments   []Segment // by address, marked ones split
+	notesFirst bool
+	notesOff   uint64
+	notesSize  uint64
+	blockOff   uint64
+	blockSize  uint64 // 0 when no segment is marked
+	dataOff    uint64
+	size       uint64
+}
+
+// Write writes c to w and returns the number of bytes written. It fails before
+// the first byte when segments overlap, are too many or wrap around the address
+// space; after that only with w's, a Content's or a Late's error, and then what
+// was written is not a core.
+func (c *Core) Write(w io.Writer) (int64, error) {
+	l, err := c.plan()
+	if err != nil {
+		return 0, fmt.Errorf("lay out core: %w", err)
+	}
+	out := &counter{w: w}
+	err = c.write(out, l)
+	if err == nil && out.n != l.size {
+		err = fmt.Errorf("wrote %d bytes of %d", out.n, l.size)
+	}
+	if err != nil {
+		return int64(out.n), fmt.Errorf("write core: %w", err)
+	}
+	return int64(out.n), nil
+}
+
+// Size returns how many bytes Write will write.
+func (c *Core) Size() (int64, error) {
+	l, err := c.plan()
+	if err != nil {
+		return 0, fmt.Errorf("lay out core: %w", err)
+	}
+	return int64(l.size), nil
+}
+
+// plan sorts, splits and places.
+func (c *Core) plan() (*layout, error) {
+	l := &layout{notesFirst: true}
+	for i := range c.Notes {
+		n := &c.Notes[i]
+		if n.Late != nil {
+			l.notesFirst = false
+		}
+		l.notesSize += noteSize(n)
+	}
+
+	sorted := slices.Clone(c.Segments)
+	slices.SortStableFunc(sorted, func(a, b Segment) int {
+		switch {
+		case a.Addr < b.Addr:
+			return -1
+		case a.Addr > b.Addr:
+			return 1
+		}
+		return 0
+	})
+	var end, marked uint64
+	for i := range sorted {
+		s := &sorted[i]
+		if s.Addr+s.Size < s.Addr {
+			return nil, fmt.Errorf("segment at %#x: %d bytes wrap around the address space", s.Addr, s.Size)
+		}
+		if s.Missing > s.Size || s.Content == nil && s.Missing != 0 {
+			return nil, fmt.Errorf("segment at %#x: %d of %d bytes missing", s.Addr, s.Missing, s.Size)
+		}
+		if i > 0 && s.Addr < end && s.Size > 0 {
+			return nil, fmt.Errorf("%w: the one at %#x begins before %#x", ErrOverlap, s.Addr, end)
+		}
+		end = max(end, s.Addr+s.Size)
+		if s.Content == nil {
+			marked += min(s.Size, maxAddress-marked)
+			l.blockSize = max(l.blockSize, s.Size)
+		}
+	}
+	l.blockSize = min(l.blockSize, blockFor(marked))
+	l.segments = split(sorted, l.blockSize)
+	if len(l.segments) > MaxSegments {
+		return nil, fmt.Errorf("%w: %d", ErrTooManySegments, len(l.segments))
+	}
+
+	at := uint64(headerSize + progSize*(1+len(l.segments)))
+	if l.notesFirst {
+		l.notesOff = at
+		at += l.notesSize
+	}
+	l.blockOff = at
+	at += l.blockSize
+	l.dataOff = at
+	for i := range l.segments {
+		if s := &l.segments[i]; s.Content != nil {
+			if s.Size-s.Missing > maxAddress-at {
+				return nil, fmt.Errorf("segment at %#x: a file cannot hold %d bytes more", s.Addr, s.Size-s.Missing)
+			}
+			at += s.Size - s.Missing
+		}
+	}
+	if !l.notesFirst {
+		at = align4(at)
+		l.notesOff = at
+		at += l.notesSize
+	}
+	l.size = at
+	return l, nil
+}
+
+// blockFor returns the size of the shared block for so many marked bytes: the
+// smallest power of two that keeps the marked segments near 256, since a
+// debugger's time grows with the segments and the file with the block. A
+// program of 300 KB of data gets 4 KiB, one of 34 MB 256 KiB; past 256 MB the
+// block stays at 1 MiB.
+func blockFor(marked uint64) uint64 {
+	block := uint64(4 << 10)
+	for block < 1<<20 && marked/block > 256 {
+		block *= 2
+	}
+	return block
+}
+
+// split cuts marked segments into pieces that the shared block can fill, and
+// drops empty segments.
+func split(segments []Segment, block uint64) []Segment {
+	out := make([]Segment, 0, len(segments))
+	for _, s := range segments {
+		if s.Size == 0 {
+			continue
+		}
+		if s.Content != nil {
+			out = append(out, s)
+			continue
+		}
+		for rest := s.Size; rest > 0; {
+			piece := min(rest, block)
+			out = append(out, Segment{Addr: s.Addr + s.Size - rest, Size: piece, Flags: s.Flags | FlagMarked})
+			rest -= piece
+			if len(out) > MaxSegments {
+				return out // the caller refuses it; do not build more
+			}
+		}
+	}
+	return out
+}
