@@ -1,0 +1,116 @@
+// Package note lays out the notes that this project puts into its cores beside
+// those of Linux: owner "MEMINSPECT", ignored by debuggers. All integers are
+// little-endian; offsets count from the start of the descriptor.
+//
+// Every descriptor begins
+//
+//	0  version  u32
+//	4  count    u32   of records, pairs or flags, see each type
+//
+// A layout never changes under its version. What may come later without a new
+// version: new keys of a capture record, longer region and receipt records
+// (their size stands in the note), new bits of flags and statuses, new types of
+// notes. A reader that meets an unknown version gets a *VersionError.
+package note
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// Owner is the name of all notes here.
+const Owner = "MEMINSPECT"
+
+// Types of notes.
+const (
+	TypeCapture  uint32 = 1 // Capture
+	TypeRegions  uint32 = 2 // []Region
+	TypeReceipts uint32 = 3 // []Receipt
+	TypeCrash    uint32 = 4 // CrashText
+	TypeExtra    uint32 = 5 // Extra: free-form, any number of them
+)
+
+// Version is that of all layouts here.
+const Version uint32 = 1
+
+// A VersionError says that a note was written in a layout that this package
+// does not know.
+type VersionError struct {
+	Type, Version uint32
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("MEMINSPECT note of type %d has version %d, this program reads version %d: use a newer meminspect", e.Type, e.Version, Version)
+}
+
+// ErrMalformed says that a note's bytes contradict themselves.
+var ErrMalformed = errors.New("malformed MEMINSPECT note")
+
+var le = binary.LittleEndian
+
+// head checks a descriptor's first 8 bytes and returns its count.
+func head(kind uint32, desc []byte) (uint32, error) {
+	if len(desc) < 8 {
+		return 0, fmt.Errorf("%w: type %d in %d bytes", ErrMalformed, kind, len(desc))
+	}
+	if v := le.Uint32(desc); v != Version {
+		return 0, &VersionError{Type: kind, Version: v}
+	}
+	return le.Uint32(desc[4:]), nil
+}
+
+// CrashText is what the program said when it died.
+type CrashText struct {
+	Text      string
+	Truncated bool // there was more
+}
+
+// Encode returns the descriptor: version, then bit 0 of the second word for
+// Truncated, then the text to the end.
+func (c *CrashText) Encode() []byte {
+	var flags uint32
+	if c.Truncated {
+		flags = 1
+	}
+	b := le.AppendUint32(nil, Version)
+	b = le.AppendUint32(b, flags)
+	return append(b, c.Text...)
+}
+
+// DecodeCrashText reads what Encode returned.
+func DecodeCrashText(desc []byte) (*CrashText, error) {
+	flags, err := head(TypeCrash, desc)
+	if err != nil {
+		return nil, err
+	}
+	return &CrashText{Text: string(desc[8:]), Truncated: flags&1 != 0}, nil
+}
+
+// An Extra is a note of no fixed meaning: a name that says whose it is
+// ("example.com/tool/thing") and bytes.
+type Extra struct {
+	Name string
+	Data []byte
+}
+
+// Encode returns the descriptor: version, length of the name, the name, then
+// the data to the end.
+func (x *Extra) Encode() []byte {
+	b := le.AppendUint32(nil, Version)
+	b = le.AppendUint32(b, uint32(len(x.Name)))
+	b = append(b, x.Name...)
+	return append(b, x.Data...)
+}
+
+// DecodeExtra reads what Encode returned. Data aliases desc.
+func DecodeExtra(desc []byte) (*Extra, error) {
+	n, err := head(TypeExtra, desc)
+	if err != nil {
+		return nil, err
+	}
+	if uint64(n) > uint64(len(desc)-8) {
+		return nil, fmt.Errorf("%w: a name of %d bytes in %d", ErrMalformed, n, len(desc)-8)
+	}
+	return &Extra{Name: string(desc[8 : 8+n]), Data: desc[8+n:]}, nil
+}

@@ -1,0 +1,274 @@
+package note
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// A Status says how the capture of a region ended: zero when all its bytes
+// are in the core as they were at one moment, else any of the bits.
+type Status uint32
+
+// Bits of a Status.
+const (
+	Torn       Status = 1 << iota // it changed while it was read
+	Cut                           // a budget ended it
+	Unreadable                    // some of its memory could not be read
+	Erased                        // an exclusion took some of it
+	Gone                          // its object was collected before
+
+	Complete Status = 0
+)
+
+// String returns the words of the bits, joined by commas.
+func (s Status) String() string {
+	if s == Complete {
+		return "complete"
+	}
+	var words []string
+	for i, w := range []string{"torn", "cut by budget", "unreadable", "erased", "gone"} {
+		if s&(1<<i) != 0 {
+			words = append(words, w)
+		}
+	}
+	if rest := s >> 5; rest != 0 {
+		words = append(words, fmt.Sprintf("status %#x", uint32(rest<<5)))
+	}
+	return strings.Join(words, ", ")
+}
+
+// A Region is one entry of the region table.
+type Region struct {
+	ID       uint64
+	Addr     uint64
+	Size     uint64 // bytes that were registered
+	Captured uint64 // bytes of them that the core holds
+	TypeAddr uint64 // address of the runtime type of an element, 0 = not known
+	Budget   uint64 // 0 = not said
+	Order    uint64 // counts registrations; static entries have 0
+	Kind     uint32 // package anchor's kinds of slots; 0 = entry of a static table
+	Flags    uint32 // package anchor's flags of entries
+	Status   Status
+	Depth    int32  // counts only under anchor.EntryHasDepth
+	Name     string // what the ID stands for
+	Expr     string // source expression in its package
+	Package  string // import path
+	Type     string // of an element, as reflect prints it
+	Pos      string // file:line
+	Note     string
+}
+
+// Layout of a region record.
+const (
+	regionSize  = 96
+	tableHead   = 16
+	maxStrings  = math.MaxUint32
+	receiptSize = 40
+)
+
+// EncodeRegions returns the descriptor of a region table:
+//
+//	0   version            u32
+//	4   count              u32
+//	8   size of a record   u32, 96
+//	12  offset of strings  u32
+//	16  count records:
+//	    0   id        u64
+//	    8   address   u64
+//	    16  size      u64
+//	    24  captured  u64
+//	    32  type addr u64
+//	    40  budget    u64
+//	    48  order     u64
+//	    56  kind      u32
+//	    60  flags     u32
+//	    64  status    u32
+//	    68  depth     i32
+//	    72  name, expr, package, type, pos, note   u32 each: offset from the
+//	        strings' start of a length (u32) and bytes
+//
+// The length depends on the number of regions and on their strings alone, so
+// that room can be set aside before statuses are known.
+func EncodeRegions(rs []Region) []byte {
+	st := newStrings()
+	b := make([]byte, 0, tableHead+regionSize*len(rs)+32*len(rs))
+	b = le.AppendUint32(b, Version)
+	b = le.AppendUint32(b, uint32(len(rs)))
+	b = le.AppendUint32(b, regionSize)
+	b = le.AppendUint32(b, uint32(tableHead+regionSize*len(rs)))
+	for i := range rs {
+		r := &rs[i]
+		for _, v := range [...]uint64{r.ID, r.Addr, r.Size, r.Captured, r.TypeAddr, r.Budget, r.Order} {
+			b = le.AppendUint64(b, v)
+		}
+		for _, v := range [...]uint32{r.Kind, r.Flags, uint32(r.Status), uint32(r.Depth)} {
+			b = le.AppendUint32(b, v)
+		}
+		for _, s := range [...]string{r.Name, r.Expr, r.Package, r.Type, r.Pos, r.Note} {
+			b = le.AppendUint32(b, st.add(s))
+		}
+	}
+	return append(b, st.data...)
+}
+
+// DecodeRegions reads what EncodeRegions returned.
+func DecodeRegions(desc []byte) ([]Region, error) {
+	records, each, st, err := table(TypeRegions, desc, regionSize)
+	if err != nil {
+		return nil, err
+	}
+	rs := make([]Region, len(records)/each)
+	for i := range rs {
+		b := records[i*each:]
+		r := &rs[i]
+		for j, p := range [...]*uint64{&r.ID, &r.Addr, &r.Size, &r.Captured, &r.TypeAddr, &r.Budget, &r.Order} {
+			*p = le.Uint64(b[8*j:])
+		}
+		r.Kind, r.Flags = le.Uint32(b[56:]), le.Uint32(b[60:])
+		r.Status, r.Depth = Status(le.Uint32(b[64:])), int32(le.Uint32(b[68:]))
+		for j, p := range [...]*string{&r.Name, &r.Expr, &r.Package, &r.Type, &r.Pos, &r.Note} {
+			if *p, err = st.at(le.Uint32(b[72+4*j:])); err != nil {
+				return nil, fmt.Errorf("region %d: %w", i, err)
+			}
+		}
+	}
+	return rs, nil
+}
+
+// A Reason says why bytes are not in a core.
+type Reason uint32
+
+// Reasons.
+const (
+	ReasonExcluded    Reason = 1 // a variable, type or field is excluded
+	ReasonUnreadable  Reason = 2 // the kernel would not read it
+	ReasonBudget      Reason = 3 // the budget was spent
+	ReasonUnknownType Reason = 4 // exclusions stand and the type of the bytes is not known
+	ReasonStack       Reason = 5 // words of a stack that are neither return addresses nor frame pointers
+	ReasonSecret      Reason = 6 // a goroutine that handles runtime/secret data
+	ReasonChanged     Reason = 7 // a structure was caught in the middle of a change and not followed
+)
+
+func (r Reason) String() string {
+	words := [...]string{1: "excluded", 2: "unreadable", 3: "budget spent", 4: "type not known", 5: "stack contents", 6: "secret goroutine", 7: "changing"}
+	if int(r) < len(words) && words[r] != "" {
+		return words[r]
+	}
+	return fmt.Sprintf("reason %d", uint32(r))
+}
+
+// A Receipt is the record of what was left out and why.
+type Receipt struct {
+	Addr   uint64 // of the bytes, 0 when they are many places
+	Size   uint64 // bytes left out
+	ID     uint64 // of the region they belong to, 0 = none
+	Reason Reason
+	Count  uint32 // places that one receipt stands for, 1 for one
+	Rule   string // what said so: "example.com/shop.User.Password at user.go:12"
+}
+
+// EncodeReceipts returns the descriptor of a list of receipts: a head as that
+// of EncodeRegions, records of 40 bytes
+//
+//	0   address  u64
+//	8   size     u64
+//	16  id       u64
+//	24  reason   u32
+//	28  count    u32
+//	32  rule     u32, as a region's strings
+//	36  zero     u32
+//
+// and the strings.
+func EncodeReceipts(rs []Receipt) []byte {
+	st := newStrings()
+	b := le.AppendUint32(nil, Version)
+	b = le.AppendUint32(b, uint32(len(rs)))
+	b = le.AppendUint32(b, receiptSize)
+	b = le.AppendUint32(b, uint32(tableHead+receiptSize*len(rs)))
+	for i := range rs {
+		r := &rs[i]
+		b = le.AppendUint64(b, r.Addr)
+		b = le.AppendUint64(b, r.Size)
+		b = le.AppendUint64(b, r.ID)
+		b = le.AppendUint32(b, uint32(r.Reason))
+		b = le.AppendUint32(b, r.Count)
+		b = le.AppendUint32(b, st.add(r.Rule))
+		b = le.AppendUint32(b, 0)
+	}
+	return append(b, st.data...)
+}
+
+// DecodeReceipts reads what EncodeReceipts returned.
+func DecodeReceipts(desc []byte) ([]Receipt, error) {
+	records, each, st, err := table(TypeReceipts, desc, receiptSize)
+	if err != nil {
+		return nil, err
+	}
+	rs := make([]Receipt, len(records)/each)
+	for i := range rs {
+		b := records[i*each:]
+		rs[i] = Receipt{Addr: le.Uint64(b), Size: le.Uint64(b[8:]), ID: le.Uint64(b[16:]), Reason: Reason(le.Uint32(b[24:])), Count: le.Uint32(b[28:])}
+		if rs[i].Rule, err = st.at(le.Uint32(b[32:])); err != nil {
+			return nil, fmt.Errorf("receipt %d: %w", i, err)
+		}
+	}
+	return rs, nil
+}
+
+// table takes the head of a table of records apart.
+func table(kind uint32, desc []byte, least int) (records []byte, each int, st stringTable, err error) {
+	count, err := head(kind, desc)
+	if err != nil {
+		return nil, 0, st, err
+	}
+	if len(desc) < tableHead {
+		return nil, 0, st, fmt.Errorf("%w: a table in %d bytes", ErrMalformed, len(desc))
+	}
+	size, off := uint64(le.Uint32(desc[8:])), uint64(le.Uint32(desc[12:]))
+	if size < uint64(least) || off > uint64(len(desc)) || tableHead+size*uint64(count) > off {
+		return nil, 0, st, fmt.Errorf("%w: %d records of %d bytes and strings at %d, in %d bytes", ErrMalformed, count, size, off, len(desc))
+	}
+	return desc[tableHead : tableHead+size*uint64(count)], int(size), stringTable{text: string(desc[off:])}, nil
+}
+
+// stringTable is a table of strings, each once: its length (u32) and its bytes.
+// The empty one stands at 0.
+type stringTable struct {
+	data []byte // while it is built
+	seen map[string]uint32
+	text string // while it is read: many records may share one string
+}
+
+func newStrings() *stringTable {
+	return &stringTable{data: make([]byte, 4), seen: map[string]uint32{"": 0}}
+}
+
+// add returns s's offset. A table that has outgrown its offsets answers with
+// the empty string; 4 GB of names do not fit into a note anyway.
+func (t *stringTable) add(s string) uint32 {
+	if at, ok := t.seen[s]; ok {
+		return at
+	}
+	if uint64(len(t.data)+4+len(s)) > maxStrings {
+		return 0
+	}
+	at := uint32(len(t.data))
+	t.data = le.AppendUint32(t.data, uint32(len(s)))
+	t.data = append(t.data, s...)
+	t.seen[s] = at
+	return at
+}
+
+func (t *stringTable) at(off uint32) (string, error) {
+	if uint64(off)+4 > uint64(len(t.text)) {
+		return "", fmt.Errorf("%w: string at %d of %d", ErrMalformed, off, len(t.text))
+	}
+	head := t.text[off : off+4]
+	n := uint64(head[0]) | uint64(head[1])<<8 | uint64(head[2])<<16 | uint64(head[3])<<24
+	rest := t.text[off+4:]
+	if n > uint64(len(rest)) {
+		return "", fmt.Errorf("%w: string of %d bytes at %d of %d", ErrMalformed, n, off, len(t.text))
+	}
+	return rest[:n], nil
+}
