@@ -1,0 +1,296 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func isMainThread() bool { return unix.Gettid() == os.Getpid() }
+
+// Stop stops every thread of the process, those too that start meanwhile, and
+// reads their registers. It fails when not one could be stopped, with an error
+// that wraps the kernel's (EPERM: not allowed, or traced by another); then all
+// run on. When ctx ends, so does the waiting.
+func (t *Tracer) Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
+	var stopped *Stopped
+	var err error
+	if derr := t.Do(func() { stopped, err = stop(ctx, p, opts) }); derr != nil {
+		err = derr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stop process %d: %w", p.PID, err)
+	}
+	stopped.tracer = t
+	return stopped, nil
+}
+
+// A stopper is one attempt to stop a process.
+type stopper struct {
+	*Process
+	opts    StopOptions
+	end     time.Time
+	seen    map[int]bool // threads that were dealt with
+	waiting []Thread     // seized, told to stop, and not stopped yet
+	out     *Stopped
+	refused error // why the first thread that could not be seized could not
+}
+
+func stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
+	if opts.Wait == 0 {
+		opts.Wait = time.Second
+	}
+	now := time.Now()
+	s := &stopper{Process: p, opts: opts, end: now.Add(opts.Wait), seen: map[int]bool{},
+		out: &Stopped{Since: now}}
+	if err := s.all(ctx); err != nil {
+		s.out.resume()
+		return nil, err
+	}
+	for i := range s.out.Threads {
+		if err := s.registers(&s.out.Threads[i]); err != nil {
+			s.out.resume()
+			return nil, err
+		}
+	}
+	return s.out, nil
+}
+
+// all stops threads until a look at the list shows none that is new: only a
+// thread that is not on it, and so not stopped, can have started another.
+func (s *stopper) all(ctx context.Context) error {
+	for {
+		ids, err := s.ThreadIDs()
+		if err != nil {
+			return err
+		}
+		fresh := false
+		for _, id := range ids {
+			if !s.seen[id] {
+				s.seen[id], fresh = true, true
+				s.seize(id)
+			}
+		}
+		if !fresh {
+			break
+		}
+		if err := s.wait(ctx); err != nil {
+			return err
+		}
+	}
+	if len(s.out.Threads) == 0 {
+		if s.refused != nil {
+			return s.refused
+		}
+		return fmt.Errorf("no thread stopped: %v", s.out.Missed)
+	}
+	return nil
+}
+
+func (s *stopper) seize(id int) {
+	th := Thread{ID: id}
+	for _, held := range s.opts.Held {
+		if held == id {
+			th.held = true
+			s.out.Threads = append(s.out.Threads, th)
+			return
+		}
+	}
+	for _, seized := range s.opts.Seized {
+		th.seized = th.seized || seized == id
+	}
+	if !th.seized {
+		if err := ptrace(unix.PTRACE_SEIZE, id, 0, 0); err != nil {
+			s.miss(id, err)
+			return
+		}
+	}
+	if err := ptrace(unix.PTRACE_INTERRUPT, id, 0, 0); err != nil {
+		s.miss(id, err)
+		return
+	}
+	s.waiting = append(s.waiting, th)
+}
+
+// miss records a thread that was not stopped, unless it is dead and so needs
+// no stopping.
+func (s *stopper) miss(id int, err error) {
+	if stat, serr := s.ThreadStat(id); errors.Is(serr, ErrGone) || serr == nil && stat.Dead() {
+		return
+	}
+	if s.refused == nil {
+		s.refused = err
+	}
+	s.out.Missed = append(s.out.Missed, Missed{id, err.Error()})
+}
+
+// wait waits for what was told to stop.
+func (s *stopper) wait(ctx context.Context) error {
+	pause := 10 * time.Microsecond
+	for len(s.waiting) > 0 {
+		still := s.waiting[:0]
+		for _, th := range s.waiting {
+			done, err := s.look(&th)
+			switch {
+			case err != nil:
+				s.miss(th.ID, err)
+			case !done:
+				still = append(still, th)
+			}
+		}
+		moved := len(still) < len(s.waiting)
+		s.waiting = still
+		if len(still) == 0 {
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			s.giveUp("gave up: " + err.Error())
+			return err
+		}
+		if !time.Now().Before(s.end) {
+			s.giveUp("did not stop in time; it sleeps in the kernel where nothing wakes it")
+			break
+		}
+		if moved {
+			continue
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, time.Millisecond)
+	}
+	return nil
+}
+
+// giveUp leaves those that did not stop. They cannot be detached before they
+// stop: that happens when the tracer's thread ends, or at resume if they have
+// stopped by then.
+func (s *stopper) giveUp(why string) {
+	for _, th := range s.waiting {
+		s.out.Missed = append(s.out.Missed, Missed{th.ID, why})
+		s.out.late = append(s.out.late, th)
+	}
+	s.waiting = nil
+}
+
+// look reports whether the thread has stopped, or died, which ends the waiting
+// too.
+func (s *stopper) look(th *Thread) (bool, error) {
+	var status unix.WaitStatus
+	id, err := unix.Wait4(th.ID, &status, unix.WALL|unix.WNOHANG, nil)
+	switch {
+	case errors.Is(err, unix.EINTR), err == nil && id == 0:
+		return false, nil
+	case errors.Is(err, unix.ECHILD):
+		return true, nil // it has died and was waited for
+	case err != nil:
+		return false, err
+	case !status.Stopped():
+		return true, nil // it has died
+	}
+	th.Event = int(status) >> 16
+	switch sig := status.StopSignal(); {
+	case th.Event == 0:
+		th.Signal = int(sig) // it was about to take this one
+	case th.Event == eventStop:
+		th.group = sig != unix.SIGTRAP
+	}
+	s.out.Threads = append(s.out.Threads, *th)
+	return true, nil
+}
+
+func (s *stopper) registers(th *Thread) error {
+	if comm, err := s.read(fmt.Sprintf("task/%d/comm", th.ID)); err == nil {
+		th.Name = strings.TrimSuffix(string(comm), "\n")
+	}
+	var err error
+	if th.General, err = getRegSet(th.ID, ntPRSTATUS, 1024); err != nil {
+		if errors.Is(err, unix.ESRCH) { // killed meanwhile
+			th.General = nil
+			return nil
+		}
+		return fmt.Errorf("registers of thread %d: %w", th.ID, err)
+	}
+	th.TLS = threadPointer(th)
+	if s.opts.FloatingPoint {
+		th.Float, _ = getRegSet(th.ID, ntFPREGSET, 4096)
+	}
+	if s.opts.Extended && hasXState {
+		th.XState, _ = getRegSet(th.ID, ntX86XSTATE, 64<<10)
+	}
+	return nil
+}
+
+// Resume lets the process run on as it would have. It may be called twice.
+func (s *Stopped) Resume() error {
+	if s.tracer == nil {
+		return nil
+	}
+	err := s.tracer.Do(s.resume)
+	if err == nil && len(s.late) > 0 {
+		go s.resumeLate()
+	}
+	return err
+}
+
+// resumeLate lets threads go that stop after all. When the tracer is closed the
+// kernel does it.
+func (s *Stopped) resumeLate() {
+	for len(s.late) > 0 {
+		err := s.tracer.Do(func() {
+			still := s.late[:0]
+			for _, th := range s.late {
+				var status unix.WaitStatus
+				id, err := unix.Wait4(th.ID, &status, unix.WALL|unix.WNOHANG, nil)
+				switch {
+				case err == nil && id == 0, errors.Is(err, unix.EINTR):
+					still = append(still, th)
+				case err == nil && status.Stopped():
+					if th.Event = int(status) >> 16; th.Event == 0 {
+						th.Signal = int(status.StopSignal())
+					}
+					th.release()
+				}
+			}
+			s.late = still
+		})
+		if err != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (s *Stopped) resume() {
+	if s.gone {
+		return
+	}
+	s.gone = true
+	for i := range s.Threads {
+		s.Threads[i].release()
+	}
+}
+
+// release lets a thread go. A signal that it was about to take is given to it;
+// a thread of a process that was stopped by a signal stays stopped. Errors mean
+// that the thread has died, which is not ours to report.
+func (th *Thread) release() {
+	if th.held {
+		return
+	}
+	if !th.seized {
+		_ = ptrace(unix.PTRACE_DETACH, th.ID, 0, uintptr(th.Signal))
+		return
+	}
+	switch {
+	case th.Event == eventExit:
+		// Its owner waits for this stop: Exiting tells of it.
+	case th.Event == eventStop && th.group:
+		_ = ptrace(unix.PTRACE_LISTEN, th.ID, 0, 0)
+	default:
+		_ = ptrace(unix.PTRACE_CONT, th.ID, 0, uintptr(th.Signal))
+	}
+}

@@ -1,0 +1,130 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// ThreadIDs returns the IDs of the threads that live now, in ascending order.
+func (p *Process) ThreadIDs() ([]int, error) {
+	dir, err := os.Open(p.path("task"))
+	if err != nil {
+		return nil, fmt.Errorf("threads of process %d: %w", p.PID, gone(err))
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("threads of process %d: %w", p.PID, gone(err))
+	}
+	ids := make([]int, 0, len(names))
+	for _, name := range names {
+		if id, err := strconv.Atoi(name); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// A Stat is what /proc/PID/stat, or that of a thread, says in its first fields.
+type Stat struct {
+	Name                string // at most 15 bytes
+	State               byte   // R running, S sleeping, D not to be woken, T stopped, t traced, Z dead, X dead
+	Parent, Group, Sess int
+	Start               uint64 // clock ticks since boot
+}
+
+// Dead reports whether the thread runs no more.
+func (s Stat) Dead() bool { return s.State == 'Z' || s.State == 'X' || s.State == 'x' }
+
+// Stat returns the process' own.
+func (p *Process) Stat() (Stat, error) {
+	data, err := p.read("stat")
+	if err != nil {
+		return Stat{}, err
+	}
+	return parseStat(string(data))
+}
+
+// ThreadStat returns that of one of its threads.
+func (p *Process) ThreadStat(tid int) (Stat, error) {
+	data, err := p.read("task/" + strconv.Itoa(tid) + "/stat")
+	if err != nil {
+		return Stat{}, err
+	}
+	return parseStat(string(data))
+}
+
+// parseStat reads man proc_pid_stat's line. The name stands in parentheses and
+// may hold any byte, closing parentheses too, so the last one ends it.
+func parseStat(line string) (Stat, error) {
+	open, end := strings.IndexByte(line, '('), strings.LastIndexByte(line, ')')
+	if open < 0 || end < open {
+		return Stat{}, fmt.Errorf("%q is not a stat line", line)
+	}
+	fields := strings.Fields(line[end+1:])
+	const start = 19 // field 22 of the line
+	if len(fields) <= start || len(fields[0]) != 1 {
+		return Stat{}, fmt.Errorf("%q is not a stat line", line)
+	}
+	s := Stat{Name: line[open+1 : end], State: fields[0][0]}
+	for i, into := range []*int{&s.Parent, &s.Group, &s.Sess} {
+		n, err := strconv.Atoi(fields[1+i])
+		if err != nil {
+			return Stat{}, fmt.Errorf("%q is not a stat line", line)
+		}
+		*into = n
+	}
+	ticks, err := strconv.ParseUint(fields[start], 10, 64)
+	if err != nil {
+		return Stat{}, fmt.Errorf("%q is not a stat line", line)
+	}
+	s.Start = ticks
+	return s, nil
+}
+
+// Status returns the lines of /proc/PID/status by their names, without the
+// colon and the white space behind it.
+func (p *Process) Status() (map[string]string, error) {
+	data, err := p.read("status")
+	if err != nil {
+		return nil, err
+	}
+	fields := make(map[string]string)
+	for line := range strings.Lines(string(data)) {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			fields[name] = strings.TrimSpace(value)
+		}
+	}
+	return fields, nil
+}
+
+// A Blocked is where a thread sleeps in the kernel, as far as that can be seen
+// of a thread that was not stopped.
+type Blocked struct {
+	SP, PC uint64
+}
+
+// Blocked returns where a thread entered the kernel, or false when it runs, is
+// gone, or may not be looked at.
+func (p *Process) Blocked(tid int) (Blocked, bool) {
+	data, err := p.read("task/" + strconv.Itoa(tid) + "/syscall")
+	if err != nil {
+		return Blocked{}, false
+	}
+	// "running", or: number, six arguments, stack pointer, program counter;
+	// a thread that blocks outside a call says -1, stack pointer, program counter.
+	fields := strings.Fields(string(data))
+	if len(fields) != 9 && len(fields) != 3 {
+		return Blocked{}, false
+	}
+	sp, err1 := strconv.ParseUint(fields[len(fields)-2], 0, 64)
+	pc, err2 := strconv.ParseUint(fields[len(fields)-1], 0, 64)
+	if err1 != nil || err2 != nil {
+		return Blocked{}, false
+	}
+	return Blocked{SP: sp, PC: pc}, true
+}
