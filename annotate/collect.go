@@ -1,0 +1,288 @@
+package annotate
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"strings"
+)
+
+// A File is what the lines of one source file say.
+type File struct {
+	Syntax      *ast.File
+	Annotations []Annotation // in source order
+	Diagnostics []Diagnostic // in source order
+}
+
+// An Annotation is one line applied to one declared thing.
+type Annotation struct {
+	Line
+	Target Target
+}
+
+// ID returns the name that the annotation's ID stands for: name=, else the
+// variable with its member path; "" for directives that have no ID.
+func (a *Annotation) ID() string {
+	switch {
+	case a.Kind != Entry && a.Kind != Area && a.Kind != ID:
+		return ""
+	case a.Name != "":
+		return a.Name
+	}
+	return a.Expr()
+}
+
+// Expr returns the source expression that is annotated: queue.head.
+func (a *Annotation) Expr() string {
+	expr := a.Target.String()
+	if a.Member != nil {
+		expr += a.Member.Text
+	}
+	return expr
+}
+
+// A TargetKind is what an annotation stands on.
+type TargetKind uint8
+
+// Kinds of targets.
+const (
+	NoTarget TargetKind = iota // an id line stands for itself
+	Variable
+	Constant
+	Type
+	Field
+)
+
+// A Target is the declared thing that an annotation is about.
+type Target struct {
+	Kind  TargetKind
+	Ident *ast.Ident // what is named; of an embedded field, its type's name
+	Name  string     // the package-level variable, constant or type
+	Path  []string   // of a field: the fields from the type or variable on
+	Field *ast.Field // of a field
+	Spec  ast.Spec   // the *ast.ValueSpec or *ast.TypeSpec of Name
+	Index int        // of a variable or constant: its place in the spec's names
+}
+
+// String returns the target as source says it: T.In.Key for a field.
+func (t Target) String() string {
+	return strings.Join(append([]string{t.Name}, t.Path...), ".")
+}
+
+// TypeSpec returns the type declaration of a type or of a field of one, else
+// nil.
+func (t Target) TypeSpec() *ast.TypeSpec {
+	spec, _ := t.Spec.(*ast.TypeSpec)
+	return spec
+}
+
+// Collect reads all directives of a file that was parsed with comments and
+// attaches them.
+func Collect(fset *token.FileSet, syntax *ast.File) *File {
+	c := &collector{
+		fset: fset, file: &File{Syntax: syntax},
+		places: map[*ast.CommentGroup]*place{},
+	}
+	c.findPlaces(syntax)
+	for _, group := range syntax.Comments {
+		for _, comment := range group.List {
+			line, diagnostics := ParseLine(comment.Slash, comment.Text)
+			c.file.Diagnostics = append(c.file.Diagnostics, diagnostics...)
+			if line != nil {
+				c.attach(line, group)
+			}
+		}
+	}
+	c.contradictions()
+	sortDiagnostics(c.file.Diagnostics)
+	return c.file
+}
+
+// A place is where a comment group stands.
+type place struct {
+	what     string   // for messages
+	targets  []Target // what a line there can be about
+	trailing bool     // behind what it would be about
+	unnamed  bool     // a field that no named type or variable leads to
+}
+
+// A collector collects from one file.
+type collector struct {
+	fset   *token.FileSet
+	file   *File
+	places map[*ast.CommentGroup]*place
+	bodies []ast.Node  // function bodies
+	inside []ast.Node  // struct and interface types
+	begins []token.Pos // of declarations, fields and their comments
+}
+
+func (c *collector) errorf(pos, end token.Pos, code Code, format string, args ...any) {
+	c.file.Diagnostics = append(c.file.Diagnostics,
+		Diagnostic{Pos: pos, End: end, Code: code, Message: fmt.Sprintf(format, args...)})
+}
+
+// applies lists what each directive stands on.
+var applies = map[Kind][]TargetKind{
+	Entry:   {Variable},
+	Area:    {Variable},
+	Exclude: {Variable, Type, Field},
+	ID:      {NoTarget},
+	Layout:  {Type},
+	Number:  {Constant},
+}
+
+var targetNames = map[Kind]string{
+	Entry:   "a package-level variable",
+	Area:    "a package-level variable",
+	Exclude: "a package-level variable, a type or a struct field",
+	Layout:  "a package-level type",
+	Number:  "a package-level constant",
+}
+
+// attach finds what a line is about.
+func (c *collector) attach(line *Line, group *ast.CommentGroup) {
+	where := c.places[group]
+	local := within(line.Pos, c.bodies)
+	if line.Kind == ID {
+		switch {
+		case local:
+			c.errorf(line.Pos, line.End, Local, "%sid inside a function: write it outside", Prefix)
+		case within(line.Pos, c.inside):
+			c.errorf(line.Pos, line.End, Misplaced, "%sid inside a type: write it outside", Prefix)
+		default:
+			c.file.Annotations = append(c.file.Annotations, Annotation{Line: *line, Target: Target{Name: line.Name}})
+		}
+		return
+	}
+	wants := targetNames[line.Kind]
+	switch {
+	case local:
+		c.errorf(line.Pos, line.End, Local, "%s%s inside a function: it applies to %s", Prefix, line.Kind, wants)
+	case where == nil:
+		c.floating(line, group, wants)
+	case where.trailing:
+		c.errorf(line.Pos, line.End, Trailing, "%s%s must stand on a line of its own above what it annotates", Prefix, line.Kind)
+	case where.unnamed:
+		c.errorf(line.Pos, line.End, Unnamed,
+			"%s%s on a field of an unnamed struct type behind a pointer, slice, array, map, channel or function: declare the struct type with a name", Prefix, line.Kind)
+	default:
+		c.apply(line, where, wants)
+	}
+}
+
+// floating reports a line that is above nothing.
+func (c *collector) floating(line *Line, group *ast.CommentGroup, wants string) {
+	next := c.fset.Position(group.End()).Line + 2
+	for _, begin := range c.begins {
+		if at := c.fset.Position(begin).Line; at == next || at == next+1 {
+			c.errorf(line.Pos, line.End, Floating,
+				"%s%s is cut off by a blank line from the declaration below it", Prefix, line.Kind)
+			return
+		}
+	}
+	c.errorf(line.Pos, line.End, Floating, "%s%s stands above nothing: it applies to %s", Prefix, line.Kind, wants)
+}
+
+// apply makes one annotation for each target of the place.
+func (c *collector) apply(line *Line, where *place, wants string) {
+	if len(where.targets) == 0 || !fits(line.Kind, where.targets[0].Kind) {
+		c.errorf(line.Pos, line.End, Misplaced, "%s%s on %s: it applies to %s", Prefix, line.Kind, where.what, wants)
+		return
+	}
+	if len(where.targets) > 1 && line.Name != "" {
+		pos, end := line.Arg("name")
+		c.errorf(pos, end, Duplicate, "name=%s would name %d variables: declare them apart", line.Name, len(where.targets))
+		return
+	}
+	for _, target := range where.targets {
+		if c.sound(line, target) {
+			c.file.Annotations = append(c.file.Annotations, Annotation{Line: *line, Target: target})
+		}
+	}
+}
+
+func fits(kind Kind, target TargetKind) bool {
+	for _, fit := range applies[kind] {
+		if fit == target {
+			return true
+		}
+	}
+	return false
+}
+
+// sound reports what a target of the right kind may still lack.
+func (c *collector) sound(line *Line, target Target) bool {
+	if target.Ident != nil && target.Ident.Name == "_" {
+		c.errorf(line.Pos, line.End, Blank, "%s%s on the blank identifier, which is no memory that can be named", Prefix, line.Kind)
+		return false
+	}
+	spec := target.TypeSpec()
+	switch {
+	case spec == nil:
+		return true
+	case spec.Assign.IsValid():
+		c.errorf(line.Pos, line.End, Alias, "%s%s on the alias %s: write it on the type itself", Prefix, line.Kind, spec.Name.Name)
+		return false
+	case spec.TypeParams != nil && line.Kind == Layout:
+		c.errorf(line.Pos, line.End, Generic, "%slayout on the generic type %s, whose instances differ in size", Prefix, spec.Name.Name)
+		return false
+	}
+	return true
+}
+
+// contradictions reports variables that are both to be captured and not to be.
+func (c *collector) contradictions() {
+	excluded := map[string]bool{}
+	for _, a := range c.file.Annotations {
+		if a.Kind == Exclude && a.Target.Kind != Type && a.Target.TypeSpec() == nil {
+			excluded[a.Target.String()] = true
+		}
+	}
+	for _, a := range c.file.Annotations {
+		if (a.Kind == Entry || a.Kind == Area) && (excluded[a.Target.Name] || excluded[a.Expr()]) {
+			c.errorf(a.Pos, a.End, Contradict, "%s is excluded and annotated: an exclusion always wins", a.Expr())
+		}
+	}
+}
+
+// Duplicates reports names that two annotations of one package give: the
+// files of the package and of its tests in the package, in source order. One
+// variable declared in several files (under constraints that exclude each
+// other) has one name and is none.
+func Duplicates(fset *token.FileSet, files ...*File) []Diagnostic {
+	type first struct {
+		annotation *Annotation
+		file       *File
+	}
+	seen := map[string]first{}
+	var list []Diagnostic
+	for _, file := range files {
+		for i := range file.Annotations {
+			a := &file.Annotations[i]
+			name := a.ID()
+			if name == "" {
+				continue
+			}
+			before, taken := seen[name]
+			if !taken {
+				seen[name] = first{a, file}
+				continue
+			}
+			sameThing := before.file != file && a.Kind != ID && before.annotation.Kind != ID &&
+				before.annotation.Expr() == a.Expr()
+			if sameThing {
+				continue
+			}
+			pos, end := a.Arg("name")
+			at := fset.Position(before.annotation.Pos)
+			list = append(list, Diagnostic{Pos: pos, End: end, Code: Duplicate, Message: fmt.Sprintf(
+				"the name %s is taken at %s:%d: give another with name=", name, baseName(at.Filename), at.Line)})
+		}
+	}
+	sortDiagnostics(list)
+	return list
+}
+
+func baseName(path string) string {
+	return path[strings.LastIndexAny(path, `/\`)+1:]
+}

@@ -1,0 +1,63 @@
+package annotate
+
+import (
+	"cmp"
+	"go/token"
+	"slices"
+)
+
+// A Code names a kind of diagnostic. docs/annotations.md explains each one.
+type Code string
+
+// What can be wrong with a line.
+const (
+	NearMiss         Code = "near-miss"         // looks like ours and is not
+	Malformed        Code = "malformed"         // our prefix, but no directive follows
+	UnknownDirective Code = "unknown-directive" // //meminspect:foo
+	BadQuoting       Code = "bad-quoting"       // a quoted argument that does not end
+	UnknownArgument  Code = "unknown-argument"  // an argument the directive does not have
+	RepeatedArgument Code = "repeated-argument" // the same argument twice
+	MissingArgument  Code = "missing-argument"  // area without size=, id without a name
+	BadName          Code = "bad-name"          // not an identifier
+	BadMember        Code = "bad-member"        // not a path of fields and constant indices
+	BadSize          Code = "bad-size"          // neither a size nor a constant expression
+	BadNumber        Code = "bad-number"        // depth= that is not a small number
+
+	Misplaced  Code = "misplaced"  // above something the directive does not apply to
+	Trailing   Code = "trailing"   // behind a declaration instead of above it
+	Floating   Code = "floating"   // above nothing
+	Local      Code = "local"      // inside a function
+	Blank      Code = "blank"      // on the blank identifier
+	Alias      Code = "alias"      // exclude or layout on an alias
+	Generic    Code = "generic"    // layout on a generic type
+	Unnamed    Code = "unnamed"    // a field that no named type or variable leads to
+	Duplicate  Code = "duplicate"  // a name given twice
+	Contradict Code = "contradict" // annotated and excluded
+)
+
+// Codes lists all codes in the order of the documentation.
+var Codes = []Code{
+	NearMiss, Malformed, UnknownDirective, BadQuoting, UnknownArgument, RepeatedArgument,
+	MissingArgument, BadName, BadMember, BadSize, BadNumber,
+	Misplaced, Trailing, Floating, Local, Blank, Alias, Generic, Unnamed, Duplicate, Contradict,
+}
+
+// A Diagnostic is something that is wrong at [Pos, End) of the source.
+type Diagnostic struct {
+	Pos, End token.Pos
+	Code     Code
+	Message  string // lower case, one line
+	Fix      *Fix   // nil where no edit is sure to be meant
+}
+
+// A Fix replaces [Pos, End) with NewText.
+type Fix struct {
+	Message  string
+	Pos, End token.Pos
+	NewText  string
+}
+
+// sortDiagnostics puts a file's diagnostics in source order.
+func sortDiagnostics(list []Diagnostic) {
+	slices.SortStableFunc(list, func(a, b Diagnostic) int { return cmp.Compare(a.Pos, b.Pos) })
+}

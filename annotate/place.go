@@ -1,0 +1,215 @@
+package annotate
+
+import (
+	"go/ast"
+	"go/token"
+)
+
+// findPlaces notes for each comment group of the file what stands below it.
+// go/parser attaches a comment to a lone declaration's GenDecl, to a spec of a
+// grouped one, or to a field: all shapes are needed.
+func (c *collector) findPlaces(file *ast.File) {
+	c.note(file.Doc, &place{what: "the package clause"})
+	for _, decl := range file.Decls {
+		switch decl := decl.(type) {
+		case *ast.FuncDecl:
+			c.note(decl.Doc, &place{what: "a function"})
+			if decl.Body != nil {
+				c.bodies = append(c.bodies, decl.Body)
+			}
+			c.locals(decl)
+		case *ast.GenDecl:
+			c.genDecl(decl)
+		}
+	}
+}
+
+// note records a place for a group that is there.
+func (c *collector) note(group *ast.CommentGroup, where *place) {
+	if group != nil {
+		c.places[group] = where
+	}
+}
+
+// begin records where a declaration, its comment included, begins.
+func (c *collector) begin(doc *ast.CommentGroup, node ast.Node) {
+	if doc != nil {
+		c.begins = append(c.begins, doc.Pos())
+		return
+	}
+	c.begins = append(c.begins, node.Pos())
+}
+
+// genDecl notes the places of one var, const, type or import declaration.
+func (c *collector) genDecl(decl *ast.GenDecl) {
+	c.begin(decl.Doc, decl)
+	if decl.Lparen.IsValid() {
+		c.note(decl.Doc, &place{what: "a group of declarations: write it inside, above each"})
+	}
+	for _, spec := range decl.Specs {
+		where := &place{what: "an import"}
+		var doc, comment *ast.CommentGroup
+		switch spec := spec.(type) {
+		case *ast.ImportSpec:
+			doc, comment = spec.Doc, spec.Comment
+		case *ast.ValueSpec:
+			doc, comment = spec.Doc, spec.Comment
+			where = valuePlace(decl.Tok, spec)
+			c.valueTypes(decl.Tok, spec)
+		case *ast.TypeSpec:
+			doc, comment = spec.Doc, spec.Comment
+			where = &place{what: "a type", targets: []Target{{Kind: Type, Ident: spec.Name, Name: spec.Name.Name, Spec: spec}}}
+			owner := Target{Kind: Field, Name: spec.Name.Name, Spec: spec}
+			c.fields(spec.Type, &owner)
+		}
+		if decl.Lparen.IsValid() {
+			c.begin(doc, spec)
+		} else {
+			c.note(decl.Doc, where)
+		}
+		c.note(doc, where)
+		c.note(comment, &place{what: where.what, targets: where.targets, trailing: true})
+	}
+}
+
+// valuePlace is the place above variables or constants.
+func valuePlace(tok token.Token, spec *ast.ValueSpec) *place {
+	where := &place{what: "a variable"}
+	kind := Variable
+	if tok == token.CONST {
+		where.what, kind = "a constant", Constant
+	}
+	for i, name := range spec.Names {
+		where.targets = append(where.targets, Target{Kind: kind, Ident: name, Name: name.Name, Spec: spec, Index: i})
+	}
+	return where
+}
+
+// valueTypes notes the fields of a struct type that a variable is declared
+// with, and what function literals in its value hide.
+func (c *collector) valueTypes(tok token.Token, spec *ast.ValueSpec) {
+	for _, value := range spec.Values {
+		c.locals(value)
+	}
+	if spec.Type == nil || tok != token.VAR {
+		return
+	}
+	if len(spec.Names) != 1 {
+		c.fields(spec.Type, nil)
+		return
+	}
+	owner := Target{Kind: Field, Name: spec.Names[0].Name, Spec: spec}
+	c.fields(spec.Type, &owner)
+}
+
+// fields notes the fields of the struct types in typ. owner is the type or
+// variable, and the path so far, that lead to typ itself; nil when nothing
+// named does.
+func (c *collector) fields(typ ast.Expr, owner *Target) {
+	switch typ := typ.(type) {
+	case *ast.ParenExpr:
+		c.fields(typ.X, owner)
+	case *ast.StructType:
+		c.inside = append(c.inside, typ)
+		for _, field := range typ.Fields.List {
+			c.structField(field, owner)
+		}
+	case *ast.InterfaceType:
+		c.inside = append(c.inside, typ)
+		for _, method := range typ.Methods.List {
+			c.note(method.Doc, &place{what: "a method of an interface"})
+			c.note(method.Comment, &place{what: "a method of an interface", trailing: true})
+		}
+	case nil:
+	default:
+		// Struct types behind pointers, slices, maps and so on: no name
+		// leads to their fields.
+		ast.Inspect(typ, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.StructType:
+				c.fields(n, nil)
+				return false
+			case *ast.InterfaceType:
+				c.fields(n, nil)
+				return false
+			}
+			return true
+		})
+	}
+}
+
+// structField notes one line of a struct type, and the structs in it.
+func (c *collector) structField(field *ast.Field, owner *Target) {
+	where := &place{what: "a struct field", unnamed: owner == nil}
+	c.begin(field.Doc, field)
+	names := field.Names
+	if len(names) == 0 {
+		if name := embeddedName(field.Type); name != nil {
+			names = []*ast.Ident{name}
+		}
+	}
+	for _, name := range names {
+		if owner == nil {
+			where.targets = append(where.targets, Target{Kind: Field, Ident: name, Field: field})
+			continue
+		}
+		target := *owner
+		target.Path = append(append([]string(nil), owner.Path...), name.Name)
+		target.Ident, target.Field = name, field
+		where.targets = append(where.targets, target)
+	}
+	c.note(field.Doc, where)
+	c.note(field.Comment, &place{what: where.what, trailing: true})
+
+	var inner *Target
+	if len(field.Names) == 1 && owner != nil && field.Names[0].Name != "_" {
+		inner = &where.targets[0]
+	}
+	c.fields(field.Type, inner)
+}
+
+// embeddedName returns the name that an embedded field of this type has.
+func embeddedName(typ ast.Expr) *ast.Ident {
+	switch typ := typ.(type) {
+	case *ast.Ident:
+		return typ
+	case *ast.SelectorExpr:
+		return typ.Sel
+	case *ast.StarExpr:
+		return embeddedName(typ.X)
+	case *ast.ParenExpr:
+		return embeddedName(typ.X)
+	case *ast.IndexExpr:
+		return embeddedName(typ.X)
+	case *ast.IndexListExpr:
+		return embeddedName(typ.X)
+	}
+	return nil
+}
+
+// locals notes the places inside functions under node, and the fields of
+// struct types that function signatures or values spell out.
+func (c *collector) locals(node ast.Node) {
+	ast.Inspect(node, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			c.bodies = append(c.bodies, n.Body)
+		case *ast.StructType, *ast.InterfaceType:
+			if !within(n.Pos(), c.bodies) {
+				c.fields(n.(ast.Expr), nil)
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// within tells whether pos lies inside one of the nodes.
+func within(pos token.Pos, nodes []ast.Node) bool {
+	for _, n := range nodes {
+		if n.Pos() < pos && pos < n.End() {
+			return true
+		}
+	}
+	return false
+}
