@@ -1,0 +1,176 @@
+package exe
+
+import (
+	"debug/elf"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/meminspect/meminspect/target"
+)
+
+var (
+	_ target.Mapped = (*File)(nil)
+	_ target.Mapped = (*Image)(nil)
+)
+
+// An Image is a File at the addresses at which a process has it.
+type Image struct {
+	File *File
+	Bias target.Address // what is added to the file's addresses; wraps, as the loader's does
+}
+
+// Loaded returns the file as it is in memory with its addresses moved by bias.
+func (f *File) Loaded(bias target.Address) *Image { return &Image{f, bias} }
+
+// ReadAt is target.Memory's.
+func (f *File) ReadAt(p []byte, addr target.Address) (int, error) {
+	return f.readAt(p, addr, 0)
+}
+
+// Segments is target.Mapped's.
+func (f *File) Segments() []target.Segment { return f.Loaded(0).Segments() }
+
+// ReadAt is target.Memory's.
+func (im *Image) ReadAt(p []byte, addr target.Address) (int, error) {
+	n, err := im.File.readAt(p, addr-im.Bias, im.Bias)
+	var bad *target.UnreadableError
+	if im.Bias != 0 && errors.As(err, &bad) {
+		err = target.Unreadable(addr.Add(uint64(n)), bad.Err)
+	}
+	return n, err
+}
+
+// Segments is target.Mapped's.
+func (im *Image) Segments() []target.Segment {
+	segs := make([]target.Segment, 0, len(im.File.loads))
+	for _, p := range im.File.loads {
+		segs = append(segs, target.Segment{
+			Range: target.RangeOf(p.addr+im.Bias, p.memsz),
+			Write: p.flags&elf.PF_W != 0,
+			Exec:  p.flags&elf.PF_X != 0,
+		})
+	}
+	slices.SortFunc(segs, func(a, b target.Segment) int { return a.Start.Compare(b.Start) })
+	return segs
+}
+
+// readAt reads from addr, which is one of the file's; pointers that it reads
+// are moved by bias.
+func (f *File) readAt(p []byte, addr, bias target.Address) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	done := 0
+	at, _ := slices.BinarySearchFunc(f.loads, addr, func(l program, a target.Address) int {
+		if l.memory().End <= a {
+			return -1
+		}
+		return 1
+	})
+	var err error
+	for done < len(p) && err == nil {
+		here := addr.Add(uint64(done))
+		if at == len(f.loads) || !f.loads[at].memory().Contains(here) {
+			err = target.Unreadable(here, target.ErrNotMapped)
+			break
+		}
+		var n int
+		n, err = f.readSegment(p[done:], here, f.loads[at])
+		done += n
+		at++
+	}
+	if rerr := f.relocate(p[:done], addr, bias); rerr != nil {
+		// What the loader would have written there is not known.
+		return 0, target.Unreadable(addr, rerr)
+	}
+	return done, err
+}
+
+// readSegment reads the bytes of p that lie in seg, without relocations.
+func (f *File) readSegment(p []byte, addr target.Address, seg program) (int, error) {
+	off := uint64(addr - seg.addr)
+	p = p[:min(uint64(len(p)), seg.memsz-off)]
+	done := 0
+	if off < seg.filesz {
+		inFile := p[:min(uint64(len(p)), seg.filesz-off)]
+		n, err := f.cache.readAt(inFile, int64(seg.offset+off))
+		if n < len(inFile) {
+			if err == nil || errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF // shorter than when it was opened
+			}
+			return n, target.Unreadable(addr.Add(uint64(n)), err)
+		}
+		done = n
+	}
+	clear(p[done:]) // bss
+	return len(p), nil
+}
+
+// blocks keeps pieces of a file that small reads hit again and again.
+type blocks struct {
+	src  io.ReaderAt
+	size int64
+
+	mu   sync.Mutex
+	kept map[int64][]byte // by number
+	ring []int64          // numbers in the order in which they came
+	next int
+}
+
+const (
+	blockSize  = 32 << 10
+	blocksKept = 512
+)
+
+// readAt is io.ReaderAt's.
+func (b *blocks) readAt(p []byte, off int64) (int, error) {
+	if len(p) >= blockSize {
+		return b.src.ReadAt(p, off)
+	}
+	done := 0
+	for done < len(p) {
+		at := off + int64(done)
+		block, err := b.block(at / blockSize)
+		if in := at % blockSize; in < int64(len(block)) {
+			done += copy(p[done:], block[in:])
+			continue
+		}
+		if err == nil {
+			err = io.EOF
+		}
+		return done, err
+	}
+	return done, nil
+}
+
+// block returns the number-th block, shorter where the file ends.
+func (b *blocks) block(number int64) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if data, ok := b.kept[number]; ok {
+		return data, nil
+	}
+	start := number * blockSize
+	if start >= b.size {
+		return nil, io.EOF
+	}
+	data := make([]byte, min(blockSize, b.size-start))
+	n, err := b.src.ReadAt(data, start)
+	if n < len(data) {
+		return data[:n], err
+	}
+	if b.kept == nil {
+		b.kept = make(map[int64][]byte)
+	}
+	if len(b.ring) < blocksKept {
+		b.ring = append(b.ring, number)
+	} else {
+		delete(b.kept, b.ring[b.next])
+		b.ring[b.next] = number
+		b.next = (b.next + 1) % blocksKept
+	}
+	b.kept[number] = data
+	return data, nil
+}
