@@ -1,0 +1,108 @@
+// Package collector captures a Go process from outside, without its help: it
+// finds what the program marked for inspection, holds the program still for a
+// moment, reads the marked memory and what it leads to, the goroutines and the
+// threads, and writes an ELF core that gdb, Delve and this project's own
+// commands open.
+package collector
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/target/process"
+)
+
+// Capture writes a core of the process to w: Take and Write in one.
+//
+// The summary is there with an error too when something was captured. A core
+// that lacks something is no error: Summary.Partial says so.
+func Capture(ctx context.Context, pid int, w io.Writer, opts Options) (*Summary, error) {
+	c, err := Take(ctx, pid, opts)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.WriteTo(w)
+	return c.Summary(), err
+}
+
+// A Captured is what was read of a process, in memory, ready to be written.
+type Captured struct {
+	core    elfcore.Core
+	summary Summary
+	began   time.Time
+	opts    Options
+}
+
+// Summary says what came of the capture. Its Bytes and Total are those of the
+// last WriteTo.
+func (c *Captured) Summary() *Summary { return &c.summary }
+
+// Size is the number of bytes that WriteTo will write.
+func (c *Captured) Size() (int64, error) { return c.core.Size() }
+
+// WriteTo writes the core. It may be called more than once.
+func (c *Captured) WriteTo(w io.Writer) (int64, error) {
+	size, err := c.core.Size()
+	if err != nil {
+		return 0, err
+	}
+	n, err := c.core.Write(&progressWriter{w: w, total: uint64(size), report: c.opts.Progress})
+	c.summary.Bytes = n
+	c.summary.Total = time.Since(c.began)
+	return n, err
+}
+
+type progressWriter struct {
+	w           io.Writer
+	done, total uint64
+	next        uint64
+	report      func(Progress)
+}
+
+func (p *progressWriter) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	p.done += uint64(n)
+	if p.done >= p.next {
+		p.report(Progress{Step: "write", Done: p.done, Total: p.total})
+		p.next = p.done + 1<<20
+	}
+	return n, err
+}
+
+// Take reads the process and lets it run on; the program has been released, and
+// Options.Released called, when it returns. It fails when the process does not
+// exist, is not a Go program that this package understands, or may not be read:
+// see Diagnose for what to do about the last, and Record for a core all the
+// same.
+func Take(ctx context.Context, pid int, opts Options) (*Captured, error) {
+	opts.defaults()
+	t := &taking{ctx: ctx, opts: opts, began: time.Now()}
+	t.summary = Summary{PID: pid, When: t.began, Reason: opts.Reason, Mode: opts.Mode.String()}
+	p, err := process.Open(pid)
+	if err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
+	}
+	defer p.Close()
+	t.process = p
+	core, err := t.take()
+	if err != nil {
+		return nil, fmt.Errorf("capture process %d: %w", pid, err)
+	}
+	return &Captured{core: *core, summary: t.summary, began: t.began, opts: opts}, nil
+}
+
+// A taking is one capture while it is made.
+type taking struct {
+	ctx     context.Context
+	opts    Options
+	began   time.Time
+	process *process.Process
+	summary Summary
+
+	maps    []process.Mapping
+	threads []process.Thread
+	image   image
+}

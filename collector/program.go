@@ -1,0 +1,270 @@
+package collector
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/exe"
+	"github.com/meminspect/meminspect/target/goroutine"
+	"github.com/meminspect/meminspect/target/module"
+	"github.com/meminspect/meminspect/target/process"
+)
+
+// A program is a living Go program: its executable file, where that stands in
+// memory, and what was found in it before it was stopped.
+type program struct {
+	file    *exe.File
+	image   *exe.Image
+	twin    *exe.File // has the symbols: file itself or Options.Symbols, nil = none
+	names   map[string]exe.Symbol
+	mem     *target.Spliced // file for what is read-only, the process for the rest
+	prog    *module.Program
+	own     []process.Mapping // of the executable file
+	cover   []target.Range    // writable memory of loaded files: data and bss
+	relro   target.Range      // written by the loader, read-only since
+	cgo     bool
+	anchor  target.Address // 0 = the program does not embed the runtime
+	cells   goroutine.Cells
+	cellErr error
+	layout  goroutine.Layout
+}
+
+// ErrNotGo is wrapped by the errors about a process that is not a Go program
+// that this package can read.
+var ErrNotGo = errors.New("not a Go program that can be read")
+
+func (t *taking) find() (*program, error) {
+	t.opts.Progress(Progress{Step: "find"})
+	var err error
+	if t.maps, err = t.process.Maps(); err != nil {
+		return nil, err
+	}
+	p := &program{}
+	if p.file, err = exe.Open(t.process.ExePath()); err != nil {
+		if errors.Is(err, exe.ErrFormat) {
+			err = fmt.Errorf("%w: %w", ErrNotGo, err)
+		}
+		return nil, err
+	}
+	name, err := t.process.ExeName()
+	if err != nil {
+		return nil, err
+	}
+	t.summary.Program = strings.TrimSuffix(name, " (deleted)")
+	if err := p.place(t.maps, name); err != nil {
+		return nil, err
+	}
+	p.splice(t.maps, t.process.Memory())
+	if p.prog, err = module.OfImage(p.image, p.mem); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotGo, err)
+	}
+	t.summary.GoVersion = p.prog.Version.Text
+	if p.layout, err = goroutine.LayoutOf(p.prog.Version); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotGo, err)
+	}
+	if err := p.symbols(t.opts.Symbols); err != nil {
+		return nil, err
+	}
+	p.cgo = usesCgo(p.prog)
+	p.findAnchor()
+	return p, nil
+}
+
+func (p *program) close() { p.file.Close() }
+
+// place finds out where the executable was loaded: at the start of its first
+// mapping.
+func (p *program) place(maps []process.Mapping, name string) error {
+	var first *process.Mapping
+	for i := range maps {
+		m := &maps[i]
+		if m.Path != name || m.Inode == 0 {
+			continue
+		}
+		if first == nil {
+			first = m
+		}
+		if m.Device == first.Device && m.Inode == first.Inode {
+			p.own = append(p.own, *m)
+		}
+	}
+	if first == nil {
+		return fmt.Errorf("%w: no mapping of its executable %s", ErrNotGo, name)
+	}
+	p.image = p.file.Loaded(0)
+	if p.file.Type == elf.ET_DYN {
+		p.image = p.file.Loaded(first.Start - p.file.LowestAddress()&^(pageSize-1))
+	}
+	return nil
+}
+
+// splice makes one memory of the process and the file. What is read-only is
+// read from the file, which costs the process nothing; what the loader or the
+// program may have written is read from the process.
+func (p *program) splice(maps []process.Mapping, mem target.Memory) {
+	p.mem = &target.Spliced{}
+	for _, m := range maps {
+		if m.Read && !strings.HasPrefix(m.Path, "[v") { // vvar, vdso, vsyscall: the kernel's
+			p.mem.Put(target.Segment{Range: m.Range, Write: m.Write, Exec: m.Exec}, mem)
+		}
+	}
+	for _, seg := range p.image.Segments() {
+		if !seg.Write {
+			p.mem.Put(seg, p.image)
+			continue
+		}
+		p.cover = append(p.cover, seg.Range)
+		for _, m := range maps {
+			// The loader took the right to write to what it had relocated.
+			if r := m.Range.Intersect(seg.Range); !r.Empty() && !m.Write && m.Read {
+				p.relro = r
+				p.mem.Put(target.Segment{Range: r}, mem)
+			}
+		}
+	}
+	// Data of shared libraries: of files that have code mapped too.
+	code := map[string]bool{}
+	for _, m := range maps {
+		code[m.Path] = code[m.Path] || m.Exec && m.Inode != 0
+	}
+	for _, m := range maps {
+		if m.Write && !m.Shared && m.Inode != 0 && code[m.Path] {
+			p.cover = append(p.cover, m.Range)
+		}
+	}
+	p.cover = unite(p.cover)
+}
+
+// symbols reads the names of the program's variables, from the file or from
+// its unstripped twin.
+func (p *program) symbols(twin string) error {
+	p.names = map[string]exe.Symbol{}
+	p.twin = p.file
+	if twin != "" {
+		f, err := exe.Open(twin)
+		if err != nil {
+			return fmt.Errorf("symbols: %w", err)
+		}
+		defer f.Close()
+		if err := sameBuild(p.file, f); err != nil {
+			return fmt.Errorf("symbols: %s is not of the same build: %w", twin, err)
+		}
+		p.twin = f
+	}
+	all, err := p.twin.Symbols()
+	if err != nil {
+		p.twin = nil
+		if twin != "" {
+			return fmt.Errorf("symbols: %s: %w", twin, err)
+		}
+		return nil // a stripped program is an ordinary one
+	}
+	for _, s := range all {
+		if s.Section != elf.SHN_UNDEF && s.Addr != 0 {
+			p.names[s.Name] = s
+		}
+	}
+	return nil
+}
+
+// sameBuild holds the text of two files against each other: the go command's
+// build ID of a stripped binary differs from that of its twin in nothing but
+// what it hashes.
+func sameBuild(a, b *exe.File) error {
+	if a.Arch != b.Arch || a.Type != b.Type || a.Entry != b.Entry {
+		return errors.New("another kind of executable")
+	}
+	for _, seg := range a.Segments() {
+		if !seg.Exec {
+			continue
+		}
+		const chunk = 1 << 20
+		one, two := make([]byte, chunk), make([]byte, chunk)
+		for at := seg.Start; at < seg.End; at = at.Add(chunk) {
+			n := min(chunk, int(seg.End-at))
+			if _, err := a.ReadAt(one[:n], at); err != nil {
+				return err
+			}
+			if _, err := b.ReadAt(two[:n], at); err != nil {
+				return err
+			}
+			if !slices.Equal(one[:n], two[:n]) {
+				// The build ID stands in the first page of the text of Go's own linker.
+				if at == seg.Start && slices.Equal(one[pageSize:n], two[pageSize:n]) {
+					continue
+				}
+				return errors.New("the code differs")
+			}
+		}
+	}
+	return nil
+}
+
+// symbol gives the address of a symbol in the process.
+func (p *program) symbol(name string) (target.Address, bool) {
+	s, ok := p.names[name]
+	if !ok {
+		return 0, false
+	}
+	return s.Addr + p.image.Bias, true
+}
+
+// usesCgo reports whether C code runs in the program.
+func usesCgo(prog *module.Program) bool {
+	funcs, err := prog.Modules[0].Functions(prog.Mem)
+	if err != nil {
+		return true // when in doubt, careful
+	}
+	for i := range funcs.Len() {
+		// runtime/cgo's Go half is there whenever its C half is.
+		if f, err := funcs.Func(i); err == nil && strings.HasPrefix(f.Name, "runtime/cgo.") {
+			return true
+		}
+	}
+	return false
+}
+
+// findAnchor looks for the anchor by its magic value in the initialised data of
+// each module, where the linker lays it.
+func (p *program) findAnchor() {
+	r := target.Reader{Memory: p.mem}
+	known := func(at target.Address) bool {
+		version, err1 := r.Uint32(at + anchor.AnchorVersionOff)
+		ptr, err2 := r.Uint32(at + anchor.AnchorPtrSize)
+		return err1 == nil && err2 == nil && ptr == target.PtrSize && version == anchor.AnchorVersion
+	}
+	magic := make([]byte, 0, 16)
+	for _, w := range []uint64{anchor.AnchorMagic0, anchor.AnchorMagic1} {
+		for range 8 {
+			magic = append(magic, byte(w))
+			w >>= 8
+		}
+	}
+	for _, m := range p.prog.Modules {
+		var data target.Spliced
+		for _, part := range []target.Range{m.NoPtrData, m.Data} {
+			data.Put(target.Segment{Range: part, Write: true}, p.mem)
+		}
+		for at := range target.Search(&data, magic, 8, nil) {
+			if known(at) {
+				p.anchor = at
+				return
+			}
+		}
+	}
+}
+
+// baseName is the program's name in a file name.
+func baseName(program string) string {
+	name := path.Base(program)
+	if name == "." || name == "/" {
+		return "program"
+	}
+	return name
+}

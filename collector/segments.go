@@ -1,0 +1,163 @@
+package collector
+
+import (
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/target"
+)
+
+// segments returns the image as a core's segments, by address, and marked ones
+// over every byte of cover that it does not hold.
+//
+// A debugger's time grows with the number of segments, so neighbours are
+// joined, those with the smallest gaps first, until there are no more than
+// limit. A gap is filled with the mark, never with the memory that stands
+// there: nobody asked for it.
+func (im *image) segments(cover []target.Range, flags func(target.Address) uint32, limit int) ([]elfcore.Segment, error) {
+	pieces := im.readable()
+	cover = unite(cover)
+	// 56 bytes of program header, or two of them where a marked segment would
+	// stand between, are worth as many bytes of filling.
+	gap := uint64(64)
+	runs := join(pieces, cover, gap)
+	for gap < 1<<20 && len(runs)+len(uncovered(cover, runs)) > limit {
+		gap *= 2
+		runs = join(pieces, cover, gap)
+	}
+	var out []elfcore.Segment
+	for _, run := range runs {
+		out = append(out, elfcore.Segment{
+			Addr:    uint64(run.Start),
+			Size:    run.Size(),
+			Flags:   flags(run.Start),
+			Content: run.content,
+		})
+	}
+	for _, r := range uncovered(cover, runs) {
+		out = append(out, elfcore.Segment{Addr: uint64(r.Start), Size: r.Size(), Flags: elfcore.FlagRead | elfcore.FlagWrite})
+	}
+	if len(out) > elfcore.MaxSegments {
+		return nil, fmt.Errorf("join segments: %d are left, a core can have %d", len(out), elfcore.MaxSegments)
+	}
+	slices.SortFunc(out, func(a, b elfcore.Segment) int {
+		return target.Address(a.Addr).Compare(target.Address(b.Addr))
+	})
+	return out, nil
+}
+
+// readable returns the pieces without their holes. A hole outside the covered
+// memory is then in no segment, and debuggers say that they cannot read it.
+func (im *image) readable() []imagePiece {
+	if len(im.holes) == 0 {
+		return im.pieces
+	}
+	var out []imagePiece
+	for _, p := range im.pieces {
+		at := p.Start
+		for _, h := range im.holes {
+			h = h.Intersect(p.Range)
+			if h.Empty() {
+				continue
+			}
+			if at < h.Start {
+				out = append(out, imagePiece{target.Range{Start: at, End: h.Start}, p.data[at-p.Start : h.Start-p.Start]})
+			}
+			at = h.End
+		}
+		if at < p.End {
+			out = append(out, imagePiece{target.Range{Start: at, End: p.End}, p.data[at-p.Start:]})
+		}
+	}
+	return out
+}
+
+// A run is pieces with small gaps between them.
+type run struct {
+	target.Range
+	pieces []imagePiece
+}
+
+// join makes runs of pieces that are at most gap bytes apart; a run does not
+// reach over the border of a covered range, where another mapping begins.
+func join(pieces []imagePiece, cover []target.Range, gap uint64) []run {
+	var runs []run
+	borders := bordersOf(cover)
+	for i, p := range pieces {
+		if n := len(runs); n > 0 {
+			last := &runs[n-1]
+			apart := uint64(p.Start - last.End)
+			if apart == 0 || apart <= gap && !crosses(borders, last.End, p.Start) {
+				last.End = p.End
+				last.pieces = pieces[i-len(last.pieces) : i+1]
+				continue
+			}
+		}
+		runs = append(runs, run{p.Range, pieces[i : i+1]})
+	}
+	return runs
+}
+
+func bordersOf(cover []target.Range) []target.Address {
+	borders := make([]target.Address, 0, 2*len(cover))
+	for _, r := range cover {
+		borders = append(borders, r.Start, r.End)
+	}
+	return borders
+}
+
+// crosses reports whether a border lies between from and to.
+func crosses(borders []target.Address, from, to target.Address) bool {
+	i, exact := slices.BinarySearch(borders, from)
+	if exact {
+		return to > from
+	}
+	return i < len(borders) && borders[i] <= to
+}
+
+// content writes the run's pieces and marks between them.
+func (r *run) writeTo(w io.Writer) error {
+	at := r.Start
+	var filler [4096]byte
+	mark(filler[:])
+	for _, p := range r.pieces {
+		for at < p.Start {
+			n := min(uint64(p.Start-at), uint64(len(filler)))
+			if _, err := w.Write(filler[:n]); err != nil {
+				return err
+			}
+			at = at.Add(n)
+		}
+		if _, err := w.Write(p.data); err != nil {
+			return err
+		}
+		at = p.End
+	}
+	return nil
+}
+
+func (r run) content(w io.Writer) error { return r.writeTo(w) }
+
+// uncovered returns what of the sorted cover no run holds.
+func uncovered(cover []target.Range, runs []run) []target.Range {
+	var out []target.Range
+	at := 0
+	for _, c := range cover {
+		from := c.Start
+		for at < len(runs) && runs[at].End <= from {
+			at++
+		}
+		for k := at; k < len(runs) && runs[k].Start < c.End; k++ {
+			if from < runs[k].Start {
+				out = append(out, target.Range{Start: from, End: runs[k].Start})
+			}
+			from = max(from, runs[k].End)
+		}
+		if from < c.End {
+			out = append(out, target.Range{Start: from, End: c.End})
+		}
+	}
+	return out
+}

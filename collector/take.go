@@ -1,0 +1,173 @@
+package collector
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/process"
+)
+
+// take makes the capture: find, stop, follow, read, let go, lay out.
+func (t *taking) take() (*elfcore.Core, error) {
+	p, err := t.find()
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	t.summary.Find = time.Since(t.began)
+
+	t.image.left = t.opts.Budget
+	if err := t.whileStopped(p, func(stopped bool) error { return t.read(p, stopped) }); err != nil {
+		return nil, err
+	}
+	return t.assemble(p)
+}
+
+// whileStopped holds the program still while f works, if it may be, and lets it
+// go in any case.
+func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
+	defer t.opts.Released()
+	stop := t.opts.Stop == StopAlways || t.opts.Stop == StopAuto && !p.cgo
+	if !stop {
+		t.unstoppedThreads()
+		return f(false)
+	}
+	t.opts.Progress(Progress{Step: "stop"})
+	tracer := t.opts.Tracer
+	if tracer == nil {
+		tracer = process.NewTracer()
+		defer tracer.Close()
+	}
+	s, err := tracer.Stop(t.ctx, t.process, process.StopOptions{
+		Wait: t.opts.Wait, Held: t.opts.Held, Seized: t.opts.Seized, FloatingPoint: true, Extended: true,
+	})
+	if err != nil {
+		if t.opts.Stop == StopAlways || t.ctx.Err() != nil {
+			return err
+		}
+		t.summary.problem("stop", err)
+		t.unstoppedThreads()
+		return f(false)
+	}
+	defer func() {
+		_ = s.Resume()
+		t.summary.Stopped = time.Since(s.Since)
+	}()
+	t.threads = s.Threads
+	for _, m := range s.Missed {
+		t.summary.problem("threads", fmt.Errorf("%v", m))
+	}
+	t.summary.Threads = Count{All: len(s.Threads) + len(s.Missed), Captured: len(s.Threads)}
+	return f(len(s.Missed) == 0)
+}
+
+// unstoppedThreads lists the threads of a program that runs on. Those that
+// sleep in the kernel say where.
+func (t *taking) unstoppedThreads() {
+	ids, err := t.process.ThreadIDs()
+	if err != nil {
+		t.summary.problem("threads", err)
+		return
+	}
+	for _, id := range ids {
+		th := process.Thread{ID: id}
+		if at, ok := t.process.Blocked(id); ok {
+			th.Place(at.PC, at.SP, 0)
+			t.summary.Threads.Captured++
+		} else {
+			th.Place(0, 0, 0)
+		}
+		t.threads = append(t.threads, th)
+	}
+	t.summary.Threads.All = len(ids)
+}
+
+// read decides what goes into the core and reads it.
+func (t *taking) read(p *program, stopped bool) error {
+	return t.image.read(t.process.Memory(), !stopped, func(done, total uint64) {
+		t.opts.Progress(Progress{Step: "read", Done: done, Total: total})
+	})
+}
+
+// assemble lays out the core. The program is not needed any more.
+func (t *taking) assemble(p *program) (*elfcore.Core, error) {
+	segments, err := t.image.segments(p.cover, t.flags(p), t.opts.Segments)
+	if err != nil {
+		return nil, err
+	}
+	core := &elfcore.Core{Machine: elfcore.MachineAMD64, Segments: segments}
+	t.summary.Payload = t.image.payload()
+	t.summary.Segments = len(segments)
+	core.Notes = t.notes(p)
+	return core, nil
+}
+
+// flags returns what a segment at an address may be used for, as the mapping
+// that it is from.
+func (t *taking) flags(p *program) func(target.Address) uint32 {
+	return func(at target.Address) uint32 {
+		for _, m := range t.maps {
+			if !m.Contains(at) {
+				continue
+			}
+			f := elfcore.FlagRead
+			if m.Write {
+				f |= elfcore.FlagWrite
+			}
+			if m.Exec {
+				f |= elfcore.FlagExec
+			}
+			return f
+		}
+		return elfcore.FlagRead | elfcore.FlagWrite
+	}
+}
+
+func (t *taking) notes(p *program) []elfcore.Note {
+	stat, err := t.process.Stat()
+	if err != nil {
+		t.summary.problem("process", err)
+	}
+	info := elfcore.Process{SName: stat.State, PID: int32(t.process.PID), PPID: int32(stat.Parent), PGRP: int32(stat.Group), SID: int32(stat.Sess), Name: baseName(t.summary.Program)}
+	notes := []elfcore.Note{info.Note()}
+	for _, th := range t.threads {
+		r := elfcore.Thread{TID: int32(th.ID), PPID: info.PPID, PGRP: info.PGRP, SID: info.SID, Signal: int16(th.Signal), Registers: th.Words(), FPValid: len(th.Float) > 0}
+		notes = append(notes, r.Note())
+		if len(th.Float) > 0 {
+			notes = append(notes, elfcore.FPRegSetNote(th.Float))
+		}
+		if len(th.XState) > 0 {
+			notes = append(notes, elfcore.X86StateNote(th.XState))
+		}
+	}
+	if auxv, err := t.process.Auxv(); err == nil {
+		notes = append(notes, elfcore.AuxvNote(auxv))
+	} else {
+		t.summary.problem("auxiliary vector", err)
+	}
+	var files []elfcore.Mapping
+	for _, m := range p.own {
+		files = append(files, elfcore.Mapping{Start: uint64(m.Start), End: uint64(m.End), Offset: m.Offset, Path: t.summary.Program})
+	}
+	notes = append(notes, elfcore.FileNote(files))
+	return append(notes, t.ownNotes(p)...)
+}
+
+func (t *taking) ownNotes(p *program) []elfcore.Note {
+	host, _ := os.Hostname()
+	record := note.Capture{
+		Why: t.opts.Reason, When: t.summary.When, Who: t.opts.Who, Stopped: t.summary.Stopped,
+		GoVersion: t.summary.GoVersion, BuildID: t.summary.BuildID, Program: t.summary.Program,
+		Host: host, Kernel: kernelRelease(), PID: t.process.PID,
+		Strict: t.opts.Mode == Strict, Extra: t.opts.Extra,
+	}
+	notes := []elfcore.Note{{Name: note.Owner, Type: note.TypeCapture, Desc: record.Encode()}}
+	if t.opts.Crash != nil {
+		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeCrash, Desc: t.opts.Crash.Encode()})
+	}
+	return notes
+}

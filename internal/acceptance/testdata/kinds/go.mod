@@ -1,3 +1,0 @@
-module kinds
-
-go 1.21

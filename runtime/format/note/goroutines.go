@@ -1,0 +1,169 @@
+package note
+
+import "fmt"
+
+// Types of the notes in this file.
+const (
+	TypeFunctions  uint32 = 6 // []Function
+	TypeGoroutines uint32 = 7 // Goroutines
+)
+
+// A Function is what the program's pc-line table says about one address, for
+// readers without the executable. For a return address it is about the call
+// before it.
+type Function struct {
+	PC    uint64 // as it stands in a stack or a register
+	Entry uint64 // of the function
+	Line  uint32
+	Frame uint32 // bytes between the stack pointer at PC and the return address
+	Name  string
+	File  string
+}
+
+const functionSize = 32
+
+// EncodeFunctions returns the descriptor: a head as that of EncodeRegions,
+// records of 32 bytes
+//
+//	0   pc     u64
+//	8   entry  u64
+//	16  line   u32
+//	20  frame  u32
+//	24  name   u32, as a region's strings
+//	28  file   u32
+//
+// and the strings.
+func EncodeFunctions(fs []Function) []byte {
+	st := newStrings()
+	b := make([]byte, 0, tableHead+functionSize*len(fs)+64*len(fs))
+	b = le.AppendUint32(b, Version)
+	b = le.AppendUint32(b, uint32(len(fs)))
+	b = le.AppendUint32(b, functionSize)
+	b = le.AppendUint32(b, uint32(tableHead+functionSize*len(fs)))
+	for i := range fs {
+		f := &fs[i]
+		b = le.AppendUint64(b, f.PC)
+		b = le.AppendUint64(b, f.Entry)
+		b = le.AppendUint32(b, f.Line)
+		b = le.AppendUint32(b, f.Frame)
+		b = le.AppendUint32(b, st.add(f.Name))
+		b = le.AppendUint32(b, st.add(f.File))
+	}
+	return append(b, st.data...)
+}
+
+// DecodeFunctions reads what EncodeFunctions returned.
+func DecodeFunctions(desc []byte) ([]Function, error) {
+	records, each, st, err := table(TypeFunctions, desc, functionSize)
+	if err != nil {
+		return nil, err
+	}
+	fs := make([]Function, len(records)/each)
+	for i := range fs {
+		b := records[i*each:]
+		f := &fs[i]
+		f.PC, f.Entry = le.Uint64(b), le.Uint64(b[8:])
+		f.Line, f.Frame = le.Uint32(b[16:]), le.Uint32(b[20:])
+		if f.Name, err = st.at(le.Uint32(b[24:])); err == nil {
+			f.File, err = st.at(le.Uint32(b[28:]))
+		}
+		if err != nil {
+			return nil, fmt.Errorf("function %d: %w", i, err)
+		}
+	}
+	return fs, nil
+}
+
+// A StackKind says what a core holds of goroutine stacks.
+type StackKind uint32
+
+// Kinds of stacks.
+const (
+	StackNone     StackKind = 0
+	StackFull     StackKind = 1
+	StackSkeleton StackKind = 2 // return addresses and saved frame pointers; all other words marked
+)
+
+func (k StackKind) String() string {
+	switch k {
+	case StackNone:
+		return "none"
+	case StackFull:
+		return "full"
+	case StackSkeleton:
+		return "skeleton"
+	}
+	return fmt.Sprintf("kind %d", uint32(k))
+}
+
+// Goroutines says where the program keeps its goroutines and what the core
+// holds of them.
+type Goroutines struct {
+	Stacks   StackKind
+	All      uint64 // goroutines in the list, those that have ended too
+	Captured uint64 // whose runtime.g and stack the core holds
+	List     uint64 // address of the array of pointers to runtime.g
+	Length   uint64 // of it
+	PtrCell  uint64 // address of runtime.allgptr, 0 = not known
+	LenCell  uint64 // address of runtime.allglen, 0 = not known
+	Failed   uint64 // ID of the goroutine that failed, 0 = none or not known
+	Threads  []GoThread
+}
+
+// A GoThread says what a thread runs.
+type GoThread struct {
+	TID uint32
+	G   uint64 // address of the runtime.g in its thread-local storage, 0 = none
+	Cur uint64 // address of the goroutine that it works for, 0 = none
+}
+
+const (
+	goroutinesHead = 16 + 7*8
+	goThreadSize   = 24
+)
+
+// Encode returns the descriptor:
+//
+//	0   version                                  u32
+//	4   number of threads                        u32
+//	8   kind of stacks                           u32
+//	12  zero                                     u32
+//	16  all, captured, list, length, allgptr, allglen, failed   u64 each
+//	72  threads: id, zero (u32 each), g, current (u64 each)
+func (g *Goroutines) Encode() []byte {
+	b := le.AppendUint32(nil, Version)
+	b = le.AppendUint32(b, uint32(len(g.Threads)))
+	b = le.AppendUint32(b, uint32(g.Stacks))
+	b = le.AppendUint32(b, 0)
+	for _, v := range [...]uint64{g.All, g.Captured, g.List, g.Length, g.PtrCell, g.LenCell, g.Failed} {
+		b = le.AppendUint64(b, v)
+	}
+	for _, t := range g.Threads {
+		b = le.AppendUint32(b, t.TID)
+		b = le.AppendUint32(b, 0)
+		b = le.AppendUint64(b, t.G)
+		b = le.AppendUint64(b, t.Cur)
+	}
+	return b
+}
+
+// DecodeGoroutines reads what Encode returned.
+func DecodeGoroutines(desc []byte) (*Goroutines, error) {
+	count, err := head(TypeGoroutines, desc)
+	if err != nil {
+		return nil, err
+	}
+	const threads = goroutinesHead
+	if len(desc) < threads || uint64(count) > uint64(len(desc)-threads)/goThreadSize {
+		return nil, fmt.Errorf("%w: %d threads in %d bytes", ErrMalformed, count, len(desc))
+	}
+	g := &Goroutines{Stacks: StackKind(le.Uint32(desc[8:]))}
+	for i, p := range [...]*uint64{&g.All, &g.Captured, &g.List, &g.Length, &g.PtrCell, &g.LenCell, &g.Failed} {
+		*p = le.Uint64(desc[16+8*i:])
+	}
+	for i := range count {
+		b := desc[threads+goThreadSize*int(i):]
+		g.Threads = append(g.Threads, GoThread{TID: le.Uint32(b), G: le.Uint64(b[8:]), Cur: le.Uint64(b[16:])})
+	}
+	return g, nil
+}

@@ -1,0 +1,179 @@
+package goroutine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/module"
+)
+
+// Cells are the two variables in which the runtime keeps, for readers without
+// its lock, the list of all goroutines: a pointer to an array of pointers, and
+// its length. The array is only ever appended to; when it grows the pointer
+// changes before the length does.
+type Cells struct {
+	Ptr, Len target.Address
+	How      string // by which two ways they were found
+}
+
+// ErrNoList says that the list of goroutines could not be found by two ways
+// that agree.
+var ErrNoList = errors.New("the list of goroutines was not found")
+
+// A List is the array as it is now.
+type List struct {
+	Array target.Address
+	Len   uint64
+}
+
+// mostGoroutines bounds the list: at two kilobytes of stack each, more would
+// not fit into a terabyte.
+const mostGoroutines = 1 << 29
+
+// Read reads the cells, the length first, as the runtime's own readers do.
+func (c Cells) Read(mem target.Memory) (List, error) {
+	r := target.Reader{Memory: mem}
+	n, err := r.Uint64(c.Len)
+	if err != nil {
+		return List{}, fmt.Errorf("length of the list of goroutines: %w", err)
+	}
+	ptr, err := r.Pointer(c.Ptr)
+	if err != nil {
+		return List{}, fmt.Errorf("list of goroutines: %w", err)
+	}
+	if n > mostGoroutines || !ptr.Aligned(target.PtrSize) || n > 0 && ptr == 0 {
+		return List{}, fmt.Errorf("list of goroutines: %d of them at %v", n, ptr)
+	}
+	return List{ptr, n}, nil
+}
+
+// Range is the memory of the array.
+func (l List) Range() target.Range { return target.RangeOf(l.Array, l.Len*target.PtrSize) }
+
+// Addrs reads the array: the addresses of all runtime.g's.
+func (l List) Addrs(mem target.Memory) ([]target.Address, error) {
+	size := l.Len * target.PtrSize
+	b, err := target.Reader{Memory: mem}.Bytes(l.Array, size, size)
+	if err != nil {
+		return nil, fmt.Errorf("list of goroutines: %w", err)
+	}
+	addrs := make([]target.Address, l.Len)
+	for i := range addrs {
+		addrs[i] = target.Address(binary.LittleEndian.Uint64(b[i*target.PtrSize:]))
+	}
+	return addrs, nil
+}
+
+// ReadAll reads the runtime.g's at addrs. What cannot be read or makes no sense
+// is left out and counted; the first error says why.
+func (l Layout) ReadAll(mem target.Memory, addrs []target.Address) (gs []G, bad int, first error) {
+	fail := func(err error) {
+		bad++
+		if first == nil {
+			first = err
+		}
+	}
+	gs = make([]G, 0, len(addrs))
+	const batch = 1024
+	buf := make([]byte, min(batch, len(addrs))*l.Size)
+	pieces := make([]target.Piece, 0, batch)
+	for len(addrs) > 0 {
+		now := addrs[:min(batch, len(addrs))]
+		addrs = addrs[len(now):]
+		pieces = pieces[:0]
+		for i, addr := range now {
+			pieces = append(pieces, target.Piece{Addr: addr, Data: buf[i*l.Size : (i+1)*l.Size]})
+		}
+		if err := target.ReadBatch(mem, pieces); err != nil {
+			bad += len(addrs)
+			for range now {
+				fail(err)
+			}
+			return gs, bad, first
+		}
+		for _, p := range pieces {
+			if p.N < len(p.Data) {
+				fail(fmt.Errorf("goroutine at %v: %w", p.Addr, target.Unreadable(p.Addr.Add(uint64(p.N)), target.ErrNotMapped)))
+				continue
+			}
+			g, err := l.Decode(p.Addr, p.Data)
+			if err != nil {
+				fail(err)
+				continue
+			}
+			gs = append(gs, g)
+		}
+	}
+	return gs, bad, first
+}
+
+// Find finds the cells by two ways that must agree: by the symbols
+// runtime.allgptr and runtime.allglen, where the program has them; by the code
+// of runtime.allgadd, which writes them; and by the variable runtime.allgs,
+// which holds the same list as a slice and is looked for in the data.
+//
+// symbol gives the address of a symbol, false when it is not known. The memory
+// must be that of the running program: in a file the list is empty.
+func Find(prog *module.Program, symbol func(name string) (target.Address, bool)) (Cells, error) {
+	var named, coded Cells
+	if ptr, ok := symbol("runtime.allgptr"); ok {
+		if n, ok := symbol("runtime.allglen"); ok {
+			named = Cells{Ptr: ptr, Len: n}
+		}
+	}
+	coded, codeErr := cellsInCode(prog, symbol)
+	switch {
+	case named.Ptr != 0 && codeErr == nil:
+		if named.Ptr != coded.Ptr || named.Len != coded.Len {
+			return Cells{}, fmt.Errorf("%w: symbols say %v and %v, code says %v and %v", ErrNoList, named.Ptr, named.Len, coded.Ptr, coded.Len)
+		}
+		named.How = "symbols and code"
+		return named, nil
+	case named.Ptr != 0:
+		named.How = "symbols and data"
+		return named, confirm(prog, named)
+	case codeErr == nil:
+		coded.How = "code and data"
+		return coded, confirm(prog, coded)
+	}
+	return Cells{}, fmt.Errorf("%w: %w", ErrNoList, codeErr)
+}
+
+// confirm looks in the data for runtime.allgs: a slice of the same array.
+// While the program runs the two may differ for a moment.
+func confirm(prog *module.Program, c Cells) error {
+	var err error
+	for range 10 {
+		if err = confirmOnce(prog, c); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func confirmOnce(prog *module.Program, c Cells) error {
+	list, err := c.Read(prog.Mem)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoList, err)
+	}
+	if list.Len == 0 {
+		return fmt.Errorf("%w: it is empty, the runtime has not started yet", ErrNoList)
+	}
+	word := binary.LittleEndian.AppendUint64(nil, uint64(list.Array))
+	r := target.Reader{Memory: prog.Mem}
+	for _, m := range prog.Modules {
+		var data target.Spliced
+		for _, part := range []target.Range{m.Data, m.BSS} {
+			data.Put(target.Segment{Range: part, Write: true}, prog.Mem)
+		}
+		for at := range target.Search(&data, word, target.PtrSize, nil) {
+			s, err := r.Slice(at)
+			if err == nil && at != c.Ptr && s.Len == list.Len && s.Cap >= s.Len {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%w: no slice in the data has the %d goroutines at %v that %v and %v have", ErrNoList, list.Len, list.Array, c.Ptr, c.Len)
+}
