@@ -73,22 +73,6 @@ type slot struct {
 	flags  uint32
 	budget uint64
 	order  uint64
-	_      uint64
-}
-
-// Link adds a table to the program's. Generated code calls it from init; a
-// table that is linked already is left alone. It takes the same time however
-// many entries the table has.
-func Link(t *Table) {
-	if t.flags&anchor.TableLinked != 0 {
-		return
-	}
-	t.flags |= anchor.TableLinked
-	for {
-		head := root.tables.Load()
-		t.next = head
-		if root.tables.CompareAndSwap(head, t) {
-			return
-		}
-	}
+	link   uint32 // of the registry's lists; nothing to the outside
+	_      uint32
 }

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/inspect/scan"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+)
+
+func scanCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "scan CORE PATTERN…",
+		Short: "Look for bytes in a core that must not be there",
+		Long: `Look for patterns in every byte of a core, its notes included, forwards and
+reversed. A core that was compressed with zstd is searched as it was before; one
+that is encrypted must be decrypted first. CORE may be any file, or - for
+standard input.
+
+A PATTERN is text, hex:DIGITS for other bytes, or @FILE for the contents of a
+file without its last newline: what stands on a command line can be read by
+every user of the machine. Patterns have at least 4 bytes.
+
+The exit status is 0 when nothing was found and 1 when something was.`,
+		Example: `  meminspect scan shop.core hunter2-password
+  meminspect scan --json shop.core hex:8badf00d8badf00d @secret.txt`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var patterns []scan.Pattern
+			for _, arg := range args[1:] {
+				p, err := scan.Parse(arg)
+				if err != nil {
+					return fmt.Errorf("scan: %w", err)
+				}
+				patterns = append(patterns, p)
+			}
+			hits, err := scanFile(cmd, args[0], patterns, asJSON)
+			if err != nil {
+				return fmt.Errorf("scan %s: %w", args[0], err)
+			}
+			if hits > 0 {
+				return &exitError{status: exitFindings}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+// scanHit is a hit as --json prints it.
+type scanHit struct {
+	Pattern  string `json:"pattern"`
+	Offset   int64  `json:"offset"`
+	Address  uint64 `json:"address,omitempty"` // in the program's memory
+	Reversed bool   `json:"reversed"`
+}
+
+func scanFile(cmd *cobra.Command, path string, patterns []scan.Pattern, asJSON bool) (hits int, err error) {
+	in := cmd.InOrStdin()
+	var where func(int64) (uint64, bool)
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return 0, err
+		}
+		defer f.Close()
+		in, where = f, coreAddresses(f)
+	}
+	buffered := bufio.NewReaderSize(in, 1<<16)
+	stream, err := plainStream(buffered)
+	if err != nil {
+		return 0, err
+	}
+	if stream != io.Reader(buffered) {
+		where = nil // offsets are those of the decompressed core
+	}
+	enc := json.NewEncoder(cmd.OutOrStdout())
+	size, err := scan.Reader(stream, patterns, func(h scan.Hit) {
+		hits++
+		out := scanHit{Pattern: patterns[h.Pattern].Name, Offset: h.Offset, Reversed: h.Reversed}
+		if where != nil {
+			out.Address, _ = where(h.Offset)
+		}
+		if asJSON {
+			enc.Encode(out)
+			return
+		}
+		printHit(cmd.OutOrStdout(), path, out)
+	})
+	if err != nil {
+		return hits, err
+	}
+	if hits == 0 && !asJSON {
+		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes, none of %d patterns found\n", path, size, len(patterns))
+	}
+	return hits, nil
+}
+
+func printHit(w io.Writer, path string, h scanHit) {
+	fmt.Fprintf(w, "%s: offset %d", path, h.Offset)
+	if h.Address != 0 {
+		fmt.Fprintf(w, " (memory 0x%x)", h.Address)
+	}
+	fmt.Fprintf(w, ": %q", h.Pattern)
+	if h.Reversed {
+		fmt.Fprint(w, " reversed")
+	}
+	fmt.Fprintln(w)
+}
+
+// plainStream undoes compression.
+func plainStream(r *bufio.Reader) (io.Reader, error) {
+	head, _ := r.Peek(21)
+	switch {
+	case len(head) >= 4 && string(head[:4]) == "\x28\xb5\x2f\xfd":
+		return zstd.NewReader(r, zstd.WithDecoderMaxMemory(1<<30))
+	case string(head) == "age-encryption.org/v1":
+		return nil, fmt.Errorf("it is encrypted; decrypt it first: age -d -i KEY CORE | meminspect scan - PATTERN")
+	}
+	return r, nil
+}
+
+// coreAddresses returns what tells the memory address of a file offset, or nil
+// when f is not a core.
+func coreAddresses(f *os.File) func(int64) (uint64, bool) {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	core, err := elfcore.Open(f, info.Size())
+	if err != nil {
+		return nil
+	}
+	return func(off int64) (uint64, bool) {
+		for _, load := range core.Loads {
+			if !load.Marked() && uint64(off) >= load.Offset && uint64(off)-load.Offset < load.FileSize {
+				return load.Addr + uint64(off) - load.Offset, true
+			}
+		}
+		return 0, false
+	}
+}

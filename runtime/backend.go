@@ -1,0 +1,165 @@
+//go:build !meminspect_off
+
+package meminspect
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// listeners are those who are told of changes. Their mutex is taken before the
+// registry's and held while backends are told, so that each hears everything
+// once and in order; without listeners nobody takes it.
+type listeners struct {
+	mu        sync.Mutex
+	some      atomic.Bool // changes under both mutexes
+	backends  []*attached
+	notifiers []*notifier
+}
+
+var listening listeners
+
+// An attached backend, with the regions that it refused.
+type attached struct {
+	Backend
+	refused map[refusal]bool
+}
+
+type refusal struct {
+	id    ID
+	order uint64
+	addr  uintptr
+}
+
+// A change is one change of the registry: begun, made, told.
+type change struct {
+	tell   bool
+	events []Event
+}
+
+// begin locks the registry for a change.
+func (c *change) begin() {
+	reg.mu.Lock()
+	if !listening.some.Load() {
+		return
+	}
+	reg.mu.Unlock()
+	listening.mu.Lock()
+	reg.mu.Lock()
+	c.tell = true
+}
+
+func (c *change) note(added bool, r Region) {
+	if c.tell {
+		c.events = append(c.events, Event{added, r})
+	}
+}
+
+// end unlocks the registry, tells the backends and notifiers, and returns what
+// the backends had against it.
+func (c *change) end() error {
+	reg.mu.Unlock()
+	if !c.tell {
+		return nil
+	}
+	var failed []error
+	for _, e := range c.events {
+		for _, b := range listening.backends {
+			failed = append(failed, b.tell(e)...)
+		}
+		for _, n := range listening.notifiers {
+			n.queue(e)
+		}
+	}
+	notifiers := slices.Clone(listening.notifiers)
+	listening.mu.Unlock()
+	for _, n := range notifiers {
+		n.drain()
+	}
+	return errors.Join(failed...)
+}
+
+// Attach adds a backend and tells it of all regions that there are. It returns
+// what the backend had against single regions, joined; the backend is attached
+// all the same, unless the error is ErrAttached. b must be comparable.
+func Attach(b Backend) error {
+	listening.mu.Lock()
+	defer listening.mu.Unlock()
+	for _, a := range listening.backends {
+		if a.Backend == b {
+			return ErrAttached
+		}
+	}
+	a := &attached{Backend: b, refused: map[refusal]bool{}}
+	reg.mu.Lock()
+	listening.backends = append(listening.backends, a)
+	listening.some.Store(true)
+	past := slices.Collect(staticRegions)
+	past = append(past, reg.copyLocked()...)
+	reg.mu.Unlock()
+	var failed []error
+	for _, r := range past {
+		failed = append(failed, a.tell(Event{true, r})...)
+	}
+	return errors.Join(failed...)
+}
+
+// Detach withdraws all regions from the backend, the latest first, and removes
+// it. It returns ErrNotAttached, or what the backend had against it, joined.
+func Detach(b Backend) error {
+	listening.mu.Lock()
+	defer listening.mu.Unlock()
+	i := slices.IndexFunc(listening.backends, func(a *attached) bool { return a.Backend == b })
+	if i < 0 {
+		return ErrNotAttached
+	}
+	a := listening.backends[i]
+	reg.mu.Lock()
+	listening.backends = slices.Delete(slices.Clone(listening.backends), i, i+1)
+	listening.some.Store(len(listening.backends)+len(listening.notifiers) > 0)
+	past := slices.Collect(staticRegions)
+	past = append(past, reg.copyLocked()...)
+	reg.mu.Unlock()
+	var failed []error
+	for _, r := range slices.Backward(past) {
+		failed = append(failed, a.tell(Event{false, r})...)
+	}
+	return errors.Join(failed...)
+}
+
+// tell tells a backend of one change, part by part.
+func (a *attached) tell(e Event) (failed []error) {
+	for _, r := range e.Region.Parts() {
+		key := refusal{r.ID, r.Order, r.Addr()}
+		if !e.Added && a.refused[key] {
+			delete(a.refused, key)
+			continue
+		}
+		op := "unregister"
+		if e.Added {
+			op = "register"
+		}
+		if err := a.call(e.Added, r); err != nil {
+			if e.Added {
+				a.refused[key] = true
+			}
+			failed = append(failed, &BackendError{Backend: a.Name(), Op: op, ID: r.ID, Name: r.Name, Err: err})
+		}
+	}
+	return failed
+}
+
+// call keeps a backend's panic from its callers, who only registered a region.
+func (a *attached) call(add bool, r Region) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = ErrPanic
+		}
+	}()
+	if add {
+		return a.RegisterRegion(r)
+	}
+	return a.UnregisterRegion(r)
+}

@@ -1,0 +1,190 @@
+//go:build !meminspect_off
+
+package meminspect
+
+import (
+	"sync"
+	"unsafe"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+)
+
+// maxChunks bounds the dynamic regions: 4096 chunks of 256. The directory is
+// static, so that a chunk is the only allocation that registering ever makes.
+const maxChunks = 4096
+
+// A registry holds the dynamic regions in chunks of slots that an outsider can
+// read at any moment, and finds them by ID. Its hash table grows with the
+// chunks (linear hashing: each chunk brings as many list heads as it has
+// slots), so that no growth step costs more than one chunk's lists and none
+// allocates.
+//
+// References to slots are indices plus one; zero is none.
+type registry struct {
+	mu     sync.Mutex
+	dir    [maxChunks]*block
+	chunks uint32
+	free   uint32 // first free slot, linked through next
+	order  uint64 // registrations so far
+	lastID ID     // dynamic ID handed out last
+}
+
+var reg registry
+
+// A block is a chunk with the list heads that came with it.
+type block struct {
+	chunk
+	heads [anchor.SlotsPerChunk]uint32
+}
+
+func (g *registry) slot(ref uint32) *slot {
+	return &g.dir[(ref-1)/anchor.SlotsPerChunk].slots[(ref-1)%anchor.SlotsPerChunk]
+}
+
+func (g *registry) head(bucket uint32) *uint32 {
+	return &g.dir[bucket/anchor.SlotsPerChunk].heads[bucket%anchor.SlotsPerChunk]
+}
+
+func hash(id ID) uint32 { return uint32(uint64(id) * 0x9e3779b97f4a7c15 >> 32) }
+
+// bucket returns the list in which id stands: the hash modulo the power of two
+// above the number of lists, or below it where that list was not split yet.
+func (g *registry) bucket(id ID) uint32 {
+	n := g.chunks * anchor.SlotsPerChunk
+	mask := uint32(anchor.SlotsPerChunk)
+	for mask < n {
+		mask *= 2
+	}
+	b := hash(id) & (mask - 1)
+	if b >= n {
+		b = hash(id) & (mask/2 - 1)
+	}
+	return b
+}
+
+// find returns the first slot of id after the slot ref, zero for the first of all.
+func (g *registry) find(id ID, after uint32) uint32 {
+	if g.chunks == 0 {
+		return 0
+	}
+	ref := after
+	if ref == 0 {
+		ref = *g.head(g.bucket(id))
+	} else {
+		ref = g.slot(ref).link
+	}
+	for ref != 0 && g.slot(ref).id != id {
+		ref = g.slot(ref).link
+	}
+	return ref
+}
+
+// grow adds a chunk. It reports false when the directory is full.
+func (g *registry) grow() bool {
+	if g.chunks == maxChunks {
+		return false
+	}
+	b := new(block)
+	c := g.chunks
+	for i := range b.slots {
+		b.slots[i].link = c*anchor.SlotsPerChunk + uint32(i) + 2
+	}
+	b.slots[len(b.slots)-1].link = g.free
+	g.free = c*anchor.SlotsPerChunk + 1
+
+	b.next = root.chunks.Load()
+	root.chunks.Store(&b.chunk)
+	g.dir[c] = b
+	g.chunks++
+
+	// Each new list takes its members from the one they shared a shorter hash with.
+	for i := uint32(0); c > 0 && i < anchor.SlotsPerChunk; i++ {
+		old := c*anchor.SlotsPerChunk + i
+		half := uint32(anchor.SlotsPerChunk)
+		for half*2 <= old {
+			half *= 2
+		}
+		from := g.head(old - half)
+		ref := *from
+		*from = 0
+		for ref != 0 {
+			s := g.slot(ref)
+			next := s.link
+			s.link = 0
+			g.append(ref)
+			ref = next
+		}
+	}
+	return true
+}
+
+// put fills a free slot with v, whose seq and link are not looked at, and
+// returns it; zero when there is no room.
+func (g *registry) put(v *slot) uint32 {
+	if g.free == 0 && !g.grow() {
+		return 0
+	}
+	ref := g.free
+	s := g.slot(ref)
+	g.free = s.link
+	g.order++
+	v.order = g.order
+	g.write(s, v)
+	s.link = 0
+	g.append(ref)
+	root.regions.Add(1)
+	return ref
+}
+
+// append puts a slot at the end of its list, so that several regions under one
+// ID are found in the order in which they came.
+func (g *registry) append(ref uint32) {
+	at := g.head(g.bucket(g.slot(ref).id))
+	for *at != 0 {
+		at = &g.slot(*at).link
+	}
+	*at = ref
+}
+
+// drop frees a slot.
+func (g *registry) drop(ref uint32) {
+	s := g.slot(ref)
+	at := g.head(g.bucket(s.id))
+	for *at != ref {
+		at = &g.slot(*at).link
+	}
+	*at = s.link
+	g.write(s, &slot{})
+	s.link = g.free
+	g.free = ref
+	root.regions.Add(^uint64(0))
+}
+
+// write changes what a slot says, between two steps of its and the anchor's
+// sequence: whoever reads from outside sees an odd or a moved number and tries
+// again.
+func (g *registry) write(s, v *slot) {
+	root.seq.Add(1)
+	s.seq.Add(1)
+	s.kind, s.id, s.base, s.addr, s.size = v.kind, v.id, v.base, v.addr, v.size
+	s.typ, s.name, s.depth, s.flags = v.typ, v.name, v.depth, v.flags
+	s.budget, s.order = v.budget, v.order
+	s.seq.Add(1)
+	root.seq.Add(1)
+}
+
+// newID returns a dynamic ID that is not in use.
+func (g *registry) newID() ID {
+	for {
+		g.lastID++
+		if g.lastID < ID(anchor.FirstDynamic) || g.lastID >= ID(anchor.NamedBit) {
+			g.lastID = ID(anchor.FirstDynamic)
+		}
+		if g.find(g.lastID, 0) == 0 {
+			return g.lastID
+		}
+	}
+}
+
+// typeWord returns the first word of an any: the runtime type.
+func typeWord(v any) *byte { return *(**byte)(unsafe.Pointer(&v)) }

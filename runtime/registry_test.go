@@ -1,0 +1,284 @@
+//go:build !meminspect_off
+
+package meminspect
+
+import (
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"unsafe"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+)
+
+// clear withdraws all dynamic regions, so that tests do not see each other's.
+func clear(t testing.TB) {
+	t.Helper()
+	for r := range Regions() {
+		if r.Kind != KindEntry {
+			if err := Unregister(r.ID); err != nil && !errors.Is(err, ErrNotRegistered) {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+const named = ID(anchor.NamedBit)
+
+func TestRegister(t *testing.T) {
+	defer clear(t)
+	var x struct{ A, B int32 }
+	if id, err := Register(named|1, &x, Name("x"), Depth(3), Budget(99)); id != named|1 || err != nil {
+		t.Fatal(id, err)
+	}
+	r, ok := Lookup(named | 1)
+	if !ok || r.Addr() != uintptr(unsafe.Pointer(&x)) || r.Size != 8 || r.Name != "x" || r.Depth != 3 || r.Flags != HasDepth || r.Budget != 99 || r.Type().String() != "struct { A int32; B int32 }" {
+		t.Errorf("%+v %v", r, r.Type())
+	}
+	s := []uint16{1, 2, 3}
+	sid, err := RegisterSlice(IDDynamic, s[:2])
+	if err != nil || sid < ID(anchor.FirstDynamic) {
+		t.Fatal(sid, err)
+	}
+	if r, _ := Lookup(sid); r.Size != 4 || r.Kind != KindSlice || r.Type().String() != "uint16" {
+		t.Errorf("%+v", r)
+	}
+	tid, err := RegisterString(IDDynamic, "text")
+	if r, _ := Lookup(tid); err != nil || r.Size != 4 || r.Kind != KindString || r.Type() != nil {
+		t.Errorf("%+v, %v", r, err)
+	}
+	fid, err := RegisterForeign(IDDynamic, 0x1000, 10)
+	if r, _ := Lookup(fid); err != nil || r.Addr() != 0x1000 || r.Hold() != nil {
+		t.Errorf("%+v, %v", r, err)
+	}
+
+	for _, c := range []struct {
+		name string
+		err  error
+		want error
+	}{
+		{"twice", second(Register(named|1, &x)), ErrRegistered},
+		{"nil", second(Register[int](IDDynamic, nil)), ErrEmpty},
+		{"no elements", second(RegisterSlice(IDDynamic, []int{})), ErrEmpty},
+		{"no bytes", second(Register(IDDynamic, &struct{}{})), ErrEmpty},
+		{"empty string", second(RegisterString(IDDynamic, "")), ErrEmpty},
+		{"null", second(RegisterForeign(IDDynamic, 0, 5)), ErrEmpty},
+		{"reserved", second(Register(3, &x)), ErrReserved},
+		{"not registered", Unregister(named | 2), ErrNotRegistered},
+	} {
+		var re *RegionError
+		if !errors.Is(c.err, c.want) || !errors.As(c.err, &re) {
+			t.Errorf("%s: %v, want %v", c.name, c.err, c.want)
+		}
+	}
+	if _, err := Register(named|1, &x, Another()); err != nil {
+		t.Errorf("another region under the same ID: %v", err)
+	}
+	if err := Unregister(named | 1); err != nil {
+		t.Error(err)
+	}
+	if _, ok := Lookup(named | 1); ok {
+		t.Error("Unregister left one of two regions under an ID")
+	}
+}
+
+func second(_ ID, err error) error { return err }
+
+// The registry does what a plain list does, over tens of thousands of random
+// steps that make its table grow and shrink.
+func TestRegistryAgainstModel(t *testing.T) {
+	defer clear(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	type entry struct {
+		id   ID
+		addr uintptr
+	}
+	var model []entry
+	values := make([]int, 4000)
+	for step := 0; step < 40000; step++ {
+		id := named | ID(rng.IntN(3000))
+		grow := step/8000%2 == 0
+		switch n := rng.IntN(10); {
+		case n < 1:
+			id = IDDynamic
+			fallthrough
+		case n < 3 || grow && n < 8:
+			v := &values[rng.IntN(len(values))]
+			var opts []Option
+			another := rng.IntN(8) == 0
+			if another {
+				opts = append(opts, Another())
+			}
+			taken := id != IDDynamic && slices.ContainsFunc(model, func(e entry) bool { return e.id == id })
+			got, err := Register(id, v, opts...)
+			if taken && !another {
+				if !errors.Is(err, ErrRegistered) {
+					t.Fatalf("step %d: %v", step, err)
+				}
+				break
+			}
+			if err != nil {
+				t.Fatalf("step %d: %v", step, err)
+			}
+			model = append(model, entry{got, uintptr(unsafe.Pointer(v))})
+		default:
+			if len(model) > 0 && rng.IntN(2) == 0 {
+				id = model[rng.IntN(len(model))].id
+			}
+			before := len(model)
+			model = slices.DeleteFunc(model, func(e entry) bool { return e.id == id })
+			if err := Unregister(id); (err == nil) != (len(model) < before) {
+				t.Fatalf("step %d: %v, the model had %d and has %d", step, err, before, len(model))
+			}
+		}
+		if step%997 == 0 {
+			var got []entry
+			for r := range Regions() {
+				if r.Kind != KindEntry {
+					got = append(got, entry{r.ID, r.Addr()})
+				}
+			}
+			if !slices.Equal(got, model) {
+				t.Fatalf("step %d: %d regions, the model has %d", step, len(got), len(model))
+			}
+			for _, e := range model {
+				i := slices.IndexFunc(model, func(o entry) bool { return o.id == e.id })
+				if r, ok := Lookup(e.id); !ok || r.Addr() != model[i].addr {
+					t.Fatalf("step %d: Lookup(%v) is %#x, %v", step, e.id, r.Addr(), ok)
+				}
+			}
+		}
+	}
+	if n := root.regions.Load(); n != uint64(len(model)) {
+		t.Errorf("the anchor counts %d regions, there are %d", n, len(model))
+	}
+}
+
+// Registering allocates a chunk for 256 regions and nothing else; linking and
+// beating allocate nothing.
+func TestAllocations(t *testing.T) {
+	defer clear(t)
+	var x [4]int
+	if n := testing.AllocsPerRun(1000, func() {
+		id, err := Register(IDDynamic, &x, Name("x"), Depth(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Unregister(id); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("Register and Unregister: %v allocations", n)
+	}
+	slice, text := x[:], strings.Repeat("x", 3)
+	if n := testing.AllocsPerRun(1000, func() {
+		a, _ := RegisterSlice(IDDynamic, slice)
+		b, _ := RegisterString(IDDynamic, text)
+		Unregister(a)
+		Unregister(b)
+	}); n != 0 {
+		t.Errorf("RegisterSlice and RegisterString: %v allocations", n)
+	}
+
+	// 64 chunks are needed; that is what may be allocated, however the table grows.
+	const regions = 64 * anchor.SlotsPerChunk
+	have := int(reg.chunks)
+	n := testing.AllocsPerRun(1, func() {
+		for range regions / 2 {
+			if _, err := Register(IDDynamic, &x); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if most := float64(regions/2/anchor.SlotsPerChunk + 1); n > most || have > 40 {
+		t.Errorf("%d regions: %v allocations, at most %v", regions/2, n, most)
+	}
+
+	table := &Table{Magic: [2]uint64{TableMagic0, TableMagic1}, Version: TableVersion}
+	before := root.tables.Load()
+	if n := testing.AllocsPerRun(100, func() { table.flags = 0; Link(table) }); n != 0 {
+		t.Errorf("Link: %v allocations", n)
+	}
+	root.tables.Store(before)
+}
+
+// Static entries come first and are what their table says.
+func TestStaticEntries(t *testing.T) {
+	defer clear(t)
+	a, b := 1, [100]byte{}
+	table := &Table{
+		Magic: [2]uint64{TableMagic0, TableMagic1}, Version: TableVersion, Package: "example.com/p",
+		Entries: []Entry{
+			{ID: named | 7, Name: "A", Expr: "a", Var: &a},
+			{ID: named | 8, Name: "B", Expr: "b", Var: &b, Size: 10, Flags: Area},
+			{ID: named | 9, Name: "C", Expr: "c", Var: &b, Size: 1000, Flags: Area},
+		},
+	}
+	before := root.tables.Load()
+	defer root.tables.Store(before)
+	Link(table)
+	Link(table)
+	if _, err := Register(IDDynamic, &a); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	var sizes []uint64
+	for r := range Regions() {
+		got = append(got, r.Package+"."+r.Name)
+		sizes = append(sizes, r.Size)
+	}
+	if want := []string{"example.com/p.A", "example.com/p.B", "example.com/p.C", "."}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if want := []uint64{8, 10, 100, 8}; !slices.Equal(sizes, want) {
+		t.Errorf("sizes %v, want %v: an area ends with its variable", sizes, want)
+	}
+	if r, ok := Lookup(named | 8); !ok || r.Name != "B" {
+		t.Errorf("%+v", r)
+	}
+	if s := (named | 8).String(); s != "B" {
+		t.Errorf("the ID is called %q", s)
+	}
+}
+
+// Goroutines that register, look and unregister at once leave nothing behind.
+func TestConcurrent(t *testing.T) {
+	defer clear(t)
+	var wg sync.WaitGroup
+	stop := Notify(func(Event) {})
+	defer stop()
+	for g := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			var v [8]int
+			for i := range 300 {
+				id, err := Register(IDDynamic, &v[i%8])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if r, ok := Lookup(id); !ok || r.Addr() != uintptr(unsafe.Pointer(&v[i%8])) {
+					t.Errorf("goroutine %d does not find its region", g)
+				}
+				if i%50 == 0 {
+					for range Regions() {
+					}
+				}
+				if err := Unregister(id); err != nil {
+					t.Error(err)
+				}
+			}
+		}()
+	}
+	wg.Wait()
+	if n := root.regions.Load(); n != 0 {
+		t.Errorf("%d regions left", n)
+	}
+	if s := root.seq.Load(); s%2 != 0 {
+		t.Errorf("the anchor's sequence stands at %d", s)
+	}
+}
