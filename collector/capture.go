@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target/process"
 )
 
@@ -105,4 +106,7 @@ type taking struct {
 	maps    []process.Mapping
 	threads []process.Thread
 	image   image
+
+	goroutines goroutines
+	receipts   []note.Receipt
 }

@@ -73,6 +73,7 @@ func (t *taking) find() (*program, error) {
 	}
 	p.cgo = usesCgo(p.prog)
 	p.findAnchor()
+	p.cells, p.cellErr = goroutine.Find(p.prog, p.symbol)
 	return p, nil
 }
 

@@ -88,6 +88,14 @@ func (t *taking) unstoppedThreads() {
 
 // read decides what goes into the core and reads it.
 func (t *taking) read(p *program, stopped bool) error {
+	t.goroutines.note.Stacks = t.opts.stackKind(false)
+	t.wantGoroutines(p)
+	if t.opts.Mode != Strict {
+		t.wantRuntime(p)
+	}
+	if t.opts.Mode == Data {
+		t.wantData(p)
+	}
 	return t.image.read(t.process.Memory(), !stopped, func(done, total uint64) {
 		t.opts.Progress(Progress{Step: "read", Done: done, Total: total})
 	})
@@ -95,6 +103,8 @@ func (t *taking) read(p *program, stopped bool) error {
 
 // assemble lays out the core. The program is not needed any more.
 func (t *taking) assemble(p *program) (*elfcore.Core, error) {
+	t.skeletons()
+	t.stripThreads()
 	segments, err := t.image.segments(p.cover, t.flags(p), t.opts.Segments)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 // A Module is one moduledata: the program's own, or a plugin's.
 type Module struct {
 	Addr     target.Address // of the moduledata
+	Bytes    uint64         // its size
 	PCHeader target.Address // of the pc-line table
 
 	Text      target.Range // text, etext
@@ -104,6 +105,7 @@ func decode(mem target.Memory, addr target.Address, v Version) (*Module, error) 
 	}
 	m := &Module{
 		Addr:      addr,
+		Bytes:     uint64(l.size),
 		PCHeader:  word(mdPCHeader),
 		Text:      pair(mdText),
 		NoPtrData: pair(mdNoPtrData),

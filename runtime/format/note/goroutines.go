@@ -4,8 +4,8 @@ import "fmt"
 
 // Types of the notes in this file.
 const (
-	TypeFunctions  uint32 = 6 // []Function
-	TypeGoroutines uint32 = 7 // Goroutines
+	TypeFunctions  uint32 = typeBase + 6 // []Function
+	TypeGoroutines uint32 = typeBase + 7 // Goroutines
 )
 
 // A Function is what the program's pc-line table says about one address, for

@@ -22,13 +22,16 @@ import (
 // Owner is the name of all notes here.
 const Owner = "MEMINSPECT"
 
-// Types of notes.
+// Types of notes. They stay clear of those of other owners: Delve looks at the
+// type alone and takes a note of type 1 for PRSTATUS whoever owns it.
 const (
-	TypeCapture  uint32 = 1 // Capture
-	TypeRegions  uint32 = 2 // []Region
-	TypeReceipts uint32 = 3 // []Receipt
-	TypeCrash    uint32 = 4 // CrashText
-	TypeExtra    uint32 = 5 // Extra: free-form, any number of them
+	TypeCapture  uint32 = typeBase + 1 // Capture
+	TypeRegions  uint32 = typeBase + 2 // []Region
+	TypeReceipts uint32 = typeBase + 3 // []Receipt
+	TypeCrash    uint32 = typeBase + 4 // CrashText
+	TypeExtra    uint32 = typeBase + 5 // Extra: free-form, any number of them
+
+	typeBase = 0x4d490000 // "MI"
 )
 
 // Version is that of all layouts here.

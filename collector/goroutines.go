@@ -1,0 +1,389 @@
+package collector
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/goroutine"
+	"github.com/meminspect/meminspect/target/process"
+)
+
+// stackKind is what the capture takes of stacks when so much is excluded.
+func (o *Options) stackKind(excludes bool) note.StackKind {
+	switch {
+	case o.Stacks == StacksNone || o.Mode == Strict:
+		return note.StackNone
+	case o.Stacks == StacksSkeleton || o.Stacks == StacksAuto && excludes:
+		return note.StackSkeleton
+	}
+	return note.StackFull
+}
+
+// A stack is the part of one that the core is to hold.
+type stack struct {
+	used   target.Range // what the image was asked for
+	whole  target.Range // where frame pointers may point
+	secret bool         // a skeleton at most
+}
+
+// goroutines collects what debuggers and readers need of the goroutines.
+type goroutines struct {
+	list   goroutine.List
+	all    []goroutine.G
+	thread map[target.Address]*process.Thread // by the runtime.g that it works for
+	note   note.Goroutines
+	stacks []stack
+}
+
+// redZone is below the stack pointer and in use, by C's convention; Go's
+// assembly uses none.
+const redZone = 128
+
+// wantGoroutines asks the image for the goroutines, in the order of their
+// weight, and for the threads' own stacks.
+func (t *taking) wantGoroutines(p *program) {
+	t.opts.Progress(Progress{Step: "goroutines"})
+	gs := &t.goroutines
+	kind := gs.note.Stacks
+	if kind == note.StackNone && t.opts.Mode == Strict {
+		return
+	}
+	if err := t.listGoroutines(p); err != nil {
+		t.summary.problem("goroutines", err)
+	}
+	t.wantThreads(p)
+	t.sortGoroutines()
+	missing := 0
+	for i := range gs.all {
+		g := &gs.all[i]
+		if !t.wantGoroutine(p, g) {
+			missing++
+			continue
+		}
+		if g.Status.Alive() {
+			t.summary.Goroutines.Captured++
+		}
+		gs.note.Captured++
+	}
+	if missing > 0 {
+		t.summary.problem("goroutines", budgetError{missing, "goroutines"})
+	}
+}
+
+// listGoroutines reads the list and every runtime.g.
+func (t *taking) listGoroutines(p *program) error {
+	gs := &t.goroutines
+	if p.cellErr != nil {
+		return p.cellErr
+	}
+	list, err := p.cells.Read(p.mem)
+	if err != nil {
+		return err
+	}
+	gs.list = list
+	gs.note.List, gs.note.Length, gs.note.All = uint64(list.Array), list.Len, list.Len
+	gs.note.PtrCell, gs.note.LenCell = uint64(p.cells.Ptr), uint64(p.cells.Len)
+	t.image.want(list.Range())
+	t.image.want(target.RangeOf(p.cells.Ptr, target.PtrSize))
+	t.image.want(target.RangeOf(p.cells.Len, target.PtrSize))
+	addrs, err := list.Addrs(p.mem)
+	if err != nil {
+		return err
+	}
+	all, bad, first := p.layout.ReadAll(t.process.Memory(), addrs)
+	gs.all = all
+	for i := range all {
+		if all[i].Status.Alive() {
+			t.summary.Goroutines.All++
+		}
+	}
+	if bad > 0 {
+		t.summary.Goroutines.All += bad
+		return first
+	}
+	return nil
+}
+
+// wantThreads finds out what each thread runs, by its thread-local g and by the
+// runtime's own record of its threads, and asks for what only threads have: the
+// runtime.m and the stack of g0 or of C that it stands on.
+func (t *taking) wantThreads(p *program) {
+	gs := &t.goroutines
+	gs.thread = make(map[target.Address]*process.Thread)
+	byID := make(map[int]*process.Thread, len(t.threads))
+	for i := range t.threads {
+		byID[t.threads[i].ID] = &t.threads[i]
+	}
+	ms := map[target.Address]goroutine.M{}
+	see := func(addr target.Address) (goroutine.M, bool) {
+		m, ok := ms[addr]
+		if !ok && addr != 0 {
+			var err error
+			if m, err = p.layout.ReadM(p.mem, addr); err != nil {
+				return m, false
+			}
+			ms[addr] = m
+			t.image.want(target.RangeOf(addr, uint64(p.layout.MSize)))
+		}
+		return m, addr != 0
+	}
+	current := map[int]note.GoThread{}
+	for i := range t.threads {
+		th := &t.threads[i]
+		g, ok := t.localG(p, th)
+		if !ok {
+			continue
+		}
+		now := note.GoThread{TID: uint32(th.ID), G: uint64(g.Addr)}
+		if m, ok := see(g.M); ok && (m.Thread == th.ID || m.Thread == 0) {
+			now.Cur = uint64(m.Cur)
+		}
+		current[th.ID] = now
+	}
+	for i := range gs.all {
+		g := &gs.all[i]
+		if g.M == 0 || g.Status != goroutine.Running && g.Status != goroutine.Syscall {
+			continue
+		}
+		if m, ok := see(g.M); ok && m.Cur == g.Addr && m.Thread != 0 {
+			now := current[m.Thread]
+			now.TID, now.Cur = uint32(m.Thread), uint64(g.Addr)
+			current[m.Thread] = now
+		}
+	}
+	for i := range t.threads {
+		th := &t.threads[i]
+		now, ok := current[th.ID]
+		if ok {
+			gs.note.Threads = append(gs.note.Threads, now)
+			if now.Cur != 0 {
+				gs.thread[target.Address(now.Cur)] = th
+			}
+		}
+		if gs.note.Stacks != note.StackNone {
+			t.wantThreadStack(p, th, target.Address(now.G))
+		}
+	}
+}
+
+// localG reads the runtime.g that the thread has in its local storage: at the
+// thread pointer's -8 on amd64.
+func (t *taking) localG(p *program, th *process.Thread) (goroutine.G, bool) {
+	if th.TLS == 0 {
+		return goroutine.G{}, false
+	}
+	addr, err := target.Reader{Memory: p.mem}.Pointer(target.Address(th.TLS) - target.PtrSize)
+	if err != nil || addr == 0 || !addr.Aligned(target.PtrSize) {
+		return goroutine.G{}, false
+	}
+	return t.readG(p, addr)
+}
+
+func (t *taking) readG(p *program, addr target.Address) (goroutine.G, bool) {
+	b, err := target.Reader{Memory: p.mem}.Bytes(addr, uint64(p.layout.Size), uint64(p.layout.Size))
+	if err != nil {
+		return goroutine.G{}, false
+	}
+	g, err := p.layout.Decode(addr, b)
+	return g, err == nil
+}
+
+// mostC is how much is taken of a stack that is not a goroutine's: C functions
+// may have filled it with anything.
+const mostC = 64 << 10
+
+// wantThreadStack asks for the stack that the thread's registers point into,
+// when it is not that of a goroutine in the list, and for its local g.
+func (t *taking) wantThreadStack(p *program, th *process.Thread, local target.Address) {
+	if local != 0 {
+		t.image.want(target.RangeOf(local, uint64(p.layout.Size)))
+	}
+	sp := target.Address(th.SP())
+	if sp < redZone {
+		return
+	}
+	sp -= redZone
+	for _, m := range t.maps {
+		if !m.Contains(sp) || !m.Write {
+			continue
+		}
+		whole := m.Range
+		if g, ok := t.readG(p, local); local != 0 && ok && g.Stack.Contains(sp) {
+			whole = g.Stack.Intersect(m.Range)
+		}
+		used := target.Range{Start: sp &^ 7, End: min(whole.End, sp.Add(mostC))}
+		t.wantStack(used, whole, false)
+		return
+	}
+}
+
+func (t *taking) wantStack(used, whole target.Range, secret bool) bool {
+	if used.Empty() {
+		return true
+	}
+	n := t.image.want(used)
+	used.End = used.Start.Add(n)
+	t.goroutines.stacks = append(t.goroutines.stacks, stack{used, whole, secret})
+	return n == used.Size()
+}
+
+// sortGoroutines puts those first that matter most: the one that failed, those
+// that threads work for, those that wait longest, the rest by age.
+func (t *taking) sortGoroutines() {
+	gs := &t.goroutines
+	rank := func(g *goroutine.G) int {
+		switch {
+		case t.opts.Goroutine != 0 && g.ID == t.opts.Goroutine:
+			return 0
+		case gs.thread[g.Addr] != nil || g.Status == goroutine.Running:
+			return 1
+		case g.WaitSince > 0:
+			return 2
+		case g.Status.Alive():
+			return 3
+		}
+		return 4
+	}
+	slices.SortStableFunc(gs.all, func(a, b goroutine.G) int {
+		ra, rb := rank(&a), rank(&b)
+		if ra == rb && ra == 2 {
+			return cmp.Compare(a.WaitSince, b.WaitSince)
+		}
+		if ra == rb {
+			return cmp.Compare(a.ID, b.ID)
+		}
+		return cmp.Compare(ra, rb)
+	})
+}
+
+// wantGoroutine asks for a runtime.g and the used part of its stack. It
+// reports whether the budget held all of that.
+func (t *taking) wantGoroutine(p *program, g *goroutine.G) bool {
+	size := uint64(p.layout.Size)
+	if t.image.want(target.RangeOf(g.Addr, size)) < size {
+		return false
+	}
+	if !g.Status.Alive() || t.goroutines.note.Stacks == note.StackNone {
+		return true
+	}
+	return t.wantStack(t.used(g), g.Stack, g.Secret)
+}
+
+// used returns the part of g's stack that holds frames: from the stack pointer
+// of its thread when that stands on it, else from where it was left.
+func (t *taking) used(g *goroutine.G) target.Range {
+	where := g.Where().SP
+	if th := t.goroutines.thread[g.Addr]; th != nil && th.SP() != 0 {
+		if sp := target.Address(th.SP()); g.Stack.Contains(sp) {
+			return g.InUse(max(g.Stack.Start, sp-redZone))
+		}
+	} else if g.Status == goroutine.Running {
+		// Nobody stopped it: how deep it is now is not known.
+		return target.Range{Start: max(g.Stack.Start, g.Stack.End-min(g.Stack.End, mostC)), End: g.Stack.End}
+	}
+	if !g.Stack.Contains(where) {
+		return target.Range{}
+	}
+	return g.InUse(where)
+}
+
+// skeletons overwrites in the image's stacks every word that is neither an
+// address in code nor one in the stack itself, where that is wanted.
+func (t *taking) skeletons() {
+	var code []target.Range
+	for _, m := range t.maps {
+		if m.Exec {
+			code = append(code, m.Range)
+		}
+	}
+	code = unite(code)
+	inCode := func(a target.Address) bool { return overlap(code, target.RangeOf(a, 1)) > 0 }
+	var kept note.Receipt
+	for _, s := range t.goroutines.stacks {
+		if !s.secret && t.goroutines.note.Stacks == note.StackFull {
+			continue
+		}
+		reason := note.ReasonStack
+		if s.secret {
+			reason = note.ReasonSecret
+		}
+		n := t.image.skeleton(s.used, func(word uint64) bool {
+			a := target.Address(word)
+			return s.whole.Contains(a) || a == s.whole.End || inCode(a)
+		})
+		if s.secret {
+			t.receipts = append(t.receipts, note.Receipt{Addr: uint64(s.used.Start), Size: n, Reason: reason, Count: 1})
+			continue
+		}
+		kept.Size += n
+		kept.Count++
+	}
+	if kept.Count > 0 {
+		kept.Reason = note.ReasonStack
+		t.receipts = append(t.receipts, kept)
+	}
+}
+
+// skeleton marks the words of r that keep refuses, and the bytes at its ends
+// that are no whole word. It returns how many bytes it has marked.
+func (im *image) skeleton(r target.Range, keep func(word uint64) bool) (marked uint64) {
+	im.over(r, func(addr target.Address, data []byte) {
+		head := min(int(-uint64(addr)%8), len(data))
+		mark(data[:head])
+		marked += uint64(head)
+		for off := head; off < len(data); off += 8 {
+			word := data[off:min(off+8, len(data))]
+			if len(word) == 8 && keep(leWord(word)) {
+				continue
+			}
+			mark(word)
+			marked += uint64(len(word))
+		}
+	})
+	return marked
+}
+
+func leWord(b []byte) uint64 {
+	_ = b[7]
+	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
+		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
+}
+
+// stripThreads takes values out of registers where stacks may not show them.
+func (t *taking) stripThreads() {
+	secret := map[target.Address]bool{}
+	for i := range t.goroutines.all {
+		if g := &t.goroutines.all[i]; g.Secret {
+			secret[g.Addr] = true
+		}
+	}
+	works := map[int]target.Address{}
+	for g, th := range t.goroutines.thread {
+		works[th.ID] = g
+	}
+	var word uint64
+	for range 8 {
+		word = word<<8 | elfcore.MarkByte
+	}
+	for i := range t.threads {
+		th := &t.threads[i]
+		if t.goroutines.note.Stacks != note.StackFull || secret[works[th.ID]] {
+			th.Strip(word)
+		}
+	}
+}
+
+// A budgetError says that the budget did not hold so many things.
+type budgetError struct {
+	n    int
+	what string
+}
+
+var errBudget = errors.New("the budget is spent")
+
+func (e budgetError) Error() string { return countText(e.n, e.what) + ": " + errBudget.Error() }
+func (e budgetError) Unwrap() error { return errBudget }
