@@ -1,0 +1,3 @@
+module types.example/program
+
+go 1.21
