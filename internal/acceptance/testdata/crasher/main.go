@@ -1,0 +1,187 @@
+// Crasher is a program that ends, or does not, in the way that its first
+// argument names. Its annotated variables have values that a test can tell from
+// zero and from what stands in the executable.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	meminspect "github.com/meminspect/meminspect/runtime"
+)
+
+type order struct {
+	ID    int
+	Buyer string
+}
+
+var (
+	counter  = 7                // annotated
+	customer = "nobody yet"     // annotated
+	orders   = map[int]*order{} // annotated
+	password = "do not show me" // excluded
+	sink     []byte
+)
+
+// A typedError is a panic value whose type counts and whose text is private.
+type typedError struct{ secret string }
+
+func (e typedError) Error() string { return "typed error with " + e.secret }
+
+var ways = map[string]func(){
+	"panic":        func() { panic("it went wrong") },
+	"panic-error":  func() { panic(fmt.Errorf("order %d: %w", 42, errors.New("no such buyer"))) },
+	"panic-typed":  func() { panic(typedError{"4111111111111111"}) },
+	"panic-goexit": func() { go panic("in a goroutine of its own"); select {} },
+	"repanic": func() {
+		defer func() { panic(fmt.Sprint("again: ", recover())) }()
+		panic("first")
+	},
+	"nil":          func() { var o *order; o.ID = 1 },
+	"throw":        func() { var m sync.Mutex; m.Unlock() },
+	"map":          concurrentMapWrites,
+	"deadlock":     func() { select {} },
+	"stack":        func() { recurse(1) },
+	"oom":          func() { sink = make([]byte, 1<<46); sink[0] = 1 },
+	"sigquit":      func() { suicide(syscall.SIGQUIT) },
+	"sigabrt":      func() { suicide(syscall.SIGABRT) },
+	"sigsegv":      func() { suicide(syscall.SIGSEGV) },
+	"sigkill":      func() { suicide(syscall.SIGKILL) },
+	"sigterm":      func() { suicide(syscall.SIGTERM) },
+	"exit0":        func() { os.Exit(0) },
+	"exit3":        func() { os.Exit(3) },
+	"cfault":       cFault,
+	"cthreadfault": cThreadFault,
+
+	"wait":      wait,
+	"snapshot":  snapshot,
+	"own":       ownCrashOutput,
+	"child":     childPanics,
+	"drop":      dropPrivileges,
+	"signals":   signals,
+	"environ":   func() { fmt.Println(os.LookupEnv("MEMINSPECT_CRASH")) },
+	"orphan":    orphan,
+	"grow":      grow,
+	"killgroup": func() { syscall.Kill(0, syscall.SIGKILL) },
+}
+
+func main() {
+	if len(os.Args) < 2 || ways[os.Args[1]] == nil {
+		fmt.Fprintln(os.Stderr, "crasher: what shall I do?")
+		os.Exit(64)
+	}
+	counter, customer, password = 4711, "Ada Lovelace", "hunter2hunter2"
+	for i := range 3 {
+		orders[i] = &order{ID: i * 100, Buyer: "buyer " + strconv.Itoa(i)}
+	}
+	ways[os.Args[1]]()
+}
+
+func suicide(sig syscall.Signal) {
+	syscall.Kill(os.Getpid(), sig)
+	time.Sleep(5 * time.Second)
+}
+
+//go:noinline
+func recurse(n int) int { return recurse(n+1) + n }
+
+func concurrentMapWrites() {
+	m := map[int]int{}
+	for g := range 4 {
+		go func() {
+			for i := 0; ; i++ {
+				m[i%8+g] = i
+			}
+		}()
+	}
+	time.Sleep(5 * time.Second)
+}
+
+// wait lives until it is told otherwise; it says when it is there.
+func wait() {
+	fmt.Println("ready", os.Getpid())
+	l, err := net.Listen("tcp", "127.0.0.1:0") // no deadlock is ever detected
+	if err == nil {
+		l.Accept()
+	}
+}
+
+func snapshot() {
+	fmt.Println("taken", meminspect.Snapshot("order lost"))
+	counter++
+}
+
+func ownCrashOutput() {
+	f, err := os.Create(os.Args[2])
+	if err != nil {
+		panic(err)
+	}
+	debug.SetCrashOutput(f, debug.CrashOptions{})
+	fmt.Println("taken over")
+	time.Sleep(300 * time.Millisecond)
+	panic("into a file of my own")
+}
+
+// childPanics starts itself as a child that panics, with every descriptor that
+// is not closed on exec; its text must land nowhere but on standard error.
+func childPanics() {
+	cmd := exec.Command(os.Args[0], "panic")
+	cmd.Stderr = os.Stderr
+	fmt.Println("child:", cmd.Run())
+	panic("and now the parent")
+}
+
+func dropPrivileges() {
+	if err := syscall.Setgid(65534); err != nil {
+		panic(err)
+	}
+	if err := syscall.Setuid(65534); err != nil {
+		panic(err)
+	}
+	panic("as nobody")
+}
+
+// signals prints each signal that it gets, until a SIGTERM ends it well.
+func signals() {
+	ch := make(chan os.Signal, 8)
+	signal.Notify(ch)
+	fmt.Println("ready", os.Getpid())
+	for s := range ch {
+		if s == syscall.SIGURG || s == syscall.SIGCHLD {
+			continue
+		}
+		fmt.Println("got", s)
+		if s == syscall.SIGTERM {
+			os.Exit(5)
+		}
+	}
+}
+
+// orphan leaves a grandchild behind that its own parent does not wait for.
+func orphan() {
+	cmd := exec.Command("/bin/sh", "-c", "(sleep 0.2; exit 9) & exit 0")
+	fmt.Println(cmd.Run())
+	time.Sleep(time.Second)
+}
+
+func grow() {
+	var all [][]byte
+	for {
+		b := make([]byte, 1<<20)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		all = append(all, b)
+		sink = all[len(all)-1]
+		time.Sleep(5 * time.Millisecond)
+	}
+}

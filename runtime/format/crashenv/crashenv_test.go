@@ -1,0 +1,29 @@
+package crashenv
+
+import "testing"
+
+// Parse accepts what Value writes, and nothing else.
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{"3:1", "17:48151623", "", ":", "3:", ":3", "2:5", "03:5", "3:05", "+3:5", "3:5 ", "3:5:6", "9999999999:5", "3:18446744073709551615", "3:18446744073709551616", "3:0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		fd, inode, ok := Parse(s)
+		if !ok {
+			if fd != 0 || inode != 0 {
+				t.Fatalf("%q: refused, yet %d and %d", s, fd, inode)
+			}
+			return
+		}
+		if fd < 3 || inode == 0 || Value(fd, inode) != s {
+			t.Fatalf("%q: read as %d and %d", s, fd, inode)
+		}
+	})
+}
+
+func TestRoundTrip(t *testing.T) {
+	fd, inode, ok := Parse(Value(57, 1<<63))
+	if !ok || fd != 57 || inode != 1<<63 {
+		t.Fatal(fd, inode, ok)
+	}
+}

@@ -1,0 +1,48 @@
+//go:build linux && !meminspect_off
+
+package meminspect
+
+import (
+	"syscall"
+	"time"
+)
+
+// snapshotWait is how long Snapshot waits for its capture.
+const snapshotWait = 3 * time.Second
+
+// snapshot raises the anchor's count, which the collector polls, and waits for
+// the byte that the collector sends to our end of the crash socket: 1 for a
+// capture taken, 0 for one refused. Nothing is ever sent from here, since a
+// byte from us means a crash.
+func snapshot(reason string) bool {
+	fd, inode := int(root.crashFD.Load()), crashInode.Load()
+	if fd <= 0 || !isSocket(fd, inode) {
+		return false
+	}
+	// An answer to an earlier call that had given up is not ours.
+	for {
+		if _, ok := answer(fd, inode); !ok {
+			break
+		}
+	}
+	root.reason = reason
+	root.snapshots.Add(1)
+	for end := time.Now().Add(snapshotWait); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if b, ok := answer(fd, inode); ok {
+			return b == 1
+		}
+	}
+	return false
+}
+
+// answer takes one byte off our end of the crash socket without waiting. The
+// inode is looked at each time: a program that calls SetCrashOutput itself has
+// closed the socket, and its number may stand for something else by now.
+func answer(fd int, inode uint64) (byte, bool) {
+	if !isSocket(fd, inode) {
+		return 0, false
+	}
+	var b [1]byte
+	n, _, err := syscall.Recvfrom(fd, b[:], syscall.MSG_DONTWAIT)
+	return b[0], n == 1 && err == nil
+}
