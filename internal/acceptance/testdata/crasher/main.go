@@ -50,8 +50,8 @@ var ways = map[string]func(){
 	"throw":        func() { var m sync.Mutex; m.Unlock() },
 	"map":          concurrentMapWrites,
 	"deadlock":     func() { select {} },
-	"stack":        func() { recurse(1) },
-	"oom":          func() { sink = make([]byte, 1<<46); sink[0] = 1 },
+	"stack":        func() { debug.SetMaxStack(8 << 20); recurse(1) },
+	"oom":          outOfMemory,
 	"sigquit":      func() { suicide(syscall.SIGQUIT) },
 	"sigabrt":      func() { suicide(syscall.SIGABRT) },
 	"sigsegv":      func() { suicide(syscall.SIGSEGV) },
@@ -89,6 +89,15 @@ func main() {
 func suicide(sig syscall.Signal) {
 	syscall.Kill(os.Getpid(), sig)
 	time.Sleep(5 * time.Second)
+}
+
+// outOfMemory asks for more than the kernel gives, which takes no time where it
+// gives no more at all.
+func outOfMemory() {
+	if err := syscall.Setrlimit(syscall.RLIMIT_AS, &syscall.Rlimit{Cur: 1 << 20, Max: 1 << 20}); err != nil {
+		panic(err)
+	}
+	sink = make([]byte, 1<<30)
 }
 
 //go:noinline

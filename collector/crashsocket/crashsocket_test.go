@@ -1,0 +1,333 @@
+package crashsocket
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/runtime/format/crashenv"
+)
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	crasher.Clean()
+	os.Exit(status)
+}
+
+type program struct {
+	*exec.Cmd
+	socket *Socket
+	stderr bytes.Buffer
+	stdout bytes.Buffer
+	end    chan error
+}
+
+// start runs the crasher with a crash socket, and with more environment.
+func start(t *testing.T, variant crasher.Variant, environ []string, args ...string) *program {
+	t.Helper()
+	s, end, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &program{Cmd: exec.Command(crasher.Build(t, variant), args...), socket: s, end: make(chan error, 1)}
+	p.ExtraFiles = []*os.File{end}
+	p.Env = append(os.Environ(), crashenv.Variable+"="+crashenv.Value(3, s.Inode()))
+	p.Env = append(p.Env, environ...)
+	p.Stdout, p.Stderr = &p.stdout, &p.stderr
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	end.Close()
+	go func() { p.end <- p.Wait() }()
+	t.Cleanup(func() { p.Process.Kill(); s.Close() })
+	return p
+}
+
+func (p *program) wait(t *testing.T) {
+	t.Helper()
+	select {
+	case <-p.end:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("the program did not end; standard error: %.500s", p.stderr.String())
+	}
+}
+
+// event waits for the socket's first event, with a limit.
+func (p *program) event(t *testing.T) Event {
+	t.Helper()
+	p.socket.file.SetReadDeadline(time.Now().Add(20 * time.Second))
+	e, err := p.socket.Wait()
+	if err != nil {
+		t.Fatalf("%v; standard error: %.500s", err, p.stderr.String())
+	}
+	p.socket.file.SetReadDeadline(time.Time{})
+	return e
+}
+
+// held checks that the program lives and can be read.
+func (p *program) held(t *testing.T) {
+	t.Helper()
+	time.Sleep(100 * time.Millisecond)
+	select {
+	case err := <-p.end:
+		p.end <- err
+		t.Fatalf("the program was not held: %v; standard error: %.500s", err, p.stderr.String())
+	default:
+	}
+	var addr uintptr
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", p.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Sscanf(string(maps), "%x-", &addr)
+	buf := make([]byte, 4)
+	_, err = unix.ProcessVMReadv(p.Process.Pid, []unix.Iovec{{Base: &buf[0], Len: 4}}, []unix.RemoteIovec{{Base: addr, Len: 4}}, 0)
+	if err != nil || string(buf) != "\x7fELF" {
+		t.Fatalf("reading the held program: %q, %v", buf, err)
+	}
+}
+
+// What the runtime reports is held in every way of dying, at every level of
+// GOTRACEBACK; released, the program ends as it does without us.
+func TestHolds(t *testing.T) {
+	cells := []struct {
+		way, say string
+		status   int // exit status, or a signal's number plus 128
+	}{
+		{"panic", "panic: it went wrong", 2},
+		{"panic-error", "order 42", 2},
+		{"panic-goexit", "in a goroutine of its own", 2},
+		{"repanic", "again: first", 2},
+		{"nil", "invalid memory address or nil pointer dereference", 2},
+		{"throw", "", 2},
+		{"map", "", 2},
+		{"deadlock", "", 2},
+		{"stack", "", 2},
+		{"oom", "", 2},
+		{"sigquit", "SIGQUIT: quit", 2},
+		{"sigabrt", "SIGABRT: abort", 2},
+		{"sigsegv", "SIGSEGV: segmentation violation", 2},
+	}
+	levels := []string{"none", "single", "all", "system", "crash"}
+	for i, c := range cells {
+		for j, level := range levels {
+			if os.Getenv("MEMINSPECT_FULL") == "" && (i+j)%len(levels) != 0 && level != "none" {
+				continue
+			}
+			t.Run(c.way+"/"+level, func(t *testing.T) {
+				t.Parallel()
+				p := start(t, crasher.Plain, []string{"GOTRACEBACK=" + level}, c.way)
+				event := p.event(t)
+				if level == "none" && (c.way == "map" || c.way == "throw" || c.way == "deadlock" || c.way == "stack" || c.way == "oom") {
+					// These say all they say before the runtime starts to copy.
+					if event == Crash {
+						t.Log("this Go holds", c.way, "under GOTRACEBACK=none")
+					} else {
+						p.wait(t)
+						return
+					}
+				}
+				if event != Crash {
+					t.Fatalf("event %d; standard error: %.500s", event, p.stderr.String())
+				}
+				p.held(t)
+				text, total, err := p.socket.Release(1<<20, time.Now().Add(20*time.Second))
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.wait(t)
+				if c.say != "" && !strings.Contains(string(text), c.say) {
+					t.Errorf("the report does not say %q: %.300q", c.say, text)
+				}
+				if int64(len(text)) != total && total < 1<<20 {
+					t.Errorf("%d of %d bytes", len(text), total)
+				}
+				if !strings.HasSuffix(p.stderr.String(), string(text)) && level != "crash" {
+					t.Errorf("standard error is not what was reported:\n%s\nversus\n%s", p.stderr.String(), text)
+				}
+				if strings.ContainsRune(string(text), 0) {
+					t.Error("our own bytes are in the report")
+				}
+				p.checkStatus(t, c.way, level)
+			})
+		}
+	}
+}
+
+// checkStatus compares the end with that of the same program without us.
+func (p *program) checkStatus(t *testing.T, way, level string) {
+	t.Helper()
+	alone := exec.Command(p.Path, way)
+	alone.Env = append(os.Environ(), "GOTRACEBACK="+level)
+	alone.Run()
+	if got, want := p.ProcessState.Sys(), alone.ProcessState.Sys(); got != want {
+		t.Errorf("ended with %v, alone with %v", got, want)
+	}
+}
+
+// A holder that dies, or that closes at its deadline, holds nobody.
+func TestHolderGone(t *testing.T) {
+	for _, way := range []string{"panic", "throw", "sigquit"} {
+		t.Run(way, func(t *testing.T) {
+			p := start(t, crasher.Plain, nil, way)
+			p.event(t)
+			p.held(t)
+			began := time.Now()
+			p.socket.Close()
+			p.wait(t)
+			if d := time.Since(began); d > 3*time.Second {
+				t.Errorf("it took %v to end", d)
+			}
+			p.checkStatus(t, way, "single")
+		})
+	}
+	t.Run("before", func(t *testing.T) {
+		p := start(t, crasher.Plain, nil, "wait")
+		for !strings.Contains(p.stdout.String(), "ready") {
+			time.Sleep(10 * time.Millisecond)
+		}
+		p.socket.Close()
+		p.Process.Signal(syscall.SIGQUIT)
+		p.wait(t)
+		if p.ProcessState.ExitCode() != 2 {
+			t.Errorf("ended with %v", p.ProcessState)
+		}
+	})
+}
+
+// Ends that the runtime does not report, and a program that takes the crash
+// output for itself, are Closed.
+func TestClosed(t *testing.T) {
+	for _, args := range [][]string{{"exit0"}, {"exit3"}, {"sigkill"}, {"own", t.TempDir() + "/own"}} {
+		t.Run(args[0], func(t *testing.T) {
+			p := start(t, crasher.Plain, nil, args...)
+			if e := p.event(t); e != Closed {
+				t.Errorf("event %d", e)
+			}
+			if args[0] == "own" {
+				if p.Process.Signal(syscall.Signal(0)) != nil {
+					t.Error("the program was dead already: this tests nothing")
+				}
+			}
+			p.wait(t)
+			if text, total, err := p.socket.Release(100, time.Now().Add(time.Second)); len(text) != 0 || total != 0 || err != nil {
+				t.Errorf("report %q, %v", text, err)
+			}
+			if args[0] == "own" {
+				if own, _ := os.ReadFile(args[1]); !bytes.Contains(own, []byte("into a file of my own")) {
+					t.Errorf("the program's own report: %q", own)
+				}
+			}
+		})
+	}
+}
+
+// The program's children get neither descriptor nor variable.
+func TestChildren(t *testing.T) {
+	p := start(t, crasher.Plain, nil, "child")
+	if e := p.event(t); e != Crash {
+		t.Fatal(e)
+	}
+	p.held(t)
+	if !strings.Contains(p.stdout.String(), "child: exit status 2") {
+		t.Error("it was the child that was held")
+	}
+	text, _, err := p.socket.Release(1<<20, time.Now().Add(10*time.Second))
+	if err != nil || strings.Contains(string(text), "it went wrong") || !strings.Contains(string(text), "and now the parent") {
+		t.Errorf("%v, report %q", err, text)
+	}
+	p.wait(t)
+}
+
+// A descriptor that is not the socket meant is left alone, and the variable goes.
+func TestWrongDescriptor(t *testing.T) {
+	file, err := os.Create(t.TempDir() + "/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Stat_t
+	unix.Fstat(int(file.Fd()), &st)
+	for _, value := range []string{"3:1", crashenv.Value(3, st.Ino), "99:5", "nonsense", ""} {
+		cmd := exec.Command(crasher.Build(t, crasher.Plain), "environ")
+		cmd.ExtraFiles = []*os.File{file}
+		cmd.Env = []string{crashenv.Variable + "=" + value}
+		if out, err := cmd.Output(); err != nil || string(out) != " false\n" {
+			t.Errorf("%q: %q, %v", value, out, err)
+		}
+		cmd = exec.Command(cmd.Path, "panic")
+		cmd.ExtraFiles = []*os.File{file}
+		cmd.Env = []string{crashenv.Variable + "=" + value}
+		cmd.Run()
+		if fi, _ := file.Stat(); fi.Size() != 0 {
+			t.Fatalf("%q: a report went into a file", value)
+		}
+	}
+}
+
+// Only the first bytes of a long report are kept, all of it is read, and a
+// program that never ends it is given up on.
+func TestRelease(t *testing.T) {
+	s, end, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if s.Pending() {
+		t.Fatal("our own bytes pass for a report")
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 1000 {
+			end.Write([]byte("0123456789"))
+		}
+	}()
+	if e, err := s.Wait(); e != Crash || err != nil {
+		t.Fatal(e, err)
+	}
+	text, total, err := s.Release(25, time.Now().Add(time.Second))
+	if !errors.Is(err, ErrTimeout) || total != 10000 || string(text) != "0123456789012345678901234" {
+		t.Errorf("%q, %d, %v", text, total, err)
+	}
+	<-done
+	end.Close()
+	if text, total, err = s.Release(25, time.Now().Add(time.Second)); len(text) != 0 || total != 0 || err != nil {
+		t.Errorf("%q, %d, %v", text, total, err)
+	}
+}
+
+// The limits that an administrator sets for socket buffers do not matter: the
+// kernel's floor does, and what it takes is counted, not assumed.
+func TestBufferLimits(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("changing net.core.wmem_max needs root")
+	}
+	const file = "/proc/sys/net/core/wmem_max"
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Skip("no net.core.wmem_max here: ", err)
+	}
+	defer os.WriteFile(file, old, 0)
+	for _, limit := range []string{"4608", "8388608"} {
+		if err := os.WriteFile(file, []byte(limit), 0); err != nil {
+			t.Skip("net.core.wmem_max cannot be set: ", err)
+		}
+		p := start(t, crasher.Plain, []string{"GOTRACEBACK=none"}, "panic")
+		if p.event(t) != Crash {
+			t.Fatal("no crash was seen")
+		}
+		p.held(t)
+		p.socket.Close()
+		p.wait(t)
+	}
+}
+

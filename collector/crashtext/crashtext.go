@@ -1,0 +1,227 @@
+// Package crashtext reads what the Go runtime says when a program dies: why,
+// where, and which goroutine it was. It knows the reports of Go 1.21 to 1.27,
+// goroutine labels included.
+package crashtext
+
+import (
+	"bytes"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Reasons: short words that stand in records, file names and rate limits.
+const (
+	Panic         = "panic"
+	Nil           = "nil-dereference"
+	MapRace       = "concurrent-map"
+	Deadlock      = "deadlock"
+	StackOverflow = "stack-overflow"
+	OutOfMemory   = "out-of-memory"
+	Fatal         = "fatal-error" // any other that the runtime throws
+	Signal        = "signal"      // a prefix: signal-sigquit
+	Unknown       = "crash"
+)
+
+// A Report is what a crash text says.
+type Report struct {
+	Reason    string // one of the words above
+	Message   string // what follows "panic: " or "fatal error: ", on one line
+	Type      string // of the panic value, where the text shows it
+	Signal    string // "SIGSEGV", if one did it
+	Goroutine uint64 // that failed, 0 if the text does not say
+}
+
+// Parse reads a report. The backlog is the runtime's own record of what it
+// printed before it began to die: fatal errors announce themselves there, and
+// not in the crash output (golang/go#76859). Either may be empty or cut.
+func Parse(text, backlog []byte) Report {
+	r := Report{Reason: Unknown}
+	lines := strings.Split(string(text), "\n")
+	if len(lines) > 0 {
+		r.headline(lines)
+	}
+	if r.Reason == Unknown {
+		r.fatal(string(backlog))
+	}
+	for _, line := range lines {
+		if m := header.FindStringSubmatch(line); m != nil && m[1] != "0" {
+			r.Goroutine, _ = strconv.ParseUint(m[1], 10, 64)
+			break
+		}
+	}
+	return r
+}
+
+var (
+	// A goroutine's header, with 1.27's labels after the state:
+	// goroutine 7 [chan receive, 5 minutes] {user: "alice"}:
+	header = regexp.MustCompile(`^goroutine (\d+)(?: gp=\S+ m=\S+(?: mp=\S+)?)? \[([^\]]*)\](.*):$`)
+
+	signalLine = regexp.MustCompile(`^\[signal (SIG[A-Z0-9]+)`)
+	signalHead = regexp.MustCompile(`^(SIG[A-Z0-9]+): `)
+	typedValue = regexp.MustCompile(`^\(([\w./*\[\],-]+)\) (?:0x[0-9a-f]+$|\{\.\.\.\}$|\(0x)`)
+)
+
+// headline reads the lines before the first stack. Continued panics stand
+// below each other, the last one indented by a tab: that one ended the program.
+func (r *Report) headline(lines []string) {
+	for _, line := range lines {
+		if stackBegins(line) {
+			break
+		}
+		if m := signalLine.FindStringSubmatch(line); m != nil {
+			r.Signal = m[1]
+			continue
+		}
+		if m := signalHead.FindStringSubmatch(line); m != nil && r.Reason == Unknown {
+			r.Signal = m[1]
+			r.Reason = Signal + "-" + strings.ToLower(m[1])
+			r.Message = line
+			continue
+		}
+		if message, ok := strings.CutPrefix(strings.TrimLeft(line, "\t"), "panic: "); ok {
+			r.panic(message)
+		} else if message, ok := strings.CutPrefix(line, "fatal error: "); ok {
+			r.throw(message)
+		}
+	}
+}
+
+func stackBegins(line string) bool {
+	return header.MatchString(line) || line == "runtime stack:"
+}
+
+func (r *Report) panic(message string) {
+	r.Reason, r.Message, r.Type = Panic, message, ""
+	if m := typedValue.FindStringSubmatch(message); m != nil {
+		r.Type = m[1]
+	}
+	if strings.HasPrefix(message, "runtime error: invalid memory address or nil pointer dereference") {
+		r.Reason = Nil
+	}
+}
+
+func (r *Report) throw(message string) {
+	r.Message = message
+	switch {
+	case strings.HasPrefix(message, "concurrent map"):
+		r.Reason = MapRace
+	case strings.HasPrefix(message, "all goroutines are asleep"), strings.HasPrefix(message, "no goroutines"):
+		r.Reason = Deadlock
+	case message == "stack overflow":
+		r.Reason = StackOverflow
+	case strings.Contains(message, "out of memory"), strings.Contains(message, "cannot allocate"):
+		r.Reason = OutOfMemory
+	default:
+		r.Reason = Fatal
+	}
+}
+
+// fatal looks for the last announcement in a backlog.
+func (r *Report) fatal(backlog string) {
+	const word = "fatal error: "
+	i := strings.LastIndex(backlog, word)
+	if i < 0 {
+		return
+	}
+	message, _, _ := strings.Cut(backlog[i+len(word):], "\n")
+	r.throw(strings.TrimRight(message, "\x00"))
+}
+
+// Redact keeps of a report what its author's source says, and nothing that the
+// program's data says: why it ended, without values, and the stacks without
+// arguments, labels and registers. It goes by what it knows, line by line; a
+// line that it does not know is dropped.
+func Redact(text []byte) []byte {
+	var out bytes.Buffer
+	r := Parse(text, nil)
+	switch {
+	case r.Reason == Unknown:
+	case r.Type != "":
+		out.WriteString("panic: (" + r.Type + ")\n")
+	case r.Reason == Panic:
+		out.WriteString("panic: " + category(r.Message) + "\n")
+	default:
+		out.WriteString(r.Reason + "\n")
+	}
+	if r.Signal != "" {
+		out.WriteString("[signal " + r.Signal + "]\n")
+	}
+	inStack, frame := false, false
+	for _, line := range strings.Split(string(text), "\n") {
+		if m := header.FindStringSubmatch(line); m != nil {
+			inStack, frame = true, false
+			out.WriteString("\ngoroutine " + m[1] + " [" + m[2] + "]:\n")
+			continue
+		}
+		if line == "runtime stack:" {
+			inStack, frame = true, false
+			out.WriteString("\n" + line + "\n")
+			continue
+		}
+		if !inStack {
+			continue
+		}
+		if frame {
+			// Only a frame's own line may be followed by a position.
+			frame = false
+			if position.MatchString(line) {
+				out.WriteString(line + "\n")
+			}
+			continue
+		}
+		if name, ok := frameName(line); ok {
+			frame = true
+			out.WriteString(name + "\n")
+		}
+	}
+	return out.Bytes()
+}
+
+// category is the part of a runtime error's message that holds no values.
+func category(message string) string {
+	for _, c := range []string{
+		"runtime error: index out of range", "runtime error: slice bounds out of range",
+		"runtime error: integer divide by zero", "runtime error: makeslice: len out of range",
+		"runtime error: hash of unhashable type", "runtime error: comparing uncomparable type",
+		"assignment to entry in nil map", "send on closed channel", "close of closed channel", "close of nil channel",
+		"interface conversion",
+	} {
+		if strings.HasPrefix(message, c) {
+			return c
+		}
+	}
+	return "(message left out)"
+}
+
+var (
+	position  = regexp.MustCompile(`^\t\S.*:\d+(?: \+0x[0-9a-f]+)?(?: fp=.*)?$`)
+	createdBy = regexp.MustCompile(`^created by ([^\s(].*?)(?: in goroutine (\d+))?$`)
+	symbol    = regexp.MustCompile(`^[\pL_][^\s]*$`)
+)
+
+// frameName returns a frame's line without the arguments. Names hold brackets
+// of their own, main.(*Queue[...]).Push[...](0xc000012345, 0x2): the arguments
+// are the last group that balances.
+func frameName(line string) (string, bool) {
+	if m := createdBy.FindStringSubmatch(line); m != nil && symbol.MatchString(m[1]) {
+		return line, true
+	}
+	if !strings.HasSuffix(line, ")") {
+		return "", false
+	}
+	depth := 0
+	for i := len(line) - 1; i > 0; i-- {
+		switch line[i] {
+		case ')':
+			depth++
+		case '(':
+			if depth--; depth == 0 {
+				name := line[:i]
+				return name + "(...)", symbol.MatchString(name)
+			}
+		}
+	}
+	return "", false
+}

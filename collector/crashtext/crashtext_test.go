@@ -1,0 +1,98 @@
+package crashtext
+
+import (
+	"strings"
+	"testing"
+)
+
+const stack = `
+goroutine 34 [running] {user: "alice [x]:"}:
+main.(*Queue[...]).Push[...](0xc000012345, {0x4111, 0x11})
+	/src/queue.go:17 +0x25
+panic({0x4d2f00?, 0x51a170?})
+	/usr/local/go/src/runtime/panic.go:792 +0x132
+created by main.main in goroutine 1
+	/src/main.go:8 +0x1f
+
+goroutine 7 [chan receive, 5 minutes]:
+main.main.func1()
+	/src/main.go:9
+exit status 2
+`
+
+func TestParse(t *testing.T) {
+	for _, c := range []struct {
+		text, backlog string
+		want          Report
+	}{
+		{"panic: it went wrong\n" + stack, "", Report{Reason: Panic, Message: "it went wrong", Goroutine: 34}},
+		{"panic: first [recovered]\n\tpanic: again: first\n" + stack, "", Report{Reason: Panic, Message: "again: first", Goroutine: 34}},
+		{"panic: (main.T) 0x4b83f8\n" + stack, "", Report{Reason: Panic, Message: "(main.T) 0x4b83f8", Type: "main.T", Goroutine: 34}},
+		{"panic: runtime error: invalid memory address or nil pointer dereference\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x500642]\n" + stack, "",
+			Report{Reason: Nil, Message: "runtime error: invalid memory address or nil pointer dereference", Signal: "SIGSEGV", Goroutine: 34}},
+		{stack, "some line\nfatal error: concurrent map writes\n\x00\x00", Report{Reason: MapRace, Message: "concurrent map writes", Goroutine: 34}},
+		{stack, "fatal error: all goroutines are asleep - deadlock!\n", Report{Reason: Deadlock, Message: "all goroutines are asleep - deadlock!", Goroutine: 34}},
+		{"runtime stack:\nruntime.throw()\n" + stack, "runtime: goroutine stack exceeds 1000000000-byte limit\nfatal error: stack overflow\n", Report{Reason: StackOverflow, Message: "stack overflow", Goroutine: 34}},
+		{stack, "fatal error: runtime: out of memory", Report{Reason: OutOfMemory, Message: "runtime: out of memory", Goroutine: 34}},
+		{stack, "fatal error: sync: unlock of unlocked mutex\n", Report{Reason: Fatal, Message: "sync: unlock of unlocked mutex", Goroutine: 34}},
+		{"SIGQUIT: quit\nPC=0x4 m=0 sigcode=0\n\ngoroutine 0 gp=0x5a mp=0x5b m=0 [idle]:\nruntime.futex()\n\ngoroutine 5 gp=0xc000 m=nil [select]:\n", "", Report{Reason: "signal-sigquit", Message: "SIGQUIT: quit", Signal: "SIGQUIT", Goroutine: 5}},
+		// A panic says more than what was printed earlier.
+		{"panic: x\n" + stack, "fatal error: an old one\n", Report{Reason: Panic, Message: "x", Goroutine: 34}},
+		{"", "", Report{Reason: Unknown}},
+		// A message cannot pass for a stack: the runtime indents what follows its first line.
+		{"panic: x\n\tgoroutine 99 [running]:\n" + stack, "", Report{Reason: Panic, Message: "x", Goroutine: 34}},
+	} {
+		if got := Parse([]byte(c.text), []byte(c.backlog)); got != c.want {
+			t.Errorf("%.60q, %q:\n got %+v\nwant %+v", c.text, c.backlog, got, c.want)
+		}
+	}
+}
+
+func TestRedact(t *testing.T) {
+	got := string(Redact([]byte("panic: card 4111111111111111\n\tgoroutine 99 [secret4111]:\n\tmain.secret4111(1)\n[signal SIGSEGV: x addr=0x4111]\n" + stack + "rax    0x4111\n")))
+	want := `panic: (message left out)
+[signal SIGSEGV]
+
+goroutine 34 [running]:
+main.(*Queue[...]).Push[...](...)
+	/src/queue.go:17 +0x25
+panic(...)
+	/usr/local/go/src/runtime/panic.go:792 +0x132
+created by main.main in goroutine 1
+	/src/main.go:8 +0x1f
+
+goroutine 7 [chan receive, 5 minutes]:
+main.main.func1(...)
+	/src/main.go:9
+`
+	if got != want {
+		t.Errorf("got\n%s", got)
+	}
+	if r := Parse([]byte(got), nil); r.Goroutine != 34 || r.Reason != Panic {
+		t.Errorf("what is left reads as %+v", r)
+	}
+}
+
+// What a program puts into its message, its arguments or its labels never
+// stands in what Redact keeps.
+func FuzzRedact(f *testing.F) {
+	f.Add("x", "y")
+	f.Add("x\ngoroutine 1 [running]:\nmain.f(1)", `"}: {`)
+	f.Add("(a) {", "\n\nmain.f(")
+	f.Fuzz(func(t *testing.T, message, label string) {
+		const mark = "S3cr3t"
+		// As the runtime prints them: messages indented, labels quoted.
+		message = strings.ReplaceAll(mark+message+mark, "\n", "\n\t")
+		label = strings.Map(func(r rune) rune {
+			if r < ' ' || r == '"' {
+				return -1
+			}
+			return r
+		}, label)
+		text := "panic: " + message + "\n\ngoroutine 3 [running] {k: \"" + mark + label + "\"}:\nmain.f(0x1)\n\t/src/main.go:5 +0x5\n"
+		if got := Redact([]byte(text)); strings.Contains(string(got), mark) {
+			t.Fatalf("%q\nkept as\n%q", text, got)
+		}
+		Parse([]byte(message), []byte(label))
+	})
+}
