@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -70,6 +71,8 @@ var ways = map[string]func(){
 	"signals":   signals,
 	"environ":   func() { fmt.Println(os.LookupEnv("MEMINSPECT_CRASH")) },
 	"orphan":    orphan,
+	"again":     again,
+	"linger":    func() { time.Sleep(200 * time.Millisecond); os.Exit(4) },
 	"grow":      grow,
 	"killgroup": func() { syscall.Kill(0, syscall.SIGKILL) },
 }
@@ -193,4 +196,11 @@ func grow() {
 		sink = all[len(all)-1]
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// again runs itself anew, from a thread that is not the main one.
+func again() {
+	runtime.LockOSThread() // main's, so that the goroutine runs on another
+	go syscall.Exec("/proc/self/exe", []string{"crasher", "linger"}, os.Environ())
+	time.Sleep(5 * time.Second)
 }
