@@ -3,6 +3,7 @@ package gotypes
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/module"
@@ -120,6 +121,9 @@ func (t *Type) mapLayout() (*MapLayout, error) {
 	if l.Elem, err = t.Elem(); err != nil {
 		return nil, err
 	}
+	if !l.Swiss && !t.Static {
+		return l, l.reflected(t)
+	}
 	if l.Group, err = t.set.At(t.group); err != nil {
 		return nil, err
 	}
@@ -136,19 +140,19 @@ func (t *Type) mapLayout() (*MapLayout, error) {
 // [8]struct { key K; elem E } }, or with the experiment mapsplitgroup struct {
 // ctrl uint64; keys [8]K; elems [8]E }.
 func (l *MapLayout) group(t *Type) error {
-	ctrl, ok := l.Group.Field("ctrl")
+	ctrl, ok := l.part(l.Group, "ctrl")
 	if !ok || ctrl.Type.Size != mapSlots {
 		return wrong("a group without control word")
 	}
 	l.CtrlOff = ctrl.Offset
 	var key, elem *Type
-	if slots, ok := l.Group.Field("slots"); ok {
+	if slots, ok := l.part(l.Group, "slots"); ok {
 		slot, err := arrayOfSlots(slots.Type)
 		if err != nil {
 			return err
 		}
-		k, okKey := slot.Field("key")
-		e, okElem := slot.Field("elem")
+		k, okKey := l.part(slot, "key")
+		e, okElem := l.part(slot, "elem")
 		if !okKey || !okElem {
 			return wrong("a slot without key and value")
 		}
@@ -174,6 +178,53 @@ func (l *MapLayout) group(t *Type) error {
 	return l.indirect(key, elem, flags&indirectKey != 0, flags&indirectElem != 0)
 }
 
+// part returns a field of a group or slot. Package reflect makes groups of
+// exported fields, since it cannot make others.
+func (l *MapLayout) part(t *Type, name string) (Field, bool) {
+	if f, ok := t.Field(name); ok {
+		return f, true
+	}
+	return t.Field(strings.ToUpper(name[:1]) + name[1:])
+}
+
+// reflected is the layout of a map type with buckets that package reflect made:
+// its bucket's type has no fields, and no padding.
+func (l *MapLayout) reflected(t *Type) error {
+	keySize, elemSize, bucketSize, flags := t.bucketInfo()
+	l.KeyStride, l.ElemStride = keySize, elemSize
+	l.KeysOff = mapSlots
+	l.ElemsOff = l.KeysOff + mapSlots*keySize
+	l.Overflow = l.ElemsOff + mapSlots*elemSize
+	l.IndirectKey, l.IndirectElem = flags&bucketIndirectKey != 0, flags&bucketIndirectElem != 0
+	size := func(own *Type, indirect bool) uint64 {
+		if indirect {
+			return target.PtrSize
+		}
+		return own.Size
+	}
+	if bucketSize != l.Overflow+target.PtrSize || keySize != size(l.Key, l.IndirectKey) || elemSize != size(l.Elem, l.IndirectElem) {
+		return wrong("the map's descriptor does not fit its key and value")
+	}
+	l.Group = &Type{
+		Addr: t.group, Size: bucketSize, Align: target.PtrSize, FieldAlign: target.PtrSize, Kind: Struct, set: t.set,
+		name: fmt.Sprintf("bucket(%v,%v)", l.Key, l.Elem),
+	}
+	return nil
+}
+
+// Flags of an old map's descriptor.
+const (
+	bucketIndirectKey  = 1 << 0
+	bucketIndirectElem = 1 << 1
+)
+
+// bucketInfo decodes what follows the bucket's address in an old map's
+// descriptor.
+func (t *Type) bucketInfo() (keySize, elemSize, bucketSize uint64, flags uint32) {
+	return uint64(t.mapInfo[80-72]), uint64(t.mapInfo[81-72]),
+		uint64(binary.LittleEndian.Uint16(t.mapInfo[82-72:])), binary.LittleEndian.Uint32(t.mapInfo[84-72:])
+}
+
 // bucket takes the layout from an old map's bucket: struct { topbits [8]uint8;
 // keys [8]K; elems [8]E; overflow pointer }.
 func (l *MapLayout) bucket(t *Type) error {
@@ -191,20 +242,17 @@ func (l *MapLayout) bucket(t *Type) error {
 		return wrong("a bucket without overflow pointer")
 	}
 	l.Overflow = overflow.Offset
-	keySize, elemSize := uint64(t.mapInfo[80-72]), uint64(t.mapInfo[81-72])
-	bucketSize := uint64(binary.LittleEndian.Uint16(t.mapInfo[82-72:]))
-	flags := binary.LittleEndian.Uint32(t.mapInfo[84-72:])
+	keySize, elemSize, bucketSize, flags := t.bucketInfo()
 	if keySize != l.KeyStride || elemSize != l.ElemStride || bucketSize != l.Group.Size {
 		return wrong("the map's descriptor and its bucket's type do not fit")
 	}
-	const indirectKey, indirectElem = 1 << 0, 1 << 1
-	return l.indirect(key, elem, flags&indirectKey != 0, flags&indirectElem != 0)
+	return l.indirect(key, elem, flags&bucketIndirectKey != 0, flags&bucketIndirectElem != 0)
 }
 
 // split takes the layout from fields keys and elems, each an array.
 func (l *MapLayout) split(key, elem **Type) error {
-	keys, okKeys := l.Group.Field("keys")
-	elems, okElems := l.Group.Field("elems")
+	keys, okKeys := l.part(l.Group, "keys")
+	elems, okElems := l.part(l.Group, "elems")
 	if !okKeys || !okElems {
 		return wrong("a group of fields that are not known")
 	}

@@ -1,0 +1,112 @@
+package walk
+
+import (
+	"github.com/meminspect/meminspect/target"
+)
+
+// MarkByte fills what must not be in a core; eight of them are what debuggers
+// show for memory that was not captured.
+const MarkByte = 0xA5
+
+// An Erasure is what exclusions take out of a capture. A writer applies it to
+// every piece of memory that it is about to write, whatever the memory is and
+// whoever asked for it.
+type Erasure struct {
+	// Active says that there is any exclusion. Then the type of every byte that
+	// is written must be known: see Allow.
+	Active bool
+	// Ranges is what is erased, in the capture and outside of it.
+	Ranges Ranges
+	// Receipts are per exclusion, in the order of Config.Exclusions.
+	Receipts []Receipt
+	// Blind counts values that could not be searched for what is excluded
+	// (bounds were reached, or memory made no sense). Unless it is zero, what
+	// an excluded value holds may stand in the capture under another name.
+	Blind int
+
+	known Ranges
+}
+
+func (x *excluder) finish(captured, facts Ranges) *Erasure {
+	return &Erasure{
+		Active:   x.active,
+		Ranges:   MakeRanges(x.erase),
+		Receipts: x.receipts,
+		Blind:    x.blind,
+		known:    captured.Union(facts),
+	}
+}
+
+// Allow says that the caller knows what stands in some more ranges and that no
+// exclusion can concern it: the Go runtime's own variables, type descriptors,
+// pc-line tables.
+func (e *Erasure) Allow(more Ranges) { e.known = e.known.Union(more) }
+
+// Apply overwrites, in an image of the memory at addr, what is excluded, and
+// where exclusions exist all bytes whose type is not known. It returns how
+// many bytes of each there were.
+func (e *Erasure) Apply(addr target.Address, image []byte) (excluded, unknown uint64) {
+	all := target.RangeOf(addr, uint64(len(image)))
+	for _, r := range e.Ranges.Overlap(all) {
+		excluded += mark(image[r.Start-addr : r.End-addr])
+	}
+	if !e.Active {
+		return excluded, 0
+	}
+	for _, r := range e.known.Gaps(all) {
+		unknown += mark(image[r.Start-addr : r.End-addr])
+	}
+	return excluded, unknown
+}
+
+// Excluded returns the parts of a range that Apply overwrites because of an
+// exclusion, and because their type is not known.
+func (e *Erasure) Excluded(r target.Range) (excluded, unknown Ranges) {
+	excluded = e.Ranges.Overlap(r)
+	if e.Active {
+		unknown = e.known.Gaps(r)
+	}
+	return excluded, unknown
+}
+
+// Skeleton overwrites, in an image of the goroutine stack memory at addr,
+// every word but those that a traceback needs: addresses in the program's code
+// and in the stack itself. Stacks have no types; where anything is excluded
+// this is all of them that may be kept. A word that only partly lies in the
+// image is overwritten. It returns how many words were kept.
+func Skeleton(addr target.Address, image []byte, stack target.Range, text []target.Range) (kept int) {
+	head := int(-uint64(addr) & (wordBytes - 1))
+	if head >= len(image) {
+		mark(image)
+		return 0
+	}
+	mark(image[:head])
+	for len(image[head:]) >= wordBytes {
+		word := image[head : head+wordBytes]
+		if value := target.Address(le.Uint64(word)); inAny(value, text) || stack.Contains(value) || value == stack.End {
+			kept++
+		} else {
+			mark(word)
+		}
+		head += wordBytes
+	}
+	mark(image[head:])
+	return kept
+}
+
+func inAny(addr target.Address, ranges []target.Range) bool {
+	for _, r := range ranges {
+		if r.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// mark fills b with MarkByte.
+func mark(b []byte) uint64 {
+	for i := range b {
+		b[i] = MarkByte
+	}
+	return uint64(len(b))
+}

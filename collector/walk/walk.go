@@ -1,0 +1,432 @@
+// Package walk follows the values of a Go program from annotated variables
+// through its memory and says which bytes a capture must copy.
+//
+// It is breadth first: every root gets its own bytes before any gets depth,
+// and big values are taken in chunks, so that under a budget everybody gets
+// something. What it reads is believed only as far as it was checked: types
+// come from package gotypes, which validates them; slice headers, map tables,
+// channel buffers and itabs are cross-checked with the types that they are
+// said to have, and a failed check stops that value, with a record. Memory
+// that lies costs a bounded time and a bounded amount of memory, and never a
+// panic.
+//
+// Exclusions are found on the way: what they cover is never followed and ends
+// up in the Erasure, which the writer of a core applies to every byte that it
+// is about to write.
+package walk
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/gotypes"
+	"github.com/meminspect/meminspect/target/module"
+)
+
+// Unlimited as a Root's Depth follows pointers as long as there are any.
+const Unlimited = -1
+
+// A Root is where a walk begins: Count values of Type from Addr on.
+type Root struct {
+	Name  string
+	Addr  target.Address
+	Type  *gotypes.Type
+	Count uint64 // 0 means 1
+	// Bytes is how many bytes of the values to take, 0 for all. Values that it
+	// cuts through are captured up to there and not followed.
+	Bytes uint64
+	// Depth is how many pointers to follow. A slice, a string, a map, a
+	// channel, an interface's value and a closure cost one each. Unlimited, or
+	// anything negative, does not count.
+	Depth int
+	// Budget is how many bytes this root may take, 0 for no limit of its own.
+	// Memory that several roots reach is paid by the first of them.
+	Budget uint64
+}
+
+// A Config says what to walk, and how far.
+type Config struct {
+	Memory target.Memory
+	Types  *gotypes.Set
+	// Version is that of the Go release that built the program.
+	Version module.Version
+	// Main is the import path of the program's main package, whose types call
+	// their package "main"; empty when it is not known.
+	Main string
+	// Text is where the program's code stands; nil when that is not known.
+	Text  []target.Range
+	Roots []Root
+	// Budget is how many bytes all roots together may take, 0 for no limit.
+	Budget     uint64
+	Exclusions []Exclusion
+	// Steps bounds the values that are looked at, 0 for 64 million.
+	Steps int
+	// Pages bounds the 4 KiB pages that are met, 0 for 512 Ki.
+	Pages int
+	// Closure gives the layout of the variables that a function literal has
+	// captured: nil, or nil answers, when there is no debug information. Their
+	// offsets count from the start of the closure, whose first word is the
+	// code pointer entry.
+	Closure func(entry target.Address) []ClosureVar
+}
+
+// A ClosureVar is a captured variable in a closure.
+type ClosureVar struct {
+	Offset uint64
+	Type   *gotypes.Type
+}
+
+// A Result is what a walk found.
+type Result struct {
+	// Captured are the bytes that the roots need, by address.
+	Captured Ranges
+	// Facts are the bytes that readers need to make sense of them and that no
+	// root pays for: itabs. (Type descriptors are what a Trace under the
+	// gotypes.Set saw.)
+	Facts Ranges
+	// Ends say how each root ended, in the order of Config.Roots.
+	Ends []End
+	// Types are the types met, in the order in which they were.
+	Types []*gotypes.Type
+	// Writing are the maps that were caught in the middle of a write. What
+	// was captured of them may be wrong: let the program run for a moment and
+	// walk again.
+	Writing []target.Address
+	// Erasure is what exclusions cover. Never nil.
+	Erasure *Erasure
+	Stats   Stats
+}
+
+// Stats counts what a walk did.
+type Stats struct {
+	Values  int // looked at
+	Pages   int // of memory met
+	Read    int // pages read
+	Rounds  int
+	Stopped string // why the walk ended early, empty when it did not
+}
+
+// Walk walks. It fails only when the configuration makes no sense, when ctx
+// ends, or when the memory as a whole cannot be read; everything else stands
+// in the Result.
+func Walk(ctx context.Context, cfg Config) (*Result, error) {
+	w, err := newWalker(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("walk: %w", err)
+	}
+	if err := w.run(ctx); err != nil {
+		return nil, fmt.Errorf("walk: %w", err)
+	}
+	return w.result(), nil
+}
+
+// Ranks: how much may be done at a value. Rank 0 is nothing; shadow means that
+// the value is looked at for exclusions and not captured; from own on its
+// bytes are captured, and rank minus own pointers are followed from it.
+const (
+	shadow uint16 = 1
+	own    uint16 = 2
+)
+
+const (
+	chunkBytes   = 64 << 10 // of one value in one round
+	defaultSteps = 64 << 20
+	defaultPages = 512 << 10
+	heldPages    = 64 << 10  // pages whose bytes are kept: 256 MiB
+	queueLimit   = 8 << 20   // items
+	shadowLimit  = 4 << 20   // values looked at for exclusions alone
+	canonical    = 1 << 47   // user addresses are below, on amd64 and arm64 (47 or 48 bits, Go uses 47)
+	lowest       = pageSize  // no value stands in the first page
+	mostRecords  = 16        // kept a root
+	probeBytes   = 256 << 10 // values without pointers from this size on are probed before they are believed
+)
+
+// An item is work for the next round: count values of plan at addr.
+type item struct {
+	addr  target.Address
+	plan  *plan
+	count uint64
+	root  int32
+	rank  uint16
+	kind  itemKind
+}
+
+type itemKind uint8
+
+const (
+	itemValues    itemKind = iota
+	itemMap                // a map header; plan is the map's
+	itemDirectory          // count pointers to swiss tables
+	itemTable
+	itemGroups  // count groups of a swiss table
+	itemBuckets // count buckets
+	itemChan    // a channel; plan is the channel's
+	itemClosure
+	itemWeak // a weak handle; plan is that of what it points at
+	itemTrie // a node of a hash trie map
+)
+
+type walker struct {
+	cfg   Config
+	pages *pages
+	roots []rootState
+	left  uint64 // of the total budget
+
+	next []item // the round to come
+	work []item // the round at work
+
+	plans    map[*gotypes.Type]*plan
+	raws     map[*gotypes.Type]*plan  // as if nothing were excluded
+	byType   map[target.Address]*plan // dynamic types, by the address of their descriptor
+	itabs    map[itabKey]*plan
+	lastType target.Address
+	lastPlan *plan
+	numbered uint32 // plans so far
+	text     *plan
+	layout   layout
+
+	types   []*gotypes.Type
+	facts   []target.Range
+	writing []target.Address
+	ex      *excluder
+	stats   Stats
+	shadows int
+}
+
+type rootState struct {
+	End
+	left uint64
+}
+
+func newWalker(cfg Config) (*walker, error) {
+	if cfg.Memory == nil || cfg.Types == nil {
+		return nil, fmt.Errorf("no memory or no types to walk")
+	}
+	if cfg.Steps <= 0 {
+		cfg.Steps = defaultSteps
+	}
+	if cfg.Pages <= 0 {
+		cfg.Pages = defaultPages
+	}
+	w := &walker{
+		cfg:      cfg,
+		pages:    newPages(cfg.Memory, heldPages),
+		left:     orUnlimited(cfg.Budget),
+		plans:    make(map[*gotypes.Type]*plan),
+		raws:     make(map[*gotypes.Type]*plan),
+		layout:   layoutOf(cfg.Version),
+		numbered: 1,
+		byType:   make(map[target.Address]*plan),
+		itabs:    make(map[itabKey]*plan),
+	}
+	for i := range cfg.Exclusions {
+		if err := cfg.Exclusions[i].check(); err != nil {
+			return nil, err
+		}
+	}
+	w.ex = newExcluder(w, cfg.Exclusions)
+	w.roots = make([]rootState, len(cfg.Roots))
+	for i, root := range cfg.Roots {
+		if root.Type == nil {
+			return nil, fmt.Errorf("root %q has no type", root.Name)
+		}
+		w.roots[i].left = orUnlimited(root.Budget)
+	}
+	return w, nil
+}
+
+func orUnlimited(budget uint64) uint64 {
+	if budget == 0 {
+		return 1 << 62
+	}
+	return budget
+}
+
+func (w *walker) run(ctx context.Context) error {
+	w.ex.begin()
+	for i := range w.cfg.Roots {
+		w.pushRoot(i)
+	}
+	for len(w.next) > 0 {
+		if err := w.pages.prefetch(); err != nil {
+			return fmt.Errorf("reading memory: %w", err)
+		}
+		w.stats.Rounds++
+		w.work, w.next = w.next, w.work[:0]
+		for i := range w.work {
+			if i&0xfff == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if why := w.exhausted(); why != "" {
+				w.stop(w.work[i:], why)
+				return nil
+			}
+			w.do(&w.work[i])
+		}
+	}
+	return nil
+}
+
+// exhausted says which bound of the walk itself was reached.
+func (w *walker) exhausted() string {
+	switch {
+	case w.stats.Values > w.cfg.Steps:
+		return fmt.Sprintf("%d values were looked at", w.cfg.Steps)
+	case w.pages.count > w.cfg.Pages:
+		return fmt.Sprintf("%d pages were met", w.cfg.Pages)
+	case w.numbered >= maxPlans:
+		return fmt.Sprintf("%d types were met", maxPlans)
+	}
+	return ""
+}
+
+// stop ends the walk: roots with work left are cut.
+func (w *walker) stop(rest []item, why string) {
+	w.stats.Stopped = why
+	for _, queue := range [][]item{rest, w.next} {
+		for i := range queue {
+			if queue[i].rank >= own {
+				w.roots[queue[i].root].Cut = true
+			}
+			w.ex.missed(queue[i].rank)
+		}
+	}
+	w.next = w.next[:0]
+}
+
+func (w *walker) do(it *item) {
+	switch it.kind {
+	case itemValues:
+		w.values(it)
+	case itemMap:
+		w.mapHeader(it)
+	case itemDirectory:
+		w.mapDirectory(it)
+	case itemTable:
+		w.mapTable(it)
+	case itemGroups, itemBuckets:
+		w.mapGroups(it)
+	case itemChan:
+		w.channel(it)
+	case itemClosure:
+		w.closure(it)
+	case itemWeak:
+		w.weak(it)
+	case itemTrie:
+		w.trieNode(it)
+	}
+}
+
+// push queues work behind a pointer of a value with this rank.
+func (w *walker) push(it item) {
+	if it.rank == 0 || it.count == 0 {
+		return
+	}
+	if it.addr < lowest || it.addr >= canonical {
+		w.record(it.root, it.rank, BadPointer, it.addr, it.plan)
+		return
+	}
+	if len(w.next) >= queueLimit {
+		if it.rank >= own {
+			w.roots[it.root].Cut = true
+		}
+		w.ex.missed(it.rank)
+		return
+	}
+	if it.rank == shadow {
+		if it.kind == itemValues && it.plan.leaf() {
+			return
+		}
+		if w.shadows++; w.shadows > shadowLimit {
+			w.ex.missed(it.rank)
+			return
+		}
+	}
+	if it.kind == itemValues {
+		p := w.pages.at(it.addr)
+		if it.count == 1 && !it.plan.leaf() && p.visited(it.addr, it.plan.id, it.rank) {
+			return
+		}
+	}
+	w.want(&it)
+	w.next = append(w.next, it)
+}
+
+// want asks for the pages of an item that the next round will look at.
+func (w *walker) want(it *item) {
+	each := uint64(128) // more than any header has
+	switch it.kind {
+	case itemValues:
+		each = it.plan.size
+	case itemGroups, itemBuckets:
+		each = it.plan.m.group.size
+	case itemDirectory:
+		each = wordBytes
+	}
+	size := min(mul(it.count, each), chunkBytes)
+	if it.sparse() {
+		w.pages.want(it.addr.Add(size-1), 1)
+		return
+	}
+	w.pages.want(it.addr, size)
+}
+
+// again queues the rest of an item for the next round.
+func (w *walker) again(it item) {
+	if len(w.next) >= queueLimit {
+		w.roots[it.root].Cut = true
+		w.ex.missed(it.rank)
+		return
+	}
+	w.want(&it)
+	w.next = append(w.next, it)
+}
+
+// mul multiplies sizes that may lie.
+func mul(a, b uint64) uint64 {
+	if b != 0 && a > 1<<62/b {
+		return 1 << 62
+	}
+	return a * b
+}
+
+// capture takes the bytes of a value for a root and returns how many of them,
+// from the first one on, the budgets allow.
+func (w *walker) capture(root int32, addr target.Address, size uint64) uint64 {
+	r := &w.roots[root]
+	allowed := size
+	if most := min(r.left, w.left); size > most {
+		if fresh := w.pages.fresh(addr, size); fresh > most {
+			// Bytes that others captured already are in between for free; the
+			// first byte that must be paid and cannot ends it all the same.
+			allowed = w.pages.affordable(addr, size, most)
+			r.Cut = true
+		}
+	}
+	fresh := w.pages.capture(addr, allowed)
+	r.left -= fresh
+	w.left -= fresh
+	r.Bytes += fresh
+	return allowed
+}
+
+func (w *walker) result() *Result {
+	res := &Result{
+		Captured: w.pages.ranges(),
+		Facts:    MakeRanges(w.facts),
+		Types:    w.types,
+		Writing:  w.writing,
+		Stats:    w.stats,
+	}
+	res.Stats.Pages, res.Stats.Read = w.pages.count, w.pages.reads
+	res.Erasure = w.ex.finish(res.Captured, res.Facts)
+	res.Ends = make([]End, len(w.roots))
+	for i := range w.roots {
+		res.Ends[i] = w.roots[i].End
+		root := &w.cfg.Roots[i]
+		extent := target.RangeOf(root.Addr, rootBytes(root))
+		res.Ends[i].settle(res.Erasure.Ranges.Overlap(extent).Size(), extent.Size())
+	}
+	return res
+}

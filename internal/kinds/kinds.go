@@ -1,0 +1,218 @@
+// Package kinds builds and runs a program with a variable of every kind, for
+// the tests of all that reads programs from outside. The program lists its
+// variables in a table that is found by a magic value, with their names,
+// addresses and runtime types: no symbols, no DWARF and no annotations are
+// needed to know what there is to read.
+package kinds
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/exe"
+	"github.com/meminspect/meminspect/target/gotypes"
+	"github.com/meminspect/meminspect/target/module"
+	"github.com/meminspect/meminspect/target/process"
+)
+
+// A Build is a way to build the program.
+type Build struct {
+	Toolchain string // GOTOOLCHAIN, empty for the one that runs the test
+	Args      string // of go build
+	Env       string // more of the environment
+}
+
+func (b Build) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", b.Toolchain, b.Env, b.Args))
+}
+
+// Path of the program's source.
+func source() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "testdata", "program")
+}
+
+var (
+	builtMu sync.Mutex
+	built   = map[Build]string{}
+)
+
+// Make builds the program, once a test binary, and returns its path.
+func Make(tb testing.TB, b Build) string {
+	tb.Helper()
+	builtMu.Lock()
+	defer builtMu.Unlock()
+	if path, ok := built[b]; ok {
+		return path
+	}
+	dir, err := os.MkdirTemp("", "meminspect-kinds-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	path := filepath.Join(dir, "kinds")
+	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, strings.Fields(b.Args)...), ".")...)
+	cmd.Dir = source()
+	toolchain := b.Toolchain
+	if toolchain == "" {
+		toolchain = "local"
+	}
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN="+toolchain)
+	cmd.Env = append(cmd.Env, strings.Fields(b.Env)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		tb.Fatalf("build %v: %v\n%s", b, err, out)
+	}
+	built[b] = path
+	return path
+}
+
+// Cleanup removes what Make built; TestMain calls it after the tests.
+func Cleanup() {
+	for _, path := range built {
+		os.RemoveAll(filepath.Dir(path))
+	}
+}
+
+// Start runs the program until it is ready and stops it there (SIGSTOP): its
+// memory does not change until the test ends.
+func Start(tb testing.TB, path string, args ...string) (pid int) {
+	tb.Helper()
+	cmd := exec.Command(path, args...)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		cmd.Process.Kill()
+		stdin.Close()
+		cmd.Wait()
+	})
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
+		tb.Fatalf("the program said %q, %v", line, err)
+	}
+	time.Sleep(20 * time.Millisecond) // it blocks in a read now
+	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		tb.Fatal(err)
+	}
+	return cmd.Process.Pid
+}
+
+// A Program is the running program, opened for reading.
+type Program struct {
+	PID   int
+	Mem   target.Mapped
+	Prog  *module.Program
+	Types *gotypes.Set
+	Vars  []Var
+}
+
+// A Var is one of the program's variables.
+type Var struct {
+	Name string // as debuggers know it
+	Addr target.Address
+	Type *gotypes.Type
+}
+
+// Attach opens the running program. trace, unless it is nil, is put between
+// the memory and those who read types.
+func Attach(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Program {
+	tb.Helper()
+	p, err := process.Open(pid)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { p.Close() })
+	maps, err := p.Maps()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	mem := &target.Spliced{}
+	for _, m := range maps {
+		if m.Read && !strings.HasPrefix(m.Path, "[v") {
+			mem.Put(target.Segment{Range: m.Range, Write: m.Write, Exec: m.Exec}, p.Memory())
+		}
+	}
+	f, err := exe.Open(p.ExePath())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { f.Close() })
+	name, err := p.ExeName()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	bias := target.Address(0)
+	for _, m := range maps {
+		if m.Path == name {
+			bias = m.Start - f.LowestAddress()&^4095
+			break
+		}
+	}
+	prog, err := module.OfImage(f.Loaded(bias), mem)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	k := &Program{PID: pid, Mem: mem, Prog: prog}
+	var typeMem target.Memory = mem
+	if trace != nil {
+		typeMem = trace(mem)
+	}
+	k.Types = gotypes.New(typeMem, prog)
+	k.Vars = Table(tb, mem, k.Types)
+	return k
+}
+
+// Table reads the program's list of variables.
+func Table(tb testing.TB, mem target.Mapped, types *gotypes.Set) []Var {
+	tb.Helper()
+	var magic [16]byte
+	binary.LittleEndian.PutUint64(magic[:], 0x6b696e6473766172)
+	binary.LittleEndian.PutUint64(magic[8:], 0x1d0c8a5f72e3b946)
+	r := target.Reader{Memory: mem}
+	for at := range target.Search(mem, magic[:], 8, func(s target.Segment) bool { return s.Write }) {
+		rows, err := r.Slice(at.Add(16))
+		if err != nil || rows.Len < 100 || rows.Len > 10000 {
+			continue
+		}
+		var vars []Var
+		for i := range rows.Len {
+			row := rows.Data.Add(i * 32)
+			name, err := r.String(row, 1000)
+			if err != nil {
+				tb.Fatalf("row %d of the table of variables: %v", i, err)
+			}
+			ptrType, _ := r.Pointer(row.Add(16))
+			addr, _ := r.Pointer(row.Add(24))
+			ptr, err := types.At(ptrType)
+			if err != nil {
+				tb.Fatalf("type of %s: %v", name, err)
+			}
+			elem, err := ptr.Elem()
+			if err != nil {
+				tb.Fatalf("type of %s: %v", name, err)
+			}
+			vars = append(vars, Var{name, addr, elem})
+		}
+		return vars
+	}
+	tb.Fatal("the program has no table of variables")
+	return nil
+}
