@@ -1,0 +1,119 @@
+// Package coreimage writes an ELF core of the running program itself: the
+// memory of its regions, and enough about the process for gdb and Delve to open
+// it. The rest of the executable's writable memory is covered by marked
+// segments, so that no debugger shows a value that was not captured: it shows
+// 0xA5 in every byte.
+//
+// The program goes on while it is read. Each region is read twice, and one that
+// differed says so in the core ("torn"). Memory is read through the kernel, so
+// that a region whose memory went away is a hole in the core and no fault in
+// the program.
+//
+// Linux/amd64 and linux/arm64 are supported; elsewhere the functions return
+// ErrUnsupported.
+package coreimage
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+)
+
+// ErrUnsupported says that this system has no core that this package could
+// write.
+var ErrUnsupported = errors.New("core images are not supported on this system")
+
+// ErrNoRoom says that the process may not write a file as large as the core.
+var ErrNoRoom = errors.New("core is larger than the process may write (RLIMIT_FSIZE)")
+
+// An Option changes what Write does.
+type Option func(*options)
+
+type options struct {
+	data   bool
+	strict bool
+	args   bool
+	why    string
+}
+
+// Data also captures the program's unannotated globals: all of the executable's
+// data and bss. Where exclusions stand it does not, since the bytes have no
+// types that could tell what is excluded; a receipt in the core says so.
+func Data() Option { return func(o *options) { o.data = true } }
+
+// Strict promises that the core holds regions and nothing else of the
+// program's memory, now and in later versions.
+func Strict() Option { return func(o *options) { o.strict = true } }
+
+// Args stores the command line, which may hold secrets; without it the
+// program's name alone is stored.
+func Args() Option { return func(o *options) { o.args = true } }
+
+// Why stores the reason for the core.
+func Why(reason string) Option { return func(o *options) { o.why = reason } }
+
+// Write writes a core of this process to w. It reads while it writes; no more
+// than some hundred kilobytes are held. When it fails, what w got is no core.
+func Write(w io.Writer, opts ...Option) error {
+	core, err := plan(opts)
+	if err != nil {
+		return fmt.Errorf("core image: %w", err)
+	}
+	defer core.release()
+	if _, err := core.Write(w); err != nil {
+		return fmt.Errorf("core image: %w", err)
+	}
+	return nil
+}
+
+// WriteFile writes a core of this process to a file of mode 0600. The file has
+// its name only when it is whole: a file of that name is replaced then, and
+// left alone when WriteFile fails.
+func WriteFile(path string, opts ...Option) error {
+	core, err := plan(opts)
+	if err != nil {
+		return fmt.Errorf("core image: %w", err)
+	}
+	defer core.release()
+	size, err := core.Size()
+	if err != nil {
+		return fmt.Errorf("core image: %w", err)
+	}
+	// A write past the limit would raise SIGXFSZ, which ends a Go program.
+	if limit := fileSizeLimit(); uint64(size) > limit {
+		return fmt.Errorf("core image: %w: %d bytes, the limit is %d", ErrNoRoom, size, limit)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return fmt.Errorf("core image: %w", err)
+	}
+	err = core.writeTo(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("core image: %w", err)
+	}
+	return nil
+}
+
+func (c *image) writeTo(f *os.File) error {
+	sparse := elfcore.NewSparse(f)
+	buf := bufio.NewWriterSize(sparse, 64<<10)
+	if _, err := c.Write(buf); err != nil {
+		return err
+	}
+	if err := buf.Flush(); err != nil {
+		return err
+	}
+	return sparse.Finish()
+}

@@ -1,0 +1,348 @@
+//go:build linux && (amd64 || arm64)
+
+package coreimage
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unsafe"
+
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
+)
+
+var (
+	initialised = uint64(0x1122334455667788)
+	zero        [5]uint32
+	neighbours  struct{ A, B, C uint64 }
+)
+
+func register[T any](t *testing.T, p *T, opts ...meminspect.Option) meminspect.ID {
+	t.Helper()
+	id, err := meminspect.Register(meminspect.IDDynamic, p, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { meminspect.Unregister(id) })
+	return id
+}
+
+func write(t *testing.T, opts ...Option) *elfcore.File {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := Write(&buf, opts...); err != nil {
+		t.Fatal(err)
+	}
+	f, err := elfcore.Open(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Missing() != 0 {
+		t.Errorf("%d bytes are missing", f.Missing())
+	}
+	return f
+}
+
+func regionsOf(t *testing.T, f *elfcore.File) map[uint64]note.Region {
+	t.Helper()
+	desc, ok := f.Note(note.Owner, note.TypeRegions)
+	if !ok {
+		t.Fatal("no region table")
+	}
+	rs, err := note.DecodeRegions(desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byID := map[uint64]note.Region{}
+	for _, r := range rs {
+		byID[r.ID] = r
+	}
+	return byID
+}
+
+// Registered memory is in the core, its neighbours in data and bss are marked.
+func TestRegionsAndMarks(t *testing.T) {
+	neighbours.A, neighbours.B, neighbours.C = 1, 2, 3
+	initialised++
+	id := register(t, &neighbours.B, meminspect.Name("B"))
+	heap := new([3]uint64)
+	heap[2] = 77
+	hid := register(t, heap)
+	for _, opts := range [][]Option{nil, {Strict()}, {Strict(), Data()}} {
+		f := write(t, opts...)
+		for _, c := range []struct {
+			name string
+			addr unsafe.Pointer
+			want uint64
+		}{
+			{"region", unsafe.Pointer(&neighbours.B), 2},
+			{"before it", unsafe.Pointer(&neighbours.A), 0xa5a5a5a5a5a5a5a5},
+			{"after it", unsafe.Pointer(&neighbours.C), 0xa5a5a5a5a5a5a5a5},
+			{"data", unsafe.Pointer(&initialised), 0xa5a5a5a5a5a5a5a5},
+			{"bss", unsafe.Pointer(&zero[2]), 0xa5a5a5a5a5a5a5a5},
+			{"heap", unsafe.Pointer(&heap[2]), 77},
+		} {
+			var b [8]byte
+			if _, err := f.ReadMemory(uint64(uintptr(c.addr)), b[:]); err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			} else if got := *(*uint64)(unsafe.Pointer(&b)); got != c.want {
+				t.Errorf("%s: %#x, want %#x", c.name, got, c.want)
+			}
+			if marked := f.Find(uint64(uintptr(c.addr))).Marked(); marked != (c.want == 0xa5a5a5a5a5a5a5a5) {
+				t.Errorf("%s: marked is %v", c.name, marked)
+			}
+		}
+		rs := regionsOf(t, f)
+		if r := rs[uint64(id)]; r.Status != note.Complete || r.Captured != 8 || r.Name != "B" || r.Type != "uint64" {
+			t.Errorf("%+v", r)
+		}
+		if r := rs[uint64(hid)]; r.Status != note.Complete || r.Captured != 24 || r.Type != "[3]uint64" {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// Data captures what is not annotated.
+func TestData(t *testing.T) {
+	zero[2] = 9
+	f := write(t, Data())
+	var b [4]byte
+	if _, err := f.ReadMemory(uint64(uintptr(unsafe.Pointer(&zero[2]))), b[:]); err != nil || b[0] != 9 {
+		t.Errorf("%v, %v", b, err)
+	}
+	for _, l := range f.Loads {
+		if l.Marked() {
+			t.Errorf("%d bytes at %#x are marked", l.MemSize, l.Addr)
+		}
+	}
+}
+
+// Memory that went away is a hole in the core and no fault in the program.
+func TestUnreadableMemory(t *testing.T) {
+	m, err := syscall.Mmap(-1, 0, 3*pageSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m[pageSize-1], m[2*pageSize] = 1, 2
+	base := uintptr(unsafe.Pointer(&m[0]))
+	if _, _, errno := syscall.Syscall(syscall.SYS_MUNMAP, base+pageSize, pageSize, 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	id, err := meminspect.RegisterForeign(meminspect.IDDynamic, base+8, 3*pageSize-16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer meminspect.Unregister(id)
+	f := write(t)
+	r := regionsOf(t, f)[uint64(id)]
+	if r.Status != note.Unreadable || r.Captured != 2*pageSize-16 {
+		t.Errorf("%v, %d bytes captured", r.Status, r.Captured)
+	}
+	b := make([]byte, 3*pageSize-16)
+	if _, err := f.ReadMemory(uint64(base+8), b); err != nil {
+		t.Fatal(err)
+	}
+	if b[pageSize-9] != 1 || b[2*pageSize-8] != 2 || b[pageSize-8] != elfcore.MarkByte {
+		t.Errorf("around the hole: %#x %#x %#x", b[pageSize-9], b[2*pageSize-8], b[pageSize-8])
+	}
+}
+
+// Both ways of reading memory find the same bytes and the same holes.
+func TestReadMemoryFallback(t *testing.T) {
+	defer noReadv.Store(false)
+	for _, off := range []bool{false, true} {
+		noReadv.Store(off)
+		initialised = 42
+		var b [8]byte
+		if n := readMemory(b[:], uint64(uintptr(unsafe.Pointer(&initialised)))); n != 8 || b[0] != 42 {
+			t.Errorf("without the call %v: %d bytes, %v", off, n, b)
+		}
+		if n := readMemory(b[:], 8); n != 0 {
+			t.Errorf("without the call %v: %d bytes at 8", off, n)
+		}
+	}
+}
+
+// A region that moves between its two readings is torn, or read again when it
+// is small and comes to rest; one that does not move is complete. A region
+// larger than what is read at a time is compared as a whole.
+func TestTorn(t *testing.T) {
+	const words = 1 << 17 // 1 MB
+	for _, c := range []struct {
+		name  string
+		bytes int
+		moves int // how many readings are followed by a change
+		want  note.Status
+	}{
+		{"small, once", 100, 1, note.Complete},
+		{"small, always", 100, 1 << 30, note.Torn},
+		{"large, at its start", words * 8, 1, note.Torn},
+		{"large, never", words * 8, 0, note.Complete},
+	} {
+		mem := make([]byte, c.bytes)
+		still := new([100]byte)
+		id, err := meminspect.RegisterSlice(meminspect.IDDynamic, mem)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sid := register(t, still)
+		core, err := plan(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, moves := core.read, c.moves
+		core.read = func(p []byte, addr uint64) int {
+			n := read(p, addr)
+			if addr == uint64(uintptr(unsafe.Pointer(&mem[0]))) && moves > 0 {
+				moves--
+				mem[0]++
+			}
+			return n
+		}
+		var buf bytes.Buffer
+		if _, err := core.Write(&buf); err != nil {
+			t.Fatal(err)
+		}
+		f, err := elfcore.Open(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rs := regionsOf(t, f)
+		if r := rs[uint64(id)]; r.Status != c.want {
+			t.Errorf("%s: %v, want %v", c.name, r.Status, c.want)
+		}
+		if r := rs[uint64(sid)]; r.Status != note.Complete {
+			t.Errorf("%s: the region that is still is %v", c.name, r.Status)
+		}
+		meminspect.Unregister(id)
+	}
+}
+
+func TestNotes(t *testing.T) {
+	register(t, &initialised, meminspect.Name("initialised"))
+	f := write(t, Why("a test"))
+	desc, _ := f.Note(elfcore.OwnerCore, elfcore.NTPrStatus)
+	th, err := elfcore.ParseThread(desc)
+	if err != nil || int(th.PPID) != os.Getppid() {
+		t.Errorf("%+v, %v", th, err)
+	}
+	desc, _ = f.Note(elfcore.OwnerCore, elfcore.NTPrPsInfo)
+	if p, err := elfcore.ParseProcess(desc); err != nil || int(p.PID) != os.Getpid() || strings.Contains(p.Args, "-test") {
+		t.Errorf("%+v, %v", p, err)
+	}
+	desc, _ = f.Note(elfcore.OwnerCore, elfcore.NTFile)
+	if ms, err := elfcore.ParseFiles(desc); err != nil || len(ms) == 0 {
+		t.Errorf("%+v, %v", ms, err)
+	}
+	desc, _ = f.Note(note.Owner, note.TypeCapture)
+	if c, err := note.DecodeCapture(desc); err != nil || c.Why != "a test" || c.PID != os.Getpid() || c.BuildID == "" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	desc, _ = f.Note(elfcore.OwnerVMCoreInfo, elfcore.NTVMCoreInfo)
+	if v, err := vmcoreinfo.Parse(desc); err != nil || v.Symbols["initialised"] != uint64(uintptr(unsafe.Pointer(&initialised))) {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if desc, _ := write(t, Args()).Note(elfcore.OwnerCore, elfcore.NTPrPsInfo); !bytes.Contains(desc, []byte("-test")) {
+		t.Error("Args() did not store the command line")
+	}
+}
+
+// A writer that fails gives its error, and WriteFile leaves no file and no
+// piece of one, nor touches the one that was there.
+func TestFailures(t *testing.T) {
+	register(t, &initialised)
+	boom := errors.New("boom")
+	if err := Write(&failing{after: 100, err: boom}); !errors.Is(err, boom) {
+		t.Errorf("%v", err)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "core")
+	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	small := limit
+	small.Cur = 1000
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &small); err != nil {
+		t.Fatal(err)
+	}
+	err := WriteFile(path)
+	if e := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); e != nil {
+		t.Fatal(e)
+	}
+	if !errors.Is(err, ErrNoRoom) {
+		t.Errorf("under RLIMIT_FSIZE: %v", err)
+	}
+	if b, _ := os.ReadFile(path); string(b) != "old" {
+		t.Errorf("the old file is now %q", b)
+	}
+	if err := WriteFile(filepath.Join(dir, "no", "core")); err == nil {
+		t.Error("written into a directory that is not there")
+	}
+	if err := WriteFile(path); err != nil {
+		t.Error(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if names, _ := os.ReadDir(dir); len(names) != 1 {
+		t.Errorf("%v are left in the directory", names)
+	}
+}
+
+type failing struct {
+	after int
+	err   error
+}
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.after -= len(p); f.after < 0 {
+		return 0, f.err
+	}
+	return len(p), nil
+}
+
+// The cost of a core, as a ratio to copying the same bytes in the same run.
+func BenchmarkWrite(b *testing.B) {
+	for _, size := range []int{1 << 20, 64 << 20} {
+		b.Run(map[int]string{1 << 20: "1MB", 64 << 20: "64MB"}[size], func(b *testing.B) {
+			mem, copied := make([]byte, size), make([]byte, size)
+			for i := range mem {
+				mem[i] = byte(i)
+			}
+			id, err := meminspect.RegisterSlice(meminspect.IDDynamic, mem)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer meminspect.Unregister(id)
+			copy(copied, mem) // the first one faults its pages in
+			rounds := 1 << 28 / size
+			start := time.Now()
+			for range rounds {
+				copy(copied, mem)
+			}
+			once := float64(time.Since(start)) / float64(rounds)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := Write(io.Discard, Strict()); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/once, "x-copy")
+		})
+	}
+}

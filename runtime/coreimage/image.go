@@ -1,0 +1,253 @@
+package coreimage
+
+import (
+	"bytes"
+	"hash/maphash"
+	"io"
+	"slices"
+	"unsafe"
+
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// blockSize is how much is read and compared at a time.
+const blockSize = 256 << 10
+
+// An image is a core about to be written.
+type image struct {
+	elfcore.Core
+	regions  []region
+	receipts []note.Receipt
+	holes    []elfcore.Range // found while writing
+	torn     []elfcore.Range // found while writing
+	a, b     []byte
+	seed     maphash.Seed
+	read     func(p []byte, addr uint64) int // up to the first byte that cannot be read
+}
+
+// A region as the core's table will have it.
+type region struct {
+	note.Region
+	hold unsafe.Pointer // keeps the memory where it is until the core is written
+}
+
+func (c *image) release() {
+	for i := range c.regions {
+		c.regions[i].hold = nil
+	}
+}
+
+// A span is memory that is read in one go, so that its two readings lie close
+// together: one region, or several that share bytes. others are spans of their
+// own even where they touch.
+type span struct {
+	elfcore.Range
+	program bool // the program's data, not a region
+}
+
+// spans returns the ranges to capture, sorted, without overlaps.
+func spans(regions []region, data []elfcore.Range) []span {
+	var rs []elfcore.Range
+	for i := range regions {
+		if r := &regions[i]; r.Addr != 0 {
+			rs = append(rs, elfcore.Range{Start: r.Addr, End: r.Addr + r.Size})
+		}
+	}
+	slices.SortFunc(rs, func(a, b elfcore.Range) int {
+		if a.Start != b.Start {
+			if a.Start < b.Start {
+				return -1
+			}
+			return 1
+		}
+		return 0
+	})
+	var out []span
+	for _, r := range rs {
+		if n := len(out); n > 0 && r.Start < out[n-1].End {
+			out[n-1].End = max(out[n-1].End, r.End)
+			continue
+		}
+		out = append(out, span{Range: r})
+	}
+	for _, r := range elfcore.Subtract(elfcore.Merge(data, 0), merged(out)) {
+		out = append(out, span{r, true})
+	}
+	slices.SortFunc(out, func(a, b span) int {
+		if a.Start < b.Start {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+func merged(spans []span) []elfcore.Range {
+	rs := make([]elfcore.Range, len(spans))
+	for i, s := range spans {
+		rs[i] = s.Range
+	}
+	return elfcore.Merge(rs, 0)
+}
+
+// segments returns the spans as segments; spans that touch share one.
+func (c *image) segments(spans []span) []elfcore.Segment {
+	var out []elfcore.Segment
+	for len(spans) > 0 {
+		n := 1
+		for n < len(spans) && spans[n].Start == spans[n-1].End {
+			n++
+		}
+		these := spans[:n]
+		out = append(out, elfcore.Segment{
+			Addr:  these[0].Start,
+			Size:  these[n-1].End - these[0].Start,
+			Flags: elfcore.FlagRead | elfcore.FlagWrite,
+			Content: func(w io.Writer) error {
+				for _, s := range these {
+					if err := c.copySpan(w, s); err != nil {
+						return err
+					}
+				}
+				return nil
+			},
+		})
+		spans = spans[n:]
+	}
+	return out
+}
+
+// copySpan writes a span's memory, then looks whether it moved meanwhile. A
+// small one is read again until two readings agree, three times at most.
+func (c *image) copySpan(w io.Writer, s span) error {
+	if s.Len() <= blockSize {
+		a, b := c.a[:s.Len()], c.b[:s.Len()]
+		c.fill(a, s.Start, true)
+		for try := 0; ; try++ {
+			c.fill(b, s.Start, false)
+			if bytes.Equal(a, b) {
+				break
+			}
+			if try == 2 {
+				c.torn = append(c.torn, s.Range)
+				break
+			}
+			a, b = b, a
+		}
+		_, err := w.Write(a)
+		return err
+	}
+	sums := make([]uint64, 0, s.Len()/blockSize+1)
+	for at := s.Start; at < s.End; at += blockSize {
+		a := c.a[:min(blockSize, s.End-at)]
+		c.fill(a, at, true)
+		sums = append(sums, maphash.Bytes(c.seed, a))
+		if _, err := w.Write(a); err != nil {
+			return err
+		}
+	}
+	for i, at := 0, s.Start; at < s.End; i, at = i+1, at+blockSize {
+		b := c.b[:min(blockSize, s.End-at)]
+		c.fill(b, at, false)
+		if maphash.Bytes(c.seed, b) != sums[i] {
+			c.torn = append(c.torn, elfcore.Range{Start: at, End: at + uint64(len(b))})
+		}
+	}
+	return nil
+}
+
+const pageSize = 4096
+
+// fill reads memory into p. Pages that cannot be read become MarkByte, and are
+// recorded when the caller asks for it.
+func (c *image) fill(p []byte, addr uint64, record bool) {
+	for len(p) > 0 {
+		n := c.read(p, addr)
+		p, addr = p[n:], addr+uint64(n)
+		if len(p) == 0 {
+			return
+		}
+		bad := min(pageSize-addr%pageSize, uint64(len(p)))
+		for i := range p[:bad] {
+			p[i] = elfcore.MarkByte
+		}
+		if record {
+			if n := len(c.holes); n > 0 && c.holes[n-1].End == addr {
+				c.holes[n-1].End += bad
+			} else {
+				c.holes = append(c.holes, elfcore.Range{Start: addr, End: addr + bad})
+			}
+		}
+		p, addr = p[bad:], addr+bad
+	}
+}
+
+// finish gives the regions their statuses once all memory was read.
+func (c *image) finish() []note.Region {
+	holes, torn := elfcore.Merge(c.holes, 0), elfcore.Merge(c.torn, 0)
+	rs := make([]note.Region, len(c.regions))
+	for i := range c.regions {
+		r := &c.regions[i].Region
+		if r.Addr != 0 {
+			all := elfcore.Range{Start: r.Addr, End: r.Addr + r.Size}
+			r.Captured = r.Size
+			for _, h := range overlapping(holes, all) {
+				r.Status |= note.Unreadable
+				r.Captured -= min(h.End, all.End) - max(h.Start, all.Start)
+			}
+			if len(overlapping(torn, all)) > 0 {
+				r.Status |= note.Torn
+			}
+		}
+		rs[i] = *r
+	}
+	return rs
+}
+
+// overlapping returns those of rs, which are sorted, that share bytes with r.
+func overlapping(rs []elfcore.Range, r elfcore.Range) []elfcore.Range {
+	from, _ := slices.BinarySearchFunc(rs, r.Start, func(e elfcore.Range, at uint64) int {
+		if e.End <= at {
+			return -1
+		}
+		return 1
+	})
+	to := from
+	for to < len(rs) && rs[to].Start < r.End {
+		to++
+	}
+	return rs[from:to]
+}
+
+// tableOf returns the program's regions as a core's table has them, their
+// memory held.
+func tableOf() []region {
+	var out []region
+	for r := range meminspect.Regions() {
+		for _, p := range r.Parts() {
+			e := region{hold: p.Hold(), Region: note.Region{
+				ID: uint64(p.ID), Size: p.Size, TypeAddr: uint64(p.TypeAddr()), Budget: p.Budget, Order: p.Order,
+				Kind: uint32(p.Kind), Flags: p.Flags, Depth: int32(p.Depth),
+				Name: p.Name, Expr: p.Expr, Package: p.Package, Pos: p.Pos, Note: p.Note,
+			}}
+			switch {
+			case p.Kind == meminspect.KindForeign:
+				e.Addr = uint64(p.Addr())
+			case e.hold == nil:
+				e.Status = note.Gone
+			default:
+				e.Addr = uint64(uintptr(e.hold))
+			}
+			if t := p.Type(); t != nil {
+				e.Type = t.String()
+			}
+			if e.Name == "" {
+				e.Name = p.ID.String()
+			}
+			out = append(out, e)
+		}
+	}
+	return out
+}

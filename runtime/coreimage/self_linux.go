@@ -1,0 +1,179 @@
+//go:build linux && (amd64 || arm64)
+
+package coreimage
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+)
+
+// self is what a core says of the process beside its memory.
+type self struct {
+	exe        string
+	host       string
+	kernel     string // release
+	auxv       []byte
+	files      []elfcore.Mapping // of the executable
+	writable   []elfcore.Range   // the executable's data and bss
+	goBuildID  string
+	gnuBuildID string
+}
+
+// Types of the auxiliary vector.
+const (
+	atPhdr  = 3
+	atPhent = 4
+	atPhnum = 5
+	atEntry = 9
+)
+
+// Types of program headers.
+const (
+	ptLoad  = 1
+	ptNote  = 4
+	ptPhdr  = 6
+	ptRelro = 0x6474e552
+)
+
+func inspectSelf() (*self, error) {
+	s := &self{}
+	var err error
+	if s.auxv, err = os.ReadFile("/proc/self/auxv"); err != nil {
+		return nil, fmt.Errorf("learn where the program is loaded: %w", err)
+	}
+	if s.exe, err = os.Readlink("/proc/self/exe"); err != nil {
+		return nil, fmt.Errorf("learn the executable's name: %w", err)
+	}
+	s.host, _ = os.Hostname()
+	var uts syscall.Utsname
+	if syscall.Uname(&uts) == nil {
+		for _, c := range uts.Release {
+			if c == 0 {
+				break
+			}
+			s.kernel += string(rune(byte(c)))
+		}
+	}
+	if err := s.mappings(); err != nil {
+		return nil, err
+	}
+	// The file may be gone; its name is its name still.
+	s.exe = strings.TrimSuffix(s.exe, " (deleted)")
+	if err := s.programHeaders(); err != nil {
+		return nil, fmt.Errorf("read the program's own headers: %w", err)
+	}
+	return s, nil
+}
+
+// mappings finds the executable's own: Delve takes whatever stands in NT_FILE
+// for the executable.
+func (s *self) mappings() error {
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return fmt.Errorf("learn the program's mappings: %w", err)
+	}
+	for line := range bytes.Lines(maps) {
+		// address perms offset dev inode path; the path may hold spaces.
+		f := strings.SplitN(strings.TrimSuffix(string(line), "\n"), " ", 6)
+		if len(f) < 6 || strings.TrimLeft(f[5], " ") != s.exe {
+			continue
+		}
+		from, to, _ := strings.Cut(f[0], "-")
+		start, err1 := strconv.ParseUint(from, 16, 64)
+		end, err2 := strconv.ParseUint(to, 16, 64)
+		offset, err3 := strconv.ParseUint(f[2], 16, 64)
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return fmt.Errorf("read /proc/self/maps: %w", err)
+		}
+		s.files = append(s.files, elfcore.Mapping{Start: start, End: end, Offset: offset, Path: strings.TrimSuffix(s.exe, " (deleted)")})
+	}
+	return nil
+}
+
+// programHeaders finds the executable's data, bss and build IDs in its program
+// headers, which the kernel has mapped with it and whose address it tells.
+func (s *self) programHeaders() error {
+	le := binary.LittleEndian
+	var phdr, phent, phnum uint64
+	for b := s.auxv; len(b) >= 16; b = b[16:] {
+		switch v := le.Uint64(b[8:]); le.Uint64(b) {
+		case atPhdr:
+			phdr = v
+		case atPhent:
+			phent = v
+		case atPhnum:
+			phnum = v
+		}
+	}
+	if phdr == 0 || phent != 56 || phnum > 1000 {
+		return fmt.Errorf("auxiliary vector has %d headers of %d bytes at %#x", phnum, phent, phdr)
+	}
+	table := make([]byte, phent*phnum)
+	if readMemory(table, phdr) != len(table) {
+		return fmt.Errorf("%d headers at %#x are not readable", phnum, phdr)
+	}
+	var programs []elfcore.Program
+	var bias uint64
+	for ; len(table) > 0; table = table[phent:] {
+		p := elfcore.ParseProgram(table)
+		if p.Type == ptPhdr {
+			bias = phdr - p.Addr
+		}
+		programs = append(programs, p)
+	}
+	var relro []elfcore.Range
+	for _, p := range programs {
+		r := elfcore.Range{Start: bias + p.Addr, End: bias + p.Addr + p.MemSize}
+		switch {
+		case p.Type == ptLoad && p.Flags&elfcore.FlagWrite != 0:
+			s.writable = append(s.writable, r)
+		case p.Type == ptRelro:
+			// Constant once the program runs, and never a Go variable. Covering
+			// it would take from debuggers what the executable rightly says.
+			r.End = (r.End + pageSize - 1) &^ (pageSize - 1)
+			relro = append(relro, r)
+		case p.Type == ptNote:
+			s.buildIDs(r)
+		}
+	}
+	s.writable = elfcore.Subtract(elfcore.Merge(s.writable, 0), elfcore.Merge(relro, 0))
+	if len(s.writable) == 0 {
+		return errors.New("no writable segment")
+	}
+	return nil
+}
+
+// buildIDs reads the executable's notes; a program without any has none.
+func (s *self) buildIDs(r elfcore.Range) {
+	b := make([]byte, min(r.Len(), 64<<10))
+	notes, err := elfcore.ParseNotes(b[:readMemory(b, r.Start)])
+	if err != nil {
+		return
+	}
+	for _, n := range notes {
+		switch {
+		case n.Name == "Go" && n.Type == 4:
+			s.goBuildID = string(n.Desc)
+		case n.Name == "GNU" && n.Type == 3:
+			s.gnuBuildID = hex.EncodeToString(n.Desc)
+		}
+	}
+}
+
+// fileSizeLimit returns RLIMIT_FSIZE.
+func fileSizeLimit() uint64 {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit) != nil {
+		return ^uint64(0)
+	}
+	return limit.Cur
+}
