@@ -87,6 +87,10 @@ type argument struct {
 // place. It returns a line, or diagnostics, never both; a comment that is not
 // ours and does not look like ours gives neither.
 func ParseLine(pos token.Pos, text string) (*Line, []Diagnostic) {
+	if strings.HasPrefix(text, "//") {
+		text, _, _ = strings.Cut(text, "\n")
+		text = strings.TrimRight(text, "\r")
+	}
 	directive, ok := ast.ParseDirective(pos, text)
 	if !ok || directive.Tool != Tool {
 		return nil, nearMisses(pos, text)
