@@ -230,8 +230,21 @@ func (c *collector) sound(line *Line, target Target) bool {
 	return true
 }
 
-// contradictions reports variables that are both to be captured and not to be.
+// contradictions reports variables that are both to be captured and not to be,
+// and lines without an ID that are written twice.
 func (c *collector) contradictions() {
+	type said struct {
+		kind   Kind
+		target string
+	}
+	seen := map[said]bool{}
+	for _, a := range c.file.Annotations {
+		key := said{a.Kind, a.Target.String()}
+		if a.ID() == "" && seen[key] {
+			c.errorf(a.Pos, a.End, Duplicate, "%s%s is written twice on %s", Prefix, a.Kind, a.Target)
+		}
+		seen[key] = true
+	}
 	excluded := map[string]bool{}
 	for _, a := range c.file.Annotations {
 		if a.Kind == Exclude && a.Target.Kind != Type && a.Target.TypeSpec() == nil {

@@ -142,13 +142,7 @@ func (c *collector) fields(typ ast.Expr, owner *Target) {
 func (c *collector) structField(field *ast.Field, owner *Target) {
 	where := &place{what: "a struct field", unnamed: owner == nil}
 	c.begin(field.Doc, field)
-	names := field.Names
-	if len(names) == 0 {
-		if name := embeddedName(field.Type); name != nil {
-			names = []*ast.Ident{name}
-		}
-	}
-	for _, name := range names {
+	for _, name := range FieldNames(field) {
 		if owner == nil {
 			where.targets = append(where.targets, Target{Kind: Field, Ident: name, Field: field})
 			continue
@@ -166,6 +160,18 @@ func (c *collector) structField(field *ast.Field, owner *Target) {
 		inner = &where.targets[0]
 	}
 	c.fields(field.Type, inner)
+}
+
+// FieldNames returns the names of a line of a struct type; an embedded field
+// has that of its type.
+func FieldNames(field *ast.Field) []*ast.Ident {
+	if len(field.Names) > 0 {
+		return field.Names
+	}
+	if name := embeddedName(field.Type); name != nil {
+		return []*ast.Ident{name}
+	}
+	return nil
 }
 
 // embeddedName returns the name that an embedded field of this type has.

@@ -1,0 +1,253 @@
+package gen
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"go/ast"
+	"go/build/constraint"
+	"go/token"
+	"slices"
+	"strings"
+)
+
+// A fileConstraint is the condition under which a file is built, in one
+// canonical spelling, "" for always: files whose conditions are spelt
+// differently but are made of the same terms share a generated file.
+type fileConstraint string
+
+// constraintOf reads a file's constraint: what its name implies, its
+// //go:build line (or // +build lines where there is none), and cgo when it
+// imports "C".
+func constraintOf(name string, syntax *ast.File) (fileConstraint, token.Pos, error) {
+	var terms []constraint.Expr
+	for _, tag := range nameTags(name) {
+		terms = append(terms, &constraint.TagExpr{Tag: tag})
+	}
+	expr, pos, err := buildLines(syntax)
+	if err != nil {
+		return "", pos, err
+	}
+	if expr != nil {
+		terms = append(terms, expr)
+	}
+	for _, spec := range syntax.Imports {
+		if spec.Path.Value == `"C"` {
+			terms = append(terms, &constraint.TagExpr{Tag: "cgo"})
+		}
+	}
+	return canonical(terms), token.NoPos, nil
+}
+
+// buildLines reads the constraint in a file's comments before the package
+// clause.
+func buildLines(syntax *ast.File) (constraint.Expr, token.Pos, error) {
+	var plus constraint.Expr
+	for _, group := range syntax.Comments {
+		if group.Pos() > syntax.Package {
+			break
+		}
+		for _, comment := range group.List {
+			if constraint.IsGoBuild(comment.Text) {
+				expr, err := constraint.Parse(comment.Text)
+				return expr, comment.Pos(), err
+			}
+			// The old form needs a blank line below it; a doc comment has none.
+			if constraint.IsPlusBuild(comment.Text) && group != syntax.Doc {
+				expr, err := constraint.Parse(comment.Text)
+				if err != nil {
+					return nil, comment.Pos(), err
+				}
+				if plus == nil {
+					plus = expr
+				} else {
+					plus = &constraint.AndExpr{X: plus, Y: expr}
+				}
+			}
+		}
+	}
+	return plus, token.NoPos, nil
+}
+
+// canonical joins terms by "and": flattened, sorted, without repetition.
+func canonical(terms []constraint.Expr) fileConstraint {
+	var and []string
+	for _, term := range terms {
+		and = append(and, conjuncts(term)...)
+	}
+	slices.Sort(and)
+	and = slices.Compact(and)
+	if len(and) == 1 {
+		if inner, ok := strings.CutPrefix(and[0], "("); ok {
+			return fileConstraint(strings.TrimSuffix(inner, ")"))
+		}
+	}
+	return fileConstraint(strings.Join(and, " && "))
+}
+
+// conjuncts spells each part of a conjunction so that it can stand beside
+// others.
+func conjuncts(expr constraint.Expr) []string {
+	switch e := expr.(type) {
+	case *constraint.AndExpr:
+		return append(conjuncts(e.X), conjuncts(e.Y)...)
+	case *constraint.OrExpr:
+		or := disjuncts(e)
+		slices.Sort(or)
+		or = slices.Compact(or)
+		if len(or) == 1 {
+			return or
+		}
+		return []string{"(" + strings.Join(or, " || ") + ")"}
+	case *constraint.NotExpr:
+		switch x := e.X.(type) {
+		case *constraint.TagExpr:
+			return []string{"!" + x.Tag}
+		case *constraint.NotExpr:
+			return conjuncts(x.X)
+		default:
+			inner := string(canonical([]constraint.Expr{e.X}))
+			return []string{"!(" + inner + ")"}
+		}
+	case *constraint.TagExpr:
+		return []string{e.Tag}
+	}
+	panic(fmt.Sprintf("unknown constraint %T", expr))
+}
+
+// disjuncts spells each part of a disjunction.
+func disjuncts(expr constraint.Expr) []string {
+	if e, ok := expr.(*constraint.OrExpr); ok {
+		return append(disjuncts(e.X), disjuncts(e.Y)...)
+	}
+	and := conjuncts(expr)
+	slices.Sort(and)
+	and = slices.Compact(and)
+	if len(and) == 1 {
+		return and
+	}
+	return []string{"(" + strings.Join(and, " && ") + ")"}
+}
+
+// anyOf is the condition under which a file of one of these constraints is
+// built.
+func anyOf(list []fileConstraint) fileConstraint {
+	var all constraint.Expr
+	for _, c := range list {
+		if c == "" {
+			return ""
+		}
+		expr, err := constraint.Parse("//go:build " + string(c))
+		if err != nil {
+			panic(err) // we spelt it ourselves
+		}
+		if all == nil {
+			all = expr
+		} else {
+			all = &constraint.OrExpr{X: all, Y: expr}
+		}
+	}
+	if all == nil {
+		return ""
+	}
+	return canonical([]constraint.Expr{all})
+}
+
+// wantsIgnored tells whether the file is built under the tag "ignore" alone,
+// the custom for programs that stand in another package's folder.
+func (c fileConstraint) wantsIgnored() bool {
+	if c == "" {
+		return false
+	}
+	expr, err := constraint.Parse("//go:build " + string(c))
+	return err == nil && !expr.Eval(func(tag string) bool { return tag != "ignore" })
+}
+
+// slug is the constraint as a part of a file's name. Where spelling it out
+// would be ambiguous or long, a hash tells it from others.
+func (c fileConstraint) slug() string {
+	var b strings.Builder
+	ambiguous := false
+	rest := string(c)
+	for rest != "" {
+		switch {
+		case strings.HasPrefix(rest, " && "):
+			b.WriteString("_")
+			rest = rest[4:]
+		case strings.HasPrefix(rest, " || "):
+			b.WriteString("_or_")
+			rest = rest[4:]
+		case rest[0] == '!':
+			b.WriteString("not_")
+			rest = rest[1:]
+		case 'a' <= rest[0] && rest[0] <= 'z' || '0' <= rest[0] && rest[0] <= '9':
+			b.WriteByte(rest[0])
+			rest = rest[1:]
+		default:
+			ambiguous = true
+			rest = rest[1:]
+		}
+	}
+	s := b.String()
+	for part := range strings.SplitSeq(s, "_") {
+		// A tag called "or" or "gen" would read like our own words.
+		ambiguous = ambiguous || part == "gen" || part == "x" || part == "test" || part == ""
+	}
+	ambiguous = ambiguous || strings.Contains(string(c), "&&") && strings.Contains(string(c), "||") || strings.Contains("_"+strings.ReplaceAll(string(c), " ", "_")+"_", "_or_")
+	if len(s) > 40 {
+		s, ambiguous = strings.TrimRight(s[:40], "_"), true
+	}
+	if ambiguous {
+		sum := sha256.Sum256([]byte(c))
+		s = strings.Trim(s+"_"+hex.EncodeToString(sum[:4]), "_")
+	}
+	return s
+}
+
+// camel is the constraint as a part of an identifier.
+func (c fileConstraint) camel() string {
+	var b strings.Builder
+	for part := range strings.SplitSeq(c.slug(), "_") {
+		b.WriteString(upperFirst(part))
+	}
+	return b.String()
+}
+
+// nameTags returns the tags that a file's name implies: _GOOS, _GOARCH or
+// _GOOS_GOARCH at its end, before _test.
+func nameTags(name string) []string {
+	name, _, _ = strings.Cut(name, ".")
+	i := strings.Index(name, "_")
+	if i < 0 {
+		return nil
+	}
+	parts := strings.Split(name[i:], "_")
+	if n := len(parts); n > 0 && parts[n-1] == "test" {
+		parts = parts[:n-1]
+	}
+	n := len(parts)
+	if n >= 2 && knownOS[parts[n-2]] && knownArch[parts[n-1]] {
+		return []string{parts[n-2], parts[n-1]}
+	}
+	if n >= 1 && (knownOS[parts[n-1]] || knownArch[parts[n-1]]) {
+		return []string{parts[n-1]}
+	}
+	return nil
+}
+
+// knownOS and knownArch are go/build's lists (internal/syslist), which a test
+// compares with what go/build does.
+var (
+	knownOS = set("aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 " +
+		"solaris wasip1 windows zos")
+	knownArch = set("386 amd64 amd64p32 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le mips64p32 " +
+		"mips64p32le ppc ppc64 ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm")
+)
+
+func set(words string) map[string]bool {
+	m := map[string]bool{}
+	for _, word := range strings.Fields(words) {
+		m[word] = true
+	}
+	return m
+}

@@ -1,0 +1,225 @@
+// Package gen turns annotations into what a program carries: for each package
+// the ledger meminspect.ids, which keeps its IDs, and generated files with the
+// ID constants and the static tables. It works from syntax alone: one run of
+// the go command for the modules, a walk of their folders, a byte scan of the
+// files, and a parse of those that have directives and of what stands beside
+// them. What it writes therefore depends neither on the machine's system, tags
+// and C compiler nor on whether the tree compiles.
+package gen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/token"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// A Config says what to generate.
+type Config struct {
+	Dir      string   // absolute; patterns and messages are relative to it
+	Env      []string // of the go command; nil = this process's
+	Patterns []string // packages, as the go command takes them; none = "."
+	GoFlags  []string // -tags, -modfile, -overlay and the like, for the go command
+
+	Files      []string // instead of Patterns: the .go files of one package
+	ImportPath string   // of Files
+	OutDir     string   // where to write for Files, "" = their folder
+
+	Check   bool     // write nothing, find what is stale
+	Renames []Rename // IDs whose names changed
+	Retire  []string // names whose IDs become tombstones
+}
+
+// A Rename lets the ID of one name stand for another from now on. Either may be
+// preceded by an import path and a dot.
+type Rename struct{ Old, New string }
+
+// A Finding is something in the source, a ledger or a generated file that must
+// be put right, or that should be known.
+type Finding struct {
+	Pos     token.Position // Line 0 where the whole file is meant
+	Code    string
+	Message string
+	Warning bool // known is enough
+}
+
+// String returns the finding as file:line:col: message.
+func (f Finding) String() string {
+	at := f.Pos.Filename
+	if f.Pos.Line > 0 {
+		at = fmt.Sprintf("%s:%d", at, f.Pos.Line)
+	}
+	if f.Pos.Column > 0 {
+		at = fmt.Sprintf("%s:%d", at, f.Pos.Column)
+	}
+	if f.Warning {
+		return at + ": warning: " + f.Message
+	}
+	return at + ": " + f.Message
+}
+
+// A Change is a file that is not as it should be. Old or New is nil where there
+// is or should be none.
+type Change struct {
+	Path     string
+	Old, New []byte
+}
+
+// A Result is what a run found and did.
+type Result struct {
+	Findings []Finding // by folder, in source order
+	Changes  []Change  // made, or under Check to be made
+}
+
+// Failed tells whether something must be put right by hand.
+func (r *Result) Failed() bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Warning })
+}
+
+// Run generates. Folders with findings are left as they are, the others are
+// written: first all ledgers, then the generated files, so that no ID is ever
+// in use that the ledger does not have. An error means that the run could not
+// be done, or not to its end; the result tells what was.
+func Run(ctx context.Context, cfg Config) (*Result, error) {
+	folders, o, err := load(ctx, &cfg)
+	if err != nil {
+		return nil, err
+	}
+	plans := make([]*plan, len(folders))
+	parallel(len(folders), func(i int) {
+		if ctx.Err() == nil {
+			plans[i] = newPlan(&cfg, o, folders[i])
+		}
+	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := applyWishes(&cfg, plans); err != nil {
+		return nil, err
+	}
+	parallel(len(plans), func(i int) { plans[i].finish(o) })
+
+	result := &Result{}
+	for _, p := range plans {
+		p.pkg.sortFindings()
+		result.Findings = append(result.Findings, p.pkg.findings...)
+		if !p.pkg.broken() {
+			result.Changes = append(result.Changes, p.changes...)
+		}
+	}
+	slices.SortStableFunc(result.Changes, func(a, b Change) int {
+		return ledgersFirst(a.Path) - ledgersFirst(b.Path)
+	})
+	if cfg.Check {
+		result.Changes = slices.DeleteFunc(result.Changes, onlyLinesMoved)
+		return result, nil
+	}
+	for i, change := range result.Changes {
+		if err := ctx.Err(); err != nil {
+			result.Changes = result.Changes[:i]
+			return result, err
+		}
+		if err := replace(o, change); err != nil {
+			result.Changes = result.Changes[:i]
+			return result, err
+		}
+	}
+	return result, nil
+}
+
+// load finds the folders to work on.
+func load(ctx context.Context, cfg *Config) ([]*folder, *overlay, error) {
+	if len(cfg.Files) > 0 {
+		f, err := filesFolder(cfg)
+		return []*folder{f}, &overlay{}, err
+	}
+	var o *overlay
+	var overlayErr error
+	done := make(chan struct{})
+	go func() {
+		o, overlayErr = readOverlay(ctx, cfg)
+		close(done)
+	}()
+	modules, err := listModules(ctx, cfg)
+	<-done
+	if err := errors.Join(err, overlayErr); err != nil {
+		return nil, nil, err
+	}
+	roots, err := expand(cfg, modules)
+	if err != nil {
+		return nil, nil, err
+	}
+	folders, errs := walk(modules, o, roots)
+	return folders, o, errors.Join(errs...)
+}
+
+// filesFolder is the folder of an explicit list of files.
+func filesFolder(cfg *Config) (*folder, error) {
+	if cfg.ImportPath == "" {
+		return nil, errors.New("a list of files needs their import path (--importpath)")
+	}
+	dir := ""
+	var names []string
+	for _, file := range cfg.Files {
+		path := absolute(cfg.Dir, file)
+		if !strings.HasSuffix(path, ".go") {
+			return nil, fmt.Errorf("%s is no .go file", file)
+		}
+		if dir == "" {
+			dir = filepath.Dir(path)
+		}
+		if dir != filepath.Dir(path) {
+			return nil, fmt.Errorf("%s is not in the folder of %s: name the files of one package", file, cfg.Files[0])
+		}
+		names = append(names, filepath.Base(path))
+	}
+	slices.Sort(names)
+	f, err := scanFolder(&overlay{}, &sync.Pool{}, dir, slices.Compact(names))
+	if err != nil {
+		return nil, err
+	}
+	if f == nil {
+		f = &folder{dir: dir, hits: map[string]bool{}}
+	}
+	f.importPath = cfg.ImportPath
+	f.out = dir
+	if cfg.OutDir != "" {
+		f.out = absolute(cfg.Dir, cfg.OutDir)
+	}
+	// What stands in the output folder, not what was named, is replaced.
+	f.generated = nil
+	entries, err := os.ReadDir(f.out)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		if isOutputName(entry.Name()) {
+			f.generated = append(f.generated, entry.Name())
+		}
+	}
+	return f, nil
+}
+
+// parallel calls work for 0 … n-1, on all processors.
+func parallel(n int, work func(int)) {
+	var wait sync.WaitGroup
+	next := make(chan int)
+	for range min(n, runtime.GOMAXPROCS(0)) {
+		wait.Go(func() {
+			for i := range next {
+				work(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+}

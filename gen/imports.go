@@ -1,0 +1,62 @@
+package gen
+
+import (
+	"go/ast"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// importOf returns the path of the import that name stands for in a file. A
+// path does not tell its package's name; custom does: the last element, but
+// for major versions and the like. Where custom fails and only one import is
+// left that could be meant, that is it.
+func importOf(file *ast.File, name string) (string, bool) {
+	var guess, rest []string
+	for _, spec := range file.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			continue
+		}
+		switch {
+		case spec.Name != nil && spec.Name.Name == name:
+			return path, true
+		case spec.Name != nil:
+		case customaryName(path) == name:
+			guess = append(guess, path)
+		case strings.Contains(lastElements(path), name):
+			rest = append(rest, path)
+		}
+	}
+	switch {
+	case len(guess) == 1:
+		return guess[0], true
+	case len(guess) == 0 && len(rest) == 1:
+		return rest[0], true
+	}
+	return "", false
+}
+
+var versionElement = regexp.MustCompile(`^v[0-9]+$`)
+
+// customaryName is the package name that an import path lets expect.
+func customaryName(path string) string {
+	elements := strings.Split(path, "/")
+	last := elements[len(elements)-1]
+	if versionElement.MatchString(last) && len(elements) > 1 {
+		last = elements[len(elements)-2]
+	}
+	if i := strings.LastIndex(last, ".v"); i > 0 { // gopkg.in/yaml.v3
+		last = last[:i]
+	}
+	last = strings.TrimPrefix(last, "go-")
+	last = strings.TrimSuffix(last, "-go")
+	return strings.ReplaceAll(last, "-", "_")
+}
+
+// lastElements is the part of a path in which a package's name is to be
+// expected.
+func lastElements(path string) string {
+	elements := strings.Split(path, "/")
+	return strings.Join(elements[max(0, len(elements)-2):], "/")
+}

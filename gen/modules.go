@@ -1,0 +1,137 @@
+package gen
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+)
+
+// A module is one that the user works on: a main module of the workspace.
+type module struct {
+	Path   string
+	Dir    string // absolute, as the go command says it
+	GoMod  string
+	Main   bool
+	ignore []string // folders that go.mod's ignore lines name, relative to Dir, or */name for any depth
+}
+
+// listModules asks the go command for the main modules. It is the only run of
+// the go command that a generation needs: everything else is in the folders.
+func listModules(ctx context.Context, cfg *Config) ([]*module, error) {
+	args := append([]string{"list", "-m", "-json"}, cfg.GoFlags...)
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir, cmd.Env = cfg.Dir, cfg.Env
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		if text := strings.TrimSpace(stderr.String()); text != "" {
+			err = errors.New(text)
+		}
+		return nil, fmt.Errorf("go list -m: %w", err)
+	}
+	var modules []*module
+	for decoder := json.NewDecoder(&stdout); ; {
+		m := &module{}
+		if err := decoder.Decode(m); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, fmt.Errorf("go list -m: %w", err)
+		}
+		if !m.Main || m.Dir == "" {
+			continue // "command-line-arguments" outside of any module
+		}
+		if err := m.readIgnores(); err != nil {
+			return nil, err
+		}
+		modules = append(modules, m)
+	}
+	if len(modules) == 0 {
+		return nil, errors.New("no module here: annotations are found by modules; run in one, or name files with --files")
+	}
+	// Longest first: a nested module owns its folder.
+	slices.SortFunc(modules, func(a, b *module) int { return len(b.Dir) - len(a.Dir) })
+	return modules, nil
+}
+
+// readIgnores reads the ignore lines of go.mod, which hide folders from
+// patterns (Go 1.25).
+func (m *module) readIgnores() error {
+	data, err := os.ReadFile(filepath.Join(m.Dir, "go.mod"))
+	if err != nil {
+		return nil // a module without go.mod cannot ignore
+	}
+	file, err := modfile.ParseLax(filepath.Join(m.Dir, "go.mod"), data, nil)
+	if err != nil {
+		return err
+	}
+	for _, ignore := range file.Ignore {
+		path := ignore.Path
+		if rooted, ok := strings.CutPrefix(path, "./"); ok {
+			m.ignore = append(m.ignore, filepath.FromSlash(strings.TrimSuffix(rooted, "/")))
+		} else {
+			m.ignore = append(m.ignore, "*/"+strings.Trim(path, "/"))
+		}
+	}
+	return nil
+}
+
+// ignores tells whether go.mod hides the folder rel (relative to the module).
+func (m *module) ignores(rel string) bool {
+	slashed := filepath.ToSlash(rel)
+	for _, ignore := range m.ignore {
+		if anywhere, ok := strings.CutPrefix(ignore, "*/"); ok {
+			if slashed == anywhere || strings.HasSuffix(slashed, "/"+anywhere) {
+				return true
+			}
+		} else if rel == ignore {
+			return true
+		}
+	}
+	return false
+}
+
+// importPath returns the import path of a folder of the module.
+func (m *module) importPath(dir string) string {
+	rel, err := filepath.Rel(m.Dir, dir)
+	if err != nil || rel == "." {
+		return m.Path
+	}
+	return m.Path + "/" + filepath.ToSlash(rel)
+}
+
+// within tells whether dir is root or below it.
+func within(root, dir string) bool {
+	return dir == root || strings.HasPrefix(dir, strings.TrimSuffix(root, string(filepath.Separator))+string(filepath.Separator))
+}
+
+// ownerOf returns the main module that dir belongs to, and an error that names
+// the obstacle when it belongs to none.
+func ownerOf(modules []*module, dir string) (*module, error) {
+	for _, m := range modules {
+		if !within(m.Dir, dir) {
+			continue
+		}
+		for up := dir; up != m.Dir; up = filepath.Dir(up) {
+			if isFile(filepath.Join(up, "go.mod")) {
+				return nil, fmt.Errorf("%s belongs to the module in %s, which is not a main module here: run there, or add it to go.work", dir, up)
+			}
+		}
+		return m, nil
+	}
+	return nil, fmt.Errorf("%s is outside of the main modules", dir)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}

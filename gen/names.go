@@ -1,0 +1,171 @@
+package gen
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"slices"
+
+	"github.com/meminspect/meminspect/annotate"
+)
+
+// exprsOf lists the expressions that an annotation has.
+func exprsOf(a *annotate.Annotation) []ast.Expr {
+	var list []ast.Expr
+	if a.Size != nil && a.Size.Expr != nil {
+		list = append(list, a.Size.Expr)
+	}
+	if a.Member != nil {
+		for _, step := range a.Member.Steps {
+			if step.Index != nil {
+				list = append(list, step.Index)
+			}
+		}
+	}
+	return list
+}
+
+// packageNames lists the identifiers that may be names of packages.
+func packageNames(expr ast.Expr) []*ast.Ident {
+	var list []*ast.Ident
+	ast.Inspect(expr, func(n ast.Node) bool {
+		if sel, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := sel.X.(*ast.Ident); ok {
+				list = append(list, x)
+			}
+		}
+		return true
+	})
+	return list
+}
+
+// checkExprs reports names in expressions that are neither declared in the
+// package nor imported by the file.
+func (p *plan) checkExprs(file *sourceFile, a *annotate.Annotation) {
+	for _, expr := range exprsOf(a) {
+		for _, name := range packageNames(expr) {
+			_, imported := importOf(file.syntax, name.Name)
+			if !imported && len(p.declared(name.Name)) == 0 {
+				p.pkg.find(Finding{Pos: p.pkg.fset.Position(a.Pos), Code: "unknown-name", Message: fmt.Sprintf(
+					"%s is neither declared in the package nor clearly one of the file's imports: give the import a name", name.Name)})
+			}
+		}
+	}
+}
+
+// declared returns where the package declares an identifier, in any of its
+// files and those of its tests inside.
+func (p *plan) declared(name string) []token.Pos {
+	return slices.Concat(p.declaredIn(ownUnit, name), p.declaredIn(testUnit, name))
+}
+
+// declaredIn returns where a unit's files declare an identifier.
+func (p *plan) declaredIn(u unit, name string) []token.Pos {
+	var list []token.Pos
+	for _, file := range p.pkg.files[u] {
+		for _, ident := range packageLevel(file.syntax) {
+			if ident.Name == name {
+				list = append(list, ident.Pos())
+			}
+		}
+	}
+	return list
+}
+
+// packageLevel lists what a file declares for its package, and names it gives
+// to imports.
+func packageLevel(file *ast.File) []*ast.Ident {
+	var list []*ast.Ident
+	for _, decl := range file.Decls {
+		switch decl := decl.(type) {
+		case *ast.FuncDecl:
+			if decl.Recv == nil && decl.Name.Name != "init" {
+				list = append(list, decl.Name)
+			}
+		case *ast.GenDecl:
+			for _, spec := range decl.Specs {
+				switch spec := spec.(type) {
+				case *ast.ImportSpec:
+					if spec.Name != nil {
+						list = append(list, spec.Name)
+					}
+				case *ast.ValueSpec:
+					list = append(list, spec.Names...)
+				case *ast.TypeSpec:
+					list = append(list, spec.Name)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// checkNames reports what generated code would declare or use under a name that
+// the package has for something else. Packages that it imports it calls by
+// another name then.
+func (p *plan) checkNames(made map[outputKey]*Output) {
+	for _, key := range sortedKeys(made) {
+		o := made[key]
+		taken := func(name string) (token.Position, bool) {
+			list := p.declaredIn(externalUnit, name)
+			if key.unit != externalUnit {
+				list = p.declared(name)
+			}
+			if len(list) == 0 {
+				return token.Position{}, false
+			}
+			return p.pkg.fset.Position(list[0]), true
+		}
+		for _, id := range o.IDs {
+			if pos, ok := taken(id.Const); ok {
+				p.pkg.find(Finding{Pos: pos, Code: "collision", Message: fmt.Sprintf(
+					"%s is the name of the constant for %s: rename this, or give the annotation another name with name=", id.Const, id.Name)})
+			}
+		}
+		if !o.hasTable() && len(o.IDs) == 0 {
+			continue
+		}
+		for _, name := range []string{o.Table, "uint64", "int64", "nil"} {
+			if pos, ok := taken(name); ok {
+				p.pkg.find(Finding{Pos: pos, Code: "collision", Message: fmt.Sprintf(
+					"%s is a name that generated code needs: rename this", name)})
+			}
+		}
+		for path, name := range map[string]string{RuntimePath: "meminspect", "unsafe": "unsafe"} {
+			if _, ok := taken(name); ok || aliasTaken(o.Aliases, path, name) {
+				o.Aliases[path] = name + "runtime"
+			}
+		}
+		for path, name := range o.Aliases {
+			// The annotated file calls an import so; another file of the
+			// package may declare that name.
+			if _, ok := taken(name); ok && path != RuntimePath && path != "unsafe" {
+				o.Aliases[path] = name + "_"
+			}
+		}
+	}
+}
+
+// aliasTaken tells whether an import other than path has the name.
+func aliasTaken(aliases map[string]string, path, name string) bool {
+	for other, alias := range aliases {
+		if other != path && alias == name {
+			return true
+		}
+	}
+	return false
+}
+
+func sortedKeys(made map[outputKey]*Output) []outputKey {
+	keys := make([]outputKey, 0, len(made))
+	for key := range made {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b outputKey) int {
+		if a.unit != b.unit {
+			return int(a.unit) - int(b.unit)
+		}
+		return len(a.constraint) - len(b.constraint)
+	})
+	return keys
+}

@@ -1,0 +1,250 @@
+package gen
+
+import (
+	"cmp"
+	"fmt"
+	"go/ast"
+	"go/token"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/meminspect/meminspect/annotate"
+)
+
+// Names of the runtime's kinds of exclusions and flags of entries.
+const (
+	excludeVariable     = "ExcludeVariable"
+	excludeType         = "ExcludeType"
+	excludeField        = "ExcludeField"
+	excludeGenericType  = "ExcludeGenericType"
+	excludeGenericField = "ExcludeGenericField"
+)
+
+// An outputKey tells generated files of a folder apart.
+type outputKey struct {
+	unit       unit
+	constraint fileConstraint
+}
+
+// fileName is the name of a generated file. It ends in _gen, or in _gen_x for
+// external tests, so that no part of the constraint in it is taken by the go
+// command for a GOOS or GOARCH.
+func (k outputKey) fileName() string {
+	name := "meminspect_"
+	if k.constraint != "" {
+		name += k.constraint.slug() + "_"
+	}
+	return name + "gen" + [...]string{"", "_test", "_x_test"}[k.unit] + ".go"
+}
+
+// table is the name of the file's table: files of one package may be built
+// together.
+func (k outputKey) table() string {
+	return "meminspectTable" + [...]string{"", "Test", ""}[k.unit] + k.constraint.camel()
+}
+
+// outputs makes the generated files as plain data.
+func (p *plan) outputs() []*Output {
+	made := map[outputKey]*Output{}
+	get := func(k outputKey) *Output {
+		o := made[k]
+		if o == nil {
+			o = &Output{
+				Name: k.fileName(), Clause: p.pkg.clause, Constraint: string(k.constraint), Table: k.table(),
+				Package: p.pkg.folder.importPath, Namespace: p.namespace(k.unit), Aliases: map[string]string{},
+			}
+			if k.unit == externalUnit {
+				o.Clause += "_test"
+				o.Package += "_test"
+			}
+			made[k] = o
+		}
+		return o
+	}
+	var main [3]*Output // the files of the ID constants
+	for _, n := range p.names {
+		if main[n.unit] == nil {
+			main[n.unit] = get(outputKey{unit: n.unit})
+			main[n.unit].Constraint = string(p.unitConstraint(n.unit))
+		}
+	}
+	p.addIDs(main)
+	for u := range p.pkg.files {
+		for _, file := range p.pkg.files[u] {
+			if file.found == nil {
+				continue
+			}
+			for i := range file.found.Annotations {
+				a := &file.found.Annotations[i]
+				if a.Kind == annotate.ID {
+					continue
+				}
+				p.addRow(get(outputKey{unit(u), file.constraint}), file, a)
+			}
+		}
+	}
+	list := make([]*Output, 0, len(made))
+	for _, o := range made {
+		o.sort()
+		list = append(list, o)
+	}
+	slices.SortFunc(list, func(a, b *Output) int { return strings.Compare(a.Name, b.Name) })
+	p.checkNames(made)
+	return list
+}
+
+// unitConstraint is the constraint of the file with a unit's ID constants: none
+// when any file of the unit has none. Else it would make a package, or a
+// program without a main, appear where none was: then it is built with any of
+// the others.
+func (p *plan) unitConstraint(u unit) fileConstraint {
+	var all []fileConstraint
+	for _, file := range p.pkg.files[u] {
+		all = append(all, file.constraint)
+	}
+	return anyOf(all)
+}
+
+// addIDs adds the constants and the declared IDs.
+func (p *plan) addIDs(main [3]*Output) {
+	seen := map[string]*named{}
+	for _, n := range p.names {
+		o := main[n.unit]
+		name := constName(n.ID())
+		pos := p.position(n.Pos)
+		key := fmt.Sprint(o.Clause, ".", name)
+		if other, ok := seen[key]; ok {
+			if other.row != n.row {
+				p.pkg.find(Finding{Pos: p.pkg.fset.Position(n.Pos), Code: "collision", Message: fmt.Sprintf(
+					"%s and %s would both have the constant %s: give one another name with name=", other.ID(), n.ID(), name)})
+			}
+			continue
+		}
+		seen[key] = n
+		o.IDs = append(o.IDs, OutputID{Const: name, Value: n.row.ID, Name: n.ID()})
+		if n.Kind == annotate.ID {
+			o.Declared = append(o.Declared, OutputDeclared{Const: name, Name: n.ID(), Pos: pos})
+		}
+	}
+}
+
+// position is file:line, relative to the package's folder.
+func (p *plan) position(pos token.Pos) string {
+	at := p.pkg.fset.Position(pos)
+	return fmt.Sprintf("%s:%d", at.Filename[strings.LastIndexAny(at.Filename, `/\`)+1:], at.Line)
+}
+
+// addRow adds what one annotation means.
+func (p *plan) addRow(o *Output, file *sourceFile, a *annotate.Annotation) {
+	pos := p.position(a.Target.Ident.Pos())
+	switch a.Kind {
+	case annotate.Entry, annotate.Area:
+		p.checkExprs(file, a)
+		e := OutputEntry{
+			Const: constName(a.ID()), Name: a.ID(), Var: a.Target.Name, Member: a.Member, Size: a.Size,
+			Imports: func(name string) (string, bool) { return importOf(file.syntax, name) },
+			Budget:  a.Budget, Depth: a.Depth, Pos: pos, Note: a.Note,
+		}
+		for _, flag := range []struct {
+			set  bool
+			name string
+		}{{a.Kind == annotate.Area, "Area"}, {a.Member != nil, "Member"}, {a.HasDepth, "HasDepth"}, {a.Summary, "Summary"}} {
+			if flag.set {
+				e.Flags = append(e.Flags, flag.name)
+			}
+		}
+		for _, expr := range exprsOf(a) {
+			for _, sel := range packageNames(expr) {
+				if path, ok := importOf(file.syntax, sel.Name); ok {
+					o.Aliases[path] = sel.Name
+				}
+			}
+		}
+		o.Entries = append(o.Entries, e)
+	case annotate.Exclude:
+		o.Exclusions = append(o.Exclusions, p.exclusion(a, pos))
+	case annotate.Layout:
+		o.Layouts = append(o.Layouts, layout(a))
+	case annotate.Number:
+		o.Numbers = append(o.Numbers, a.Target.Name)
+	}
+}
+
+// exclusion makes the row of an exclusion. Types are named by what the Go
+// runtime calls their package: "main" for a program's.
+func (p *plan) exclusion(a *annotate.Annotation, pos string) OutputExclusion {
+	x := OutputExclusion{Path: a.Target.Path, Package: p.pkg.folder.importPath, Pos: pos}
+	spec := a.Target.TypeSpec()
+	if spec == nil {
+		x.Kind, x.Var = excludeVariable, a.Target.Name
+		return x
+	}
+	if p.pkg.clause == "main" {
+		x.Package = "main"
+	}
+	x.Type = a.Target.Name
+	kinds := [2][2]string{{excludeType, excludeField}, {excludeGenericType, excludeGenericField}}
+	generic, field := 0, 0
+	if spec.TypeParams != nil {
+		generic = 1
+	}
+	if len(x.Path) > 0 {
+		field = 1
+	}
+	x.Kind = kinds[generic][field]
+	return x
+}
+
+// layout lists the fields of a struct type that have a name.
+func layout(a *annotate.Annotation) OutputLayout {
+	l := OutputLayout{Type: a.Target.Name}
+	if st, ok := a.Target.TypeSpec().Type.(*ast.StructType); ok {
+		for _, field := range st.Fields.List {
+			for _, name := range annotate.FieldNames(field) {
+				if name.Name != "_" {
+					l.Fields = append(l.Fields, name.Name)
+				}
+			}
+		}
+	}
+	return l
+}
+
+// sort puts everything into an order that does not depend on that of files.
+func (o *Output) sort() {
+	slices.SortFunc(o.IDs, func(a, b OutputID) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(o.Entries, func(a, b OutputEntry) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Pos, b.Pos))
+	})
+	slices.SortFunc(o.Exclusions, func(a, b OutputExclusion) int {
+		return cmp.Or(strings.Compare(a.Var, b.Var), strings.Compare(a.Type, b.Type), slices.Compare(a.Path, b.Path))
+	})
+	slices.SortFunc(o.Layouts, func(a, b OutputLayout) int { return strings.Compare(a.Type, b.Type) })
+	slices.Sort(o.Numbers)
+	slices.SortFunc(o.Declared, func(a, b OutputDeclared) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// constName is the name of an ID's constant: exported when the name is, with
+// what is no letter or digit in a path left out.
+func constName(name string) string {
+	var b strings.Builder
+	for part := range strings.FieldsFuncSeq(name, func(r rune) bool {
+		return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r)
+	}) {
+		b.WriteString(upperFirst(part))
+	}
+	if first, _ := utf8.DecodeRuneInString(name); unicode.IsUpper(first) {
+		return "ID" + b.String()
+	}
+	return "id" + b.String()
+}
+
+func upperFirst(s string) string {
+	first, size := utf8.DecodeRuneInString(s)
+	if size == 0 {
+		return ""
+	}
+	return string(unicode.ToUpper(first)) + s[size:]
+}

@@ -1,0 +1,222 @@
+package gen
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/scanner"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/annotate"
+)
+
+// A sourceFile is one parsed .go file of a folder.
+type sourceFile struct {
+	name       string
+	hit        bool
+	syntax     *ast.File
+	constraint fileConstraint
+	found      *annotate.File // of a hit
+}
+
+// A unit is what Go compiles as one package, or as one with its tests: the
+// package's own files, those of its tests inside, or those of its external
+// tests.
+type unit uint8
+
+const (
+	ownUnit unit = iota
+	testUnit
+	externalUnit
+)
+
+// A pkg is a folder's package, with its tests.
+type pkg struct {
+	folder   *folder
+	fset     *token.FileSet
+	clause   string
+	files    [3][]*sourceFile // by unit
+	findings []Finding
+}
+
+// parsePackage parses the files of a folder and groups them by package clause.
+// It reports what is wrong with the lines; what it returns is whole only when
+// there is no finding but warnings.
+func parsePackage(o *overlay, f *folder) *pkg {
+	p := &pkg{folder: f, fset: token.NewFileSet()}
+	if len(f.hits) == 0 {
+		return p // the last annotation went: nothing else matters
+	}
+	var all []*sourceFile
+	for _, name := range f.names {
+		if file := p.parse(o, name); file != nil {
+			all = append(all, file)
+		}
+	}
+	p.chooseClause(all)
+	if p.clause == "" {
+		return p
+	}
+	for _, file := range all {
+		p.place(file)
+	}
+	p.duplicates()
+	return p
+}
+
+// parse parses one file. Files without directives count for the identifiers
+// they declare: what the parser makes of them will do, errors or not.
+func (p *pkg) parse(o *overlay, name string) *sourceFile {
+	path := filepath.Join(p.folder.dir, name)
+	data, err := o.read(path, nil)
+	if err != nil {
+		p.find(Finding{Pos: token.Position{Filename: path}, Code: "unreadable", Message: err.Error()})
+		return nil
+	}
+	hit := p.folder.hits[name]
+	syntax, err := parser.ParseFile(p.fset, path, data, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil && hit {
+		p.syntaxErrors(path, err)
+	}
+	if syntax == nil || syntax.Name == nil || syntax.Name.Name == "" || syntax.Name.Name == "_" {
+		return nil
+	}
+	file := &sourceFile{name: name, hit: hit, syntax: syntax}
+	if hit && err == nil {
+		file.found = annotate.Collect(p.fset, syntax)
+	}
+	var pos token.Pos
+	file.constraint, pos, err = constraintOf(name, syntax)
+	if err != nil && hit {
+		p.find(Finding{Pos: p.fset.Position(pos), Code: "bad-constraint", Message: err.Error()})
+	}
+	return file
+}
+
+// syntaxErrors reports why an annotated file cannot be read: an annotation in
+// the part that the parser gave up on would be lost.
+func (p *pkg) syntaxErrors(path string, err error) {
+	var list scanner.ErrorList
+	if !errors.As(err, &list) {
+		p.find(Finding{Pos: token.Position{Filename: path}, Code: "syntax", Message: err.Error()})
+		return
+	}
+	for _, e := range list {
+		p.find(Finding{Pos: e.Pos, Code: "syntax", Message: e.Msg})
+	}
+}
+
+// chooseClause finds the name of the folder's package. Programs under
+// "//go:build ignore", and package documentation, may stand beside it.
+func (p *pkg) chooseClause(files []*sourceFile) {
+	type candidate struct {
+		name                string
+		own, always, custom int
+	}
+	var list []*candidate
+	for _, file := range files {
+		name := file.syntax.Name.Name
+		test := strings.HasSuffix(file.name, "_test.go")
+		if test {
+			name = strings.TrimSuffix(name, "_test")
+		}
+		i := slices.IndexFunc(list, func(c *candidate) bool { return c.name == name })
+		if i < 0 {
+			i, list = len(list), append(list, &candidate{name: name})
+		}
+		switch {
+		case file.constraint.wantsIgnored() || name == "documentation":
+		case test:
+			list[i].custom++
+		case file.constraint == "":
+			list[i].always++
+		default:
+			list[i].own++
+		}
+	}
+	if len(list) == 0 {
+		return
+	}
+	order := func(a, b *candidate) int {
+		return cmp.Or(cmp.Compare(b.always, a.always), cmp.Compare(b.own, a.own), cmp.Compare(b.custom, a.custom))
+	}
+	slices.SortStableFunc(list, order)
+	if len(list) > 1 && list[1].always > 0 {
+		p.find(Finding{Pos: token.Position{Filename: p.folder.dir}, Code: "two-packages",
+			Message: fmt.Sprintf("the folder has files of package %s and of package %s", list[0].name, list[1].name)})
+		return
+	}
+	p.clause = list[0].name
+}
+
+// place puts a file into its unit and takes its findings.
+func (p *pkg) place(file *sourceFile) {
+	name := file.syntax.Name.Name
+	test := strings.HasSuffix(file.name, "_test.go")
+	at := ownUnit
+	switch {
+	case test && name == p.clause+"_test":
+		at = externalUnit
+	case name != p.clause:
+		if file.found != nil && len(file.found.Annotations)+len(file.found.Diagnostics) > 0 {
+			p.find(Finding{Pos: p.fset.Position(firstLine(file.found)), Code: "passed-over", Warning: true,
+				Message: fmt.Sprintf("passed over: package %s in the folder of package %s", name, p.clause)})
+		}
+		return
+	case test:
+		at = testUnit
+	}
+	p.files[at] = append(p.files[at], file)
+	if file.found != nil {
+		p.diagnose(file.found.Diagnostics)
+	}
+}
+
+func firstLine(found *annotate.File) token.Pos {
+	first := token.Pos(0)
+	for _, a := range found.Annotations {
+		if first == 0 || a.Pos < first {
+			first = a.Pos
+		}
+	}
+	for _, d := range found.Diagnostics {
+		if first == 0 || d.Pos < first {
+			first = d.Pos
+		}
+	}
+	return first
+}
+
+// duplicates reports names given twice: the tests inside share the package's
+// names, external tests have their own.
+func (p *pkg) duplicates() {
+	for _, units := range [][]unit{{ownUnit, testUnit}, {externalUnit}} {
+		var found []*annotate.File
+		for _, u := range units {
+			for _, file := range p.files[u] {
+				if file.found != nil {
+					found = append(found, file.found)
+				}
+			}
+		}
+		p.diagnose(annotate.Duplicates(p.fset, found...))
+	}
+}
+
+func (p *pkg) diagnose(list []annotate.Diagnostic) {
+	for _, d := range list {
+		p.find(Finding{Pos: p.fset.Position(d.Pos), Code: string(d.Code), Message: d.Message})
+	}
+}
+
+func (p *pkg) find(f Finding) { p.findings = append(p.findings, f) }
+
+// broken tells whether something is wrong that must be put right first.
+func (p *pkg) broken() bool {
+	return slices.ContainsFunc(p.findings, func(f Finding) bool { return !f.Warning })
+}

@@ -1,0 +1,166 @@
+package gen
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// A root is a folder to look at, with all below it when recursive.
+type root struct {
+	module    *module
+	dir       string // absolute
+	recursive bool
+	match     func(dir, importPath string) bool // nil takes all
+	pattern   string                            // that asked for it
+}
+
+// expand turns package patterns, as the go command has them, into folders:
+// relative and absolute folders, import paths of the main modules, each with
+// "...", and the word "all" or "work" for everything in the main modules. No
+// pattern means the working folder.
+func expand(cfg *Config, modules []*module) ([]root, error) {
+	patterns := cfg.Patterns
+	if len(patterns) == 0 {
+		patterns = []string{"."}
+	}
+	var roots []root
+	for _, pattern := range patterns {
+		more, err := expandOne(cfg, modules, pattern)
+		if err != nil {
+			return nil, err
+		}
+		roots = append(roots, more...)
+	}
+	return roots, nil
+}
+
+func expandOne(cfg *Config, modules []*module, pattern string) ([]root, error) {
+	switch {
+	case pattern == "all" || pattern == "work":
+		var roots []root
+		for _, m := range modules {
+			roots = append(roots, root{module: m, dir: m.Dir, recursive: true, pattern: pattern})
+		}
+		return roots, nil
+	case strings.HasSuffix(pattern, ".go"):
+		return nil, fmt.Errorf("%s is a file: name its folder, or use --files", pattern)
+	case filepath.IsAbs(pattern), pattern == ".", pattern == "..", strings.HasPrefix(pattern, "./"), strings.HasPrefix(pattern, "../"),
+		filepath.Separator == '\\' && (strings.HasPrefix(pattern, `.\`) || strings.HasPrefix(pattern, `..\`)):
+		r, err := folderRoot(cfg, modules, pattern)
+		return []root{r}, err
+	}
+	return importRoots(modules, strings.TrimSuffix(pattern, "/"))
+}
+
+// folderRoot expands a pattern of the file system.
+func folderRoot(cfg *Config, modules []*module, pattern string) (root, error) {
+	path := pattern
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(cfg.Dir, path)
+	}
+	path = filepath.Clean(path)
+	base, wild, recursive := strings.Cut(path, "...")
+	if !recursive {
+		dir, m, err := place(modules, path)
+		if err == nil && !isDir(dir) {
+			err = fmt.Errorf("%s: no such folder", pattern)
+		}
+		return root{module: m, dir: dir, pattern: pattern}, err
+	}
+	base = filepath.Clean(base[:strings.LastIndexByte(base, filepath.Separator)+1])
+	dir, m, err := place(modules, base)
+	if err != nil {
+		return root{}, err
+	}
+	if !isDir(dir) {
+		return root{}, fmt.Errorf("%s: no such folder", pattern)
+	}
+	r := root{module: m, dir: dir, recursive: true, pattern: pattern}
+	if wild != "" || !strings.HasSuffix(path, string(filepath.Separator)+"...") {
+		match := matcher(filepath.ToSlash(strings.TrimPrefix(path, base)))
+		r.match = func(at, _ string) bool { return match(filepath.ToSlash(strings.TrimPrefix(at, dir))) }
+	}
+	return r, nil
+}
+
+// place finds the module of a folder. Names reach the same folder in several
+// ways where symbolic links are on the way: the folder is named as its module
+// is.
+func place(modules []*module, dir string) (string, *module, error) {
+	m, err := ownerOf(modules, dir)
+	if err == nil {
+		return dir, m, nil
+	}
+	real, linkErr := filepath.EvalSymlinks(dir)
+	if linkErr != nil {
+		if os.IsNotExist(linkErr) {
+			return "", nil, fmt.Errorf("%s: no such folder", dir)
+		}
+		return "", nil, err
+	}
+	for _, m := range modules {
+		moduleDir, linkErr := filepath.EvalSymlinks(m.Dir)
+		if linkErr == nil && within(moduleDir, real) {
+			named := filepath.Join(m.Dir, strings.TrimPrefix(real, moduleDir))
+			owner, err := ownerOf(modules, named)
+			return named, owner, err
+		}
+	}
+	return "", nil, err
+}
+
+// importRoots expands a pattern of import paths.
+func importRoots(modules []*module, pattern string) ([]root, error) {
+	base, _, recursive := strings.Cut(pattern, "...")
+	if !recursive {
+		for _, m := range modules {
+			rel, ok := strings.CutPrefix(pattern+"/", m.Path+"/")
+			dir := filepath.Join(m.Dir, filepath.FromSlash(rel))
+			if !ok || !isDir(dir) {
+				continue
+			}
+			owner, err := ownerOf(modules, dir)
+			if err == nil && owner == m {
+				return []root{{module: m, dir: dir, pattern: pattern}}, nil
+			}
+		}
+		return nil, fmt.Errorf("%s is no package of the main modules (a folder is written ./%s)", pattern, pattern)
+	}
+	match := matcher(pattern)
+	var roots []root
+	for _, m := range modules {
+		dir := m.Dir
+		if below, ok := strings.CutPrefix(base, m.Path+"/"); ok {
+			dir = filepath.Join(dir, filepath.FromSlash(below[:strings.LastIndexByte(below, '/')+1]))
+		} else if !strings.HasPrefix(m.Path+"/", base) && !strings.HasPrefix(base, m.Path) {
+			continue
+		}
+		if !isDir(dir) {
+			continue
+		}
+		roots = append(roots, root{module: m, dir: dir, recursive: true, pattern: pattern,
+			match: func(_, importPath string) bool { return match(importPath) }})
+	}
+	if len(roots) == 0 {
+		return nil, fmt.Errorf("%s matches no package of the main modules (a folder is written ./%s)", pattern, pattern)
+	}
+	return roots, nil
+}
+
+// matcher matches a pattern with "..." as the go command does: any string, and
+// a trailing "/..." also nothing.
+func matcher(pattern string) func(string) bool {
+	expr := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\.\.\.`, `.*`)
+	if rest, ok := strings.CutSuffix(expr, `/.*`); ok {
+		expr = rest + `(/.*)?`
+	}
+	return regexp.MustCompile(`^` + expr + `$`).MatchString
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
