@@ -166,6 +166,9 @@ func (c fileConstraint) wantsIgnored() bool {
 // slug is the constraint as a part of a file's name. Where spelling it out
 // would be ambiguous or long, a hash tells it from others.
 func (c fileConstraint) slug() string {
+	if c == "" {
+		return ""
+	}
 	var b strings.Builder
 	ambiguous := false
 	rest := string(c)

@@ -91,13 +91,14 @@ func Emit(w io.Writer, o *Output) error {
 	if o.Constraint != "" {
 		file.HeaderComment("//go:build " + o.Constraint)
 	}
-	file.ImportName(RuntimePath, "meminspect")
+	file.ImportAlias(RuntimePath, "meminspect")
 	for path, alias := range o.Aliases {
 		file.ImportAlias(path, alias)
 	}
 	o.emitIDs(file)
 	if o.hasTable() {
 		file.Var().Id(o.Table).Op("=").Add(o.table())
+		file.Line()
 		file.Func().Id("init").Params().Block(jen.Qual(RuntimePath, "Link").Call(jen.Op("&").Id(o.Table)))
 		o.emitGuards(file)
 	}

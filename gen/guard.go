@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"fmt"
 	"go/ast"
 
 	"github.com/dave/jennifer/jen"
@@ -12,8 +13,14 @@ import (
 // code: they hold what must be true for the table to be static data.
 func (o *Output) emitGuards(file *jen.File) {
 	var lines []jen.Code
+	seen := map[string]bool{}
 	for i := range o.Entries {
-		lines = append(lines, o.Entries[i].guards()...)
+		for _, line := range o.Entries[i].guards() {
+			if text := fmt.Sprintf("%#v", line); !seen[text] {
+				seen[text] = true
+				lines = append(lines, line)
+			}
+		}
 	}
 	if len(lines) == 0 {
 		return
@@ -22,14 +29,15 @@ func (o *Output) emitGuards(file *jen.File) {
 		jen.Comment("What does not compile here is not static: a member behind a pointer, a slice,"),
 		jen.Comment("a map or an embedded pointer, or a size or index that is no constant."),
 	}, lines...)
+	file.Line()
 	file.Func().Id("_").Params().Block(body...)
 }
 
 // guards hold one entry: each step of its path is taken from a pointer to what
 // came before it. A field must then be a field of the struct itself, which
 // unsafe.Offsetof also demands of embedded ones, and an index one of an array.
-func (e *OutputEntry) guards() []jen.Code {
-	var lines []jen.Code
+func (e *OutputEntry) guards() []*jen.Statement {
+	var lines []*jen.Statement
 	if e.Member != nil {
 		at := jen.Id(e.Var)
 		for _, step := range e.Member.Steps {

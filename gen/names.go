@@ -56,24 +56,36 @@ func (p *plan) checkExprs(file *sourceFile, a *annotate.Annotation) {
 // declared returns where the package declares an identifier, in any of its
 // files and those of its tests inside.
 func (p *plan) declared(name string) []token.Pos {
-	return slices.Concat(p.declaredIn(ownUnit, name), p.declaredIn(testUnit, name))
+	return slices.Concat(p.namedIn(ownUnit, name, packageLevel), p.namedIn(testUnit, name, packageLevel))
 }
 
-// declaredIn returns where a unit's files declare an identifier.
-func (p *plan) declaredIn(u unit, name string) []token.Pos {
-	var list []token.Pos
+// namedIn returns where a unit's files have an identifier, among those that
+// list finds.
+func (p *plan) namedIn(u unit, name string, list func(*ast.File) []*ast.Ident) []token.Pos {
+	var found []token.Pos
 	for _, file := range p.pkg.files[u] {
-		for _, ident := range packageLevel(file.syntax) {
+		for _, ident := range list(file.syntax) {
 			if ident.Name == name {
-				list = append(list, ident.Pos())
+				found = append(found, ident.Pos())
 			}
+		}
+	}
+	return found
+}
+
+// importNames lists the names that a file gives to imports: no package-level
+// identifier may have one.
+func importNames(file *ast.File) []*ast.Ident {
+	var list []*ast.Ident
+	for _, spec := range file.Imports {
+		if spec.Name != nil {
+			list = append(list, spec.Name)
 		}
 	}
 	return list
 }
 
-// packageLevel lists what a file declares for its package, and names it gives
-// to imports.
+// packageLevel lists what a file declares for its package.
 func packageLevel(file *ast.File) []*ast.Ident {
 	var list []*ast.Ident
 	for _, decl := range file.Decls {
@@ -85,10 +97,6 @@ func packageLevel(file *ast.File) []*ast.Ident {
 		case *ast.GenDecl:
 			for _, spec := range decl.Specs {
 				switch spec := spec.(type) {
-				case *ast.ImportSpec:
-					if spec.Name != nil {
-						list = append(list, spec.Name)
-					}
 				case *ast.ValueSpec:
 					list = append(list, spec.Names...)
 				case *ast.TypeSpec:
@@ -107,7 +115,7 @@ func (p *plan) checkNames(made map[outputKey]*Output) {
 	for _, key := range sortedKeys(made) {
 		o := made[key]
 		taken := func(name string) (token.Position, bool) {
-			list := p.declaredIn(externalUnit, name)
+			list := p.namedIn(externalUnit, name, packageLevel)
 			if key.unit != externalUnit {
 				list = p.declared(name)
 			}
@@ -117,7 +125,11 @@ func (p *plan) checkNames(made map[outputKey]*Output) {
 			return p.pkg.fset.Position(list[0]), true
 		}
 		for _, id := range o.IDs {
-			if pos, ok := taken(id.Const); ok {
+			pos, ok := taken(id.Const)
+			if list := p.namedIn(key.unit, id.Const, importNames); !ok && len(list) > 0 {
+				pos, ok = p.pkg.fset.Position(list[0]), true
+			}
+			if ok {
 				p.pkg.find(Finding{Pos: pos, Code: "collision", Message: fmt.Sprintf(
 					"%s is the name of the constant for %s: rename this, or give the annotation another name with name=", id.Const, id.Name)})
 			}

@@ -32,7 +32,7 @@ the package in this folder. See "meminspect help annotations" for the lines.`,
   meminspect generate --check ./...
   meminspect generate --rename sessions=liveSessions ./store
   meminspect generate --retire oldCounter ./...
-  meminspect generate --files --importpath example.com/shop/store --out gen store/*.go`,
+  meminspect generate --files --importpath example.com/shop/store --out gen store/store.go`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := os.Getwd()
 			if err != nil {
