@@ -1,0 +1,137 @@
+package tables
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/target"
+)
+
+// A Slot is a dynamic region.
+type Slot struct {
+	Addr   target.Address // of the slot itself
+	Kind   uint32         // see package anchor
+	ID     uint64
+	Base   target.Address // Go memory, or the weak handle of it
+	Offset uint64         // address of foreign memory; offset from Base otherwise
+	Bytes  uint64
+	Type   target.Address // of the runtime type *T of an element, or 0
+	Name   string
+	Depth  int32 // counts only under anchor.EntryHasDepth
+	Flags  uint32
+	Budget uint64
+	Order  uint64 // counts registrations
+	// Torn is set when the slot changed under each attempt to read it: what
+	// it says may belong to two regions.
+	Torn bool
+}
+
+// slotsReadMost is enough for some five million slots, each read twice.
+const slotsReadMost = 1 << 30
+
+// slotTries is how often a slot is read that changes meanwhile.
+const slotTries = 100
+
+// Slots reads the used slots, in the order in which their regions were
+// registered. An error comes with those before it.
+func Slots(mem target.Memory, a *Anchor) ([]Slot, error) {
+	d := newDecoder(mem)
+	d.left = slotsReadMost
+	var all []Slot
+	err := d.list(a.Chunks, "dynamic regions", func(addr target.Address) (target.Address, error) {
+		chunk, err := d.record(addr, anchor.ChunkSize)
+		if err != nil {
+			return 0, fmt.Errorf("dynamic regions at %v: %w", addr, err)
+		}
+		// The sequence numbers again, behind all slots: those that did not
+		// move are good.
+		again, err := d.record(addr, anchor.ChunkSize)
+		if err != nil {
+			return 0, fmt.Errorf("dynamic regions at %v: %w", addr, err)
+		}
+		for i := range uint64(anchor.SlotsPerChunk) {
+			off := anchor.ChunkSlots + i*anchor.SlotSize
+			first := &record{d: d, addr: addr.Add(off), b: chunk.b[off : off+anchor.SlotSize]}
+			second := again.b[off : off+anchor.SlotSize]
+			s, err := d.slot(first, second)
+			if err != nil {
+				return 0, fmt.Errorf("dynamic region at %v: %w", addr.Add(off), err)
+			}
+			if s.Kind != anchor.SlotFree {
+				all = append(all, s)
+			}
+		}
+		return chunk.pointer(anchor.ChunkNext), nil
+	})
+	slices.SortStableFunc(all, func(a, b Slot) int {
+		switch {
+		case a.Order < b.Order:
+			return -1
+		case a.Order > b.Order:
+			return 1
+		}
+		return 0
+	})
+	return all, err
+}
+
+// slot decodes r when it was stable between two readings, else reads it again.
+func (d *decoder) slot(r *record, second []byte) (Slot, error) {
+	stable := func() bool { return r.u32(anchor.SlotSeq)%2 == 0 && bytes.Equal(r.b, second) }
+	tries := 0
+	for ; !stable() && tries < slotTries; tries++ {
+		again, err := d.r.Bytes(r.addr, anchor.SlotSize, anchor.SlotSize)
+		if err != nil {
+			return Slot{}, err
+		}
+		r.b, second = second, again
+	}
+	s := Slot{
+		Addr:   r.addr,
+		Kind:   r.u32(anchor.SlotKind),
+		ID:     r.u64(anchor.SlotID),
+		Base:   r.pointer(anchor.SlotBase),
+		Offset: r.u64(anchor.SlotAddr),
+		Bytes:  r.u64(anchor.SlotBytes),
+		Type:   r.pointer(anchor.SlotType),
+		Depth:  int32(r.u32(anchor.SlotDepth)),
+		Flags:  r.u32(anchor.SlotFlags),
+		Budget: r.u64(anchor.SlotBudget),
+		Order:  r.u64(anchor.SlotOrder),
+		Torn:   !stable(),
+	}
+	if s.Kind == anchor.SlotFree {
+		return s, nil
+	}
+	if s.Name = r.text(anchor.SlotName); r.err != nil {
+		// A name is no reason to lose a region.
+		s.Name, r.err = "", nil
+	}
+	return s, nil
+}
+
+// Memory returns the range that the slot's region covers now. A weak region
+// whose value is gone has the empty range.
+func (s Slot) Memory(mem target.Memory) (target.Range, error) {
+	switch s.Kind {
+	case anchor.SlotForeign:
+		return target.RangeOf(target.Address(s.Offset), s.Bytes), nil
+	case anchor.SlotWeak:
+		if s.Base == 0 {
+			return target.Range{}, nil
+		}
+		at, err := target.Reader{Memory: mem}.Pointer(s.Base)
+		if err != nil {
+			return target.Range{}, fmt.Errorf("weak handle of the region at %v: %w", s.Addr, err)
+		}
+		if at == 0 {
+			return target.Range{}, nil
+		}
+		return target.RangeOf(at.Add(s.Offset), s.Bytes), nil
+	case anchor.SlotValue, anchor.SlotSlice, anchor.SlotString, anchor.SlotExcluded:
+		return target.RangeOf(s.Base.Add(s.Offset), s.Bytes), nil
+	}
+	return target.Range{}, fmt.Errorf("dynamic region at %v: kind %d is not known", s.Addr, s.Kind)
+}
