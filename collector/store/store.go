@@ -1,0 +1,290 @@
+// Package store keeps cores in a directory as a good citizen does: nothing
+// half-written under a final name, nobody else may read, no more than so many,
+// so large and so old, never the last of the disk, and no flood when a program
+// crashes at every start. Limits are kept in the directory, so they survive
+// restarts and hold for all supervisors that share it.
+package store
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Policy says what may be kept. A zero number means no such limit.
+type Policy struct {
+	Keep      int           // cores
+	KeepBytes int64         // on disk, all cores together
+	KeepAge   time.Duration // since a core was written
+	Floor     int64         // bytes that stay free on the file system
+
+	Each Limit // for one program and reason
+	All  Limit // for one program
+}
+
+// A Limit is so many in so much time.
+type Limit struct {
+	Count int
+	Per   time.Duration
+}
+
+// DefaultPolicy is what a supervisor uses unless told otherwise.
+func DefaultPolicy() Policy {
+	return Policy{
+		Keep: 20, KeepBytes: 2 << 30, KeepAge: 30 * 24 * time.Hour, Floor: 256 << 20,
+		Each: Limit{3, 10 * time.Minute}, All: Limit{20, time.Hour},
+	}
+}
+
+// A Store is a directory of cores.
+type Store struct {
+	dir    string
+	policy Policy
+	now    func() time.Time
+}
+
+// Files of ours in the directory that are no cores.
+const (
+	limitsFile = ".limits.json"
+	lockFile   = ".lock"
+	partial    = ".partial-" // and random digits, behind a name that begins with a dot
+)
+
+// stale is how old a partial file must be to be nobody's any more. Its writer
+// may live in another pid namespace, so that its number would say nothing.
+const stale = time.Hour
+
+// Open makes the directory if it is not there, for us alone.
+func Open(dir string, policy Policy) (*Store, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	s := &Store{dir: abs, policy: policy, now: time.Now}
+	if err := s.prepare(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// prepare is run before each write too: whoever cleans up a disk may have taken
+// the directory away.
+func (s *Store) prepare() error {
+	if err := os.MkdirAll(filepath.Dir(s.dir), 0o755); err != nil {
+		return fmt.Errorf("making the store: %w", err)
+	}
+	err := os.Mkdir(s.dir, 0o700)
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("making the store: %w", err)
+	}
+	fi, err := os.Stat(s.dir)
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	if !fi.IsDir() {
+		return fmt.Errorf("opening the store: %s is not a directory", s.dir)
+	}
+	return nil
+}
+
+// Dir returns the directory.
+func (s *Store) Dir() string { return s.dir }
+
+// Loose returns the permissions of the directory if others than its owner have
+// any, else 0. Such a directory is used, since it may be shared on purpose;
+// the cores in it are ours alone in any case.
+func (s *Store) Loose() fs.FileMode {
+	fi, err := os.Stat(s.dir)
+	if err != nil || fi.Mode().Perm()&0o077 == 0 {
+		return 0
+	}
+	return fi.Mode().Perm()
+}
+
+// A Refused is the error for a core that the policy does not want.
+type Refused struct {
+	Why   string
+	Until time.Time // when it may be tried again, zero if that is not known
+}
+
+func (r *Refused) Error() string {
+	if r.Until.IsZero() {
+		return r.Why
+	}
+	return r.Why + ", next one after " + r.Until.UTC().Format(time.TimeOnly) + " UTC"
+}
+
+// A history is what is known of one program's captures, by reason.
+type history struct {
+	Taken      map[string][]time.Time `json:"taken"`
+	Suppressed map[string]int         `json:"suppressed,omitempty"`
+}
+
+// Admit asks whether a core of this program may be captured for this reason
+// now, and counts it. It returns how many were refused since the last one, or
+// a *Refused. When the directory cannot be written to, that is the error, and
+// nothing is limited.
+func (s *Store) Admit(program, reason string) (suppressed int, err error) {
+	err = s.update(func(all map[string]*history) error {
+		h := all[program]
+		if h == nil {
+			h = &history{}
+			all[program] = h
+		}
+		if h.Taken == nil {
+			h.Taken = map[string][]time.Time{}
+		}
+		if h.Suppressed == nil {
+			h.Suppressed = map[string]int{}
+		}
+		now := s.now()
+		until := s.policy.Each.next(h.Taken[reason], now)
+		if u := s.policy.All.next(slices.Concat(values(h.Taken)...), now); u.After(until) {
+			until = u
+		}
+		if until.After(now) {
+			h.Suppressed[reason]++
+			return &Refused{Why: fmt.Sprintf("rate limit for %s reached (%s; %s in all)", reason, s.policy.Each, s.policy.All), Until: until}
+		}
+		h.Taken[reason] = append(h.Taken[reason], now)
+		suppressed = h.Suppressed[reason]
+		delete(h.Suppressed, reason)
+		return nil
+	})
+	return suppressed, err
+}
+
+func (l Limit) String() string {
+	if l.Count <= 0 {
+		return "unlimited"
+	}
+	return fmt.Sprintf("%d in %v", l.Count, l.Per)
+}
+
+// next returns when one more may come. A time in the future was written before
+// the clock was set back: it counts as now, so that it ages.
+func (l Limit) next(taken []time.Time, now time.Time) time.Time {
+	if l.Count <= 0 || l.Per <= 0 {
+		return time.Time{}
+	}
+	var recent []time.Time
+	for _, t := range taken {
+		if t.After(now) {
+			t = now
+		}
+		if now.Sub(t) < l.Per {
+			recent = append(recent, t)
+		}
+	}
+	if len(recent) < l.Count {
+		return time.Time{}
+	}
+	slices.SortFunc(recent, time.Time.Compare)
+	return recent[len(recent)-l.Count].Add(l.Per)
+}
+
+func values(m map[string][]time.Time) [][]time.Time {
+	var vs [][]time.Time
+	for _, v := range m {
+		vs = append(vs, v)
+	}
+	return vs
+}
+
+// update changes the limits file under a lock that other processes respect.
+func (s *Store) update(change func(map[string]*history) error) error {
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	lock, err := os.OpenFile(filepath.Join(s.dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("locking the store: %w", err)
+	}
+	defer lock.Close() // which unlocks
+	if err := flock(lock); err != nil {
+		return err
+	}
+	path := filepath.Join(s.dir, limitsFile)
+	all := map[string]*history{}
+	if data, err := os.ReadFile(path); err == nil {
+		// What cannot be read limits nothing: it is written anew.
+		if json.Unmarshal(data, &all) != nil || all == nil {
+			all = map[string]*history{}
+		}
+	}
+	now := s.now()
+	for program, h := range all {
+		if h == nil || !h.prune(now, max(s.policy.Each.Per, s.policy.All.Per)) {
+			delete(all, program)
+		}
+	}
+	result := change(all)
+	data, err := json.Marshal(all)
+	if err != nil {
+		return fmt.Errorf("writing the limits: %w", err)
+	}
+	if err := os.WriteFile(path+"~", data, 0o600); err != nil {
+		return errors.Join(result, fmt.Errorf("writing the limits: %w", err))
+	}
+	if err := os.Rename(path+"~", path); err != nil {
+		return errors.Join(result, fmt.Errorf("writing the limits: %w", err))
+	}
+	return result
+}
+
+// flock waits for the lock, not for ever: its holder may be stopped.
+func flock(f *os.File) error {
+	for end := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil || time.Now().After(end) {
+			if err != nil {
+				return fmt.Errorf("locking the store: %w", err)
+			}
+			return nil
+		}
+	}
+}
+
+// prune drops what no limit looks at any more and tells whether anything is
+// left.
+func (h *history) prune(now time.Time, per time.Duration) bool {
+	for reason, taken := range h.Taken {
+		for i, t := range taken {
+			if t.After(now) {
+				taken[i] = now
+			}
+		}
+		taken = slices.DeleteFunc(taken, func(t time.Time) bool { return now.Sub(t) >= per })
+		if h.Taken[reason] = taken; len(taken) == 0 {
+			delete(h.Taken, reason)
+		}
+	}
+	return len(h.Taken)+len(h.Suppressed) > 0
+}
+
+// Name is the final name of a core: PROGRAM.PID.UTCTIME.REASON.core. What may
+// not stand in a file name becomes a dash.
+func Name(program string, pid int, when time.Time, reason string) string {
+	return fmt.Sprintf("%s.%d.%s.%s.core", clean(program, 60), pid, when.UTC().Format("20060102T150405.000Z"), clean(reason, 40))
+}
+
+func clean(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, s)
+	if s = strings.Trim(s[:min(len(s), limit)], "-"); s == "" {
+		return "unnamed"
+	}
+	return s
+}

@@ -1,0 +1,255 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func open(t *testing.T, policy Policy) (*Store, *time.Time) {
+	t.Helper()
+	s, err := Open(filepath.Join(t.TempDir(), "cores"), policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := noon
+	s.now = func() time.Time { return clock }
+	return s, &clock
+}
+
+func text(s string) func(io.Writer) error {
+	return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
+}
+
+// files lists what is in the directory, hidden files included but for the
+// limits and the lock.
+func files(t *testing.T, s *Store) []string {
+	t.Helper()
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		if e.Name() != limitsFile && e.Name() != lockFile {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+func TestWrite(t *testing.T) {
+	s, _ := open(t, Policy{})
+	name := Name("my prog/../x", 12, noon, "order lost!")
+	if name != "my-prog----x.12.20261120T120000.000Z.order-lost.core" {
+		t.Fatal(name)
+	}
+	for i, want := range []string{name, strings.Replace(name, ".core", "-1.core", 1), strings.Replace(name, ".core", "-2.core", 1)} {
+		path, err := s.Write(name, 5, text(fmt.Sprint("core ", i)))
+		if err != nil || filepath.Base(path) != want {
+			t.Fatal(path, err)
+		}
+		data, _ := os.ReadFile(path)
+		fi, _ := os.Stat(path)
+		if string(data) != fmt.Sprint("core ", i) || fi.Mode() != 0o600 {
+			t.Errorf("%s: %q, mode %v", path, data, fi.Mode())
+		}
+	}
+	if fi, _ := os.Stat(s.dir); fi.Mode().Perm() != 0o700 || s.Loose() != 0 {
+		t.Errorf("directory has mode %v", fi.Mode())
+	}
+	os.Chmod(s.dir, 0o755)
+	if s.Loose() != 0o755 {
+		t.Error("a directory that all may read passes for ours alone")
+	}
+}
+
+// A core that cannot be written whole leaves nothing behind.
+func TestNothingHalf(t *testing.T) {
+	s, _ := open(t, Policy{})
+	broken := errors.New("broken")
+	_, err := s.Write("a.1.20261120T120000.000Z.panic.core", 5, func(w io.Writer) error {
+		io.WriteString(w, "hal")
+		if fs := files(t, s); len(fs) != 1 || !strings.HasPrefix(fs[0], ".") {
+			t.Errorf("while writing: %v", fs)
+		}
+		return broken
+	})
+	if !errors.Is(err, broken) || len(files(t, s)) != 0 {
+		t.Errorf("%v, left %v", err, files(t, s))
+	}
+	if err := os.RemoveAll(s.dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write("a.1.20261120T120000.000Z.panic.core", 5, text("x")); err != nil {
+		t.Errorf("after the directory was taken away: %v", err)
+	}
+}
+
+// What a writer that was killed left behind goes once it is nobody's any more.
+func TestStalePartial(t *testing.T) {
+	s, clock := open(t, Policy{})
+	left := filepath.Join(s.dir, ".a.core"+partial+"123")
+	os.WriteFile(left, nil, 0o600)
+	os.Chtimes(left, noon, noon)
+	for i, want := range []bool{true, false} {
+		if _, err := s.Write(Name("b", i, noon, "x"), 1, text("x")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(left); (err == nil) != want {
+			t.Errorf("write %d: %v", i, err)
+		}
+		*clock = clock.Add(2 * time.Hour)
+	}
+}
+
+func TestDiskFull(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounting a small tmpfs needs root")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Skip("mounting a small tmpfs: ", err)
+	}
+	defer unix.Unmount(dir, 0)
+	s, err := Open(dir+"/cores", Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chunk := make([]byte, 64<<10)
+	_, err = s.Write(Name("a", 1, noon, "x"), 1, func(w io.Writer) error {
+		for range 32 {
+			if _, err := w.Write(chunk); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, unix.ENOSPC) || len(files(t, s)) != 0 {
+		t.Errorf("%v, left %v", err, files(t, s))
+	}
+	s.policy.Floor = 1 << 20
+	var refused *Refused
+	if _, err := s.Write(Name("a", 1, noon, "x"), 1<<10, text("x")); !errors.As(err, &refused) {
+		t.Errorf("the floor was ignored: %v", err)
+	}
+}
+
+func TestRetention(t *testing.T) {
+	write := func(s *Store, clock *time.Time, n int, size int) {
+		for i := range n {
+			*clock = clock.Add(time.Minute)
+			path, err := s.Write(Name("a", i, *clock, "panic"), int64(size), text(strings.Repeat("x", size)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			os.Chtimes(path, *clock, *clock)
+		}
+	}
+	s, clock := open(t, Policy{Keep: 3})
+	other := filepath.Join(s.dir, "somebody.else.core")
+	os.WriteFile(other, nil, 0o600)
+	os.Chtimes(other, time.Time{}, noon.Add(-time.Hour))
+	write(s, clock, 6, 1)
+	if got := files(t, s); len(got) != 4 || !strings.HasPrefix(got[0], "a.3.") {
+		t.Errorf("kept %v", got)
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Error("another's file was removed")
+	}
+
+	s, clock = open(t, Policy{KeepBytes: 40 << 10})
+	write(s, clock, 6, 10<<10)
+	if got := files(t, s); len(got) < 2 || len(got) > 4 || !strings.HasPrefix(got[len(got)-1], "a.5.") {
+		t.Errorf("kept %v", got)
+	}
+	var refused *Refused
+	if _, err := s.Write(Name("a", 9, noon, "x"), 50<<10, text("")); !errors.As(err, &refused) {
+		t.Errorf("a core that is too large by itself: %v", err)
+	}
+
+	s, clock = open(t, Policy{KeepAge: 150 * time.Second})
+	write(s, clock, 6, 1)
+	if got := files(t, s); len(got) != 3 {
+		t.Errorf("kept %v", got)
+	}
+}
+
+func TestLimits(t *testing.T) {
+	policy := Policy{Each: Limit{2, 10 * time.Minute}, All: Limit{3, time.Hour}}
+	s, clock := open(t, policy)
+	admit := func(reason string, want bool, suppressed int) {
+		t.Helper()
+		// Anew each time: limits survive a restart.
+		again := &Store{dir: s.dir, policy: policy, now: s.now}
+		n, err := again.Admit("prog", reason)
+		var refused *Refused
+		if (err == nil) != want || err != nil && !errors.As(err, &refused) || n != suppressed {
+			t.Errorf("%s at %v: %v, %d suppressed", reason, clock.Sub(noon), err, n)
+		}
+		if err != nil && !refused.Until.After(*clock) {
+			t.Errorf("refused until %v, which is past", refused.Until)
+		}
+	}
+	admit("panic", true, 0)
+	admit("panic", true, 0)
+	admit("panic", false, 0)
+	admit("panic", false, 0)
+	admit("hang", true, 0)
+	admit("hang", false, 0) // three in all
+	*clock = noon.Add(11 * time.Minute)
+	admit("panic", false, 0) // still three in all
+	*clock = noon.Add(61 * time.Minute)
+	admit("panic", true, 3)
+	admit("hang", true, 1)
+	if _, err := s.Admit("another", "panic"); err != nil {
+		t.Errorf("another program is limited too: %v", err)
+	}
+	// A clock that was set back must not lock us out for a year.
+	*clock = noon.Add(-365 * 24 * time.Hour)
+	admit("panic", true, 0)
+	*clock = clock.Add(61 * time.Minute)
+	admit("panic", true, 0)
+}
+
+// A limits file of any content is no obstacle.
+func TestBrokenLimits(t *testing.T) {
+	for _, content := range []string{"", "null", "[]", `{"prog":null}`, `{"prog":{"taken":null}}`, "\x00\x01"} {
+		s, _ := open(t, DefaultPolicy())
+		os.WriteFile(filepath.Join(s.dir, limitsFile), []byte(content), 0o600)
+		if _, err := s.Admit("prog", "panic"); err != nil {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+}
+
+// Many supervisors share a directory, and together they keep to the limit.
+func TestShared(t *testing.T) {
+	s, _ := open(t, Policy{Each: Limit{5, time.Hour}})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	admitted := 0
+	for range 20 {
+		wg.Go(func() {
+			if _, err := s.Admit("prog", "panic"); err == nil {
+				mu.Lock()
+				admitted++
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	if admitted != 5 {
+		t.Errorf("%d were admitted", admitted)
+	}
+}

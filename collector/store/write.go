@@ -1,0 +1,167 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Write stores a core of about size bytes under name, or under name with a
+// number if there is one of that name, and returns its path. It makes room by
+// the policy first, and refuses with a *Refused what would eat into the floor.
+// Nothing is left of a core that could not be written whole.
+func (s *Store) Write(name string, size int64, write func(io.Writer) error) (path string, err error) {
+	if err := s.prepare(); err != nil {
+		return "", err
+	}
+	if err := s.makeRoom(size); err != nil {
+		return "", err
+	}
+	f, err := os.CreateTemp(s.dir, "."+name+partial+"*") // 0600
+	if err != nil {
+		return "", fmt.Errorf("storing the core: %w", err)
+	}
+	defer os.Remove(f.Name()) // fails once it has its name
+	err = write(f)
+	if err == nil {
+		// The machine may be about to go the way of the program.
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", fmt.Errorf("storing the core: %w", err)
+	}
+	path, err = s.publish(f.Name(), name)
+	if err != nil {
+		return "", fmt.Errorf("storing the core: %w", err)
+	}
+	return path, nil
+}
+
+// publish gives a whole file its final name, never one that is taken.
+func (s *Store) publish(from, name string) (string, error) {
+	base, ext, _ := strings.Cut(name, ".core")
+	for n := 1; ; n++ {
+		path := filepath.Join(s.dir, name)
+		err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+			// A file system without it: a link does not replace either.
+			if err = os.Link(from, path); errors.Is(err, unix.EPERM) {
+				err = os.Rename(from, path)
+			}
+		}
+		if err == nil {
+			return path, nil
+		}
+		if !errors.Is(err, fs.ErrExist) || n > 1000 {
+			return "", err
+		}
+		name = fmt.Sprintf("%s-%d.core%s", base, n, ext)
+	}
+}
+
+// A core in the directory.
+type core struct {
+	path string
+	size int64 // on disk
+	when time.Time
+}
+
+// cores lists them, oldest first, and removes what writers that died left.
+func (s *Store) cores() ([]core, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, fmt.Errorf("listing the store: %w", err)
+	}
+	var cores []core
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() {
+			continue // gone meanwhile, or not ours
+		}
+		path := filepath.Join(s.dir, e.Name())
+		if strings.HasPrefix(e.Name(), ".") {
+			if strings.Contains(e.Name(), partial) && s.now().Sub(info.ModTime()) > stale {
+				os.Remove(path)
+			}
+			continue
+		}
+		if !ours(e.Name()) {
+			continue
+		}
+		size := info.Size()
+		if st, ok := info.Sys().(*syscall.Stat_t); ok {
+			size = st.Blocks * 512
+		}
+		cores = append(cores, core{path, size, info.ModTime()})
+	}
+	slices.SortStableFunc(cores, func(a, b core) int { return a.when.Compare(b.when) })
+	return cores, nil
+}
+
+// ours tells whether a file has a name that Name makes, compressed or encrypted
+// as it may be. Others' files are never removed.
+func ours(name string) bool {
+	parts := strings.Split(name, ".")
+	i := slices.Index(parts, "core")
+	if i != 5 { // PROGRAM.PID.SECONDS.MILLIZ.REASON.core
+		return false
+	}
+	_, err := time.Parse("20060102T150405.000Z", parts[2]+"."+parts[3])
+	return err == nil
+}
+
+// makeRoom removes old cores until one of that size fits into the policy.
+func (s *Store) makeRoom(size int64) error {
+	cores, err := s.cores()
+	if err != nil {
+		return err
+	}
+	total := size
+	for _, c := range cores {
+		total += c.size
+	}
+	p := s.policy
+	if p.KeepBytes > 0 && size > p.KeepBytes {
+		return &Refused{Why: fmt.Sprintf("a core of %d bytes is larger than the %d bytes that may be kept", size, p.KeepBytes)}
+	}
+	for len(cores) > 0 {
+		c := cores[0]
+		tooMany := p.Keep > 0 && len(cores) >= p.Keep
+		tooLarge := p.KeepBytes > 0 && total > p.KeepBytes
+		tooOld := p.KeepAge > 0 && s.now().Sub(c.when) > p.KeepAge
+		if !tooMany && !tooLarge && !tooOld {
+			break
+		}
+		if err := os.Remove(c.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing an old core: %w", err)
+		}
+		total -= c.size
+		cores = cores[1:]
+	}
+	free, err := s.Free()
+	if err != nil {
+		return err
+	}
+	if p.Floor > 0 && free-size < p.Floor {
+		return &Refused{Why: fmt.Sprintf("%d bytes are free in %s, and a core of %d would leave fewer than the %d that are to stay so", free, s.dir, size, p.Floor)}
+	}
+	return nil
+}
+
+// Free returns how many bytes of the file system we may still use.
+func (s *Store) Free() (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(s.dir, &st); err != nil {
+		return 0, fmt.Errorf("asking for free space: %w", err)
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
