@@ -104,6 +104,8 @@ type taking struct {
 	summary Summary
 
 	maps    []process.Mapping
+	stat    process.Stat
+	auxv    []byte
 	threads []process.Thread
 	image   image
 

@@ -119,6 +119,11 @@ type Options struct {
 	// has been read and its threads run again. It may end then.
 	Released func()
 
+	// Late is called once after Released, before the core is laid out, with the
+	// options in force: what is known only now, Reason, Signal, Crash and Extra,
+	// may still be set. A program says why it died only when it is let go.
+	Late func(*Options)
+
 	// Progress is called now and then, from the goroutine that captures.
 	Progress func(Progress)
 }
@@ -142,6 +147,9 @@ func (o *Options) defaults() {
 	}
 	if o.Segments <= 0 {
 		o.Segments = DefaultSegments
+	}
+	if o.Late == nil {
+		o.Late = func(*Options) {}
 	}
 	if o.Reason == "" {
 		o.Reason = "asked"

@@ -18,6 +18,9 @@ func (t *taking) take() (*elfcore.Core, error) {
 		return nil, err
 	}
 	defer p.close()
+	if err := t.identify(); err != nil {
+		return nil, err
+	}
 	t.summary.Find = time.Since(t.began)
 
 	t.image.left = t.opts.Budget
@@ -25,6 +28,19 @@ func (t *taking) take() (*elfcore.Core, error) {
 		return nil, err
 	}
 	return t.assemble(p)
+}
+
+// identify reads what the kernel says of the process; once it is let go it may
+// be dead and say nothing any more.
+func (t *taking) identify() error {
+	var err error
+	if t.stat, err = t.process.Stat(); err != nil {
+		return err
+	}
+	if t.auxv, err = t.process.Auxv(); err != nil {
+		t.summary.problem("auxiliary vector", err)
+	}
+	return nil
 }
 
 // whileStopped holds the program still while f works, if it may be, and lets it
@@ -103,6 +119,8 @@ func (t *taking) read(p *program, stopped bool) error {
 
 // assemble lays out the core. The program is not needed any more.
 func (t *taking) assemble(p *program) (*elfcore.Core, error) {
+	t.opts.Late(&t.opts)
+	t.summary.Reason = t.opts.Reason
 	t.skeletons()
 	t.stripThreads()
 	segments, err := t.image.segments(p.cover, t.flags(p), t.opts.Segments)
@@ -138,11 +156,7 @@ func (t *taking) flags(p *program) func(target.Address) uint32 {
 }
 
 func (t *taking) notes(p *program) []elfcore.Note {
-	stat, err := t.process.Stat()
-	if err != nil {
-		t.summary.problem("process", err)
-	}
-	info := elfcore.Process{SName: stat.State, PID: int32(t.process.PID), PPID: int32(stat.Parent), PGRP: int32(stat.Group), SID: int32(stat.Sess), Name: baseName(t.summary.Program)}
+	info := elfcore.Process{SName: t.stat.State, PID: int32(t.process.PID), PPID: int32(t.stat.Parent), PGRP: int32(t.stat.Group), SID: int32(t.stat.Sess), Name: baseName(t.summary.Program)}
 	notes := []elfcore.Note{info.Note()}
 	for _, th := range t.threads {
 		r := elfcore.Thread{TID: int32(th.ID), PPID: info.PPID, PGRP: info.PGRP, SID: info.SID, Signal: int16(th.Signal), Registers: th.Words(), FPValid: len(th.Float) > 0}
@@ -154,10 +168,8 @@ func (t *taking) notes(p *program) []elfcore.Note {
 			notes = append(notes, elfcore.X86StateNote(th.XState))
 		}
 	}
-	if auxv, err := t.process.Auxv(); err == nil {
-		notes = append(notes, elfcore.AuxvNote(auxv))
-	} else {
-		t.summary.problem("auxiliary vector", err)
+	if len(t.auxv) > 0 {
+		notes = append(notes, elfcore.AuxvNote(t.auxv))
 	}
 	var files []elfcore.Mapping
 	for _, m := range p.own {

@@ -330,4 +330,3 @@ func TestBufferLimits(t *testing.T) {
 		p.wait(t)
 	}
 }
-
