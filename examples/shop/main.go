@@ -34,7 +34,7 @@ type limitSet struct {
 	Strict  bool
 }
 
-//meminspect:entry note="requests answered since the start"
+//meminspect:entry "note=requests answered since the start"
 var served atomic.Int64
 
 //meminspect:entry

@@ -230,13 +230,14 @@ func (c *Core) plan() (*layout, error) {
 }
 
 // blockFor returns the size of the shared block for so many marked bytes: the
-// smallest power of two that keeps the marked segments near 256, since a
-// debugger's time grows with the segments and the file with the block. A
-// program of 300 KB of data gets 4 KiB, one of 34 MB 256 KiB; past 256 MB the
-// block stays at 1 MiB.
+// smallest power of two that costs the file no less than the headers of the
+// segments that share it, which is near the least of both, and that keeps the
+// segments under 1,000, since a debugger's time grows with them. A program of
+// 300 KB of data gets 8 KiB, one of 34 MB 64 KiB.
 func blockFor(marked uint64) uint64 {
+	const most = 1000
 	block := uint64(4 << 10)
-	for block < 1<<20 && marked/block > 256 {
+	for marked/block > most || marked/block*progSize > block {
 		block *= 2
 	}
 	return block
