@@ -233,11 +233,11 @@ func (c *Core) plan() (*layout, error) {
 // smallest power of two that costs the file no less than the headers of the
 // segments that share it, which is near the least of both, and that keeps the
 // segments under 1,000, since a debugger's time grows with them. A program of
-// 300 KB of data gets 8 KiB, one of 34 MB 64 KiB.
+// 300 KB of data gets 8 KiB, one of 34 MB 64 KiB; past 1 GB it stays at 1 MiB.
 func blockFor(marked uint64) uint64 {
 	const most = 1000
 	block := uint64(4 << 10)
-	for marked/block > most || marked/block*progSize > block {
+	for block < 1<<20 && (marked/block > most || marked/block*progSize > block) {
 		block *= 2
 	}
 	return block
