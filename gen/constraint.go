@@ -69,64 +69,72 @@ func buildLines(syntax *ast.File) (constraint.Expr, token.Pos, error) {
 	return plus, token.NoPos, nil
 }
 
-// canonical joins terms by "and": flattened, sorted, without repetition.
+// canonical joins terms by "and". Negations are pushed down to the tags, nested
+// terms of the same kind are flattened, sorted and said once.
 func canonical(terms []constraint.Expr) fileConstraint {
-	var and []string
-	for _, term := range terms {
-		and = append(and, conjuncts(term)...)
+	if len(terms) == 0 {
+		return ""
 	}
-	slices.Sort(and)
-	and = slices.Compact(and)
-	if len(and) == 1 {
-		if inner, ok := strings.CutPrefix(and[0], "("); ok {
-			return fileConstraint(strings.TrimSuffix(inner, ")"))
-		}
+	all := terms[0]
+	for _, term := range terms[1:] {
+		all = &constraint.AndExpr{X: all, Y: term}
 	}
-	return fileConstraint(strings.Join(and, " && "))
+	return fileConstraint(normalForm(all, false).text)
 }
 
-// conjuncts spells each part of a conjunction so that it can stand beside
-// others.
-func conjuncts(expr constraint.Expr) []string {
+// A normal is a constraint in normal form: a tag, perhaps negated, or a
+// sorted conjunction or disjunction of others.
+type normal struct {
+	operator string // "", " && " or " || "
+	parts    []normal
+	text     string
+}
+
+// normalForm brings an expression, or its negation, into normal form.
+func normalForm(expr constraint.Expr, negate bool) normal {
+	var x, y constraint.Expr
+	and := false
 	switch e := expr.(type) {
-	case *constraint.AndExpr:
-		return append(conjuncts(e.X), conjuncts(e.Y)...)
-	case *constraint.OrExpr:
-		or := disjuncts(e)
-		slices.Sort(or)
-		or = slices.Compact(or)
-		if len(or) == 1 {
-			return or
-		}
-		return []string{"(" + strings.Join(or, " || ") + ")"}
-	case *constraint.NotExpr:
-		switch x := e.X.(type) {
-		case *constraint.TagExpr:
-			return []string{"!" + x.Tag}
-		case *constraint.NotExpr:
-			return conjuncts(x.X)
-		default:
-			inner := string(canonical([]constraint.Expr{e.X}))
-			return []string{"!(" + inner + ")"}
-		}
 	case *constraint.TagExpr:
-		return []string{e.Tag}
+		if negate {
+			return normal{text: "!" + e.Tag}
+		}
+		return normal{text: e.Tag}
+	case *constraint.NotExpr:
+		return normalForm(e.X, !negate)
+	case *constraint.AndExpr:
+		x, y, and = e.X, e.Y, true
+	case *constraint.OrExpr:
+		x, y = e.X, e.Y
+	default:
+		panic(fmt.Sprintf("unknown constraint %T", expr))
 	}
-	panic(fmt.Sprintf("unknown constraint %T", expr))
-}
-
-// disjuncts spells each part of a disjunction.
-func disjuncts(expr constraint.Expr) []string {
-	if e, ok := expr.(*constraint.OrExpr); ok {
-		return append(disjuncts(e.X), disjuncts(e.Y)...)
+	n := normal{operator: " || "}
+	if and != negate {
+		n.operator = " && "
 	}
-	and := conjuncts(expr)
-	slices.Sort(and)
-	and = slices.Compact(and)
-	if len(and) == 1 {
-		return and
+	for _, side := range []constraint.Expr{x, y} {
+		part := normalForm(side, negate)
+		if part.operator == n.operator {
+			n.parts = append(n.parts, part.parts...)
+		} else {
+			n.parts = append(n.parts, part)
+		}
 	}
-	return []string{"(" + strings.Join(and, " && ") + ")"}
+	slices.SortFunc(n.parts, func(a, b normal) int { return strings.Compare(a.text, b.text) })
+	n.parts = slices.CompactFunc(n.parts, func(a, b normal) bool { return a.text == b.text })
+	if len(n.parts) == 1 {
+		return n.parts[0]
+	}
+	texts := make([]string, len(n.parts))
+	for i, part := range n.parts {
+		texts[i] = part.text
+		if part.operator != "" {
+			texts[i] = "(" + part.text + ")"
+		}
+	}
+	n.text = strings.Join(texts, n.operator)
+	return n
 }
 
 // anyOf is the condition under which a file of one of these constraints is

@@ -1,0 +1,88 @@
+package gen
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+// fixture writes a txtar archive into a folder of its own, as a workspace of
+// the modules named and of this project's runtime.
+func fixture(t testing.TB, archive string, modules ...string) string {
+	t.Helper()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range txtar.Parse([]byte(archive)).Files {
+		path := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime, err := filepath.Abs("../runtime")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(modules) == 0 {
+		modules = []string{"."}
+	}
+	work := "go 1.26.0\n\nuse (\n\t" + runtime + "\n"
+	for _, m := range modules {
+		work += "\t" + filepath.Join(dir, m) + "\n"
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go.work"), []byte(work+")\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// generate runs the generator and demands that it finds nothing wrong.
+func generate(t testing.TB, dir string, patterns ...string) *Result {
+	t.Helper()
+	result, err := Run(context.Background(), Config{Dir: dir, Patterns: patterns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range result.Findings {
+		t.Error(f)
+	}
+	return result
+}
+
+// goTool runs the go command and returns its output and whether it went well.
+func goTool(t testing.TB, dir string, env []string, args ...string) (string, bool) {
+	t.Helper()
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err == nil
+}
+
+// mustGo runs the go command, which must go well.
+func mustGo(t testing.TB, dir string, env []string, args ...string) string {
+	t.Helper()
+	out, ok := goTool(t, dir, env, args...)
+	if !ok {
+		t.Fatalf("go %s:\n%s", strings.Join(args, " "), out)
+	}
+	return out
+}
+
+func readFile(t testing.TB, path ...string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
