@@ -258,6 +258,9 @@ func init() {
 }
 `)
 	generate(t, dir)
+	if out, ok := goTool(t, dir, nil, "build", "-tags", "meminspect_off", RuntimePath); !ok {
+		t.Skip("the runtime does not build under meminspect_off: ", out)
+	}
 	for _, test := range []struct {
 		tags string
 		want bool

@@ -3,6 +3,7 @@ package meminspect
 import (
 	"reflect"
 	"unsafe"
+	"weak"
 
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
@@ -111,4 +112,11 @@ func (s *slot) region() Region {
 		ID: s.id, Kind: Kind(s.kind), Flags: s.flags, Depth: int(s.depth), Size: s.size, Budget: s.budget, Order: s.order,
 		Name: s.name, base: unsafe.Pointer(s.base), addr: s.addr, typ: unsafe.Pointer(s.typ),
 	}
+}
+
+// strong returns what a weak handle points at, nil when that is gone. A
+// weak.Pointer of any type is its handle alone; TestWeakPointerIsItsHandle
+// holds every toolchain to it.
+func strong(handle unsafe.Pointer) unsafe.Pointer {
+	return unsafe.Pointer((*(*weak.Pointer[byte])(unsafe.Pointer(&handle))).Value())
 }

@@ -5,8 +5,6 @@ package meminspect
 import (
 	"iter"
 	"slices"
-	"unsafe"
-	"weak"
 
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
@@ -101,11 +99,4 @@ func (g *registry) copyLocked() []Region {
 		return 1
 	})
 	return rs
-}
-
-// strong returns what a weak handle points at, nil when that is gone. A
-// weak.Pointer of any type is its handle alone; TestWeakPointerIsItsHandle
-// holds every toolchain to it.
-func strong(handle unsafe.Pointer) unsafe.Pointer {
-	return unsafe.Pointer((*(*weak.Pointer[byte])(unsafe.Pointer(&handle))).Value())
 }
