@@ -36,8 +36,12 @@ func plan(opts []Option) (*image, error) {
 	}
 	c.Machine = machine
 	var data []elfcore.Range
-	if o.data && !o.strict {
+	switch {
+	case o.strict:
+	case o.data:
 		data = self.writable
+	default:
+		data = runtimeVariables(self.bias)
 	}
 	captured := c.segments(spans(c.regions, data))
 	c.Segments = append(captured, elfcore.Mark(self.writable, captured)...)

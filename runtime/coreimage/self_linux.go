@@ -24,6 +24,7 @@ type self struct {
 	auxv       []byte
 	files      []elfcore.Mapping // of the executable
 	writable   []elfcore.Range   // the executable's data and bss
+	bias       uint64            // what addresses in the executable's file are less by
 	goBuildID  string
 	gnuBuildID string
 }
@@ -122,17 +123,16 @@ func (s *self) programHeaders() error {
 		return fmt.Errorf("%d headers at %#x are not readable", phnum, phdr)
 	}
 	var programs []elfcore.Program
-	var bias uint64
 	for ; len(table) > 0; table = table[phent:] {
 		p := elfcore.ParseProgram(table)
 		if p.Type == ptPhdr {
-			bias = phdr - p.Addr
+			s.bias = phdr - p.Addr
 		}
 		programs = append(programs, p)
 	}
 	var relro []elfcore.Range
 	for _, p := range programs {
-		r := elfcore.Range{Start: bias + p.Addr, End: bias + p.Addr + p.MemSize}
+		r := elfcore.Range{Start: s.bias + p.Addr, End: s.bias + p.Addr + p.MemSize}
 		switch {
 		case p.Type == ptLoad && p.Flags&elfcore.FlagWrite != 0:
 			s.writable = append(s.writable, r)
