@@ -15,6 +15,8 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 	}
 	root.AddCommand(
 		manCommand(),
+		infoCommand(),
+		regionsCommand(),
 		scanCommand(),
 		generateCommand(),
 		versionCommand(),

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+func infoCommand() *cobra.Command {
+	var asJSON, lines bool
+	cmd := &cobra.Command{
+		Use:   "info CORE",
+		Short: "Say what a core is: of which program, when, why, and how much of it",
+		Long: `Say what a core is: of which program, when, why and by whom it was taken, how
+long the program stood still for it, how much of its memory it holds, and what
+was left out of it and why. A core that something else wrote is described as far
+as it says.`,
+		Example: `  meminspect info shop.core
+  meminspect info --json shop.core
+  meminspect info --vmcoreinfo shop.core`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			core, err := inspect.Open(args[0])
+			if err != nil {
+				return fmt.Errorf("info: %w", err)
+			}
+			defer core.Close()
+			if lines {
+				text, _ := core.Note(elfcore.OwnerVMCoreInfo, elfcore.NTVMCoreInfo)
+				_, err := cmd.OutOrStdout().Write(text)
+				return err
+			}
+			info := coreInfo(core)
+			if asJSON {
+				enc := json.NewEncoder(cmd.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(info)
+			}
+			info.print(cmd.OutOrStdout())
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	cmd.Flags().BoolVar(&lines, "vmcoreinfo", false, "print the VMCOREINFO note as it is")
+	return cmd
+}
+
+// infoJSON is what info says, in the words of --json.
+type infoJSON struct {
+	Core       string            `json:"core"`
+	Bytes      int64             `json:"bytes"`
+	Missing    uint64            `json:"missing,omitempty"`
+	Compressed bool              `json:"compressed,omitempty"`
+	Machine    string            `json:"machine"`
+	Program    string            `json:"program,omitempty"`
+	PID        int               `json:"pid,omitempty"`
+	GoVersion  string            `json:"goVersion,omitempty"`
+	BuildID    string            `json:"buildID,omitempty"`
+	GNUBuildID string            `json:"gnuBuildID,omitempty"`
+	Why        string            `json:"why,omitempty"`
+	When       *time.Time        `json:"when,omitempty"`
+	Who        string            `json:"who,omitempty"`
+	Tool       string            `json:"tool,omitempty"`
+	Host       string            `json:"host,omitempty"`
+	Kernel     string            `json:"kernel,omitempty"`
+	Stopped    time.Duration     `json:"stoppedNanoseconds,omitempty"`
+	Strict     bool              `json:"strict,omitempty"`
+	More       map[string]string `json:"more,omitempty"`
+	Signal     int32             `json:"signal,omitempty"`
+	Threads    int               `json:"threads"`
+	Segments   int               `json:"segments"`
+	Held       uint64            `json:"bytesHeld"`
+	Marked     uint64            `json:"bytesMarked"`
+	Regions    *int              `json:"regions,omitempty"` // nil: no table
+	Incomplete map[string]int    `json:"incomplete,omitempty"`
+	Receipts   []receiptJSON     `json:"receipts,omitempty"`
+	Crash      string            `json:"crash,omitempty"`
+}
+
+type receiptJSON struct {
+	Reason string `json:"reason"`
+	Bytes  uint64 `json:"bytes"`
+	Places uint32 `json:"places"`
+	Rule   string `json:"rule,omitempty"`
+}
+
+func coreInfo(c *inspect.Core) *infoJSON {
+	held, marked := c.Captured()
+	info := &infoJSON{
+		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Compressed: c.Compressed, Machine: machineName(c.Machine),
+		Threads: len(c.Threads), Segments: len(c.Loads), Held: held, Marked: marked,
+	}
+	if p := c.Process; p != nil {
+		info.Program, info.PID = p.Name, int(p.PID)
+	}
+	if c.Signal != nil {
+		info.Signal = c.Signal.Signal
+	}
+	if c.NeedRegions() == nil {
+		n := len(c.Regions)
+		info.Regions = &n
+		for i := range c.Regions {
+			if s := c.Regions[i].Status; s != note.Complete {
+				if info.Incomplete == nil {
+					info.Incomplete = map[string]int{}
+				}
+				info.Incomplete[s.String()]++
+			}
+		}
+	}
+	if r := c.Capture; r != nil {
+		info.Why, info.Who, info.Tool, info.Host, info.Kernel = r.Why, r.Who, r.ToolVersion, r.Host, r.Kernel
+		info.GoVersion, info.BuildID, info.GNUBuildID = r.GoVersion, r.BuildID, r.GNUBuildID
+		info.Stopped, info.Strict = r.Stopped, r.Strict
+		if r.Program != "" {
+			info.Program = r.Program
+		}
+		if r.PID != 0 {
+			info.PID = r.PID
+		}
+		if !r.When.IsZero() {
+			when := r.When.UTC()
+			info.When = &when
+		}
+		for _, p := range r.Extra {
+			if info.More == nil {
+				info.More = map[string]string{}
+			}
+			info.More[p.Key] = p.Value
+		}
+	}
+	for _, r := range c.Receipts {
+		info.Receipts = append(info.Receipts, receiptJSON{r.Reason.String(), r.Size, r.Count, r.Rule})
+	}
+	if c.Crash != nil {
+		info.Crash = c.Crash.Text
+	}
+	return info
+}
+
+func machineName(m uint16) string {
+	switch m {
+	case elfcore.MachineAMD64:
+		return "amd64"
+	case elfcore.MachineARM64:
+		return "arm64"
+	}
+	return fmt.Sprintf("ELF machine %d", m)
+}
+
+func (i *infoJSON) print(w io.Writer) {
+	line := func(name, format string, args ...any) {
+		if text := fmt.Sprintf(format, args...); text != "" {
+			fmt.Fprintf(w, "%-10s %s\n", name+":", text)
+		}
+	}
+	state := ""
+	if i.Missing > 0 {
+		state = fmt.Sprintf(", truncated: %d bytes are missing", i.Missing)
+	}
+	if i.Compressed {
+		state += ", compressed"
+	}
+	line("core", "%s, %d bytes, %s%s", i.Core, i.Bytes, i.Machine, state)
+	if i.Program != "" {
+		line("program", "%s, pid %d", i.Program, i.PID)
+	}
+	line("built by", "%s", i.GoVersion)
+	line("build id", "%s", i.BuildID)
+	line("why", "%s", i.Why)
+	if i.Signal != 0 {
+		line("signal", "%d", i.Signal)
+	}
+	if i.When != nil {
+		line("when", "%s", i.When.Format("2006-01-02 15:04:05.000000000 UTC"))
+	}
+	line("who", "%s", strings.TrimSpace(i.Who+" "+i.Tool))
+	if i.Host != "" {
+		line("host", "%s, kernel %s", i.Host, i.Kernel)
+	}
+	if i.Stopped != 0 {
+		line("stopped", "for %v", i.Stopped)
+	}
+	for _, key := range sortedKeys(i.More) {
+		line(key, "%s", i.More[key])
+	}
+	mode := ""
+	if i.Strict {
+		mode = ", strict: regions alone"
+	}
+	line("memory", "%d bytes held, %d marked as not captured, in %d segments%s", i.Held, i.Marked, i.Segments, mode)
+	line("threads", "%d", i.Threads)
+	if i.Regions == nil {
+		line("regions", "no table: not written by meminspect")
+	} else {
+		rest := ""
+		for _, status := range sortedKeys(i.Incomplete) {
+			rest += fmt.Sprintf(", %d %s", i.Incomplete[status], status)
+		}
+		line("regions", "%d%s", *i.Regions, rest)
+	}
+	for _, r := range i.Receipts {
+		rule := r.Rule
+		if rule != "" {
+			rule = ": " + rule
+		}
+		line("left out", "%d bytes in %d places, %s%s", r.Bytes, r.Places, r.Reason, rule)
+	}
+	if i.Crash != "" {
+		fmt.Fprintf(w, "crash:\n%s\n", strings.TrimRight(i.Crash, "\n"))
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
+}

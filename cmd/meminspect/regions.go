@@ -1,0 +1,123 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+func regionsCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "regions CORE",
+		Short: "List the regions of a core and how each of them ended",
+		Long: `List the regions of a core: the annotated variables and what was registered at
+run time. STATUS says how the capture of each ended: complete, torn (it changed
+while it was read), cut by budget, unreadable, erased (an exclusion took some of
+it) or gone (its object was collected before).`,
+		Example: `  meminspect regions shop.core
+  meminspect regions --json shop.core`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			core, err := inspect.Open(args[0])
+			if err != nil {
+				return fmt.Errorf("regions: %w", err)
+			}
+			defer core.Close()
+			if err := core.NeedRegions(); err != nil {
+				return fmt.Errorf("regions: %s: %w", args[0], err)
+			}
+			if asJSON {
+				return printRegionsJSON(cmd.OutOrStdout(), core.Regions)
+			}
+			return printRegions(cmd.OutOrStdout(), core.Regions)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+func printRegions(w io.Writer, regions []note.Region) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "ID\tNAME\tADDRESS\tSIZE\tSTATUS\tTYPE\tWHERE")
+	for i := range regions {
+		r := &regions[i]
+		size := fmt.Sprint(r.Size)
+		if r.Captured != r.Size {
+			size = fmt.Sprintf("%d of %d", r.Captured, r.Size)
+		}
+		fmt.Fprintf(tw, "%016x\t%s\t%#x\t%s\t%s\t%s\t%s\n", r.ID, r.Name, r.Addr, size, r.Status, regionType(r), regionWhere(r))
+	}
+	return tw.Flush()
+}
+
+// regionType returns what stands in a region, as far as the core knows.
+func regionType(r *note.Region) string {
+	switch r.Kind {
+	case anchor.SlotSlice:
+		return "[]" + r.Type
+	case anchor.SlotString:
+		return "string"
+	case anchor.SlotForeign:
+		return "(foreign)"
+	}
+	if r.Flags&anchor.EntryArea != 0 {
+		return r.Type + " (area)"
+	}
+	return r.Type
+}
+
+// regionWhere returns the variable and its line, for entries of tables.
+func regionWhere(r *note.Region) string {
+	if r.Package == "" {
+		return "registered at run time"
+	}
+	where := r.Package + "." + r.Expr
+	if r.Pos != "" {
+		where += " " + r.Pos
+	}
+	return where
+}
+
+// regionJSON is a region as --json prints it.
+type regionJSON struct {
+	ID       string `json:"id"`
+	Name     string `json:"name"`
+	Package  string `json:"package,omitempty"`
+	Expr     string `json:"expr,omitempty"`
+	Type     string `json:"type,omitempty"`
+	Kind     string `json:"kind"`
+	Address  uint64 `json:"address"`
+	Size     uint64 `json:"size"`
+	Captured uint64 `json:"captured"`
+	Status   string `json:"status"`
+	Pos      string `json:"pos,omitempty"`
+	Note     string `json:"note,omitempty"`
+}
+
+var regionKinds = map[uint32]string{
+	0: "entry", anchor.SlotValue: "value", anchor.SlotSlice: "slice", anchor.SlotString: "string",
+	anchor.SlotForeign: "foreign", anchor.SlotWeak: "weak",
+}
+
+func printRegionsJSON(w io.Writer, regions []note.Region) error {
+	enc := json.NewEncoder(w)
+	for i := range regions {
+		r := &regions[i]
+		if err := enc.Encode(regionJSON{
+			ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr, Type: r.Type,
+			Kind: regionKinds[r.Kind], Address: r.Addr, Size: r.Size, Captured: r.Captured,
+			Status: r.Status.String(), Pos: r.Pos, Note: r.Note,
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+// Package inspect reads cores: what a core says about the process, its regions
+// and how each of them ended. It reads what this project's programs and
+// collector wrote, and of anybody else's core what Linux's notes tell.
+package inspect
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
+)
+
+// ErrNoRegions says that a core has no region table: something else wrote it.
+var ErrNoRegions = errors.New("core has no region table: it was not written by meminspect")
+
+// ErrEncrypted says that a core must be decrypted before it is read.
+var ErrEncrypted = errors.New("core is encrypted; decrypt it first: age --decrypt -i KEY CORE")
+
+// A Core is an opened core file. Fields are nil or empty where the core does
+// not say.
+type Core struct {
+	*elfcore.File
+	Path       string
+	Bytes      int64 // of the file, decompressed
+	Compressed bool
+
+	Capture  *note.Capture
+	Regions  []note.Region
+	Receipts []note.Receipt
+	Crash    *note.CrashText
+	Extras   []note.Extra
+	VMCore   *vmcoreinfo.Info
+
+	Process *elfcore.Process
+	Threads []elfcore.Thread
+	Signal  *elfcore.SigInfo
+	Files   []elfcore.Mapping
+
+	hasRegions bool
+	close      func() error
+}
+
+// Open opens a core file. A core compressed with zstd is decompressed into a
+// temporary file first. Notes that cannot be read are errors; contents that a
+// truncated file lacks are not, see Missing. The caller closes the Core.
+func Open(path string) (*Core, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open core: %w", err)
+	}
+	c, err := open(f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("open core %s: %w", path, err)
+	}
+	c.Path = path
+	return c, nil
+}
+
+func open(f *os.File) (*Core, error) {
+	head := make([]byte, 21)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	head = head[:n]
+	switch {
+	case n >= 4 && string(head[:4]) == "\x28\xb5\x2f\xfd":
+		plain, err := decompress(f)
+		if err != nil {
+			return nil, fmt.Errorf("decompress: %w", err)
+		}
+		c, err := openPlain(plain)
+		if err != nil {
+			plain.Close()
+			return nil, err
+		}
+		c.Compressed = true
+		return c, f.Close()
+	case string(head) == "age-encryption.org/v1":
+		return nil, ErrEncrypted
+	}
+	return openPlain(f)
+}
+
+// decompress returns a file without a name that holds what f decompresses to.
+func decompress(f *os.File) (*os.File, error) {
+	dec, err := zstd.NewReader(bufio.NewReaderSize(f, 1<<20), zstd.WithDecoderMaxMemory(1<<30))
+	if err != nil {
+		return nil, err
+	}
+	defer dec.Close()
+	plain, err := os.CreateTemp("", "meminspect-core-")
+	if err != nil {
+		return nil, err
+	}
+	os.Remove(plain.Name())
+	sparse := elfcore.NewSparse(plain)
+	if _, err = io.Copy(sparse, dec); err == nil {
+		err = sparse.Finish()
+	}
+	if err != nil {
+		plain.Close()
+		return nil, err
+	}
+	return plain, nil
+}
+
+func openPlain(f *os.File) (*Core, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("it is no regular file")
+	}
+	c, err := Read(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	c.close = f.Close
+	return c, nil
+}
+
+// Read reads a core of size bytes that r holds. The Core reads memory through
+// r as long as it is used.
+func Read(r io.ReaderAt, size int64) (*Core, error) {
+	file, err := elfcore.Open(r, size)
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{File: file, Bytes: size, close: func() error { return nil }}
+	for i := range file.Notes {
+		n := &file.Notes[i]
+		if err := c.note(n); err != nil {
+			return nil, fmt.Errorf("note %d, %s/%#x: %w", i, n.Name, n.Type, err)
+		}
+	}
+	return c, nil
+}
+
+// Close releases the file.
+func (c *Core) Close() error { return c.close() }
+
+// NeedRegions returns ErrNoRegions when the core has no region table at all;
+// one with an empty table is fine.
+func (c *Core) NeedRegions() error {
+	if !c.hasRegions {
+		return ErrNoRegions
+	}
+	return nil
+}
+
+func (c *Core) note(n *elfcore.Note) (err error) {
+	switch {
+	case n.Name == note.Owner:
+		return c.own(n)
+	case n.Name == elfcore.OwnerVMCoreInfo && n.Type == elfcore.NTVMCoreInfo:
+		c.VMCore, err = vmcoreinfo.Parse(n.Desc)
+	case n.Name == elfcore.OwnerCore && n.Type == elfcore.NTPrStatus:
+		var t *elfcore.Thread
+		if t, err = elfcore.ParseThread(n.Desc); err == nil {
+			c.Threads = append(c.Threads, *t)
+		}
+	case n.Name == elfcore.OwnerCore && n.Type == elfcore.NTPrPsInfo:
+		c.Process, err = elfcore.ParseProcess(n.Desc)
+	case n.Name == elfcore.OwnerCore && n.Type == elfcore.NTSigInfo && c.Signal == nil:
+		c.Signal, err = elfcore.ParseSigInfo(n.Desc)
+	case n.Name == elfcore.OwnerCore && n.Type == elfcore.NTFile:
+		c.Files, err = elfcore.ParseFiles(n.Desc)
+	}
+	return err
+}
+
+func (c *Core) own(n *elfcore.Note) (err error) {
+	switch n.Type {
+	case note.TypeCapture:
+		c.Capture, err = note.DecodeCapture(n.Desc)
+	case note.TypeRegions:
+		var rs []note.Region
+		rs, err = note.DecodeRegions(n.Desc)
+		c.Regions = append(c.Regions, rs...)
+		c.hasRegions = true
+	case note.TypeReceipts:
+		var rs []note.Receipt
+		rs, err = note.DecodeReceipts(n.Desc)
+		c.Receipts = append(c.Receipts, rs...)
+	case note.TypeCrash:
+		c.Crash, err = note.DecodeCrashText(n.Desc)
+	case note.TypeExtra:
+		var x *note.Extra
+		if x, err = note.DecodeExtra(n.Desc); err == nil {
+			c.Extras = append(c.Extras, *x)
+		}
+	}
+	return err
+}
+
+// Captured returns how many bytes of memory the core holds and how many it
+// marks as not captured.
+func (c *Core) Captured() (held, marked uint64) {
+	for i := range c.Loads {
+		if l := &c.Loads[i]; l.Marked() {
+			marked += l.FileSize
+		} else {
+			held += l.FileSize
+		}
+	}
+	return held, marked
+}
