@@ -19,20 +19,20 @@ import (
 // A program is a living Go program: its executable file, where that stands in
 // memory, and what was found in it before it was stopped.
 type program struct {
-	file    *exe.File
-	image   *exe.Image
-	twin    *exe.File // has the symbols: file itself or Options.Symbols, nil = none
-	names   map[string]exe.Symbol
-	mem     *target.Spliced // file for what is read-only, the process for the rest
-	prog    *module.Program
-	own     []process.Mapping // of the executable file
-	cover   []target.Range    // writable memory of loaded files: data and bss
-	relro   target.Range      // written by the loader, read-only since
-	cgo     bool
-	anchor  target.Address // 0 = the program does not embed the runtime
-	cells   goroutine.Cells
-	cellErr error
-	layout  goroutine.Layout
+	file     *exe.File
+	image    *exe.Image
+	twinPath string
+	names    map[string]exe.Symbol
+	mem      *target.Spliced // file for what is read-only, the process for the rest
+	prog     *module.Program
+	own      []process.Mapping // of the executable file
+	cover    []target.Range    // writable memory of loaded files: data and bss
+	relro    target.Range      // written by the loader, read-only since
+	cgo      bool
+	anchor   target.Address // 0 = the program does not embed the runtime
+	cells    goroutine.Cells
+	cellErr  error
+	layout   goroutine.Layout
 }
 
 // ErrNotGo is wrapped by the errors about a process that is not a Go program
@@ -68,7 +68,7 @@ func (t *taking) find() (*program, error) {
 	if p.layout, err = goroutine.LayoutOf(p.prog.Version); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotGo, err)
 	}
-	if err := p.symbols(t.opts.Symbols); err != nil {
+	if err := p.symbols(t.process.ExePath(), t.opts.Symbols); err != nil {
 		return nil, err
 	}
 	p.cgo = usesCgo(p.prog)
@@ -144,9 +144,10 @@ func (p *program) splice(maps []process.Mapping, mem target.Memory) {
 
 // symbols reads the names of the program's variables, from the file or from
 // its unstripped twin.
-func (p *program) symbols(twin string) error {
+func (p *program) symbols(own, twin string) error {
 	p.names = map[string]exe.Symbol{}
-	p.twin = p.file
+	p.twinPath = own
+	named := p.file
 	if twin != "" {
 		f, err := exe.Open(twin)
 		if err != nil {
@@ -156,11 +157,10 @@ func (p *program) symbols(twin string) error {
 		if err := sameBuild(p.file, f); err != nil {
 			return fmt.Errorf("symbols: %s is not of the same build: %w", twin, err)
 		}
-		p.twin = f
+		named, p.twinPath = f, twin
 	}
-	all, err := p.twin.Symbols()
+	all, err := named.Symbols()
 	if err != nil {
-		p.twin = nil
 		if twin != "" {
 			return fmt.Errorf("symbols: %s: %w", twin, err)
 		}

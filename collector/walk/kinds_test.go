@@ -52,4 +52,3 @@ func TestEveryKindIsComplete(t *testing.T) {
 		})
 	}
 }
-

@@ -1,0 +1,407 @@
+package collector
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/meminspect/meminspect/collector/walk"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/gotypes"
+	"github.com/meminspect/meminspect/target/marks"
+)
+
+// A region is one that the core is to hold.
+type region struct {
+	note.Region
+	typ   *gotypes.Type // of an element, nil = raw bytes
+	count uint64
+	root  int // in the walk's roots, -1 = not walked
+}
+
+// A plan is what the program's marks ask for.
+type plan struct {
+	regions    []region
+	exclusions []walk.Exclusion
+	rules      []string // what each exclusion is called in a receipt
+}
+
+// static plans what the tables say: all of it is there before the program is
+// stopped. Exclusions that cannot be applied end the capture: what they would
+// have covered is not known.
+func (t *taking) static(p *program) (plan, error) {
+	var pl plan
+	for i := range p.tables {
+		table := &p.tables[i]
+		for k := range table.Entries {
+			pl.regions = append(pl.regions, t.entry(p, table, &table.Entries[k]))
+		}
+		for k := range table.Exclusions {
+			x, err := exclusion(p, &table.Exclusions[k])
+			if err != nil {
+				return pl, err
+			}
+			pl.exclusions = append(pl.exclusions, x)
+			pl.rules = append(pl.rules, rule(&table.Exclusions[k]))
+		}
+	}
+	for _, name := range t.opts.Include {
+		r, err := t.include(p, name)
+		if err != nil {
+			return pl, err
+		}
+		pl.regions = append(pl.regions, r)
+	}
+	return pl, nil
+}
+
+// pointed returns the type that a variable's address has in an interface: the
+// runtime type at addr is *T, and T is wanted.
+func pointed(p *program, addr target.Address) (*gotypes.Type, error) {
+	ptr, err := p.types.At(addr)
+	if err != nil {
+		return nil, err
+	}
+	if ptr.Kind != gotypes.Pointer {
+		return nil, fmt.Errorf("type at %v: %s is not a pointer", addr, ptr.Name())
+	}
+	return ptr.Elem()
+}
+
+func (t *taking) entry(p *program, table *marks.Table, e *marks.Entry) region {
+	r := region{root: -1, count: 1, Region: note.Region{
+		ID: e.ID, Addr: uint64(e.Var.Data), Budget: e.Budget, Flags: e.Flags, Depth: e.Depth,
+		Name: e.Name, Expr: e.Expr, Package: table.Package, Pos: e.Pos, Note: e.Note,
+	}}
+	typ, err := pointed(p, e.Var.Type)
+	if err != nil {
+		// Without its type not even its size is known.
+		t.summary.problem("entry "+e.Name, err)
+		r.Status = note.Unreadable
+		r.Size = e.Bytes
+		return r
+	}
+	r.setType(typ)
+	r.Size = typ.Size
+	if e.Bytes != 0 {
+		r.Size = min(e.Bytes, typ.Size)
+	}
+	return r
+}
+
+func (r *region) setType(typ *gotypes.Type) {
+	r.typ, r.Type, r.TypeAddr = typ, typ.Name(), uint64(typ.Addr)
+}
+
+func exclusion(p *program, e *marks.Exclusion) (walk.Exclusion, error) {
+	x := walk.Exclusion{
+		Kind: e.Kind, Offset: e.Offset, Size: e.Bytes,
+		Package: e.Package, Name: e.Type, Field: e.Field, Pos: e.Pos,
+	}
+	if e.Kind == anchor.ExcludeVariable || e.Kind == anchor.ExcludeType || e.Kind == anchor.ExcludeField {
+		typ, err := pointed(p, e.Var.Type)
+		if err != nil {
+			return x, fmt.Errorf("exclusion %s: %w", e.Pos, err)
+		}
+		x.Type, x.Addr = typ, e.Var.Data
+	}
+	return x, nil
+}
+
+func rule(e *marks.Exclusion) string {
+	var b strings.Builder
+	b.WriteString(e.Package)
+	for _, part := range []string{e.Type, e.Field} {
+		if part != "" {
+			b.WriteString("." + part)
+		}
+	}
+	if e.Pos != "" {
+		b.WriteString(" at " + e.Pos)
+	}
+	return b.String()
+}
+
+// dynamic plans what the program registered while it ran.
+func (t *taking) dynamic(p *program, pl *plan) {
+	if p.anchor.Addr == 0 {
+		return
+	}
+	state, err := p.anchor.State(p.mem)
+	if err != nil {
+		t.summary.problem("anchor", err)
+		return
+	}
+	all, err := state.Regions(p.mem)
+	if err != nil {
+		t.summary.problem("regions", err)
+	}
+	for i := range all {
+		slot := &all[i]
+		if slot.Kind == anchor.SlotExcluded {
+			pl.exclusions = append(pl.exclusions, walk.Exclusion{Addr: slot.Addr(), Size: slot.Bytes, Pos: slot.Name})
+			pl.rules = append(pl.rules, strings.TrimSpace("marked at run time "+slot.Name))
+			continue
+		}
+		pl.regions = append(pl.regions, t.slot(p, slot))
+	}
+	rings, err := state.Rings(p.mem)
+	if err != nil {
+		t.summary.problem("log rings", err)
+	}
+	for _, ring := range rings {
+		if !held(pl.regions, ring.Data) {
+			pl.regions = append(pl.regions, region{root: -1, Region: note.Region{
+				ID: anchor.IDLog, Addr: uint64(ring.Data.Start), Size: ring.Data.Size(), Kind: anchor.SlotForeign, Name: ring.Name,
+			}})
+		}
+	}
+}
+
+func held(regions []region, r target.Range) bool {
+	for i := range regions {
+		if regions[i].span().ContainsRange(r) {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *taking) slot(p *program, s *marks.Region) region {
+	r := region{root: -1, count: 1, Region: note.Region{
+		ID: s.ID, Addr: uint64(s.Addr()), Size: s.Bytes, Budget: s.Budget, Order: s.Order,
+		Kind: s.Kind, Flags: s.Flags, Depth: s.Depth, Name: s.Name,
+	}}
+	if s.Torn {
+		r.Status |= note.Torn
+	}
+	if s.Kind == anchor.SlotWeak {
+		at, err := s.Follow(p.mem)
+		switch {
+		case err != nil:
+			r.Status |= note.Unreadable
+			return r
+		case at == 0:
+			r.Status |= note.Gone
+			return r
+		}
+		r.Addr = uint64(at)
+	}
+	if s.Type == 0 || s.Kind == anchor.SlotString || s.Kind == anchor.SlotForeign {
+		return r
+	}
+	typ, err := pointed(p, s.Type)
+	if err != nil {
+		t.summary.problem("region "+s.Name, err)
+		return r
+	}
+	r.setType(typ)
+	if s.Kind == anchor.SlotSlice && typ.Size > 0 {
+		r.count = s.Bytes / typ.Size
+	}
+	return r
+}
+
+func (r *region) span() target.Range { return target.RangeOf(target.Address(r.Addr), r.Size) }
+
+// follow walks from the regions and asks the image for what the walk found. It
+// reports whether a map was caught in the middle of a write.
+func (t *taking) follow(p *program, pl *plan) (writing bool, err error) {
+	t.opts.Progress(Progress{Step: "walk"})
+	cfg := walk.Config{
+		Memory: t.process.Memory(), Types: p.types, Version: p.prog.Version, Main: p.mainPath(),
+		Budget: t.image.left, Exclusions: pl.exclusions,
+	}
+	for _, m := range p.prog.Modules {
+		cfg.Text = append(cfg.Text, m.Text)
+	}
+	for i := range pl.regions {
+		r := &pl.regions[i]
+		if r.typ == nil || r.Status&(note.Gone|note.Unreadable) != 0 {
+			continue
+		}
+		root := walk.Root{Name: r.Name, Addr: target.Address(r.Addr), Type: r.typ, Count: r.count, Depth: t.depth(r), Budget: r.Budget}
+		if r.Size < r.typ.Size {
+			root.Bytes = r.Size
+		}
+		if root.Budget == 0 {
+			root.Budget = t.opts.RegionBudget
+		}
+		r.root = len(cfg.Roots)
+		cfg.Roots = append(cfg.Roots, root)
+	}
+	res, err := walk.Walk(t.ctx, cfg)
+	if err != nil {
+		return false, err
+	}
+	t.walked = res
+	for i := range pl.regions {
+		if r := &pl.regions[i]; r.root < 0 {
+			t.wantRaw(r, len(pl.exclusions) > 0)
+		}
+	}
+	for _, ranges := range []walk.Ranges{res.Captured, res.Facts} {
+		for _, r := range ranges {
+			if n := t.image.want(r); n < r.Size() {
+				t.summary.problem("regions", errBudget)
+			}
+		}
+	}
+	return len(res.Writing) > 0, nil
+}
+
+// wantRaw asks for a region without a type. Where something is excluded only
+// text is taken: what stands in other bytes is not known.
+func (t *taking) wantRaw(r *region, excludes bool) {
+	if r.Status&(note.Gone|note.Unreadable) != 0 || r.Size == 0 {
+		return
+	}
+	if excludes && r.Kind != anchor.SlotString && r.ID != anchor.IDLog {
+		r.Status |= note.Erased
+		t.receipts = append(t.receipts, note.Receipt{Addr: r.Addr, Size: r.Size, ID: r.ID, Reason: note.ReasonUnknownType, Count: 1})
+		return
+	}
+	span := r.span()
+	budget := r.Budget
+	if budget == 0 {
+		budget = t.opts.RegionBudget
+	}
+	want := target.RangeOf(span.Start, min(span.Size(), budget))
+	n := t.image.want(want)
+	if n < span.Size() {
+		r.Status |= note.Cut
+	}
+	t.raw = append(t.raw, target.RangeOf(span.Start, n))
+}
+
+// depth is how many pointers to follow from a region.
+func (t *taking) depth(r *region) int {
+	switch {
+	case r.Flags&anchor.EntryHasDepth != 0:
+		return int(r.Depth)
+	case t.opts.Depth > 0:
+		return t.opts.Depth
+	case t.opts.Depth < 0:
+		return 0
+	}
+	return DefaultDepth
+}
+
+// settle says how each region ended, now that everything has been read.
+func (t *taking) settle(pl *plan) {
+	for i := range pl.regions {
+		r := &pl.regions[i]
+		span := r.span()
+		if r.root >= 0 {
+			t.settleWalked(r, &t.walked.Ends[r.root])
+		}
+		if overlap(t.image.holes, span) > 0 {
+			r.Status |= note.Unreadable
+		}
+		if overlap(t.image.torn, span) > 0 {
+			r.Status |= note.Torn
+		}
+		if r.Status&note.Gone == 0 {
+			erased, unknown := t.walked.Erasure.Excluded(span)
+			lost := erased.Size() + unknown.Size()
+			r.Captured = t.image.held(span)
+			r.Captured -= min(lost, r.Captured)
+			if erased.Size() > 0 {
+				r.Status |= note.Erased
+			}
+		}
+		t.summary.Regions.count(r.Status)
+	}
+	t.summary.Partial = t.summary.Partial || t.summary.Regions.Cut+t.summary.Regions.Torn+t.summary.Regions.Unreadable > 0
+}
+
+func (t *taking) settleWalked(r *region, end *walk.End) {
+	if end.Cut {
+		r.Status |= note.Cut
+	}
+	if end.State == walk.Unreadable {
+		r.Status |= note.Unreadable
+	}
+	if end.Erased > 0 {
+		r.Status |= note.Erased
+	}
+	for _, rec := range end.Records {
+		reason := note.ReasonUnreadable
+		if rec.Kind == walk.MapWriting {
+			reason = note.ReasonChanged
+			r.Status |= note.Torn
+		} else {
+			r.Status |= note.Broken
+		}
+		t.receipts = append(t.receipts, note.Receipt{Addr: uint64(rec.Addr), ID: r.ID, Reason: reason, Count: 1, Rule: rec.String()})
+	}
+	if end.Failures > 0 && r.Status&note.Torn == 0 {
+		r.Status |= note.Broken
+	}
+}
+
+// erase overwrites everything that exclusions cover, wherever the image has it
+// and whoever asked for it, and where exclusions stand every byte that nobody
+// vouches for.
+func (t *taking) erase(pl *plan) {
+	e := t.walked.Erasure
+	e.Allow(walk.MakeRanges(t.known))
+	e.Allow(walk.MakeRanges(t.raw))
+	var unknown uint64
+	for i := range t.image.pieces {
+		p := &t.image.pieces[i]
+		_, n := e.Apply(p.Start, p.data)
+		unknown += n
+	}
+	if unknown > 0 {
+		t.receipts = append(t.receipts, note.Receipt{Size: unknown, Reason: note.ReasonUnknownType, Count: 1})
+	}
+	for _, r := range e.Receipts {
+		t.receipts = append(t.receipts, note.Receipt{
+			Size: r.Bytes, Reason: note.ReasonExcluded, Count: uint32(r.Values), Rule: pl.rules[r.Exclusion],
+		})
+	}
+	if e.Blind > 0 {
+		t.summary.problem("exclusions", fmt.Errorf("%d values were too many to search for excluded ones; what they hold was not taken by way of them", e.Blind))
+	}
+}
+
+func (c *Regions) count(s note.Status) {
+	c.All++
+	if s == note.Complete {
+		c.Complete++
+	}
+	for _, b := range []struct {
+		bit note.Status
+		n   *int
+	}{{note.Cut, &c.Cut}, {note.Torn, &c.Torn}, {note.Unreadable, &c.Unreadable}, {note.Erased, &c.Erased}, {note.Gone, &c.Gone}, {note.Broken, &c.Broken}} {
+		if s&b.bit != 0 {
+			*b.n++
+		}
+	}
+}
+
+var errNoSymbol = errors.New("no such symbol")
+
+// include plans a variable that was named on the command line. What type it
+// has is not known without debug information.
+func (t *taking) include(p *program, name string) (region, error) {
+	s, ok := p.names[name]
+	if !ok {
+		why := fmt.Errorf("include %s: %w", name, errNoSymbol)
+		if len(p.names) == 0 {
+			why = fmt.Errorf("%w: the executable is stripped; name its unstripped twin with --symbols", why)
+		}
+		return region{}, why
+	}
+	r := region{root: -1, count: 1, Region: note.Region{
+		Addr: uint64(s.Addr + p.image.Bias), Size: s.Size, Name: name, Expr: name, Kind: anchor.SlotForeign,
+	}}
+	if typ := p.debugType(name); typ != nil && typ.Size == s.Size {
+		r.setType(typ)
+		r.Kind = 0
+	}
+	return r, nil
+}
