@@ -11,8 +11,10 @@ import (
 	"io"
 	"time"
 
+	"github.com/meminspect/meminspect/collector/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/process"
 )
 
@@ -109,6 +111,9 @@ type taking struct {
 	threads []process.Thread
 	image   image
 
+	walked     *walk.Result
+	raw        []target.Range // regions without a type
+	known      []target.Range // memory of which no byte can be the program's own data
 	goroutines goroutines
 	receipts   []note.Receipt
 }

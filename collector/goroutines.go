@@ -2,9 +2,11 @@ package collector
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"slices"
 
+	"github.com/meminspect/meminspect/collector/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target"
@@ -87,9 +89,9 @@ func (t *taking) listGoroutines(p *program) error {
 	gs.list = list
 	gs.note.List, gs.note.Length, gs.note.All = uint64(list.Array), list.Len, list.Len
 	gs.note.PtrCell, gs.note.LenCell = uint64(p.cells.Ptr), uint64(p.cells.Len)
-	t.image.want(list.Range())
-	t.image.want(target.RangeOf(p.cells.Ptr, target.PtrSize))
-	t.image.want(target.RangeOf(p.cells.Len, target.PtrSize))
+	t.wantKnown(list.Range())
+	t.wantKnown(target.RangeOf(p.cells.Ptr, target.PtrSize))
+	t.wantKnown(target.RangeOf(p.cells.Len, target.PtrSize))
 	addrs, err := list.Addrs(p.mem)
 	if err != nil {
 		return err
@@ -127,7 +129,7 @@ func (t *taking) wantThreads(p *program) {
 				return m, false
 			}
 			ms[addr] = m
-			t.image.want(target.RangeOf(addr, uint64(p.layout.MSize)))
+			t.wantKnown(target.RangeOf(addr, uint64(p.layout.MSize)))
 		}
 		return m, addr != 0
 	}
@@ -200,7 +202,7 @@ const mostC = 64 << 10
 // when it is not that of a goroutine in the list, and for its local g.
 func (t *taking) wantThreadStack(p *program, th *process.Thread, local target.Address) {
 	if local != 0 {
-		t.image.want(target.RangeOf(local, uint64(p.layout.Size)))
+		t.wantKnown(target.RangeOf(local, uint64(p.layout.Size)))
 	}
 	sp := target.Address(th.SP())
 	if sp < redZone {
@@ -225,7 +227,7 @@ func (t *taking) wantStack(used, whole target.Range, secret bool) bool {
 	if used.Empty() {
 		return true
 	}
-	n := t.image.want(used)
+	n := t.wantKnown(used) // what of it may be kept is decided by skeletons
 	used.End = used.Start.Add(n)
 	t.goroutines.stacks = append(t.goroutines.stacks, stack{used, whole, secret})
 	return n == used.Size()
@@ -264,7 +266,7 @@ func (t *taking) sortGoroutines() {
 // reports whether the budget held all of that.
 func (t *taking) wantGoroutine(p *program, g *goroutine.G) bool {
 	size := uint64(p.layout.Size)
-	if t.image.want(target.RangeOf(g.Addr, size)) < size {
+	if t.wantKnown(target.RangeOf(g.Addr, size)) < size {
 		return false
 	}
 	if !g.Status.Alive() || t.goroutines.note.Stacks == note.StackNone {
@@ -301,7 +303,6 @@ func (t *taking) skeletons() {
 		}
 	}
 	code = unite(code)
-	inCode := func(a target.Address) bool { return overlap(code, target.RangeOf(a, 1)) > 0 }
 	var kept note.Receipt
 	for _, s := range t.goroutines.stacks {
 		if !s.secret && t.goroutines.note.Stacks == note.StackFull {
@@ -311,9 +312,9 @@ func (t *taking) skeletons() {
 		if s.secret {
 			reason = note.ReasonSecret
 		}
-		n := t.image.skeleton(s.used, func(word uint64) bool {
-			a := target.Address(word)
-			return s.whole.Contains(a) || a == s.whole.End || inCode(a)
+		var n uint64
+		t.image.over(s.used, func(addr target.Address, data []byte) {
+			n += uint64(len(data)) - 8*uint64(walk.Skeleton(addr, data, s.whole, code))
 		})
 		if s.secret {
 			t.receipts = append(t.receipts, note.Receipt{Addr: uint64(s.used.Start), Size: n, Reason: reason, Count: 1})
@@ -326,31 +327,6 @@ func (t *taking) skeletons() {
 		kept.Reason = note.ReasonStack
 		t.receipts = append(t.receipts, kept)
 	}
-}
-
-// skeleton marks the words of r that keep refuses, and the bytes at its ends
-// that are no whole word. It returns how many bytes it has marked.
-func (im *image) skeleton(r target.Range, keep func(word uint64) bool) (marked uint64) {
-	im.over(r, func(addr target.Address, data []byte) {
-		head := min(int(-uint64(addr)%8), len(data))
-		mark(data[:head])
-		marked += uint64(head)
-		for off := head; off < len(data); off += 8 {
-			word := data[off:min(off+8, len(data))]
-			if len(word) == 8 && keep(leWord(word)) {
-				continue
-			}
-			mark(word)
-			marked += uint64(len(word))
-		}
-	})
-	return marked
-}
-
-func leWord(b []byte) uint64 {
-	_ = b[7]
-	return uint64(b[0]) | uint64(b[1])<<8 | uint64(b[2])<<16 | uint64(b[3])<<24 |
-		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
 // stripThreads takes values out of registers where stacks may not show them.
@@ -387,3 +363,5 @@ var errBudget = errors.New("the budget is spent")
 
 func (e budgetError) Error() string { return countText(e.n, e.what) + ": " + errBudget.Error() }
 func (e budgetError) Unwrap() error { return errBudget }
+
+func leWord(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

@@ -85,8 +85,12 @@ type Options struct {
 	// DefaultBudget. Marked segments cost nothing.
 	Budget uint64
 
-	// Depth is how many pointers are followed from an entry that does not say;
-	// negative means none, 0 is the walk's default.
+	// RegionBudget is how many bytes a region that does not say may take with
+	// all that is followed from it; 0 is DefaultRegionBudget.
+	RegionBudget uint64
+
+	// Depth is how many pointers are followed from a region that does not say;
+	// negative means none, 0 is DefaultDepth.
 	Depth int
 
 	// Segments is how many segments to merge down to; 0 is DefaultSegments.
@@ -130,8 +134,13 @@ type Options struct {
 
 // Defaults of Options.
 const (
-	DefaultBudget   = 256 << 20
-	DefaultSegments = 2000
+	DefaultBudget       = 256 << 20
+	DefaultRegionBudget = 16 << 20
+	DefaultSegments     = 2000
+
+	// DefaultDepth shows what Delve's print does by itself, and what a map of
+	// pointers to structs with strings in them holds.
+	DefaultDepth = 4
 )
 
 // A Progress says where a capture stands.
@@ -144,6 +153,9 @@ type Progress struct {
 func (o *Options) defaults() {
 	if o.Budget == 0 {
 		o.Budget = DefaultBudget
+	}
+	if o.RegionBudget == 0 {
+		o.RegionBudget = DefaultRegionBudget
 	}
 	if o.Segments <= 0 {
 		o.Segments = DefaultSegments

@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/collector/walk"
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/exe"
 	"github.com/meminspect/meminspect/target/goroutine"
+	"github.com/meminspect/meminspect/target/gotypes"
+	"github.com/meminspect/meminspect/target/marks"
 	"github.com/meminspect/meminspect/target/module"
 	"github.com/meminspect/meminspect/target/process"
 )
@@ -29,9 +31,14 @@ type program struct {
 	cover    []target.Range    // writable memory of loaded files: data and bss
 	relro    target.Range      // written by the loader, read-only since
 	cgo      bool
-	anchor   target.Address // 0 = the program does not embed the runtime
+	anchor   *marks.Anchor
+	tables   []marks.Table
+	types    *gotypes.Set
+	facts    *walk.Trace // what was read of types
+	debug    *debugTypes
 	cells    goroutine.Cells
 	cellErr  error
+	funcs    map[*module.Module]*module.Functions
 	layout   goroutine.Layout
 }
 
@@ -45,7 +52,7 @@ func (t *taking) find() (*program, error) {
 	if t.maps, err = t.process.Maps(); err != nil {
 		return nil, err
 	}
-	p := &program{}
+	p := &program{funcs: map[*module.Module]*module.Functions{}}
 	if p.file, err = exe.Open(t.process.ExePath()); err != nil {
 		if errors.Is(err, exe.ErrFormat) {
 			err = fmt.Errorf("%w: %w", ErrNotGo, err)
@@ -72,7 +79,14 @@ func (t *taking) find() (*program, error) {
 		return nil, err
 	}
 	p.cgo = usesCgo(p.prog)
-	p.findAnchor()
+	p.facts = walk.NewTrace(p.mem)
+	p.types = gotypes.New(p.facts, p.prog)
+	if p.anchor, err = marks.Find(p.prog); err != nil {
+		t.summary.mention("regions", err.Error(), "")
+	}
+	if p.tables, err = p.anchor.Tables(p.mem); err != nil {
+		t.summary.problem("tables", err)
+	}
 	p.cells, p.cellErr = goroutine.Find(p.prog, p.symbol)
 	return p, nil
 }
@@ -231,34 +245,13 @@ func usesCgo(prog *module.Program) bool {
 	return false
 }
 
-// findAnchor looks for the anchor by its magic value in the initialised data of
-// each module, where the linker lays it.
-func (p *program) findAnchor() {
-	r := target.Reader{Memory: p.mem}
-	known := func(at target.Address) bool {
-		version, err1 := r.Uint32(at + anchor.AnchorVersionOff)
-		ptr, err2 := r.Uint32(at + anchor.AnchorPtrSize)
-		return err1 == nil && err2 == nil && ptr == target.PtrSize && version == anchor.AnchorVersion
+// mainPath is the import path of the program's main package, "" when it is not
+// known.
+func (p *program) mainPath() string {
+	if p.prog.BuildInfo == nil {
+		return ""
 	}
-	magic := make([]byte, 0, 16)
-	for _, w := range []uint64{anchor.AnchorMagic0, anchor.AnchorMagic1} {
-		for range 8 {
-			magic = append(magic, byte(w))
-			w >>= 8
-		}
-	}
-	for _, m := range p.prog.Modules {
-		var data target.Spliced
-		for _, part := range []target.Range{m.NoPtrData, m.Data} {
-			data.Put(target.Segment{Range: part, Write: true}, p.mem)
-		}
-		for at := range target.Search(&data, magic, 8, nil) {
-			if known(at) {
-				p.anchor = at
-				return
-			}
-		}
-	}
+	return p.prog.BuildInfo.Path
 }
 
 // baseName is the program's name in a file name.

@@ -47,6 +47,7 @@ type Regions struct {
 	Unreadable int `json:"unreadable,omitempty"`
 	Erased     int `json:"erased,omitempty"`
 	Gone       int `json:"gone,omitempty"`
+	Broken     int `json:"broken,omitempty"` // contradict their types in part
 }
 
 // A Problem is something that a capture could not do.

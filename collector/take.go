@@ -3,6 +3,7 @@ package collector
 import (
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -23,11 +24,39 @@ func (t *taking) take() (*elfcore.Core, error) {
 	}
 	t.summary.Find = time.Since(t.began)
 
-	t.image.left = t.opts.Budget
-	if err := t.whileStopped(p, func(stopped bool) error { return t.read(p, stopped) }); err != nil {
+	static, err := t.static(p)
+	if err != nil {
 		return nil, err
 	}
-	return t.assemble(p)
+	t.image.left = t.opts.Budget
+	pl, err := t.attempts(p, static)
+	t.opts.Released()
+	if err != nil {
+		return nil, err
+	}
+	return t.assemble(p, pl)
+}
+
+// attempts reads the program, again when a map was caught in the middle of a
+// write: a moment later it is not.
+func (t *taking) attempts(p *program, static plan) (plan, error) {
+	const most = 3
+	before := *t
+	for n := 1; ; n++ {
+		pl := plan{slices.Clone(static.regions), slices.Clone(static.exclusions), slices.Clone(static.rules)}
+		writing := false
+		err := t.whileStopped(p, func(stopped bool) (err error) {
+			writing, err = t.read(p, &pl, stopped)
+			return err
+		})
+		if err != nil || !writing || n == most || len(t.opts.Held) > 0 {
+			return pl, err
+		}
+		stopped := t.summary.Stopped
+		*t = before
+		t.summary.Stopped = stopped
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // identify reads what the kernel says of the process; once it is let go it may
@@ -46,7 +75,6 @@ func (t *taking) identify() error {
 // whileStopped holds the program still while f works, if it may be, and lets it
 // go in any case.
 func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
-	defer t.opts.Released()
 	stop := t.opts.Stop == StopAlways || t.opts.Stop == StopAuto && !p.cgo
 	if !stop {
 		t.unstoppedThreads()
@@ -71,7 +99,7 @@ func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
 	}
 	defer func() {
 		_ = s.Resume()
-		t.summary.Stopped = time.Since(s.Since)
+		t.summary.Stopped += time.Since(s.Since)
 	}()
 	t.threads = s.Threads
 	for _, m := range s.Missed {
@@ -102,9 +130,16 @@ func (t *taking) unstoppedThreads() {
 	t.summary.Threads.All = len(ids)
 }
 
-// read decides what goes into the core and reads it.
-func (t *taking) read(p *program, stopped bool) error {
-	t.goroutines.note.Stacks = t.opts.stackKind(false)
+// read decides what goes into the core, in the order in which the budget is
+// spent, and reads it. It reports whether a map was caught in the middle of a
+// write.
+func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err error) {
+	t.dynamic(p, pl)
+	t.goroutines.note.Stacks = t.opts.stackKind(len(pl.exclusions) > 0)
+	if writing, err = t.follow(p, pl); err != nil {
+		return false, err
+	}
+	t.wantFacts(p)
 	t.wantGoroutines(p)
 	if t.opts.Mode != Strict {
 		t.wantRuntime(p)
@@ -112,17 +147,19 @@ func (t *taking) read(p *program, stopped bool) error {
 	if t.opts.Mode == Data {
 		t.wantData(p)
 	}
-	return t.image.read(t.process.Memory(), !stopped, func(done, total uint64) {
+	return writing, t.image.read(t.process.Memory(), !stopped, func(done, total uint64) {
 		t.opts.Progress(Progress{Step: "read", Done: done, Total: total})
 	})
 }
 
 // assemble lays out the core. The program is not needed any more.
-func (t *taking) assemble(p *program) (*elfcore.Core, error) {
+func (t *taking) assemble(p *program, pl plan) (*elfcore.Core, error) {
 	t.opts.Late(&t.opts)
 	t.summary.Reason = t.opts.Reason
 	t.skeletons()
+	t.erase(&pl)
 	t.stripThreads()
+	t.settle(&pl)
 	segments, err := t.image.segments(p.cover, t.flags(p), t.opts.Segments)
 	if err != nil {
 		return nil, err
@@ -130,7 +167,7 @@ func (t *taking) assemble(p *program) (*elfcore.Core, error) {
 	core := &elfcore.Core{Machine: elfcore.MachineAMD64, Segments: segments}
 	t.summary.Payload = t.image.payload()
 	t.summary.Segments = len(segments)
-	core.Notes = t.notes(p)
+	core.Notes = t.notes(p, &pl)
 	return core, nil
 }
 
@@ -155,7 +192,7 @@ func (t *taking) flags(p *program) func(target.Address) uint32 {
 	}
 }
 
-func (t *taking) notes(p *program) []elfcore.Note {
+func (t *taking) notes(p *program, pl *plan) []elfcore.Note {
 	info := elfcore.Process{SName: t.stat.State, PID: int32(t.process.PID), PPID: int32(t.stat.Parent), PGRP: int32(t.stat.Group), SID: int32(t.stat.Sess), Name: baseName(t.summary.Program)}
 	notes := []elfcore.Note{info.Note()}
 	for _, th := range t.threads {
@@ -176,10 +213,10 @@ func (t *taking) notes(p *program) []elfcore.Note {
 		files = append(files, elfcore.Mapping{Start: uint64(m.Start), End: uint64(m.End), Offset: m.Offset, Path: t.summary.Program})
 	}
 	notes = append(notes, elfcore.FileNote(files))
-	return append(notes, t.ownNotes(p)...)
+	return append(notes, t.ownNotes(p, pl)...)
 }
 
-func (t *taking) ownNotes(p *program) []elfcore.Note {
+func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 	host, _ := os.Hostname()
 	record := note.Capture{
 		Why: t.opts.Reason, When: t.summary.When, Who: t.opts.Who, Stopped: t.summary.Stopped,
@@ -188,6 +225,19 @@ func (t *taking) ownNotes(p *program) []elfcore.Note {
 		Strict: t.opts.Mode == Strict, Extra: t.opts.Extra,
 	}
 	notes := []elfcore.Note{{Name: note.Owner, Type: note.TypeCapture, Desc: record.Encode()}}
+	add := func(kind uint32, desc []byte) {
+		notes = append(notes, elfcore.Note{Name: note.Owner, Type: kind, Desc: desc})
+	}
+	regions := make([]note.Region, len(pl.regions))
+	for i := range pl.regions {
+		regions[i] = pl.regions[i].Region
+	}
+	add(note.TypeRegions, note.EncodeRegions(regions))
+	add(note.TypeReceipts, note.EncodeReceipts(t.receipts))
+	if t.opts.Mode != Strict {
+		add(note.TypeGoroutines, t.goroutines.note.Encode())
+	}
+	add(note.TypeFunctions, note.EncodeFunctions(t.functions(p)))
 	if t.opts.Crash != nil {
 		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeCrash, Desc: t.opts.Crash.Encode()})
 	}

@@ -11,18 +11,44 @@ import (
 // threads and goroutines, and the linker's own symbols.
 var runtimePrefixes = []string{"runtime.", "internal/runtime/", "runtime/internal/", "go:"}
 
-// wantRuntime asks for the Go runtime's own variables and for the facts by
-// which readers without the executable know the program: the module's data, the
-// head of the pc-line table, and the version in the build information.
-//
-// A program without symbols does not say where its runtime's variables stand;
-// none are taken then but those that are found by other means, since what
-// stands beside them is the program's own.
-func (t *taking) wantRuntime(p *program) {
-	for _, m := range p.prog.Modules {
-		t.image.want(target.RangeOf(m.Addr, m.Bytes))
-		t.image.want(target.RangeOf(m.PCHeader, pcHeaderSize))
+// wantKnown asks for memory in which no byte can be one that an exclusion is
+// about: the runtime's own, or what is reduced to a skeleton.
+func (t *taking) wantKnown(r target.Range) (granted uint64) {
+	n := t.image.want(r)
+	if n > 0 {
+		t.known = append(t.known, target.RangeOf(r.Start, n))
 	}
+	return n
+}
+
+// wantFacts asks for what readers without the executable know the program by:
+// descriptors of the types that were met, the modules' data, the head of the
+// pc-line table, and the version in the build information.
+func (t *taking) wantFacts(p *program) {
+	for _, r := range p.facts.Seen() {
+		t.wantKnown(r)
+	}
+	for _, m := range p.prog.Modules {
+		t.wantKnown(target.RangeOf(m.Addr, m.Bytes))
+		t.wantKnown(target.RangeOf(m.PCHeader, pcHeaderSize))
+	}
+	_, _, infos := p.file.Hints()
+	for _, at := range infos {
+		// Not the rest of it: module paths and build flags are the program's.
+		size := buildInfoHead + 1 + uint64(len(p.prog.Version.Text))
+		t.wantKnown(target.RangeOf(at+p.image.Bias, size))
+	}
+}
+
+// buildInfoHead is the size of what stands before the Go version's length.
+const buildInfoHead = 32
+
+// wantRuntime asks for the Go runtime's own variables.
+//
+// A program without symbols does not say where they stand; none are taken then
+// but those that are found by other means, since what stands beside them is the
+// program's own.
+func (t *taking) wantRuntime(p *program) {
 	if len(p.names) == 0 {
 		t.summary.mention("runtime variables", "the executable has no symbols, so Delve with an unstripped twin of it lacks some",
 			"name the twin with --symbols")
@@ -34,7 +60,7 @@ func (t *taking) wantRuntime(p *program) {
 		}
 		r := target.RangeOf(s.Addr+p.image.Bias, s.Size)
 		if overlap(p.cover, r) == r.Size() {
-			t.image.want(r)
+			t.wantKnown(r)
 		}
 	}
 }

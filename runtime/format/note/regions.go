@@ -17,6 +17,7 @@ const (
 	Unreadable                    // some of its memory could not be read
 	Erased                        // an exclusion took some of it
 	Gone                          // its object was collected before
+	Broken                        // some of it contradicts its type and was not followed
 
 	Complete Status = 0
 )
@@ -27,13 +28,13 @@ func (s Status) String() string {
 		return "complete"
 	}
 	var words []string
-	for i, w := range []string{"torn", "cut by budget", "unreadable", "erased", "gone"} {
+	for i, w := range []string{"torn", "cut by budget", "unreadable", "erased", "gone", "broken"} {
 		if s&(1<<i) != 0 {
 			words = append(words, w)
 		}
 	}
-	if rest := s >> 5; rest != 0 {
-		words = append(words, fmt.Sprintf("status %#x", uint32(rest<<5)))
+	if rest := s >> 6; rest != 0 {
+		words = append(words, fmt.Sprintf("status %#x", uint32(rest<<6)))
 	}
 	return strings.Join(words, ", ")
 }

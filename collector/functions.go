@@ -1,0 +1,82 @@
+package collector
+
+import (
+	"slices"
+
+	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/target"
+)
+
+// mostFunctions bounds the addresses that are looked up: a stack full of
+// pointers to functions must not cost minutes.
+const mostFunctions = 1 << 16
+
+// functions says of every address in code that stands in a captured stack, a
+// register or a goroutine's record what function and line it is, so that stacks
+// can be printed when the executable is gone.
+func (t *taking) functions(p *program) []note.Function {
+	seen := map[target.Address]bool{}
+	var pcs []target.Address
+	add := func(pc target.Address) {
+		if !seen[pc] && len(pcs) < mostFunctions && p.prog.ModuleOf(pc) != nil {
+			seen[pc] = true
+			pcs = append(pcs, pc)
+		}
+	}
+	for i := range t.threads {
+		add(target.Address(t.threads[i].PC()))
+	}
+	for i := range t.goroutines.all {
+		g := &t.goroutines.all[i]
+		for _, pc := range []target.Address{g.Where().PC, g.StartPC, g.GoPC} {
+			add(pc)
+		}
+	}
+	for _, s := range t.goroutines.stacks {
+		t.image.over(s.used, func(addr target.Address, data []byte) {
+			for off := int(-uint64(addr) % 8); off+8 <= len(data); off += 8 {
+				add(target.Address(leWord(data[off:])))
+			}
+		})
+	}
+	slices.Sort(pcs)
+	var out []note.Function
+	for _, pc := range pcs {
+		if f, ok := lookUp(p, pc); ok {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// lookUp reads the pc-line table from the file: the program may be gone.
+func lookUp(p *program, pc target.Address) (note.Function, bool) {
+	m := p.prog.ModuleOf(pc)
+	if m == nil || !m.Text.Contains(pc) {
+		return note.Function{}, false
+	}
+	funcs, ok := p.funcs[m]
+	if !ok {
+		var err error
+		if funcs, err = m.Functions(p.image); err != nil {
+			return note.Function{}, false
+		}
+		p.funcs[m] = funcs
+	}
+	f, err := funcs.At(pc)
+	if err != nil {
+		return note.Function{}, false
+	}
+	out := note.Function{PC: uint64(pc), Entry: uint64(f.Range.Start), Name: f.Name}
+	if delta, err := f.SPDelta(pc); err == nil && delta >= 0 {
+		out.Frame = uint32(delta)
+	}
+	at := pc
+	if at > f.Range.Start {
+		at-- // the call before a return address
+	}
+	if file, line, err := f.Line(at); err == nil {
+		out.File, out.Line = file, uint32(line)
+	}
+	return out, true
+}
