@@ -1,6 +1,10 @@
 package collector
 
-import "golang.org/x/sys/unix"
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
 
 // kernelRelease is what uname -r prints.
 func kernelRelease() string {
@@ -9,4 +13,13 @@ func kernelRelease() string {
 		return ""
 	}
 	return unix.ByteSliceToString(uts.Release[:])
+}
+
+// ownerOf is the user to whom /proc/PID belongs.
+func ownerOf(pid int) (int, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(fmt.Sprintf("/proc/%d", pid), &st); err != nil {
+		return 0, err
+	}
+	return int(st.Uid), nil
 }

@@ -3,6 +3,7 @@ package collector
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -156,6 +157,7 @@ func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err err
 func (t *taking) assemble(p *program, pl plan) (*elfcore.Core, error) {
 	t.opts.Late(&t.opts)
 	t.summary.Reason = t.opts.Reason
+	t.summary.Stacks = t.goroutines.note.Stacks.String()
 	t.skeletons()
 	t.erase(&pl)
 	t.stripThreads()
@@ -164,7 +166,7 @@ func (t *taking) assemble(p *program, pl plan) (*elfcore.Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	core := &elfcore.Core{Machine: elfcore.MachineAMD64, Segments: segments}
+	core := &elfcore.Core{Machine: machine(), Segments: segments}
 	t.summary.Payload = t.image.payload()
 	t.summary.Segments = len(segments)
 	core.Notes = t.notes(p, &pl)
@@ -234,12 +236,22 @@ func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 	}
 	add(note.TypeRegions, note.EncodeRegions(regions))
 	add(note.TypeReceipts, note.EncodeReceipts(t.receipts))
-	if t.opts.Mode != Strict {
+	if t.opts.Mode != Strict && p.prog != nil {
 		add(note.TypeGoroutines, t.goroutines.note.Encode())
 	}
-	add(note.TypeFunctions, note.EncodeFunctions(t.functions(p)))
+	if p.prog != nil {
+		add(note.TypeFunctions, note.EncodeFunctions(t.functions(p)))
+	}
 	if t.opts.Crash != nil {
 		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeCrash, Desc: t.opts.Crash.Encode()})
 	}
 	return notes
+}
+
+// machine is that of this host: a live process runs on it.
+func machine() uint16 {
+	if runtime.GOARCH == "arm64" {
+		return elfcore.MachineARM64
+	}
+	return elfcore.MachineAMD64
 }

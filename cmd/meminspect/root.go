@@ -19,6 +19,8 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 		regionsCommand(),
 		scanCommand(),
 		generateCommand(),
+		captureCommand(),
+		doctorCommand(),
 		versionCommand(),
 	)
 	return root

@@ -27,3 +27,6 @@ func isForbidden(error) bool                                   { return false }
 func isUnmapped(error) bool                                    { return false }
 func readVM(int, []byte, target.Address) (int, error)          { return 0, errSystem }
 func readVMMany(int, []target.Piece) (n, tried int, err error) { return 0, 0, errSystem }
+
+// Allowed fails on this system.
+func Allowed() error { return errSystem }

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/collector"
+)
+
+func doctorCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "doctor [PID]",
+		Short: "Say what a capture may do here, and what stands in its way",
+		Long: `Doctor tries what a capture needs, on this host and, with a PID, on that process,
+and says of everything that fails what to do about it. It changes nothing. The
+exit status is 1 when something fails.`,
+		Example: `  meminspect doctor
+  meminspect doctor 4711`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			checks := collector.DiagnoseHost()
+			if len(args) == 1 {
+				pid, err := strconv.Atoi(args[0])
+				if err != nil || pid <= 0 {
+					return fmt.Errorf("doctor: %q is not a process ID", args[0])
+				}
+				checks = append(checks, collector.Diagnose(pid)...)
+			}
+			return printChecks(cmd, checks, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printChecks(cmd *cobra.Command, checks []collector.Check, asJSON bool) error {
+	w := cmd.OutOrStdout()
+	if asJSON {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(checks); err != nil {
+			return err
+		}
+	}
+	failed := false
+	for _, c := range checks {
+		failed = failed || !c.OK
+		if asJSON {
+			continue
+		}
+		mark := "ok  "
+		if !c.OK {
+			mark = "FAIL"
+		}
+		fmt.Fprintf(w, "%s  %-15s %s\n", mark, c.What, c.Note)
+		if !c.OK && c.Fix != "" {
+			fmt.Fprintf(w, "      %-15s to do: %s\n", "", c.Fix)
+		}
+	}
+	if failed {
+		return &exitError{status: exitFindings}
+	}
+	return nil
+}
