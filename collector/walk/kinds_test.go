@@ -21,6 +21,7 @@ func config(p *kinds.Program, depth int) walk.Config {
 	cfg := walk.Config{Memory: p.Mem, Types: p.Types, Version: p.Prog.Version, Main: "kinds"}
 	for _, m := range p.Prog.Modules {
 		cfg.Text = append(cfg.Text, m.Text)
+		cfg.Image = append(cfg.Image, target.Range{Start: m.Text.Start, End: m.End})
 	}
 	for _, v := range p.Vars {
 		cfg.Roots = append(cfg.Roots, walk.Root{Name: v.Name, Addr: v.Addr, Type: v.Type, Depth: depth})

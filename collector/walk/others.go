@@ -150,6 +150,7 @@ func (w *walker) closure(it *item) {
 		return
 	}
 	if w.cfg.Closure == nil {
+		w.guessClosure(it)
 		return
 	}
 	for _, v := range w.cfg.Closure(entry) {
@@ -161,17 +162,47 @@ func (w *walker) closure(it *item) {
 	}
 }
 
+// guessBytes is how much is taken of a closure whose layout is not known, and
+// of what it seems to point at.
+const guessBytes = 64
+
+// guessClosure takes the first bytes of a closure as they are, and those behind
+// what could be pointers in it: variables that a function literal has captured
+// have no runtime type, but debuggers know them from debug information. Where
+// anything is excluded nothing is taken whose type is not known.
+func (w *walker) guessClosure(it *item) {
+	if w.ex.active || it.rank < own || inAny(it.addr, w.cfg.Image) {
+		return
+	}
+	data, ok := w.guess(it)
+	if !ok {
+		return
+	}
+	for data = data[wordBytes:]; len(data) >= wordBytes; data = data[wordBytes:] {
+		ptr := target.Address(le.Uint64(data))
+		if ptr >= lowest && ptr < canonical && !inAny(ptr, w.cfg.Image) && !inAny(ptr, w.cfg.Text) {
+			w.push(item{addr: ptr, plan: w.bytePlan(), count: 1, root: it.root, rank: it.rank, kind: itemGuess})
+		}
+	}
+}
+
+// guess captures the guessBytes at an item, or as many as its page has.
+func (w *walker) guess(it *item) ([]byte, bool) {
+	size := min(guessBytes, pageSize-uint64(it.addr)&(pageSize-1))
+	data, ok := w.pages.lasting(it.addr, size)
+	if !ok {
+		return nil, false // what looked like a pointer was none
+	}
+	w.stats.Values++
+	return data, w.capture(it.root, it.addr, size) == size
+}
+
 // isText reports whether addr lies in the program's code, as far as is known.
 func (w *walker) isText(addr target.Address) bool {
 	if len(w.cfg.Text) == 0 {
 		return addr >= lowest && addr < canonical
 	}
-	for _, text := range w.cfg.Text {
-		if text.Contains(addr) {
-			return true
-		}
-	}
-	return false
+	return inAny(addr, w.cfg.Text)
 }
 
 // weak follows a weak pointer's handle: a word that points at the value as

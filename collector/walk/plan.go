@@ -107,8 +107,22 @@ func (w *walker) planIn(plans map[*gotypes.Type]*plan, t *gotypes.Type, raw bool
 	plans[t] = p
 	if !raw {
 		w.types = append(w.types, t)
+		w.factsOf(t)
 	}
 	return p
+}
+
+// factsOf notes what debuggers read beside the descriptor when they print a
+// type: the function value with which its values are compared.
+func (w *walker) factsOf(t *gotypes.Type) {
+	const equal = 24 // in abi.Type
+	data, ok := w.pages.lasting(t.Addr.Add(equal), wordBytes)
+	if !ok {
+		return
+	}
+	if fn := target.Address(le.Uint64(data)); fn >= lowest && fn < canonical && fn.Aligned(wordBytes) {
+		w.facts = append(w.facts, target.RangeOf(fn, wordBytes))
+	}
 }
 
 func (w *walker) newPlan(name string, size uint64) *plan {
@@ -139,7 +153,7 @@ func isOpaque(t *gotypes.Type) bool {
 	case "runtime":
 		return runtimeObjects[t.Name()]
 	case "internal/abi": // type descriptors: the facts hold those that are needed
-		return true
+		return t.Name() != "Type"
 	}
 	return false
 }
@@ -306,6 +320,12 @@ func (w *walker) addSpecial(p *plan, t *gotypes.Type, off uint64) bool {
 		return w.addTyped(p, t, off, opPointer, "v")
 	case t.PkgPath == "weak" && strings.HasPrefix(name, "Pointer["):
 		return w.addTyped(p, t, off, opWeak, "u")
+	case t.PkgPath == "internal/abi" && name == "Type":
+		// What else it points at is for the runtime.
+		if f, ok := t.Field("Equal"); ok {
+			w.addSlots(p, f.Type, off+f.Offset)
+		}
+		return true
 	case t.PkgPath == "internal/sync" && strings.HasPrefix(name, "indirect["):
 		return w.addTrie(p, t, off, name)
 	}

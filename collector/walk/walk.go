@@ -55,7 +55,9 @@ type Config struct {
 	// their package "main"; empty when it is not known.
 	Main string
 	// Text is where the program's code stands; nil when that is not known.
-	Text  []target.Range
+	Text []target.Range
+	// Image is the executable in memory: code, constants and variables.
+	Image []target.Range
 	Roots []Root
 	// Budget is how many bytes all roots together may take, 0 for no limit.
 	Budget     uint64
@@ -65,9 +67,10 @@ type Config struct {
 	// Pages bounds the 4 KiB pages that are met, 0 for 512 Ki.
 	Pages int
 	// Closure gives the layout of the variables that a function literal has
-	// captured: nil, or nil answers, when there is no debug information. Their
-	// offsets count from the start of the closure, whose first word is the
-	// code pointer entry.
+	// captured, from debug information. Their offsets count from the start of
+	// the closure, whose first word is the code pointer entry. When it is nil
+	// some bytes of closures are taken as they are, unless anything is
+	// excluded.
 	Closure func(entry target.Address) []ClosureVar
 }
 
@@ -163,8 +166,9 @@ const (
 	itemBuckets // count buckets
 	itemChan    // a channel; plan is the channel's
 	itemClosure
-	itemWeak // a weak handle; plan is that of what it points at
-	itemTrie // a node of a hash trie map
+	itemWeak  // a weak handle; plan is that of what it points at
+	itemTrie  // a node of a hash trie map
+	itemGuess // bytes of which nothing is known
 )
 
 type walker struct {
@@ -315,6 +319,8 @@ func (w *walker) do(it *item) {
 		w.weak(it)
 	case itemTrie:
 		w.trieNode(it)
+	case itemGuess:
+		w.guess(it)
 	}
 }
 

@@ -8,7 +8,6 @@ package kinds
 import (
 	"bufio"
 	"encoding/binary"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meminspect/meminspect/collector/walk"
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/exe"
 	"github.com/meminspect/meminspect/target/gotypes"
@@ -31,10 +31,18 @@ type Build struct {
 	Toolchain string // GOTOOLCHAIN, empty for the one that runs the test
 	Args      string // of go build
 	Env       string // more of the environment
+	Debug     bool   // without optimisation and inlining
 }
 
 func (b Build) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s", b.Toolchain, b.Env, b.Args))
+	words := []string{b.Toolchain, b.Env, b.Args}
+	if b.Debug {
+		words = append(words, "-N -l")
+	}
+	if name := strings.Join(strings.Fields(strings.Join(words, " ")), " "); name != "" {
+		return name
+	}
+	return "plain"
 }
 
 // Path of the program's source.
@@ -61,7 +69,11 @@ func Make(tb testing.TB, b Build) string {
 		tb.Fatal(err)
 	}
 	path := filepath.Join(dir, "kinds")
-	cmd := exec.Command("go", append(append([]string{"build", "-o", path}, strings.Fields(b.Args)...), ".")...)
+	args := append([]string{"build", "-o", path}, strings.Fields(b.Args)...)
+	if b.Debug {
+		args = append(args, "-gcflags=all=-N -l")
+	}
+	cmd := exec.Command("go", append(args, ".")...)
 	cmd.Dir = source()
 	toolchain := b.Toolchain
 	if toolchain == "" {
@@ -122,6 +134,8 @@ type Program struct {
 	Prog  *module.Program
 	Types *gotypes.Set
 	Vars  []Var
+	// Runtime are the Go runtime's own variables, by the symbols.
+	Runtime walk.Ranges
 }
 
 // A Var is one of the program's variables.
@@ -177,6 +191,20 @@ func Attach(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Pr
 	}
 	k.Types = gotypes.New(typeMem, prog)
 	k.Vars = Table(tb, mem, k.Types)
+	symbols, err := f.Symbols()
+	if err != nil {
+		tb.Logf("no symbols: %v", err)
+	}
+	var vars []target.Range
+	for _, s := range symbols {
+		r := target.RangeOf(s.Addr+bias, s.Size)
+		if strings.HasPrefix(s.Name, "runtime.") && !prog.Modules[0].Text.Contains(r.Start) && s.Size < 1<<20 {
+			if _, err := mem.ReadAt(make([]byte, r.Size()), r.Start); err == nil {
+				vars = append(vars, r)
+			}
+		}
+	}
+	k.Runtime = walk.MakeRanges(vars)
 	return k
 }
 

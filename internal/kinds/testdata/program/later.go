@@ -8,7 +8,7 @@ import (
 )
 
 var (
-	vWeak     = weak.Make(vPtrHeap)
+	vWeak     = weak.Make(vChain) // Go 1.24 cannot do it with memory that is not the heap's
 	vWeakGone weak.Pointer[Node]
 	vUnique   = unique.Make("unique text")
 )
