@@ -1,0 +1,197 @@
+package lint
+
+import (
+	"go/ast"
+	"go/constant"
+	"go/token"
+	"go/types"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/go/analysis"
+	"golang.org/x/tools/go/types/typeutil"
+)
+
+// runtimePath is the package that programs register with.
+const runtimePath = "github.com/meminspect/meminspect/runtime"
+
+// A registration is one call that gives a region an ID.
+type registration struct {
+	call *ast.CallExpr
+	name string // of the function: Register, Replace, …
+	id   ast.Expr
+	// value is the ID when the argument is constant.
+	value   uint64
+	known   bool
+	test    bool
+	stack   []ast.Node // the nodes around the call, outermost first
+	results int
+	options map[string]*ast.CallExpr // Depth, Budget, Another, … by name
+	memory  types.Type               // what is registered, nil when not told by type
+	// returns is the place of the ID among the results, -1 without.
+	returns int
+}
+
+// findOptions finds the options of the call and what memory it is about.
+func (r *registration) findOptions(info *types.Info, signature *types.Signature) {
+	r.options = map[string]*ast.CallExpr{}
+	for i, arg := range r.call.Args {
+		if call, ok := ast.Unparen(arg).(*ast.CallExpr); ok {
+			if fn, ok := typeutil.Callee(info, call).(*types.Func); ok && fn.Pkg() != nil && fn.Pkg().Path() == runtimePath {
+				r.options[fn.Name()] = call
+			}
+		}
+		if i >= signature.Params().Len() || signature.Variadic() && i == signature.Params().Len()-1 || arg == r.id {
+			continue
+		}
+		switch t := info.TypeOf(arg).Underlying().(type) {
+		case *types.Pointer:
+			r.memory = t.Elem()
+		case *types.Slice:
+			r.memory = t.Elem()
+		}
+	}
+}
+
+// another tells that the call allows others under the same ID, or may.
+func (r *registration) another() bool {
+	return r.options["Another"] != nil || r.call.Ellipsis.IsValid()
+}
+
+// replaces tells that the call means to take the place of another.
+func (r *registration) replaces() bool { return strings.HasPrefix(r.name, "Replace") }
+
+// registers tells whether a function of the runtime gives a region an ID.
+func registers(name string) bool {
+	for _, prefix := range []string{"Register", "Replace", "New", "Make"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// isID tells whether a type is the runtime's ID.
+func isID(t types.Type) bool {
+	named, ok := types.Unalias(t).(*types.Named)
+	if !ok {
+		return false
+	}
+	obj := named.Obj()
+	return obj.Name() == "ID" && obj.Pkg() != nil && obj.Pkg().Path() == runtimePath
+}
+
+// importsRuntime tells whether a package can use the runtime.
+func importsRuntime(pkg *types.Package) bool {
+	return slices.ContainsFunc(pkg.Imports(), func(p *types.Package) bool { return p.Path() == runtimePath })
+}
+
+// A programUse is what the written files of a package do with IDs.
+type programUse struct {
+	registrations []*registration
+	used          map[*types.Const]bool // ID constants that something may register
+	unregistered  map[*types.Const]bool // ID constants that are handed to Unregister
+}
+
+// findUses looks through the files that programmers wrote.
+func findUses(pass *analysis.Pass) *programUse {
+	use := &programUse{used: map[*types.Const]bool{}, unregistered: map[*types.Const]bool{}}
+	for _, file := range pass.Files {
+		if _, _, generated := original(pass.Fset, file); generated {
+			continue
+		}
+		test := isTest(pass.Fset.Position(file.Package).Filename)
+		ast.PreorderStack(file, nil, func(n ast.Node, stack []ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.Ident:
+				if c, ok := pass.TypesInfo.Uses[n].(*types.Const); ok && isID(c.Type()) {
+					register, unregister := usedFor(n, stack)
+					use.used[c] = use.used[c] || register
+					use.unregistered[c] = use.unregistered[c] || unregister
+				}
+			case *ast.CallExpr:
+				if r := registrationOf(pass.TypesInfo, n); r != nil {
+					r.stack, r.test = slices.Clone(stack), test
+					use.registrations = append(use.registrations, r)
+				}
+			}
+			return true
+		})
+	}
+	return use
+}
+
+// registrationOf understands a call, nil when it is no registration.
+func registrationOf(info *types.Info, call *ast.CallExpr) *registration {
+	fn, ok := typeutil.Callee(info, call).(*types.Func)
+	if !ok || fn.Pkg() == nil || fn.Pkg().Path() != runtimePath || !registers(fn.Name()) {
+		return nil
+	}
+	signature := fn.Signature()
+	r := &registration{call: call, name: fn.Name(), results: signature.Results().Len(), returns: -1}
+	for i := range min(signature.Params().Len(), len(call.Args)) {
+		if isID(signature.Params().At(i).Type()) {
+			r.id = call.Args[i]
+			break
+		}
+	}
+	if r.id == nil {
+		return nil
+	}
+	if value := info.Types[r.id].Value; value != nil {
+		r.value, r.known = constant.Uint64Val(constant.ToInt(value))
+	}
+	r.findOptions(info, signature)
+	for i := range r.results {
+		if isID(signature.Results().At(i).Type()) {
+			r.returns = i
+		}
+	}
+	return r
+}
+
+// usedFor tells whether a use of an ID constant can lead to a registration of
+// it, as all can but those that are sure not to, and whether it ends one.
+func usedFor(n ast.Expr, stack []ast.Node) (register, unregister bool) {
+	for i := len(stack) - 1; i >= 0; i-- {
+		switch parent := stack[i].(type) {
+		case *ast.SelectorExpr:
+			if parent.X == n {
+				return false, false // a method's receiver: id.String()
+			}
+			n = parent // the qualified name
+		case *ast.ParenExpr:
+			n = parent
+		case *ast.BinaryExpr:
+			return parent.Op != token.EQL && parent.Op != token.NEQ, false
+		case *ast.CaseClause:
+			return false, false
+		case *ast.CallExpr:
+			back := slices.Contains(parent.Args, n) && takesBack(parent.Fun)
+			return !back, back
+		case *ast.AssignStmt:
+			return len(parent.Lhs) > 1 || !isBlank(parent.Lhs[0]), false
+		case *ast.ValueSpec:
+			return len(parent.Names) > 1 || !isBlank(parent.Names[0]), false
+		default:
+			return true, false
+		}
+	}
+	return true, false
+}
+
+// takesBack tells whether a function called by this name ends registrations.
+func takesBack(fun ast.Expr) bool {
+	switch fun := fun.(type) {
+	case *ast.Ident:
+		return strings.HasPrefix(fun.Name, "Unregister")
+	case *ast.SelectorExpr:
+		return strings.HasPrefix(fun.Sel.Name, "Unregister")
+	}
+	return false
+}
+
+func isBlank(e ast.Expr) bool {
+	id, ok := e.(*ast.Ident)
+	return ok && id.Name == "_"
+}

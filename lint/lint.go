@@ -1,0 +1,108 @@
+// Package lint finds what is wrong with a program's annotations and with its
+// registrations at run time. Its analyzers run under go vet, golangci-lint and
+// `meminspect lint` alike.
+//
+// Each finding stands at the annotation or at the call that it is about, never
+// in a generated file. What a finding needs to know of other packages comes as
+// one package fact that holds everything below a package: facts about packages
+// reach direct importers only, and main imports few packages directly.
+package lint
+
+import (
+	"embed"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/go/analysis"
+)
+
+// Name is the name that stands for all analyzers together: the linter's name in
+// golangci-lint and in comments that suppress findings.
+const Name = "meminspect"
+
+// A Suppression says which comments keep a finding from being reported.
+type Suppression int
+
+const (
+	// Nolint honours //nolint:meminspect and //lint:ignore.
+	Nolint Suppression = iota
+	// NolintElsewhere honours //lint:ignore alone: golangci-lint itself
+	// takes out what //nolint covers, and wants to know that it did.
+	NolintElsewhere
+)
+
+// A check is one kind of finding.
+type check struct {
+	name    string
+	summary string // completes "finds …"
+	run     func(*unit)
+}
+
+// checks lists all kinds in the order of the documentation.
+var checks = []check{
+	{"directive", "malformed, unknown and misplaced //meminspect: lines", directives},
+	{"stale", "annotations that the generated file does not carry", stale},
+	{"unregistered", "IDs that are declared and never registered", unregistered},
+	{"unknownid", "registrations with a number that is nobody's ID", unknownIDs},
+	{"duplicate", "IDs that are registered twice", duplicates},
+	{"area", "areas that are larger than their variable", areas},
+	{"dropped", "dynamic registrations that nobody can take back", dropped},
+	{"secret", "annotated values that look like secrets", secrets},
+	{"unbounded", "captures that follow growing values without a budget", unbounded},
+}
+
+//go:embed pages/*.md
+var pages embed.FS
+
+// Page returns the documentation of the named analyzer, in Markdown.
+func Page(name string) (string, error) {
+	text, err := pages.ReadFile("pages/" + name + ".md")
+	if err != nil {
+		return "", fmt.Errorf("no finding is named %s: there are %s", name, strings.Join(Names(), ", "))
+	}
+	return string(text), nil
+}
+
+// Names lists the analyzers' names in the order of the documentation.
+func Names() []string {
+	names := make([]string, len(checks))
+	for i, c := range checks {
+		names[i] = c.name
+	}
+	return names
+}
+
+// Summary completes the sentence "NAME finds …".
+func Summary(name string) string {
+	i := slices.IndexFunc(checks, func(c check) bool { return c.name == name })
+	if i < 0 {
+		return ""
+	}
+	return checks[i].summary
+}
+
+// Analyzers returns all analyzers in the order of the documentation.
+func Analyzers(s Suppression) []*analysis.Analyzer {
+	list := make([]*analysis.Analyzer, len(checks))
+	for i, c := range checks {
+		page, err := Page(c.name)
+		if err != nil {
+			panic(err) // the pages are part of this package
+		}
+		list[i] = &analysis.Analyzer{
+			Name:     c.name,
+			Doc:      "find " + c.summary + "\n\n" + page,
+			URL:      "https://github.com/meminspect/meminspect/blob/main/docs/lint.md#" + c.name,
+			Requires: []*analysis.Analyzer{sources, worlds},
+			Run: func(pass *analysis.Pass) (any, error) {
+				u := newUnit(pass, s)
+				if !u.idle() {
+					c.run(u)
+				}
+				return nil, nil
+			},
+		}
+	}
+	return list
+}

@@ -1,0 +1,60 @@
+package lint
+
+import (
+	"fmt"
+	"go/ast"
+	"slices"
+)
+
+// unknownIDs reports registrations under a number that no annotation gave.
+func unknownIDs(u *unit) {
+	for _, r := range u.world.use.registrations {
+		if !r.known || r.value == 0 {
+			continue
+		}
+		if _, ok := u.world.id(r.value); !ok {
+			u.report(finding{pos: r.id.Pos(), end: r.id.End(), message: fmt.Sprintf(
+				"%s with %#x, which is no ID of an annotation: declare one with //meminspect:id NAME, or use meminspect.IDDynamic",
+				r.name, r.value)})
+		}
+	}
+}
+
+// dropped reports dynamic registrations whose ID nobody keeps.
+func dropped(u *unit) {
+	for _, r := range u.world.use.registrations {
+		if r.known && r.value == 0 && r.returns >= 0 && r.drops() {
+			u.report(finding{pos: r.call.Pos(), end: r.call.End(), message: fmt.Sprintf(
+				"the ID that %s picks is dropped, so the region can never be unregistered: keep it, or declare an ID with //meminspect:id NAME",
+				r.name)})
+		}
+	}
+}
+
+// drops tells whether the call's ID goes nowhere.
+func (r *registration) drops() bool {
+	var call ast.Expr = r.call
+	for i := len(r.stack) - 1; i >= 0; i-- {
+		switch parent := r.stack[i].(type) {
+		case *ast.ParenExpr:
+			call = parent
+			continue
+		case *ast.ExprStmt, *ast.GoStmt, *ast.DeferStmt:
+			return true
+		case *ast.AssignStmt:
+			if len(parent.Rhs) == 1 && len(parent.Lhs) == r.results {
+				return isBlank(parent.Lhs[r.returns])
+			}
+			at := slices.Index(parent.Rhs, call)
+			return at >= 0 && r.results == 1 && isBlank(parent.Lhs[at])
+		case *ast.ValueSpec:
+			if len(parent.Values) == 1 && len(parent.Names) == r.results {
+				return isBlank(parent.Names[r.returns])
+			}
+			at := slices.Index(parent.Values, call)
+			return at >= 0 && r.results == 1 && isBlank(parent.Names[at])
+		}
+		return false
+	}
+	return false
+}

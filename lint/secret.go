@@ -1,0 +1,216 @@
+package lint
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/go/analysis"
+
+	"github.com/meminspect/meminspect/annotate"
+)
+
+// keyTypes hold private keys or passwords, whatever their variable is called.
+var keyTypes = []string{
+	"crypto.PrivateKey", "crypto/rsa.PrivateKey", "crypto/ecdsa.PrivateKey", "crypto/ed25519.PrivateKey",
+	"crypto/ecdh.PrivateKey", "crypto/dsa.PrivateKey", "crypto/tls.Certificate",
+	"crypto/mlkem.DecapsulationKey768", "crypto/mlkem.DecapsulationKey1024",
+	"net/url.Userinfo", "golang.org/x/oauth2.Token",
+	"filippo.io/age.X25519Identity", "filippo.io/age.ScryptIdentity",
+}
+
+// maxSecrets bounds how many values one annotation is reported for.
+const maxSecrets = 10
+
+// secrets reports annotated values that look like secrets: the variable itself
+// or what it leads to, as far as the types are the module's own. What is
+// excluded is left alone.
+func secrets(u *unit) {
+	u.source.annotations(func(_ *sourceFile, a *annotate.Annotation) {
+		typ, ok := u.annotatedType(a)
+		if !ok || u.excluded(u.pass.Pkg.Path()+"."+a.Expr()) {
+			return
+		}
+		name := a.Target.Name
+		if a.Member != nil {
+			for _, step := range a.Member.Steps {
+				if step.Field != "" {
+					name = step.Field
+				}
+			}
+		}
+		w := &secretWalk{unit: u, annotation: a, seen: map[types.Type]bool{}, key: u.pass.Pkg.Path() + "." + a.Expr()}
+		w.visit(typ, name, a.Expr(), nil)
+	}, annotate.Entry, annotate.Area)
+}
+
+// excluded tells whether an exclude line stands on a variable, type or field.
+func (u *unit) excluded(key string) bool {
+	_, found := slices.BinarySearch(u.world.Excluded, key)
+	return found
+}
+
+// A secretWalk looks through what one annotation captures.
+type secretWalk struct {
+	*unit
+	annotation *annotate.Annotation
+	seen       map[types.Type]bool
+	key        string // of the innermost variable or named type: what fields are excluded by
+	found      int
+}
+
+// visit looks at a value: its type, the name it goes by, the expression that
+// leads to it, and the field it is, nil for the variable itself.
+func (w *secretWalk) visit(t types.Type, name, expr string, field *types.Var) {
+	if named, ok := types.Unalias(t).(*types.Named); ok {
+		key := typeKey(named)
+		if w.excluded(key) {
+			return
+		}
+		if slices.Contains(keyTypes, key) {
+			w.reportSecret(expr, field, "it is a "+key)
+			return
+		}
+		if w.seen[t] || !w.ours(named.Obj().Pkg()) && !isText(t) {
+			return
+		}
+		if _, ok := named.Underlying().(*types.Struct); ok {
+			w.seen[t] = true
+			defer func(key string) { w.key = key }(w.key)
+			w.key = key
+		}
+	}
+	if isText(t) {
+		if word := secretWord(name, field == nil && isBytes(t)); word != "" {
+			w.reportSecret(expr, field, fmt.Sprintf("its name says %q", word))
+		}
+		return
+	}
+	switch t := t.Underlying().(type) {
+	case *types.Pointer:
+		w.visit(t.Elem(), name, expr, field)
+	case *types.Slice:
+		w.visit(t.Elem(), name, expr+"[]", field)
+	case *types.Array:
+		w.visit(t.Elem(), name, expr+"[]", field)
+	case *types.Map:
+		w.visit(t.Elem(), name, expr+"[]", field)
+	case *types.Struct:
+		outer := w.key
+		for f := range t.Fields() {
+			if key := outer + "." + f.Name(); !w.excluded(key) {
+				w.key = key // of an unnamed struct type in a field
+				w.visit(f.Type(), f.Name(), expr+"."+f.Name(), f)
+				w.key = outer
+			}
+		}
+	}
+}
+
+func (w *secretWalk) reportSecret(expr string, field *types.Var, why string) {
+	if w.found++; w.found > maxSecrets {
+		return
+	}
+	f := finding{pos: w.annotation.Pos, end: w.annotation.End}
+	switch {
+	case field == nil:
+		f.message = fmt.Sprintf("%s looks like a secret: %s; annotate it with //meminspect:exclude instead", expr, why)
+	case field.Pkg() == w.pass.Pkg:
+		f.message = fmt.Sprintf("%s looks like a secret: %s; write //meminspect:exclude above the field", expr, why)
+		f.fix = w.excludeField(field)
+	default:
+		f.message = fmt.Sprintf("%s looks like a secret: %s; write //meminspect:exclude above the field in package %s, or on a type or variable here",
+			expr, why, field.Pkg().Path())
+	}
+	w.report(f)
+}
+
+// excludeField makes the edit that excludes a field of this package: a line
+// above it, in its doc comment if it has one.
+func (w *secretWalk) excludeField(field *types.Var) *analysis.SuggestedFix {
+	file := w.pass.Fset.File(field.Pos())
+	for _, syntax := range w.pass.Files {
+		if syntax.FileStart > field.Pos() || field.Pos() >= syntax.FileEnd || file.Name() != w.pass.Fset.Position(field.Pos()).Filename {
+			continue
+		}
+		if !aloneOnLine(w.pass.Fset, syntax, field) {
+			return nil
+		}
+		text, err := w.pass.ReadFile(file.Name())
+		if err != nil {
+			return nil
+		}
+		start := file.LineStart(file.Line(field.Pos()))
+		line := string(text[file.Offset(start):file.Offset(field.Pos())])
+		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+		return &analysis.SuggestedFix{
+			Message:   "exclude the field " + field.Name(),
+			TextEdits: []analysis.TextEdit{{Pos: start, End: start, NewText: []byte(indent + annotate.Prefix + "exclude\n")}},
+		}
+	}
+	return nil
+}
+
+// aloneOnLine tells whether a line above a field would be about it alone.
+func aloneOnLine(fset *token.FileSet, syntax *ast.File, field *types.Var) bool {
+	alone := false
+	line := fset.Position(field.Pos()).Line
+	ast.Inspect(syntax, func(n ast.Node) bool {
+		list, ok := n.(*ast.StructType)
+		if !ok {
+			return true
+		}
+		for _, f := range list.Fields.List {
+			if f.Pos() <= field.Pos() && field.Pos() < f.End() && len(f.Names) == 1 {
+				alone = fset.Position(list.Fields.Opening).Line < line && fset.Position(f.Pos()).Line == line
+			}
+		}
+		return true
+	})
+	return alone
+}
+
+// ours tells whether a package belongs to the module at hand: the insides of
+// others are their own business, and nobody here could exclude them.
+func (w *secretWalk) ours(pkg *types.Package) bool {
+	if pkg == nil || pkg == w.pass.Pkg {
+		return true
+	}
+	if w.pass.Module == nil || w.pass.Module.Path == "" {
+		return false
+	}
+	return pkg.Path() == w.pass.Module.Path || strings.HasPrefix(pkg.Path(), w.pass.Module.Path+"/")
+}
+
+// typeKey names a type as exclusions do: generic ones without brackets.
+func typeKey(named *types.Named) string {
+	if pkg := named.Obj().Pkg(); pkg != nil {
+		return pkg.Path() + "." + named.Obj().Name()
+	}
+	return named.Obj().Name()
+}
+
+// isText tells whether values of the type can hold a password.
+func isText(t types.Type) bool {
+	if basic, ok := t.Underlying().(*types.Basic); ok {
+		return basic.Info()&types.IsString != 0
+	}
+	return isBytes(t)
+}
+
+func isBytes(t types.Type) bool {
+	var elem types.Type
+	switch t := t.Underlying().(type) {
+	case *types.Slice:
+		elem = t.Elem()
+	case *types.Array:
+		elem = t.Elem()
+	default:
+		return false
+	}
+	basic, ok := elem.Underlying().(*types.Basic)
+	return ok && basic.Kind() == types.Uint8
+}

@@ -1,0 +1,95 @@
+package lint
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// secretWords make a name suspicious wherever they stand in it.
+var secretWords = []string{
+	"password", "passwords", "passwd", "passphrase", "passphrases", "passcode", "passcodes", "pwd",
+	"secret", "secrets", "credential", "credentials", "creds",
+	"apikey", "apikeys", "privatekey", "privatekeys", "privkey", "jwt", "jwts", "bearer",
+	"token", "tokens",
+}
+
+// keyQualifiers make a "key" one that unlocks something.
+var keyQualifiers = []string{
+	"api", "private", "signing", "sign", "secret", "encryption", "encrypt", "decryption", "cipher",
+	"access", "auth", "session", "master", "hmac", "aes", "ssh", "tls", "rsa", "shared", "symmetric",
+	"license", "crypto", "jwt", "cookie", "csrf",
+}
+
+// plainTokens are what makes a token a place in a list or a text.
+var plainTokens = []string{
+	"page", "next", "prev", "previous", "continue", "continuation", "sync", "resume", "start", "end",
+	"last", "first", "cursor", "watch", "lex", "lexer", "parse", "parser", "current", "peek", "cancel",
+}
+
+// aboutWords at the end of a name make it one about a secret: tokenCount.
+var aboutWords = []string{
+	"count", "counts", "total", "len", "length", "size", "sizes", "limit", "limits", "max", "min",
+	"id", "ids", "name", "names", "type", "types", "kind", "kinds", "file", "files", "filename", "path", "paths",
+	"dir", "url", "urls", "uri", "ttl", "age", "expiry", "expires", "expiration", "at", "time", "timeout",
+	"hint", "field", "fields", "header", "headers", "policy", "index", "state", "status", "version",
+	"attempts", "errors", "error", "prefix", "env", "var", "format", "issuer", "audience", "scope", "scopes",
+	"provider", "manager", "store", "ref", "regex", "regexp", "pattern", "help", "usage", "prompt", "label",
+	"message", "namespace", "algorithm", "source", "endpoint", "mode", "required", "enabled",
+}
+
+// secretWord returns the words of a name that make it look like a secret's, ""
+// when it does not. A bare "key" is only that for raw bytes: key strings are
+// everywhere, and harmless.
+func secretWord(name string, rawBytes bool) string {
+	words := splitName(name)
+	if len(words) == 0 || slices.Contains(aboutWords, words[len(words)-1]) {
+		return ""
+	}
+	for i, word := range words {
+		before := ""
+		if i > 0 {
+			before = words[i-1]
+		}
+		switch {
+		case word == "key" || word == "keys":
+			if slices.Contains(keyQualifiers, before) {
+				return before + " " + word
+			}
+			if rawBytes && len(words) == 1 {
+				return word
+			}
+		case !slices.Contains(secretWords, word):
+		case (word == "token" || word == "tokens") && slices.Contains(plainTokens, before):
+		default:
+			return word
+		}
+	}
+	return ""
+}
+
+// splitName takes a Go name apart into lower-case words: HTTPAuthToken2 gives
+// http, auth, token.
+func splitName(name string) []string {
+	var words []string
+	runes := []rune(name)
+	begin := 0
+	flush := func(end int) {
+		if end > begin {
+			words = append(words, strings.ToLower(string(runes[begin:end])))
+		}
+		begin = end
+	}
+	for i, r := range runes {
+		switch {
+		case !unicode.IsLetter(r):
+			flush(i)
+			begin = i + 1
+		case i == begin || !unicode.IsUpper(r):
+		case !unicode.IsUpper(runes[i-1]), i+1 < len(runes) && unicode.IsLower(runes[i+1]):
+			flush(i)
+		}
+	}
+	flush(len(runes))
+	return words
+}

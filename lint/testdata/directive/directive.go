@@ -1,0 +1,42 @@
+package directive
+
+// want +1 "unknown directive //meminspect:entri"
+//meminspect:entri
+var a int
+
+// want +1 "depth=deep: want a number of pointers"
+//meminspect:entry depth=deep
+var b int
+
+// want +1 "entry on a type: it applies to a package-level variable"
+//meminspect:entry
+type T struct{}
+
+// want +1 "unknown argument \"dept\""
+//meminspect:entry dept=3
+var c int
+
+// want +1 "is not a directive and would be ignored: write //meminspect:entry"
+// meminspect:entry
+var d int
+
+// want +1 "stands above nothing"
+//meminspect:entry
+
+func f() {
+	// want +1 "entry inside a function"
+	//meminspect:entry
+	var local int
+	_ = local
+}
+
+//meminspect:entry name=same
+var e int
+
+// want +1 "the name same is taken at directive.go:33"
+//meminspect:entry name=same
+var g int
+
+//nolint:meminspect // a line for another tool
+//meminspect:entri
+var suppressed int

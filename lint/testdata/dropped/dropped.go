@@ -1,0 +1,34 @@
+package dropped
+
+import "github.com/meminspect/meminspect/runtime"
+
+var v, w int
+
+func drops() {
+	meminspect.Register(meminspect.IDDynamic, &v)              // want `the ID that Register picks is dropped`
+	_, err := meminspect.Register(meminspect.IDDynamic, &v)    // want `the ID that Register picks is dropped`
+	_, _ = meminspect.RegisterSlice(0, []int{1})               // want `the ID that RegisterSlice picks is dropped`
+	defer meminspect.RegisterString(meminspect.IDDynamic, "a") // want `the ID that RegisterString picks is dropped`
+	if _, err := meminspect.Register(meminspect.IDDynamic, &w); err != nil { // want `dropped`
+		panic(err)
+	}
+	_ = err
+}
+
+func keeps() (meminspect.ID, error) {
+	id, err := meminspect.Register(meminspect.IDDynamic, &v)
+	if err != nil {
+		return 0, err
+	}
+	keep(meminspect.Register(meminspect.IDDynamic, &w))
+	//nolint:meminspect // lives as long as the program
+	meminspect.Register(meminspect.IDDynamic, &v)
+	meminspect.Register(id, &v)
+	return meminspect.Register(meminspect.IDDynamic, &w)
+}
+
+func keep(meminspect.ID, error) {}
+
+var kept, _ = meminspect.Register(meminspect.IDDynamic, &v)
+
+var _, _ = meminspect.Register(meminspect.IDDynamic, &v) // want `dropped`

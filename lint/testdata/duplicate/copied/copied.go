@@ -1,0 +1,4 @@
+package copied
+
+//meminspect:entry
+var Queue [8]int

@@ -1,0 +1,8 @@
+package changed
+
+//meminspect:entry
+var sessions map[string]int
+
+// want +1 `meminspect_gen.go does not carry this line as it is written: run meminspect generate`
+//meminspect:entry
+var queue []int

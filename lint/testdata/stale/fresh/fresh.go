@@ -1,0 +1,6 @@
+package fresh
+
+//meminspect:entry
+var sessions map[string]int
+
+//meminspect:id Config

@@ -1,0 +1,7 @@
+package lost
+
+// want +1 `generate refuses: meminspect.ids: `
+//meminspect:entry
+var kept int
+
+var lost int

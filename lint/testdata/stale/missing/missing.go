@@ -1,0 +1,5 @@
+package missing
+
+// want +1 `meminspect_gen.go is missing: run meminspect generate`
+//meminspect:entry
+var sessions map[string]int

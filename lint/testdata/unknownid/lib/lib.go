@@ -1,0 +1,3 @@
+package lib
+
+//meminspect:id Config

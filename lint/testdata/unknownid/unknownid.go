@@ -1,0 +1,30 @@
+package unknownid
+
+import (
+	"example.com/fixture/unknownid/lib"
+	"github.com/meminspect/meminspect/runtime"
+)
+
+//meminspect:id local
+
+const alias = lib.IDConfig
+
+const invented meminspect.ID = 0x8000000000000001
+
+var v int
+
+func register(id meminspect.ID) {
+	meminspect.Register(invented, &v)            // want `Register with 0x8000000000000001, which is no ID of an annotation`
+	meminspect.RegisterString(7, "seven")        // want `RegisterString with 0x7, which is no ID of an annotation`
+	meminspect.Register(meminspect.ID(1<<3), &v) // want `Register with 0x8`
+
+	meminspect.Register(lib.IDConfig, &v)
+	meminspect.Register(alias, &v)
+	meminspect.Register(idLocal, &v)
+	meminspect.Register(id, &v)
+	dynamic, _ := meminspect.Register(meminspect.IDDynamic, &v)
+	_ = dynamic
+
+	//lint:ignore meminspect/unknownid a number that another tool gave
+	meminspect.Register(9, &v)
+}

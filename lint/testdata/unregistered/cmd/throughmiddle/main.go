@@ -1,0 +1,5 @@
+package main
+
+import "example.com/fixture/unregistered/middle"
+
+func main() { middle.Start() }
