@@ -1,0 +1,51 @@
+// Package golangci is the golangci-lint module plugin of meminspect: a blank
+// import of it, which "golangci-lint custom" writes, registers the linter
+// meminspect. docs/lint.md has the few lines of configuration.
+package golangci
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/golangci/plugin-module-register/register"
+	"golang.org/x/tools/go/analysis"
+
+	"github.com/meminspect/meminspect/lint"
+)
+
+func init() { register.Plugin(lint.Name, New) }
+
+// Settings are what .golangci.yaml may say under
+// linters.settings.custom.meminspect.settings.
+type Settings struct {
+	// Skip names findings not to look for.
+	Skip []string `json:"skip"`
+}
+
+// New makes the plugin. It fails on settings that do not exist.
+func New(settings any) (register.LinterPlugin, error) {
+	s, err := register.DecodeSettings[Settings](settings)
+	if err != nil {
+		return nil, fmt.Errorf("settings of %s: %w", lint.Name, err)
+	}
+	for _, name := range s.Skip {
+		if !slices.Contains(lint.Names(), name) {
+			return nil, fmt.Errorf("settings of %s: skip: %q: there are %s", lint.Name, name, strings.Join(lint.Names(), ", "))
+		}
+	}
+	return &plugin{s}, nil
+}
+
+type plugin struct{ settings Settings }
+
+// BuildAnalyzers returns the analyzers. golangci-lint takes out what //nolint
+// covers by itself, and wants to know that something was.
+func (p *plugin) BuildAnalyzers() ([]*analysis.Analyzer, error) {
+	return slices.DeleteFunc(lint.Analyzers(lint.NolintElsewhere), func(a *analysis.Analyzer) bool {
+		return slices.Contains(p.settings.Skip, a.Name)
+	}), nil
+}
+
+// GetLoadMode asks for types.
+func (*plugin) GetLoadMode() string { return register.LoadModeTypesInfo }
