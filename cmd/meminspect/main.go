@@ -44,6 +44,9 @@ func (e *exitError) Unwrap() error { return e.err }
 
 // run works as the command line says and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if asVetTool(args) {
+		vetTool()
+	}
 	cmd := rootCommand()
 	cmd.SetArgs(args)
 	cmd.SetIn(stdin)

@@ -14,6 +14,7 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 		SilenceErrors: true,
 	}
 	root.AddCommand(
+		lintCommand(),
 		manCommand(),
 		infoCommand(),
 		regionsCommand(),
