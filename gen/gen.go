@@ -49,7 +49,7 @@ type Finding struct {
 	Warning bool // known is enough
 }
 
-// String returns the finding as file:line:col: message.
+// String returns the finding as file:line:col: message [code].
 func (f Finding) String() string {
 	at := f.Pos.Filename
 	if f.Pos.Line > 0 {
@@ -59,9 +59,9 @@ func (f Finding) String() string {
 		at = fmt.Sprintf("%s:%d", at, f.Pos.Column)
 	}
 	if f.Warning {
-		return at + ": warning: " + f.Message
+		at += ": warning"
 	}
-	return at + ": " + f.Message
+	return fmt.Sprintf("%s: %s [%s]", at, f.Message, f.Code)
 }
 
 // A Change is a file that is not as it should be. Old or New is nil where there

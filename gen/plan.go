@@ -72,24 +72,8 @@ func (p *plan) readLedger(o *overlay) {
 			p.ids = ids
 			return
 		}
-		p.ledgerErrors(path, err)
+		p.pkg.findings = append(p.pkg.findings, ledgerFindings(path, err)...)
 		return
-	}
-}
-
-// ledgerErrors reports each line of a ledger that is wrong.
-func (p *plan) ledgerErrors(path string, err error) {
-	list := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		list = joined.Unwrap()
-	}
-	for _, err := range list {
-		f := Finding{Pos: token.Position{Filename: path}, Code: "ledger", Message: err.Error()}
-		var line *ledger.LineError
-		if errors.As(err, &line) {
-			f.Pos.Line, f.Message = line.Line, line.Err.Error()
-		}
-		p.pkg.find(f)
 	}
 }
 

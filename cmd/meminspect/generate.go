@@ -73,13 +73,18 @@ the package in this folder. See "meminspect help annotations" for the lines.`,
 	flags.StringArrayVar(&renames, "rename", nil, "let the ID of OLD stand for NEW from now on (`OLD=NEW`)")
 	flags.StringArrayVar(&cfg.Retire, "retire", nil, "turn the ID of `NAME`, which has no annotation any more, into a tombstone")
 	flags.BoolVarP(&verbose, "verbose", "v", false, "say which files were written and removed")
-	flags.StringVar(&tags, "tags", "", "build tags, for the go command (the output does not depend on them)")
-	flags.StringVar(&modfile, "modfile", "", "alternative go.mod, for the go command")
-	flags.StringVar(&overlay, "overlay", "", "overlay `FILE` in JSON, as for the go command")
+	addGoFlags(cmd, &tags, &modfile, &overlay)
 	flags.BoolVar(&files, "files", false, "the arguments are the .go files of one package; the go command is not run")
 	flags.StringVar(&cfg.ImportPath, "importpath", "", "with --files: their import path")
 	flags.StringVar(&cfg.OutDir, "out", "", "with --files: the folder to write to (theirs if not given)")
 	return cmd
+}
+
+// addGoFlags adds the go command's flags that change what packages there are.
+func addGoFlags(cmd *cobra.Command, tags, modfile, overlay *string) {
+	cmd.Flags().StringVar(tags, "tags", "", "build tags, for the go command (the result does not depend on them)")
+	cmd.Flags().StringVar(modfile, "modfile", "", "alternative go.mod, for the go command")
+	cmd.Flags().StringVar(overlay, "overlay", "", "overlay `FILE` in JSON, as for the go command")
 }
 
 // goFlags passes on the go command's flags that were given.

@@ -19,9 +19,12 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 		infoCommand(),
 		regionsCommand(),
 		scanCommand(),
+		annotationsTopic(),
+		breakingCommand(),
 		generateCommand(),
 		captureCommand(),
 		doctorCommand(),
+		idsCommand(),
 		versionCommand(),
 	)
 	return root

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/gen"
+)
+
+// An idRecord is what "ids --json" says of one ID.
+type idRecord struct {
+	ID        string `json:"id"` // 16 hexadecimal digits
+	Name      string `json:"name"`
+	State     string `json:"state"` // entry, id or gone
+	Was       string `json:"was,omitempty"`
+	Type      string `json:"type,omitempty"`
+	Package   string `json:"package"`
+	Namespace string `json:"namespace"`
+	File      string `json:"file"`
+	Line      int    `json:"line"`
+}
+
+func idsCommand() *cobra.Command {
+	var asJSON bool
+	var tags, modfile, overlay string
+	cmd := &cobra.Command{
+		Use:   "ids [packages]",
+		Short: "List the IDs that the ledgers of packages hold",
+		Long: `Ids lists every ID that was ever issued in the packages, tombstones too, from
+their ledgers (meminspect.ids). Packages are named as for generate; none means
+all below this folder.`,
+		Example: `  meminspect ids
+  meminspect ids --json ./store`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := os.Getwd()
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				args = []string{"./..."}
+			}
+			files, findings, err := gen.Ledgers(cmd.Context(), gen.Config{Dir: dir, Patterns: args, GoFlags: goFlags(tags, modfile, overlay)})
+			if err != nil {
+				return fmt.Errorf("ids: %w", err)
+			}
+			printFindings(cmd.ErrOrStderr(), dir, findings)
+			if err := printIDs(cmd, idRecords(dir, files), asJSON); err != nil {
+				return err
+			}
+			if len(findings) > 0 {
+				return &exitError{exitFindings, fmt.Errorf("ids: not every ledger could be read")}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print an array of objects")
+	addGoFlags(cmd, &tags, &modfile, &overlay)
+	return cmd
+}
+
+func idRecords(dir string, files []gen.LedgerFile) []idRecord {
+	records := []idRecord{}
+	for _, file := range files {
+		for _, row := range file.Ledger.Rows {
+			records = append(records, idRecord{
+				ID: fmt.Sprintf("%016x", row.ID), Name: row.Name, State: string(row.State), Was: row.Was, Type: row.Type,
+				Package: file.ImportPath, Namespace: row.Namespace,
+				File: filepath.ToSlash(relative(dir, file.Path)), Line: row.Line,
+			})
+		}
+	}
+	return records
+}
+
+func printIDs(cmd *cobra.Command, records []idRecord, asJSON bool) error {
+	if asJSON {
+		encoder := json.NewEncoder(cmd.OutOrStdout())
+		encoder.SetIndent("", "\t")
+		return encoder.Encode(records)
+	}
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
+	for _, r := range records {
+		state := r.State
+		if r.Was != "" {
+			state += " was=" + r.Was
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.ID, r.Package, r.Name, state, r.Type)
+	}
+	return w.Flush()
+}

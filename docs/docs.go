@@ -1,0 +1,10 @@
+// Package docs holds the documents that the command also shows, so that there
+// is one text of each.
+package docs
+
+import _ "embed"
+
+// Annotations is the grammar of the directives, with every error.
+//
+//go:embed annotations.md
+var Annotations string
