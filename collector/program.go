@@ -13,9 +13,9 @@ import (
 	"github.com/meminspect/meminspect/target/exe"
 	"github.com/meminspect/meminspect/target/goroutine"
 	"github.com/meminspect/meminspect/target/gotypes"
-	"github.com/meminspect/meminspect/target/marks"
 	"github.com/meminspect/meminspect/target/module"
 	"github.com/meminspect/meminspect/target/process"
+	"github.com/meminspect/meminspect/target/tables"
 )
 
 // A program is a living Go program: its executable file, where that stands in
@@ -31,8 +31,9 @@ type program struct {
 	cover    []target.Range    // writable memory of loaded files: data and bss
 	relro    target.Range      // written by the loader, read-only since
 	cgo      bool
-	anchor   *marks.Anchor
-	tables   []marks.Table
+	anchor   target.Address // 0 = none
+	tables   []*tables.Table
+	doubt    bool // a table or anchor could not be read: what it excludes is not known
 	types    *gotypes.Set
 	facts    *walk.Trace // what was read of types
 	debug    *debugTypes
@@ -81,15 +82,36 @@ func (t *taking) find() (*program, error) {
 	p.cgo = usesCgo(p.prog)
 	p.facts = walk.NewTrace(p.mem)
 	p.types = gotypes.New(p.facts, p.prog)
-	if p.anchor, err = marks.Find(p.prog); err != nil {
-		t.summary.mention("regions", err.Error(), "")
-	}
-	if p.tables, err = p.anchor.Tables(p.mem); err != nil {
-		t.summary.problem("tables", err)
-	}
+	t.marks(p)
 	p.cells, p.cellErr = goroutine.Find(p.prog, p.symbol)
 	return p, nil
 }
+
+// marks finds the anchor and all tables, also those whose packages were not
+// initialised yet, in the initialised data of every module, where linkers lay
+// them: in a heap a copy may stand.
+func (t *taking) marks(p *program) {
+	var data target.Spliced
+	for _, m := range p.prog.Modules {
+		for _, part := range []target.Range{m.NoPtrData, m.Data} {
+			data.Put(target.Segment{Range: part, Write: true}, p.mem)
+		}
+	}
+	found := tables.FindIn(&data, p.mem)
+	for _, err := range found.Problems {
+		t.summary.problem("tables", err)
+	}
+	p.tables, p.doubt = found.Tables, len(found.Problems) > 0
+	if len(found.Anchors) == 0 {
+		t.summary.mention("regions", errNoAnchor.Error(), "")
+		return
+	}
+	p.anchor = found.Anchors[0].Addr
+}
+
+// errNoAnchor is about a program that does not embed the runtime, or whose
+// linker left it out since nothing used it.
+var errNoAnchor = errors.New("the program has no anchor: it does not import the meminspect runtime, or nothing in it is annotated or registered")
 
 func (p *program) close() { p.file.Close() }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/gotypes"
-	"github.com/meminspect/meminspect/target/marks"
+	"github.com/meminspect/meminspect/target/tables"
 )
 
 // A region is one that the core is to hold.
@@ -26,15 +26,19 @@ type plan struct {
 	regions    []region
 	exclusions []walk.Exclusion
 	rules      []string // what each exclusion is called in a receipt
+	doubt      bool     // there may be exclusions that are not known
 }
+
+// guarded reports whether untyped memory may hold what must not be captured.
+func (pl *plan) guarded() bool { return len(pl.exclusions) > 0 || pl.doubt }
 
 // static plans what the tables say: all of it is there before the program is
 // stopped. Exclusions that cannot be applied end the capture: what they would
 // have covered is not known.
 func (t *taking) static(p *program) (plan, error) {
-	var pl plan
+	pl := plan{doubt: p.doubt}
 	for i := range p.tables {
-		table := &p.tables[i]
+		table := p.tables[i]
 		for k := range table.Entries {
 			pl.regions = append(pl.regions, t.entry(p, table, &table.Entries[k]))
 		}
@@ -70,12 +74,12 @@ func pointed(p *program, addr target.Address) (*gotypes.Type, error) {
 	return ptr.Elem()
 }
 
-func (t *taking) entry(p *program, table *marks.Table, e *marks.Entry) region {
+func (t *taking) entry(p *program, table *tables.Table, e *tables.Entry) region {
 	r := region{root: -1, count: 1, Region: note.Region{
-		ID: e.ID, Addr: uint64(e.Var.Data), Budget: e.Budget, Flags: e.Flags, Depth: e.Depth,
+		ID: e.ID, Addr: uint64(e.Var), Budget: e.Budget, Flags: e.Flags, Depth: e.Depth,
 		Name: e.Name, Expr: e.Expr, Package: table.Package, Pos: e.Pos, Note: e.Note,
 	}}
-	typ, err := pointed(p, e.Var.Type)
+	typ, err := pointed(p, e.Type)
 	if err != nil {
 		// Without its type not even its size is known.
 		t.summary.problem("entry "+e.Name, err)
@@ -95,25 +99,25 @@ func (r *region) setType(typ *gotypes.Type) {
 	r.typ, r.Type, r.TypeAddr = typ, typ.Name(), uint64(typ.Addr)
 }
 
-func exclusion(p *program, e *marks.Exclusion) (walk.Exclusion, error) {
+func exclusion(p *program, e *tables.Exclusion) (walk.Exclusion, error) {
 	x := walk.Exclusion{
 		Kind: e.Kind, Offset: e.Offset, Size: e.Bytes,
-		Package: e.Package, Name: e.Type, Field: e.Field, Pos: e.Pos,
+		Package: e.Package, Name: e.TypeName, Field: e.FieldName, Pos: e.Pos,
 	}
 	if e.Kind == anchor.ExcludeVariable || e.Kind == anchor.ExcludeType || e.Kind == anchor.ExcludeField {
-		typ, err := pointed(p, e.Var.Type)
+		typ, err := pointed(p, e.Type)
 		if err != nil {
 			return x, fmt.Errorf("exclusion %s: %w", e.Pos, err)
 		}
-		x.Type, x.Addr = typ, e.Var.Data
+		x.Type, x.Addr = typ, e.Var
 	}
 	return x, nil
 }
 
-func rule(e *marks.Exclusion) string {
+func rule(e *tables.Exclusion) string {
 	var b strings.Builder
 	b.WriteString(e.Package)
-	for _, part := range []string{e.Type, e.Field} {
+	for _, part := range []string{e.TypeName, e.FieldName} {
 		if part != "" {
 			b.WriteString("." + part)
 		}
@@ -126,28 +130,28 @@ func rule(e *marks.Exclusion) string {
 
 // dynamic plans what the program registered while it ran.
 func (t *taking) dynamic(p *program, pl *plan) {
-	if p.anchor.Addr == 0 {
+	if p.anchor == 0 {
 		return
 	}
-	state, err := p.anchor.State(p.mem)
+	root, err := tables.ReadAnchor(p.mem, p.anchor)
 	if err != nil {
 		t.summary.problem("anchor", err)
 		return
 	}
-	all, err := state.Regions(p.mem)
+	all, err := tables.Slots(p.mem, root)
 	if err != nil {
 		t.summary.problem("regions", err)
 	}
 	for i := range all {
 		slot := &all[i]
 		if slot.Kind == anchor.SlotExcluded {
-			pl.exclusions = append(pl.exclusions, walk.Exclusion{Addr: slot.Addr(), Size: slot.Bytes, Pos: slot.Name})
+			pl.exclusions = append(pl.exclusions, walk.Exclusion{Addr: slot.Base.Add(slot.Offset), Size: slot.Bytes, Pos: slot.Name})
 			pl.rules = append(pl.rules, strings.TrimSpace("marked at run time "+slot.Name))
 			continue
 		}
 		pl.regions = append(pl.regions, t.slot(p, slot))
 	}
-	rings, err := state.Rings(p.mem)
+	rings, err := tables.Rings(p.mem, root)
 	if err != nil {
 		t.summary.problem("log rings", err)
 	}
@@ -169,26 +173,25 @@ func held(regions []region, r target.Range) bool {
 	return false
 }
 
-func (t *taking) slot(p *program, s *marks.Region) region {
+func (t *taking) slot(p *program, s *tables.Slot) region {
 	r := region{root: -1, count: 1, Region: note.Region{
-		ID: s.ID, Addr: uint64(s.Addr()), Size: s.Bytes, Budget: s.Budget, Order: s.Order,
+		ID: s.ID, Size: s.Bytes, Budget: s.Budget, Order: s.Order,
 		Kind: s.Kind, Flags: s.Flags, Depth: s.Depth, Name: s.Name,
 	}}
 	if s.Torn {
 		r.Status |= note.Torn
 	}
-	if s.Kind == anchor.SlotWeak {
-		at, err := s.Follow(p.mem)
-		switch {
-		case err != nil:
-			r.Status |= note.Unreadable
-			return r
-		case at == 0:
-			r.Status |= note.Gone
-			return r
-		}
-		r.Addr = uint64(at)
+	at, err := s.Memory(p.mem)
+	switch {
+	case err != nil:
+		t.summary.problem("region "+s.Name, err)
+		r.Status |= note.Unreadable
+		return r
+	case at.Start == 0: // the value of a weak region was collected
+		r.Status |= note.Gone
+		return r
 	}
+	r.Addr = uint64(at.Start)
 	if s.Type == 0 || s.Kind == anchor.SlotString || s.Kind == anchor.SlotForeign {
 		return r
 	}
@@ -239,7 +242,7 @@ func (t *taking) follow(p *program, pl *plan) (writing bool, err error) {
 	t.walked = res
 	for i := range pl.regions {
 		if r := &pl.regions[i]; r.root < 0 {
-			t.wantRaw(r, len(pl.exclusions) > 0)
+			t.wantRaw(r, pl.guarded())
 		}
 	}
 	for _, ranges := range []walk.Ranges{res.Captured, res.Facts} {

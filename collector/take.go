@@ -44,7 +44,7 @@ func (t *taking) attempts(p *program, static plan) (plan, error) {
 	const most = 3
 	before := *t
 	for n := 1; ; n++ {
-		pl := plan{slices.Clone(static.regions), slices.Clone(static.exclusions), slices.Clone(static.rules)}
+		pl := plan{slices.Clone(static.regions), slices.Clone(static.exclusions), slices.Clone(static.rules), static.doubt}
 		writing := false
 		err := t.whileStopped(p, func(stopped bool) (err error) {
 			writing, err = t.read(p, &pl, stopped)
@@ -136,7 +136,7 @@ func (t *taking) unstoppedThreads() {
 // write.
 func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err error) {
 	t.dynamic(p, pl)
-	t.goroutines.note.Stacks = t.opts.stackKind(len(pl.exclusions) > 0)
+	t.goroutines.note.Stacks = t.opts.stackKind(pl.guarded())
 	if writing, err = t.follow(p, pl); err != nil {
 		return false, err
 	}

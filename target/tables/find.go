@@ -19,11 +19,15 @@ type Found struct {
 // Find searches the writable segments of mem, where the linker puts tables and
 // anchor. Give it the segments of executable files: in a heap, or in a buffer
 // of a program that reads others, a copy may stand.
-func Find(mem target.Mapped) Found {
+func Find(mem target.Mapped) Found { return FindIn(mem, mem) }
+
+// FindIn is Find for the segments of where, a part of the program's memory
+// mem: what is found there points into all of mem.
+func FindIn(where target.Mapped, mem target.Memory) Found {
 	var found Found
 	d := newDecoder(mem)
 	writable := func(s target.Segment) bool { return s.Write }
-	for addr := range target.Search(mem, magic(anchor.TableMagic0, anchor.TableMagic1), 8, writable) {
+	for addr := range target.Search(where, magic(anchor.TableMagic0, anchor.TableMagic1), 8, writable) {
 		t, err := d.table(addr)
 		if err != nil {
 			found.Problems = append(found.Problems, err)
@@ -34,7 +38,7 @@ func Find(mem target.Mapped) Found {
 		}
 		found.Tables = append(found.Tables, t)
 	}
-	for addr := range target.Search(mem, magic(anchor.AnchorMagic0, anchor.AnchorMagic1), 8, writable) {
+	for addr := range target.Search(where, magic(anchor.AnchorMagic0, anchor.AnchorMagic1), 8, writable) {
 		a, err := d.anchor(addr)
 		if err != nil {
 			found.Problems = append(found.Problems, err)
