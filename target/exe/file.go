@@ -240,3 +240,19 @@ func (f *File) bytes(offset, size uint64) ([]byte, error) {
 // LowestAddress is that of the first segment: the load bias of a process is
 // the address of its first mapping less this, rounded down to a page.
 func (f *File) LowestAddress() target.Address { return f.loads[0].addr }
+
+// A SegmentSize is a segment and how many of its bytes the file holds; the
+// rest are zeros.
+type SegmentSize struct {
+	target.Segment
+	InFile uint64
+}
+
+// SegmentSizes returns the segments with what they take in the file.
+func (f *File) SegmentSizes() []SegmentSize {
+	all := make([]SegmentSize, 0, len(f.loads))
+	for i, s := range f.Segments() { // in the order of loads, since the bias is zero
+		all = append(all, SegmentSize{s, f.loads[i].filesz})
+	}
+	return all
+}

@@ -174,3 +174,15 @@ func (b *blocks) block(number int64) ([]byte, error) {
 	b.kept[number] = data
 	return data, nil
 }
+
+// ReadOnlyAfterRelocation returns the ranges of writable segments that the
+// loader makes read-only once it has written their relocations.
+func (im *Image) ReadOnlyAfterRelocation() []target.Range {
+	var all []target.Range
+	for _, p := range im.File.programs {
+		if p.typ == elf.PT_GNU_RELRO {
+			all = append(all, target.RangeOf(p.addr+im.Bias, p.memsz))
+		}
+	}
+	return all
+}

@@ -1,0 +1,235 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/linker"
+)
+
+// A linkJob is what the flags of link ask for.
+type linkJob struct {
+	pid       int
+	json      bool
+	layout    bool
+	checkOnly bool
+	ledgers   []string
+	includes  []string
+	off       string
+	forecast  bool
+	max       string
+	budget    string
+	depth     int
+}
+
+func linkCommand() *cobra.Command {
+	var job linkJob
+	cmd := &cobra.Command{
+		Use:   "link BINARY | --pid PID",
+		Short: "See, check and forecast the annotations of a whole program",
+		Long: `Link reads every table of annotations out of an executable, a shared library
+or a plugin, stripped or not, or out of a running process, and prints the map of
+the program: what a capture takes, where it stands and what type it has.
+
+What is wrong with the program as a whole is printed on standard error, and
+makes link exit with status 1.`,
+		Example: `  meminspect link bin/server
+  meminspect link --json bin/server
+  meminspect link --check --ids store/meminspect.ids --ids queue/meminspect.ids bin/server
+  meminspect link --check --off bin/server-off bin/server
+  meminspect link --forecast --max 256KiB bin/server
+  meminspect link --include capture.list bin/server
+  meminspect link --pid 4711`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return job.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&job.pid, "pid", 0, "read the process `PID` instead of a file")
+	flags.BoolVar(&job.json, "json", false, "print JSON")
+	flags.BoolVar(&job.layout, "layout", false, "print the fields of the entries' types too")
+	flags.BoolVar(&job.checkOnly, "check", false, "print findings alone")
+	flags.StringArrayVar(&job.ledgers, "ids", nil, "hold the program against the ledger `FILE`; may be given often")
+	flags.StringArrayVar(&job.includes, "include", nil, "add the variables that `FILE` lists; may be given often")
+	flags.StringVar(&job.off, "off", "", "compare with `BINARY`, the same program built with the tag meminspect_off")
+	flags.BoolVar(&job.forecast, "forecast", false, "print the least and the most bytes that a capture takes")
+	flags.StringVar(&job.max, "max", "", "with --forecast: exit with status 1 when more than `BYTES` may be needed")
+	flags.StringVar(&job.budget, "budget", "", "with --forecast: `BYTES` that the capture may take in all")
+	flags.IntVar(&job.depth, "depth", linker.DefaultDepth, "with --forecast: pointers to follow from entries that do not say")
+	return cmd
+}
+
+func (j *linkJob) run(stdout, stderr io.Writer, args []string) error {
+	p, err := j.open(args)
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	defer p.Close()
+	findings, err := j.include(p)
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	if j.forecast || j.max != "" {
+		return j.printForecast(p, stdout, stderr)
+	}
+	return j.printMap(p, findings, stdout, stderr)
+}
+
+// open opens what is to be read.
+func (j *linkJob) open(args []string) (*linker.Program, error) {
+	switch {
+	case j.pid != 0 && len(args) == 0:
+		return linker.OpenProcess(j.pid)
+	case j.pid == 0 && len(args) == 1:
+		return linker.Open(args[0])
+	}
+	return nil, errors.New("want the path of a binary, or --pid")
+}
+
+// include adds what the lists name.
+func (j *linkJob) include(p *linker.Program) ([]linker.Finding, error) {
+	if len(j.includes) == 0 {
+		return nil, nil
+	}
+	var lists []*linker.IncludeList
+	for _, path := range j.includes {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		list, err := linker.ParseIncludeList(path, f)
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		lists = append(lists, list)
+	}
+	return p.Include(lists...)
+}
+
+// check makes the checks that the flags ask for.
+func (j *linkJob) check(p *linker.Program) ([]linker.Finding, *linker.Cost, error) {
+	var o linker.CheckOptions
+	for _, path := range j.ledgers {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		l, err := ledger.Parse(data)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", path, err)
+		}
+		o.Ledgers = append(o.Ledgers, linker.LedgerFile{Path: path, Ledger: l})
+	}
+	var cost *linker.Cost
+	if j.off != "" {
+		off, err := linker.Open(j.off)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer off.Close()
+		if cost, err = p.Cost(off); err != nil {
+			return nil, nil, err
+		}
+		o.Off = off
+	}
+	findings, err := p.Check(o)
+	return findings, cost, err
+}
+
+// A linkReport is the JSON of link.
+type linkReport struct {
+	*linker.Map
+	Findings []linker.Finding `json:"findings"`
+	Cost     *linker.Cost     `json:"cost,omitempty"`
+}
+
+func (j *linkJob) printMap(p *linker.Program, findings []linker.Finding, stdout, stderr io.Writer) error {
+	more, cost, err := j.check(p)
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	findings = append(findings, more...)
+	m := p.Map()
+	switch {
+	case j.json:
+		if findings == nil {
+			findings = []linker.Finding{}
+		}
+		if err := printJSON(stdout, linkReport{m, findings, cost}); err != nil {
+			return err
+		}
+	case j.checkOnly:
+		err = printCost(stdout, cost)
+	default:
+		if err = printLinkMap(stdout, m, j.layout); err == nil {
+			err = printCost(stdout, cost)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	for _, note := range m.Notes {
+		fmt.Fprintf(stderr, "meminspect: link: %s\n", note)
+	}
+	if len(findings) == 0 {
+		return nil
+	}
+	if !j.json {
+		for _, f := range findings {
+			fmt.Fprintln(stderr, f)
+		}
+	}
+	return &exitError{status: exitFindings}
+}
+
+func (j *linkJob) printForecast(p *linker.Program, stdout, stderr io.Writer) error {
+	o := linker.ForecastOptions{Depth: j.depth}
+	var most uint64
+	var err error
+	if j.budget != "" {
+		if o.Budget, err = linker.ParseBytes(j.budget); err != nil {
+			return fmt.Errorf("link: --budget: %w", err)
+		}
+	}
+	if j.max != "" {
+		if most, err = linker.ParseBytes(j.max); err != nil {
+			return fmt.Errorf("link: --max: %w", err)
+		}
+	}
+	f, err := p.Forecast(o)
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	if j.json {
+		err = printJSON(stdout, f)
+	} else {
+		err = printLinkForecast(stdout, f)
+	}
+	if err != nil {
+		return err
+	}
+	if j.max == "" || !f.Total.Exceeds(most) {
+		return nil
+	}
+	if f.Total.Unbounded {
+		fmt.Fprintf(stderr, "over-max: a capture may take any number of bytes (%s), and %d are allowed\n", f.Total.Why, most)
+	} else {
+		fmt.Fprintf(stderr, "over-max: a capture may take %d bytes, and %d are allowed\n", f.Total.Worst, most)
+	}
+	return &exitError{status: exitFindings}
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}

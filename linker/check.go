@@ -1,0 +1,279 @@
+package linker
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/tables"
+)
+
+// A Code names what a finding is about; it does not change between versions.
+type Code string
+
+// The findings of Check.
+const (
+	// Collision: one ID stands for two names.
+	Collision Code = "collision"
+	// SameID: two packages have an entry with the same ID: a copy, or a fork
+	// that kept the namespace.
+	SameID Code = "same-id"
+	// TwoVersions: two major versions of one module are in the program, both
+	// with annotations.
+	TwoVersions Code = "two-versions"
+	// NeverRegistered: an ID is declared, and nothing in the program holds it.
+	NeverRegistered Code = "never-registered"
+	// UnknownVersion: a table of a layout that this tool does not know.
+	UnknownVersion Code = "unknown-version"
+	// Unreadable: something that begins as a table and makes no sense.
+	Unreadable Code = "unreadable"
+	// Disagrees: a ledger and the program contradict each other.
+	Disagrees Code = "ledger"
+	// ReadOnly: a variable that cannot change, or is no variable.
+	ReadOnly Code = "read-only"
+	// Forbidden: an annotated variable that a list forbids.
+	Forbidden Code = "forbidden"
+	// KeptAlive: a variable that is in the program for its annotation alone.
+	KeptAlive Code = "kept-alive"
+)
+
+// A Finding is something wrong in a program.
+type Finding struct {
+	Code    Code   `json:"code"`
+	Package string `json:"package,omitempty"`
+	Name    string `json:"name,omitempty"`
+	ID      string `json:"id,omitempty"`
+	Pos     string `json:"pos,omitempty"` // package/file:line
+	Text    string `json:"text"`
+}
+
+func (f Finding) String() string {
+	if f.Pos == "" {
+		return fmt.Sprintf("%s: %s", f.Code, f.Text)
+	}
+	return fmt.Sprintf("%s: %s: %s", f.Pos, f.Code, f.Text)
+}
+
+// CheckOptions say what to hold a program against, beyond itself.
+type CheckOptions struct {
+	Ledgers []LedgerFile
+	// Off is the same program built with the tag meminspect_off, or nil.
+	Off *Program
+}
+
+// A LedgerFile is a ledger and where it comes from.
+type LedgerFile struct {
+	Path   string
+	Ledger *ledger.Ledger
+}
+
+// Check returns all findings, sorted by position, code and text. An error
+// means that a check could not be made.
+func (p *Program) Check(o CheckOptions) ([]Finding, error) {
+	c := checker{p: p}
+	c.problems()
+	c.ids()
+	c.versions()
+	c.memory()
+	for _, l := range o.Ledgers {
+		c.ledger(l)
+	}
+	err := c.declared()
+	if o.Off != nil {
+		err = errors.Join(err, c.kept(o.Off))
+	}
+	slices.SortFunc(c.findings, func(a, b Finding) int {
+		return cmp.Or(strings.Compare(a.Pos, b.Pos), strings.Compare(string(a.Code), string(b.Code)), strings.Compare(a.Text, b.Text))
+	})
+	return slices.Compact(c.findings), err
+}
+
+type checker struct {
+	p        *Program
+	findings []Finding
+}
+
+func (c *checker) add(f Finding) { c.findings = append(c.findings, f) }
+
+// onEntry adds a finding about an entry.
+func (c *checker) onEntry(code Code, e *Entry, format string, args ...any) {
+	c.add(Finding{
+		Code: code, Package: e.Package, Name: e.Name, ID: idText(e.ID),
+		Pos: position(e.Package, e.Pos), Text: fmt.Sprintf(format, args...),
+	})
+}
+
+// problems reports tables that could not be read.
+func (c *checker) problems() {
+	for _, err := range c.p.found.Problems {
+		code := Unreadable
+		var version *tables.VersionError
+		if errors.As(err, &version) {
+			code = UnknownVersion
+		}
+		c.add(Finding{Code: code, Text: err.Error()})
+	}
+}
+
+// A use is a place where an ID stands for a name.
+type use struct {
+	id             uint64
+	pkg, namespace string
+	name, pos      string
+}
+
+func (u use) String() string { return fmt.Sprintf("%s (%s)", u.name, position(u.pkg, u.pos)) }
+
+// uses lists all names that have an ID, in a stable order.
+func (p *Program) uses() []use {
+	var all []use
+	for _, e := range p.entries {
+		namespace := e.Package
+		if e.Table != nil {
+			namespace = e.Table.Namespace
+		}
+		all = append(all, use{e.ID, e.Package, namespace, e.Name, e.Pos})
+	}
+	for _, t := range p.found.Tables {
+		for _, d := range t.Declared {
+			all = append(all, use{d.ID, t.Package, t.Namespace, d.Name, d.Pos})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b use) int {
+		return cmp.Or(cmp.Compare(a.id, b.id), strings.Compare(a.pkg, b.pkg), strings.Compare(a.name, b.name), strings.Compare(a.pos, b.pos))
+	})
+	return all
+}
+
+// ids reports IDs that stand for more than one thing.
+func (c *checker) ids() {
+	all := c.p.uses()
+	for i := 1; i < len(all); i++ {
+		a, b := all[i-1], all[i]
+		if a.id != b.id {
+			continue
+		}
+		f := Finding{Package: b.pkg, Name: b.name, ID: idText(b.id), Pos: position(b.pkg, b.pos)}
+		switch {
+		case a.namespace != b.namespace || a.name != b.name || a.pkg == b.pkg:
+			f.Code = Collision
+			f.Text = fmt.Sprintf("%s and %s have the same ID %s", a, b, f.ID)
+		case majorless(a.pkg) == majorless(b.pkg):
+			continue // versions says it once for the module
+		default:
+			f.Code = SameID
+			f.Text = fmt.Sprintf("%s of %s has the ID %s, as in %s: a copy that kept the namespace %s", b.name, b.pkg, f.ID, a.pkg, a.namespace)
+		}
+		c.add(f)
+	}
+}
+
+var majorElement = regexp.MustCompile(`(^|/)v[2-9]\d*(/|$)|\.v\d+(/|$)`)
+
+// majorless is an import path without the major version of its module.
+func majorless(pkg string) string {
+	return strings.TrimSuffix(majorElement.ReplaceAllString(pkg, "/"), "/")
+}
+
+// versions reports packages with annotations that are there in two major
+// versions of their module.
+func (c *checker) versions() {
+	byName := map[string][]string{}
+	seen := map[string]bool{}
+	for _, t := range c.p.found.Tables {
+		if !seen[t.Package] {
+			seen[t.Package] = true
+			byName[majorless(t.Package)] = append(byName[majorless(t.Package)], t.Package)
+		}
+	}
+	for _, packages := range byName {
+		if len(packages) < 2 {
+			continue
+		}
+		slices.Sort(packages)
+		c.add(Finding{Code: TwoVersions, Package: packages[0], Pos: packages[0],
+			Text: fmt.Sprintf("%s are versions of one module, each with annotations of its own: %s", strings.Join(packages, " and "), c.p.moduleVersions(packages))})
+	}
+}
+
+// moduleVersions says which module versions some packages come from, as far as
+// the build information tells.
+func (p *Program) moduleVersions(packages []string) string {
+	if p.module == nil || p.module.BuildInfo == nil {
+		return "the program does not say which"
+	}
+	var said []string
+	for _, pkg := range packages {
+		best := ""
+		for _, dep := range p.module.BuildInfo.Deps {
+			if (pkg == dep.Path || strings.HasPrefix(pkg, dep.Path+"/")) && len(dep.Path) > len(strings.Fields(best + " x")[0]) {
+				best = dep.Path + " " + dep.Version
+			}
+		}
+		if best != "" {
+			said = append(said, best)
+		}
+	}
+	if len(said) == 0 {
+		return "the program does not say which"
+	}
+	return strings.Join(said, ", ")
+}
+
+// memory reports entries whose memory is not that of a variable.
+func (c *checker) memory() {
+	segments := c.p.mem.Segments()
+	relro := c.p.image.ReadOnlyAfterRelocation()
+	for _, e := range c.p.entries {
+		if e.SizeKnown && e.Size == 0 {
+			continue // the address of nothing says nothing
+		}
+		r := target.RangeOf(e.Addr, max(e.Size, 1))
+		at := slices.IndexFunc(segments, func(s target.Segment) bool { return s.ContainsRange(r) })
+		switch {
+		case at < 0:
+			c.onEntry(ReadOnly, e, "%s at %v is not in the program's data", e.Name, r)
+		case !segments[at].Write || slices.ContainsFunc(relro, r.Overlaps):
+			c.onEntry(ReadOnly, e, "%s at %v is in read-only data: it is the same in every capture", e.Name, e.Addr)
+		}
+	}
+}
+
+// ledger holds one ledger against the tables of its namespaces.
+func (c *checker) ledger(l LedgerFile) {
+	met := false
+	for _, u := range c.p.uses() {
+		if !slices.Contains(l.Ledger.Namespaces, u.namespace) {
+			continue
+		}
+		met = true
+		text := ""
+		row, named := l.Ledger.ByID(u.id), l.Ledger.Find(u.namespace, u.name)
+		switch {
+		case row == nil && named != nil:
+			text = fmt.Sprintf("%s has the ID %s, and %016x in %s line %d", u.name, idText(u.id), named.ID, l.Path, named.Line)
+		case row == nil:
+			text = fmt.Sprintf("%s with the ID %s is not in %s", u.name, idText(u.id), l.Path)
+		case row.State == ledger.Gone:
+			text = fmt.Sprintf("%s has the ID %s, which %s line %d says is retired", u.name, idText(u.id), l.Path, row.Line)
+		case row.Name != u.name:
+			text = fmt.Sprintf("the ID %s is %s, and %s in %s line %d", idText(u.id), u.name, row.Name, l.Path, row.Line)
+		default:
+			continue
+		}
+		c.add(Finding{Code: Disagrees, Package: u.pkg, Name: u.name, ID: idText(u.id), Pos: position(u.pkg, u.pos), Text: text})
+	}
+	if !met {
+		name := path.Base(l.Path)
+		if len(l.Ledger.Namespaces) > 0 {
+			name = l.Ledger.Namespaces[0]
+		}
+		c.add(Finding{Code: Disagrees, Pos: l.Path, Text: fmt.Sprintf("nothing in the program is of the namespace %s", name)})
+	}
+}

@@ -1,0 +1,276 @@
+package linker
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/gotypes"
+)
+
+// DefaultDepth is how many pointers a capture follows from an entry that does
+// not say.
+const DefaultDepth = 3
+
+// ForecastOptions are those of the capture that is forecast.
+type ForecastOptions struct {
+	// Depth is how many pointers are followed from an entry that does not say.
+	Depth int
+	// Budget is how many bytes a capture may take in all, 0 for no limit.
+	Budget uint64
+}
+
+// A Forecast says what the regions of a capture take, at the least and at the
+// worst: what the program annotates, without what every core has besides
+// (headers, goroutines, the runtime's own variables).
+type Forecast struct {
+	Entries []EntryForecast `json:"entries"`
+	Total   Bounds          `json:"total"`
+}
+
+// An EntryForecast is an entry's.
+type EntryForecast struct {
+	Package string `json:"package"`
+	Name    string `json:"name"`
+	ID      string `json:"id"`
+	Type    string `json:"type,omitempty"`
+	Depth   int    `json:"depth"` // that counts
+	Bounds
+}
+
+// Bounds are the least and the most bytes of something.
+type Bounds struct {
+	Least uint64 `json:"least"`
+	// Worst counts with Unbounded false alone.
+	Worst     uint64 `json:"worst,omitempty"`
+	Unbounded bool   `json:"unbounded,omitempty"`
+	// Why names what has no bound of its own: also when a budget bounds it.
+	Why string `json:"why,omitempty"`
+}
+
+// Exceeds reports whether more than limit bytes may be needed.
+func (b Bounds) Exceeds(limit uint64) bool { return b.Unbounded || b.Worst > limit }
+
+// Forecast computes the bounds from the types: the variable itself is exact,
+// what pointers lead to is bounded by the depth where all types on the way have
+// a fixed size, and by the budget.
+func (p *Program) Forecast(o ForecastOptions) (*Forecast, error) {
+	if p.types == nil {
+		return nil, fmt.Errorf("forecast: types are not available: %w", p.degrade)
+	}
+	f := &Forecast{Entries: []EntryForecast{}}
+	r := reacher{memo: map[reachKey]reach{}}
+	var fixed []target.Range
+	for _, e := range p.entries {
+		depth := o.Depth
+		if e.HasDepth {
+			depth = int(e.Depth)
+		}
+		ef := EntryForecast{Package: e.Package, Name: e.Name, ID: idText(e.ID), Type: e.TypeName(), Depth: depth}
+		ef.Bounds = r.entry(e, depth)
+		f.Entries = append(f.Entries, ef)
+		fixed = append(fixed, target.RangeOf(e.Addr, ef.Least))
+		f.Total.Worst = add(f.Total.Worst, ef.Worst)
+		if ef.Unbounded && !f.Total.Unbounded {
+			f.Total.Unbounded, f.Total.Why = true, e.String()+": "+ef.Why
+		}
+	}
+	// Two entries may be parts of one variable.
+	f.Total.Least = covered(fixed)
+	if o.Budget > 0 {
+		f.Total.Least = min(f.Total.Least, o.Budget)
+		if f.Total.Exceeds(o.Budget) {
+			f.Total.Worst, f.Total.Unbounded = o.Budget, false
+		}
+	}
+	if f.Total.Unbounded {
+		f.Total.Worst = 0
+	}
+	return f, nil
+}
+
+// covered is how many bytes some ranges cover together.
+func covered(all []target.Range) uint64 {
+	slices.SortFunc(all, func(a, b target.Range) int { return cmp.Compare(a.Start, b.Start) })
+	var sum uint64
+	var end target.Address
+	for _, r := range all {
+		if r.Start = max(r.Start, end); !r.Empty() {
+			sum += r.Size()
+			end = r.End
+		}
+	}
+	return sum
+}
+
+// A reacher computes what pointers may lead to.
+type reacher struct {
+	memo map[reachKey]reach
+}
+
+type reachKey struct {
+	t     *gotypes.Type
+	depth int
+}
+
+// A reach is how many bytes lie behind the pointers of a value, at most.
+type reach struct {
+	bytes uint64
+	why   string // not empty: there is no bound
+}
+
+// unlimited stands for a depth that does not count.
+const unlimited = -1
+
+// entry returns an entry's bounds.
+func (r *reacher) entry(e *Entry, depth int) Bounds {
+	b := Bounds{Least: e.Size, Worst: e.Size}
+	if !e.SizeKnown {
+		b = Bounds{Unbounded: true, Why: "its type is not known"}
+	} else if e.Type != nil && depth != 0 {
+		if depth < 0 {
+			depth = unlimited
+		}
+		behind := r.behind(e.Type, depth, 0)
+		b.Worst = add(b.Worst, behind.bytes)
+		if behind.why != "" || b.Worst == math.MaxUint64 {
+			b.Unbounded, b.Why = true, cmp.Or(behind.why, "more than can be counted")
+		}
+	}
+	if e.Budget > 0 {
+		b.Least = min(b.Least, e.Budget)
+		if b.Exceeds(e.Budget) {
+			b.Worst, b.Unbounded = e.Budget, false
+		}
+	}
+	if b.Unbounded {
+		b.Worst = 0
+	}
+	return b
+}
+
+// behind is what lies behind the pointers in one value of type t when depth
+// more pointers may be followed.
+func (r *reacher) behind(t *gotypes.Type, depth, nesting int) reach {
+	if depth == 0 || !t.HasPointers() {
+		return reach{}
+	}
+	const nestingMost = 10000
+	if nesting > nestingMost {
+		return reach{why: fmt.Sprintf("%v leads on without end", t)}
+	}
+	key := reachKey{t, depth}
+	if known, ok := r.memo[key]; ok {
+		return known
+	}
+	// Met again on the way, at the same depth: only without a limit.
+	r.memo[key] = reach{why: fmt.Sprintf("%v may lead to itself", t)}
+	found := r.compute(t, depth, nesting+1)
+	r.memo[key] = found
+	return found
+}
+
+func (r *reacher) compute(t *gotypes.Type, depth, nesting int) reach {
+	elem, err := t.Elem()
+	switch t.Kind {
+	case gotypes.Pointer:
+		if err != nil {
+			return reach{why: fmt.Sprintf("%v: %v", t, err)}
+		}
+		return r.pointee(elem, depth, nesting)
+	case gotypes.Slice:
+		if err == nil && elem.Size == 0 {
+			return reach{}
+		}
+		return reach{why: "a slice may have any length"}
+	case gotypes.String:
+		return reach{why: "a string may have any length"}
+	case gotypes.Map:
+		return reach{why: "a map may have any size"}
+	case gotypes.Chan:
+		return reach{why: "a channel may have any size"}
+	case gotypes.Interface:
+		return reach{why: "an interface may hold a value of any size"}
+	case gotypes.Func:
+		return reach{why: "a function may have captured anything"}
+	case gotypes.Array:
+		if err != nil {
+			return reach{why: fmt.Sprintf("%v: %v", t, err)}
+		}
+		one := r.behind(elem, depth, nesting)
+		one.bytes = times(one.bytes, t.Len)
+		return one
+	case gotypes.Struct:
+		return r.fields(t, depth, nesting)
+	}
+	return reach{} // unsafe.Pointer is not followed
+}
+
+// fields sums what lies behind the fields of a struct.
+func (r *reacher) fields(t *gotypes.Type, depth, nesting int) reach {
+	if to, ok := typedPointer(t); ok {
+		return r.pointee(to, depth, nesting)
+	}
+	if t.PkgPath == "internal/sync" && strings.HasPrefix(t.Name(), "indirect[") {
+		return reach{why: "a map may have any size"}
+	}
+	var sum reach
+	for _, f := range t.Fields {
+		part := r.behind(f.Type, depth, nesting)
+		sum.bytes = add(sum.bytes, part.bytes)
+		if sum.why == "" && part.why != "" {
+			// The way to it, as long as that helps.
+			if sum.why = part.why; len(part.why) < 200 {
+				sum.why = fmt.Sprintf("%s.%s: %s", t, f.Name, part.why)
+			}
+		}
+	}
+	return sum
+}
+
+// pointee is a value that a pointer leads to, and what lies behind it.
+func (r *reacher) pointee(t *gotypes.Type, depth, nesting int) reach {
+	if depth != unlimited {
+		depth--
+	}
+	behind := r.behind(t, depth, nesting)
+	behind.bytes = add(behind.bytes, t.Size)
+	return behind
+}
+
+// typedPointer knows the structs that hold an unsafe.Pointer to a known type:
+// sync/atomic.Pointer[T] and weak.Pointer[T], which have an array [0]*T before
+// it.
+func typedPointer(t *gotypes.Type) (*gotypes.Type, bool) {
+	if t.PkgPath != "sync/atomic" && t.PkgPath != "weak" || !strings.HasPrefix(t.Name(), "Pointer[") || len(t.Fields) == 0 {
+		return nil, false
+	}
+	array := t.Fields[0].Type
+	if array.Kind != gotypes.Array {
+		return nil, false
+	}
+	ptr, err := array.Elem()
+	if err != nil || ptr.Kind != gotypes.Pointer {
+		return nil, false
+	}
+	to, err := ptr.Elem()
+	return to, err == nil
+}
+
+// add and times stop at the highest number.
+func add(a, b uint64) uint64 {
+	if a > math.MaxUint64-b {
+		return math.MaxUint64
+	}
+	return a + b
+}
+
+func times(a, n uint64) uint64 {
+	if n != 0 && a > math.MaxUint64/n {
+		return math.MaxUint64
+	}
+	return a * n
+}

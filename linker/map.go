@@ -1,0 +1,252 @@
+package linker
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/target/gotypes"
+	"github.com/meminspect/meminspect/target/tables"
+)
+
+// A Map is a program in one view, in a form that is stable as JSON: addresses
+// and IDs are texts of hexadecimal digits, what is not known or not said is
+// left out.
+type Map struct {
+	Path       string         `json:"path"`
+	Arch       string         `json:"arch"`
+	Go         string         `json:"go,omitempty"`
+	Main       string         `json:"main,omitempty"` // import path of package main
+	GoBuildID  string         `json:"goBuildID,omitempty"`
+	GNUBuildID string         `json:"gnuBuildID,omitempty"`
+	Tables     []MapTable     `json:"tables"`
+	Entries    []MapEntry     `json:"entries"`
+	Exclusions []MapExclusion `json:"exclusions"`
+	Declared   []MapDeclared  `json:"declared"`
+	Totals     Totals         `json:"totals"`
+	// Notes say what could not be told, and why.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// A MapTable is one table.
+type MapTable struct {
+	Package   string `json:"package"`
+	Namespace string `json:"namespace"`
+	Address   string `json:"address"`
+	Entries   int    `json:"entries"`
+	Linked    bool   `json:"linked"` // in a process: its package was initialised
+}
+
+// A MapEntry is one entry.
+type MapEntry struct {
+	Package   string   `json:"package"`
+	Name      string   `json:"name"`
+	Expr      string   `json:"expr,omitempty"`
+	ID        string   `json:"id"`
+	Address   string   `json:"address"`
+	Size      *uint64  `json:"size,omitempty"`
+	Type      string   `json:"type,omitempty"`
+	TypeError string   `json:"typeError,omitempty"`
+	Layout    *Layout  `json:"layout,omitempty"`
+	Depth     *int32   `json:"depth,omitempty"`
+	Budget    uint64   `json:"budget,omitempty"`
+	Flags     []string `json:"flags,omitempty"`
+	Pos       string   `json:"pos,omitempty"`
+	Note      string   `json:"note,omitempty"`
+	Included  string   `json:"included,omitempty"` // line of the list that it comes from
+}
+
+// A MapExclusion is memory that no capture may hold.
+type MapExclusion struct {
+	Package string `json:"package"`
+	Kind    string `json:"kind"` // variable, type, field, generic type, generic field
+	Type    string `json:"type,omitempty"`
+	Field   string `json:"field,omitempty"`
+	Address string `json:"address,omitempty"`
+	Size    uint64 `json:"size,omitempty"`
+	Pos     string `json:"pos,omitempty"`
+}
+
+// A MapDeclared is an ID for something registered at run time.
+type MapDeclared struct {
+	Package string `json:"package"`
+	Name    string `json:"name"`
+	ID      string `json:"id"`
+	Pos     string `json:"pos,omitempty"`
+}
+
+// A Layout is how a type's values look in memory, its undeclared parts
+// included; what is declared stands there by name.
+type Layout struct {
+	Kind   string        `json:"kind"`
+	Size   uint64        `json:"size"`
+	Align  uint64        `json:"align"`
+	Elem   string        `json:"elem,omitempty"`
+	Key    string        `json:"key,omitempty"`
+	Len    uint64        `json:"len,omitempty"`
+	Fields []LayoutField `json:"fields,omitempty"`
+}
+
+// A LayoutField is a field of a struct.
+type LayoutField struct {
+	Name   string `json:"name"`
+	Offset uint64 `json:"offset"`
+	Size   uint64 `json:"size"`
+	Type   string `json:"type"`
+}
+
+// Totals count a Map.
+type Totals struct {
+	Packages   int    `json:"packages"`
+	Tables     int    `json:"tables"`
+	Entries    int    `json:"entries"`
+	Included   int    `json:"included"`
+	Exclusions int    `json:"exclusions"`
+	Declared   int    `json:"declared"`
+	Bytes      uint64 `json:"bytes"`   // of the variables themselves
+	Unknown    int    `json:"unknown"` // entries whose size is not known
+}
+
+// Map returns the program in one view.
+func (p *Program) Map() *Map {
+	m := &Map{
+		Path:       p.Path,
+		Arch:       string(p.file.Arch),
+		Tables:     []MapTable{},
+		Entries:    []MapEntry{},
+		Exclusions: []MapExclusion{},
+		Declared:   []MapDeclared{},
+	}
+	m.GoBuildID, m.GNUBuildID = p.file.BuildIDs()
+	if p.module != nil {
+		m.Go = p.module.Version.Text
+		m.Main = p.mainPath()
+	} else {
+		m.Notes = append(m.Notes, fmt.Sprintf("types are not available: %v", p.degrade))
+	}
+	packages := map[string]bool{}
+	for _, t := range p.found.Tables {
+		packages[t.Package] = true
+		m.Tables = append(m.Tables, MapTable{t.Package, t.Namespace, t.Addr.String(), len(t.Entries), t.Linked})
+		for i := range t.Exclusions {
+			m.Exclusions = append(m.Exclusions, p.exclusion(&t.Exclusions[i]))
+		}
+		for _, d := range t.Declared {
+			m.Declared = append(m.Declared, MapDeclared{t.Package, d.Name, idText(d.ID), d.Pos})
+		}
+	}
+	for _, e := range p.entries {
+		m.Entries = append(m.Entries, e.mapped())
+		m.Totals.Bytes += e.Size
+		if !e.SizeKnown {
+			m.Totals.Unknown++
+		}
+		if e.Included != "" {
+			m.Totals.Included++
+		}
+	}
+	m.sort()
+	m.Totals.Packages, m.Totals.Tables = len(packages), len(m.Tables)
+	m.Totals.Entries, m.Totals.Exclusions, m.Totals.Declared = len(m.Entries), len(m.Exclusions), len(m.Declared)
+	for _, problem := range p.found.Problems {
+		m.Notes = append(m.Notes, problem.Error())
+	}
+	return m
+}
+
+// sort makes the map the same for the same program, whatever the linker did.
+func (m *Map) sort() {
+	slices.SortFunc(m.Tables, func(a, b MapTable) int {
+		return cmp.Or(strings.Compare(a.Package, b.Package), strings.Compare(a.Address, b.Address))
+	})
+	slices.SortStableFunc(m.Exclusions, func(a, b MapExclusion) int {
+		return cmp.Or(strings.Compare(a.Package, b.Package), strings.Compare(a.Pos, b.Pos),
+			strings.Compare(a.Type, b.Type), strings.Compare(a.Field, b.Field), strings.Compare(a.Address, b.Address))
+	})
+	slices.SortStableFunc(m.Declared, func(a, b MapDeclared) int {
+		return cmp.Or(strings.Compare(a.Package, b.Package), strings.Compare(a.Name, b.Name))
+	})
+}
+
+// mainPath is the import path of package main, or "".
+func (p *Program) mainPath() string {
+	if p.module == nil || p.module.BuildInfo == nil {
+		return ""
+	}
+	return p.module.BuildInfo.Path
+}
+
+func idText(id uint64) string { return fmt.Sprintf("%016x", id) }
+
+func (e *Entry) mapped() MapEntry {
+	m := MapEntry{
+		Package:  e.Package,
+		Name:     e.Name,
+		Expr:     e.Expr,
+		ID:       idText(e.ID),
+		Address:  e.Addr.String(),
+		Budget:   e.Budget,
+		Flags:    e.FlagNames(),
+		Pos:      e.Pos,
+		Note:     e.Note,
+		Included: e.Included,
+	}
+	if e.SizeKnown {
+		m.Size = &e.Size
+	}
+	if e.HasDepth {
+		m.Depth = &e.Depth
+	}
+	if e.Type != nil {
+		m.Type, m.Layout = e.TypeName(), LayoutOf(e.Type)
+	} else if e.TypeErr != nil {
+		m.TypeError = e.TypeErr.Error()
+	}
+	return m
+}
+
+// LayoutOf describes how values of a type stand in memory.
+func LayoutOf(t *gotypes.Type) *Layout {
+	l := &Layout{Kind: t.Kind.String(), Size: t.Size, Align: t.Align, Len: t.Len}
+	if elem, err := t.Elem(); err == nil {
+		l.Elem = elem.FullName()
+	}
+	if key, err := t.Key(); err == nil {
+		l.Key = key.FullName()
+	}
+	for _, f := range t.Fields {
+		l.Fields = append(l.Fields, LayoutField{f.Name, f.Offset, f.Type.Size, f.Type.FullName()})
+	}
+	return l
+}
+
+// exclusionKinds are the words for anchor's numbers.
+var exclusionKinds = map[uint32]string{
+	anchor.ExcludeVariable:     "variable",
+	anchor.ExcludeType:         "type",
+	anchor.ExcludeField:        "field",
+	anchor.ExcludeGenericType:  "generic type",
+	anchor.ExcludeGenericField: "generic field",
+}
+
+func (p *Program) exclusion(x *tables.Exclusion) MapExclusion {
+	m := MapExclusion{Package: x.Package, Kind: exclusionKinds[x.Kind], Type: x.TypeName, Field: x.FieldName, Size: x.Bytes, Pos: x.Pos}
+	if m.Kind == "" {
+		m.Kind = fmt.Sprintf("kind %d", x.Kind)
+	}
+	if x.Var != 0 {
+		m.Address = x.Var.String()
+	}
+	if t, err := p.pointedAt(x.Type); err == nil {
+		if m.Size == 0 && x.Kind != anchor.ExcludeField {
+			m.Size = t.Size
+		}
+		if m.Type == "" {
+			m.Type = t.FullName()
+		}
+	}
+	return m
+}
+

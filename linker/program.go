@@ -1,0 +1,236 @@
+// Package linker sees a whole program in one view: every table of annotations
+// in what go build produced, read from the file alone, stripped or not. It
+// maps them, checks them against each other and against the ledgers, forecasts
+// what a capture takes, and embeds what a collector needs. It is what the
+// command meminspect link is made of, for build systems to call.
+//
+//	p, err := linker.Open("bin/server")
+//	if err != nil { … }
+//	defer p.Close()
+//	for _, e := range p.Entries() { … }
+//	findings, err := p.Check(linker.CheckOptions{})
+package linker
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/exe"
+	"github.com/meminspect/meminspect/target/gotypes"
+	"github.com/meminspect/meminspect/target/module"
+	"github.com/meminspect/meminspect/target/process"
+	"github.com/meminspect/meminspect/target/tables"
+)
+
+// A Program is a Go executable, shared library or plugin, or a process that
+// runs one. It must not be used by two goroutines at once.
+type Program struct {
+	Path string
+
+	file    *exe.File
+	image   *exe.Image
+	mem     target.Mapped
+	process *process.Process // nil for a file
+	module  *module.Program  // nil when Go's own tables cannot be read
+	types   *gotypes.Set     // nil when module is
+	degrade error            // why module is nil
+	found   tables.Found
+	entries []*Entry
+}
+
+// ErrNotGo is wrapped by the error for an ELF file that holds no Go program.
+var ErrNotGo = errors.New("not a Go program")
+
+// Open reads the executable file at path. A program of a Go release that is
+// not known is read as far as it goes: see Degraded. The caller closes it.
+func Open(path string) (*Program, error) {
+	file, err := exe.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	p := &Program{Path: path, file: file, image: file.Loaded(0), mem: file}
+	if err := p.read(); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
+}
+
+// New reads an executable that is open already; the caller keeps it open.
+func New(name string, file *exe.File) (*Program, error) {
+	p := &Program{Path: name, file: file, image: file.Loaded(0), mem: file}
+	if err := p.read(); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return p, nil
+}
+
+// read finds what the program has.
+func (p *Program) read() error {
+	p.module, p.degrade = module.OfImage(p.image, p.mem)
+	p.found = tables.Find(p.mem)
+	switch {
+	case p.module != nil && len(p.module.Modules) > 0:
+		p.types = gotypes.New(p.mem, p.module)
+	case errors.Is(p.degrade, module.ErrNoBuildInfo) && len(p.found.Tables)+len(p.found.Anchors) == 0:
+		return fmt.Errorf("%w: %w", ErrNotGo, p.degrade)
+	default:
+		p.module = nil
+	}
+	for _, t := range p.found.Tables {
+		for i := range t.Entries {
+			p.entries = append(p.entries, p.entry(t, &t.Entries[i]))
+		}
+	}
+	sortEntries(p.entries)
+	return nil
+}
+
+// Close releases the file, and the process.
+func (p *Program) Close() error {
+	var err error
+	if p.process != nil {
+		err = p.process.Close()
+	}
+	return errors.Join(err, p.file.Close())
+}
+
+// Degraded says why types, and all that needs them, are not available: nil for
+// a program of a Go release that is known.
+func (p *Program) Degraded() error { return p.degrade }
+
+// Tables returns the tables of all packages, linked or not, by address.
+func (p *Program) Tables() []*tables.Table { return p.found.Tables }
+
+// Problems are places that look like a table and could not be read.
+func (p *Program) Problems() []error { return p.found.Problems }
+
+// Entries returns the entries of all tables and what Include added, sorted by
+// package, name and address.
+func (p *Program) Entries() []*Entry { return p.entries }
+
+// File is the executable.
+func (p *Program) File() *exe.File { return p.file }
+
+// An Entry is one variable to capture, with what the program's own types say
+// of it.
+type Entry struct {
+	Package string // import path
+	Name    string // what the ID stands for
+	Expr    string // the source expression in the package
+	ID      uint64
+	Addr    target.Address
+	// Size is how many bytes are taken of the variable itself; it is known
+	// when the type or the entry tells it.
+	Size      uint64
+	SizeKnown bool
+	Type      *gotypes.Type // of the variable; nil with TypeErr
+	TypeErr   error
+	Depth     int32 // counts only with HasDepth
+	HasDepth  bool
+	Budget    uint64 // 0 = not said
+	Flags     uint32 // package anchor's
+	Pos       string // file:line, relative to the package's folder
+	Note      string
+	// Included is where an entry comes from that is no annotation: the line of
+	// the list, file:line.
+	Included string
+	Table    *tables.Table // nil for one that was included
+}
+
+// entry resolves an entry of a table.
+func (p *Program) entry(t *tables.Table, raw *tables.Entry) *Entry {
+	e := &Entry{
+		Package:  t.Package,
+		Name:     raw.Name,
+		Expr:     raw.Expr,
+		ID:       raw.ID,
+		Addr:     raw.Var,
+		Depth:    raw.Depth,
+		HasDepth: raw.Flags&anchor.EntryHasDepth != 0,
+		Budget:   raw.Budget,
+		Flags:    raw.Flags,
+		Pos:      raw.Pos,
+		Note:     raw.Note,
+		Table:    t,
+	}
+	e.Type, e.TypeErr = p.pointedAt(raw.Type)
+	e.setSize(raw.Bytes)
+	return e
+}
+
+// setSize says how many bytes are taken: first, or all when it is 0.
+func (e *Entry) setSize(first uint64) {
+	switch {
+	case e.Type != nil && first != 0:
+		e.Size, e.SizeKnown = min(first, e.Type.Size), true
+	case e.Type != nil:
+		e.Size, e.SizeKnown = e.Type.Size, true
+	case first != 0:
+		e.Size, e.SizeKnown = first, true
+	}
+}
+
+// pointedAt returns the type T for the address of the type *T.
+func (p *Program) pointedAt(addr target.Address) (*gotypes.Type, error) {
+	if p.types == nil {
+		return nil, fmt.Errorf("types are not available: %w", p.degrade)
+	}
+	if addr == 0 {
+		return nil, errors.New("its type is in another file")
+	}
+	ptr, err := p.types.At(addr)
+	if err != nil {
+		return nil, err
+	}
+	if ptr.Kind != gotypes.Pointer {
+		return nil, fmt.Errorf("it is a %v, not a pointer to a variable", ptr)
+	}
+	return ptr.Elem()
+}
+
+// TypeName is the type's name with its package's import path, or "?".
+func (e *Entry) TypeName() string {
+	if e.Type == nil {
+		return "?"
+	}
+	return e.Type.FullName()
+}
+
+// FlagNames are the words for the entry's flags.
+func (e *Entry) FlagNames() []string {
+	var names []string
+	for _, f := range []struct {
+		bit  uint32
+		name string
+	}{{anchor.EntryArea, "area"}, {anchor.EntryMember, "member"}, {anchor.EntrySummary, "summary"}} {
+		if e.Flags&f.bit != 0 {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// String names the entry as messages do: package.name.
+func (e *Entry) String() string { return e.Package + "." + e.Name }
+
+// position is where to look in the source: the package and the line in it.
+func position(pkg, pos string) string {
+	if pos == "" {
+		return pkg
+	}
+	return path.Join(pkg, pos)
+}
+
+func sortEntries(all []*Entry) {
+	slices.SortFunc(all, func(a, b *Entry) int {
+		return cmp.Or(strings.Compare(a.Package, b.Package), strings.Compare(a.Name, b.Name),
+			cmp.Compare(a.Addr, b.Addr), strings.Compare(a.Included, b.Included))
+	})
+}

@@ -1,0 +1,139 @@
+package linker
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/exe"
+)
+
+// declared reports declared IDs that nothing in the program registers.
+//
+// What can be proven from a binary: an ID is 63 bits of a hash and not
+// computed from anything, so code that registers it holds it, as an immediate
+// operand or in data. When the eight bytes stand nowhere in code or data but
+// in the tables themselves, nothing registers the ID: the call was never
+// written, or the linker dropped the function that has it, for nothing calls
+// it. When they do stand somewhere, the ID may still not be registered in a
+// run: that is not for a static check to say, and nothing is reported.
+func (c *checker) declared() error {
+	s := idSearch{arch: c.p.file.Arch, left: map[uint64][]use{}, tables: map[target.Address]bool{}}
+	static := map[uint64]bool{}
+	for _, e := range c.p.entries {
+		static[e.ID] = true
+	}
+	for _, t := range c.p.found.Tables {
+		data, err := target.Reader{Memory: c.p.mem}.Slice(t.Addr.Add(anchor.TableDeclared))
+		if err != nil {
+			return fmt.Errorf("declared IDs of %s: %w", t.Package, err)
+		}
+		for i, d := range t.Declared {
+			s.tables[data.Data.Add(uint64(i)*anchor.DeclaredSize+anchor.DeclaredID)] = true
+			if !static[d.ID] {
+				s.left[d.ID] = append(s.left[d.ID], use{d.ID, t.Package, t.Namespace, d.Name, d.Pos})
+			}
+		}
+	}
+	if len(s.left) == 0 {
+		return nil
+	}
+	for _, seg := range c.p.mem.Segments() {
+		if err := s.segment(c.p.mem, seg); err != nil {
+			return fmt.Errorf("search for declared IDs: %w", err)
+		}
+	}
+	for _, uses := range s.left {
+		for _, u := range uses {
+			c.add(Finding{
+				Code: NeverRegistered, Package: u.pkg, Name: u.name, ID: idText(u.id), Pos: position(u.pkg, u.pos),
+				Text: fmt.Sprintf("the ID of %s is declared, and no code or data in the program holds it: nothing registers it", u.name),
+			})
+		}
+	}
+	return nil
+}
+
+// An idSearch looks for many 64-bit numbers at once.
+type idSearch struct {
+	arch   exe.Arch
+	left   map[uint64][]use        // not found yet
+	tables map[target.Address]bool // where the declarations themselves stand
+	regs   [32]uint64              // arm64: what the last instructions put into each register
+}
+
+const searchPiece = 1 << 20
+
+// segment searches one segment, in pieces that overlap by a number.
+func (s *idSearch) segment(mem target.Memory, seg target.Segment) error {
+	buf := make([]byte, searchPiece)
+	for at := seg.Start; at < seg.End && len(s.left) > 0; {
+		b := buf[:min(searchPiece, uint64(seg.End-at))]
+		n, err := mem.ReadAt(b, at)
+		if n < len(b) {
+			var bad *target.UnreadableError
+			if !errors.As(err, &bad) || n == 0 {
+				return err
+			}
+		}
+		s.piece(b[:n], at, seg.Exec)
+		if n < 8 || at.Add(uint64(n)) >= seg.End {
+			return nil
+		}
+		// Keep instructions aligned.
+		at = at.Add(uint64(n-8) &^ 3)
+	}
+	return nil
+}
+
+// piece looks for the numbers at every offset. Their top bit is set, which
+// half of all bytes have not; the map is asked for the rest of them.
+func (s *idSearch) piece(b []byte, at target.Address, code bool) {
+	const topByte = 7
+	filter := s.filter()
+	for i := 0; i+8 <= len(b); i++ {
+		if b[i+topByte] < 0x80 || !filter[uint16(b[i])|uint16(b[i+1])<<8] {
+			continue
+		}
+		if id := binary.LittleEndian.Uint64(b[i:]); s.left[id] != nil && !s.tables[at.Add(uint64(i))] {
+			delete(s.left, id)
+		}
+	}
+	if code && s.arch == exe.ARM64 {
+		s.moves(b)
+	}
+}
+
+// filter marks the numbers' low 16 bits, so that few words reach the map.
+func (s *idSearch) filter() *[1 << 16]bool {
+	var f [1 << 16]bool
+	for id := range s.left {
+		f[uint16(id)] = true
+	}
+	return &f
+}
+
+// moves follows the arm64 instructions that put a number into a register 16
+// bits at a time: MOVZ or MOVN first, then MOVK. An ID is a number of its own
+// kind, so what other instructions do to a register in between does not
+// matter here.
+func (s *idSearch) moves(b []byte) {
+	for ; len(b) >= 4; b = b[4:] {
+		word := binary.LittleEndian.Uint32(b)
+		reg, imm := word&31, uint64(word>>5&0xffff)
+		shift := (word >> 21 & 3) * 16
+		switch word >> 23 {
+		case 0b1_10_100101: // MOVZ Xd
+			s.regs[reg] = imm << shift
+		case 0b1_00_100101: // MOVN Xd
+			s.regs[reg] = ^(imm << shift)
+		case 0b1_11_100101: // MOVK Xd
+			s.regs[reg] = s.regs[reg]&^(0xffff<<shift) | imm<<shift
+		default:
+			continue
+		}
+		delete(s.left, s.regs[reg])
+	}
+}
