@@ -1,0 +1,187 @@
+package linker_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/meminspect/meminspect/linker"
+)
+
+// fixture is the folder of the program that the tests build.
+const fixture = "testdata/program"
+
+// workspace makes a go.work of the fixture and the runtime module, both where
+// they are; any Go from 1.24 on takes it.
+var workspace = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "meminspect-linker-")
+	if err != nil {
+		return "", err
+	}
+	program, err := filepath.Abs(fixture)
+	if err != nil {
+		return "", err
+	}
+	runtime, err := filepath.Abs("../runtime")
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(dir, "go.work")
+	return file, os.WriteFile(file, fmt.Appendf(nil, "go 1.24\n\nuse (\n\t%s\n\t%s\n)\n", program, runtime), 0o666)
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if file, err := workspace(); err == nil {
+		os.RemoveAll(filepath.Dir(file))
+	}
+	os.Exit(code)
+}
+
+// A build is a way of building the fixture.
+type build struct {
+	toolchain string // "" for the one that runs the test
+	env       string // NAME=value, separated by spaces
+	args      string // of go build; "test" first for go test -c
+	cut       bool   // remove the section headers afterwards
+}
+
+func (b build) name() string {
+	name := strings.Join(strings.Fields(b.toolchain+" "+b.env+" "+b.args), " ")
+	if b.cut {
+		name += " without sections"
+	}
+	if name == "" {
+		return "plain"
+	}
+	return strings.TrimSpace(name)
+}
+
+func (b build) has(part string) bool { return strings.Contains(b.env+" "+b.args, part) }
+
+// run builds the fixture and returns the path of what came out.
+func (b build) run(t testing.TB) string {
+	t.Helper()
+	work, err := workspace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(t.TempDir(), "program")
+	args := []string{"build"}
+	rest := strings.Fields(b.args)
+	if len(rest) > 0 && rest[0] == "test" {
+		args, rest = []string{"test", "-c"}, rest[1:]
+	}
+	for _, arg := range rest {
+		args = append(args, strings.ReplaceAll(arg, "+", " "))
+	}
+	cmd := exec.Command("go", append(args, "-o", bin, ".")...)
+	cmd.Dir = fixture
+	cmd.Env = append(os.Environ(), "GOWORK="+work, "GOFLAGS=")
+	if b.toolchain != "" {
+		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+b.toolchain)
+	}
+	cmd.Env = append(cmd.Env, strings.Fields(b.env)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	if b.cut {
+		cutSections(t, bin)
+	}
+	return bin
+}
+
+// cutSections removes the section headers of an ELF file.
+func cutSections(t testing.TB, path string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary.LittleEndian.PutUint64(data[40:], 0) // e_shoff
+	binary.LittleEndian.PutUint16(data[60:], 0) // e_shnum
+	binary.LittleEndian.PutUint16(data[62:], 0) // e_shstrndx
+	if err := os.WriteFile(path, data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// plain is the fixture built once for the tests that need no other.
+var plain struct {
+	sync.Once
+	path string
+}
+
+func plainBinary(t testing.TB) string {
+	t.Helper()
+	plain.Do(func() {
+		built := build{}.run(t)
+		data, err := os.ReadFile(built)
+		if err != nil {
+			t.Fatal(err)
+		}
+		work, err := workspace()
+		if err != nil {
+			t.Fatal(err)
+		}
+		plain.path = filepath.Join(filepath.Dir(work), "program")
+		if err := os.WriteFile(plain.path, data, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if plain.path == "" {
+		t.Fatal("the fixture was not built")
+	}
+	return plain.path
+}
+
+// said is what the program says of its entries, by package and name.
+type said struct {
+	Package, Name, Expr, ID, Type string
+	Address, Size                 uint64
+	Bytes, Budget                 uint64
+	Depth                         int32
+	Flags                         uint32
+	Pos, Note                     string
+}
+
+// ask runs the program.
+func ask(t testing.TB, bin string) map[string]said {
+	t.Helper()
+	cmd := exec.Command(bin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("run: %v\n%s", err, stderr.Bytes())
+	}
+	var answer struct{ Entries []said }
+	if err := json.Unmarshal(out, &answer); err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]said{}
+	for _, e := range answer.Entries {
+		all[e.Package+"."+e.Name] = e
+	}
+	if len(all) < 12 {
+		t.Fatalf("the program says %d entries", len(all))
+	}
+	return all
+}
+
+func open(t testing.TB, path string) *linker.Program {
+	t.Helper()
+	p, err := linker.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}

@@ -1,0 +1,272 @@
+package linker_test
+
+import (
+	"debug/dwarf"
+	"debug/elf"
+	"encoding/binary"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/meminspect/meminspect/linker"
+	"github.com/meminspect/meminspect/target"
+)
+
+// sample are the builds that run always, one of each kind of difficulty.
+var sample = []build{
+	{args: "-ldflags=-s+-w", cut: true},
+	{args: "-buildmode=pie -ldflags=-linkmode=external"},
+	{args: "test"},
+	{env: "GOARCH=arm64 CGO_ENABLED=0", args: "-buildmode=pie"},
+	{toolchain: "go1.27.3", args: "-trimpath"},
+}
+
+// all are every way of building with every toolchain.
+func all() []build {
+	var builds []build
+	for _, toolchain := range []string{"", "go1.24.9", "go1.25.5", "go1.27.3"} {
+		for _, b := range []build{
+			{},
+			{args: "-ldflags=-s+-w"},
+			{args: "-ldflags=-s+-w -trimpath"},
+			{args: "-buildmode=pie"},
+			{args: "-buildmode=pie -ldflags=-s+-w"},
+			{args: "-buildmode=pie -ldflags=-linkmode=external"},
+			{args: "-buildmode=pie -ldflags=-linkmode=external+-s+-w"},
+			{args: "-ldflags=-linkmode=external"},
+			{args: "-race"},
+			{args: "-race -ldflags=-s+-w"},
+			{args: "-trimpath"},
+			{cut: true},
+			{args: "-ldflags=-s+-w", cut: true},
+			{args: "-buildmode=pie -ldflags=-linkmode=external", cut: true},
+			{args: "test"},
+			{args: "test -race"},
+			{args: "-buildmode=plugin"},
+			{args: "-buildmode=plugin -ldflags=-s+-w"},
+			{args: "-buildmode=c-shared"},
+			{args: "-buildmode=c-shared -ldflags=-s", cut: true},
+			{env: "GOARCH=arm64 CGO_ENABLED=0"},
+			{env: "GOARCH=arm64 CGO_ENABLED=0", args: "-ldflags=-s+-w", cut: true},
+			{env: "GOARCH=arm64 CGO_ENABLED=0", args: "-buildmode=pie -ldflags=-s+-w"},
+			{env: "CGO_ENABLED=0"},
+		} {
+			b.toolchain = toolchain
+			builds = append(builds, b)
+		}
+	}
+	return builds
+}
+
+// Whatever way the program is built, the file shows what the program says.
+func TestBuilds(t *testing.T) {
+	builds := sample
+	if os.Getenv("MEMINSPECT_FULL") != "" {
+		builds = all()
+	}
+	want := ask(t, plainBinary(t))
+	for _, b := range builds {
+		t.Run(b.name(), func(t *testing.T) {
+			bin := b.run(t)
+			p := open(t, bin)
+			if err := p.Degraded(); err != nil {
+				t.Errorf("types are not available: %v", err)
+			}
+			if len(p.Problems()) != 0 {
+				t.Errorf("problems: %v", p.Problems())
+			}
+			runs := !b.has("arm64") && !b.has("plugin") && !b.has("c-shared")
+			if runs {
+				own := ask(t, bin)
+				checkSaid(t, p, own, true)
+				if b.has("test") {
+					if _, ok := own["example.com/program.inTest"]; !ok {
+						t.Error("the test binary does not know the variable of its tests")
+					}
+					return
+				}
+				sameButPlace(t, own, want)
+			} else {
+				checkSaid(t, p, want, false)
+			}
+			checkFindings(t, p)
+			if !b.cut && !b.has("-s") {
+				checkNM(t, p, bin)
+				checkDWARF(t, p, bin)
+			}
+		})
+	}
+}
+
+// checkSaid holds the map of a file against what a program says of itself. With
+// addresses the program must be of the same file.
+func checkSaid(t *testing.T, p *linker.Program, want map[string]said, addresses bool) {
+	t.Helper()
+	entries := p.Entries()
+	if len(entries) != len(want) {
+		t.Errorf("%d entries, the program says %d", len(entries), len(want))
+	}
+	var bias uint64
+	for i, e := range entries {
+		w, ok := want[e.String()]
+		if !ok {
+			t.Errorf("%s: the program does not know it", e)
+			continue
+		}
+		if e.Expr != w.Expr || e.Pos != w.Pos || e.Note != w.Note || e.Depth != w.Depth || e.Flags != w.Flags || e.Budget != w.Budget {
+			t.Errorf("%s: %+v, the program says %+v", e, e, w)
+		}
+		if id, _ := strconv.ParseUint(w.ID, 16, 64); e.ID != id {
+			t.Errorf("%s: ID %x, the program says %x", e, e.ID, id)
+		}
+		size := w.Size
+		if w.Bytes != 0 {
+			size = w.Bytes
+		}
+		// In a plugin package main goes by its path.
+		if e.Type == nil || strings.ReplaceAll(e.Type.String(), "example.com/program.", "main.") != w.Type || e.Type.Size != w.Size || !e.SizeKnown || e.Size != size {
+			t.Errorf("%s: type %v, size %d, %v; the program says %s, %d", e, e.Type, e.Size, e.TypeErr, w.Type, size)
+		}
+		if !addresses {
+			continue
+		}
+		// A position-independent program is moved by one distance, whole pages.
+		if moved := w.Address - uint64(e.Addr); i == 0 {
+			bias = moved
+		} else if moved != bias || bias%4096 != 0 {
+			t.Errorf("%s: at %v, the program says %#x, the others are moved by %#x", e, e.Addr, w.Address, bias)
+		}
+	}
+}
+
+// sameButPlace holds what two builds of the program say against each other.
+func sameButPlace(t *testing.T, got, want map[string]said) {
+	t.Helper()
+	for name, w := range want {
+		g := got[name]
+		g.Address = w.Address
+		if g != w {
+			t.Errorf("%s: this build says %+v, the plain one %+v", name, g, w)
+		}
+	}
+}
+
+// checkFindings: the fixture declares an ID that it never registers, and
+// nothing else is wrong with it.
+func checkFindings(t *testing.T, p *linker.Program) {
+	t.Helper()
+	findings, err := p.Check(linker.CheckOptions{})
+	if err != nil || len(findings) != 1 || findings[0].Code != linker.NeverRegistered || findings[0].Name != "Forgotten" {
+		t.Errorf("findings %v, %v", findings, err)
+	}
+}
+
+// checkNM holds addresses and sizes against go tool nm -size.
+func checkNM(t *testing.T, p *linker.Program, bin string) {
+	t.Helper()
+	out, err := exec.Command("go", "tool", "nm", "-size", bin).Output()
+	if err != nil {
+		t.Fatalf("go tool nm: %v", err)
+	}
+	symbols := map[string]target.Range{}
+	for line := range strings.Lines(string(out)) {
+		f := strings.Fields(line)
+		if len(f) < 4 || !strings.ContainsAny(f[2], "dDbB") {
+			continue
+		}
+		addr, err1 := strconv.ParseUint(f[0], 16, 64)
+		size, err2 := strconv.ParseUint(f[1], 10, 64)
+		if err1 == nil && err2 == nil {
+			symbols[f[3]] = target.RangeOf(target.Address(addr), size)
+		}
+	}
+	for _, e := range p.Entries() {
+		variable := e.Expr
+		if i := strings.IndexAny(variable, ".["); i >= 0 {
+			variable = variable[:i]
+		}
+		found := false
+		for _, pkg := range mainNames(e.Package) {
+			r, ok := symbols[pkg+"."+variable]
+			if !ok {
+				continue
+			}
+			found = true
+			whole := e.Expr == variable
+			if !r.ContainsRange(target.RangeOf(e.Addr, e.Size)) || whole && (r.Start != e.Addr || r.Size() != e.Type.Size) {
+				t.Errorf("%s: %d bytes at %v, nm says %v", e, e.Type.Size, e.Addr, r)
+			}
+		}
+		if !found {
+			t.Errorf("%s: nm does not know it", e)
+		}
+	}
+}
+
+// mainNames are the names that symbols have for a package: a plugin's main
+// package goes by its path.
+func mainNames(pkg string) []string {
+	if pkg == "example.com/program" {
+		return []string{pkg, "main"}
+	}
+	return []string{pkg}
+}
+
+// checkDWARF holds addresses and sizes against the debug information.
+func checkDWARF(t *testing.T, p *linker.Program, bin string) {
+	t.Helper()
+	f, err := elf.Open(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := f.DWARF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := map[target.Address]int64{}
+	r := data.Reader()
+	for {
+		die, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if die == nil {
+			break
+		}
+		if die.Tag == dwarf.TagSubprogram {
+			r.SkipChildren()
+		}
+		location, ok := die.Val(dwarf.AttrLocation).([]byte)
+		if die.Tag != dwarf.TagVariable || !ok || len(location) != 9 || location[0] != 3 {
+			continue
+		}
+		name, _ := die.Val(dwarf.AttrName).(string)
+		if !strings.HasPrefix(name, "main.") && !strings.HasPrefix(name, "example.com/program") {
+			continue
+		}
+		typ, err := data.Type(die.Val(dwarf.AttrType).(dwarf.Offset))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes[target.Address(binary.LittleEndian.Uint64(location[1:]))] = typ.Size()
+	}
+	checked := 0
+	for _, e := range p.Entries() {
+		if strings.ContainsAny(e.Expr, ".[") {
+			continue
+		}
+		size, ok := sizes[e.Addr]
+		if !ok {
+			t.Errorf("%s: the debug information has nothing at %v", e, e.Addr)
+		} else if uint64(size) != e.Type.Size {
+			t.Errorf("%s: %d bytes, the debug information says %d", e, e.Type.Size, size)
+		}
+		checked++
+	}
+	if checked < 8 {
+		t.Errorf("only %d entries were compared", checked)
+	}
+}
