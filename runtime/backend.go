@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
 // listeners are those who are told of changes. Their mutex is taken before the
@@ -21,22 +23,26 @@ type listeners struct {
 
 var listening listeners
 
-// An attached backend, with the regions that it refused.
+// An attached backend, with the parts of regions that it took.
 type attached struct {
 	Backend
-	refused map[refusal]bool
+	took map[regionKey][]Region
 }
 
-type refusal struct {
+// A regionKey tells regions apart, several under one ID too.
+type regionKey struct {
 	id    ID
 	order uint64
-	addr  uintptr
+	base  uintptr // static entries have no order
 }
+
+func (r *Region) key() regionKey { return regionKey{r.ID, r.Order, uintptr(r.base)} }
 
 // A change is one change of the registry: begun, made, told.
 type change struct {
-	tell   bool
-	events []Event
+	tell     bool
+	excluded bool // exclusions changed
+	events   []Event
 }
 
 // begin locks the registry for a change.
@@ -51,20 +57,30 @@ func (c *change) begin() {
 	c.tell = true
 }
 
-func (c *change) note(added bool, r Region) {
+func (c *change) note(added bool, ref uint32) {
+	s := reg.slot(ref)
+	if s.kind == anchor.SlotExcluded {
+		c.excluded = true
+		return
+	}
 	if c.tell {
-		c.events = append(c.events, Event{added, r})
+		c.events = append(c.events, Event{added, s.region()})
 	}
 }
 
 // end unlocks the registry, tells the backends and notifiers, and returns what
 // the backends had against it.
 func (c *change) end() error {
+	var past []Region
+	if c.tell && c.excluded {
+		past = slices.Collect(staticRegions)
+		past = append(past, reg.copyLocked()...)
+	}
 	reg.mu.Unlock()
 	if !c.tell {
 		return nil
 	}
-	var failed []error
+	failed := c.retell(past)
 	for _, e := range c.events {
 		for _, b := range listening.backends {
 			failed = append(failed, b.tell(e)...)
@@ -92,7 +108,7 @@ func Attach(b Backend) error {
 			return ErrAttached
 		}
 	}
-	a := &attached{Backend: b, refused: map[refusal]bool{}}
+	a := &attached{Backend: b, took: map[regionKey][]Region{}}
 	reg.mu.Lock()
 	listening.backends = append(listening.backends, a)
 	listening.some.Store(true)
@@ -129,26 +145,45 @@ func Detach(b Backend) error {
 	return errors.Join(failed...)
 }
 
-// tell tells a backend of one change, part by part.
+// tell tells a backend of one change, part by part. What it took is what is
+// withdrawn from it later, whatever exclusions came in between.
 func (a *attached) tell(e Event) (failed []error) {
-	for _, r := range e.Region.Parts() {
-		key := refusal{r.ID, r.Order, r.Addr()}
-		if !e.Added && a.refused[key] {
-			delete(a.refused, key)
+	key := e.Region.key()
+	parts, op := a.took[key], opUnregister
+	if e.Added {
+		parts, op = e.Region.Parts(), opRegister
+	}
+	var took []Region
+	for _, r := range parts {
+		if err := a.call(e.Added, r); err != nil {
+			failed = append(failed, &BackendError{Backend: a.Name(), Op: op, ID: r.ID, Name: r.Name, Err: err})
 			continue
 		}
-		op := "unregister"
-		if e.Added {
-			op = "register"
-		}
-		if err := a.call(e.Added, r); err != nil {
-			if e.Added {
-				a.refused[key] = true
+		took = append(took, r)
+	}
+	delete(a.took, key)
+	if e.Added {
+		a.took[key] = took
+	}
+	return failed
+}
+
+// retell has the backends know regions whose parts an exclusion has changed.
+func (c *change) retell(past []Region) (failed []error) {
+	for _, b := range listening.backends {
+		for _, r := range past {
+			if samePlaces(b.took[r.key()], r.Parts()) {
+				continue
 			}
-			failed = append(failed, &BackendError{Backend: a.Name(), Op: op, ID: r.ID, Name: r.Name, Err: err})
+			failed = append(failed, b.tell(Event{false, r})...)
+			failed = append(failed, b.tell(Event{true, r})...)
 		}
 	}
 	return failed
+}
+
+func samePlaces(a, b []Region) bool {
+	return slices.EqualFunc(a, b, func(x, y Region) bool { return x.addr == y.addr && x.Size == y.Size })
 }
 
 // call keeps a backend's panic from its callers, who only registered a region.

@@ -15,12 +15,14 @@ func Link(t *Table) {
 		t.flags |= anchor.TableLinked
 		t.next = root.tables.Load()
 		root.tables.Store(t)
+		excludedChanged(len(t.Exclusions))
+		c.excluded = len(t.Exclusions) > 0
 		for i := range t.Entries {
 			if !c.tell {
 				break
 			}
 			if r, ok := t.region(&t.Entries[i]); ok {
-				c.note(true, r)
+				c.events = append(c.events, Event{true, r})
 			}
 		}
 	}

@@ -32,6 +32,7 @@ type Region struct {
 	Size    uint64 // bytes
 	Budget  uint64 // bytes at most, followed memory included; 0 = not said
 	Order   uint64 // counts registrations; 0 for static entries
+	Part    int    // counts the parts that exclusions leave of a region; 0 for a whole one
 	Name    string
 	Expr    string // source expression; static entries only, as the three below
 	Package string
@@ -84,6 +85,17 @@ func (r *Region) Type() reflect.Type {
 
 // TypeAddr returns the address of the runtime type *T, 0 when not known.
 func (r *Region) TypeAddr() uintptr { return uintptr(r.typ) }
+
+// TypeNotKnown is the Rule of memory that is excluded because an exclusion
+// stands and its type is not known.
+const TypeNotKnown = "type not known"
+
+// An ExcludedSpan is a part of a region that no capture may hold.
+type ExcludedSpan struct {
+	Offset, Size uint64
+	Rule         string       // what says so
+	Type         reflect.Type // of what stands there, from ExcludedRanges alone
+}
 
 // region returns what an entry registers. An area larger than its variable is
 // cut to it.

@@ -17,31 +17,27 @@ import (
 // are registered at once. When a backend refuses the region, Register returns
 // the backend's error beside the ID: the region stands all the same.
 func Register[T any](id ID, p *T, opts ...Option) (ID, error) {
-	if p == nil {
-		return 0, &RegionError{Op: "register", ID: id, Err: ErrEmpty}
-	}
-	return register(id, &slot{
+	return register(opRegister, id, &slot{
 		kind: anchor.SlotValue,
 		base: (*byte)(unsafe.Pointer(p)),
-		size: uint64(unsafe.Sizeof(*p)),
+		size: sizeAt(p),
 		typ:  typeWord((*T)(nil)),
 	}, opts)
 }
 
 // RegisterSlice is Register for the elements of s, as many as there are now.
 func RegisterSlice[T any](id ID, s []T, opts ...Option) (ID, error) {
-	var element T
-	return register(id, &slot{
+	return register(opRegister, id, &slot{
 		kind: anchor.SlotSlice,
 		base: (*byte)(unsafe.Pointer(unsafe.SliceData(s))),
-		size: uint64(len(s)) * uint64(unsafe.Sizeof(element)),
+		size: sizeOf(s),
 		typ:  typeWord((*T)(nil)),
 	}, opts)
 }
 
 // RegisterString is Register for the bytes of s.
 func RegisterString(id ID, s string, opts ...Option) (ID, error) {
-	return register(id, &slot{
+	return register(opRegister, id, &slot{
 		kind: anchor.SlotString,
 		base: unsafe.StringData(s),
 		size: uint64(len(s)),
@@ -52,92 +48,119 @@ func RegisterString(id ID, s string, opts ...Option) (ID, error) {
 // mapped memory, C's. Nothing keeps them alive; a capture that finds them gone
 // says so.
 func RegisterForeign(id ID, addr uintptr, size uint64, opts ...Option) (ID, error) {
-	if addr == 0 {
+	if addr == 0 || uint64(addr)+size < size {
 		size = 0
 	}
-	return register(id, &slot{kind: anchor.SlotForeign, addr: uint64(addr), size: size}, opts)
+	return register(opRegister, id, &slot{kind: anchor.SlotForeign, addr: uint64(addr), size: size}, opts)
 }
 
-// An Option says more about a region.
-type Option struct {
-	kind uint8
-	n    uint64
-	s    string
+// Replace is Register that withdraws what was registered under id before, if
+// anything was, in one step: nobody sees the ID without a region.
+func Replace[T any](id ID, p *T, opts ...Option) (ID, error) {
+	return register(opReplace, id, &slot{
+		kind: anchor.SlotValue,
+		base: (*byte)(unsafe.Pointer(p)),
+		size: sizeAt(p),
+		typ:  typeWord((*T)(nil)),
+	}, opts)
 }
 
-const (
-	optName uint8 = iota + 1
-	optDepth
-	optBudget
-	optAnother
-	optSummary
-)
+// ReplaceSlice is Replace for the elements of s.
+func ReplaceSlice[T any](id ID, s []T, opts ...Option) (ID, error) {
+	return register(opReplace, id, &slot{
+		kind: anchor.SlotSlice,
+		base: (*byte)(unsafe.Pointer(unsafe.SliceData(s))),
+		size: sizeOf(s),
+		typ:  typeWord((*T)(nil)),
+	}, opts)
+}
 
-// Name names a region; without it a region is called what its ID is.
-func Name(name string) Option { return Option{kind: optName, s: name} }
+// ReplaceString is Replace for the bytes of s.
+func ReplaceString(id ID, s string, opts ...Option) (ID, error) {
+	return register(opReplace, id, &slot{
+		kind: anchor.SlotString,
+		base: unsafe.StringData(s),
+		size: uint64(len(s)),
+	}, opts)
+}
 
-// Depth says how many pointers a capture follows from the region.
-func Depth(n int) Option { return Option{kind: optDepth, n: uint64(n)} }
-
-// Budget says how many bytes a capture takes at most, followed memory included.
-func Budget(bytes uint64) Option { return Option{kind: optBudget, n: bytes} }
-
-// InSummary lets the region's value stand in short reports.
-func InSummary() Option { return Option{kind: optSummary} }
-
-// Another allows an ID that is registered already: the region is one more
-// under it, and Unregister removes them together.
-func Another() Option { return Option{kind: optAnother} }
-
-func (s *slot) apply(opts []Option) (another bool) {
-	for i := range opts {
-		switch o := &opts[i]; o.kind {
-		case optName:
-			s.name = o.s
-		case optDepth:
-			s.depth = int32(min(o.n, 1<<31-1))
-			s.flags |= anchor.EntryHasDepth
-		case optBudget:
-			s.budget = o.n
-		case optSummary:
-			s.flags |= anchor.EntrySummary
-		case optAnother:
-			another = true
-		}
+func sizeAt[T any](p *T) uint64 {
+	if p == nil {
+		return 0
 	}
-	return another
+	return uint64(unsafe.Sizeof(*p))
 }
 
-func register(id ID, v *slot, opts []Option) (ID, error) {
+func sizeOf[T any](s []T) uint64 {
+	var element T
+	return uint64(len(s)) * uint64(unsafe.Sizeof(element))
+}
+
+// register adds a region under id, or in the place of those that are there.
+func register(op string, id ID, v *slot, opts []Option) (ID, error) {
 	another := v.apply(opts)
 	fail := func(err error) (ID, error) {
-		return 0, &RegionError{Op: "register", ID: id, Name: v.name, Err: err}
+		return 0, &RegionError{Op: op, ID: id, Name: v.name, Err: err}
 	}
 	if v.size == 0 {
 		return fail(ErrEmpty)
 	}
 	var c change
 	c.begin()
+	id, err := c.add(id, v, another, op == opReplace)
+	if err != nil {
+		c.end()
+		return fail(err)
+	}
+	return id, c.end()
+}
+
+const (
+	opRegister   = "register"
+	opReplace    = "replace"
+	opUnregister = "unregister"
+)
+
+// add puts a region into the registry within a change.
+func (c *change) add(id ID, v *slot, another, replace bool) (ID, error) {
+	taken := id != IDDynamic && reg.find(id, 0) != 0
 	switch {
 	case id == IDDynamic:
 		id = reg.newID()
-	case uint64(id)&anchor.NamedBit == 0 && !(another && reg.find(id, 0) != 0):
-		c.end()
-		return fail(ErrReserved)
-	case !another && reg.find(id, 0) != 0:
-		c.end()
-		return fail(ErrRegistered)
+	case taken && replace:
+		c.removeAll(id)
+	case taken && !another:
+		return 0, ErrRegistered
+	case !taken && uint64(id)&anchor.NamedBit == 0:
+		return 0, ErrReserved
 	}
 	v.id = id
 	ref := reg.put(v)
 	if ref == 0 {
-		c.end()
-		return fail(ErrFull)
+		return 0, ErrFull
 	}
-	if c.tell {
-		c.note(true, reg.slot(ref).region())
+	c.note(true, ref)
+	return id, nil
+}
+
+// removeAll takes all regions under id out of the registry and reports whether
+// there were any.
+func (c *change) removeAll(id ID) bool {
+	ref := reg.find(id, 0)
+	if ref == 0 {
+		return false
 	}
-	return id, c.end()
+	for ref != 0 {
+		next := reg.find(id, ref)
+		c.remove(ref)
+		ref = next
+	}
+	return true
+}
+
+func (c *change) remove(ref uint32) {
+	c.note(false, ref)
+	reg.drop(ref)
 }
 
 // Unregister withdraws all regions under id. When a backend fails to withdraw
@@ -145,18 +168,10 @@ func register(id ID, v *slot, opts []Option) (ID, error) {
 func Unregister(id ID) error {
 	var c change
 	c.begin()
-	ref := reg.find(id, 0)
-	if ref == 0 {
-		c.end()
-		return &RegionError{Op: "unregister", ID: id, Err: ErrNotRegistered}
+	found := c.removeAll(id)
+	err := c.end()
+	if !found {
+		return &RegionError{Op: opUnregister, ID: id, Err: ErrNotRegistered}
 	}
-	for ref != 0 {
-		next := reg.find(id, ref)
-		if c.tell {
-			c.note(false, reg.slot(ref).region())
-		}
-		reg.drop(ref)
-		ref = next
-	}
-	return c.end()
+	return err
 }

@@ -133,6 +133,9 @@ func (g *registry) put(v *slot) uint32 {
 	s.link = 0
 	g.append(ref)
 	root.regions.Add(1)
+	if v.kind == anchor.SlotExcluded {
+		excludedChanged(1)
+	}
 	return ref
 }
 
@@ -154,7 +157,11 @@ func (g *registry) drop(ref uint32) {
 		at = &g.slot(*at).link
 	}
 	*at = s.link
+	excluded := s.kind == anchor.SlotExcluded
 	g.write(s, &slot{})
+	if excluded {
+		excludedChanged(-1)
+	}
 	s.link = g.free
 	g.free = ref
 	root.regions.Add(^uint64(0))
@@ -188,3 +195,12 @@ func (g *registry) newID() ID {
 
 // typeWord returns the first word of an any: the runtime type.
 func typeWord(v any) *byte { return *(**byte)(unsafe.Pointer(&v)) }
+
+// last returns the slot that was put under id last.
+func (g *registry) last(id ID) uint32 {
+	last := uint32(0)
+	for ref := g.find(id, 0); ref != 0; ref = g.find(id, ref) {
+		last = ref
+	}
+	return last
+}

@@ -282,3 +282,5 @@ func TestConcurrent(t *testing.T) {
 		t.Errorf("the anchor's sequence stands at %d", s)
 	}
 }
+
+var global [4]int

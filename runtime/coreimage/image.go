@@ -7,7 +7,6 @@ import (
 	"slices"
 	"unsafe"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -20,6 +19,7 @@ type image struct {
 	elfcore.Core
 	regions  []region
 	receipts []note.Receipt
+	erased   []elfcore.Range // no capture may hold it; sorted, without overlaps
 	holes    []elfcore.Range // found while writing
 	torn     []elfcore.Range // found while writing
 	a, b     []byte
@@ -30,7 +30,8 @@ type image struct {
 // A region as the core's table will have it.
 type region struct {
 	note.Region
-	hold unsafe.Pointer // keeps the memory where it is until the core is written
+	erased []elfcore.Range
+	hold   unsafe.Pointer // keeps the memory where it is until the core is written
 }
 
 func (c *image) release() {
@@ -47,12 +48,13 @@ type span struct {
 	program bool // the program's data, not a region
 }
 
-// spans returns the ranges to capture, sorted, without overlaps.
-func spans(regions []region, data []elfcore.Range) []span {
+// spans returns the ranges to capture, sorted, without overlaps and without
+// what exclusions erase.
+func spans(regions []region, data, erased []elfcore.Range) []span {
 	var rs []elfcore.Range
 	for i := range regions {
 		if r := &regions[i]; r.Addr != 0 {
-			rs = append(rs, elfcore.Range{Start: r.Addr, End: r.Addr + r.Size})
+			rs = append(rs, elfcore.Subtract([]elfcore.Range{{Start: r.Addr, End: r.Addr + r.Size}}, erased)...)
 		}
 	}
 	slices.SortFunc(rs, func(a, b elfcore.Range) int {
@@ -72,7 +74,8 @@ func spans(regions []region, data []elfcore.Range) []span {
 		}
 		out = append(out, span{Range: r})
 	}
-	for _, r := range elfcore.Subtract(elfcore.Merge(data, 0), merged(out)) {
+	data = elfcore.Subtract(elfcore.Merge(data, 0), erased)
+	for _, r := range elfcore.Subtract(data, merged(out)) {
 		out = append(out, span{r, true})
 	}
 	slices.SortFunc(out, func(a, b span) int {
@@ -200,6 +203,10 @@ func (c *image) finish() []note.Region {
 			if len(overlapping(torn, all)) > 0 {
 				r.Status |= note.Torn
 			}
+			for _, e := range overlapping(c.erased, all) {
+				r.Status |= note.Erased
+				r.Captured -= min(e.End, all.End) - max(e.Start, all.Start)
+			}
 		}
 		rs[i] = *r
 	}
@@ -219,35 +226,4 @@ func overlapping(rs []elfcore.Range, r elfcore.Range) []elfcore.Range {
 		to++
 	}
 	return rs[from:to]
-}
-
-// tableOf returns the program's regions as a core's table has them, their
-// memory held.
-func tableOf() []region {
-	var out []region
-	for r := range meminspect.Regions() {
-		for _, p := range r.Parts() {
-			e := region{hold: p.Hold(), Region: note.Region{
-				ID: uint64(p.ID), Size: p.Size, TypeAddr: uint64(p.TypeAddr()), Budget: p.Budget, Order: p.Order,
-				Kind: uint32(p.Kind), Flags: p.Flags, Depth: int32(p.Depth),
-				Name: p.Name, Expr: p.Expr, Package: p.Package, Pos: p.Pos, Note: p.Note,
-			}}
-			switch {
-			case p.Kind == meminspect.KindForeign:
-				e.Addr = uint64(p.Addr())
-			case e.hold == nil:
-				e.Status = note.Gone
-			default:
-				e.Addr = uint64(uintptr(e.hold))
-			}
-			if t := p.Type(); t != nil {
-				e.Type = t.String()
-			}
-			if e.Name == "" {
-				e.Name = p.ID.String()
-			}
-			out = append(out, e)
-		}
-	}
-	return out
 }

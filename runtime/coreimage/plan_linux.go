@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
+	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
@@ -28,23 +30,31 @@ func plan(opts []Option) (*image, error) {
 		return nil, err
 	}
 	c := &image{
-		regions: tableOf(),
-		a:       make([]byte, blockSize),
-		b:       make([]byte, blockSize),
-		seed:    maphash.MakeSeed(),
-		read:    readMemory,
+		a:    make([]byte, blockSize),
+		b:    make([]byte, blockSize),
+		seed: maphash.MakeSeed(),
+		read: readMemory,
 	}
 	c.Machine = machine
+	c.collect()
 	var data []elfcore.Range
 	switch {
 	case o.strict:
-	case o.data:
+	case o.data && !meminspect.HasExclusions():
 		data = self.writable
 	default:
 		data = runtimeVariables(self.bias)
 	}
-	captured := c.segments(spans(c.regions, data))
-	c.Segments = append(captured, elfcore.Mark(self.writable, captured)...)
+	if o.data && !o.strict && meminspect.HasExclusions() {
+		for _, r := range self.writable {
+			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonUnknownType, Count: 1, Rule: "exclusions stand: only what has a type is captured"})
+		}
+	}
+	captured := c.segments(spans(c.regions, data, c.erased))
+	// What is erased is marked wherever it lies, so that no debugger looks for
+	// it elsewhere.
+	cover := append(slices.Clone(self.writable), c.erased...)
+	c.Segments = append(captured, elfcore.Mark(cover, captured)...)
 	c.Notes = c.notes(self, &o)
 	return c, nil
 }
@@ -71,7 +81,7 @@ func (c *image) notes(self *self, o *options) []elfcore.Note {
 	for i := range plain {
 		plain[i] = c.regions[i].Region
 	}
-	return []elfcore.Note{
+	notes := []elfcore.Note{
 		thread.Note(),
 		proc.Note(),
 		elfcore.AuxvNote(self.auxv),
@@ -83,6 +93,10 @@ func (c *image) notes(self *self, o *options) []elfcore.Note {
 			Late: func() ([]byte, error) { return note.EncodeRegions(c.finish()), nil },
 		},
 	}
+	if len(c.receipts) > 0 {
+		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeReceipts, Desc: note.EncodeReceipts(c.receipts)})
+	}
+	return notes
 }
 
 func (c *image) vmcoreinfo(self *self) []byte {

@@ -1,0 +1,1 @@
+// This file lets heap.go declare a function without a body.

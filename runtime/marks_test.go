@@ -1,0 +1,222 @@
+//go:build linux && !meminspect_off
+
+package meminspect
+
+import (
+	"errors"
+	"runtime"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/quick"
+	"time"
+	"unsafe"
+	"weak"
+)
+
+// Mark and Clear do what setting and clearing bits does, and their ranges never
+// touch each other.
+func TestMarkAgainstModel(t *testing.T) {
+	defer clear(t)
+	type step struct {
+		From, To uint8
+		Clear    bool
+	}
+	check := func(steps []step) bool {
+		block := make([]uint16, 256)
+		var model [256]bool
+		for _, s := range steps {
+			from, to := int(min(s.From, s.To)), int(max(s.From, s.To))
+			if s.Clear {
+				if err := Clear(block, from, to); err != nil {
+					t.Fatal(err)
+				}
+			} else if _, err := Mark(block, from, to); err != nil {
+				t.Fatal(err)
+			}
+			for i := from; i < to; i++ {
+				model[i] = !s.Clear
+			}
+			var got [256]bool
+			base := uintptr(unsafe.Pointer(&block[0]))
+			for r := range Regions() {
+				at := r.Addr()
+				if at < base || at >= base+512 {
+					continue
+				}
+				first, last := int(at-base)/2, int(at-base)/2+int(r.Size)/2
+				if first > 0 && got[first-1] || last < 256 && got[last] {
+					return false // two regions that touch
+				}
+				for i := first; i < last; i++ {
+					if got[i] {
+						return false
+					}
+					got[i] = true
+				}
+			}
+			if got != model {
+				return false
+			}
+		}
+		clear(t)
+		return true
+	}
+	if err := quick.Check(check, &quick.Config{MaxCount: 200}); err != nil {
+		t.Error(err)
+	}
+	block := make([]int, 4)
+	if _, err := Mark(block, 2, 5); !errors.Is(err, ErrRange) {
+		t.Errorf("marked beyond the block: %v", err)
+	}
+	a, _ := Mark(block, 0, 1)
+	b, _ := Mark(block, 3, 4)
+	if a != b {
+		t.Errorf("two ranges of a block are under %v and %v", a, b)
+	}
+	if err := Unregister(a); err != nil {
+		t.Error(err)
+	}
+}
+
+// A region that stays as it is when its neighbour is marked is not told anew.
+func TestMarkTouchesNoOthers(t *testing.T) {
+	defer clear(t)
+	block := make([]byte, 100)
+	Mark(block, 10, 20)
+	Mark(block, 30, 40)
+	var events int
+	stop := Notify(func(Event) { events++ })
+	defer stop()
+	events = 0
+	Mark(block, 12, 15)
+	if events != 0 {
+		t.Errorf("%d events for a range that was marked already", events)
+	}
+	Mark(block, 15, 25)
+	if events != 2 {
+		t.Errorf("%d events for one range that grew", events)
+	}
+}
+
+func TestWeakPointerIsItsHandle(t *testing.T) {
+	x := new([100]int)
+	w := weak.Make(x)
+	if unsafe.Sizeof(w) != unsafe.Sizeof(uintptr(0)) {
+		t.Fatalf("a weak pointer has %d bytes", unsafe.Sizeof(w))
+	}
+	handle := *(*unsafe.Pointer)(unsafe.Pointer(&w))
+	if got := *(*uintptr)(handle); got != uintptr(unsafe.Pointer(x)) {
+		t.Errorf("the handle's word is %#x, the object at %p", got, x)
+	}
+	if strong(handle) != unsafe.Pointer(x) {
+		t.Errorf("strong is %p, want %p", strong(handle), x)
+	}
+	runtime.KeepAlive(x)
+}
+
+func TestWeak(t *testing.T) {
+	defer clear(t)
+	removed := make(chan ID, 10)
+	stop := Notify(func(e Event) {
+		if !e.Added {
+			removed <- e.Region.ID
+		}
+	})
+	defer stop()
+	x := new([100]int)
+	id, err := RegisterWeak(IDDynamic, x, Name("weak"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runtime.GC()
+	if r, ok := Lookup(id); !ok || r.Addr() != uintptr(unsafe.Pointer(x)) || r.Hold() != unsafe.Pointer(x) {
+		t.Fatalf("%+v %v", r, ok)
+	}
+	runtime.KeepAlive(x)
+	r, _ := Lookup(id)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		runtime.GC()
+		if len(removed) > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the region of a dead object was not withdrawn")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if got := <-removed; got != id {
+		t.Errorf("%v was withdrawn, want %v", got, id)
+	}
+	if r.Addr() != 0 || r.Hold() != nil {
+		t.Errorf("a dead object has address %#x", r.Addr())
+	}
+	if _, ok := Lookup(id); ok {
+		t.Error("the region is still there")
+	}
+}
+
+// What is not Go's to collect is refused; the program lives on.
+func TestWeakRefusesOtherMemory(t *testing.T) {
+	m, err := syscall.Mmap(-1, 0, 4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Munmap(m)
+	for name, p := range map[string]*int{"mapped": (*int)(unsafe.Pointer(&m[0])), "global": &global[1]} {
+		if _, err := RegisterWeak(IDDynamic, p); !errors.Is(err, ErrNotGo) {
+			t.Errorf("%s memory: %v", name, err)
+		}
+	}
+	if _, err := RegisterWeak[int](IDDynamic, nil); !errors.Is(err, ErrEmpty) {
+		t.Errorf("nil: %v", err)
+	}
+}
+
+// A slot that was used again is not withdrawn for the object that had it before.
+func TestWeakAndReplace(t *testing.T) {
+	defer clear(t)
+	x := new([64]int)
+	id, err := RegisterWeak(named|77, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Replace(id, &global); err != nil {
+		t.Fatal(err)
+	}
+	x = nil
+	for range 5 {
+		runtime.GC()
+		time.Sleep(2 * time.Millisecond)
+	}
+	if r, ok := Lookup(id); !ok || r.Addr() != uintptr(unsafe.Pointer(&global)) {
+		t.Errorf("%+v, %v", r, ok)
+	}
+}
+
+func TestHeartbeats(t *testing.T) {
+	before := root.heartbeats.Load()
+	a, b, c := NewHeartbeat("a", time.Second), NewHeartbeat("b", 0), NewHeartbeat("c", 0)
+	list := func() (names []string) {
+		for h := root.heartbeats.Load(); h != before; h = h.next {
+			names = append(names, h.name)
+		}
+		return names
+	}
+	if got := list(); !slices.Equal(got, []string{"c", "b", "a"}) {
+		t.Errorf("%q", got)
+	}
+	if n := testing.AllocsPerRun(100, a.Beat); n != 0 || a.count.Load() != 101 || a.limit != int64(time.Second) {
+		t.Errorf("%v allocations, %d beats", n, a.count.Load())
+	}
+	b.Stop()
+	b.Stop()
+	if got := list(); !slices.Equal(got, []string{"c", "a"}) {
+		t.Errorf("%q", got)
+	}
+	c.Stop()
+	a.Stop()
+	if root.heartbeats.Load() != before {
+		t.Errorf("%q are left", list())
+	}
+}
