@@ -8,11 +8,14 @@ import (
 
 // secretWords make a name suspicious wherever they stand in it.
 var secretWords = []string{
-	"password", "passwords", "passwd", "passphrase", "passphrases", "passcode", "passcodes", "pwd",
+	"password", "passwords", "passwd", "passphrase", "passphrases", "passcode", "passcodes",
 	"secret", "secrets", "credential", "credentials", "creds",
 	"apikey", "apikeys", "privatekey", "privatekeys", "privkey", "jwt", "jwts", "bearer",
 	"token", "tokens",
 }
+
+// valueWords after "token" leave it one: tokenValue.
+var valueWords = []string{"value", "values", "string", "bytes", "data", "raw", "hex"}
 
 // keyQualifiers make a "key" one that unlocks something.
 var keyQualifiers = []string{
@@ -47,9 +50,12 @@ func secretWord(name string, rawBytes bool) string {
 		return ""
 	}
 	for i, word := range words {
-		before := ""
+		before, after := "", ""
 		if i > 0 {
 			before = words[i-1]
+		}
+		if i+1 < len(words) {
+			after = words[i+1]
 		}
 		switch {
 		case word == "key" || word == "keys":
@@ -60,7 +66,9 @@ func secretWord(name string, rawBytes bool) string {
 				return word
 			}
 		case !slices.Contains(secretWords, word):
-		case (word == "token" || word == "tokens") && slices.Contains(plainTokens, before):
+		case word != "token" && word != "tokens":
+			return word
+		case slices.Contains(plainTokens, before), after != "" && !slices.Contains(valueWords, after):
 		default:
 			return word
 		}
