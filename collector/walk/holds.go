@@ -213,6 +213,11 @@ func (x *excluder) holdsChan(rule int, p *plan, addr target.Address) {
 	if !ok {
 		return
 	}
+	x.w.compile(p)
+	if p.chanElem == nil {
+		x.coverHeld(rule, addr, unknownTarget)
+		return
+	}
 	x.w.compile(p.chanElem)
 	c, ok := decodeChannel(h, p.chanElem.typ.Addr, p.chanElem.size)
 	if !ok {

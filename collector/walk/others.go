@@ -89,7 +89,12 @@ func decodeChannel(h []byte, elemType target.Address, size uint64) (channel, boo
 }
 
 func (w *walker) channel(it *item) {
+	w.compile(it.plan)
 	elem := it.plan.chanElem
+	if elem == nil {
+		w.record(it.root, it.rank, UnknownLayout, it.addr, it.plan)
+		return
+	}
 	w.compile(elem)
 	h, ok := w.object(it, w.layout.chanSize)
 	if !ok {

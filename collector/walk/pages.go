@@ -63,6 +63,7 @@ type pages struct {
 	wanted []*page
 	held   int // pages whose bytes are held
 	limit  int // of held
+	most   int // pages in the table, beyond which the walk ends
 	reads  int // pages read
 	slab   []page
 	data   [][pageSize]byte
@@ -71,8 +72,8 @@ type pages struct {
 	wide   []byte // scratch for reads across pages
 }
 
-func newPages(mem target.Memory, limit int) *pages {
-	return &pages{mem: mem, table: make([]*page, 1024), limit: limit}
+func newPages(mem target.Memory, limit, most int) *pages {
+	return &pages{mem: mem, table: make([]*page, 1024), limit: limit, most: most}
 }
 
 // at returns the page of addr, making it when it is new.
@@ -412,25 +413,32 @@ func (s *pages) visit(addr target.Address, plan uint32, rank uint16) bool {
 // affordable returns how many bytes from addr on can be captured when no more
 // than most of them may be new.
 func (s *pages) affordable(addr target.Address, size, most uint64) uint64 {
-	lo, hi := uint64(0), size // fresh(lo) <= most < fresh(hi)
-	for hi-lo > 1 {
-		if mid := lo + (hi-lo)/2; s.fresh(addr, mid) <= most {
-			lo = mid
-		} else {
-			hi = mid
+	for done := uint64(0); done < size; {
+		n := min(pageSize-uint64(addr.Add(done))&(pageSize-1), size-done)
+		fresh := s.fresh(addr.Add(done), n)
+		if fresh > most {
+			for n = 0; s.fresh(addr.Add(done), n+1) <= most; n++ {
+			}
+			return done + n
 		}
+		most -= fresh
+		done += n
 	}
-	return lo
+	return size
 }
 
 // readable returns how many bytes from addr on can be read. With sparse it
-// looks at the last page of each chunk only: memory is mapped in pieces.
+// looks at the last page of each chunk only: memory is mapped in pieces. It
+// goes no further than the walk may.
 func (s *pages) readable(addr target.Address, size uint64, sparse bool) uint64 {
 	step := uint64(pageSize)
 	if sparse {
 		step = chunkBytes
 	}
 	for done := uint64(0); done < size; {
+		if s.count > s.most {
+			return done
+		}
 		off := uint64(addr.Add(done)) & (pageSize - 1)
 		n := min(step-off, size-done)
 		last := addr.Add(done + n - 1)

@@ -126,8 +126,8 @@ func (w *walker) factsOf(t *gotypes.Type) {
 }
 
 func (w *walker) newPlan(name string, size uint64) *plan {
-	p := &plan{id: w.numbered, name: name, size: size}
-	w.numbered++
+	p := &plan{id: uint32(len(w.numbered)), name: name, size: size}
+	w.numbered = append(w.numbered, p)
 	return p
 }
 

@@ -91,7 +91,15 @@ func (s Ranges) Gaps(r target.Range) Ranges {
 
 // Union returns the set of the addresses that are in s or in t.
 func (s Ranges) Union(t Ranges) Ranges {
-	return MakeRanges(append(slices.Clone([]target.Range(s)), t...))
+	out := make(Ranges, 0, len(s)+len(t))
+	for len(s) > 0 || len(t) > 0 {
+		if len(t) == 0 || len(s) > 0 && s[0].Start <= t[0].Start {
+			s, out = s[1:], out.push(s[0])
+		} else {
+			t, out = t[1:], out.push(t[0])
+		}
+	}
+	return out
 }
 
 // Minus returns the set of the addresses of s that are not in t.

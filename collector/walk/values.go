@@ -46,6 +46,9 @@ func (w *walker) values(it *item) {
 		it.count, it.plan = mul(it.count, it.plan.length), it.plan.array
 		w.compile(it.plan)
 	}
+	if it.plan.leaf() && it.plan.size > chunkBytes {
+		it.count, it.plan = mul(it.count, it.plan.size), w.bytePlan()
+	}
 	p := it.plan
 	if p.size == 0 || it.count == 0 {
 		return
@@ -59,6 +62,7 @@ func (w *walker) values(it *item) {
 	}
 	n := min(it.count, max(chunkBytes/p.size, 1))
 	total := n * p.size
+	w.effort += int(total / pageSize)
 	readable := w.pages.readable(it.addr, total, it.sparse())
 	if readable < total {
 		w.unreadable(it, it.addr.Add(readable))

@@ -62,7 +62,8 @@ type Config struct {
 	// Budget is how many bytes all roots together may take, 0 for no limit.
 	Budget     uint64
 	Exclusions []Exclusion
-	// Steps bounds the values that are looked at, 0 for 64 million.
+	// Steps bounds the values that are looked at, and the pages of bulk data,
+	// each as often as it happens; 0 for 64 million.
 	Steps int
 	// Pages bounds the 4 KiB pages that are met, 0 for 512 Ki.
 	Pages int
@@ -133,6 +134,7 @@ const (
 )
 
 const (
+	shortBytes   = 256      // of a text that is looked up before it is queued
 	chunkBytes   = 64 << 10 // of one value in one round
 	defaultSteps = 64 << 20
 	defaultPages = 512 << 10
@@ -145,40 +147,13 @@ const (
 	probeBytes   = 256 << 10 // values without pointers from this size on are probed before they are believed
 )
 
-// An item is work for the next round: count values of plan at addr.
-type item struct {
-	addr  target.Address
-	plan  *plan
-	count uint64
-	root  int32
-	rank  uint16
-	kind  itemKind
-}
-
-type itemKind uint8
-
-const (
-	itemValues    itemKind = iota
-	itemMap                // a map header; plan is the map's
-	itemDirectory          // count pointers to swiss tables
-	itemTable
-	itemGroups  // count groups of a swiss table
-	itemBuckets // count buckets
-	itemChan    // a channel; plan is the channel's
-	itemClosure
-	itemWeak  // a weak handle; plan is that of what it points at
-	itemTrie  // a node of a hash trie map
-	itemGuess // bytes of which nothing is known
-)
-
 type walker struct {
 	cfg   Config
 	pages *pages
 	roots []rootState
 	left  uint64 // of the total budget
 
-	next []item // the round to come
-	work []item // the round at work
+	next queue // the round to come
 
 	plans    map[*gotypes.Type]*plan
 	raws     map[*gotypes.Type]*plan  // as if nothing were excluded
@@ -186,7 +161,7 @@ type walker struct {
 	itabs    map[itabKey]*plan
 	lastType target.Address
 	lastPlan *plan
-	numbered uint32 // plans so far
+	numbered []*plan // by their ids
 	text     *plan
 	layout   layout
 
@@ -195,6 +170,7 @@ type walker struct {
 	writing []target.Address
 	ex      *excluder
 	stats   Stats
+	effort  int // pages of values, each time one is looked at
 	shadows int
 }
 
@@ -215,12 +191,12 @@ func newWalker(cfg Config) (*walker, error) {
 	}
 	w := &walker{
 		cfg:      cfg,
-		pages:    newPages(cfg.Memory, heldPages),
+		pages:    newPages(cfg.Memory, heldPages, cfg.Pages),
 		left:     orUnlimited(cfg.Budget),
 		plans:    make(map[*gotypes.Type]*plan),
 		raws:     make(map[*gotypes.Type]*plan),
 		layout:   layoutOf(cfg.Version),
-		numbered: 1,
+		numbered: make([]*plan, 1), // no plan has number 0
 		byType:   make(map[target.Address]*plan),
 		itabs:    make(map[itabKey]*plan),
 	}
@@ -252,21 +228,25 @@ func (w *walker) run(ctx context.Context) error {
 	for i := range w.cfg.Roots {
 		w.pushRoot(i)
 	}
-	for len(w.next) > 0 {
+	for w.next.count > 0 {
 		if err := w.pages.prefetch(); err != nil {
 			return fmt.Errorf("reading memory: %w", err)
 		}
 		w.stats.Rounds++
-		w.work, w.next = w.next, w.work[:0]
-		for i := range w.work {
-			if i&0xfff == 0 && ctx.Err() != nil {
+		blocks := w.next.take()
+		for n, block := range blocks {
+			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if why := w.exhausted(); why != "" {
-				w.stop(w.work[i:], why)
-				return nil
+			for i := range block {
+				if why := w.exhausted(); why != "" {
+					w.stop(append(blocks[n+1:], block[i:]), why)
+					return nil
+				}
+				q := &block[i]
+				w.do(&item{q.addr, w.numbered[q.plan], q.count, q.root, q.rank, q.kind})
 			}
-			w.do(&w.work[i])
+			w.next.release(block)
 		}
 	}
 	return nil
@@ -275,28 +255,27 @@ func (w *walker) run(ctx context.Context) error {
 // exhausted says which bound of the walk itself was reached.
 func (w *walker) exhausted() string {
 	switch {
-	case w.stats.Values > w.cfg.Steps:
-		return fmt.Sprintf("%d values were looked at", w.cfg.Steps)
+	case w.stats.Values+w.effort > w.cfg.Steps:
+		return fmt.Sprintf("%d values and pages were looked at", w.cfg.Steps)
 	case w.pages.count > w.cfg.Pages:
 		return fmt.Sprintf("%d pages were met", w.cfg.Pages)
-	case w.numbered >= maxPlans:
+	case len(w.numbered) >= maxPlans:
 		return fmt.Sprintf("%d types were met", maxPlans)
 	}
 	return ""
 }
 
 // stop ends the walk: roots with work left are cut.
-func (w *walker) stop(rest []item, why string) {
+func (w *walker) stop(rest [][]queued, why string) {
 	w.stats.Stopped = why
-	for _, queue := range [][]item{rest, w.next} {
-		for i := range queue {
-			if queue[i].rank >= own {
-				w.roots[queue[i].root].Cut = true
+	for _, block := range append(rest, w.next.take()...) {
+		for i := range block {
+			if block[i].rank >= own {
+				w.roots[block[i].root].Cut = true
 			}
-			w.ex.missed(queue[i].rank)
+			w.ex.missed(block[i].rank)
 		}
 	}
-	w.next = w.next[:0]
 }
 
 func (w *walker) do(it *item) {
@@ -333,7 +312,7 @@ func (w *walker) push(it item) {
 		w.record(it.root, it.rank, BadPointer, it.addr, it.plan)
 		return
 	}
-	if len(w.next) >= queueLimit {
+	if w.next.count >= queueLimit {
 		if it.rank >= own {
 			w.roots[it.root].Cut = true
 		}
@@ -350,13 +329,17 @@ func (w *walker) push(it item) {
 		}
 	}
 	if it.kind == itemValues {
-		p := w.pages.at(it.addr)
-		if it.count == 1 && !it.plan.leaf() && p.visited(it.addr, it.plan.id, it.rank) {
+		switch {
+		case it.plan.leaf(): // the same text stands in many values
+			if size := mul(it.count, it.plan.size); size <= shortBytes && w.pages.fresh(it.addr, size) == 0 {
+				return
+			}
+		case it.count == 1 && w.pages.at(it.addr).visited(it.addr, it.plan.id, it.rank):
 			return
 		}
 	}
 	w.want(&it)
-	w.next = append(w.next, it)
+	w.next.push(&it)
 }
 
 // want asks for the pages of an item that the next round will look at.
@@ -380,13 +363,13 @@ func (w *walker) want(it *item) {
 
 // again queues the rest of an item for the next round.
 func (w *walker) again(it item) {
-	if len(w.next) >= queueLimit {
+	if w.next.count >= queueLimit {
 		w.roots[it.root].Cut = true
 		w.ex.missed(it.rank)
 		return
 	}
 	w.want(&it)
-	w.next = append(w.next, it)
+	w.next.push(&it)
 }
 
 // mul multiplies sizes that may lie.
@@ -403,10 +386,9 @@ func (w *walker) capture(root int32, addr target.Address, size uint64) uint64 {
 	r := &w.roots[root]
 	allowed := size
 	if most := min(r.left, w.left); size > most {
-		if fresh := w.pages.fresh(addr, size); fresh > most {
-			// Bytes that others captured already are in between for free; the
-			// first byte that must be paid and cannot ends it all the same.
-			allowed = w.pages.affordable(addr, size, most)
+		// Bytes that others captured already are in between for free; the
+		// first byte that must be paid and cannot ends it all the same.
+		if allowed = w.pages.affordable(addr, size, most); allowed < size {
 			r.Cut = true
 		}
 	}

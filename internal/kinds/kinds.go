@@ -149,6 +149,14 @@ type Var struct {
 // the memory and those who read types.
 func Attach(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Program {
 	tb.Helper()
+	k := Open(tb, pid, trace)
+	k.Vars = Table(tb, k.Mem, k.Types)
+	return k
+}
+
+// Open is Attach for any Go program.
+func Open(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Program {
+	tb.Helper()
 	p, err := process.Open(pid)
 	if err != nil {
 		tb.Fatal(err)
@@ -190,7 +198,6 @@ func Attach(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Pr
 		typeMem = trace(mem)
 	}
 	k.Types = gotypes.New(typeMem, prog)
-	k.Vars = Table(tb, mem, k.Types)
 	symbols, err := f.Symbols()
 	if err != nil {
 		tb.Logf("no symbols: %v", err)
