@@ -108,6 +108,8 @@ type taking struct {
 	maps    []process.Mapping
 	stat    process.Stat
 	auxv    []byte
+	args    string
+	gnuID   string
 	threads []process.Thread
 	image   image
 

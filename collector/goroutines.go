@@ -272,7 +272,36 @@ func (t *taking) wantGoroutine(p *program, g *goroutine.G) bool {
 	if !g.Status.Alive() || t.goroutines.note.Stacks == note.StackNone {
 		return true
 	}
+	if t.opts.Labels {
+		t.wantLabels(p, g)
+	}
 	return t.wantStack(t.used(g), g.Stack, g.Secret)
+}
+
+// wantLabels asks for what pprof.SetGoroutineLabels gave the goroutine: since
+// Go 1.24 a slice of pairs of strings.
+func (t *taking) wantLabels(p *program, g *goroutine.G) {
+	const oldestMinor, pair, most = 24, 4 * target.PtrSize, 1 << 10
+	if g.Labels == 0 || p.prog.Version.Minor < oldestMinor {
+		return
+	}
+	r := target.Reader{Memory: p.mem}
+	set, err := r.Slice(g.Labels)
+	if err != nil || set.Len > most {
+		return
+	}
+	t.wantKnown(target.RangeOf(g.Labels, 3*target.PtrSize))
+	t.wantKnown(target.RangeOf(set.Data, set.Len*pair))
+	for i := range 2 * set.Len {
+		header, err := r.Bytes(set.Data.Add(i*pair/2), pair/2, pair/2)
+		if err != nil {
+			return
+		}
+		const longest = 4096
+		if n := leWord(header[8:]); n <= longest {
+			t.wantKnown(target.RangeOf(target.Address(leWord(header)), n))
+		}
+	}
 }
 
 // used returns the part of g's stack that holds frames: from the stack pointer

@@ -29,6 +29,7 @@ type program struct {
 	prog     *module.Program
 	own      []process.Mapping // of the executable file
 	cover    []target.Range    // writable memory of loaded files: data and bss
+	runtime  []target.Range    // the runtime's variables, where symbols say so
 	relro    target.Range      // written by the loader, read-only since
 	cgo      bool
 	anchor   target.Address // 0 = none
@@ -73,13 +74,19 @@ func (t *taking) find() (*program, error) {
 		return nil, fmt.Errorf("%w: %w", ErrNotGo, err)
 	}
 	t.summary.GoVersion = p.prog.Version.Text
+	t.summary.BuildID, t.gnuID = p.file.BuildIDs()
 	if p.layout, err = goroutine.LayoutOf(p.prog.Version); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotGo, err)
 	}
 	if err := p.symbols(t.process.ExePath(), t.opts.Symbols); err != nil {
 		return nil, err
 	}
-	p.cgo = usesCgo(p.prog)
+	p.runtime = p.runtimeVariables()
+	if len(p.names) > 0 {
+		p.cgo = p.names[cgoSymbol].Name != ""
+	} else {
+		p.cgo = usesCgo(p.prog)
+	}
 	p.facts = walk.NewTrace(p.mem)
 	p.types = gotypes.New(p.facts, p.prog)
 	t.marks(p)
@@ -251,6 +258,10 @@ func (p *program) symbol(name string) (target.Address, bool) {
 	}
 	return s.Addr + p.image.Bias, true
 }
+
+// cgoSymbol is a C function that is in every program with cgo; the Go half of
+// runtime/cgo leaves symbols in others too.
+const cgoSymbol = "x_cgo_init"
 
 // usesCgo reports whether C code runs in the program.
 func usesCgo(prog *module.Program) bool {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -69,6 +70,13 @@ func (t *taking) identify() error {
 	}
 	if t.auxv, err = t.process.Auxv(); err != nil {
 		t.summary.problem("auxiliary vector", err)
+	}
+	if t.opts.Args {
+		args, err := t.process.Args()
+		if err != nil {
+			t.summary.problem("arguments", err)
+		}
+		t.args = strings.Join(args, " ")
 	}
 	return nil
 }
@@ -195,7 +203,7 @@ func (t *taking) flags(p *program) func(target.Address) uint32 {
 }
 
 func (t *taking) notes(p *program, pl *plan) []elfcore.Note {
-	info := elfcore.Process{SName: t.stat.State, PID: int32(t.process.PID), PPID: int32(t.stat.Parent), PGRP: int32(t.stat.Group), SID: int32(t.stat.Sess), Name: baseName(t.summary.Program)}
+	info := elfcore.Process{SName: t.stat.State, PID: int32(t.process.PID), PPID: int32(t.stat.Parent), PGRP: int32(t.stat.Group), SID: int32(t.stat.Sess), Name: baseName(t.summary.Program), Args: t.args}
 	notes := []elfcore.Note{info.Note()}
 	for _, th := range t.threads {
 		r := elfcore.Thread{TID: int32(th.ID), PPID: info.PPID, PGRP: info.PGRP, SID: info.SID, Signal: int16(th.Signal), Registers: th.Words(), FPValid: len(th.Float) > 0}
@@ -222,7 +230,7 @@ func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 	host, _ := os.Hostname()
 	record := note.Capture{
 		Why: t.opts.Reason, When: t.summary.When, Who: t.opts.Who, Stopped: t.summary.Stopped,
-		GoVersion: t.summary.GoVersion, BuildID: t.summary.BuildID, Program: t.summary.Program,
+		GoVersion: t.summary.GoVersion, BuildID: t.summary.BuildID, GNUBuildID: t.gnuID, ToolVersion: toolVersion(), Program: t.summary.Program,
 		Host: host, Kernel: kernelRelease(), PID: t.process.PID,
 		Strict: t.opts.Mode == Strict, Extra: t.opts.Extra,
 	}

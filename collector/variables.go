@@ -54,15 +54,25 @@ func (t *taking) wantRuntime(p *program) {
 			"name the twin with --symbols")
 		return
 	}
+	for _, r := range p.runtime {
+		t.wantKnown(r)
+	}
+}
+
+// runtimeVariables returns where the variables of the Go runtime stand that the
+// symbols name.
+func (p *program) runtimeVariables() []target.Range {
+	var all []target.Range
 	for name, s := range p.names {
 		if s.Size == 0 || !isRuntime(name) {
 			continue
 		}
 		r := target.RangeOf(s.Addr+p.image.Bias, s.Size)
 		if overlap(p.cover, r) == r.Size() {
-			t.wantKnown(r)
+			all = append(all, r)
 		}
 	}
+	return unite(all)
 }
 
 // pcHeaderSize is that of runtime.pcHeader.
