@@ -178,7 +178,9 @@ func (t *taking) localG(p *program, th *process.Thread) (goroutine.G, bool) {
 	if th.TLS == 0 {
 		return goroutine.G{}, false
 	}
-	addr, err := target.Reader{Memory: p.mem}.Pointer(target.Address(th.TLS) - target.PtrSize)
+	cell := target.Address(th.TLS) - target.PtrSize
+	t.wantKnown(target.RangeOf(cell, target.PtrSize))
+	addr, err := target.Reader{Memory: p.mem}.Pointer(cell)
 	if err != nil || addr == 0 || !addr.Aligned(target.PtrSize) {
 		return goroutine.G{}, false
 	}
@@ -269,7 +271,7 @@ func (t *taking) wantGoroutine(p *program, g *goroutine.G) bool {
 	if t.wantKnown(target.RangeOf(g.Addr, size)) < size {
 		return false
 	}
-	if !g.Status.Alive() || t.goroutines.note.Stacks == note.StackNone {
+	if g.Status == goroutine.Idle || g.Status == goroutine.Dead || t.goroutines.note.Stacks == note.StackNone {
 		return true
 	}
 	if t.opts.Labels {
@@ -318,6 +320,10 @@ func (t *taking) used(g *goroutine.G) target.Range {
 	}
 	if !g.Stack.Contains(where) {
 		return target.Range{}
+	}
+	if s := g.Sched.SP; g.Stack.Contains(s) {
+		// In C, or on the scheduler's stack: Delve goes on from where Go left.
+		where = min(where, s)
 	}
 	return g.InUse(where)
 }

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -19,14 +20,7 @@ import (
 func (im *image) segments(cover []target.Range, flags func(target.Address) uint32, limit int) ([]elfcore.Segment, error) {
 	pieces := im.readable()
 	cover = unite(cover)
-	// 56 bytes of program header, or two of them where a marked segment would
-	// stand between, are worth as many bytes of filling.
-	gap := uint64(64)
-	runs := join(pieces, cover, gap)
-	for gap < 1<<20 && len(runs)+len(uncovered(cover, runs)) > limit {
-		gap *= 2
-		runs = join(pieces, cover, gap)
-	}
+	runs := join(pieces, cover, limit)
 	var out []elfcore.Segment
 	for _, run := range runs {
 		out = append(out, elfcore.Segment{
@@ -80,21 +74,58 @@ type run struct {
 	pieces []imagePiece
 }
 
-// join makes runs of pieces that are at most gap bytes apart; a run does not
-// reach over the border of a covered range, where another mapping begins.
-func join(pieces []imagePiece, cover []target.Range, gap uint64) []run {
-	var runs []run
+// smallGap is always filled: a program header, or two of them where a marked
+// segment would stand between, takes as many bytes.
+const smallGap = 64
+
+// join makes runs of pieces: of those with small gaps between them, then of
+// those with the smallest gaps, until there are limit segments or nothing is
+// left to join. A run does not reach over the border of a covered range, where
+// another mapping begins.
+func join(pieces []imagePiece, cover []target.Range, limit int) []run {
+	type gap struct {
+		behind int // index of the piece behind it
+		size   uint64
+		worth  int // segments that filling it saves
+	}
 	borders := bordersOf(cover)
-	for i, p := range pieces {
-		if n := len(runs); n > 0 {
-			last := &runs[n-1]
-			apart := uint64(p.Start - last.End)
-			if apart == 0 || apart <= gap && !crosses(borders, last.End, p.Start) {
-				last.End = p.End
-				last.pieces = pieces[i-len(last.pieces) : i+1]
-				continue
-			}
+	filled := make([]bool, len(pieces)) // the gap before the piece
+	var gaps []gap
+	segments := len(pieces)
+	for i := 1; i < len(pieces); i++ {
+		from, to := pieces[i-1].End, pieces[i].Start
+		g := gap{i, uint64(to - from), 1}
+		if overlap(cover, target.Range{Start: from, End: to}) > 0 {
+			g.worth = 2
+			segments++
 		}
+		switch {
+		case crosses(borders, from, to):
+			// A covered range that begins or ends here.
+		case g.size <= smallGap:
+			filled[i] = true
+			segments -= g.worth
+		default:
+			gaps = append(gaps, g)
+		}
+	}
+	slices.SortStableFunc(gaps, func(a, b gap) int { return cmp.Compare(a.size, b.size) })
+	for _, g := range gaps {
+		if segments <= limit {
+			break
+		}
+		filled[g.behind] = true
+		segments -= g.worth
+	}
+	var runs []run
+	first := 0
+	for i, p := range pieces {
+		if i > 0 && filled[i] {
+			last := &runs[len(runs)-1]
+			last.End, last.pieces = p.End, pieces[first:i+1]
+			continue
+		}
+		first = i
 		runs = append(runs, run{p.Range, pieces[i : i+1]})
 	}
 	return runs

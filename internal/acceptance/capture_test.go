@@ -1,0 +1,316 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+)
+
+// A running is a program that a test has started.
+type running struct {
+	*exec.Cmd
+	out *bufio.Scanner
+}
+
+// start runs a program until it says "ready".
+func start(t *testing.T, exe string, args ...string) *running {
+	t.Helper()
+	cmd := exec.Command(exe, args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	r := &running{cmd, bufio.NewScanner(out)}
+	r.expect(t, "ready")
+	return r
+}
+
+// expect reads a line of the program's output, for as long as half a minute.
+func (r *running) expect(t *testing.T, want string) {
+	t.Helper()
+	line := make(chan string, 1)
+	go func() { r.out.Scan(); line <- r.out.Text() }()
+	select {
+	case got := <-line:
+		if got != want {
+			t.Fatalf("the program said %q, not %q", got, want)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatalf("the program did not say %q", want)
+	}
+}
+
+// freeze stops the program as a whole, so that two tools see the same.
+func (r *running) freeze(t *testing.T) {
+	t.Helper()
+	_ = r.Process.Signal(syscall.SIGSTOP)
+	for range 500 {
+		if r.state(t) == "T" {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the program was not stopped")
+}
+
+func (r *running) state(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	return fields[0]
+}
+
+// capture captures the program into a file.
+func capture(t *testing.T, pid int, opts collector.Options) (string, *collector.Summary) {
+	t.Helper()
+	core := filepath.Join(t.TempDir(), "our.core")
+	c, err := collector.Take(context.Background(), pid, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Save(collector.Output{Path: core}); err != nil {
+		t.Fatal(err)
+	}
+	return core, c.Summary()
+}
+
+// fullCore has gdb write a core of the whole process.
+func fullCore(t *testing.T, pid int) string {
+	t.Helper()
+	gdb := debuggers.Need(t, "gdb")
+	core := filepath.Join(t.TempDir(), "full.core")
+	out, err := exec.Command(gdb, "-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off",
+		"-p", fmt.Sprint(pid), "-ex", "generate-core-file "+core, "-ex", "detach").CombinedOutput()
+	if _, serr := os.Stat(core); serr != nil {
+		t.Fatalf("gdb wrote no core: %v\n%s", err, out)
+	}
+	return core
+}
+
+// delve returns what Delve prints, without what differs between two runs of it.
+func delve(t *testing.T, exe, core string, commands ...string) []string {
+	t.Helper()
+	out, err := debuggers.Delve(context.Background(), exe, core, commands...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(out), "\n")
+}
+
+// differences returns the lines in which two outputs differ.
+func differences(a, b []string) []string {
+	var diff []string
+	for i := range max(len(a), len(b)) {
+		var one, two string
+		if i < len(a) {
+			one = a[i]
+		}
+		if i < len(b) {
+			two = b[i]
+		}
+		if one != two {
+			diff = append(diff, fmt.Sprintf("line %d\n  ours: %s\n  full: %s", i+1, one, two))
+		}
+	}
+	return diff
+}
+
+// A goal is a program to capture: a Go release and a way to build with it.
+type goal struct {
+	release string
+	way
+}
+
+// targets returns the matrix: a sample of it by default. The last three
+// releases read from outside build no program with the runtime module in it,
+// but their goroutines must be there.
+func targets() []goal {
+	releases := []string{"1.26.8", "1.27.3", "1.25.5", "1.24.9", "1.23.12", "1.22.12", "1.21.13"}
+	list := []way{
+		{"plain", []string{"CGO_ENABLED=0"}, nil},
+		{"pie", []string{"CGO_ENABLED=0"}, []string{"-buildmode=pie"}},
+		{"unoptimised", []string{"CGO_ENABLED=0"}, []string{"-gcflags=all=-N -l"}},
+		{"cgo", []string{"CGO_ENABLED=1"}, []string{"-tags=withcgo"}},
+		{"cgo-pie", []string{"CGO_ENABLED=1"}, []string{"-tags=withcgo", "-buildmode=pie"}},
+		{"race", []string{"CGO_ENABLED=1"}, []string{"-race"}},
+		{"external", []string{"CGO_ENABLED=1"}, []string{"-tags=withcgo", "-ldflags=-linkmode=external"}},
+	}
+	var all []goal
+	for i, r := range releases {
+		for k, w := range list {
+			if full || i == 0 && k < 4 || i == 1 && k == 1 || i == 3 && k == 0 {
+				all = append(all, goal{r, w})
+			}
+		}
+	}
+	return all
+}
+
+// sources copies a program of testdata out of the workspace, for releases that
+// cannot read it.
+func sources(t *testing.T, program string) string {
+	t.Helper()
+	dir := t.TempDir()
+	files, err := filepath.Glob("testdata/" + program + "/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no program %s: %v", program, err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(f)), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module "+program+"\n\ngo 1.21\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// compile builds the program in dir as the goal says.
+func compile(t *testing.T, g goal, dir, name string, more ...string) string {
+	t.Helper()
+	exe := filepath.Join(dir, name)
+	cmd := exec.Command("go", append(append([]string{"build", "-o", exe}, g.flags...), more...)...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "GOTOOLCHAIN=go"+g.release, "GOWORK=off", "GOFLAGS=-buildvcs=false"), g.env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v with go%s: %v\n%s", cmd.Args, g.release, err, out)
+	}
+	return exe
+}
+
+func needAMD64(t *testing.T) {
+	t.Helper()
+	if runtime.GOARCH != "amd64" {
+		t.Skip("another process' registers: only amd64 has been compared in the debuggers")
+	}
+}
+
+// What Delve says of goroutines and threads is the same, line by line, from our
+// core and from a full core of the same stopped process; from a skeleton of the
+// stacks too.
+func TestGoroutinesAsInFullCore(t *testing.T) {
+	needAMD64(t)
+	debuggers.Need(t, "dlv")
+	for _, tg := range targets() {
+		t.Run(tg.release+"/"+tg.name, func(t *testing.T) {
+			exe := compile(t, tg, sources(t, "states"), "states")
+			p := start(t, exe)
+			p.freeze(t)
+			whole := delve(t, exe, fullCore(t, p.Process.Pid), "goroutines -t", "threads")
+			if n := len(whole); n < 100 || !strings.Contains(strings.Join(whole, "\n"), "main.deep") {
+				t.Fatalf("Delve says only this of a full core:\n%s", strings.Join(whole, "\n"))
+			}
+			for _, stacks := range []collector.Stacks{collector.StacksFull, collector.StacksSkeleton} {
+				core, summary := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways, Stacks: stacks})
+				if summary.Goroutines.All < 20 || summary.Goroutines.All != summary.Goroutines.Captured {
+					t.Errorf("%v: %+v", stacks, summary)
+				}
+				if diff := differences(delve(t, exe, core, "goroutines -t", "threads"), whole); len(diff) > 0 {
+					t.Errorf("%v stacks: %d lines of %d differ:\n%s", stacks, len(diff), len(whole), strings.Join(diff[:min(len(diff), 8)], "\n"))
+				}
+			}
+			if p.state(t) != "T" {
+				t.Errorf("the program was stopped before and is in state %s now", p.state(t))
+			}
+		})
+	}
+}
+
+// A stripped program gives the same with the symbols of its unstripped twin,
+// and a core without them says how many goroutines there are.
+func TestStripped(t *testing.T) {
+	needAMD64(t)
+	debuggers.Need(t, "dlv")
+	for _, tg := range targets() {
+		if tg.name != "plain" && tg.name != "pie" && !full {
+			continue
+		}
+		t.Run(tg.release+"/"+tg.name, func(t *testing.T) {
+			dir := sources(t, "states")
+			twin := compile(t, tg, dir, "twin")
+			strip := "-ldflags=-s -w"
+			if tg.name == "external" {
+				strip += " -linkmode=external"
+			}
+			exe := compile(t, tg, dir, "states", strip)
+			p := start(t, exe)
+			p.freeze(t)
+			core, summary := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways})
+			if summary.Goroutines.Captured < 20 {
+				t.Errorf("without symbols: %+v", summary)
+			}
+			f, err := os.Open(core)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			info, _ := f.Stat()
+			if _, err := elfcore.Open(f, info.Size()); err != nil {
+				t.Error(err)
+			}
+			named, _ := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways, Symbols: twin})
+			got := delve(t, twin, named, "goroutines -t")
+			want := delve(t, twin, fullCore(t, p.Process.Pid), "goroutines -t")
+			if diff := differences(got, want); len(diff) > 0 {
+				t.Errorf("%d lines of %d differ:\n%s", len(diff), len(want), strings.Join(diff[:min(len(diff), 8)], "\n"))
+			}
+			other := compile(t, tg, dir, "other", "-gcflags=-l -N")
+			_, err = collector.Take(context.Background(), p.Process.Pid, collector.Options{Symbols: other})
+			if err == nil && tg.name != "unoptimised" {
+				t.Error("the symbols of another build are believed")
+			}
+		})
+	}
+}
+
+// Many goroutines come whole, and a budget that does not hold them takes those
+// that matter most and counts the rest.
+func TestManyGoroutines(t *testing.T) {
+	needAMD64(t)
+	n := 10_000
+	if full {
+		n = 100_000
+	}
+	exe := compile(t, targets()[0], sources(t, "states"), "states")
+	p := start(t, exe, fmt.Sprint(n))
+	core, summary := capture(t, p.Process.Pid, collector.Options{})
+	if summary.Goroutines.All < n || summary.Goroutines.Captured != summary.Goroutines.All || summary.Segments > collector.DefaultSegments {
+		t.Errorf("%+v", summary)
+	}
+	t.Logf("%d goroutines: stopped for %v, %d bytes of memory, %d of core", summary.Goroutines.All, summary.Stopped, summary.Payload, summary.Bytes)
+	out := delve(t, exe, core, "goroutines -with running", "goroutines -with user main.deep")
+	if got := strings.Join(out, "\n"); !strings.Contains(got, "main.spin") || !strings.Contains(got, "main.deep") {
+		t.Errorf("Delve says %s", got)
+	}
+	_, summary = capture(t, p.Process.Pid, collector.Options{Budget: 2 << 20})
+	if !summary.Partial || summary.Goroutines.Captured == 0 || summary.Goroutines.Captured >= summary.Goroutines.All {
+		t.Errorf("with a small budget: %+v", summary)
+	}
+}
