@@ -1,0 +1,168 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/collector/store"
+	"github.com/meminspect/meminspect/collector/supervisor"
+)
+
+// runFlags are what `run` and its likes are told.
+type runFlags struct {
+	dir      string
+	exitStop string
+	hold     time.Duration
+	redact   bool
+	json     bool
+	quiet    bool
+	report   string
+
+	strict, data, args, labels bool
+
+	policy store.Policy
+	each   limitFlag
+	all    limitFlag
+}
+
+func runCommand() *cobra.Command {
+	f := runFlags{policy: store.DefaultPolicy()}
+	cmd := &cobra.Command{
+		Use:   "run [flags] -- PROGRAM [ARGUMENT...]",
+		Short: "Run a program and capture it when it dies, hangs or is asked to",
+		Long: `run starts PROGRAM and watches it. The program keeps its terminal, its signals,
+its standard error and its exit status; when it dies, a core of what it marked
+for inspection is left in the directory.
+
+A fatal error of Go is captured while the runtime is writing its report, which
+needs no privileges. Any other end (a kill, os.Exit with a failing status, a
+fault in C code) is captured where ptrace is allowed. The first line that run
+writes says what of this works here.`,
+		Example: `  meminspect run -- ./server -listen :8080
+  meminspect run --dir /var/lib/cores --redact-text -- ./server`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+	}
+	cmd.Flags().SetInterspersed(false) // the program's flags are its own
+	f.add(cmd.Flags())
+	return cmd
+}
+
+func (f *runFlags) add(flags *pflag.FlagSet) {
+	flags.StringVar(&f.dir, "dir", "", "directory for cores (default $MEMINSPECT_DIR, else meminspect in the user's state directory)")
+	flags.StringVar(&f.exitStop, "exit-stop", "auto", "capture ends that Go does not report, by ptrace: auto or off")
+	flags.DurationVar(&f.hold, "hold", supervisor.DefaultHold, "time for which a dying program is held at most")
+	flags.BoolVar(&f.redact, "redact-text", false, "store of crash texts the panic's type and the stacks alone")
+	flags.BoolVar(&f.json, "json", false, "report in lines of JSON")
+	flags.BoolVar(&f.quiet, "quiet", false, "report captures and failures alone")
+	flags.StringVar(&f.report, "report", "", "append reports to this file instead of standard error")
+	flags.BoolVar(&f.strict, "strict", false, "capture regions alone")
+	flags.BoolVar(&f.data, "data", false, "capture the program's other package variables too")
+	flags.BoolVar(&f.args, "args", false, "store the command line")
+	flags.BoolVar(&f.labels, "labels", false, "store goroutine labels")
+	flags.IntVar(&f.policy.Keep, "keep", f.policy.Keep, "cores to keep, 0 = any number")
+	flags.Var((*bytesFlag)(&f.policy.KeepBytes), "keep-bytes", "bytes to keep, all cores together, 0 = any")
+	flags.DurationVar(&f.policy.KeepAge, "keep-age", f.policy.KeepAge, "time to keep a core, 0 = for ever")
+	flags.Var((*bytesFlag)(&f.policy.Floor), "free", "bytes that stay free on the disk")
+	f.each, f.all = limitFlag{&f.policy.Each}, limitFlag{&f.policy.All}
+	flags.Var(f.each, "limit", "cores for one reason, as COUNT/TIME; 0 = any number")
+	flags.Var(f.all, "limit-all", "cores for all reasons, as COUNT/TIME; 0 = any number")
+}
+
+func (f *runFlags) run(cmd *cobra.Command, args []string) error {
+	env := supervisor.Scrub()
+	if f.exitStop != "auto" && f.exitStop != "off" {
+		return fmt.Errorf("run: --exit-stop is %q, want auto or off", f.exitStop)
+	}
+	if f.strict && f.data {
+		return fmt.Errorf("run: --strict and --data exclude each other")
+	}
+	report, closeReport, err := f.reporter(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer closeReport()
+	config := supervisor.Config{
+		Args: args, Env: env, ExitStop: f.exitStop == "auto", Hold: f.hold, Redact: f.redact, Report: report,
+		Capture: collector.Options{Args: f.args, Labels: f.labels},
+	}
+	switch {
+	case f.strict:
+		config.Capture.Mode = collector.Strict
+	case f.data:
+		config.Capture.Mode = collector.Data
+	}
+	if err := f.destination(&config); err != nil {
+		return err
+	}
+	status, err := supervisor.Run(config)
+	if err != nil {
+		return err
+	}
+	closeReport()
+	supervisor.EndLike(status)
+	return nil
+}
+
+// reporter returns where reports go.
+func (f *runFlags) reporter(stderr io.Writer) (*supervisor.Reporter, func(), error) {
+	r := &supervisor.Reporter{W: stderr, JSON: f.json, Quiet: f.quiet}
+	if f.report == "" {
+		return r, func() {}, nil
+	}
+	file, err := os.OpenFile(f.report, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("run: %w", err)
+	}
+	r.W = file
+	return r, func() { file.Close() }, nil
+}
+
+// destination sets where cores go. A directory that cannot be used does not
+// keep the program from running: what it says goes into the first report.
+func (f *runFlags) destination(config *supervisor.Config) error {
+	if f.dir == "" {
+		f.dir = defaultDir()
+	}
+	s, err := store.Open(f.dir, f.policy)
+	if err != nil {
+		config.Place = func() (string, error) { return f.dir, err }
+		config.Sink = func(supervisor.Core) (string, error) { return "", err }
+		return nil
+	}
+	config.Limits = s.Admit
+	config.Place = func() (string, error) {
+		where := s.Dir()
+		if mode := s.Loose(); mode != 0 {
+			where = fmt.Sprintf("%s (which has mode %04o)", where, mode)
+		}
+		free, err := s.Free()
+		if err == nil && f.policy.Floor > 0 && free < f.policy.Floor {
+			err = fmt.Errorf("%d bytes are free, and %d are to stay so", free, f.policy.Floor)
+		}
+		return where, err
+	}
+	config.Sink = func(c supervisor.Core) (string, error) { return s.Write(c.Name(), c.Size, c.Write) }
+	return nil
+}
+
+// defaultDir is where cores go unless told otherwise.
+func defaultDir() string {
+	if dir := os.Getenv("MEMINSPECT_DIR"); dir != "" {
+		return dir
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "meminspect")
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".local", "state", "meminspect")
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("meminspect-%d", os.Getuid()))
+}

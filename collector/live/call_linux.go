@@ -1,0 +1,10 @@
+package live
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// writeCall is the number of write(2) as /proc shows it.
+var writeCall = strconv.Itoa(unix.SYS_WRITE)

@@ -1,0 +1,113 @@
+// Package reap lets a program that is init, or a subreaper, take the statuses of
+// orphans without taking those of children that somebody waits for.
+package reap
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// waitedFor are children that have a waiter of their own. The lock is held
+// while one starts, so that none is an orphan before it is known.
+var waitedFor struct {
+	sync.Mutex
+	pids map[int]bool
+}
+
+// Run runs a command to its end, safe from Orphans.
+func Run(cmd *exec.Cmd) error {
+	waitedFor.Lock()
+	err := cmd.Start()
+	if err != nil {
+		waitedFor.Unlock()
+		return err
+	}
+	pid := cmd.Process.Pid
+	if waitedFor.pids == nil {
+		waitedFor.pids = map[int]bool{}
+	}
+	waitedFor.pids[pid] = true
+	waitedFor.Unlock()
+	err = cmd.Wait()
+	waitedFor.Lock()
+	delete(waitedFor.pids, pid)
+	waitedFor.Unlock()
+	return err
+}
+
+// Needed tells whether orphans come to us.
+func Needed() bool {
+	if os.Getpid() == 1 {
+		return true
+	}
+	var set int32
+	err := unix.Prctl(unix.PR_GET_CHILD_SUBREAPER, uintptr(unsafe.Pointer(&set)), 0, 0, 0)
+	return err == nil && set != 0
+}
+
+// Orphans takes the statuses of dead children that nobody waits for, and
+// returns how many there were. The child named is one that somebody does.
+func Orphans(not int) int {
+	waitedFor.Lock()
+	defer waitedFor.Unlock()
+	n := 0
+	for _, pid := range zombies() {
+		if pid == not || waitedFor.pids[pid] {
+			continue
+		}
+		if got, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err == nil && got == pid {
+			n++
+		}
+	}
+	return n
+}
+
+// zombies lists our children that are dead. Where the kernel has no list of
+// children, all processes are looked at.
+func zombies() []int {
+	var pids []int
+	tasks, _ := os.ReadDir("/proc/self/task")
+	listed := false
+	for _, task := range tasks {
+		text, err := os.ReadFile("/proc/self/task/" + task.Name() + "/children")
+		if err != nil {
+			continue
+		}
+		listed = true
+		for field := range strings.FieldsSeq(string(text)) {
+			if pid, err := strconv.Atoi(field); err == nil && isZombie(pid, 0) {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	if listed {
+		return pids
+	}
+	all, _ := os.ReadDir("/proc")
+	for _, e := range all {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && isZombie(pid, os.Getpid()) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// isZombie tells whether a process is dead, and a child of parent unless that
+// is 0.
+func isZombie(pid, parent int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	// The name in brackets may hold anything.
+	i := strings.LastIndexByte(string(stat), ')')
+	fields := strings.Fields(string(stat[i+1:]))
+	return i > 0 && len(fields) > 1 && fields[0] == "Z" && (parent == 0 || fields[1] == strconv.Itoa(parent))
+}

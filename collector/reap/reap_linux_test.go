@@ -1,0 +1,49 @@
+package reap
+
+import (
+	"os/exec"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// As a subreaper we take orphans, and nobody's status who waits for it.
+func TestOrphans(t *testing.T) {
+	if Needed() {
+		t.Skip("orphans come to this test already")
+	}
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Skip("cannot become a subreaper: ", err)
+	}
+	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+	if !Needed() {
+		t.Fatal("a subreaper passes for none")
+	}
+	done := make(chan error, 20)
+	for range 20 {
+		go func() { done <- Run(exec.Command("/bin/sh", "-c", "(exit 5) & exit 7")) }()
+	}
+	reaped := 0
+	for waiting := 20; waiting > 0; {
+		reaped += Orphans(0)
+		select {
+		case err := <-done:
+			waiting--
+			if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 7 {
+				t.Errorf("a command that was waited for ended with %v", err)
+			}
+		case <-time.After(time.Millisecond):
+		}
+	}
+	for end := time.Now().Add(5 * time.Second); len(zombies()) > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+		reaped += Orphans(0)
+	}
+	if left := zombies(); len(left) != 0 {
+		t.Errorf("dead and not taken: %v", left)
+	}
+	t.Log(reaped, "orphans")
+	if reaped == 0 {
+		t.Error("there were no orphans, so this tests nothing")
+	}
+}

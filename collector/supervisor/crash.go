@@ -1,0 +1,175 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/collector/crashsocket"
+	"github.com/meminspect/meminspect/collector/crashtext"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// watchSocket waits for the one event of the crash socket and deals with it.
+func (s *Supervisor) watchSocket() {
+	event, err := s.socket.Wait()
+	if err != nil {
+		return // closed by us: the program is dead
+	}
+	if event == crashsocket.Closed {
+		// The program's end, or a program that has its own use for the crash
+		// output. Only the kernel knows which.
+		select {
+		case <-s.gone:
+		case <-time.After(200 * time.Millisecond):
+			if s.alive() {
+				s.report(Event{What: Note, Text: "the program has given its crash output away (debug.SetCrashOutput), so its fatal errors hold no more; " + s.otherwise()})
+			}
+		}
+		return
+	}
+	s.crashed()
+}
+
+// alive tells whether the program runs: a descriptor that was closed is no
+// death.
+func (s *Supervisor) alive() bool { return unix.Kill(s.child.PID, 0) == nil }
+
+// otherwise says what still captures the end of a program without its report.
+func (s *Supervisor) otherwise() string {
+	if s.child.Seized() {
+		return "its end is captured by the exit stop"
+	}
+	return "its end leaves no core"
+}
+
+// crashed captures a program that is held in its report, lets it go, and keeps
+// what it said.
+func (s *Supervisor) crashed() {
+	began := time.Now()
+	s.capturing.Lock()
+	defer s.capturing.Unlock()
+	s.death.Lock()
+	done := s.death.captured
+	s.death.captured = true
+	s.death.Unlock()
+	if done {
+		return
+	}
+	// The program is held until here, whatever else is slow.
+	deadline := began.Add(s.config.Hold)
+	guard := time.AfterFunc(time.Until(deadline), func() { s.socket.Close() })
+	defer guard.Stop()
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+
+	text := &crash{s: s, began: began}
+	c, err := s.take(ctx, func(o *collector.Options) {
+		text.prepare(o)
+		o.Released = text.release
+	})
+	text.release() // if it was not reached
+	s.child.Check(s.events())
+	if err != nil {
+		report := crashtext.Parse(text.text, text.backlog)
+		s.finish(Event{Reason: report.Reason, Held: text.held}, fmt.Errorf("%s: %w", report.Message, err))
+		return
+	}
+	if text.refused != nil {
+		s.finish(Event{Reason: c.Summary().Reason, Held: text.held}, text.refused)
+		return
+	}
+	s.keep(c, began, text.held)
+}
+
+// A crash is a fatal report while it is taken.
+type crash struct {
+	s        *Supervisor
+	began    time.Time
+	backlog  []byte
+	fallback string // reason of a death that left no report
+
+	text     []byte
+	total    int64
+	late     bool // the hold ended before the capture
+	held     time.Duration
+	released bool
+	refused  error
+}
+
+// prepare sets what a capture of a dying program needs to know.
+func (c *crash) prepare(o *collector.Options) {
+	o.Reason = "crash"
+	if c.fallback != "" {
+		o.Reason = c.fallback
+	}
+	o.Thread = c.s.writer()
+	// A dying program has no system calls whose interruption would matter.
+	o.Stop = collector.StopAlways
+	c.backlog = c.s.backlog()
+	o.Late = c.complete
+}
+
+// release lets the program go and takes its report. It is safe to call twice.
+func (c *crash) release() {
+	if c.released {
+		return
+	}
+	c.released = true
+	c.held = time.Since(c.began)
+	var err error
+	c.text, c.total, err = c.s.socket.Release(textLimit, time.Now().Add(textWait))
+	if err != nil && !errors.Is(err, crashsocket.ErrTimeout) {
+		c.late = c.held >= c.s.config.Hold
+	}
+	if errors.Is(err, crashsocket.ErrTimeout) && c.fallback == "" {
+		c.s.socket.Close() // its reader may be gone, and a full socket would hold it
+	}
+}
+
+// complete adds to the capture what the report says.
+func (c *crash) complete(o *collector.Options) {
+	report := crashtext.Parse(c.text, c.backlog)
+	if report.Reason != crashtext.Unknown {
+		o.Reason = report.Reason
+	}
+	suppressed, err := c.s.admit(o.Reason)
+	c.refused = err
+	text := c.text
+	if c.s.config.Redact {
+		text = crashtext.Redact(text)
+	}
+	if len(text) > 0 {
+		o.Crash = &note.CrashText{Text: string(text), Truncated: c.total > int64(len(c.text))}
+	}
+	if report.Signal != "" {
+		o.Signal = int(unix.SignalNum(report.Signal))
+	}
+	if !c.s.config.Redact && report.Message != "" {
+		o.Extra = append(o.Extra, note.Pair{Key: "message", Value: report.Message})
+	}
+	for _, p := range []note.Pair{
+		{Key: "panic-type", Value: report.Type},
+		{Key: "goroutine", Value: number(report.Goroutine)},
+		{Key: "held", Value: c.held.String()},
+		{Key: "suppressed", Value: number(uint64(suppressed))},
+	} {
+		if p.Value != "" {
+			o.Extra = append(o.Extra, p)
+		}
+	}
+	if c.late {
+		o.Extra = append(o.Extra, note.Pair{Key: "hold", Value: "ended by its limit before the capture did; the program may have run meanwhile"})
+	}
+}
+
+func number(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}

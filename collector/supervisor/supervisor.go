@@ -1,0 +1,274 @@
+// Package supervisor starts a program, watches it, and has it captured when it
+// matters: when it dies, however it does so, when it hangs, when its memory
+// runs out, and when somebody asks. The program notices nothing of it: it has
+// its own terminal, signals, exit status and standard error.
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/collector/child"
+	"github.com/meminspect/meminspect/collector/crashsocket"
+	"github.com/meminspect/meminspect/collector/live"
+	"github.com/meminspect/meminspect/collector/store"
+	"github.com/meminspect/meminspect/runtime/format/crashenv"
+	"github.com/meminspect/meminspect/target/process"
+)
+
+// A Config says what to run and what to do about it.
+type Config struct {
+	Args []string // the program and its arguments
+	Env  []string // its environment
+	Dir  string   // its working directory, "" = ours
+
+	Capture  collector.Options // what each capture takes
+	ExitStop bool              // ask for the exit stop
+	Hold     time.Duration     // for which a dying program is held at most, 0 = DefaultHold
+	Redact   bool              // keep of crash texts the type and the stacks alone
+
+	// Limits decides whether a capture may be kept, nil = always. Sink takes
+	// what was captured and says where it went.
+	Limits func(program, reason string) (suppressed int, err error)
+	Sink   func(Core) (where string, err error)
+
+	// Place says where cores go, and whether they could now; nil = not known.
+	Place func() (string, error)
+
+	Report *Reporter
+}
+
+// A Core is a capture on its way out.
+type Core struct {
+	Program string
+	PID     int
+	When    time.Time
+	Reason  string
+	Size    int64
+	Write   func(io.Writer) error
+}
+
+// Name is the core's file name.
+func (c Core) Name() string { return store.Name(c.Program, c.PID, c.When, c.Reason) }
+
+// Limits of the supervisor.
+const (
+	DefaultHold = 10 * time.Second
+	textLimit   = 1 << 20         // of a crash text that is kept
+	textWait    = 5 * time.Second // for the end of a crash text, longer than the runtime's own limits
+)
+
+// A Supervisor is a program under supervision.
+type Supervisor struct {
+	config  Config
+	name    string // of the program, for records and file names
+	child   *child.Child
+	socket  *crashsocket.Socket
+	tracer  *process.Tracer
+	started time.Time
+
+	// view is the program's own account of itself, nil if it cannot be read.
+	view struct {
+		sync.Mutex
+		*live.Program
+	}
+
+	// capturing is held during a capture: there is one at a time.
+	capturing sync.Mutex
+
+	// death is what has been made of the program's end.
+	death struct {
+		sync.Mutex
+		captured bool
+	}
+	working sync.WaitGroup // what must be done before the supervisor ends
+	gone    chan struct{}  // closed when the program is dead
+}
+
+// Run starts the program, watches it, and returns how it ended. The error is
+// that of starting it.
+func Run(config Config) (unix.WaitStatus, error) {
+	s := &Supervisor{config: config, gone: make(chan struct{})}
+	if s.config.Hold == 0 {
+		s.config.Hold = DefaultHold
+	}
+	path, err := exec.LookPath(config.Args[0])
+	if err != nil {
+		return 0, fmt.Errorf("run: %w", err)
+	}
+	s.name = filepath.Base(path)
+	s.tracer = process.NewTracer()
+	defer s.tracer.Close()
+	signals := listen()
+	defer signals.stop()
+	if err := s.start(path); err != nil {
+		return 0, err
+	}
+	defer s.socket.Close()
+	go s.forward(signals)
+	s.working.Go(s.watchSocket)
+	status, err := s.child.Wait(s.events())
+	close(s.gone)
+	s.socket.Close() // whoever waits for a report of the dead may go
+	s.working.Wait()
+	if s.view.Program != nil {
+		s.view.Close()
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.report(Event{What: Ended, Status: describe(status)})
+	return status, nil
+}
+
+func (s *Supervisor) events() child.Events {
+	return child.Events{Exiting: s.exiting, Stopped: s.stopWith}
+}
+
+// start starts the program with its end of the crash socket.
+func (s *Supervisor) start(path string) error {
+	socket, end, err := crashsocket.New()
+	if err != nil {
+		return err
+	}
+	defer end.Close() // or nobody would ever see it closed
+	s.socket = socket
+	files := child.Inherited()
+	fd := len(files)
+	for i := 3; i < len(files); i++ {
+		if files[i] == ^uintptr(0) {
+			fd = i
+			break
+		}
+	}
+	if fd == len(files) {
+		files = append(files, 0)
+	}
+	files[fd] = end.Fd()
+	var notSeized error
+	s.started = time.Now()
+	s.child, notSeized, err = child.Start(child.Command{
+		Path: path, Args: s.config.Args, Dir: s.config.Dir, Files: files,
+		Env: append(without(s.config.Env, crashenv.Variable), crashenv.Variable+"="+crashenv.Value(fd, socket.Inode())),
+	}, s.tracer, s.config.ExitStop)
+	if err != nil {
+		socket.Close()
+		return fmt.Errorf("run: %w", err)
+	}
+	s.report(Event{What: Started, Text: s.promise(path, notSeized)})
+	return nil
+}
+
+// without returns an environment that lacks the variable.
+func without(env []string, name string) []string {
+	out := make([]string, 0, len(env)+1)
+	for _, kv := range env {
+		if len(kv) <= len(name) || kv[:len(name)] != name || kv[len(name)] != '=' {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
+
+func (s *Supervisor) report(e Event) {
+	e.Time, e.Program = time.Now(), s.name
+	if s.child != nil {
+		e.PID = s.child.PID
+	}
+	s.config.Report.Report(e)
+}
+
+// take captures the program, with its threads stopped by the tracer that may
+// have seized the main one. The caller's change to the options comes last.
+func (s *Supervisor) take(ctx context.Context, change func(*collector.Options)) (*collector.Captured, error) {
+	opts := s.config.Capture
+	opts.Who = "meminspect run"
+	opts.Tracer = s.tracer
+	var c *collector.Captured
+	err := s.child.Capture(func(held, seized []int) error {
+		opts.Held, opts.Seized = held, seized
+		change(&opts)
+		var err error
+		c, err = collector.Take(ctx, s.child.PID, opts)
+		return err
+	})
+	return c, err
+}
+
+// keep hands a capture to the sink and reports what came of it.
+func (s *Supervisor) keep(c *collector.Captured, began time.Time, held time.Duration) {
+	summary := c.Summary()
+	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial}
+	size, err := c.Size()
+	if err == nil {
+		core := Core{Program: s.name, PID: s.child.PID, When: summary.When, Reason: summary.Reason, Size: size,
+			Write: func(w io.Writer) error { _, err := c.WriteTo(w); return err }}
+		e.Path, err = s.config.Sink(core)
+	}
+	e.Took, e.Bytes = time.Since(began), size
+	s.finish(e, err)
+	debug.FreeOSMemory() // a supervisor is small but for its captures
+}
+
+// finish reports a capture with its outcome.
+func (s *Supervisor) finish(e Event, err error) {
+	var refused *store.Refused
+	switch {
+	case err == nil:
+		e.What = Captured
+	case errors.As(err, &refused):
+		e.What, e.Text, e.Path, e.Bytes = Refused, refused.Error(), "", 0
+	default:
+		e.What, e.Text, e.Path, e.Bytes = Failed, err.Error(), "", 0
+	}
+	s.report(e)
+}
+
+// admit asks the limits. An error other than a refusal does not keep a core
+// from being made: a limit that cannot be read is none.
+func (s *Supervisor) admit(reason string) (suppressed int, err error) {
+	if s.config.Limits == nil {
+		return 0, nil
+	}
+	suppressed, err = s.config.Limits(s.name, reason)
+	var refused *store.Refused
+	if err != nil && !errors.As(err, &refused) {
+		s.report(Event{What: Note, Text: "limits are not in force: " + err.Error()})
+		return 0, nil
+	}
+	return suppressed, err
+}
+
+// describe says how a program ended, as a shell would.
+func describe(status unix.WaitStatus) string {
+	if status.Signaled() {
+		return "signal " + unix.SignalName(status.Signal())
+	}
+	return fmt.Sprintf("exit status %d", status.ExitStatus())
+}
+
+// Scrub frees this process of settings that were meant for the program and
+// inherited by us: a limit for its collector of garbage would be ours, and a
+// debug setting that our Go does not know any more would end us. It must be
+// called before the program's environment is asked for, and returns that.
+func Scrub() []string {
+	env := os.Environ()
+	for _, name := range []string{"GOGC", "GOMEMLIMIT", "GODEBUG", "GOTRACEBACK", "GOMAXPROCS"} {
+		os.Unsetenv(name)
+	}
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(1<<63 - 1)
+	debug.SetTraceback("single")
+	return env
+}
