@@ -26,6 +26,7 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 		captureCommand(),
 		doctorCommand(),
 		idsCommand(),
+		runCommand(),
 		versionCommand(),
 	)
 	return root

@@ -188,17 +188,20 @@ func (c *Child) seize() error {
 }
 
 // Capture runs f while no status is taken from the kernel, so that f may stop
-// threads. It tells f which threads are seized, and which of them stopped.
-func (c *Child) Capture(f func(held, seized []int) error) error {
+// threads. It tells f which threads are seized, and which of them stopped. When
+// f has let all of them go it may call done before it returns: the program's end
+// waits for that.
+func (c *Child) Capture(f func(held, seized []int, done func()) error) error {
 	c.mu.Lock()
-	defer c.mu.Unlock()
+	done := sync.OnceFunc(c.mu.Unlock)
+	defer done()
 	switch {
 	case c.exiting:
-		return f([]int{c.PID}, nil)
+		return f([]int{c.PID}, nil, done)
 	case c.seized:
-		return f(nil, []int{c.PID})
+		return f(nil, []int{c.PID}, done)
 	}
-	return f(nil, nil)
+	return f(nil, nil, done)
 }
 
 // Events are what Wait tells of while it waits.
@@ -285,6 +288,8 @@ func (c *Child) stopped(events Events, status unix.WaitStatus) {
 	event := int(status) >> 16
 	signal := status.StopSignal()
 	switch {
+	case event == unix.PTRACE_EVENT_EXIT && c.exiting:
+		// Check was quicker.
 	case event == unix.PTRACE_EVENT_EXIT:
 		var message uint64
 		c.tracer.Do(func() { requestAt(unix.PTRACE_GETEVENTMSG, c.PID, &message) })

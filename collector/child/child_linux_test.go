@@ -109,7 +109,7 @@ func TestExitStop(t *testing.T) {
 				if end&^0x80 != c.end {
 					t.Errorf("the end announced is %#x", end)
 				}
-				err := child.Capture(func(held, seized []int) error {
+				err := child.Capture(func(held, seized []int, _ func()) error {
 					if len(held) != 1 || held[0] != child.PID || seized != nil {
 						t.Errorf("held %v, seized %v", held, seized)
 					}

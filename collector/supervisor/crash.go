@@ -47,17 +47,20 @@ func (s *Supervisor) otherwise() string {
 	return "its end leaves no core"
 }
 
+// claimDeath tells the first caller that the program's death is its to capture.
+func (s *Supervisor) claimDeath() bool {
+	s.death.Lock()
+	defer s.death.Unlock()
+	first := !s.death.captured
+	s.death.captured = true
+	return first
+}
+
 // crashed captures a program that is held in its report, lets it go, and keeps
 // what it said.
 func (s *Supervisor) crashed() {
 	began := time.Now()
-	s.capturing.Lock()
-	defer s.capturing.Unlock()
-	s.death.Lock()
-	done := s.death.captured
-	s.death.captured = true
-	s.death.Unlock()
-	if done {
+	if !s.claimDeath() {
 		return
 	}
 	// The program is held until here, whatever else is slow.
@@ -73,7 +76,6 @@ func (s *Supervisor) crashed() {
 		o.Released = text.release
 	})
 	text.release() // if it was not reached
-	s.child.Check(s.events())
 	if err != nil {
 		report := crashtext.Parse(text.text, text.backlog)
 		s.finish(Event{Reason: report.Reason, Held: text.held}, fmt.Errorf("%s: %w", report.Message, err))

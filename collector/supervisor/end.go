@@ -21,14 +21,8 @@ func (s *Supervisor) exiting(end unix.WaitStatus) {
 		return
 	}
 	began := time.Now()
-	s.capturing.Lock()
-	defer s.capturing.Unlock()
-	s.death.Lock()
-	done := s.death.captured
-	s.death.captured = true
-	s.death.Unlock()
-	if done {
-		return // its report was captured
+	if !s.claimDeath() {
+		return // its report is captured
 	}
 	hold := s.config.Hold
 	if end.Signaled() && end.Signal() == unix.SIGKILL {

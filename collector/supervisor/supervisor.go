@@ -84,9 +84,6 @@ type Supervisor struct {
 		*live.Program
 	}
 
-	// capturing is held during a capture: there is one at a time.
-	capturing sync.Mutex
-
 	// death is what has been made of the program's end.
 	death struct {
 		sync.Mutex
@@ -190,15 +187,27 @@ func (s *Supervisor) report(e Event) {
 }
 
 // take captures the program, with its threads stopped by the tracer that may
-// have seized the main one. The caller's change to the options comes last.
+// have seized the main one. The caller's change to the options comes last. There
+// is one capture at a time, and the program's end waits for it.
 func (s *Supervisor) take(ctx context.Context, change func(*collector.Options)) (*collector.Captured, error) {
 	opts := s.config.Capture
 	opts.Who = "meminspect run"
 	opts.Tracer = s.tracer
 	var c *collector.Captured
-	err := s.child.Capture(func(held, seized []int) error {
+	err := s.child.Capture(func(held, seized []int, done func()) error {
 		opts.Held, opts.Seized = held, seized
 		change(&opts)
+		then := opts.Released
+		opts.Released = func() {
+			// It may end now, and whoever watches its end may see to that.
+			done()
+			if len(seized) > 0 {
+				go s.child.Check(s.events())
+			}
+			if then != nil {
+				then()
+			}
+		}
 		var err error
 		c, err = collector.Take(ctx, s.child.PID, opts)
 		return err
