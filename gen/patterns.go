@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -49,41 +50,55 @@ func expandOne(cfg *Config, modules []*module, pattern string) ([]root, error) {
 		return nil, fmt.Errorf("%s is a file: name its folder, or use --files", pattern)
 	case filepath.IsAbs(pattern), pattern == ".", pattern == "..", strings.HasPrefix(pattern, "./"), strings.HasPrefix(pattern, "../"),
 		filepath.Separator == '\\' && (strings.HasPrefix(pattern, `.\`) || strings.HasPrefix(pattern, `..\`)):
-		r, err := folderRoot(cfg, modules, pattern)
-		return []root{r}, err
+		return folderRoots(cfg, modules, pattern)
 	}
 	return importRoots(modules, strings.TrimSuffix(pattern, "/"))
 }
 
-// folderRoot expands a pattern of the file system.
-func folderRoot(cfg *Config, modules []*module, pattern string) (root, error) {
-	path := pattern
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(cfg.Dir, path)
-	}
-	path = filepath.Clean(path)
+// folderRoots expands a pattern of the file system.
+func folderRoots(cfg *Config, modules []*module, pattern string) ([]root, error) {
+	path := filepath.Clean(absolute(cfg.Dir, pattern))
 	base, wild, recursive := strings.Cut(path, "...")
 	if !recursive {
-		dir, m, err := place(modules, path)
-		if err == nil && !isDir(dir) {
-			err = fmt.Errorf("%s: no such folder", pattern)
+		if !isDir(path) {
+			return nil, fmt.Errorf("%s: no such folder", pattern)
 		}
-		return root{module: m, dir: dir, pattern: pattern}, err
+		dir, m, err := place(modules, path)
+		return []root{{module: m, dir: dir, pattern: pattern}}, err
 	}
 	base = filepath.Clean(base[:strings.LastIndexByte(base, filepath.Separator)+1])
-	dir, m, err := place(modules, base)
-	if err != nil {
-		return root{}, err
+	if !isDir(base) {
+		return nil, fmt.Errorf("%s: no such folder", pattern)
 	}
-	if !isDir(dir) {
-		return root{}, fmt.Errorf("%s: no such folder", pattern)
+	r := root{recursive: true, pattern: pattern}
+	top := base // as modules are named
+	if dir, m, err := place(modules, base); err == nil {
+		r.module, r.dir, top = m, dir, dir
+	} else if real, linkErr := filepath.EvalSymlinks(base); linkErr == nil && !containsModule(modules, base) && containsModule(modules, real) {
+		top = real
+	} else if !containsModule(modules, base) {
+		return nil, err
 	}
-	r := root{module: m, dir: dir, recursive: true, pattern: pattern}
 	if wild != "" || !strings.HasSuffix(path, string(filepath.Separator)+"...") {
 		match := matcher(filepath.ToSlash(strings.TrimPrefix(path, base)))
-		r.match = func(at, _ string) bool { return match(filepath.ToSlash(strings.TrimPrefix(at, dir))) }
+		r.match = func(at, _ string) bool { return match(filepath.ToSlash(strings.TrimPrefix(at, top))) }
 	}
-	return r, nil
+	if r.module != nil {
+		return []root{r}, nil
+	}
+	// The top of a workspace is in no module, but has some below it.
+	var roots []root
+	for _, m := range modules {
+		if within(top, m.Dir) {
+			r.module, r.dir = m, m.Dir
+			roots = append(roots, r)
+		}
+	}
+	return roots, nil
+}
+
+func containsModule(modules []*module, dir string) bool {
+	return slices.ContainsFunc(modules, func(m *module) bool { return within(dir, m.Dir) })
 }
 
 // place finds the module of a folder. Names reach the same folder in several
@@ -96,9 +111,6 @@ func place(modules []*module, dir string) (string, *module, error) {
 	}
 	real, linkErr := filepath.EvalSymlinks(dir)
 	if linkErr != nil {
-		if os.IsNotExist(linkErr) {
-			return "", nil, fmt.Errorf("%s: no such folder", dir)
-		}
 		return "", nil, err
 	}
 	for _, m := range modules {
