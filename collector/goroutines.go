@@ -252,7 +252,7 @@ func (t *taking) sortGoroutines() {
 		}
 		return 4
 	}
-	slices.SortStableFunc(gs.all, func(a, b goroutine.G) int {
+	slices.SortFunc(gs.all, func(a, b goroutine.G) int {
 		ra, rb := rank(&a), rank(&b)
 		if ra == rb && ra == 2 {
 			return cmp.Compare(a.WaitSince, b.WaitSince)

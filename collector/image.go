@@ -38,10 +38,7 @@ func (im *image) want(r target.Range) (granted uint64) {
 	return n
 }
 
-const (
-	readAtOnce = 1 << 20 // bytes of one piece of a batch: more gains nothing
-	pageSize   = 4096
-)
+const pageSize = 4096
 
 // read reads all that is wanted. With twice it reads it again and notes what
 // has changed in between: the second reading is kept, since the first may be
@@ -52,27 +49,41 @@ func (im *image) read(mem target.Memory, twice bool, progress func(done, total u
 	for _, r := range ranges {
 		total += r.Size()
 	}
-	im.pieces = make([]imagePiece, len(ranges))
-	for i, r := range ranges {
-		im.pieces[i] = imagePiece{r, make([]byte, r.Size())}
-	}
-	var err error
-	if im.holes, err = fill(mem, im.pieces, progress, total); err != nil || !twice {
+	first, holes, err := gather(mem, ranges, func(done uint64) { progress(done, total) })
+	if err != nil {
 		return err
 	}
-	again := make([]imagePiece, len(ranges))
-	for i, r := range ranges {
-		again[i] = imagePiece{r, make([]byte, r.Size())}
+	im.pieces, im.holes = first, holes
+	if !twice {
+		return nil
 	}
-	holes, err := fill(mem, again, progress, total)
+	again, holes, err := gather(mem, ranges, func(done uint64) { progress(done, total) })
 	if err != nil {
 		return err
 	}
 	for i := range again {
-		im.torn = append(im.torn, changes(again[i].Range, im.pieces[i].data, again[i].data)...)
+		im.torn = append(im.torn, changes(again[i].Range, first[i].data, again[i].data)...)
 	}
 	im.pieces, im.holes = again, unite(append(im.holes, holes...))
 	return nil
+}
+
+// gather reads the ranges. Bytes that cannot be read are marked.
+func gather(mem target.Memory, ranges []target.Range, progress func(done uint64)) ([]imagePiece, []target.Range, error) {
+	// Memory of neighbours up to a page apart is read with what stands between,
+	// which no one sees.
+	data, holes, err := target.Gather(mem, ranges, pageSize, progress)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read memory: %w", err)
+	}
+	im := &image{pieces: make([]imagePiece, len(ranges))}
+	for i, r := range ranges {
+		im.pieces[i] = imagePiece{r, data[i]}
+	}
+	for _, h := range holes {
+		im.erase(h)
+	}
+	return im.pieces, unite(holes), nil
 }
 
 // changes returns the ranges of words that differ between two readings.
@@ -91,57 +102,6 @@ func changes(r target.Range, a, b []byte) []target.Range {
 		}
 	}
 	return diff
-}
-
-// fill reads the pieces' bytes and returns what could not be read, sorted.
-// Bytes of holes are marked. An error means that nothing more can be read.
-func fill(mem target.Memory, pieces []imagePiece, progress func(done, total uint64), total uint64) ([]target.Range, error) {
-	var holes []target.Range
-	var batch []target.Piece
-	var done, inBatch uint64
-	flush := func() error {
-		for len(batch) > 0 {
-			if err := target.ReadBatch(mem, batch); err != nil {
-				return fmt.Errorf("read memory: %w", err)
-			}
-			// Behind a page that cannot be read others may be readable.
-			var rest []target.Piece
-			for _, p := range batch {
-				if p.N == len(p.Data) {
-					continue
-				}
-				bad := p.Addr.Add(uint64(p.N))
-				end := min(uint64(len(p.Data)), uint64(p.N)+pageSize-uint64(bad)%pageSize)
-				mark(p.Data[p.N:end])
-				holes = append(holes, target.Range{Start: bad, End: p.Addr.Add(end)})
-				if end < uint64(len(p.Data)) {
-					rest = append(rest, target.Piece{Addr: p.Addr.Add(end), Data: p.Data[end:]})
-				}
-			}
-			batch = append(batch[:0], rest...)
-		}
-		done += inBatch
-		inBatch = 0
-		progress(done, total)
-		return nil
-	}
-	const batchBytes = 8 << 20
-	for _, p := range pieces {
-		for off := 0; off < len(p.data); off += readAtOnce {
-			end := min(off+readAtOnce, len(p.data))
-			batch = append(batch, target.Piece{Addr: p.Start.Add(uint64(off)), Data: p.data[off:end]})
-			inBatch += uint64(end - off)
-			if inBatch >= batchBytes {
-				if err := flush(); err != nil {
-					return nil, err
-				}
-			}
-		}
-	}
-	if err := flush(); err != nil {
-		return nil, err
-	}
-	return unite(holes), nil
 }
 
 // mark overwrites b with the pattern that says: not captured.

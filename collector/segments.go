@@ -148,11 +148,12 @@ func crosses(borders []target.Address, from, to target.Address) bool {
 	return i < len(borders) && borders[i] <= to
 }
 
+// filler stands in gaps.
+var filler = func() (b [4096]byte) { mark(b[:]); return }()
+
 // content writes the run's pieces and marks between them.
-func (r *run) writeTo(w io.Writer) error {
+func (r run) content(w io.Writer) error {
 	at := r.Start
-	var filler [4096]byte
-	mark(filler[:])
 	for _, p := range r.pieces {
 		for at < p.Start {
 			n := min(uint64(p.Start-at), uint64(len(filler)))
@@ -168,8 +169,6 @@ func (r *run) writeTo(w io.Writer) error {
 	}
 	return nil
 }
-
-func (r run) content(w io.Writer) error { return r.writeTo(w) }
 
 // uncovered returns what of the sorted cover no run holds.
 func uncovered(cover []target.Range, runs []run) []target.Range {

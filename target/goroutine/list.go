@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/module"
@@ -67,7 +68,8 @@ func (l List) Addrs(mem target.Memory) ([]target.Address, error) {
 }
 
 // ReadAll reads the runtime.g's at addrs. What cannot be read or makes no sense
-// is left out and counted; the first error says why.
+// is left out and counted; the first error says why. The order is that of the
+// addresses.
 func (l Layout) ReadAll(mem target.Memory, addrs []target.Address) (gs []G, bad int, first error) {
 	fail := func(err error) {
 		bad++
@@ -75,36 +77,38 @@ func (l Layout) ReadAll(mem target.Memory, addrs []target.Address) (gs []G, bad 
 			first = err
 		}
 	}
-	gs = make([]G, 0, len(addrs))
-	const batch = 1024
-	buf := make([]byte, min(batch, len(addrs))*l.Size)
-	pieces := make([]target.Piece, 0, batch)
-	for len(addrs) > 0 {
-		now := addrs[:min(batch, len(addrs))]
-		addrs = addrs[len(now):]
-		pieces = pieces[:0]
-		for i, addr := range now {
-			pieces = append(pieces, target.Piece{Addr: addr, Data: buf[i*l.Size : (i+1)*l.Size]})
+	// They stand side by side in the runtime's spans of them.
+	sorted := slices.Clone(addrs)
+	slices.Sort(sorted)
+	sorted = slices.Compact(sorted)
+	ranges := make([]target.Range, 0, len(sorted))
+	for _, addr := range sorted {
+		if n := len(ranges); n > 0 && addr < ranges[n-1].End {
+			fail(fmt.Errorf("goroutine at %v: it overlaps the one at %v", addr, ranges[n-1].Start))
+			continue
 		}
-		if err := target.ReadBatch(mem, pieces); err != nil {
-			bad += len(addrs)
-			for range now {
-				fail(err)
-			}
-			return gs, bad, first
+		ranges = append(ranges, target.RangeOf(addr, uint64(l.Size)))
+	}
+	const near = 256
+	data, holes, err := target.Gather(mem, ranges, near, nil)
+	if err != nil {
+		return nil, len(addrs), err
+	}
+	gs = make([]G, 0, len(ranges))
+	for i, r := range ranges {
+		for len(holes) > 0 && holes[0].End <= r.Start {
+			holes = holes[1:]
 		}
-		for _, p := range pieces {
-			if p.N < len(p.Data) {
-				fail(fmt.Errorf("goroutine at %v: %w", p.Addr, target.Unreadable(p.Addr.Add(uint64(p.N)), target.ErrNotMapped)))
-				continue
-			}
-			g, err := l.Decode(p.Addr, p.Data)
-			if err != nil {
-				fail(err)
-				continue
-			}
-			gs = append(gs, g)
+		if len(holes) > 0 && holes[0].Overlaps(r) {
+			fail(fmt.Errorf("goroutine at %v: %w", r.Start, target.Unreadable(holes[0].Start, target.ErrNotMapped)))
+			continue
 		}
+		g, err := l.Decode(r.Start, data[i])
+		if err != nil {
+			fail(err)
+			continue
+		}
+		gs = append(gs, g)
 	}
 	return gs, bad, first
 }
