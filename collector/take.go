@@ -111,11 +111,22 @@ func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
 		t.summary.Stopped += time.Since(s.Since)
 	}()
 	t.threads = s.Threads
+	t.failedFirst()
 	for _, m := range s.Missed {
 		t.summary.problem("threads", fmt.Errorf("%v", m))
 	}
 	t.summary.Threads = Count{All: len(s.Threads) + len(s.Missed), Captured: len(s.Threads)}
 	return f(len(s.Missed) == 0)
+}
+
+// failedFirst puts the thread that failed before the others: debuggers begin
+// with the first.
+func (t *taking) failedFirst() {
+	i := slices.IndexFunc(t.threads, func(th process.Thread) bool { return th.ID == t.opts.Thread })
+	if i > 0 {
+		failed := t.threads[i]
+		t.threads = slices.Insert(slices.Delete(t.threads, i, i+1), 0, failed)
+	}
 }
 
 // unstoppedThreads lists the threads of a program that runs on. Those that
@@ -136,6 +147,7 @@ func (t *taking) unstoppedThreads() {
 		}
 		t.threads = append(t.threads, th)
 	}
+	t.failedFirst()
 	t.summary.Threads.All = len(ids)
 }
 

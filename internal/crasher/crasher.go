@@ -19,7 +19,7 @@ type Variant string
 const (
 	Plain    Variant = "plain"
 	PIE      Variant = "pie"
-	Stripped Variant = "stripped"
+	Stripped Variant = "stripped" // Plain, stripped of symbols: the addresses are the same
 	Race     Variant = "race"
 	Cgo      Variant = "cgo"
 )
@@ -59,7 +59,11 @@ func Build(t testing.TB, variant Variant) string {
 	case PIE:
 		args = append(args, "-buildmode=pie")
 	case Stripped:
-		args = append(args, "-ldflags=-s -w")
+		defer func() {
+			if out, err := exec.Command("strip", "-s", path).CombinedOutput(); err != nil {
+				t.Fatalf("stripping crasher: %v\n%s", err, out)
+			}
+		}()
 	case Race:
 		args = append(args, "-race")
 		cgo = "CGO_ENABLED=1"

@@ -1,0 +1,312 @@
+package crash
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/debuggers"
+)
+
+// A crash is one cause of death and what must be known of it afterwards.
+type crash struct {
+	way    string
+	reason string // in the core's name
+	frame  string // of the goroutine that failed, in Delve's trace
+	exit   bool   // seen by the exit stop alone
+
+	only []crasher.Variant // that it happens in, nil = all
+}
+
+var crashes = []crash{
+	{way: "panic", reason: "panic", frame: "runtime.gopanic"},
+	{way: "panic-error", reason: "panic", frame: "runtime.gopanic"},
+	{way: "panic-goexit", reason: "panic", frame: "runtime.gopanic"},
+	{way: "nil", reason: "nil-dereference", frame: "runtime.sigpanic"},
+	{way: "throw", reason: "fatal-error", frame: "main."},
+	{way: "map", reason: "concurrent-map", frame: "main.concurrentMapWrites"},
+	// Go finds deadlocks only where no C code and no race detector might wake
+	// somebody up.
+	{way: "deadlock", reason: "deadlock", frame: "runtime.", only: []crasher.Variant{crasher.Plain, crasher.PIE, crasher.Stripped}},
+	{way: "stack", reason: "stack-overflow", frame: "main.recurse"},
+	{way: "oom", reason: "out-of-memory", frame: "main.outOfMemory", only: []crasher.Variant{crasher.Plain, crasher.PIE, crasher.Stripped, crasher.Cgo}},
+	{way: "sigquit", reason: "signal-sigquit", frame: "main.suicide"},
+	{way: "sigabrt", reason: "signal-sigabrt", frame: "main.suicide"},
+	{way: "cfault", reason: "signal-sigsegv", frame: "main._Cfunc_fault", only: []crasher.Variant{crasher.Cgo}},
+	{way: "sigkill", reason: "signal-sigkill", frame: "main.suicide", exit: true},
+	{way: "sigterm", reason: "signal-sigterm", frame: "main.suicide", exit: true},
+	{way: "exit3", reason: "exit-3", frame: "os.Exit", exit: true},
+	{way: "cthreadfault", reason: "signal-sigsegv", exit: true, only: []crasher.Variant{crasher.Cgo}},
+}
+
+// A surrounding is where the program runs.
+type surrounding struct {
+	name  string
+	wrap  []string // put before the command
+	flags []string // of meminspect run
+	root  bool     // needs to be root to set up
+	// ends tells whether the exit stop works there.
+	ends bool
+	// memory tells whether the program's memory can be read.
+	memory bool
+}
+
+var surroundings = []surrounding{
+	{name: "run", ends: true, memory: true},
+	{name: "no-exit-stop", flags: []string{"--exit-stop=off"}, memory: true},
+	{name: "nobody", wrap: []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"}, root: true, ends: true, memory: true},
+}
+
+var build struct {
+	sync.Once
+	path string
+	err  error
+}
+
+// tool builds the meminspect command, where every user may run it.
+func tool(t testing.TB) string {
+	t.Helper()
+	build.Do(func() {
+		dir, err := os.MkdirTemp("", "meminspect-tool")
+		if err != nil {
+			build.err = err
+			return
+		}
+		os.Chmod(dir, 0o755)
+		build.path = filepath.Join(dir, "meminspect")
+		if out, err := exec.Command("go", "build", "-o", build.path, "../../../cmd/meminspect").CombinedOutput(); err != nil {
+			build.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if build.err != nil {
+		t.Fatal(build.err)
+	}
+	return build.path
+}
+
+// A run is what came of one supervised program.
+type run struct {
+	dir    string
+	stdout bytes.Buffer
+	stderr bytes.Buffer
+	state  *os.ProcessState
+	events []event
+}
+
+type event struct {
+	What, Reason, Path, Text string
+	PID                      int
+	Partial                  bool
+}
+
+// supervise runs the program under meminspect to its end.
+func supervise(t *testing.T, s surrounding, program string, flags []string, args ...string) *run {
+	t.Helper()
+	r := start(t, s, nil, program, flags, args...)
+	r.finish(t)
+	return &r.run
+}
+
+// A started is a run that goes on.
+type started struct {
+	run
+	cmd    *exec.Cmd
+	report string
+	end    chan error
+}
+
+func start(t *testing.T, s surrounding, env []string, program string, flags []string, args ...string) *started {
+	t.Helper()
+	r := &started{end: make(chan error, 1)}
+	base := t.TempDir()
+	os.Chmod(base, 0o777)
+	os.Chmod(filepath.Dir(base), 0o777)
+	r.dir, r.report = filepath.Join(base, "cores"), filepath.Join(base, "report")
+	line := append([]string{}, s.wrap...)
+	line = append(line, tool(t), "run", "--json", "--dir", r.dir, "--report", r.report)
+	line = append(append(append(line, s.flags...), flags...), "--", program)
+	line = append(line, args...)
+	r.cmd = exec.Command(line[0], line[1:]...)
+	r.cmd.Env = append(os.Environ(), env...)
+	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
+	// Programs that are fit to be left behind must not hold the test.
+	r.cmd.WaitDelay = 5 * time.Second
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.cmd.Process.Kill() })
+	go func() { r.end <- r.cmd.Wait() }()
+	return r
+}
+
+func (r *started) finish(t *testing.T) {
+	t.Helper()
+	select {
+	case <-r.end:
+	case <-time.After(60 * time.Second):
+		t.Fatalf("it did not end; standard error %.2000s, report %s", r.stderr.String(), r.read(t))
+	}
+	r.state = r.cmd.ProcessState
+	r.read(t)
+}
+
+// read reads the events so far.
+func (r *started) read(t *testing.T) string {
+	t.Helper()
+	data, _ := os.ReadFile(r.report)
+	r.events = nil
+	for line := range bytes.Lines(data) {
+		var e event
+		if err := json.Unmarshal(line, &e); err != nil {
+			break // half a line
+		}
+		r.events = append(r.events, e)
+	}
+	return string(data)
+}
+
+// event waits for an event of that kind.
+func (r *started) event(t *testing.T, what string) event {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		r.read(t)
+		for _, e := range r.events {
+			if e.What == what {
+				return e
+			}
+		}
+	}
+	t.Fatalf("no event %q: %s; standard error %.2000s", what, r.read(t), r.stderr.String())
+	return event{}
+}
+
+// cores lists the cores in the directory.
+func (r *run) cores(t *testing.T) []string {
+	t.Helper()
+	cores, err := filepath.Glob(filepath.Join(r.dir, "*.core"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cores
+}
+
+// After each death there is exactly one core; it opens in Delve with the right
+// values, says the right reason, shows the goroutine that failed; and the
+// program's exit status and standard error are what they are without us.
+//
+// Cells that Go itself cannot fire, deadlock with cgo or race detector, are left
+// out; a race build's address space forbids the limit with which "oom" is made.
+func TestCrashMatrix(t *testing.T) {
+	debuggers.Need(t, "dlv")
+	n := 0
+	for _, s := range surroundings {
+		for _, variant := range crasher.Variants() {
+			for _, c := range crashes {
+				if c.only != nil && !contains(c.only, variant) {
+					continue
+				}
+				// The sample: each cause in the plain surrounding and build, and
+				// every ninth of the rest.
+				n++
+				if os.Getenv("MEMINSPECT_FULL") == "" && (s.name != "run" || variant != crasher.Plain && len(c.only) != 1) && n%9 != 0 {
+					continue
+				}
+				t.Run(s.name+"/"+string(variant)+"/"+c.way, func(t *testing.T) {
+					if s.root && os.Getuid() != 0 {
+						t.Skip("changing the user needs root")
+					}
+					checkCrash(t, s, variant, c)
+				})
+			}
+		}
+	}
+}
+
+func contains(list []crasher.Variant, v crasher.Variant) bool {
+	for _, have := range list {
+		if have == v {
+			return true
+		}
+	}
+	return false
+}
+
+func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
+	program := crasher.Build(t, variant)
+	r := supervise(t, s, program, nil, c.way)
+
+	alone := exec.Command(program, c.way)
+	var stderr bytes.Buffer
+	alone.Stderr = &stderr
+	alone.Run()
+	// The flag for a core of the kernel's is not ours to repeat.
+	if got, want := r.state.Sys().(syscall.WaitStatus)&^0x80, alone.ProcessState.Sys().(syscall.WaitStatus)&^0x80; got != want {
+		t.Errorf("ended with %#x, without us with %#x; it said %.500s", got, want, r.stderr.String())
+	}
+	if got, want := firstLine(r.stderr.String()), firstLine(stderr.String()); got != want {
+		t.Errorf("standard error begins with %q, without us with %q", got, want)
+	}
+	cores := r.cores(t)
+	if c.exit && !s.ends {
+		if len(cores) != 0 {
+			t.Errorf("there are cores of an end that nobody saw: %v", cores)
+		}
+		return
+	}
+	if len(cores) != 1 {
+		t.Fatalf("%d cores: %+v", len(cores), r.events)
+	}
+	core := cores[0]
+	if !strings.HasSuffix(core, "."+c.reason+".core") {
+		t.Errorf("the core is called %s, want the reason %s", filepath.Base(core), c.reason)
+	}
+	if info, err := exec.Command(tool(t), "info", core).CombinedOutput(); err != nil || !bytes.Contains(info, []byte(c.reason)) {
+		t.Errorf("info: %v, %s", err, info)
+	}
+	checkValues(t, program, variant, core)
+	if variant == crasher.Stripped || c.frame == "" {
+		return
+	}
+	show := "bt"
+	if c.exit {
+		show = "goroutines -t" // none of them failed
+	}
+	if bt := debuggers.DelveSays(t, program, core, show); !strings.Contains(bt, c.frame) {
+		t.Errorf("%s is not in the trace of the goroutine that failed:\n%s", c.frame, bt)
+	}
+}
+
+// checkValues holds the annotated values against what the program set.
+func checkValues(t *testing.T, program string, variant crasher.Variant, core string) {
+	t.Helper()
+	if data, err := os.ReadFile(core); err != nil || bytes.Contains(data, []byte("hunter2hunter2")) {
+		t.Errorf("what was excluded is in the core (%v)", err)
+	}
+	exe := program
+	if variant == crasher.Stripped {
+		// Delve needs symbols; the same build with them has the same addresses.
+		exe = crasher.Build(t, crasher.Plain)
+	}
+	got := debuggers.MustDelve(t, exe, core, "main.counter", "main.customer", "main.orders[2].Buyer")
+	want := []string{"4711", `"Ada Lovelace"`, `"buyer 2"`}
+	for i := range want {
+		if i >= len(got) || got[i] != want[i] {
+			t.Errorf("Delve prints %q, want %q", got, want)
+			break
+		}
+	}
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
