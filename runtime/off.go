@@ -5,6 +5,8 @@ package meminspect
 import (
 	"iter"
 	"time"
+
+	"github.com/meminspect/meminspect/runtime/internal/builtin"
 )
 
 // With the tag meminspect_off the functions of this package do nothing: what
@@ -21,6 +23,8 @@ func RegisterWeak[T any](id ID, _ *T, _ ...Option) (ID, error)            { retu
 func Replace[T any](id ID, _ *T, _ ...Option) (ID, error)                 { return id, nil }
 func ReplaceSlice[T any](id ID, _ []T, _ ...Option) (ID, error)           { return id, nil }
 func ReplaceString(id ID, _ string, _ ...Option) (ID, error)              { return id, nil }
+
+func RegisterBuiltin(builtin.Token, ID, string, []byte) error { return nil }
 
 func Unregister(ID) error                   { return nil }
 func UnregisterAll(...ID) error             { return nil }

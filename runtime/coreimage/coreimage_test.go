@@ -158,22 +158,6 @@ func TestUnreadableMemory(t *testing.T) {
 	}
 }
 
-// Both ways of reading memory find the same bytes and the same holes.
-func TestReadMemoryFallback(t *testing.T) {
-	defer noReadv.Store(false)
-	for _, off := range []bool{false, true} {
-		noReadv.Store(off)
-		initialised = 42
-		var b [8]byte
-		if n := readMemory(b[:], uint64(uintptr(unsafe.Pointer(&initialised)))); n != 8 || b[0] != 42 {
-			t.Errorf("without the call %v: %d bytes, %v", off, n, b)
-		}
-		if n := readMemory(b[:], 8); n != 0 {
-			t.Errorf("without the call %v: %d bytes at 8", off, n)
-		}
-	}
-}
-
 // A region that moves between its two readings is torn, or read again when it
 // is small and comes to rest; one that does not move is complete. A region
 // larger than what is read at a time is compared as a whole.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
 // blockSize is how much is read and compared at a time.
@@ -30,8 +31,7 @@ type image struct {
 // A region as the core's table will have it.
 type region struct {
 	note.Region
-	erased []elfcore.Range
-	hold   unsafe.Pointer // keeps the memory where it is until the core is written
+	hold unsafe.Pointer // keeps the memory where it is until the core is written
 }
 
 func (c *image) release() {
@@ -161,7 +161,7 @@ func (c *image) copySpan(w io.Writer, s span) error {
 	return nil
 }
 
-const pageSize = 4096
+const pageSize = self.PageSize
 
 // fill reads memory into p. Pages that cannot be read become MarkByte, and are
 // recorded when the caller asks for it.

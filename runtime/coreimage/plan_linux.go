@@ -8,15 +8,15 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
-	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
+	"github.com/meminspect/meminspect/runtime/internal/self"
+	"github.com/meminspect/meminspect/runtime/vmcoreinfo"
 )
 
 // plan decides what stands in the core; nothing of the regions is read yet.
@@ -25,7 +25,7 @@ func plan(opts []Option) (*image, error) {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	self, err := inspectSelf()
+	me, err := self.Inspect()
 	if err != nil {
 		return nil, err
 	}
@@ -33,45 +33,46 @@ func plan(opts []Option) (*image, error) {
 		a:    make([]byte, blockSize),
 		b:    make([]byte, blockSize),
 		seed: maphash.MakeSeed(),
-		read: readMemory,
+		read: self.Read,
 	}
 	c.Machine = machine
+	vmcoreinfo.Register()
 	c.collect()
 	var data []elfcore.Range
 	switch {
 	case o.strict:
 	case o.data && !meminspect.HasExclusions():
-		data = self.writable
+		data = me.Writable
 	default:
-		data = runtimeVariables(self.bias)
+		data = c.runtimeVariables(me.Bias)
 	}
 	if o.data && !o.strict && meminspect.HasExclusions() {
-		for _, r := range self.writable {
+		for _, r := range me.Writable {
 			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonUnknownType, Count: 1, Rule: "exclusions stand: only what has a type is captured"})
 		}
 	}
 	captured := c.segments(spans(c.regions, data, c.erased))
 	// What is erased is marked wherever it lies, so that no debugger looks for
 	// it elsewhere.
-	cover := append(slices.Clone(self.writable), c.erased...)
+	cover := append(slices.Clone(me.Writable), c.erased...)
 	c.Segments = append(captured, elfcore.Mark(cover, captured)...)
-	c.Notes = c.notes(self, &o)
+	c.Notes = c.notes(me, &o)
 	return c, nil
 }
 
-func (c *image) notes(self *self, o *options) []elfcore.Note {
+func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
 	thread := callingThread()
 	proc := elfcore.Process{
 		SName: 'R', UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		PID: int32(os.Getpid()), PPID: thread.PPID, PGRP: thread.PGRP, SID: thread.SID,
-		Name: filepath.Base(self.exe), Args: filepath.Base(self.exe),
+		Name: filepath.Base(me.Path), Args: filepath.Base(me.Path),
 	}
 	if o.args {
 		proc.Args = strings.Join(os.Args, " ")
 	}
 	capture := &note.Capture{
 		Why: o.why, When: time.Now(), Who: "coreimage.Write", GoVersion: runtime.Version(),
-		BuildID: self.goBuildID, GNUBuildID: self.gnuBuildID, Program: self.exe, Host: self.host, Kernel: self.kernel,
+		BuildID: me.GoBuildID, GNUBuildID: me.GNUBuildID, Program: me.Path, Host: me.Host, Kernel: me.Kernel,
 		PID: os.Getpid(), Strict: o.strict,
 	}
 	if capture.Why == "" {
@@ -84,9 +85,9 @@ func (c *image) notes(self *self, o *options) []elfcore.Note {
 	notes := []elfcore.Note{
 		thread.Note(),
 		proc.Note(),
-		elfcore.AuxvNote(self.auxv),
-		elfcore.FileNote(self.files),
-		elfcore.VMCoreInfoNote(c.vmcoreinfo(self)),
+		elfcore.AuxvNote(me.Auxv),
+		elfcore.FileNote(me.Files),
+		elfcore.VMCoreInfoNote(vmcoreinfo.Text()),
 		{Name: note.Owner, Type: note.TypeCapture, Desc: capture.Encode()},
 		{
 			Name: note.Owner, Type: note.TypeRegions, LateSize: len(note.EncodeRegions(plain)),
@@ -99,24 +100,31 @@ func (c *image) notes(self *self, o *options) []elfcore.Note {
 	return notes
 }
 
-func (c *image) vmcoreinfo(self *self) []byte {
-	var t vmcoreinfo.Text
-	t.Field("OSRELEASE", self.kernel)
-	t.Field("BUILD-ID", self.gnuBuildID)
-	t.Field("PAGESIZE", strconv.Itoa(syscall.Getpagesize()))
-	t.Field("GOVERSION", runtime.Version())
-	t.Field("GOOS", runtime.GOOS)
-	t.Field("GOARCH", runtime.GOARCH)
-	for i := range c.regions {
-		r := &c.regions[i]
-		if r.Addr == 0 {
+// runtimeVariables returns variables of the Go runtime that say nothing of the
+// program's data and that Delve reads unasked: the number of goroutines (the
+// marked pattern there would have it list 11 quintillion), where their list
+// is, and where the types stand that interface values refer to. The last text
+// that the runtime printed becomes a region. In a stripped program nothing is
+// found, and Delve looks for none of them there.
+func (c *image) runtimeVariables(bias uint64) []elfcore.Range {
+	var ranges []elfcore.Range
+	for name, r := range self.Symbols(bias, func(name string) bool {
+		switch name {
+		case "runtime.allglen", "runtime.allgptr", "runtime.allgs", "runtime.firstmoduledata", "runtime.printBacklog", "runtime.printBacklogIndex":
+			return true
+		}
+		return false
+	}) {
+		if name != "runtime.printBacklog" {
+			ranges = append(ranges, r)
 			continue
 		}
-		name := r.Name
-		if r.Package != "" {
-			name = r.Package + "." + r.Expr
+		// What was printed may be anything: no type says that it is not secret.
+		if !meminspect.HasExclusions() {
+			c.regions = append(c.regions, region{Region: note.Region{
+				ID: anchor.IDBacklog, Name: name, Addr: r.Start, Size: r.Len(), Kind: anchor.SlotString,
+			}})
 		}
-		t.Symbol(name, r.Addr)
 	}
-	return t.Bytes()
+	return ranges
 }

@@ -9,8 +9,7 @@ import (
 )
 
 const (
-	machine           = elfcore.MachineAMD64
-	sysProcessVMReadv = 310
+	machine = elfcore.MachineAMD64
 
 	archGetFS = 0x1003
 )

@@ -7,8 +7,7 @@ import (
 )
 
 const (
-	machine           = elfcore.MachineARM64
-	sysProcessVMReadv = 270
+	machine = elfcore.MachineARM64
 )
 
 // registers returns its caller's stack pointer, frame pointer and the address

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package coreimage
+package self
 
 import (
 	"bytes"
@@ -15,19 +15,6 @@ import (
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
-
-// self is what a core says of the process beside its memory.
-type self struct {
-	exe        string
-	host       string
-	kernel     string // release
-	auxv       []byte
-	files      []elfcore.Mapping // of the executable
-	writable   []elfcore.Range   // the executable's data and bss
-	bias       uint64            // what addresses in the executable's file are less by
-	goBuildID  string
-	gnuBuildID string
-}
 
 // Types of the auxiliary vector.
 const (
@@ -45,30 +32,23 @@ const (
 	ptRelro = 0x6474e552
 )
 
-func inspectSelf() (*self, error) {
-	s := &self{}
+// Inspect looks at the program. It needs /proc.
+func Inspect() (*Process, error) {
+	s := &Process{}
 	var err error
-	if s.auxv, err = os.ReadFile("/proc/self/auxv"); err != nil {
+	if s.Auxv, err = os.ReadFile("/proc/self/auxv"); err != nil {
 		return nil, fmt.Errorf("learn where the program is loaded: %w", err)
 	}
-	if s.exe, err = os.Readlink("/proc/self/exe"); err != nil {
+	if s.Path, err = os.Readlink("/proc/self/exe"); err != nil {
 		return nil, fmt.Errorf("learn the executable's name: %w", err)
 	}
-	s.host, _ = os.Hostname()
-	var uts syscall.Utsname
-	if syscall.Uname(&uts) == nil {
-		for _, c := range uts.Release {
-			if c == 0 {
-				break
-			}
-			s.kernel += string(rune(byte(c)))
-		}
-	}
+	s.Host, _ = os.Hostname()
+	s.Kernel = KernelRelease()
 	if err := s.mappings(); err != nil {
 		return nil, err
 	}
 	// The file may be gone; its name is its name still.
-	s.exe = strings.TrimSuffix(s.exe, " (deleted)")
+	s.Path = strings.TrimSuffix(s.Path, " (deleted)")
 	if err := s.programHeaders(); err != nil {
 		return nil, fmt.Errorf("read the program's own headers: %w", err)
 	}
@@ -77,7 +57,7 @@ func inspectSelf() (*self, error) {
 
 // mappings finds the executable's own: Delve takes whatever stands in NT_FILE
 // for the executable.
-func (s *self) mappings() error {
+func (s *Process) mappings() error {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return fmt.Errorf("learn the program's mappings: %w", err)
@@ -85,7 +65,7 @@ func (s *self) mappings() error {
 	for line := range bytes.Lines(maps) {
 		// address perms offset dev inode path; the path may hold spaces.
 		f := strings.SplitN(strings.TrimSuffix(string(line), "\n"), " ", 6)
-		if len(f) < 6 || strings.TrimLeft(f[5], " ") != s.exe {
+		if len(f) < 6 || strings.TrimLeft(f[5], " ") != s.Path {
 			continue
 		}
 		from, to, _ := strings.Cut(f[0], "-")
@@ -95,17 +75,17 @@ func (s *self) mappings() error {
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return fmt.Errorf("read /proc/self/maps: %w", err)
 		}
-		s.files = append(s.files, elfcore.Mapping{Start: start, End: end, Offset: offset, Path: strings.TrimSuffix(s.exe, " (deleted)")})
+		s.Files = append(s.Files, elfcore.Mapping{Start: start, End: end, Offset: offset, Path: strings.TrimSuffix(s.Path, " (deleted)")})
 	}
 	return nil
 }
 
 // programHeaders finds the executable's data, bss and build IDs in its program
 // headers, which the kernel has mapped with it and whose address it tells.
-func (s *self) programHeaders() error {
+func (s *Process) programHeaders() error {
 	le := binary.LittleEndian
 	var phdr, phent, phnum uint64
-	for b := s.auxv; len(b) >= 16; b = b[16:] {
+	for b := s.Auxv; len(b) >= 16; b = b[16:] {
 		switch v := le.Uint64(b[8:]); le.Uint64(b) {
 		case atPhdr:
 			phdr = v
@@ -119,61 +99,70 @@ func (s *self) programHeaders() error {
 		return fmt.Errorf("auxiliary vector has %d headers of %d bytes at %#x", phnum, phent, phdr)
 	}
 	table := make([]byte, phent*phnum)
-	if readMemory(table, phdr) != len(table) {
+	if Read(table, phdr) != len(table) {
 		return fmt.Errorf("%d headers at %#x are not readable", phnum, phdr)
 	}
 	var programs []elfcore.Program
 	for ; len(table) > 0; table = table[phent:] {
 		p := elfcore.ParseProgram(table)
 		if p.Type == ptPhdr {
-			s.bias = phdr - p.Addr
+			s.Bias = phdr - p.Addr
 		}
 		programs = append(programs, p)
 	}
 	var relro []elfcore.Range
 	for _, p := range programs {
-		r := elfcore.Range{Start: s.bias + p.Addr, End: s.bias + p.Addr + p.MemSize}
+		r := elfcore.Range{Start: s.Bias + p.Addr, End: s.Bias + p.Addr + p.MemSize}
 		switch {
 		case p.Type == ptLoad && p.Flags&elfcore.FlagWrite != 0:
-			s.writable = append(s.writable, r)
+			s.Writable = append(s.Writable, r)
 		case p.Type == ptRelro:
 			// Constant once the program runs, and never a Go variable. Covering
 			// it would take from debuggers what the executable rightly says.
-			r.End = (r.End + pageSize - 1) &^ (pageSize - 1)
+			r.End = (r.End + PageSize - 1) &^ (PageSize - 1)
 			relro = append(relro, r)
+		case p.Type == ptLoad && p.Flags&elfcore.FlagExec != 0:
+			s.Text = append(s.Text, r)
 		case p.Type == ptNote:
 			s.buildIDs(r)
 		}
 	}
-	s.writable = elfcore.Subtract(elfcore.Merge(s.writable, 0), elfcore.Merge(relro, 0))
-	if len(s.writable) == 0 {
+	s.Writable = elfcore.Subtract(elfcore.Merge(s.Writable, 0), elfcore.Merge(relro, 0))
+	if len(s.Writable) == 0 {
 		return errors.New("no writable segment")
 	}
 	return nil
 }
 
 // buildIDs reads the executable's notes; a program without any has none.
-func (s *self) buildIDs(r elfcore.Range) {
+func (s *Process) buildIDs(r elfcore.Range) {
 	b := make([]byte, min(r.Len(), 64<<10))
-	notes, err := elfcore.ParseNotes(b[:readMemory(b, r.Start)])
+	notes, err := elfcore.ParseNotes(b[:Read(b, r.Start)])
 	if err != nil {
 		return
 	}
 	for _, n := range notes {
 		switch {
 		case n.Name == "Go" && n.Type == 4:
-			s.goBuildID = string(n.Desc)
+			s.GoBuildID = string(n.Desc)
 		case n.Name == "GNU" && n.Type == 3:
-			s.gnuBuildID = hex.EncodeToString(n.Desc)
+			s.GNUBuildID = hex.EncodeToString(n.Desc)
 		}
 	}
 }
 
-// fileSizeLimit returns RLIMIT_FSIZE.
-func fileSizeLimit() uint64 {
-	var limit syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit) != nil {
-		return ^uint64(0)
+// KernelRelease returns what uname -r prints, "" when the kernel will not say.
+func KernelRelease() string {
+	var uts syscall.Utsname
+	if syscall.Uname(&uts) != nil {
+		return ""
 	}
-	return limit.Cur
+	var release []byte
+	for _, c := range uts.Release {
+		if c == 0 {
+			break
+		}
+		release = append(release, byte(c))
+	}
+	return string(release)
 }

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package coreimage
+package self
 
 import (
 	"bytes"
@@ -11,39 +11,31 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// debuggerNeeds are variables of the Go runtime that say nothing of the
-// program's data and that Delve reads unasked: the number of goroutines (the
-// marked pattern there would have it list 11 quintillion), where their list
-// is, and where the types stand that interface values refer to.
-var debuggerNeeds = map[string]bool{
-	"runtime.allglen":         true,
-	"runtime.allgptr":         true,
-	"runtime.allgs":           true,
-	"runtime.firstmoduledata": true,
-}
-
 const shtSymtab = 2
 
-// runtimeVariables returns the memory of debuggerNeeds, as far as the
-// executable has a symbol table that tells where they are. A stripped one has
-// none, and Delve looks for none of them there.
-func runtimeVariables(bias uint64) []elfcore.Range {
+// Symbols returns the memory of those of the Go runtime's variables that want accepts, as far as the
+// executable has a symbol table: a stripped one has none. bias is the
+// Process's.
+func Symbols(bias uint64, want func(name string) bool) map[string]elfcore.Range {
+	found := map[string]elfcore.Range{}
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
-		return nil
+		return found
 	}
 	defer f.Close()
 	symbols, names := symbolTable(f)
 	le := binary.LittleEndian
-	var found []elfcore.Range
 	for ; len(symbols) >= 24; symbols = symbols[24:] {
-		name, addr, size := uint64(le.Uint32(symbols)), le.Uint64(symbols[8:]), le.Uint64(symbols[16:])
-		if name >= uint64(len(names)) || size == 0 || size > 4096 {
+		at, addr, size := uint64(le.Uint32(symbols)), le.Uint64(symbols[8:]), le.Uint64(symbols[16:])
+		if at >= uint64(len(names)) || size == 0 {
 			continue
 		}
-		end := bytes.IndexByte(names[name:], 0)
-		if end >= 0 && debuggerNeeds[string(names[name:name+uint64(end)])] {
-			found = append(found, elfcore.Range{Start: bias + addr, End: bias + addr + size})
+		end := bytes.IndexByte(names[at:], 0)
+		if end < 0 {
+			continue
+		}
+		if name := names[at : at+uint64(end)]; bytes.HasPrefix(name, []byte("runtime.")) && want(string(name)) {
+			found[string(name)] = elfcore.Range{Start: bias + addr, End: bias + addr + size}
 		}
 	}
 	return found

@@ -1,6 +1,6 @@
 //go:build linux && (amd64 || arm64)
 
-package coreimage
+package self
 
 import (
 	"os"
@@ -13,9 +13,9 @@ import (
 // noReadv is set once the kernel or a seccomp filter forbids process_vm_readv.
 var noReadv atomic.Bool
 
-// readMemory reads the program's own memory at addr through the kernel and
+// Read reads the program's own memory at addr through the kernel and
 // returns how many bytes it got before the first that cannot be read.
-func readMemory(p []byte, addr uint64) int {
+func Read(p []byte, addr uint64) int {
 	if len(p) == 0 {
 		return 0
 	}

@@ -1,0 +1,3 @@
+package self
+
+const sysProcessVMReadv = 270
