@@ -249,4 +249,3 @@ func (p *Program) exclusion(x *tables.Exclusion) MapExclusion {
 	}
 	return m
 }
-

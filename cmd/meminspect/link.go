@@ -26,6 +26,8 @@ type linkJob struct {
 	max       string
 	budget    string
 	depth     int
+	embed     bool
+	extract   bool
 }
 
 func linkCommand() *cobra.Command {
@@ -38,14 +40,20 @@ or a plugin, stripped or not, or out of a running process, and prints the map of
 the program: what a capture takes, where it stands and what type it has.
 
 What is wrong with the program as a whole is printed on standard error, and
-makes link exit with status 1.`,
+makes link exit with status 1.
+
+With --embed, what link knows of the program is written into it, as a section
+that is not loaded and that strip keeps: included variables, types, and where
+the Go runtime has what. Embed before strip, and before signing.`,
 		Example: `  meminspect link bin/server
   meminspect link --json bin/server
   meminspect link --check --ids store/meminspect.ids --ids queue/meminspect.ids bin/server
   meminspect link --check --off bin/server-off bin/server
   meminspect link --forecast --max 256KiB bin/server
   meminspect link --include capture.list bin/server
-  meminspect link --pid 4711`,
+  meminspect link --pid 4711
+  meminspect link --embed bin/server
+  meminspect link --extract bin/server`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return job.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), args)
@@ -63,10 +71,17 @@ makes link exit with status 1.`,
 	flags.StringVar(&job.max, "max", "", "with --forecast: exit with status 1 when more than `BYTES` may be needed")
 	flags.StringVar(&job.budget, "budget", "", "with --forecast: `BYTES` that the capture may take in all")
 	flags.IntVar(&job.depth, "depth", linker.DefaultDepth, "with --forecast: pointers to follow from entries that do not say")
+	flags.BoolVar(&job.embed, "embed", false, "write the section .meminspect into the binary")
+	flags.BoolVar(&job.extract, "extract", false, "print the section .meminspect of the binary")
+	cmd.MarkFlagsMutuallyExclusive("embed", "extract", "pid")
+	cmd.MarkFlagsMutuallyExclusive("embed", "forecast")
 	return cmd
 }
 
 func (j *linkJob) run(stdout, stderr io.Writer, args []string) error {
+	if j.extract {
+		return extractSection(stdout, args)
+	}
 	p, err := j.open(args)
 	if err != nil {
 		return fmt.Errorf("link: %w", err)
@@ -75,6 +90,9 @@ func (j *linkJob) run(stdout, stderr io.Writer, args []string) error {
 	findings, err := j.include(p)
 	if err != nil {
 		return fmt.Errorf("link: %w", err)
+	}
+	if j.embed {
+		return j.embedSection(p, stdout, stderr, findings)
 	}
 	if j.forecast || j.max != "" {
 		return j.printForecast(p, stdout, stderr)
@@ -225,6 +243,39 @@ func (j *linkJob) printForecast(p *linker.Program, stdout, stderr io.Writer) err
 		fmt.Fprintf(stderr, "over-max: a capture may take %d bytes, and %d are allowed\n", f.Total.Worst, most)
 	}
 	return &exitError{status: exitFindings}
+}
+
+// embedSection writes the section into the binary.
+func (j *linkJob) embedSection(p *linker.Program, stdout, stderr io.Writer, findings []linker.Finding) error {
+	if len(findings) > 0 { // what a list forbids must not be written down as wanted
+		for _, f := range findings {
+			fmt.Fprintln(stderr, f)
+		}
+		return &exitError{status: exitFindings}
+	}
+	c, err := p.Embed()
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	for _, note := range c.Notes {
+		fmt.Fprintf(stderr, "meminspect: link: %s\n", note)
+	}
+	_, err = fmt.Fprintf(stdout, "%s: embedded %d entries, %d types and %d variables of the runtime\n",
+		p.Path, len(c.Entries), len(c.Types), len(c.Runtime.Symbols))
+	return err
+}
+
+// extractSection prints what embedSection wrote.
+func extractSection(stdout io.Writer, args []string) error {
+	if len(args) != 1 {
+		return errors.New("link: --extract wants the path of a binary")
+	}
+	text, err := linker.Extract(args[0])
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	_, err = fmt.Fprintf(stdout, "%s\n", text)
+	return err
 }
 
 func printJSON(w io.Writer, v any) error {

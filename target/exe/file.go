@@ -256,3 +256,15 @@ func (f *File) SegmentSizes() []SegmentSize {
 	}
 	return all
 }
+
+// SegmentsEnd is the offset in the file at which the last of what its program
+// headers name ends.
+func (f *File) SegmentsEnd() uint64 {
+	var end uint64
+	for _, p := range f.programs {
+		if f.inFile(p.offset, p.filesz) == nil {
+			end = max(end, p.offset+p.filesz)
+		}
+	}
+	return end
+}

@@ -170,3 +170,13 @@ func (m *Module) check(mem target.Memory, hasMain byte) error {
 	}
 	return nil
 }
+
+// PCLineTable is the range of the pc-line table, from its header to the end of
+// its last part.
+func (m *Module) PCLineTable() target.Range {
+	r := target.Range{Start: m.PCHeader, End: m.PCHeader}
+	for _, part := range []target.Slice{m.funcNames, m.fileTab, m.pcTab, m.pclnTable} {
+		r.End = max(r.End, part.Data.Add(part.Len))
+	}
+	return r
+}

@@ -1,0 +1,339 @@
+package linker_test
+
+import (
+	"bytes"
+	"debug/elf"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meminspect/meminspect/linker"
+	"github.com/meminspect/meminspect/target/embedded"
+	"github.com/meminspect/meminspect/target/exe"
+	"github.com/meminspect/meminspect/target/goroutine"
+)
+
+// copyTo copies a binary so that a test may write it.
+func copyTo(t testing.TB, from string) string {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(to, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// embed embeds into the binary at path, with the variables of a list.
+func embed(t testing.TB, path, list string) *embedded.Content {
+	t.Helper()
+	p, err := linker.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if list != "" {
+		parsed, err := linker.ParseIncludeList("list", strings.NewReader(list))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Include(parsed); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := p.Embed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func read(t testing.TB, path string) *embedded.Content {
+	t.Helper()
+	f, err := exe.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	c, err := embedded.Read(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func command(t testing.TB, name string, args ...string) []byte {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// What is embedded is there after strip, and the program runs.
+func TestEmbed(t *testing.T) {
+	bin := copyTo(t, plainBinary(t))
+	before := ask(t, bin)
+	wrote := embed(t, bin, "runtime.printBacklog\nos.Args depth=2\n")
+	if diff := cmp.Diff(wrote, read(t, bin)); diff != "" {
+		t.Errorf("written (-), read (+):\n%s", diff)
+	}
+	first, err := os.ReadFile(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	embed(t, bin, "runtime.printBacklog\nos.Args depth=2\n")
+	if second, _ := os.ReadFile(bin); !bytes.Equal(first, second) {
+		t.Error("the same embedded again makes another file")
+	}
+	for _, strip := range [][]string{nil, {"-g"}, {}, {"-s"}} {
+		if strip != nil {
+			command(t, "strip", append(strip, bin)...)
+		}
+		if diff := cmp.Diff(before, ask(t, bin)); diff != "" {
+			t.Errorf("the program says, before (-) and after (+) strip %v:\n%s", strip, diff)
+		}
+		if diff := cmp.Diff(wrote, read(t, bin)); diff != "" {
+			t.Errorf("after strip %v: written (-), read (+):\n%s", strip, diff)
+		}
+		out := command(t, "readelf", "-SW", bin)
+		if bytes.Count(out, []byte(embedded.SectionName)) != 1 || bytes.Contains(out, []byte("arning")) {
+			t.Errorf("readelf after strip %v:\n%s", strip, out)
+		}
+	}
+	// The section is no part of memory.
+	f, err := elf.Open(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if s := f.Section(embedded.SectionName); s == nil || s.Flags != 0 || s.Addr != 0 || s.Type != elf.SHT_PROGBITS {
+		t.Errorf("section %+v", s)
+	}
+	embed(t, bin, "") // the list cannot be resolved any more, the rest can
+	if c := read(t, bin); len(c.Entries) != len(wrote.Entries)-2 || len(c.Runtime.Symbols) != 0 || len(c.Notes) == 0 {
+		t.Errorf("embedded after strip: %d entries, %d symbols, notes %q", len(c.Entries), len(c.Runtime.Symbols), c.Notes)
+	}
+}
+
+// What is embedded is what a collector needs: it says what the symbols and the
+// debug information said.
+func TestEmbeddedFacts(t *testing.T) {
+	bin := copyTo(t, plainBinary(t))
+	p := open(t, bin)
+	want := map[string]embedded.Symbol{}
+	all, err := p.File().Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		want[s.Name] = embedded.Symbol{Addr: s.Addr, Size: s.Size}
+	}
+	c := embed(t, bin, "os.Args")
+	for _, name := range []string{"runtime.allglen", "runtime.allgptr", "runtime.allgs", "runtime.printBacklog", "runtime.firstmoduledata"} {
+		if got := c.Runtime.Symbols[name]; got.Addr == 0 || got != want[name] {
+			t.Errorf("%s: %+v, the symbol table has %+v", name, got, want[name])
+		}
+	}
+	// The goroutine package has its own tables of offsets, by release.
+	layout, err := goroutine.LayoutOf(mustVersion(t, c.Go))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := c.Runtime.Structs["runtime.g"]
+	if g.Size != uint64(layout.Size) || g.Fields["sched"][0] != 56 || g.Fields["goid"][1] != 8 {
+		t.Errorf("runtime.g: %+v, package goroutine says %d bytes", g, layout.Size)
+	}
+	var args *embedded.Entry
+	for i, e := range c.Entries {
+		if e.Included != "" {
+			args = &c.Entries[i]
+		}
+	}
+	if args == nil || args.Type < 0 || c.Types[args.Type].Name != "[]string" || args.Size != 24 || args.Included != "list:1" || args.Addr != want["os.Args"].Addr {
+		t.Errorf("included: %+v", args)
+	}
+	sessions := false
+	for _, e := range c.Entries {
+		if e.Name != "sessions" {
+			continue
+		}
+		sessions = true
+		m := c.Types[e.Type]
+		if m.Kind != "map" || m.Map == nil || c.Types[*m.Key].Name != "string" || c.Types[*c.Types[*m.Elem].Elem].Name != "main.session" {
+			t.Errorf("sessions: %+v", m)
+		}
+		if s := c.Types[*c.Types[*m.Elem].Elem]; len(s.Fields) != 4 || s.Fields[1].Name != "Token" || s.Fields[1].Offset != 16 || c.Types[s.Fields[1].Type].Len != 16 {
+			t.Errorf("session: %+v", s)
+		}
+	}
+	if !sessions || len(c.Exclusions) != 3 {
+		t.Errorf("entries %+v, exclusions %+v", c.Entries, c.Exclusions)
+	}
+}
+
+// A section of another build is refused, with or without build IDs.
+func TestEmbeddedStale(t *testing.T) {
+	one := copyTo(t, plainBinary(t))
+	embed(t, one, "")
+	section := filepath.Join(t.TempDir(), "section")
+	command(t, "objcopy", "--dump-section", embedded.SectionName+"="+section, one)
+	for _, b := range []build{{args: "-trimpath"}, {args: "-trimpath -ldflags=-buildid="}} {
+		other := b.run(t)
+		command(t, "objcopy", "--add-section", embedded.SectionName+"="+section, other)
+		if _, err := linker.Extract(other); !errors.Is(err, embedded.ErrStale) || !strings.Contains(err.Error(), "embed again") {
+			t.Errorf("%s with the section of another: %v", b.name(), err)
+		}
+	}
+}
+
+// A program without build ID is told by its code.
+func TestEmbedWithoutBuildID(t *testing.T) {
+	bin := build{args: "-ldflags=-buildid="}.run(t)
+	c := embed(t, bin, "")
+	if c.Build.GoID != "" || c.Build.GNUID != "" || len(c.Build.Hash) != 64 {
+		t.Fatalf("build %+v", c.Build)
+	}
+	command(t, "strip", "-s", bin)
+	if _, err := linker.Extract(bin); err != nil {
+		t.Fatalf("after strip: %v", err)
+	}
+	data, err := os.ReadFile(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := open(t, bin)
+	// One bit of the code is another: this is not the program.
+	i := bytes.Index(data, functionBytes(t, p, "main.main"))
+	if i < 0 {
+		t.Fatal("main.main is not in the file")
+	}
+	data[i] ^= 1
+	if err := os.WriteFile(bin, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := linker.Extract(bin); !errors.Is(err, embedded.ErrStale) {
+		t.Errorf("with another code: %v", err)
+	}
+}
+
+// What cannot be embedded is left as it is, with an answer that helps.
+func TestEmbedRefuses(t *testing.T) {
+	pristine, err := os.ReadFile(plainBinary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		tail string
+		want error
+	}{
+		{"signed", "\x30\x82sig~Module signature appended~\n", linker.ErrSigned},
+		{"payload", "PK\x05\x06" + strings.Repeat("\x00", 18), linker.ErrTrailer},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bin := filepath.Join(t.TempDir(), "program")
+			data := append(bytes.Clone(pristine), c.tail...)
+			if err := os.WriteFile(bin, data, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			p := open(t, bin)
+			if _, err := p.Embed(); !errors.Is(err, c.want) {
+				t.Errorf("embed: %v, want %v", err, c.want)
+			}
+			if now, _ := os.ReadFile(bin); !bytes.Equal(now, data) {
+				t.Error("the file was changed")
+			}
+			checkAlone(t, bin)
+		})
+	}
+	if _, err := linker.Extract(plainBinary(t)); !errors.Is(err, embedded.ErrNone) {
+		t.Errorf("extract from a program without section: %v", err)
+	}
+}
+
+// checkAlone: no temporary file was left beside the program.
+func checkAlone(t *testing.T, bin string) {
+	t.Helper()
+	files, err := os.ReadDir(filepath.Dir(bin))
+	if err != nil || len(files) != 1 {
+		t.Errorf("left in the folder: %v, %v", files, err)
+	}
+}
+
+// Mode, owner, attributes and links are kept.
+func TestEmbedKeeps(t *testing.T) {
+	bin := copyTo(t, plainBinary(t))
+	if err := os.Chmod(bin, 0o751|os.ModeSetuid); err != nil {
+		t.Fatal(err)
+	}
+	owner := os.Geteuid() == 0
+	if owner {
+		if err := os.Chown(bin, 1234, 5678); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(bin, 0o751|os.ModeSetuid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	attribute := setAttribute(bin, "user.meminspect", "kept")
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(bin, link); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	embed(t, link, "")
+	after, err := os.Stat(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after.Mode() != before.Mode() || after.Size() <= before.Size() || os.SameFile(before, after) {
+		t.Errorf("before %v, after %v", before, after)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is now %v, %v", info, err)
+	}
+	if owner && ownerOf(after) != [2]uint32{1234, 5678} {
+		t.Errorf("owner %v", ownerOf(after))
+	}
+	if attribute && getAttribute(bin, "user.meminspect") != "kept" {
+		t.Error("an extended attribute was lost")
+	}
+	checkAlone(t, bin)
+}
+
+// A file without section headers gets some.
+func TestEmbedWithoutSections(t *testing.T) {
+	bin := copyTo(t, plainBinary(t))
+	cutSections(t, bin)
+	// What only sections knew of may be anything now.
+	if _, err := open(t, bin).Embed(); !errors.Is(err, linker.ErrTrailer) {
+		t.Errorf("embed with unknown data behind the program: %v", err)
+	}
+	if err := os.Truncate(bin, int64(open(t, bin).File().SegmentsEnd())); err != nil {
+		t.Fatal(err)
+	}
+	before := ask(t, bin)
+	wrote := embed(t, bin, "")
+	if diff := cmp.Diff(wrote, read(t, bin)); diff != "" {
+		t.Errorf("written (-), read (+):\n%s", diff)
+	}
+	if diff := cmp.Diff(before, ask(t, bin)); diff != "" {
+		t.Errorf("the program says, before (-) and after (+):\n%s", diff)
+	}
+	if out := command(t, "readelf", "-SW", bin); !bytes.Contains(out, []byte(embedded.SectionName)) || !bytes.Contains(out, []byte(".shstrtab")) {
+		t.Errorf("readelf:\n%s", out)
+	}
+}
