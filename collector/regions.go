@@ -135,11 +135,13 @@ func (t *taking) dynamic(p *program, pl *plan) {
 	}
 	root, err := tables.ReadAnchor(p.mem, p.anchor)
 	if err != nil {
+		pl.doubt = true
 		t.summary.problem("anchor", err)
 		return
 	}
 	all, err := tables.Slots(p.mem, root)
 	if err != nil {
+		pl.doubt = true
 		t.summary.problem("regions", err)
 	}
 	for i := range all {
@@ -213,6 +215,15 @@ func (r *region) span() target.Range { return target.RangeOf(target.Address(r.Ad
 // reports whether a map was caught in the middle of a write.
 func (t *taking) follow(p *program, pl *plan) (writing bool, err error) {
 	t.opts.Progress(Progress{Step: "walk"})
+	if pl.doubt {
+		// Nothing may be taken of which it is not known that no exclusion is
+		// about it. One that covers no byte makes the erasure work.
+		pl.exclusions = append(pl.exclusions, walk.Exclusion{})
+		pl.rules = append(pl.rules, "exclusions that could not be read")
+		for i := range pl.regions {
+			pl.regions[i].typ = nil
+		}
+	}
 	cfg := walk.Config{
 		Memory: t.process.Memory(), Types: p.types, Version: p.prog.Version, Main: p.mainPath(),
 		Budget: t.image.left, Exclusions: pl.exclusions,
