@@ -1,0 +1,114 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"bytes"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/internal/debuggers"
+)
+
+// planted is how many secrets testdata/secrets makes.
+const planted = 30
+
+// secret is testdata/secrets' formula.
+func secret(n int) []byte {
+	x := uint64(n+1)*0x9e3779b97f4a7c15 + 0x1234567
+	b := make([]byte, 8)
+	for i := range b {
+		x ^= x >> 29
+		x *= 0xbf58476d1ce4e5b9
+		b[i] = byte(x>>32) | 1
+	}
+	return b
+}
+
+// No core of any mode holds a byte pattern that was excluded, forwards or
+// backwards; what stands beside it is there; and gdb's full core of the same
+// process has them all, so that the search is known to find.
+func TestSecretsAreInNoCore(t *testing.T) {
+	needAMD64(t)
+	for _, w := range ways() {
+		t.Run(w.name, func(t *testing.T) {
+			exe := build(t, "secrets", w.env, w.flags...)
+			p := start(t, exe)
+			whole, err := os.ReadFile(fullCore(t, p.Process.Pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if missing := absent(whole); len(missing) > 0 {
+				t.Fatalf("the process itself does not hold the secrets %v", missing)
+			}
+			for _, c := range []struct {
+				name string
+				opts collector.Options
+			}{
+				{"default", collector.Options{Stop: collector.StopAlways}},
+				{"strict", collector.Options{Stop: collector.StopAlways, Mode: collector.Strict}},
+				{"data", collector.Options{Stop: collector.StopAlways, Mode: collector.Data}},
+				{"deep", collector.Options{Stop: collector.StopAlways, Depth: 50}},
+				{"shallow", collector.Options{Stop: collector.StopAlways, Depth: -1}},
+				{"running", collector.Options{Stop: collector.StopNever, Mode: collector.Data}},
+				{"skeleton", collector.Options{Stop: collector.StopAlways, Stacks: collector.StacksSkeleton, Labels: true, Args: true}},
+				{"without stacks", collector.Options{Stop: collector.StopAlways, Stacks: collector.StacksNone}},
+			} {
+				core, summary := capture(t, p.Process.Pid, c.opts)
+				data, err := os.ReadFile(core)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if found := present(data); len(found) > 0 {
+					t.Errorf("%s: the core holds the secrets %v", c.name, found)
+				}
+				if summary.Stacks == "full" {
+					t.Errorf("%s: stacks are %s", c.name, summary.Stacks)
+				}
+				for _, visible := range []string{"ann visible", "label visible", "inner visible", "open visible"} {
+					// A variable's own text is one pointer away.
+					if c.name != "shallow" && !bytes.Contains(data, []byte(visible)) {
+						t.Errorf("%s: the core does not hold %q", c.name, visible)
+					}
+				}
+				if summary.Regions.Erased == 0 || summary.Regions.All != 14 {
+					t.Errorf("%s: %+v", c.name, summary.Regions)
+				}
+			}
+			if strings.Contains(w.name, "stripped") {
+				return
+			}
+			core, _ := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways})
+			values := debuggers.MustDelve(t, exe, core, "main.counter", "main.globalArray[0]", `main.users["ann"].Age`, "main.list[0].hidden[1]")
+			if want := []string{"7", "165", "44", "165"}; !slices.Equal(values, want) {
+				t.Errorf("Delve prints %q, want %q", values, want)
+			}
+		})
+	}
+}
+
+// present returns the secrets that data holds, in either direction.
+func present(data []byte) (found []int) {
+	for n := range planted {
+		s := secret(n)
+		back := slices.Clone(s)
+		slices.Reverse(back)
+		if bytes.Contains(data, s) || bytes.Contains(data, back) {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+func absent(data []byte) (missing []int) {
+	found := present(data)
+	for n := range planted {
+		if !slices.Contains(found, n) {
+			missing = append(missing, n)
+		}
+	}
+	return missing
+}
