@@ -29,6 +29,7 @@ func (o *Options) stackKind(excludes bool) note.StackKind {
 type stack struct {
 	used   target.Range // what the image was asked for
 	whole  target.Range // where frame pointers may point
+	leads  target.Range // another stack that saved registers here may point into
 	secret bool         // a skeleton at most
 }
 
@@ -167,7 +168,7 @@ func (t *taking) wantThreads(p *program) {
 			}
 		}
 		if gs.note.Stacks != note.StackNone {
-			t.wantThreadStack(p, th, target.Address(now.G))
+			t.wantThreadStack(p, th, target.Address(now.G), target.Address(now.Cur))
 		}
 	}
 }
@@ -202,7 +203,7 @@ const mostC = 64 << 10
 
 // wantThreadStack asks for the stack that the thread's registers point into,
 // when it is not that of a goroutine in the list, and for its local g.
-func (t *taking) wantThreadStack(p *program, th *process.Thread, local target.Address) {
+func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current target.Address) {
 	if local != 0 {
 		t.wantKnown(target.RangeOf(local, uint64(p.layout.Size)))
 	}
@@ -221,6 +222,11 @@ func (t *taking) wantThreadStack(p *program, th *process.Thread, local target.Ad
 		}
 		used := target.Range{Start: sp &^ 7, End: min(whole.End, sp.Add(mostC))}
 		t.wantStack(used, whole, false)
+		// In a handler of signals, the registers that the kernel saved here lead
+		// to the stack of the goroutine that was interrupted.
+		if g, ok := t.readG(p, current); current != 0 && ok {
+			t.goroutines.stacks[len(t.goroutines.stacks)-1].leads = g.Stack
+		}
 		return
 	}
 }
@@ -231,7 +237,7 @@ func (t *taking) wantStack(used, whole target.Range, secret bool) bool {
 	}
 	n := t.wantKnown(used) // what of it may be kept is decided by skeletons
 	used.End = used.Start.Add(n)
-	t.goroutines.stacks = append(t.goroutines.stacks, stack{used, whole, secret})
+	t.goroutines.stacks = append(t.goroutines.stacks, stack{used: used, whole: whole, secret: secret})
 	return n == used.Size()
 }
 
@@ -314,6 +320,11 @@ func (t *taking) used(g *goroutine.G) target.Range {
 		if sp := target.Address(th.SP()); g.Stack.Contains(sp) {
 			return g.InUse(max(g.Stack.Start, sp-redZone))
 		}
+		if g.Status == goroutine.Running {
+			if at := t.interrupted(th, g.Stack); at < g.Stack.End && (at < where || !g.Stack.Contains(where)) {
+				where = at
+			}
+		}
 	} else if g.Status == goroutine.Running {
 		// Nobody stopped it: how deep it is now is not known.
 		return target.Range{Start: max(g.Stack.Start, g.Stack.End-min(g.Stack.End, mostC)), End: g.Stack.End}
@@ -326,6 +337,35 @@ func (t *taking) used(g *goroutine.G) target.Range {
 		where = min(where, s)
 	}
 	return g.InUse(where)
+}
+
+// signalStack is the size of the stack that the runtime gives its handlers of
+// signals.
+const signalStack = 32 << 10
+
+// interrupted returns the lowest address within stack that stands on the stack
+// that the thread is on, stack.End if there is none. In a handler of signals
+// that is at most where the goroutine was interrupted: the kernel saved its
+// stack pointer there, and what the runtime saved of it is older.
+func (t *taking) interrupted(th *process.Thread, stack target.Range) target.Address {
+	lowest := stack.End
+	sp := target.Address(th.SP()) &^ 7
+	for _, m := range t.maps {
+		if !m.Contains(sp) || !m.Write {
+			continue
+		}
+		size := min(signalStack, uint64(m.End-sp))
+		data, err := target.Reader{Memory: t.process.Memory()}.Bytes(sp, size, size)
+		if err != nil {
+			break
+		}
+		for ; len(data) >= target.PtrSize; data = data[target.PtrSize:] {
+			if at := target.Address(leWord(data)); stack.Contains(at) {
+				lowest = min(lowest, at)
+			}
+		}
+	}
+	return lowest
 }
 
 // skeletons overwrites in the image's stacks every word that is neither an
@@ -348,8 +388,12 @@ func (t *taking) skeletons() {
 			reason = note.ReasonSecret
 		}
 		var n uint64
+		keep := code
+		if !s.leads.Empty() {
+			keep = unite(append(slices.Clone(code), s.leads))
+		}
 		t.image.over(s.used, func(addr target.Address, data []byte) {
-			n += uint64(len(data)) - 8*uint64(walk.Skeleton(addr, data, s.whole, code))
+			n += uint64(len(data)) - 8*uint64(walk.Skeleton(addr, data, s.whole, keep))
 		})
 		if s.secret {
 			t.receipts = append(t.receipts, note.Receipt{Addr: uint64(s.used.Start), Size: n, Reason: reason, Count: 1})

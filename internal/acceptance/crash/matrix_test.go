@@ -41,7 +41,7 @@ var crashes = []crash{
 	{way: "oom", reason: "out-of-memory", frame: "main.outOfMemory", only: []crasher.Variant{crasher.Plain, crasher.PIE, crasher.Stripped, crasher.Cgo}},
 	{way: "sigquit", reason: "signal-sigquit", frame: "main.suicide"},
 	{way: "sigabrt", reason: "signal-sigabrt", frame: "main.suicide"},
-	{way: "cfault", reason: "signal-sigsegv", frame: "main._Cfunc_fault", only: []crasher.Variant{crasher.Cgo}},
+	{way: "cfault", reason: "signal-sigsegv", frame: "_Cfunc_fault", only: []crasher.Variant{crasher.Cgo}},
 	{way: "sigkill", reason: "signal-sigkill", frame: "main.suicide", exit: true},
 	{way: "sigterm", reason: "signal-sigterm", frame: "main.suicide", exit: true},
 	{way: "exit3", reason: "exit-3", frame: "os.Exit", exit: true},
