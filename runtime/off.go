@@ -26,6 +26,8 @@ func ReplaceString(id ID, _ string, _ ...Option) (ID, error)              { retu
 
 func RegisterBuiltin(builtin.Token, ID, string, []byte) error { return nil }
 
+func RegisterRing(builtin.Token, string, uint32, []byte) (remove func()) { return func() {} }
+
 func Unregister(ID) error                   { return nil }
 func UnregisterAll(...ID) error             { return nil }
 func UnregisterPointer[T any](*T) error     { return nil }

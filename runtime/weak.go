@@ -26,20 +26,20 @@ func RegisterWeak[T any](id ID, p *T, opts ...Option) (ID, error) {
 	}
 	id, err := register(opRegister, id, v, opts)
 	if id != 0 {
-		runtime.AddCleanup(p, dropWeak, collected{id, v.order})
+		runtime.AddCleanup(p, dropRegion, collected{id, v.order})
 	}
 	runtime.KeepAlive(p)
 	return id, err
 }
 
-// collected names the region whose object is gone; its slot may hold another
+// collected names a region that is to go; its slot may hold another
 // by now.
 type collected struct {
 	id    ID
 	order uint64
 }
 
-func dropWeak(gone collected) {
+func dropRegion(gone collected) {
 	var c change
 	c.begin()
 	for ref := reg.find(gone.id, 0); ref != 0; ref = reg.find(gone.id, ref) {

@@ -1,0 +1,102 @@
+// Package shared maps files that outlive the program: log rings, tables of
+// contents, pstore zones.
+package shared
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+// A Mapping is a file mapped for reading and writing by all who have it open.
+type Mapping struct {
+	Bytes []byte
+	file  *os.File
+}
+
+// ErrBusy says that another process has the file mapped.
+var ErrBusy = errors.New("another process has it")
+
+// Open maps the first size bytes of a file, which is made with mode 0600 if it
+// is not there and made longer if it is too short; it is never made shorter.
+// Its space is allocated before it is mapped: a store into a hole of a file on
+// a full disk would end the program with SIGBUS, so that a full disk must be an
+// error here. The file is locked as long as it is mapped; the lock goes with
+// the process.
+func Open(path string, size int) (*Mapping, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	m, err := mapFile(f, size)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("map %s: %w", path, err)
+	}
+	return m, nil
+}
+
+func mapFile(f *os.File, size int) (*Mapping, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("it is no regular file")
+	}
+	if err := again(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }); err == syscall.EWOULDBLOCK {
+		return nil, ErrBusy
+	} else if err != nil {
+		return nil, os.NewSyscallError("flock", err)
+	}
+	if err := allocate(f, size); err != nil {
+		return nil, fmt.Errorf("allocate %d bytes: %w", size, err)
+	}
+	b, err := syscall.Mmap(int(f.Fd()), 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	return &Mapping{Bytes: b, file: f}, nil
+}
+
+// allocate reserves the file's blocks. Where the file system cannot, they are
+// written: as they are, where there is content.
+func allocate(f *os.File, size int) error {
+	err := again(func() error { return syscall.Fallocate(int(f.Fd()), 0, 0, int64(size)) })
+	if err != syscall.EOPNOTSUPP && err != syscall.ENOSYS {
+		return err
+	}
+	buf := make([]byte, 64<<10)
+	for at := 0; at < size; {
+		n := min(len(buf), size-at)
+		got, _ := f.ReadAt(buf[:n], int64(at))
+		for i := range buf[got:n] {
+			buf[got+i] = 0
+		}
+		if _, err := f.WriteAt(buf[:n], int64(at)); err != nil {
+			return err
+		}
+		at += n
+	}
+	return nil
+}
+
+// again calls until no signal got in between.
+func again(call func() error) error {
+	for {
+		if err := call(); err != syscall.EINTR {
+			return err
+		}
+	}
+}
+
+// Close unmaps the file; its bytes must not be touched any more.
+func (m *Mapping) Close() error {
+	err := syscall.Munmap(m.Bytes)
+	m.Bytes = nil
+	if e := m.file.Close(); err == nil {
+		err = e
+	}
+	return err
+}

@@ -1,0 +1,22 @@
+package logring
+
+import (
+	"fmt"
+
+	"github.com/meminspect/meminspect/runtime/format/logring"
+	"github.com/meminspect/meminspect/runtime/internal/shared"
+)
+
+// Open makes a ring of about size bytes in a file, which outlives the program
+// however it ends. Records of an earlier run are kept until they give way. The
+// file's space is allocated here: a full disk is an error now and never later.
+func Open(path string, size int) (*Ring, error) {
+	length := logring.HeaderSize + max(size, leastSize)&^7
+	m, err := shared.Open(path, length)
+	if err != nil {
+		return nil, fmt.Errorf("log ring: %w", err)
+	}
+	r := newRing(m.Bytes)
+	r.unmap = m.Close
+	return r, nil
+}

@@ -1,0 +1,205 @@
+package logring
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"time"
+	"unsafe"
+
+	"github.com/meminspect/meminspect/runtime/format/logring"
+)
+
+// A Handler writes slog records to a ring and hands them on to another handler.
+type Handler struct {
+	ring   *Ring
+	next   slog.Handler // nil = nobody
+	level  slog.Leveler
+	tokens []byte // of WithAttrs and WithGroup, encoded
+}
+
+// Handler returns a handler that writes records of level Info and above to the
+// ring and hands every record on to next, which may be nil, if that wants it.
+func (r *Ring) Handler(next slog.Handler) *Handler {
+	return &Handler{ring: r, next: next, level: slog.LevelInfo}
+}
+
+// WithLevel returns a handler that keeps records from level on, whatever the
+// next handler wants.
+func (h *Handler) WithLevel(level slog.Leveler) *Handler {
+	c := *h
+	c.level = level
+	return &c
+}
+
+// Enabled reports whether the ring or the next handler wants the level.
+func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= h.level.Level() || h.next != nil && h.next.Enabled(ctx, level)
+}
+
+// Handle writes the record to the ring and hands it on. The error is the next
+// handler's; the ring has none.
+func (h *Handler) Handle(ctx context.Context, rec slog.Record) error {
+	if rec.Level >= h.level.Level() {
+		d := h.ring.draft()
+		d.message(rec.Message)
+		d.raw(h.tokens)
+		rec.Attrs(func(a slog.Attr) bool {
+			d.attr(a)
+			return !d.truncated
+		})
+		h.ring.commit(d, rec.Time, int(rec.Level), rec.PC, 0)
+	}
+	if h.next != nil && h.next.Enabled(ctx, rec.Level) {
+		return h.next.Handle(ctx, rec)
+	}
+	return nil
+}
+
+// WithAttrs returns a handler whose records have attrs.
+func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	if len(attrs) == 0 {
+		return h
+	}
+	d := &draft{b: slices.Clone(h.tokens), longest: math.MaxInt}
+	for _, a := range attrs {
+		d.attr(a)
+	}
+	c := *h
+	c.tokens = d.b
+	if h.next != nil {
+		c.next = h.next.WithAttrs(attrs)
+	}
+	return &c
+}
+
+// WithGroup returns a handler whose records have all that follows in a group.
+func (h *Handler) WithGroup(name string) slog.Handler {
+	if name == "" {
+		return h
+	}
+	d := &draft{b: slices.Clone(h.tokens), longest: math.MaxInt}
+	d.open(name)
+	c := *h
+	c.tokens = d.b
+	if h.next != nil {
+		c.next = h.next.WithGroup(name)
+	}
+	return &c
+}
+
+// Writer returns what package log writes its lines to: log.SetOutput(…). Each
+// Write is a record.
+func (r *Ring) Writer() Writer { return Writer{r} }
+
+// A Writer writes lines to a ring.
+type Writer struct{ ring *Ring }
+
+func (w Writer) Write(p []byte) (int, error) {
+	line := p
+	for len(line) > 0 && line[len(line)-1] == '\n' {
+		line = line[:len(line)-1]
+	}
+	d := w.ring.draft()
+	d.message(unsafe.String(unsafe.SliceData(line), len(line)))
+	w.ring.commit(d, time.Now(), int(slog.LevelInfo), 0, logring.FlagPlain)
+	return len(p), nil
+}
+
+// message puts the record's message first; what does not fit is cut.
+func (d *draft) message(s string) {
+	if room := d.longest - len(d.b) - 4; len(s) > room {
+		s = s[:room]
+		d.truncated = true
+	}
+	d.text(s)
+}
+
+func (d *draft) raw(tokens []byte) {
+	if len(d.b)+len(tokens) > d.longest {
+		d.truncated = true
+		return
+	}
+	d.b = append(d.b, tokens...)
+}
+
+// attr appends an attribute, whole or not at all.
+func (d *draft) attr(a slog.Attr) {
+	v := a.Value.Resolve()
+	if a.Key == "" && v.Equal(slog.Value{}) || d.truncated {
+		return
+	}
+	before := len(d.b)
+	switch v.Kind() {
+	case slog.KindGroup:
+		d.open(a.Key)
+		for _, m := range v.Group() {
+			d.attr(m)
+		}
+		d.key(logring.TokenClose, "")
+	case slog.KindString:
+		d.key(logring.TokenString, a.Key)
+		d.text(v.String())
+	case slog.KindBool:
+		n := uint64(0)
+		if v.Bool() {
+			n = 1
+		}
+		d.number(logring.TokenBool, a.Key, n)
+	case slog.KindInt64:
+		d.number(logring.TokenInt, a.Key, uint64(v.Int64()))
+	case slog.KindUint64:
+		d.number(logring.TokenUint, a.Key, v.Uint64())
+	case slog.KindFloat64:
+		d.number(logring.TokenFloat, a.Key, math.Float64bits(v.Float64()))
+	case slog.KindDuration:
+		d.number(logring.TokenDuration, a.Key, uint64(v.Duration()))
+	case slog.KindTime:
+		d.number(logring.TokenTime, a.Key, uint64(v.Time().UnixNano()))
+	default:
+		d.key(logring.TokenString, a.Key)
+		at := len(d.b)
+		d.b = append(d.b, 0, 0, 0, 0)
+		d.b = appendAny(d.b, v.Any())
+		put32(d.b[at:], uint32(len(d.b)-at-4))
+	}
+	if len(d.b) > d.longest {
+		d.b = d.b[:before]
+		d.truncated = true
+	}
+}
+
+// appendAny prints a value of no kind of slog's, which may allocate. A method
+// that panics does not take the program with it: fmt sees to that.
+func appendAny(b []byte, v any) []byte {
+	switch v := v.(type) {
+	case []byte:
+		return append(b, v...)
+	case error, fmt.Stringer:
+		return fmt.Append(b, v)
+	}
+	return fmt.Appendf(b, "%+v", v)
+}
+
+func (d *draft) open(key string) { d.key(logring.TokenOpen, key) }
+
+func (d *draft) key(kind byte, key string) {
+	if len(key) > math.MaxUint16 {
+		key = key[:math.MaxUint16]
+		d.truncated = true
+	}
+	d.b = append(d.b, kind, byte(len(key)), byte(len(key)>>8))
+	d.b = append(d.b, key...)
+}
+
+func (d *draft) number(kind byte, key string, n uint64) {
+	d.key(kind, key)
+	d.b = append(d.b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24), byte(n>>32), byte(n>>40), byte(n>>48), byte(n>>56))
+}
+
+func (d *draft) text(s string) {
+	d.b = append(d.b, byte(len(s)), byte(len(s)>>8), byte(len(s)>>16), byte(len(s)>>24))
+	d.b = append(d.b, s...)
+}

@@ -1,0 +1,164 @@
+// Package logring keeps the last log records of a program in memory that a
+// core holds: the counterpart of the kernel's printk buffer. A Ring is an
+// slog.Handler's and an io.Writer's place to write; meminspect log prints it
+// from a core, a living process or a file.
+//
+//	ring := logring.New(1 << 20)
+//	slog.SetDefault(slog.New(ring.Handler(slog.NewTextHandler(os.Stderr, nil))))
+//
+// Writers take no lock and wait for nobody. A record that fits allocates
+// nothing. The oldest records give way whole.
+package logring
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/format/logring"
+	"github.com/meminspect/meminspect/runtime/internal/builtin"
+)
+
+// A Ring holds log records.
+type Ring struct {
+	data     []byte // what follows the header
+	head     *atomic.Uint64
+	sequence *atomic.Uint64
+	longest  int // of a record
+	tee      atomic.Pointer[func([]byte)]
+	remove   func()
+	unmap    func() error
+}
+
+// leastSize is the size of the smallest ring.
+const leastSize = 4096
+
+// New makes a ring of about size bytes, at least 4 KB, in the program's memory
+// and registers it.
+func New(size int) *Ring {
+	words := make([]uint64, max(size, leastSize)/8)
+	r := newRing(unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8))
+	r.unmap = func() error { return nil }
+	return r
+}
+
+// newRing lays a ring over mem, which is 8-byte aligned and stays where it is,
+// and registers it. A ring of that size that is there already goes on.
+func newRing(mem []byte) *Ring {
+	word := func(off int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&mem[off])) }
+	size := uint64(len(mem)-logring.HeaderSize) &^ 7
+	if _, _, err := logring.Read(mem); err != nil || word(logring.OffSize).Load() != size {
+		word(logring.OffMagic).Store(0)
+		word(logring.OffHead).Store(0)
+		word(logring.OffSequence).Store(0)
+		word(logring.OffSize).Store(size)
+		word(logring.OffVersion).Store(uint64(logring.Version) | logring.HeaderSize<<32)
+		word(logring.OffMagic).Store(logring.Magic)
+	}
+	r := &Ring{
+		data:     mem[logring.HeaderSize : logring.HeaderSize+size],
+		head:     word(logring.OffHead),
+		sequence: word(logring.OffSequence),
+		longest:  int(min(size/4, 64<<10)),
+	}
+	r.remove = meminspect.RegisterRing(builtin.Token{}, "log", logring.Version, mem)
+	return r
+}
+
+// Close withdraws the ring and releases what Open took. It must not be written
+// to any more.
+func (r *Ring) Close() error {
+	r.remove()
+	return r.unmap()
+}
+
+// ErrSystem says that this system has no shared file mappings here.
+var ErrSystem = errors.New("log ring: files are not supported on this system")
+
+// Tee has every record written to write, too, as a line of text. It is called
+// from many goroutines at once, and must not log.
+func (r *Ring) Tee(write func(line []byte)) { r.tee.Store(&write) }
+
+// A draft is a record that is being written.
+type draft struct {
+	b         []byte
+	longest   int
+	truncated bool
+}
+
+var drafts = sync.Pool{New: func() any { return &draft{b: make([]byte, 0, 1024)} }}
+
+var zeros [logring.RecMessage]byte
+
+func (r *Ring) draft() *draft {
+	d := drafts.Get().(*draft)
+	d.b = append(d.b[:0], zeros[:]...)
+	d.longest, d.truncated = r.longest, false
+	return d
+}
+
+// release gives the draft back, unless one long record has made it large.
+func (d *draft) release() {
+	if cap(d.b) <= 4<<10 {
+		drafts.Put(d)
+	}
+}
+
+// commit gives the draft its place and writes it there.
+func (r *Ring) commit(d *draft, t time.Time, level int, pc uintptr, flags uint16) {
+	b := d.b
+	if d.truncated {
+		flags |= logring.FlagTruncated
+	}
+	put64(b[logring.RecPosition:], 0)
+	put32(b[logring.RecLength:], uint32(len(b)))
+	put32(b[logring.RecChecksum:], 0)
+	ns := int64(0)
+	if !t.IsZero() {
+		ns = t.UnixNano()
+	}
+	put64(b[logring.RecTime:], uint64(ns))
+	put64(b[logring.RecPC:], uint64(pc))
+	put32(b[logring.RecLevel:], uint32(int32(level)))
+	put32(b[logring.RecFlags:], uint32(flags))
+
+	room := (uint64(len(b)) + 7) &^ 7
+	put64(b[logring.RecSequence:], r.sequence.Add(1))
+	at := r.head.Add(room) - room
+	put64(b[logring.RecPosition:], at)
+	put32(b[logring.RecChecksum:], crc32.Checksum(b, logring.Checksums))
+	d.b = append(b, zeros[:room-uint64(len(b))]...)
+	store(r.data, at%uint64(len(r.data)), d.b)
+	if tee := r.tee.Load(); tee != nil {
+		line := r.draft()
+		line.b = appendLine(line.b[:0], b)
+		(*tee)(line.b)
+		line.release()
+	}
+	d.release()
+}
+
+// store copies a record, padded to words, into the ring. A writer that was held
+// up since it took its room may find another one there, a whole ring later:
+// both write, and the checksum of what comes out fails. That is the price of
+// not waiting, and no news to the race detector, which copy would tell.
+//
+//go:norace
+func store(data []byte, off uint64, b []byte) {
+	to, size := unsafe.Pointer(unsafe.SliceData(data)), uint64(len(data))
+	from := unsafe.Pointer(unsafe.SliceData(b))
+	for i := uint64(0); i < uint64(len(b)); i += 8 {
+		*(*uint64)(unsafe.Add(to, off)) = *(*uint64)(unsafe.Add(from, i))
+		if off += 8; off == size {
+			off = 0
+		}
+	}
+}
+
+func put64(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
+func put32(b []byte, v uint32) { binary.LittleEndian.PutUint32(b, v) }
