@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,7 +37,7 @@ func fullCores(ctx context.Context, s *shop, dir string) (string, error) {
 	out, err := cmd.CombinedOutput()
 	full, statErr := os.Stat(path)
 	if statErr != nil {
-		return "", fmt.Errorf("gcore of process %d: %v\n%s", s.pid(), err, out)
+		return "", fmt.Errorf("gcore of process %d: %w\n%s", s.pid(), errors.Join(err, statErr), out)
 	}
 	os.Remove(path)
 	kernel, err := kernelCore(s, dir)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,6 +21,8 @@ type shop struct {
 	url  string
 	done chan struct{}
 }
+
+var errNoAddress = errors.New("no address in it")
 
 var announced = regexp.MustCompile(`^shop: (http://\S+), pid `)
 
@@ -46,7 +49,7 @@ func startShop(ctx context.Context, exe, dir string) (*shop, error) {
 	match := announced.FindStringSubmatch(line)
 	if match == nil {
 		s.kill()
-		return nil, fmt.Errorf("starting the shop: it said %q (%v)", line, readErr)
+		return nil, fmt.Errorf("starting the shop: it said %q: %w", line, errors.Join(errNoAddress, readErr))
 	}
 	s.url = match[1]
 	return s, nil
