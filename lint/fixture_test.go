@@ -40,7 +40,7 @@ func find(t *testing.T, name string) *analysis.Analyzer {
 }
 
 // staleFixtures are not what the generator makes, and are there to be found.
-var staleFixtures = []string{"stale/missing", "stale/changed", "stale/leftover", "stale/lost", "directive"}
+var staleFixtures = []string{"stale/missing", "stale/changed", "stale/leftover", "stale/lost", "directive", "other"}
 
 // The fixtures' generated files are what the generator makes of them.
 func TestFixturesAreFresh(t *testing.T) {
@@ -98,6 +98,7 @@ func TestAnalyzers(t *testing.T) {
 	}
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if len(tests[name]) == 0 {
 				t.Fatal("no fixture")
 			}

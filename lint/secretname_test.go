@@ -1,6 +1,42 @@
 package lint
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/go/packages"
+)
+
+// A type that was misspelt or renamed would never be found.
+func TestKeyTypesExist(t *testing.T) {
+	names := map[string][]string{} // of types, by package
+	var paths []string
+	for _, key := range keyTypes {
+		at := strings.LastIndexByte(key, '.')
+		path, name := key[:at], key[at+1:]
+		if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") && path != "filippo.io/age" {
+			continue // not among this module's requirements
+		}
+		if names[path] == nil {
+			paths = append(paths, path)
+		}
+		names[path] = append(names[path], name)
+	}
+	pkgs, err := packages.Load(&packages.Config{Mode: packages.NeedName | packages.NeedTypes}, paths...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(pkgs) != len(paths) {
+		t.Errorf("%d packages of %d", len(pkgs), len(paths))
+	}
+	for _, pkg := range pkgs {
+		for _, name := range names[pkg.PkgPath] {
+			if pkg.Types == nil || pkg.Types.Scope().Lookup(name) == nil {
+				t.Errorf("there is no %s.%s: %v", pkg.PkgPath, name, pkg.Errors)
+			}
+		}
+	}
+}
 
 func TestSecretWord(t *testing.T) {
 	for name, want := range map[string]string{

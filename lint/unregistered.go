@@ -27,17 +27,17 @@ func unregistered(u *unit) {
 		own := id.Package == u.pass.Pkg.Path()
 		switch {
 		case own && (isMain || !ast.IsExported(id.Const)):
-			u.reportUnregistered(id, u.ownPosition(id), "")
+			u.reportUnregistered(id, u.ownPosition(id))
 		case !own && isMain && ast.IsExported(id.Const) && u.pass.Module != nil && id.Module == u.pass.Module.Path:
 			u.unregisteredBelow(id)
 		}
 	}
 }
 
-func (u *unit) reportUnregistered(id idFact, pos token.Pos, where string) {
+func (u *unit) reportUnregistered(id idFact, pos token.Pos) {
 	if pos.IsValid() {
 		u.report(finding{pos: pos, message: fmt.Sprintf(
-			"%s is declared and nothing registers it%s: call meminspect.Register(%s, …), or retire the ID", id.Name, where, id.Const)})
+			"%s is declared and nothing registers it: call meminspect.Register(%s, …), or retire the ID", id.Name, id.Const)})
 	}
 }
 
@@ -54,13 +54,14 @@ func (u *unit) ownPosition(id idFact) token.Pos {
 }
 
 // unregisteredBelow reports an ID of another package that the whole program
-// does not register, unless another program of the module does.
+// does not register, unless another program of the module does. Programs are
+// not named, so that each of them says the same.
 func (u *unit) unregisteredBelow(id idFact) {
 	root, ok := moduleRoot(u.dir())
 	if !ok || usedSomewhere(root, id.Const) {
 		return
 	}
-	u.reportUnregistered(id, u.positionBelow(id), " in "+u.pass.Pkg.Path())
+	u.reportUnregistered(id, u.positionBelow(id))
 }
 
 // dir returns the package's directory.

@@ -7,25 +7,29 @@ type header struct {
 	name  [24]byte
 }
 
-// want +1 `size=headerLen is 48 bytes, but whole has only 32`
+// want +2 `size=headerLen is 48 bytes, but whole has only 32`
+//
 //meminspect:area size=headerLen
 var whole header
 
 //meminspect:area size=headerLen-16
 var exact header
 
-// want +1 `size=25 is 25 bytes, but member.name has only 24`
+// want +2 `size=25 is 25 bytes, but member.name has only 24`
+//
 //meminspect:area size=25 member=name
 var member header
 
-// want +1 `size=4096 is 4096 bytes, but buffer has only 24: .* what a slice refers to is another piece of memory`
+// want +2 `size=4096 is 4096 bytes, but buffer has only 24: .* what a slice refers to is another piece of memory`
+//
 //meminspect:area size=4KiB
 var buffer []byte
 
 //meminspect:area size=4KiB
 var arena [1 << 20]byte
 
-// want +1 `but first has only 8` `but second has only 8`
+// want +2 `but first has only 8` `but second has only 8`
+//
 //meminspect:area size=64
 var first, second uint64
 

@@ -1,18 +1,22 @@
 package directive
 
-// want +1 "unknown directive //meminspect:entri"
+// want +2 "unknown directive //meminspect:entri"
+//
 //meminspect:entri
 var a int
 
-// want +1 "depth=deep: want a number of pointers"
+// want +2 "depth=deep: want a number of pointers"
+//
 //meminspect:entry depth=deep
 var b int
 
-// want +1 "entry on a type: it applies to a package-level variable"
+// want +2 "entry on a type: it applies to a package-level variable"
+//
 //meminspect:entry
 type T struct{}
 
-// want +1 "unknown argument \"dept\""
+// want +2 "unknown argument \"dept\""
+//
 //meminspect:entry dept=3
 var c int
 
@@ -33,7 +37,8 @@ func f() {
 //meminspect:entry name=same
 var e int
 
-// want +1 "the name same is taken at directive.go:33"
+// want +2 "the name same is taken at directive.go:37"
+//
 //meminspect:entry name=same
 var g int
 

@@ -2,6 +2,7 @@
 
 package directive
 
-// want +1 "unknown directive //meminspect:exlude"
+// want +2 "unknown directive //meminspect:exlude"
+//
 //meminspect:exlude
 var elsewhere int

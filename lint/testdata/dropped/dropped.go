@@ -5,10 +5,10 @@ import "github.com/meminspect/meminspect/runtime"
 var v, w int
 
 func drops() {
-	meminspect.Register(meminspect.IDDynamic, &v)              // want `the ID that Register picks is dropped`
-	_, err := meminspect.Register(meminspect.IDDynamic, &v)    // want `the ID that Register picks is dropped`
-	_, _ = meminspect.RegisterSlice(0, []int{1})               // want `the ID that RegisterSlice picks is dropped`
-	defer meminspect.RegisterString(meminspect.IDDynamic, "a") // want `the ID that RegisterString picks is dropped`
+	meminspect.Register(meminspect.IDDynamic, &v)                            // want `the ID that Register picks is dropped`
+	_, err := meminspect.Register(meminspect.IDDynamic, &v)                  // want `the ID that Register picks is dropped`
+	_, _ = meminspect.RegisterSlice(0, []int{1})                             // want `the ID that RegisterSlice picks is dropped`
+	defer meminspect.RegisterString(meminspect.IDDynamic, "a")               // want `the ID that RegisterString picks is dropped`
 	if _, err := meminspect.Register(meminspect.IDDynamic, &w); err != nil { // want `dropped`
 		panic(err)
 	}

@@ -18,13 +18,13 @@ const (
 	idKey               meminspect.ID = 0x9c7bf81e94a9dbcf // key
 	idKeyPrefix         meminspect.ID = 0x95ac7b787451b27b // keyPrefix
 	idKeysSeen          meminspect.ID = 0xf790628ceabd1777 // keysSeen
+	idLogin             meminspect.ID = 0xc74a0b687066cd74 // login
 	idNextPageToken     meminspect.ID = 0x8b5456baa3dfb6d8 // nextPageToken
 	idPassword          meminspect.ID = 0xa648b0f285966173 // password
 	idPasswordFile      meminspect.ID = 0xa775f2a984599788 // passwordFile
 	idSecretName        meminspect.ID = 0x82a563b8d7a0a94b // secretName
 	idServer            meminspect.ID = 0x8478f0a52979fa86 // server
 	idSessions          meminspect.ID = 0xba026f8ce4752857 // sessions
-	idSigner            meminspect.ID = 0x8a9f0a270a771589 // signer
 	idTestPassword      meminspect.ID = 0xf56aa1e82a0fee74 // testPassword
 	idTokenBuckets      meminspect.ID = 0x9ad9e870d4c82bcb // tokenBuckets
 	idTokenCount        meminspect.ID = 0xba318357a2aa4f69 // tokenCount
@@ -43,13 +43,13 @@ func _() {
 	_ = x[idKey-0x9c7bf81e94a9dbcf]
 	_ = x[idKeyPrefix-0x95ac7b787451b27b]
 	_ = x[idKeysSeen-0xf790628ceabd1777]
+	_ = x[idLogin-0xc74a0b687066cd74]
 	_ = x[idNextPageToken-0x8b5456baa3dfb6d8]
 	_ = x[idPassword-0xa648b0f285966173]
 	_ = x[idPasswordFile-0xa775f2a984599788]
 	_ = x[idSecretName-0x82a563b8d7a0a94b]
 	_ = x[idServer-0x8478f0a52979fa86]
 	_ = x[idSessions-0xba026f8ce4752857]
-	_ = x[idSigner-0x8a9f0a270a771589]
 	_ = x[idTestPassword-0xf56aa1e82a0fee74]
 	_ = x[idTokenBuckets-0x9ad9e870d4c82bcb]
 	_ = x[idTokenCount-0xba318357a2aa4f69]
@@ -61,28 +61,28 @@ var meminspectTable = meminspect.Table{
 	Package:   "example.com/fixture/secret",
 	Namespace: "example.com/fixture/secret",
 	Entries: []meminspect.Entry{
-		{ID: idAccount, Name: "account", Expr: "account", Var: &account, Pos: "secret.go:43"},
-		{ID: idApiKeys, Name: "apiKeys", Expr: "apiKeys", Var: &apiKeys, Pos: "secret.go:17"},
-		{ID: idCacheKey, Name: "cacheKey", Expr: "cacheKey", Var: &cacheKey, Pos: "secret.go:55"},
-		{ID: idCompass, Name: "compass", Expr: "compass", Var: &compass, Pos: "secret.go:61"},
-		{ID: idConfigCredentials, Name: "config.credentials", Expr: "config.credentials", Var: &config.credentials, Flags: meminspect.Member, Pos: "secret.go:47"},
-		{ID: idExcluded, Name: "excluded", Expr: "excluded", Var: &excluded, Pos: "secret.go:69"},
-		{ID: idKey, Name: "key", Expr: "key", Var: &key, Pos: "secret.go:21"},
-		{ID: idKeyPrefix, Name: "keyPrefix", Expr: "keyPrefix", Var: &keyPrefix, Pos: "secret.go:55"},
-		{ID: idKeysSeen, Name: "keysSeen", Expr: "keysSeen", Var: &keysSeen, Pos: "secret.go:52"},
-		{ID: idNextPageToken, Name: "nextPageToken", Expr: "nextPageToken", Var: &nextPageToken, Pos: "secret.go:55"},
+		{ID: idAccount, Name: "account", Expr: "account", Var: &account, Pos: "secret.go:47"},
+		{ID: idApiKeys, Name: "apiKeys", Expr: "apiKeys", Var: &apiKeys, Pos: "secret.go:18"},
+		{ID: idCacheKey, Name: "cacheKey", Expr: "cacheKey", Var: &cacheKey, Pos: "secret.go:60"},
+		{ID: idCompass, Name: "compass", Expr: "compass", Var: &compass, Pos: "secret.go:66"},
+		{ID: idConfigCredentials, Name: "config.credentials", Expr: "config.credentials", Var: &config.credentials, Flags: meminspect.Member, Pos: "secret.go:52"},
+		{ID: idExcluded, Name: "excluded", Expr: "excluded", Var: &excluded, Pos: "secret.go:74"},
+		{ID: idKey, Name: "key", Expr: "key", Var: &key, Pos: "secret.go:23"},
+		{ID: idKeyPrefix, Name: "keyPrefix", Expr: "keyPrefix", Var: &keyPrefix, Pos: "secret.go:60"},
+		{ID: idKeysSeen, Name: "keysSeen", Expr: "keysSeen", Var: &keysSeen, Pos: "secret.go:57"},
+		{ID: idLogin, Name: "login", Expr: "login", Var: &login, Depth: 1, Flags: meminspect.HasDepth, Pos: "secret.go:28"},
+		{ID: idNextPageToken, Name: "nextPageToken", Expr: "nextPageToken", Var: &nextPageToken, Pos: "secret.go:60"},
 		{ID: idPassword, Name: "password", Expr: "password", Var: &password, Pos: "secret.go:13"},
-		{ID: idPasswordFile, Name: "passwordFile", Expr: "passwordFile", Var: &passwordFile, Pos: "secret.go:55"},
-		{ID: idSecretName, Name: "secretName", Expr: "secretName", Var: &secretName, Pos: "secret.go:55"},
-		{ID: idServer, Name: "server", Expr: "server", Var: &server, Pos: "secret.go:66"},
-		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "secret.go:39"},
-		{ID: idSigner, Name: "signer", Expr: "signer", Var: &signer, Depth: 1, Flags: meminspect.HasDepth, Pos: "secret.go:25"},
-		{ID: idTestPassword, Name: "testPassword", Expr: "testPassword", Var: &testPassword, Pos: "secret.go:73"},
-		{ID: idTokenBuckets, Name: "tokenBuckets", Expr: "tokenBuckets", Var: &tokenBuckets, Pos: "secret.go:58"},
-		{ID: idTokenCount, Name: "tokenCount", Expr: "tokenCount", Var: &tokenCount, Pos: "secret.go:52"},
+		{ID: idPasswordFile, Name: "passwordFile", Expr: "passwordFile", Var: &passwordFile, Pos: "secret.go:60"},
+		{ID: idSecretName, Name: "secretName", Expr: "secretName", Var: &secretName, Pos: "secret.go:60"},
+		{ID: idServer, Name: "server", Expr: "server", Var: &server, Pos: "secret.go:71"},
+		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "secret.go:42"},
+		{ID: idTestPassword, Name: "testPassword", Expr: "testPassword", Var: &testPassword, Pos: "secret.go:78"},
+		{ID: idTokenBuckets, Name: "tokenBuckets", Expr: "tokenBuckets", Var: &tokenBuckets, Pos: "secret.go:63"},
+		{ID: idTokenCount, Name: "tokenCount", Expr: "tokenCount", Var: &tokenCount, Pos: "secret.go:57"},
 	},
 	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeField, Var: (*session)(nil), Offset: uint64(unsafe.Offsetof((*session)(nil).refreshToken)), Size: uint64(unsafe.Sizeof((*session)(nil).refreshToken)), Package: "example.com/fixture/secret", Type: "session", Field: "refreshToken", Pos: "secret.go:31"},
+		{Kind: meminspect.ExcludeField, Var: (*session)(nil), Offset: uint64(unsafe.Offsetof((*session)(nil).refreshToken)), Size: uint64(unsafe.Sizeof((*session)(nil).refreshToken)), Package: "example.com/fixture/secret", Type: "session", Field: "refreshToken", Pos: "secret.go:34"},
 	},
 }
 

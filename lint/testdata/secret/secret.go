@@ -1,28 +1,31 @@
 package secret
 
 import (
-	"crypto/ed25519"
-	"crypto/rsa"
-	"net/http"
+	"net/url"
 
 	"example.com/fixture/secret/model"
+	"example.com/other"
 )
 
-// want +1 `password looks like a secret: its name says "password"; annotate it with //meminspect:exclude instead`
+// want +2 `password looks like a secret: its name says "password"; annotate it with //meminspect:exclude instead`
+//
 //meminspect:entry
 var password string
 
-// want +1 `apiKeys\[\] looks like a secret: its name says "api keys"`
+// want +2 `apiKeys\[\] looks like a secret: its name says "api keys"`
+//
 //meminspect:entry
 var apiKeys map[string][]byte
 
-// want +1 `key looks like a secret: its name says "key"`
+// want +2 `key looks like a secret: its name says "key"`
+//
 //meminspect:entry
 var key [32]byte
 
-// want +1 `signer looks like a secret: it is a crypto/rsa.PrivateKey`
+// want +2 `login looks like a secret: it is a net/url.Userinfo`
+//
 //meminspect:entry depth=1
-var signer *rsa.PrivateKey
+var login *url.Userinfo
 
 type session struct {
 	user      string
@@ -30,18 +33,21 @@ type session struct {
 	//meminspect:exclude
 	refreshToken string
 	key          string
-	keys         struct{ signing ed25519.PrivateKey }
+	keys         struct{ signing *url.Userinfo }
 }
 
-// want +1 `sessions\[\].authToken looks like a secret: its name says "token"; write //meminspect:exclude above the field` `sessions\[\].keys.signing looks like a secret: it is a crypto/ed25519.PrivateKey`
+// want +2 `sessions\[\].authToken looks like a secret: its name says "token"; write //meminspect:exclude above the field` `sessions\[\].keys.signing looks like a secret: it is a net/url.Userinfo`
+//
 //meminspect:entry
 var sessions map[string]*session
 
-// want +1 `account.Password looks like a secret: .* in package example.com/fixture/secret/model`
+// want +2 `account.Password looks like a secret: .* in package example.com/fixture/secret/model`
+//
 //meminspect:entry
 var account model.Account
 
-// want +1 `config.credentials\[\] looks like a secret`
+// want +2 `config.credentials\[\] looks like a secret`
+//
 //meminspect:entry member=credentials
 var config struct{ credentials []string }
 
@@ -62,7 +68,7 @@ var compass string
 // The insides of other modules are theirs.
 
 //meminspect:entry
-var server http.Server
+var server other.Client
 
 //meminspect:entry
 var excluded model.Key

@@ -12,15 +12,18 @@ type config struct {
 	name   string
 }
 
-// want +1 `depth=4 follows map\[string\]\*unbounded.node, which has no bound: add budget=`
+// want +2 `depth=4 follows map\[string\]\*unbounded.node, which has no bound: add budget=`
+//
 //meminspect:entry depth=4
 var sessions map[string]*node
 
-// want +1 `depth=64 follows the chain of \*unbounded.node`
+// want +2 `depth=64 follows the chain of \*unbounded.node`
+//
 //meminspect:entry depth=64
 var list *node
 
-// want +1 `depth=1 follows \[\]int`
+// want +2 `depth=1 follows \[\]int`
+//
 //meminspect:entry depth=1 "note=the queue, all of it"
 var queue struct {
 	head  int

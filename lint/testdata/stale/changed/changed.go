@@ -3,6 +3,7 @@ package changed
 //meminspect:entry
 var sessions map[string]int
 
-// want +1 `meminspect_gen.go does not carry this line as it is written: run meminspect generate`
+// want +2 `meminspect_gen.go does not carry this line as it is written: run meminspect generate`
+//
 //meminspect:entry
 var queue []int

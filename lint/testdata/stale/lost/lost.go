@@ -1,6 +1,7 @@
 package lost
 
-// want +1 `generate refuses: meminspect.ids: `
+// want +2 `generate refuses: meminspect.ids: `
+//
 //meminspect:entry
 var kept int
 

@@ -1,5 +1,6 @@
 package missing
 
-// want +1 `meminspect_gen.go is missing: run meminspect generate`
+// want +2 `meminspect_gen.go is missing: run meminspect generate`
+//
 //meminspect:entry
 var sessions map[string]int
