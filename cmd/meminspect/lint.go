@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"go/version"
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -80,6 +83,9 @@ func runLint(cmd *cobra.Command, o *lintOptions, patterns []string) error {
 		return fmt.Errorf("lint: %w", err)
 	}
 	if incomplete != "" {
+		if newer, ok := newerGo(cmd.Context()); ok {
+			return fmt.Errorf("lint: this program was built with %s and cannot read the standard library of %s: build it with that", runtime.Version(), newer)
+		}
 		fmt.Fprintln(cmd.ErrOrStderr(), incomplete)
 		if !strings.HasPrefix(incomplete, "# ") {
 			return errors.New("lint: go vet did not get to look at packages")
@@ -144,6 +150,20 @@ func vet(cmd *cobra.Command, o *lintOptions, patterns []string) (findings []outp
 		incomplete = strings.Join(append(rest, failures...), "\n")
 	}
 	return findings, incomplete, nil
+}
+
+// newerGo returns the version of the go command here when the packages that it
+// names are too new for the type checker in this program.
+func newerGo(ctx context.Context) (string, bool) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
+	newer := strings.TrimSpace(string(out))
+	return newer, err == nil && tooNew(newer, runtime.Version())
+}
+
+// tooNew tells whether a program that was built with one Go cannot look at the
+// packages of another.
+func tooNew(goVersion, built string) bool {
+	return version.IsValid(goVersion) && version.IsValid(built) && version.Compare(version.Lang(goVersion), version.Lang(built)) > 0
 }
 
 // asVetTool tells whether go vet calls this program as its tool: for its
