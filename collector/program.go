@@ -10,6 +10,7 @@ import (
 
 	"github.com/meminspect/meminspect/collector/walk"
 	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/embedded"
 	"github.com/meminspect/meminspect/target/exe"
 	"github.com/meminspect/meminspect/target/goroutine"
 	"github.com/meminspect/meminspect/target/gotypes"
@@ -24,6 +25,8 @@ type program struct {
 	file     *exe.File
 	image    *exe.Image
 	twinPath string
+	symtab   bool              // names are from a symbol table
+	content  *embedded.Content // what the linker step embedded, nil = nothing, or not needed
 	names    map[string]exe.Symbol
 	mem      *target.Spliced // file for what is read-only, the process for the rest
 	prog     *module.Program
@@ -81,8 +84,9 @@ func (t *taking) find() (*program, error) {
 	if err := p.symbols(t.process.ExePath(), t.opts.Symbols); err != nil {
 		return nil, err
 	}
+	t.embedded(p)
 	p.runtime = p.runtimeVariables()
-	if len(p.names) > 0 {
+	if p.symtab {
 		p.cgo = p.names[cgoSymbol].Name != ""
 	} else {
 		p.cgo = usesCgo(p.prog)
@@ -209,12 +213,32 @@ func (p *program) symbols(own, twin string) error {
 		}
 		return nil // a stripped program is an ordinary one
 	}
+	p.symtab = true
 	for _, s := range all {
 		if s.Section != elf.SHN_UNDEF && s.Addr != 0 {
 			p.names[s.Name] = s
 		}
 	}
 	return nil
+}
+
+// embedded reads what the linker step left in the executable and strip kept.
+func (t *taking) embedded(p *program) {
+	if _, ok := p.file.Section(embedded.SectionName); !ok {
+		return
+	}
+	content, err := embedded.Read(p.file)
+	if err != nil {
+		t.summary.mention("section "+embedded.SectionName, err.Error(), "run meminspect link --embed again")
+		return
+	}
+	p.content = content
+	if p.symtab {
+		return
+	}
+	for name, s := range content.Runtime.Symbols {
+		p.names[name] = exe.Symbol{Name: name, Addr: s.Addr, Size: s.Size}
+	}
 }
 
 // sameBuild holds the text of two files against each other: the go command's

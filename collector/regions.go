@@ -9,6 +9,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/embedded"
 	"github.com/meminspect/meminspect/target/gotypes"
 	"github.com/meminspect/meminspect/target/tables"
 )
@@ -51,6 +52,13 @@ func (t *taking) static(p *program) (plan, error) {
 			pl.rules = append(pl.rules, rule(&table.Exclusions[k]))
 		}
 	}
+	if p.content != nil {
+		for i := range p.content.Entries {
+			if e := &p.content.Entries[i]; e.Included != "" {
+				pl.regions = append(pl.regions, t.embeddedEntry(p, e))
+			}
+		}
+	}
 	for _, name := range t.opts.Include {
 		r, err := t.include(p, name)
 		if err != nil {
@@ -91,6 +99,29 @@ func (t *taking) entry(p *program, table *tables.Table, e *tables.Entry) region 
 	r.Size = typ.Size
 	if e.Bytes != 0 {
 		r.Size = min(e.Bytes, typ.Size)
+	}
+	return r
+}
+
+// embeddedEntry plans a variable that a list outside of the source named when
+// the program was linked.
+func (t *taking) embeddedEntry(p *program, e *embedded.Entry) region {
+	r := region{root: -1, count: 1, Region: note.Region{
+		ID: uint64(e.ID), Addr: uint64(e.Addr + p.image.Bias), Size: e.Size, Budget: e.Budget, Flags: e.Flags,
+		Name: e.Name, Expr: e.Expr, Package: e.Package, Pos: e.Pos, Note: e.Note, Kind: anchor.SlotForeign,
+	}}
+	if e.Depth != nil {
+		r.Depth = *e.Depth
+		r.Flags |= anchor.EntryHasDepth
+	}
+	if e.Type >= 0 && e.Type < len(p.content.Types) {
+		typ, err := p.types.At(p.content.Types[e.Type].Addr + p.image.Bias)
+		if err != nil {
+			t.summary.problem("entry "+e.Name, err)
+		} else {
+			r.setType(typ)
+			r.Kind = 0
+		}
 	}
 	return r
 }
@@ -301,100 +332,6 @@ func (t *taking) depth(r *region) int {
 		return 0
 	}
 	return DefaultDepth
-}
-
-// settle says how each region ended, now that everything has been read.
-func (t *taking) settle(pl *plan) {
-	for i := range pl.regions {
-		r := &pl.regions[i]
-		span := r.span()
-		if r.root >= 0 {
-			t.settleWalked(r, &t.walked.Ends[r.root])
-		}
-		if overlap(t.image.holes, span) > 0 {
-			r.Status |= note.Unreadable
-		}
-		if overlap(t.image.torn, span) > 0 {
-			r.Status |= note.Torn
-		}
-		if r.Status&note.Gone == 0 {
-			erased, unknown := t.walked.Erasure.Excluded(span)
-			lost := erased.Size() + unknown.Size()
-			r.Captured = t.image.held(span)
-			r.Captured -= min(lost, r.Captured)
-			if erased.Size() > 0 {
-				r.Status |= note.Erased
-			}
-		}
-		t.summary.Regions.count(r.Status)
-	}
-	t.summary.Partial = t.summary.Partial || t.summary.Regions.Cut+t.summary.Regions.Torn+t.summary.Regions.Unreadable > 0
-}
-
-func (t *taking) settleWalked(r *region, end *walk.End) {
-	if end.Cut {
-		r.Status |= note.Cut
-	}
-	if end.State == walk.Unreadable {
-		r.Status |= note.Unreadable
-	}
-	if end.Erased > 0 {
-		r.Status |= note.Erased
-	}
-	for _, rec := range end.Records {
-		reason := note.ReasonUnreadable
-		if rec.Kind == walk.MapWriting {
-			reason = note.ReasonChanged
-			r.Status |= note.Torn
-		} else {
-			r.Status |= note.Broken
-		}
-		t.receipts = append(t.receipts, note.Receipt{Addr: uint64(rec.Addr), ID: r.ID, Reason: reason, Count: 1, Rule: rec.String()})
-	}
-	if end.Failures > 0 && r.Status&note.Torn == 0 {
-		r.Status |= note.Broken
-	}
-}
-
-// erase overwrites everything that exclusions cover, wherever the image has it
-// and whoever asked for it, and where exclusions stand every byte that nobody
-// vouches for.
-func (t *taking) erase(pl *plan) {
-	e := t.walked.Erasure
-	e.Allow(walk.MakeRanges(t.known))
-	e.Allow(walk.MakeRanges(t.raw))
-	var unknown uint64
-	for i := range t.image.pieces {
-		p := &t.image.pieces[i]
-		_, n := e.Apply(p.Start, p.data)
-		unknown += n
-	}
-	if unknown > 0 {
-		t.receipts = append(t.receipts, note.Receipt{Size: unknown, Reason: note.ReasonUnknownType, Count: 1})
-	}
-	for _, r := range e.Receipts {
-		t.receipts = append(t.receipts, note.Receipt{
-			Size: r.Bytes, Reason: note.ReasonExcluded, Count: uint32(r.Values), Rule: pl.rules[r.Exclusion],
-		})
-	}
-	if e.Blind > 0 {
-		t.summary.problem("exclusions", fmt.Errorf("%d values were too many to search for excluded ones; what they hold was not taken by way of them", e.Blind))
-	}
-}
-
-func (c *Regions) count(s note.Status) {
-	c.All++
-	if s == note.Complete {
-		c.Complete++
-	}
-	for _, b := range []struct {
-		bit note.Status
-		n   *int
-	}{{note.Cut, &c.Cut}, {note.Torn, &c.Torn}, {note.Unreadable, &c.Unreadable}, {note.Erased, &c.Erased}, {note.Gone, &c.Gone}, {note.Broken, &c.Broken}} {
-		if s&b.bit != 0 {
-			*b.n++
-		}
-	}
 }
 
 var errNoSymbol = errors.New("no such symbol")

@@ -1,0 +1,132 @@
+package collector
+
+import (
+	"slices"
+
+	"github.com/meminspect/meminspect/collector/walk"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/goroutine"
+	"github.com/meminspect/meminspect/target/process"
+)
+
+// used returns the part of g's stack that holds frames: from the stack pointer
+// of its thread when that stands on it, else from where it was left.
+func (t *taking) used(g *goroutine.G) target.Range {
+	where := g.Where().SP
+	if th := t.goroutines.thread[g.Addr]; th != nil && th.SP() != 0 {
+		if sp := target.Address(th.SP()); g.Stack.Contains(sp) {
+			return g.InUse(max(g.Stack.Start, sp-redZone))
+		}
+		if g.Status == goroutine.Running {
+			if at := t.interrupted(th, g.Stack); at < g.Stack.End && (at < where || !g.Stack.Contains(where)) {
+				where = at
+			}
+		}
+	} else if g.Status == goroutine.Running {
+		// Nobody stopped it: how deep it is now is not known.
+		return target.Range{Start: max(g.Stack.Start, g.Stack.End-min(g.Stack.End, mostC)), End: g.Stack.End}
+	}
+	if !g.Stack.Contains(where) {
+		return target.Range{}
+	}
+	if s := g.Sched.SP; g.Stack.Contains(s) {
+		// In C, or on the scheduler's stack: Delve goes on from where Go left.
+		where = min(where, s)
+	}
+	return g.InUse(where)
+}
+
+// signalStack is the size of the stack that the runtime gives its handlers of
+// signals.
+const signalStack = 32 << 10
+
+// interrupted returns the lowest address within stack that stands on the stack
+// that the thread is on, stack.End if there is none. In a handler of signals
+// that is at most where the goroutine was interrupted: the kernel saved its
+// stack pointer there, and what the runtime saved of it is older.
+func (t *taking) interrupted(th *process.Thread, stack target.Range) target.Address {
+	lowest := stack.End
+	sp := target.Address(th.SP()) &^ 7
+	for _, m := range t.maps {
+		if !m.Contains(sp) || !m.Write {
+			continue
+		}
+		size := min(signalStack, uint64(m.End-sp))
+		data, err := target.Reader{Memory: t.process.Memory()}.Bytes(sp, size, size)
+		if err != nil {
+			break
+		}
+		for ; len(data) >= target.PtrSize; data = data[target.PtrSize:] {
+			if at := target.Address(leWord(data)); stack.Contains(at) {
+				lowest = min(lowest, at)
+			}
+		}
+	}
+	return lowest
+}
+
+// skeletons overwrites in the image's stacks every word that is neither an
+// address in code nor one in the stack itself, where that is wanted.
+func (t *taking) skeletons() {
+	var code []target.Range
+	for _, m := range t.maps {
+		if m.Exec {
+			code = append(code, m.Range)
+		}
+	}
+	code = unite(code)
+	var kept note.Receipt
+	for _, s := range t.goroutines.stacks {
+		if !s.secret && t.goroutines.note.Stacks == note.StackFull {
+			continue
+		}
+		reason := note.ReasonStack
+		if s.secret {
+			reason = note.ReasonSecret
+		}
+		var n uint64
+		keep := code
+		if !s.leads.Empty() {
+			keep = unite(append(slices.Clone(code), s.leads))
+		}
+		t.image.over(s.used, func(addr target.Address, data []byte) {
+			n += uint64(len(data)) - 8*uint64(walk.Skeleton(addr, data, s.whole, keep))
+		})
+		if s.secret {
+			t.receipts = append(t.receipts, note.Receipt{Addr: uint64(s.used.Start), Size: n, Reason: reason, Count: 1})
+			continue
+		}
+		kept.Size += n
+		kept.Count++
+	}
+	if kept.Count > 0 {
+		kept.Reason = note.ReasonStack
+		t.receipts = append(t.receipts, kept)
+	}
+}
+
+// stripThreads takes values out of registers where stacks may not show them.
+func (t *taking) stripThreads() {
+	secret := map[target.Address]bool{}
+	for i := range t.goroutines.all {
+		if g := &t.goroutines.all[i]; g.Secret {
+			secret[g.Addr] = true
+		}
+	}
+	works := map[int]target.Address{}
+	for g, th := range t.goroutines.thread {
+		works[th.ID] = g
+	}
+	var word uint64
+	for range 8 {
+		word = word<<8 | elfcore.MarkByte
+	}
+	for i := range t.threads {
+		th := &t.threads[i]
+		if t.goroutines.note.Stacks != note.StackFull || secret[works[th.ID]] {
+			th.Strip(word)
+		}
+	}
+}
