@@ -198,18 +198,18 @@ func (p *program) symbols(own, twin string) error {
 	if twin != "" {
 		f, err := exe.Open(twin)
 		if err != nil {
-			return fmt.Errorf("symbols: %w", err)
+			return &inputError{fmt.Errorf("symbols: %w", err)}
 		}
 		defer f.Close()
 		if err := sameBuild(p.file, f); err != nil {
-			return fmt.Errorf("symbols: %s is not of the same build: %w", twin, err)
+			return &inputError{fmt.Errorf("symbols: %s is not of the same build: %w", twin, err)}
 		}
 		named, p.twinPath = f, twin
 	}
 	all, err := named.Symbols()
 	if err != nil {
 		if twin != "" {
-			return fmt.Errorf("symbols: %s: %w", twin, err)
+			return &inputError{fmt.Errorf("symbols: %s: %w", twin, err)}
 		}
 		return nil // a stripped program is an ordinary one
 	}

@@ -91,5 +91,11 @@ func (t *taking) outline() *program {
 // something to say: the process is there, and may not be read or is not
 // understood.
 func Refused(err error) bool {
-	return err != nil && !errors.Is(err, process.ErrGone)
+	var wrong *inputError
+	return err != nil && !errors.Is(err, process.ErrGone) && !errors.As(err, &wrong)
 }
+
+// An inputError says that the caller asked for something that there is not.
+type inputError struct{ error }
+
+func (e *inputError) Unwrap() error { return e.error }

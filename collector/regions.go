@@ -127,7 +127,7 @@ func (t *taking) embeddedEntry(p *program, e *embedded.Entry) region {
 }
 
 func (r *region) setType(typ *gotypes.Type) {
-	r.typ, r.Type, r.TypeAddr = typ, typ.Name(), uint64(typ.Addr)
+	r.typ, r.Type, r.TypeAddr = typ, typ.String(), uint64(typ.Addr)
 }
 
 func exclusion(p *program, e *tables.Exclusion) (walk.Exclusion, error) {
@@ -345,11 +345,16 @@ func (t *taking) include(p *program, name string) (region, error) {
 		if len(p.names) == 0 {
 			why = fmt.Errorf("%w: the executable is stripped; name its unstripped twin with --symbols", why)
 		}
-		return region{}, why
+		return region{}, &inputError{why}
 	}
 	r := region{root: -1, count: 1, Region: note.Region{
-		Addr: uint64(s.Addr + p.image.Bias), Size: s.Size, Name: name, Expr: name, Kind: anchor.SlotForeign,
+		Addr: uint64(s.Addr + p.image.Bias), Size: s.Size, Name: name, Kind: anchor.SlotForeign,
 	}}
+	// The package's path ends at the first dot behind the last slash.
+	if at := strings.IndexByte(name[strings.LastIndexByte(name, '/')+1:], '.'); at >= 0 {
+		at += strings.LastIndexByte(name, '/') + 1
+		r.Package, r.Expr = name[:at], name[at+1:]
+	}
 	if typ := p.debugType(name); typ != nil && typ.Size == s.Size {
 		r.setType(typ)
 		r.Kind = 0

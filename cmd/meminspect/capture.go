@@ -49,9 +49,9 @@ was read is marked as torn then.
 The core goes to PROGRAM.PID.UTCTIME.REASON.core in the working directory, mode
 0600, and its path is printed. Where memory may not be read, a core without
 memory is written that records why, and the exit status is 3.`,
-		Example: `  meminspect capture 4711
-  meminspect capture 4711 -o now.core --stacks=skeleton
-  meminspect capture 4711 -o - --compress > now.core.zst`,
+		Example: `  meminspect capture $PID
+  meminspect capture $PID -o now.core --stacks=skeleton
+  meminspect capture $PID -o now.core.zst --compress`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pid, err := strconv.Atoi(args[0])

@@ -19,7 +19,7 @@ func doctorCommand() *cobra.Command {
 and says of everything that fails what to do about it. It changes nothing. The
 exit status is 1 when something fails.`,
 		Example: `  meminspect doctor
-  meminspect doctor 4711`,
+  meminspect doctor $PID`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			checks := collector.DiagnoseHost()

@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/meminspect/meminspect/collector"
 	"github.com/meminspect/meminspect/internal/moduleproxy"
 )
 
@@ -30,6 +33,21 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			// published lets the go command see this tree's modules as if
 			// they had been published.
+			// readenv NAME FILE waits for a file and sets a variable to its text.
+			"readenv": func(ts *testscript.TestScript, _ bool, args []string) {
+				if len(args) != 2 {
+					ts.Fatalf("usage: readenv NAME FILE")
+				}
+				for range 1000 {
+					text, err := os.ReadFile(ts.MkAbs(args[1]))
+					if err == nil && len(text) > 0 {
+						ts.Setenv(args[0], strings.TrimSpace(string(text)))
+						return
+					}
+					time.Sleep(10 * time.Millisecond)
+				}
+				ts.Fatalf("no file %s", args[1])
+			},
 			"published": func(ts *testscript.TestScript, _ bool, _ []string) {
 				proxy, err := published()
 				ts.Check(err)
@@ -38,6 +56,18 @@ func TestScripts(t *testing.T) {
 					ts.Setenv(name, value)
 				}
 			},
+		},
+		Condition: func(cond string) (bool, error) {
+			switch cond {
+			case "captures": // doctor finds nothing in the way on this host
+				for _, check := range collector.DiagnoseHost() {
+					if !check.OK {
+						return false, nil
+					}
+				}
+				return true, nil
+			}
+			return false, fmt.Errorf("condition %q is not known", cond)
 		},
 		Setup: func(env *testscript.Env) error {
 			// Scripts call the go command: it needs its caches.
