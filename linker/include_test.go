@@ -1,0 +1,226 @@
+package linker_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meminspect/meminspect/linker"
+	"github.com/meminspect/meminspect/runtime/format/nameid"
+)
+
+func list(t testing.TB, text string) *linker.IncludeList {
+	t.Helper()
+	l, err := linker.ParseIncludeList("list", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// included are the entries of a program that a list added: name, type, size and
+// line.
+func included(p *linker.Program) []string {
+	var all []string
+	for _, e := range p.Entries() {
+		if e.Included != "" {
+			all = append(all, e.String()+" "+e.TypeName()+" "+e.Included)
+		}
+	}
+	return all
+}
+
+func TestInclude(t *testing.T) {
+	p := open(t, plainBinary(t))
+	findings, err := p.Include(list(t, `
+# from outside
+os.Args depth=2 budget=64KiB
+runtime.printBacklog
+example.com/program/store.*
+!example.com/program/store.big
+main.signingKey
+os.Std* # three of them
+os.Args depth=9
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"example.com/program.signingKey []uint8 list:7",
+		"example.com/program/store.items ? list:5",
+		"example.com/program/store.meminspectTable github.com/meminspect/meminspect/runtime.Table list:5",
+		"os.Args []string list:3",
+		"os.Stderr *os.File list:8",
+		"os.Stdin *os.File list:8",
+		"os.Stdout *os.File list:8",
+		"runtime.printBacklog ? list:4",
+	}
+	got := included(p)
+	for i, line := range got { // whether an undeclared type is in the program is the linker's choice
+		if strings.Contains(line, "store.items") {
+			got[i] = "example.com/program/store.items ? list:5"
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("included (-want +got):\n%s", diff)
+	}
+	for _, e := range p.Entries() {
+		switch {
+		case e.Included == "":
+		case e.String() == "os.Args":
+			if e.Depth != 2 || !e.HasDepth || e.Budget != 64<<10 || e.ID != nameid.Of("os", "Args") || e.Size != 24 {
+				t.Errorf("os.Args: %+v", e)
+			}
+		case e.String() == "runtime.printBacklog":
+			if e.Size != 512 || !e.SizeKnown || e.TypeErr == nil {
+				t.Errorf("a variable without runtime type: %+v", e)
+			}
+		}
+	}
+	// big is annotated, and the list forbids it.
+	if len(findings) != 1 || findings[0].Code != linker.Forbidden || findings[0].Name != "big" || !strings.Contains(findings[0].Text, "list:6 forbids example.com/program/store.big") {
+		t.Errorf("findings %v", findings)
+	}
+	// The map says where each comes from.
+	m := p.Map()
+	if m.Totals.Included != len(want) || !slices.ContainsFunc(m.Entries, func(e linker.MapEntry) bool { return e.Included == "list:7" && e.Name == "signingKey" }) {
+		t.Errorf("totals %+v", m.Totals)
+	}
+}
+
+// A list that cannot be obeyed is refused whole.
+func TestIncludeRefused(t *testing.T) {
+	p := open(t, plainBinary(t))
+	before := len(p.Entries())
+	_, err := p.Include(list(t, "os.Args\nos.NoSuchThing\nnet/htp.*\n!main.nothing"))
+	if err == nil {
+		t.Fatal("names that match nothing were taken")
+	}
+	for _, want := range []string{"list:2: os.NoSuchThing: the program has no such variable", "list:3: net/htp.*", "list:4: main.nothing"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+	if len(p.Entries()) != before {
+		t.Error("a part of a refused list was taken")
+	}
+	for _, c := range []struct{ text, want string }{
+		{"os.Args depth=-1", "want a number"},
+		{"os.Args depth", "want a number"},
+		{"os.Args budget=1kb", "want bytes"},
+		{"os.Args budget=99999999999TiB", "want bytes"},
+		{"os.Args color=red", "want depth=N or budget=BYTES"},
+		{"!os.Args depth=1", "has no options"},
+		{"os.[", "not a name or a pattern"},
+		{"!", "not a name or a pattern"},
+	} {
+		if _, err := linker.ParseIncludeList("list", strings.NewReader("\n"+c.text)); err == nil || !strings.Contains(err.Error(), "list:2: ") || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: %v, want an error with %q", c.text, err, c.want)
+		}
+	}
+}
+
+// Types of included variables are found however the program was built, and
+// without debug information the variables still are.
+func TestIncludeBuilds(t *testing.T) {
+	for _, c := range []struct {
+		build
+		typ  string
+		want string
+	}{
+		{build{args: "-buildmode=pie -ldflags=-linkmode=external"}, "[]string", ""},
+		{build{toolchain: "go1.27.3", args: "-trimpath"}, "[]string", ""},
+		{build{args: "-ldflags=-w"}, "?", ""},
+		{build{args: "-ldflags=-s"}, "", "the file has no symbol table"},
+	} {
+		t.Run(c.name(), func(t *testing.T) {
+			p := open(t, c.run(t))
+			_, err := p.Include(list(t, "os.Args"))
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("error %v, want one with %q", err, c.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, want := included(p), []string{"os.Args " + c.typ + " list:1"}; !slices.Equal(got, want) {
+				t.Errorf("included %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// Least and worst follow from the types alone.
+func TestForecast(t *testing.T) {
+	p := open(t, plainBinary(t))
+	f, err := p.Forecast(linker.ForecastOptions{Depth: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const node = 48 // two pointers and four words
+	want := map[string]linker.Bounds{
+		"Greeting": {Least: 16, Worst: 4096, Why: "a string may have any length"},
+		"Second":   {Least: 8, Worst: 8},
+		"arena":    {Least: 64, Worst: 64},
+		"counter":  {Least: 8, Worst: 8},
+		"handler":  {Least: 8, Unbounded: true, Why: "a function may have captured anything"},
+		"root":     {Least: node, Worst: node * (1 + 2 + 4)},
+		"sessions": {Least: 8, Unbounded: true, Why: "a map may have any size"},
+		"Head":     {Least: 24, Worst: 24 * 3},
+		"unused":   {Least: 1024, Worst: 1024},
+		"big":      {Least: 4 << 20, Worst: 4 << 20},
+	}
+	for _, e := range f.Entries {
+		if w, ok := want[e.Name]; ok && e.Bounds != w {
+			t.Errorf("%s: %+v, want %+v", e.Name, e.Bounds, w)
+		}
+	}
+	if !f.Total.Unbounded || !f.Total.Exceeds(1<<60) || f.Total.Why == "" {
+		t.Errorf("total %+v", f.Total)
+	}
+	// A budget for the whole capture bounds it.
+	f, err = p.Forecast(linker.ForecastOptions{Depth: 2, Budget: 1 << 20})
+	if err != nil || f.Total.Unbounded || f.Total.Worst != 1<<20 || f.Total.Least != 1<<20 || f.Total.Exceeds(1<<20) || !f.Total.Exceeds(1<<20-1) {
+		t.Errorf("total with a budget %+v, %v", f.Total, err)
+	}
+	// With depth 0 all is exact, but for entries that say another depth.
+	f, err = p.Forecast(linker.ForecastOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range f.Entries {
+		if e.Depth == 0 && (e.Unbounded || e.Worst != e.Least) {
+			t.Errorf("%s at depth 0: %+v", e.Name, e.Bounds)
+		}
+	}
+	if f.Total.Unbounded || f.Total.Worst != f.Total.Least+4096-16+node*6 {
+		t.Errorf("total at depth 0: %+v", f.Total)
+	}
+	// A depth that does not end is seen where types lead to themselves.
+	f, err = p.Forecast(linker.ForecastOptions{Depth: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range f.Entries {
+		if e.Name == "Head" && (!e.Unbounded || !strings.Contains(e.Why, "may lead to itself")) {
+			t.Errorf("a list without end: %+v", e.Bounds)
+		}
+	}
+}
+
+func TestParseBytes(t *testing.T) {
+	for text, want := range map[string]uint64{"0": 0, "4096": 4096, "4096B": 4096, "64KiB": 64 << 10, "2MiB": 2 << 20, "1GiB": 1 << 30, "3TiB": 3 << 40} {
+		if got, err := linker.ParseBytes(text); got != want || err != nil {
+			t.Errorf("%q: %d, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "KiB", "-1", "1.5MiB", "1KB", "1k", "64 KiB", "99999999999999999999", "999999999TiB"} {
+		if got, err := linker.ParseBytes(text); err == nil {
+			t.Errorf("%q: %d", text, got)
+		}
+	}
+}
