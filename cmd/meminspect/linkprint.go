@@ -50,6 +50,9 @@ func printLinkMap(out io.Writer, m *linker.Map, layout bool) error {
 	}
 	for _, x := range m.Exclusions {
 		what := strings.Trim(x.Type+"."+x.Field, ".")
+		if x.Address != "" { // a variable: its position tells which
+			what = dash
+		}
 		row("exclude", x.Package, what, dash, dash, x.Address, strconv.FormatUint(x.Size, 10), dash, dash, strings.ReplaceAll(x.Kind, " ", "-"), x.Pos, x.Type)
 	}
 	for _, d := range m.Declared {
