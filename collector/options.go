@@ -35,6 +35,10 @@ const (
 	StopAuto Stop = iota
 	StopAlways
 	StopNever
+
+	// StopTry stops every program, and reads on where that is not possible: for
+	// one that is dying and held by other means.
+	StopTry
 )
 
 // A Stacks says what is taken of goroutine stacks.

@@ -84,7 +84,7 @@ func (t *taking) identify() error {
 // whileStopped holds the program still while f works, if it may be, and lets it
 // go in any case.
 func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
-	stop := t.opts.Stop == StopAlways || t.opts.Stop == StopAuto && !p.cgo
+	stop := t.opts.Stop == StopAlways || t.opts.Stop == StopTry || t.opts.Stop == StopAuto && !p.cgo
 	if !stop {
 		t.unstoppedThreads()
 		return f(false)

@@ -27,6 +27,7 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 		doctorCommand(),
 		idsCommand(),
 		runCommand(),
+		triggerCommand(),
 		versionCommand(),
 	)
 	return root

@@ -5,10 +5,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/collector"
 	"github.com/meminspect/meminspect/collector/store"
@@ -21,6 +23,9 @@ type runFlags struct {
 	exitStop string
 	hold     time.Duration
 	redact   bool
+	onHang   string
+	memory   int
+	signal   string
 	json     bool
 	quiet    bool
 	report   string
@@ -60,6 +65,9 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.exitStop, "exit-stop", "auto", "capture ends that Go does not report, by ptrace: auto or off")
 	flags.DurationVar(&f.hold, "hold", supervisor.DefaultHold, "time for which a dying program is held at most")
 	flags.BoolVar(&f.redact, "redact-text", false, "store of crash texts the panic's type and the stacks alone")
+	flags.StringVar(&f.onHang, "on-hang", "none", "what becomes of a program that misses a heartbeat, once it is captured: none, quit (SIGQUIT) or kill (SIGKILL)")
+	flags.IntVar(&f.memory, "memory", 90, "capture when this percentage of the memory limit is used, 0 = never")
+	flags.StringVar(&f.signal, "signal", "", "signal to run that means a capture and is not passed on, such as USR1")
 	flags.BoolVar(&f.json, "json", false, "report in lines of JSON")
 	flags.BoolVar(&f.quiet, "quiet", false, "report captures and failures alone")
 	flags.StringVar(&f.report, "report", "", "append reports to this file instead of standard error")
@@ -92,6 +100,20 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	config := supervisor.Config{
 		Args: args, Env: env, ExitStop: f.exitStop == "auto", Hold: f.hold, Redact: f.redact, Report: report,
 		Capture: collector.Options{Args: f.args, Labels: f.labels},
+	}
+	hang, ok := map[string]supervisor.HangAction{"none": supervisor.LetHang, "quit": supervisor.QuitHang, "kill": supervisor.KillHang}[f.onHang]
+	if !ok {
+		return fmt.Errorf("run: --on-hang is %q, want none, quit or kill", f.onHang)
+	}
+	config.OnHang = hang
+	if f.memory < 0 || f.memory > 100 {
+		return fmt.Errorf("run: --memory is %d, want a percentage", f.memory)
+	}
+	config.MemoryShare = float64(f.memory) / 100
+	if f.signal != "" {
+		if config.Signal = unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(f.signal), "SIG")); config.Signal == 0 {
+			return fmt.Errorf("run: --signal: there is no signal %q", f.signal)
+		}
 	}
 	switch {
 	case f.strict:
@@ -138,6 +160,7 @@ func (f *runFlags) destination(config *supervisor.Config) error {
 		return nil
 	}
 	config.Limits = s.Admit
+	config.Socket = s.Dir()
 	config.Place = func() (string, error) {
 		where := s.Dir()
 		if mode := s.Loose(); mode != 0 {

@@ -108,6 +108,13 @@ func (p *Program) data(bss bool) (*target.Spliced, error) {
 	return out, nil
 }
 
+// Paused tells whether somebody has stopped the program: it can do nothing then,
+// and nothing is to be expected of it.
+func (p *Program) Paused() bool {
+	stat, err := p.proc.Stat()
+	return err == nil && (stat.State == 'T' || stat.State == 't')
+}
+
 // CrashFD returns the descriptor of the crash socket that the program took up,
 // 0 if it took none, -1 if it has one of unknown number.
 func (p *Program) CrashFD() (int64, error) {

@@ -61,6 +61,8 @@ func (s *Supervisor) claimDeath() bool {
 func (s *Supervisor) crashed() {
 	began := time.Now()
 	if !s.claimDeath() {
+		// Captured already, and sent to its death by us.
+		s.socket.Release(0, began.Add(textWait))
 		return
 	}
 	// The program is held until here, whatever else is slow.
@@ -111,7 +113,7 @@ func (c *crash) prepare(o *collector.Options) {
 	}
 	o.Thread = c.s.writer()
 	// A dying program has no system calls whose interruption would matter.
-	o.Stop = collector.StopAlways
+	o.Stop = collector.StopTry
 	c.backlog = c.s.backlog()
 	o.Late = c.complete
 }

@@ -50,6 +50,10 @@ func (e Event) String() string {
 		}
 	case Refused, Failed:
 		fmt.Fprintf(&b, "no core of %s (pid %d) for %s", e.Program, e.PID, e.Reason)
+	case Hanging:
+		fmt.Fprintf(&b, "%s (pid %d) hangs", e.Program, e.PID)
+	case Recovered:
+		fmt.Fprintf(&b, "%s (pid %d) has recovered", e.Program, e.PID)
 	case Ended:
 		fmt.Fprintf(&b, "%s (pid %d) ended: %s", e.Program, e.PID, e.Status)
 	default:

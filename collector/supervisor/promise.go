@@ -26,6 +26,7 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 	if err == nil {
 		s.view.Program = view
 		err = view.Find()
+		s.anchored = err == nil
 	}
 	readable := err == nil || errors.Is(err, live.ErrNoAnchor)
 	switch {

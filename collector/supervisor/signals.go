@@ -38,6 +38,10 @@ func (s *Supervisor) forward(from signals) {
 }
 
 func (s *Supervisor) signal(sig syscall.Signal) {
+	if sig == s.config.Signal && sig != 0 {
+		go s.ask("asked")
+		return
+	}
 	switch sig {
 	case unix.SIGCHLD:
 		if reap.Needed() {

@@ -23,6 +23,7 @@ import (
 	"github.com/meminspect/meminspect/collector/crashsocket"
 	"github.com/meminspect/meminspect/collector/live"
 	"github.com/meminspect/meminspect/collector/store"
+	"github.com/meminspect/meminspect/collector/trigger"
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
 	"github.com/meminspect/meminspect/target/process"
 )
@@ -37,6 +38,11 @@ type Config struct {
 	ExitStop bool              // ask for the exit stop
 	Hold     time.Duration     // for which a dying program is held at most, 0 = DefaultHold
 	Redact   bool              // keep of crash texts the type and the stacks alone
+
+	OnHang      HangAction  // after a missed heartbeat and its capture
+	MemoryShare float64     // of the memory limit at which to capture, 0 = never
+	Signal      unix.Signal // that means a capture and is not for the program, 0 = none
+	Socket      string      // folder for the socket on which users ask, "" = none
 
 	// Limits decides whether a capture may be kept, nil = always. Sink takes
 	// what was captured and says where it went.
@@ -83,6 +89,7 @@ type Supervisor struct {
 		sync.Mutex
 		*live.Program
 	}
+	anchored bool // the program embeds the runtime
 
 	// death is what has been made of the program's end.
 	death struct {
@@ -115,6 +122,15 @@ func Run(config Config) (unix.WaitStatus, error) {
 	defer s.socket.Close()
 	go s.forward(signals)
 	s.working.Go(s.watchSocket)
+	s.working.Go(s.watch)
+	if config.Socket != "" {
+		stop, err := trigger.Listen(config.Socket, s.child.PID, func(r trigger.Request) trigger.Answer { return s.ask(r.Reason) })
+		if err != nil {
+			s.report(Event{What: Note, Text: err.Error()})
+		} else {
+			defer stop()
+		}
+	}
 	status, err := s.child.Wait(s.events())
 	close(s.gone)
 	s.socket.Close() // whoever waits for a report of the dead may go
@@ -210,13 +226,19 @@ func (s *Supervisor) take(ctx context.Context, change func(*collector.Options)) 
 		}
 		var err error
 		c, err = collector.Take(ctx, s.child.PID, opts)
+		if collector.Refused(err) {
+			// What is known without memory is better than nothing.
+			if record, rerr := collector.Record(s.child.PID, opts, err); rerr == nil {
+				c, err = record, nil
+			}
+		}
 		return err
 	})
 	return c, err
 }
 
 // keep hands a capture to the sink and reports what came of it.
-func (s *Supervisor) keep(c *collector.Captured, began time.Time, held time.Duration) {
+func (s *Supervisor) keep(c *collector.Captured, began time.Time, held time.Duration) Event {
 	summary := c.Summary()
 	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial}
 	size, err := c.Size()
@@ -226,12 +248,12 @@ func (s *Supervisor) keep(c *collector.Captured, began time.Time, held time.Dura
 		e.Path, err = s.config.Sink(core)
 	}
 	e.Took, e.Bytes = time.Since(began), size
-	s.finish(e, err)
 	debug.FreeOSMemory() // a supervisor is small but for its captures
+	return s.finish(e, err)
 }
 
-// finish reports a capture with its outcome.
-func (s *Supervisor) finish(e Event, err error) {
+// finish reports a capture with its outcome, and returns that.
+func (s *Supervisor) finish(e Event, err error) Event {
 	var refused *store.Refused
 	switch {
 	case err == nil:
@@ -242,6 +264,7 @@ func (s *Supervisor) finish(e Event, err error) {
 		e.What, e.Text, e.Path, e.Bytes = Failed, err.Error(), "", 0
 	}
 	s.report(e)
+	return e
 }
 
 // admit asks the limits. An error other than a refusal does not keep a core

@@ -121,6 +121,7 @@ type started struct {
 	run
 	cmd    *exec.Cmd
 	report string
+	out    string // file that gets standard output
 	end    chan error
 }
 
@@ -137,7 +138,13 @@ func start(t *testing.T, s surrounding, env []string, program string, flags []st
 	line = append(line, args...)
 	r.cmd = exec.Command(line[0], line[1:]...)
 	r.cmd.Env = append(os.Environ(), env...)
-	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
+	r.out = filepath.Join(base, "stdout")
+	out, err := os.Create(r.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	r.cmd.Stdout, r.cmd.Stderr = out, &r.stderr
 	// Programs that are fit to be left behind must not hold the test.
 	r.cmd.WaitDelay = 5 * time.Second
 	if err := r.cmd.Start(); err != nil {
@@ -157,6 +164,17 @@ func (r *started) finish(t *testing.T) {
 	}
 	r.state = r.cmd.ProcessState
 	r.read(t)
+	r.stdout.WriteString(r.output(t))
+}
+
+// output returns what the program wrote to standard output so far.
+func (r *started) output(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(r.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // read reads the events so far.

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -71,6 +72,8 @@ var ways = map[string]func(){
 	"signals":   signals,
 	"environ":   func() { fmt.Println(os.LookupEnv("MEMINSPECT_CRASH")) },
 	"orphan":    orphan,
+	"hang":      hang,
+	"stutter":   stutter,
 	"again":     again,
 	"linger":    func() { time.Sleep(200 * time.Millisecond); os.Exit(4) },
 	"grow":      grow,
@@ -180,9 +183,17 @@ func signals() {
 
 // orphan leaves a grandchild behind that its own parent does not wait for.
 func orphan() {
-	cmd := exec.Command("/bin/sh", "-c", "(sleep 0.2; exit 9) & exit 0")
-	fmt.Println(cmd.Run())
+	out, err := exec.Command("/bin/sh", "-c", "(sleep 0.2; exit 9) >/dev/null 2>&1 & echo $!").Output()
+	if err != nil {
+		panic(err)
+	}
 	time.Sleep(time.Second)
+	// Dead, and taken by its new parent, it has no entry any more.
+	if _, err := os.Stat("/proc/" + strings.TrimSpace(string(out))); err == nil {
+		fmt.Println("zombie")
+	} else {
+		fmt.Println("reaped")
+	}
 }
 
 func grow() {

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/collector/trigger"
+)
+
+func triggerCommand() *cobra.Command {
+	var dir, reason string
+	cmd := &cobra.Command{
+		Use:   "trigger [PID]",
+		Short: "Ask the supervisor of a program for a capture, now",
+		Long: `trigger asks the supervisor (meminspect run) of the program PID for a capture and
+prints the path of the core. It works where capture does not, because the
+supervisor traces the program already. PID may be left out where the directory
+has one supervisor.`,
+		Example: "  meminspect trigger --dir cores --reason slow-orders",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dir == "" {
+				dir = defaultDir()
+			}
+			pid, err := supervised(dir, args)
+			if err != nil {
+				return err
+			}
+			a, err := trigger.Send(cmd.Context(), dir, pid, trigger.Request{Reason: reason})
+			if err != nil {
+				return err
+			}
+			if a.Error != "" {
+				return &exitError{status: exitFindings, err: fmt.Errorf("trigger: %s", a.Error)}
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), a.Path)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "", "directory for cores that was given to run (default as there)")
+	cmd.Flags().StringVar(&reason, "reason", "asked", "stands in the core and its name")
+	return cmd
+}
+
+// supervised returns the program that is meant: the one named, else the only one.
+func supervised(dir string, args []string) (int, error) {
+	if len(args) == 1 {
+		pid, err := strconv.Atoi(args[0])
+		if err != nil || pid <= 0 {
+			return 0, fmt.Errorf("trigger: %q is not a process number", args[0])
+		}
+		return pid, nil
+	}
+	switch pids := trigger.Programs(dir); len(pids) {
+	case 0:
+		return 0, fmt.Errorf("trigger: no program is supervised with %s as its directory", dir)
+	case 1:
+		return pids[0], nil
+	default:
+		return 0, fmt.Errorf("trigger: %s belongs to several programs %v; name one", dir, pids)
+	}
+}

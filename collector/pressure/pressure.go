@@ -1,0 +1,220 @@
+// Package pressure watches how close a program is to the end of its memory, so
+// that it can be captured before the kernel kills it: against the limit of its
+// control group, version 2 or 1, and against its own Go memory limit.
+package pressure
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Gauge reads the memory of one process and its group.
+type Gauge struct {
+	pid   int
+	group string // folder with the group's memory files, "" if there is none
+	v2    bool
+	limit int64 // GOMEMLIMIT of the program, 0 = none
+
+	kills int64 // by the OOM killer in the group, at the start
+}
+
+// Open finds the process's control group under root, which is /sys/fs/cgroup on
+// every system, and its Go memory limit in its environment.
+func Open(root string, pid int, env []string) *Gauge {
+	g := &Gauge{pid: pid}
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	g.find(root, string(text))
+	for _, kv := range env {
+		if value, ok := strings.CutPrefix(kv, "GOMEMLIMIT="); ok {
+			g.limit = parseLimit(value)
+		}
+	}
+	g.kills = g.oomKills()
+	return g
+}
+
+// find reads a cgroup file of /proc (man cgroups): "0::/path" for version 2,
+// "5:memory:/path" for the memory controller of version 1. In a container the
+// path may be the host's while the mount shows the container's own group at its
+// root.
+func (g *Gauge) find(root, text string) {
+	for line := range strings.Lines(text) {
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		var folders []string
+		var file string
+		switch {
+		case parts[0] == "0" && parts[1] == "":
+			folders, file = []string{root, filepath.Join(root, "unified")}, "memory.current"
+		case strings.Contains(","+parts[1]+",", ",memory,"):
+			folders, file = []string{filepath.Join(root, "memory")}, "memory.usage_in_bytes"
+		}
+		for _, folder := range folders {
+			for _, path := range []string{filepath.Join(folder, parts[2]), folder} {
+				if _, err := os.Stat(filepath.Join(path, file)); err == nil {
+					g.group, g.v2 = path, file == "memory.current"
+					return
+				}
+			}
+		}
+	}
+}
+
+// unlimited is where version 1 begins to mean "no limit".
+const unlimited = 1 << 60
+
+// A Reading is how much memory is used of which limit.
+type Reading struct {
+	Used, Limit int64
+	Of          string // whose limit: "cgroup" or "GOMEMLIMIT"
+}
+
+// Share is the used part of the limit, 0 if there is no limit.
+func (r Reading) Share() float64 {
+	if r.Limit <= 0 {
+		return 0
+	}
+	return float64(r.Used) / float64(r.Limit)
+}
+
+// Read returns the reading that is closest to its limit. The page cache that a
+// group could give back does not count as used.
+func (g *Gauge) Read() Reading {
+	var worst Reading
+	if g.limit > 0 {
+		worst = Reading{Used: resident(g.pid), Limit: g.limit, Of: "GOMEMLIMIT"}
+	}
+	if g.group == "" {
+		return worst
+	}
+	group := Reading{Of: "cgroup"}
+	if g.v2 {
+		group.Used, group.Limit = g.number("memory.current")-g.stat("inactive_file"), g.ancestorLimit("memory.max")
+	} else {
+		group.Used, group.Limit = g.number("memory.usage_in_bytes")-g.stat("total_inactive_file"), g.ancestorLimit("memory.limit_in_bytes")
+	}
+	if group.Limit > 0 && group.Limit < unlimited && group.Share() > worst.Share() {
+		return group
+	}
+	return worst
+}
+
+// ancestorLimit is the tightest limit of the group and those above it. A group
+// above holds more than ours, so its own use may be higher; its limit is what
+// can be known without reading all of it.
+func (g *Gauge) ancestorLimit(file string) int64 {
+	var least int64
+	for dir := g.group; len(dir) > 1; dir = filepath.Dir(dir) {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			break
+		}
+		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n < unlimited && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	return least
+}
+
+// Killed tells whether the OOM killer struck in the group since Open.
+func (g *Gauge) Killed() bool { return g.oomKills() > g.kills }
+
+func (g *Gauge) oomKills() int64 {
+	if g.group == "" {
+		return 0
+	}
+	file := "memory.oom_control"
+	if g.v2 {
+		file = "memory.events"
+	}
+	return keyed(filepath.Join(g.group, file), "oom_kill")
+}
+
+func (g *Gauge) number(file string) int64 {
+	text, err := os.ReadFile(filepath.Join(g.group, file))
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64) // "max" is 0
+	return n
+}
+
+func (g *Gauge) stat(key string) int64 { return keyed(filepath.Join(g.group, "memory.stat"), key) }
+
+// keyed reads one number of a file of "key number" lines.
+func keyed(path, key string) int64 {
+	text, _ := os.ReadFile(path)
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, " "); ok && name == key {
+			n, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+			return n
+		}
+	}
+	return 0
+}
+
+// resident returns the bytes of the process that are in memory.
+func resident(pid int) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return 0
+	}
+	n, _ := strconv.ParseInt(fields[1], 10, 64)
+	return n * int64(os.Getpagesize())
+}
+
+// parseLimit reads a GOMEMLIMIT as the Go runtime does: bytes, or with a unit
+// from B to TiB. "off" and what the runtime would refuse is 0.
+func parseLimit(s string) int64 {
+	unit := int64(1)
+	for i, suffix := range []string{"TiB", "GiB", "MiB", "KiB", "B"} {
+		if rest, ok := strings.CutSuffix(s, suffix); ok {
+			s, unit = rest, 1<<(40-10*i)
+			break
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > (1<<63-1)/unit {
+		return 0
+	}
+	return n * unit
+}
+
+// An Alarm rings when a share of the limit is passed, once, and again only after
+// use has fallen well below it, and not more often than once in Rest.
+type Alarm struct {
+	Share float64 // 0 = never
+	Rest  time.Duration
+
+	armed bool
+	begun bool
+	last  time.Duration
+}
+
+// below is how far use must fall before the alarm is armed again.
+const below = 0.05
+
+// Rings judges a reading at a moment of a clock that does not jump.
+func (a *Alarm) Rings(now time.Duration, r Reading) bool {
+	if !a.begun {
+		a.begun, a.armed, a.last = true, true, now-a.Rest
+	}
+	switch share := r.Share(); {
+	case a.Share <= 0 || share < a.Share-below:
+		a.armed = true
+	case share >= a.Share && a.armed && now-a.last >= a.Rest:
+		a.armed, a.last = false, now
+		return true
+	}
+	return false
+}

@@ -1,0 +1,107 @@
+package pressure
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func write(t *testing.T, files map[string]string) {
+	t.Helper()
+	for path, text := range files {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestGroups(t *testing.T) {
+	for _, c := range []struct {
+		name, proc string
+		files      map[string]string
+		want       Reading
+	}{
+		{"v2", "0::/app/web\n", map[string]string{
+			"app/web/memory.current": "900\n", "app/web/memory.max": "1000\n", "app/web/memory.stat": "anon 1\ninactive_file 100\n",
+			"app/memory.max": "max\n"}, Reading{800, 1000, "cgroup"}},
+		{"v2, limit above", "0::/app/web\n", map[string]string{
+			"app/web/memory.current": "900\n", "app/web/memory.max": "max\n", "app/memory.max": "950\n"}, Reading{900, 950, "cgroup"}},
+		{"v2, in a container", "0::/kubepods/pod1/abc\n", map[string]string{
+			"memory.current": "10\n", "memory.max": "100\n"}, Reading{10, 100, "cgroup"}},
+		{"v1", "5:cpu:/x\n4:memory:/app\n0::/\n", map[string]string{
+			"memory/app/memory.usage_in_bytes": "90\n", "memory/app/memory.limit_in_bytes": "100\n",
+			"memory/app/memory.stat": "total_inactive_file 5\n", "memory/memory.limit_in_bytes": "9223372036854771712\n"}, Reading{85, 100, "cgroup"}},
+		{"v1 without limit", "4:memory:/app\n", map[string]string{
+			"memory/app/memory.usage_in_bytes": "90\n", "memory/app/memory.limit_in_bytes": "9223372036854771712\n"}, Reading{}},
+		{"none", "", nil, Reading{}},
+		{"broken", "0:\n::\nx\n", nil, Reading{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := t.TempDir()
+			files := map[string]string{}
+			for path, text := range c.files {
+				files[filepath.Join(root, path)] = text
+			}
+			write(t, files)
+			g := &Gauge{pid: os.Getpid()}
+			g.find(root, c.proc)
+			if got := g.Read(); got != c.want {
+				t.Errorf("%+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestOOMKills(t *testing.T) {
+	for _, v2 := range []bool{true, false} {
+		dir := t.TempDir()
+		file := map[bool]string{true: "memory.events", false: "memory.oom_control"}[v2]
+		write(t, map[string]string{filepath.Join(dir, file): "low 0\noom 3\noom_kill 3\n"})
+		g := &Gauge{group: dir, v2: v2}
+		g.kills = g.oomKills()
+		if g.kills != 3 || g.Killed() {
+			t.Errorf("%d kills at the start", g.kills)
+		}
+		write(t, map[string]string{filepath.Join(dir, file): "oom 4\noom_kill 4\n"})
+		if !g.Killed() {
+			t.Error("a kill was not seen")
+		}
+	}
+}
+
+func TestGoMemoryLimit(t *testing.T) {
+	for s, want := range map[string]int64{"off": 0, "1024": 1024, "2KiB": 2048, "3MiB": 3 << 20, "1GiB": 1 << 30, "1TiB": 1 << 40, "5B": 5, "-1": 0, "x": 0, "9999999999TiB": 0} {
+		if got := parseLimit(s); got != want {
+			t.Errorf("%s: %d", s, got)
+		}
+	}
+	g := Open(t.TempDir(), os.Getpid(), []string{"GOMEMLIMIT=1MiB"})
+	if r := g.Read(); r.Of != "GOMEMLIMIT" || r.Limit != 1<<20 || r.Used < 1<<20 || r.Share() < 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestAlarm(t *testing.T) {
+	a := Alarm{Share: 0.9, Rest: time.Minute}
+	for i, c := range []struct {
+		at   time.Duration
+		used int64
+		want bool
+	}{
+		{0, 10, false}, {1, 90, true}, {2, 99, false}, {3, 88, false}, {4, 95, false}, // not armed: never far below
+		{5, 50, false}, {6, 95, false}, // armed, and too early
+		{time.Minute + 1, 95, true}, {time.Minute + 2, 99, false},
+	} {
+		if got := a.Rings(c.at, Reading{Used: c.used, Limit: 100}); got != c.want {
+			t.Errorf("step %d: %v", i, got)
+		}
+	}
+	never := Alarm{}
+	if never.Rings(0, Reading{Used: 100, Limit: 100}) {
+		t.Error("an alarm without a share rang")
+	}
+}

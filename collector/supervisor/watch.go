@@ -1,0 +1,195 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/collector/heartbeat"
+	"github.com/meminspect/meminspect/collector/live"
+	"github.com/meminspect/meminspect/collector/pressure"
+	"github.com/meminspect/meminspect/collector/trigger"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// tick is how often the program's anchor is looked at.
+const tick = 50 * time.Millisecond
+
+// HangAction is what is done to a program that hangs, after it was captured.
+type HangAction int
+
+// Hang actions.
+const (
+	LetHang HangAction = iota
+	QuitHang
+	KillHang
+)
+
+// watch looks at what the program says of itself while it runs: snapshots that
+// it asks for, heartbeats, memory. It ends with the program.
+func (s *Supervisor) watch() {
+	began := time.Now()
+	gauge := pressure.Open("/sys/fs/cgroup", s.child.PID, s.config.Env)
+	alarm := pressure.Alarm{Share: s.config.MemoryShare, Rest: memoryRest}
+	judge := heartbeat.Judge{Tick: tick}
+	var asked uint64
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-s.gone:
+			return
+		case <-ticker.C:
+		}
+		now := time.Since(began) // monotonic: it stands still while the host sleeps
+		if count, reason := s.asked(asked); count != asked {
+			asked = count
+			s.answer(reason)
+		}
+		for _, v := range judge.Look(now, s.paused(), s.beats()) {
+			s.verdict(v)
+		}
+		if n%5 == 0 {
+			if r := gauge.Read(); alarm.Rings(now, r) {
+				s.request("memory", fmt.Sprintf("%d of %d bytes used (%s)", r.Used, r.Limit, r.Of))
+			}
+		}
+	}
+}
+
+// memoryRest is the least time between two captures for memory's sake.
+const memoryRest = 10 * time.Minute
+
+// asked reads how many snapshots the program has asked for.
+func (s *Supervisor) asked(before uint64) (count uint64, reason string) {
+	s.view.Lock()
+	defer s.view.Unlock()
+	if s.view.Program == nil || !s.anchored {
+		return before, ""
+	}
+	count, reason, err := s.view.Snapshots()
+	if err != nil {
+		return before, "" // dead, or busy: there is another look soon
+	}
+	return count, reason
+}
+
+func (s *Supervisor) beats() []live.Heartbeat {
+	s.view.Lock()
+	defer s.view.Unlock()
+	if s.view.Program == nil || !s.anchored {
+		return nil
+	}
+	beats, err := s.view.Heartbeats()
+	if err != nil {
+		return nil
+	}
+	return beats
+}
+
+// paused tells whether the program cannot run because somebody stopped it.
+func (s *Supervisor) paused() bool {
+	s.view.Lock()
+	defer s.view.Unlock()
+	return s.view.Program != nil && s.view.Paused()
+}
+
+// answer takes the snapshot that the program waits for in meminspect.Snapshot.
+func (s *Supervisor) answer(reason string) {
+	suppressed, err := s.admit("snapshot")
+	if err != nil {
+		s.socket.Answer(false)
+		s.finish(Event{Reason: "snapshot"}, err)
+		return
+	}
+	if reason == "" {
+		reason = "snapshot"
+	}
+	answered := false
+	s.capture(reason, "", suppressed, func() {
+		answered = true
+		s.socket.Answer(true)
+	})
+	if !answered {
+		s.socket.Answer(false)
+	}
+}
+
+// verdict deals with a heartbeat that was missed or that came back.
+func (s *Supervisor) verdict(v heartbeat.Verdict) {
+	said := fmt.Sprintf("heartbeat %s, silent for %v (limit %v)", v.Name, v.Silent.Round(time.Millisecond), v.Limit)
+	if v.Recovered {
+		s.report(Event{What: Recovered, Text: said})
+		return
+	}
+	s.report(Event{What: Hanging, Text: said})
+	s.request("hang", said)
+	if s.config.OnHang == LetHang {
+		return
+	}
+	// One hang, one core: the end that we make is not captured again.
+	if s.claimDeath() {
+		signal := unix.SIGQUIT
+		if s.config.OnHang == KillHang {
+			signal = unix.SIGKILL
+		}
+		unix.Kill(s.child.PID, signal)
+	}
+}
+
+// request captures the running program because of something that we saw.
+func (s *Supervisor) request(reason, why string) {
+	suppressed, err := s.admit(reason)
+	if err != nil {
+		s.finish(Event{Reason: reason}, err)
+		return
+	}
+	s.capture(reason, why, suppressed, nil)
+}
+
+// captureWait bounds a capture of a program that runs on.
+const captureWait = 30 * time.Second
+
+// capture captures the running program. taken, if it is not nil, is called once
+// everything was read and the program runs on.
+func (s *Supervisor) capture(reason, why string, suppressed int, taken func()) Event {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), captureWait)
+	defer cancel()
+	var held time.Duration
+	c, err := s.take(ctx, func(o *collector.Options) {
+		o.Reason = reason
+		o.Extra = slices.Clip(o.Extra)
+		if why != "" {
+			o.Extra = append(o.Extra, note.Pair{Key: "message", Value: why})
+		}
+		if suppressed > 0 {
+			o.Extra = append(o.Extra, note.Pair{Key: "suppressed", Value: number(uint64(suppressed))})
+		}
+		o.Released = func() { held = time.Since(began) }
+	})
+	if err != nil {
+		return s.finish(Event{Reason: reason, Held: held}, err)
+	}
+	if taken != nil {
+		taken()
+	}
+	return s.keep(c, began, held)
+}
+
+// ask captures the running program because a user wants it. Users are not rate
+// limited.
+func (s *Supervisor) ask(reason string) trigger.Answer {
+	if reason == "" {
+		reason = "asked"
+	}
+	e := s.capture(reason, "", 0, nil)
+	if e.What != Captured {
+		return trigger.Answer{Error: e.Text}
+	}
+	return trigger.Answer{Path: e.Path, Bytes: e.Bytes}
+}

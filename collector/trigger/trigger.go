@@ -1,0 +1,150 @@
+// Package trigger lets a user ask a supervisor for a capture, over a socket in
+// the directory of cores that nobody else can reach.
+//
+// A client sends one line of JSON, a Request, and gets one back, an Answer.
+package trigger
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Request is what a client wants.
+type Request struct {
+	Reason string `json:"reason,omitempty"`
+}
+
+// An Answer is what came of it.
+type Answer struct {
+	Path  string `json:"path,omitempty"`
+	Bytes int64  `json:"bytes,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// Limits of the protocol.
+const (
+	lineLimit = 4096
+	lineWait  = 5 * time.Second
+)
+
+// Name is the socket's file name for a program.
+func Name(pid int) string { return fmt.Sprintf(".trigger-%d.sock", pid) }
+
+// short gives a path to a file in dir that fits into a socket's address, which
+// holds 107 bytes; done frees it.
+func short(dir, name string) (path string, done func(), err error) {
+	path = filepath.Join(dir, name)
+	if len(path) < 100 {
+		return path, func() {}, nil
+	}
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", nil, err
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, name), func() { unix.Close(fd) }, nil
+}
+
+// Listen serves requests until close is called, one after the other.
+func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err error) {
+	path, done, err := short(dir, Name(pid))
+	if err != nil {
+		return nil, fmt.Errorf("trigger socket: %w", err)
+	}
+	defer done()
+	// A file that is there is a leftover: its program had our program's number.
+	os.Remove(path)
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("trigger socket: %w", err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // by its short name, which is gone
+	os.Chmod(path, 0o600)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			if err != nil {
+				time.Sleep(100 * time.Millisecond) // out of descriptors, say
+				continue
+			}
+			answer(conn, serve)
+		}
+	}()
+	return func() {
+		l.Close()
+		os.Remove(filepath.Join(dir, Name(pid)))
+	}, nil
+}
+
+func answer(conn net.Conn, serve func(Request) Answer) {
+	defer conn.Close()
+	conn.SetReadDeadline(time.Now().Add(lineWait))
+	line, err := bufio.NewReader(io.LimitReader(conn, lineLimit)).ReadBytes('\n')
+	var r Request
+	if err == nil {
+		err = json.Unmarshal(line, &r)
+	}
+	a := Answer{}
+	if err != nil {
+		a.Error = "not a request: " + err.Error()
+	} else {
+		a = serve(r)
+	}
+	conn.SetWriteDeadline(time.Now().Add(lineWait))
+	json.NewEncoder(conn).Encode(a)
+}
+
+// Send asks the supervisor of that program.
+func Send(ctx context.Context, dir string, pid int, r Request) (Answer, error) {
+	path, done, err := short(dir, Name(pid))
+	if err != nil {
+		return Answer{}, fmt.Errorf("trigger: %w", err)
+	}
+	defer done()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", path)
+	if err != nil {
+		return Answer{}, fmt.Errorf("trigger: %w", err)
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	data, err := json.Marshal(r)
+	if err != nil {
+		return Answer{}, fmt.Errorf("trigger: %w", err)
+	}
+	if _, err := conn.Write(append(data, '\n')); err != nil {
+		return Answer{}, fmt.Errorf("trigger: %w", err)
+	}
+	var a Answer
+	if err := json.NewDecoder(conn).Decode(&a); err != nil {
+		return Answer{}, fmt.Errorf("trigger: reading the answer: %w", errors.Join(err, ctx.Err()))
+	}
+	return a, nil
+}
+
+// Programs lists the programs that have a socket in the directory.
+func Programs(dir string) []int {
+	entries, _ := os.ReadDir(dir)
+	var pids []int
+	for _, e := range entries {
+		var pid int
+		if _, err := fmt.Sscanf(e.Name(), ".trigger-%d.sock", &pid); err == nil && strings.HasSuffix(e.Name(), ".sock") {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}

@@ -1,0 +1,73 @@
+package trigger
+
+import (
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTrigger(t *testing.T) {
+	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), strings.Repeat("long", 30))} {
+		os.MkdirAll(dir, 0o700)
+		close, err := Listen(dir, 4711, func(r Request) Answer {
+			if r.Reason == "no" {
+				return Answer{Error: "refused"}
+			}
+			return Answer{Path: "/cores/" + r.Reason, Bytes: 5}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fi, err := os.Stat(filepath.Join(dir, Name(4711))); err != nil || fi.Mode().Perm() != 0o600 {
+			t.Errorf("%v, %v", fi, err)
+		}
+		if got := Programs(dir); len(got) != 1 || got[0] != 4711 {
+			t.Errorf("programs %v", got)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		for reason, want := range map[string]Answer{"why": {Path: "/cores/why", Bytes: 5}, "no": {Error: "refused"}} {
+			if a, err := Send(ctx, dir, 4711, Request{Reason: reason}); err != nil || a != want {
+				t.Errorf("%s: %+v, %v", reason, a, err)
+			}
+		}
+		close()
+		if _, err := Send(ctx, dir, 4711, Request{}); err == nil {
+			t.Error("a closed socket answered")
+		}
+		if len(Programs(dir)) != 0 {
+			t.Error("the socket was left behind")
+		}
+	}
+}
+
+// Clients that talk nonsense, or nothing, keep nobody from asking.
+func TestNonsense(t *testing.T) {
+	dir := t.TempDir()
+	close, err := Listen(dir, 1, func(Request) Answer { return Answer{Path: "x"} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer close()
+	for _, say := range []string{"nonsense\n", "[1]\n", strings.Repeat("x", 3*lineLimit), ""} {
+		conn, err := net.Dial("unix", filepath.Join(dir, Name(1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Write([]byte(say))
+		conn.(*net.UnixConn).CloseWrite()
+		buf := make([]byte, 200)
+		n, _ := conn.Read(buf)
+		if !strings.Contains(string(buf[:n]), "not a request") && len(say) < lineLimit {
+			t.Errorf("%.20q: %s", say, buf[:n])
+		}
+		conn.Close()
+	}
+	if a, err := Send(context.Background(), dir, 1, Request{}); err != nil || a.Path != "x" {
+		t.Error(a, err)
+	}
+}

@@ -1,0 +1,332 @@
+package crash
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/debuggers"
+)
+
+var plainly = surroundings[0]
+
+// one checks that there is exactly one core, of that reason, and returns it.
+func (r *run) one(t *testing.T, reason string) string {
+	t.Helper()
+	cores := r.cores(t)
+	if len(cores) != 1 || !strings.HasSuffix(cores[0], "."+reason+".core") {
+		t.Fatalf("cores %v, want one for %s; events %+v", cores, reason, r.events)
+	}
+	return cores[0]
+}
+
+func (r *run) has(what string) bool {
+	for _, e := range r.events {
+		if e.What == what {
+			return true
+		}
+	}
+	return false
+}
+
+// A program asks for a snapshot and has its state in it as it stood there.
+func TestSnapshotFromInside(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	r := supervise(t, plainly, program, nil, "snapshot")
+	core := r.one(t, "order-lost")
+	if r.stdout.String() != "taken true\n" || r.state.ExitCode() != 0 {
+		t.Errorf("%q, %v", r.stdout.String(), r.state)
+	}
+	checkValues(t, program, crasher.Plain, core)
+	if bt := debuggers.DelveSays(t, program, core, "goroutine 1 bt"); !strings.Contains(bt, "main.snapshot") {
+		t.Errorf("it does not stand where it asked:\n%s", bt)
+	}
+	// Without a supervisor nobody is asked and nobody waits.
+	began := time.Now()
+	if out, err := exec.Command(program, "snapshot").Output(); string(out) != "taken false\n" || err != nil || time.Since(began) > time.Second {
+		t.Errorf("alone: %q, %v after %v", out, err, time.Since(began))
+	}
+}
+
+func TestHang(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	for action, want := range map[string]syscall.WaitStatus{"quit": 2 << 8, "kill": syscall.WaitStatus(syscall.SIGKILL)} {
+		t.Run(action, func(t *testing.T) {
+			r := supervise(t, plainly, program, []string{"--on-hang", action}, "hang")
+			core := r.one(t, "hang")
+			if r.state.Sys() != want || !r.has("hanging") {
+				t.Errorf("%v; events %+v", r.state, r.events)
+			}
+			if bt := debuggers.DelveSays(t, program, core, "goroutine 1 bt"); !strings.Contains(bt, "main.hang") {
+				t.Errorf("main.hang is not in the trace:\n%s", bt)
+			}
+		})
+	}
+	t.Run("recovered", func(t *testing.T) {
+		r := supervise(t, plainly, program, nil, "stutter")
+		r.one(t, "hang")
+		if r.state.ExitCode() != 0 || !r.has("hanging") || !r.has("recovered") {
+			t.Errorf("%v; events %+v", r.state, r.events)
+		}
+	})
+	t.Run("stopped", func(t *testing.T) {
+		r := start(t, plainly, nil, program, nil, "stutter")
+		pid := r.event(t, "started").PID
+		time.Sleep(100 * time.Millisecond)
+		// A debugger or an administrator stops it: it hangs for nobody.
+		syscall.Kill(pid, syscall.SIGSTOP)
+		time.Sleep(600 * time.Millisecond)
+		if r.read(t); r.has("hanging") {
+			t.Errorf("a stopped program is said to hang: %+v", r.events)
+		}
+		// The supervisor stopped with it, as a shell expects.
+		for end := time.Now().Add(5 * time.Second); state(r.cmd.Process.Pid) != "T" && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if s := state(r.cmd.Process.Pid); s != "T" {
+			t.Errorf("the supervisor is in state %s", s)
+		}
+		r.cmd.Process.Signal(syscall.SIGCONT)
+		r.finish(t)
+		if r.state.ExitCode() != 0 {
+			t.Errorf("%v: %+v", r.state, r.events)
+		}
+	})
+}
+
+// state returns the letter that ps shows.
+func state(pid int) string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	s, _, _ := strings.Cut(rest, " ")
+	return s
+}
+
+func TestAsked(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	r := start(t, plainly, nil, program, []string{"--signal", "USR1"}, "signals")
+	pid := r.event(t, "started").PID
+	waitOutput(t, r, "ready")
+	out, err := exec.Command(tool(t), "trigger", "--dir", r.dir, "--reason", "by hand").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	core := strings.TrimSpace(string(out))
+	if core != r.one(t, "by-hand") {
+		t.Errorf("trigger says %q", core)
+	}
+	checkValues(t, program, crasher.Plain, core)
+	os.Remove(core)
+	if out, err := exec.Command(tool(t), "trigger", "--dir", r.dir, strconv.Itoa(pid)).CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	os.Remove(r.one(t, "asked"))
+	r.cmd.Process.Signal(syscall.SIGUSR1)
+	for end := time.Now().Add(10 * time.Second); len(r.cores(t)) == 0 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	r.one(t, "asked")
+	r.cmd.Process.Signal(syscall.SIGUSR2)
+	waitOutput(t, r, "user defined signal 2")
+	r.cmd.Process.Signal(syscall.SIGHUP)
+	waitOutput(t, r, "hangup")
+	r.cmd.Process.Signal(syscall.SIGTERM)
+	r.finish(t)
+	if r.state.ExitCode() != 5 || strings.Contains(r.stdout.String(), "user defined signal 1") {
+		t.Errorf("%v, it said %s", r.state, r.stdout.String())
+	}
+	if left, _ := filepath.Glob(r.dir + "/.trigger*"); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func waitOutput(t *testing.T, r *started, text string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if strings.Contains(r.output(t), text) {
+			return
+		}
+	}
+	t.Fatalf("it never said %q: %s", text, r.output(t))
+}
+
+// A program whose children panic, that sets its own crash output, that gives up
+// its rights: works, or says what was lost.
+func TestOddPrograms(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	t.Run("child", func(t *testing.T) {
+		r := supervise(t, plainly, program, nil, "child")
+		r.one(t, "panic")
+		if n := strings.Count(r.stderr.String(), "it went wrong"); n != 1 {
+			t.Errorf("the child's panic is %d times on standard error", n)
+		}
+	})
+	t.Run("own crash output", func(t *testing.T) {
+		own := filepath.Join(t.TempDir(), "own")
+		r := supervise(t, plainly, program, nil, "own", own)
+		r.one(t, "exit-2")
+		if !r.has("note") {
+			t.Errorf("not said what was lost: %+v", r.events)
+		}
+		if text, _ := os.ReadFile(own); !bytes.Contains(text, []byte("into a file of my own")) {
+			t.Errorf("its own crash output: %q", text)
+		}
+	})
+	t.Run("drop", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("giving up root needs root")
+		}
+		r := supervise(t, plainly, program, nil, "drop")
+		r.one(t, "panic")
+	})
+	t.Run("not go", func(t *testing.T) {
+		r := supervise(t, plainly, "/bin/sh", nil, "-c", "exit 7")
+		if r.state.ExitCode() != 7 || !strings.Contains(r.events[0].Text, "not a Go program") {
+			t.Errorf("%v, %+v", r.state, r.events)
+		}
+	})
+	t.Run("not there", func(t *testing.T) {
+		out, err := exec.Command(tool(t), "run", "--", "/no/such/program").CombinedOutput()
+		if err == nil || !strings.HasPrefix(string(out), "meminspect: run: ") {
+			t.Errorf("%v, %s", err, out)
+		}
+	})
+}
+
+// As process 1 it reaps orphans and ends with the program; a supervisor that is
+// killed leaves the program alone, and lets it crash.
+func TestProcess(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	t.Run("init", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("a pid namespace needs root")
+		}
+		inside := surrounding{wrap: []string{"unshare", "--pid", "--fork", "--mount-proc"}}
+		r := supervise(t, inside, program, nil, "orphan")
+		if r.state.ExitCode() != 0 {
+			t.Errorf("%v: %s", r.state, r.stderr.String())
+		}
+		if strings.Contains(r.stdout.String(), "zombie") || !strings.Contains(r.stdout.String(), "reaped") {
+			t.Errorf("orphans: %s", r.stdout.String())
+		}
+		for way, want := range map[string]int{"exit3": 3, "sigkill": 137, "panic": 2} {
+			r := supervise(t, inside, program, nil, way)
+			if r.state.ExitCode() != want || len(r.cores(t)) != 1 {
+				t.Errorf("%s: %v, %+v", way, r.state, r.events)
+			}
+		}
+	})
+	t.Run("killed", func(t *testing.T) {
+		r := start(t, plainly, nil, program, nil, "wait")
+		pid := r.event(t, "started").PID
+		waitOutput(t, r, "ready")
+		r.cmd.Process.Kill()
+		time.Sleep(200 * time.Millisecond)
+		if s := state(pid); s != "S" {
+			t.Fatalf("the program is in state %s without its supervisor", s)
+		}
+		syscall.Kill(pid, syscall.SIGQUIT)
+		for end := time.Now().Add(5 * time.Second); state(pid) == "S" && time.Now().Before(end); {
+			time.Sleep(10 * time.Millisecond)
+		}
+		if s := state(pid); s == "S" {
+			t.Error("the program blocks in its crash")
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
+}
+
+// Whatever becomes of the directory, the program ends as it would have.
+func TestNoRoom(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	t.Run("directory gone", func(t *testing.T) {
+		r := start(t, plainly, nil, program, nil, "wait")
+		pid := r.event(t, "started").PID
+		os.RemoveAll(r.dir)
+		syscall.Kill(pid, syscall.SIGQUIT)
+		r.finish(t)
+		r.one(t, "signal-sigquit")
+	})
+	t.Run("not a directory", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file")
+		os.WriteFile(file, nil, 0o600)
+		r := supervise(t, plainly, program, []string{"--dir", file}, "panic")
+		if r.state.ExitCode() != 2 || !r.has("failed") || !strings.Contains(r.events[0].Text, "not anything for now") {
+			t.Errorf("%v, %+v", r.state, r.events)
+		}
+	})
+	t.Run("disk full", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("mounting a small tmpfs needs root")
+		}
+		dir := t.TempDir()
+		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+			t.Skip("mounting a small tmpfs: ", err)
+		}
+		defer unix.Unmount(dir, 0)
+		for free, want := range map[string]string{"0": "failed", "1GiB": "refused"} {
+			r := supervise(t, plainly, program, []string{"--dir", dir, "--free", free}, "panic")
+			if r.state.ExitCode() != 2 || !r.has(want) || len(r.cores(t)) != 0 {
+				t.Errorf("%s: %v, %+v", free, r.state, r.events)
+			}
+		}
+	})
+}
+
+// A program that crashes at every start does not fill the disk.
+func TestCrashLoop(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	dir := t.TempDir()
+	for i := range 5 {
+		r := supervise(t, plainly, program, []string{"--dir", dir, "--limit", "2/10m"}, "panic")
+		if want := map[bool]string{true: "captured", false: "refused"}[i < 2]; !r.has(want) || r.state.ExitCode() != 2 {
+			t.Errorf("start %d: %+v", i, r.events)
+		}
+	}
+	if cores, _ := filepath.Glob(dir + "/*.core"); len(cores) != 2 {
+		t.Errorf("%v", cores)
+	}
+}
+
+// Texts are kept whole, or without what the program's data says.
+func TestRedactText(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	for _, redact := range []bool{false, true} {
+		r := supervise(t, plainly, program, []string{fmt.Sprint("--redact-text=", redact)}, "panic-typed")
+		data, err := os.ReadFile(r.one(t, "panic"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(data, []byte("4111111111111111")) == redact {
+			t.Errorf("redact=%v: the card number stands in the core: %v", redact, !redact)
+		}
+		if !bytes.Contains(data, []byte("goroutine 1 [running]")) || !bytes.Contains(data, []byte("main.go:")) {
+			t.Errorf("redact=%v: the stack is not in the core", redact)
+		}
+		if !strings.Contains(r.stderr.String(), "4111111111111111") {
+			t.Errorf("redact=%v: standard error was changed", redact)
+		}
+	}
+}
+
+// A debugger that came first is left alone, and the loss is told.
+func TestTraced(t *testing.T) {
+	strace := debuggers.Need(t, "strace")
+	program := crasher.Build(t, crasher.Plain)
+	log := filepath.Join(t.TempDir(), "strace")
+	r := supervise(t, surrounding{wrap: []string{strace, "-f", "-o", log, "-e", "trace=none"}}, program, nil, "panic")
+	cores := r.cores(t)
+	if r.state.ExitCode() != 2 || len(cores) != 1 || !strings.Contains(r.events[0].Text, "traced by strace") {
+		t.Errorf("%v, cores %v, %+v; %s", r.state, cores, r.events, r.stderr.String())
+	}
+}

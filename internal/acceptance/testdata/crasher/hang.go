@@ -1,0 +1,32 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	meminspect "github.com/meminspect/meminspect/runtime"
+)
+
+// hang beats for a while, then stops doing so.
+func hang() {
+	hb := meminspect.NewHeartbeat("queue", 200*time.Millisecond)
+	for range 20 {
+		hb.Beat()
+		time.Sleep(20 * time.Millisecond)
+	}
+	fmt.Println("hanging")
+	time.Sleep(time.Hour)
+}
+
+// stutter misses its beats once and goes on.
+func stutter() {
+	hb := meminspect.NewHeartbeat("queue", 200*time.Millisecond)
+	for i := range 200 {
+		hb.Beat()
+		time.Sleep(10 * time.Millisecond)
+		if i == 50 {
+			time.Sleep(time.Second)
+		}
+	}
+	hb.Stop()
+}
