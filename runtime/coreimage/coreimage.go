@@ -31,6 +31,21 @@ var ErrUnsupported = errors.New("core images are not supported on this system")
 // ErrNoRoom says that the process may not write a file as large as the core.
 var ErrNoRoom = errors.New("core is larger than the process may write (RLIMIT_FSIZE)")
 
+// ErrRoom says that a live image has as many regions as it was made for.
+var ErrRoom = errors.New("the table of regions is full")
+
+// ErrWeak says that a region cannot be in a table that is read when the program
+// is dead: nobody could tell then whether its object was still there.
+var ErrWeak = errors.New("a weak region has no address to keep")
+
+// A Place is where an agent finds one of the files.
+type Place struct {
+	ID   uint64
+	Name string
+	Addr uint64
+	Size uint64 // true size; the file's is rounded up to 4, with zeros
+}
+
 // An Option changes what Write does.
 type Option func(*options)
 

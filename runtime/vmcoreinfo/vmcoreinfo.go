@@ -29,18 +29,24 @@ var started = time.Now()
 // entries, layouts and numbers, and the regions that are registered. What the
 // format cannot say (a name with a line break) is left out.
 func Text() []byte {
-	var t vmcoreinfo.Text
-	host(&t)
-	build(&t)
-	memory(&t)
-	runtimeLayouts(&t, runtime.Version())
-	for table := range meminspect.Tables() {
-		tableLines(&t, table)
-	}
+	t := Static()
 	for r := range meminspect.Regions() {
-		regionLines(&t, &r)
+		regionLines(t, &r)
 	}
 	return t.Bytes()
+}
+
+// Static is Text without the regions.
+func Static() *vmcoreinfo.Text {
+	t := &vmcoreinfo.Text{}
+	host(t)
+	build(t)
+	memory(t)
+	runtimeLayouts(t, runtime.Version())
+	for table := range meminspect.Tables() {
+		tableLines(t, table)
+	}
+	return t
 }
 
 // Process returns what the program is and runs with, a KEY=value a line:

@@ -198,7 +198,7 @@ func (c *Core) plan() (*layout, error) {
 			l.blockSize = max(l.blockSize, s.Size)
 		}
 	}
-	l.blockSize = min(l.blockSize, blockFor(marked))
+	l.blockSize = min(l.blockSize, BlockFor(marked))
 	l.segments = split(sorted, l.blockSize)
 	if len(l.segments) > MaxSegments {
 		return nil, fmt.Errorf("%w: %d", ErrTooManySegments, len(l.segments))
@@ -229,12 +229,12 @@ func (c *Core) plan() (*layout, error) {
 	return l, nil
 }
 
-// blockFor returns the size of the shared block for so many marked bytes: the
+// BlockFor returns the size of the shared block for so many marked bytes: the
 // smallest power of two that costs the file no less than the headers of the
 // segments that share it, which is near the least of both, and that keeps the
 // segments under 1,000, since a debugger's time grows with them. A program of
 // 300 KB of data gets 8 KiB, one of 34 MB 64 KiB; past 1 GB it stays at 1 MiB.
-func blockFor(marked uint64) uint64 {
+func BlockFor(marked uint64) uint64 {
 	const most = 1000
 	block := uint64(4 << 10)
 	for block < 1<<20 && (marked/block > most || marked/block*progSize > block) {

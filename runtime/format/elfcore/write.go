@@ -41,22 +41,8 @@ func (c *Core) write(out *counter, l *layout) error {
 
 // headers returns the ELF header and the program headers.
 func (c *Core) headers(l *layout) []byte {
-	le := binary.LittleEndian
 	b := make([]byte, 0, headerSize+progSize*(1+len(l.segments)))
-	b = append(b, 0x7f, 'E', 'L', 'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-	b = le.AppendUint16(b, typeCore)
-	b = le.AppendUint16(b, c.Machine)
-	b = le.AppendUint32(b, 1)
-	b = le.AppendUint64(b, 0)          // e_entry
-	b = le.AppendUint64(b, headerSize) // e_phoff
-	b = le.AppendUint64(b, 0)          // e_shoff
-	b = le.AppendUint32(b, 0)          // e_flags
-	b = le.AppendUint16(b, headerSize)
-	b = le.AppendUint16(b, progSize)
-	b = le.AppendUint16(b, uint16(1+len(l.segments)))
-	b = le.AppendUint16(b, 0) // e_shentsize: no sections
-	b = le.AppendUint16(b, 0)
-	b = le.AppendUint16(b, 0)
+	b = appendHeader(b, c.Machine, 1+len(l.segments))
 
 	b = AppendProgram(b, Program{Type: ptNote, Offset: l.notesOff, FileSize: l.notesSize, Align: 4})
 	at := l.dataOff
@@ -71,6 +57,25 @@ func (c *Core) headers(l *layout) []byte {
 		b = AppendProgram(b, p)
 	}
 	return b
+}
+
+// appendHeader appends the 64 bytes of the ELF header of a core.
+func appendHeader(b []byte, machine uint16, programs int) []byte {
+	le := binary.LittleEndian
+	b = append(b, 0x7f, 'E', 'L', 'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	b = le.AppendUint16(b, typeCore)
+	b = le.AppendUint16(b, machine)
+	b = le.AppendUint32(b, 1)
+	b = le.AppendUint64(b, 0)          // e_entry
+	b = le.AppendUint64(b, headerSize) // e_phoff
+	b = le.AppendUint64(b, 0)          // e_shoff
+	b = le.AppendUint32(b, 0)          // e_flags
+	b = le.AppendUint16(b, headerSize)
+	b = le.AppendUint16(b, progSize)
+	b = le.AppendUint16(b, uint16(programs))
+	b = le.AppendUint16(b, 0) // e_shentsize: no sections
+	b = le.AppendUint16(b, 0)
+	return le.AppendUint16(b, 0)
 }
 
 // A Program is a program header.

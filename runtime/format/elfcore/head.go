@@ -1,0 +1,85 @@
+package elfcore
+
+import "encoding/binary"
+
+// A Head is the first of several files whose concatenation is a core: ELF
+// header, program headers, notes and, where something is marked, a block of
+// MarkByte. The files that follow are pieces of memory as an agent copied them,
+// their sizes rounded up to 4.
+type Head struct {
+	Machine uint16
+	Notes   []Note  // in the head; Late is not asked
+	After   []Piece // the files that follow, in order
+	Marked  []Range // memory that is not captured
+}
+
+// A Piece is one of the files that follow the head.
+type Piece struct {
+	Addr  uint64
+	Size  uint64  // true size
+	Load  []Range // what of it is mapped; the rest an earlier piece covers
+	Notes bool    // it is a note, not memory
+}
+
+// Bytes returns the head, its length a multiple of 4.
+func (h *Head) Bytes() []byte {
+	le := binary.LittleEndian
+	var marked, block uint64
+	for _, r := range h.Marked {
+		marked += r.Len()
+		block = max(block, r.Len())
+	}
+	block = align4(min(block, BlockFor(marked)))
+	var notes []byte
+	for _, n := range h.Notes {
+		notes = AppendNote(notes, n)
+	}
+
+	programs := []Program{{Type: ptNote, FileSize: uint64(len(notes)), Align: 4}}
+	for _, p := range h.After {
+		if p.Notes {
+			programs = append(programs, Program{Type: ptNote, FileSize: p.Size, Align: 4})
+			continue
+		}
+		for _, r := range p.Load {
+			programs = append(programs, Program{Type: ptLoad, Flags: FlagRead | FlagWrite, Addr: r.Start, FileSize: r.Len(), MemSize: r.Len(), Align: 1})
+		}
+	}
+	loads := len(programs)
+	for _, r := range h.Marked {
+		for at := r.Start; at < r.End; at += block {
+			n := min(block, r.End-at)
+			programs = append(programs, Program{Type: ptLoad, Flags: FlagRead | FlagWrite | FlagMarked, Addr: at, FileSize: n, MemSize: n, Align: 1})
+		}
+	}
+
+	// Offsets, now that the number of program headers is known.
+	notesAt := uint64(headerSize + progSize*len(programs))
+	blockAt := notesAt + uint64(len(notes))
+	programs[0].Offset = notesAt
+	at, next := blockAt+block, 1
+	for _, p := range h.After {
+		if p.Notes {
+			programs[next].Offset = at
+			next++
+		}
+		for _, r := range p.Load {
+			programs[next].Offset = at + r.Start - p.Addr
+			next++
+		}
+		at += align4(p.Size)
+	}
+	for i := loads; i < len(programs); i++ {
+		programs[i].Offset = blockAt
+	}
+
+	b := appendHeader(make([]byte, 0, blockAt+block), h.Machine, len(programs))
+	for _, p := range programs {
+		b = AppendProgram(b, p)
+	}
+	b = append(b, notes...)
+	for range block / 4 {
+		b = le.AppendUint32(b, MarkByte*0x01010101)
+	}
+	return b
+}
