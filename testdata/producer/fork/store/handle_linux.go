@@ -1,0 +1,4 @@
+package store
+
+//meminspect:entry
+var handle int

@@ -1,0 +1,7 @@
+package store
+
+//meminspect:entry
+var handle uintptr
+
+//meminspect:entry
+var console uintptr

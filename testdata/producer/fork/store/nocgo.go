@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package store
+
+func fromC() int { return 0 }

@@ -1,0 +1,5 @@
+module example.com/shop
+
+go 1.24
+
+require github.com/meminspect/meminspect/runtime v0.0.0

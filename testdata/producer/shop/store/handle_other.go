@@ -1,0 +1,6 @@
+//go:build !linux && !windows
+
+package store
+
+//meminspect:entry
+var handle int
