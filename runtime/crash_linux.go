@@ -17,6 +17,7 @@ var crashInode atomic.Uint64
 
 func init() {
 	crash.Adopt = adoptCrashSocket
+	crash.Adopted = func() bool { return crashInode.Load() != 0 }
 	// The variable goes whatever it says: our children have no such socket.
 	// Nothing is reported, as there is nobody to report to: a supervisor sees
 	// by the anchor's crash descriptor whether its socket was taken.

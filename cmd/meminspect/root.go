@@ -28,6 +28,7 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 		idsCommand(),
 		runCommand(),
 		triggerCommand(),
+		watchCommand(),
 		versionCommand(),
 	)
 	return root

@@ -37,8 +37,10 @@ type runFlags struct {
 	all    limitFlag
 }
 
+func newRunFlags() *runFlags { return &runFlags{policy: store.DefaultPolicy()} }
+
 func runCommand() *cobra.Command {
-	f := runFlags{policy: store.DefaultPolicy()}
+	f := newRunFlags()
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- PROGRAM [ARGUMENT...]",
 		Short: "Run a program and capture it when it dies, hangs or is asked to",
@@ -85,34 +87,51 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 }
 
 func (f *runFlags) run(cmd *cobra.Command, args []string) error {
-	env := supervisor.Scrub()
-	if f.exitStop != "auto" && f.exitStop != "off" {
-		return fmt.Errorf("run: --exit-stop is %q, want auto or off", f.exitStop)
-	}
-	if f.strict && f.data {
-		return fmt.Errorf("run: --strict and --data exclude each other")
-	}
-	report, closeReport, err := f.reporter(cmd.ErrOrStderr())
+	config, closeReport, err := f.config(cmd.ErrOrStderr())
 	if err != nil {
 		return err
 	}
-	defer closeReport()
+	config.Args = args
+	status, err := supervisor.Run(config)
+	closeReport()
+	if err != nil {
+		return err
+	}
+	supervisor.EndLike(status)
+	return nil
+}
+
+// config turns the flags into a supervisor's. The function that it returns
+// closes the report.
+func (f *runFlags) config(stderr io.Writer) (supervisor.Config, func(), error) {
+	var none supervisor.Config
+	env := supervisor.Scrub()
+	if f.exitStop != "auto" && f.exitStop != "off" {
+		return none, nil, fmt.Errorf("run: --exit-stop is %q, want auto or off", f.exitStop)
+	}
+	if f.strict && f.data {
+		return none, nil, fmt.Errorf("run: --strict and --data exclude each other")
+	}
+	report, closeReport, err := f.reporter(stderr)
+	if err != nil {
+		return none, nil, err
+	}
 	config := supervisor.Config{
-		Args: args, Env: env, ExitStop: f.exitStop == "auto", Hold: f.hold, Redact: f.redact, Report: report,
+		Env: env, ExitStop: f.exitStop == "auto", Hold: f.hold, Redact: f.redact, Report: report,
 		Capture: collector.Options{Args: f.args, Labels: f.labels},
 	}
 	hang, ok := map[string]supervisor.HangAction{"none": supervisor.LetHang, "quit": supervisor.QuitHang, "kill": supervisor.KillHang}[f.onHang]
 	if !ok {
-		return fmt.Errorf("run: --on-hang is %q, want none, quit or kill", f.onHang)
+		return none, nil, fmt.Errorf("run: --on-hang is %q, want none, quit or kill", f.onHang)
 	}
 	config.OnHang = hang
 	if f.memory < 0 || f.memory > 100 {
-		return fmt.Errorf("run: --memory is %d, want a percentage", f.memory)
+		return none, nil, fmt.Errorf("run: --memory is %d, want a percentage", f.memory)
 	}
 	config.MemoryShare = float64(f.memory) / 100
 	if f.signal != "" {
 		if config.Signal = unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(f.signal), "SIG")); config.Signal == 0 {
-			return fmt.Errorf("run: --signal: there is no signal %q", f.signal)
+			return none, nil, fmt.Errorf("run: --signal: there is no signal %q", f.signal)
 		}
 	}
 	switch {
@@ -121,16 +140,8 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	case f.data:
 		config.Capture.Mode = collector.Data
 	}
-	if err := f.destination(&config); err != nil {
-		return err
-	}
-	status, err := supervisor.Run(config)
-	if err != nil {
-		return err
-	}
-	closeReport()
-	supervisor.EndLike(status)
-	return nil
+	f.destination(&config)
+	return config, closeReport, nil
 }
 
 // reporter returns where reports go.
@@ -149,7 +160,7 @@ func (f *runFlags) reporter(stderr io.Writer) (*supervisor.Reporter, func(), err
 
 // destination sets where cores go. A directory that cannot be used does not
 // keep the program from running: what it says goes into the first report.
-func (f *runFlags) destination(config *supervisor.Config) error {
+func (f *runFlags) destination(config *supervisor.Config) {
 	if f.dir == "" {
 		f.dir = defaultDir()
 	}
@@ -157,7 +168,7 @@ func (f *runFlags) destination(config *supervisor.Config) error {
 	if err != nil {
 		config.Place = func() (string, error) { return f.dir, err }
 		config.Sink = func(supervisor.Core) (string, error) { return "", err }
-		return nil
+		return
 	}
 	config.Limits = s.Admit
 	config.Socket = s.Dir()
@@ -173,7 +184,6 @@ func (f *runFlags) destination(config *supervisor.Config) error {
 		return where, err
 	}
 	config.Sink = func(c supervisor.Core) (string, error) { return s.Write(c.Name(), c.Size, c.Write) }
-	return nil
 }
 
 // defaultDir is where cores go unless told otherwise.

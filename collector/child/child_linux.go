@@ -28,8 +28,9 @@ import (
 type Child struct {
 	PID int
 
-	tracer *process.Tracer
-	tty    int // descriptor of the terminal that was handed over, -1 if none
+	tracer  *process.Tracer
+	foreign int // descriptor of a process that is not our child, -1 if it is
+	tty     int // descriptor of the terminal that was handed over, -1 if none
 
 	// mu is held while a status is taken from the kernel and while a capture
 	// stops threads, as either could take the other's.
@@ -58,7 +59,7 @@ type Command struct {
 // if that is allowed; see Seize. The error of that is the second one, and the
 // program runs all the same.
 func Start(c Command, tracer *process.Tracer, seize bool) (child *Child, notSeized, err error) {
-	child = &Child{tracer: tracer, tty: foreground()}
+	child = &Child{tracer: tracer, tty: foreground(), foreign: -1}
 	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Files: c.Files,
 		Sys: &syscall.SysProcAttr{Setpgid: true}}
 	started := false
@@ -131,6 +132,16 @@ func privileged(path string) bool {
 	}
 	_, err = unix.Getxattr(path, "security.capability", nil)
 	return err == nil
+}
+
+// Attach makes a Child of a process that somebody else started. Its end is seen,
+// its status only when it was seized.
+func Attach(pid int, tracer *process.Tracer) (*Child, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("attaching to process %d: %w", pid, err)
+	}
+	return &Child{PID: pid, tracer: tracer, tty: -1, foreign: fd}, nil
 }
 
 // foreground returns a descriptor of the controlling terminal if our group has
@@ -222,7 +233,13 @@ func (c *Child) Wait(events Events) (unix.WaitStatus, error) {
 			unix.Close(c.tty)
 		}
 	}()
+	if c.foreign >= 0 {
+		defer unix.Close(c.foreign)
+	}
 	for {
+		if c.foreign >= 0 && !c.Seized() {
+			return 0, c.waitForeign()
+		}
 		// The status is left where it is: a capture may be about to take it.
 		err := unix.Waitid(unix.P_PID, c.PID, nil, unix.WEXITED|unix.WSTOPPED|unix.WNOWAIT|unix.WALL, nil)
 		if err == unix.EINTR {
@@ -252,6 +269,22 @@ func (c *Child) Wait(events Events) (unix.WaitStatus, error) {
 			return status, nil
 		}
 		c.stopped(events, status)
+	}
+}
+
+// waitForeign waits for the end of a process of which we get no status.
+func (c *Child) waitForeign() error {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.foreign), Events: unix.POLLIN}}, -1)
+		if n == 1 {
+			c.mu.Lock()
+			c.ended = true
+			c.mu.Unlock()
+			return nil
+		}
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("waiting for process %d: %w", c.PID, err)
+		}
 	}
 }
 
@@ -325,7 +358,12 @@ func (c *Child) exit(events Events, end unix.WaitStatus) {
 	}
 	c.mu.Lock()
 	c.exiting, c.seized = false, false
-	c.tracer.Do(func() { request(unix.PTRACE_CONT, c.PID, 0) })
+	release := unix.PTRACE_CONT
+	if c.foreign >= 0 {
+		// Its parent is told of its end only when we are done with it.
+		release = unix.PTRACE_DETACH
+	}
+	c.tracer.Do(func() { request(release, c.PID, 0) })
 	c.mu.Unlock()
 	if end == 0 {
 		go c.seizeAgain()

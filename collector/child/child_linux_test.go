@@ -196,7 +196,7 @@ func TestTraced(t *testing.T) {
 	if _, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", Tracer(first.PID))); err != nil {
 		t.Errorf("traced by %d", Tracer(first.PID))
 	}
-	other := &Child{PID: first.PID, tracer: process.NewTracer(), tty: -1}
+	other := &Child{PID: first.PID, tracer: process.NewTracer(), tty: -1, foreign: -1}
 	defer other.tracer.Close()
 	if err := other.Seize(); !errors.Is(err, unix.EPERM) {
 		t.Errorf("a second tracer got %v", err)

@@ -98,17 +98,12 @@ func fill(holder, program int) (*Socket, error) {
 	if err := unix.Fstat(program, &st); err != nil {
 		return nil, fmt.Errorf("crash socket: %w", err)
 	}
-	s, err := Adopt(holder, filled-1)
-	if err != nil {
-		return nil, err
-	}
-	s.inode = st.Ino
-	return s, nil
+	return Adopt(holder, filled-1, st.Ino)
 }
 
-// Adopt makes a Socket of a holder's end that another process filled with that
-// many bytes.
-func Adopt(fd, filled int) (*Socket, error) {
+// Adopt makes a Socket of a holder's end of which the program's, with that inode,
+// was filled with that many bytes. It owns the descriptor from then on.
+func Adopt(fd, filled int, inode uint64) (*Socket, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, fmt.Errorf("crash socket: %w", err)
 	}
@@ -118,7 +113,7 @@ func Adopt(fd, filled int) (*Socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("crash socket: %w", err)
 	}
-	return &Socket{file: file, conn: conn, filled: filled}, nil
+	return &Socket{file: file, conn: conn, filled: filled, inode: inode}, nil
 }
 
 // Inode returns the inode of the program's end.

@@ -79,6 +79,7 @@ const (
 type Supervisor struct {
 	config  Config
 	name    string // of the program, for records and file names
+	who     string // we are
 	child   *child.Child
 	socket  *crashsocket.Socket
 	tracer  *process.Tracer
@@ -103,28 +104,74 @@ type Supervisor struct {
 // Run starts the program, watches it, and returns how it ended. The error is
 // that of starting it.
 func Run(config Config) (unix.WaitStatus, error) {
-	s := &Supervisor{config: config, gone: make(chan struct{})}
-	if s.config.Hold == 0 {
-		s.config.Hold = DefaultHold
-	}
 	path, err := exec.LookPath(config.Args[0])
 	if err != nil {
 		return 0, fmt.Errorf("run: %w", err)
 	}
-	s.name = filepath.Base(path)
-	s.tracer = process.NewTracer()
+	s := newSupervisor(config, path)
 	defer s.tracer.Close()
 	signals := listen()
 	defer signals.stop()
 	if err := s.start(path); err != nil {
 		return 0, err
 	}
-	defer s.socket.Close()
 	go s.forward(signals)
+	return s.toTheEnd()
+}
+
+func newSupervisor(config Config, path string) *Supervisor {
+	if config.Hold == 0 {
+		config.Hold = DefaultHold
+	}
+	return &Supervisor{config: config, who: "meminspect run", name: filepath.Base(path), tracer: process.NewTracer(), gone: make(chan struct{})}
+}
+
+// An Attachment is a program that runs already and holds the other end of a
+// crash socket, see package runtime/monitor.
+type Attachment struct {
+	PID    int
+	Socket int    // descriptor of our end
+	Filled int    // bytes in it that are not the program's
+	Inode  uint64 // of the program's end
+
+	Ready func(promise string) // called once everything is in place
+}
+
+// Watch watches a program that runs already, to its end. Signals are its own
+// affair, as is its exit status.
+func Watch(config Config, a Attachment) error {
+	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", a.PID))
+	if err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	s := newSupervisor(config, path)
+	defer s.tracer.Close()
+	s.who = "runtime/monitor"
+	if s.child, err = child.Attach(a.PID, s.tracer); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	if s.socket, err = crashsocket.Adopt(a.Socket, a.Filled, a.Inode); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	var notSeized error
+	if config.ExitStop {
+		notSeized = s.child.Seize()
+	}
+	promise := s.promise(path, notSeized)
+	a.Ready(promise)
+	s.report(Event{What: Started, Text: promise})
+	_, err = s.toTheEnd()
+	return err
+}
+
+// toTheEnd watches the program until it is dead and everything about it is
+// done.
+func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
+	defer s.socket.Close()
 	s.working.Go(s.watchSocket)
 	s.working.Go(s.watch)
-	if config.Socket != "" {
-		stop, err := trigger.Listen(config.Socket, s.child.PID, func(r trigger.Request) trigger.Answer { return s.ask(r.Reason) })
+	if s.config.Socket != "" {
+		stop, err := trigger.Listen(s.config.Socket, s.child.PID, func(r trigger.Request) trigger.Answer { return s.ask(r.Reason) })
 		if err != nil {
 			s.report(Event{What: Note, Text: err.Error()})
 		} else {
@@ -207,7 +254,7 @@ func (s *Supervisor) report(e Event) {
 // is one capture at a time, and the program's end waits for it.
 func (s *Supervisor) take(ctx context.Context, change func(*collector.Options)) (*collector.Captured, error) {
 	opts := s.config.Capture
-	opts.Who = "meminspect run"
+	opts.Who = s.who
 	opts.Tracer = s.tracer
 	var c *collector.Captured
 	err := s.child.Capture(func(held, seized []int, done func()) error {

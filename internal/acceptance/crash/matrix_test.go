@@ -23,6 +23,7 @@ type crash struct {
 	reason string // in the core's name
 	frame  string // of the goroutine that failed, in Delve's trace
 	exit   bool   // seen by the exit stop alone
+	signal bool   // that any thread may take, so that no goroutine failed
 
 	only []crasher.Variant // that it happens in, nil = all
 }
@@ -39,8 +40,8 @@ var crashes = []crash{
 	{way: "deadlock", reason: "deadlock", frame: "runtime.", only: []crasher.Variant{crasher.Plain, crasher.PIE, crasher.Stripped}},
 	{way: "stack", reason: "stack-overflow", frame: "main.recurse"},
 	{way: "oom", reason: "out-of-memory", frame: "main.outOfMemory", only: []crasher.Variant{crasher.Plain, crasher.PIE, crasher.Stripped, crasher.Cgo}},
-	{way: "sigquit", reason: "signal-sigquit", frame: "main.suicide"},
-	{way: "sigabrt", reason: "signal-sigabrt", frame: "main.suicide"},
+	{way: "sigquit", reason: "signal-sigquit", frame: "main.suicide", signal: true},
+	{way: "sigabrt", reason: "signal-sigabrt", frame: "main.suicide", signal: true},
 	{way: "cfault", reason: "signal-sigsegv", frame: "_Cfunc_fault", only: []crasher.Variant{crasher.Cgo}},
 	{way: "sigkill", reason: "signal-sigkill", frame: "main.suicide", exit: true},
 	{way: "sigterm", reason: "signal-sigterm", frame: "main.suicide", exit: true},
@@ -54,6 +55,8 @@ type surrounding struct {
 	wrap  []string // put before the command
 	flags []string // of meminspect run
 	root  bool     // needs to be root to set up
+	// monitor has the program start its collector itself.
+	monitor bool
 	// ends tells whether the exit stop works there.
 	ends bool
 	// memory tells whether the program's memory can be read.
@@ -63,6 +66,7 @@ type surrounding struct {
 var surroundings = []surrounding{
 	{name: "run", ends: true, memory: true},
 	{name: "no-exit-stop", flags: []string{"--exit-stop=off"}, memory: true},
+	{name: "monitor", monitor: true, ends: true, memory: true},
 	{name: "nobody", wrap: []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"}, root: true, ends: true, memory: true},
 }
 
@@ -123,6 +127,8 @@ type started struct {
 	report string
 	out    string // file that gets standard output
 	end    chan error
+
+	monitor bool
 }
 
 func start(t *testing.T, s surrounding, env []string, program string, flags []string, args ...string) *started {
@@ -136,6 +142,12 @@ func start(t *testing.T, s surrounding, env []string, program string, flags []st
 	line = append(line, tool(t), "run", "--json", "--dir", r.dir, "--report", r.report)
 	line = append(append(append(line, s.flags...), flags...), "--", program)
 	line = append(line, args...)
+	if s.monitor {
+		line = append(append(append([]string{}, s.wrap...), program), args...)
+		env = append(env, "CRASHER_MONITOR="+tool(t), "CRASHER_DIR="+r.dir,
+			"CRASHER_FLAGS="+strings.Join(append(append([]string{"--json", "--report", r.report}, s.flags...), flags...), " "))
+	}
+	r.monitor = s.monitor
 	r.cmd = exec.Command(line[0], line[1:]...)
 	r.cmd.Env = append(os.Environ(), env...)
 	r.out = filepath.Join(base, "stdout")
@@ -163,6 +175,9 @@ func (r *started) finish(t *testing.T) {
 		t.Fatalf("it did not end; standard error %.2000s, report %s", r.stderr.String(), r.read(t))
 	}
 	r.state = r.cmd.ProcessState
+	if r.monitor {
+		r.event(t, "ended") // the collector's end comes after the program's
+	}
 	r.read(t)
 	r.stdout.WriteString(r.output(t))
 }
@@ -295,7 +310,7 @@ func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 		return
 	}
 	show := "bt"
-	if c.exit {
+	if c.exit || c.signal {
 		show = "goroutines -t" // none of them failed
 	}
 	if bt := debuggers.DelveSays(t, program, core, show); !strings.Contains(bt, c.frame) {

@@ -7,3 +7,6 @@ package crash
 // descriptor given. It reports whether the runtime took it. Package meminspect
 // sets it; it is nil where there are no crash sockets.
 var Adopt func(fd int, inode uint64) bool
+
+// Adopted tells whether there is a crash socket already.
+var Adopted func() bool

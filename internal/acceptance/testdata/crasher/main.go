@@ -19,6 +19,7 @@ import (
 	"time"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/monitor"
 )
 
 type order struct {
@@ -84,6 +85,15 @@ func main() {
 	if len(os.Args) < 2 || ways[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "crasher: what shall I do?")
 		os.Exit(64)
+	}
+	if tool := os.Getenv("CRASHER_MONITOR"); tool != "" {
+		os.Unsetenv("CRASHER_MONITOR") // children have none
+		promise, err := monitor.Start(monitor.Options{Path: tool, Dir: os.Getenv("CRASHER_DIR"), Args: strings.Fields(os.Getenv("CRASHER_FLAGS"))})
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(65)
+		}
+		fmt.Println("monitor:", promise)
 	}
 	counter, customer, password = 4711, "Ada Lovelace", "hunter2hunter2"
 	for i := range 3 {

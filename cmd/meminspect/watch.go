@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/collector/supervisor"
+)
+
+// watchStage is set in the environment of the process that does watch command's
+// work; see package runtime/monitor, the only one to call it.
+const watchStage = "MEMINSPECT_WATCH"
+
+func watchCommand() *cobra.Command {
+	f := newRunFlags()
+	var socket, filled int
+	var inode uint64
+	cmd := &cobra.Command{
+		Use:     "watch PID",
+		Short:   "Watch a program that started this process through package runtime/monitor",
+		Example: "  meminspect watch --socket-fd=3 --filled=5 --inode=4711 815",
+		Hidden:  true,
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			pid, err := strconv.Atoi(args[0])
+			if err != nil || pid <= 0 || socket < 3 || filled < 1 || inode == 0 {
+				return fmt.Errorf("watch: this command is for package runtime/monitor, which gives it a socket")
+			}
+			if os.Getenv(watchStage) == "" {
+				return f.detach(socket)
+			}
+			os.Unsetenv(watchStage)
+			return f.watch(cmd, pid, supervisor.Attachment{PID: pid, Socket: socket, Filled: filled, Inode: inode})
+		},
+	}
+	f.add(cmd.Flags())
+	cmd.Flags().IntVar(&socket, "socket-fd", 0, "descriptor of the crash socket")
+	cmd.Flags().IntVar(&filled, "filled", 0, "bytes in it that are not the program's")
+	cmd.Flags().Uint64Var(&inode, "inode", 0, "inode of the program's end")
+	return cmd
+}
+
+// detach starts this command again, in a session of its own and as nobody's
+// child, and ends.
+func (f *runFlags) detach(socket int) error {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), watchStage+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	for fd := 3; fd <= socket; fd++ {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(uintptr(fd), "inherited"))
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	return cmd.Process.Release()
+}
+
+// watch greets the program over standard input and output, then lets go of both:
+// they are the program's, and its readers must see their end.
+func (f *runFlags) watch(cmd *cobra.Command, pid int, a supervisor.Attachment) error {
+	config, closeReport, err := f.config(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer closeReport()
+	fmt.Fprintf(cmd.OutOrStdout(), "pid %d\n", os.Getpid())
+	if line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n'); err != nil || line != "go\n" {
+		return fmt.Errorf("watch: the program went away: %q, %w", line, err)
+	}
+	a.Ready = func(promise string) {
+		io.WriteString(cmd.OutOrStdout(), "ready "+promise+"\n")
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if err != nil {
+			return
+		}
+		syscall.Dup3(int(null.Fd()), 0, 0)
+		syscall.Dup3(int(null.Fd()), 1, 0)
+		null.Close()
+	}
+	return supervisor.Watch(config, a)
+}
