@@ -32,6 +32,11 @@ func (t *taking) functions(p *program) []note.Function {
 			add(pc)
 		}
 	}
+	if t.walked != nil { // functions in values are named too
+		for _, entry := range t.walked.Funcs {
+			add(entry)
+		}
+	}
 	for _, s := range t.goroutines.stacks {
 		t.image.over(s.used, func(addr target.Address, data []byte) {
 			for off := int(-uint64(addr) % 8); off+8 <= len(data); off += 8 {

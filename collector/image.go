@@ -18,6 +18,7 @@ type image struct {
 	pieces []imagePiece // sorted, without overlaps
 	torn   []target.Range
 	holes  []target.Range // wanted and unreadable, sorted
+	gaps   []target.Range // filled with marks between pieces, known when there are segments
 }
 
 type imagePiece struct {

@@ -21,6 +21,12 @@ func (im *image) segments(cover []target.Range, flags func(target.Address) uint3
 	pieces := im.readable()
 	cover = unite(cover)
 	runs := join(pieces, cover, limit)
+	im.gaps = nil
+	for _, run := range runs {
+		for i := 1; i < len(run.pieces); i++ {
+			im.gaps = append(im.gaps, target.Range{Start: run.pieces[i-1].End, End: run.pieces[i].Start})
+		}
+	}
 	var out []elfcore.Segment
 	for _, run := range runs {
 		out = append(out, elfcore.Segment{

@@ -52,6 +52,9 @@ func layoutOf(v module.Version) layout {
 	return l
 }
 
+// mostFuncs bounds the functions that are listed.
+const mostFuncs = 1 << 16
+
 // mostWaiters bounds the goroutines that are listed for one end of a channel.
 const mostWaiters = 1 << 16
 
@@ -153,6 +156,9 @@ func (w *walker) closure(it *item) {
 	if !w.isText(entry) {
 		w.record(it.root, it.rank, BadFunc, it.addr, it.plan)
 		return
+	}
+	if it.rank >= own && len(w.funcs) < mostFuncs {
+		w.funcs[entry] = struct{}{}
 	}
 	if w.cfg.Closure == nil {
 		w.guessClosure(it)

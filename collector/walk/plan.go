@@ -19,6 +19,7 @@ type plan struct {
 	direct   bool // an interface holds the value itself
 	raw      bool // made as if nothing were excluded
 	opaque   bool // an object of the Go runtime: not followed
+	free     bool // a part of the value that points at it: costs no depth
 	compiled bool
 
 	slots   []slot
@@ -104,6 +105,7 @@ func (w *walker) planIn(plans map[*gotypes.Type]*plan, t *gotypes.Type, raw bool
 	}
 	p := w.newPlan(t.String(), t.Size)
 	p.typ, p.direct, p.raw, p.opaque = t, t.Direct, raw, isOpaque(t)
+	p.free = t.PkgPath == "sync" && (t.Name() == "readOnly" || t.Name() == "entry") // of a sync.Map
 	plans[t] = p
 	if !raw {
 		w.types = append(w.types, t)

@@ -200,8 +200,11 @@ func (w *walker) slot(s *slot, addr target.Address, data []byte, root int32, ran
 	next := item{addr: first, plan: s.elem, count: 1, root: root, rank: w.deeper(rank)}
 	switch s.op {
 	case opPointer:
-		if s.elem.opaque {
+		switch {
+		case s.elem.opaque:
 			next.rank = w.opaqueRank(rank)
+		case s.elem.free:
+			next.rank = rank
 		}
 	case opString:
 		next.count = le.Uint64(data[8:])
@@ -230,8 +233,8 @@ func (w *walker) slot(s *slot, addr target.Address, data []byte, root int32, ran
 		next.kind = itemClosure
 	case opWeak:
 		next.kind = itemWeak
-	case opTrie:
-		next.kind = itemTrie
+	case opTrie: // the map was paid for with the pointer to its root
+		next.kind, next.rank = itemTrie, rank
 	case opBroken:
 		w.record(root, rank, UnknownLayout, addr, s.holder)
 		return
@@ -279,6 +282,10 @@ func (w *walker) iface(s *slot, addr target.Address, data []byte, root int32, ra
 	if p.direct {
 		// The data word is the value. It costs no depth of its own.
 		w.compile(p)
+		for p.array != nil { // of one pointer
+			p = p.array
+			w.compile(p)
+		}
 		w.follow(p, addr.Add(wordBytes), data[wordBytes:2*wordBytes], root, rank)
 		return
 	}

@@ -18,6 +18,8 @@ package walk
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/gotypes"
@@ -93,6 +95,8 @@ type Result struct {
 	Ends []End
 	// Types are the types met, in the order in which they were.
 	Types []*gotypes.Type
+	// Funcs are the entries of the functions that captured values point at.
+	Funcs []target.Address
 	// Writing are the maps that were caught in the middle of a write. What
 	// was captured of them may be wrong: let the program run for a moment and
 	// walk again.
@@ -166,6 +170,7 @@ type walker struct {
 	layout   layout
 
 	types   []*gotypes.Type
+	funcs   map[target.Address]struct{}
 	facts   []target.Range
 	writing []target.Address
 	ex      *excluder
@@ -198,6 +203,7 @@ func newWalker(cfg Config) (*walker, error) {
 		layout:   layoutOf(cfg.Version),
 		numbered: make([]*plan, 1), // no plan has number 0
 		byType:   make(map[target.Address]*plan),
+		funcs:    make(map[target.Address]struct{}),
 		itabs:    make(map[itabKey]*plan),
 	}
 	for i := range cfg.Exclusions {
@@ -405,6 +411,7 @@ func (w *walker) result() *Result {
 		Facts:    MakeRanges(w.facts),
 		Types:    w.types,
 		Writing:  w.writing,
+		Funcs:    slices.Sorted(maps.Keys(w.funcs)),
 		Stats:    w.stats,
 	}
 	res.Stats.Pages, res.Stats.Read = w.pages.count, w.pages.reads

@@ -8,6 +8,7 @@ package kinds
 import (
 	"bufio"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,12 +33,16 @@ type Build struct {
 	Args      string // of go build
 	Env       string // more of the environment
 	Debug     bool   // without optimisation and inlining
+	Tables    bool   // with all variables annotated; needs Go 1.24
 }
 
 func (b Build) String() string {
 	words := []string{b.Toolchain, b.Env, b.Args}
 	if b.Debug {
 		words = append(words, "-N -l")
+	}
+	if b.Tables {
+		words = append(words, "annotated")
 	}
 	if name := strings.Join(strings.Fields(strings.Join(words, " ")), " "); name != "" {
 		return name
@@ -73,13 +78,22 @@ func Make(tb testing.TB, b Build) string {
 	if b.Debug {
 		args = append(args, "-gcflags=all=-N -l")
 	}
+	work := "off"
+	if b.Tables {
+		args = append(args, "-tags=tabled")
+		work = filepath.Join(dir, "go.work")
+		uses := fmt.Sprintf("go 1.24\n\nuse (\n\t%s\n\t%s\n)\n", source(), filepath.Join(source(), "../../../../runtime"))
+		if err := os.WriteFile(work, []byte(uses), 0o600); err != nil {
+			tb.Fatal(err)
+		}
+	}
 	cmd := exec.Command("go", append(args, ".")...)
 	cmd.Dir = source()
 	toolchain := b.Toolchain
 	if toolchain == "" {
 		toolchain = "local"
 	}
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN="+toolchain)
+	cmd.Env = append(os.Environ(), "GOWORK="+work, "GOFLAGS=", "GOTOOLCHAIN="+toolchain)
 	cmd.Env = append(cmd.Env, strings.Fields(b.Env)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("build %v: %v\n%s", b, err, out)

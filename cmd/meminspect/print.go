@@ -1,0 +1,145 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+func printCommand() *cobra.Command {
+	var exe string
+	var asJSON bool
+	var limits value.Limits
+	cmd := &cobra.Command{
+		Use:   "print CORE [NAME…]",
+		Short: "Print the values of a core's regions",
+		Long: `Print the values in a core, in Go syntax, by the runtime types of the program:
+neither symbols nor debug information are needed. Without a NAME all regions are
+printed. A NAME is that of a region, its variable (queue, main.queue,
+example.com/shop.queue) or its ID; * and ? match as in a shell.
+
+What the core does not hold is a comment in its place: not captured, erased (an
+exclusion covers it), unreadable, torn, cut by budget, or left out because of
+the limits below. A pointer to what was printed before is written as its
+address.
+
+The executable is the one that the core names, if its build ID is still the
+same, or the one given with --exe. Without one the core's own types and names
+are used.`,
+		Example: `  meminspect print shop.core
+  meminspect print shop.core main.counter 'dyn*'
+  meminspect print --json shop.core main.last`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			core, err := inspect.Open(args[0])
+			if err != nil {
+				return fmt.Errorf("print: %w", err)
+			}
+			defer core.Close()
+			if err := core.NeedRegions(); err != nil {
+				return fmt.Errorf("print: %s: %w", args[0], err)
+			}
+			regions, err := selected(core.Regions, args[1:])
+			if err != nil {
+				return fmt.Errorf("print: %s: %w", args[0], err)
+			}
+			prog, err := value.Open(core, exe)
+			if err != nil {
+				return fmt.Errorf("print: %w", err)
+			}
+			defer prog.Close()
+			for _, w := range prog.Warnings {
+				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: print: %s\n", w)
+			}
+			if asJSON {
+				return printValuesJSON(cmd.OutOrStdout(), prog, regions, limits)
+			}
+			return printValues(cmd.OutOrStdout(), prog, regions, limits)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&exe, "exe", "", "the executable that the core was taken of")
+	fl.BoolVar(&asJSON, "json", false, "one JSON object a line")
+	fl.IntVar(&limits.Depth, "depth", value.DefaultDepth, "pointers to follow; -1 for no limit")
+	fl.IntVar(&limits.Elements, "elements", value.DefaultElements, "elements of each array, slice and map to print; -1 for all")
+	fl.IntVar(&limits.Bytes, "bytes", value.DefaultBytes, "bytes of each text to print; -1 for all")
+	return cmd
+}
+
+// selected returns the regions that the patterns name, in the core's order.
+// A pattern that names nothing is an error.
+func selected(regions []note.Region, patterns []string) ([]*note.Region, error) {
+	used := make([]bool, len(patterns))
+	var out []*note.Region
+	for i := range regions {
+		r := &regions[i]
+		want := len(patterns) == 0
+		for k, p := range patterns {
+			if value.Match(p, r) {
+				want, used[k] = true, true
+			}
+		}
+		if want {
+			out = append(out, r)
+		}
+	}
+	for k, p := range patterns {
+		if !used[k] {
+			return nil, fmt.Errorf("no region is called %q; `meminspect regions` lists them", p)
+		}
+	}
+	return out, nil
+}
+
+// regionLabel names a region as the program's source does, where it can.
+func regionLabel(r *note.Region) string {
+	if r.Package != "" && r.Expr != "" {
+		return r.Package[strings.LastIndexByte(r.Package, '/')+1:] + "." + r.Expr
+	}
+	if r.Name != "" {
+		return r.Name
+	}
+	return fmt.Sprintf("%016x", r.ID)
+}
+
+func printValues(w io.Writer, prog *value.Program, regions []*note.Region, limits value.Limits) error {
+	for _, r := range regions {
+		if _, err := fmt.Fprintf(w, "%s = %s\n", regionLabel(r), prog.Region(r, limits).Go()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// valueJSON is a region's value as --json prints it.
+type valueJSON struct {
+	ID      string       `json:"id"`
+	Name    string       `json:"name"`
+	Package string       `json:"package,omitempty"`
+	Expr    string       `json:"expr,omitempty"`
+	Type    string       `json:"type"`
+	Address uint64       `json:"address"`
+	Status  string       `json:"status"`
+	Value   *value.Value `json:"value"`
+}
+
+func printValuesJSON(w io.Writer, prog *value.Program, regions []*note.Region, limits value.Limits) error {
+	enc := json.NewEncoder(w)
+	for _, r := range regions {
+		v := prog.Region(r, limits)
+		if err := enc.Encode(valueJSON{
+			ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr,
+			Type: v.Type, Address: r.Addr, Status: r.Status.String(), Value: v,
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

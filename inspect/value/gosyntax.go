@@ -1,0 +1,220 @@
+package value
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// lineWidth is how long a composite literal may be before its elements get
+// lines of their own.
+const lineWidth = 100
+
+// Go returns the value in Go syntax. What is not there stands in comments.
+// Pointers are written as the address of a literal; one whose target was
+// written before, as its address.
+func (v *Value) Go() string { return v.goText(alone, 0) }
+
+// A place is where a value stands: it decides where its type must be written.
+type place uint8
+
+const (
+	alone   place = iota // by itself, or in an interface: with its type
+	field                // of a struct: scalars need no type
+	element              // of a list or map: neither do composite literals
+)
+
+// goText writes the value; indent is the number of tabs that its lines have.
+func (v *Value) goText(at place, indent int) string {
+	text := v.bare(at, indent)
+	if v.Shown {
+		text = "/* " + v.Addr.String() + " */ " + text
+	}
+	notes := v.Notes
+	if v.Omitted > 0 && v.Shape != List && v.Shape != Map && v.Shape != Chan {
+		notes = append(notes[:len(notes):len(notes)], fmt.Sprintf("%d more bytes", v.Omitted))
+	}
+	if len(notes) > 0 {
+		text += " /* " + strings.ReplaceAll(strings.Join(notes, "; "), "*/", "* /") + " */"
+	}
+	return text
+}
+
+func (v *Value) bare(at place, indent int) string {
+	implied := at != alone
+	if v.Missing != "" {
+		return v.absent()
+	}
+	switch v.Shape {
+	case Nil:
+		if implied {
+			return "nil"
+		}
+		return conversion(v.Type) + "(nil)"
+	case Literal:
+		if implied || selfTyped(v) {
+			return v.Text
+		}
+		return conversion(v.Type) + "(" + v.Text + ")"
+	case Text:
+		if implied || v.Type == "string" {
+			return strconv.Quote(v.Text)
+		}
+		return conversion(v.Type) + "(" + strconv.Quote(v.Text) + ")"
+	case Bytes:
+		return v.goBytes()
+	case Struct:
+		parts := make([]string, len(v.Fields))
+		for i, f := range v.Fields {
+			parts[i] = f.Name + ": " + f.Value.goText(field, indent+1)
+		}
+		return v.head(at) + braces(parts, indent)
+	case List:
+		return v.head(at) + braces(v.goElems(indent), indent)
+	case Map:
+		parts := make([]string, 0, len(v.Entries)+1)
+		for _, e := range v.Entries {
+			parts = append(parts, e.Key.goText(element, indent+1)+": "+e.Value.goText(element, indent+1))
+		}
+		return v.head(at) + braces(v.more(parts, "entries"), indent)
+	case Pointer:
+		if v.Again || v.To == nil {
+			return conversion(v.Type) + "(" + v.Addr.String() + ")"
+		}
+		if v.To.Missing != "" {
+			return conversion(v.Type) + "(" + v.Addr.String() + ") " + v.To.absent()
+		}
+		switch v.To.Shape {
+		case Struct, List, Map:
+			return "&" + v.To.goText(alone, indent)
+		}
+		return "new(" + v.To.goText(alone, indent) + ")"
+	case Interface:
+		return v.To.goText(alone, indent)
+	case Func:
+		if v.Func.Name != "" {
+			return v.Func.Name
+		}
+		return conversion(v.Type) + "(" + v.Func.Entry.String() + ")"
+	case Chan:
+		return "(" + v.Type + ")(" + v.Addr.String() + ")" + braces(v.goElems(indent), indent)
+	}
+	return "/* ? */"
+}
+
+// absent writes why a value is not there.
+func (v *Value) absent() string {
+	why := "/* " + string(v.Missing) + " */"
+	switch v.Shape {
+	case Pointer:
+		return conversion(v.Type) + "(" + v.Addr.String() + ") " + why
+	case List, Map, Chan:
+		return v.Type + "{" + why + "}"
+	}
+	return why
+}
+
+// head is the type in front of a composite literal.
+func (v *Value) head(at place) string {
+	if at == element {
+		return ""
+	}
+	return v.Type
+}
+
+func (v *Value) goElems(indent int) []string {
+	parts := make([]string, 0, len(v.Elems)+1)
+	for _, e := range v.Elems {
+		parts = append(parts, e.goText(element, indent+1))
+	}
+	return v.more(parts, "elements")
+}
+
+func (v *Value) more(parts []string, what string) []string {
+	if v.Omitted > 0 {
+		parts = append(parts, fmt.Sprintf("/* %d more %s */", v.Omitted, what))
+	}
+	return parts
+}
+
+// braces puts the parts of a composite literal into one line or into lines of
+// their own.
+func braces(parts []string, indent int) string {
+	width, lines := 2, false
+	for _, p := range parts {
+		width += len(p) + 2
+		lines = lines || strings.Contains(p, "\n")
+	}
+	if !lines && width+4*indent <= lineWidth {
+		return "{" + strings.Join(parts, ", ") + "}"
+	}
+	tabs := strings.Repeat("\t", indent+1)
+	var b strings.Builder
+	b.WriteString("{\n")
+	for i := 0; i < len(parts); {
+		b.WriteString(tabs)
+		// Short ones share a line: a thousand numbers need no thousand lines.
+		for n := 0; i < len(parts); i++ {
+			if n > 0 && (n+len(parts[i])+4*indent > lineWidth || strings.ContainsAny(parts[i], "\n:") || strings.ContainsAny(parts[i-1], "\n:")) {
+				break
+			}
+			if n > 0 {
+				b.WriteByte(' ')
+			}
+			b.WriteString(parts[i])
+			b.WriteByte(',')
+			n += len(parts[i]) + 2
+		}
+		b.WriteByte('\n')
+	}
+	b.WriteString(tabs[1:] + "}")
+	return b.String()
+}
+
+func (v *Value) goBytes() string {
+	if strings.HasPrefix(v.Type, "[]") && printable(v.Text) {
+		return "[]byte(" + strconv.Quote(v.Text) + ")"
+	}
+	var b strings.Builder
+	b.WriteString(v.Type + "{")
+	for i := range len(v.Text) {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "0x%x", v.Text[i])
+	}
+	return b.String() + "}"
+}
+
+func printable(s string) bool {
+	if !utf8.ValidString(s) {
+		return false
+	}
+	for _, r := range s {
+		if !unicode.IsPrint(r) && r != '\n' && r != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+// selfTyped reports whether a literal says its type itself.
+func selfTyped(v *Value) bool {
+	switch v.Type {
+	case "int", "bool", "time.Time", "unsafe.Pointer", "complex128":
+		return true
+	case "float64":
+		return strings.ContainsAny(v.Text, ".eEN(") // 3 would be an int
+	}
+	return strings.HasPrefix(v.Text, "time.Date(") || strings.HasPrefix(v.Text, "unsafe.Pointer(")
+}
+
+// conversion writes a type so that a parenthesis may follow.
+func conversion(typ string) string {
+	if strings.HasPrefix(typ, "*") || strings.HasPrefix(typ, "func") || strings.HasPrefix(typ, "chan") || strings.HasPrefix(typ, "<-") {
+		return "(" + typ + ")"
+	}
+	return typ
+}

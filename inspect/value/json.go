@@ -1,0 +1,181 @@
+package value
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"unicode/utf8"
+)
+
+// MarshalJSON writes the value as JSON: structs as objects, arrays and slices
+// as arrays, pointers as what they point at. What JSON has no form for is an
+// object whose keys begin with a dollar sign:
+//
+//	{"$missing": "erased"}            what the core does not hold, and why
+//	{"$bytes": "…"}                   bytes, base64
+//	{"$type": "T", "$value": …}       what an interface holds
+//	{"$map": [[key, value], …]}       a map whose keys are no texts
+//	{"$address": "0x…", "$value": …}  a pointer that another one refers to
+//	{"$again": "0x…"}                 that other one
+//	{"$func": "name"}                 a function
+//	{"$chan": […]}                    what is in a channel's buffer
+//	{"$value": …, "$note": "…"}       what is to be said beside a value
+//	{"$omitted": n}                   what limits left out
+func (v *Value) MarshalJSON() ([]byte, error) {
+	var b strings.Builder
+	v.json(&b)
+	return []byte(b.String()), nil
+}
+
+func (v *Value) json(b *strings.Builder) {
+	close := 0
+	open := func(key string, val any) {
+		b.WriteByte('{')
+		b.WriteString(quoted(key) + ":" + encoded(val) + ",")
+		b.WriteString(`"$value":`)
+		close++
+	}
+	if v.Shown {
+		open("$address", v.Addr.String())
+	}
+	if len(v.Notes) > 0 {
+		open("$note", strings.Join(v.Notes, "; "))
+	}
+	if v.Shape == Interface && v.Missing == "" {
+		open("$type", v.To.Type)
+	}
+	v.bareJSON(b)
+	for range close {
+		b.WriteByte('}')
+	}
+}
+
+func (v *Value) bareJSON(b *strings.Builder) {
+	if v.Missing != "" {
+		b.WriteString(`{"$missing":` + encoded(string(v.Missing)))
+		if v.Shape == Pointer {
+			b.WriteString(`,"$address":` + encoded(v.Addr.String()))
+		}
+		b.WriteByte('}')
+		return
+	}
+	switch v.Shape {
+	case Nil:
+		b.WriteString("null")
+	case Literal:
+		if v.JSON != nil {
+			b.WriteString(encoded(v.JSON))
+			return
+		}
+		b.WriteString(v.Text)
+	case Text:
+		if !utf8.ValidString(v.Text) {
+			b.WriteString(`{"$bytes":` + encoded(base64.StdEncoding.EncodeToString([]byte(v.Text))) + "}")
+			return
+		}
+		b.WriteString(encoded(v.Text))
+	case Bytes:
+		b.WriteString(`{"$bytes":` + encoded(base64.StdEncoding.EncodeToString([]byte(v.Text))) + "}")
+	case Struct:
+		b.WriteByte('{')
+		for i, f := range v.Fields {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(quoted(f.Name) + ":")
+			f.Value.json(b)
+		}
+		b.WriteByte('}')
+	case List:
+		v.listJSON(b)
+	case Chan:
+		b.WriteString(`{"$chan":`)
+		v.listJSON(b)
+		b.WriteByte('}')
+	case Map:
+		v.mapJSON(b)
+	case Pointer:
+		if v.Again || v.To == nil {
+			b.WriteString(`{"$again":` + encoded(v.Addr.String()) + "}")
+			return
+		}
+		v.To.json(b)
+	case Interface:
+		v.To.json(b)
+	case Func:
+		name := v.Func.Name
+		if name == "" {
+			name = v.Func.Entry.String()
+		}
+		b.WriteString(`{"$func":` + encoded(name) + "}")
+	}
+}
+
+func (v *Value) listJSON(b *strings.Builder) {
+	b.WriteByte('[')
+	for i, e := range v.Elems {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		e.json(b)
+	}
+	if v.Omitted > 0 {
+		if len(v.Elems) > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(`{"$omitted":` + encoded(v.Omitted) + "}")
+	}
+	b.WriteByte(']')
+}
+
+func (v *Value) mapJSON(b *strings.Builder) {
+	texts := true
+	for _, e := range v.Entries {
+		texts = texts && e.Key.Shape == Text && e.Key.Missing == "" && utf8.ValidString(e.Key.Text)
+	}
+	first := true
+	sep := func() {
+		if !first {
+			b.WriteByte(',')
+		}
+		first = false
+	}
+	if texts {
+		b.WriteByte('{')
+		for _, e := range v.Entries {
+			sep()
+			b.WriteString(quoted(e.Key.Text) + ":")
+			e.Value.json(b)
+		}
+		if v.Omitted > 0 {
+			sep()
+			b.WriteString(`"$omitted":` + encoded(v.Omitted))
+		}
+		b.WriteByte('}')
+		return
+	}
+	b.WriteString(`{"$map":[`)
+	for _, e := range v.Entries {
+		sep()
+		b.WriteByte('[')
+		e.Key.json(b)
+		b.WriteByte(',')
+		e.Value.json(b)
+		b.WriteByte(']')
+	}
+	b.WriteByte(']')
+	if v.Omitted > 0 {
+		b.WriteString(`,"$omitted":` + encoded(v.Omitted))
+	}
+	b.WriteByte('}')
+}
+
+func encoded(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil { // strings and numbers of ours always encode
+		return `"?"`
+	}
+	return string(b)
+}
+
+func quoted(s string) string { return encoded(s) }

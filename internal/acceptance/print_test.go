@@ -1,0 +1,180 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/inspect"
+	values "github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// printed captures the program and returns what print says of each region.
+// With alone the executable is away while the core is read.
+func printed(t *testing.T, path string, pid int, alone bool) (texts map[string]string, order []string) {
+	t.Helper()
+	taken, err := collector.Take(context.Background(), pid, collector.Options{Depth: 100, Stop: collector.StopAlways})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "kinds.core")
+	out, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := taken.WriteTo(out); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if alone {
+		if err := os.Rename(path, path+".away"); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Rename(path+".away", path)
+	}
+	core, err := inspect.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer core.Close()
+	prog, err := values.Open(core, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prog.Close()
+	if alone != (prog.Exe == nil) || alone != (len(prog.Warnings) > 0) {
+		t.Errorf("alone is %v, the executable is %v, warnings %q", alone, prog.Exe, prog.Warnings)
+	}
+	texts = map[string]string{}
+	for i := range core.Regions {
+		r := &core.Regions[i]
+		if r.Package != "kinds" {
+			continue
+		}
+		if r.Status != note.Complete {
+			t.Errorf("%s: %v", r.Expr, r.Status)
+		}
+		texts[r.Expr] = prog.Region(r, values.Limits{Depth: 200}).Go()
+		order = append(order, r.Expr)
+	}
+	return texts, order
+}
+
+var addresses = regexp.MustCompile(`0x[0-9a-f]{5,}`)
+
+// unalike are variables that differ from run to run, and why.
+var unalike = map[string]string{
+	"vTimeNow": "it is the time at which the program started",
+	"vReflect": "it shows a type descriptor, with the target of GCData, which the core alone does not have",
+	"vReflPtr": "as vReflect",
+	"vAnyType": "as vReflect",
+}
+
+// A stripped program's values print as its unstripped twin's do, with the
+// executable and without.
+func TestPrintStrippedAsItsTwin(t *testing.T) {
+	needAMD64(t)
+	for i, b := range []kinds.Build{{}, {Toolchain: "go1.27.3", Args: "-buildmode=pie"}, {Toolchain: "go1.24.9"}, {Toolchain: "go1.25.5"}, {Toolchain: "go1.27.3"}, {Args: "-race"}} {
+		b.Tables = true
+		stripped := b
+		stripped.Args = strings.TrimSpace(b.Args + " -ldflags=-s")
+		t.Run(b.String(), func(t *testing.T) {
+			if i >= 2 && os.Getenv("MEMINSPECT_FULL") == "" {
+				t.Skip("MEMINSPECT_FULL is not set")
+			}
+			twin := kinds.Make(t, b)
+			want, order := printed(t, twin, kinds.Start(t, twin), false)
+			path := kinds.Make(t, stripped)
+			pid := kinds.Start(t, path)
+			for _, alone := range []bool{false, true} {
+				got, _ := printed(t, path, pid, alone)
+				for _, name := range order {
+					if _, ok := unalike[name]; ok {
+						continue
+					}
+					g, w := addresses.ReplaceAllString(got[name], "ADDR"), addresses.ReplaceAllString(want[name], "ADDR")
+					if g != w {
+						t.Errorf("alone %v, %s\n    twin: %s\nstripped: %s", alone, name, clip(w), clip(g))
+					}
+				}
+				if len(got) < 200 {
+					t.Errorf("%d values were printed", len(got))
+				}
+			}
+			for name, text := range truths {
+				if got := addresses.ReplaceAllString(want[name], "ADDR"); got != text {
+					t.Errorf("%s = %s\nwant %s", name, got, text)
+				}
+			}
+			for name, text := range want {
+				if strings.Contains(text, "not captured") || strings.Contains(text, "/* i") || strings.Contains(text, "torn") {
+					t.Errorf("%s is not whole: %s", name, clip(text))
+				}
+			}
+		})
+	}
+}
+
+func clip(s string) string {
+	if len(s) > 2000 {
+		return s[:2000] + " …"
+	}
+	return s
+}
+
+// truths are what the program's source says that its variables hold.
+var truths = map[string]string{
+	"vInt":        `-42`,
+	"vUint64":     `uint64(18446744073709551615)`,
+	"vInf":        `math.Inf(-1)`,
+	"vComplex128": `complex(3.5, 4.5)`,
+	"vColor":      `main.Color(3)`,
+	"vName":       `main.Name("a name")`,
+	"vUTF8":       `"日本語 \x00\xff\n\"quoted\""`,
+	"vArray2":     `[2][3]string{{"a", "b", "c"}, {"d", "e", "f"}}`,
+	"vArrayStr":   `[4]*string{new("hello, world"), nil, new("heap true text"), new("")}`,
+	"vPtrPtr":     `new(new(-42))`,
+	"vNilPtr":     `(*int)(nil)`,
+	"vOther":      `other.Point{Lat: 1.5, Lon: 2.5, label: ""}`,
+	"vSelf":       `/* ADDR */ &main.Node{Next: (*main.Node)(ADDR), Prev: (*main.Node)(ADDR), Value: 3, Tag: "node 3"}`,
+	"vSliceNil":   `[]int(nil)`,
+	"vSliceEmpty": `[]int{}`,
+	"vSliceBytes": `[]byte("some bytes")`,
+	"vSliceSlice": `[][]int{{1}, {2, 3}, nil, {}}`,
+	"vSlicePtr":   `[]*main.Point{&main.Point{X: 1, Y: 2}, nil, &main.Point{X: 3, Y: 4}}`,
+	"vSliceErr":   `[]error{&errors.errorString{s: "EOF"}, nil, &main.MyErr{Code: 1, Msg: "mine"}}`,
+	"vMapNil":     `map[string]int(nil)`,
+	"vMapStrInt":  `map[string]int{"one": 1, "three": 3, "two": 2}`,
+	"vMapStruct":  `map[main.Point]main.Inner{{X: 1, Y: 2}: {A: 3, B: 4, C: true}}`,
+	"vMapNine":    `map[int]int{1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8, 9: 9}`,
+	"vMapSet":     `map[string]struct {}{"in": {}}`,
+	"vAnySmall":   `uint8(3)`,
+	"vAnyDirect":  `main.Single{P: new(-42)}`,
+	"vShapeNilP":  `(*main.Circle)(nil)`,
+	"vShapeWord":  `main.Word(0xb)`,
+	"vDynStruct":  `struct { Count int; Label string; Inner *main.Inner }{Count: 12, Label: "dynamic", Inner: &main.Inner{A: 9, B: 8, C: true}}`,
+	"vDynMap":     `map[main.Color][3]main.Name{4: {"x", "y", "z"}}`,
+	"vChanStr":    `(chan string)(ADDR){"first", "second"} /* 2 of 3 */`,
+	"vChanClosed": `(chan bool)(ADDR){} /* 0 of 0; closed */`,
+	"vSyncMap":    `sync.Map{2: "v2", main.Name("k3"): main.Point{X: 1, Y: 2}, "k1": 1}`,
+	"vAtomicI":    `atomic.Int64(-5)`,
+	"vAtomicV":    `main.Point{X: 6, Y: 7}`,
+	"vAtomicPS":   `&[]string{"alpha", "beta", "", "delta"}`,
+	"vBigNeg":     `new(big.Int(-12345678901234))`,
+	"vTime":       `time.Date(2024, time.February, 29, 12, 30, 45, 123456789, time.UTC)`,
+	"vTimeZone":   `time.Date(2025, time.July, 1, 8, 0, 0, 0, time.FixedZone("CEST", 7200))`,
+	"vTimeZero":   `time.Time{}`,
+	"vFunc":       `main.helper`,
+	"vFuncNil":    `(func())(nil)`,
+	"vEmpty":      `main.Empty{}`,
+}
