@@ -3,6 +3,7 @@
 package meminspect
 
 import (
+	"iter"
 	"sync"
 	"time"
 )
@@ -45,3 +46,33 @@ func (h *Heartbeat) Stop() {
 		}
 	}
 }
+
+// Heartbeats returns those that have not stopped, the latest first.
+func Heartbeats() iter.Seq[*Heartbeat] {
+	return func(yield func(*Heartbeat) bool) {
+		heartbeatLock.Lock()
+		var all []*Heartbeat
+		for h := root.heartbeats.Load(); h != nil; h = h.next {
+			all = append(all, h)
+		}
+		heartbeatLock.Unlock()
+		for _, h := range all {
+			if !yield(h) {
+				return
+			}
+		}
+	}
+}
+
+// Name returns what the heartbeat was called.
+func (h *Heartbeat) Name() string { return h.name }
+
+// Limit returns how long it may stand still.
+func (h *Heartbeat) Limit() time.Duration { return time.Duration(h.limit) }
+
+// Count returns the beats so far.
+func (h *Heartbeat) Count() uint64 { return h.count.Load() }
+
+// Supervised reports whether a supervisor outside has the program's crash
+// output.
+func Supervised() bool { return root.crashFD.Load() != 0 }

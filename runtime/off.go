@@ -66,3 +66,8 @@ func Notify(func(Event)) (stop func()) { return func() {} }
 func NewHeartbeat(string, time.Duration) *Heartbeat { return nil }
 func (h *Heartbeat) Beat()                          {}
 func (h *Heartbeat) Stop()                          {}
+func (h *Heartbeat) Name() string                   { return "" }
+func (h *Heartbeat) Limit() time.Duration           { return 0 }
+func (h *Heartbeat) Count() uint64                  { return 0 }
+func Heartbeats() iter.Seq[*Heartbeat]              { return func(func(*Heartbeat) bool) {} }
+func Supervised() bool                              { return false }

@@ -1,0 +1,179 @@
+// Package ramoops lays out and reads the memory of Linux's ramoops (pstore):
+// zones, each a persistent_ram_buffer.
+//
+//	0   sig    u32  0x43474244, "DBGC"
+//	4   start  u32  where the next byte goes
+//	8   size   u32  bytes that are valid
+//	12  data   to the zone's end
+//
+// A zone is a ring: when size is all there is room for, the oldest byte is at
+// start. Dump records come first, then the console, ftrace and pmsg. A dump
+// record begins "====<seconds>.<microseconds>-D\n" (D: plain, C: compressed);
+// there is no error correction here.
+//
+// Two things are this project's own and look to others like what they are. A
+// writer fills a dump's data while its size is 0 and sets the size last, so that
+// a writer that died leaves a record that is told as torn. And a zone for crash
+// text is written by the Go runtime with plain writes to the file: its size
+// stays 0, its data ends at the first NUL or with the file.
+//
+// Source: Linux fs/pstore/ram_core.c and ram.c.
+package ramoops
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Signature begins a zone.
+const Signature uint32 = 0x43474244
+
+// Offsets in a zone.
+const (
+	OffSignature = 0
+	OffStart     = 4
+	OffSize      = 8
+	OffData      = 12
+)
+
+// PageSize is what zones begin at multiples of.
+const PageSize = 4096
+
+// A Kind says what a zone is for, as far as its content tells.
+type Kind int
+
+// Kinds of zones.
+const (
+	Empty Kind = iota
+	Dump
+	Text  // console, ftrace or pmsg
+	Crash // written by the Go runtime as it died
+)
+
+func (k Kind) String() string { return [...]string{"empty", "dump", "text", "crash"}[k] }
+
+// A Zone is one of a file's.
+type Zone struct {
+	Kind       Kind
+	Offset     int64
+	Capacity   int       // of its data
+	Text       string    // oldest first; of a dump without its first line
+	When       time.Time // of a dump
+	Compressed bool      // a dump whose text is not readable as it is
+	Torn       bool      // its writer did not finish
+}
+
+// ErrNotRamoops says that a file has no zone.
+var ErrNotRamoops = errors.New("no ramoops zone")
+
+var le = binary.LittleEndian
+
+// Read returns the zones of a memory image. Nothing in it says where they
+// begin: they are found by their signature at the start of a page.
+func Read(b []byte) ([]Zone, error) {
+	var starts []int
+	for at := 0; at+OffData <= len(b); at += PageSize {
+		if le.Uint32(b[at:]) == Signature {
+			starts = append(starts, at)
+		}
+	}
+	if len(starts) == 0 {
+		return nil, fmt.Errorf("%w in %d bytes", ErrNotRamoops, len(b))
+	}
+	zones := make([]Zone, 0, len(starts))
+	for i, at := range starts {
+		end := len(b)
+		if i+1 < len(starts) {
+			end = starts[i+1]
+		}
+		zones = append(zones, zone(b[at:end], int64(at)))
+	}
+	return zones, nil
+}
+
+func zone(b []byte, at int64) Zone {
+	start, size, data := le.Uint32(b[OffStart:]), le.Uint32(b[OffSize:]), b[OffData:]
+	z := Zone{Offset: at, Capacity: len(data)}
+	if size == 0 {
+		return unfinished(z, data)
+	}
+	if uint64(size) > uint64(len(data)) || start > size {
+		z.Kind, z.Torn = Text, true // the kernel throws such a zone away
+		return z
+	}
+	text := data[:size]
+	if int(size) == len(data) {
+		// A full ring: where it begins a record has been cut.
+		text = append(bytes.Clone(data[start:]), data[:start]...)
+	}
+	if when, compressed, rest, ok := dumpHeader(text); ok {
+		z.Kind, z.When, z.Compressed, z.Text = Dump, when, compressed, string(rest)
+		return z
+	}
+	z.Kind = Text
+	z.Text, z.Torn = lines(text, int(size) == len(data))
+	return z
+}
+
+// unfinished is a zone whose size says that nothing is there.
+func unfinished(z Zone, data []byte) Zone {
+	end := bytes.IndexByte(data, 0)
+	if end < 0 {
+		end = len(data)
+	}
+	if end == 0 {
+		return z
+	}
+	if when, compressed, rest, ok := dumpHeader(data[:end]); ok || bytes.HasPrefix(data, []byte("====")) {
+		z.Kind, z.When, z.Compressed, z.Text, z.Torn = Dump, when, compressed, string(rest), true
+		return z
+	}
+	z.Kind, z.Text = Crash, string(data[:end])
+	return z
+}
+
+// lines drops what is no whole line: the first of a full ring, and any with a
+// NUL, which stands where a writer was about to write.
+func lines(text []byte, full bool) (kept string, torn bool) {
+	if full {
+		if i := bytes.IndexByte(text, '\n'); i >= 0 {
+			text = text[i+1:]
+		}
+	}
+	if bytes.IndexByte(text, 0) < 0 {
+		return string(text), false
+	}
+	var b strings.Builder
+	for line := range bytes.Lines(text) {
+		if bytes.IndexByte(line, 0) < 0 {
+			b.Write(line)
+		}
+	}
+	return b.String(), true
+}
+
+// DumpHeader returns the first line of a plain dump record.
+func DumpHeader(t time.Time) string {
+	return fmt.Sprintf("====%d.%06d-D\n", t.Unix(), t.Nanosecond()/1000)
+}
+
+func dumpHeader(b []byte) (when time.Time, compressed bool, rest []byte, ok bool) {
+	line, rest, found := bytes.Cut(b, []byte("\n"))
+	body, isHeader := bytes.CutPrefix(line, []byte("===="))
+	if !found || !isHeader || len(body) < 4 {
+		return time.Time{}, false, b, false
+	}
+	kind := string(body[len(body)-2:])
+	sec, micro, dot := strings.Cut(string(body[:len(body)-2]), ".")
+	s, err1 := strconv.ParseInt(sec, 10, 64)
+	us, err2 := strconv.ParseInt(micro, 10, 64)
+	if !dot || err1 != nil || err2 != nil || us < 0 || us > 999999 || kind != "-D" && kind != "-C" {
+		return time.Time{}, false, b, false
+	}
+	return time.Unix(s, us*1000), kind == "-C", rest, true
+}

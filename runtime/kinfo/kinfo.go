@@ -1,0 +1,114 @@
+// Package kinfo keeps Android's Debug Kinfo block about a Go program in a file:
+// where its code begins and ends, where the pc-line table stands that a Go
+// program has in the place of kallsyms, what built it.
+package kinfo
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"sync"
+
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/format/kinfo"
+	"github.com/meminspect/meminspect/runtime/internal/self"
+)
+
+// A Block keeps the file: a Backend. It holds addresses of the few things that
+// the block has room for, none of the program's regions.
+type Block struct {
+	mu      sync.Mutex
+	path    string
+	written []byte
+}
+
+// Open writes the block, with mode 0600, and attaches itself. The file is
+// replaced whole when the block changes, so that it is right at every moment
+// that somebody may read it.
+func Open(path string) (*Block, error) {
+	b := &Block{path: path}
+	if err := b.update(); err != nil {
+		return nil, err
+	}
+	if err := meminspect.Attach(b); err != nil {
+		return nil, fmt.Errorf("kinfo: %w", err)
+	}
+	return b, nil
+}
+
+// Name is "kinfo".
+func (b *Block) Name() string { return "kinfo" }
+
+// RegisterRegion brings the block up to date.
+func (b *Block) RegisterRegion(meminspect.Region) error { return b.update() }
+
+// UnregisterRegion brings the block up to date.
+func (b *Block) UnregisterRegion(meminspect.Region) error { return b.update() }
+
+// Close detaches the block; the file stays.
+func (b *Block) Close() error { return meminspect.Detach(b) }
+
+func (b *Block) update() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	block := describe().Encode()
+	if string(block) == string(b.written) {
+		return nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(b.path), "."+filepath.Base(b.path)+".*.tmp")
+	if err != nil {
+		return fmt.Errorf("kinfo: %w", err)
+	}
+	_, err = f.Write(block)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), b.path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("kinfo: %w", err)
+	}
+	b.written = block
+	return nil
+}
+
+// constant is what cannot change while the program runs.
+var constant = sync.OnceValue(func() kinfo.Info {
+	text, etext, pclntab := self.Bounds()
+	i := kinfo.Info{EnabledAll: pclntab != 0, BitPerLong: strconv.IntSize, NameLen: 512, ModuleNameLen: 56, SymbolLen: 512, Release: runtime.Version()}
+	i.Address[kinfo.Relative] = uint64(text)
+	i.Address[kinfo.Text] = uint64(text)
+	i.Address[kinfo.SText] = uint64(text)
+	i.Address[kinfo.EText] = uint64(etext)
+	i.Address[kinfo.Names] = uint64(pclntab)
+	if me, err := self.Inspect(); err == nil {
+		for _, r := range me.Writable {
+			i.Address[kinfo.End] = max(i.Address[kinfo.End], r.End)
+		}
+		// The table's head has the number of functions at 8, since Go 1.20.
+		var n [8]byte
+		if pclntab != 0 && self.Read(n[:], uint64(pclntab)+8) == len(n) {
+			i.NumSyms = uint32(binary.LittleEndian.Uint64(n[:]))
+		}
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		i.BuildInfo = info.Main.Path + "@" + info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				i.BuildInfo += " " + s.Value
+			}
+		}
+	}
+	return i
+})
+
+func describe() *kinfo.Info {
+	i := constant()
+	return &i
+}

@@ -1,0 +1,211 @@
+package pstore
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/format/ramoops"
+	"github.com/meminspect/meminspect/runtime/internal/shared"
+)
+
+// A Store is an open file.
+type Store struct {
+	path    string
+	file    *shared.Mapping
+	mu      sync.Mutex // of the dump records
+	dumps   []zone
+	next    int
+	console struct {
+		sync.Mutex
+		zone
+	}
+	crash zone
+}
+
+// A zone is one of the file's rings.
+type zone struct {
+	b  []byte
+	at int64 // in the file
+}
+
+func (z zone) word(off int) *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(&z.b[off])) }
+func (z zone) data() []byte                { return z.b[ramoops.OffData:] }
+
+// Open opens a store, or makes it. What an earlier run left stays until it is
+// overwritten: dump records in turn, the console from where it stopped, the
+// crash text by Crash. The file's space is allocated here, so that a full disk
+// is an error now and never later.
+func Open(path string, sizes Sizes) (*Store, error) {
+	sizes.fill()
+	total := sizes.Records*sizes.Record + sizes.Console + sizes.Crash
+	file, err := shared.Open(path, total)
+	if err != nil {
+		return nil, fmt.Errorf("pstore: %w", err)
+	}
+	s := &Store{path: path, file: file}
+	at := 0
+	take := func(n int) zone {
+		z := zone{file.Bytes[at : at+n : at+n], int64(at)}
+		at += n
+		z.adopt()
+		return z
+	}
+	for range sizes.Records {
+		s.dumps = append(s.dumps, take(sizes.Record))
+	}
+	s.console.zone = take(sizes.Console)
+	s.crash = take(sizes.Crash)
+	s.next = s.oldest()
+	return s, nil
+}
+
+// adopt keeps a zone that is one, and makes one of what is not.
+func (z zone) adopt() {
+	start, size := z.word(ramoops.OffStart).Load(), z.word(ramoops.OffSize).Load()
+	if z.word(ramoops.OffSignature).Load() == ramoops.Signature && int(size) <= len(z.data()) && start <= size {
+		return
+	}
+	clear(z.b)
+	z.word(ramoops.OffSignature).Store(ramoops.Signature)
+}
+
+// oldest returns the dump zone to overwrite first: an empty one, a torn one,
+// the one with the oldest record.
+func (s *Store) oldest() int {
+	best, when := 0, time.Time{}
+	for i, z := range s.dumps {
+		zones, err := ramoops.Read(z.b)
+		if err != nil || zones[0].Kind != ramoops.Dump || zones[0].Torn {
+			return i
+		}
+		if i == 0 || zones[0].When.Before(when) {
+			best, when = i, zones[0].When
+		}
+	}
+	return best
+}
+
+// Dump writes a dump record: a reason and a text, of which the end is kept when
+// it does not fit. The oldest record gives way.
+func (s *Store) Dump(reason string, text []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	z := s.dumps[s.next]
+	s.next = (s.next + 1) % len(s.dumps)
+
+	head := ramoops.DumpHeader(time.Now()) + reason + "\n"
+	data := z.data()
+	head = head[:min(len(head), len(data))]
+	if room := len(data) - len(head); len(text) > room {
+		text = text[len(text)-room:]
+	}
+	// The size comes last: until then the record is told as torn.
+	z.word(ramoops.OffStart).Store(0)
+	z.word(ramoops.OffSize).Store(0)
+	n := copy(data, head)
+	clear(data[n:])
+	n += copy(data[n:], text)
+	z.word(ramoops.OffSize).Store(uint32(n))
+	if n < len(data) {
+		z.word(ramoops.OffStart).Store(uint32(n))
+	}
+}
+
+// Console appends a line to the console ring. It is what logring's Tee takes.
+func (s *Store) Console(line []byte) {
+	s.console.Lock()
+	defer s.console.Unlock()
+	z := s.console.zone
+	data := z.data()
+	if len(line) > len(data)/2 {
+		line = line[len(line)-len(data)/2:]
+	}
+	size, start := int(z.word(ramoops.OffSize).Load()), int(z.word(ramoops.OffStart).Load())
+	if size < len(data) {
+		start = size
+	}
+	// The room is cleared first: a reader tells by the NULs that a writer was
+	// here and did not come back.
+	first := min(len(line), len(data)-start)
+	clear(data[start : start+first])
+	clear(data[:len(line)-first])
+	copy(data[start:], line[:first])
+	copy(data, line[first:])
+	if size < len(data) {
+		z.word(ramoops.OffSize).Store(uint32(min(size+len(line), len(data))))
+	}
+	z.word(ramoops.OffStart).Store(uint32((start + len(line)) % len(data)))
+}
+
+// Write is Console for package log and for slog handlers.
+func (s *Store) Write(p []byte) (int, error) {
+	s.Console(p)
+	return len(p), nil
+}
+
+// Crash has the Go runtime write its report of a fatal error into the store,
+// which takes no Go code in the dying program. It clears what an earlier crash
+// left, which it returns. A program has one crash output: where a supervisor
+// took it, Crash refuses with ErrTaken.
+func (s *Store) Crash() (last string, err error) {
+	if meminspect.Supervised() {
+		return "", fmt.Errorf("pstore: %w", ErrTaken)
+	}
+	if zones, err := ramoops.Read(s.crash.b); err == nil && zones[0].Kind == ramoops.Crash {
+		last = zones[0].Text
+	}
+	clear(s.crash.data())
+	s.crash.word(ramoops.OffSize).Store(0)
+	// The report goes to the file with plain writes, from here on. The zone is
+	// the last: a report that is too long makes the file longer and hurts no
+	// other zone.
+	f, err := os.OpenFile(s.path, os.O_WRONLY, 0)
+	if err != nil {
+		return last, fmt.Errorf("pstore: %w", err)
+	}
+	defer f.Close()
+	if _, err := f.Seek(s.crash.at+ramoops.OffData, io.SeekStart); err != nil {
+		return last, fmt.Errorf("pstore: %w", err)
+	}
+	if err := debug.SetCrashOutput(f, debug.CrashOptions{}); err != nil {
+		return last, fmt.Errorf("pstore: %w", err)
+	}
+	return last, nil
+}
+
+// Watch looks at the program's heartbeats every interval and writes a dump
+// record, once for each time that one is missed, with the stacks of all
+// goroutines. It starts a goroutine, with which Go no longer notices that all
+// others are asleep for ever; a collector outside needs none. stop ends it.
+func (s *Store) Watch(interval time.Duration) (stop func()) {
+	done := make(chan struct{})
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		w := watch{seen: map[*meminspect.Heartbeat]beat{}}
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case now := <-tick.C:
+				for _, missed := range w.look(now) {
+					s.Dump(missed, stacks())
+				}
+			}
+		}
+	}()
+	var once sync.Once
+	return func() { once.Do(func() { close(done); <-finished }) }
+}
+
+// Close unmaps the file, which stays. Nothing may be written any more.
+func (s *Store) Close() error { return s.file.Close() }
