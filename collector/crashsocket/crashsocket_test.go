@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,9 +27,28 @@ func TestMain(m *testing.M) {
 type program struct {
 	*exec.Cmd
 	socket *Socket
-	stderr bytes.Buffer
-	stdout bytes.Buffer
+	stderr output
+	stdout output
 	end    chan error
+}
+
+// output can be read while a program writes it.
+type output struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.text = append(o.text, p...)
+	return len(p), nil
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return string(o.text)
 }
 
 // start runs the crasher with a crash socket, and with more environment.
