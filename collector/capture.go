@@ -90,6 +90,10 @@ func Take(ctx context.Context, pid int, opts Options) (*Captured, error) {
 	}
 	defer p.Close()
 	t.process = p
+	t.mem = p.Memory()
+	if opts.wrap != nil {
+		t.mem = opts.wrap(t.mem)
+	}
 	core, err := t.take()
 	if err != nil {
 		return nil, fmt.Errorf("capture process %d: %w", pid, err)
@@ -103,6 +107,7 @@ type taking struct {
 	opts    Options
 	began   time.Time
 	process *process.Process
+	mem     target.Memory // the process'
 	summary Summary
 
 	maps    []process.Mapping

@@ -95,7 +95,7 @@ func (t *taking) listGoroutines(p *program) error {
 	if err != nil {
 		return err
 	}
-	all, bad, first := p.layout.ReadAll(t.process.Memory(), addrs)
+	all, bad, first := p.layout.ReadAll(t.mem, addrs)
 	gs.all = all
 	for i := range all {
 		if all[i].Status.Alive() {
@@ -195,6 +195,11 @@ func (t *taking) readG(p *program, addr target.Address) (goroutine.G, bool) {
 	return g, err == nil
 }
 
+// callers is how much is taken above a thread's own stack as the runtime knows
+// it: Delve looks there for who called a function of the race detector or of C
+// that stands at its very top. Environment and arguments are further up.
+const callers = 128
+
 // mostC is how much is taken of a stack that is not a goroutine's: C functions
 // may have filled it with anything.
 const mostC = 64 << 10
@@ -216,7 +221,7 @@ func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current 
 		}
 		whole := m.Range
 		if g, ok := t.readG(p, local); local != 0 && ok && g.Stack.Contains(sp) {
-			whole = g.Stack.Intersect(m.Range)
+			whole = target.Range{Start: g.Stack.Start, End: g.Stack.End.Add(callers)}.Intersect(m.Range)
 		}
 		used := target.Range{Start: sp &^ 7, End: min(whole.End, sp.Add(mostC))}
 		t.wantStack(used, whole, false)

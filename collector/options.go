@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/process"
 )
 
@@ -134,6 +135,10 @@ type Options struct {
 
 	// Progress is called now and then, from the goroutine that captures.
 	Progress func(Progress)
+
+	// wrap, when not nil, is put between the process' memory and all that
+	// reads it: tests let it lie.
+	wrap func(target.Memory) target.Memory
 }
 
 // Defaults of Options.

@@ -72,7 +72,7 @@ func (t *taking) find() (*program, error) {
 	if err := p.place(t.maps, name); err != nil {
 		return nil, err
 	}
-	p.splice(t.maps, t.process.Memory())
+	p.splice(t.maps, t.mem)
 	if p.prog, err = module.OfImage(p.image, p.mem); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotGo, err)
 	}

@@ -256,7 +256,7 @@ func (t *taking) follow(p *program, pl *plan) (writing bool, err error) {
 		}
 	}
 	cfg := walk.Config{
-		Memory: t.process.Memory(), Types: p.types, Version: p.prog.Version, Main: p.mainPath(),
+		Memory: t.mem, Types: p.types, Version: p.prog.Version, Main: p.mainPath(),
 		Budget: t.image.left, Exclusions: pl.exclusions,
 	}
 	for _, m := range p.prog.Modules {

@@ -25,10 +25,14 @@ func (t *taking) used(g *goroutine.G) target.Range {
 			}
 		}
 	} else if g.Status == goroutine.Running {
-		// Nobody stopped it: how deep it is now is not known.
-		return target.Range{Start: max(g.Stack.Start, g.Stack.End-min(g.Stack.End, mostC)), End: g.Stack.End}
+		where = 0 // nobody stopped it: what was saved is from before
 	}
-	if !g.Stack.Contains(where) {
+	switch {
+	case g.Stack.Contains(where):
+	case g.Status == goroutine.Running:
+		// How deep it is now is not known: its outermost frames.
+		return target.Range{Start: max(g.Stack.Start, g.Stack.End-min(g.Stack.End, mostC)), End: g.Stack.End}
+	default:
 		return target.Range{}
 	}
 	if s := g.Sched.SP; g.Stack.Contains(s) {
@@ -42,19 +46,25 @@ func (t *taking) used(g *goroutine.G) target.Range {
 // signals.
 const signalStack = 32 << 10
 
-// interrupted returns the lowest address within stack that stands on the stack
-// that the thread is on, stack.End if there is none. In a handler of signals
-// that is at most where the goroutine was interrupted: the kernel saved its
-// stack pointer there, and what the runtime saved of it is older.
+// interrupted returns the lowest address within stack that stands in the
+// thread's registers or on the stack that it is on, stack.End if there is none.
+// In a handler of signals that is at most where the goroutine was interrupted:
+// the kernel saved its stack pointer there, and what the runtime saved of it is
+// older. Calls into the race detector keep it in a register that C saves.
 func (t *taking) interrupted(th *process.Thread, stack target.Range) target.Address {
 	lowest := stack.End
+	for _, word := range th.Words() {
+		if at := target.Address(word); stack.Contains(at) {
+			lowest = min(lowest, at)
+		}
+	}
 	sp := target.Address(th.SP()) &^ 7
 	for _, m := range t.maps {
 		if !m.Contains(sp) || !m.Write {
 			continue
 		}
 		size := min(signalStack, uint64(m.End-sp))
-		data, err := target.Reader{Memory: t.process.Memory()}.Bytes(sp, size, size)
+		data, err := target.Reader{Memory: t.mem}.Bytes(sp, size, size)
 		if err != nil {
 			break
 		}

@@ -168,7 +168,7 @@ func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err err
 	if t.opts.Mode == Data {
 		t.wantData(p)
 	}
-	return writing, t.image.read(t.process.Memory(), !stopped, func(done, total uint64) {
+	return writing, t.image.read(t.mem, !stopped, func(done, total uint64) {
 		t.opts.Progress(Progress{Step: "read", Done: done, Total: total})
 	})
 }

@@ -1,0 +1,127 @@
+package collector
+
+import (
+	"bytes"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/target"
+)
+
+// Whatever is wanted, readable and covered, and whatever the limit: the core
+// holds of each byte that was wanted and could be read the right value, of each
+// other covered byte the mark, in segments that do not overlap.
+func TestSegments(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const base, pages = target.Address(0x10000), 16
+		whole := make([]byte, pages*pageSize)
+		for i := range whole {
+			whole[i] = byte(i%127 + 1) // never the mark
+		}
+		var mem target.Spliced
+		mem.PutAll(target.Buffer{Base: base, Data: whole})
+		for page := range target.Address(pages) {
+			if rapid.IntRange(0, 3).Draw(t, "missing") == 0 {
+				mem.Cut(target.RangeOf(base+page*pageSize, pageSize))
+			}
+		}
+		random := func(name string, most uint64) target.Range {
+			start := base.Add(rapid.Uint64Range(0, pages*pageSize-1).Draw(t, name))
+			return target.RangeOf(start, rapid.Uint64Range(0, most).Draw(t, name+" size")).Intersect(target.RangeOf(base, uint64(len(whole))))
+		}
+		im := image{left: 1 << 20}
+		for range rapid.IntRange(0, 30).Draw(t, "wants") {
+			im.want(random("want", 3000))
+		}
+		var cover []target.Range
+		for range rapid.IntRange(0, 2).Draw(t, "covers") {
+			cover = append(cover, random("cover", 20000))
+		}
+		if err := im.read(&mem, rapid.Bool().Draw(t, "twice"), func(_, _ uint64) {}); err != nil {
+			t.Fatal(err)
+		}
+		erased := random("erased", 500)
+		im.erase(erased)
+		limit := rapid.IntRange(1, 40).Draw(t, "limit")
+		segments, err := im.segments(cover, func(target.Address) uint32 { return elfcore.FlagRead }, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file bytes.Buffer
+		core := elfcore.Core{Machine: elfcore.MachineAMD64, Segments: segments}
+		if _, err := core.Write(&file); err != nil {
+			t.Fatal(err)
+		}
+		f, err := elfcore.Open(bytes.NewReader(file.Bytes()), int64(file.Len()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted, covered := unite(im.wanted), unite(cover)
+		for i := range whole {
+			at := base.Add(uint64(i))
+			one := target.RangeOf(at, 1)
+			var live [1]byte
+			_, unreadable := mem.ReadAt(live[:], at)
+			var got [1]byte
+			_, missing := f.ReadMemory(uint64(at), got[:])
+			switch {
+			case overlap(wanted, one) > 0 && unreadable == nil && !erased.Contains(at):
+				if missing != nil || got[0] != live[0] {
+					t.Fatalf("%v: %x, %v; it is %x", at, got[0], missing, live[0])
+				}
+			case overlap(covered, one) > 0 || missing == nil:
+				if missing != nil || got[0] != elfcore.MarkByte {
+					t.Fatalf("%v was not captured: %x, %v", at, got[0], missing)
+				}
+			}
+		}
+	})
+}
+
+// What changed between two readings is torn, word by word, and the second
+// reading is kept.
+func TestTorn(t *testing.T) {
+	mem := &moving{}
+	im := image{left: 1 << 20}
+	im.want(target.RangeOf(0x1000, 64))
+	if err := im.read(mem, true, func(_, _ uint64) {}); err != nil {
+		t.Fatal(err)
+	}
+	want := target.Range{Start: 0x1010, End: 0x1020}
+	if len(im.torn) != 1 || im.torn[0] != want {
+		t.Errorf("torn: %v, want %v", im.torn, want)
+	}
+	if im.pieces[0].data[0x10] != 2 {
+		t.Errorf("the first reading was kept")
+	}
+}
+
+// moving is memory of which two words change with each reading.
+type moving struct{ n byte }
+
+func (m *moving) ReadAt(p []byte, addr target.Address) (int, error) {
+	m.n++
+	for i := range p {
+		p[i] = 0
+		if at := addr.Add(uint64(i)); at >= 0x1010 && at < 0x1020 {
+			p[i] = m.n
+		}
+	}
+	return len(p), nil
+}
+
+// A budget gives the first bytes, and no more.
+func TestBudget(t *testing.T) {
+	im := image{left: 100}
+	if n := im.want(target.RangeOf(0x1000, 60)); n != 60 {
+		t.Errorf("granted %d of 60", n)
+	}
+	if n := im.want(target.RangeOf(0x2000, 60)); n != 40 {
+		t.Errorf("granted %d of 60 with 40 left", n)
+	}
+	if n := im.want(target.RangeOf(0x3000, 60)); n != 0 || len(im.wanted) != 2 {
+		t.Errorf("granted %d with nothing left", n)
+	}
+}
