@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/collector/snapshots"
 	"github.com/meminspect/meminspect/collector/store"
 	"github.com/meminspect/meminspect/collector/supervisor"
 )
@@ -26,9 +27,15 @@ type runFlags struct {
 	onHang   string
 	memory   int
 	signal   string
-	json     bool
-	quiet    bool
-	report   string
+
+	snapshot      time.Duration
+	snapshotKeep  int
+	snapshotBytes int64
+	snapshotFile  bool
+
+	json   bool
+	quiet  bool
+	report string
 
 	strict, data, args, labels bool
 
@@ -70,6 +77,11 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.onHang, "on-hang", "none", "what becomes of a program that misses a heartbeat, once it is captured: none, quit (SIGQUIT) or kill (SIGKILL)")
 	flags.IntVar(&f.memory, "memory", 90, "capture when this percentage of the memory limit is used, 0 = never")
 	flags.StringVar(&f.signal, "signal", "", "signal to run that means a capture and is not passed on, such as USR1")
+	flags.DurationVar(&f.snapshot, "snapshot", 0, "time between snapshots of the living program, for ends that nothing can hold; 0 = none")
+	flags.IntVar(&f.snapshotKeep, "snapshot-keep", 1, "snapshots to keep")
+	f.snapshotBytes = 4 << 20
+	flags.Var((*bytesFlag)(&f.snapshotBytes), "snapshot-bytes", "room for each")
+	flags.BoolVar(&f.snapshotFile, "snapshot-file", false, "keep them in a file in the directory, which the next start publishes, instead of memory")
 	flags.BoolVar(&f.json, "json", false, "report in lines of JSON")
 	flags.BoolVar(&f.quiet, "quiet", false, "report captures and failures alone")
 	flags.StringVar(&f.report, "report", "", "append reports to this file instead of standard error")
@@ -141,7 +153,32 @@ func (f *runFlags) config(stderr io.Writer) (supervisor.Config, func(), error) {
 		config.Capture.Mode = collector.Data
 	}
 	f.destination(&config)
+	if err := f.snapshots(&config); err != nil {
+		return none, nil, err
+	}
 	return config, closeReport, nil
+}
+
+// snapshots sets where snapshots of the living program are kept, and publishes
+// those that a supervisor before this one left when it was killed.
+func (f *runFlags) snapshots(config *supervisor.Config) error {
+	supervisor.Left(f.dir, config.Sink, config.Report)
+	if f.snapshot <= 0 {
+		return nil
+	}
+	if f.snapshotKeep < 1 || f.snapshotBytes < 1 {
+		return fmt.Errorf("run: --snapshot-keep and --snapshot-bytes must be above 0")
+	}
+	config.Snapshot = f.snapshot
+	config.Keeper = snapshots.Memory(f.snapshotKeep, f.snapshotBytes)
+	if f.snapshotFile {
+		keeper, err := snapshots.File(f.dir, f.snapshotKeep, f.snapshotBytes)
+		if err != nil {
+			return fmt.Errorf("run: %w", err)
+		}
+		config.Keeper = keeper
+	}
+	return nil
 }
 
 // reporter returns where reports go.

@@ -393,6 +393,10 @@ func (c *Child) Seized() bool {
 	return c.seized
 }
 
+// StatusKnown tells whether the status that Wait returned is the program's: of
+// one that somebody else started there is none unless it was seized to its end.
+func (c *Child) StatusKnown() bool { return c.foreign < 0 }
+
 // Inherited lists our descriptors that a program started by us would have got
 // without us, for Command.Files: systemd's sockets, a shell's redirections.
 func Inherited() []uintptr {

@@ -73,7 +73,7 @@ func (s *Supervisor) crashed() {
 	defer cancel()
 
 	text := &crash{s: s, began: began}
-	c, err := s.take(ctx, func(o *collector.Options) {
+	c, err := s.takeOrRecord(ctx, func(o *collector.Options) {
 		text.prepare(o)
 		o.Released = text.release
 	})

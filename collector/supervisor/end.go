@@ -33,7 +33,7 @@ func (s *Supervisor) exiting(end unix.WaitStatus) {
 	// Some fatal errors under GOTRACEBACK=none make no report but leave their
 	// word in the runtime's backlog; some reports fit the socket and hold nobody.
 	text := &crash{s: s, began: began, fallback: endReason(end)}
-	c, err := s.take(ctx, func(o *collector.Options) {
+	c, err := s.takeOrRecord(ctx, func(o *collector.Options) {
 		text.prepare(o)
 		o.Thread = 0
 		o.Signal = int(unix.SIGKILL)

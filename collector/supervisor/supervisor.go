@@ -22,6 +22,8 @@ import (
 	"github.com/meminspect/meminspect/collector/child"
 	"github.com/meminspect/meminspect/collector/crashsocket"
 	"github.com/meminspect/meminspect/collector/live"
+	"github.com/meminspect/meminspect/collector/pressure"
+	"github.com/meminspect/meminspect/collector/snapshots"
 	"github.com/meminspect/meminspect/collector/store"
 	"github.com/meminspect/meminspect/collector/trigger"
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
@@ -43,6 +45,11 @@ type Config struct {
 	MemoryShare float64     // of the memory limit at which to capture, 0 = never
 	Signal      unix.Signal // that means a capture and is not for the program, 0 = none
 	Socket      string      // folder for the socket on which users ask, "" = none
+
+	// Snapshot is the time between snapshots of the living program, which the
+	// keeper keeps for an end that leaves no core; 0 = none.
+	Snapshot time.Duration
+	Keeper   snapshots.Keeper
 
 	// Limits decides whether a capture may be kept, nil = always. Sink takes
 	// what was captured and says where it went.
@@ -91,6 +98,8 @@ type Supervisor struct {
 		*live.Program
 	}
 	anchored bool // the program embeds the runtime
+
+	gauge *pressure.Gauge // of the program's memory
 
 	// death is what has been made of the program's end.
 	death struct {
@@ -168,8 +177,12 @@ func Watch(config Config, a Attachment) error {
 // done.
 func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	defer s.socket.Close()
+	s.gauge = pressure.Open("/sys/fs/cgroup", s.child.PID, s.config.Env)
 	s.working.Go(s.watchSocket)
 	s.working.Go(s.watch)
+	if s.config.Snapshot > 0 && s.config.Keeper != nil {
+		s.working.Go(s.snap)
+	}
 	if s.config.Socket != "" {
 		stop, err := trigger.Listen(s.config.Socket, s.child.PID, func(r trigger.Request) trigger.Answer { return s.ask(r.Reason) })
 		if err != nil {
@@ -187,6 +200,10 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	}
 	if err != nil {
 		return 0, err
+	}
+	s.unseen(status, s.child.StatusKnown())
+	if s.config.Keeper != nil {
+		s.config.Keeper.Close()
 	}
 	s.report(Event{What: Ended, Status: describe(status)})
 	return status, nil
@@ -249,6 +266,22 @@ func (s *Supervisor) report(e Event) {
 	s.config.Report.Report(e)
 }
 
+// takeOrRecord is take, and where the program may not be read or is not
+// understood, a core without memory that says so.
+func (s *Supervisor) takeOrRecord(ctx context.Context, change func(*collector.Options)) (*collector.Captured, error) {
+	var opts collector.Options
+	c, err := s.take(ctx, func(o *collector.Options) {
+		change(o)
+		opts = *o
+	})
+	if collector.Refused(err) {
+		if record, rerr := collector.Record(s.child.PID, opts, err); rerr == nil {
+			return record, nil
+		}
+	}
+	return c, err
+}
+
 // take captures the program, with its threads stopped by the tracer that may
 // have seized the main one. The caller's change to the options comes last. There
 // is one capture at a time, and the program's end waits for it.
@@ -273,12 +306,6 @@ func (s *Supervisor) take(ctx context.Context, change func(*collector.Options)) 
 		}
 		var err error
 		c, err = collector.Take(ctx, s.child.PID, opts)
-		if collector.Refused(err) {
-			// What is known without memory is better than nothing.
-			if record, rerr := collector.Record(s.child.PID, opts, err); rerr == nil {
-				c, err = record, nil
-			}
-		}
 		return err
 	})
 	return c, err

@@ -33,7 +33,6 @@ const (
 // it asks for, heartbeats, memory. It ends with the program.
 func (s *Supervisor) watch() {
 	began := time.Now()
-	gauge := pressure.Open("/sys/fs/cgroup", s.child.PID, s.config.Env)
 	alarm := pressure.Alarm{Share: s.config.MemoryShare, Rest: memoryRest}
 	judge := heartbeat.Judge{Tick: tick}
 	var asked uint64
@@ -54,7 +53,7 @@ func (s *Supervisor) watch() {
 			s.verdict(v)
 		}
 		if n%5 == 0 {
-			if r := gauge.Read(); alarm.Rings(now, r) {
+			if r := s.gauge.Read(); alarm.Rings(now, r) {
 				s.request("memory", fmt.Sprintf("%d of %d bytes used (%s)", r.Used, r.Limit, r.Of))
 			}
 		}
@@ -161,7 +160,7 @@ func (s *Supervisor) capture(reason, why string, suppressed int, taken func()) E
 	ctx, cancel := context.WithTimeout(context.Background(), captureWait)
 	defer cancel()
 	var held time.Duration
-	c, err := s.take(ctx, func(o *collector.Options) {
+	c, err := s.takeOrRecord(ctx, func(o *collector.Options) {
 		o.Reason = reason
 		o.Extra = slices.Clip(o.Extra)
 		if why != "" {

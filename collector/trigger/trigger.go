@@ -64,6 +64,7 @@ func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err
 	defer done()
 	// A file that is there is a leftover: its program had our program's number.
 	os.Remove(path)
+	sweep(dir)
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("trigger socket: %w", err)
@@ -87,6 +88,24 @@ func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err
 		l.Close()
 		os.Remove(filepath.Join(dir, Name(pid)))
 	}, nil
+}
+
+// sweep removes the sockets of supervisors that were killed.
+func sweep(dir string) {
+	for _, pid := range Programs(dir) {
+		path, done, err := short(dir, Name(pid))
+		if err != nil {
+			continue
+		}
+		conn, err := net.DialTimeout("unix", path, time.Second)
+		if errors.Is(err, unix.ECONNREFUSED) {
+			os.Remove(path)
+		}
+		if err == nil {
+			conn.Close()
+		}
+		done()
+	}
 }
 
 func answer(conn net.Conn, serve func(Request) Answer) {

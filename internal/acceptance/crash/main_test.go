@@ -2,7 +2,6 @@ package crash
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/crasher"
@@ -11,8 +10,8 @@ import (
 func TestMain(m *testing.M) {
 	status := m.Run()
 	crasher.Clean()
-	if build.path != "" {
-		os.RemoveAll(filepath.Dir(build.path))
+	if build.dir != "" {
+		os.RemoveAll(build.dir)
 	}
 	os.Exit(status)
 }

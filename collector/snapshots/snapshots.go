@@ -1,0 +1,270 @@
+// Package snapshots keeps the last few captures of a program that lives, for the
+// ends that nothing can see coming or hold: an OOM kill of a whole container, a
+// SIGKILL where ptrace is not allowed.
+//
+// They are kept in memory, or in a file that outlives everybody: its space is
+// allocated beforehand, it is written through the page cache, and the next
+// supervisor with the same directory publishes what a dead one left in it.
+package snapshots
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc64"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Snapshot is a whole core, and what is known of it.
+type Snapshot struct {
+	When    time.Time
+	Program string // its name, at most 60 bytes of it
+	PID     int
+	Core    []byte
+	Mark    string // stands in the core where its age belongs, see Stamp
+}
+
+// NewMark returns text that stands in for a snapshot's age until that is known.
+// It is 36 bytes long and not to be found in any core that was not given it.
+func NewMark() string {
+	var b [16]byte
+	rand.Read(b[:]) // never fails
+	return "age:" + hex.EncodeToString(b[:])
+}
+
+// Stamp writes the age over the mark, in place: at the time of the capture
+// nobody knew that this one would be the last.
+func (s *Snapshot) Stamp(age string) {
+	if s.Mark == "" {
+		return
+	}
+	if i := bytes.Index(s.Core, []byte(s.Mark)); i >= 0 {
+		copy(s.Core[i:], fmt.Sprintf("%-*.*s", len(s.Mark), len(s.Mark), age))
+	}
+}
+
+// A Keeper keeps snapshots.
+type Keeper interface {
+	// Put keeps one, in the place of the oldest. ErrTooLarge is wrapped when it
+	// has no room.
+	Put(Snapshot) error
+	// Last returns those that are kept, the newest first.
+	Last() ([]Snapshot, error)
+	// Close drops them.
+	Close() error
+}
+
+// ErrTooLarge says that a snapshot is larger than the room for one.
+var ErrTooLarge = errors.New("the snapshot is larger than the room for one")
+
+// Memory keeps count snapshots of at most size bytes each in memory.
+func Memory(count int, size int64) Keeper { return &memory{count: count, size: size} }
+
+type memory struct {
+	count int
+	size  int64
+	kept  []Snapshot // newest first
+}
+
+func (m *memory) Put(s Snapshot) error {
+	if int64(len(s.Core)) > m.size {
+		return fmt.Errorf("%w: %d of %d bytes", ErrTooLarge, len(s.Core), m.size)
+	}
+	m.kept = slices.Insert(m.kept, 0, s)
+	m.kept = m.kept[:min(len(m.kept), m.count)]
+	return nil
+}
+
+func (m *memory) Last() ([]Snapshot, error) { return m.kept, nil }
+func (m *memory) Close() error              { m.kept = nil; return nil }
+
+// The file: a header, then slots of a header and room for a core each.
+//
+//	header: magic 8, count u32, 0 u32, size u64
+//	slot:   sequence u64 (0 = not whole), when i64 (Unix, ns), length u64,
+//	        CRC-64 (ECMA) of the core u64, pid u32, 0 u32, program 64, mark 40
+//
+// A slot's header is zeroed before its core is written and written after it, so
+// that whoever dies in between leaves no half snapshot.
+const (
+	magic      = "MISNAPS1"
+	headerSize = 24
+	slotHeader = 144
+	prefix     = ".snapshots-"
+	sizeLimit  = 1 << 40
+)
+
+var crcTable = crc64.MakeTable(crc64.ECMA)
+
+type file struct {
+	f     *os.File
+	count int
+	size  int64
+	next  uint64
+}
+
+// File keeps count snapshots of at most size bytes each in a file in dir. The
+// space is allocated now, so that a disk that fills up later takes nothing away.
+func File(dir string, count int, size int64) (Keeper, error) {
+	f, err := os.CreateTemp(dir, prefix+"*")
+	if err != nil {
+		return nil, fmt.Errorf("file for snapshots: %w", err)
+	}
+	k := &file{f: f, count: count, size: size, next: 1}
+	if err := k.prepare(); err != nil {
+		k.Close()
+		return nil, fmt.Errorf("file for snapshots: %w", err)
+	}
+	return k, nil
+}
+
+func (k *file) prepare() error {
+	// The lock says that somebody lives.
+	if err := unix.Flock(int(k.f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return err
+	}
+	if err := unix.Fallocate(int(k.f.Fd()), 0, 0, k.slot(k.count)); err != nil {
+		return fmt.Errorf("allocating %d bytes: %w", k.slot(k.count), err)
+	}
+	h := binary.LittleEndian.AppendUint32([]byte(magic), uint32(k.count))
+	h = binary.LittleEndian.AppendUint32(h, 0)
+	h = binary.LittleEndian.AppendUint64(h, uint64(k.size))
+	_, err := k.f.WriteAt(h, 0)
+	return err
+}
+
+// slot returns the offset of a slot.
+func (k *file) slot(n int) int64 { return headerSize + int64(n)*(slotHeader+k.size) }
+
+func (k *file) Put(s Snapshot) error {
+	if int64(len(s.Core)) > k.size {
+		return fmt.Errorf("%w: %d of %d bytes", ErrTooLarge, len(s.Core), k.size)
+	}
+	at := k.slot(int(k.next % uint64(k.count)))
+	h := make([]byte, slotHeader)
+	if _, err := k.f.WriteAt(h, at); err != nil {
+		return fmt.Errorf("keeping a snapshot: %w", err)
+	}
+	if _, err := k.f.WriteAt(s.Core, at+slotHeader); err != nil {
+		return fmt.Errorf("keeping a snapshot: %w", err)
+	}
+	le := binary.LittleEndian
+	le.PutUint64(h[0:], k.next)
+	le.PutUint64(h[8:], uint64(s.When.UnixNano()))
+	le.PutUint64(h[16:], uint64(len(s.Core)))
+	le.PutUint64(h[24:], crc64.Checksum(s.Core, crcTable))
+	le.PutUint32(h[32:], uint32(s.PID))
+	copy(h[40:103], s.Program)
+	copy(h[104:144], s.Mark)
+	if _, err := k.f.WriteAt(h, at); err != nil {
+		return fmt.Errorf("keeping a snapshot: %w", err)
+	}
+	k.next++
+	return nil
+}
+
+func (k *file) Last() ([]Snapshot, error) { return read(k.f) }
+
+func (k *file) Close() error {
+	err := os.Remove(k.f.Name())
+	return errors.Join(err, k.f.Close())
+}
+
+// read returns the whole snapshots of a file, the newest first.
+func read(f *os.File) ([]Snapshot, error) {
+	h := make([]byte, headerSize)
+	if _, err := f.ReadAt(h, 0); err != nil {
+		return nil, fmt.Errorf("reading snapshots: %w", err)
+	}
+	le := binary.LittleEndian
+	count, size := int(le.Uint32(h[8:])), le.Uint64(h[16:])
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("reading snapshots: %w", err)
+	}
+	if string(h[:8]) != magic || size > sizeLimit || uint64(count) > uint64(info.Size())/slotHeader {
+		return nil, fmt.Errorf("reading snapshots: %s is not a file of snapshots", f.Name())
+	}
+	k := &file{count: count, size: int64(size)}
+	type numbered struct {
+		Snapshot
+		seq uint64
+	}
+	var found []numbered
+	for n := range count {
+		h := make([]byte, slotHeader)
+		if _, err := f.ReadAt(h, k.slot(n)); err != nil {
+			break // cut off
+		}
+		seq, length := le.Uint64(h), le.Uint64(h[16:])
+		if seq == 0 || length > size || length > uint64(info.Size()) {
+			continue
+		}
+		core := make([]byte, length)
+		if _, err := f.ReadAt(core, k.slot(n)+slotHeader); err != nil || crc64.Checksum(core, crcTable) != le.Uint64(h[24:]) {
+			continue // its writer died
+		}
+		found = append(found, numbered{Snapshot{
+			When: time.Unix(0, int64(le.Uint64(h[8:]))), PID: int(le.Uint32(h[32:])), Core: core,
+			Program: text(h[40:104]), Mark: text(h[104:144]),
+		}, seq})
+	}
+	slices.SortFunc(found, func(a, b numbered) int {
+		if a.seq > b.seq {
+			return -1
+		}
+		return 1
+	})
+	out := make([]Snapshot, len(found))
+	for i := range found {
+		out[i] = found[i].Snapshot
+	}
+	return out, nil
+}
+
+func text(b []byte) string {
+	s, _, _ := strings.Cut(string(b), "\x00")
+	return s
+}
+
+// Orphans hands the newest snapshot of each file in dir whose supervisor is dead
+// to publish, and removes the file once that returns nil.
+func Orphans(dir string, publish func(Snapshot) error) error {
+	paths, err := filepath.Glob(filepath.Join(dir, prefix+"*"))
+	if err != nil {
+		return fmt.Errorf("looking for snapshots: %w", err)
+	}
+	var failed error
+	for _, path := range paths {
+		failed = errors.Join(failed, orphan(path, publish))
+	}
+	return failed
+}
+
+func orphan(path string, publish func(Snapshot) error) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return nil // another was quicker
+	}
+	defer f.Close()
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		return nil // its supervisor lives
+	}
+	snapshots, err := read(f)
+	if err == nil && len(snapshots) > 0 {
+		err = publish(snapshots[0])
+	}
+	if err != nil {
+		return fmt.Errorf("publishing the snapshot in %s: %w", path, err)
+	}
+	return os.Remove(path)
+}

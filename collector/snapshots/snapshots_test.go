@@ -1,0 +1,154 @@
+package snapshots
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func snapshot(n int) Snapshot {
+	mark := NewMark()
+	return Snapshot{When: time.Unix(int64(n), 5), Program: "prog", PID: n, Mark: mark,
+		Core: fmt.Appendf(nil, "core %d, %s, the end", n, mark)}
+}
+
+func TestKeepers(t *testing.T) {
+	file, err := File(t.TempDir(), 3, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]Keeper{"memory": Memory(3, 1000), "file": file} {
+		t.Run(name, func(t *testing.T) {
+			for n := range 8 {
+				s := snapshot(n)
+				if err := k.Put(s); err != nil {
+					t.Fatal(err)
+				}
+				last, err := k.Last()
+				if err != nil || len(last) != min(n+1, 3) {
+					t.Fatalf("%d kept, %v", len(last), err)
+				}
+				for i, got := range last {
+					if got.PID != n-i || !got.When.Equal(time.Unix(int64(n-i), 5)) || got.Program != "prog" {
+						t.Errorf("after %d, number %d is %+v", n, i, got)
+					}
+				}
+				if !bytes.Equal(last[0].Core, s.Core) || last[0].Mark != s.Mark {
+					t.Errorf("%q came back as %q", s.Core, last[0].Core)
+				}
+			}
+			if err := k.Put(Snapshot{Core: make([]byte, 1001)}); !errors.Is(err, ErrTooLarge) {
+				t.Errorf("one that is too large: %v", err)
+			}
+			if err := k.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestStamp(t *testing.T) {
+	s := snapshot(1)
+	before := len(s.Core)
+	s.Stamp("1.5s before the end")
+	if want := fmt.Sprintf("core 1, %-36s, the end", "1.5s before the end"); string(s.Core) != want || len(s.Core) != before {
+		t.Errorf("%q", s.Core)
+	}
+	s.Stamp("again") // nothing to stamp any more
+}
+
+// What a dead supervisor left is published once, what a living one keeps is let
+// alone, and what was cut off in the middle of a write is not taken for whole.
+func TestOrphans(t *testing.T) {
+	dir := t.TempDir()
+	k, err := File(dir, 2, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		k.Put(snapshot(n))
+	}
+	var published []int
+	publish := func(s Snapshot) error { published = append(published, s.PID); return nil }
+	if err := Orphans(dir, publish); err != nil || published != nil {
+		t.Fatalf("of a living supervisor: %v, %v", published, err)
+	}
+	f := k.(*file)
+	// Half of the newest is overwritten, as by a writer that died.
+	f.f.WriteAt([]byte("broken"), f.slot(3%2)+slotHeader+2)
+	f.f.Close() // which unlocks
+	broken := errors.New("no room")
+	if err := Orphans(dir, func(Snapshot) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("a failure was not told: %v", err)
+	}
+	for range 2 {
+		if err := Orphans(dir, publish); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(published) != 1 || published[0] != 1 {
+		t.Errorf("published %v", published)
+	}
+	if left, _ := filepath.Glob(dir + "/.*"); len(left) != 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+func TestNoRoom(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounting a small tmpfs needs root")
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skip("mounting a small tmpfs: ", err)
+	}
+	defer unix.Unmount(dir, 0)
+	if _, err := File(dir, 2, 1<<20); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("more than there is was promised: %v", err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("left %v", left)
+	}
+}
+
+// A file of any content gives whole snapshots or an error, in bounded memory.
+func FuzzRead(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "file")
+	k, err := File(f.TempDir(), 2, 200)
+	if err != nil {
+		f.Fatal(err)
+	}
+	k.Put(snapshot(1))
+	whole, err := os.ReadFile(k.(*file).f.Name())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:headerSize])
+	f.Add([]byte(magic + "\xff\xff\xff\xff\x00\x00\x00\x00\xff\xff\xff\xff\xff\x00\x00\x00"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		got, err := read(file)
+		if err != nil && got != nil {
+			t.Fatal("an error, and snapshots too")
+		}
+		for _, s := range got {
+			if len(s.Core) > len(data) {
+				t.Fatalf("%d bytes of %d", len(s.Core), len(data))
+			}
+		}
+	})
+}

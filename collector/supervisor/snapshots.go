@@ -1,0 +1,136 @@
+package supervisor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/collector/snapshots"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// snapshotAge is the key under which a snapshot's age stands in its record.
+const snapshotAge = "snapshot-age"
+
+// snap takes snapshots of the living program until it is dead.
+func (s *Supervisor) snap() {
+	ticker := time.NewTicker(s.config.Snapshot)
+	defer ticker.Stop()
+	said := false
+	for {
+		select {
+		case <-s.gone:
+			return
+		case <-ticker.C:
+		}
+		if s.paused() {
+			continue
+		}
+		if err := s.snapshot(); err != nil && !said {
+			select {
+			case <-s.gone:
+				return // it died meanwhile
+			default:
+			}
+			// Once: the next will fail for the same reason.
+			s.report(Event{What: Note, Text: "no snapshot: " + err.Error()})
+			said = true
+		}
+	}
+}
+
+func (s *Supervisor) snapshot() error {
+	ctx, cancel := context.WithTimeout(context.Background(), captureWait)
+	defer cancel()
+	mark := snapshots.NewMark()
+	opts := func(o *collector.Options) {
+		o.Reason = "snapshot"
+		o.Extra = append(slices.Clip(o.Extra), note.Pair{Key: snapshotAge, Value: mark})
+	}
+	c, err := s.take(ctx, opts)
+	if err != nil {
+		return err
+	}
+	size, err := c.Size()
+	if err != nil {
+		return err
+	}
+	core := bytes.NewBuffer(make([]byte, 0, size))
+	if _, err := c.WriteTo(core); err != nil {
+		return err
+	}
+	return s.config.Keeper.Put(snapshots.Snapshot{When: c.Summary().When, Program: s.name, PID: s.child.PID, Core: core.Bytes(), Mark: mark})
+}
+
+// publish makes cores of the snapshots of a program whose end left none.
+func (s *Supervisor) publish(reason string) {
+	last, err := s.config.Keeper.Last()
+	if err != nil || len(last) == 0 {
+		s.finish(Event{Reason: reason}, errors.Join(errors.New("there is no snapshot yet"), err))
+		return
+	}
+	if _, err := s.admit(reason); err != nil {
+		s.finish(Event{Reason: reason}, err)
+		return
+	}
+	died := time.Now()
+	for _, snapshot := range last {
+		age := died.Sub(snapshot.When).Round(time.Millisecond)
+		snapshot.Stamp(age.String() + " before the end")
+		e := Event{Reason: reason, Text: "from a snapshot, " + age.String() + " old"}
+		e.Bytes = int64(len(snapshot.Core))
+		e.Path, err = s.config.Sink(coreOf(snapshot, reason))
+		e.Took = time.Since(died)
+		s.finish(e, err)
+	}
+}
+
+// coreOf makes a core of a snapshot.
+func coreOf(snapshot snapshots.Snapshot, reason string) Core {
+	return Core{Program: snapshot.Program, PID: snapshot.PID, When: snapshot.When, Reason: reason, Size: int64(len(snapshot.Core)),
+		Write: func(w io.Writer) error { _, err := w.Write(snapshot.Core); return err }}
+}
+
+// Left publishes what dead supervisors left in the directory.
+func Left(dir string, sink func(Core) (string, error), report *Reporter) {
+	err := snapshots.Orphans(dir, func(snapshot snapshots.Snapshot) error {
+		snapshot.Stamp("taken at " + snapshot.When.UTC().Format(time.RFC3339))
+		path, err := sink(coreOf(snapshot, "lost"))
+		if err == nil {
+			report.Report(Event{Time: time.Now(), What: Captured, Program: snapshot.Program, PID: snapshot.PID, Reason: "lost",
+				Path: path, Bytes: int64(len(snapshot.Core)), Text: "from a snapshot of a program that ended together with its supervisor"})
+		}
+		return err
+	})
+	if err != nil {
+		report.Report(Event{Time: time.Now(), What: Note, Text: err.Error()})
+	}
+}
+
+// unseen deals with an end that left no core.
+func (s *Supervisor) unseen(status unix.WaitStatus, known bool) {
+	if known && status.Exited() && status.ExitStatus() == 0 || !s.claimDeath() {
+		return
+	}
+	reason := "lost"
+	if known {
+		reason = endReason(status)
+	}
+	if s.gauge.Killed() {
+		reason = "oom-kill"
+	}
+	if s.config.Keeper != nil {
+		s.publish(reason)
+		return
+	}
+	if known {
+		s.finish(Event{Reason: reason}, fmt.Errorf("nothing held it at its end, and no snapshots are taken (--snapshot)"))
+	}
+}
