@@ -166,7 +166,7 @@ func (t *taking) wantThreads(p *program) {
 			}
 		}
 		if gs.note.Stacks != note.StackNone {
-			t.wantThreadStack(p, th, target.Address(now.G), target.Address(now.Cur))
+			t.wantThreadStack(p, th, target.Address(now.G), target.Address(now.Cur), ms)
 		}
 	}
 }
@@ -206,7 +206,7 @@ const mostC = 64 << 10
 
 // wantThreadStack asks for the stack that the thread's registers point into,
 // when it is not that of a goroutine in the list, and for its local g.
-func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current target.Address) {
+func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current target.Address, ms map[target.Address]goroutine.M) {
 	if local != 0 {
 		t.wantKnown(target.RangeOf(local, uint64(p.layout.Size)))
 	}
@@ -222,6 +222,12 @@ func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current 
 		whole := m.Range
 		if g, ok := t.readG(p, local); local != 0 && ok && g.Stack.Contains(sp) {
 			whole = target.Range{Start: g.Stack.Start, End: g.Stack.End.Add(callers)}.Intersect(m.Range)
+		} else if known := t.stackAt(p, ms, sp); !known.Empty() {
+			whole = known.Intersect(m.Range)
+		} else if local == 0 && !p.cgo && m.Path != "[stack]" {
+			// Nobody's stack that we know of, in memory that Go shares out:
+			// objects may stand behind it.
+			return
 		}
 		used := target.Range{Start: sp &^ 7, End: min(whole.End, sp.Add(mostC))}
 		t.wantStack(used, whole, false)
@@ -232,6 +238,25 @@ func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current 
 		}
 		return
 	}
+}
+
+// stackAt returns the stack that an address stands on, of those of goroutines and
+// of the runtime's own on each thread, else an empty range. The runtime allots
+// most of them among the program's objects.
+func (t *taking) stackAt(p *program, ms map[target.Address]goroutine.M, at target.Address) target.Range {
+	for i := range t.goroutines.all {
+		if g := &t.goroutines.all[i]; g.Stack.Contains(at) {
+			return g.Stack
+		}
+	}
+	for _, m := range ms {
+		for _, own := range []target.Address{m.G0, m.GSignal} {
+			if g, ok := t.readG(p, own); own != 0 && ok && g.Stack.Contains(at) {
+				return g.Stack
+			}
+		}
+	}
+	return target.Range{}
 }
 
 func (t *taking) wantStack(used, whole target.Range, secret bool) bool {
