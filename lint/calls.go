@@ -28,6 +28,7 @@ type registration struct {
 	results int
 	options map[string]*ast.CallExpr // Depth, Budget, Another, … by name
 	memory  types.Type               // what is registered, nil when not told by type
+	target  ast.Expr                 // the argument that is a pointer to it, or a slice
 	// returns is the place of the ID among the results, -1 without.
 	returns int
 }
@@ -46,9 +47,9 @@ func (r *registration) findOptions(info *types.Info, signature *types.Signature)
 		}
 		switch t := info.TypeOf(arg).Underlying().(type) {
 		case *types.Pointer:
-			r.memory = t.Elem()
+			r.memory, r.target = t.Elem(), arg
 		case *types.Slice:
-			r.memory = t.Elem()
+			r.memory, r.target = t.Elem(), arg
 		}
 	}
 }

@@ -25,26 +25,38 @@ var keyTypes = []string{
 // maxSecrets bounds how many values one annotation is reported for.
 const maxSecrets = 10
 
-// secrets reports annotated values that look like secrets: the variable itself
-// or what it leads to, as far as the types are the module's own. What is
-// excluded is left alone.
+// secrets reports annotated and registered values that look like secrets: the
+// variable itself or what it leads to, as far as the types are the module's
+// own. What is excluded is left alone.
 func secrets(u *unit) {
 	u.source.annotations(func(_ *sourceFile, a *annotate.Annotation) {
-		typ, ok := u.annotatedType(a)
-		if !ok || u.excluded(u.pass.Pkg.Path()+"."+a.Expr()) {
-			return
+		if typ, ok := u.annotatedType(a); ok {
+			u.secretIn(a.Pos, a.End, typ, a.Expr(), "annotate it with //meminspect:exclude instead")
 		}
-		name := a.Target.Name
-		if a.Member != nil {
-			for _, step := range a.Member.Steps {
-				if step.Field != "" {
-					name = step.Field
-				}
-			}
-		}
-		w := &secretWalk{unit: u, annotation: a, seen: map[types.Type]bool{}, key: u.pass.Pkg.Path() + "." + a.Expr()}
-		w.visit(typ, name, a.Expr(), nil)
 	}, annotate.Entry, annotate.Area)
+	for _, r := range u.world.use.registrations {
+		if r.memory == nil || r.test {
+			continue
+		}
+		expr := strings.TrimPrefix(types.ExprString(r.target), "&")
+		u.secretIn(r.target.Pos(), r.target.End(), r.memory, expr, "do not register it")
+	}
+}
+
+// secretIn looks for secrets in one captured value, which is called expr in
+// source.
+func (u *unit) secretIn(pos, end token.Pos, typ types.Type, expr, cure string) {
+	key := u.pass.Pkg.Path() + "." + expr
+	if u.excluded(key) {
+		return
+	}
+	name := expr // its last field, or the variable
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		name = name[i+1:]
+	}
+	name, _, _ = strings.Cut(name, "[")
+	w := &secretWalk{unit: u, pos: pos, end: end, cure: cure, seen: map[types.Type]bool{}, key: key}
+	w.visit(typ, name, expr, nil)
 }
 
 // excluded tells whether an exclude line stands on a variable, type or field.
@@ -53,13 +65,14 @@ func (u *unit) excluded(key string) bool {
 	return found
 }
 
-// A secretWalk looks through what one annotation captures.
+// A secretWalk looks through what one annotation or registration captures.
 type secretWalk struct {
 	*unit
-	annotation *annotate.Annotation
-	seen       map[types.Type]bool
-	key        string // of the innermost variable or named type: what fields are excluded by
-	found      int
+	pos, end token.Pos // where findings stand
+	cure     string    // for the captured value itself
+	seen     map[types.Type]bool
+	key      string // of the innermost variable or named type: what fields are excluded by
+	found    int
 }
 
 // visit looks at a value: its type, the name it goes by, the expression that
@@ -114,10 +127,10 @@ func (w *secretWalk) reportSecret(expr string, field *types.Var, why string) {
 	if w.found++; w.found > maxSecrets {
 		return
 	}
-	f := finding{pos: w.annotation.Pos, end: w.annotation.End}
+	f := finding{pos: w.pos, end: w.end}
 	switch {
 	case field == nil:
-		f.message = fmt.Sprintf("%s looks like a secret: %s; annotate it with //meminspect:exclude instead", expr, why)
+		f.message = fmt.Sprintf("%s looks like a secret: %s; %s", expr, why, w.cure)
 	case field.Pkg() == w.pass.Pkg:
 		f.message = fmt.Sprintf("%s looks like a secret: %s; write //meminspect:exclude above the field", expr, why)
 		f.fix = w.excludeField(field)

@@ -22,8 +22,8 @@ func stale(u *unit) {
 	}
 	dir := u.dir()
 	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil || len(files) == 0 {
-		return // the source is not there: a build system keeps it elsewhere
+	if err != nil || !u.allIn(files) {
+		return // an overlay, or a build system that keeps files elsewhere
 	}
 	result, err := gen.Run(context.Background(), gen.Config{
 		Dir: dir, Files: files, ImportPath: importPath(u.pass.Pkg.Path()), Check: true,
@@ -41,6 +41,17 @@ func stale(u *unit) {
 	if !result.Failed() {
 		u.reportChanges(result.Changes)
 	}
+}
+
+// allIn tells whether all files of the package are among these.
+func (u *unit) allIn(files []string) bool {
+	for _, file := range u.pass.Files {
+		name := u.pass.Fset.Position(file.Package).Filename
+		if filepath.Base(name) != "_cgo_gotypes.go" && !slices.Contains(files, name) {
+			return false
+		}
+	}
+	return true
 }
 
 // importPath returns the path of the package whose tests a package may be.

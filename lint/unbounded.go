@@ -14,12 +14,17 @@ import (
 // defaultBudget is what the suggested fix writes.
 const defaultBudget = "64KiB"
 
-// unbounded reports captures that ask for depth and set no budget, where what
-// the pointers lead to grows while the program runs.
+// defaultDepth is how many pointers captures follow when nobody says: to ask for
+// no more changes nothing. (It is the collector's DefaultDepth.)
+const defaultDepth = 4
+
+// unbounded reports captures that ask for more depth than there is by default
+// and set no budget, where what the pointers lead to grows while the program
+// runs.
 func unbounded(u *unit) {
 	u.source.annotations(func(_ *sourceFile, a *annotate.Annotation) {
 		typ, ok := u.annotatedType(a)
-		if !ok || !a.HasDepth || a.Budget > 0 {
+		if !ok || a.Depth <= defaultDepth || a.Budget > 0 {
 			return
 		}
 		if why := growth(typ, a.Depth, nil); why != "" {
@@ -47,6 +52,9 @@ func (u *unit) unboundedCall(r *registration) {
 		return
 	}
 	pointers, _ := constant.Int64Val(constant.ToInt(value))
+	if pointers <= defaultDepth {
+		return
+	}
 	if why := growth(r.memory, int(pointers), nil); why != "" {
 		end := depth.End()
 		qualifier := ""

@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ import (
 // declare theirs for whoever wants to use them.
 func unregistered(u *unit) {
 	isMain := u.pass.Pkg.Name() == "main"
+	var below []idFact
 	for _, id := range u.world.IDs {
 		if !id.Declared || slices.Contains(u.world.Used, id.key()) {
 			continue
@@ -29,9 +31,10 @@ func unregistered(u *unit) {
 		case own && (isMain || !ast.IsExported(id.Const)):
 			u.reportUnregistered(id, u.ownPosition(id))
 		case !own && isMain && ast.IsExported(id.Const) && u.pass.Module != nil && id.Module == u.pass.Module.Path:
-			u.unregisteredBelow(id)
+			below = append(below, id)
 		}
 	}
+	u.unregisteredBelow(below)
 }
 
 func (u *unit) reportUnregistered(id idFact, pos token.Pos) {
@@ -53,15 +56,24 @@ func (u *unit) ownPosition(id idFact) token.Pos {
 	return token.NoPos
 }
 
-// unregisteredBelow reports an ID of another package that the whole program
-// does not register, unless another program of the module does. Programs are
-// not named, so that each of them says the same.
-func (u *unit) unregisteredBelow(id idFact) {
+// unregisteredBelow reports IDs of other packages that the whole program does
+// not register, but for those that another program of the module does. Programs
+// are not named, so that each of them says the same.
+func (u *unit) unregisteredBelow(ids []idFact) {
 	root, ok := moduleRoot(u.dir())
-	if !ok || usedSomewhere(root, id.Const) {
+	if !ok || len(ids) == 0 {
 		return
 	}
-	u.reportUnregistered(id, u.positionBelow(id))
+	names := map[string]bool{}
+	for _, id := range ids {
+		names[id.Const] = true
+	}
+	deleteUsed(root, names)
+	for _, id := range ids {
+		if names[id.Const] {
+			u.reportUnregistered(id, u.positionBelow(id))
+		}
+	}
 }
 
 // dir returns the package's directory.
@@ -97,12 +109,11 @@ func moduleRoot(dir string) (string, bool) {
 	}
 }
 
-// usedSomewhere tells whether a written file of the module may register the
-// constant. The program at hand does not; a sibling that imports the same
-// package may. It works from syntax and is only asked when a finding is at
-// hand.
-func usedSomewhere(root, name string) bool {
-	used := false
+// deleteUsed deletes the constants that a written file of the module may
+// register. The program at hand does not; a sibling that imports the same
+// package may. It works from syntax, reads the module once, and is only asked
+// when a finding is at hand.
+func deleteUsed(root string, names map[string]bool) {
 	// Unreadable directories hold nothing that this program could be told from.
 	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -114,13 +125,12 @@ func usedSomewhere(root, name string) bool {
 		case d.IsDir() || filepath.Ext(base) != ".go":
 			return nil
 		}
-		if fileUses(path, name) {
-			used = true
+		deleteUsedIn(path, names)
+		if len(names) == 0 {
 			return filepath.SkipAll
 		}
 		return nil
 	})
-	return used
 }
 
 func isModule(dir string) bool {
@@ -128,22 +138,27 @@ func isModule(dir string) bool {
 	return err == nil
 }
 
-// fileUses tells whether a file may register the constant of that name.
-func fileUses(path, name string) (used bool) {
+// deleteUsedIn deletes the constants that a file may register.
+func deleteUsedIn(path string, names map[string]bool) {
 	text, err := os.ReadFile(path)
-	if err != nil || bytes.HasPrefix(text, []byte(generatedBy)) || !bytes.Contains(text, []byte(name)) {
-		return false
+	if err != nil || bytes.HasPrefix(text, []byte(generatedBy)) {
+		return
+	}
+	mentions := func(name string) bool { return bytes.Contains(text, []byte(name)) }
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(names)), mentions) {
+		return
 	}
 	syntax, err := parser.ParseFile(token.NewFileSet(), path, text, parser.SkipObjectResolution)
 	if err != nil {
-		return true // it may
+		maps.DeleteFunc(names, func(name string, _ bool) bool { return mentions(name) }) // it may
+		return
 	}
 	ast.PreorderStack(syntax, nil, func(n ast.Node, stack []ast.Node) bool {
-		if id, ok := n.(*ast.Ident); ok && id.Name == name {
-			register, _ := usedFor(id, stack)
-			used = used || register
+		if id, ok := n.(*ast.Ident); ok && names[id.Name] {
+			if register, _ := usedFor(id, stack); register {
+				delete(names, id.Name)
+			}
 		}
-		return !used
+		return true
 	})
-	return used
 }

@@ -5,6 +5,7 @@ import (
 
 	"example.com/fixture/secret/model"
 	"example.com/other"
+	meminspect "github.com/meminspect/meminspect/runtime"
 )
 
 // want +2 `password looks like a secret: its name says "password"; annotate it with //meminspect:exclude instead`
@@ -76,3 +77,18 @@ var excluded model.Key
 //lint:ignore meminspect/secret a test value
 //meminspect:entry
 var testPassword string
+
+//meminspect:exclude
+var secretKey []byte
+
+type vault struct{ passphrase string }
+
+func register(v *vault, names []string) {
+	var apiKey string
+	keep(meminspect.Register(meminspect.IDDynamic, &apiKey))    // want `apiKey looks like a secret: its name says "api key"; do not register it`
+	keep(meminspect.Register(meminspect.IDDynamic, v))          // want `v.passphrase looks like a secret`
+	keep(meminspect.Register(meminspect.IDDynamic, &secretKey)) // excluded
+	keep(meminspect.RegisterSlice(meminspect.IDDynamic, names))
+}
+
+func keep(meminspect.ID, error) {}

@@ -8,13 +8,13 @@ import meminspect "github.com/meminspect/meminspect/runtime"
 const (
 	idBounded    meminspect.ID = 0xa79270fc4cdd4bfc // bounded
 	idFixed      meminspect.ID = 0xebe91568ca26eda5 // fixed
-	idFlat       meminspect.ID = 0xfbfdc441d2178598 // flat
 	idList       meminspect.ID = 0xaa1b628182ee2328 // list
 	idOne        meminspect.ID = 0x99719f2c7467f279 // one
 	idQueue      meminspect.ID = 0xbe4743ec1b1098ba // queue
 	idSessions   meminspect.ID = 0xb35b4eed7341f4b3 // sessions
 	idSilent     meminspect.ID = 0xdfe4f3f14909a2c8 // silent
 	idSuppressed meminspect.ID = 0xc03d387688c97470 // suppressed
+	idUsual      meminspect.ID = 0xa82f180d46ca31c6 // usual
 )
 
 func _() {
@@ -23,13 +23,13 @@ func _() {
 	var x [1]struct{}
 	_ = x[idBounded-0xa79270fc4cdd4bfc]
 	_ = x[idFixed-0xebe91568ca26eda5]
-	_ = x[idFlat-0xfbfdc441d2178598]
 	_ = x[idList-0xaa1b628182ee2328]
 	_ = x[idOne-0x99719f2c7467f279]
 	_ = x[idQueue-0xbe4743ec1b1098ba]
 	_ = x[idSessions-0xb35b4eed7341f4b3]
 	_ = x[idSilent-0xdfe4f3f14909a2c8]
 	_ = x[idSuppressed-0xc03d387688c97470]
+	_ = x[idUsual-0xa82f180d46ca31c6]
 }
 
 var meminspectTable = meminspect.Table{
@@ -38,15 +38,15 @@ var meminspectTable = meminspect.Table{
 	Package:   "example.com/fixture/unbounded",
 	Namespace: "example.com/fixture/unbounded",
 	Entries: []meminspect.Entry{
-		{ID: idBounded, Name: "bounded", Expr: "bounded", Var: &bounded, Budget: 65536, Depth: 4, Flags: meminspect.HasDepth, Pos: "unbounded.go:34"},
-		{ID: idFixed, Name: "fixed", Expr: "fixed", Var: &fixed, Depth: 2, Flags: meminspect.HasDepth, Pos: "unbounded.go:43"},
-		{ID: idFlat, Name: "flat", Expr: "flat", Var: &flat, Flags: meminspect.HasDepth, Pos: "unbounded.go:37"},
+		{ID: idBounded, Name: "bounded", Expr: "bounded", Var: &bounded, Budget: 65536, Depth: 8, Flags: meminspect.HasDepth, Pos: "unbounded.go:34"},
+		{ID: idFixed, Name: "fixed", Expr: "fixed", Var: &fixed, Depth: 8, Flags: meminspect.HasDepth, Pos: "unbounded.go:43"},
 		{ID: idList, Name: "list", Expr: "list", Var: &list, Depth: 64, Flags: meminspect.HasDepth, Pos: "unbounded.go:23"},
-		{ID: idOne, Name: "one", Expr: "one", Var: &one, Depth: 1, Flags: meminspect.HasDepth, Pos: "unbounded.go:46"},
-		{ID: idQueue, Name: "queue", Expr: "queue", Var: &queue, Depth: 1, Flags: meminspect.HasDepth, Pos: "unbounded.go:28", Note: "the queue, all of it"},
-		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Depth: 4, Flags: meminspect.HasDepth, Pos: "unbounded.go:18"},
+		{ID: idOne, Name: "one", Expr: "one", Var: &one, Depth: 8, Flags: meminspect.HasDepth, Pos: "unbounded.go:46"},
+		{ID: idQueue, Name: "queue", Expr: "queue", Var: &queue, Depth: 5, Flags: meminspect.HasDepth, Pos: "unbounded.go:28", Note: "the queue, all of it"},
+		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Depth: 8, Flags: meminspect.HasDepth, Pos: "unbounded.go:18"},
 		{ID: idSilent, Name: "silent", Expr: "silent", Var: &silent, Pos: "unbounded.go:40"},
-		{ID: idSuppressed, Name: "suppressed", Expr: "suppressed", Var: &suppressed, Depth: 4, Flags: meminspect.HasDepth, Pos: "unbounded.go:50"},
+		{ID: idSuppressed, Name: "suppressed", Expr: "suppressed", Var: &suppressed, Depth: 8, Flags: meminspect.HasDepth, Pos: "unbounded.go:50"},
+		{ID: idUsual, Name: "usual", Expr: "usual", Var: &usual, Depth: 4, Flags: meminspect.HasDepth, Pos: "unbounded.go:37"},
 	},
 }
 

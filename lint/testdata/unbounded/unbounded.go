@@ -12,9 +12,9 @@ type config struct {
 	name   string
 }
 
-// want +2 `depth=4 follows map\[string\]\*unbounded.node, which has no bound: add budget=`
+// want +2 `depth=8 follows map\[string\]\*unbounded.node, which has no bound: add budget=`
 //
-//meminspect:entry depth=4
+//meminspect:entry depth=8
 var sessions map[string]*node
 
 // want +2 `depth=64 follows the chain of \*unbounded.node`
@@ -22,38 +22,38 @@ var sessions map[string]*node
 //meminspect:entry depth=64
 var list *node
 
-// want +2 `depth=1 follows \[\]int`
+// want +2 `depth=5 follows \[\]int`
 //
-//meminspect:entry depth=1 "note=the queue, all of it"
+//meminspect:entry depth=5 "note=the queue, all of it"
 var queue struct {
 	head  int
 	items []int
 }
 
-//meminspect:entry depth=4 budget=64KiB
+//meminspect:entry depth=8 budget=64KiB
 var bounded map[string]*node
 
-//meminspect:entry depth=0
-var flat map[string]*node
+//meminspect:entry depth=4
+var usual map[string]*node
 
 //meminspect:entry
 var silent map[string]*node
 
-//meminspect:entry depth=2
+//meminspect:entry depth=8
 var fixed *config
 
-//meminspect:entry depth=1
-var one *node
+//meminspect:entry depth=8
+var one *config
 
 //nolint:meminspect
-//meminspect:entry depth=4
+//meminspect:entry depth=8
 var suppressed map[string]*node
 
 func register() {
-	id, err := meminspect.Register(meminspect.IDDynamic, &sessions, meminspect.Depth(3)) // want `Depth\(3\) follows map`
-	id, err = meminspect.Register(meminspect.IDDynamic, &sessions, meminspect.Depth(3), meminspect.Budget(1<<16))
-	id, err = meminspect.Register(meminspect.IDDynamic, &fixed, meminspect.Depth(3))
-	id, err = meminspect.Register(meminspect.IDDynamic, &sessions)
+	id, err := meminspect.Register(meminspect.IDDynamic, &sessions, meminspect.Depth(6)) // want `Depth\(6\) follows map`
+	id, err = meminspect.Register(meminspect.IDDynamic, &sessions, meminspect.Depth(6), meminspect.Budget(1<<16))
+	id, err = meminspect.Register(meminspect.IDDynamic, &fixed, meminspect.Depth(6))
+	id, err = meminspect.Register(meminspect.IDDynamic, &sessions, meminspect.Depth(4))
 	_, _ = id, err
-	_, _, _, _, _, _, _, _ = list, queue, bounded, flat, silent, fixed, one, suppressed
+	_, _, _, _, _, _, _, _ = list, queue, bounded, usual, silent, fixed, one, suppressed
 }
