@@ -94,9 +94,13 @@ type programUse struct {
 	unregistered  map[*types.Const]bool // ID constants that are handed to Unregister
 }
 
-// findUses looks through the files that programmers wrote.
+// findUses looks through the files that programmers wrote. The runtime's own
+// packages have IDs of their own.
 func findUses(pass *analysis.Pass) *programUse {
 	use := &programUse{used: map[*types.Const]bool{}, unregistered: map[*types.Const]bool{}}
+	if strings.HasPrefix(pass.Pkg.Path()+"/", runtimePath+"/") {
+		return use
+	}
 	for _, file := range pass.Files {
 		if _, _, generated := original(pass.Fset, file); generated {
 			continue
