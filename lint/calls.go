@@ -38,7 +38,7 @@ func (r *registration) findOptions(info *types.Info, signature *types.Signature)
 	r.options = map[string]*ast.CallExpr{}
 	for i, arg := range r.call.Args {
 		if call, ok := ast.Unparen(arg).(*ast.CallExpr); ok {
-			if fn, ok := typeutil.Callee(info, call).(*types.Func); ok && fn.Pkg() != nil && fn.Pkg().Path() == runtimePath {
+			if fn := runtimeFunction(info, call); fn != nil {
 				r.options[fn.Name()] = call
 			}
 		}
@@ -62,9 +62,12 @@ func (r *registration) another() bool {
 // replaces tells that the call means to take the place of another.
 func (r *registration) replaces() bool { return strings.HasPrefix(r.name, "Replace") }
 
+// specs tells that the call only says what RegisterAll is to register.
+func (r *registration) specs() bool { return r.name == "Value" || r.name == "Elements" }
+
 // registers tells whether a function of the runtime gives a region an ID.
 func registers(name string) bool {
-	for _, prefix := range []string{"Register", "Replace", "New", "Make"} {
+	for _, prefix := range []string{"Register", "Replace", "New", "Make", "Value", "Elements"} {
 		if strings.HasPrefix(name, prefix) {
 			return true
 		}
@@ -92,6 +95,7 @@ type programUse struct {
 	registrations []*registration
 	used          map[*types.Const]bool // ID constants that something may register
 	unregistered  map[*types.Const]bool // ID constants that are handed to Unregister
+	byPointer     bool                  // whether something is unregistered by its address
 }
 
 // findUses looks through the files that programmers wrote. The runtime's own
@@ -115,6 +119,7 @@ func findUses(pass *analysis.Pass) *programUse {
 					use.unregistered[c] = use.unregistered[c] || unregister
 				}
 			case *ast.CallExpr:
+				use.byPointer = use.byPointer || unregistersByPointer(pass.TypesInfo, n)
 				if r := registrationOf(pass.TypesInfo, n); r != nil {
 					r.stack, r.test = slices.Clone(stack), test
 					use.registrations = append(use.registrations, r)
@@ -126,10 +131,27 @@ func findUses(pass *analysis.Pass) *programUse {
 	return use
 }
 
+// runtimeFunction returns the function of the runtime that is called, nil when
+// it is another's.
+func runtimeFunction(info *types.Info, call *ast.CallExpr) *types.Func {
+	fn, ok := typeutil.Callee(info, call).(*types.Func)
+	if !ok || fn.Pkg() == nil || fn.Pkg().Path() != runtimePath || fn.Signature().Recv() != nil {
+		return nil
+	}
+	return fn
+}
+
+// unregistersByPointer tells whether a call takes back registrations without
+// naming their IDs.
+func unregistersByPointer(info *types.Info, call *ast.CallExpr) bool {
+	fn := runtimeFunction(info, call)
+	return fn != nil && (fn.Name() == "UnregisterPointer" || fn.Name() == "UnregisterRange")
+}
+
 // registrationOf understands a call, nil when it is no registration.
 func registrationOf(info *types.Info, call *ast.CallExpr) *registration {
-	fn, ok := typeutil.Callee(info, call).(*types.Func)
-	if !ok || fn.Pkg() == nil || fn.Pkg().Path() != runtimePath || !registers(fn.Name()) {
+	fn := runtimeFunction(info, call)
+	if fn == nil || !registers(fn.Name()) {
 		return nil
 	}
 	signature := fn.Signature()

@@ -17,7 +17,7 @@ import (
 // once, for good: a statement of main or of an init, or a variable's value,
 // whose ID nobody keeps to take it back.
 func (r *registration) once(pass *analysis.Pass) bool {
-	if r.replaces() || r.another() || r.test || r.returns >= 0 && !r.drops() {
+	if r.replaces() || r.another() || r.specs() || r.test || r.returns >= 0 && !r.drops() {
 		return false
 	}
 	for i, n := range r.stack {
@@ -75,8 +75,11 @@ func duplicates(u *unit) {
 		}
 		if id, ok := u.world.id(r.value); ok && !id.Declared && id.File != "" {
 			u.report(finding{pos: r.id.Pos(), end: r.id.End(), message: fmt.Sprintf(
-				"%s with the ID of %s, which its annotation at %s:%d registers already: declare another with //meminspect:id NAME",
+				"%s with the ID of %s, which its annotation at %s:%d has already: declare another with //meminspect:id NAME",
 				r.name, id.Name, id.File, id.Line)})
+			continue
+		}
+		if r.specs() || u.world.use.byPointer {
 			continue
 		}
 		if first, ok := u.registeredBefore(i); ok {
@@ -105,7 +108,7 @@ func (u *unit) registeredBefore(i int) (token.Pos, bool) {
 		return token.NoPos, false
 	}
 	for _, before := range all[:i] {
-		if before.known && before.value == all[i].value && !before.replaces() && (before.returns < 0 || before.drops()) {
+		if before.known && before.value == all[i].value && !before.replaces() && !before.specs() && (before.returns < 0 || before.drops()) {
 			if other, place := before.statements(); other == block && place < at {
 				return before.call.Pos(), true
 			}

@@ -92,7 +92,7 @@ func TestAnalyzers(t *testing.T) {
 		"unknownid":    {"unknownid", "unknownid/lib"},
 		"duplicate":    {"duplicate/own", "duplicate/low", "duplicate/high", "duplicate/original", "duplicate/copied"},
 		"area":         {"area"},
-		"dropped":      {"dropped"},
+		"dropped":      {"dropped", "dropped/bypointer"},
 		"secret":       {"secret", "secret/model"},
 		"unbounded":    {"unbounded"},
 	}

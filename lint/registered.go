@@ -20,12 +20,20 @@ func unknownIDs(u *unit) {
 	}
 }
 
-// dropped reports dynamic registrations whose ID nobody keeps.
+// idAlone lists the functions whose regions are taken back by their IDs: those
+// of New and Make by the pointer that they return, weak ones go by themselves.
+var idAlone = []string{"Register", "RegisterSlice", "RegisterString", "RegisterForeign"}
+
+// dropped reports dynamic registrations whose ID nobody keeps, in packages that
+// do not take back registrations by their addresses either.
 func dropped(u *unit) {
+	if u.world.use.byPointer {
+		return
+	}
 	for _, r := range u.world.use.registrations {
-		if r.known && r.value == 0 && r.returns >= 0 && r.drops() {
+		if r.known && r.value == 0 && slices.Contains(idAlone, r.name) && r.drops() {
 			u.report(finding{pos: r.call.Pos(), end: r.call.End(), message: fmt.Sprintf(
-				"the ID that %s picks is dropped, so the region can never be unregistered: keep it, or declare an ID with //meminspect:id NAME",
+				"the ID that %s picks is dropped, so nobody can unregister the region: keep it, or declare an ID with //meminspect:id NAME",
 				r.name)})
 		}
 	}

@@ -35,7 +35,7 @@ func secrets(u *unit) {
 		}
 	}, annotate.Entry, annotate.Area)
 	for _, r := range u.world.use.registrations {
-		if r.memory == nil || r.test {
+		if r.target == nil || r.test {
 			continue
 		}
 		expr := strings.TrimPrefix(types.ExprString(r.target), "&")

@@ -204,7 +204,7 @@ func (w *packageWorld) addOwn(pass *analysis.Pass, source *packageSource) {
 		}
 	}
 	for _, r := range w.use.registrations {
-		if r.known && r.value != 0 && r.once(pass) {
+		if r.known && r.value != 0 && !w.use.byPointer && r.once(pass) {
 			at := pass.Fset.Position(r.call.Pos())
 			w.Registered = append(w.Registered, registeredFact{
 				Value: r.value, Package: pass.Pkg.Path(), File: filepath.Base(at.Filename), Line: at.Line,

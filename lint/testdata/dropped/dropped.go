@@ -27,6 +27,14 @@ func keeps() (meminspect.ID, error) {
 	return meminspect.Register(meminspect.IDDynamic, &w)
 }
 
+func others() {
+	p, _, _ := meminspect.New[int](meminspect.IDDynamic)
+	defer meminspect.Free(p)
+	meminspect.RegisterWeak(meminspect.IDDynamic, &v)
+	meminspect.RegisterAll(meminspect.Value(meminspect.IDDynamic, &v))
+	meminspect.RegisterForeign(meminspect.IDDynamic, 0, 8) // want `the ID that RegisterForeign picks is dropped`
+}
+
 func keep(meminspect.ID, error) {}
 
 var kept, _ = meminspect.Register(meminspect.IDDynamic, &v)

@@ -18,6 +18,12 @@ func register(id meminspect.ID) {
 	meminspect.RegisterString(7, "seven")        // want `RegisterString with 0x7, which is no ID of an annotation`
 	meminspect.Register(meminspect.ID(1<<3), &v) // want `Register with 0x8`
 
+	meminspect.RegisterAll(
+		meminspect.Value(10, &v), // want `Value with 0xa`
+		meminspect.Value(lib.IDConfig, &v),
+	)
+	meminspect.Replace(11, &v) // want `Replace with 0xb`
+
 	meminspect.Register(lib.IDConfig, &v)
 	meminspect.Register(alias, &v)
 	meminspect.Register(idLocal, &v)

@@ -28,7 +28,7 @@ func init() {
 }
 
 func start(first bool) error {
-	meminspect.Register(idTable, &v) // want `Register with the ID of table, which its annotation at own.go:5 registers already`
+	meminspect.Register(idTable, &v) // want `Register with the ID of table, which its annotation at own.go:5 has already`
 
 	if _, err := meminspect.Register(IDConfig, &v); err != nil {
 		return err
