@@ -5,6 +5,7 @@ import (
 
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/module"
 )
 
 // mostFunctions bounds the addresses that are looked up: a stack full of
@@ -47,41 +48,46 @@ func (t *taking) functions(p *program) []note.Function {
 	slices.Sort(pcs)
 	var out []note.Function
 	for _, pc := range pcs {
-		if f, ok := lookUp(p, pc); ok {
-			out = append(out, f)
-		}
+		out = append(out, lookUp(p, pc)...)
 	}
 	return out
 }
 
-// lookUp reads the pc-line table from the file: the program may be gone.
-func lookUp(p *program, pc target.Address) (note.Function, bool) {
+// lookUp reads the pc-line table from the file: the program may be gone. It
+// returns a record for each call that was inlined at pc, the innermost first,
+// and one for the function itself.
+func lookUp(p *program, pc target.Address) []note.Function {
 	m := p.prog.ModuleOf(pc)
 	if m == nil || !m.Text.Contains(pc) {
-		return note.Function{}, false
+		return nil
 	}
 	funcs, ok := p.funcs[m]
 	if !ok {
 		var err error
 		if funcs, err = m.Functions(p.image); err != nil {
-			return note.Function{}, false
+			return nil
 		}
 		p.funcs[m] = funcs
 	}
 	f, err := funcs.At(pc)
 	if err != nil {
-		return note.Function{}, false
-	}
-	out := note.Function{PC: uint64(pc), Entry: uint64(f.Range.Start), Name: f.Name}
-	if delta, err := f.SPDelta(pc); err == nil && delta >= 0 {
-		out.Frame = uint32(delta)
+		return nil
 	}
 	at := pc
 	if at > f.Range.Start {
 		at-- // the call before a return address
 	}
-	if file, line, err := f.Line(at); err == nil {
-		out.File, out.Line = file, uint32(line)
+	frame := uint32(0)
+	if delta, err := f.SPDelta(pc); err == nil && delta >= 0 {
+		frame = uint32(delta)
 	}
-	return out, true
+	calls, err := f.Calls(at)
+	if err != nil {
+		calls = []module.Call{{Name: f.Name}}
+	}
+	out := make([]note.Function, len(calls))
+	for i, c := range calls {
+		out[i] = note.Function{PC: uint64(pc), Entry: uint64(f.Range.Start), Frame: frame, Name: c.Name, File: c.File, Line: uint32(c.Line)}
+	}
+	return out
 }

@@ -16,6 +16,7 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 	root.AddCommand(
 		lintCommand(),
 		manCommand(),
+		goroutinesCommand(),
 		infoCommand(),
 		printCommand(),
 		regionsCommand(),

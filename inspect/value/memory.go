@@ -27,9 +27,10 @@ type Program struct {
 	// Warnings are what the reader should know about the executable.
 	Warnings []string
 
-	mem    *target.Spliced    // values: the core, and what is read-only in the executable
-	marked []note.MarkedRange // sorted
-	funcs  map[uint64]string
+	mem    *target.Spliced            // values: the core, and what is read-only in the executable
+	marked []note.MarkedRange         // sorted
+	funcs  map[uint64]string          // names by entry
+	calls  map[uint64][]note.Function // by address in code, inlined calls first
 	lines  map[*module.Module]*module.Functions
 	types  target.Mapped
 }
@@ -39,7 +40,7 @@ type Program struct {
 // Without an executable the core must carry the types of its own values, as
 // those of the collector do. The caller closes the Program, not the core.
 func Open(core *inspect.Core, path string) (*Program, error) {
-	p := &Program{Core: core, mem: &target.Spliced{}, funcs: map[uint64]string{}, lines: map[*module.Module]*module.Functions{}}
+	p := &Program{Core: core, mem: &target.Spliced{}, funcs: map[uint64]string{}, calls: map[uint64][]note.Function{}, lines: map[*module.Module]*module.Functions{}}
 	types := &target.Spliced{}
 	p.types = types
 	image, err := p.open(path)
@@ -189,10 +190,63 @@ func (p *Program) find(image *exe.Image) {
 				p.warn("%v", err)
 			}
 			for _, f := range fs {
-				p.funcs[f.Entry] = f.Name
+				p.funcs[f.Entry] = f.Name // the function itself comes last
+				p.calls[f.PC] = append(p.calls[f.PC], f)
 			}
 		}
 	}
+}
+
+// Memory is what the core has of the program's memory, and what is read-only
+// in the executable. What is filled with marks cannot be read.
+func (p *Program) Memory() target.Memory { return p.mem }
+
+// Code says what stands at an address in code: the calls that were inlined
+// there, the innermost first, and last the function itself. It knows it from
+// the core, or else from the executable. pc is taken for a return address:
+// files and lines are those of the call before it.
+func (p *Program) Code(pc target.Address) []note.Function {
+	calls, ok := p.calls[uint64(pc)]
+	if !ok {
+		calls = p.code(pc)
+		p.calls[uint64(pc)] = calls
+	}
+	return calls
+}
+
+func (p *Program) code(pc target.Address) []note.Function {
+	if p.Go == nil {
+		return nil
+	}
+	m := p.Go.ModuleOf(pc)
+	if m == nil {
+		return nil
+	}
+	table, ok := p.lines[m]
+	if !ok {
+		table, _ = m.Functions(p.types)
+		p.lines[m] = table
+	}
+	if table == nil {
+		return nil
+	}
+	f, err := table.At(pc)
+	if err != nil {
+		return nil
+	}
+	frame := uint32(0)
+	if delta, err := f.SPDelta(pc); err == nil && delta >= 0 {
+		frame = uint32(delta)
+	}
+	calls, err := f.Calls(max(pc-1, f.Range.Start))
+	if err != nil {
+		calls = []module.Call{{Name: f.Name}}
+	}
+	out := make([]note.Function, len(calls))
+	for i, c := range calls {
+		out[i] = note.Function{PC: uint64(pc), Entry: uint64(f.Range.Start), Frame: frame, Name: c.Name, File: c.File, Line: uint32(c.Line)}
+	}
+	return out
 }
 
 // funcName returns the name of the function at entry, empty when neither the
@@ -201,27 +255,11 @@ func (p *Program) funcName(entry target.Address) string {
 	if name, ok := p.funcs[uint64(entry)]; ok {
 		return name
 	}
-	if p.Go == nil {
-		return ""
+	// At its first byte nothing is inlined that the name could be of.
+	if calls := p.Code(entry); len(calls) > 0 {
+		return calls[len(calls)-1].Name
 	}
-	m := p.Go.ModuleOf(entry)
-	if m == nil {
-		return ""
-	}
-	table, ok := p.lines[m]
-	if !ok {
-		table, _ = m.Functions(p.types)
-		p.lines[m] = table
-	}
-	if table == nil {
-		return ""
-	}
-	f, err := table.At(entry)
-	if err != nil {
-		return ""
-	}
-	p.funcs[uint64(entry)] = f.Name
-	return f.Name
+	return ""
 }
 
 // read reads bytes of a value.

@@ -10,7 +10,9 @@ const (
 
 // A Function is what the program's pc-line table says about one address, for
 // readers without the executable. For a return address it is about the call
-// before it.
+// before it. Where calls were inlined there are several of one PC, one behind
+// the other: the innermost call first, the function that they were inlined
+// into last.
 type Function struct {
 	PC    uint64 // as it stands in a stack or a register
 	Entry uint64 // of the function

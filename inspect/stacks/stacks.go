@@ -1,0 +1,238 @@
+// Package stacks reads the goroutines of a core and unwinds their stacks by
+// the program's pc-line table: the executable's, or what the core carries of
+// it. It needs neither symbols nor debug information.
+package stacks
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/goroutine"
+)
+
+// A Goroutine is one goroutine of a core.
+type Goroutine struct {
+	ID     uint64
+	Parent uint64 // that started it, 0 when not known
+	State  string // what it waits for where its stack tells, else its status
+	Failed bool   // the one that ended the program
+	Thread int    // that runs it, 0 when none does
+	Frames []Frame
+	// Created is the go statement that started it; nil for the first one.
+	Created *Frame
+	// Problem says why the frames end early, empty when they do not.
+	Problem string
+}
+
+// A Frame is a function call.
+type Frame struct {
+	Inlined  bool // into the frame that follows
+	PC       target.Address
+	Function string
+	Entry    target.Address
+	File     string
+	Line     int
+}
+
+// ErrNone says that a core has no goroutines.
+var ErrNone = errors.New("the core has no goroutines: it holds regions alone, or was not written by the collector")
+
+// Bounds of what is read.
+const (
+	mostGoroutines = 1 << 22
+	mostFrames     = 1 << 12
+)
+
+// Read returns the goroutines, by their IDs, and how many of the core's list
+// could not be read.
+func Read(p *value.Program) (list []Goroutine, missing int, err error) {
+	desc, ok := p.Core.Note(note.Owner, note.TypeGoroutines)
+	if !ok {
+		return nil, 0, ErrNone
+	}
+	info, err := note.DecodeGoroutines(desc)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info.Length == 0 {
+		return nil, 0, ErrNone
+	}
+	if p.Go == nil {
+		return nil, 0, fmt.Errorf("goroutines: nothing is known of the program; name its executable with --exe")
+	}
+	layout, err := goroutine.LayoutOf(p.Go.Version)
+	if err != nil {
+		return nil, 0, err
+	}
+	r := reader{p: p, info: info, layout: layout, threads: map[uint64]*elfcore.Thread{}}
+	for _, t := range info.Threads {
+		for i := range p.Core.Threads {
+			if uint32(p.Core.Threads[i].TID) == t.TID && t.Cur != 0 {
+				r.threads[t.Cur] = &p.Core.Threads[i]
+			}
+		}
+	}
+	mem := target.Reader{Memory: p.Memory()}
+	for i := range min(info.Length, mostGoroutines) {
+		addr, err := mem.Pointer(target.Address(info.List).Add(i * target.PtrSize))
+		if err != nil {
+			missing++
+			continue
+		}
+		b, err := mem.Bytes(addr, uint64(layout.Size), uint64(layout.Size))
+		if err != nil {
+			missing++
+			continue
+		}
+		g, err := layout.Decode(addr, b)
+		if err != nil {
+			missing++
+			continue
+		}
+		if g.Status.Alive() {
+			list = append(list, r.goroutine(&g))
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Goroutine) int { return int(a.ID) - int(b.ID) })
+	return list, missing, nil
+}
+
+type reader struct {
+	p       *value.Program
+	info    *note.Goroutines
+	layout  goroutine.Layout
+	threads map[uint64]*elfcore.Thread // by the goroutine that they work for
+}
+
+func (r *reader) goroutine(g *goroutine.G) Goroutine {
+	out := Goroutine{ID: g.ID, Parent: g.Parent, State: g.Status.String(), Failed: g.ID == r.info.Failed && g.ID != 0}
+	at := g.Where()
+	if t := r.threads[uint64(g.Addr)]; t != nil {
+		out.Thread = int(t.TID)
+		// A thread that is in the runtime's own code, or in C, stands on
+		// another stack; where it left the goroutine's is saved then.
+		if pc, sp := registers(r.p.Core.Machine, t); g.Stack.Contains(sp) {
+			at = goroutine.Place{PC: pc, SP: sp}
+		}
+	}
+	switch {
+	case g.Secret && r.info.Stacks != note.StackSkeleton:
+		out.Problem = "it handles secrets: its stack was not taken whole"
+	case r.info.Stacks == note.StackNone:
+		out.Problem = "stacks were not taken"
+	}
+	r.unwind(&out, g, at)
+	if out.State == goroutine.Waiting.String() {
+		out.State = waiting(out.Frames)
+	}
+	if g.GoPC != 0 {
+		if list, _ := r.frames(g.GoPC); len(list) > 0 {
+			out.Created = &list[len(list)-1]
+		}
+	}
+	return out
+}
+
+// registers returns a thread's program counter and stack pointer.
+func registers(machine uint16, t *elfcore.Thread) (pc, sp target.Address) {
+	// Indices in elf_gregset_t: struct user_regs_struct, user_pt_regs.
+	i, k := 16, 19
+	if machine == elfcore.MachineARM64 {
+		i, k = 32, 31
+	}
+	if len(t.Registers) <= max(i, k) {
+		return 0, 0
+	}
+	return target.Address(t.Registers[i]), target.Address(t.Registers[k])
+}
+
+// frames returns the calls under way at pc, the innermost first.
+func (r *reader) frames(pc target.Address) (list []Frame, size uint64) {
+	calls := r.p.Code(pc)
+	for i, f := range calls {
+		list = append(list, Frame{
+			Inlined: i < len(calls)-1, PC: pc, Function: f.Name, Entry: target.Address(f.Entry), File: f.File, Line: int(f.Line),
+		})
+		size = uint64(f.Frame)
+	}
+	return list, size
+}
+
+// unwind follows the return addresses. A function's frame ends where the table
+// says for the address that it stands at.
+func (r *reader) unwind(out *Goroutine, g *goroutine.G, at goroutine.Place) {
+	mem := target.Reader{Memory: r.p.Memory()}
+	arm := r.p.Core.Machine == elfcore.MachineARM64
+	pc, sp := at.PC, at.SP
+	for range mostFrames {
+		calls, size := r.frames(pc)
+		if len(calls) == 0 {
+			if pc != 0 && out.Problem == "" {
+				out.Problem = fmt.Sprintf("nothing is known of the code at %v", pc)
+			}
+			return
+		}
+		out.Frames = append(out.Frames, calls...)
+		f := calls[len(calls)-1]
+		if f.Function == "runtime.goexit" || f.Function == "runtime.mstart" || f.Function == "runtime.rt0_go" {
+			return
+		}
+		ret := sp.Add(size)
+		next := ret.Add(target.PtrSize)
+		if arm { // the return address stands at the low end of a frame
+			ret, next = sp, sp.Add(size)
+		}
+		if !g.Stack.Contains(ret) || next <= sp {
+			out.fail("the stack makes no sense below %s", f.Function)
+			return
+		}
+		word, err := mem.Pointer(ret)
+		if err != nil {
+			out.fail("the stack below %s is not in the core", f.Function)
+			return
+		}
+		pc, sp = word, next
+	}
+	out.fail("more than %d frames", mostFrames)
+}
+
+func (g *Goroutine) fail(format string, args ...any) {
+	if g.Problem == "" {
+		g.Problem = fmt.Sprintf(format, args...)
+	}
+}
+
+// reasons are functions of the runtime in which goroutines wait, and what the
+// runtime's own tracebacks call it.
+var reasons = map[string]string{
+	"runtime.chanrecv": "chan receive", "runtime.chansend": "chan send", "runtime.selectgo": "select", "runtime.block": "select (no cases)",
+	"runtime.netpollblock": "IO wait", "runtime.timeSleep": "sleep", "time.Sleep": "sleep",
+	"internal/sync.runtime_SemacquireMutex": "sync.Mutex.Lock", "sync.runtime_SemacquireMutex": "sync.Mutex.Lock",
+	"sync.runtime_SemacquireRWMutexR": "sync.RWMutex.RLock", "sync.runtime_SemacquireRWMutex": "sync.RWMutex.Lock",
+	"sync.runtime_SemacquireWaitGroup": "sync.WaitGroup.Wait", "sync.runtime_notifyListWait": "sync.Cond.Wait",
+	"sync.runtime_Semacquire": "semacquire", "runtime.semacquire1": "semacquire", "internal/poll.runtime_Semacquire": "semacquire",
+	"runtime.bgsweep": "GC sweep wait", "runtime.bgscavenge": "GC scavenge wait", "runtime.forcegchelper": "force gc (idle)",
+	"runtime.runfinq": "finalizer wait", "runtime.runFinalizers": "finalizer wait", "runtime.gcBgMarkWorker": "GC worker (idle)",
+	"runtime.runCleanups": "cleanup wait", "runtime.(*cleanupQueue).dequeue": "cleanup wait",
+	"runtime.gcStart": "waiting for GC", "runtime.suspendG": "preempted", "runtime.debugCallWrap": "debug call",
+}
+
+// waiting says what a goroutine waits for: the outermost function of those
+// that it parks in says most.
+func waiting(frames []Frame) string {
+	state := "waiting"
+	for _, f := range frames {
+		if why, ok := reasons[f.Function]; ok {
+			state = why
+		}
+		if len(f.Function) > 5 && f.Function[:5] == "main." {
+			break
+		}
+	}
+	return state
+}
