@@ -49,7 +49,7 @@ type Finding struct {
 	Warning bool // known is enough
 }
 
-// String returns the finding as file:line:col: message [code].
+// String returns the finding as file:line:col: message (code).
 func (f Finding) String() string {
 	at := f.Pos.Filename
 	if f.Pos.Line > 0 {
@@ -61,7 +61,7 @@ func (f Finding) String() string {
 	if f.Warning {
 		at += ": warning"
 	}
-	return fmt.Sprintf("%s: %s [%s]", at, f.Message, f.Code)
+	return fmt.Sprintf("%s: %s (%s)", at, f.Message, f.Code)
 }
 
 // A Change is a file that is not as it should be. Old or New is nil where there

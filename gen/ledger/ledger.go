@@ -129,7 +129,6 @@ func Parse(data []byte) (*Ledger, error) {
 // A parser reads one ledger.
 type parser struct {
 	ledger *Ledger
-	texts  map[*Row]string
 	spaces map[string]int // namespace to line
 	headed bool
 	errs   []error
