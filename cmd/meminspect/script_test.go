@@ -59,6 +59,8 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
+			case "full": // the long matrices are wanted
+				return os.Getenv("MEMINSPECT_FULL") != "", nil
 			case "captures": // doctor finds nothing in the way on this host
 				for _, check := range collector.DiagnoseHost() {
 					if !check.OK {

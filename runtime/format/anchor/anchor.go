@@ -99,7 +99,7 @@ const (
 	ExclusionVar     = 8  // any: a pointer to the variable, or a nil *T for a type or a field of it
 	ExclusionOffset  = 24 // uint64, of the field
 	ExclusionBytes   = 32 // uint64, of the field
-	ExclusionPackage = 40 // string, import path
+	ExclusionPackage = 40 // string, what the Go runtime calls the package of Type: "main" or the import path
 	ExclusionType    = 56 // string, type name without brackets
 	ExclusionField   = 72 // string
 	ExclusionPos     = 88 // string
