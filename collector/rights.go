@@ -109,6 +109,7 @@ func canStop(p *process.Process, status map[string]string) Check {
 	c := Check{What: "stop", OK: true, Note: "yes"}
 	if tracer := status["TracerPid"]; tracer != "0" && tracer != "" {
 		c.OK = false
+		tracer = groupOf(tracer)
 		c.Note = "process " + tracer + " traces it" + nameOf(tracer)
 		c.Fix = "end that debugger or strace, or capture with --no-stop"
 		return c
@@ -117,6 +118,25 @@ func canStop(p *process.Process, status map[string]string) Check {
 		c.Note = "yes; it runs in strict seccomp mode"
 	}
 	return c
+}
+
+// groupOf returns the process to which a thread belongs: the kernel names the
+// tracing thread.
+func groupOf(tid string) string {
+	id, err := strconv.Atoi(tid)
+	if err != nil {
+		return tid
+	}
+	p, err := process.Open(id)
+	if err != nil {
+		return tid
+	}
+	defer p.Close()
+	status, err := p.Status()
+	if err != nil || status["Tgid"] == "" {
+		return tid
+	}
+	return status["Tgid"]
 }
 
 func nameOf(pid string) string {
@@ -143,7 +163,6 @@ func reasons(p *process.Process, status map[string]string) []Check {
 	if other := differentUserNamespace(p); other {
 		add("user namespace", "it lives in another user namespace", "run inside its container (kubectl debug, docker exec), or as root of the host")
 	}
-	// The kernel gives /proc/PID of a process that may not be dumped to root.
 	if owner, err := ownerOf(p.PID); err == nil && len(uids) == 4 && strconv.Itoa(owner) != uids[1] && !powerful {
 		add("dumpable", "the kernel has made it private: its binary has file capabilities or mode 0711, is set-user-ID, or it changed its user or called prctl(PR_SET_DUMPABLE, 0)",
 			"let the program call prctl(PR_SET_DUMPABLE, 1), give its binary mode 0755 and no capabilities, or run with CAP_SYS_PTRACE")

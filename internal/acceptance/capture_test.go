@@ -30,7 +30,13 @@ type running struct {
 // start runs a program until it says "ready".
 func start(t *testing.T, exe string, args ...string) *running {
 	t.Helper()
+	return startWith(t, exe, nil, args...)
+}
+
+func startWith(t *testing.T, exe string, attr *syscall.SysProcAttr, args ...string) *running {
+	t.Helper()
 	cmd := exec.Command(exe, args...)
+	cmd.SysProcAttr = attr
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
