@@ -224,3 +224,21 @@ func TestParseBytes(t *testing.T) {
 		}
 	}
 }
+
+// A list that parses says what its lines say.
+func FuzzParseIncludeList(f *testing.F) {
+	f.Add("# x\nos.Args depth=2 budget=64KiB\n!runtime.*\n")
+	f.Add("a.b depth=4294967296")
+	f.Fuzz(func(t *testing.T, text string) {
+		l, err := linker.ParseIncludeList("list", strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		lines := strings.Split(text, "\n")
+		for _, line := range l.Lines {
+			if line.Number < 1 || line.Number > len(lines) || line.Pattern == "" || !strings.Contains(lines[line.Number-1], line.Pattern) || line.Depth < 0 {
+				t.Errorf("line %+v of %q", line, text)
+			}
+		}
+	})
+}

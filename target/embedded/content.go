@@ -170,13 +170,18 @@ func Encode(c *Content) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("section %s: %w", SectionName, err)
 	}
+	return Seal(text), nil
+}
+
+// Seal puts a section's header before its text.
+func Seal(text []byte) []byte {
 	sum := sha256.Sum256(text)
 	b := append(make([]byte, 0, headerSize+len(text)), magic...)
 	b = binary.LittleEndian.AppendUint32(b, Version)
 	b = binary.LittleEndian.AppendUint32(b, 0)
 	b = binary.LittleEndian.AppendUint64(b, uint64(len(text)))
 	b = append(b, sum[:]...)
-	return append(b, text...), nil
+	return append(b, text...)
 }
 
 var (

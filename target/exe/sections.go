@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/meminspect/meminspect/target"
 )
@@ -75,24 +76,29 @@ func (f *File) readSections(offset uint64, entSize, count, names uint16) ([]Sect
 	if int(names) >= len(all) || all[names].Type != elf.SHT_STRTAB {
 		return nil, formatError("section headers without names")
 	}
-	strings, err := f.bytes(all[names].Offset, all[names].Size)
+	text, err := f.bytes(all[names].Offset, all[names].Size)
 	if err != nil {
 		return nil, fmt.Errorf("section names: %w", err)
 	}
+	nameTable := string(text)
 	for i := range all {
-		all[i].Name = cstring(strings, nameOffsets[i])
+		all[i].Name = cstring(nameTable, nameOffsets[i])
 	}
 	return all, nil
 }
 
-// cstring returns the text at off that ends with a NUL.
-func cstring(table []byte, off uint32) string {
+// nameMost bounds a name. Symbols of generic functions reach some kilobytes.
+const nameMost = 32 << 10
+
+// cstring returns the text at off that ends with a NUL, "" when there is none:
+// a part of table, so that many names that share a text cost nothing.
+func cstring(table string, off uint32) string {
 	if uint64(off) >= uint64(len(table)) {
 		return ""
 	}
-	text := table[off:]
-	if end := bytes.IndexByte(text, 0); end >= 0 {
-		return string(text[:end])
+	text := table[off:min(uint64(len(table)), uint64(off)+nameMost)]
+	if end := strings.IndexByte(text, 0); end >= 0 {
+		return text[:end]
 	}
 	return ""
 }
@@ -154,13 +160,14 @@ var ErrNoSymbols = errors.New("the file has no symbol table")
 // Symbols returns the symbol table, in its order. It does not fall back to the
 // dynamic symbols, which are what other files may link to.
 func (f *File) Symbols() ([]Symbol, error) {
-	table, strings, err := f.symtab()
+	table, text, err := f.symtab()
 	if err != nil {
 		return nil, err
 	}
+	names := string(text)
 	all := make([]Symbol, 0, len(table)/symbolSize)
 	for ; len(table) >= symbolSize; table = table[symbolSize:] {
-		all = append(all, decodeSymbol(table, strings))
+		all = append(all, decodeSymbol(table, names))
 	}
 	return all, nil
 }
@@ -168,7 +175,7 @@ func (f *File) Symbols() ([]Symbol, error) {
 // Symbol returns the first defined symbol of that name, without keeping the
 // table.
 func (f *File) Symbol(name string) (Symbol, error) {
-	table, strings, err := f.symtab()
+	table, text, err := f.symtab()
 	if err != nil {
 		return Symbol{}, err
 	}
@@ -178,7 +185,7 @@ func (f *File) Symbol(name string) (Symbol, error) {
 	needle := append([]byte(name), 0)
 	offsets := map[uint32]bool{}
 	for from := 0; len(offsets) < 64; {
-		i := bytes.Index(strings[from:], needle)
+		i := bytes.Index(text[from:], needle)
 		if i < 0 {
 			break
 		}
@@ -189,17 +196,18 @@ func (f *File) Symbol(name string) (Symbol, error) {
 		if !offsets[binary.LittleEndian.Uint32(table)] {
 			continue
 		}
-		if sym := decodeSymbol(table, strings); sym.Section != elf.SHN_UNDEF {
+		if sym := decodeSymbol(table, ""); sym.Section != elf.SHN_UNDEF {
+			sym.Name = name
 			return sym, nil
 		}
 	}
 	return Symbol{}, fmt.Errorf("symbol %s: not in the table", name)
 }
 
-func decodeSymbol(b, strings []byte) Symbol {
+func decodeSymbol(b []byte, names string) Symbol {
 	le := binary.LittleEndian
 	return Symbol{
-		Name:    cstring(strings, le.Uint32(b)),
+		Name:    cstring(names, le.Uint32(b)),
 		Type:    elf.SymType(b[4] & 0xf),
 		Section: elf.SectionIndex(le.Uint16(b[6:])),
 		Addr:    target.Address(le.Uint64(b[8:])),
@@ -208,7 +216,7 @@ func decodeSymbol(b, strings []byte) Symbol {
 }
 
 // symtab returns the bytes of the symbol table and of its names.
-func (f *File) symtab() (table, strings []byte, err error) {
+func (f *File) symtab() (table, text []byte, err error) {
 	if f.secErr != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrNoSymbols, f.secErr)
 	}
@@ -223,10 +231,10 @@ func (f *File) symtab() (table, strings []byte, err error) {
 			return nil, nil, fmt.Errorf("symbol table: %w", err)
 		}
 		names := f.sections[s.Link]
-		if strings, err = f.bytes(names.Offset, names.Size); err != nil {
+		if text, err = f.bytes(names.Offset, names.Size); err != nil {
 			return nil, nil, fmt.Errorf("symbol names: %w", err)
 		}
-		return table, strings, nil
+		return table, text, nil
 	}
 	return nil, nil, ErrNoSymbols
 }

@@ -207,18 +207,20 @@ func (t *Type) String() string {
 	if t == nil {
 		return "<nil>"
 	}
-	if t.name != "" {
-		return t.name
-	}
-	return t.describe(0)
+	parts := nameParts
+	return t.describe(0, &parts)
 }
 
-// describe writes an unnamed type from its parts.
-func (t *Type) describe(depth int) string {
+// nameParts is of how many parts a name is put together at most: fields of
+// fields multiply.
+const nameParts = 64
+
+// describe writes a type whose name is not known from its parts.
+func (t *Type) describe(depth int, parts *int) string {
 	if t.name != "" {
 		return t.name
 	}
-	if depth > nameDepth {
+	if *parts--; depth > nameDepth || *parts < 0 {
 		return "…"
 	}
 	part := func(addr target.Address) string {
@@ -226,7 +228,7 @@ func (t *Type) describe(depth int) string {
 		if err != nil {
 			return "?"
 		}
-		return p.describe(depth + 1)
+		return p.describe(depth+1, parts)
 	}
 	switch t.Kind {
 	case Pointer:
@@ -242,7 +244,11 @@ func (t *Type) describe(depth int) string {
 	case Struct:
 		var fields []string
 		for _, f := range t.Fields {
-			fields = append(fields, f.Name+" "+f.Type.describe(depth+1))
+			if *parts < 0 {
+				fields = append(fields, "…")
+				break
+			}
+			fields = append(fields, f.Name+" "+f.Type.describe(depth+1, parts))
 		}
 		return "struct { " + strings.Join(fields, "; ") + " }"
 	}
