@@ -4,6 +4,6 @@ DLV_VERSION           := v1.27.2
 GOLANGCI_LINT_VERSION := v2.15.0
 
 # command:package, as Debian names it
-SYSTEM_TOOLS := gdb:gdb gcc:gcc readelf:binutils eu-readelf:elfutils strace:strace
+SYSTEM_TOOLS := gdb:gdb gcc:gcc readelf:binutils eu-readelf:elfutils strace:strace zstd:zstd
 
 TOOLS := $(CURDIR)/.tools

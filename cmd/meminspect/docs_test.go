@@ -51,11 +51,11 @@ func TestEverySubcommandHasAnExample(t *testing.T) {
 	}
 }
 
-// allCommands returns cmd and those below it, without cobra's own.
+// allCommands returns cmd and those below it, without hidden ones and cobra's own.
 func allCommands(cmd *cobra.Command) []*cobra.Command {
 	list := []*cobra.Command{cmd}
 	for _, sub := range cmd.Commands() {
-		if sub.Name() != "help" && sub.Name() != "completion" {
+		if sub.Name() != "help" && sub.Name() != "completion" && !sub.Hidden {
 			list = append(list, allCommands(sub)...)
 		}
 	}

@@ -31,8 +31,6 @@ func TestScripts(t *testing.T) {
 		Dir:           "../../testdata/script",
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			// published lets the go command see this tree's modules as if
-			// they had been published.
 			// readenv NAME FILE waits for a file and sets a variable to its text.
 			"readenv": func(ts *testscript.TestScript, _ bool, args []string) {
 				if len(args) != 2 {
@@ -48,6 +46,8 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Fatalf("no file %s", args[1])
 			},
+			// published lets the go command see this tree's modules as if
+			// they had been published.
 			"published": func(ts *testscript.TestScript, _ bool, _ []string) {
 				proxy, err := published()
 				ts.Check(err)
