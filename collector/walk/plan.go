@@ -1,8 +1,6 @@
 package walk
 
 import (
-	"strings"
-
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/gotypes"
 )
@@ -311,75 +309,6 @@ func (w *walker) addStruct(p *plan, t *gotypes.Type, off uint64) {
 	}
 }
 
-// addSpecial adds the slots of types whose unsafe.Pointers have a known target.
-func (w *walker) addSpecial(p *plan, t *gotypes.Type, off uint64) bool {
-	if !t.Named {
-		return false
-	}
-	name := t.Name()
-	switch {
-	case t.PkgPath == "sync/atomic" && strings.HasPrefix(name, "Pointer["):
-		return w.addTyped(p, t, off, opPointer, "v")
-	case t.PkgPath == "weak" && strings.HasPrefix(name, "Pointer["):
-		return w.addTyped(p, t, off, opWeak, "u")
-	case t.PkgPath == "internal/abi" && name == "Type":
-		// What else it points at is for the runtime.
-		if f, ok := t.Field("Equal"); ok {
-			w.addSlots(p, f.Type, off+f.Offset)
-		}
-		return true
-	case t.PkgPath == "internal/sync" && strings.HasPrefix(name, "indirect["):
-		return w.addTrie(p, t, off, name)
-	}
-	return false
-}
-
-// addTyped adds the pointer of a struct { _ [0]*T; …; field unsafe.Pointer }.
-func (w *walker) addTyped(p *plan, t *gotypes.Type, off uint64, op slotOp, field string) bool {
-	f, ok := t.Field(field)
-	if !ok || f.Type.Kind != gotypes.UnsafePointer || t.Fields[0].Type.Kind != gotypes.Array {
-		return false
-	}
-	ptr, err := t.Fields[0].Type.Elem()
-	if err != nil || ptr.Kind != gotypes.Pointer {
-		return false
-	}
-	elem, err := ptr.Elem()
-	if err != nil {
-		return false
-	}
-	p.slots = append(p.slots, slot{off: off + f.Offset, op: op, elem: w.planFor(p, elem), holder: p})
-	return true
-}
-
-// addTrie adds the children of an inner node of the trie behind sync.Map, from
-// Go 1.24 on. Their type is that of a node; what they are, an entry or an inner
-// node, stands in their first byte. Entries have no type that could be found,
-// but for sync.Map their layout is known: a node, a pointer to the next one
-// with the same hash, and two empty interfaces.
-func (w *walker) addTrie(p *plan, t *gotypes.Type, off uint64, name string) bool {
-	children, ok := t.Field("children")
-	if !ok || name != "indirect[interface {},interface {}]" || children.Type.Kind != gotypes.Array ||
-		children.Type.Size != mul(children.Type.Len, wordBytes) || children.Type.Len > 256 {
-		return false
-	}
-	inner := w.planFor(p, t)
-	if inner.trieEntry == nil {
-		entry := w.newPlan("internal/sync.entry[interface {},interface {}]", 6*wordBytes)
-		entry.compiled = true
-		entry.slots = []slot{
-			{off: wordBytes, op: opPointer, elem: entry, holder: entry},
-			{off: 2 * wordBytes, op: opEface, holder: entry},
-			{off: 4 * wordBytes, op: opEface, holder: entry},
-		}
-		inner.trieEntry = entry
-	}
-	for i := range children.Type.Len {
-		p.slots = append(p.slots, slot{off: off + children.Offset + i*wordBytes, op: opTrie, elem: inner, holder: p})
-	}
-	return true
-}
-
 // mapPlan makes the plan of a map's storage, nil when its layout is not known.
 func (w *walker) mapPlan(p *plan) *mapPlan {
 	l, err := p.typ.MapLayout()
@@ -414,57 +343,4 @@ func (m *mapPlan) fits(l *gotypes.MapLayout) bool {
 	return inside(m.keys, m.keyStride, l.Key.Size, m.keyIndirect) &&
 		inside(m.elems, m.elemStride, l.Elem.Size, m.elemIndirect) &&
 		(m.swiss || m.overflow+wordBytes <= l.Group.Size)
-}
-
-// dynamic returns the plan of the type whose descriptor stands at addr, or nil
-// when there is none.
-func (w *walker) dynamic(addr target.Address) *plan {
-	if addr == w.lastType && w.lastPlan != nil {
-		return w.lastPlan
-	}
-	p, ok := w.byType[addr]
-	if !ok {
-		if t, err := w.cfg.Types.At(addr); err == nil && t.Kind != gotypes.Interface {
-			p = w.planOf(t)
-		}
-		w.byType[addr] = p
-	}
-	w.lastType, w.lastPlan = addr, p
-	return p
-}
-
-type itabKey struct {
-	addr  target.Address
-	iface *gotypes.Type
-}
-
-// itab returns the plan of the concrete type of the itab at addr, which stands
-// in an interface of type t; nil when it does not fit.
-func (w *walker) itab(addr target.Address, t *gotypes.Type) *plan {
-	key := itabKey{addr, t}
-	p, ok := w.itabs[key]
-	if !ok {
-		if inter, concrete := w.readItab(addr); concrete != nil && inter == t.Addr {
-			p = w.planOf(concrete)
-			w.facts = append(w.facts, target.RangeOf(addr, itabHead+uint64(max(t.Methods, 1))*wordBytes))
-		}
-		w.itabs[key] = p
-	}
-	return p
-}
-
-// itabHead is where the methods begin in an itab.
-const itabHead = 24
-
-// readItab returns the interface's and the concrete type of an itab.
-func (w *walker) readItab(addr target.Address) (inter target.Address, concrete *gotypes.Type) {
-	concrete, err := w.cfg.Types.Itab(addr)
-	if err != nil {
-		return 0, nil
-	}
-	inter, err = target.Reader{Memory: w.cfg.Memory}.Pointer(addr)
-	if err != nil {
-		return 0, nil
-	}
-	return inter, concrete
 }
