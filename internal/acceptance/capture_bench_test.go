@@ -1,0 +1,128 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/internal/debuggers"
+)
+
+// What a capture costs, beside gdb's gcore and Delve's dump of the same
+// process: how long the program stands still, how long it all takes, and how
+// big the file is.
+func BenchmarkCapture(b *testing.B) {
+	exe := filepath.Join(b.TempDir(), "load")
+	cmd := exec.Command("go", "build", "-o", exe, "./testdata/load")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	for _, c := range []struct {
+		what string
+		n    int
+	}{{"regions", 1000}, {"graph", 1_000_000}, {"goroutines", 10_000}, {"goroutines", 100_000}} {
+		p := exec.Command(exe, c.what, fmt.Sprint(c.n))
+		out, err := p.StdoutPipe()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := p.Start(); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 16)); err != nil {
+			b.Fatal(err)
+		}
+		name := fmt.Sprintf("%s-%d", c.what, c.n)
+		b.Run(name+"/meminspect", func(b *testing.B) { benchOurs(b, p.Process.Pid) })
+		b.Run(name+"/gcore", func(b *testing.B) { benchGcore(b, p.Process.Pid) })
+		b.Run(name+"/delve", func(b *testing.B) { benchDelve(b, p.Process.Pid) })
+		_ = p.Process.Kill()
+		_ = p.Wait()
+	}
+}
+
+func benchOurs(b *testing.B, pid int) {
+	core := filepath.Join(b.TempDir(), "core")
+	var stopped, walked time.Duration
+	var s *collector.Summary
+	least := time.Hour
+	for b.Loop() {
+		var walk, after time.Time
+		c, err := collector.Take(context.Background(), pid, collector.Options{
+			RegionBudget: 1 << 30, Budget: 1 << 30, Stop: collector.StopAlways,
+			Progress: func(p collector.Progress) {
+				switch {
+				case p.Step == "walk":
+					walk = time.Now()
+				case after.IsZero() && !walk.IsZero():
+					after = time.Now()
+				}
+			},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Save(collector.Output{Path: core}); err != nil {
+			b.Fatal(err)
+		}
+		s = c.Summary()
+		stopped += s.Stopped
+		walked += after.Sub(walk)
+		least = min(least, s.Stopped)
+	}
+	n := float64(b.N)
+	b.ReportMetric(float64(stopped.Microseconds())/1000/n, "ms-stopped/op")
+	b.ReportMetric(float64(least.Microseconds())/1000, "ms-stopped-least")
+	b.ReportMetric(float64(walked.Microseconds())/1000/n, "ms-walk/op")
+	b.ReportMetric(float64(s.Bytes), "core-bytes")
+	b.ReportMetric(float64(s.Payload), "payload-bytes")
+}
+
+// gdb holds the program all the time.
+func benchGcore(b *testing.B, pid int) {
+	gdb := debuggers.Need(b, "gdb")
+	core := filepath.Join(b.TempDir(), "core")
+	for b.Loop() {
+		_ = os.Remove(core)
+		out, err := exec.Command(gdb, "-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off",
+			"-p", fmt.Sprint(pid), "-ex", "generate-core-file "+core, "-ex", "detach").CombinedOutput()
+		if _, serr := os.Stat(core); serr != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+	}
+	reportFile(b, core)
+}
+
+// Delve holds the program all the time too.
+func benchDelve(b *testing.B, pid int) {
+	dlv := debuggers.Need(b, "dlv")
+	dir := b.TempDir()
+	core, script := filepath.Join(dir, "core"), filepath.Join(dir, "script")
+	if err := os.WriteFile(script, []byte("dump "+core+"\nquit -c\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		_ = os.Remove(core)
+		out, err := exec.Command(dlv, "attach", fmt.Sprint(pid), "--allow-non-terminal-interactive", "--init", script).CombinedOutput()
+		if _, serr := os.Stat(core); serr != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+	}
+	reportFile(b, core)
+}
+
+func reportFile(b *testing.B, path string) {
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(info.Size()), "core-bytes")
+}

@@ -1,0 +1,76 @@
+// Command load holds as much as its arguments say: "regions N" registers N
+// slices of 1 KiB, "graph N" keeps a tree of N nodes, "goroutines N" starts N
+// goroutines that wait.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+
+	meminspect "github.com/meminspect/meminspect/runtime"
+)
+
+type node struct {
+	left, right *node
+	key         uint64
+	name        string
+}
+
+var (
+	root  *node
+	count int64
+)
+
+var table = meminspect.Table{
+	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
+	Version:   meminspect.TableVersion,
+	Package:   "github.com/meminspect/meminspect/internal/acceptance/testdata/load",
+	Namespace: "load",
+	Entries: []meminspect.Entry{
+		{ID: 1<<63 | 1, Name: "root", Expr: "root", Var: &root, Depth: -1, Flags: meminspect.HasDepth, Budget: 1 << 30},
+		{ID: 1<<63 | 2, Name: "count", Expr: "count", Var: &count},
+	},
+}
+
+func init() { meminspect.Link(&table) }
+
+// tree makes a balanced tree of n nodes.
+func tree(n int) *node {
+	if n == 0 {
+		return nil
+	}
+	half := (n - 1) / 2
+	return &node{tree(half), tree(n - 1 - half), uint64(n), "node"}
+}
+
+func main() {
+	n, err := strconv.Atoi(os.Args[2])
+	if err != nil {
+		panic(err)
+	}
+	count = int64(n)
+	switch os.Args[1] {
+	case "regions":
+		for i := range n {
+			data := make([]byte, 1<<10)
+			for k := range data {
+				data[k] = byte(i + k)
+			}
+			if _, err := meminspect.RegisterSlice(meminspect.IDDynamic, data, meminspect.Name(fmt.Sprint("region", i))); err != nil {
+				panic(err)
+			}
+		}
+	case "graph":
+		root = tree(n)
+	case "goroutines":
+		block := make(chan int)
+		for range n {
+			go func() { <-block }()
+		}
+	}
+	time.Sleep(100 * time.Millisecond)
+	fmt.Println("ready")
+	time.Sleep(time.Hour)
+}
