@@ -157,16 +157,62 @@ func (im *image) payload() (n uint64) {
 
 // unite returns the union of ranges, sorted, neighbours joined.
 func unite(ranges []target.Range) []target.Range {
-	all := make([]elfcore.Range, len(ranges))
-	for i, r := range ranges {
-		all[i] = elfcore.Range{Start: uint64(r.Start), End: uint64(r.End)}
-	}
-	merged := elfcore.Merge(all, 0)
-	out := make([]target.Range, len(merged))
-	for i, r := range merged {
-		out[i] = target.Range{Start: target.Address(r.Start), End: target.Address(r.End)}
+	sorted := ascending(ranges)
+	out := sorted[:0]
+	for _, r := range sorted {
+		if n := len(out); n > 0 && r.Start <= out[n-1].End {
+			out[n-1].End = max(out[n-1].End, r.End)
+			continue
+		}
+		out = append(out, r)
 	}
 	return out
+}
+
+// ascending returns a copy without empty ranges, sorted by start: by merging the
+// sorted runs that it already consists of, since what a walk found, a million
+// ranges at times, comes sorted and is followed by little.
+func ascending(ranges []target.Range) []target.Range {
+	now := make([]target.Range, 0, len(ranges))
+	var ends []int // of the runs
+	for _, r := range ranges {
+		if r.Empty() {
+			continue
+		}
+		if n := len(now); n > 0 && r.Start < now[n-1].Start {
+			ends = append(ends, n)
+		}
+		now = append(now, r)
+	}
+	if len(now) == 0 {
+		return nil
+	}
+	ends = append(ends, len(now))
+	next := make([]target.Range, len(now))
+	for len(ends) > 1 {
+		merged := ends[:0]
+		from, out := 0, next[:0]
+		for i := 0; i < len(ends); i += 2 {
+			middle, end := ends[i], ends[min(i+1, len(ends)-1)]
+			out = mergeRuns(out, now[from:middle], now[middle:end])
+			merged = append(merged, len(out))
+			from = end
+		}
+		ends = merged
+		now, next = out, now
+	}
+	return now
+}
+
+func mergeRuns(out, a, b []target.Range) []target.Range {
+	for len(a) > 0 && len(b) > 0 {
+		if b[0].Start < a[0].Start {
+			out, b = append(out, b[0]), b[1:]
+		} else {
+			out, a = append(out, a[0]), a[1:]
+		}
+	}
+	return append(append(out, a...), b...)
 }
 
 // overlap returns how many bytes of r lie in the sorted ranges.

@@ -125,3 +125,35 @@ func TestBudget(t *testing.T) {
 		t.Errorf("granted %d with nothing left", n)
 	}
 }
+
+// Uniting ranges gives what a set of their bytes gives, in order.
+func TestUnite(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var ranges []target.Range
+		in := map[target.Address]bool{}
+		for range rapid.IntRange(0, 40).Draw(t, "n") {
+			r := target.RangeOf(target.Address(rapid.IntRange(0, 200).Draw(t, "start")), uint64(rapid.IntRange(0, 12).Draw(t, "size")))
+			ranges = append(ranges, r)
+			for a := r.Start; a < r.End; a++ {
+				in[a] = true
+			}
+		}
+		count := 0
+		last := target.Range{}
+		for i, r := range unite(ranges) {
+			if r.Empty() || i > 0 && r.Start <= last.End {
+				t.Fatalf("%v behind %v", r, last)
+			}
+			for a := r.Start; a < r.End; a++ {
+				if !in[a] {
+					t.Fatalf("%v is in none of %v", a, ranges)
+				}
+				count++
+			}
+			last = r
+		}
+		if count != len(in) {
+			t.Fatalf("%d bytes of %d", count, len(in))
+		}
+	})
+}

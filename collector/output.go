@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -144,12 +145,12 @@ func (c *Captured) stream(w io.Writer, o *Output) error {
 	}
 	if f, ok := w.(*os.File); ok && regular(f) {
 		sparse := elfcore.NewSparse(f)
-		if _, err := c.WriteTo(sparse); err != nil {
+		if err := c.buffered(sparse); err != nil {
 			return err
 		}
 		return sparse.Finish()
 	}
-	if _, err := c.WriteTo(w); err != nil {
+	if err := c.buffered(w); err != nil {
 		return err
 	}
 	var failed error
@@ -157,6 +158,16 @@ func (c *Captured) stream(w io.Writer, o *Output) error {
 		failed = errors.Join(failed, closers[i].Close())
 	}
 	return failed
+}
+
+// buffered writes the core in large pieces: it consists of many small ones.
+func (c *Captured) buffered(w io.Writer) error {
+	const size = 256 << 10
+	b := bufio.NewWriterSize(w, size)
+	if _, err := c.WriteTo(b); err != nil {
+		return err
+	}
+	return b.Flush()
 }
 
 func regular(f *os.File) bool {
