@@ -28,6 +28,10 @@ type runFlags struct {
 	memory   int
 	signal   string
 
+	to         string
+	compress   bool
+	recipients []string
+
 	snapshot      time.Duration
 	snapshotKeep  int
 	snapshotBytes int64
@@ -82,6 +86,9 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 	f.snapshotBytes = 4 << 20
 	flags.Var((*bytesFlag)(&f.snapshotBytes), "snapshot-bytes", "room for each")
 	flags.BoolVar(&f.snapshotFile, "snapshot-file", false, "keep them in a file in the directory, which the next start publishes, instead of memory")
+	flags.StringVar(&f.to, "to", "", "where cores go instead of the directory: - (standard output), exec:COMMAND, or a presigned URL, in which {name} stands for the file's name (default $MEMINSPECT_TO)")
+	flags.BoolVar(&f.compress, "compress", false, "compress cores with zstd")
+	flags.StringArrayVar(&f.recipients, "recipient", nil, "encrypt cores to this age public key (age1…); may be given more than once")
 	flags.BoolVar(&f.json, "json", false, "report in lines of JSON")
 	flags.BoolVar(&f.quiet, "quiet", false, "report captures and failures alone")
 	flags.StringVar(&f.report, "report", "", "append reports to this file instead of standard error")
@@ -152,7 +159,9 @@ func (f *runFlags) config(stderr io.Writer) (supervisor.Config, func(), error) {
 	case f.data:
 		config.Capture.Mode = collector.Data
 	}
-	f.destination(&config)
+	if err := f.destination(&config); err != nil {
+		return none, nil, err
+	}
 	if err := f.snapshots(&config); err != nil {
 		return none, nil, err
 	}
@@ -193,34 +202,6 @@ func (f *runFlags) reporter(stderr io.Writer) (*supervisor.Reporter, func(), err
 	}
 	r.W = file
 	return r, func() { file.Close() }, nil
-}
-
-// destination sets where cores go. A directory that cannot be used does not
-// keep the program from running: what it says goes into the first report.
-func (f *runFlags) destination(config *supervisor.Config) {
-	if f.dir == "" {
-		f.dir = defaultDir()
-	}
-	s, err := store.Open(f.dir, f.policy)
-	if err != nil {
-		config.Place = func() (string, error) { return f.dir, err }
-		config.Sink = func(supervisor.Core) (string, error) { return "", err }
-		return
-	}
-	config.Limits = s.Admit
-	config.Socket = s.Dir()
-	config.Place = func() (string, error) {
-		where := s.Dir()
-		if mode := s.Loose(); mode != 0 {
-			where = fmt.Sprintf("%s (which has mode %04o)", where, mode)
-		}
-		free, err := s.Free()
-		if err == nil && f.policy.Floor > 0 && free < f.policy.Floor {
-			err = fmt.Errorf("%d bytes are free, and %d are to stay so", free, f.policy.Floor)
-		}
-		return where, err
-	}
-	config.Sink = func(c supervisor.Core) (string, error) { return s.Write(c.Name(), c.Size, c.Write) }
 }
 
 // defaultDir is where cores go unless told otherwise.

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/meminspect/meminspect/collector/deliver"
+	"github.com/meminspect/meminspect/collector/store"
+	"github.com/meminspect/meminspect/collector/supervisor"
+)
+
+// uploadWait bounds one upload, its retries included.
+const uploadWait = 2 * time.Minute
+
+// destination sets where cores go, and in what form. A directory that cannot be
+// used does not keep the program from running: what it says goes into the first
+// report.
+func (f *runFlags) destination(config *supervisor.Config) error {
+	form, err := deliver.ParseForm(f.compress, f.recipients)
+	if err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	if f.dir == "" {
+		f.dir = defaultDir()
+	}
+	if f.to == "" {
+		f.to = os.Getenv("MEMINSPECT_TO")
+	}
+	s, err := store.Open(f.dir, f.policy)
+	if err != nil {
+		config.Place = func() (string, error) { return f.dir, err }
+		config.Sink = func(supervisor.Core) (string, error) { return "", err }
+		return nil
+	}
+	config.Limits = s.Admit
+	config.Socket = s.Dir()
+	send, where, err := f.sender(s, config.Env)
+	if err != nil {
+		return err
+	}
+	config.Place = func() (string, error) { return f.place(s, where) }
+	config.Sink = func(c supervisor.Core) (string, error) {
+		return send(form.Apply(deliver.Core{Name: c.Name(), Program: c.Program, PID: c.PID, Reason: c.Reason, Size: c.Size, Write: c.Write}))
+	}
+	return nil
+}
+
+// place says where cores go, and whether there is room.
+func (f *runFlags) place(s *store.Store, where string) (string, error) {
+	if where == "" {
+		where = s.Dir()
+	}
+	if mode := s.Loose(); mode != 0 {
+		where += fmt.Sprintf(" (%s has mode %04o)", s.Dir(), mode)
+	}
+	free, err := s.Free()
+	if err == nil && f.policy.Floor > 0 && free < f.policy.Floor {
+		err = fmt.Errorf("%d bytes are free in %s, and %d are to stay so", free, s.Dir(), f.policy.Floor)
+	}
+	return where, err
+}
+
+// sender returns what brings a core to its place and says where that is.
+func (f *runFlags) sender(s *store.Store, env []string) (send func(deliver.Core) (string, error), where string, err error) {
+	switch line, isCommand := strings.CutPrefix(f.to, "exec:"); {
+	case f.to == "":
+		return func(c deliver.Core) (string, error) { return s.Write(c.Name, c.Size, c.Write) }, "", nil
+	case f.to == "-":
+		return func(c deliver.Core) (string, error) { return "-", c.Write(os.Stdout) }, "standard output", nil
+	case isCommand:
+		return func(c deliver.Core) (string, error) {
+			return "exec", deliver.Command(context.Background(), line, env, c)
+		}, "a command", nil
+	case strings.HasPrefix(f.to, "https://"), strings.HasPrefix(f.to, "http://"):
+		u, err := f.upload()
+		if err != nil {
+			return nil, "", err
+		}
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), uploadWait)
+			defer cancel()
+			u.Flush(ctx)
+		}()
+		return func(c deliver.Core) (string, error) {
+			ctx, cancel := context.WithTimeout(context.Background(), uploadWait)
+			defer cancel()
+			return c.Name, u.Put(ctx, c)
+		}, "a URL", nil
+	}
+	return nil, "", fmt.Errorf("run: --to: %q is neither -, nor exec:COMMAND, nor a URL", f.to)
+}
+
+// upload makes an upload that spools beside the cores, within the same limits.
+func (f *runFlags) upload() (*deliver.Upload, error) {
+	spool, err := store.Open(filepath.Join(f.dir, "spool"), f.policy)
+	if err != nil {
+		return nil, fmt.Errorf("run: %w", err)
+	}
+	return &deliver.Upload{
+		URL: f.to, Client: &http.Client{Timeout: uploadWait}, Pauses: deliver.DefaultPauses(), Waiting: spool.Dir(),
+		Spool: func(name string, size int64, write func(io.Writer) error) (string, error) {
+			return spool.Write(name, size, write)
+		},
+	}, nil
+}

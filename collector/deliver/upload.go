@@ -1,0 +1,125 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// An Upload puts cores to a URL: a plain PUT with a length, which is what a
+// presigned URL of any object store takes. "{name}" in the URL stands for the
+// core's file name. The URL is a secret and stands in no message.
+type Upload struct {
+	URL    string
+	Client *http.Client
+
+	// Spool stores a core until it has arrived, and returns its path; Waiting is
+	// the folder that it stores in. A core that does not arrive stays there and
+	// is sent with the next one.
+	Spool   func(name string, size int64, write func(io.Writer) error) (path string, err error)
+	Waiting string
+
+	// Pauses are the times between attempts.
+	Pauses []time.Duration
+}
+
+// DefaultPauses make an upload give up after half a minute: the supervisor of a
+// program that is dead holds up its restart.
+func DefaultPauses() []time.Duration {
+	return []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second}
+}
+
+// Put spools a core and sends it, and with it what could not be sent before.
+func (u *Upload) Put(ctx context.Context, c Core) error {
+	path, err := u.Spool(c.Name, c.Size, c.Write)
+	if err != nil {
+		return fmt.Errorf("spooling: %w", err)
+	}
+	if err := u.send(ctx, path, u.Pauses); err != nil {
+		return fmt.Errorf("%w; the core waits in %s", err, path)
+	}
+	u.Flush(ctx)
+	return nil
+}
+
+// Flush sends what waits, one attempt each, and returns how much still does.
+func (u *Upload) Flush(ctx context.Context) (left int) {
+	// Several bases may not share one name in a presigned URL: it stands for one
+	// object.
+	if !strings.Contains(u.URL, "{name}") {
+		return len(u.waiting())
+	}
+	for _, path := range u.waiting() {
+		if u.send(ctx, path, nil) != nil {
+			left++
+		}
+	}
+	return left
+}
+
+func (u *Upload) waiting() []string {
+	paths, err := filepath.Glob(filepath.Join(u.Waiting, "*.core*"))
+	if err != nil {
+		return nil
+	}
+	return paths
+}
+
+func (u *Upload) send(ctx context.Context, path string, pauses []time.Duration) error {
+	for {
+		again, err := u.attempt(ctx, path)
+		if err == nil {
+			return os.Remove(path)
+		}
+		if !again || len(pauses) == 0 {
+			return err
+		}
+		select {
+		case <-time.After(pauses[0]):
+			pauses = pauses[1:]
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// attempt sends a file once and tells whether another attempt might do better.
+func (u *Upload) attempt(ctx context.Context, path string) (again bool, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, fmt.Errorf("upload: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return false, fmt.Errorf("upload: %w", err)
+	}
+	target := strings.ReplaceAll(u.URL, "{name}", url.PathEscape(filepath.Base(path)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, target, f)
+	if err != nil {
+		return false, errors.New("upload: that is not a URL")
+	}
+	req.ContentLength = info.Size() // object stores take no chunks
+	resp, err := u.Client.Do(req)
+	if err != nil {
+		var uerr *url.Error
+		if errors.As(err, &uerr) {
+			err = uerr.Err // without the URL
+		}
+		return true, fmt.Errorf("upload to %s: %w", req.URL.Host, err)
+	}
+	defer resp.Body.Close()
+	said, _ := io.ReadAll(io.LimitReader(resp.Body, tailSize))
+	if resp.StatusCode/100 == 2 {
+		return false, nil
+	}
+	again = resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout
+	return again, fmt.Errorf("upload to %s: %s: %s", req.URL.Host, resp.Status, strings.TrimSpace(string(said)))
+}
