@@ -172,9 +172,10 @@ func (c *collector) attach(line *Line, group *ast.CommentGroup) {
 
 // floating reports a line that is above nothing.
 func (c *collector) floating(line *Line, group *ast.CommentGroup, wants string) {
-	next := c.fset.Position(group.End()).Line + 2
+	// Physical lines: a "//line" comment must not hide the neighbour.
+	next := c.fset.PositionFor(group.End(), false).Line + 2
 	for _, begin := range c.begins {
-		if at := c.fset.Position(begin).Line; at == next || at == next+1 {
+		if at := c.fset.PositionFor(begin, false).Line; at == next || at == next+1 {
 			c.errorf(line.Pos, line.End, Floating,
 				"%s%s is cut off by a blank line from the declaration below it", Prefix, line.Kind)
 			return

@@ -9,6 +9,7 @@ import (
 	"math/bits"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // A Path is what member= says: fields and constant indices from the variable
@@ -127,6 +128,11 @@ func parseBytes(text string) (uint64, error) {
 func parseExpr(text string) (ast.Expr, error) {
 	if strings.Contains(text, "//") || strings.Contains(text, "/*") {
 		return nil, errors.New("comment in expression")
+	}
+	// A path may become a name, which is one word of a ledger's line.
+	if strings.ContainsFunc(text, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r) }) ||
+		strings.Contains(text, "' '") {
+		return nil, errors.New("character that cannot be printed")
 	}
 	return parser.ParseExpr(text)
 }

@@ -35,7 +35,7 @@ func fixture(t testing.TB, archive string, modules ...string) string {
 	if len(modules) == 0 {
 		modules = []string{"."}
 	}
-	work := "go 1.26.0\n\nuse (\n\t" + runtime + "\n"
+	work := "go 1.24.0\n\nuse (\n\t" + runtime + "\n"
 	for _, m := range modules {
 		work += "\t" + filepath.Join(dir, m) + "\n"
 	}

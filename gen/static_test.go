@@ -95,10 +95,20 @@ func main() {
 // No entry is initialised by code: in the file of a built program all rows are
 // there already, and the only code that touches the table hands it to Link.
 func TestTablesAreStaticData(t *testing.T) {
+	toolchains := []string{"local"}
+	if os.Getenv("MEMINSPECT_FULL") != "" {
+		toolchains = append(toolchains, "go1.24.9", "go1.25.5", "go1.27.3")
+	}
+	for _, toolchain := range toolchains {
+		t.Run(toolchain, func(t *testing.T) { checkStatic(t, []string{"CGO_ENABLED=0", "GOTOOLCHAIN=" + toolchain}) })
+	}
+}
+
+func checkStatic(t *testing.T, env []string) {
 	dir := fixture(t, everyRow)
 	generate(t, dir)
 	exe := filepath.Join(dir, "every")
-	mustGo(t, dir, []string{"CGO_ENABLED=0"}, "build", "-o", exe, ".")
+	mustGo(t, dir, env, "build", "-o", exe, ".")
 
 	file, err := elf.Open(exe)
 	if err != nil {
@@ -132,7 +142,7 @@ func TestTablesAreStaticData(t *testing.T) {
 	}
 
 	// The same by what the compiler made of init.
-	dump := mustGo(t, dir, nil, "tool", "objdump", "-s", `^main\.init(\.[0-9]+)?$`, exe)
+	dump := mustGo(t, dir, env, "tool", "objdump", "-s", `^main\.init(\.[0-9]+)?$`, exe)
 	if n := stores(dump, "meminspect_gen.go"); n > 0 {
 		t.Errorf("generated code has %d stores in init:\n%s", n, dump)
 	}
@@ -144,8 +154,8 @@ func TestTablesAreStaticData(t *testing.T) {
 	if err := os.WriteFile(path, []byte(broken), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	mustGo(t, dir, []string{"CGO_ENABLED=0"}, "build", "-o", exe, ".")
-	if n := stores(mustGo(t, dir, nil, "tool", "objdump", "-s", `^main\.init(\.[0-9]+)?$`, exe), "meminspect_gen.go"); n == 0 {
+	mustGo(t, dir, env, "build", "-o", exe, ".")
+	if n := stores(mustGo(t, dir, env, "tool", "objdump", "-s", `^main\.init(\.[0-9]+)?$`, exe), "meminspect_gen.go"); n == 0 {
 		t.Error("a row made by code is not noticed")
 	}
 }
