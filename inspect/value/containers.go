@@ -10,11 +10,13 @@ import (
 	"github.com/meminspect/meminspect/target/gotypes"
 )
 
-// mostTables bounds the tables of one map, and mostChain the buckets that
-// overflow one into the next.
+// Bounds of what is believed. mostTables is that of the tables of one map,
+// mostChain that of the buckets that overflow one into the next.
 const (
 	mostTables = 1 << 20
 	mostChain  = 1 << 16
+	mostGroups = 1 << 24 // groups and buckets of one map
+	mostLost   = 1 << 16 // of them that are not there
 )
 
 // mapping reads a map. Entries are sorted by their keys.
@@ -52,6 +54,7 @@ type mapReader struct {
 	count uint64 // that the map says it has
 	found uint64
 	slots []slot
+	seen  uint64 // groups
 	lost  uint64 // groups that are not there
 	why   Missing
 }
@@ -128,6 +131,9 @@ func (m *mapReader) swiss(addr target.Address) {
 			m.lose(dir.Add(i*8), 8)
 			continue
 		}
+		if m.lost > mostLost {
+			break
+		}
 		table := target.Address(le.Uint64(word))
 		if table == last { // it stands in several places of the directory
 			continue
@@ -154,12 +160,16 @@ func (m *mapReader) lose(addr target.Address, size uint64) {
 
 func (m *mapReader) groups(addr target.Address, n uint64) {
 	for i := range n {
+		if m.seen > mostGroups || m.lost > mostLost {
+			return
+		}
 		m.group(addr.Add(i * m.l.Group.Size))
 	}
 }
 
 // group reads the live entries of a group or bucket.
 func (m *mapReader) group(addr target.Address) {
+	m.seen++
 	ctrl, ok := m.r.p.read(addr.Add(m.l.CtrlOff), m.l.Slots)
 	if !ok {
 		m.lose(addr.Add(m.l.CtrlOff), m.l.Slots)
@@ -222,7 +232,7 @@ func (m *mapReader) buckets(addr target.Address) {
 func (m *mapReader) chains(addr target.Address, n uint64) {
 	for i := range n {
 		bucket := addr.Add(i * m.l.Group.Size)
-		for k := 0; bucket != 0 && k < mostChain; k++ {
+		for k := 0; bucket != 0 && k < mostChain && m.seen < mostGroups; k++ {
 			m.group(bucket)
 			next, ok := m.r.p.read(bucket.Add(m.l.Overflow), 8)
 			if !ok {
@@ -230,7 +240,7 @@ func (m *mapReader) chains(addr target.Address, n uint64) {
 			}
 			bucket = target.Address(le.Uint64(next))
 		}
-		if m.lost > mostTables {
+		if m.lost > mostLost || m.seen > mostGroups {
 			return
 		}
 	}

@@ -83,7 +83,7 @@ func (v *Value) bare(at place, indent int) string {
 		if v.Again || v.To == nil {
 			return conversion(v.Type) + "(" + v.Addr.String() + ")"
 		}
-		if v.To.Missing != "" {
+		if v.To.Missing != "" && v.To.Shape != Pointer {
 			return conversion(v.Type) + "(" + v.Addr.String() + ") " + v.To.absent()
 		}
 		switch v.To.Shape {

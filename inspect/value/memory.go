@@ -40,7 +40,7 @@ type Program struct {
 // Without an executable the core must carry the types of its own values, as
 // those of the collector do. The caller closes the Program, not the core.
 func Open(core *inspect.Core, path string) (*Program, error) {
-	p := &Program{Core: core, mem: &target.Spliced{}, funcs: map[uint64]string{}, calls: map[uint64][]note.Function{}, lines: map[*module.Module]*module.Functions{}}
+	p := newProgram(core)
 	types := &target.Spliced{}
 	p.types = types
 	image, err := p.open(path)
@@ -72,6 +72,13 @@ func Open(core *inspect.Core, path string) (*Program, error) {
 	}
 	p.find(image)
 	return p, nil
+}
+
+func newProgram(core *inspect.Core) *Program {
+	return &Program{
+		Core: core, mem: &target.Spliced{},
+		funcs: map[uint64]string{}, calls: map[uint64][]note.Function{}, lines: map[*module.Module]*module.Functions{},
+	}
 }
 
 // Close closes the executable.

@@ -3,6 +3,7 @@ package value
 import (
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,9 @@ func (r *reader) special(v *Value, t *gotypes.Type, addr target.Address, depth i
 			typ := v.Type
 			*v = *inner
 			v.Type = typ
+			if name == "Bool" && v.Shape == Literal {
+				v.Text = strconv.FormatBool(v.Text != "0")
+			}
 			return true
 		}
 	case "weak":
@@ -168,16 +172,16 @@ func (r *reader) zone(ptr *gotypes.Type, addr target.Address, unix int64) (name 
 	loc := quick.value(t, addr, 4)
 	// An untouched Local, or UTC, has no zones.
 	zones, tx := loc.field("zone"), loc.field("tx")
-	if zones == nil || tx == nil || zones.Missing != "" || tx.Missing != "" || loc.field("name").Missing != "" {
+	if !zones.there() || !tx.there() {
 		return "", 0, false
 	}
 	if len(zones.Elems) == 0 {
-		return "UTC", 0, true
+		return "UTC", 0, zones.Omitted == 0
 	}
 	index := 0
 	for _, change := range tx.Elems {
 		when, i := change.field("when"), change.field("index")
-		if when == nil || i == nil || when.Missing != "" || i.Missing != "" {
+		if !when.there() || !i.there() {
 			return "", 0, false
 		}
 		if when.int() > unix {
@@ -185,16 +189,19 @@ func (r *reader) zone(ptr *gotypes.Type, addr target.Address, unix int64) (name 
 		}
 		index = int(i.int())
 	}
-	if index >= len(zones.Elems) {
+	if index < 0 || index >= len(zones.Elems) {
 		return "", 0, false
 	}
-	z := zones.Elems[index]
-	zoneName, zoneOffset := z.field("name"), z.field("offset")
-	if zoneName == nil || zoneOffset == nil || zoneName.Missing != "" || zoneOffset.Missing != "" {
+	zone := zones.Elems[index]
+	zoneName, zoneOffset := zone.field("name"), zone.field("offset")
+	if !zoneName.there() || !zoneOffset.there() {
 		return "", 0, false
 	}
 	return zoneName.Text, int(zoneOffset.int()), true
 }
+
+// there reports whether a field exists and its value is known.
+func (v *Value) there() bool { return v != nil && v.Missing == "" }
 
 // field returns a field of a struct, nil when there is none.
 func (v *Value) field(name string) *Value {

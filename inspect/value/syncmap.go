@@ -33,6 +33,7 @@ type syncReader struct {
 	r     *reader
 	v     *Value
 	depth int
+	nodes int
 }
 
 func (s *syncReader) add(key, value *Value) {
@@ -96,7 +97,7 @@ func (s *syncReader) trie(t *gotypes.Type, addr target.Address) bool {
 func (s *syncReader) child(addr target.Address, children gotypes.Field, level int) {
 	const mostLevels = 20 // 4 bits of a hash each
 	word, ok := s.r.p.read(addr, 8)
-	if !ok || level > mostLevels {
+	if s.nodes++; !ok || level > mostLevels || s.nodes > mostTables {
 		s.lost(addr)
 		return
 	}

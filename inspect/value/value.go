@@ -148,7 +148,14 @@ type pointed struct {
 // Read returns the value of type t at addr.
 func (p *Program) Read(t *gotypes.Type, addr target.Address, limits Limits) *Value {
 	r := p.reader(limits)
-	return r.value(t, addr, r.limits.Depth)
+	// Pointers back to it refer to it.
+	self := &Value{}
+	r.shown[pointed{addr, t}] = self
+	v := r.value(t, addr, r.limits.Depth)
+	if self.Shown {
+		v.Shown, v.Addr = true, addr
+	}
+	return v
 }
 
 // ReadList returns n values of type t that stand from addr on.
