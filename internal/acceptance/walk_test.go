@@ -26,11 +26,11 @@ func TestMain(m *testing.M) {
 
 // builds is the matrix. The first ones are the sample that always runs.
 var builds = []kinds.Build{
-	{},
+	{Toolchain: "go1.23.12"},
 	{Toolchain: "go1.27.3", Args: "-buildmode=pie"},
+	{},
 	{Toolchain: "go1.25.5"},
 	{Toolchain: "go1.24.9"},
-	{Toolchain: "go1.23.12"},
 	{Toolchain: "go1.22.12"},
 	{Toolchain: "go1.21.13"},
 	{Toolchain: "go1.27.3"},
