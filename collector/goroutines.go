@@ -195,10 +195,22 @@ func (t *taking) readG(p *program, addr target.Address) (goroutine.G, bool) {
 	return g, err == nil
 }
 
-// callers is how much is taken above a thread's own stack as the runtime knows
-// it: Delve looks there for who called a function of the race detector or of C
-// that stands at its very top. Environment and arguments are further up.
-const callers = 128
+// callersEnd is where to stop above a thread's own stack as the runtime knows
+// it. There stands who called it, down to where the thread began, and for Delve
+// the caller of a function of the race detector or of C at the very top. On the
+// first thread's stack arguments and environment are further up, on others the
+// variables that C keeps for each thread.
+func callersEnd(m *process.Mapping, th *process.Thread, end target.Address) target.Address {
+	const first, others, variables = 128, 1024, 512
+	if m.Path == "[stack]" {
+		return end.Add(first)
+	}
+	tls := target.Address(th.TLS)
+	if !m.Contains(tls) || tls < end+variables {
+		return end.Add(first)
+	}
+	return min(end.Add(others), tls-variables)
+}
 
 // mostC is how much is taken of a stack that is not a goroutine's: C functions
 // may have filled it with anything.
@@ -221,7 +233,7 @@ func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current 
 		}
 		whole := m.Range
 		if g, ok := t.readG(p, local); local != 0 && ok && g.Stack.Contains(sp) {
-			whole = target.Range{Start: g.Stack.Start, End: g.Stack.End.Add(callers)}.Intersect(m.Range)
+			whole = target.Range{Start: g.Stack.Start, End: callersEnd(&m, th, g.Stack.End)}.Intersect(m.Range)
 		} else if known := t.stackAt(p, ms, sp); !known.Empty() {
 			whole = known.Intersect(m.Range)
 		} else if local == 0 && !p.cgo && m.Path != "[stack]" {

@@ -161,6 +161,9 @@ func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err err
 		return false, err
 	}
 	t.wantFacts(p)
+	if t.opts.Mode != Strict {
+		t.wantLoader(p)
+	}
 	t.wantGoroutines(p)
 	if t.opts.Mode != Strict {
 		t.wantRuntime(p)

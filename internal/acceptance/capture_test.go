@@ -335,3 +335,39 @@ func TestManyGoroutines(t *testing.T) {
 		t.Errorf("with a small budget: %+v", summary)
 	}
 }
+
+// gdb shows the same threads with the same frames as in a full core, with the
+// names of C's functions too.
+func TestThreadsInGDB(t *testing.T) {
+	needAMD64(t)
+	debuggers.Need(t, "gdb")
+	for _, g := range []goal{{"1.26.8", way{"plain", []string{"CGO_ENABLED=0"}, nil}}, {"1.26.8", way{"cgo", []string{"CGO_ENABLED=1"}, []string{"-tags=withcgo"}}}} {
+		t.Run(g.name, func(t *testing.T) {
+			exe := compile(t, g, sources(t, "states"), "states")
+			p := start(t, exe)
+			p.freeze(t)
+			whole := fullCore(t, p.Process.Pid)
+			core, _ := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways})
+			var said [2][]string
+			for i, c := range []string{core, whole} {
+				out, err := debuggers.GDB(t.Context(), exe, c, "thread apply all backtrace")
+				if err != nil {
+					t.Fatal(err)
+				}
+				for line := range strings.Lines(out) {
+					// Frames alone: what gdb says of libthread_db differs, which
+					// looks into the C library's own data.
+					if strings.HasPrefix(line, "#") {
+						said[i] = append(said[i], strings.TrimSpace(line))
+					}
+				}
+			}
+			if diff := differences(said[0], said[1]); len(diff) > 0 || len(said[1]) < 20 {
+				t.Errorf("%d frames of %d differ:\n%s", len(diff), len(said[1]), strings.Join(diff[:min(len(diff), 8)], "\n"))
+			}
+			if all := strings.Join(said[0], "\n"); g.name == "cgo" && !strings.Contains(all, "nanosleep") && !strings.Contains(all, "sleep (") {
+				t.Errorf("gdb names no function of the C library:\n%s", all)
+			}
+		})
+	}
+}
