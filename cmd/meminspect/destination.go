@@ -46,7 +46,13 @@ func (f *runFlags) destination(config *supervisor.Config) error {
 	}
 	config.Place = func() (string, error) { return f.place(s, where) }
 	config.Sink = func(c supervisor.Core) (string, error) {
-		return send(form.Apply(deliver.Core{Name: c.Name(), Program: c.Program, PID: c.PID, Reason: c.Reason, Size: c.Size, Write: c.Write}))
+		where, err := send(form.Apply(deliver.Core{Name: c.Name(), Program: c.Program, PID: c.PID, Reason: c.Reason, Size: c.Size, Write: c.Write}))
+		if f.message != "" {
+			if merr := writeMessage(f.message, c, where); merr != nil {
+				config.Report.Report(supervisor.Event{Time: time.Now(), What: supervisor.Note, Program: c.Program, PID: c.PID, Text: merr.Error()})
+			}
+		}
+		return where, err
 	}
 	return nil
 }

@@ -29,6 +29,7 @@ type runFlags struct {
 	signal   string
 
 	to         string
+	message    string
 	compress   bool
 	recipients []string
 
@@ -63,8 +64,8 @@ A fatal error of Go is captured while the runtime is writing its report, which
 needs no privileges. Any other end (a kill, os.Exit with a failing status, a
 fault in C code) is captured where ptrace is allowed. The first line that run
 writes says what of this works here.`,
-		Example: `  meminspect run -- ./server -listen :8080
-  meminspect run --dir /var/lib/cores --redact-text -- ./server`,
+		Example: `  meminspect run -- ./server exit0
+  meminspect run --dir cores --redact-text -- ./server exit0`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
@@ -87,6 +88,7 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 	flags.Var((*bytesFlag)(&f.snapshotBytes), "snapshot-bytes", "room for each")
 	flags.BoolVar(&f.snapshotFile, "snapshot-file", false, "keep them in a file in the directory, which the next start publishes, instead of memory")
 	flags.StringVar(&f.to, "to", "", "where cores go instead of the directory: - (standard output), exec:COMMAND, or a presigned URL, in which {name} stands for the file's name (default $MEMINSPECT_TO)")
+	flags.StringVar(&f.message, "message", "", "write a short report of each core to this file: the reason, and the values of entries marked summary (4096 bytes at most, as a termination message of Kubernetes)")
 	flags.BoolVar(&f.compress, "compress", false, "compress cores with zstd")
 	flags.StringArrayVar(&f.recipients, "recipient", nil, "encrypt cores to this age public key (age1…); may be given more than once")
 	flags.BoolVar(&f.json, "json", false, "report in lines of JSON")

@@ -330,3 +330,54 @@ func TestTraced(t *testing.T) {
 		t.Errorf("%v, cores %v, %+v; %s", r.state, cores, r.events, r.stderr.String())
 	}
 }
+
+// waitFiles waits until a whole snapshot stands in the file, which has its first
+// slot behind the header.
+func waitFiles(t *testing.T, pattern string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		paths, _ := filepath.Glob(pattern)
+		for _, path := range paths {
+			data, err := os.ReadFile(path)
+			if err == nil && bytes.Count(data, []byte("\x7fELF")) > 0 {
+				time.Sleep(300 * time.Millisecond)
+				return
+			}
+		}
+	}
+	t.Fatal("no snapshot was taken")
+}
+
+// Close to its limit a program is captured, once, before the kernel kills it.
+func TestMemoryPressure(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("making a control group needs root")
+	}
+	group := fmt.Sprintf("/sys/fs/cgroup/memory/meminspect-test-%d", os.Getpid())
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Skip("making a control group: ", err)
+	}
+	defer func() {
+		time.Sleep(200 * time.Millisecond) // for its last process to go
+		os.Remove(group)
+	}()
+	if err := os.WriteFile(group+"/memory.limit_in_bytes", []byte("100663296"), 0); err != nil {
+		t.Skip("setting a limit: ", err)
+	}
+	program := crasher.Build(t, crasher.Plain)
+	inside := surrounding{wrap: []string{"sh", "-c", "echo $$ > " + group + "/cgroup.procs; exec \"$@\"", "sh"}}
+	r := supervise(t, inside, program, []string{"--memory", "70"}, "grow")
+	var memory, killed int
+	for _, core := range r.cores(t) {
+		switch {
+		case strings.Contains(core, ".memory."):
+			memory++
+			checkValues(t, program, crasher.Plain, core)
+		case strings.Contains(core, ".signal-sigkill."), strings.Contains(core, ".oom-kill."):
+			killed++
+		}
+	}
+	if memory != 1 || killed > 1 {
+		t.Errorf("%d cores for memory, %d for the kill: %+v", memory, killed, r.events)
+	}
+}

@@ -65,6 +65,8 @@ var ways = map[string]func(){
 	"cfault":       cFault,
 	"cthreadfault": cThreadFault,
 
+	"-listen":   wait,
+	"crash":     func() { panic("it went wrong") },
 	"wait":      wait,
 	"snapshot":  snapshot,
 	"own":       ownCrashOutput,

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/meminspect/meminspect/collector/supervisor"
+	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+)
+
+// messageLimit is what the kubelet reads of a container's termination message.
+const messageLimit = 4096
+
+// writeMessage writes a short report of a core to a file that is there already
+// or is made: why, where the core is, what the program said, and the values of
+// the entries that are marked summary. It is never longer than the kubelet
+// reads, and never has half a character at its end.
+func writeMessage(path string, c supervisor.Core, where string) error {
+	text, err := messageOf(c, where)
+	if err != nil {
+		text = fmt.Sprintf("%s: %s\ncore: %s\n%v\n", c.Program, c.Reason, where, err)
+	}
+	return os.WriteFile(path, []byte(cut(text, messageLimit)), 0o600)
+}
+
+// messageOf reads the core that is about to leave, or has left, from a copy in
+// the clear.
+func messageOf(c supervisor.Core, where string) (string, error) {
+	dir, err := os.MkdirTemp("", "meminspect-message")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	f, err := os.Create(filepath.Join(dir, "core"))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if err := c.Write(f); err != nil {
+		return "", err
+	}
+	core, err := inspect.Open(f.Name())
+	if err != nil {
+		return "", err
+	}
+	defer core.Close()
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s\ncore: %s\n", c.Program, c.Reason, where)
+	if core.Capture != nil {
+		for _, p := range core.Capture.Extra {
+			if p.Key == "message" {
+				fmt.Fprintf(&b, "message: %s\n", cut(p.Value, 1000))
+			}
+		}
+	}
+	prog, err := value.Open(core, "")
+	if err != nil {
+		return b.String() + err.Error() + "\n", nil
+	}
+	defer prog.Close()
+	for i := range core.Regions {
+		r := &core.Regions[i]
+		if r.Flags&anchor.EntrySummary != 0 {
+			fmt.Fprintf(&b, "%s = %s\n", regionLabel(r), prog.Region(r, value.Limits{}).Go())
+		}
+	}
+	return b.String(), nil
+}
+
+// cut shortens text to at most n bytes, and says so.
+func cut(s string, n int) string {
+	const dots = " …"
+	if len(s) <= n {
+		return s
+	}
+	s = s[:n-len(dots)]
+	for len(s) > 0 && !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) {
+		if r, size := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || size > 1 {
+			break
+		}
+		s = s[:len(s)-1]
+	}
+	return s + dots
+}
