@@ -17,6 +17,7 @@ import (
 type listeners struct {
 	mu        sync.Mutex
 	some      atomic.Bool // changes under both mutexes
+	end       func(events []Event, excluded bool) error
 	backends  []*attached
 	notifiers []*notifier
 }
@@ -71,17 +72,25 @@ func (c *change) note(added bool, ref uint32) {
 // end unlocks the registry, tells the backends and notifiers, and returns what
 // the backends had against it.
 func (c *change) end() error {
+	if !c.tell {
+		reg.mu.Unlock()
+		return nil
+	}
+	return listening.end(c.events, c.excluded)
+}
+
+// endTelling is listeners' own end of a change. It is reached through a
+// variable that Attach and Notify set, so that a program that only registers
+// does not link what telling takes.
+func endTelling(events []Event, excluded bool) error {
 	var past []Region
-	if c.tell && c.excluded {
+	if excluded {
 		past = slices.Collect(staticRegions)
 		past = append(past, reg.copyLocked()...)
 	}
 	reg.mu.Unlock()
-	if !c.tell {
-		return nil
-	}
-	failed := c.retell(past)
-	for _, e := range c.events {
+	failed := retell(past)
+	for _, e := range events {
 		for _, b := range listening.backends {
 			failed = append(failed, b.tell(e)...)
 		}
@@ -111,6 +120,7 @@ func Attach(b Backend) error {
 	a := &attached{Backend: b, took: map[regionKey][]Region{}}
 	reg.mu.Lock()
 	listening.backends = append(listening.backends, a)
+	listening.end = endTelling
 	listening.some.Store(true)
 	past := slices.Collect(staticRegions)
 	past = append(past, reg.copyLocked()...)
@@ -169,7 +179,7 @@ func (a *attached) tell(e Event) (failed []error) {
 }
 
 // retell has the backends know regions whose parts an exclusion has changed.
-func (c *change) retell(past []Region) (failed []error) {
+func retell(past []Region) (failed []error) {
 	for _, b := range listening.backends {
 		for _, r := range past {
 			if samePlaces(b.took[r.key()], r.Parts()) {

@@ -4,6 +4,9 @@ package meminspect
 
 import "github.com/meminspect/meminspect/runtime/format/anchor"
 
+// Off says that the program was built with the tag meminspect_off.
+const Off = false
+
 // Link adds a table to the program's. Generated code calls it from init; a
 // table that is linked already is left alone. It takes the same time however
 // many entries the table has, unless somebody was attached before, who is told

@@ -34,6 +34,7 @@ func Notify(fn func(Event)) (stop func()) {
 		n.events = append(n.events, Event{true, r})
 	}
 	listening.notifiers = append(listening.notifiers, n)
+	listening.end = endTelling
 	listening.some.Store(true)
 	reg.mu.Unlock()
 	listening.mu.Unlock()

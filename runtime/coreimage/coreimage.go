@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 
+	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
@@ -75,7 +76,7 @@ func Why(reason string) Option { return func(o *options) { o.why = reason } }
 // Write writes a core of this process to w. It reads while it writes; no more
 // than some hundred kilobytes are held. When it fails, what w got is no core.
 func Write(w io.Writer, opts ...Option) error {
-	core, err := plan(opts)
+	core, err := begin(opts)
 	if err != nil {
 		return fmt.Errorf("core image: %w", err)
 	}
@@ -90,7 +91,7 @@ func Write(w io.Writer, opts ...Option) error {
 // its name only when it is whole: a file of that name is replaced then, and
 // left alone when WriteFile fails.
 func WriteFile(path string, opts ...Option) error {
-	core, err := plan(opts)
+	core, err := begin(opts)
 	if err != nil {
 		return fmt.Errorf("core image: %w", err)
 	}
@@ -119,6 +120,14 @@ func WriteFile(path string, opts ...Option) error {
 		return fmt.Errorf("core image: %w", err)
 	}
 	return nil
+}
+
+// begin refuses where a core would be empty.
+func begin(opts []Option) (*image, error) {
+	if meminspect.Off {
+		return nil, meminspect.ErrOff
+	}
+	return plan(opts)
 }
 
 func (c *image) writeTo(f *os.File) error {

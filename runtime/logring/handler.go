@@ -9,6 +9,7 @@ import (
 	"time"
 	"unsafe"
 
+	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/logring"
 )
 
@@ -36,13 +37,13 @@ func (h *Handler) WithLevel(level slog.Leveler) *Handler {
 
 // Enabled reports whether the ring or the next handler wants the level.
 func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= h.level.Level() || h.next != nil && h.next.Enabled(ctx, level)
+	return !meminspect.Off && level >= h.level.Level() || h.next != nil && h.next.Enabled(ctx, level)
 }
 
 // Handle writes the record to the ring and hands it on. The error is the next
 // handler's; the ring has none.
 func (h *Handler) Handle(ctx context.Context, rec slog.Record) error {
-	if rec.Level >= h.level.Level() {
+	if !meminspect.Off && rec.Level >= h.level.Level() {
 		d := h.ring.draft()
 		d.message(rec.Message)
 		d.raw(h.tokens)
@@ -98,6 +99,9 @@ func (r *Ring) Writer() Writer { return Writer{r} }
 type Writer struct{ ring *Ring }
 
 func (w Writer) Write(p []byte) (int, error) {
+	if meminspect.Off {
+		return len(p), nil
+	}
 	line := p
 	for len(line) > 0 && line[len(line)-1] == '\n' {
 		line = line[:len(line)-1]

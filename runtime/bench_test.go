@@ -1,0 +1,103 @@
+//go:build !meminspect_off
+
+package meminspect
+
+import (
+	"testing"
+	"time"
+)
+
+func BenchmarkRegisterUnregister(b *testing.B) {
+	var x [8]int
+	for _, standing := range []int{0, 10_000} {
+		b.Run(map[int]string{0: "alone", 10_000: "among-10000"}[standing], func(b *testing.B) {
+			for range standing {
+				if _, err := Register(IDDynamic, &x); err != nil {
+					b.Fatal(err)
+				}
+			}
+			defer clear(b)
+			b.ReportAllocs()
+			for b.Loop() {
+				id, err := Register(IDDynamic, &x)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := Unregister(id); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkRegister includes the chunks: what a region costs that stays.
+func BenchmarkRegister(b *testing.B) {
+	var x int
+	defer clear(b)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		if _, err := Register(IDDynamic, &x); err != nil {
+			b.Fatal(err)
+		}
+		if n++; n == 50_000 {
+			b.StopTimer()
+			clear(b)
+			n = 0
+			b.StartTimer()
+		}
+	}
+}
+
+func BenchmarkRegisterSlice(b *testing.B) {
+	x := make([]int, 100)
+	b.ReportAllocs()
+	for b.Loop() {
+		id, err := RegisterSlice(IDDynamic, x)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := Unregister(id); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkLink(b *testing.B) {
+	table := &Table{Magic: [2]uint64{TableMagic0, TableMagic1}, Version: TableVersion, Entries: make([]Entry, 1000)}
+	before := root.tables.Load()
+	b.ReportAllocs()
+	for b.Loop() {
+		table.flags = 0
+		Link(table)
+		root.tables.Store(before)
+	}
+}
+
+func BenchmarkBeat(b *testing.B) {
+	h := NewHeartbeat("bench", time.Second)
+	defer h.Stop()
+	b.ReportAllocs()
+	for b.Loop() {
+		h.Beat()
+	}
+}
+
+// BenchmarkNotify is a registration and its end with a listener.
+func BenchmarkNotify(b *testing.B) {
+	var x int
+	n := 0
+	stop := Notify(func(Event) { n++ })
+	defer stop()
+	b.ReportAllocs()
+	for b.Loop() {
+		id, err := Register(IDDynamic, &x)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := Unregister(id); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
