@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -210,14 +211,14 @@ func (p *Program) moduleVersions(packages []string) string {
 	}
 	var said []string
 	for _, pkg := range packages {
-		best := ""
+		var best *debug.Module // the module with the longest path that holds it
 		for _, dep := range p.module.BuildInfo.Deps {
-			if (pkg == dep.Path || strings.HasPrefix(pkg, dep.Path+"/")) && len(dep.Path) > len(strings.Fields(best + " x")[0]) {
-				best = dep.Path + " " + dep.Version
+			if (pkg == dep.Path || strings.HasPrefix(pkg, dep.Path+"/")) && (best == nil || len(dep.Path) > len(best.Path)) {
+				best = dep
 			}
 		}
-		if best != "" {
-			said = append(said, best)
+		if best != nil {
+			said = append(said, best.Path+" "+best.Version)
 		}
 	}
 	if len(said) == 0 {

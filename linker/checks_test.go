@@ -1,10 +1,12 @@
 package linker_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -316,5 +318,73 @@ func TestOpenOthers(t *testing.T) {
 			p.Close()
 			t.Errorf("%s was opened", name)
 		}
+	}
+}
+
+// A program of a Go that this tool does not know is read as far as its tables
+// go, and what is missing is said.
+func TestUnknownRelease(t *testing.T) {
+	data, err := os.ReadFile(plainBinary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := bytes.Index(data, []byte("\xff Go buildinf:"))
+	version := bytes.Index(data[info:], []byte("go1."))
+	if info < 0 || version < 0 || version > 64 {
+		t.Fatal("the build information was not found")
+	}
+	copy(data[info+version:], "go1.99")
+	bin := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(bin, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := open(t, bin)
+	if err := p.Degraded(); err == nil || !strings.Contains(err.Error(), "newer than this tool knows (Go 1.21 to 1.27)") {
+		t.Errorf("degraded: %v", err)
+	}
+	m := p.Map()
+	if m.Totals.Entries != 12 || m.Totals.Unknown != 11 || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "types are not available: built with go1.99") {
+		t.Errorf("totals %+v, notes %q", m.Totals, m.Notes)
+	}
+	// IDs need no types.
+	checkFindings(t, p)
+	if _, err := p.Forecast(linker.ForecastOptions{}); err == nil || !strings.Contains(err.Error(), "newer than this tool knows") {
+		t.Errorf("forecast: %v", err)
+	}
+	if _, err := p.Embed(); err == nil || !strings.Contains(err.Error(), "newer than this tool knows") {
+		t.Errorf("embed: %v", err)
+	}
+}
+
+// A file that claims to need all of memory is read as quickly as others.
+func TestClaims(t *testing.T) {
+	data, err := os.ReadFile(plainBinary(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	le := binary.LittleEndian
+	programs := data[le.Uint64(data[32:]):]
+	claimed := false
+	for range le.Uint16(data[56:]) {
+		// The last segment that is loaded and written has the zeroed memory.
+		if le.Uint32(programs) == 1 && le.Uint32(programs[4:])&2 != 0 {
+			le.PutUint64(programs[40:], 1<<46)
+			claimed = true
+		}
+		programs = programs[56:]
+	}
+	if !claimed {
+		t.Fatal("no writable segment")
+	}
+	v := &variant{data: data, size: int64(len(data)), deep: true}
+	var before, after goruntime.MemStats
+	goruntime.ReadMemStats(&before)
+	o, err := examine(v)
+	goruntime.ReadMemStats(&after)
+	if err != nil || o.Map.Totals.Entries != 12 {
+		t.Errorf("%v", err)
+	}
+	if spent := after.TotalAlloc - before.TotalAlloc; spent > 200<<20 {
+		t.Errorf("%d MB were allocated", spent>>20)
 	}
 }

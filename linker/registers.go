@@ -69,8 +69,9 @@ const searchPiece = 1 << 20
 // segment searches one segment, in pieces that overlap by a number.
 func (s *idSearch) segment(mem target.Memory, seg target.Segment) error {
 	buf := make([]byte, searchPiece)
-	for at := seg.Start; at < seg.End && len(s.left) > 0; {
-		b := buf[:min(searchPiece, uint64(seg.End-at))]
+	r := seg.Filled() // no ID is zero
+	for at := r.Start; at < r.End && len(s.left) > 0; {
+		b := buf[:min(searchPiece, uint64(r.End-at))]
 		n, err := mem.ReadAt(b, at)
 		if n < len(b) {
 			var bad *target.UnreadableError
@@ -79,7 +80,7 @@ func (s *idSearch) segment(mem target.Memory, seg target.Segment) error {
 			}
 		}
 		s.piece(b[:n], at, seg.Exec)
-		if n < 8 || at.Add(uint64(n)) >= seg.End {
+		if n < 8 || at.Add(uint64(n)) >= r.End {
 			return nil
 		}
 		// Keep instructions aligned.

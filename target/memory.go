@@ -31,6 +31,15 @@ type Viewer interface {
 type Segment struct {
 	Range
 	Write, Exec bool
+	// Zeros is how many bytes at the end are known to be zeros without a look:
+	// in a file, what it only claims to need. They cost nothing, so a file may
+	// claim any number.
+	Zeros uint64
+}
+
+// Filled is the segment without its zeros.
+func (s Segment) Filled() Range {
+	return RangeOf(s.Start, s.Size()-min(s.Zeros, s.Size()))
 }
 
 // A Mapped is a Memory that knows its segments, sorted by address and without

@@ -15,7 +15,8 @@ const pageSize = 4096
 // Search yields the addresses at which pattern stands, of those that are
 // multiples of align (a power of two), in the segments that want accepts (nil
 // accepts all), in order. Memory that cannot be read is passed over by pages.
-// A pattern across the border of two segments is not found.
+// A pattern across the border of two segments is not found, nor one in a
+// segment's known zeros.
 func Search(mem Mapped, pattern []byte, align uint64, want func(Segment) bool) iter.Seq[Address] {
 	return func(yield func(Address) bool) {
 		if len(pattern) == 0 || len(pattern) > searchChunk/2 {
@@ -26,7 +27,12 @@ func Search(mem Mapped, pattern []byte, align uint64, want func(Segment) bool) i
 			if want != nil && !want(seg) {
 				continue
 			}
-			if !s.segment(seg.Range) {
+			// The pattern may end in zeros, and so in those.
+			r := seg.Filled()
+			if r.End = r.End.Add(uint64(len(pattern))); r.End > seg.End {
+				r.End = seg.End
+			}
+			if !s.segment(r) {
 				return
 			}
 		}

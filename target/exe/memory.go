@@ -50,6 +50,7 @@ func (im *Image) Segments() []target.Segment {
 			Range: target.RangeOf(p.addr+im.Bias, p.memsz),
 			Write: p.flags&elf.PF_W != 0,
 			Exec:  p.flags&elf.PF_X != 0,
+			Zeros: p.memsz - p.filesz,
 		})
 	}
 	slices.SortFunc(segs, func(a, b target.Segment) int { return a.Start.Compare(b.Start) })

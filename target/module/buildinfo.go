@@ -34,11 +34,15 @@ func findBuildInfo(mem target.Mapped, hints []target.Address) (string, *debug.Bu
 		}
 	}
 	// It stands in the data segment, read-only after relocation at most.
+	tries := 0
 	for _, writable := range []bool{true, false} {
 		want := func(s target.Segment) bool { return s.Write == writable && !s.Exec }
 		for addr := range target.Search(mem, []byte(buildInfoMagic), buildInfoAlign, want) {
 			if version, info, err := readBuildInfo(mem, addr); err == nil {
 				return version, info, nil
+			}
+			if tries++; tries == triesMost {
+				return "", nil, ErrNoBuildInfo
 			}
 		}
 	}

@@ -88,6 +88,11 @@ func Find(mem target.Mapped, hints Hints) (*Program, error) {
 	}
 }
 
+// triesMost bounds the places with a magic that are looked at more closely:
+// each costs a search of its own. Programs have one, and tools that read
+// programs a few more in their code.
+const triesMost = 64
+
 // firstModule finds a moduledata.
 func (p *Program) firstModule(hints Hints) (*Module, error) {
 	for _, addr := range hints.ModuleData {
@@ -102,12 +107,16 @@ func (p *Program) firstModule(hints Hints) (*Module, error) {
 	}
 	// The magic of Go 1.20 and later, two zeros, the instruction size (1 on
 	// amd64, 4 on arm64) and the pointer size.
+	tries := 0
 	for _, quantum := range []byte{1, 4} {
 		magic := append(binary.LittleEndian.AppendUint32(nil, pcMagic), 0, 0, quantum, target.PtrSize)
 		for _, exec := range []bool{false, true} {
 			for addr := range target.Search(p.Mem, magic, 8, func(s target.Segment) bool { return s.Exec == exec }) {
 				if m := p.moduleOf(addr); m != nil {
 					return m, nil
+				}
+				if tries++; tries == triesMost {
+					return nil, ErrNoModule
 				}
 			}
 		}

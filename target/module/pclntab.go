@@ -85,7 +85,8 @@ const (
 	ftabEntrySize = 8
 	textSectSize  = 24
 	nameMost      = 1 << 20
-	pcValueMost   = 1 << 20 // bytes of one function's pc-value table
+	functionsMost = 16 << 20 // of one module; a binary of 100 MB has some 200,000
+	pcValueMost   = 1 << 20  // bytes of one function's pc-value table
 )
 
 // Functions reads the module's table of functions.
@@ -97,7 +98,7 @@ func (m *Module) Functions(mem target.Memory) (*Functions, error) {
 	r := target.Reader{Memory: mem}
 	// A text address per function at the least.
 	size := m.ftab.Len * ftabEntrySize
-	if m.ftab.Len > m.Text.Size()+1 {
+	if m.ftab.Len > m.Text.Size()+1 || m.ftab.Len > functionsMost {
 		return nil, fmt.Errorf("pc-line table: %d functions in %d bytes of text", m.ftab.Len, m.Text.Size())
 	}
 	t := &Functions{m: m, r: r, quantum: h.quantum, count: int(m.ftab.Len) - 1}
