@@ -32,7 +32,7 @@ func config(p *kinds.Program, depth int) walk.Config {
 // Every variable of every kind is walked to its end, and no check fails on
 // memory that is in order.
 func TestEveryKindIsComplete(t *testing.T) {
-	for _, b := range []kinds.Build{{}, {Toolchain: "go1.23.12"}, {Toolchain: "go1.27.3"}} {
+	for _, b := range []kinds.Build{{}, {Toolchain: "go1.23.12"}} {
 		t.Run(b.String(), func(t *testing.T) {
 			p := kinds.Attach(t, kinds.Start(t, kinds.Make(t, b)), nil)
 			cfg := config(p, walk.Unlimited)

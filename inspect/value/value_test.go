@@ -81,7 +81,7 @@ func TestMissingInItsPlace(t *testing.T) {
 		{Addr: at(unsafe.Pointer(&n.Data[2])), Size: 2, Why: note.MarkedGap},
 		{Addr: at(unsafe.Pointer(&n.Any)), Size: 16, Why: note.MarkedUnknown},
 		{Addr: at(unsafe.Pointer(&n.Big)), Size: 8, Why: note.MarkedHole},
-		{Addr: at(unsafe.Pointer(n.Next)), Size: uint64(typ.Size), Why: note.MarkedGap},
+		{Addr: at(unsafe.Pointer(n.Next)), Size: typ.Size, Why: note.MarkedGap},
 	}
 	for _, m := range p.marked {
 		p.mem.Cut(target.RangeOf(target.Address(m.Addr), m.Size))
