@@ -176,15 +176,13 @@ func TestWeakRefusesOtherMemory(t *testing.T) {
 // A slot that was used again is not withdrawn for the object that had it before.
 func TestWeakAndReplace(t *testing.T) {
 	defer clear(t)
-	x := new([64]int)
-	id, err := RegisterWeak(named|77, x)
+	id, err := RegisterWeak(named|77, new([64]int))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Replace(id, &global); err != nil {
 		t.Fatal(err)
 	}
-	x = nil
 	for range 5 {
 		runtime.GC()
 		time.Sleep(2 * time.Millisecond)

@@ -4,6 +4,7 @@ package logring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -199,7 +200,7 @@ func TestNoAllocations(t *testing.T) {
 func TestOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ring")
 	first, err := Open(path, 1<<16)
-	if err == ErrSystem {
+	if errors.Is(err, ErrSystem) {
 		t.Skip(err)
 	}
 	if err != nil {

@@ -32,8 +32,8 @@ import (
 
 // Magic begins a block; Size is its length.
 const (
-	Magic uint32 = 0xcceeddff
-	Size         = 472
+	Magic = uint32(0xcceeddff)
+	Size  = 472
 
 	infoAt     = 8
 	addressAt  = 24

@@ -45,7 +45,7 @@ func mapFile(f *os.File, size int) (*Mapping, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("it is no regular file")
 	}
-	if err := again(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }); err == syscall.EWOULDBLOCK {
+	if err := again(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }); errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, ErrBusy
 	} else if err != nil {
 		return nil, os.NewSyscallError("flock", err)
@@ -64,7 +64,7 @@ func mapFile(f *os.File, size int) (*Mapping, error) {
 // written: as they are, where there is content.
 func allocate(f *os.File, size int) error {
 	err := again(func() error { return syscall.Fallocate(int(f.Fd()), 0, 0, int64(size)) })
-	if err != syscall.EOPNOTSUPP && err != syscall.ENOSYS {
+	if !errors.Is(err, syscall.EOPNOTSUPP) && !errors.Is(err, syscall.ENOSYS) {
 		return err
 	}
 	buf := make([]byte, 64<<10)
@@ -85,7 +85,7 @@ func allocate(f *os.File, size int) error {
 // again calls until no signal got in between.
 func again(call func() error) error {
 	for {
-		if err := call(); err != syscall.EINTR {
+		if err := call(); !errors.Is(err, syscall.EINTR) {
 			return err
 		}
 	}
