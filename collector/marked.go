@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/meminspect/meminspect/collector/walk"
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target"
 )
@@ -30,7 +29,7 @@ func (t *taking) marked() []note.MarkedRange {
 		for _, p := range t.image.readable() {
 			excluded, unknown := t.walked.Erasure.Excluded(p.Range)
 			add(excluded, note.MarkedExcluded)
-			add(unknown.Minus(walk.Ranges(excluded)), note.MarkedUnknown)
+			add(unknown.Minus(excluded), note.MarkedUnknown)
 		}
 	}
 	slices.SortFunc(out, func(a, b note.MarkedRange) int { return cmp.Compare(a.Addr, b.Addr) })

@@ -25,8 +25,6 @@ type Memory struct {
 
 var _ target.Batcher = (*Memory)(nil)
 
-const pageSize = 4096
-
 // ReadAt is target.Memory's.
 func (m *Memory) ReadAt(p []byte, addr target.Address) (int, error) {
 	n, err := m.read(p, addr)
