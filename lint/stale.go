@@ -74,7 +74,9 @@ func (u *unit) reportGenerator(f gen.Finding) {
 		}
 		pos := file.Name.Pos()
 		if !generated && f.Pos.Line > 0 {
-			pos = foreign(u.pass.Fset, name, f.Pos.Line, max(f.Pos.Column, 1))
+			if place := foreign(u.pass.Fset, name, f.Pos.Line, max(f.Pos.Column, 1)); place.IsValid() {
+				pos = place
+			}
 		}
 		u.reportStale(pos, "generate refuses: "+f.Message)
 		return
