@@ -26,10 +26,10 @@ func OpenProcess(pid int) (*Program, error) {
 	if name, err := proc.ExeName(); err == nil {
 		p.Path = name
 	}
-	if err := p.mapped(); err == nil {
-		err = p.read()
-	} else {
+	if err = p.mapped(); err != nil {
 		err = fmt.Errorf("memory of process %d: %w", pid, err)
+	} else {
+		err = p.read()
 	}
 	if err != nil {
 		p.Close()

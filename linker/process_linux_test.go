@@ -2,6 +2,7 @@ package linker_test
 
 import (
 	"bufio"
+	"errors"
 	"os/exec"
 	"strings"
 	"testing"
@@ -77,5 +78,21 @@ func TestOpenProcessInInit(t *testing.T) {
 	}
 	if !unlinked["example.com/program"] || !unlinked["example.com/program/store"] || unlinked["example.com/program/idle"] {
 		t.Errorf("not linked: %v", unlinked)
+	}
+}
+
+// What is no Go program, or no process, is an error.
+func TestOpenProcessOthers(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	if p, err := linker.OpenProcess(cmd.Process.Pid); !errors.Is(err, linker.ErrNotGo) {
+		t.Errorf("sleep is %v, %v", p, err)
+	}
+	if p, err := linker.OpenProcess(1 << 30); err == nil {
+		t.Errorf("a process that is not: %v", p)
 	}
 }

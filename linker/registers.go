@@ -2,7 +2,6 @@ package linker
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/meminspect/meminspect/runtime/format/anchor"
@@ -64,7 +63,10 @@ type idSearch struct {
 	regs   [32]uint64              // arm64: what the last instructions put into each register
 }
 
-const searchPiece = 1 << 20
+const (
+	searchPiece = 1 << 20
+	operandMost = 16 // bytes of an instruction
+)
 
 // segment searches one segment, in pieces that overlap by a number.
 func (s *idSearch) segment(mem target.Memory, seg target.Segment) error {
@@ -72,46 +74,69 @@ func (s *idSearch) segment(mem target.Memory, seg target.Segment) error {
 	r := seg.Filled() // no ID is zero
 	for at := r.Start; at < r.End && len(s.left) > 0; {
 		b := buf[:min(searchPiece, uint64(r.End-at))]
-		n, err := mem.ReadAt(b, at)
-		if n < len(b) {
-			var bad *target.UnreadableError
-			if !errors.As(err, &bad) || n == 0 {
-				return err
-			}
+		if n, err := mem.ReadAt(b, at); n < len(b) {
+			return err // what was not read may hold any of them
 		}
-		s.piece(b[:n], at, seg.Exec)
-		if n < 8 || at.Add(uint64(n)) >= r.End {
+		s.piece(b, at, seg.Exec)
+		if at.Add(uint64(len(b))) >= r.End {
 			return nil
 		}
-		// Keep instructions aligned.
-		at = at.Add(uint64(n-8) &^ 3)
+		// An instruction may lie across; keep words aligned.
+		at = at.Add(uint64(len(b)-operandMost) &^ 7)
 	}
 	return nil
 }
 
-// piece looks for the numbers at every offset. Their top bit is set, which
-// half of all bytes have not; the map is asked for the rest of them.
+// piece looks for the numbers in memory that begins at at, a multiple of 4: as
+// words of data, which are aligned, and as operands of instructions. Code is
+// looked at in both ways: some linkers lay constants into it.
 func (s *idSearch) piece(b []byte, at target.Address, code bool) {
-	const topByte = 7
-	filter := s.filter()
-	for i := 0; i+8 <= len(b); i++ {
-		if b[i+topByte] < 0x80 || !filter[uint16(b[i])|uint16(b[i+1])<<8] {
-			continue
-		}
-		if id := binary.LittleEndian.Uint64(b[i:]); s.left[id] != nil && !s.tables[at.Add(uint64(i))] {
-			delete(s.left, id)
-		}
-	}
-	if code && s.arch == exe.ARM64 {
+	s.data(b, at)
+	switch {
+	case code && s.arch == exe.AMD64:
+		s.operands(b)
+	case code && s.arch == exe.ARM64:
 		s.moves(b)
 	}
 }
 
-// filter marks the numbers' low 16 bits, so that few words reach the map.
-func (s *idSearch) filter() *[1 << 16]bool {
-	var f [1 << 16]bool
+// data looks at the aligned words. Half of all words have not the top bit that
+// IDs have, and few of the rest their low bits: the map is asked for those.
+func (s *idSearch) data(b []byte, at target.Address) {
+	filter := s.filter()
+	for i := int(-at & 7); i+8 <= len(b); i += 8 {
+		word := binary.LittleEndian.Uint64(b[i:])
+		if word < anchor.NamedBit || !filter[word%filterSize] {
+			continue
+		}
+		if s.left[word] != nil && !s.tables[at.Add(uint64(i))] {
+			delete(s.left, word)
+		}
+	}
+}
+
+// operands looks at the one amd64 instruction with an operand of 64 bits: MOV
+// to a register, which is REX.W, B8 to BF, the number.
+func (s *idSearch) operands(b []byte) {
+	const head = 2
+	for i := 0; i+head+8 <= len(b); i++ {
+		if b[i+1]&0xf8 != 0xb8 || b[i]&0xfe != 0x48 {
+			continue
+		}
+		if word := binary.LittleEndian.Uint64(b[i+head:]); word >= anchor.NamedBit {
+			delete(s.left, word)
+		}
+	}
+}
+
+// filterSize is how many low bits of a number the filter knows: few enough for
+// the processor's nearest cache.
+const filterSize = 1 << 12
+
+func (s *idSearch) filter() *[filterSize]bool {
+	var f [filterSize]bool
 	for id := range s.left {
-		f[uint16(id)] = true
+		f[id%filterSize] = true
 	}
 	return &f
 }
