@@ -130,6 +130,8 @@ type event struct {
 	What, Reason, Path, Text string
 	PID                      int
 	Partial                  bool
+	Held                     time.Duration `json:"held_ns"`
+	Took                     time.Duration `json:"took_ns"`
 }
 
 // supervise runs the program under meminspect to its end.

@@ -381,3 +381,47 @@ func TestMemoryPressure(t *testing.T) {
 		t.Errorf("%d cores for memory, %d for the kill: %+v", memory, killed, r.events)
 	}
 }
+
+// A supervisor is small while nothing happens, and after a capture too.
+func TestSize(t *testing.T) {
+	r := start(t, plainly, nil, crasher.Build(t, crasher.Plain), []string{"--limit=0"}, "wait")
+	r.event(t, "started")
+	waitOutput(t, r, "ready")
+	time.Sleep(300 * time.Millisecond)
+	before := resident(t, r.cmd.Process.Pid)
+	for range 5 {
+		if out, err := exec.Command(tool(t), "trigger", "--dir", r.dir).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	time.Sleep(300 * time.Millisecond)
+	after, files := resident(t, r.cmd.Process.Pid), descriptors(t, r.cmd.Process.Pid)
+	t.Logf("%d KB resident, %d KB after five captures, %d descriptors", before>>10, after>>10, files)
+	if before > 24<<20 || after > 32<<20 || files > 24 {
+		t.Errorf("%d bytes resident, %d after captures, %d descriptors", before, after, files)
+	}
+	r.cmd.Process.Signal(syscall.SIGTERM)
+	r.finish(t)
+}
+
+func resident(t *testing.T, pid int) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+func descriptors(t *testing.T, pid int) int {
+	t.Helper()
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}

@@ -77,6 +77,7 @@ var ways = map[string]func(){
 	"orphan":    orphan,
 	"hang":      hang,
 	"stutter":   stutter,
+	"work":      work,
 	"again":     again,
 	"linger":    func() { time.Sleep(200 * time.Millisecond); os.Exit(4) },
 	"grow":      grow,
@@ -154,7 +155,9 @@ func ownCrashOutput() {
 	}
 	debug.SetCrashOutput(f, debug.CrashOptions{})
 	fmt.Println("taken over")
-	time.Sleep(300 * time.Millisecond)
+	if len(os.Args) < 4 {
+		time.Sleep(300 * time.Millisecond) // for a supervisor to notice
+	}
 	panic("into a file of my own")
 }
 
@@ -226,4 +229,22 @@ func again() {
 	runtime.LockOSThread() // main's, so that the goroutine runs on another
 	go syscall.Exec("/proc/self/exe", []string{"crasher", "linger"}, os.Environ())
 	time.Sleep(5 * time.Second)
+}
+
+// work allocates on all processors, so that the collector of garbage stops the
+// world some thousand times, and prints how long it took.
+func work() {
+	began := time.Now()
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			var keep [64][]byte
+			for i := range 100_000 {
+				keep[i%len(keep)] = make([]byte, 4096)
+			}
+			runtime.KeepAlive(&keep)
+		})
+	}
+	wg.Wait()
+	fmt.Println(time.Since(began))
 }

@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/collector/store"
+	"github.com/meminspect/meminspect/collector/supervisor"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// What install changes, and where it keeps what was there before.
+const (
+	corePattern = "/proc/sys/kernel/core_pattern"
+	patternMost = 127 // the kernel cuts longer ones without a word
+)
+
+func coreHandlerCommand() *cobra.Command {
+	f := newRunFlags()
+	var full bool
+	cmd := &cobra.Command{
+		Use:   "core-handler PID SIGNAL COMMAND",
+		Short: "Take what the kernel makes cores of, as the pipe handler of core_pattern",
+		Long: `core-handler is started by the kernel for a process that dumps core, if
+/proc/sys/kernel/core_pattern says so; install makes it say so. It captures Go
+programs as capture does, through /proc, while the kernel waits. The kernel's own
+core, on standard input, is left there unless --full asks for it in case that the
+process cannot be captured: it holds all memory, secrets included.
+
+A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`,
+		Example: "  meminspect core-handler --dir cores 4711 11 server",
+		Args:    cobra.ExactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			pid, err := strconv.Atoi(args[0])
+			sig, err2 := strconv.Atoi(args[1])
+			if err := errors.Join(err, err2); err != nil || pid <= 0 {
+				return fmt.Errorf("core-handler: %q and %q are not a process and a signal", args[0], args[1])
+			}
+			return f.handleCore(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), pid, unix.Signal(sig), args[2], full)
+		},
+	}
+	f.add(cmd.Flags())
+	cmd.Flags().BoolVar(&full, "full", false, "store the kernel's core when the process cannot be captured")
+	cmd.AddCommand(coreHandlerInstall(), coreHandlerUninstall())
+	return cmd
+}
+
+// handleCore captures a process that dumps core. Standard input is not read
+// before that is done, or the kernel would let the process go.
+func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Writer, pid int, sig unix.Signal, command string, full bool) error {
+	config, closeReport, err := f.config(stderr)
+	if err != nil {
+		return err
+	}
+	defer closeReport()
+	reason := "signal-" + strings.ToLower(unix.SignalName(sig))
+	if unix.SignalName(sig) == "" {
+		reason = "signal-" + strconv.Itoa(int(sig))
+	}
+	if config.Limits != nil {
+		var refused *store.Refused
+		if _, err := config.Limits(command, reason); errors.As(err, &refused) {
+			return fmt.Errorf("core-handler: %w", err)
+		}
+	}
+	opts := config.Capture
+	opts.Reason, opts.Who, opts.Signal = reason, "meminspect core-handler", int(sig)
+	opts.Extra = append(opts.Extra, note.Pair{Key: "signal", Value: sig.String()})
+	opts.Stop = collector.StopNever // the kernel holds every thread already
+	c, err := collector.Take(ctx, pid, opts)
+	core := supervisor.Core{Program: command, PID: pid, Reason: reason}
+	switch {
+	case err == nil:
+	case full:
+		return f.keepFull(config, core, stdin, err)
+	default:
+		if c, err = collector.Record(pid, opts, err); err != nil {
+			return fmt.Errorf("core-handler: %w", err)
+		}
+	}
+	summary := c.Summary()
+	core.When = summary.When
+	if core.Size, err = c.Size(); err == nil {
+		core.Write = func(w io.Writer) error { _, err := c.WriteTo(w); return err }
+		_, err = config.Sink(core)
+	}
+	if err != nil {
+		return fmt.Errorf("core-handler: %w", err)
+	}
+	if summary.Partial && summary.Mode == "record" {
+		return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: process %d could not be read; its core says why", pid)}
+	}
+	return nil
+}
+
+// keepFull stores what the kernel writes.
+func (f *runFlags) keepFull(config supervisor.Config, core supervisor.Core, stdin io.Reader, cause error) error {
+	core.When = time.Now()
+	core.Write = func(w io.Writer) error { _, err := io.Copy(w, stdin); return err }
+	if _, err := config.Sink(core); err != nil {
+		return fmt.Errorf("core-handler: %w", errors.Join(cause, err))
+	}
+	return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: the kernel's core was stored: %w", cause)}
+}
+
+func coreHandlerInstall() *cobra.Command {
+	var dir, before string
+	cmd := &cobra.Command{
+		Use:     "install",
+		Short:   "Make this command the kernel's handler of cores, and keep what was there",
+		Example: "  meminspect core-handler install --dir /var/lib/meminspect",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			exe, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("core-handler: %w", err)
+			}
+			return installHandler(cmd.OutOrStdout(), exe, dir, before, corePattern)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "dir", "/var/lib/meminspect", "directory for cores")
+	cmd.Flags().StringVar(&before, "before", "/var/lib/meminspect/core_pattern.before", "file that keeps the setting from before")
+	return cmd
+}
+
+func installHandler(out io.Writer, exe, dir, before, setting string) error {
+	old, err := os.ReadFile(setting)
+	if err != nil {
+		return fmt.Errorf("core-handler: %w", err)
+	}
+	dir, err = filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("core-handler: %w", err)
+	}
+	// %P is the number that the process has for us, outside its container.
+	line := fmt.Sprintf("|%s core-handler --dir=%s %%P %%s %%e", exe, dir)
+	if len(line) > patternMost {
+		return fmt.Errorf("core-handler: %q is %d bytes long and the kernel takes %d: use shorter paths", line, len(line), patternMost)
+	}
+	if strings.ContainsAny(exe+dir, " %|") {
+		return fmt.Errorf("core-handler: the kernel splits the line %q at spaces and percent signs: use other paths", line)
+	}
+	if isOurs(old) {
+		fmt.Fprintf(out, "is installed already: %s\n", bytes.TrimSpace(old))
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(before), 0o700); err != nil {
+		return fmt.Errorf("core-handler: %w", err)
+	}
+	if err := os.WriteFile(before, old, 0o600); err != nil {
+		return fmt.Errorf("core-handler: %w", err)
+	}
+	if err := os.WriteFile(setting, []byte(line+"\n"), 0o644); err != nil {
+		return fmt.Errorf("core-handler: %w", err)
+	}
+	fmt.Fprintf(out, "was: %s(kept in %s)\nis:  %s\n", old, before, line)
+	return nil
+}
+
+func isOurs(pattern []byte) bool { return bytes.Contains(pattern, []byte(" core-handler --dir=")) }
+
+func coreHandlerUninstall() *cobra.Command {
+	var before string
+	cmd := &cobra.Command{
+		Use:     "uninstall",
+		Short:   "Put back what install found",
+		Example: "  meminspect core-handler uninstall",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return uninstallHandler(cmd.OutOrStdout(), before, corePattern)
+		},
+	}
+	cmd.Flags().StringVar(&before, "before", "/var/lib/meminspect/core_pattern.before", "file that keeps the setting from before")
+	return cmd
+}
+
+func uninstallHandler(out io.Writer, before, setting string) error {
+	now, err := os.ReadFile(setting)
+	if err != nil {
+		return fmt.Errorf("core-handler: %w", err)
+	}
+	if !isOurs(now) {
+		return fmt.Errorf("core-handler: the kernel's handler is %q, which is not ours to take away", bytes.TrimSpace(now))
+	}
+	old, err := os.ReadFile(before)
+	if err != nil {
+		return fmt.Errorf("core-handler: what was there before is not known: %w", err)
+	}
+	if err := os.WriteFile(setting, old, 0o644); err != nil {
+		return fmt.Errorf("core-handler: %w", err)
+	}
+	fmt.Fprintf(out, "was: %sis:  %s", now, old)
+	return os.Remove(before)
+}

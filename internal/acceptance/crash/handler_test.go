@@ -1,0 +1,96 @@
+package crash
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/internal/crasher"
+)
+
+// As the kernel's handler of cores the command captures what is dumped, through
+// /proc while the kernel waits. It changes a setting of the whole host, so it
+// runs where it is asked for by MEMINSPECT_CORE_PATTERN=1.
+func TestCoreHandler(t *testing.T) {
+	if os.Getenv("MEMINSPECT_CORE_PATTERN") == "" || os.Getuid() != 0 {
+		t.Skip("it changes the host's core_pattern, so it needs root and MEMINSPECT_CORE_PATTERN=1")
+	}
+	state, err := os.MkdirTemp("/tmp", "mi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(state)
+	// The kernel takes 127 bytes.
+	meminspect := filepath.Join(state, "mi")
+	if err := os.Link(tool(t), meminspect); err != nil {
+		t.Fatal(err)
+	}
+	cores, before := filepath.Join(state, "c"), filepath.Join(state, "before")
+	was, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.WriteFile("/proc/sys/kernel/core_pattern", was, 0)
+	if out, err := exec.Command(meminspect, "core-handler", "install", "--dir", cores, "--before", before).CombinedOutput(); err != nil || !bytes.Contains(out, bytes.TrimSpace(was)) {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, c := range []struct {
+		variant crasher.Variant
+		way     string
+		reason  string
+	}{{crasher.Plain, "panic", "signal-sigabrt"}, {crasher.Cgo, "cthreadfault", "signal-sigsegv"}} {
+		program := crasher.Build(t, c.variant)
+		// The test's own limit on cores may be nil; the kernel wants another.
+		cmd := exec.Command("sh", "-c", "ulimit -c unlimited; exec \"$@\"", "sh", program, c.way)
+		cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
+		cmd.Run()
+		if !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
+			t.Fatalf("%s: %v", c.way, cmd.ProcessState)
+		}
+		var found []string
+		for end := time.Now().Add(10 * time.Second); len(found) == 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			found, _ = filepath.Glob(cores + "/*." + c.reason + ".core")
+		}
+		if len(found) != 1 {
+			t.Fatalf("%s: cores %v", c.way, found)
+		}
+		checkValues(t, program, c.variant, found[0])
+	}
+	out, err := exec.Command(meminspect, "core-handler", "uninstall", "--before", before).CombinedOutput()
+	now, _ := os.ReadFile("/proc/sys/kernel/core_pattern")
+	if err != nil || !bytes.Equal(now, was) {
+		t.Errorf("%v: %s; core_pattern is %s", err, out, now)
+	}
+}
+
+// A process that cannot be captured leaves a record, or the kernel's core where
+// that was asked for.
+func TestCoreHandlerFallback(t *testing.T) {
+	sleep := exec.Command("sleep", "60")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer sleep.Wait()
+	defer sleep.Process.Kill()
+	pid := strconv.Itoa(sleep.Process.Pid)
+	for _, full := range []string{"--full=false", "--full=true"} {
+		dir := t.TempDir()
+		cmd := exec.Command(tool(t), "core-handler", "--dir", dir, full, pid, "11", "sleep")
+		cmd.Stdin = strings.NewReader("the kernel's core")
+		out, _ := cmd.CombinedOutput()
+		found, _ := filepath.Glob(dir + "/sleep.*.signal-sigsegv.core")
+		if cmd.ProcessState.ExitCode() != 3 || len(found) != 1 {
+			t.Fatalf("%s: %v, %v: %s", full, cmd.ProcessState, found, out)
+		}
+		data, _ := os.ReadFile(found[0])
+		if kernels := string(data) == "the kernel's core"; kernels != (full == "--full=true") {
+			t.Errorf("%s: %d bytes", full, len(data))
+		}
+	}
+}
