@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 	"unsafe"
@@ -190,7 +191,7 @@ func (l *Live) rebuild() error {
 	for _, r := range table {
 		mine := elfcore.Range{Start: r.Addr, End: r.Addr + r.Size}
 		head.After = append(head.After, elfcore.Piece{Addr: r.Addr, Size: r.Size, Load: elfcore.Subtract([]elfcore.Range{mine}, covered)})
-		covered = elfcore.Merge(append(covered, mine), 0)
+		covered = insert(covered, mine)
 	}
 	head.Marked = elfcore.Subtract(elfcore.Merge(l.me.Writable, 0), covered)
 	b := head.Bytes()
@@ -204,6 +205,17 @@ func (l *Live) rebuild() error {
 	}
 	l.infoLen = copy(l.info, info)
 	return nil
+}
+
+// insert adds r to ranges that are sorted and apart, and leaves them so.
+func insert(rs []elfcore.Range, r elfcore.Range) []elfcore.Range {
+	i := sort.Search(len(rs), func(i int) bool { return rs[i].End >= r.Start })
+	j := i
+	for j < len(rs) && rs[j].Start <= r.End {
+		r.Start, r.End = min(r.Start, rs[j].Start), max(r.End, rs[j].End)
+		j++
+	}
+	return slices.Replace(rs, i, j, r)
 }
 
 // vmcoreinfo has the image's regions, not the registry's: that cannot be walked
