@@ -67,7 +67,7 @@ func Open(core *inspect.Core, path string) (*Program, error) {
 		p.mem.Put(seg, held)
 		types.Put(seg, held)
 	}
-	if err := p.cutMarked(); err != nil {
+	if err := p.cutMarked(image); err != nil {
 		return nil, err
 	}
 	p.find(image)
@@ -150,8 +150,17 @@ func (p *Program) warn(format string, args ...any) {
 	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
 }
 
-// cutMarked takes what is filled with marks out of the memory.
-func (p *Program) cutMarked() error {
+// cutMarked takes what is filled with marks out of the memory. A gap between
+// constants has in the executable what stood there.
+func (p *Program) cutMarked(image *exe.Image) error {
+	var constants []target.Segment
+	if image != nil {
+		for _, seg := range image.Segments() {
+			if !seg.Write {
+				constants = append(constants, seg)
+			}
+		}
+	}
 	for i := range p.Core.Notes {
 		n := &p.Core.Notes[i]
 		if n.Name != note.Owner || n.Type != note.TypeMarked {
@@ -162,7 +171,13 @@ func (p *Program) cutMarked() error {
 			return err
 		}
 		for _, m := range ranges {
-			p.mem.Cut(target.RangeOf(target.Address(m.Addr), m.Size))
+			r := target.RangeOf(target.Address(m.Addr), m.Size)
+			p.mem.Cut(r)
+			for _, seg := range constants {
+				if both := seg.Intersect(r); m.Why == note.MarkedGap && !both.Empty() {
+					p.mem.Put(target.Segment{Range: both, Exec: seg.Exec}, image)
+				}
+			}
 		}
 		p.marked = append(p.marked, ranges...)
 	}
