@@ -168,7 +168,7 @@ func hotSpots(t testing.TB, data []byte) [][2]int64 {
 // time and memory; where nothing was changed that the answer depends on, it is
 // the right one.
 func TestMutations(t *testing.T) {
-	count := 150
+	count := 90
 	if os.Getenv("MEMINSPECT_FULL") != "" {
 		count = 10_000
 	}
