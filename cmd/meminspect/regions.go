@@ -53,7 +53,7 @@ func printRegions(w io.Writer, regions []note.Region) error {
 		if r.Captured != r.Size {
 			size = fmt.Sprintf("%d of %d", r.Captured, r.Size)
 		}
-		fmt.Fprintf(tw, "%016x\t%s\t%#x\t%s\t%s\t%s\t%s\n", r.ID, r.Name, r.Addr, size, r.Status, regionType(r), regionWhere(r))
+		fmt.Fprintf(tw, "%016x\t%s\t%#x\t%s\t%s\t%s\t%s\n", r.ID, oneLine(r.Name), r.Addr, size, r.Status, oneLine(regionType(r)), oneLine(regionWhere(r)))
 	}
 	return tw.Flush()
 }

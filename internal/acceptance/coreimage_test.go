@@ -226,3 +226,32 @@ func TestSelfWrittenCoreUnderFileSizeLimit(t *testing.T) {
 		t.Errorf("left behind: %v", names)
 	}
 }
+
+// The binutils and the elfutils read a core and its notes without a complaint.
+func TestSelfWrittenCoreInReadelf(t *testing.T) {
+	exe := build(t, "selfcore", []string{"CGO_ENABLED=0"})
+	core := filepath.Join(t.TempDir(), "core")
+	if out, err := exec.Command(exe, core).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, tool := range []string{"readelf", "eu-readelf"} {
+		t.Run(tool, func(t *testing.T) {
+			path, err := exec.LookPath(tool)
+			if err != nil {
+				t.Skipf("%s is missing", tool)
+			}
+			cmd := exec.Command(path, "-l", "-n", core)
+			var complaints strings.Builder
+			cmd.Stderr = &complaints
+			out, err := cmd.Output()
+			if err != nil || complaints.Len() > 0 {
+				t.Errorf("%v: %s", err, complaints.String())
+			}
+			for _, want := range []string{"CORE", "VMCOREINFO", "MEMINSPECT", "LOAD"} {
+				if !strings.Contains(string(out), want) {
+					t.Errorf("%s is not in what it prints", want)
+				}
+			}
+		})
+	}
+}
