@@ -5,7 +5,6 @@ import (
 	"debug/elf"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,20 +16,6 @@ import (
 	"github.com/meminspect/meminspect/target/exe"
 	"github.com/meminspect/meminspect/target/goroutine"
 )
-
-// copyTo copies a binary so that a test may write it.
-func copyTo(t testing.TB, from string) string {
-	t.Helper()
-	data, err := os.ReadFile(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(to, data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return to
-}
 
 // embed embeds into the binary at path, with the variables of a list.
 func embed(t testing.TB, path, list string) *embedded.Content {
@@ -68,15 +53,6 @@ func read(t testing.TB, path string) *embedded.Content {
 		t.Fatal(err)
 	}
 	return c
-}
-
-func command(t testing.TB, name string, args ...string) []byte {
-	t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return out
 }
 
 // What is embedded is there after strip, and the program runs.

@@ -185,3 +185,27 @@ func open(t testing.TB, path string) *linker.Program {
 	t.Cleanup(func() { p.Close() })
 	return p
 }
+
+// copyTo copies a binary so that a test may write it.
+func copyTo(t testing.TB, from string) string {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(to, data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// command runs a program and returns what it prints.
+func command(t testing.TB, name string, args ...string) []byte {
+	t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
