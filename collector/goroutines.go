@@ -81,7 +81,7 @@ func (t *taking) listGoroutines(p *program) error {
 	if p.cellErr != nil {
 		return p.cellErr
 	}
-	list, err := p.cells.Read(p.mem)
+	list, err := p.cells.Read(t.mem)
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (t *taking) listGoroutines(p *program) error {
 	t.wantKnown(list.Range())
 	t.wantKnown(target.RangeOf(p.cells.Ptr, target.PtrSize))
 	t.wantKnown(target.RangeOf(p.cells.Len, target.PtrSize))
-	addrs, err := list.Addrs(p.mem)
+	addrs, err := list.Addrs(t.mem)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (t *taking) wantThreads(p *program) {
 		m, ok := ms[addr]
 		if !ok && addr != 0 {
 			var err error
-			if m, err = p.layout.ReadM(p.mem, addr); err != nil {
+			if m, err = p.layout.ReadM(t.mem, addr); err != nil {
 				return m, false
 			}
 			ms[addr] = m
@@ -179,7 +179,7 @@ func (t *taking) localG(p *program, th *process.Thread) (goroutine.G, bool) {
 	}
 	cell := target.Address(th.TLS) - target.PtrSize
 	t.wantKnown(target.RangeOf(cell, target.PtrSize))
-	addr, err := target.Reader{Memory: p.mem}.Pointer(cell)
+	addr, err := target.Reader{Memory: t.mem}.Pointer(cell)
 	if err != nil || addr == 0 || !addr.Aligned(target.PtrSize) {
 		return goroutine.G{}, false
 	}
@@ -187,7 +187,7 @@ func (t *taking) localG(p *program, th *process.Thread) (goroutine.G, bool) {
 }
 
 func (t *taking) readG(p *program, addr target.Address) (goroutine.G, bool) {
-	b, err := target.Reader{Memory: p.mem}.Bytes(addr, uint64(p.layout.Size), uint64(p.layout.Size))
+	b, err := target.Reader{Memory: t.mem}.Bytes(addr, uint64(p.layout.Size), uint64(p.layout.Size))
 	if err != nil {
 		return goroutine.G{}, false
 	}
@@ -333,7 +333,7 @@ func (t *taking) wantLabels(p *program, g *goroutine.G) {
 	if g.Labels == 0 || p.prog.Version.Minor < oldestMinor {
 		return
 	}
-	r := target.Reader{Memory: p.mem}
+	r := target.Reader{Memory: t.mem}
 	set, err := r.Slice(g.Labels)
 	if err != nil || set.Len > most {
 		return

@@ -17,7 +17,7 @@ func (t *taking) wantLoader(p *program) {
 	if dynamic.Empty() {
 		return
 	}
-	r := target.Reader{Memory: p.mem}
+	r := target.Reader{Memory: t.mem}
 	b, err := r.Bytes(dynamic.Start, dynamic.Size(), mostDynamic)
 	if err != nil {
 		return

@@ -164,13 +164,13 @@ func (t *taking) dynamic(p *program, pl *plan) {
 	if p.anchor == 0 {
 		return
 	}
-	root, err := tables.ReadAnchor(p.mem, p.anchor)
+	root, err := tables.ReadAnchor(t.mem, p.anchor)
 	if err != nil {
 		pl.doubt = true
 		t.summary.problem("anchor", err)
 		return
 	}
-	all, err := tables.Slots(p.mem, root)
+	all, err := tables.Slots(t.mem, root)
 	if err != nil {
 		pl.doubt = true
 		t.summary.problem("regions", err)
@@ -184,7 +184,7 @@ func (t *taking) dynamic(p *program, pl *plan) {
 		}
 		pl.regions = append(pl.regions, t.slot(p, slot))
 	}
-	rings, err := tables.Rings(p.mem, root)
+	rings, err := tables.Rings(t.mem, root)
 	if err != nil {
 		t.summary.problem("log rings", err)
 	}
@@ -214,7 +214,7 @@ func (t *taking) slot(p *program, s *tables.Slot) region {
 	if s.Torn {
 		r.Status |= note.Torn
 	}
-	at, err := s.Memory(p.mem)
+	at, err := s.Memory(t.mem)
 	switch {
 	case err != nil:
 		t.summary.problem("region "+s.Name, err)

@@ -155,6 +155,10 @@ func (t *taking) unstoppedThreads() {
 // spent, and reads it. It reports whether a map was caught in the middle of a
 // write.
 func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err error) {
+	// The program may have grown since it was looked at first.
+	if maps, err := t.process.Maps(); err == nil {
+		t.maps = maps
+	}
 	t.dynamic(p, pl)
 	t.goroutines.note.Stacks = t.opts.stackKind(pl.guarded())
 	if writing, err = t.follow(p, pl); err != nil {

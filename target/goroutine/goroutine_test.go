@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/exe"
@@ -117,11 +118,6 @@ func self(t *testing.T) (*module.Program, *exe.Image) {
 // The list of a living program is found by each pair of ways, and says what the
 // program itself says.
 func TestFind(t *testing.T) {
-	prog, image := self(t)
-	layout, err := LayoutOf(prog.Version)
-	if err != nil {
-		t.Skipf("this test's own Go release: %v", err)
-	}
 	stop := make(chan bool)
 	const more = 500
 	for range more {
@@ -129,7 +125,13 @@ func TestFind(t *testing.T) {
 	}
 	defer close(stop)
 	runtime.Gosched()
+	time.Sleep(50 * time.Millisecond)
 
+	prog, image := self(t)
+	layout, err := LayoutOf(prog.Version)
+	if err != nil {
+		t.Skipf("this test's own Go release: %v", err)
+	}
 	symbol := func(name string) (target.Address, bool) {
 		s, err := image.File.Symbol(name)
 		return s.Addr + image.Bias, err == nil
