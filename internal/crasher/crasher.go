@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// A Variant is one way of building the program.
+// A Variant is one way of building the program: one of those below, or the name
+// of a toolchain, such as go1.24.9, which comes through the module proxy.
 type Variant string
 
 // The variants.
@@ -71,15 +72,45 @@ func Build(t testing.TB, variant Variant) string {
 		args = append(args, "-tags=crashercgo")
 		cgo = "CGO_ENABLED=1"
 	default:
-		t.Fatalf("crasher: unknown variant %q", variant)
+		if !strings.HasPrefix(string(variant), "go1.") {
+			t.Fatalf("crasher: unknown variant %q", variant)
+		}
 	}
 	cmd := exec.Command("go", append(args, source(t))...)
 	cmd.Env = append(os.Environ(), cgo)
+	if strings.HasPrefix(string(variant), "go1.") {
+		cmd.Args[len(cmd.Args)-1] = "."
+		cmd.Dir = alone(t, filepath.Join(dir, "src-"+string(variant)))
+		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+string(variant), "GOWORK=")
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building crasher (%s): %v\n%s", variant, err, out)
 	}
 	built[variant] = path
 	return path
+}
+
+// alone copies the program's source into a workspace of its own, with the
+// runtime module, for toolchains that are older than this module wants.
+func alone(t testing.TB, workspace string) string {
+	t.Helper()
+	folder := filepath.Join(workspace, "crasher")
+	if err := os.CopyFS(folder, os.DirFS(source(t))); err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs(filepath.Join(source(t), "../../../../runtime"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		filepath.Join(folder, "go.mod"):     "module crasher\n\ngo 1.24\n",
+		filepath.Join(workspace, "go.work"): "go 1.24\n\nuse ./crasher\nuse " + root + "\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
 }
 
 // Clean removes what Build made; a TestMain calls it after the tests.

@@ -296,6 +296,31 @@ func TestCrashMatrix(t *testing.T) {
 	}
 }
 
+// Programs of other toolchains die and are captured in the same way.
+func TestToolchains(t *testing.T) {
+	debuggers.Need(t, "dlv")
+	toolchains := []crasher.Variant{"go1.27.3"}
+	if os.Getenv("MEMINSPECT_FULL") != "" {
+		toolchains = append(toolchains, "go1.25.5", "go1.24.9")
+	}
+	for _, toolchain := range toolchains {
+		for _, way := range []string{"panic", "map", "stack", "sigquit", "sigkill"} {
+			t.Run(string(toolchain)+"/"+way, func(t *testing.T) {
+				program := crasher.Build(t, toolchain)
+				r := supervise(t, plainly, program, nil, way)
+				cores := r.cores(t)
+				if len(cores) != 1 {
+					t.Fatalf("%d cores: %+v", len(cores), r.events)
+				}
+				out, err := command(t, "print", cores[0], "counter", "customer")
+				if err != nil || string(out) != "crasher.counter = 4711\ncrasher.customer = \"Ada Lovelace\"\n" {
+					t.Errorf("%v: %s", err, out)
+				}
+			})
+		}
+	}
+}
+
 func contains(list []crasher.Variant, v crasher.Variant) bool {
 	for _, have := range list {
 		if have == v {

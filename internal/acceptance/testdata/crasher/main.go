@@ -237,13 +237,15 @@ func work() {
 	began := time.Now()
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
+		wg.Add(1) // not wg.Go: older toolchains build this too
+		go func() {
+			defer wg.Done()
 			var keep [64][]byte
 			for i := range 100_000 {
 				keep[i%len(keep)] = make([]byte, 4096)
 			}
 			runtime.KeepAlive(&keep)
-		})
+		}()
 	}
 	wg.Wait()
 	fmt.Println(time.Since(began))
