@@ -31,12 +31,9 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 		printCommand(),
 		pstoreCommand(),
 		regionsCommand(),
-		runCommand(),
-		coreHandlerCommand(),
 		scanCommand(),
-		triggerCommand(),
 		versionCommand(),
-		watchCommand(),
 	)
+	root.AddCommand(supervising()...)
 	return root
 }

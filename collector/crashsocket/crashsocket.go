@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package crashsocket holds a dying Go program still for as long as its memory
 // is being read, without any privilege.
 //
@@ -24,7 +26,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Events that Wait reports.
+// An Event is what Wait reports.
 type Event int
 
 const (

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package deliver brings cores where they are wanted when that is not a
 // directory: to a command, to standard output, to a bucket by a presigned URL.
 // What leaves the machine can be compressed and encrypted before it does.

@@ -70,11 +70,10 @@ func (p *Program) Find() error {
 	}
 	if readErr == nil {
 		// Search passes over what it may not read: tell the two apart.
-		for _, seg := range data.Segments() {
-			if _, err := p.read.Uint64(seg.Start); err != nil {
+		if segs := data.Segments(); len(segs) > 0 {
+			if _, err := p.read.Uint64(segs[0].Start); err != nil {
 				return err
 			}
-			break
 		}
 	}
 	return errors.Join(ErrNoAnchor, readErr)

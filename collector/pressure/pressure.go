@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package pressure watches how close a program is to the end of its memory, so
 // that it can be captured before the kernel kills it: against the limit of its
 // control group, version 2 or 1, and against its own Go memory limit.

@@ -1,6 +1,7 @@
 package reap
 
 import (
+	"errors"
 	"os/exec"
 	"testing"
 	"time"
@@ -30,7 +31,8 @@ func TestOrphans(t *testing.T) {
 		select {
 		case err := <-done:
 			waiting--
-			if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 7 {
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != 7 {
 				t.Errorf("a command that was waited for ended with %v", err)
 			}
 		case <-time.After(time.Millisecond):

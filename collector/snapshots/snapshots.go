@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package snapshots keeps the last few captures of a program that lives, for the
 // ends that nothing can see coming or hold: an OOM kill of a whole container, a
 // SIGKILL where ptrace is not allowed.

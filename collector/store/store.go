@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package store keeps cores in a directory as a good citizen does: nothing
 // half-written under a final name, nobody else may read, no more than so many,
 // so large and so old, never the last of the disk, and no flood when a program

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package supervisor starts a program, watches it, and has it captured when it
 // matters: when it dies, however it does so, when it hangs, when its memory
 // runs out, and when somebody asks. The program notices nothing of it: it has

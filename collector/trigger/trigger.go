@@ -1,3 +1,5 @@
+//go:build linux
+
 // Package trigger lets a user ask a supervisor for a capture, over a socket in
 // the directory of cores that nobody else can reach.
 //

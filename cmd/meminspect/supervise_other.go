@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "github.com/spf13/cobra"
+
+// supervising is empty: what programs are watched with is Linux's alone.
+func supervising() []*cobra.Command { return nil }
