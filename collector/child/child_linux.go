@@ -245,12 +245,21 @@ func (c *Child) Wait(events Events) (unix.WaitStatus, error) {
 		if err == unix.EINTR {
 			continue
 		}
+		if err == unix.ECHILD && c.foreign >= 0 {
+			c.unseize() // it was let go meanwhile
+			continue
+		}
 		if err != nil {
 			return 0, fmt.Errorf("waiting for process %d: %w", c.PID, err)
 		}
 		c.mu.Lock()
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(c.PID, &status, unix.WNOHANG|unix.WALL|unix.WUNTRACED, nil)
+		if err == unix.ECHILD && c.foreign >= 0 {
+			c.mu.Unlock()
+			c.unseize()
+			continue
+		}
 		if err != nil && err != unix.EINTR {
 			c.mu.Unlock()
 			return 0, fmt.Errorf("waiting for process %d: %w", c.PID, err)
@@ -384,6 +393,13 @@ func (c *Child) seizeAgain() {
 			return
 		}
 	}
+}
+
+// unseize notes that nobody traces the program any more.
+func (c *Child) unseize() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.seized = false
 }
 
 // Seized tells whether an exit stop is to be expected.

@@ -3,15 +3,16 @@
 package monitor
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	_ "github.com/meminspect/meminspect/runtime" // which sets what internal/crash holds
 	"github.com/meminspect/meminspect/runtime/internal/crash"
@@ -126,9 +127,8 @@ func launch(o Options, path string, holder *os.File, filled int, inode uint64) (
 	if err != nil {
 		return "", fmt.Errorf("starting the collector: %w", err)
 	}
-	words.SetReadDeadline(time.Now().Add(o.Wait))
-	r := bufio.NewReader(words)
-	line, err := r.ReadString('\n')
+	end := time.Now().Add(o.Wait)
+	line, err := readLine(words, end)
 	pid, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "pid ")
 	n, convErr := strconv.Atoi(pid)
 	if err != nil || !ok || convErr != nil {
@@ -138,12 +138,44 @@ func launch(o Options, path string, holder *os.File, filled int, inode uint64) (
 	if _, err := leave.Write([]byte("go\n")); err != nil {
 		return "", fmt.Errorf("the collector went away: %w", err)
 	}
-	line, err = r.ReadString('\n')
+	line, err = readLine(words, end)
 	promise, ok = strings.CutPrefix(strings.TrimSuffix(line, "\n"), "ready ")
 	if err != nil || !ok {
 		return "", fmt.Errorf("the collector is not ready: it said %q (%w)", line, err)
 	}
 	return promise, nil
+}
+
+// readLine reads a short line from a pipe. It waits in the kernel: a deadline of
+// the runtime's is a timer, and as long as one is set, expired or not, Go finds
+// no deadlock.
+func readLine(pipe *os.File, end time.Time) (string, error) {
+	fd := pipe.Fd() // which makes it blocking
+	var line []byte
+	for len(line) < 4096 {
+		ready := struct {
+			fd             int32
+			events, revent int16
+		}{fd: int32(fd), events: 1} // POLLIN
+		left := syscall.NsecToTimespec(max(0, time.Until(end).Nanoseconds()))
+		n, _, errno := syscall.Syscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&ready)), 1, uintptr(unsafe.Pointer(&left)), 0, 0, 0)
+		switch {
+		case errno == syscall.EINTR:
+			continue
+		case errno != 0:
+			return string(line), errno
+		case n == 0:
+			return string(line), os.ErrDeadlineExceeded
+		}
+		var b [1]byte
+		if n, err := syscall.Read(int(fd), b[:]); n != 1 {
+			return string(line), errors.Join(io.ErrUnexpectedEOF, err)
+		}
+		if line = append(line, b[0]); b[0] == '\n' {
+			break
+		}
+	}
+	return string(line), nil
 }
 
 // allow lets a process read this one under Yama. Where there is no Yama the

@@ -427,3 +427,14 @@ func descriptors(t *testing.T, pid int) int {
 	}
 	return len(entries)
 }
+
+// A program with a collector of its own dies of its deadlock at once: nothing of
+// the start lingers that would keep Go from seeing it.
+func TestMonitorDeadlock(t *testing.T) {
+	began := time.Now()
+	r := supervise(t, surrounding{monitor: true}, crasher.Build(t, crasher.Plain), nil, "deadlock")
+	r.one(t, "deadlock")
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
