@@ -193,6 +193,7 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 			defer stop()
 		}
 	}
+	slim()
 	status, err := s.child.Wait(s.events())
 	close(s.gone)
 	s.socket.Close() // whoever waits for a report of the dead may go
@@ -324,7 +325,7 @@ func (s *Supervisor) keep(c *collector.Captured, began time.Time, held time.Dura
 		e.Path, err = s.config.Sink(core)
 	}
 	e.Took, e.Bytes = time.Since(began), size
-	debug.FreeOSMemory() // a supervisor is small but for its captures
+	slim() // a supervisor is small but for its captures
 	return s.finish(e, err)
 }
 

@@ -399,7 +399,7 @@ func TestSize(t *testing.T) {
 	time.Sleep(300 * time.Millisecond)
 	after, files := resident(t, r.cmd.Process.Pid), descriptors(t, r.cmd.Process.Pid)
 	t.Logf("%d KB resident, %d KB after five captures, %d descriptors", before>>10, after>>10, files)
-	if before > 24<<20 || after > 32<<20 || files > 24 {
+	if before > 12<<20 || after > 20<<20 || files > 24 {
 		t.Errorf("%d bytes resident, %d after captures, %d descriptors", before, after, files)
 	}
 	r.cmd.Process.Signal(syscall.SIGTERM)
