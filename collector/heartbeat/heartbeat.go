@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/meminspect/meminspect/collector/live"
 	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/tables"
 )
 
 // A Verdict is a change for better or worse of one heartbeat.
@@ -40,7 +40,7 @@ type state struct {
 // Look takes what the heartbeats are at a moment of a clock that does not jump,
 // and returns what has changed. stopped says that the program was stopped by
 // job control or a debugger: it cannot beat then, and need not.
-func (j *Judge) Look(now time.Duration, stopped bool, beats []live.Heartbeat) []Verdict {
+func (j *Judge) Look(now time.Duration, stopped bool, beats []tables.Heartbeat) []Verdict {
 	passed := now - j.last
 	if !j.begun || passed < 0 || stopped {
 		passed = 0
@@ -74,7 +74,7 @@ func (j *Judge) Look(now time.Duration, stopped bool, beats []live.Heartbeat) []
 		}
 	}
 	for addr := range j.seen {
-		if !slices.ContainsFunc(beats, func(b live.Heartbeat) bool { return b.Addr == addr }) {
+		if !slices.ContainsFunc(beats, func(b tables.Heartbeat) bool { return b.Addr == addr }) {
 			delete(j.seen, addr)
 		}
 	}

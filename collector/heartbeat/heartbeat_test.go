@@ -6,13 +6,13 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/meminspect/meminspect/collector/live"
+	"github.com/meminspect/meminspect/target/tables"
 )
 
 const tick = 100 * time.Millisecond
 
-func beat(count uint64) []live.Heartbeat {
-	return []live.Heartbeat{{Addr: 8, Name: "queue", Limit: time.Second, Count: count, Running: true}}
+func beat(count uint64) []tables.Heartbeat {
+	return []tables.Heartbeat{{Addr: 8, Name: "queue", Limit: time.Second, Count: count, Running: true}}
 }
 
 func TestMissedAndRecovered(t *testing.T) {

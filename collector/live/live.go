@@ -5,17 +5,16 @@ package live
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/process"
+	"github.com/meminspect/meminspect/target/tables"
 )
 
 // A Program is a running one. It is used by one goroutine at a time.
@@ -49,34 +48,25 @@ func (p *Program) Find() error {
 	if p.anchor != 0 {
 		return nil
 	}
-	magic := binary.LittleEndian.AppendUint64(nil, anchor.AnchorMagic0)
-	magic = binary.LittleEndian.AppendUint64(magic, anchor.AnchorMagic1)
 	data, err := p.data(false)
 	if err != nil {
 		return err
 	}
-	var readErr error
-	for at := range target.Search(data, magic, 8, nil) {
-		version, err := p.read.Uint32(at.Add(anchor.AnchorVersionOff))
-		size, err2 := p.read.Uint32(at.Add(anchor.AnchorPtrSize))
-		if readErr = errors.Join(err, err2); readErr != nil || size != 8 {
-			continue
-		}
-		if version != anchor.AnchorVersion {
-			return fmt.Errorf("the program's anchor has version %d, this program reads version %d: use a newer meminspect", version, anchor.AnchorVersion)
-		}
-		p.anchor = at
-		return nil
-	}
-	if readErr == nil {
-		// Search passes over what it may not read: tell the two apart.
-		if segs := data.Segments(); len(segs) > 0 {
-			if _, err := p.read.Uint64(segs[0].Start); err != nil {
-				return err
-			}
+	// The search passes over what it may not read: tell the two apart.
+	if segments := data.Segments(); len(segments) > 0 {
+		if _, err := p.read.Uint64(segments[0].Start); err != nil {
+			return err
 		}
 	}
-	return errors.Join(ErrNoAnchor, readErr)
+	found := tables.FindIn(data, p.proc.Memory())
+	switch {
+	case len(found.Anchors) == 0 && len(found.Problems) > 0:
+		return errors.Join(found.Problems...)
+	case len(found.Anchors) == 0:
+		return ErrNoAnchor
+	}
+	p.anchor = found.Anchors[0].Addr
+	return nil
 }
 
 // data returns the writable memory of the executable file, with what is zero at
@@ -121,67 +111,32 @@ func (p *Program) CrashFD() (int64, error) {
 	return int64(v), err
 }
 
-// reasonLimit bounds the bytes of a reason that are read.
-const reasonLimit = 256
-
 // Snapshots returns how many snapshots the program has asked for, and the
 // reason of the latest, which is set before the count is.
 func (p *Program) Snapshots() (count uint64, reason string, err error) {
+	at := p.anchor.Add(anchor.AnchorSnapshots)
 	for range 3 {
-		count, err = p.read.Uint64(p.anchor.Add(anchor.AnchorSnapshots))
+		if count, err = p.read.Uint64(at); err != nil || count == 0 {
+			return 0, "", err
+		}
+		root, err := tables.ReadAnchor(p.proc.Memory(), p.anchor)
 		if err != nil {
-			return 0, "", err
+			continue // the reason's two words may be of two reasons
 		}
-		if count == 0 {
-			return 0, "", nil
-		}
-		at, err := p.read.Pointer(p.anchor.Add(anchor.AnchorReason))
-		size, err2 := p.read.Uint64(p.anchor.Add(anchor.AnchorReason + 8))
-		if err := errors.Join(err, err2); err != nil {
-			return 0, "", err
-		}
-		text, err := p.read.Text(at, min(size, reasonLimit), reasonLimit)
-		again, err2 := p.read.Uint64(p.anchor.Add(anchor.AnchorSnapshots))
-		if err == nil && err2 == nil && again == count {
-			return count, text, nil
+		if again, err := p.read.Uint64(at); err == nil && again == count && root.Snapshots == count {
+			return count, root.Reason, nil
 		}
 	}
 	return count, "", ErrChanging
 }
 
-// A Heartbeat is a counter that the program must move.
-type Heartbeat struct {
-	Addr    target.Address
-	Name    string
-	Limit   time.Duration // between two beats
-	Count   uint64
-	Running bool
-}
-
-// heartbeatLimit bounds the list, which a broken program may have closed into a
-// ring.
-const heartbeatLimit = 1000
-
 // Heartbeats returns all heartbeats, the newest first.
-func (p *Program) Heartbeats() ([]Heartbeat, error) {
-	at, err := p.read.Pointer(p.anchor.Add(anchor.AnchorHeartbeats))
-	var beats []Heartbeat
-	for ; at != 0 && err == nil && len(beats) < heartbeatLimit; at, err = p.read.Pointer(at.Add(anchor.HeartbeatNext)) {
-		raw, err := p.read.Bytes(at, anchor.HeartbeatSize, anchor.HeartbeatSize)
-		if err != nil {
-			return beats, err
-		}
-		word := func(off int) uint64 { return binary.LittleEndian.Uint64(raw[off:]) }
-		name, err := p.read.Text(target.Address(word(anchor.HeartbeatName)), min(word(anchor.HeartbeatName+8), reasonLimit), reasonLimit)
-		if err != nil {
-			return beats, err
-		}
-		beats = append(beats, Heartbeat{
-			Addr: at, Name: name, Limit: time.Duration(word(anchor.HeartbeatLimit)),
-			Count: word(anchor.HeartbeatCount), Running: binary.LittleEndian.Uint32(raw[anchor.HeartbeatState:]) == 1,
-		})
+func (p *Program) Heartbeats() ([]tables.Heartbeat, error) {
+	root, err := tables.ReadAnchor(p.proc.Memory(), p.anchor)
+	if err != nil {
+		return nil, err
 	}
-	return beats, err
+	return tables.Heartbeats(p.proc.Memory(), root)
 }
 
 // Backlog returns what the runtime printed of a fatal error before it began to

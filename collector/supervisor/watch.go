@@ -12,10 +12,10 @@ import (
 
 	"github.com/meminspect/meminspect/collector"
 	"github.com/meminspect/meminspect/collector/heartbeat"
-	"github.com/meminspect/meminspect/collector/live"
 	"github.com/meminspect/meminspect/collector/pressure"
 	"github.com/meminspect/meminspect/collector/trigger"
 	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/target/tables"
 )
 
 // tick is how often the program's anchor is looked at.
@@ -79,7 +79,7 @@ func (s *Supervisor) asked(before uint64) (count uint64, reason string) {
 	return count, reason
 }
 
-func (s *Supervisor) beats() []live.Heartbeat {
+func (s *Supervisor) beats() []tables.Heartbeat {
 	s.view.Lock()
 	defer s.view.Unlock()
 	if s.view.Program == nil || !s.anchored {
