@@ -196,18 +196,19 @@ func (t *taking) readG(p *program, addr target.Address) (goroutine.G, bool) {
 }
 
 // callersEnd is where to stop above a thread's own stack as the runtime knows
-// it. There stands who called it, down to where the thread began, and for Delve
-// the caller of a function of the race detector or of C at the very top. On the
-// first thread's stack arguments and environment are further up, on others the
-// variables that C keeps for each thread.
-func callersEnd(m *process.Mapping, th *process.Thread, end target.Address) target.Address {
+// it. On a stack that C or the kernel made, there stands who called it, down to
+// where the thread began, and for Delve the caller of a function of the race
+// detector or of C at the very top. On the first thread's stack arguments and
+// environment are further up, on others the variables that C keeps for each
+// thread. Above a stack that Go allotted stands any object.
+func (p *program) callersEnd(m *process.Mapping, th *process.Thread, end target.Address) target.Address {
 	const first, others, variables = 128, 1024, 512
-	if m.Path == "[stack]" {
-		return end.Add(first)
-	}
 	tls := target.Address(th.TLS)
-	if !m.Contains(tls) || tls < end+variables {
+	switch {
+	case m.Path == "[stack]":
 		return end.Add(first)
+	case !p.cgo || !m.Contains(tls) || tls < end+variables:
+		return end
 	}
 	return min(end.Add(others), tls-variables)
 }
@@ -233,12 +234,13 @@ func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current 
 		}
 		whole := m.Range
 		if g, ok := t.readG(p, local); local != 0 && ok && g.Stack.Contains(sp) {
-			whole = target.Range{Start: g.Stack.Start, End: callersEnd(&m, th, g.Stack.End)}.Intersect(m.Range)
+			whole = target.Range{Start: g.Stack.Start, End: p.callersEnd(&m, th, g.Stack.End)}.Intersect(m.Range)
 		} else if known := t.stackAt(p, ms, sp); !known.Empty() {
 			whole = known.Intersect(m.Range)
-		} else if local == 0 && !p.cgo && m.Path != "[stack]" {
+		} else if m.Path != "[stack]" && (!p.cgo || t.shared(m.Range)) {
 			// Nobody's stack that we know of, in memory that Go shares out:
-			// objects may stand behind it.
+			// objects may stand behind it. A thread that was cloned this moment
+			// is on such a one, and has its parent's local storage still.
 			return
 		}
 		used := target.Range{Start: sp &^ 7, End: min(whole.End, sp.Add(mostC))}
@@ -250,6 +252,21 @@ func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current 
 		}
 		return
 	}
+}
+
+// shared reports whether Go shares out the memory of r among its objects: the
+// list of goroutines, a goroutine or its stack stands there.
+func (t *taking) shared(r target.Range) bool {
+	gs := &t.goroutines
+	if r.Overlaps(gs.list.Range()) {
+		return true
+	}
+	for i := range gs.all {
+		if r.Contains(gs.all[i].Addr) || r.Overlaps(gs.all[i].Stack) {
+			return true
+		}
+	}
+	return false
 }
 
 // stackAt returns the stack that an address stands on, of those of goroutines and
