@@ -438,3 +438,31 @@ func TestMonitorDeadlock(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 }
+
+// At every level of GOTRACEBACK the reason is known: where the runtime reports
+// nothing, the exit stop finds its word in the runtime's backlog.
+func TestTraceback(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	levels := []string{"none", "crash"}
+	if os.Getenv("MEMINSPECT_FULL") != "" {
+		levels = []string{"none", "single", "all", "system", "crash"}
+	}
+	for _, level := range levels {
+		for _, c := range crashes {
+			if c.exit || c.only != nil && !contains(c.only, crasher.Plain) {
+				continue
+			}
+			t.Run(level+"/"+c.way, func(t *testing.T) {
+				r := start(t, plainly, []string{"GOTRACEBACK=" + level}, program, nil, c.way)
+				r.finish(t)
+				r.one(t, c.reason)
+				alone := exec.Command(program, c.way)
+				alone.Env = append(os.Environ(), "GOTRACEBACK="+level)
+				alone.Run()
+				if got, want := r.state.Sys().(syscall.WaitStatus)&^0x80, alone.ProcessState.Sys().(syscall.WaitStatus)&^0x80; got != want {
+					t.Errorf("ended with %#x, without us with %#x", got, want)
+				}
+			})
+		}
+	}
+}
