@@ -102,7 +102,7 @@ type programUse struct {
 // packages have IDs of their own.
 func findUses(pass *analysis.Pass) *programUse {
 	use := &programUse{used: map[*types.Const]bool{}, unregistered: map[*types.Const]bool{}}
-	if strings.HasPrefix(pass.Pkg.Path()+"/", runtimePath+"/") {
+	if strings.HasPrefix(strings.TrimSuffix(pass.Pkg.Path(), "_test")+"/", runtimePath+"/") {
 		return use
 	}
 	for _, file := range pass.Files {
