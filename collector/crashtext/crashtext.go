@@ -6,6 +6,7 @@ package crashtext
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -43,6 +44,9 @@ func Parse(text, backlog []byte) Report {
 	}
 	if r.Reason == Unknown {
 		r.fatal(string(backlog))
+	}
+	if r.Reason == Unknown && slices.ContainsFunc(lines, stackBegins) {
+		r.Reason = Fatal // stacks without a word before them: a throw, whichever it was
 	}
 	for _, line := range lines {
 		if m := header.FindStringSubmatch(line); m != nil && m[1] != "0" {

@@ -39,6 +39,7 @@ func TestParse(t *testing.T) {
 		// A panic says more than what was printed earlier.
 		{"panic: x\n" + stack, "fatal error: an old one\n", Report{Reason: Panic, Message: "x", Goroutine: 34}},
 		{"", "", Report{Reason: Unknown}},
+		{stack, "", Report{Reason: Fatal, Goroutine: 34}},
 		// A message cannot pass for a stack: the runtime indents what follows its first line.
 		{"panic: x\n\tgoroutine 99 [running]:\n" + stack, "", Report{Reason: Panic, Message: "x", Goroutine: 34}},
 	} {
