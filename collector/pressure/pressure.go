@@ -97,9 +97,9 @@ func (g *Gauge) Read() Reading {
 	}
 	group := Reading{Of: "cgroup"}
 	if g.v2 {
-		group.Used, group.Limit = g.number("memory.current")-g.stat("inactive_file"), g.ancestorLimit("memory.max")
+		group.Used, group.Limit = g.number("memory.current")-g.stat("inactive_file")-g.stat("active_file"), g.ancestorLimit("memory.max")
 	} else {
-		group.Used, group.Limit = g.number("memory.usage_in_bytes")-g.stat("total_inactive_file"), g.ancestorLimit("memory.limit_in_bytes")
+		group.Used, group.Limit = g.number("memory.usage_in_bytes")-g.stat("total_inactive_file")-g.stat("total_active_file"), g.ancestorLimit("memory.limit_in_bytes")
 	}
 	if group.Limit > 0 && group.Limit < unlimited && group.Share() > worst.Share() {
 		return group

@@ -28,7 +28,7 @@ func TestGroups(t *testing.T) {
 		want       Reading
 	}{
 		{"v2", "0::/app/web\n", map[string]string{
-			"app/web/memory.current": "900\n", "app/web/memory.max": "1000\n", "app/web/memory.stat": "anon 1\ninactive_file 100\n",
+			"app/web/memory.current": "900\n", "app/web/memory.max": "1000\n", "app/web/memory.stat": "anon 1\ninactive_file 60\nactive_file 40\n",
 			"app/memory.max": "max\n"}, Reading{800, 1000, "cgroup"}},
 		{"v2, limit above", "0::/app/web\n", map[string]string{
 			"app/web/memory.current": "900\n", "app/web/memory.max": "max\n", "app/memory.max": "950\n"}, Reading{900, 950, "cgroup"}},
@@ -36,7 +36,7 @@ func TestGroups(t *testing.T) {
 			"memory.current": "10\n", "memory.max": "100\n"}, Reading{10, 100, "cgroup"}},
 		{"v1", "5:cpu:/x\n4:memory:/app\n0::/\n", map[string]string{
 			"memory/app/memory.usage_in_bytes": "90\n", "memory/app/memory.limit_in_bytes": "100\n",
-			"memory/app/memory.stat": "total_inactive_file 5\n", "memory/memory.limit_in_bytes": "9223372036854771712\n"}, Reading{85, 100, "cgroup"}},
+			"memory/app/memory.stat": "total_inactive_file 3\ntotal_active_file 2\n", "memory/memory.limit_in_bytes": "9223372036854771712\n"}, Reading{85, 100, "cgroup"}},
 		{"v1 without limit", "4:memory:/app\n", map[string]string{
 			"memory/app/memory.usage_in_bytes": "90\n", "memory/app/memory.limit_in_bytes": "9223372036854771712\n"}, Reading{}},
 		{"none", "", nil, Reading{}},
