@@ -40,7 +40,7 @@ func (s *Supervisor) watch() {
 	var asked uint64
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
-	for n := 0; ; n++ {
+	for {
 		select {
 		case <-s.gone:
 			return
@@ -54,10 +54,8 @@ func (s *Supervisor) watch() {
 		for _, v := range judge.Look(now, s.paused(), s.beats()) {
 			s.verdict(v)
 		}
-		if n%5 == 0 {
-			if r := s.gauge.Read(); alarm.Rings(now, r) {
-				s.request("memory", fmt.Sprintf("%d of %d bytes used (%s)", r.Used, r.Limit, r.Of))
-			}
+		if r := s.gauge.Read(); alarm.Rings(now, r) {
+			s.request("memory", fmt.Sprintf("%d of %d bytes used (%s)", r.Used, r.Limit, r.Of))
 		}
 	}
 }

@@ -220,7 +220,7 @@ func grow() {
 		}
 		all = append(all, b)
 		sink = all[len(all)-1]
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(30 * time.Millisecond)
 	}
 }
 
