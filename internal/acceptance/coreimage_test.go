@@ -54,7 +54,6 @@ func ways() []way {
 	if full {
 		list = append(list,
 			way{"cgo", []string{"CGO_ENABLED=1"}, []string{"-tags=withcgo"}},
-			way{"race-pie", []string{"CGO_ENABLED=1"}, []string{"-race", "-buildmode=pie"}},
 			way{"unoptimised", []string{"CGO_ENABLED=0"}, []string{"-gcflags=all=-N -l"}},
 			way{"stripped-pie", []string{"CGO_ENABLED=0"}, []string{"-buildmode=pie", "-ldflags=-s -w"}},
 			way{"external", []string{"CGO_ENABLED=1"}, []string{"-tags=withcgo", "-ldflags=-linkmode=external"}},
