@@ -109,6 +109,7 @@ func TestNoRoom(t *testing.T) {
 	t.Run("directory gone", func(t *testing.T) {
 		r := start(t, plainly, nil, program, nil, "wait")
 		pid := r.event(t, "started").PID
+		waitOutput(t, r, "ready")
 		os.RemoveAll(r.dir)
 		syscall.Kill(pid, syscall.SIGQUIT)
 		r.finish(t)
