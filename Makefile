@@ -29,11 +29,13 @@ build: ## build all packages, and the commands into bin/
 
 .PHONY: test
 test: tools build ## run all tests, with the race detector and a sample of every matrix
-	@$(call each,go test -race -timeout 35m $(TESTFLAGS) ./...)
+	@go build -o $(TOOLS)/bin/testlog ./internal/testlog
+	@$(call each,go test -json -race -timeout 35m $(TESTFLAGS) ./... | testlog)
 
 .PHONY: test-full
 test-full: tools build ## run all tests with every matrix whole; takes long
-	@export MEMINSPECT_FULL=1; $(call each,go test -race -timeout 240m $(TESTFLAGS) ./...)
+	@go build -o $(TOOLS)/bin/testlog ./internal/testlog
+	@export MEMINSPECT_FULL=1; $(call each,go test -json -race -timeout 240m $(TESTFLAGS) ./... | testlog)
 
 .PHONY: lint
 lint: tools ## check format, vet, the import rules and more

@@ -357,6 +357,11 @@ func TestThreadsInGDB(t *testing.T) {
 				for line := range strings.Lines(out) {
 					// Frames alone: what gdb says of libthread_db differs, which
 					// looks into the C library's own data.
+					// Above the end of a stack that Go allotted gdb takes what
+					// happens to stand there for one more caller.
+					if g.name == "plain" && strings.HasSuffix(strings.TrimSpace(line), " in ?? ()") {
+						continue
+					}
 					if strings.HasPrefix(line, "#") {
 						said[i] = append(said[i], strings.TrimSpace(line))
 					}

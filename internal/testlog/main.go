@@ -1,0 +1,100 @@
+// Command testlog reads what `go test -json` prints and shows what matters of
+// it: the line of each package, all that failing tests said, and at the end
+// what was skipped for which reason. A skip that nobody sees hides what is missing.
+// Its exit status says nothing: that of go test does.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+func main() {
+	if err := show(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "testlog: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// An event is a line of test2json; see `go doc test2json`.
+type event struct {
+	Action, Package, Test, Output, ImportPath string
+}
+
+// show copies what matters of in to out.
+func show(in io.Reader, out io.Writer) error {
+	said := map[string][]string{}  // by package and test, of those that run
+	skips := map[string][]string{} // tests by reason
+	lines := bufio.NewReader(in)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil && line == "" {
+			break
+		}
+		var e event
+		if json.Unmarshal([]byte(line), &e) != nil {
+			fmt.Fprint(out, line) // go itself has something to say
+			continue
+		}
+		key := e.Package + " " + e.Test
+		switch {
+		case e.Action == "build-output":
+			fmt.Fprint(out, e.Output)
+		case e.Action == "output" && e.Test == "" && e.Output != "PASS\n":
+			fmt.Fprint(out, e.Output)
+		case e.Action == "output":
+			said[key] = append(said[key], e.Output)
+		case e.Action == "skip" && e.Test != "":
+			why := reason(said[key])
+			skips[why] = append(skips[why], e.Package+"."+e.Test)
+			delete(said, key)
+		case e.Action == "pass" && e.Test != "":
+			delete(said, key)
+		case e.Action == "fail" && e.Test != "":
+			fmt.Fprint(out, strings.Join(said[key], ""))
+			delete(said, key)
+		case e.Action == "fail":
+			// What was running when the package ended: a panic, or a deadline.
+			for _, k := range sortedKeys(said) {
+				if strings.HasPrefix(k, e.Package+" ") {
+					fmt.Fprint(out, strings.Join(said[k], ""))
+					delete(said, k)
+				}
+			}
+		}
+	}
+	for _, why := range sortedKeys(skips) {
+		fmt.Fprintf(out, "skipped %d: %s: %s\n", len(skips[why]), why, strings.Join(skips[why], " "))
+	}
+	return nil
+}
+
+// place is how a test's log begins.
+var place = regexp.MustCompile(`^\S+\.go:\d+: `)
+
+// reason returns what a skipped test said, without go test's own lines.
+func reason(said []string) string {
+	var words []string
+	for _, line := range said {
+		line = strings.TrimSpace(line)
+		if line != "" && !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(line, "--- ") {
+			words = append(words, place.ReplaceAllString(line, ""))
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+func sortedKeys(m map[string][]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

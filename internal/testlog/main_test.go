@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const tests = `package p
+
+import "testing"
+
+func TestGood(t *testing.T)    { t.Log("nobody reads this") }
+func TestBad(t *testing.T)     { t.Run("inside", func(t *testing.T) { t.Error("it is broken") }) }
+func TestAbsent(t *testing.T)  { t.Skip("no such tool") }
+func TestPanics(t *testing.T)  { println("on its way"); panic("overboard") }
+`
+
+// What go test really prints for each kind of end.
+func TestShow(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"go.mod": "module p\n\ngo 1.26\n", "p_test.go": tests} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("go", "test", "-json", "./...")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	events, err := cmd.Output()
+	if err == nil {
+		t.Fatal("the tests passed")
+	}
+	var out bytes.Buffer
+	if err := show(bytes.NewReader(events), &out); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	for _, want := range []string{"it is broken", "--- FAIL: TestBad/inside", "panic: overboard", "FAIL\tp\t", "skipped 1: no such tool: p.TestAbsent\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "nobody reads this") {
+		t.Errorf("what a passed test said is shown:\n%s", text)
+	}
+}
+
+func TestNotJSON(t *testing.T) {
+	var out bytes.Buffer
+	if err := show(strings.NewReader("go: no module\n"), &out); err != nil || out.String() != "go: no module\n" {
+		t.Errorf("%v, %q", err, out.String())
+	}
+}
