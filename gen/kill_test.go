@@ -65,7 +65,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 
 	annotateAll(t, dir, 1)
 	begin := time.Now()
-	killedRun(t, dir, time.Hour)
+	killedRun(t, dir, time.Hour, "")
 	// Moments are spread around the time of the writing, which is looked for
 	// on the way: machines differ, and the sources grow.
 	center := time.Since(begin)
@@ -80,18 +80,26 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		n := 2 + round // more each time, so that every run has all files to write
 		annotateAll(t, dir, n)
 		after := time.Duration((0.7 + 0.6*random.Float64()) * float64(center))
-		if killedRun(t, dir, after) {
+		// Writing takes a small part of a run: every other one is killed when
+		// it has just written the file of some package.
+		watched := ""
+		if round%2 == 0 {
+			watched = filepath.Join(dir, fmt.Sprintf("p%d", random.IntN(killPackages)), "meminspect_gen.go")
+			after = time.Minute
+		}
+		if killedRun(t, dir, after, watched) {
 			killed++
 		}
 		switch updated := checkWhole(t, dir, n); {
 		case t.Failed():
 			t.Fatalf("in round %d, killed after %v", round, after)
-		case updated == 0:
-			center += center / 16
-		case updated == killPackages:
-			center -= center / 16
-		default:
+		case updated > 0 && updated < killPackages:
 			between++
+		case watched != "":
+		case updated == 0:
+			center += center / 6
+		default:
+			center -= center / 12
 		}
 	}
 	t.Logf("%d of %d runs were killed, %d in the midst of writing, around %v", killed, rounds, between, center)
@@ -105,10 +113,11 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	}
 }
 
-// killedRun starts a run and kills it after a time. It tells whether it was
-// killed.
-func killedRun(t *testing.T, dir string, after time.Duration) bool {
+// killedRun starts a run and kills it after a time, or once a watched file has
+// changed. It tells whether it was killed.
+func killedRun(t *testing.T, dir string, after time.Duration, watched string) bool {
 	t.Helper()
+	before, _ := os.Stat(watched) // nil where there is none yet
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "MEMINSPECT_TEST_GENERATE="+dir)
 	cmd.Dir = dir
@@ -119,6 +128,11 @@ func killedRun(t *testing.T, dir string, after time.Duration) bool {
 	}
 	timer := time.AfterFunc(after, func() { cmd.Process.Kill() })
 	defer timer.Stop()
+	if watched != "" {
+		done := make(chan struct{})
+		defer close(done)
+		go killOnChange(cmd.Process, watched, before, done)
+	}
 	err := cmd.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signaled() {
@@ -128,6 +142,22 @@ func killedRun(t *testing.T, dir string, after time.Duration) bool {
 		t.Fatalf("%v: %s", err, &stderr)
 	}
 	return false
+}
+
+// killOnChange kills p when the file is another one than before.
+func killOnChange(p *os.Process, file string, before os.FileInfo, done <-chan struct{}) {
+	for {
+		now, err := os.Stat(file)
+		if err == nil && (before == nil || !os.SameFile(before, now)) {
+			p.Kill()
+			return
+		}
+		select {
+		case <-done:
+			return
+		case <-time.After(20 * time.Microsecond):
+		}
+	}
 }
 
 // checkWhole looks at every file of a tree whose source has n annotations a
