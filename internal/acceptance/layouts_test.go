@@ -5,6 +5,7 @@ package acceptance
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -25,6 +26,9 @@ func TestLayoutsAgainstC(t *testing.T) {
 		t.Skip("offsets of PRSTATUS are compared on amd64")
 	}
 	gcc, err := exec.LookPath("gcc")
+	if err != nil && os.Getenv("CI") == "true" {
+		t.Fatal("CI promises gcc: ", err)
+	}
 	if err != nil {
 		t.Skip("gcc is missing: it lays out the structures to compare with")
 	}
