@@ -18,7 +18,7 @@ import (
 	"github.com/meminspect/meminspect/target"
 )
 
-// victim starts a program with annotated values and stops it by a signal.
+// victim starts a program with annotated values, which sleeps.
 func victim(t testing.TB) int {
 	t.Helper()
 	exe := filepath.Join(t.TempDir(), "wedged")

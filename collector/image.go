@@ -19,6 +19,8 @@ type image struct {
 	torn   []target.Range
 	holes  []target.Range // wanted and unreadable, sorted
 	gaps   []target.Range // filled with marks between pieces, known when there are segments
+
+	dropped uint64 // bytes of constants that would have taken too many segments
 }
 
 type imagePiece struct {

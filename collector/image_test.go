@@ -6,13 +6,15 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/meminspect/meminspect/collector/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/target"
 )
 
-// Whatever is wanted, readable and covered, and whatever the limit: the core
-// holds of each byte that was wanted and could be read the right value, of each
-// other covered byte the mark, in segments that do not overlap.
+// Whatever is wanted, readable, covered and constant, and whatever the limit:
+// the core holds of each byte that was wanted and could be read the right value,
+// of each other covered byte the mark, and of constant memory that nobody wanted
+// nothing, in segments that do not overlap.
 func TestSegments(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const base, pages = target.Address(0x10000), 16
@@ -39,13 +41,17 @@ func TestSegments(t *testing.T) {
 		for range rapid.IntRange(0, 2).Draw(t, "covers") {
 			cover = append(cover, random("cover", 20000))
 		}
+		var constant []target.Range
+		for range rapid.IntRange(0, 2).Draw(t, "constants") {
+			constant = append(constant, walk.MakeRanges([]target.Range{random("constant", 20000)}).Minus(walk.MakeRanges(cover))...)
+		}
 		if err := im.read(&mem, rapid.Bool().Draw(t, "twice"), func(_, _ uint64) {}); err != nil {
 			t.Fatal(err)
 		}
 		erased := random("erased", 500)
 		im.erase(erased)
 		limit := rapid.IntRange(1, 40).Draw(t, "limit")
-		segments, err := im.segments(cover, func(target.Address) uint32 { return elfcore.FlagRead }, limit)
+		segments, err := im.segments(cover, unite(constant), func(target.Address) uint32 { return elfcore.FlagRead }, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +64,7 @@ func TestSegments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wanted, covered := unite(im.wanted), unite(cover)
+		wanted, covered, constants := unite(im.wanted), unite(cover), unite(constant)
 		for i := range whole {
 			at := base.Add(uint64(i))
 			one := target.RangeOf(at, 1)
@@ -70,6 +76,10 @@ func TestSegments(t *testing.T) {
 			case overlap(wanted, one) > 0 && unreadable == nil && !erased.Contains(at):
 				if missing != nil || got[0] != live[0] {
 					t.Fatalf("%v: %x, %v; it is %x", at, got[0], missing, live[0])
+				}
+			case overlap(constants, one) > 0 && overlap(wanted, one) == 0:
+				if missing == nil {
+					t.Fatalf("%v is constant and not captured, and the core says %x", at, got[0])
 				}
 			case overlap(covered, one) > 0 || missing == nil:
 				if missing != nil || got[0] != elfcore.MarkByte {
@@ -156,4 +166,46 @@ func TestUnite(t *testing.T) {
 			t.Fatalf("%d bytes of %d", count, len(in))
 		}
 	})
+}
+
+// Constants in more places than a core has room for are left to the file, with
+// a record; what the program may have written is not.
+func TestTooManyConstants(t *testing.T) {
+	const n = 70_000
+	mem := target.Buffer{Base: 0x400000, Data: make([]byte, n*200+64)}
+	im := image{left: 1 << 30}
+	for i := range target.Address(n) {
+		im.want(target.RangeOf(mem.Base+i*200, 8))
+	}
+	constant := target.RangeOf(mem.Base, n*200)
+	im.want(target.RangeOf(constant.End+8, 8))
+	if err := im.read(mem, false, func(_, _ uint64) {}); err != nil {
+		t.Fatal(err)
+	}
+	segments, err := im.segments(nil, []target.Range{constant}, func(target.Address) uint32 { return elfcore.FlagRead }, 2000)
+	if err != nil || len(segments) != 1 || segments[0].Addr != uint64(constant.End+8) || im.dropped != 8*n || im.payload() != 8 {
+		t.Errorf("%d segments, %d bytes dropped, %d held, %v", len(segments), im.dropped, im.payload(), err)
+	}
+}
+
+// Small objects that are far apart are not joined by marks of many times their
+// size.
+func TestFarApart(t *testing.T) {
+	const n = 3000
+	mem := target.Buffer{Base: 0x400000, Data: make([]byte, n*8192)}
+	im := image{left: 1 << 30}
+	for i := range target.Address(n) {
+		im.want(target.RangeOf(mem.Base+i*8192, 48))
+	}
+	if err := im.read(mem, false, func(_, _ uint64) {}); err != nil {
+		t.Fatal(err)
+	}
+	segments, err := im.segments(nil, nil, func(target.Address) uint32 { return elfcore.FlagRead }, 1)
+	var size uint64
+	for _, s := range segments {
+		size += s.Size
+	}
+	if err != nil || size > 5*48*n+1<<20 {
+		t.Errorf("%d segments of %d bytes for %d, %v", len(segments), size, 48*n, err)
+	}
 }

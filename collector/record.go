@@ -54,7 +54,7 @@ func Record(pid int, opts Options, cause error) (*Captured, error) {
 	t.summary.Reason = t.opts.Reason
 
 	prog := t.outline()
-	segments, err := t.image.segments(prog.cover, t.flags(prog), t.opts.Segments)
+	segments, err := t.image.segments(prog.cover, nil, t.flags(prog), t.opts.Segments)
 	if err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/meminspect/meminspect/collector/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/target"
 )
@@ -16,11 +17,20 @@ import (
 // A debugger's time grows with the number of segments, so neighbours are
 // joined, those with the smallest gaps first, until there are no more than
 // limit. A gap is filled with the mark, never with the memory that stands
-// there: nobody asked for it.
-func (im *image) segments(cover []target.Range, flags func(target.Address) uint32, limit int) ([]elfcore.Segment, error) {
+// there: nobody asked for it. Gaps in constant memory stay open, since debuggers
+// read that from the file that it was mapped from, and rightly.
+func (im *image) segments(cover, constant []target.Range, flags func(target.Address) uint32, limit int) ([]elfcore.Segment, error) {
 	pieces := im.readable()
 	cover = unite(cover)
-	runs := join(pieces, cover, limit)
+	runs := join(pieces, cover, constant, limit)
+	marked := uncovered(cover, runs)
+	if len(runs)+len(marked) > mostSegments && limit < mostSegments {
+		// Whoever has the file has the constants.
+		im.drop(constant)
+		pieces = im.readable()
+		runs = join(pieces, cover, constant, limit)
+		marked = uncovered(cover, runs)
+	}
 	im.gaps = nil
 	for _, run := range runs {
 		for i := 1; i < len(run.pieces); i++ {
@@ -36,17 +46,33 @@ func (im *image) segments(cover []target.Range, flags func(target.Address) uint3
 			Content: run.content,
 		})
 	}
-	for _, r := range uncovered(cover, runs) {
+	for _, r := range marked {
 		out = append(out, elfcore.Segment{Addr: uint64(r.Start), Size: r.Size(), Flags: elfcore.FlagRead | elfcore.FlagWrite})
 	}
-	if len(out) > elfcore.MaxSegments {
-		return nil, fmt.Errorf("join segments: %d are left, a core can have %d", len(out), elfcore.MaxSegments)
+	if len(out) > mostSegments {
+		return nil, fmt.Errorf("join segments: %d are left, of at most %d", len(out), mostSegments)
 	}
 	slices.SortFunc(out, func(a, b elfcore.Segment) int {
 		return target.Address(a.Addr).Compare(target.Address(b.Addr))
 	})
 	return out, nil
 }
+
+// drop forgets the pieces that touch constant memory.
+func (im *image) drop(constant []target.Range) {
+	im.pieces = slices.DeleteFunc(im.pieces, func(p imagePiece) bool {
+		gone := overlap(constant, p.Range) > 0
+		if gone {
+			im.dropped += p.Size() - overlap(im.holes, p.Range)
+		}
+		return gone
+	})
+	im.holes = walk.MakeRanges(im.holes).Minus(walk.MakeRanges(constant))
+}
+
+// mostSegments leaves room for the pieces into which the core's writer cuts
+// marked segments, a thousand at most.
+const mostSegments = elfcore.MaxSegments - 2000
 
 // readable returns the pieces without their holes. A hole outside the covered
 // memory is then in no segment, and debuggers say that they cannot read it.
@@ -84,11 +110,21 @@ type run struct {
 // segment would stand between, takes as many bytes.
 const smallGap = 64
 
+// mostMarks is how many bytes of marks fewer segments may cost: small objects
+// that are far apart are better off with a segment each.
+func mostMarks(pieces []imagePiece) uint64 {
+	n := uint64(1 << 20)
+	for _, p := range pieces {
+		n += 4 * p.Size()
+	}
+	return n
+}
+
 // join makes runs of pieces: of those with small gaps between them, then of
-// those with the smallest gaps, until there are limit segments or nothing is
-// left to join. A run does not reach over the border of a covered range, where
-// another mapping begins.
-func join(pieces []imagePiece, cover []target.Range, limit int) []run {
+// those with the smallest gaps, until there are limit segments or the marks
+// would be too many. A run does not reach over the border of a covered range, where
+// another mapping begins, nor over constant memory.
+func join(pieces []imagePiece, cover, constant []target.Range, limit int) []run {
 	type gap struct {
 		behind int // index of the piece behind it
 		size   uint64
@@ -106,8 +142,8 @@ func join(pieces []imagePiece, cover []target.Range, limit int) []run {
 			segments++
 		}
 		switch {
-		case crosses(borders, from, to):
-			// A covered range that begins or ends here.
+		case crosses(borders, from, to), overlap(constant, target.Range{Start: from, End: to}) > 0:
+			// A covered range that begins or ends here, or what a file says better.
 		case g.size <= smallGap:
 			filled[i] = true
 			segments -= g.worth
@@ -116,12 +152,14 @@ func join(pieces []imagePiece, cover []target.Range, limit int) []run {
 		}
 	}
 	slices.SortStableFunc(gaps, func(a, b gap) int { return cmp.Compare(a.size, b.size) })
+	marks, most := uint64(0), mostMarks(pieces)
 	for _, g := range gaps {
-		if segments <= limit {
+		if segments <= limit || segments <= mostSegments && marks+g.size > most {
 			break
 		}
 		filled[g.behind] = true
 		segments -= g.worth
+		marks += g.size
 	}
 	var runs []run
 	first := 0

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meminspect/meminspect/collector/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target"
@@ -189,15 +190,30 @@ func (t *taking) assemble(p *program, pl plan) (*elfcore.Core, error) {
 	t.erase(&pl)
 	t.stripThreads()
 	t.settle(&pl)
-	segments, err := t.image.segments(p.cover, t.flags(p), t.opts.Segments)
+	segments, err := t.image.segments(p.cover, t.constant(p), t.flags(p), t.opts.Segments)
 	if err != nil {
 		return nil, err
+	}
+	if n := t.image.dropped; n > 0 {
+		t.summary.problem("constants", fmt.Errorf("%d bytes in too many places to store them: they are in the executable alone", n))
 	}
 	core := &elfcore.Core{Machine: machine(), Segments: segments}
 	t.summary.Payload = t.image.payload()
 	t.summary.Segments = len(segments)
 	core.Notes = t.notes(p, &pl)
 	return core, nil
+}
+
+// constant returns the memory that nobody can have written: debuggers that lack
+// some of it read it from the files that it was mapped from.
+func (t *taking) constant(p *program) []target.Range {
+	var read []target.Range
+	for _, m := range t.maps {
+		if m.Inode != 0 && !m.Write {
+			read = append(read, m.Range)
+		}
+	}
+	return walk.MakeRanges(read).Minus(walk.MakeRanges(p.cover))
 }
 
 // flags returns what a segment at an address may be used for, as the mapping

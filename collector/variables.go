@@ -25,7 +25,7 @@ func (t *taking) wantKnown(r target.Range) (granted uint64) {
 // descriptors of the types that were met, the modules' data, the head of the
 // pc-line table, and the version in the build information.
 func (t *taking) wantFacts(p *program) {
-	for _, r := range p.facts.Seen() {
+	for _, r := range closed(p.facts.Seen(), t.constant(p)) {
 		t.wantKnown(r)
 	}
 	for _, m := range p.prog.Modules {
@@ -38,6 +38,24 @@ func (t *taking) wantFacts(p *program) {
 		size := buildInfoHead + 1 + uint64(len(p.prog.Version.Text))
 		t.wantKnown(target.RangeOf(at+p.image.Bias, size))
 	}
+}
+
+// closed returns sorted ranges with the small gaps between them that lie in
+// constant memory taken in: between two parts of descriptors stand parts of
+// others, which the linker made, and a segment each would be more.
+func closed(ranges, constant []target.Range) []target.Range {
+	var out []target.Range
+	for _, r := range ranges {
+		if n := len(out); n > 0 {
+			between := target.Range{Start: out[n-1].End, End: r.Start}
+			if between.Size() <= smallGap && overlap(constant, between) == between.Size() {
+				out[n-1].End = r.End
+				continue
+			}
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // buildInfoHead is the size of what stands before the Go version's length.
