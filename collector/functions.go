@@ -57,20 +57,8 @@ func (t *taking) functions(p *program) []note.Function {
 // returns a record for each call that was inlined at pc, the innermost first,
 // and one for the function itself.
 func lookUp(p *program, pc target.Address) []note.Function {
-	m := p.prog.ModuleOf(pc)
-	if m == nil || !m.Text.Contains(pc) {
-		return nil
-	}
-	funcs, ok := p.funcs[m]
-	if !ok {
-		var err error
-		if funcs, err = m.Functions(p.image); err != nil {
-			return nil
-		}
-		p.funcs[m] = funcs
-	}
-	f, err := funcs.At(pc)
-	if err != nil {
+	f := p.function(pc)
+	if f == nil {
 		return nil
 	}
 	at := pc
@@ -90,4 +78,25 @@ func lookUp(p *program, pc target.Address) []note.Function {
 		out[i] = note.Function{PC: uint64(pc), Entry: uint64(f.Range.Start), Frame: frame, Name: c.Name, File: c.File, Line: uint32(c.Line)}
 	}
 	return out
+}
+
+// function returns the function that pc stands in, nil if that is not known.
+func (p *program) function(pc target.Address) *module.Func {
+	m := p.prog.ModuleOf(pc)
+	if m == nil || !m.Text.Contains(pc) {
+		return nil
+	}
+	funcs, ok := p.funcs[m]
+	if !ok {
+		var err error
+		if funcs, err = m.Functions(p.image); err != nil {
+			return nil
+		}
+		p.funcs[m] = funcs
+	}
+	f, err := funcs.At(pc)
+	if err != nil {
+		return nil
+	}
+	return f
 }

@@ -100,6 +100,7 @@ func (t *taking) listGoroutines(p *program) error {
 	for i := range all {
 		if all[i].Status.Alive() {
 			t.summary.Goroutines.All++
+			t.panicking(p, &all[i])
 		}
 	}
 	if bad > 0 {

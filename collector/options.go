@@ -133,6 +133,10 @@ type Options struct {
 	// may still be set. A program says why it died only when it is let go.
 	Late func(*Options)
 
+	// Panics is for Late: the types of panic values, by the goroutines that
+	// panic.
+	Panics map[uint64]string
+
 	// Progress is called now and then, from the goroutine that captures.
 	Progress func(Progress)
 

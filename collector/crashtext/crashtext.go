@@ -64,7 +64,10 @@ var (
 
 	signalLine = regexp.MustCompile(`^\[signal (SIG[A-Z0-9]+)`)
 	signalHead = regexp.MustCompile(`^(SIG[A-Z0-9]+): `)
-	typedValue = regexp.MustCompile(`^\(([\w./*\[\],-]+)\) (?:0x[0-9a-f]+$|\{\.\.\.\}$|\(0x)`)
+	// As the runtime prints values that are no errors: (main.T) 0x4b83f8, and of
+	// declared types of a basic kind main.ID(7), main.Name("x").
+	typedValue = regexp.MustCompile(`^\(([\pL\pN_./*\[\],·-]+)\) 0x[0-9a-f]+$`)
+	typedBasic = regexp.MustCompile(`^([\pL\pN_./·-]+\.[\pL\pN_]+)\((?:".*"|[-+0-9.einfaNI]+|true|false)\)$`)
 )
 
 // headline reads the lines before the first stack. Continued panics stand
@@ -98,8 +101,10 @@ func stackBegins(line string) bool {
 
 func (r *Report) panic(message string) {
 	r.Reason, r.Message, r.Type = Panic, message, ""
-	if m := typedValue.FindStringSubmatch(message); m != nil {
-		r.Type = m[1]
+	for _, form := range []*regexp.Regexp{typedValue, typedBasic} {
+		if m := form.FindStringSubmatch(message); m != nil {
+			r.Type = m[1]
+		}
 	}
 	if strings.HasPrefix(message, "runtime error: invalid memory address or nil pointer dereference") {
 		r.Reason = Nil
@@ -136,14 +141,15 @@ func (r *Report) fatal(backlog string) {
 // Redact keeps of a report what its author's source says, and nothing that the
 // program's data says: why it ended, without values, and the stacks without
 // arguments, labels and registers. It goes by what it knows, line by line; a
-// line that it does not know is dropped.
-func Redact(text []byte) []byte {
+// line that it does not know is dropped. typ is the type of the panic value if
+// it is known: what looks like one in the text may be anybody's.
+func Redact(text []byte, typ string) []byte {
 	var out bytes.Buffer
 	r := Parse(text, nil)
 	switch {
 	case r.Reason == Unknown:
-	case r.Type != "":
-		out.WriteString("panic: (" + r.Type + ")\n")
+	case r.Reason == Panic && typ != "" && !strings.HasPrefix(typ, "runtime."):
+		out.WriteString("panic: (" + typ + ")\n")
 	case r.Reason == Panic:
 		out.WriteString("panic: " + category(r.Message) + "\n")
 	default:

@@ -28,6 +28,9 @@ func TestParse(t *testing.T) {
 		{"panic: it went wrong\n" + stack, "", Report{Reason: Panic, Message: "it went wrong", Goroutine: 34}},
 		{"panic: first [recovered]\n\tpanic: again: first\n" + stack, "", Report{Reason: Panic, Message: "again: first", Goroutine: 34}},
 		{"panic: (main.T) 0x4b83f8\n" + stack, "", Report{Reason: Panic, Message: "(main.T) 0x4b83f8", Type: "main.T", Goroutine: 34}},
+		{"panic: main.Code(7)\n" + stack, "", Report{Reason: Panic, Message: "main.Code(7)", Type: "main.Code", Goroutine: 34}},
+		{"panic: main.Name(\"card 4111\") [recovered]\n" + stack, "", Report{Reason: Panic, Message: "main.Name(\"card 4111\") [recovered]", Goroutine: 34}},
+		{"panic: os.Open(\"x\") failed\n" + stack, "", Report{Reason: Panic, Message: "os.Open(\"x\") failed", Goroutine: 34}},
 		{"panic: runtime error: invalid memory address or nil pointer dereference\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x500642]\n" + stack, "",
 			Report{Reason: Nil, Message: "runtime error: invalid memory address or nil pointer dereference", Signal: "SIGSEGV", Goroutine: 34}},
 		{stack, "some line\nfatal error: concurrent map writes\n\x00\x00", Report{Reason: MapRace, Message: "concurrent map writes", Goroutine: 34}},
@@ -50,7 +53,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestRedact(t *testing.T) {
-	got := string(Redact([]byte("panic: card 4111111111111111\n\tgoroutine 99 [secret4111]:\n\tmain.secret4111(1)\n[signal SIGSEGV: x addr=0x4111]\n" + stack + "rax    0x4111\n")))
+	got := string(Redact([]byte("panic: card 4111111111111111\n\tgoroutine 99 [secret4111]:\n\tmain.secret4111(1)\n[signal SIGSEGV: x addr=0x4111]\n"+stack+"rax    0x4111\n"), ""))
 	want := `panic: (message left out)
 [signal SIGSEGV]
 
@@ -74,6 +77,26 @@ main.main.func1(...)
 	}
 }
 
+// A type that the text does not say is kept with it; what the runtime itself says
+// is kept as it says it.
+func TestRedactTyped(t *testing.T) {
+	for message, want := range map[string]string{
+		"no such buyer as 4111": "panic: (example.com/shop.BuyerError)\n",
+		"(main.T) 0x4b83f8":     "panic: (example.com/shop.BuyerError)\n",
+	} {
+		if got, _, _ := strings.Cut(string(Redact([]byte("panic: "+message+"\n"+stack), "example.com/shop.BuyerError")), "\ngoroutine"); got != want {
+			t.Errorf("%s: kept %q", message, got)
+		}
+	}
+	if got := string(Redact([]byte("panic: (main.Card4111) 0x1\n"+stack), "")); !strings.HasPrefix(got, "panic: (message left out)\n") {
+		t.Errorf("a text that looks like a type was kept: %q", got)
+	}
+	index := "runtime error: index out of range [4111] with length 3"
+	if got := string(Redact([]byte("panic: "+index+"\n"+stack), "runtime.boundsError")); !strings.HasPrefix(got, "panic: runtime error: index out of range\n") {
+		t.Errorf("%s: kept %q", index, got)
+	}
+}
+
 // What a program puts into its message, its arguments or its labels never
 // stands in what Redact keeps.
 func FuzzRedact(f *testing.F) {
@@ -91,7 +114,7 @@ func FuzzRedact(f *testing.F) {
 			return r
 		}, label)
 		text := "panic: " + message + "\n\ngoroutine 3 [running] {k: \"" + mark + label + "\"}:\nmain.f(0x1)\n\t/src/main.go:5 +0x5\n"
-		if got := Redact([]byte(text)); strings.Contains(string(got), mark) {
+		if got := Redact([]byte(text), ""); strings.Contains(string(got), mark) {
 			t.Fatalf("%q\nkept as\n%q", text, got)
 		}
 		Parse([]byte(message), []byte(label))

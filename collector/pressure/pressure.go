@@ -19,15 +19,20 @@ type Gauge struct {
 	pid   int
 	group string // folder with the group's memory files, "" if there is none
 	v2    bool
-	limit int64 // GOMEMLIMIT of the program, 0 = none
+	psi   string // the group's file of stalls for want of memory, "" if there is none
+	limit int64  // GOMEMLIMIT of the program, 0 = none
 
 	kills int64 // by the OOM killer in the group, at the start
 }
 
 // Open finds the process's control group under root, which is /sys/fs/cgroup on
-// every system, and its Go memory limit in its environment.
+// every system, and its Go memory limit in its environment: the kernel's account
+// of that, or env where the process may not be read.
 func Open(root string, pid int, env []string) *Gauge {
 	g := &Gauge{pid: pid}
+	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err == nil {
+		env = strings.Split(string(text), "\x00")
+	}
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	g.find(root, string(text))
 	for _, kv := range env {
@@ -49,23 +54,35 @@ func (g *Gauge) find(root, text string) {
 		if len(parts) != 3 {
 			continue
 		}
-		var folders []string
-		var file string
 		switch {
 		case parts[0] == "0" && parts[1] == "":
-			folders, file = []string{root, filepath.Join(root, "unified")}, "memory.current"
-		case strings.Contains(","+parts[1]+",", ",memory,"):
-			folders, file = []string{filepath.Join(root, "memory")}, "memory.usage_in_bytes"
+			folders := []string{root, filepath.Join(root, "unified")}
+			if g.group == "" {
+				g.group = with("memory.current", folders, parts[2])
+				g.v2 = g.group != ""
+			}
+			// The root's account, which alone has no cgroup.events, is the whole
+			// host's: others' pressure.
+			if folder := with("memory.pressure", folders, parts[2]); folder != "" && with("cgroup.events", []string{folder}, "") != "" {
+				g.psi = filepath.Join(folder, "memory.pressure")
+			}
+		case strings.Contains(","+parts[1]+",", ",memory,") && g.group == "":
+			g.group = with("memory.usage_in_bytes", []string{filepath.Join(root, "memory")}, parts[2])
 		}
-		for _, folder := range folders {
-			for _, path := range []string{filepath.Join(folder, parts[2]), folder} {
-				if _, err := os.Stat(filepath.Join(path, file)); err == nil {
-					g.group, g.v2 = path, file == "memory.current"
-					return
-				}
+	}
+}
+
+// with returns the folder of a group that has that file, in the first of the
+// trees that does.
+func with(file string, trees []string, group string) string {
+	for _, tree := range trees {
+		for _, path := range []string{filepath.Join(tree, group), tree} {
+			if _, err := os.Stat(filepath.Join(path, file)); err == nil {
+				return path
 			}
 		}
 	}
+	return ""
 }
 
 // unlimited is where version 1 begins to mean "no limit".
@@ -75,6 +92,18 @@ const unlimited = 1 << 60
 type Reading struct {
 	Used, Limit int64
 	Of          string // whose limit: "cgroup" or "GOMEMLIMIT"
+
+	// Stalled says that the group stood still for want of memory, whatever its
+	// limit: see Watcher.
+	Stalled bool
+}
+
+// String is the reading as a core's record gives it.
+func (r Reading) String() string {
+	if r.Stalled {
+		return "all of the group stood still for want of memory, for 15% of the time or more (memory.pressure)"
+	}
+	return fmt.Sprintf("%d of %d bytes used (%s)", r.Used, r.Limit, r.Of)
 }
 
 // Share is the used part of the limit, 0 if there is no limit.
@@ -86,8 +115,9 @@ func (r Reading) Share() float64 {
 }
 
 // Read returns the reading that is closest to its limit. The page cache that a
-// group could give back does not count as used.
-func (g *Gauge) Read() Reading {
+// group could give back does not count as used; it is asked for only where share
+// of the limit is reached with it, since the kernel has to add it up.
+func (g *Gauge) Read(share float64) Reading {
 	var worst Reading
 	if g.limit > 0 {
 		worst = Reading{Used: resident(g.pid), Limit: g.limit, Of: "GOMEMLIMIT"}
@@ -95,11 +125,13 @@ func (g *Gauge) Read() Reading {
 	if g.group == "" {
 		return worst
 	}
-	group := Reading{Of: "cgroup"}
+	used, limit, prefix := "memory.usage_in_bytes", "memory.limit_in_bytes", "total_"
 	if g.v2 {
-		group.Used, group.Limit = g.number("memory.current")-g.stat("inactive_file")-g.stat("active_file"), g.ancestorLimit("memory.max")
-	} else {
-		group.Used, group.Limit = g.number("memory.usage_in_bytes")-g.stat("total_inactive_file")-g.stat("total_active_file"), g.ancestorLimit("memory.limit_in_bytes")
+		used, limit, prefix = "memory.current", "memory.max", ""
+	}
+	group := Reading{Of: "cgroup", Used: g.number(used), Limit: g.ancestorLimit(limit)}
+	if group.Limit > 0 && group.Share() >= share {
+		group.Used -= g.stat(prefix+"inactive_file") + g.stat(prefix+"active_file")
 	}
 	if group.Limit > 0 && group.Limit < unlimited && group.Share() > worst.Share() {
 		return group
@@ -192,8 +224,9 @@ func parseLimit(s string) int64 {
 	return n * unit
 }
 
-// An Alarm rings when a share of the limit is passed, once, and again only after
-// use has fallen well below it, and not more often than once in Rest.
+// An Alarm rings when a share of the limit is passed, or when the group stalls,
+// once, and again only after use has fallen well below it, and not more often
+// than once in Rest.
 type Alarm struct {
 	Share float64 // 0 = never
 	Rest  time.Duration
@@ -212,9 +245,9 @@ func (a *Alarm) Rings(now time.Duration, r Reading) bool {
 		a.begun, a.armed, a.last = true, true, now-a.Rest
 	}
 	switch share := r.Share(); {
-	case a.Share <= 0 || share < a.Share-below:
+	case a.Share <= 0 || share < a.Share-below && !r.Stalled:
 		a.armed = true
-	case share >= a.Share && a.armed && now-a.last >= a.Rest:
+	case (r.Stalled || share >= a.Share) && a.armed && now-a.last >= a.Rest:
 		a.armed, a.last = false, now
 		return true
 	}

@@ -4,6 +4,7 @@ package pressure
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -29,14 +30,14 @@ func TestGroups(t *testing.T) {
 	}{
 		{"v2", "0::/app/web\n", map[string]string{
 			"app/web/memory.current": "900\n", "app/web/memory.max": "1000\n", "app/web/memory.stat": "anon 1\ninactive_file 60\nactive_file 40\n",
-			"app/memory.max": "max\n"}, Reading{800, 1000, "cgroup"}},
+			"app/memory.max": "max\n"}, Reading{Used: 800, Limit: 1000, Of: "cgroup"}},
 		{"v2, limit above", "0::/app/web\n", map[string]string{
-			"app/web/memory.current": "900\n", "app/web/memory.max": "max\n", "app/memory.max": "950\n"}, Reading{900, 950, "cgroup"}},
+			"app/web/memory.current": "900\n", "app/web/memory.max": "max\n", "app/memory.max": "950\n"}, Reading{Used: 900, Limit: 950, Of: "cgroup"}},
 		{"v2, in a container", "0::/kubepods/pod1/abc\n", map[string]string{
-			"memory.current": "10\n", "memory.max": "100\n"}, Reading{10, 100, "cgroup"}},
+			"memory.current": "10\n", "memory.max": "100\n"}, Reading{Used: 10, Limit: 100, Of: "cgroup"}},
 		{"v1", "5:cpu:/x\n4:memory:/app\n0::/\n", map[string]string{
 			"memory/app/memory.usage_in_bytes": "90\n", "memory/app/memory.limit_in_bytes": "100\n",
-			"memory/app/memory.stat": "total_inactive_file 3\ntotal_active_file 2\n", "memory/memory.limit_in_bytes": "9223372036854771712\n"}, Reading{85, 100, "cgroup"}},
+			"memory/app/memory.stat": "total_inactive_file 3\ntotal_active_file 2\n", "memory/memory.limit_in_bytes": "9223372036854771712\n"}, Reading{Used: 85, Limit: 100, Of: "cgroup"}},
 		{"v1 without limit", "4:memory:/app\n", map[string]string{
 			"memory/app/memory.usage_in_bytes": "90\n", "memory/app/memory.limit_in_bytes": "9223372036854771712\n"}, Reading{}},
 		{"none", "", nil, Reading{}},
@@ -51,7 +52,7 @@ func TestGroups(t *testing.T) {
 			write(t, files)
 			g := &Gauge{pid: os.Getpid()}
 			g.find(root, c.proc)
-			if got := g.Read(); got != c.want {
+			if got := g.Read(0); got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}
 		})
@@ -81,8 +82,16 @@ func TestGoMemoryLimit(t *testing.T) {
 			t.Errorf("%s: %d", s, got)
 		}
 	}
-	g := Open(t.TempDir(), os.Getpid(), []string{"GOMEMLIMIT=1MiB"})
-	if r := g.Read(); r.Of != "GOMEMLIMIT" || r.Limit != 1<<20 || r.Used < 1<<20 || r.Share() < 1 {
+	// What a process got at its start counts, not what we believe.
+	cmd := exec.Command("sleep", "60")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMEMLIMIT=1MiB"}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	g := Open(t.TempDir(), cmd.Process.Pid, []string{"GOMEMLIMIT=2MiB"})
+	if r := g.Read(0.9); r.Of != "GOMEMLIMIT" || r.Limit != 1<<20 || r.Used == 0 || r.Share() != float64(r.Used)/(1<<20) {
 		t.Errorf("%+v", r)
 	}
 }
@@ -102,8 +111,15 @@ func TestAlarm(t *testing.T) {
 			t.Errorf("step %d: %v", i, got)
 		}
 	}
+	// A stall rings at any use, and counts as pressure.
+	stalling := Alarm{Share: 0.9, Rest: time.Minute}
+	for i, want := range []bool{true, false} {
+		if got := stalling.Rings(time.Duration(i), Reading{Stalled: true}); got != want {
+			t.Errorf("stall %d: %v", i, got)
+		}
+	}
 	never := Alarm{}
-	if never.Rings(0, Reading{Used: 100, Limit: 100}) {
+	if never.Rings(0, Reading{Used: 100, Limit: 100, Stalled: true}) {
 		t.Error("an alarm without a share rang")
 	}
 }

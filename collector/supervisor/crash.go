@@ -145,9 +145,16 @@ func (c *crash) complete(o *collector.Options) {
 	}
 	suppressed, err := c.s.admit(o.Reason)
 	c.refused = err
+	if typ := o.Panics[report.Goroutine]; report.Reason == crashtext.Panic || report.Reason == crashtext.Nil {
+		// Memory knows it of errors too; what the text says may be a text that
+		// was made to look so, and is not trusted with somebody's secrets.
+		if typ != "" || c.s.config.Redact {
+			report.Type = typ
+		}
+	}
 	text := c.text
 	if c.s.config.Redact {
-		text = crashtext.Redact(text)
+		text = crashtext.Redact(text, report.Type)
 	}
 	if len(text) > 0 {
 		o.Crash = &note.CrashText{Text: string(text), Truncated: c.total > int64(len(c.text))}

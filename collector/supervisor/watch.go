@@ -40,10 +40,19 @@ func (s *Supervisor) watch() {
 	var asked uint64
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	var tight chan bool // nil where the kernel tells of nothing
+	if s.config.MemoryShare > 0 {
+		if w := s.gauge.Watch(s.config.MemoryShare); w != nil {
+			defer w.Close()
+			tight = w.Tight
+		}
+	}
 	for {
+		stalled := false
 		select {
 		case <-s.gone:
 			return
+		case stalled = <-tight:
 		case <-ticker.C:
 		}
 		now := time.Since(began) // monotonic: it stands still while the host sleeps
@@ -54,8 +63,10 @@ func (s *Supervisor) watch() {
 		for _, v := range judge.Look(now, s.paused(), s.beats()) {
 			s.verdict(v)
 		}
-		if r := s.gauge.Read(); alarm.Rings(now, r) {
-			s.request("memory", fmt.Sprintf("%d of %d bytes used (%s)", r.Used, r.Limit, r.Of))
+		r := s.gauge.Read(s.config.MemoryShare)
+		r.Stalled = stalled
+		if alarm.Rings(now, r) {
+			s.request("memory", r.String())
 		}
 	}
 }

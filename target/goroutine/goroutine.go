@@ -60,6 +60,7 @@ type G struct {
 	StartPC    target.Address // of its first function
 	GoPC       target.Address // of the go statement
 	Labels     target.Address // what pprof.SetGoroutineLabels gave it
+	Panic      target.Address // the runtime._panic of its latest panic, 0 = none
 	Secret     bool           // it handles what package runtime/secret protects
 }
 
@@ -93,6 +94,7 @@ func (l Layout) Decode(addr target.Address, b []byte) (G, error) {
 		StartPC:    word(l.startPC),
 		GoPC:       word(l.goPC),
 		Labels:     word(l.labels),
+		Panic:      word(gPanic),
 		Secret:     l.secret >= 0 && le.Uint32(b[l.secret:]) != 0,
 	}
 	if self := word(gSchedG); self != addr && self != 0 {

@@ -31,6 +31,8 @@ type Layout struct {
 	goPC       int
 	startPC    int
 	labels     int
+	panicArg   int // in runtime._panic
+	panicStart int // startPC; startSP follows
 	MSize      int // of runtime.m
 	mProcID    int
 	mGSignal   int
@@ -42,6 +44,7 @@ type Layout struct {
 const (
 	gStackLo = 0
 	gStackHi = 8
+	gPanic   = 32
 	gM       = 48
 	gSchedSP = 56
 	gSchedPC = 64
@@ -55,7 +58,7 @@ func LayoutOf(v module.Version) (Layout, error) {
 	switch v.Minor {
 	case 21:
 		l := oldLayout
-		l.Size, l.MSize = 408, 1008
+		l.Size, l.MSize, l.panicStart = 408, 1008, -1
 		return l, nil
 	case 22:
 		l := oldLayout
@@ -88,6 +91,7 @@ var oldLayout = Layout{
 	schedBP: 104, syscallSP: 112, syscallPC: 120, syscallBP: -1, status: 144, goid: 152,
 	waitSince: 168, waitReason: 176, lockedM: 208, secret: -1, parentGoid: 272, goPC: 280, startPC: 296, labels: 344,
 	mProcID: 72, mGSignal: 80, mCurG: 192, mID: 232,
+	panicArg: 8, panicStart: 32,
 }
 
 // Go 1.23 and 1.24: syscallbp came.
@@ -95,6 +99,7 @@ var syscallBPLayout = Layout{
 	schedBP: 104, syscallSP: 112, syscallPC: 120, syscallBP: 128, status: 152, goid: 160,
 	waitSince: 176, waitReason: 184, lockedM: 216, secret: -1, parentGoid: 280, goPC: 288, startPC: 304, labels: 352,
 	mProcID: 72, mGSignal: 80, mCurG: 192, mID: 232,
+	panicArg: 8, panicStart: 32,
 }
 
 // Go 1.25: gobuf.ret went.
@@ -103,6 +108,7 @@ var shortGobufLayout = Layout{
 	schedBP: 96, syscallSP: 104, syscallPC: 112, syscallBP: 120, status: 144, goid: 152,
 	waitSince: 168, waitReason: 176, lockedM: 208, secret: -1, parentGoid: 272, goPC: 280, startPC: 296, labels: 344,
 	mProcID: 64, mGSignal: 72, mCurG: 184, mID: 224,
+	panicArg: 8, panicStart: 32,
 }
 
 // From Go 1.26: secret came.
@@ -111,4 +117,5 @@ var secretLayout = Layout{
 	schedBP: 96, syscallSP: 104, syscallPC: 112, syscallBP: 120, status: 144, goid: 152,
 	waitSince: 168, waitReason: 176, lockedM: 208, secret: 228, parentGoid: 280, goPC: 288, startPC: 304, labels: 352,
 	mProcID: 64, mGSignal: 72, mCurG: 184, mID: 232,
+	panicArg: 0, panicStart: 24,
 }

@@ -4,6 +4,7 @@ package crash
 
 import (
 	"os/exec"
+	"syscall"
 	"testing"
 )
 
@@ -25,4 +26,11 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+func kill(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -5,9 +5,12 @@ package crash
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -190,8 +193,42 @@ func TestRedactText(t *testing.T) {
 		if !bytes.Contains(data, []byte("goroutine 1 [running]")) || !bytes.Contains(data, []byte("main.go:")) {
 			t.Errorf("redact=%v: the stack is not in the core", redact)
 		}
+		// Go prints of an error what its method says, and nowhere its type.
+		if redact && !bytes.Contains(data, []byte("panic: (main.typedError)")) {
+			t.Error("the type of the panic's value is not in the text that was kept")
+		}
 		if !strings.Contains(r.stderr.String(), "4111111111111111") {
 			t.Errorf("redact=%v: standard error was changed", redact)
+		}
+	}
+}
+
+// The record says of what type a panic's value was, whatever of it is printed.
+func TestPanicType(t *testing.T) {
+	want := map[string]string{
+		"panic": "string", "panic-error": "*fmt.wrapError", "panic-typed": "main.typedError",
+		"panic-code": "main.code", "panic-struct": "*main.order", "repanic": "string", "nil": "runtime.errorString",
+	}
+	check := func(variant crasher.Variant, ways ...string) {
+		program := crasher.Build(t, variant)
+		for _, way := range ways {
+			r := supervise(t, plainly, program, []string{"--limit=0"}, way)
+			cores := r.cores(t)
+			if len(cores) != 1 {
+				t.Fatalf("%s %s: %+v", variant, way, r.events)
+			}
+			if out, err := command(t, "info", cores[0]); err != nil || !regexp.MustCompile(`(?m)^panic-type: +`+regexp.QuoteMeta(want[way])+`$`).Match(out) {
+				t.Errorf("%s %s: want %s; %v: %s", variant, way, want[way], err, out)
+			}
+		}
+	}
+	check(crasher.Plain, slices.Sorted(maps.Keys(want))...)
+	check(crasher.Stripped, "panic-typed", "panic-error")
+	check(crasher.PIE, "panic-typed")
+	check("go1.27.3", "panic-typed", "panic-error")
+	if os.Getenv("MEMINSPECT_FULL") != "" {
+		for _, v := range []crasher.Variant{"go1.25.5", "go1.24.9", crasher.Race, crasher.Cgo} {
+			check(v, "panic", "panic-typed", "panic-error")
 		}
 	}
 }
@@ -223,40 +260,6 @@ func waitFiles(t *testing.T, pattern string) {
 		}
 	}
 	t.Fatal("no snapshot was taken")
-}
-
-// Close to its limit a program is captured, once, before the kernel kills it.
-func TestMemoryPressure(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("making a control group needs root")
-	}
-	group := fmt.Sprintf("/sys/fs/cgroup/memory/meminspect-test-%d", os.Getpid())
-	if err := os.Mkdir(group, 0o755); err != nil {
-		t.Skip("making a control group: ", err)
-	}
-	defer func() {
-		time.Sleep(200 * time.Millisecond) // for its last process to go
-		os.Remove(group)
-	}()
-	if err := os.WriteFile(group+"/memory.limit_in_bytes", []byte("100663296"), 0); err != nil {
-		t.Skip("setting a limit: ", err)
-	}
-	program := crasher.Build(t, crasher.Plain)
-	inside := surrounding{wrap: []string{"sh", "-c", "echo $$ > " + group + "/cgroup.procs; exec \"$@\"", "sh"}}
-	r := supervise(t, inside, program, []string{"--memory", "70"}, "grow")
-	var memory, killed int
-	for _, core := range r.cores(t) {
-		switch {
-		case strings.Contains(core, ".memory."):
-			memory++
-			checkValues(t, program, crasher.Plain, core)
-		case strings.Contains(core, ".signal-sigkill."), strings.Contains(core, ".oom-kill."):
-			killed++
-		}
-	}
-	if memory != 1 || killed > 1 {
-		t.Errorf("%d cores for memory, %d for the kill: %+v", memory, killed, r.events)
-	}
 }
 
 // A supervisor is small while nothing happens, and after a capture too.

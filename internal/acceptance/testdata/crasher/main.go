@@ -35,6 +35,8 @@ var (
 	sink     []byte
 )
 
+type code int
+
 // A typedError is a panic value whose type counts and whose text is private.
 type typedError struct{ secret string }
 
@@ -44,6 +46,8 @@ var ways = map[string]func(){
 	"panic":        func() { panic("it went wrong") },
 	"panic-error":  func() { panic(fmt.Errorf("order %d: %w", 42, errors.New("no such buyer"))) },
 	"panic-typed":  func() { panic(typedError{"4111111111111111"}) },
+	"panic-code":   func() { panic(code(7)) },
+	"panic-struct": func() { panic(orders[1]) },
 	"panic-goexit": func() { go panic("in a goroutine of its own"); select {} },
 	"repanic": func() {
 		defer func() { panic(fmt.Sprint("again: ", recover())) }()
@@ -81,6 +85,7 @@ var ways = map[string]func(){
 	"again":     again,
 	"linger":    func() { time.Sleep(200 * time.Millisecond); os.Exit(4) },
 	"grow":      grow,
+	"thrash":    thrash,
 	"killgroup": func() { syscall.Kill(0, syscall.SIGKILL) },
 }
 
@@ -221,6 +226,25 @@ func grow() {
 		all = append(all, b)
 		sink = all[len(all)-1]
 		time.Sleep(30 * time.Millisecond)
+	}
+}
+
+// thrash reads a file that is larger than its memory may be, over and over.
+func thrash() {
+	const size = 100 << 20
+	f, err := os.Create(os.Args[2])
+	if err != nil {
+		panic(err)
+	}
+	if err := f.Truncate(size); err != nil {
+		panic(err)
+	}
+	data, err := syscall.Mmap(int(f.Fd()), 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		panic(err)
+	}
+	for i := 0; ; i = (i + 4096) % size {
+		data[i]++
 	}
 }
 

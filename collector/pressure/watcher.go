@@ -1,0 +1,208 @@
+//go:build linux
+
+package pressure
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Watcher has the kernel tell when memory gets short, between two looks of
+// whoever polls a Gauge:
+//
+//   - version 1: the group's use passes the share (cgroup.event_control);
+//   - version 2: the group was at its limit (memory.events changed);
+//   - either: all of the group stood still for want of memory for 15 % of the
+//     time (memory.pressure), as it does when it only just fits.
+//
+// Each is there where the kernel and the rights allow it; what is not does no
+// harm, since the gauge is read anyway.
+type Watcher struct {
+	// Tight gets a value when the gauge should be read now: true, when the group
+	// stalled.
+	Tight chan bool
+
+	// Kinds says what the kernel tells of: "threshold", "events", "stall".
+	Kinds []string
+
+	fds  []unix.PollFd
+	keep []*os.File // whose descriptors those are
+	stop *os.File   // closed to end the watch
+	done chan struct{}
+}
+
+// A stall is so much of the time of all tasks in so much time, in microseconds.
+// A window that is no multiple of two seconds needs CAP_SYS_RESOURCE.
+var stalls = []string{"full 150000 1000000", "full 300000 2000000"}
+
+// Watch begins to watch. share is that of the limit which counts. It returns nil
+// when the kernel tells of nothing.
+func (g *Gauge) Watch(share float64) *Watcher {
+	w := &Watcher{Tight: make(chan bool, 1), done: make(chan struct{})}
+	w.threshold(g, share)
+	w.events(g)
+	w.stall(g)
+	if len(w.fds) == 0 {
+		return nil
+	}
+	end, stop, err := os.Pipe()
+	if err != nil {
+		w.close()
+		return nil
+	}
+	w.stop = stop
+	w.add("", end, unix.POLLIN)
+	go w.wait()
+	return w
+}
+
+// Close ends the watch. It may be called on nil.
+func (w *Watcher) Close() {
+	if w == nil {
+		return
+	}
+	w.stop.Close()
+	<-w.done
+	w.close()
+}
+
+func (w *Watcher) close() {
+	for _, f := range w.keep {
+		f.Close()
+	}
+}
+
+func (w *Watcher) add(kind string, f *os.File, events int16) {
+	if kind != "" {
+		w.Kinds = append(w.Kinds, kind)
+	}
+	w.keep = append(w.keep, f)
+	w.fds = append(w.fds, unix.PollFd{Fd: int32(f.Fd()), Events: events})
+}
+
+// threshold asks a version 1 group (cgroup-v1/memory.rst, section 9) to raise an
+// eventfd whenever its use passes the share of its own limit.
+func (w *Watcher) threshold(g *Gauge, share float64) {
+	const limitFile, useFile = "memory.limit_in_bytes", "memory.usage_in_bytes"
+	if g.group == "" || g.v2 {
+		return
+	}
+	limit := g.number(limitFile)
+	if limit <= 0 || limit >= unlimited {
+		return
+	}
+	use, err := os.Open(filepath.Join(g.group, useFile))
+	if err != nil {
+		return
+	}
+	defer use.Close()
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return
+	}
+	event := os.NewFile(uintptr(fd), "memory threshold")
+	line := fmt.Sprintf("%d %d %d", fd, use.Fd(), int64(share*float64(limit)))
+	if os.WriteFile(filepath.Join(g.group, "cgroup.event_control"), []byte(line), 0) != nil {
+		event.Close()
+		return
+	}
+	w.add("threshold", event, unix.POLLIN)
+}
+
+// events watches the counters of a version 2 group, which the kernel reports as
+// a change of their file.
+func (w *Watcher) events(g *Gauge) {
+	if !g.v2 {
+		return
+	}
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return
+	}
+	changes := os.NewFile(uintptr(fd), "memory events")
+	if _, err := unix.InotifyAddWatch(fd, filepath.Join(g.group, "memory.events"), unix.IN_MODIFY); err != nil {
+		changes.Close()
+		return
+	}
+	w.add("events", changes, unix.POLLIN)
+}
+
+// stall sets a trigger on the group's pressure (accounting/psi.rst).
+func (w *Watcher) stall(g *Gauge) {
+	if g.psi == "" {
+		return
+	}
+	for _, trigger := range stalls {
+		fd, err := unix.Open(g.psi, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return
+		}
+		f := os.NewFile(uintptr(fd), g.psi)
+		if _, err := unix.Write(fd, append([]byte(trigger), 0)); err == nil {
+			w.add("stall", f, unix.POLLPRI)
+			return
+		}
+		f.Close()
+	}
+}
+
+// rest keeps a group that swings about its limit from costing more than a look
+// every so often.
+const rest = 10 * time.Millisecond
+
+// wait passes on what the kernel tells until the watch is closed.
+func (w *Watcher) wait() {
+	defer close(w.done)
+	end := len(w.fds) - 1
+	var buf [4096]byte
+	for {
+		if _, err := unix.Poll(w.fds, -1); err != nil && err != unix.EINTR {
+			return
+		}
+		if w.fds[end].Revents != 0 {
+			return
+		}
+		told, stalled := false, false
+		for i := range w.fds[:end] {
+			fd := &w.fds[i]
+			switch {
+			case fd.Revents&(unix.POLLERR|unix.POLLNVAL) != 0:
+				fd.Fd = -1 // the group is gone; poll passes over it
+			case fd.Revents&unix.POLLPRI != 0:
+				told, stalled = true, true
+			case fd.Revents&unix.POLLIN != 0:
+				told = true
+				unix.Read(int(fd.Fd), buf[:]) // a counter or a change, read to be done with it
+			}
+		}
+		if told {
+			w.tell(stalled)
+			time.Sleep(rest)
+		}
+	}
+}
+
+// tell does not wait for anybody: what is not taken yet says as much, unless it
+// says less.
+func (w *Watcher) tell(stalled bool) {
+	select {
+	case w.Tight <- stalled:
+		return
+	default:
+	}
+	if !stalled {
+		return
+	}
+	select {
+	case <-w.Tight:
+	default:
+	}
+	select {
+	case w.Tight <- true:
+	default:
+	}
+}

@@ -1,0 +1,144 @@
+//go:build linux
+
+package pressure
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// told waits for the watcher's word.
+func told(t *testing.T, w *Watcher) (stalled bool) {
+	t.Helper()
+	select {
+	case stalled = <-w.Tight:
+		return stalled
+	case <-time.After(10 * time.Second):
+		t.Fatalf("nothing was told by %v", w.Kinds)
+		return false
+	}
+}
+
+// Version 2: the kernel reports a change of memory.events as of any file.
+func TestWatchEvents(t *testing.T) {
+	root := t.TempDir()
+	events := filepath.Join(root, "app/memory.events")
+	write(t, map[string]string{
+		filepath.Join(root, "app/memory.current"): "10\n", filepath.Join(root, "app/memory.max"): "100\n", events: "max 0\n"})
+	g := &Gauge{pid: os.Getpid()}
+	g.find(root, "0::/app\n")
+	w := g.Watch(0.9)
+	if w == nil || !slices.Equal(w.Kinds, []string{"events"}) {
+		t.Fatalf("%+v", w)
+	}
+	defer w.Close()
+	select {
+	case <-w.Tight:
+		t.Error("told of nothing")
+	case <-time.After(50 * time.Millisecond):
+	}
+	write(t, map[string]string{events: "max 1\n"})
+	if told(t, w) {
+		t.Error("told of a stall")
+	}
+}
+
+// Where there is nothing to be told by, the gauge is all there is.
+func TestWatchNothing(t *testing.T) {
+	g := &Gauge{pid: os.Getpid()}
+	g.find(t.TempDir(), "0::/\n")
+	w := g.Watch(0.9)
+	w.Close()
+	if w != nil {
+		t.Errorf("it watches %v", w.Kinds)
+	}
+}
+
+// group makes a control group of a real tree, or skips.
+func group(t *testing.T, tree string) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("making a control group needs root")
+	}
+	dir := fmt.Sprintf("%s/meminspect-pressure-%d", tree, os.Getpid())
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Skip("making a control group: ", err)
+	}
+	t.Cleanup(func() { os.Remove(dir) })
+	return dir
+}
+
+// Version 1, with the kernel's own files: more use than the share is told.
+func TestWatchThreshold(t *testing.T) {
+	const tree = "/sys/fs/cgroup/memory"
+	dir := group(t, tree)
+	if err := os.WriteFile(dir+"/memory.limit_in_bytes", []byte("33554432"), 0); err != nil {
+		t.Skip("setting a limit: ", err)
+	}
+	g := &Gauge{group: dir}
+	w := g.Watch(0.5)
+	if w == nil || !slices.Equal(w.Kinds, []string{"threshold"}) {
+		t.Fatalf("%+v", w)
+	}
+	defer w.Close()
+	inGroup(t, dir, "head -c 24000000 /dev/zero | tail -c 24000000 >/dev/null")
+	if told(t, w) {
+		t.Error("told of a stall")
+	}
+}
+
+// A trigger on a real group's pressure is one that this kernel takes.
+func TestWatchStall(t *testing.T) {
+	tree := ""
+	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
+		var st unix.Statfs_t
+		if unix.Statfs(root, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
+			tree = root
+		}
+	}
+	if tree == "" {
+		t.Skip("no control groups of version 2 are mounted")
+	}
+	dir := group(t, tree)
+	g := &Gauge{pid: os.Getpid()}
+	g.find(tree, "0::/"+filepath.Base(dir)+"\n")
+	if g.psi == "" {
+		t.Skip("this kernel has no memory.pressure")
+	}
+	w := g.Watch(0.9)
+	if w == nil || !slices.Contains(w.Kinds, "stall") {
+		t.Fatalf("%+v", w)
+	}
+	// A group that goes away ends the trigger and nothing else.
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond)
+	w.Close()
+}
+
+func TestTellKeepsTheWorst(t *testing.T) {
+	w := &Watcher{Tight: make(chan bool, 1)}
+	w.tell(false)
+	w.tell(true)
+	w.tell(false)
+	if !<-w.Tight {
+		t.Error("a stall got lost")
+	}
+}
+
+// inGroup runs a shell's line in a group.
+func inGroup(t *testing.T, dir, line string) {
+	t.Helper()
+	out, err := exec.Command("sh", "-c", "echo $$ > "+dir+"/cgroup.procs; "+line).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}

@@ -1,0 +1,123 @@
+//go:build linux
+
+package crash
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/internal/crasher"
+)
+
+// limitedGroup makes a control group whose memory is limited, of version 2 where
+// that has the memory controller, else of version 1, and returns the files
+// to which a process writes its number to be in it. In a hybrid host a group of
+// version 2 keeps the account of stalls.
+func limitedGroup(t *testing.T, bytes int) (procs []string) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("making a control group needs root")
+	}
+	name := fmt.Sprintf("meminspect-test-%d-%d", os.Getpid(), time.Now().UnixNano())
+	limited := false
+	for _, tree := range []struct{ dir, file string }{
+		{"/sys/fs/cgroup", "memory.max"}, {"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup/unified", ""},
+	} {
+		if _, err := os.Stat(tree.dir + "/cgroup.procs"); err != nil {
+			continue
+		}
+		group := filepath.Join(tree.dir, name)
+		if err := os.Mkdir(group, 0o755); err != nil {
+			t.Skip("making a control group: ", err)
+		}
+		t.Cleanup(func() {
+			for range 50 { // its last process may be on its way out
+				if os.Remove(group) == nil {
+					return
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
+			t.Errorf("the control group %s stays", group)
+		})
+		if tree.file != "" && !limited {
+			limited = os.WriteFile(filepath.Join(group, tree.file), fmt.Append(nil, bytes), 0) == nil
+		}
+		procs = append(procs, filepath.Join(group, "cgroup.procs"))
+	}
+	if !limited {
+		t.Skip("no control group here limits memory")
+	}
+	return procs
+}
+
+// within is a surrounding inside a group.
+func within(procs []string) surrounding {
+	line := ""
+	for _, p := range procs {
+		line += "echo $$ > " + p + "; "
+	}
+	return surrounding{wrap: []string{"sh", "-c", line + "exec \"$@\"", "sh"}}
+}
+
+// Close to its limit a program is captured, once, before the kernel kills it.
+func TestMemoryPressure(t *testing.T) {
+	inside := within(limitedGroup(t, 96<<20))
+	program := crasher.Build(t, crasher.Plain)
+	r := supervise(t, inside, program, []string{"--memory", "70"}, "grow")
+	var memory, killed int
+	for _, core := range r.cores(t) {
+		switch {
+		case strings.Contains(core, ".memory."):
+			memory++
+			checkValues(t, program, crasher.Plain, core)
+		case strings.Contains(core, ".signal-sigkill."), strings.Contains(core, ".oom-kill."):
+			killed++
+		}
+	}
+	if memory != 1 || killed > 1 {
+		t.Errorf("%d cores for memory, %d for the kill: %+v", memory, killed, r.events)
+	}
+}
+
+// A program that stands still for want of memory is captured, though what it
+// uses is mostly files: the kernel's account of stalls says so.
+func TestMemoryStall(t *testing.T) {
+	inside := within(limitedGroup(t, 64<<20))
+	if _, err := os.Stat("/proc/pressure/memory"); err != nil {
+		t.Skip("this kernel keeps no account of stalls: ", err)
+	}
+	program := crasher.Build(t, crasher.Plain)
+	r := start(t, inside, nil, program, nil, "thrash", filepath.Join(t.TempDir(), "file"))
+	pid := r.event(t, "started").PID
+	core := r.event(t, "captured")
+	kill(t, pid)
+	r.finish(t)
+	out, err := command(t, "info", core.Path)
+	if err != nil || core.Reason != "memory" || !strings.Contains(string(out), "stood still for want of memory") {
+		t.Errorf("%+v, %v: %s", core, err, out)
+	}
+}
+
+// GOMEMLIMIT is a limit like a group's, for a program with a collector of its
+// own too, which must not have it.
+func TestGoMemoryLimit(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	for _, s := range []surrounding{{name: "run"}, {name: "monitor", monitor: true}} {
+		t.Run(s.name, func(t *testing.T) {
+			r := start(t, s, []string{"GOMEMLIMIT=48MiB"}, program, []string{"--memory=70"}, "grow")
+			pid := r.event(t, "started").PID
+			core := r.event(t, "captured")
+			kill(t, pid)
+			r.finish(t)
+			out, err := command(t, "info", core.Path)
+			if err != nil || core.Reason != "memory" || !strings.Contains(string(out), "(GOMEMLIMIT)") {
+				t.Errorf("%+v, %v: %s", core, err, out)
+			}
+			checkValues(t, program, crasher.Plain, core.Path)
+		})
+	}
+}
