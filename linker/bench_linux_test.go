@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
+	"github.com/meminspect/meminspect/internal/peak"
 	"github.com/meminspect/meminspect/linker"
 )
 
@@ -22,7 +22,7 @@ const (
 // bigFunctions is how many functions each package has: a program of some 20 MB
 // in an ordinary run, and of more than 100 MB, which takes minutes to compile,
 // with MEMINSPECT_FULL.
-var bigFunctions = map[bool]int{false: 150, true: 900}[os.Getenv("MEMINSPECT_FULL") != ""]
+var bigFunctions = map[bool]int{false: 150, true: 1050}[os.Getenv("MEMINSPECT_FULL") != ""]
 
 // big is the program that the benchmarks read, with a thousand annotated
 // variables and forty declared IDs.
@@ -176,6 +176,7 @@ func BenchmarkLinkCommand(b *testing.B) {
 	if out, err := exec.Command("go", "build", "-o", tool, "../cmd/meminspect").CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
+	runner := peak.Build(b)
 	nm, err := exec.Command("go", "tool", "-n", "nm").Output()
 	if err != nil {
 		b.Fatal(err)
@@ -191,15 +192,13 @@ func BenchmarkLinkCommand(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			var most int64
 			for b.Loop() {
-				cmd := exec.Command(c.args[0], c.args[1:]...)
-				if err := cmd.Run(); err != nil {
+				resident, err := runner.Run(exec.Command(c.args[0], c.args[1:]...))
+				if err != nil {
 					b.Fatal(err)
 				}
-				if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-					most = max(most, usage.Maxrss)
-				}
+				most = max(most, resident)
 			}
-			b.ReportMetric(float64(most)/1024, "MB-rss")
+			b.ReportMetric(float64(most)/1e6, "MB-rss")
 		})
 	}
 }

@@ -9,14 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/mod/modfile"
+
+	"github.com/meminspect/meminspect/internal/peak"
 )
 
 // The corpus: a large repository that everybody can fetch.
@@ -49,34 +49,36 @@ func BenchmarkKubernetes(b *testing.B) {
 	tool := filepath.Join(cache, "meminspect")
 	goRun(b, ".", nil, "build", "-o", tool, "../cmd/meminspect")
 
+	runner := peak.Build(b)
+
 	b.Run("generate/first", func(b *testing.B) {
-		measure(b, tree, func() { removeGenerated(b, tree) }, tool, "generate", "./...")
+		measure(b, runner, tree, func() { removeGenerated(b, tree) }, tool, "generate", "./...")
 		if n := countGenerated(b, tree); n < packages {
 			b.Fatalf("%d generated files for %d packages", n, packages)
 		}
 	})
-	b.Run("generate/unchanged", func(b *testing.B) { measure(b, tree, nil, tool, "generate", "./...") })
-	b.Run("generate/check", func(b *testing.B) { measure(b, tree, nil, tool, "generate", "--check", "./...") })
+	b.Run("generate/unchanged", func(b *testing.B) { measure(b, runner, tree, nil, tool, "generate", "./...") })
+	b.Run("generate/check", func(b *testing.B) { measure(b, runner, tree, nil, tool, "generate", "--check", "./...") })
 	// The corpus does not require the runtime, so the others see it without
 	// what was generated.
 	removeGenerated(b, tree)
-	b.Run("golist/modules", func(b *testing.B) { measure(b, tree, nil, "go", "list", "-m", "-json") })
-	b.Run("golist/packages", func(b *testing.B) { measure(b, tree, nil, "go", "list", "./...") })
-	b.Run("golist/packages-find", func(b *testing.B) { measure(b, tree, nil, "go", "list", "-find", "./...") })
+	b.Run("golist/modules", func(b *testing.B) { measure(b, runner, tree, nil, "go", "list", "-m", "-json") })
+	b.Run("golist/packages", func(b *testing.B) { measure(b, runner, tree, nil, "go", "list", "./...") })
+	b.Run("golist/packages-find", func(b *testing.B) { measure(b, runner, tree, nil, "go", "list", "-find", "./...") })
 	b.Run("controller-gen/object", func(b *testing.B) {
 		other := filepath.Join(cache, "bin", "controller-gen")
 		if _, err := os.Stat(other); err != nil {
 			goRun(b, ".", []string{"GOBIN=" + filepath.Dir(other)}, "install", controllerTools)
 		}
 		// It has errors about types of this tree, after all its work.
-		measure(b, tree, nil, "sh", "-c", other+" object paths=./pkg/... output:dir="+b.TempDir()+" || test $? = 1")
+		measure(b, runner, tree, nil, "sh", "-c", other+" object paths=./pkg/... output:dir="+b.TempDir()+" || test $? = 1")
 	})
 }
 
 // measure runs a command b.N times and reports its greatest memory too.
-func measure(b *testing.B, dir string, before func(), name string, args ...string) {
+func measure(b *testing.B, runner peak.Runner, dir string, before func(), name string, args ...string) {
 	b.Helper()
-	var peak int64
+	var most int64
 	for b.Loop() {
 		if before != nil {
 			b.StopTimer()
@@ -86,15 +88,13 @@ func measure(b *testing.B, dir string, before func(), name string, args ...strin
 		cmd := exec.Command(name, args...)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=")
-		out, err := cmd.CombinedOutput()
+		resident, err := runner.Run(cmd)
 		if err != nil {
-			b.Fatalf("%s %s: %v: %.2000s", name, strings.Join(args, " "), err, out)
+			b.Fatal(err)
 		}
-		if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok && runtime.GOOS == "linux" {
-			peak = max(peak, usage.Maxrss*1024)
-		}
+		most = max(most, resident)
 	}
-	b.ReportMetric(float64(peak)/1e6, "peak-MB")
+	b.ReportMetric(float64(most)/1e6, "peak-MB")
 	b.ReportMetric(0, "B/op") // of this process: says nothing
 	b.ReportMetric(0, "allocs/op")
 }
