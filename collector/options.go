@@ -95,7 +95,7 @@ type Options struct {
 	RegionBudget uint64
 
 	// Depth is how many pointers are followed from a region that does not say;
-	// negative means none, 0 is DefaultDepth.
+	// negative means none, 0 is anchor.DefaultDepth.
 	Depth int
 
 	// Segments is how many segments to merge down to; 0 is DefaultSegments.
@@ -150,10 +150,6 @@ const (
 	DefaultBudget       = 256 << 20
 	DefaultRegionBudget = 16 << 20
 	DefaultSegments     = 2000
-
-	// DefaultDepth shows what Delve's print does by itself, and what a map of
-	// pointers to structs with strings in them holds.
-	DefaultDepth = 4
 )
 
 // A Progress says where a capture stands.

@@ -331,7 +331,7 @@ func (t *taking) depth(r *region) int {
 	case t.opts.Depth < 0:
 		return 0
 	}
-	return DefaultDepth
+	return anchor.DefaultDepth
 }
 
 var errNoSymbol = errors.New("no such symbol")

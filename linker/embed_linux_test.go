@@ -237,6 +237,26 @@ func TestEmbedRefuses(t *testing.T) {
 	}
 }
 
+// A signature in an extended attribute would no longer hold.
+func TestEmbedRefusesSignedAttributes(t *testing.T) {
+	bin := copyTo(t, plainBinary(t))
+	if !setAttribute(bin, "security.ima", "\x03\x02\x04signature") {
+		t.Skip("attributes of the integrity subsystem cannot be set here")
+	}
+	before, err := os.ReadFile(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := open(t, bin)
+	if _, err := p.Embed(); !errors.Is(err, linker.ErrSigned) {
+		t.Errorf("embed: %v, want %v", err, linker.ErrSigned)
+	}
+	if now, _ := os.ReadFile(bin); !bytes.Equal(now, before) {
+		t.Error("the file was changed")
+	}
+	checkAlone(t, bin)
+}
+
 // checkAlone: no temporary file was left beside the program.
 func checkAlone(t *testing.T, bin string) {
 	t.Helper()
@@ -245,6 +265,10 @@ func checkAlone(t *testing.T, bin string) {
 		t.Errorf("left in the folder: %v, %v", files, err)
 	}
 }
+
+// capabilities are those of a file that may bind low ports, as the kernel keeps
+// them (linux/capability.h, struct vfs_cap_data of revision 2).
+const capabilities = "\x01\x00\x00\x02" + "\x00\x04\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
 
 // Mode, owner, attributes and links are kept.
 func TestEmbedKeeps(t *testing.T) {
@@ -262,6 +286,7 @@ func TestEmbedKeeps(t *testing.T) {
 		}
 	}
 	attribute := setAttribute(bin, "user.meminspect", "kept")
+	capable := setAttribute(bin, "security.capability", capabilities)
 	link := filepath.Join(t.TempDir(), "link")
 	if err := os.Symlink(bin, link); err != nil {
 		t.Fatal(err)
@@ -286,6 +311,9 @@ func TestEmbedKeeps(t *testing.T) {
 	}
 	if attribute && getAttribute(bin, "user.meminspect") != "kept" {
 		t.Error("an extended attribute was lost")
+	}
+	if capable && getAttribute(bin, "security.capability") != capabilities {
+		t.Error("the file lost its capabilities, which a change of owner takes away")
 	}
 	checkAlone(t, bin)
 }

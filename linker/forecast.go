@@ -11,10 +11,6 @@ import (
 	"github.com/meminspect/meminspect/target/gotypes"
 )
 
-// DefaultDepth is how many pointers a capture follows from an entry that does
-// not say.
-const DefaultDepth = 3
-
 // ForecastOptions are those of the capture that is forecast.
 type ForecastOptions struct {
 	// Depth is how many pointers are followed from an entry that does not say.

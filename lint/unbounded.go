@@ -9,14 +9,11 @@ import (
 	"golang.org/x/tools/go/analysis"
 
 	"github.com/meminspect/meminspect/annotate"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
 // defaultBudget is what the suggested fix writes.
 const defaultBudget = "64KiB"
-
-// defaultDepth is how many pointers captures follow when nobody says: to ask for
-// no more changes nothing. (It is the collector's DefaultDepth.)
-const defaultDepth = 4
 
 // unbounded reports captures that ask for more depth than there is by default
 // and set no budget, where what the pointers lead to grows while the program
@@ -24,7 +21,7 @@ const defaultDepth = 4
 func unbounded(u *unit) {
 	u.source.annotations(func(_ *sourceFile, a *annotate.Annotation) {
 		typ, ok := u.annotatedType(a)
-		if !ok || a.Depth <= defaultDepth || a.Budget > 0 {
+		if !ok || a.Depth <= anchor.DefaultDepth || a.Budget > 0 {
 			return
 		}
 		if why := growth(typ, a.Depth, nil); why != "" {
@@ -52,7 +49,7 @@ func (u *unit) unboundedCall(r *registration) {
 		return
 	}
 	pointers, _ := constant.Int64Val(constant.ToInt(value))
-	if pointers <= defaultDepth {
+	if pointers <= anchor.DefaultDepth {
 		return
 	}
 	if why := growth(r.memory, int(pointers), nil); why != "" {

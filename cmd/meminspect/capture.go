@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
 type captureFlags struct {
@@ -73,7 +74,7 @@ memory is written that records why, and the exit status is 3.`,
 	fl.StringVar(&f.symbols, "symbols", "", "unstripped twin of the executable, of the same build")
 	fl.StringVar(&f.budget, "budget", "", "bytes of memory at most, with KiB, MiB or GiB (256MiB)")
 	fl.StringVar(&f.regionBudget, "region-budget", "", "bytes at most for each region that does not say (16MiB)")
-	fl.IntVar(&f.depth, "depth", collector.DefaultDepth, "pointers to follow from regions that do not say; 0 for none")
+	fl.IntVar(&f.depth, "depth", anchor.DefaultDepth, "pointers to follow from regions that do not say; 0 for none")
 	fl.StringVar(&f.reason, "reason", "asked", "why, for the record and the file's name")
 	fl.StringVarP(&f.output, "output", "o", "", "file to write, - for standard output")
 	fl.StringVar(&f.dir, "dir", "", "folder for the file")

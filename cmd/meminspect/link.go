@@ -11,6 +11,7 @@ import (
 
 	"github.com/meminspect/meminspect/gen/ledger"
 	"github.com/meminspect/meminspect/linker"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
 // A linkJob is what the flags of link ask for.
@@ -70,7 +71,7 @@ the Go runtime has what. Embed before strip, and before signing.`,
 	flags.BoolVar(&job.forecast, "forecast", false, "print the least and the most bytes that a capture takes")
 	flags.StringVar(&job.max, "max", "", "with --forecast: exit with status 1 when more than `BYTES` may be needed")
 	flags.StringVar(&job.budget, "budget", "", "with --forecast: `BYTES` that the capture may take in all")
-	flags.IntVar(&job.depth, "depth", linker.DefaultDepth, "with --forecast: pointers to follow from entries that do not say")
+	flags.IntVar(&job.depth, "depth", anchor.DefaultDepth, "with --forecast: pointers to follow from entries that do not say")
 	flags.BoolVar(&job.embed, "embed", false, "write the section .meminspect into the binary")
 	flags.BoolVar(&job.extract, "extract", false, "print the section .meminspect of the binary")
 	cmd.MarkFlagsMutuallyExclusive("embed", "extract", "pid")

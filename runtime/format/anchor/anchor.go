@@ -92,6 +92,11 @@ const (
 	EntrySummary                     // its value may stand in short reports
 )
 
+// DefaultDepth is how many pointers are followed from an entry without
+// EntryHasDepth, when nobody says otherwise: what Delve's print shows by itself,
+// and what a map of pointers to structs with strings in them holds.
+const DefaultDepth = 4
+
 // Offsets in an exclusion.
 const (
 	ExclusionKind    = 0  // uint32
