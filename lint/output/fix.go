@@ -1,8 +1,10 @@
 package output
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"go/format"
 	"os"
 	"path/filepath"
 	"slices"
@@ -86,7 +88,19 @@ func (l *edits) write(name string) error {
 		out = append(append(out, text[at:e.Start]...), e.New...)
 		at = e.End
 	}
-	return replace(name, append(out, text[at:]...))
+	return replace(name, formatted(text, append(out, text[at:]...)))
+}
+
+// formatted is gofmt's form of a file when that is what the file had before:
+// a comment between two fields moves what stands beside it.
+func formatted(before, after []byte) []byte {
+	if was, err := format.Source(before); err != nil || !bytes.Equal(was, before) {
+		return after
+	}
+	if now, err := format.Source(after); err == nil {
+		return now
+	}
+	return after
 }
 
 // replace writes a file beside name and renames it, so that nobody ever sees
