@@ -30,3 +30,21 @@ func stutter() {
 	}
 	hb.Stop()
 }
+
+// restless beats, misses its beat once a second, asks for snapshots and makes
+// garbage, for as long as it may live.
+func restless() {
+	hb := meminspect.NewHeartbeat("queue", 150*time.Millisecond)
+	fmt.Println("ready")
+	for {
+		for range 80 {
+			hb.Beat()
+			sink = make([]byte, 64<<10)
+			counter++
+			counter--
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(300 * time.Millisecond)
+		meminspect.Snapshot("restless")
+	}
+}

@@ -81,6 +81,7 @@ var ways = map[string]func(){
 	"orphan":    orphan,
 	"hang":      hang,
 	"stutter":   stutter,
+	"restless":  restless,
 	"work":      work,
 	"again":     again,
 	"linger":    func() { time.Sleep(200 * time.Millisecond); os.Exit(4) },
