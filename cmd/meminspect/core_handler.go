@@ -81,6 +81,14 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	opts.Reason, opts.Who, opts.Signal = reason, "meminspect core-handler", int(sig)
 	opts.Extra = append(opts.Extra, note.Pair{Key: "signal", Value: sig.String()})
 	opts.Stop = collector.StopNever // the kernel holds every thread already
+	opts.Late = func(o *collector.Options) {
+		if len(o.Panics) != 1 || sig != unix.SIGABRT {
+			return
+		}
+		for id, typ := range o.Panics { // a panic under GOTRACEBACK=crash
+			o.Extra = append(o.Extra, note.Pair{Key: "goroutine", Value: strconv.FormatUint(id, 10)}, note.Pair{Key: "panic-type", Value: typ})
+		}
+	}
 	c, err := collector.Take(ctx, pid, opts)
 	core := supervisor.Core{Program: command, PID: pid, Reason: reason}
 	switch {

@@ -9,12 +9,19 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/meminspect/meminspect/collector/deliver"
 	"github.com/meminspect/meminspect/collector/store"
 	"github.com/meminspect/meminspect/collector/supervisor"
+)
+
+// toVariable stands in for --to; stdoutName is standard output's name there.
+const (
+	toVariable = "MEMINSPECT_TO"
+	stdoutName = "-"
 )
 
 // uploadWait bounds one upload, its retries included.
@@ -32,8 +39,11 @@ func (f *runFlags) destination(config *supervisor.Config) error {
 		f.dir = defaultDir()
 	}
 	if f.to == "" {
-		f.to = os.Getenv("MEMINSPECT_TO")
+		f.to = os.Getenv(toVariable)
 	}
+	// A presigned URL is a secret, and none of the program's business.
+	config.Env = slices.DeleteFunc(config.Env, func(kv string) bool { return strings.HasPrefix(kv, toVariable+"=") })
+	config.OutputTaken = f.to == stdoutName
 	s, err := store.Open(f.dir, f.policy)
 	if err != nil {
 		config.Place = func() (string, error) { return f.dir, err }
@@ -79,8 +89,8 @@ func (f *runFlags) sender(s *store.Store, env []string) (send func(deliver.Core)
 	switch line, isCommand := strings.CutPrefix(f.to, "exec:"); {
 	case f.to == "":
 		return func(c deliver.Core) (string, error) { return s.Write(c.Name, c.Size, c.Write) }, "", nil
-	case f.to == "-":
-		return func(c deliver.Core) (string, error) { return "-", c.Write(os.Stdout) }, "standard output", nil
+	case f.to == stdoutName:
+		return func(c deliver.Core) (string, error) { return stdoutName, c.Write(os.Stdout) }, "standard output", nil
 	case isCommand:
 		return func(c deliver.Core) (string, error) {
 			return "exec", deliver.Command(context.Background(), line, env, c)

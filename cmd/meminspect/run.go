@@ -26,6 +26,7 @@ type runFlags struct {
 	exitStop string
 	hold     time.Duration
 	redact   bool
+	text     string
 	onHang   string
 	memory   int
 	signal   string
@@ -81,6 +82,7 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.exitStop, "exit-stop", "auto", "capture ends that Go does not report, by ptrace: auto or off")
 	flags.DurationVar(&f.hold, "hold", supervisor.DefaultHold, "time for which a dying program is held at most")
 	flags.BoolVar(&f.redact, "redact-text", false, "store of crash texts the panic's type and the stacks alone")
+	flags.StringVar(&f.text, "crash-text", "", "append crash texts to this file too, for programs that had debug.SetCrashOutput write one")
 	flags.StringVar(&f.onHang, "on-hang", "none", "what becomes of a program that misses a heartbeat, once it is captured: none, quit (SIGQUIT) or kill (SIGKILL)")
 	flags.IntVar(&f.memory, "memory", 90, "capture when this percentage of the memory limit is used, 0 = never")
 	flags.StringVar(&f.signal, "signal", "", "signal to run that means a capture and is not passed on, such as USR1")
@@ -89,7 +91,7 @@ func (f *runFlags) add(flags *pflag.FlagSet) {
 	f.snapshotBytes = 4 << 20
 	flags.Var((*bytesFlag)(&f.snapshotBytes), "snapshot-bytes", "room for each")
 	flags.BoolVar(&f.snapshotFile, "snapshot-file", false, "keep them in a file in the directory, which the next start publishes, instead of memory")
-	flags.StringVar(&f.to, "to", "", "where cores go instead of the directory: - (standard output), exec:COMMAND, or a presigned URL, in which {name} stands for the file's name (default $MEMINSPECT_TO)")
+	flags.StringVar(&f.to, "to", "", "where cores go instead of the directory: - (standard output; the program's goes to standard error then), exec:COMMAND, or a presigned URL, in which {name} stands for the file's name (default $MEMINSPECT_TO)")
 	flags.StringVar(&f.message, "message", "", "write a short report of each core to this file: the reason, and the values of entries marked summary (4096 bytes at most, as a termination message of Kubernetes)")
 	flags.BoolVar(&f.compress, "compress", false, "compress cores with zstd")
 	flags.StringArrayVar(&f.recipients, "recipient", nil, "encrypt cores to this age public key (age1…); may be given more than once")
@@ -140,7 +142,7 @@ func (f *runFlags) config(stderr io.Writer) (supervisor.Config, func(), error) {
 		return none, nil, err
 	}
 	config := supervisor.Config{
-		Env: env, ExitStop: f.exitStop == "auto", Hold: f.hold, Redact: f.redact, Report: report,
+		Env: env, ExitStop: f.exitStop == "auto", Hold: f.hold, Redact: f.redact, TextFile: f.text, Report: report,
 		Capture: collector.Options{Args: f.args, Labels: f.labels},
 	}
 	hang, ok := map[string]supervisor.HangAction{"none": supervisor.LetHang, "quit": supervisor.QuitHang, "kill": supervisor.KillHang}[f.onHang]

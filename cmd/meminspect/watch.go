@@ -74,6 +74,9 @@ func (f *runFlags) watch(cmd *cobra.Command, pid int, a supervisor.Attachment) e
 		return err
 	}
 	defer closeReport()
+	if config.OutputTaken {
+		return fmt.Errorf("watch: --to -: standard output is the program's; use a directory, a command or a URL")
+	}
 	fmt.Fprintf(cmd.OutOrStdout(), "pid %d\n", os.Getpid())
 	if line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n'); err != nil || line != "go\n" {
 		return fmt.Errorf("watch: the program went away: %q, %w", line, err)

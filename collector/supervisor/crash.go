@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,7 +30,7 @@ func (s *Supervisor) watchSocket() {
 		case <-s.gone:
 		case <-time.After(200 * time.Millisecond):
 			if s.alive() {
-				s.report(Event{What: Note, Text: "the program has given its crash output away (debug.SetCrashOutput), so its fatal errors hold no more; " + s.otherwise()})
+				s.report(Event{What: Note, Text: "the program has given its crash output away (debug.SetCrashOutput), so its fatal errors hold no more; " + s.otherwise() + "; --crash-text gives it a copy of its report without that"})
 			}
 		}
 		return
@@ -80,6 +81,7 @@ func (s *Supervisor) crashed() {
 		o.Released = text.release
 	})
 	text.release() // if it was not reached
+	text.copy()
 	if err != nil {
 		report := crashtext.Parse(text.text, text.backlog)
 		s.finish(Event{Reason: report.Reason, Held: text.held}, fmt.Errorf("%s: %w", report.Message, err))
@@ -100,6 +102,7 @@ type crash struct {
 	fallback string // reason of a death that left no report
 
 	text     []byte
+	kept     []byte // what of it may be kept
 	total    int64
 	late     bool // the hold ended before the capture
 	held     time.Duration
@@ -152,12 +155,12 @@ func (c *crash) complete(o *collector.Options) {
 			report.Type = typ
 		}
 	}
-	text := c.text
+	c.kept = c.text
 	if c.s.config.Redact {
-		text = crashtext.Redact(text, report.Type)
+		c.kept = crashtext.Redact(c.text, report.Type)
 	}
-	if len(text) > 0 {
-		o.Crash = &note.CrashText{Text: string(text), Truncated: c.total > int64(len(c.text))}
+	if len(c.kept) > 0 {
+		o.Crash = &note.CrashText{Text: string(c.kept), Truncated: c.total > int64(len(c.text))}
 	}
 	if report.Signal != "" {
 		o.Signal = int(unix.SignalNum(report.Signal))
@@ -177,6 +180,27 @@ func (c *crash) complete(o *collector.Options) {
 	}
 	if c.late {
 		o.Extra = append(o.Extra, note.Pair{Key: "hold", Value: "ended by its limit before the capture did; the program may have run meanwhile"})
+	}
+}
+
+// copy appends what may be kept of the report to the file that the user wants it
+// in.
+func (c *crash) copy() {
+	if c.s.config.TextFile == "" || len(c.text) == 0 {
+		return
+	}
+	if c.kept == nil { // there is no capture
+		if c.kept = c.text; c.s.config.Redact {
+			c.kept = crashtext.Redact(c.text, "")
+		}
+	}
+	f, err := os.OpenFile(c.s.config.TextFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.Write(c.kept)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		c.s.report(Event{What: Note, Text: "the crash text was not copied: " + err.Error()})
 	}
 }
 

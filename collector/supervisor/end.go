@@ -45,6 +45,7 @@ func (s *Supervisor) exiting(end unix.WaitStatus) {
 		o.Released = func() { text.releaseDead() }
 	})
 	held := time.Since(began)
+	text.copy()
 	if err != nil {
 		s.finish(Event{Reason: text.fallback, Held: held}, err)
 		return

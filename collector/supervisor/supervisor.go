@@ -38,10 +38,15 @@ type Config struct {
 	Env  []string // its environment
 	Dir  string   // its working directory, "" = ours
 
+	// OutputTaken says that our standard output is for cores: the program's goes
+	// to standard error.
+	OutputTaken bool
+
 	Capture  collector.Options // what each capture takes
 	ExitStop bool              // ask for the exit stop
 	Hold     time.Duration     // for which a dying program is held at most, 0 = DefaultHold
 	Redact   bool              // keep of crash texts the type and the stacks alone
+	TextFile string            // to which crash texts are appended too, "" = none
 
 	OnHang      HangAction  // after a missed heartbeat and its capture
 	MemoryShare float64     // of the memory limit at which to capture, 0 = never
@@ -225,6 +230,9 @@ func (s *Supervisor) start(path string) error {
 	defer end.Close() // or nobody would ever see it closed
 	s.socket = socket
 	files := child.Inherited()
+	if s.config.OutputTaken {
+		files[1] = files[2]
+	}
 	fd := len(files)
 	for i := 3; i < len(files); i++ {
 		if files[i] == ^uintptr(0) {

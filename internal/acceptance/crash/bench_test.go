@@ -4,6 +4,7 @@ package crash
 
 import (
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,25 +16,12 @@ import (
 )
 
 // BenchmarkCrash compares what is left of a panic, and when: by us, by the
-// kernel under GOTRACEBACK=crash, and by a crash output that is a file, as crash
-// monitors of the kind of x/telemetry use. A round is a whole life of the
-// program, from its start to its end and the file.
+// kernel under GOTRACEBACK=crash, and by a crash monitor in the manner of
+// x/telemetry, a process that reads the program's report from a pipe. A round is
+// a whole life of the program, from its start to its end and the file;
+// fault-to-file begins with the first byte of its report on standard error.
 func BenchmarkCrash(b *testing.B) {
-	program := crasher.Build(b, crasher.Plain)
-	size := func(b *testing.B, pattern string) int64 {
-		found, _ := filepath.Glob(pattern)
-		if len(found) == 0 {
-			b.Fatalf("nothing is left as %s", pattern)
-		}
-		fi, err := os.Stat(found[0])
-		if err != nil {
-			b.Fatal(err)
-		}
-		for _, path := range found {
-			os.Remove(path)
-		}
-		return fi.Size()
-	}
+	program, meminspect := crasher.Build(b, crasher.Plain), tool(b)
 	b.Run("alone", func(b *testing.B) {
 		for b.Loop() {
 			exec.Command(program, "panic").Run()
@@ -42,19 +30,15 @@ func BenchmarkCrash(b *testing.B) {
 	b.Run("run", func(b *testing.B) {
 		dir := b.TempDir()
 		report := filepath.Join(dir, "report")
-		var bytes int64
-		var held, took time.Duration
+		var held time.Duration
+		t := timing{pattern: dir + "/*.core"}
 		for b.Loop() {
 			os.Remove(report)
-			cmd := exec.Command(tool(b), "run", "--json", "--report", report, "--dir", dir, "--limit=0", "--limit-all=0", "--", program, "panic")
-			cmd.Run()
-			bytes = size(b, dir+"/*.core")
-			h, t := durations(b, report)
-			held, took = held+h, took+t
+			t.round(b, exec.Command(meminspect, "run", "--json", "--report", report, "--dir", dir, "--limit=0", "--limit-all=0", "--", program, "panic"))
+			held += heldFor(b, report)
 		}
-		b.ReportMetric(float64(bytes), "core-bytes")
+		t.report(b)
 		b.ReportMetric(held.Seconds()*1e3/float64(b.N), "held-ms/op")
-		b.ReportMetric(took.Seconds()*1e3/float64(b.N), "fault-to-file-ms/op")
 	})
 	b.Run("kernel", func(b *testing.B) {
 		pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
@@ -62,24 +46,77 @@ func BenchmarkCrash(b *testing.B) {
 			b.Skipf("core_pattern is %q, which leaves no file in the working directory", pattern)
 		}
 		dir := b.TempDir()
-		var bytes int64
+		// The file has its name before it is whole.
+		t := timing{pattern: dir + "/core*", atEnd: true}
 		for b.Loop() {
 			cmd := exec.Command("sh", "-c", "ulimit -c unlimited; exec \"$@\"", "sh", program, "panic")
 			cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOTRACEBACK=crash")
-			cmd.Run()
-			bytes = size(b, dir+"/core*")
+			t.round(b, cmd)
 		}
-		b.ReportMetric(float64(bytes), "core-bytes")
+		t.report(b)
 	})
-	b.Run("crash-output", func(b *testing.B) {
-		path := filepath.Join(b.TempDir(), "text")
-		var bytes int64
+	b.Run("telemetry", func(b *testing.B) {
+		t := timing{pattern: filepath.Join(b.TempDir(), "report")}
 		for b.Loop() {
-			exec.Command(program, "own", path, "now").Run()
-			bytes = size(b, path)
+			t.round(b, exec.Command(program, "telemetry", t.pattern, "now"))
 		}
-		b.ReportMetric(float64(bytes), "core-bytes")
+		t.report(b)
 	})
+}
+
+// A timing adds up what came of rounds.
+type timing struct {
+	pattern string // of the one file that a round leaves
+	atEnd   bool   // the file is whole when the program has ended, not before
+
+	took  time.Duration
+	bytes int64
+}
+
+func (t *timing) round(b *testing.B, cmd *exec.Cmd) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	w.Close()
+	if n, err := r.Read(make([]byte, 1)); n != 1 {
+		b.Fatalf("%v said nothing: %v", cmd.Args, err)
+	}
+	began := time.Now()
+	go io.Copy(io.Discard, r)
+	if t.atEnd {
+		cmd.Wait()
+	}
+	var found []string
+	for time.Since(began) < 10*time.Second {
+		if found, _ = filepath.Glob(t.pattern); len(found) > 0 {
+			break
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+	t.took += time.Since(began)
+	if !t.atEnd {
+		cmd.Wait()
+	}
+	if len(found) != 1 {
+		b.Fatalf("%v are left as %s", found, t.pattern)
+	}
+	fi, err := os.Stat(found[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	t.bytes = fi.Size()
+	os.Remove(found[0])
+}
+
+func (t *timing) report(b *testing.B) {
+	b.ReportMetric(t.took.Seconds()*1e3/float64(b.N), "fault-to-file-ms/op")
+	b.ReportMetric(float64(t.bytes), "file-bytes")
 }
 
 // BenchmarkQuiet compares a program that works, and takes signals all the time
@@ -107,8 +144,38 @@ func BenchmarkQuiet(b *testing.B) {
 	}
 }
 
-// durations reads the times of the one capture in a report.
-func durations(b *testing.B, report string) (held, took time.Duration) {
+// BenchmarkSignals measures the detour that a signal to the main thread takes
+// while the exit stop is on: to the tracer and back.
+func BenchmarkSignals(b *testing.B) {
+	program := crasher.Build(b, crasher.Plain)
+	for _, way := range []struct {
+		name string
+		wrap []string
+	}{
+		{"alone", []string{program}},
+		{"run", []string{tool(b), "run", "--quiet", "--dir", b.TempDir(), "--", program}},
+		{"no-exit-stop", []string{tool(b), "run", "--quiet", "--exit-stop=off", "--dir", b.TempDir(), "--", program}},
+	} {
+		b.Run(way.name, func(b *testing.B) {
+			var all time.Duration
+			for b.Loop() {
+				out, err := exec.Command(way.wrap[0], append(way.wrap[1:], "detour")...).Output()
+				if err != nil {
+					b.Fatalf("%v: %s", err, out)
+				}
+				d, err := time.ParseDuration(strings.TrimSpace(string(out)))
+				if err != nil {
+					b.Fatal(err)
+				}
+				all += d
+			}
+			b.ReportMetric(all.Seconds()*1e6/float64(b.N), "us/signal")
+		})
+	}
+}
+
+// heldFor reads from a report how long the one capture held the program.
+func heldFor(b *testing.B, report string) time.Duration {
 	data, err := os.ReadFile(report)
 	if err != nil {
 		b.Fatal(err)
@@ -116,9 +183,9 @@ func durations(b *testing.B, report string) (held, took time.Duration) {
 	for line := range strings.Lines(string(data)) {
 		var e event
 		if err := json.Unmarshal([]byte(line), &e); err == nil && e.What == "captured" {
-			return e.Held, e.Took
+			return e.Held
 		}
 	}
 	b.Fatalf("nothing was captured: %s", data)
-	return 0, 0
+	return 0
 }

@@ -63,6 +63,9 @@ func TestCoreHandler(t *testing.T) {
 			t.Fatalf("%s: cores %v", c.way, found)
 		}
 		checkValues(t, program, c.variant, found[0])
+		if out, err := command(t, "info", found[0]); c.way == "panic" && (err != nil || !bytes.Contains(out, []byte("panic-type: string"))) {
+			t.Errorf("it does not say what panicked: %v: %s", err, out)
+		}
 	}
 	out, err := exec.Command(meminspect, "core-handler", "uninstall", "--before", before).CombinedOutput()
 	now, _ := os.ReadFile("/proc/sys/kernel/core_pattern")

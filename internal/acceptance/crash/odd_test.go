@@ -4,17 +4,18 @@ package crash
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/debuggers"
 )
 
 // A program whose children panic, that sets its own crash output, that gives up
@@ -37,6 +38,39 @@ func TestOddPrograms(t *testing.T) {
 		}
 		if text, _ := os.ReadFile(own); !bytes.Contains(text, []byte("into a file of my own")) {
 			t.Errorf("its own crash output: %q", text)
+		}
+	})
+	t.Run("crash text copied", func(t *testing.T) {
+		// What such a program wants without losing its cores.
+		copied := filepath.Join(t.TempDir(), "text")
+		for range 2 {
+			r := supervise(t, plainly, program, []string{"--crash-text", copied}, "panic")
+			r.one(t, "panic")
+		}
+		if text, _ := os.ReadFile(copied); bytes.Count(text, []byte("panic: it went wrong\n\ngoroutine 1 [running]:\n")) != 2 {
+			t.Errorf("the copy: %q", text)
+		}
+		os.Remove(copied)
+		r := supervise(t, plainly, program, []string{"--crash-text", copied, "--redact-text"}, "panic-typed")
+		r.one(t, "panic")
+		if text, _ := os.ReadFile(copied); bytes.Contains(text, []byte("4111")) || !bytes.HasPrefix(text, []byte("panic: (main.typedError)\n")) {
+			t.Errorf("the copy without values: %q", text)
+		}
+		r = supervise(t, plainly, program, []string{"--crash-text", "/no/such/place"}, "panic")
+		if r.one(t, "panic"); !r.has("note") {
+			t.Errorf("a copy that failed is not told of: %+v", r.events)
+		}
+	})
+	t.Run("another crash monitor", func(t *testing.T) {
+		// It reads the report through a pipe of its own, as x/telemetry's does.
+		report := filepath.Join(t.TempDir(), "report")
+		r := supervise(t, plainly, program, nil, "telemetry", report)
+		r.one(t, "exit-2")
+		if !r.has("note") {
+			t.Errorf("not said what was lost: %+v", r.events)
+		}
+		if text := waitFile(t, report); !strings.HasPrefix(text, "crash\nmain.crashMonitored\n") {
+			t.Errorf("the other monitor's report: %q", text)
 		}
 	})
 	t.Run("drop", func(t *testing.T) {
@@ -83,6 +117,33 @@ func TestProcess(t *testing.T) {
 			}
 		}
 	})
+	t.Run("init passes signals on", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("a pid namespace needs root")
+		}
+		inside := surrounding{wrap: []string{"unshare", "--pid", "--fork", "--mount-proc"}}
+		r := start(t, inside, nil, program, nil, "signals")
+		r.event(t, "started")
+		waitOutput(t, r, "ready")
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", r.cmd.Process.Pid))
+		init, aerr := strconv.Atoi(strings.TrimSpace(string(children)))
+		if err != nil || aerr != nil {
+			t.Fatalf("unshare has the children %q, %v", children, err)
+		}
+		// As a container's runtime does: to process 1, from outside.
+		for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGUSR2} {
+			syscall.Kill(init, sig)
+			waitOutput(t, r, "got "+sig.String())
+		}
+		syscall.Kill(init, syscall.SIGTERM)
+		r.finish(t)
+		if r.state.ExitCode() != 5 {
+			t.Errorf("ended with %v: %s", r.state, r.stderr.String())
+		}
+		if s := state(init); s != "" {
+			t.Errorf("process 1 outlives the program, in state %s", s)
+		}
+	})
 	t.Run("killed", func(t *testing.T) {
 		r := start(t, plainly, nil, program, nil, "wait")
 		pid := r.event(t, "started").PID
@@ -104,40 +165,67 @@ func TestProcess(t *testing.T) {
 	})
 }
 
-// Whatever becomes of the directory, the program ends as it would have.
-func TestNoRoom(t *testing.T) {
+// A debugger that is attached keeps nothing from being captured but registers;
+// where the exit stop is on it is told at once that there is no place for it.
+func TestDelveAttached(t *testing.T) {
+	dlv := debuggers.Need(t, "dlv")
 	program := crasher.Build(t, crasher.Plain)
-	t.Run("directory gone", func(t *testing.T) {
+	attach := func(pid int) *exec.Cmd {
+		cmd := exec.Command(dlv, "attach", strconv.Itoa(pid), "--allow-non-terminal-interactive=true")
+		// It stops where the fatal report begins, and is told to go on.
+		cmd.Stdin = strings.NewReader("continue\ncontinue\ncontinue\n")
+		cmd.WaitDelay = time.Second
+		return cmd
+	}
+	t.Run("without exit stop", func(t *testing.T) {
+		r := start(t, plainly, nil, program, []string{"--exit-stop=off"}, "wait")
+		pid := r.event(t, "started").PID
+		waitOutput(t, r, "ready")
+		cmd := attach(pid)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer cmd.Wait()
+		defer cmd.Process.Kill()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			// It runs again once Delve has set itself up.
+			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			if traced := !bytes.Contains(status, []byte("TracerPid:\t0\n")); traced && state(pid) == "S" {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("Delve did not attach: %s", status)
+			}
+		}
+		time.Sleep(300 * time.Millisecond)
+		syscall.Kill(pid, syscall.SIGQUIT)
+		r.finish(t)
+		checkValues(t, program, crasher.Plain, r.one(t, "signal-sigquit"))
+		if r.state.ExitCode() != 2 {
+			t.Errorf("ended with %v", r.state)
+		}
+	})
+	t.Run("with exit stop", func(t *testing.T) {
 		r := start(t, plainly, nil, program, nil, "wait")
 		pid := r.event(t, "started").PID
 		waitOutput(t, r, "ready")
-		os.RemoveAll(r.dir)
+		if out, err := attach(pid).CombinedOutput(); err == nil || !bytes.Contains(out, []byte("already being debugged")) {
+			t.Errorf("Delve: %v, %s", err, out)
+		}
 		syscall.Kill(pid, syscall.SIGQUIT)
 		r.finish(t)
 		r.one(t, "signal-sigquit")
 	})
-	t.Run("not a directory", func(t *testing.T) {
-		file := filepath.Join(t.TempDir(), "file")
-		os.WriteFile(file, nil, 0o600)
-		r := supervise(t, plainly, program, []string{"--dir", file}, "panic")
-		if r.state.ExitCode() != 2 || !r.has("failed") || !strings.Contains(r.events[0].Text, "not anything for now") {
-			t.Errorf("%v, %+v", r.state, r.events)
+}
+
+// waitFile waits for a file that is renamed into place.
+func waitFile(t testing.TB, path string) string {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		if text, err := os.ReadFile(path); err == nil {
+			return string(text)
 		}
-	})
-	t.Run("disk full", func(t *testing.T) {
-		if os.Getuid() != 0 {
-			t.Skip("mounting a small tmpfs needs root")
-		}
-		dir := t.TempDir()
-		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-			t.Skip("mounting a small tmpfs: ", err)
-		}
-		defer unix.Unmount(dir, 0)
-		for free, want := range map[string]string{"0": "failed", "1GiB": "refused"} {
-			r := supervise(t, plainly, program, []string{"--dir", dir, "--free", free}, "panic")
-			if r.state.ExitCode() != 2 || !r.has(want) || len(r.cores(t)) != 0 {
-				t.Errorf("%s: %v, %+v", free, r.state, r.events)
-			}
-		}
-	})
+	}
+	t.Fatalf("%s never came", path)
+	return ""
 }

@@ -18,42 +18,6 @@ import (
 	"github.com/meminspect/meminspect/internal/crasher"
 )
 
-// A collector that is killed at any moment of a crash holds nobody, and leaves
-// no half core under a final name.
-func TestCollectorKilled(t *testing.T) {
-	program := crasher.Build(t, crasher.Plain)
-	rounds := 20
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		rounds = 200
-	}
-	cores := 0
-	for i := range rounds {
-		r := start(t, plainly, nil, program, nil, "wait")
-		pid := r.event(t, "started").PID
-		waitOutput(t, r, "ready")
-		way := []syscall.Signal{syscall.SIGQUIT, syscall.SIGKILL}[i%2]
-		syscall.Kill(pid, way)
-		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
-		r.cmd.Process.Kill()
-		<-r.end
-		gone := false
-		for end := time.Now().Add(5 * time.Second); !gone && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-			s := state(pid)
-			gone = s == "" || s == "Z"
-		}
-		if !gone {
-			t.Fatalf("round %d: the program is in state %s after %v and the loss of its collector", i, state(pid), way)
-		}
-		for _, core := range r.cores(t) {
-			cores++
-			if out, err := command(t, "info", core); err != nil {
-				t.Errorf("round %d: %v: %s", i, err, out)
-			}
-		}
-	}
-	t.Logf("%d of %d collectors had written their core", cores, rounds)
-}
-
 // BenchmarkSoak lets programs be killed, panic, hang and end at random, several
 // at a time, for as long as MEMINSPECT_SOAK says (20s; 30m is what a release
 // gets), beside one program that lives all the time and is captured again and

@@ -78,11 +78,14 @@ var ways = map[string]func(){
 	"drop":      dropPrivileges,
 	"signals":   signals,
 	"environ":   func() { fmt.Println(os.LookupEnv("MEMINSPECT_CRASH")) },
+	"env":       func() { fmt.Println(os.Args[2] + "=" + os.Getenv(os.Args[2])); panic("it went wrong") },
+	"telemetry": crashMonitored,
 	"orphan":    orphan,
 	"hang":      hang,
 	"stutter":   stutter,
 	"restless":  restless,
 	"work":      work,
+	"detour":    detour,
 	"again":     again,
 	"linger":    func() { time.Sleep(200 * time.Millisecond); os.Exit(4) },
 	"grow":      grow,
@@ -228,6 +231,28 @@ func grow() {
 		sink = all[len(all)-1]
 		time.Sleep(30 * time.Millisecond)
 	}
+}
+
+// detour sends its main thread signals and prints how long one takes.
+func detour() {
+	runtime.LockOSThread()
+	const rounds = 20_000
+	pid := os.Getpid()
+	began := time.Now()
+	for range rounds {
+		// The runtime's handler takes it, finds no preemption due, and returns.
+		if err := tgkill(pid, pid, syscall.SIGURG); err != nil {
+			panic(err)
+		}
+	}
+	fmt.Println(time.Since(began) / rounds)
+}
+
+func tgkill(pid, tid int, sig syscall.Signal) error {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_TGKILL, uintptr(pid), uintptr(tid), uintptr(sig)); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // thrash reads a file that is larger than its memory may be, over and over.

@@ -1,0 +1,151 @@
+//go:build linux
+
+package crash
+
+import (
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/crasher"
+)
+
+// A collector that is killed at any moment of a crash holds nobody, and leaves
+// no half core under a final name.
+func TestCollectorKilled(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	rounds := 20
+	if os.Getenv("MEMINSPECT_FULL") != "" {
+		rounds = 200
+	}
+	cores := 0
+	for i := range rounds {
+		s := []surrounding{plainly, {name: "monitor", monitor: true}}[i/2%2]
+		r := start(t, s, nil, program, nil, "wait")
+		pid := r.event(t, "started").PID
+		waitOutput(t, r, "ready")
+		collector := r.cmd.Process.Pid
+		if s.monitor {
+			collector = watcherOf(t, pid)
+		}
+		way := []syscall.Signal{syscall.SIGQUIT, syscall.SIGKILL}[i%2]
+		syscall.Kill(pid, way)
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
+		syscall.Kill(collector, syscall.SIGKILL) // it may have ended by itself
+		<-r.end
+		gone := false
+		for end := time.Now().Add(5 * time.Second); !gone && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			s := state(pid)
+			gone = s == "" || s == "Z"
+		}
+		if !gone {
+			t.Fatalf("round %d: the program is in state %s after %v and the loss of its collector (%s)", i, state(pid), way, s.name)
+		}
+		for _, core := range r.cores(t) {
+			cores++
+			if out, err := command(t, "info", core); err != nil {
+				t.Errorf("round %d: %v: %s", i, err, out)
+			}
+		}
+	}
+	t.Logf("%d of %d collectors had written their core", cores, rounds)
+}
+
+// watcherOf returns the process that a program started as its own collector.
+func watcherOf(t *testing.T, pid int) int {
+	t.Helper()
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		line, _ := os.ReadFile(path)
+		args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
+		if len(args) > 2 && args[1] == "watch" && args[len(args)-1] == strconv.Itoa(pid) {
+			n, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			return n
+		}
+	}
+	t.Fatalf("nobody watches %d", pid)
+	return 0
+}
+
+// A supervisor that was stopped, or a host that slept, takes nobody's silence in
+// that time for a hang, and captures what dies when it is back.
+func TestSupervisorStopped(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	r := start(t, plainly, nil, program, nil, "stutter")
+	pid := r.event(t, "started").PID
+	time.Sleep(100 * time.Millisecond)
+	syscall.Kill(r.cmd.Process.Pid, syscall.SIGSTOP)
+	syscall.Kill(pid, syscall.SIGSTOP)
+	time.Sleep(600 * time.Millisecond) // three times the limit of the heartbeat
+	syscall.Kill(pid, syscall.SIGCONT)
+	syscall.Kill(r.cmd.Process.Pid, syscall.SIGCONT)
+	time.Sleep(150 * time.Millisecond)
+	if r.read(t); r.has("hanging") {
+		t.Errorf("a host that slept is taken for a hang: %+v", r.events)
+	}
+	syscall.Kill(r.cmd.Process.Pid, syscall.SIGSTOP)
+	syscall.Kill(pid, syscall.SIGQUIT)
+	time.Sleep(300 * time.Millisecond)
+	// In its report, or on the signal's way through the tracer.
+	if s := state(pid); s != "S" && s != "t" {
+		t.Errorf("the program is in state %s and is not held", s)
+	}
+	syscall.Kill(r.cmd.Process.Pid, syscall.SIGCONT)
+	r.finish(t)
+	checkValues(t, program, crasher.Plain, r.one(t, "signal-sigquit"))
+}
+
+// Whatever becomes of the directory, the program ends as it would have.
+func TestNoRoom(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	t.Run("directory gone", func(t *testing.T) {
+		r := start(t, plainly, nil, program, nil, "wait")
+		pid := r.event(t, "started").PID
+		waitOutput(t, r, "ready")
+		os.RemoveAll(r.dir)
+		syscall.Kill(pid, syscall.SIGQUIT)
+		r.finish(t)
+		r.one(t, "signal-sigquit")
+	})
+	t.Run("snapshots", func(t *testing.T) {
+		// The file of snapshots is there and open: it needs no room any more.
+		r := start(t, plainly, nil, program, []string{"--exit-stop=off", "--snapshot=50ms", "--snapshot-file"}, "wait")
+		pid := r.event(t, "started").PID
+		waitFiles(t, r.dir+"/.snapshots-*")
+		os.RemoveAll(r.dir)
+		kill(t, pid)
+		r.finish(t)
+		checkValues(t, program, crasher.Plain, r.one(t, "signal-sigkill"))
+	})
+	t.Run("not a directory", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "file")
+		os.WriteFile(file, nil, 0o600)
+		r := supervise(t, plainly, program, []string{"--dir", file}, "panic")
+		if r.state.ExitCode() != 2 || !r.has("failed") || !strings.Contains(r.events[0].Text, "not anything for now") {
+			t.Errorf("%v, %+v", r.state, r.events)
+		}
+	})
+	t.Run("disk full", func(t *testing.T) {
+		if os.Getuid() != 0 {
+			t.Skip("mounting a small tmpfs needs root")
+		}
+		dir := t.TempDir()
+		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+			t.Skip("mounting a small tmpfs: ", err)
+		}
+		defer unix.Unmount(dir, 0)
+		for free, want := range map[string]string{"0": "failed", "1GiB": "refused"} {
+			r := supervise(t, plainly, program, []string{"--dir", dir, "--free", free}, "panic")
+			if r.state.ExitCode() != 2 || !r.has(want) || len(r.cores(t)) != 0 {
+				t.Errorf("%s: %v, %+v", free, r.state, r.events)
+			}
+		}
+	})
+}
