@@ -189,6 +189,20 @@ func Redact(text []byte, typ string) []byte {
 	return out.Bytes()
 }
 
+// WithoutLabels is the report without what the program gave its goroutines as
+// labels, which Go prints from 1.27 on.
+func WithoutLabels(text []byte) []byte {
+	var out bytes.Buffer
+	for line := range bytes.Lines(text) {
+		if m := header.FindSubmatchIndex(bytes.TrimSuffix(line, []byte("\n"))); m != nil {
+			const labels = 2 * 3 // of the third group
+			line = slices.Concat(line[:m[labels]], line[m[labels+1]:])
+		}
+		out.Write(line)
+	}
+	return out.Bytes()
+}
+
 // category is the part of a runtime error's message that holds no values.
 func category(message string) string {
 	for _, c := range []string{

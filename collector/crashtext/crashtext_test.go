@@ -97,6 +97,17 @@ func TestRedactTyped(t *testing.T) {
 	}
 }
 
+func TestWithoutLabels(t *testing.T) {
+	text := "panic: x\n" + stack
+	want := strings.Replace(text, ` {user: "alice [x]:"}`, "", 1)
+	if got := string(WithoutLabels([]byte(text))); got != want || want == text {
+		t.Errorf("got\n%s", got)
+	}
+	if got := string(WithoutLabels([]byte("panic: x"))); got != "panic: x" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // What a program puts into its message, its arguments or its labels never
 // stands in what Redact keeps.
 func FuzzRedact(f *testing.F) {

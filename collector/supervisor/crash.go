@@ -155,10 +155,7 @@ func (c *crash) complete(o *collector.Options) {
 			report.Type = typ
 		}
 	}
-	c.kept = c.text
-	if c.s.config.Redact {
-		c.kept = crashtext.Redact(c.text, report.Type)
-	}
+	c.kept = c.s.mayKeep(c.text, report.Type)
 	if len(c.kept) > 0 {
 		o.Crash = &note.CrashText{Text: string(c.kept), Truncated: c.total > int64(len(c.text))}
 	}
@@ -183,6 +180,17 @@ func (c *crash) complete(o *collector.Options) {
 	}
 }
 
+// mayKeep returns what the user lets us store of a report.
+func (s *Supervisor) mayKeep(text []byte, typ string) []byte {
+	switch {
+	case s.config.Redact:
+		return crashtext.Redact(text, typ)
+	case !s.config.Capture.Labels:
+		return crashtext.WithoutLabels(text)
+	}
+	return text
+}
+
 // copy appends what may be kept of the report to the file that the user wants it
 // in.
 func (c *crash) copy() {
@@ -190,9 +198,7 @@ func (c *crash) copy() {
 		return
 	}
 	if c.kept == nil { // there is no capture
-		if c.kept = c.text; c.s.config.Redact {
-			c.kept = crashtext.Redact(c.text, "")
-		}
+		c.kept = c.s.mayKeep(c.text, "")
 	}
 	f, err := os.OpenFile(c.s.config.TextFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err == nil {

@@ -4,12 +4,19 @@ package crash
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/debuggers"
@@ -64,40 +71,140 @@ func TestSystemdUnit(t *testing.T) {
 	}
 }
 
-// The pod asks for no rights, and its command line is one that works.
+// A pod is what is used of a Pod of Kubernetes, by the names and types of its API
+// (v1.33, core/v1): a name that is misspelt or stands in the wrong place is an
+// error here as it is for kubectl --validate=strict.
+type pod struct {
+	APIVersion string `yaml:"apiVersion"`
+	Kind       string
+	Metadata   struct {
+		Name   string
+		Labels map[string]string
+	}
+	Spec struct {
+		RestartPolicy   string `yaml:"restartPolicy"`
+		SecurityContext struct {
+			RunAsNonRoot   bool                  `yaml:"runAsNonRoot"`
+			RunAsUser      int64                 `yaml:"runAsUser"`
+			FSGroup        int64                 `yaml:"fsGroup"`
+			SeccompProfile struct{ Type string } `yaml:"seccompProfile"`
+		} `yaml:"securityContext"`
+		Containers []struct {
+			Name, Image              string
+			Command, Args            []string
+			TerminationMessagePolicy string `yaml:"terminationMessagePolicy"`
+			TerminationMessagePath   string `yaml:"terminationMessagePath"`
+			SecurityContext          struct {
+				AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
+				ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
+				Capabilities             struct{ Drop []string }
+			} `yaml:"securityContext"`
+			Resources    struct{ Limits, Requests map[string]string }
+			VolumeMounts []struct {
+				Name      string
+				MountPath string `yaml:"mountPath"`
+			} `yaml:"volumeMounts"`
+		}
+		Volumes []struct {
+			Name     string
+			EmptyDir *struct {
+				SizeLimit string `yaml:"sizeLimit"`
+			} `yaml:"emptyDir"`
+		}
+	}
+}
+
+func readPod(t *testing.T) *pod {
+	t.Helper()
+	decoder := yaml.NewDecoder(strings.NewReader(example(t, "pod.yaml")))
+	decoder.KnownFields(true)
+	p := &pod{}
+	if err := decoder.Decode(p); err != nil {
+		t.Fatal(err)
+	}
+	if err := decoder.Decode(&pod{}); !errors.Is(err, io.EOF) {
+		t.Errorf("it is not one document: %v", err)
+	}
+	return p
+}
+
+// The pod is one that Kubernetes takes, and asks for no rights.
 func TestPod(t *testing.T) {
-	text := example(t, "pod.yaml")
-	shownFlags(t, text)
-	for _, forbidden := range []string{"privileged: true", "SYS_PTRACE", "hostPath", "hostPID", "add:"} {
-		if strings.Contains(text, forbidden) {
-			t.Errorf("it has %s", forbidden)
+	shownFlags(t, example(t, "pod.yaml"))
+	p := readPod(t)
+	if p.APIVersion != "v1" || p.Kind != "Pod" || p.Metadata.Name == "" || len(p.Spec.Containers) != 1 {
+		t.Fatalf("%+v", p)
+	}
+	c, security := p.Spec.Containers[0], p.Spec.SecurityContext
+	if !security.RunAsNonRoot || security.RunAsUser == 0 || security.SeccompProfile.Type != "RuntimeDefault" {
+		t.Errorf("the pod's security context: %+v", security)
+	}
+	if own := c.SecurityContext; own.AllowPrivilegeEscalation == nil || *own.AllowPrivilegeEscalation || !own.ReadOnlyRootFilesystem || !slices.Equal(own.Capabilities.Drop, []string{"ALL"}) {
+		t.Errorf("the container's security context: %+v", own)
+	}
+	volumes := map[string]bool{}
+	for _, v := range p.Spec.Volumes {
+		volumes[v.Name] = v.EmptyDir != nil
+	}
+	for _, m := range c.VolumeMounts {
+		if !volumes[m.Name] {
+			t.Errorf("the mount of %s is of no volume", m.Name)
 		}
 	}
-	for _, needed := range []string{`drop: ["ALL"]`, "allowPrivilegeEscalation: false", "runAsNonRoot: true", "/dev/termination-log", "type: RuntimeDefault"} {
-		if !strings.Contains(text, needed) {
-			t.Errorf("it lacks %s", needed)
-		}
-	}
-	// Its flags, as its user, without any capability, as process 1.
+}
+
+// The pod's command line does what the page says, as the pod's user, without any
+// capability, as process 1, on a root file system that is read-only but for its
+// volumes: it leaves a core and a termination message that the kubelet takes.
+func TestPodRuns(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("becoming the pod's user in a pid namespace needs root")
 	}
-	message := filepath.Join(t.TempDir(), "termination-log")
-	os.WriteFile(message, nil, 0o666)
-	os.Chmod(message, 0o666)
-	os.Chmod(filepath.Dir(message), 0o777)
-	os.Chmod(filepath.Dir(filepath.Dir(message)), 0o777)
-	pod := surrounding{wrap: []string{"unshare", "--pid", "--fork", "--mount-proc",
-		"setpriv", "--reuid=10001", "--regid=10001", "--clear-groups", "--no-new-privs", "--bounding-set=-all", "--"}}
+	p := readPod(t)
+	c, user := p.Spec.Containers[0], strconv.FormatInt(p.Spec.SecurityContext.RunAsUser, 10)
 	program := crasher.Build(t, crasher.Plain)
-	for _, way := range []string{"panic", "sigkill"} {
-		r := supervise(t, pod, program, []string{"--message", message, "--snapshot", "5s", "--snapshot-file"}, way)
-		if len(r.cores(t)) != 1 {
-			t.Errorf("%s: %+v, %s", way, r.events, r.stderr.String())
+	for _, way := range []string{"panic", "sigkill", "panic-long"} {
+		base := t.TempDir()
+		os.Chmod(filepath.Dir(base), 0o755)
+		os.Chmod(base, 0o755)
+		at := map[string]string{"/meminspect": tool(t), "/dev/termination-log": filepath.Join(base, "termination-log")}
+		os.WriteFile(at["/dev/termination-log"], nil, 0o666)
+		os.Chmod(at["/dev/termination-log"], 0o666) // as the kubelet makes it
+		for _, m := range c.VolumeMounts {
+			at[m.MountPath] = filepath.Join(base, m.Name)
+			os.Mkdir(at[m.MountPath], 0o777)
+			os.Chmod(at[m.MountPath], 0o777) // an emptyDir's mode
 		}
-		text, err := os.ReadFile(message)
-		if err != nil || len(text) > 4096 || !strings.Contains(string(text), "Ada Lovelace") || strings.Contains(string(text), "hunter2") {
+		command := append(slices.Clone(c.Command), program, way)
+		for i, word := range command {
+			if path, ok := at[word]; ok {
+				command[i] = path
+			}
+		}
+		inside := `set -e
+mount --bind "$BASE" "$BASE"
+mount -o remount,bind,ro /
+exec setpriv --reuid=$POD --regid=$POD --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"`
+		cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", inside, "sh"}, command...)...)
+		cmd.Env = append(os.Environ(), "BASE="+base, "POD="+user, "TMPDIR="+at["/tmp"])
+		out, _ := cmd.CombinedOutput()
+		if want := map[bool]int{true: 137, false: 2}[way == "sigkill"]; cmd.ProcessState.ExitCode() != want {
+			t.Errorf("%s: %v: %s", way, cmd.ProcessState, out)
+		}
+		cores, _ := filepath.Glob(at["/cores"] + "/*.core")
+		if len(cores) != 1 {
+			t.Fatalf("%s: cores %v: %s", way, cores, out)
+		}
+		if way != "panic-long" {
+			checkValues(t, program, crasher.Plain, cores[0])
+		}
+		const kubelet = 4096 // bytes that it reads
+		text, err := os.ReadFile(at["/dev/termination-log"])
+		if err != nil || len(text) > kubelet || !strings.Contains(string(text), "Ada Lovelace") || strings.Contains(string(text), "hunter2") {
 			t.Errorf("%s: the termination message is %q, %v", way, text, err)
+		}
+		if way == "panic-long" && (len(text) < kubelet-8 || !utf8.Valid(text)) {
+			t.Errorf("a long message was cut to %d bytes", len(text))
 		}
 	}
 }

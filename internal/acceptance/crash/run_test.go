@@ -203,6 +203,30 @@ func TestRedactText(t *testing.T) {
 	}
 }
 
+// From Go 1.27 on crash texts carry the labels of goroutines: they are stored
+// when they are asked for, as elsewhere, and stand on standard error in any case.
+func TestLabelsInText(t *testing.T) {
+	program := crasher.Build(t, "go1.27.3")
+	for _, labels := range []bool{false, true} {
+		// The program's own go line is too old for labels unless they are asked for.
+		r := start(t, plainly, []string{"GODEBUG=tracebacklabels=1"}, program, []string{fmt.Sprint("--labels=", labels)}, "panic-labels")
+		r.finish(t)
+		data, err := os.ReadFile(r.one(t, "panic"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(data, []byte("alice@example.com")) != labels {
+			t.Errorf("--labels=%v: the label is in the core: %v", labels, !labels)
+		}
+		if out, err := command(t, "info", r.one(t, "panic")); err != nil || !bytes.Contains(out, []byte("goroutine 1 [running]")) {
+			t.Errorf("%v: %s", err, out)
+		}
+		if !strings.Contains(r.stderr.String(), "alice@example.com") {
+			t.Errorf("standard error has no label: %s", r.stderr.String())
+		}
+	}
+}
+
 // The record says of what type a panic's value was, whatever of it is printed.
 func TestPanicType(t *testing.T) {
 	want := map[string]string{

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,9 +45,14 @@ type typedError struct{ secret string }
 func (e typedError) Error() string { return "typed error with " + e.secret }
 
 var ways = map[string]func(){
-	"panic":        func() { panic("it went wrong") },
-	"panic-error":  func() { panic(fmt.Errorf("order %d: %w", 42, errors.New("no such buyer"))) },
-	"panic-typed":  func() { panic(typedError{"4111111111111111"}) },
+	"panic":       func() { panic("it went wrong") },
+	"panic-error": func() { panic(fmt.Errorf("order %d: %w", 42, errors.New("no such buyer"))) },
+	"panic-typed": func() { panic(typedError{"4111111111111111"}) },
+	"panic-long":  panicLong,
+	"panic-labels": func() {
+		pprof.SetGoroutineLabels(pprof.WithLabels(context.Background(), pprof.Labels("user", "alice@example.com")))
+		panic("it went wrong")
+	},
 	"panic-code":   func() { panic(code(7)) },
 	"panic-struct": func() { panic(orders[1]) },
 	"panic-goexit": func() { go panic("in a goroutine of its own"); select {} },
@@ -112,6 +119,13 @@ func main() {
 		orders[i] = &order{ID: i * 100, Buyer: "buyer " + strconv.Itoa(i)}
 	}
 	ways[os.Args[1]]()
+}
+
+// panicLong has more to say than a termination message holds, in its panic and in
+// a variable that is marked summary.
+func panicLong() {
+	customer += strings.Repeat(" of Zürich", 1000)
+	panic(customer)
 }
 
 func suicide(sig syscall.Signal) {

@@ -1,0 +1,230 @@
+//go:build linux
+
+package crash
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// build is where programs are built, once.
+var build struct {
+	sync.Mutex
+	dir string
+}
+
+// tool builds the meminspect command, where every user may run it.
+func tool(t testing.TB) string {
+	t.Helper()
+	return compile(t, "../../../cmd/meminspect")
+}
+
+// helper builds a program of testdata.
+func helper(t testing.TB, name string) string {
+	t.Helper()
+	return compile(t, "../testdata/"+name)
+}
+
+func compile(t testing.TB, source string) string {
+	t.Helper()
+	build.Lock()
+	defer build.Unlock()
+	if build.dir == "" {
+		dir, err := os.MkdirTemp("", "meminspect-tool")
+		if err != nil {
+			t.Fatal(err)
+		}
+		os.Chmod(dir, 0o755)
+		build.dir = dir
+	}
+	path := filepath.Join(build.dir, filepath.Base(source))
+	if _, err := os.Stat(path); err == nil {
+		return path
+	}
+	if out, err := exec.Command("go", "build", "-o", path, source).CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v: %s", source, err, out)
+	}
+	return path
+}
+
+// A run is what came of one supervised program.
+type run struct {
+	dir    string
+	stdout bytes.Buffer
+	stderr bytes.Buffer
+	state  *os.ProcessState
+	events []event
+}
+
+type event struct {
+	What, Reason, Path, Text string
+	PID                      int
+	Partial                  bool
+	Held                     time.Duration `json:"held_ns"`
+	Took                     time.Duration `json:"took_ns"`
+}
+
+// supervise runs the program under meminspect to its end.
+func supervise(t *testing.T, s surrounding, program string, flags []string, args ...string) *run {
+	t.Helper()
+	r := start(t, s, nil, program, flags, args...)
+	r.finish(t)
+	return &r.run
+}
+
+// A started is a run that goes on.
+type started struct {
+	run
+	cmd    *exec.Cmd
+	report string
+	out    string // file that gets standard output
+	end    chan error
+
+	monitor bool
+}
+
+func start(t *testing.T, s surrounding, env []string, program string, flags []string, args ...string) *started {
+	t.Helper()
+	r := &started{end: make(chan error, 1)}
+	base := t.TempDir()
+	os.Chmod(base, 0o777)
+	os.Chmod(filepath.Dir(base), 0o777)
+	r.dir, r.report = filepath.Join(base, "cores"), filepath.Join(base, "report")
+	line := append([]string{}, s.wrap...)
+	if s.filter {
+		line = append(line, helper(t, "seccomp"))
+	}
+	if s.record {
+		unreadable := filepath.Join(base, filepath.Base(program))
+		if out, err := exec.Command("install", "-m", "0711", program, unreadable).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		program = unreadable
+	}
+	line = append(line, tool(t), "run", "--json", "--dir", r.dir, "--report", r.report)
+	line = append(append(append(line, s.flags...), flags...), "--", program)
+	line = append(line, args...)
+	if s.monitor {
+		line = append(append(append([]string{}, s.wrap...), program), args...)
+		env = append(env, "CRASHER_MONITOR="+tool(t), "CRASHER_DIR="+r.dir,
+			"CRASHER_FLAGS="+strings.Join(append(append([]string{"--json", "--report", r.report}, s.flags...), flags...), " "))
+	}
+	r.monitor = s.monitor
+	r.cmd = exec.Command(line[0], line[1:]...)
+	r.cmd.Env = append(os.Environ(), env...)
+	r.out = filepath.Join(base, "stdout")
+	out, err := os.Create(r.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	r.cmd.Stdout, r.cmd.Stderr = out, &r.stderr
+	// Programs that are fit to be left behind must not hold the test.
+	r.cmd.WaitDelay = 5 * time.Second
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.cmd.Process.Kill() })
+	go func() { r.end <- r.cmd.Wait() }()
+	return r
+}
+
+func (r *started) finish(t *testing.T) {
+	t.Helper()
+	select {
+	case <-r.end:
+	case <-time.After(60 * time.Second):
+		t.Fatalf("it did not end; standard error %.2000s, report %s", r.stderr.String(), r.read(t))
+	}
+	r.state = r.cmd.ProcessState
+	if r.monitor {
+		r.event(t, "ended") // the collector's end comes after the program's
+	}
+	r.read(t)
+	r.stdout.WriteString(r.output(t))
+}
+
+// output returns what the program wrote to standard output so far.
+func (r *started) output(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(r.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// read reads the events so far.
+func (r *started) read(t *testing.T) string {
+	t.Helper()
+	data, _ := os.ReadFile(r.report)
+	r.events = nil
+	for line := range bytes.Lines(data) {
+		var e event
+		if err := json.Unmarshal(line, &e); err != nil {
+			break // half a line
+		}
+		r.events = append(r.events, e)
+	}
+	return string(data)
+}
+
+// event waits for an event of that kind.
+func (r *started) event(t *testing.T, what string) event {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		r.read(t)
+		for _, e := range r.events {
+			if e.What == what {
+				return e
+			}
+		}
+	}
+	t.Fatalf("no event %q: %s; standard error %.2000s", what, r.read(t), r.stderr.String())
+	return event{}
+}
+
+// cores lists the cores in the directory.
+func (r *run) cores(t *testing.T) []string {
+	t.Helper()
+	cores, err := filepath.Glob(filepath.Join(r.dir, "*.core"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cores
+}
+
+// command runs the meminspect command.
+func command(t testing.TB, args ...string) ([]byte, error) {
+	return exec.Command(tool(t), args...).CombinedOutput()
+}
+
+func info(path, core string) ([]byte, error) {
+	return exec.Command(path, "info", core).CombinedOutput()
+}
+
+func soakCommand(path, dir, program string, args []string) *exec.Cmd {
+	return exec.Command(path, append([]string{"run", "--dir", dir, "--on-hang=kill", "--", program}, args...)...)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func kill(t *testing.T, pid int) {
+	t.Helper()
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
