@@ -117,6 +117,7 @@ type taking struct {
 	gnuID   string
 	threads []process.Thread
 	image   image
+	arena   *target.Arena // for the image
 
 	walked     *walk.Result
 	raw        []target.Range // regions without a type

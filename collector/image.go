@@ -46,13 +46,15 @@ const pageSize = 4096
 // read reads all that is wanted. With twice it reads it again and notes what
 // has changed in between: the second reading is kept, since the first may be
 // from before something that the walk has seen.
-func (im *image) read(mem target.Memory, twice bool, progress func(done, total uint64)) error {
+//
+// The bytes are from arena as far as it goes.
+func (im *image) read(mem target.Memory, twice bool, arena *target.Arena, progress func(done, total uint64)) error {
 	ranges := unite(im.wanted)
 	var total uint64
 	for _, r := range ranges {
 		total += r.Size()
 	}
-	first, holes, err := gather(mem, ranges, func(done uint64) { progress(done, total) })
+	first, holes, err := gather(mem, ranges, arena, func(done uint64) { progress(done, total) })
 	if err != nil {
 		return err
 	}
@@ -60,7 +62,7 @@ func (im *image) read(mem target.Memory, twice bool, progress func(done, total u
 	if !twice {
 		return nil
 	}
-	again, holes, err := gather(mem, ranges, func(done uint64) { progress(done, total) })
+	again, holes, err := gather(mem, ranges, arena, func(done uint64) { progress(done, total) })
 	if err != nil {
 		return err
 	}
@@ -72,10 +74,10 @@ func (im *image) read(mem target.Memory, twice bool, progress func(done, total u
 }
 
 // gather reads the ranges. Bytes that cannot be read are marked.
-func gather(mem target.Memory, ranges []target.Range, progress func(done uint64)) ([]imagePiece, []target.Range, error) {
+func gather(mem target.Memory, ranges []target.Range, arena *target.Arena, progress func(done uint64)) ([]imagePiece, []target.Range, error) {
 	// Memory of neighbours up to a page apart is read with what stands between,
-	// which no one sees.
-	data, holes, err := target.Gather(mem, ranges, pageSize, progress)
+	// which no one sees: the page has to be looked up for either.
+	data, holes, err := target.Gather(mem, ranges, pageSize, arena, progress)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read memory: %w", err)
 	}

@@ -45,7 +45,7 @@ func TestSegments(t *testing.T) {
 		for range rapid.IntRange(0, 2).Draw(t, "constants") {
 			constant = append(constant, walk.MakeRanges([]target.Range{random("constant", 20000)}).Minus(walk.MakeRanges(cover))...)
 		}
-		if err := im.read(&mem, rapid.Bool().Draw(t, "twice"), func(_, _ uint64) {}); err != nil {
+		if err := im.read(&mem, rapid.Bool().Draw(t, "twice"), nil, func(_, _ uint64) {}); err != nil {
 			t.Fatal(err)
 		}
 		erased := random("erased", 500)
@@ -96,7 +96,7 @@ func TestTorn(t *testing.T) {
 	mem := &moving{}
 	im := image{left: 1 << 20}
 	im.want(target.RangeOf(0x1000, 64))
-	if err := im.read(mem, true, func(_, _ uint64) {}); err != nil {
+	if err := im.read(mem, true, nil, func(_, _ uint64) {}); err != nil {
 		t.Fatal(err)
 	}
 	want := target.Range{Start: 0x1010, End: 0x1020}
@@ -179,7 +179,7 @@ func TestTooManyConstants(t *testing.T) {
 	}
 	constant := target.RangeOf(mem.Base, n*200)
 	im.want(target.RangeOf(constant.End+8, 8))
-	if err := im.read(mem, false, func(_, _ uint64) {}); err != nil {
+	if err := im.read(mem, false, nil, func(_, _ uint64) {}); err != nil {
 		t.Fatal(err)
 	}
 	segments, err := im.segments(nil, []target.Range{constant}, func(target.Address) uint32 { return elfcore.FlagRead }, 2000)
@@ -197,7 +197,7 @@ func TestFarApart(t *testing.T) {
 	for i := range target.Address(n) {
 		im.want(target.RangeOf(mem.Base+i*8192, 48))
 	}
-	if err := im.read(mem, false, func(_, _ uint64) {}); err != nil {
+	if err := im.read(mem, false, nil, func(_, _ uint64) {}); err != nil {
 		t.Fatal(err)
 	}
 	segments, err := im.segments(nil, nil, func(target.Address) uint32 { return elfcore.FlagRead }, 1)

@@ -137,7 +137,8 @@ type Options struct {
 	// panic.
 	Panics map[uint64]string
 
-	// Progress is called now and then, from the goroutine that captures.
+	// Progress is called now and then, from the goroutine that captures. It must
+	// not block: the program may be held meanwhile.
 	Progress func(Progress)
 
 	// wrap, when not nil, is put between the process' memory and all that

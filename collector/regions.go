@@ -257,7 +257,7 @@ func (t *taking) follow(p *program, pl *plan) (writing bool, err error) {
 	}
 	cfg := walk.Config{
 		Memory: t.mem, Types: p.types, Version: p.prog.Version, Main: p.mainPath(),
-		Budget: t.image.left, Exclusions: pl.exclusions,
+		Budget: t.image.left, Exclusions: pl.exclusions, Arena: t.arena,
 	}
 	for _, m := range p.prog.Modules {
 		cfg.Text = append(cfg.Text, m.Text)

@@ -32,7 +32,7 @@ func (t *taking) take() (*elfcore.Core, error) {
 		return nil, err
 	}
 	t.image.left = t.opts.Budget
-	pl, err := t.attempts(p, static)
+	pl, err := t.hushed(p, &static)
 	t.opts.Released()
 	if err != nil {
 		return nil, err
@@ -40,13 +40,30 @@ func (t *taking) take() (*elfcore.Core, error) {
 	return t.assemble(p, pl)
 }
 
+// hushed reads the program while this process does as little else as it can.
+// One that dies is not kept waiting by preparations.
+func (t *taking) hushed(p *program, static *plan) (plan, error) {
+	var size uint64
+	if t.stops(p) && t.opts.Stop != StopTry && len(t.opts.Held) == 0 {
+		size = t.rehearse(p, static)
+	}
+	defer hush()()
+	t.arena = target.NewArena(size)
+	return t.attempts(p, static)
+}
+
+// stops says whether the program is to be held still.
+func (t *taking) stops(p *program) bool {
+	return t.opts.Stop == StopAlways || t.opts.Stop == StopTry || t.opts.Stop == StopAuto && !p.cgo
+}
+
 // attempts reads the program, again when a map was caught in the middle of a
 // write: a moment later it is not.
-func (t *taking) attempts(p *program, static plan) (plan, error) {
+func (t *taking) attempts(p *program, static *plan) (plan, error) {
 	const most = 3
 	before := *t
 	for n := 1; ; n++ {
-		pl := plan{slices.Clone(static.regions), slices.Clone(static.exclusions), slices.Clone(static.rules), static.doubt}
+		pl := static.clone()
 		writing := false
 		err := t.whileStopped(p, func(stopped bool) (err error) {
 			writing, err = t.read(p, &pl, stopped)
@@ -85,8 +102,7 @@ func (t *taking) identify() error {
 // whileStopped holds the program still while f works, if it may be, and lets it
 // go in any case.
 func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
-	stop := t.opts.Stop == StopAlways || t.opts.Stop == StopTry || t.opts.Stop == StopAuto && !p.cgo
-	if !stop {
+	if !t.stops(p) {
 		t.unstoppedThreads()
 		return f(false)
 	}
@@ -176,7 +192,7 @@ func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err err
 	if t.opts.Mode == Data {
 		t.wantData(p)
 	}
-	return writing, t.image.read(t.mem, !stopped, func(done, total uint64) {
+	return writing, t.image.read(t.mem, !stopped, t.arena, func(done, total uint64) {
 		t.opts.Progress(Progress{Step: "read", Done: done, Total: total})
 	})
 }

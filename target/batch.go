@@ -17,7 +17,7 @@ type Piece struct {
 // ReadBatch sets every piece's N and fills Data[:N] exactly as ReadAt would: a
 // piece that cannot be read does not keep the later ones from being read. The
 // error is for what concerns the whole memory (the process is gone, reading it
-// is forbidden); unreadable pieces are no error. The pieces do not overlap.
+// is forbidden); unreadable pieces are no error. No two pieces share Data.
 type Batcher interface {
 	Memory
 	ReadBatch(pieces []Piece) error

@@ -13,9 +13,10 @@ const pageBytes = 4096
 //
 // What cannot be read is in holes, sorted, in whole pages as far as the ranges
 // go, and zero in data; what stands behind a hole is read all the same. The
-// error is for what concerns the whole memory: see Batcher. each, when not nil,
-// is told how many bytes of the ranges are done, now and then.
-func Gather(mem Memory, ranges []Range, gap uint64, each func(done uint64)) (data [][]byte, holes []Range, err error) {
+// error is for what concerns the whole memory: see Batcher. The bytes are from
+// arena as far as it goes. each, when not nil, is told how many bytes of the
+// ranges are done, now and then.
+func Gather(mem Memory, ranges []Range, gap uint64, arena *Arena, each func(done uint64)) (data [][]byte, holes []Range, err error) {
 	const batchMost = 16 << 20
 	data = make([][]byte, len(ranges))
 	var batch []Piece
@@ -55,7 +56,7 @@ func Gather(mem Memory, ranges []Range, gap uint64, each func(done uint64)) (dat
 			span.End = next.End
 			own += next.Size()
 		}
-		batch = append(batch, Piece{Addr: span.Start, Data: make([]byte, span.Size())})
+		batch = append(batch, Piece{Addr: span.Start, Data: arena.Take(span.Size())})
 		first = append(first, i)
 		bytes += own
 		i += n

@@ -35,7 +35,7 @@ func TestGather(t *testing.T) {
 			}
 		}
 		gap := rapid.SampledFrom([]uint64{0, 64, 4096}).Draw(t, "near")
-		data, holes, err := target.Gather(&mem, ranges, gap, nil)
+		data, holes, err := target.Gather(&mem, ranges, gap, target.NewArena(rapid.Uint64Range(0, 10000).Draw(t, "arena")), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -73,8 +73,10 @@ func (r Reader) Bytes(addr Address, size, limit uint64) ([]byte, error) {
 	}
 	// The last byte first: a lying size below the limit then costs no
 	// allocation of that size.
-	if _, err := r.Uint8(addr.Add(size - 1)); err != nil {
-		return nil, fmt.Errorf("the last of %d bytes: %w", size, err)
+	if size > pageBytes {
+		if _, err := r.Uint8(addr.Add(size - 1)); err != nil {
+			return nil, fmt.Errorf("the last of %d bytes: %w", size, err)
+		}
 	}
 	b := make([]byte, size)
 	if err := r.fill(b, addr); err != nil {

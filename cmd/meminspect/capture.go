@@ -248,12 +248,20 @@ func summaryLine(s *collector.Summary) string {
 }
 
 // progress returns what draws a line on a terminal while a capture takes long,
-// and what wipes it; in a pipe both do nothing.
+// and what wipes it; in a pipe both do nothing. A terminal whose user stopped
+// its output must not stop the captured program: lines that it does not take are
+// lost.
 func progress(w io.Writer) (func(collector.Progress), func()) {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return nil, func() {}
 	}
+	lines := make(chan string, 1)
+	go func() {
+		for line := range lines {
+			fmt.Fprintf(w, "\r\x1b[K%s", line)
+		}
+	}()
 	began := time.Now()
 	drawn := time.Time{}
 	draw := func(p collector.Progress) {
@@ -266,11 +274,15 @@ func progress(w io.Writer) (func(collector.Progress), func()) {
 		if p.Total > 0 {
 			line += fmt.Sprintf(" %d%%", p.Done*100/p.Total)
 		}
-		fmt.Fprintf(w, "\r\x1b[K%s", line)
+		select {
+		case lines <- line:
+		default:
+		}
 	}
 	return draw, func() {
 		if !drawn.IsZero() {
-			fmt.Fprint(w, "\r\x1b[K")
+			drawn = time.Time{}
+			lines <- ""
 		}
 	}
 }

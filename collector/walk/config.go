@@ -49,6 +49,9 @@ type Config struct {
 	Steps int
 	// Pages bounds the 4 KiB pages that are met, 0 for 512 Ki.
 	Pages int
+	// Arena is where the bytes of pages are kept, as far as it goes; nil for
+	// memory that is asked for as it is needed.
+	Arena *target.Arena
 	// Closure gives the layout of the variables that a function literal has
 	// captured, from debug information. Their offsets count from the start of
 	// the closure, whose first word is the code pointer entry. When it is nil

@@ -3,7 +3,6 @@ package walk
 import (
 	"cmp"
 	"slices"
-	"unsafe"
 
 	"github.com/meminspect/meminspect/target"
 )
@@ -65,14 +64,15 @@ type pages struct {
 	most   int // pages in the table, beyond which the walk ends
 	reads  int // pages read
 	slab   []page
-	data   [][pageSize]byte
+	data   []byte // of pages to come, whole ones
+	arena  *target.Arena
 	bits   [][pageSize / 64]uint64
 	mark   [][pageSize / wordBytes]visitMark
 	wide   []byte // scratch for reads across pages
 }
 
-func newPages(mem target.Memory, limit, most int) *pages {
-	return &pages{mem: mem, table: make([]*page, 1024), limit: limit, most: most}
+func newPages(mem target.Memory, limit, most int, arena *target.Arena) *pages {
+	return &pages{mem: mem, table: make([]*page, 1024), limit: limit, most: most, arena: arena}
 }
 
 // at returns the page of addr, making it when it is new.
@@ -197,12 +197,13 @@ func (s *pages) prefetch() error {
 
 // block returns memory for n pages in one piece.
 func (s *pages) block(n int) []byte {
-	if len(s.data) < n {
-		s.data = make([][pageSize]byte, max(n, 256))
+	size := n * pageSize
+	if len(s.data) < size {
+		s.data = s.arena.Take(uint64(max(size, 64*pageSize)))
 	}
-	b := s.data[:n]
-	s.data = s.data[n:]
-	return unsafe.Slice(&b[0][0], n*pageSize)
+	b := s.data[:size:size]
+	s.data = s.data[size:]
+	return b
 }
 
 // load reads one page.
@@ -210,7 +211,7 @@ func (s *pages) load(p *page) {
 	if s.held >= s.limit {
 		s.forget()
 	}
-	buf := take(&s.data, 64)
+	buf := (*[pageSize]byte)(s.block(1))
 	n, _ := s.mem.ReadAt(buf[:], target.Address(p.num<<pageShift))
 	switch {
 	case n == pageSize:

@@ -72,7 +72,7 @@ func TestRangesAreSets(t *testing.T) {
 // The bitmaps of pages are sets of addresses too, and count what is new.
 func TestCaptureIsASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		p := newPages(target.Buffer{}, 16, 100)
+		p := newPages(target.Buffer{}, 16, 100, nil)
 		model := map[target.Address]bool{}
 		for range rapid.IntRange(1, 12).Draw(t, "captures") {
 			addr := target.Address(rapid.IntRange(0, 3*pageSize).Draw(t, "addr"))

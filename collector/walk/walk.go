@@ -106,7 +106,7 @@ func newWalker(cfg Config) (*walker, error) {
 	}
 	w := &walker{
 		cfg:      cfg,
-		pages:    newPages(cfg.Memory, heldPages, cfg.Pages),
+		pages:    newPages(cfg.Memory, heldPages, cfg.Pages, cfg.Arena),
 		left:     orUnlimited(cfg.Budget),
 		plans:    make(map[*gotypes.Type]*plan),
 		raws:     make(map[*gotypes.Type]*plan),

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -51,9 +52,8 @@ func BenchmarkCapture(b *testing.B) {
 
 func benchOurs(b *testing.B, pid int) {
 	core := filepath.Join(b.TempDir(), "core")
-	var stopped, walked time.Duration
+	var stops, walks []time.Duration
 	var s *collector.Summary
-	least := time.Hour
 	for b.Loop() {
 		var walk, after time.Time
 		c, err := collector.Take(context.Background(), pid, collector.Options{
@@ -74,16 +74,19 @@ func benchOurs(b *testing.B, pid int) {
 			b.Fatal(err)
 		}
 		s = c.Summary()
-		stopped += s.Stopped
-		walked += after.Sub(walk)
-		least = min(least, s.Stopped)
+		stops = append(stops, s.Stopped)
+		walks = append(walks, after.Sub(walk))
 	}
-	n := float64(b.N)
-	b.ReportMetric(float64(stopped.Microseconds())/1000/n, "ms-stopped/op")
-	b.ReportMetric(float64(least.Microseconds())/1000, "ms-stopped-least")
-	b.ReportMetric(float64(walked.Microseconds())/1000/n, "ms-walk/op")
+	report := func(ds []time.Duration, what string) {
+		slices.Sort(ds)
+		b.ReportMetric(float64(ds[0].Microseconds())/1000, "ms-"+what+"-least")
+		b.ReportMetric(float64(ds[len(ds)/2].Microseconds())/1000, "ms-"+what+"-median")
+	}
+	report(stops, "stopped")
+	report(walks, "walk")
 	b.ReportMetric(float64(s.Bytes), "core-bytes")
 	b.ReportMetric(float64(s.Payload), "payload-bytes")
+	b.ReportMetric(float64(s.Segments), "segments")
 }
 
 // gdb holds the program all the time.

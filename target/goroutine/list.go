@@ -90,7 +90,7 @@ func (l Layout) ReadAll(mem target.Memory, addrs []target.Address) (gs []G, bad 
 		ranges = append(ranges, target.RangeOf(addr, uint64(l.Size)))
 	}
 	const near = 256
-	data, holes, err := target.Gather(mem, ranges, near, nil)
+	data, holes, err := target.Gather(mem, ranges, near, nil, nil)
 	if err != nil {
 		return nil, len(addrs), err
 	}

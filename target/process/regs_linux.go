@@ -1,6 +1,7 @@
 package process
 
 import (
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,15 +23,17 @@ func ptrace(request, tid int, addr, data uintptr) error {
 	return nil
 }
 
-// getRegSet reads one register set of a stopped thread, of at most size bytes.
-func getRegSet(tid, set, size int) ([]byte, error) {
-	buf := make([]byte, size)
-	iov := unix.Iovec{Base: &buf[0]}
-	iov.SetLen(size)
+// mostRegSet is more than any register set takes, the extended state included.
+const mostRegSet = 64 << 10
+
+// getRegSet reads one register set of a stopped thread, by way of scratch.
+func getRegSet(tid, set int, scratch []byte) ([]byte, error) {
+	iov := unix.Iovec{Base: &scratch[0]}
+	iov.SetLen(len(scratch))
 	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GETREGSET, uintptr(tid),
 		uintptr(set), uintptr(unsafe.Pointer(&iov)), 0, 0)
 	if errno != 0 {
 		return nil, errno
 	}
-	return buf[:iov.Len:iov.Len], nil
+	return slices.Clone(scratch[:iov.Len]), nil
 }

@@ -3,7 +3,7 @@ package process
 import "encoding/binary"
 
 func threadPointer(th *Thread) uint64 {
-	tls, err := getRegSet(th.ID, ntARMTLS, 16)
+	tls, err := getRegSet(th.ID, ntARMTLS, make([]byte, 16))
 	if err != nil || len(tls) < 8 {
 		return 0
 	}

@@ -28,8 +28,7 @@ type StopOptions struct {
 
 // A Thread is one that is stopped.
 type Thread struct {
-	ID   int
-	Name string
+	ID int
 
 	General []byte // the kernel's elf_gregset_t: NT_PRSTATUS's
 	Float   []byte // NT_FPREGSET's, nil if not fetched

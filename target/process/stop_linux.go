@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -38,16 +37,18 @@ type stopper struct {
 	seen    map[int]bool // threads that were dealt with
 	waiting []Thread     // seized, told to stop, and not stopped yet
 	out     *Stopped
-	refused error // why the first thread that could not be seized could not
+	scratch []byte // for one register set
+	refused error  // why the first thread that could not be seized could not
 }
 
 func stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
 	if opts.Wait == 0 {
 		opts.Wait = time.Second
 	}
+	scratch := make([]byte, mostRegSet)
 	now := time.Now()
 	s := &stopper{Process: p, opts: opts, end: now.Add(opts.Wait), seen: map[int]bool{},
-		out: &Stopped{Since: now}}
+		out: &Stopped{Since: now}, scratch: scratch}
 	if err := s.all(ctx); err != nil {
 		s.out.resume()
 		return nil, err
@@ -203,11 +204,8 @@ func (s *stopper) look(th *Thread) (bool, error) {
 }
 
 func (s *stopper) registers(th *Thread) error {
-	if comm, err := s.read(fmt.Sprintf("task/%d/comm", th.ID)); err == nil {
-		th.Name = strings.TrimSuffix(string(comm), "\n")
-	}
 	var err error
-	if th.General, err = getRegSet(th.ID, ntPRSTATUS, 1024); err != nil {
+	if th.General, err = getRegSet(th.ID, ntPRSTATUS, s.scratch); err != nil {
 		if errors.Is(err, unix.ESRCH) { // killed meanwhile
 			th.General = nil
 			return nil
@@ -216,10 +214,10 @@ func (s *stopper) registers(th *Thread) error {
 	}
 	th.TLS = threadPointer(th)
 	if s.opts.FloatingPoint {
-		th.Float, _ = getRegSet(th.ID, ntFPREGSET, 4096)
+		th.Float, _ = getRegSet(th.ID, ntFPREGSET, s.scratch)
 	}
 	if s.opts.Extended && hasXState {
-		th.XState, _ = getRegSet(th.ID, ntX86XSTATE, 64<<10)
+		th.XState, _ = getRegSet(th.ID, ntX86XSTATE, s.scratch)
 	}
 	return nil
 }

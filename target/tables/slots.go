@@ -40,6 +40,7 @@ func Slots(mem target.Memory, a *Anchor) ([]Slot, error) {
 	d := newDecoder(mem)
 	d.left = slotsReadMost
 	var all []Slot
+	var names []text
 	err := d.list(a.Chunks, "dynamic regions", func(addr target.Address) (target.Address, error) {
 		chunk, err := d.record(addr, anchor.ChunkSize)
 		if err != nil {
@@ -61,10 +62,14 @@ func Slots(mem target.Memory, a *Anchor) ([]Slot, error) {
 			}
 			if s.Kind != anchor.SlotFree {
 				all = append(all, s)
+				names = append(names, text{first.pointer(anchor.SlotName), first.u64(anchor.SlotName + 8)})
 			}
 		}
 		return chunk.pointer(anchor.ChunkNext), nil
 	})
+	for i, name := range d.texts(names) {
+		all[i].Name = name // one that cannot be read is no reason to lose a region
+	}
 	slices.SortStableFunc(all, func(a, b Slot) int {
 		switch {
 		case a.Order < b.Order:
@@ -102,14 +107,67 @@ func (d *decoder) slot(r *record, second []byte) (Slot, error) {
 		Order:  r.u64(anchor.SlotOrder),
 		Torn:   !stable(),
 	}
-	if s.Kind == anchor.SlotFree {
-		return s, nil
-	}
-	if s.Name = r.text(anchor.SlotName); r.err != nil {
-		// A name is no reason to lose a region.
-		s.Name, r.err = "", nil
-	}
 	return s, nil
+}
+
+// A text is where a string's bytes stand.
+type text struct {
+	data target.Address
+	size uint64
+}
+
+// texts reads many strings at once. What cannot be read, or is longer than a
+// name can be, is "".
+func (d *decoder) texts(where []text) []string {
+	var ranges []target.Range
+	for _, t := range where {
+		if t.size > 0 && t.size <= textMost && t.size <= d.left {
+			d.left -= t.size
+			ranges = append(ranges, target.RangeOf(t.data, t.size))
+		}
+	}
+	ranges = united(ranges)
+	const near = 1024 // names are small, and many stand in a page
+	all := make([]string, len(where))
+	data, holes, err := target.Gather(d.r.Memory, ranges, near, nil, nil)
+	if err != nil {
+		return all
+	}
+	for i, t := range where {
+		r := target.RangeOf(t.data, t.size)
+		at, _ := slices.BinarySearchFunc(ranges, r.Start, behind)
+		if r.Empty() || at == len(ranges) || !ranges[at].ContainsRange(r) {
+			continue
+		}
+		if hole, _ := slices.BinarySearchFunc(holes, r.Start, behind); hole < len(holes) && holes[hole].Overlaps(r) {
+			continue
+		}
+		from := r.Start - ranges[at].Start
+		all[i] = string(data[at][from : uint64(from)+t.size])
+	}
+	return all
+}
+
+// behind compares for the first range that ends behind an address.
+func behind(r target.Range, a target.Address) int {
+	if r.End <= a {
+		return -1
+	}
+	return 1
+}
+
+// united sorts ranges and joins those that overlap.
+func united(ranges []target.Range) []target.Range {
+	slices.SortFunc(ranges, func(a, b target.Range) int { return a.Start.Compare(b.Start) })
+	out := ranges[:0]
+	for _, r := range ranges {
+		if n := len(out); n > 0 && r.Start < out[n-1].End {
+			out[n-1].End = max(out[n-1].End, r.End)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
 }
 
 // Memory returns the range that the slot's region covers now. A weak region
