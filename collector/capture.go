@@ -82,23 +82,38 @@ func (p *progressWriter) Write(b []byte) (int, error) {
 // same.
 func Take(ctx context.Context, pid int, opts Options) (*Captured, error) {
 	opts.defaults()
-	t := &taking{ctx: ctx, opts: opts, began: time.Now()}
-	t.summary = Summary{PID: pid, When: t.began, Reason: opts.Reason, Mode: opts.Mode.String()}
+	t := newTaking(ctx, pid, opts)
 	p, err := process.Open(pid)
 	if err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
 	defer p.Close()
-	t.process = p
-	t.mem = p.Memory()
-	if opts.wrap != nil {
-		t.mem = opts.wrap(t.mem)
-	}
-	core, err := t.take()
+	t.process, t.source = p, living{p}
+	c, err := t.captured(p.Memory())
 	if err != nil {
 		return nil, fmt.Errorf("capture process %d: %w", pid, err)
 	}
-	return &Captured{core: *core, summary: t.summary, began: t.began, opts: opts}, nil
+	return c, nil
+}
+
+func newTaking(ctx context.Context, pid int, opts Options) *taking {
+	t := &taking{ctx: ctx, opts: opts, began: time.Now()}
+	t.when = t.began
+	t.summary = Summary{PID: pid, When: t.began, Reason: opts.Reason, Mode: opts.Mode.String()}
+	return t
+}
+
+// captured makes the capture of the program with that memory.
+func (t *taking) captured(mem target.Memory) (*Captured, error) {
+	t.mem = mem
+	if t.opts.wrap != nil {
+		t.mem = t.opts.wrap(mem)
+	}
+	core, err := t.take()
+	if err != nil {
+		return nil, err
+	}
+	return &Captured{core: *core, summary: t.summary, began: t.began, opts: t.opts}, nil
 }
 
 // A taking is one capture while it is made.
@@ -106,8 +121,10 @@ type taking struct {
 	ctx     context.Context
 	opts    Options
 	began   time.Time
-	process *process.Process
-	mem     target.Memory // the process'
+	source  source
+	process *process.Process // nil when the source is none that lives
+	when    time.Time        // of the memory; zero when it is not known
+	mem     target.Memory    // the program's
 	summary Summary
 
 	maps    []process.Mapping
@@ -116,6 +133,7 @@ type taking struct {
 	args    string
 	gnuID   string
 	threads []process.Thread
+	sigInfo *elfcore.SigInfo // what a full core says of its end, or nil
 	image   image
 	arena   *target.Arena // for the image
 

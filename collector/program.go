@@ -19,7 +19,7 @@ import (
 	"github.com/meminspect/meminspect/target/tables"
 )
 
-// A program is a living Go program: its executable file, where that stands in
+// A program is a Go program that is captured: its executable file, where that stands in
 // memory, and what was found in it before it was stopped.
 type program struct {
 	file     *exe.File
@@ -54,20 +54,18 @@ var ErrNotGo = errors.New("not a Go program that can be read")
 func (t *taking) find() (*program, error) {
 	t.opts.Progress(Progress{Step: "find"})
 	var err error
-	if t.maps, err = t.process.Maps(); err != nil {
+	if t.maps, err = t.source.Maps(); err != nil {
 		return nil, err
 	}
 	p := &program{funcs: map[*module.Module]*module.Functions{}}
-	if p.file, err = exe.Open(t.process.ExePath()); err != nil {
+	file, name, path, err := t.source.Executable()
+	if err != nil {
 		if errors.Is(err, exe.ErrFormat) {
 			err = fmt.Errorf("%w: %w", ErrNotGo, err)
 		}
 		return nil, err
 	}
-	name, err := t.process.ExeName()
-	if err != nil {
-		return nil, err
-	}
+	p.file = file
 	t.summary.Program = strings.TrimSuffix(name, " (deleted)")
 	if err := p.place(t.maps, name); err != nil {
 		return nil, err
@@ -81,7 +79,7 @@ func (t *taking) find() (*program, error) {
 	if p.layout, err = goroutine.LayoutOf(p.prog.Version); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotGo, err)
 	}
-	if err := p.symbols(t.process.ExePath(), t.opts.Symbols); err != nil {
+	if err := p.symbols(path, t.opts.Symbols); err != nil {
 		return nil, err
 	}
 	t.embedded(p)

@@ -7,7 +7,6 @@ import (
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
-	"github.com/meminspect/meminspect/target/exe"
 	"github.com/meminspect/meminspect/target/process"
 )
 
@@ -29,7 +28,7 @@ func Record(pid int, opts Options, cause error) (*Captured, error) {
 		return nil, fmt.Errorf("record: %w", err)
 	}
 	defer p.Close()
-	t := &taking{opts: opts, began: c.began, process: p, summary: c.summary}
+	t := &taking{opts: opts, began: c.began, when: c.began, source: living{p}, process: p, summary: c.summary}
 	if t.stat, err = p.Stat(); err != nil {
 		return nil, fmt.Errorf("record: %w", err)
 	}
@@ -68,19 +67,18 @@ func Record(pid int, opts Options, cause error) (*Captured, error) {
 // no debugger shows initial values of variables that were not captured.
 func (t *taking) outline() *program {
 	prog := &program{}
-	maps, err := t.process.Maps()
+	maps, err := t.source.Maps()
 	if err != nil {
 		return prog
 	}
 	t.maps = maps
-	f, err := exe.Open(t.process.ExePath())
+	f, name, _, err := t.source.Executable()
 	if err != nil {
 		return prog
 	}
 	defer f.Close()
 	prog.file = f
-	name, err := t.process.ExeName()
-	if err != nil || prog.place(maps, name) != nil {
+	if prog.place(maps, name) != nil {
 		return &program{}
 	}
 	prog.splice(maps, t.process.Memory())

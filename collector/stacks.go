@@ -133,6 +133,9 @@ func (t *taking) stripThreads() {
 	for range 8 {
 		word = word<<8 | elfcore.MarkByte
 	}
+	if t.sigInfo != nil && t.goroutines.note.Stacks != note.StackFull {
+		t.sigInfo.Addr = 0 // of the fault: it may have been made of a value
+	}
 	for i := range t.threads {
 		th := &t.threads[i]
 		if t.goroutines.note.Stacks != note.StackFull || secret[works[th.ID]] {

@@ -12,6 +12,7 @@ type Summary struct {
 	When      time.Time `json:"when"`
 	Reason    string    `json:"reason"`
 	Mode      string    `json:"mode"`
+	FullCore  string    `json:"full_core,omitempty"` // that it was made from, instead of a living process
 
 	Bytes    int64  `json:"bytes"`   // of the core
 	Payload  uint64 `json:"payload"` // bytes of memory in it

@@ -2,7 +2,6 @@ package collector
 
 import (
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -43,6 +42,10 @@ func (t *taking) take() (*elfcore.Core, error) {
 // hushed reads the program while this process does as little else as it can.
 // One that dies is not kept waiting by preparations.
 func (t *taking) hushed(p *program, static *plan) (plan, error) {
+	if t.process == nil { // nobody waits
+		t.arena = target.NewArena(0)
+		return t.attempts(p, static)
+	}
 	var size uint64
 	if t.stops(p) && t.opts.Stop != StopTry && len(t.opts.Held) == 0 {
 		size = t.rehearse(p, static)
@@ -69,7 +72,7 @@ func (t *taking) attempts(p *program, static *plan) (plan, error) {
 			writing, err = t.read(p, &pl, stopped)
 			return err
 		})
-		if err != nil || !writing || n == most || len(t.opts.Held) > 0 {
+		if err != nil || !writing || n == most || len(t.opts.Held) > 0 || t.process == nil {
 			return pl, err
 		}
 		stopped := t.summary.Stopped
@@ -83,14 +86,14 @@ func (t *taking) attempts(p *program, static *plan) (plan, error) {
 // be dead and say nothing any more.
 func (t *taking) identify() error {
 	var err error
-	if t.stat, err = t.process.Stat(); err != nil {
+	if t.stat, err = t.source.Stat(); err != nil {
 		return err
 	}
-	if t.auxv, err = t.process.Auxv(); err != nil {
+	if t.auxv, err = t.source.Auxv(); err != nil {
 		t.summary.problem("auxiliary vector", err)
 	}
 	if t.opts.Args {
-		args, err := t.process.Args()
+		args, err := t.source.Args()
 		if err != nil {
 			t.summary.problem("arguments", err)
 		}
@@ -102,6 +105,9 @@ func (t *taking) identify() error {
 // whileStopped holds the program still while f works, if it may be, and lets it
 // go in any case.
 func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
+	if t.process == nil {
+		return f(true) // it will not move any more
+	}
 	if !t.stops(p) {
 		t.unstoppedThreads()
 		return f(false)
@@ -173,7 +179,7 @@ func (t *taking) unstoppedThreads() {
 // write.
 func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err error) {
 	// The program may have grown since it was looked at first.
-	if maps, err := t.process.Maps(); err == nil {
+	if maps, err := t.source.Maps(); err == nil {
 		t.maps = maps
 	}
 	t.dynamic(p, pl)
@@ -254,7 +260,7 @@ func (t *taking) flags(p *program) func(target.Address) uint32 {
 }
 
 func (t *taking) notes(p *program, pl *plan) []elfcore.Note {
-	info := elfcore.Process{SName: t.stat.State, PID: int32(t.process.PID), PPID: int32(t.stat.Parent), PGRP: int32(t.stat.Group), SID: int32(t.stat.Sess), Name: baseName(t.summary.Program), Args: t.args}
+	info := elfcore.Process{SName: t.stat.State, PID: int32(t.summary.PID), PPID: int32(t.stat.Parent), PGRP: int32(t.stat.Group), SID: int32(t.stat.Sess), Name: baseName(t.summary.Program), Args: t.args}
 	notes := []elfcore.Note{info.Note()}
 	for _, th := range t.threads {
 		r := elfcore.Thread{TID: int32(th.ID), PPID: info.PPID, PGRP: info.PGRP, SID: info.SID, Signal: int16(th.Signal), Registers: th.Words(), FPValid: len(th.Float) > 0}
@@ -265,6 +271,9 @@ func (t *taking) notes(p *program, pl *plan) []elfcore.Note {
 		if len(th.XState) > 0 {
 			notes = append(notes, elfcore.X86StateNote(th.XState))
 		}
+	}
+	if t.sigInfo != nil {
+		notes = append(notes, t.sigInfo.Note())
 	}
 	if len(t.auxv) > 0 {
 		notes = append(notes, elfcore.AuxvNote(t.auxv))
@@ -278,11 +287,11 @@ func (t *taking) notes(p *program, pl *plan) []elfcore.Note {
 }
 
 func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
-	host, _ := os.Hostname()
+	host, kernel := t.host()
 	record := note.Capture{
-		Why: t.opts.Reason, When: t.summary.When, Who: t.opts.Who, Stopped: t.summary.Stopped,
+		Why: t.opts.Reason, When: t.when, Who: t.opts.Who, Stopped: t.summary.Stopped,
 		GoVersion: t.summary.GoVersion, BuildID: t.summary.BuildID, GNUBuildID: t.gnuID, ToolVersion: toolVersion(), Program: t.summary.Program,
-		Host: host, Kernel: kernelRelease(), PID: t.process.PID,
+		Host: host, Kernel: kernel, PID: t.summary.PID,
 		Strict: t.opts.Mode == Strict, Extra: t.opts.Extra,
 	}
 	notes := []elfcore.Note{{Name: note.Owner, Type: note.TypeCapture, Desc: record.Encode()}}
@@ -308,7 +317,8 @@ func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 	return notes
 }
 
-// machine is that of this host: a live process runs on it.
+// machine is that of this host: a living process runs on it, and a full core of
+// another is refused.
 func machine() uint16 {
 	if runtime.GOARCH == "arm64" {
 		return elfcore.MachineARM64

@@ -143,6 +143,14 @@ func Read(r io.ReaderAt, size int64) (*Core, error) {
 			return nil, fmt.Errorf("note %d, %s/%#x: %w", i, n.Name, n.Type, err)
 		}
 	}
+	linux, err := file.Linux()
+	if err != nil {
+		return nil, err
+	}
+	c.Process, c.Signal, c.Files = linux.Process, linux.Signal, linux.Files
+	for i := range linux.Threads {
+		c.Threads = append(c.Threads, linux.Threads[i].Thread)
+	}
 	return c, nil
 }
 
@@ -164,17 +172,6 @@ func (c *Core) note(n *elfcore.Note) (err error) {
 		return c.own(n)
 	case n.Name == elfcore.OwnerVMCoreInfo && n.Type == elfcore.NTVMCoreInfo:
 		c.VMCore, err = vmcoreinfo.Parse(n.Desc)
-	case n.Name == elfcore.OwnerCore && n.Type == elfcore.NTPrStatus:
-		var t *elfcore.Thread
-		if t, err = elfcore.ParseThread(n.Desc); err == nil {
-			c.Threads = append(c.Threads, *t)
-		}
-	case n.Name == elfcore.OwnerCore && n.Type == elfcore.NTPrPsInfo:
-		c.Process, err = elfcore.ParseProcess(n.Desc)
-	case n.Name == elfcore.OwnerCore && n.Type == elfcore.NTSigInfo && c.Signal == nil:
-		c.Signal, err = elfcore.ParseSigInfo(n.Desc)
-	case n.Name == elfcore.OwnerCore && n.Type == elfcore.NTFile:
-		c.Files, err = elfcore.ParseFiles(n.Desc)
 	}
 	return err
 }

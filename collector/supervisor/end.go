@@ -4,7 +4,6 @@ package supervisor
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -70,7 +69,7 @@ func (c *crash) releaseDead() {
 // endReason is the reason of a capture at an end that nothing else explains.
 func endReason(end unix.WaitStatus) string {
 	if end.Signaled() {
-		return "signal-" + strings.ToLower(unix.SignalName(end.Signal()))
+		return collector.SignalReason(int(end.Signal()))
 	}
 	return "exit-" + number(uint64(end.ExitStatus()))
 }

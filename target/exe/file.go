@@ -63,7 +63,7 @@ type File struct {
 	loads    []program // PT_LOADs with a size, sorted by address
 	sections []Section
 	secErr   error // why there are no sections
-	cache    blocks
+	cache    *target.Blocks
 	relocs   struct {
 		once   sync.Once
 		sorted []reloc
@@ -118,7 +118,7 @@ func New(src io.ReaderAt, size int64) (*File, error) {
 		return nil, fmt.Errorf("read the ELF header: %w", err)
 	}
 	f := &File{src: src, size: size}
-	f.cache.src, f.cache.size = src, size
+	f.cache = target.NewBlocks(src, size)
 	if err := f.header(h[:]); err != nil {
 		return nil, err
 	}
@@ -246,13 +246,14 @@ func (f *File) LowestAddress() target.Address { return f.loads[0].addr }
 type SegmentSize struct {
 	target.Segment
 	InFile uint64
+	Offset uint64 // in the file
 }
 
 // SegmentSizes returns the segments with what they take in the file.
 func (f *File) SegmentSizes() []SegmentSize {
 	all := make([]SegmentSize, 0, len(f.loads))
 	for i, s := range f.Segments() { // in the order of loads, since the bias is zero
-		all = append(all, SegmentSize{s, f.loads[i].filesz})
+		all = append(all, SegmentSize{s, f.loads[i].filesz, f.loads[i].offset})
 	}
 	return all
 }

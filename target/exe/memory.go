@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"sync"
 
 	"github.com/meminspect/meminspect/target"
 )
@@ -96,7 +95,7 @@ func (f *File) readSegment(p []byte, addr target.Address, seg program) (int, err
 	done := 0
 	if off < seg.filesz {
 		inFile := p[:min(uint64(len(p)), seg.filesz-off)]
-		n, err := f.cache.readAt(inFile, int64(seg.offset+off))
+		n, err := f.cache.ReadAt(inFile, int64(seg.offset+off))
 		if n < len(inFile) {
 			if err == nil || errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF // shorter than when it was opened
@@ -107,73 +106,6 @@ func (f *File) readSegment(p []byte, addr target.Address, seg program) (int, err
 	}
 	clear(p[done:]) // bss
 	return len(p), nil
-}
-
-// blocks keeps pieces of a file that small reads hit again and again.
-type blocks struct {
-	src  io.ReaderAt
-	size int64
-
-	mu   sync.Mutex
-	kept map[int64][]byte // by number
-	ring []int64          // numbers in the order in which they came
-	next int
-}
-
-const (
-	blockSize  = 32 << 10
-	blocksKept = 512
-)
-
-// readAt is io.ReaderAt's.
-func (b *blocks) readAt(p []byte, off int64) (int, error) {
-	if len(p) >= blockSize {
-		return b.src.ReadAt(p, off)
-	}
-	done := 0
-	for done < len(p) {
-		at := off + int64(done)
-		block, err := b.block(at / blockSize)
-		if in := at % blockSize; in < int64(len(block)) {
-			done += copy(p[done:], block[in:])
-			continue
-		}
-		if err == nil {
-			err = io.EOF
-		}
-		return done, err
-	}
-	return done, nil
-}
-
-// block returns the number-th block, shorter where the file ends.
-func (b *blocks) block(number int64) ([]byte, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if data, ok := b.kept[number]; ok {
-		return data, nil
-	}
-	start := number * blockSize
-	if start >= b.size {
-		return nil, io.EOF
-	}
-	data := make([]byte, min(blockSize, b.size-start))
-	n, err := b.src.ReadAt(data, start)
-	if n < len(data) {
-		return data[:n], err
-	}
-	if b.kept == nil {
-		b.kept = make(map[int64][]byte)
-	}
-	if len(b.ring) < blocksKept {
-		b.ring = append(b.ring, number)
-	} else {
-		delete(b.kept, b.ring[b.next])
-		b.ring[b.next] = number
-		b.next = (b.next + 1) % blocksKept
-	}
-	b.kept[number] = data
-	return data, nil
 }
 
 // ReadOnlyAfterRelocation returns the ranges of writable segments that the

@@ -292,12 +292,22 @@ func FuzzOpen(f *testing.F) {
 	f.Add(buf.Bytes()[:300])
 	f.Add([]byte("\x7fELF\x02\x01"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		file, err := Open(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
-			if file != nil {
-				t.Fatal("error and a file")
+		strict, err := Open(bytes.NewReader(b), int64(len(b)))
+		if err != nil && strict != nil {
+			t.Fatal("error and a file")
+		}
+		file, err2 := OpenCut(bytes.NewReader(b), int64(len(b)))
+		if err2 != nil {
+			if file != nil || err == nil {
+				t.Fatalf("error and a file, or no error of Open: %v", err2)
 			}
 			return
+		}
+		if (err == nil) != (file.NotesMissing == 0) {
+			t.Fatalf("%d bytes of notes are missing, and Open says %v", file.NotesMissing, err)
+		}
+		if l, err := file.Linux(); err != nil && l != nil {
+			t.Fatal("error and notes")
 		}
 		var p [64]byte
 		for i := range file.Loads {

@@ -40,6 +40,10 @@ type File struct {
 	Loads   []Load // in the file's order
 	Notes   []Note // in the file's order; descriptors are the File's own
 
+	// NotesMissing is how many bytes of notes the headers promise beyond the end
+	// of the file: see OpenCut.
+	NotesMissing uint64
+
 	r      io.ReaderAt
 	size   int64
 	pieces []piece
@@ -49,6 +53,17 @@ type File struct {
 // memory through r as long as it lives. Notes beyond the end of the file are
 // ErrTruncated; contents beyond it are found by Missing.
 func Open(r io.ReaderAt, size int64) (*File, error) {
+	f, err := OpenCut(r, size)
+	if err == nil && f.NotesMissing > 0 {
+		return nil, fmt.Errorf("%w: %d bytes of its notes stand beyond its end at byte %d", ErrTruncated, f.NotesMissing, size)
+	}
+	return f, err
+}
+
+// OpenCut is Open for cores that were cut short: of notes that the file does
+// not hold whole, those before the cut are read, and NotesMissing is set. gdb
+// and Delve write the notes behind the memory.
+func OpenCut(r io.ReaderAt, size int64) (*File, error) {
 	var head [headerSize]byte
 	if size < headerSize {
 		return nil, fmt.Errorf("%w: %d bytes", ErrNotCore, size)
@@ -133,15 +148,20 @@ func (f *File) readNotes(p Program) error {
 	if p.FileSize > maxNotes {
 		return fmt.Errorf("%w: notes of %d bytes", ErrNotCore, p.FileSize)
 	}
-	if p.Offset > uint64(f.size) || p.FileSize > uint64(f.size)-p.Offset {
-		return fmt.Errorf("%w: its notes stand from byte %d to %d, the file ends at %d", ErrTruncated, p.Offset, p.Offset+p.FileSize, f.size)
+	there := p.FileSize
+	if p.Offset > uint64(f.size) {
+		there = 0
+	} else {
+		there = min(there, uint64(f.size)-p.Offset)
 	}
-	b := make([]byte, p.FileSize)
-	if err := readFull(f.r, b, int64(p.Offset)); err != nil {
+	missing := p.FileSize - there
+	f.NotesMissing += missing
+	b := make([]byte, there)
+	if err := readFull(f.r, b, int64(min(p.Offset, uint64(f.size)))); err != nil {
 		return fmt.Errorf("read notes: %w", err)
 	}
-	notes, err := ParseNotes(b)
-	if err != nil {
+	notes, err := parseNotes(b)
+	if err != nil && missing == 0 {
 		return err
 	}
 	f.Notes = append(f.Notes, notes...)
@@ -150,16 +170,25 @@ func (f *File) readNotes(p Program) error {
 
 // ParseNotes reads the notes of a PT_NOTE segment. Descriptors alias b.
 func ParseNotes(b []byte) ([]Note, error) {
+	notes, err := parseNotes(b)
+	if err != nil {
+		return nil, err
+	}
+	return notes, nil
+}
+
+// parseNotes returns with an error the notes before the one that is broken.
+func parseNotes(b []byte) ([]Note, error) {
 	le := binary.LittleEndian
 	var notes []Note
 	for at := uint64(0); at < uint64(len(b)); {
 		if uint64(len(b))-at < 12 {
-			return nil, fmt.Errorf("note at byte %d: %d bytes left for its header", at, uint64(len(b))-at)
+			return notes, fmt.Errorf("note at byte %d: %d bytes left for its header", at, uint64(len(b))-at)
 		}
 		name, desc, kind := uint64(le.Uint32(b[at:])), uint64(le.Uint32(b[at+4:])), le.Uint32(b[at+8:])
 		rest := uint64(len(b)) - at - 12
 		if align4(name) > rest || desc > rest-align4(name) {
-			return nil, fmt.Errorf("note at byte %d: name of %d and descriptor of %d bytes, %d bytes left", at, name, desc, rest)
+			return notes, fmt.Errorf("note at byte %d: name of %d and descriptor of %d bytes, %d bytes left", at, name, desc, rest)
 		}
 		at += 12
 		owner := cString(b[at : at+name])
@@ -185,13 +214,13 @@ func (f *File) Note(owner string, kind uint32) ([]byte, bool) {
 func (f *File) Missing() uint64 {
 	var missing uint64
 	for i := range f.Loads {
-		missing += f.Loads[i].FileSize - f.present(&f.Loads[i])
+		missing += f.Loads[i].FileSize - f.Present(&f.Loads[i])
 	}
 	return missing
 }
 
-// present returns how many of a load's bytes the file really holds.
-func (f *File) present(l *Load) uint64 {
+// Present returns how many of a load's bytes the file really holds.
+func (f *File) Present(l *Load) uint64 {
 	if l.Offset >= uint64(f.size) {
 		return 0
 	}
@@ -211,7 +240,7 @@ func (f *File) ReadMemory(addr uint64, p []byte) (n int, err error) {
 		}
 		l := &f.Loads[piece.load]
 		skip := at - l.Addr
-		end := min(piece.End-l.Addr, f.present(l))
+		end := min(piece.End-l.Addr, f.Present(l))
 		if skip >= end {
 			return n, fmt.Errorf("read %d bytes at %#x: %w", len(p), addr, ErrTruncated)
 		}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/target/fullcore"
+)
+
+type filterFlags struct {
+	takeFlags
+	exe     string
+	maxSize string
+}
+
+func filterCommand() *cobra.Command {
+	f := filterFlags{takeFlags: takeFlags{verb: "filter"}}
+	cmd := &cobra.Command{
+		Use:   "filter FULL.core",
+		Short: "Make of a full core the small one that a capture would have made",
+		Long: `filter reads a core with all memory of a Go program, as gdb's gcore, the kernel,
+systemd-coredump and Delve's dump write them, and writes the core that capture
+would have written of the same process at that moment: what was annotated and
+what it leads to, the goroutines and threads, without what is excluded.
+
+The core may be cut short, and compressed with zstd; - is standard input. What
+it lacks is recorded as unreadable. The executable file is the one that the core
+names unless --exe names another; either is used only if it is of the same
+build.
+
+The result goes to PROGRAM.PID.UTCTIME.REASON.core in the working directory,
+mode 0600, and its path is printed. When the full core lacks something that was
+asked for, the exit status is 3.`,
+		Example: `  meminspect filter full.core -o small.core
+  meminspect filter full.core --exe ./service -o small.core
+  meminspect filter full.core.zst --exe ./service -o small.core.zst --compress`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
+	}
+	f.add(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.exe, "exe", "", "the program's executable file (default the one that the core names)")
+	fl.StringVar(&f.reason, "reason", "", "why, for the record and the file's name (default the signal that the program died of)")
+	fl.StringVar(&f.maxSize, "max-size", "16GiB", "room on the disk for a core that must be unpacked or comes through a pipe")
+	return cmd
+}
+
+func (f *filterFlags) run(cmd *cobra.Command, path string) error {
+	opts, err := f.options()
+	if err != nil {
+		return err
+	}
+	most, err := byteCount(f.maxSize)
+	if err != nil {
+		return fmt.Errorf("filter: --max-size: %w", err)
+	}
+	return f.take(cmd, opts, func(opts collector.Options) (*collector.Captured, error) {
+		full, err := f.open(cmd, path, fullcore.Options{Exe: f.exe, Dir: f.room(), Most: int64(most)})
+		if err != nil {
+			return nil, fmt.Errorf("filter: %w", err)
+		}
+		defer full.Close()
+		return collector.Filter(cmd.Context(), full, opts)
+	})
+}
+
+func (f *filterFlags) open(cmd *cobra.Command, path string, o fullcore.Options) (*fullcore.Core, error) {
+	if path == "-" {
+		return fullcore.Stream(cmd.InOrStdin(), o)
+	}
+	return fullcore.Open(path, o)
+}
+
+// room is the folder for what is unpacked: where the result goes there is room
+// for cores, and who may read there may read this one.
+func (f *filterFlags) room() string {
+	switch {
+	case f.dir != "":
+		return f.dir
+	case f.output == "-":
+		return ""
+	case f.output != "":
+		return filepath.Dir(f.output)
+	}
+	return "."
+}

@@ -1,0 +1,106 @@
+package fullcore
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/process"
+)
+
+// ErrCut is why memory cannot be read that a core that was cut short held.
+var ErrCut = errors.New("the core file ends before it")
+
+// ErrLeftOut is why memory cannot be read that the core does not hold.
+var ErrLeftOut = errors.New("not in the core")
+
+// contents is what a core file holds of memory.
+type contents struct{ file *elfcore.File }
+
+// ReadAt is target.Memory's.
+func (m contents) ReadAt(p []byte, addr target.Address) (int, error) {
+	n, err := m.file.ReadMemory(uint64(addr), p)
+	switch {
+	case err == nil:
+		return n, nil
+	case errors.Is(err, elfcore.ErrTruncated):
+		err = ErrCut
+	case errors.Is(err, elfcore.ErrNotCaptured):
+		err = ErrLeftOut
+	}
+	return n, target.Unreadable(addr.Add(uint64(n)), err)
+}
+
+// held returns the memory that the file really has bytes of.
+func held(file *elfcore.File) *target.Spliced {
+	loads := slices.Clone(file.Loads)
+	slices.SortStableFunc(loads, func(a, b elfcore.Load) int { return cmp.Compare(a.Addr, b.Addr) })
+	mem := &target.Spliced{}
+	for i := range loads {
+		l := &loads[i]
+		seg := target.Segment{
+			Range: target.RangeOf(target.Address(l.Addr), file.Present(l)),
+			Write: l.Flags&elfcore.FlagWrite != 0, Exec: l.Flags&elfcore.FlagExec != 0,
+		}
+		mem.Put(seg, contents{file})
+	}
+	return mem
+}
+
+// mappings makes a process' list of mappings of what the core has of each: the
+// segments, and the files that the kernel or gdb name. Of mappings that are
+// clean copies of a file some cores have no segment at all.
+func mappings(file *elfcore.File, files []elfcore.Mapping) []process.Mapping {
+	inodes := map[string]uint64{}
+	var named []process.Mapping
+	for _, f := range files {
+		if f.End <= f.Start {
+			continue
+		}
+		if inodes[f.Path] == 0 {
+			inodes[f.Path] = uint64(len(inodes) + 1)
+		}
+		named = append(named, process.Mapping{
+			Range: target.Range{Start: target.Address(f.Start), End: target.Address(f.End)},
+			// What was left out is code or constants: nobody wrote to it.
+			Read: true, Exec: true, Offset: f.Offset, Inode: inodes[f.Path], Path: f.Path,
+		})
+	}
+	slices.SortStableFunc(named, func(a, b process.Mapping) int { return a.Start.Compare(b.Start) })
+	var all []process.Mapping
+	seen := make([]bool, len(named))
+	for i := range file.Loads {
+		l := &file.Loads[i]
+		m := process.Mapping{
+			Range: target.RangeOf(target.Address(l.Addr), l.MemSize),
+			Read:  l.Flags&elfcore.FlagRead != 0 || l.FileSize > 0,
+			Write: l.Flags&elfcore.FlagWrite != 0, Exec: l.Flags&elfcore.FlagExec != 0,
+		}
+		if m.Empty() {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(named, m.Start, func(n process.Mapping, a target.Address) int {
+			if n.End <= a {
+				return -1
+			}
+			return 1
+		})
+		if at < len(named) && named[at].ContainsRange(m.Range) {
+			n := &named[at]
+			m.Path, m.Inode, m.Offset = n.Path, n.Inode, n.Offset+uint64(m.Start-n.Start)
+		}
+		for ; at < len(named) && named[at].Overlaps(m.Range); at++ {
+			seen[at] = true
+		}
+		all = append(all, m)
+	}
+	for i, n := range named {
+		if !seen[i] {
+			all = append(all, n)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b process.Mapping) int { return a.Start.Compare(b.Start) })
+	return all
+}
