@@ -125,6 +125,7 @@ type taking struct {
 	process *process.Process // nil when the source is none that lives
 	when    time.Time        // of the memory; zero when it is not known
 	mem     target.Memory    // the program's
+	lacks   func(target.Range) bool
 	summary Summary
 
 	maps    []process.Mapping

@@ -30,9 +30,12 @@ func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Captured, 
 	if opts.Reason == "" {
 		opts.Reason = reason
 	}
+	if opts.Late == nil {
+		opts.Late = PanicOf(opts.Signal)
+	}
 	opts.defaults()
 	t := newTaking(ctx, full.PID(), opts)
-	t.source, t.when = full, full.When
+	t.source, t.when, t.lacks = full, full.When, full.Lacks
 	if !full.When.IsZero() {
 		t.summary.When = full.When
 	}
@@ -53,7 +56,10 @@ func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Captured, 
 	}
 	t.failedFirst()
 	c, err := t.captured(full.Memory())
-	if err != nil {
+	switch {
+	case err != nil && full.Cut > 0:
+		return nil, fmt.Errorf("filter: %w (the full core is cut short: %d bytes are missing)", err, full.Cut)
+	case err != nil:
 		return nil, fmt.Errorf("filter: %w", err)
 	}
 	return c, nil

@@ -1,6 +1,9 @@
 package collector
 
 import (
+	"strconv"
+
+	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/goroutine"
 	"github.com/meminspect/meminspect/target/gotypes"
@@ -49,4 +52,19 @@ func (p *program) panicArgument(start goroutine.Place) (target.Address, bool) {
 		return 0, false
 	}
 	return start.SP.Add(uint64(pushed) + target.PtrSize), true
+}
+
+// PanicOf returns an Options.Late that records the goroutine and the type of the
+// value of a panic, for a program that died of sig without a word to us: under
+// GOTRACEBACK=crash a panic ends in SIGABRT.
+func PanicOf(sig int) func(*Options) {
+	const abort = 6 // SIGABRT, on Linux
+	return func(o *Options) {
+		if len(o.Panics) != 1 || sig != abort {
+			return
+		}
+		for id, typ := range o.Panics {
+			o.Extra = append(o.Extra, note.Pair{Key: "goroutine", Value: strconv.FormatUint(id, 10)}, note.Pair{Key: "panic-type", Value: typ})
+		}
+	}
 }

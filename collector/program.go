@@ -111,6 +111,16 @@ func (t *taking) marks(p *program) {
 		t.summary.problem("tables", err)
 	}
 	p.tables, p.doubt = found.Tables, len(found.Problems) > 0
+	for _, part := range data.Segments() {
+		if t.lacks != nil && t.lacks(part.Range) {
+			p.doubt = true
+			t.summary.problem("tables", errNoData)
+			break
+		}
+	}
+	if len(found.Anchors) == 0 && p.doubt {
+		return
+	}
 	if len(found.Anchors) == 0 {
 		t.summary.mention("regions", errNoAnchor.Error(), "")
 		return
@@ -121,6 +131,9 @@ func (t *taking) marks(p *program) {
 // errNoAnchor is about a program that does not embed the runtime, or whose
 // linker left it out since nothing used it.
 var errNoAnchor = errors.New("the program has no anchor: it does not import the meminspect runtime, or nothing in it is annotated or registered")
+
+// errNoData is about a full core without a part of the variables.
+var errNoData = errors.New("the full core lacks some of the program's data: what is annotated or excluded there is not known")
 
 func (p *program) close() { p.file.Close() }
 

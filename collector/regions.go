@@ -252,12 +252,12 @@ func (t *taking) follow(p *program, pl *plan) (writing bool, err error) {
 		pl.exclusions = append(pl.exclusions, walk.Exclusion{})
 		pl.rules = append(pl.rules, "exclusions that could not be read")
 		for i := range pl.regions {
-			pl.regions[i].typ = nil
+			pl.regions[i].typ, pl.regions[i].root = nil, -1
 		}
 	}
 	cfg := walk.Config{
 		Memory: t.mem, Types: p.types, Version: p.prog.Version, Main: p.mainPath(),
-		Budget: t.image.left, Exclusions: pl.exclusions, Arena: t.arena,
+		Budget: t.image.left, Exclusions: pl.exclusions, Arena: t.arena, Lacks: t.lacks,
 	}
 	for _, m := range p.prog.Modules {
 		cfg.Text = append(cfg.Text, m.Text)
@@ -280,6 +280,11 @@ func (t *taking) follow(p *program, pl *plan) (writing bool, err error) {
 	res, err := walk.Walk(t.ctx, cfg)
 	if err != nil {
 		return false, err
+	}
+	if res.Erasure.Lost > 0 && !pl.doubt {
+		t.summary.problem("exclusions", fmt.Errorf("%d values that they may be about are not in the full core: nothing was taken that may hold the same", res.Erasure.Lost))
+		pl.doubt = true
+		return t.follow(p, pl)
 	}
 	t.walked = res
 	for i := range pl.regions {

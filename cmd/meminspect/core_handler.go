@@ -37,9 +37,10 @@ func coreHandlerCommand() *cobra.Command {
 		Short: "Take what the kernel makes cores of, as the pipe handler of core_pattern",
 		Long: `core-handler is started by the kernel for a process that dumps core, if
 /proc/sys/kernel/core_pattern says so; install makes it say so. It captures Go
-programs as capture does, through /proc, while the kernel waits. The kernel's own
-core, on standard input, is left there unless --full asks for it in case that the
-process cannot be captured: it holds all memory, secrets included.
+programs as capture does, through /proc, while the kernel waits. Of a process that
+cannot be read there the kernel's own core, on standard input, is filtered as
+filter does. It is kept only where --full asks for it in case that neither works:
+it holds all memory, secrets included.
 
 A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`,
 		Example: "  meminspect core-handler --dir cores 4711 11 server",
@@ -67,10 +68,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 		return err
 	}
 	defer closeReport()
-	reason := "signal-" + strings.ToLower(unix.SignalName(sig))
-	if unix.SignalName(sig) == "" {
-		reason = "signal-" + strconv.Itoa(int(sig))
-	}
+	reason := collector.SignalReason(int(sig))
 	if config.Limits != nil {
 		var refused *store.Refused
 		if _, err := config.Limits(command, reason); errors.As(err, &refused) {
@@ -81,23 +79,21 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	opts.Reason, opts.Who, opts.Signal = reason, "meminspect core-handler", int(sig)
 	opts.Extra = append(opts.Extra, note.Pair{Key: "signal", Value: sig.String()})
 	opts.Stop = collector.StopNever // the kernel holds every thread already
-	opts.Late = func(o *collector.Options) {
-		if len(o.Panics) != 1 || sig != unix.SIGABRT {
-			return
-		}
-		for id, typ := range o.Panics { // a panic under GOTRACEBACK=crash
-			o.Extra = append(o.Extra, note.Pair{Key: "goroutine", Value: strconv.FormatUint(id, 10)}, note.Pair{Key: "panic-type", Value: typ})
-		}
-	}
+	opts.Late = collector.PanicOf(int(sig))
+	core := supervisor.Core{Program: command, PID: pid, Reason: reason, When: time.Now()}
 	c, err := collector.Take(ctx, pid, opts)
-	core := supervisor.Core{Program: command, PID: pid, Reason: reason}
-	switch {
-	case err == nil:
-	case full:
-		return f.keepFull(config, core, stdin, err)
-	default:
-		if c, err = collector.Record(pid, opts, err); err != nil {
-			return fmt.Errorf("core-handler: %w", err)
+	if err != nil {
+		from := &stream{f: f, stdin: stdin, pid: pid, keep: full}
+		defer from.close()
+		if c, err = from.fallBack(ctx, opts, err); err != nil {
+			if !full {
+				return fmt.Errorf("core-handler: %w", err)
+			}
+			core.Write = from.write
+			if _, serr := config.Sink(core); serr != nil {
+				return fmt.Errorf("core-handler: %w", errors.Join(err, serr))
+			}
+			return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: the kernel's core was stored: %w", err)}
 		}
 	}
 	summary := c.Summary()
@@ -113,16 +109,6 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 		return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: process %d could not be read; its core says why", pid)}
 	}
 	return nil
-}
-
-// keepFull stores what the kernel writes.
-func (f *runFlags) keepFull(config supervisor.Config, core supervisor.Core, stdin io.Reader, cause error) error {
-	core.When = time.Now()
-	core.Write = func(w io.Writer) error { _, err := io.Copy(w, stdin); return err }
-	if _, err := config.Sink(core); err != nil {
-		return fmt.Errorf("core-handler: %w", errors.Join(cause, err))
-	}
-	return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: the kernel's core was stored: %w", cause)}
 }
 
 func coreHandlerInstall() *cobra.Command {

@@ -58,6 +58,10 @@ type Config struct {
 	// some bytes of closures are taken as they are, unless anything is
 	// excluded.
 	Closure func(entry target.Address) []ClosureVar
+	// Lacks reports whether the program had memory in a range that Memory does
+	// not have: a core that was cut short, or that leaves something out. Nil for
+	// memory that has all. See Erasure.Lost.
+	Lacks func(target.Range) bool
 }
 
 // A ClosureVar is a captured variable in a closure.

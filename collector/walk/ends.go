@@ -135,6 +135,9 @@ func (r Record) String() string {
 // looked at for exclusions does not count against the root, but what hides
 // behind it is unknown.
 func (w *walker) record(root int32, rank uint16, kind RecordKind, addr target.Address, p *plan) {
+	if kind == UnreadableMem && w.ex.byType && (p == nil || !p.leaf()) {
+		w.ex.lose(addr, chunkBytes)
+	}
 	if rank < own {
 		return
 	}

@@ -23,6 +23,10 @@ type Erasure struct {
 	// (bounds were reached, or memory made no sense). Unless it is zero, what
 	// an excluded value holds may stand in the capture under another name.
 	Blind int
+	// Lost counts values that Config.Lacks, and that exclusions are about, or
+	// may be about if only by what they lead to. Unless it is zero, what would
+	// have been erased may stand in the capture under another name.
+	Lost int
 
 	known Ranges
 }
@@ -33,6 +37,7 @@ func (x *excluder) finish(captured, facts Ranges) *Erasure {
 		Ranges:   MakeRanges(x.erase),
 		Receipts: x.receipts,
 		Blind:    x.blind,
+		Lost:     x.lost,
 		known:    captured.Union(facts),
 	}
 }

@@ -78,6 +78,7 @@ type excluder struct {
 	erase    []target.Range
 	receipts []Receipt
 	blind    int // values that were not looked at
+	lost     int // values that the memory lacks
 }
 
 // newExcluder sorts the exclusions by how they are found.
@@ -209,6 +210,13 @@ func (x *excluder) fieldRule(t *gotypes.Type, f *gotypes.Field) int {
 func (x *excluder) missed(rank uint16) {
 	if x.byType && rank > 0 {
 		x.blind++
+	}
+}
+
+// lose counts a value of which not all can be read, if the program had it.
+func (x *excluder) lose(addr target.Address, size uint64) {
+	if x.w.cfg.Lacks != nil && x.w.cfg.Lacks(target.RangeOf(addr, size)) {
+		x.lost++
 	}
 }
 

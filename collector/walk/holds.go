@@ -38,9 +38,18 @@ func (x *excluder) holdsEach(rule int, p *plan, addr target.Address, n uint64, d
 	}
 }
 
+// read returns bytes of what an excluded value holds.
+func (x *excluder) read(addr target.Address, size uint64) ([]byte, bool) {
+	data, ok := x.w.pages.lasting(addr, size)
+	if !ok {
+		x.lose(addr, size)
+	}
+	return data, ok
+}
+
 // words reads the n words of a header; nil when they cannot be read.
 func (x *excluder) words(addr target.Address, n uint64) []uint64 {
-	data, ok := x.w.pages.lasting(addr, n*wordBytes)
+	data, ok := x.read(addr, n*wordBytes)
 	if !ok {
 		return nil
 	}
@@ -138,7 +147,7 @@ func (x *excluder) holdsMap(rule int, p *plan, addr target.Address) {
 		x.coverHeld(rule, addr, unknownTarget)
 		return
 	}
-	h, ok := x.w.pages.lasting(addr, mapHeaderSize)
+	h, ok := x.read(addr, mapHeaderSize)
 	if !ok {
 		return
 	}
@@ -160,7 +169,7 @@ func (x *excluder) holdsMap(rule int, p *plan, addr target.Address) {
 			if table == nil {
 				break
 			}
-			t, ok := x.w.pages.lasting(target.Address(table[0]), tableSize)
+			t, ok := x.read(target.Address(table[0]), tableSize)
 			if !ok {
 				continue
 			}
@@ -181,7 +190,7 @@ func (x *excluder) holdsGroups(rule int, m *mapPlan, part storage, left *uint64)
 				x.blind++
 				return
 			}
-			data, ok := x.w.pages.lasting(addr, m.group.size)
+			data, ok := x.read(addr, m.group.size)
 			if !ok {
 				break
 			}
@@ -209,7 +218,7 @@ func (x *excluder) holdsEntry(rule int, p *plan, indirect bool, group target.Add
 }
 
 func (x *excluder) holdsChan(rule int, p *plan, addr target.Address) {
-	h, ok := x.w.pages.lasting(addr, x.w.layout.chanSize)
+	h, ok := x.read(addr, x.w.layout.chanSize)
 	if !ok {
 		return
 	}
@@ -256,7 +265,7 @@ func (x *excluder) holdsTrie(rule int, inner *plan, addr target.Address, left in
 	for len(queue) > 0 && left > 0 {
 		addr, queue = queue[0], queue[1:]
 		left--
-		kind, ok := x.w.pages.lasting(addr, 1)
+		kind, ok := x.read(addr, 1)
 		if !ok {
 			continue
 		}

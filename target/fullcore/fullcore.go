@@ -63,9 +63,10 @@ type Core struct {
 
 	file    *elfcore.File
 	linux   *elfcore.Linux
-	raw     *target.Spliced // what the core holds
-	own     *image          // the executable as the core has it, nil if it has not
-	mem     *target.Spliced // over the executable's read-only segments
+	raw     *target.Spliced  // what the core holds
+	own     *image           // the executable as the core has it, nil if it has not
+	mem     *target.Spliced  // over the executable's read-only segments
+	there   []target.Segment // of mem
 	maps    []process.Mapping
 	exe     *exe.File
 	exePath string
@@ -188,6 +189,7 @@ func New(r io.ReaderAt, size int64, o Options) (*Core, error) {
 		}
 	}
 	c.mem.PutAll(c.raw) // what the program had wins
+	c.there = c.mem.Segments()
 	return c, nil
 }
 
@@ -215,7 +217,7 @@ func (c *Core) Close() error {
 
 // Memory is the program's memory: what the core holds, and the executable's
 // read-only segments where it holds nothing.
-func (c *Core) Memory() target.Memory { return c.mem }
+func (c *Core) Memory() target.Memory { return memory{c} }
 
 // Maps returns the mappings, sorted by address.
 func (c *Core) Maps() ([]process.Mapping, error) { return c.maps, nil }

@@ -122,17 +122,12 @@ func (c *Core) imageAt(base target.Address) *image {
 
 // whole reports whether mem holds all that nobody could write to.
 func (im *image) whole(mem *target.Spliced) bool {
+	there := mem.Segments()
 	for _, seg := range im.Loaded(im.bias).Segments() {
 		if seg.Write {
 			continue
 		}
-		at := seg.Start
-		for _, there := range mem.Segments() {
-			if there.Start <= at && at < there.End {
-				at = there.End
-			}
-		}
-		if at < seg.Filled().End {
+		if !covered(seg.Filled(), there) {
 			return false
 		}
 	}

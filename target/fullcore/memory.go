@@ -22,15 +22,58 @@ type contents struct{ file *elfcore.File }
 // ReadAt is target.Memory's.
 func (m contents) ReadAt(p []byte, addr target.Address) (int, error) {
 	n, err := m.file.ReadMemory(uint64(addr), p)
-	switch {
-	case err == nil:
-		return n, nil
-	case errors.Is(err, elfcore.ErrTruncated):
-		err = ErrCut
-	case errors.Is(err, elfcore.ErrNotCaptured):
-		err = ErrLeftOut
+	if err != nil {
+		err = target.Unreadable(addr.Add(uint64(n)), err)
 	}
-	return n, target.Unreadable(addr.Add(uint64(n)), err)
+	return n, err
+}
+
+// memory is a core's, which knows why it lacks what it lacks.
+type memory struct{ c *Core }
+
+// ReadAt is target.Memory's.
+func (m memory) ReadAt(p []byte, addr target.Address) (int, error) {
+	n, err := m.c.mem.ReadAt(p, addr)
+	if bad := addr.Add(uint64(n)); err != nil && errors.Is(err, target.ErrNotMapped) && m.c.Lacks(target.RangeOf(bad, 1)) {
+		why := ErrLeftOut
+		if m.c.file.Find(uint64(bad)) != nil {
+			why = ErrCut
+		}
+		return n, target.Unreadable(bad, why)
+	}
+	return n, err
+}
+
+// Lacks reports whether the program had memory in r that is not in Memory: the
+// core was cut short before it, or leaves it out.
+func (c *Core) Lacks(r target.Range) bool {
+	at, _ := slices.BinarySearchFunc(c.maps, r.Start, func(m process.Mapping, a target.Address) int {
+		if m.End <= a {
+			return -1
+		}
+		return 1
+	})
+	for ; at < len(c.maps) && c.maps[at].Start < r.End; at++ {
+		if m := &c.maps[at]; m.Read && !covered(m.Intersect(r), c.there) {
+			return true
+		}
+	}
+	return false
+}
+
+// covered reports whether every byte of r is in one of the segments, which are
+// sorted.
+func covered(r target.Range, segments []target.Segment) bool {
+	i, _ := slices.BinarySearchFunc(segments, r.Start, func(s target.Segment, a target.Address) int {
+		if s.End <= a {
+			return -1
+		}
+		return 1
+	})
+	for ; i < len(segments) && segments[i].Start <= r.Start && !r.Empty(); i++ {
+		r.Start = segments[i].End
+	}
+	return r.Empty()
 }
 
 // held returns the memory that the file really has bytes of.

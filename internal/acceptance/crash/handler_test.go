@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/kernelcore"
 )
 
 // As the kernel's handler of cores the command captures what is dumped, through
@@ -97,5 +99,52 @@ func TestCoreHandlerFallback(t *testing.T) {
 		if kernels := string(data) == "the kernel's core"; kernels != (full == "--full=true") {
 			t.Errorf("%s: %d bytes", full, len(data))
 		}
+	}
+}
+
+// Of a Go process that cannot be read, here since it is gone, the kernel's core
+// on standard input is filtered; where even that fails it is kept, whole, if
+// that was asked for.
+func TestCoreHandlerFilters(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	full := kernelcore.Make(t, kernelcore.Default, syscall.SIGABRT, program, "wait")
+	whole, err := os.ReadFile(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const gone = "4194304" // the kernel gives no such number
+	handle := func(stdin []byte, flags ...string) (string, *exec.Cmd) {
+		dir := t.TempDir()
+		cmd := exec.Command(tool(t), append(append([]string{"core-handler", "--dir", dir}, flags...), gone, "6", "crasher")...)
+		cmd.Stdin = bytes.NewReader(stdin)
+		out, _ := cmd.CombinedOutput()
+		t.Logf("%s", out)
+		found, _ := filepath.Glob(dir + "/*")
+		found = slices.DeleteFunc(found, func(f string) bool { base := filepath.Base(f); return base == ".lock" || base == ".limits.json" })
+		if len(found) > 1 {
+			t.Fatalf("left behind: %v", found)
+		}
+		if len(found) == 0 {
+			return "", cmd
+		}
+		return found[0], cmd
+	}
+	for _, flags := range [][]string{{"--full=false"}, {"--full=true"}} {
+		core, cmd := handle(whole, flags...)
+		if cmd.ProcessState.ExitCode() != 0 || !strings.HasSuffix(core, ".signal-sigabrt.core") {
+			t.Fatalf("%v: %s", cmd.ProcessState, core)
+		}
+		checkValues(t, program, crasher.Plain, core)
+		if info, err := os.Stat(core); err != nil || info.Size() > int64(len(whole))/10 {
+			t.Errorf("%v, %d bytes", err, info.Size())
+		}
+	}
+	head := whole[:300] // not even all headers
+	if core, cmd := handle(head); core != "" || cmd.ProcessState.ExitCode() != 2 {
+		t.Errorf("of a core's head: %v, %s", cmd.ProcessState, core)
+	}
+	core, cmd := handle(head, "--full")
+	if kept, _ := os.ReadFile(core); cmd.ProcessState.ExitCode() != 3 || !bytes.Equal(kept, head) {
+		t.Errorf("of a core's head, which is to be kept: %v, %d bytes", cmd.ProcessState, len(kept))
 	}
 }

@@ -1,0 +1,115 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/collector/store"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/fullcore"
+)
+
+// A stream is the kernel's own core on standard input, of a process that could
+// not be captured.
+type stream struct {
+	f     *runFlags
+	stdin io.Reader
+	pid   int
+	keep  bool // store the core whole when it is of no other use
+	spool *fullcore.Spooled
+	lost  error // why what was read of it is not there any more
+}
+
+// fallBack filters the kernel's core, when the process was one that could not
+// be read, and else makes a record. cause is why it was not captured. The error
+// says why there is neither, or, where cores are kept, no filtered one.
+func (s *stream) fallBack(ctx context.Context, opts collector.Options, cause error) (*collector.Captured, error) {
+	// The process goes when its core has been read: what it alone has is taken
+	// before.
+	var record *collector.Captured
+	recordErr := cause
+	if !s.keep {
+		if record, recordErr = collector.Record(s.pid, opts, cause); recordErr != nil {
+			recordErr = errors.Join(cause, recordErr)
+		}
+	}
+	var hole *target.UnreadableError
+	if errors.Is(cause, collector.ErrNotGo) && !errors.As(cause, &hole) {
+		return record, recordErr // its core would say no more
+	}
+	c, err := s.filter(ctx, opts, cause)
+	if err == nil {
+		return c, nil
+	}
+	if record != nil {
+		return record, nil
+	}
+	return nil, errors.Join(recordErr, err)
+}
+
+// filter makes of the kernel's core what a capture would have made.
+func (s *stream) filter(ctx context.Context, opts collector.Options, cause error) (*collector.Captured, error) {
+	o := fullcore.Options{When: time.Now()}
+	if exe, err := os.Open(fmt.Sprintf("/proc/%d/exe", s.pid)); err == nil {
+		defer exe.Close()
+		o.Exe = fmt.Sprintf("/proc/self/fd/%d", exe.Fd())
+	}
+	room, err := s.room()
+	if err != nil {
+		return nil, err
+	}
+	if s.spool, err = fullcore.Spool(s.f.dir, s.stdin, room); err != nil {
+		s.lost = err
+		return nil, err
+	}
+	full, err := fullcore.New(s.spool.File, s.spool.Size, o)
+	if err != nil {
+		return nil, fmt.Errorf("the kernel's core: %w", err)
+	}
+	defer full.Close()
+	full.Mentions = append(full.Mentions, fmt.Sprintf("made from the kernel's core, since the process could not be captured: %v", cause))
+	return collector.Filter(ctx, full, opts)
+}
+
+// room is how much of the disk the kernel's core may take for the moment.
+func (s *stream) room() (int64, error) {
+	dir, err := store.Open(s.f.dir, s.f.policy)
+	if err != nil {
+		return 0, err
+	}
+	free, err := dir.Free()
+	if err != nil {
+		return 0, err
+	}
+	if free -= s.f.policy.Floor; free <= 0 {
+		return 0, fmt.Errorf("no room in %s to look at the kernel's core", dir.Dir())
+	}
+	return min(free, fullcore.DefaultMost), nil
+}
+
+// write writes the kernel's core: what was spooled of it, and the rest.
+func (s *stream) write(w io.Writer) error {
+	switch {
+	case s.lost != nil:
+		return s.lost
+	case s.spool != nil:
+		if _, err := io.Copy(w, io.NewSectionReader(s.spool.File, 0, s.spool.Size)); err != nil {
+			return err
+		}
+	}
+	_, err := io.Copy(w, s.stdin)
+	return err
+}
+
+func (s *stream) close() {
+	if s.spool != nil {
+		s.spool.File.Close()
+	}
+}
