@@ -302,7 +302,11 @@ func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 	for i := range pl.regions {
 		regions[i] = pl.regions[i].Region
 	}
-	add(note.TypeRegions, note.EncodeRegions(regions))
+	if len(regions) > manyRegions {
+		add(note.TypeDenseRegions, note.EncodeDenseRegions(regions))
+	} else {
+		add(note.TypeRegions, note.EncodeRegions(regions))
+	}
 	add(note.TypeReceipts, note.EncodeReceipts(t.receipts))
 	add(note.TypeMarked, note.EncodeMarked(t.marked()))
 	if t.opts.Mode != Strict && p.prog != nil {
@@ -316,6 +320,10 @@ func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 	}
 	return notes
 }
+
+// manyRegions is from where on the table of regions weighs on a core, and takes
+// the form that is harder to read.
+const manyRegions = 256
 
 // machine is that of this host: a living process runs on it, and a full core of
 // another is refused.

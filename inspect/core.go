@@ -180,9 +180,13 @@ func (c *Core) own(n *elfcore.Note) (err error) {
 	switch n.Type {
 	case note.TypeCapture:
 		c.Capture, err = note.DecodeCapture(n.Desc)
-	case note.TypeRegions:
+	case note.TypeRegions, note.TypeDenseRegions:
 		var rs []note.Region
-		rs, err = note.DecodeRegions(n.Desc)
+		if n.Type == note.TypeDenseRegions {
+			rs, err = note.DecodeDenseRegions(n.Desc)
+		} else {
+			rs, err = note.DecodeRegions(n.Desc)
+		}
 		c.Regions = append(c.Regions, rs...)
 		c.hasRegions = true
 	case note.TypeReceipts:

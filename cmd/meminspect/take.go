@@ -28,7 +28,7 @@ type takeFlags struct {
 	include              []string
 	symbols              string
 	budget, regionBudget string
-	depth                int
+	depth, segments      int
 	reason               string
 	output, dir          string
 	compress             bool
@@ -61,13 +61,14 @@ func (f *takeFlags) addMemory(fl *pflag.FlagSet) {
 	fl.StringVar(&f.budget, "budget", "", "bytes of memory at most, with KiB, MiB or GiB (256MiB)")
 	fl.StringVar(&f.regionBudget, "region-budget", "", "bytes at most for each region that does not say (16MiB)")
 	fl.IntVar(&f.depth, "depth", anchor.DefaultDepth, "pointers to follow from regions that do not say; 0 for none")
+	fl.IntVar(&f.segments, "segments", collector.DefaultSegments, "segments to join down to: more make a smaller file and slower debuggers")
 }
 
 // options turns the flags into the collector's.
 func (f *takeFlags) options() (collector.Options, error) {
 	o := collector.Options{
 		Args: f.args, Labels: f.labels, Include: f.include, Symbols: f.symbols,
-		Depth: f.depth, Reason: f.reason, Who: "meminspect " + f.verb,
+		Depth: f.depth, Segments: f.segments, Reason: f.reason, Who: "meminspect " + f.verb,
 	}
 	if f.depth <= 0 {
 		o.Depth = -1
