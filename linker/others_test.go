@@ -83,7 +83,7 @@ func TestOthersPrograms(t *testing.T) {
 	}
 	programs, ways := []string{"filippo.io/age/cmd/age"}, []string{"-ldflags=-s -w"}
 	if os.Getenv("MEMINSPECT_FULL") != "" {
-		programs = append(programs, "golang.org/x/tools/cmd/deadcode", "golang.org/x/tools/cmd/stringer", "github.com/rogpeppe/go-internal/cmd/testscript")
+		programs = append(programs, "golang.org/x/tools/cmd/callgraph", "golang.org/x/tools/cmd/stringer", "github.com/rogpeppe/go-internal/cmd/testscript")
 		ways = append(ways, "", "-buildmode=pie")
 	}
 	for _, program := range programs {
