@@ -55,7 +55,11 @@ func (l limitFlag) String() string {
 		return "0"
 	}
 	per := l.Per.String()
-	per = strings.TrimSuffix(strings.TrimSuffix(per, "0s"), "0m")
+	for _, none := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(per, none) {
+			per = per[:len(per)-len(none)+1]
+		}
+	}
 	return fmt.Sprintf("%d/%s", l.Count, per)
 }
 

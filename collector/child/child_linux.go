@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -75,12 +76,28 @@ func Start(c Command, tracer *process.Tracer, seize bool) (child *Child, notSeiz
 			}
 			return nil, nil, fmt.Errorf("starting %s: %w", c.Path, err)
 		}
+		loaded(child.PID)
 		if seize {
 			notSeized = child.Seize()
 		}
 	}
 	child.giveTerminal()
 	return child, notSeized, nil
+}
+
+// loaded waits until the program stands in memory: its start is reported when it
+// has closed what is closed on exec, and its file is mapped after that. The last
+// thing to be there is its auxiliary vector. Of a program that may not be read
+// nothing is seen, and nobody looks.
+func loaded(pid int) {
+	const end = 16 // the bytes of the vector's last entry, which is there before
+	for range 1000 {
+		auxv, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", pid))
+		if err != nil || len(auxv) > end {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 // startSeized starts the program so that it stops at once, which takes the old

@@ -59,6 +59,7 @@ func (s *Supervisor) exiting(end unix.WaitStatus) {
 
 // releaseDead takes what is left of a report whose writer will write no more.
 func (c *crash) releaseDead() {
+	c.held = time.Since(c.began)
 	if c.released || !c.s.socket.Pending() {
 		return
 	}

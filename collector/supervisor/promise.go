@@ -4,6 +4,7 @@ package supervisor
 
 import (
 	"debug/buildinfo"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
@@ -38,7 +39,7 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 		no = append(no, "fatal errors ("+err.Error()+")")
 	case info != nil:
 		yes = append(yes, "fatal errors")
-		no = append(no, weaknesses(info, s.config.Env)...)
+		no = append(no, weaknesses(path, info, s.config.Env)...)
 	}
 	switch {
 	case !s.config.ExitStop:
@@ -68,14 +69,17 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 }
 
 // weaknesses lists what Go itself does not report of this program.
-func weaknesses(info *buildinfo.BuildInfo, env []string) []string {
+func weaknesses(path string, info *buildinfo.BuildInfo, env []string) []string {
 	settings := map[string]string{}
 	for _, kv := range info.Settings {
 		settings[kv.Key] = kv.Value
 	}
 	var no []string
-	if settings["CGO_ENABLED"] == "1" || settings["-race"] == "true" {
-		no = append(no, "deadlocks that Go finds only without cgo and race detector")
+	switch {
+	case settings["-race"] == "true":
+		no = append(no, "deadlocks (Go finds none with the race detector)")
+	case settings["CGO_ENABLED"] == "1" && linksC(path):
+		no = append(no, "deadlocks (Go finds none with cgo)")
 	}
 	for _, kv := range env {
 		if kv == "GOTRACEBACK=none" || kv == "GOTRACEBACK=0" {
@@ -83,6 +87,17 @@ func weaknesses(info *buildinfo.BuildInfo, env []string) []string {
 		}
 	}
 	return no
+}
+
+// linksC tells whether the file was linked by C's linker: cgo may be allowed and
+// not used. Such a file names a loader, or has C's start code.
+func linksC(path string) bool {
+	f, err := elf.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return f.Section(".interp") != nil || f.Section(".init") != nil
 }
 
 // obstacle says what stands behind a refusal of the kernel.
@@ -97,16 +112,26 @@ func (s *Supervisor) obstacle(err error) string {
 	if scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && strings.TrimSpace(string(scope)) >= "2" {
 		return "kernel.yama.ptrace_scope is " + strings.TrimSpace(string(scope)) + "; 1 allows it to a parent"
 	}
-	if fi, err := os.Stat(fmt.Sprintf("/proc/%d", s.child.PID)); err == nil {
-		var st unix.Stat_t
-		if unix.Stat(fmt.Sprintf("/proc/%d", s.child.PID), &st) == nil && int(st.Uid) != os.Geteuid() && fi != nil {
-			return "the program runs as another user, or its file is not readable or has capabilities"
+	// The folder belongs to the program's user, what is in it to root where the
+	// kernel protects the program's memory.
+	if user, ok := owner(fmt.Sprintf("/proc/%d", s.child.PID)); ok {
+		if user != os.Geteuid() {
+			return "the program runs as another user"
+		}
+		if of, ok := owner(fmt.Sprintf("/proc/%d/environ", s.child.PID)); ok && of != user {
+			return "its file is not readable to its user or has capabilities"
 		}
 	}
 	if strings.Contains(status("Seccomp"), "2") {
 		return "not permitted; a seccomp filter is in force"
 	}
 	return "not permitted"
+}
+
+func owner(path string) (uid int, ok bool) {
+	var st unix.Stat_t
+	err := unix.Stat(path, &st)
+	return int(st.Uid), err == nil
 }
 
 func status(field string) string {

@@ -57,9 +57,10 @@ type Stopped struct {
 	Missed  []Missed
 	Since   time.Time
 
-	tracer *Tracer
-	late   []Thread // told to stop, and not seen to stop
-	gone   bool
+	tracer    *Tracer
+	late      []Thread // seized by us, and not let go yet; used by the tracer
+	gone      bool
+	finishing bool
 }
 
 // Exiting returns the threads that were seized before and that stopped at their

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,12 +21,13 @@ func (t *Tracer) Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopp
 	var stopped *Stopped
 	var err error
 	if derr := t.Do(func() { stopped, err = stop(ctx, p, opts) }); derr != nil {
-		err = derr
-	}
-	if err != nil {
-		return nil, fmt.Errorf("stop process %d: %w", p.PID, err)
+		return nil, fmt.Errorf("stop process %d: %w", p.PID, derr)
 	}
 	stopped.tracer = t
+	if err != nil {
+		_ = stopped.Resume()
+		return nil, fmt.Errorf("stop process %d: %w", p.PID, err)
+	}
 	return stopped, nil
 }
 
@@ -41,6 +43,7 @@ type stopper struct {
 	refused error  // why the first thread that could not be seized could not
 }
 
+// stop returns what it has stopped with an error too: that must be resumed.
 func stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
 	if opts.Wait == 0 {
 		opts.Wait = time.Second
@@ -50,13 +53,11 @@ func stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
 	s := &stopper{Process: p, opts: opts, end: now.Add(opts.Wait), seen: map[int]bool{},
 		out: &Stopped{Since: now}, scratch: scratch}
 	if err := s.all(ctx); err != nil {
-		s.out.resume()
-		return nil, err
+		return s.out, err
 	}
 	for i := range s.out.Threads {
 		if err := s.registers(&s.out.Threads[i]); err != nil {
-			s.out.resume()
-			return nil, err
+			return s.out, err
 		}
 	}
 	return s.out, nil
@@ -113,6 +114,7 @@ func (s *stopper) seize(id int) {
 	}
 	if err := ptrace(unix.PTRACE_INTERRUPT, id, 0, 0); err != nil {
 		s.miss(id, err)
+		s.out.later(th)
 		return
 	}
 	s.waiting = append(s.waiting, th)
@@ -140,6 +142,7 @@ func (s *stopper) wait(ctx context.Context) error {
 			switch {
 			case err != nil:
 				s.miss(th.ID, err)
+				s.out.later(th)
 			case !done:
 				still = append(still, th)
 			}
@@ -172,7 +175,7 @@ func (s *stopper) wait(ctx context.Context) error {
 func (s *stopper) giveUp(why string) {
 	for _, th := range s.waiting {
 		s.out.Missed = append(s.out.Missed, Missed{th.ID, why})
-		s.out.late = append(s.out.late, th)
+		s.out.later(th)
 	}
 	s.waiting = nil
 }
@@ -228,15 +231,38 @@ func (s *Stopped) Resume() error {
 		return nil
 	}
 	err := s.tracer.Do(s.resume)
-	if err == nil && len(s.late) > 0 {
-		go s.resumeLate()
+	if err == nil && !s.finishing && len(s.late) > 0 {
+		s.finishing = true
+		go s.finish()
 	}
 	return err
 }
 
-// resumeLate lets threads go that stop after all. When the tracer is closed the
-// kernel does it.
-func (s *Stopped) resumeLate() {
+func (s *Stopped) resume() {
+	if s.gone {
+		return
+	}
+	s.gone = true
+	for i := range s.Threads {
+		if !s.Threads[i].release() {
+			s.later(s.Threads[i])
+		}
+	}
+}
+
+// later notes a thread that could not be let go. One that was seized before has
+// an owner, who waits for it.
+func (s *Stopped) later(th Thread) {
+	if !th.seized {
+		s.late = append(s.late, th)
+	}
+}
+
+// finish deals with threads that could not be let go: those that stop after all
+// are then, and of those that were killed while they were stopped the statuses
+// are taken, without which their process would never be seen to end. When the
+// tracer is closed the kernel does all that.
+func (s *Stopped) finish() {
 	for len(s.late) > 0 {
 		err := s.tracer.Do(func() {
 			still := s.late[:0]
@@ -250,7 +276,9 @@ func (s *Stopped) resumeLate() {
 					if th.Event = int(status) >> 16; th.Event == 0 {
 						th.Signal = int(status.StopSignal())
 					}
-					th.release()
+					if !th.release() {
+						still = append(still, th)
+					}
 				}
 			}
 			s.late = still
@@ -262,33 +290,35 @@ func (s *Stopped) resumeLate() {
 	}
 }
 
-func (s *Stopped) resume() {
-	if s.gone {
-		return
-	}
-	s.gone = true
-	for i := range s.Threads {
-		s.Threads[i].release()
-	}
-}
-
-// release lets a thread go. A signal that it was about to take is given to it;
-// a thread of a process that was stopped by a signal stays stopped. Errors mean
-// that the thread has died, which is not ours to report.
-func (th *Thread) release() {
+// release lets a thread go, and reports whether that is done with: one that was
+// killed meanwhile cannot be let go. A signal that it was about to take is given
+// to it; a thread of a process that was stopped by a signal stays stopped.
+func (th *Thread) release() bool {
 	if th.held {
-		return
+		return true
 	}
 	if !th.seized {
-		_ = ptrace(unix.PTRACE_DETACH, th.ID, 0, uintptr(th.Signal))
-		return
+		return ptrace(unix.PTRACE_DETACH, th.ID, 0, uintptr(th.Signal)) == nil
 	}
 	switch {
-	case th.Event == eventExit:
+	case th.Event == eventExit, th.exiting():
 		// Its owner waits for this stop: Exiting tells of it.
 	case th.Event == eventStop && th.group:
 		_ = ptrace(unix.PTRACE_LISTEN, th.ID, 0, 0)
 	default:
 		_ = ptrace(unix.PTRACE_CONT, th.ID, 0, uintptr(th.Signal))
 	}
+	return true
+}
+
+// exiting tells whether a thread that had stopped for us is in its exit stop: a
+// kill does not wait for us, and to continue it would be to let it die unseen.
+func (th *Thread) exiting() bool {
+	var info [128]byte // siginfo_t: si_code is at 8, the event in its second byte
+	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_GETSIGINFO, uintptr(th.ID), 0, uintptr(unsafe.Pointer(&info)), 0, 0)
+	if errno != 0 || info[8] != byte(unix.SIGTRAP) || info[9] != eventExit {
+		return false
+	}
+	th.Event = eventExit
+	return true
 }

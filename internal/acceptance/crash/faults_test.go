@@ -74,6 +74,41 @@ func watcherOf(t *testing.T, pid int) int {
 	return 0
 }
 
+// A program that is killed while it is captured for another reason leaves the one
+// core of its death all the same, and the status is its own.
+func TestKilledWhileCaptured(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	rounds := 8
+	if os.Getenv("MEMINSPECT_FULL") != "" {
+		rounds = 80
+	}
+	for i := range rounds {
+		r := start(t, plainly, nil, program, nil, "wait")
+		pid := r.event(t, "started").PID
+		waitOutput(t, r, "ready")
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			command(t, "trigger", "--dir", r.dir) // may find nobody any more
+		}()
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
+		syscall.Kill(pid, syscall.SIGKILL)
+		r.finish(t)
+		<-asked
+		deaths := 0
+		for _, core := range r.cores(t) {
+			if strings.HasSuffix(core, ".signal-sigkill.core") {
+				deaths++
+			} else if !strings.HasSuffix(core, ".asked.core") {
+				t.Errorf("round %d: a core called %s", i, core)
+			}
+		}
+		if deaths != 1 || r.state.ExitCode() != -1 {
+			t.Fatalf("round %d: %d cores of its death, %v: %+v; %s", i, deaths, r.state, r.events, r.stderr.String())
+		}
+	}
+}
+
 // A supervisor that was stopped, or a host that slept, takes nobody's silence in
 // that time for a hang, and captures what dies when it is back.
 func TestSupervisorStopped(t *testing.T) {

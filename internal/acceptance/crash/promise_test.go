@@ -1,0 +1,84 @@
+//go:build linux
+
+package crash
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/internal/crasher"
+)
+
+// The first line says what will be captured, what will not, and why: by what was
+// tried on the program itself.
+func TestPromise(t *testing.T) {
+	unreadable, seccomp := surroundings[5], surroundings[4]
+	for _, c := range []struct {
+		name    string
+		s       surrounding
+		variant crasher.Variant
+		env     []string
+		flags   []string
+		want    []string
+		never   []string
+	}{
+		{name: "all", variant: crasher.Plain, want: []string{"captures fatal errors, any other end, cores go to "}, never: []string{"; not "}},
+		{name: "GOTRACEBACK=none", variant: crasher.Plain, env: []string{"GOTRACEBACK=none"}, want: []string{"not runtime throws", "silent under GOTRACEBACK=none"}},
+		{name: "cgo", variant: crasher.Cgo, want: []string{"not deadlocks (Go finds none with cgo)"}},
+		{name: "race", variant: crasher.Race, want: []string{"not deadlocks (Go finds none with the race detector)"}},
+		{name: "exit stop off", variant: crasher.Plain, flags: []string{"--exit-stop=off"}, want: []string{"fatal errors", "not other ends (exit stop is off)"}, never: []string{"any other end"}},
+		{name: "seccomp", s: seccomp, variant: crasher.Plain, want: []string{"captures fatal errors", "not other ends (exit stop: not permitted; a seccomp filter is in force)"}},
+		{name: "unreadable", s: unreadable, variant: crasher.Plain, want: []string{"not its memory (its file is not readable to its user or has capabilities), so records only"}},
+		{name: "space", variant: crasher.Plain, flags: []string{"--free=40960GiB"}, want: []string{"not anything for now (", "bytes are free in"}},
+		{name: "shared directory", variant: crasher.Plain, flags: []string{"--dir", "/tmp"}, want: []string{"cores go to /tmp (/tmp has mode"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.s.root && os.Getuid() != 0 {
+				t.Skip("changing the user needs root")
+			}
+			r := start(t, c.s, c.env, crasher.Build(t, c.variant), c.flags, "linger")
+			r.finish(t)
+			said := r.event(t, "started").Text
+			for _, want := range c.want {
+				if !strings.Contains(said, want) {
+					t.Errorf("it does not say %q: %s", want, said)
+				}
+			}
+			for _, never := range c.never {
+				if strings.Contains(said, never) {
+					t.Errorf("it says %q: %s", never, said)
+				}
+			}
+		})
+	}
+}
+
+// What takes a core holds nobody: the program is gone long before a slow one has
+// it. And a hold that is too short for a capture ends in time, and says so.
+func TestHold(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	for _, way := range []string{"panic", "sigkill"} {
+		r := supervise(t, plainly, program, []string{"--to", "exec:cat >/dev/null; sleep 3"}, way)
+		captured := false
+		for _, e := range r.events {
+			if e.What == "captured" {
+				captured = true
+				if e.Held > 2*time.Second || e.Took < 3*time.Second {
+					t.Errorf("%s: held for %v of %v", way, e.Held, e.Took)
+				}
+			}
+		}
+		if !captured {
+			t.Errorf("%s: %+v", way, r.events)
+		}
+	}
+	r := supervise(t, plainly, program, []string{"--hold", "1ms"}, "panic")
+	if r.state.ExitCode() != 2 || !strings.HasPrefix(r.stderr.String(), "panic: it went wrong\n") {
+		t.Errorf("%v, %q", r.state, r.stderr.String())
+	}
+	if !r.has("captured") && !r.has("failed") {
+		t.Errorf("nothing is said of it: %+v", r.events)
+	}
+}
