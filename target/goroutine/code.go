@@ -18,6 +18,9 @@ import (
 //		atomicstorep(unsafe.Pointer(&allgptr), unsafe.Pointer(&allgs[0]))
 //	}
 //	atomic.Storeuintptr(&allglen, uintptr(len(allgs)))
+//
+// Where atomicstorep is not inlined (-gcflags=all=-l), the address of allgptr is
+// what a call is handed right before allglen is written.
 const adderName = "runtime.allgadd"
 
 const mostCode = 16 << 10 // bytes of that function
@@ -38,10 +41,14 @@ func cellsInCode(prog *module.Program, symbol func(string) (target.Address, bool
 		return Cells{}, fmt.Errorf("code of %s: %w", adderName, err)
 	}
 	var cells []target.Address
+	var handed target.Address
 	if arm(prog) {
-		cells = releaseStores(code, f.Range.Start)
+		cells, handed = releaseStores(code, f.Range.Start)
 	} else {
-		cells = exchanges(code, f.Range.Start)
+		cells, handed = exchanges(code, f.Range.Start)
+	}
+	if len(cells) == 1 && handed != 0 {
+		cells = []target.Address{handed, cells[0]}
 	}
 	inData := func(a target.Address) bool {
 		return a.Aligned(target.PtrSize) && (main.Data.Contains(a) || main.BSS.Contains(a) || main.NoPtrBSS.Contains(a) || main.NoPtrData.Contains(a))
@@ -75,10 +82,10 @@ func findFunc(funcs *module.Functions, name string, symbol func(string) (target.
 
 // exchanges returns, in order, the addresses that amd64 code exchanges a
 // register with: how the compiler stores atomically. An address is what a
-// RIP-relative LEA put into the register, or stands in the XCHG itself.
-func exchanges(code []byte, pc target.Address) []target.Address {
+// RIP-relative LEA put into the register, or stands in the XCHG itself. handed is
+// what the last call before the first of them had as its first argument.
+func exchanges(code []byte, pc target.Address) (cells []target.Address, handed target.Address) {
 	held := map[x86asm.Reg]target.Address{}
-	var cells []target.Address
 	for off := 0; off < len(code); {
 		inst, err := x86asm.Decode(code[off:], 64)
 		if err != nil || inst.Len == 0 {
@@ -98,6 +105,15 @@ func exchanges(code []byte, pc target.Address) []target.Address {
 			if mem.Base == x86asm.RIP {
 				held[reg] = next + target.Address(mem.Disp)
 			}
+		case x86asm.CALL:
+			if len(cells) == 0 {
+				handed = held[x86asm.RAX]
+			}
+			clear(held)
+		case x86asm.MOV:
+			if reg, ok := inst.Args[0].(x86asm.Reg); ok {
+				delete(held, reg)
+			}
 		case x86asm.XCHG:
 			for _, arg := range inst.Args {
 				mem, ok := arg.(x86asm.Mem)
@@ -112,14 +128,13 @@ func exchanges(code []byte, pc target.Address) []target.Address {
 			}
 		}
 	}
-	return cells
+	return cells, handed
 }
 
 // releaseStores does the same for arm64: STLR to an address that ADRP and ADD
 // made.
-func releaseStores(code []byte, pc target.Address) []target.Address {
+func releaseStores(code []byte, pc target.Address) (cells []target.Address, handed target.Address) {
 	held := map[arm64asm.Reg]target.Address{}
-	var cells []target.Address
 	for off := 0; off+4 <= len(code); off += 4 {
 		inst, err := arm64asm.Decode(code[off:])
 		if err != nil {
@@ -145,6 +160,11 @@ func releaseStores(code []byte, pc target.Address) []target.Address {
 			if ok {
 				held[dst] = base + addImmediate(code[off:])
 			}
+		case arm64asm.BL:
+			if len(cells) == 0 {
+				handed = held[arm64asm.X0]
+			}
+			clear(held)
 		case arm64asm.STLR:
 			mem, ok := inst.Args[1].(arm64asm.MemImmediate)
 			if !ok {
@@ -155,7 +175,7 @@ func releaseStores(code []byte, pc target.Address) []target.Address {
 			}
 		}
 	}
-	return cells
+	return cells, handed
 }
 
 func asRegister(arg arm64asm.Arg) (arm64asm.Reg, bool) {
