@@ -139,6 +139,7 @@ type taking struct {
 	arena   *target.Arena // for the image
 
 	walked     *walk.Result
+	moved      int            // places in what excluded values hold, while memory was copied
 	raw        []target.Range // regions without a type
 	known      []target.Range // memory of which no byte can be the program's own data
 	goroutines goroutines

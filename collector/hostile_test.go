@@ -21,13 +21,20 @@ import (
 // victim starts a program with annotated values, which sleeps.
 func victim(t testing.TB) int {
 	t.Helper()
-	exe := filepath.Join(t.TempDir(), "wedged")
-	cmd := exec.Command("go", "build", "-o", exe, "../internal/acceptance/testdata/wedged")
+	pid, _ := running(t, "wedged", "sleep")
+	return pid
+}
+
+// running builds and starts one of the acceptance tests' programs.
+func running(t testing.TB, name string, args ...string) (pid int, exe string) {
+	t.Helper()
+	exe = filepath.Join(t.TempDir(), name)
+	cmd := exec.Command("go", "build", "-o", exe, "../internal/acceptance/testdata/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	p := exec.Command(exe, "sleep")
+	p := exec.Command(exe, args...)
 	out, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +46,7 @@ func victim(t testing.TB) int {
 	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
 		t.Fatal(err)
 	}
-	return p.Process.Pid
+	return p.Process.Pid, exe
 }
 
 // A liar is memory of which some words are not what they are.

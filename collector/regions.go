@@ -244,7 +244,7 @@ func (r *region) span() target.Range { return target.RangeOf(target.Address(r.Ad
 
 // follow walks from the regions and asks the image for what the walk found. It
 // reports whether a map was caught in the middle of a write.
-func (t *taking) follow(p *program, pl *plan) (writing bool, err error) {
+func (t *taking) follow(p *program, pl *plan, stopped bool) (writing bool, err error) {
 	t.opts.Progress(Progress{Step: "walk"})
 	if pl.doubt {
 		// Nothing may be taken of which it is not known that no exclusion is
@@ -257,7 +257,7 @@ func (t *taking) follow(p *program, pl *plan) (writing bool, err error) {
 	}
 	cfg := walk.Config{
 		Memory: t.mem, Types: p.types, Version: p.prog.Version, Main: p.mainPath(),
-		Budget: t.image.left, Exclusions: pl.exclusions, Arena: t.arena, Lacks: t.lacks,
+		Budget: t.image.left, Exclusions: pl.exclusions, Moving: !stopped, Arena: t.arena, Lacks: t.lacks,
 	}
 	for _, m := range p.prog.Modules {
 		cfg.Text = append(cfg.Text, m.Text)
@@ -284,7 +284,7 @@ func (t *taking) follow(p *program, pl *plan) (writing bool, err error) {
 	if res.Erasure.Lost > 0 && !pl.doubt {
 		t.summary.problem("exclusions", fmt.Errorf("%d values that they may be about are not in the full core: nothing was taken that may hold the same", res.Erasure.Lost))
 		pl.doubt = true
-		return t.follow(p, pl)
+		return t.follow(p, pl, stopped)
 	}
 	t.walked = res
 	for i := range pl.regions {

@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -61,19 +62,27 @@ func (t *taking) stops(p *program) bool {
 }
 
 // attempts reads the program, again when a map was caught in the middle of a
-// write: a moment later it is not.
+// write, or what an excluded value holds was replaced while memory was copied: a
+// moment later it is not. Where the latter goes on, nothing is taken that may
+// hold the same.
 func (t *taking) attempts(p *program, static *plan) (plan, error) {
 	const most = 3
 	before := *t
 	for n := 1; ; n++ {
 		pl := static.clone()
+		pl.doubt = pl.doubt || n > most
 		writing := false
 		err := t.whileStopped(p, func(stopped bool) (err error) {
 			writing, err = t.read(p, &pl, stopped)
 			return err
 		})
-		if err != nil || !writing || n == most || len(t.opts.Held) > 0 || t.process == nil {
+		switch moved := t.moved > 0 && !pl.doubt; {
+		case err != nil, t.process == nil, !moved && !writing:
 			return pl, err
+		case !moved && (n >= most || len(t.opts.Held) > 0):
+			return pl, nil
+		case moved && n == most:
+			before.summary.problem("exclusions", errMoved)
 		}
 		stopped := t.summary.Stopped
 		*t = before
@@ -81,6 +90,9 @@ func (t *taking) attempts(p *program, static *plan) (plan, error) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// errMoved is about a program that was not held still.
+var errMoved = errors.New("what excluded values hold was replaced each time it was read, so that no value was taken that may hold the same; hold the program still")
 
 // identify reads what the kernel says of the process; once it is let go it may
 // be dead and say nothing any more.
@@ -184,7 +196,7 @@ func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err err
 	}
 	t.dynamic(p, pl)
 	t.goroutines.note.Stacks = t.opts.stackKind(pl.guarded())
-	if writing, err = t.follow(p, pl); err != nil {
+	if writing, err = t.follow(p, pl, stopped); err != nil {
 		return false, err
 	}
 	t.wantFacts(p)
@@ -198,9 +210,13 @@ func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err err
 	if t.opts.Mode == Data {
 		t.wantData(p)
 	}
-	return writing, t.image.read(t.mem, !stopped, t.arena, func(done, total uint64) {
+	err = t.image.read(t.mem, !stopped, t.arena, func(done, total uint64) {
 		t.opts.Progress(Progress{Step: "read", Done: done, Total: total})
 	})
+	if err == nil && !stopped {
+		t.moved, err = t.walked.Erasure.Moved(t.mem)
+	}
+	return writing, err
 }
 
 // assemble lays out the core. The program is not needed any more.

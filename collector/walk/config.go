@@ -49,6 +49,9 @@ type Config struct {
 	Steps int
 	// Pages bounds the 4 KiB pages that are met, 0 for 512 Ki.
 	Pages int
+	// Moving says that the program runs: the Erasure can then tell whether what
+	// excluded values hold is still the same.
+	Moving bool
 	// Arena is where the bytes of pages are kept, as far as it goes; nil for
 	// memory that is asked for as it is needed.
 	Arena *target.Arena

@@ -1,6 +1,8 @@
 package walk
 
 import (
+	"bytes"
+
 	"github.com/meminspect/meminspect/target"
 )
 
@@ -29,6 +31,7 @@ type Erasure struct {
 	Lost int
 
 	known Ranges
+	seen  []target.Piece
 }
 
 func (x *excluder) finish(captured, facts Ranges) *Erasure {
@@ -39,7 +42,27 @@ func (x *excluder) finish(captured, facts Ranges) *Erasure {
 		Blind:    x.blind,
 		Lost:     x.lost,
 		known:    captured.Union(facts),
+		seen:     x.seen,
 	}
+}
+
+// Moved counts the places, in what excluded values hold, that have changed since
+// the walk went by: what stands behind them now, or stood there in between, is
+// not in Ranges. It needs Config.Moving.
+func (e *Erasure) Moved(mem target.Memory) (n int, err error) {
+	now := make([]target.Piece, len(e.seen))
+	for i, p := range e.seen {
+		now[i] = target.Piece{Addr: p.Addr, Data: make([]byte, len(p.Data))}
+	}
+	if err := target.ReadBatch(mem, now); err != nil {
+		return 0, err
+	}
+	for i := range now {
+		if now[i].N < len(now[i].Data) || !bytes.Equal(now[i].Data, e.seen[i].Data) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // Allow says that the caller knows what stands in some more ranges and that no

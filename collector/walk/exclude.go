@@ -77,8 +77,9 @@ type excluder struct {
 	hidden   Ranges // the excluded variables
 	erase    []target.Range
 	receipts []Receipt
-	blind    int // values that were not looked at
-	lost     int // values that the memory lacks
+	blind    int            // values that were not looked at
+	lost     int            // values that the memory lacks
+	seen     []target.Piece // what was read of excluded values, when the memory is moving
 }
 
 // newExcluder sorts the exclusions by how they are found.

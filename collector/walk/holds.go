@@ -44,6 +44,9 @@ func (x *excluder) read(addr target.Address, size uint64) ([]byte, bool) {
 	if !ok {
 		x.lose(addr, size)
 	}
+	if ok && x.w.cfg.Moving {
+		x.seen = append(x.seen, target.Piece{Addr: addr, Data: data})
+	}
 	return data, ok
 }
 
