@@ -267,6 +267,28 @@ func (c *Core) claim() {
 	slices.SortStableFunc(c.maps, func(a, b process.Mapping) int { return a.Start.Compare(b.Start) })
 }
 
+// codeOf says which mappings of files that the core names, and has nothing of,
+// are code: the files' first pages tell. Of those that have none in the core
+// all may be.
+func (c *Core) codeOf() {
+	begins := map[string]*image{}
+	for i := range c.maps {
+		m := &c.maps[i]
+		if m.Path == "" || m.Inode == 0 {
+			continue
+		}
+		im, seen := begins[m.Path]
+		if !seen && m.Offset == 0 {
+			im = c.imageAt(m.Start)
+			begins[m.Path] = im
+		}
+		if im == nil || !c.unheld[m.Start] {
+			continue
+		}
+		m.Exec = slices.ContainsFunc(im.Loaded(im.bias).Segments(), func(s target.Segment) bool { return s.Exec && s.Overlaps(m.Range) })
+	}
+}
+
 // nameStack marks the mapping of the first thread's stack, where the kernel put
 // the auxiliary vector's texts, as /proc does.
 func (c *Core) nameStack() {

@@ -68,6 +68,7 @@ type Core struct {
 	mem     *target.Spliced  // over the executable's read-only segments
 	there   []target.Segment // of mem
 	maps    []process.Mapping
+	unheld  map[target.Address]bool // starts of those that have no segment
 	exe     *exe.File
 	exePath string
 	name    string // of the executable, as the core has it
@@ -174,13 +175,14 @@ func New(r io.ReaderAt, size int64, o Options) (*Core, error) {
 		return nil, err
 	}
 	c.raw = held(file)
-	c.maps = mappings(file, c.linux.Files)
+	c.maps, c.unheld = mappings(file, c.linux.Files)
 	if err := c.findExecutable(o.Exe); err != nil {
 		c.Close()
 		return nil, err
 	}
 	c.claim()
 	c.nameStack()
+	c.codeOf()
 	c.mem = &target.Spliced{}
 	image := c.exe.Loaded(c.bias())
 	for _, seg := range image.Segments() {

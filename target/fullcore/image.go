@@ -84,18 +84,23 @@ func (c *Core) imageAt(base target.Address) *image {
 	if count == 0 || count > mostHeaders || at > pageSize {
 		return nil
 	}
-	table, err := r.Bytes(base.Add(at), count*programSize, mostHeaders*programSize)
-	if err != nil {
+	if head, err = r.Bytes(base, at+count*programSize, pageSize+mostHeaders*programSize); err != nil {
 		return nil
 	}
 	// What stands in the file alone is not in memory.
 	clear(head[40:48]) // e_shoff
 	clear(head[60:64]) // e_shnum, e_shstrndx
 	v := &view{mem: c.raw, head: head}
+	table := head[at:]
 	var first *viewPart
 	for ; len(table) >= programSize; table = table[programSize:] {
 		p := viewPart{offset: le.Uint64(table[8:]), addr: target.Address(le.Uint64(table[16:])), size: le.Uint64(table[32:])}
-		if elf.ProgType(le.Uint32(table)) != elf.PT_LOAD {
+		switch elf.ProgType(le.Uint32(table)) {
+		case elf.PT_LOAD:
+		case elf.PT_DYNAMIC: // it has been relocated, and so has all that it is about
+			le.PutUint32(table, uint32(elf.PT_NULL))
+			continue
+		default:
 			continue
 		}
 		if p.offset+p.size < p.offset || p.offset+p.size > 1<<46 {

@@ -94,8 +94,8 @@ func held(file *elfcore.File) *target.Spliced {
 
 // mappings makes a process' list of mappings of what the core has of each: the
 // segments, and the files that the kernel or gdb name. Of mappings that are
-// clean copies of a file some cores have no segment at all.
-func mappings(file *elfcore.File, files []elfcore.Mapping) []process.Mapping {
+// clean copies of a file some cores have no segment at all: these are unheld.
+func mappings(file *elfcore.File, files []elfcore.Mapping) (all []process.Mapping, unheld map[target.Address]bool) {
 	inodes := map[string]uint64{}
 	var named []process.Mapping
 	for _, f := range files {
@@ -112,7 +112,7 @@ func mappings(file *elfcore.File, files []elfcore.Mapping) []process.Mapping {
 		})
 	}
 	slices.SortStableFunc(named, func(a, b process.Mapping) int { return a.Start.Compare(b.Start) })
-	var all []process.Mapping
+	unheld = map[target.Address]bool{}
 	seen := make([]bool, len(named))
 	for i := range file.Loads {
 		l := &file.Loads[i]
@@ -142,8 +142,9 @@ func mappings(file *elfcore.File, files []elfcore.Mapping) []process.Mapping {
 	for i, n := range named {
 		if !seen[i] {
 			all = append(all, n)
+			unheld[n.Start] = true
 		}
 	}
 	slices.SortStableFunc(all, func(a, b process.Mapping) int { return a.Start.Compare(b.Start) })
-	return all
+	return all, unheld
 }
