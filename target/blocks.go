@@ -40,9 +40,11 @@ func (b *Blocks) ReadAt(p []byte, off int64) (int, error) {
 			continue
 		}
 		if err == nil {
-			err = io.EOF
+			return done, io.EOF
 		}
-		return done, err
+		// A part of the block cannot be read: perhaps not this one.
+		n, err := b.src.ReadAt(p[done:], at)
+		return done + n, err
 	}
 	return done, nil
 }

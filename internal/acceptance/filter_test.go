@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,7 +21,6 @@ import (
 	"github.com/meminspect/meminspect/internal/kernelcore"
 	"github.com/meminspect/meminspect/internal/kinds"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
-	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/fullcore"
 )
 
@@ -272,139 +269,5 @@ func TestFilterIsAsGoodAsTheFullCore(t *testing.T) {
 			t.Logf("%d variables; %d bytes of %s", len(vars), summary.Bytes, whole)
 			os.Remove(whole)
 		})
-	}
-}
-
-// What the kernel leaves out by coredump_filter is unreadable or comes from the
-// executable, and never zero.
-func TestFilterOfWhatTheKernelLeftOut(t *testing.T) {
-	needAMD64(t)
-	exe := build(t, "secrets", []string{"CGO_ENABLED=0"}, "-buildmode=pie")
-	for mask, complete := range map[string]bool{"0x3f": true, "0x33": true, "0x23": true, "0x01": true, "0x10": false, "0x00": false} {
-		t.Run(mask, func(t *testing.T) {
-			whole := kernelcore.Make(t, mask, syscall.SIGABRT, exe)
-			c, err := fullcore.Open(whole, fullcore.Options{})
-			if err != nil {
-				if complete {
-					t.Fatal(err)
-				}
-				t.Log(err)
-				return
-			}
-			defer c.Close()
-			out, err := collector.Filter(context.Background(), c, collector.Options{})
-			if err != nil {
-				if complete {
-					t.Fatal(err)
-				}
-				t.Log(err)
-				return
-			}
-			s := out.Summary()
-			if s.Partial == complete || complete && s.Regions.Complete != 11 {
-				t.Errorf("%+v", s)
-			}
-		})
-	}
-}
-
-// A core that was cut short at any place gives an error, or a core in which every
-// byte is the full core's or a mark, and in which no secret is, however little is
-// known of what they are.
-func TestFilterOfCutCores(t *testing.T) {
-	needAMD64(t)
-	exe := build(t, "secrets", []string{"CGO_ENABLED=0"})
-	path := kernelcore.Make(t, kernelcore.Default, syscall.SIGABRT, exe)
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	info, _ := file.Stat()
-	whole, err := fullcore.New(file, info.Size(), fullcore.Options{Exe: exe})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer whole.Close()
-	truth := whole.Memory()
-	places := []int64{0, 1, 63, 64, 100, 1000, 3000, 8000, 12288, 12289, info.Size() - 1}
-	headers, err := elfcore.Open(file, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, l := range headers.Loads {
-		places = append(places, int64(l.Offset), int64(l.Offset)+8)
-		for n := uint64(4096); n < l.FileSize && n < 1<<20; n *= 2 { // where the data and the heap begin
-			places = append(places, int64(l.Offset+n)+17)
-		}
-	}
-	more := 20
-	if full {
-		more = 500
-	}
-	random := rand.New(rand.NewPCG(1, 2))
-	for range more {
-		places = append(places, random.Int64N(info.Size()), random.Int64N(9<<20))
-	}
-	cores := 0
-	for _, at := range places {
-		for _, opts := range []collector.Options{{}, {Mode: collector.Data, Depth: 50}} {
-			small, err := filterSection(file, min(at, info.Size()), exe, opts)
-			if err != nil {
-				continue
-			}
-			cores++
-			if found := present(small); len(found) > 0 {
-				t.Errorf("cut at %d: the core holds the secrets %v", at, found)
-			}
-			checkTruth(t, fmt.Sprintf("cut at %d", at), small, truth)
-		}
-	}
-	if cores < 20 {
-		t.Errorf("only %d of %d cut cores could be used", cores, len(places))
-	}
-	t.Logf("%d cores of %d cut ones", cores, 2*len(places))
-}
-
-func filterSection(r io.ReaderAt, size int64, exe string, opts collector.Options) ([]byte, error) {
-	c, err := fullcore.New(r, size, fullcore.Options{Exe: exe})
-	if err != nil {
-		return nil, err
-	}
-	defer c.Close()
-	out, err := collector.Filter(context.Background(), c, opts)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	_, err = out.WriteTo(&b)
-	return b.Bytes(), err
-}
-
-// checkTruth holds every byte of a core against the memory that it is of.
-func checkTruth(t *testing.T, what string, small []byte, truth target.Memory) {
-	t.Helper()
-	core, err := inspect.Read(bytes.NewReader(small), int64(len(small)))
-	if err != nil {
-		t.Errorf("%s: %v", what, err)
-		return
-	}
-	for i := range core.Loads {
-		l := &core.Loads[i]
-		if l.Marked() {
-			continue
-		}
-		got, want := make([]byte, l.FileSize), make([]byte, l.FileSize)
-		if _, err := core.ReadMemory(l.Addr, got); err != nil {
-			t.Errorf("%s: %v", what, err)
-			return
-		}
-		n, err := truth.ReadAt(want, target.Address(l.Addr))
-		for k := range got {
-			if got[k] != elfcore.MarkByte && (k >= n || got[k] != want[k]) {
-				t.Errorf("%s: the byte at %#x is %#x; the full core has %#x there (%v)", what, l.Addr+uint64(k), got[k], want[k], err)
-				return
-			}
-		}
 	}
 }

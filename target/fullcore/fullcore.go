@@ -63,10 +63,9 @@ type Core struct {
 
 	file    *elfcore.File
 	linux   *elfcore.Linux
-	raw     *target.Spliced  // what the core holds
-	own     *image           // the executable as the core has it, nil if it has not
-	mem     *target.Spliced  // over the executable's read-only segments
-	there   []target.Segment // of mem
+	raw     *target.Spliced // what the core holds
+	own     *image          // the executable as the core has it, nil if it has not
+	mem     *target.Spliced // over the executable's read-only segments
 	maps    []process.Mapping
 	unheld  map[target.Address]bool // starts of those that have no segment
 	exe     *exe.File
@@ -191,7 +190,6 @@ func New(r io.ReaderAt, size int64, o Options) (*Core, error) {
 		}
 	}
 	c.mem.PutAll(c.raw) // what the program had wins
-	c.there = c.mem.Segments()
 	return c, nil
 }
 

@@ -45,7 +45,7 @@ func (m memory) ReadAt(p []byte, addr target.Address) (int, error) {
 }
 
 // Lacks reports whether the program had memory in r that is not in Memory: the
-// core was cut short before it, or leaves it out.
+// core was cut short before it, leaves it out, or cannot be read there.
 func (c *Core) Lacks(r target.Range) bool {
 	at, _ := slices.BinarySearchFunc(c.maps, r.Start, func(m process.Mapping, a target.Address) int {
 		if m.End <= a {
@@ -53,9 +53,18 @@ func (c *Core) Lacks(r target.Range) bool {
 		}
 		return 1
 	})
+	buf := make([]byte, min(r.Size(), 1<<20))
 	for ; at < len(c.maps) && c.maps[at].Start < r.End; at++ {
-		if m := &c.maps[at]; m.Read && !covered(m.Intersect(r), c.there) {
-			return true
+		if !c.maps[at].Read {
+			continue
+		}
+		had := c.maps[at].Intersect(r)
+		for !had.Empty() {
+			part := buf[:min(uint64(len(buf)), had.Size())]
+			if n, _ := c.mem.ReadAt(part, had.Start); n < len(part) {
+				return true
+			}
+			had.Start = had.Start.Add(uint64(len(part)))
 		}
 	}
 	return false

@@ -1,0 +1,276 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/internal/kernelcore"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/fullcore"
+)
+
+// What the kernel leaves out by coredump_filter is unreadable or comes from the
+// executable, and never zero.
+func TestFilterOfWhatTheKernelLeftOut(t *testing.T) {
+	needAMD64(t)
+	exe := build(t, "secrets", []string{"CGO_ENABLED=0"}, "-buildmode=pie")
+	for mask, complete := range map[string]bool{"0x3f": true, "0x33": true, "0x23": true, "0x01": true, "0x10": false, "0x00": false} {
+		t.Run(mask, func(t *testing.T) {
+			whole := kernelcore.Make(t, mask, syscall.SIGABRT, exe)
+			c, err := fullcore.Open(whole, fullcore.Options{})
+			if err != nil {
+				if complete {
+					t.Fatal(err)
+				}
+				t.Log(err)
+				return
+			}
+			defer c.Close()
+			out, err := collector.Filter(context.Background(), c, collector.Options{})
+			if err != nil {
+				if complete {
+					t.Fatal(err)
+				}
+				t.Log(err)
+				return
+			}
+			s := out.Summary()
+			if s.Partial == complete || complete && s.Regions.Complete != 11 {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+// An executable of another build is refused, whatever is left of the right one in
+// the core, and though it may stand at the same addresses.
+func TestFilterBelievesNoOtherBuild(t *testing.T) {
+	needAMD64(t)
+	for _, mode := range []string{"-buildmode=exe", "-buildmode=pie"} {
+		exe := build(t, "shared", []string{"CGO_ENABLED=0"}, mode, "-ldflags=-X main.word=aa")
+		other := build(t, "shared", []string{"CGO_ENABLED=0"}, mode, "-ldflags=-X main.word=ab")
+		stranger := build(t, "secrets", []string{"CGO_ENABLED=0"}, mode)
+		for _, mask := range []string{"0x33", "0x23"} {
+			whole := kernelcore.Make(t, mask, syscall.SIGABRT, exe, "wait")
+			for _, wrong := range []string{other, stranger, "/dev/null", whole} {
+				if c, err := fullcore.Open(whole, fullcore.Options{Exe: wrong}); err == nil {
+					c.Close()
+					t.Errorf("%s, filter %s: %s is believed", mode, mask, wrong)
+				} else if wrong == other && !errors.Is(err, fullcore.ErrOtherBuild) {
+					t.Errorf("%s, filter %s: %v", mode, mask, err)
+				}
+			}
+			// The right one under another name.
+			moved := filepath.Join(t.TempDir(), "moved")
+			if err := os.Rename(exe, moved); err != nil {
+				t.Fatal(err)
+			}
+			if c, err := fullcore.Open(whole, fullcore.Options{}); !errors.Is(err, fullcore.ErrNoExecutable) {
+				t.Errorf("without an executable: %v %v", c, err)
+			}
+			if c, err := fullcore.Open(whole, fullcore.Options{Exe: moved}); err != nil {
+				t.Errorf("%s, filter %s: %v", mode, mask, err)
+			} else {
+				c.Close()
+			}
+			if err := os.Rename(moved, exe); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// A core that was cut short at any place gives an error, or a core in which every
+// byte is the full core's or a mark, and in which no secret is, however little is
+// known of what they are.
+func TestFilterOfCutCores(t *testing.T) {
+	needAMD64(t)
+	exe := build(t, "secrets", []string{"CGO_ENABLED=0"})
+	path := kernelcore.Make(t, kernelcore.Default, syscall.SIGABRT, exe)
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	info, _ := file.Stat()
+	whole, err := fullcore.New(file, info.Size(), fullcore.Options{Exe: exe})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
+	truth := whole.Memory()
+	places := []int64{0, 1, 63, 64, 100, 1000, 3000, 8000, 12288, 12289, info.Size() - 1}
+	headers, err := elfcore.Open(file, info.Size())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range headers.Loads {
+		places = append(places, int64(l.Offset), int64(l.Offset)+8)
+		for n := uint64(4096); n < l.FileSize && n < 1<<20; n *= 2 { // where the data and the heap begin
+			places = append(places, int64(l.Offset+n)+17)
+		}
+	}
+	more := 20
+	if full {
+		more = 500
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range more {
+		places = append(places, random.Int64N(info.Size()), random.Int64N(9<<20))
+	}
+	cores := 0
+	for _, at := range places {
+		for _, opts := range []collector.Options{{}, {Mode: collector.Data, Depth: 50}} {
+			small, err := filterSection(file, min(at, info.Size()), exe, opts)
+			if err != nil {
+				continue
+			}
+			cores++
+			if found := present(small); len(found) > 0 {
+				t.Errorf("cut at %d: the core holds the secrets %v", at, found)
+			}
+			checkTruth(t, fmt.Sprintf("cut at %d", at), small, truth)
+		}
+	}
+	if cores < 20 {
+		t.Errorf("only %d of %d cut cores could be used", cores, len(places))
+	}
+	t.Logf("%d cores of %d cut ones", cores, 2*len(places))
+}
+
+// Where pages of a core cannot be read, no secret comes to light through what else
+// points at it, though what says that it is one is gone, and no byte is made up.
+func TestFilterOfCoresWithHoles(t *testing.T) {
+	needAMD64(t)
+	for _, program := range []string{"shared", "secrets"} {
+		t.Run(program, func(t *testing.T) {
+			exe := build(t, program, []string{"CGO_ENABLED=0"})
+			text, err := os.ReadFile(kernelcore.Make(t, kernelcore.Default, syscall.SIGABRT, exe))
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, err := fullcore.New(bytes.NewReader(text), int64(len(text)), fullcore.Options{Exe: exe})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer whole.Close()
+			var pages []int64 // that hold anything, behind the notes
+			for at := int64(16 << 10); at+4096 <= int64(len(text)); at += 4096 {
+				if !bytes.Equal(text[at:at+4096], make([]byte, 4096)) {
+					pages = append(pages, at)
+				}
+			}
+			// Each page alone, of those that the executable does not have, and many
+			// together.
+			var cases [][]int64
+			for i, at := range pages {
+				if full || program == "shared" && i%2 == 0 {
+					cases = append(cases, []int64{at})
+				}
+			}
+			for seed := range 30 {
+				random := rand.New(rand.NewPCG(7, uint64(seed)))
+				var bad []int64
+				for range 1 + random.IntN(1+len(pages)>>random.IntN(8)) {
+					bad = append(bad, pages[random.IntN(len(pages))])
+				}
+				cases = append(cases, bad)
+			}
+			cores, visible := 0, 0
+			for i, bad := range cases {
+				h := &holed{Reader: bytes.NewReader(text), bad: map[int64]bool{}}
+				for _, at := range bad {
+					h.bad[at] = true
+				}
+				small, err := filterSection(h, int64(len(text)), exe, collector.Options{Depth: 50})
+				if err != nil {
+					continue
+				}
+				cores++
+				if found := present(small); len(found) > 0 {
+					t.Errorf("case %d: the core holds the secrets %v", i, found)
+				}
+				if bytes.Contains(small, []byte("visible")) {
+					visible++
+				}
+				checkTruth(t, fmt.Sprintf("case %d", i), small, whole.Memory())
+			}
+			if cores < len(cases)/4 || visible == 0 {
+				t.Errorf("of %d cores %d could be used, %d with a value", len(cases), cores, visible)
+			}
+			t.Logf("%d of %d cores could be used, %d with a value", cores, len(cases), visible)
+		})
+	}
+}
+
+// A holed file has pages that cannot be read.
+type holed struct {
+	*bytes.Reader
+	bad map[int64]bool // offsets
+}
+
+func (h *holed) ReadAt(p []byte, off int64) (int, error) {
+	for at := off &^ 4095; at < off+int64(len(p)); at += 4096 {
+		if h.bad[at] {
+			n, err := h.Reader.ReadAt(p[:max(at-off, 0)], off)
+			return n, errors.Join(err, syscall.EIO)
+		}
+	}
+	return h.Reader.ReadAt(p, off)
+}
+
+func filterSection(r io.ReaderAt, size int64, exe string, opts collector.Options) ([]byte, error) {
+	c, err := fullcore.New(r, size, fullcore.Options{Exe: exe})
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	out, err := collector.Filter(context.Background(), c, opts)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	_, err = out.WriteTo(&b)
+	return b.Bytes(), err
+}
+
+// checkTruth holds every byte of a core against the memory that it is of.
+func checkTruth(t *testing.T, what string, small []byte, truth target.Memory) {
+	t.Helper()
+	core, err := inspect.Read(bytes.NewReader(small), int64(len(small)))
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+		return
+	}
+	for i := range core.Loads {
+		l := &core.Loads[i]
+		if l.Marked() {
+			continue
+		}
+		got, want := make([]byte, l.FileSize), make([]byte, l.FileSize)
+		if _, err := core.ReadMemory(l.Addr, got); err != nil {
+			t.Errorf("%s: %v", what, err)
+			return
+		}
+		n, err := truth.ReadAt(want, target.Address(l.Addr))
+		for k := range got {
+			if got[k] != elfcore.MarkByte && (k >= n || got[k] != want[k]) {
+				t.Errorf("%s: the byte at %#x is %#x; the full core has %#x there (%v)", what, l.Addr+uint64(k), got[k], want[k], err)
+				return
+			}
+		}
+	}
+}
