@@ -74,6 +74,21 @@ func main() {
 		r.Value = i
 	}
 	vBuilder.WriteString("built")
+	vBuffer.WriteString("read and unread")
+	vBuffer.Next(5)
+	vMapAtomic["set"].Store(newNode(10))
+	vSelect2 <- "full"
+	vSelect2 <- "up"
+	for i := 0; i < 2; i++ { // the same goroutines wait on two channels
+		go func() {
+			select {
+			case <-vSelect1:
+			case vSelect2 <- "sent":
+			case <-vChanNil:
+			}
+		}()
+	}
+	go func() { vCondLock.Lock(); vCond.Wait() }()
 	Table.Rows = append(append(Table.Rows, vars...), laterVars...)
 	for _, v := range other.Vars {
 		Table.Rows = append(Table.Rows, Var(v))

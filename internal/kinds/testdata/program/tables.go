@@ -217,6 +217,13 @@ var table = meminspect.Table{
 		{ID: 1<<63 | 205, Name: "vReplacer", Expr: "vReplacer", Var: &vReplacer},
 		{ID: 1<<63 | 206, Name: "vMonth", Expr: "vMonth", Var: &vMonth},
 		{ID: 1<<63 | 207, Name: "vGraph", Expr: "vGraph", Var: &vGraph},
+		{ID: 1<<63 | 208, Name: "vBuffer", Expr: "vBuffer", Var: &vBuffer},
+		{ID: 1<<63 | 209, Name: "vCond", Expr: "vCond", Var: &vCond},
+		{ID: 1<<63 | 210, Name: "vMapAtomic", Expr: "vMapAtomic", Var: &vMapAtomic},
+		{ID: 1<<63 | 211, Name: "vSelect1", Expr: "vSelect1", Var: &vSelect1},
+		{ID: 1<<63 | 212, Name: "vSelect2", Expr: "vSelect2", Var: &vSelect2},
+		{ID: 1<<63 | 213, Name: "vNested", Expr: "vNested", Var: &vNested},
+		{ID: 1<<63 | 214, Name: "vCtxValue", Expr: "vCtxValue", Var: &vCtxValue},
 	},
 }
 

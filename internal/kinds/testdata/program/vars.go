@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"container/list"
 	"container/ring"
 	"context"
@@ -316,6 +317,14 @@ var (
 	vList       = list.New()
 	vRing       = ring.New(4)
 	vBuilder    strings.Builder
+	vBuffer     bytes.Buffer
+	vCond       = sync.NewCond(&vCondLock)
+	vCondLock   sync.Mutex
+	vMapAtomic  = map[string]*atomic.Pointer[Node]{"set": new(atomic.Pointer[Node]), "nil": new(atomic.Pointer[Node])}
+	vSelect1    = make(chan *Node)
+	vSelect2    = make(chan string, 2)
+	vNested     = []map[string][]any{{"one": {1, "two", []int{3}}}, nil, {"none": nil}}
+	vCtxValue   = context.WithValue(vCtx, Name("key"), &vPoint)
 	vRegexp     = regexp.MustCompile(`^a(b|c)*d$`)
 	vURL        = &url.URL{Scheme: "https", Host: "example.org", Path: "/p"}
 	vIP         = net.IPv4(192, 0, 2, 1)
