@@ -49,7 +49,7 @@ var collecting struct {
 // hush collects this process' garbage and then none until the function that it
 // returns is called, so that nothing but reading happens while a program is held.
 func hush() (end func()) {
-	runtime.GC()
+	defer runtime.GC() // now that no goal makes the runtime give back what is free
 	collecting.Lock()
 	defer collecting.Unlock()
 	if collecting.off == 0 {

@@ -30,8 +30,9 @@ type Erasure struct {
 	// have been erased may stand in the capture under another name.
 	Lost int
 
-	known Ranges
-	seen  []target.Piece
+	known   Ranges
+	seen    []target.Piece
+	seenAll bool
 }
 
 func (x *excluder) finish(captured, facts Ranges) *Erasure {
@@ -43,13 +44,18 @@ func (x *excluder) finish(captured, facts Ranges) *Erasure {
 		Lost:     x.lost,
 		known:    captured.Union(facts),
 		seen:     x.seen,
+		seenAll:  x.seenAll,
 	}
 }
 
 // Moved counts the places, in what excluded values hold, that have changed since
 // the walk went by: what stands behind them now, or stood there in between, is
-// not in Ranges. It needs Config.Moving.
+// not in Ranges. It needs Config.Moving. Where there was too much to remember it
+// counts one.
 func (e *Erasure) Moved(mem target.Memory) (n int, err error) {
+	if !e.seenAll {
+		return 1, nil
+	}
 	now := make([]target.Piece, len(e.seen))
 	for i, p := range e.seen {
 		now[i] = target.Piece{Addr: p.Addr, Data: make([]byte, len(p.Data))}

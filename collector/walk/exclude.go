@@ -77,9 +77,13 @@ type excluder struct {
 	hidden   Ranges // the excluded variables
 	erase    []target.Range
 	receipts []Receipt
-	blind    int            // values that were not looked at
-	lost     int            // values that the memory lacks
-	seen     []target.Piece // what was read of excluded values, when the memory is moving
+	blind    int // values that were not looked at
+	lost     int // values that the memory lacks
+	// What was read of excluded values when the memory is moving, and whether
+	// that is all.
+	seen      []target.Piece
+	seenBytes int
+	seenAll   bool
 }
 
 // newExcluder sorts the exclusions by how they are found.
@@ -88,7 +92,7 @@ func newExcluder(w *walker, list []Exclusion) *excluder {
 		w: w, active: len(list) > 0,
 		types: make(map[*gotypes.Type]int), fields: make(map[*gotypes.Type][]int),
 		generics: make(map[genericName]int), members: make(map[genericName][]int),
-		receipts: make([]Receipt, len(list)),
+		receipts: make([]Receipt, len(list)), seenAll: true,
 	}
 	var hidden []target.Range
 	for i, e := range list {

@@ -1,6 +1,10 @@
 package walk
 
-import "github.com/meminspect/meminspect/target"
+import (
+	"slices"
+
+	"github.com/meminspect/meminspect/target"
+)
 
 // holds covers what a value of an excluded type holds directly: a string's and
 // a slice's bytes, a pointer's target, an interface's value, a map's tables, a
@@ -45,9 +49,20 @@ func (x *excluder) read(addr target.Address, size uint64) ([]byte, bool) {
 		x.lose(addr, size)
 	}
 	if ok && x.w.cfg.Moving {
-		x.seen = append(x.seen, target.Piece{Addr: addr, Data: data})
+		x.remember(addr, data)
 	}
 	return data, ok
+}
+
+// remember keeps what was read, to hold it against a later reading: a copy,
+// since data may be a part of a page that is forgotten.
+func (x *excluder) remember(addr target.Address, data []byte) {
+	const most = 64 << 20
+	if x.seenBytes += len(data); x.seenBytes > most {
+		x.seenAll = false
+		return
+	}
+	x.seen = append(x.seen, target.Piece{Addr: addr, Data: slices.Clone(data)})
 }
 
 // words reads the n words of a header; nil when they cannot be read.
