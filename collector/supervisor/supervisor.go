@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -373,19 +372,4 @@ func describe(status unix.WaitStatus) string {
 		return "signal " + unix.SignalName(status.Signal())
 	}
 	return fmt.Sprintf("exit status %d", status.ExitStatus())
-}
-
-// Scrub frees this process of settings that were meant for the program and
-// inherited by us: a limit for its collector of garbage would be ours, and a
-// debug setting that our Go does not know any more would end us. It must be
-// called before the program's environment is asked for, and returns that.
-func Scrub() []string {
-	env := os.Environ()
-	for _, name := range []string{"GOGC", "GOMEMLIMIT", "GODEBUG", "GOTRACEBACK", "GOMAXPROCS"} {
-		os.Unsetenv(name)
-	}
-	debug.SetGCPercent(50)
-	debug.SetMemoryLimit(1<<63 - 1)
-	debug.SetTraceback("single")
-	return env
 }

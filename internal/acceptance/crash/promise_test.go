@@ -4,6 +4,7 @@ package crash
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -80,5 +81,32 @@ func TestHold(t *testing.T) {
 	}
 	if !r.has("captured") && !r.has("failed") {
 		t.Errorf("nothing is said of it: %+v", r.events)
+	}
+}
+
+// Settings of Go's runtime are the program's, and not its supervisor's: standard
+// error has no traces of two, a tiny limit of memory does not slow it down, and
+// the program has every one of them.
+func TestScrubbed(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	settings := []string{"GODEBUG=inittrace=1,gctrace=1", "GOGC=off", "GOMEMLIMIT=4GiB", "GOTRACEBACK=all", "GOMAXPROCS=1"}
+	r := start(t, plainly, settings, program, nil, "panic")
+	r.finish(t)
+	r.one(t, "panic")
+	alone := exec.Command(program, "panic")
+	alone.Env = append(os.Environ(), settings...)
+	want, _ := alone.CombinedOutput()
+	lines := func(text, word string) int { return strings.Count("\n"+text, "\n"+word) }
+	// Before it begins anew its initialisation is traced once.
+	if got := r.stderr.String(); lines(got, "gc ") != lines(string(want), "gc ") {
+		t.Errorf("somebody else's traces are on standard error: %s", got)
+	}
+	for _, kv := range settings[1:] {
+		name, _, _ := strings.Cut(kv, "=")
+		r := start(t, plainly, settings, program, []string{"--limit=0"}, "env", name)
+		r.finish(t)
+		if got := r.stdout.String(); got != kv+"\n" {
+			t.Errorf("the program sees %q, want %q", got, kv)
+		}
 	}
 }
