@@ -136,7 +136,7 @@ func coreInfo(c *inspect.Core) *infoJSON {
 			if info.More == nil {
 				info.More = map[string]string{}
 			}
-			info.More[p.Key] = p.Value
+			info.More[p.Key] = strings.TrimRight(p.Value, " ") // one written over a longer one is padded
 		}
 	}
 	for _, r := range c.Receipts {

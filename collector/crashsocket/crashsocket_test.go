@@ -206,7 +206,8 @@ func TestHolderGone(t *testing.T) {
 			began := time.Now()
 			p.socket.Close()
 			p.wait(t)
-			if d := time.Since(began); d > 3*time.Second {
+			// The runtime itself gives threads that do not answer up to five seconds.
+			if d := time.Since(began); d > 8*time.Second {
 				t.Errorf("it took %v to end", d)
 			}
 			p.checkStatus(t, way, "single")

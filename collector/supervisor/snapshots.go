@@ -21,6 +21,9 @@ import (
 // snapshotAge is the key under which a snapshot's age stands in its record.
 const snapshotAge = "snapshot-age"
 
+// lost is the reason of an end of which nothing is known.
+const lost = "lost"
+
 // snap takes snapshots of the living program until it is dead.
 func (s *Supervisor) snap() {
 	ticker := time.NewTicker(s.config.Snapshot)
@@ -39,7 +42,7 @@ func (s *Supervisor) snap() {
 			select {
 			case <-s.gone:
 				return // it died meanwhile
-			default:
+			case <-time.After(200 * time.Millisecond): // for its end to be seen
 			}
 			// Once: the next will fail for the same reason.
 			s.report(Event{What: Note, Text: "no snapshot: " + err.Error()})
@@ -85,13 +88,21 @@ func (s *Supervisor) publish(reason string) {
 	died := time.Now()
 	for _, snapshot := range last {
 		age := died.Sub(snapshot.When).Round(time.Millisecond)
-		snapshot.Stamp(age.String() + " before the end")
+		snapshot.Stamp(age.String() + " before " + whatEnded(reason))
 		e := Event{Reason: reason, Text: "from a snapshot, " + age.String() + " old"}
 		e.Bytes = int64(len(snapshot.Core))
 		e.Path, err = s.config.Sink(coreOf(snapshot, reason))
 		e.Took = time.Since(died)
 		s.finish(e, err)
 	}
+}
+
+// whatEnded is the reason of an end as a record says it.
+func whatEnded(reason string) string {
+	if reason == lost {
+		return "the end"
+	}
+	return reason
 }
 
 // coreOf makes a core of a snapshot.
@@ -104,9 +115,9 @@ func coreOf(snapshot snapshots.Snapshot, reason string) Core {
 func Left(dir string, sink func(Core) (string, error), report *Reporter) {
 	err := snapshots.Orphans(dir, func(snapshot snapshots.Snapshot) error {
 		snapshot.Stamp("taken at " + snapshot.When.UTC().Format(time.RFC3339))
-		path, err := sink(coreOf(snapshot, "lost"))
+		path, err := sink(coreOf(snapshot, lost))
 		if err == nil {
-			report.Report(Event{Time: time.Now(), What: Captured, Program: snapshot.Program, PID: snapshot.PID, Reason: "lost",
+			report.Report(Event{Time: time.Now(), What: Captured, Program: snapshot.Program, PID: snapshot.PID, Reason: lost,
 				Path: path, Bytes: int64(len(snapshot.Core)), Text: "from a snapshot of a program that ended together with its supervisor"})
 		}
 		return err
@@ -121,7 +132,7 @@ func (s *Supervisor) unseen(status unix.WaitStatus, known bool) {
 	if known && status.Exited() && status.ExitStatus() == 0 || !s.claimDeath() {
 		return
 	}
-	reason := "lost"
+	reason := lost
 	if known {
 		reason = endReason(status)
 	}

@@ -61,6 +61,29 @@ func TestSnapshotFromInside(t *testing.T) {
 	}
 }
 
+// An end that nothing holds leaves the last snapshot, which says how old it is and
+// what the end was.
+func TestLastSnapshot(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	for way, end := range map[string]string{"linger": "exit-4", "wait": "signal-sigkill"} {
+		r := start(t, plainly, nil, program, []string{"--exit-stop=off", "--snapshot=50ms"}, way)
+		pid := r.event(t, "started").PID
+		if way == "wait" {
+			time.Sleep(500 * time.Millisecond)
+			kill(t, pid)
+		}
+		r.finish(t)
+		core := r.one(t, end)
+		checkValues(t, program, crasher.Plain, core)
+		if out, err := command(t, "info", core); err != nil || !regexp.MustCompile(`(?m)^snapshot-age: [0-9.ms]+ before `+end+`$`).Match(out) {
+			t.Errorf("%v: %s", err, out)
+		}
+		if r.has("note") {
+			t.Errorf("something is said of a program that only died: %+v", r.events)
+		}
+	}
+}
+
 func TestHang(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	for action, want := range map[string]syscall.WaitStatus{"quit": 2 << 8, "kill": syscall.WaitStatus(syscall.SIGKILL)} {
