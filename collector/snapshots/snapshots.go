@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc64"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -174,27 +175,31 @@ func (k *file) Put(s Snapshot) error {
 	return nil
 }
 
-func (k *file) Last() ([]Snapshot, error) { return read(k.f) }
+func (k *file) Last() ([]Snapshot, error) { return readFile(k.f) }
 
 func (k *file) Close() error {
 	err := os.Remove(k.f.Name())
 	return errors.Join(err, k.f.Close())
 }
 
+func readFile(f *os.File) ([]Snapshot, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("reading snapshots: %w", err)
+	}
+	return read(f, info.Size(), f.Name())
+}
+
 // read returns the whole snapshots of a file, the newest first.
-func read(f *os.File) ([]Snapshot, error) {
+func read(f io.ReaderAt, total int64, name string) ([]Snapshot, error) {
 	h := make([]byte, headerSize)
 	if _, err := f.ReadAt(h, 0); err != nil {
 		return nil, fmt.Errorf("reading snapshots: %w", err)
 	}
 	le := binary.LittleEndian
 	count, size := int(le.Uint32(h[8:])), le.Uint64(h[16:])
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("reading snapshots: %w", err)
-	}
-	if string(h[:8]) != magic || size > sizeLimit || uint64(count) > uint64(info.Size())/slotHeader {
-		return nil, fmt.Errorf("reading snapshots: %s is not a file of snapshots", f.Name())
+	if string(h[:8]) != magic || size > sizeLimit || uint64(count) > uint64(total)/slotHeader {
+		return nil, fmt.Errorf("reading snapshots: %s is not a file of snapshots", name)
 	}
 	k := &file{count: count, size: int64(size)}
 	type numbered struct {
@@ -208,7 +213,7 @@ func read(f *os.File) ([]Snapshot, error) {
 			break // cut off
 		}
 		seq, length := le.Uint64(h), le.Uint64(h[16:])
-		if seq == 0 || length > size || length > uint64(info.Size()) {
+		if seq == 0 || length > size || length > uint64(total) {
 			continue
 		}
 		core := make([]byte, length)
@@ -261,7 +266,7 @@ func orphan(path string, publish func(Snapshot) error) error {
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
 		return nil // its supervisor lives
 	}
-	snapshots, err := read(f)
+	snapshots, err := readFile(f)
 	if err == nil && len(snapshots) > 0 {
 		err = publish(snapshots[0])
 	}
