@@ -121,6 +121,10 @@ type Options struct {
 	Tracer       *process.Tracer
 	Held, Seized []int
 
+	// Hurry says that there is neither time nor memory for preparations that
+	// would shorten the stop: the program is dying, or may any moment.
+	Hurry bool
+
 	// Wait is how long a thread may take to stop; 0 is a second.
 	Wait time.Duration
 

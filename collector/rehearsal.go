@@ -15,6 +15,10 @@ import (
 // to be found out while the program is held.
 const rehearsalMost = 250 * time.Millisecond
 
+// rehearsedMost is how much memory is read in a rehearsal, and set aside after
+// it: a capture of more takes its time anyway.
+const rehearsedMost = 64 << 20
+
 // rehearse reads the program once while it runs, for nothing but what it leaves
 // behind: types that are known, memory of this process that is in use and of the
 // right size, code that is loaded. The second time, with the program held, takes
@@ -29,6 +33,7 @@ func (t *taking) rehearse(p *program, static *plan) uint64 {
 	r.opts.Progress = func(Progress) {}
 	r.summary = Summary{}
 	r.arena = &target.Arena{}
+	r.image.left = min(r.image.left, rehearsedMost)
 	r.unstoppedThreads()
 	pl := static.clone()
 	_, _ = r.read(p, &pl, true) // what fails now may go well in earnest

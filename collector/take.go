@@ -41,16 +41,11 @@ func (t *taking) take() (*elfcore.Core, error) {
 }
 
 // hushed reads the program while this process does as little else as it can.
-// One that dies is not kept waiting by preparations.
 func (t *taking) hushed(p *program, static *plan) (plan, error) {
-	if t.process == nil { // nobody waits
-		t.arena = target.NewArena(0)
+	if t.process == nil || t.opts.Hurry || !t.stops(p) { // nobody waits, or has waited too long
 		return t.attempts(p, static)
 	}
-	var size uint64
-	if t.stops(p) && t.opts.Stop != StopTry && len(t.opts.Held) == 0 {
-		size = t.rehearse(p, static)
-	}
+	size := t.rehearse(p, static)
 	defer hush()()
 	t.arena = target.NewArena(size)
 	return t.attempts(p, static)

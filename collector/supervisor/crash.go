@@ -119,6 +119,7 @@ func (c *crash) prepare(o *collector.Options) {
 	o.Thread = c.s.writer()
 	// A dying program has no system calls whose interruption would matter.
 	o.Stop = collector.StopTry
+	o.Hurry = true
 	c.backlog = c.s.backlog()
 	o.Late = c.complete
 }

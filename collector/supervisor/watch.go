@@ -66,10 +66,13 @@ func (s *Supervisor) watch() {
 		r := s.gauge.Read(s.config.MemoryShare)
 		r.Stalled = stalled
 		if alarm.Rings(now, r) {
-			s.request("memory", r.String())
+			s.request(memoryReason, r.String())
 		}
 	}
 }
+
+// memoryReason is the reason of captures that are made before the kernel kills.
+const memoryReason = "memory"
 
 // memoryRest is the least time between two captures for memory's sake.
 const memoryRest = 10 * time.Minute
@@ -173,6 +176,7 @@ func (s *Supervisor) capture(reason, why string, suppressed int, taken func()) E
 	var held time.Duration
 	c, err := s.takeOrRecord(ctx, func(o *collector.Options) {
 		o.Reason = reason
+		o.Hurry = reason == memoryReason
 		o.Extra = slices.Clip(o.Extra)
 		if why != "" {
 			o.Extra = append(o.Extra, note.Pair{Key: "message", Value: why})
