@@ -25,10 +25,10 @@ func (o *Options) stackKind(excludes bool) note.StackKind {
 
 // A stack is the part of one that the core is to hold.
 type stack struct {
-	used   target.Range // what the image was asked for
-	whole  target.Range // where frame pointers may point
-	leads  target.Range // another stack that saved registers here may point into
-	secret bool         // a skeleton at most
+	used   target.Range   // what the image was asked for
+	whole  target.Range   // where frame pointers may point
+	leads  []target.Range // other stacks that saved registers here may point into
+	secret bool           // a skeleton at most
 }
 
 // goroutines collects what debuggers and readers need of the goroutines.
@@ -194,99 +194,6 @@ func (t *taking) readG(p *program, addr target.Address) (goroutine.G, bool) {
 	}
 	g, err := p.layout.Decode(addr, b)
 	return g, err == nil
-}
-
-// callersEnd is where to stop above a thread's own stack as the runtime knows
-// it. On a stack that C or the kernel made, there stands who called it, down to
-// where the thread began, and for Delve the caller of a function of the race
-// detector or of C at the very top. On the first thread's stack arguments and
-// environment are further up, on others the variables that C keeps for each
-// thread. Above a stack that Go allotted stands any object.
-func (p *program) callersEnd(m *process.Mapping, th *process.Thread, end target.Address) target.Address {
-	const first, others, variables = 128, 1024, 512
-	tls := target.Address(th.TLS)
-	switch {
-	case m.Path == "[stack]":
-		return end.Add(first)
-	case !p.cgo || !m.Contains(tls) || tls < end+variables:
-		return end
-	}
-	return min(end.Add(others), tls-variables)
-}
-
-// mostC is how much is taken of a stack that is not a goroutine's: C functions
-// may have filled it with anything.
-const mostC = 64 << 10
-
-// wantThreadStack asks for the stack that the thread's registers point into,
-// when it is not that of a goroutine in the list, and for its local g.
-func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current target.Address, ms map[target.Address]goroutine.M) {
-	if local != 0 {
-		t.wantKnown(target.RangeOf(local, uint64(p.layout.Size)))
-	}
-	sp := target.Address(th.SP())
-	if sp < redZone {
-		return
-	}
-	sp -= redZone
-	for _, m := range t.maps {
-		if !m.Contains(sp) || !m.Write {
-			continue
-		}
-		whole := m.Range
-		if g, ok := t.readG(p, local); local != 0 && ok && g.Stack.Contains(sp) {
-			whole = target.Range{Start: g.Stack.Start, End: p.callersEnd(&m, th, g.Stack.End)}.Intersect(m.Range)
-		} else if known := t.stackAt(p, ms, sp); !known.Empty() {
-			whole = known.Intersect(m.Range)
-		} else if m.Path != "[stack]" && (!p.cgo || t.shared(m.Range)) {
-			// Nobody's stack that we know of, in memory that Go shares out:
-			// objects may stand behind it. A thread that was cloned this moment
-			// is on such a one, and has its parent's local storage still.
-			return
-		}
-		used := target.Range{Start: sp &^ 7, End: min(whole.End, sp.Add(mostC))}
-		t.wantStack(used, whole, false)
-		// In a handler of signals, the registers that the kernel saved here lead
-		// to the stack of the goroutine that was interrupted.
-		if g, ok := t.readG(p, current); current != 0 && ok {
-			t.goroutines.stacks[len(t.goroutines.stacks)-1].leads = g.Stack
-		}
-		return
-	}
-}
-
-// shared reports whether Go shares out the memory of r among its objects: the
-// list of goroutines, a goroutine or its stack stands there.
-func (t *taking) shared(r target.Range) bool {
-	gs := &t.goroutines
-	if r.Overlaps(gs.list.Range()) {
-		return true
-	}
-	for i := range gs.all {
-		if r.Contains(gs.all[i].Addr) || r.Overlaps(gs.all[i].Stack) {
-			return true
-		}
-	}
-	return false
-}
-
-// stackAt returns the stack that an address stands on, of those of goroutines and
-// of the runtime's own on each thread, else an empty range. The runtime allots
-// most of them among the program's objects.
-func (t *taking) stackAt(p *program, ms map[target.Address]goroutine.M, at target.Address) target.Range {
-	for i := range t.goroutines.all {
-		if g := &t.goroutines.all[i]; g.Stack.Contains(at) {
-			return g.Stack
-		}
-	}
-	for _, m := range ms {
-		for _, own := range []target.Address{m.G0, m.GSignal} {
-			if g, ok := t.readG(p, own); own != 0 && ok && g.Stack.Contains(at) {
-				return g.Stack
-			}
-		}
-	}
-	return target.Range{}
 }
 
 func (t *taking) wantStack(used, whole target.Range, secret bool) bool {

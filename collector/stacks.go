@@ -98,8 +98,8 @@ func (t *taking) skeletons() {
 		}
 		var n uint64
 		keep := code
-		if !s.leads.Empty() {
-			keep = unite(append(slices.Clone(code), s.leads))
+		if len(s.leads) > 0 {
+			keep = unite(append(slices.Clone(code), s.leads...))
 		}
 		t.image.over(s.used, func(addr target.Address, data []byte) {
 			n += uint64(len(data)) - 8*uint64(walk.Skeleton(addr, data, s.whole, keep))

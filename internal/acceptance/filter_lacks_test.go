@@ -216,6 +216,56 @@ func TestFilterOfCoresWithHoles(t *testing.T) {
 	}
 }
 
+// A core with bytes that make no sense gives an error, or a core in which every
+// byte is the damaged one's or a mark.
+func TestFilterOfDamagedCores(t *testing.T) {
+	needAMD64(t)
+	exe := build(t, "shared", []string{"CGO_ENABLED=0"})
+	text, err := os.ReadFile(kernelcore.Make(t, kernelcore.Default, syscall.SIGABRT, exe))
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers, err := elfcore.Open(bytes.NewReader(text), int64(len(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seeds := 60
+	if full {
+		seeds = 3000
+	}
+	cores := 0
+	for seed := range seeds {
+		random := rand.New(rand.NewPCG(9, uint64(seed)))
+		damaged := bytes.Clone(text)
+		for range 1 + random.IntN(200) {
+			at := random.IntN(int(headers.Loads[0].Offset)) // headers and notes
+			if random.IntN(4) > 0 {
+				l := headers.Loads[random.IntN(min(8, len(headers.Loads)))] // data and heap
+				if l.FileSize == 0 {
+					continue
+				}
+				at = int(l.Offset) + random.IntN(int(min(l.FileSize, 1<<20)))
+			}
+			damaged[at] ^= byte(1 << random.IntN(8))
+		}
+		small, err := filterSection(bytes.NewReader(damaged), int64(len(damaged)), exe, collector.Options{Depth: 50, Mode: collector.Data})
+		if err != nil {
+			continue
+		}
+		whole, err := fullcore.New(bytes.NewReader(damaged), int64(len(damaged)), fullcore.Options{Exe: exe})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cores++
+		checkTruth(t, fmt.Sprintf("seed %d", seed), small, whole.Memory())
+		whole.Close()
+	}
+	if cores == 0 {
+		t.Error("no damaged core could be used")
+	}
+	t.Logf("%d of %d cores could be used", cores, seeds)
+}
+
 // A holed file has pages that cannot be read.
 type holed struct {
 	*bytes.Reader

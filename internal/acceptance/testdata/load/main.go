@@ -23,6 +23,8 @@ var (
 	count int64
 )
 
+var unmarked [][]byte
+
 var table = meminspect.Table{
 	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
 	Version:   meminspect.TableVersion,
@@ -68,6 +70,19 @@ func main() {
 		block := make(chan int)
 		for range n {
 			go func() { <-block }()
+		}
+	}
+	if len(os.Args) > 3 { // MiB that nobody marked
+		mib, err := strconv.Atoi(os.Args[3])
+		if err != nil {
+			panic(err)
+		}
+		for range mib {
+			piece := make([]byte, 1<<20)
+			for i := 0; i < len(piece); i += 4096 {
+				piece[i] = 1
+			}
+			unmarked = append(unmarked, piece)
 		}
 	}
 	time.Sleep(100 * time.Millisecond)

@@ -1,0 +1,128 @@
+package collector
+
+import (
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/goroutine"
+	"github.com/meminspect/meminspect/target/process"
+)
+
+// callersEnd is where to stop above a thread's own stack as the runtime knows
+// it. On a stack that C or the kernel made, there stands who called it, down to
+// where the thread began, and for Delve the caller of a function of the race
+// detector or of C at the very top. On the first thread's stack arguments and
+// environment are further up, on others the variables that C keeps for each
+// thread. Above a stack that Go allotted stands any object.
+func (p *program) callersEnd(m *process.Mapping, th *process.Thread, end target.Address) target.Address {
+	const first, others, variables = 128, 1024, 512
+	tls := target.Address(th.TLS)
+	switch {
+	case m.Path == "[stack]":
+		return end.Add(first)
+	case !p.cgo || !m.Contains(tls) || tls < end+variables:
+		return end
+	}
+	return min(end.Add(others), tls-variables)
+}
+
+// mostC is how much is taken of a stack that is not a goroutine's: C functions
+// may have filled it with anything.
+const mostC = 64 << 10
+
+// wantThreadStack asks for the stack that the thread's registers point into,
+// when it is not that of a goroutine in the list, and for its local g. In a
+// handler of signals it asks for the thread's other stack too, when it was that
+// one that was interrupted.
+func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current target.Address, ms map[target.Address]goroutine.M) {
+	if local != 0 {
+		t.wantKnown(target.RangeOf(local, uint64(p.layout.Size)))
+	}
+	sp := target.Address(th.SP())
+	if sp < redZone {
+		return
+	}
+	sp -= redZone
+	whole, ok := t.threadStack(p, th, local, ms, sp)
+	if !ok {
+		return
+	}
+	t.wantStack(target.Range{Start: sp &^ 7, End: min(whole.End, sp.Add(mostC))}, whole, false)
+	// In a handler of signals, the registers that the kernel saved here lead to
+	// the stack that was interrupted.
+	own := &t.goroutines.stacks[len(t.goroutines.stacks)-1]
+	if g, ok := t.readG(p, current); current != 0 && ok {
+		own.leads = append(own.leads, g.Stack)
+	}
+	g, ok := t.readG(p, local)
+	if local == 0 || !ok || ms[g.M].GSignal != local {
+		return
+	}
+	scheduler, ok := t.readG(p, ms[g.M].G0)
+	if !ok || ms[g.M].G0 == 0 {
+		return
+	}
+	at := t.interrupted(th, scheduler.Stack)
+	if at >= scheduler.Stack.End || at < redZone {
+		return
+	}
+	own.leads = append(own.leads, scheduler.Stack)
+	at = max(at-redZone, scheduler.Stack.Start)
+	if whole, ok = t.threadStack(p, th, ms[g.M].G0, ms, at); ok {
+		t.wantStack(target.Range{Start: at &^ 7, End: min(whole.End, at.Add(mostC))}, whole, false)
+	}
+}
+
+// threadStack returns the stack on which sp stands, which may be that of the
+// runtime.g local.
+func (t *taking) threadStack(p *program, th *process.Thread, local target.Address, ms map[target.Address]goroutine.M, sp target.Address) (whole target.Range, ok bool) {
+	for _, m := range t.maps {
+		if !m.Contains(sp) || !m.Write {
+			continue
+		}
+		if g, ok := t.readG(p, local); local != 0 && ok && g.Stack.Contains(sp) {
+			end := p.callersEnd(&m, th, g.Stack.End)
+			return target.Range{Start: g.Stack.Start, End: end}.Intersect(m.Range), true
+		}
+		if known := t.stackAt(p, ms, sp); !known.Empty() {
+			return known.Intersect(m.Range), true
+		}
+		// Nobody's stack that we know of, in memory that Go shares out: objects
+		// may stand behind it. A thread that was cloned this moment is on such a
+		// one, and has its parent's local storage still.
+		return m.Range, m.Path == "[stack]" || p.cgo && !t.shared(m.Range)
+	}
+	return target.Range{}, false
+}
+
+// shared reports whether Go shares out the memory of r among its objects: the
+// list of goroutines, a goroutine or its stack stands there.
+func (t *taking) shared(r target.Range) bool {
+	gs := &t.goroutines
+	if r.Overlaps(gs.list.Range()) {
+		return true
+	}
+	for i := range gs.all {
+		if r.Contains(gs.all[i].Addr) || r.Overlaps(gs.all[i].Stack) {
+			return true
+		}
+	}
+	return false
+}
+
+// stackAt returns the stack that an address stands on, of those of goroutines and
+// of the runtime's own on each thread, else an empty range. The runtime allots
+// most of them among the program's objects.
+func (t *taking) stackAt(p *program, ms map[target.Address]goroutine.M, at target.Address) target.Range {
+	for i := range t.goroutines.all {
+		if g := &t.goroutines.all[i]; g.Stack.Contains(at) {
+			return g.Stack
+		}
+	}
+	for _, m := range ms {
+		for _, own := range []target.Address{m.G0, m.GSignal} {
+			if g, ok := t.readG(p, own); own != 0 && ok && g.Stack.Contains(at) {
+				return g.Stack
+			}
+		}
+	}
+	return target.Range{}
+}

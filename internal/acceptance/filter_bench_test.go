@@ -1,0 +1,81 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"github.com/meminspect/meminspect/internal/debuggers"
+)
+
+// What filtering costs of a core of gdb's of a program with a graph of a million
+// objects and two gigabytes of heap that nobody marked: time, and how much memory
+// the command takes, which must not grow with the core.
+func BenchmarkFilter(b *testing.B) {
+	if runtime.GOARCH != "amd64" {
+		b.Skip("compared on amd64 alone")
+	}
+	dir := b.TempDir()
+	exe, tool := filepath.Join(dir, "load"), filepath.Join(dir, "meminspect")
+	for out, pkg := range map[string]string{exe: "./testdata/load", tool: "../../cmd/meminspect"} {
+		cmd := exec.Command("go", "build", "-o", out, pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v\n%s", err, text)
+		}
+	}
+	for _, c := range []struct {
+		name         string
+		objects, mib int
+	}{{"regions", 0, 0}, {"regions-2GiB", 0, 2048}, {"graph-2GiB", 1_000_000, 2048}} {
+		b.Run(c.name, func(b *testing.B) { benchFilter(b, dir, tool, exe, c.objects, c.mib) })
+	}
+}
+
+func benchFilter(b *testing.B, dir, tool, exe string, objects, mib int) {
+	what, n := "regions", 1000
+	if objects > 0 {
+		what, n = "graph", objects
+	}
+	p := exec.Command(exe, what, strconv.Itoa(n), strconv.Itoa(mib))
+	out, err := p.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer p.Wait()
+	defer p.Process.Kill()
+	if _, err := out.Read(make([]byte, 16)); err != nil {
+		b.Fatal(err)
+	}
+	gdb := debuggers.Need(b, "gdb")
+	whole, small := filepath.Join(dir, "full.core"), filepath.Join(dir, "small.core")
+	defer os.Remove(whole)
+	text, err := exec.Command(gdb, "-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off",
+		"-p", strconv.Itoa(p.Process.Pid), "-ex", "generate-core-file "+whole, "-ex", "detach").CombinedOutput()
+	info, serr := os.Stat(whole)
+	if serr != nil {
+		b.Fatalf("%v\n%s", err, text)
+	}
+	var resident int64
+	for b.Loop() {
+		cmd := exec.Command(tool, "filter", whole, "-q", "-o", small, "--budget", "1GiB", "--region-budget", "1GiB")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("%v\n%s", err, text)
+		}
+		resident = max(resident, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss<<10)
+	}
+	b.ReportMetric(float64(info.Size()), "full-bytes")
+	b.ReportMetric(float64(resident)/(1<<20), "MiB-resident")
+	if info, err := os.Stat(small); err == nil {
+		b.ReportMetric(float64(info.Size()), "core-bytes")
+	}
+}
