@@ -82,7 +82,9 @@ func TestToBucket(t *testing.T) {
 		}
 	}
 	// The next, tried a second time because of the 503, takes it along.
+	mu.Lock()
 	fail = 1
+	mu.Unlock()
 	r = put(url, 0, "env", "MEMINSPECT_TO")
 	if out := r.stdout.String(); out != "MEMINSPECT_TO=\n" {
 		t.Errorf("the program sees %q", out)
