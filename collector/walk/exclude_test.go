@@ -46,9 +46,13 @@ type (
 
 const testPackage = "github.com/meminspect/meminspect/collector/walk_test"
 
+// escaped keeps what is walked out of stacks, which move when they grow.
+var escaped any
+
 // rootOf makes a root of what ptr points at in this process.
 func rootOf(t testing.TB, types *gotypes.Set, ptr any, depth int) walk.Root {
 	t.Helper()
+	escaped = ptr
 	words := *(*[2]target.Address)(unsafe.Pointer(&ptr))
 	typ, err := types.At(words[0])
 	if err != nil {
