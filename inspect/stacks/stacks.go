@@ -116,7 +116,11 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 		out.Thread = int(t.TID)
 		// A thread that is in the runtime's own code, or in C, stands on
 		// another stack; where it left the goroutine's is saved then.
-		if pc, sp := registers(r.p.Core.Machine, t); g.Stack.Contains(sp) {
+		pc, sp := registers(r.p.Core.Machine, t)
+		if !g.Stack.Contains(sp) {
+			pc, sp = r.interrupted(pc, sp)
+		}
+		if g.Stack.Contains(sp) {
 			at = goroutine.Place{PC: pc, SP: sp}
 		}
 	}

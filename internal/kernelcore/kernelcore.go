@@ -18,7 +18,8 @@ import (
 const Default = "0x33"
 
 // Make runs a program in a folder of its own until it says something, and ends
-// it by a signal of which the kernel makes a core. Where the kernel's setting
+// it by a signal of which the kernel makes a core; 0 is for a program that comes
+// to such an end by itself. Where the kernel's setting
 // sends cores elsewhere, which is not this test's to change, the test is
 // skipped.
 func Make(t testing.TB, filter string, sig syscall.Signal, program string, args ...string) string {
@@ -40,15 +41,17 @@ func Make(t testing.TB, filter string, sig syscall.Signal, program string, args 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		_ = cmd.Wait()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if sig != 0 && err == nil {
+		_ = cmd.Process.Signal(sig)
+	}
+	_ = cmd.Wait()
+	if sig != 0 && err != nil {
 		if cmd.ProcessState.ExitCode() == 2 && line == "" {
 			t.Skip("no core may be made here: ulimit -c, or coredump_filter, cannot be set")
 		}
 		t.Fatalf("the program said %q: %v", line, err)
 	}
-	_ = cmd.Process.Signal(sig)
-	_ = cmd.Wait()
 	if !cmd.ProcessState.Sys().(syscall.WaitStatus).CoreDump() {
 		t.Skip("the kernel made no core: ", cmd.ProcessState)
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -146,5 +147,32 @@ func TestCoreHandlerFilters(t *testing.T) {
 	core, cmd := handle(head, "--full")
 	if kept, _ := os.ReadFile(core); cmd.ProcessState.ExitCode() != 3 || !bytes.Equal(kept, head) {
 		t.Errorf("of a core's head, which is to be kept: %v, %d bytes", cmd.ProcessState, len(kept))
+	}
+}
+
+// Of the core that the kernel makes of a panic, the filtered one shows the panic's
+// type and the goroutine that failed, down to what it did, though its thread has
+// died in a handler of signals.
+func TestFilterOfAPanic(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the kernel's frame of a signal is read on amd64 alone")
+	}
+	for _, variant := range []crasher.Variant{crasher.Plain, crasher.PIE, crasher.Stripped, crasher.Cgo} {
+		program := crasher.Build(t, variant)
+		full := kernelcore.Make(t, kernelcore.Default, 0, program, "panic")
+		small := filepath.Join(t.TempDir(), "small.core")
+		for _, c := range []struct{ args, want []string }{
+			{[]string{"filter", full, "-o", small}, []string{small}},
+			{[]string{"info", small}, []string{"signal-sigabrt", "panic-type: string", "goroutine: 1"}},
+			{[]string{"goroutines", small}, []string{"goroutine 1 [running", "runtime.gopanic", "main.main"}},
+		} {
+			out, err := exec.Command(tool(t), c.args...).Output()
+			for _, want := range c.want {
+				if err != nil || !strings.Contains(string(out), want) {
+					t.Errorf("%s: %v: no %q (%v) in\n%.1000s", variant, c.args, want, err, out)
+				}
+			}
+		}
+		checkValues(t, program, variant, small)
 	}
 }
