@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A Gauge reads the memory of one process and its group.
@@ -145,7 +147,7 @@ func (g *Gauge) Read(share float64) Reading {
 func (g *Gauge) ancestorLimit(file string) int64 {
 	var least int64
 	for dir := g.group; len(dir) > 1; dir = filepath.Dir(dir) {
-		text, err := os.ReadFile(filepath.Join(dir, file))
+		text, err := slurp(filepath.Join(dir, file))
 		if err != nil {
 			break
 		}
@@ -171,7 +173,7 @@ func (g *Gauge) oomKills() int64 {
 }
 
 func (g *Gauge) number(file string) int64 {
-	text, err := os.ReadFile(filepath.Join(g.group, file))
+	text, err := slurp(filepath.Join(g.group, file))
 	if err != nil {
 		return 0
 	}
@@ -183,7 +185,7 @@ func (g *Gauge) stat(key string) int64 { return keyed(filepath.Join(g.group, "me
 
 // keyed reads one number of a file of "key number" lines.
 func keyed(path, key string) int64 {
-	text, _ := os.ReadFile(path)
+	text, _ := slurp(path)
 	for line := range strings.Lines(string(text)) {
 		if name, value, ok := strings.Cut(line, " "); ok && name == key {
 			n, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
@@ -193,9 +195,25 @@ func keyed(path, key string) int64 {
 	return 0
 }
 
+// slurp reads a small file of the kernel's in one go, without what package os does
+// for files that somebody might wait for: it is done many times a second.
+func slurp(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 8<<10)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		return nil, &os.PathError{Op: "read", Path: path, Err: err}
+	}
+	return buf[:n], nil
+}
+
 // resident returns the bytes of the process that are in memory.
 func resident(pid int) int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	text, err := slurp(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
 		return 0
 	}

@@ -40,6 +40,7 @@ func (s *Supervisor) watch() {
 	var asked uint64
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
+	looked, near := 0, true
 	var tight chan bool // nil where the kernel tells of nothing
 	if s.config.MemoryShare > 0 {
 		if w := s.gauge.Watch(s.config.MemoryShare); w != nil {
@@ -48,11 +49,12 @@ func (s *Supervisor) watch() {
 		}
 	}
 	for {
-		stalled := false
+		stalled, woken := false, false
 		select {
 		case <-s.gone:
 			return
 		case stalled = <-tight:
+			woken = true
 		case <-ticker.C:
 		}
 		now := time.Since(began) // monotonic: it stands still while the host sleeps
@@ -60,19 +62,29 @@ func (s *Supervisor) watch() {
 			asked = count
 			s.answer(reason)
 		}
-		for _, v := range judge.Look(now, s.paused(), s.beats()) {
+		beats := s.beats()
+		for _, v := range judge.Look(now, len(beats) > 0 && s.paused(), beats) {
 			s.verdict(v)
 		}
-		r := s.gauge.Read(s.config.MemoryShare)
-		r.Stalled = stalled
-		if alarm.Rings(now, r) {
-			s.request(memoryReason, r.String())
+		// Far from the limit a look now and then is enough.
+		if looked++; s.config.MemoryShare > 0 && (woken || near || looked >= seldom) {
+			looked = 0
+			r := s.gauge.Read(s.config.MemoryShare)
+			near = r.Share() > s.config.MemoryShare/2
+			r.Stalled = stalled
+			if alarm.Rings(now, r) {
+				s.request(memoryReason, r.String())
+			}
 		}
 	}
 }
 
 // memoryReason is the reason of captures that are made before the kernel kills.
 const memoryReason = "memory"
+
+// seldom is how many ticks pass between looks at a program's memory that is far
+// from its limit.
+const seldom = 4
 
 // memoryRest is the least time between two captures for memory's sake.
 const memoryRest = 10 * time.Minute
