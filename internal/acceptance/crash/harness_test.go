@@ -5,6 +5,7 @@ package crash
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -132,9 +133,21 @@ func start(t *testing.T, s surrounding, env []string, program string, flags []st
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { r.cmd.Process.Kill() })
+	t.Cleanup(func() { r.leave(t, program) })
 	go func() { r.end <- r.cmd.Wait() }()
 	return r
+}
+
+// leave ends what a test that failed has left running: the program survives its
+// supervisor.
+func (r *started) leave(t *testing.T, program string) {
+	r.cmd.Process.Kill()
+	r.read(t)
+	for _, e := range r.events {
+		if exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", e.PID)); err == nil && exe == program {
+			syscall.Kill(e.PID, syscall.SIGKILL)
+		}
+	}
 }
 
 func (r *started) finish(t *testing.T) {
