@@ -316,7 +316,7 @@ func usesCgo(prog *module.Program) bool {
 // mainPath is the import path of the program's main package, "" when it is not
 // known.
 func (p *program) mainPath() string {
-	if p.prog.BuildInfo == nil {
+	if p.prog == nil || p.prog.BuildInfo == nil {
 		return ""
 	}
 	return p.prog.BuildInfo.Path

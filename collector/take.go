@@ -301,7 +301,7 @@ func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 	host, kernel := t.host()
 	record := note.Capture{
 		Why: t.opts.Reason, When: t.when, Who: t.opts.Who, Stopped: t.summary.Stopped,
-		GoVersion: t.summary.GoVersion, BuildID: t.summary.BuildID, GNUBuildID: t.gnuID, ToolVersion: toolVersion(), Program: t.summary.Program,
+		GoVersion: t.summary.GoVersion, BuildID: t.summary.BuildID, GNUBuildID: t.gnuID, ToolVersion: toolVersion(), Program: t.summary.Program, Main: p.mainPath(),
 		Host: host, Kernel: kernel, PID: t.summary.PID,
 		Strict: t.opts.Mode == Strict, Extra: t.opts.Extra,
 	}

@@ -68,7 +68,7 @@ func messageOf(c supervisor.Core, where string) (string, error) {
 	for i := range core.Regions {
 		r := &core.Regions[i]
 		if r.Flags&anchor.EntrySummary != 0 {
-			fmt.Fprintf(&b, "%s = %s\n", regionLabel(r), prog.Region(r, value.Limits{}).Go())
+			fmt.Fprintf(&b, "%s = %s\n", regionLabel(r, mainPath(core)), prog.Region(r, value.Limits{}).Go())
 		}
 	}
 	return b.String(), nil

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +45,7 @@ are used.`,
 			if err := core.NeedRegions(); err != nil {
 				return fmt.Errorf("print: %s: %w", args[0], err)
 			}
-			regions, err := selected(core.Regions, args[1:])
+			regions, err := selected(core, args[1:])
 			if err != nil {
 				return fmt.Errorf("print: %s: %w", args[0], err)
 			}
@@ -61,7 +60,7 @@ are used.`,
 			if asJSON {
 				return printValuesJSON(cmd.OutOrStdout(), prog, regions, limits)
 			}
-			return printValues(cmd.OutOrStdout(), prog, regions, limits)
+			return printValues(cmd.OutOrStdout(), prog, mainPath(core), regions, limits)
 		},
 	}
 	fl := cmd.Flags()
@@ -75,14 +74,14 @@ are used.`,
 
 // selected returns the regions that the patterns name, in the core's order.
 // A pattern that names nothing is an error.
-func selected(regions []note.Region, patterns []string) ([]*note.Region, error) {
+func selected(core *inspect.Core, patterns []string) ([]*note.Region, error) {
 	used := make([]bool, len(patterns))
 	var out []*note.Region
-	for i := range regions {
-		r := &regions[i]
+	for i := range core.Regions {
+		r := &core.Regions[i]
 		want := len(patterns) == 0
 		for k, p := range patterns {
-			if value.Match(p, r) {
+			if value.Match(p, r, mainPath(core)) {
 				want, used[k] = true, true
 			}
 		}
@@ -99,9 +98,9 @@ func selected(regions []note.Region, patterns []string) ([]*note.Region, error) 
 }
 
 // regionLabel names a region as the program's source does, where it can.
-func regionLabel(r *note.Region) string {
+func regionLabel(r *note.Region, main string) string {
 	if r.Package != "" && r.Expr != "" {
-		return r.Package[strings.LastIndexByte(r.Package, '/')+1:] + "." + r.Expr
+		return value.PackageName(r.Package, main) + "." + r.Expr
 	}
 	if r.Name != "" {
 		return r.Name
@@ -109,9 +108,18 @@ func regionLabel(r *note.Region) string {
 	return fmt.Sprintf("%016x", r.ID)
 }
 
-func printValues(w io.Writer, prog *value.Program, regions []*note.Region, limits value.Limits) error {
+// mainPath is the import path of the captured program's package main, "" when
+// the core does not say.
+func mainPath(core *inspect.Core) string {
+	if core.Capture == nil {
+		return ""
+	}
+	return core.Capture.Main
+}
+
+func printValues(w io.Writer, prog *value.Program, main string, regions []*note.Region, limits value.Limits) error {
 	for _, r := range regions {
-		if _, err := fmt.Fprintf(w, "%s = %s\n", regionLabel(r), prog.Region(r, limits).Go()); err != nil {
+		if _, err := fmt.Fprintf(w, "%s = %s\n", regionLabel(r, main), prog.Region(r, limits).Go()); err != nil {
 			return err
 		}
 	}

@@ -86,13 +86,14 @@ func (p *Program) area(t *gotypes.Type, addr target.Address, size uint64, limits
 
 // Match reports whether a pattern names a region: by its name, the source
 // expression, that with the package's name or import path in front, or the ID
-// in hexadecimal. Patterns are those of path.Match.
-func Match(pattern string, r *note.Region) bool {
+// in hexadecimal. main is the import path of the program's package main, "" when
+// it is not known. Patterns are those of path.Match.
+func Match(pattern string, r *note.Region, main string) bool {
 	names := []string{r.Name, fmt.Sprintf("%016x", r.ID), fmt.Sprintf("%#x", r.ID)}
 	if r.Expr != "" {
 		names = append(names, r.Expr)
 		if r.Package != "" {
-			names = append(names, r.Package+"."+r.Expr, path.Base(r.Package)+"."+r.Expr)
+			names = append(names, r.Package+"."+r.Expr, PackageName(r.Package, main)+"."+r.Expr, path.Base(r.Package)+"."+r.Expr)
 		}
 	}
 	for _, name := range names {
@@ -105,6 +106,15 @@ func Match(pattern string, r *note.Region) bool {
 		}
 	}
 	return false
+}
+
+// PackageName is a package's name as far as its import path tells: main is the
+// path of the program's package main.
+func PackageName(importPath, main string) string {
+	if importPath == main && main != "" {
+		return "main"
+	}
+	return path.Base(importPath)
 }
 
 func flat(s string) string { return strings.ReplaceAll(s, "/", "\x00") }

@@ -64,7 +64,7 @@ func NewLive(max int) (*Live, error) {
 	}
 	capture := note.Capture{
 		Why: "kept ready for an agent", When: time.Now(), Who: "coreimage.Live", GoVersion: runtime.Version(), BuildID: me.GoBuildID,
-		GNUBuildID: me.GNUBuildID, Program: me.Path, Host: me.Host, Kernel: me.Kernel, PID: os.Getpid(), Strict: true,
+		GNUBuildID: me.GNUBuildID, Program: me.Path, Main: mainPath(), Host: me.Host, Kernel: me.Kernel, PID: os.Getpid(), Strict: true,
 	}
 	l := &Live{max: max, me: me, notes: []elfcore.Note{
 		thread.Note(), proc.Note(), elfcore.AuxvNote(me.Auxv), elfcore.FileNote(me.Files),

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -72,7 +73,7 @@ func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
 	}
 	capture := &note.Capture{
 		Why: o.why, When: time.Now(), Who: "coreimage.Write", GoVersion: runtime.Version(),
-		BuildID: me.GoBuildID, GNUBuildID: me.GNUBuildID, Program: me.Path, Host: me.Host, Kernel: me.Kernel,
+		BuildID: me.GoBuildID, GNUBuildID: me.GNUBuildID, Program: me.Path, Main: mainPath(), Host: me.Host, Kernel: me.Kernel,
 		PID: os.Getpid(), Strict: o.strict,
 	}
 	if capture.Why == "" {
@@ -127,4 +128,13 @@ func (c *image) runtimeVariables(bias uint64) []elfcore.Range {
 		}
 	}
 	return ranges
+}
+
+// mainPath is the import path of the program's package main, "" when the
+// program was built without modules.
+func mainPath() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Path
+	}
+	return ""
 }

@@ -125,7 +125,7 @@ func TestToolchains(t *testing.T) {
 					t.Fatalf("%d cores: %+v", len(cores), r.events)
 				}
 				out, err := command(t, "print", cores[0], "counter", "customer")
-				if err != nil || string(out) != "crasher.counter = 4711\ncrasher.customer = \"Ada Lovelace\"\n" {
+				if err != nil || string(out) != "main.counter = 4711\nmain.customer = \"Ada Lovelace\"\n" {
 					t.Errorf("%v: %s", err, out)
 				}
 			})

@@ -18,6 +18,7 @@ type Capture struct {
 	BuildID     string        // Go's, of the captured program
 	GNUBuildID  string        // hexadecimal
 	Program     string        // path of the executable
+	Main        string        // import path of its package main
 	Host        string
 	Kernel      string // release
 	PID         int
@@ -39,6 +40,7 @@ const (
 	keyBuildID = "buildid"
 	keyGNU     = "gnubuildid"
 	keyProgram = "program"
+	keyMain    = "main"
 	keyHost    = "host"
 	keyKernel  = "kernel"
 	keyPID     = "pid"
@@ -67,6 +69,7 @@ func (c *Capture) Encode() []byte {
 	add(keyBuildID, c.BuildID)
 	add(keyGNU, c.GNUBuildID)
 	add(keyProgram, c.Program)
+	add(keyMain, c.Main)
 	add(keyHost, c.Host)
 	add(keyKernel, c.Kernel)
 	if c.PID != 0 {
@@ -153,6 +156,8 @@ func (c *Capture) set(p Pair) error {
 		c.GNUBuildID = p.Value
 	case keyProgram:
 		c.Program = p.Value
+	case keyMain:
+		c.Main = p.Value
 	case keyHost:
 		c.Host = p.Value
 	case keyKernel:
