@@ -4,17 +4,15 @@
 package inspect
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
+	"github.com/meminspect/meminspect/target/fullcore"
 )
 
 // ErrNoRegions says that a core has no region table: something else wrote it.
@@ -92,25 +90,15 @@ func open(f *os.File) (*Core, error) {
 
 // decompress returns a file without a name that holds what f decompresses to.
 func decompress(f *os.File) (*os.File, error) {
-	dec, err := zstd.NewReader(bufio.NewReaderSize(f, 1<<20), zstd.WithDecoderMaxMemory(1<<30))
+	s, err := fullcore.Spool("", f, 0)
 	if err != nil {
 		return nil, err
 	}
-	defer dec.Close()
-	plain, err := os.CreateTemp("", "meminspect-core-")
-	if err != nil {
-		return nil, err
+	if s.Cut != nil {
+		s.File.Close()
+		return nil, s.Cut
 	}
-	os.Remove(plain.Name())
-	sparse := elfcore.NewSparse(plain)
-	if _, err = io.Copy(sparse, dec); err == nil {
-		err = sparse.Finish()
-	}
-	if err != nil {
-		plain.Close()
-		return nil, err
-	}
-	return plain, nil
+	return s.File, nil
 }
 
 func openPlain(f *os.File) (*Core, error) {
