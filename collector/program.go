@@ -23,6 +23,7 @@ import (
 // memory, and what was found in it before it was stopped.
 type program struct {
 	file     *exe.File
+	owned    bool // file is to be closed
 	image    *exe.Image
 	twinPath string
 	symtab   bool              // names are from a symbol table
@@ -65,7 +66,7 @@ func (t *taking) find() (*program, error) {
 		}
 		return nil, err
 	}
-	p.file = file
+	p.file, p.owned = file, t.process != nil
 	t.summary.Program = strings.TrimSuffix(name, " (deleted)")
 	if err := p.place(t.maps, name); err != nil {
 		return nil, err
@@ -135,7 +136,11 @@ var errNoAnchor = errors.New("the program has no anchor: it does not import the 
 // errNoData is about a full core without a part of the variables.
 var errNoData = errors.New("the full core lacks some of the program's data: what is annotated or excluded there is not known")
 
-func (p *program) close() { p.file.Close() }
+func (p *program) close() {
+	if p.owned {
+		p.file.Close()
+	}
+}
 
 // place finds out where the executable was loaded: at the start of its first
 // mapping.

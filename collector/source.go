@@ -16,8 +16,8 @@ type source interface {
 	Args() ([]string, error)
 
 	// Executable returns the executable file, the name that the program's
-	// mappings have of it, and a path by which it can be opened. Closing it
-	// twice does no harm.
+	// mappings have of it, and a path by which it can be opened. That of a
+	// living process is the caller's to close, that of a core the core's.
 	Executable() (file *exe.File, name, path string, err error)
 }
 
