@@ -1,0 +1,83 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"bytes"
+	"encoding/binary"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/internal/debuggers"
+)
+
+// Goroutines that handle secrets under package runtime/secret give skeletons at
+// most, whether they sleep or run and however the stacks are asked for: their
+// traces are there and their words are not. The goroutine beside them that does
+// the same outside is there with its words, and a full core has all of them.
+func TestRuntimeSecret(t *testing.T) {
+	needAMD64(t)
+	debuggers.Need(t, "dlv")
+	for i, release := range []string{"1.27.3", "1.26.8"} {
+		if i > 0 && !full {
+			continue
+		}
+		t.Run(release, func(t *testing.T) {
+			g := goal{release, way{"plain", []string{"CGO_ENABLED=0", "GOEXPERIMENT=runtimesecret"}, nil}}
+			exe := compile(t, g, sources(t, "guarded"), "guarded")
+			p := start(t, exe)
+			for _, seed := range []uint64{1001, 1002, 1003} {
+				if held(t, fullCore(t, p.Process.Pid), seed) == 0 {
+					t.Fatalf("the process itself does not hold the words of %d", seed)
+				}
+			}
+			for _, c := range []struct {
+				name string
+				opts collector.Options
+			}{
+				{"default", collector.Options{Stop: collector.StopAlways}},
+				{"full stacks", collector.Options{Stop: collector.StopAlways, Stacks: collector.StacksFull}},
+				{"skeletons", collector.Options{Stop: collector.StopAlways, Stacks: collector.StacksSkeleton}},
+				{"data", collector.Options{Stop: collector.StopAlways, Mode: collector.Data}},
+				{"running", collector.Options{Stop: collector.StopNever, Stacks: collector.StacksFull}},
+			} {
+				core, summary := capture(t, p.Process.Pid, c.opts)
+				for _, seed := range []uint64{1001, 1002} {
+					if n := held(t, core, seed); n > 0 {
+						t.Errorf("%s: the core holds %d secret words of %d", c.name, n, seed)
+					}
+				}
+				if open := held(t, core, 1003); (open > 0) != (c.opts.Stacks != collector.StacksSkeleton) {
+					t.Errorf("%s: the core holds %d words of a goroutine without secrets", c.name, open)
+				}
+				if summary.Goroutines.Captured != summary.Goroutines.All {
+					t.Errorf("%s: %+v", c.name, summary.Goroutines)
+				}
+				said := strings.Join(delve(t, exe, core, "goroutines -t"), "\n")
+				if c.opts.Stop == collector.StopAlways && (!strings.Contains(said, "main.compute") || strings.Count(said, "main.sleep") < 2) {
+					t.Errorf("%s: Delve says\n%s", c.name, said)
+				}
+			}
+		})
+	}
+}
+
+// held counts those of testdata/guarded's words that a core holds, in either
+// byte order.
+func held(t *testing.T, core string, seed uint64) (n int) {
+	t.Helper()
+	data, err := os.ReadFile(core)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 64 {
+		seed ^= seed >> 29
+		seed = seed*0xbf58476d1ce4e5b9 + 1
+		if bytes.Contains(data, binary.LittleEndian.AppendUint64(nil, seed)) || bytes.Contains(data, binary.BigEndian.AppendUint64(nil, seed)) {
+			n++
+		}
+	}
+	return n
+}
