@@ -4,6 +4,7 @@ DLV_VERSION           := v1.27.2
 GOLANGCI_LINT_VERSION := v2.15.0
 
 # command:package, as Debian names it
-SYSTEM_TOOLS := gdb:gdb gcc:gcc readelf:binutils eu-readelf:elfutils strace:strace zstd:zstd
+SYSTEM_TOOLS := gdb:gdb gcc:gcc readelf:binutils eu-readelf:elfutils strace:strace zstd:zstd \
+	qemu-aarch64:qemu-user gdb-multiarch:gdb-multiarch
 
 TOOLS := $(CURDIR)/.tools

@@ -4,11 +4,13 @@ package debuggers
 
 import (
 	"context"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -58,7 +60,7 @@ func GDBPrint(ctx context.Context, exe, core string, exprs ...string) ([]string,
 
 // GDB opens core in gdb, runs the commands and returns all that was printed.
 func GDB(ctx context.Context, exe, core string, commands ...string) (string, error) {
-	gdb, err := Find("gdb")
+	gdb, err := Find(gdbFor(exe))
 	if err != nil {
 		return "", err
 	}
@@ -68,6 +70,21 @@ func GDB(ctx context.Context, exe, core string, commands ...string) (string, err
 		args = append(args, "-ex", command)
 	}
 	return run(ctx, gdb, args)
+}
+
+// gdbFor names the gdb that knows the machine of an executable: Debian's plain
+// one knows its own alone.
+func gdbFor(exe string) string {
+	f, err := elf.Open(exe)
+	if err != nil {
+		return "gdb"
+	}
+	defer f.Close()
+	own := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[runtime.GOARCH]
+	if f.Machine != own {
+		return "gdb-multiarch"
+	}
+	return "gdb"
 }
 
 // DelvePrint opens core in Delve and returns what `print EXPR` prints for each
