@@ -173,8 +173,11 @@ func (p *program) place(maps []process.Mapping, name string) error {
 // program may have written is read from the process.
 func (p *program) splice(maps []process.Mapping, mem target.Memory) {
 	p.mem = &target.Spliced{}
+	if held, ok := mem.(target.Mapped); ok { // a core: what it lacks, it may claim terabytes, is not searched
+		p.mem.PutAll(held)
+	}
 	for _, m := range maps {
-		if m.Read && !strings.HasPrefix(m.Path, "[v") { // vvar, vdso, vsyscall: the kernel's
+		if _, ok := mem.(target.Mapped); !ok && m.Read && !strings.HasPrefix(m.Path, "[v") { // vvar, vdso, vsyscall: the kernel's
 			p.mem.Put(target.Segment{Range: m.Range, Write: m.Write, Exec: m.Exec}, mem)
 		}
 	}

@@ -31,6 +31,9 @@ func (m contents) ReadAt(p []byte, addr target.Address) (int, error) {
 // memory is a core's, which knows why it lacks what it lacks.
 type memory struct{ c *Core }
 
+// Segments is target.Mapped's: what can be read.
+func (m memory) Segments() []target.Segment { return m.c.mem.Segments() }
+
 // ReadAt is target.Memory's.
 func (m memory) ReadAt(p []byte, addr target.Address) (int, error) {
 	n, err := m.c.mem.ReadAt(p, addr)
