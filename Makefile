@@ -55,7 +55,7 @@ tidy: ## tidy the modules as if they stood side by side in go.mod too
 
 .PHONY: tools
 tools: ## install what the other targets need
-	@.ci/tools "$(TOOLS)" $(DLV_VERSION) $(GOLANGCI_LINT_VERSION) $(SYSTEM_TOOLS)
+	@.ci/tools "$(TOOLS)" $(DLV_VERSION) $(GOLANGCI_LINT_VERSION) $(SYSTEM_TOOLS) -- $(OTHER_TOOLS)
 
 .PHONY: clean
 clean: ## remove what the targets made, the tools included

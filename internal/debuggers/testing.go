@@ -17,6 +17,17 @@ func Need(t testing.TB, tool string) string {
 	return path
 }
 
+// Want returns the path of a tool that not every system has. Where it is
+// missing the test is skipped.
+func Want(t testing.TB, tool string) string {
+	t.Helper()
+	path, err := Find(tool)
+	if err != nil {
+		t.Skip(err)
+	}
+	return path
+}
+
 // MustGDB returns what gdb prints for each expression, see GDBPrint.
 func MustGDB(t testing.TB, exe, core string, exprs ...string) []string {
 	t.Helper()
