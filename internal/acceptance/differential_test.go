@@ -53,6 +53,40 @@ func TestCaptureIsAsGoodAsAWholeDump(t *testing.T) {
 	}
 }
 
+// The same of programs that no table can be linked into: releases before Go 1.24
+// know no runtime module, and the variables are named from outside.
+func TestIncludedVariablesOfOlderReleases(t *testing.T) {
+	needAMD64(t)
+	debuggers.Need(t, "dlv")
+	for i, b := range []kinds.Build{{Toolchain: "go1.21.13"}, {Toolchain: "go1.22.12"}, {Toolchain: "go1.23.12"}} {
+		t.Run(b.String(), func(t *testing.T) {
+			if i > 0 && os.Getenv("MEMINSPECT_FULL") == "" {
+				t.Skip("MEMINSPECT_FULL is not set")
+			}
+			exe := kinds.Make(t, b)
+			pid := kinds.Start(t, exe)
+			full := gcore(t, pid)
+			vars := kinds.Attach(t, pid, nil).Vars
+			names := make([]string, len(vars))
+			for i, v := range vars {
+				names[i] = v.Name
+			}
+			core, summary := capture(t, pid, collector.Options{Stop: collector.StopAlways, Depth: 100, Include: names})
+			exprs := expressions(vars)
+			want, got := debuggers.MustDelve(t, exe, full, exprs...), debuggers.MustDelve(t, exe, core, exprs...)
+			if err := os.Remove(full); err != nil {
+				t.Error(err)
+			}
+			for i, v := range vars {
+				if got[i] != want[i] {
+					t.Errorf("%s\nwhole dump: %s\n   capture: %s", v.Name, clip(want[i]), clip(got[i]))
+				}
+			}
+			t.Logf("%d variables, %d bytes, stopped %v", len(vars), summary.Bytes, summary.Stopped)
+		})
+	}
+}
+
 // notAnnotated are variables of the program that its table does not have.
 var notAnnotated = map[string]string{
 	"kinds/other.Here": "another package's", "kinds/other.Pairs": "", "kinds/other.Root": "", "kinds/other.Counter": "", "kinds/other.hidden": "",
