@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"syscall"
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/peak"
 )
 
 // What filtering costs of a core of gdb's of a program with a graph of a million
@@ -65,13 +65,14 @@ func benchFilter(b *testing.B, dir, tool, exe string, objects, mib int) {
 	if serr != nil {
 		b.Fatalf("%v\n%s", err, text)
 	}
+	runner := peak.Build(b)
 	var resident int64
 	for b.Loop() {
-		cmd := exec.Command(tool, "filter", whole, "-q", "-o", small, "--budget", "1GiB", "--region-budget", "1GiB")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, text)
+		most, err := runner.Run(exec.Command(tool, "filter", whole, "-q", "-o", small, "--budget", "1GiB", "--region-budget", "1GiB"))
+		if err != nil {
+			b.Fatal(err)
 		}
-		resident = max(resident, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss<<10)
+		resident = max(resident, most)
 	}
 	b.ReportMetric(float64(info.Size()), "full-bytes")
 	b.ReportMetric(float64(resident)/(1<<20), "MiB-resident")
