@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -31,6 +32,8 @@ type Child struct {
 	tracer  *process.Tracer
 	foreign int // descriptor of a process that is not our child, -1 if it is
 	tty     int // descriptor of the terminal that was handed over, -1 if none
+
+	waiter atomic.Int32 // thread of Wait, of a process that is not our child
 
 	// mu is held while a status is taken from the kernel and while a capture
 	// stops threads, as either could take the other's.

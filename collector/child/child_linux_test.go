@@ -179,6 +179,80 @@ func TestJobControl(t *testing.T) {
 	}
 }
 
+// A capture may take the notice of the exit stop before Wait sees it, which then
+// sleeps; Check lets the program die, and Wait learns of its end all the same,
+// also of a program that somebody else started.
+func TestEndThatACaptureSaw(t *testing.T) {
+	seizable(t)
+	for round := range 30 {
+		cmd := exec.Command("sh", "-c", "sleep 60 & echo $!; wait")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var pid int
+		if _, err := fmt.Fscan(out, &pid); err != nil {
+			t.Fatal(err)
+		}
+		tracer := process.NewTracer()
+		c, err := Attach(pid, tracer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Seize(); err != nil {
+			t.Fatal(err)
+		}
+		ended, exits := make(chan error, 1), make(chan bool, 2)
+		events := Events{Exiting: func(unix.WaitStatus) { exits <- true }}
+		go func() {
+			_, err := c.Wait(events)
+			ended <- err
+		}()
+		err = c.Capture(func(_, _ []int, done func()) error {
+			if err := unix.Kill(pid, unix.SIGTERM); err != nil {
+				return err
+			}
+			for {
+				var status unix.WaitStatus
+				got, err := unix.Wait4(pid, &status, unix.WNOHANG|unix.WALL, nil)
+				switch {
+				case err != nil:
+					return err
+				case got == 0:
+				case int(status)>>16 == unix.PTRACE_EVENT_EXIT:
+					return nil
+				default: // about to get the signal
+					tracer.Do(func() { err = request(unix.PTRACE_CONT, pid, uintptr(status.StopSignal())) })
+					if err != nil {
+						return err
+					}
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(round%3) * time.Millisecond)
+		c.Check(events)
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("round %d: Wait does not learn of the end", round)
+		}
+		if len(exits) != 1 {
+			t.Errorf("round %d: %d exit stops", round, len(exits))
+		}
+		cmd.Wait()
+		tracer.Close()
+	}
+}
+
 func waitFor(t testing.TB, what func() bool) {
 	for range 500 {
 		if what() {

@@ -3,6 +3,7 @@ package child
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,10 @@ func (c *Child) Wait(events Events) (unix.WaitStatus, error) {
 	}()
 	if c.foreign >= 0 {
 		defer unix.Close(c.foreign)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		c.waiter.Store(int32(unix.Gettid()))
+		defer c.waiter.Store(0)
 	}
 	for {
 		if c.foreign >= 0 && !c.Seized() {
@@ -153,7 +158,8 @@ func (e Events) stop(signal unix.Signal) {
 
 // exit runs the exit stop and lets the program die. When a thread that is not
 // the main one calls exec, the main one ends, with status 0, and the program
-// lives on under its number; then there is somebody new to seize.
+// lives on under its number; then there is somebody new to seize, if it is our
+// child: Wait looks for the end alone of others that were let go.
 func (c *Child) exit(events Events, end unix.WaitStatus) {
 	if events.Exiting != nil {
 		events.Exiting(end)
@@ -167,8 +173,21 @@ func (c *Child) exit(events Events, end unix.WaitStatus) {
 	}
 	c.tracer.Do(func() { request(release, c.PID, 0) })
 	c.mu.Unlock()
-	if end == 0 {
+	switch {
+	case c.foreign >= 0:
+		c.wake()
+	case end == 0:
 		go c.seizeAgain()
+	}
+}
+
+// wake has Wait look again: the kernel does not tell a thread that waits for a
+// tracee when another one detaches it, and what it waits for then never comes.
+// The signal is the one that Go's runtime interrupts threads with; by itself it
+// does nothing.
+func (c *Child) wake() {
+	if tid := c.waiter.Load(); tid != 0 {
+		unix.Tgkill(unix.Getpid(), int(tid), unix.SIGURG)
 	}
 }
 
