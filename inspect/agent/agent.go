@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/minidump"
@@ -21,7 +23,7 @@ var ErrChanging = errors.New("the table of contents keeps changing: stop the pro
 // bounds of what is taken from a table that may be anything.
 const (
 	maxRegions = 1 << 20
-	maxBytes   = 1 << 40
+	maxBytes   = 16 << 30 // of all of them
 )
 
 // A Copy is a region as the agent copied it.
@@ -97,17 +99,28 @@ func readTable(mem target.Memory, at target.Address) ([]minidump.Region, error) 
 		return nil, fmt.Errorf("regions of the table of contents: %w", err)
 	}
 	var regions []minidump.Region
+	var total uint64
 	for ; len(b) > 0; b = b[minidump.RegionSize:] {
 		r := minidump.ParseRegion(b)
 		if !r.Valid {
 			continue
 		}
-		if r.Size%4 != 0 || r.Size > maxBytes {
-			return nil, fmt.Errorf("%w: region %s%d has %d bytes", minidump.ErrNotTable, r.Name, r.Sequence, r.Size)
+		if r.Size%4 != 0 || r.Size > maxBytes-total {
+			return nil, fmt.Errorf("%w: region %q %d has %d bytes", minidump.ErrNotTable, r.Name, r.Sequence, r.Size)
 		}
+		if !plain(r.Name) {
+			return nil, fmt.Errorf("%w: a file cannot be called %q", minidump.ErrNotTable, r.Name)
+		}
+		total += r.Size
 		regions = append(regions, r)
 	}
 	return regions, nil
+}
+
+// plain tells whether a name may be part of a file's: what a table holds may be
+// anything, and leads nowhere out of the folder.
+func plain(name string) bool {
+	return !strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '/' || c == '\\' || c == utf8.RuneError })
 }
 
 func export(mem target.Memory, regions []minidump.Region, dir string) (copies []Copy, err error) {
@@ -135,27 +148,29 @@ func export(mem target.Memory, regions []minidump.Region, dir string) (copies []
 }
 
 // copyRegion writes a region's memory, zeros for what cannot be read and for
-// the padding.
+// the padding: they take no room.
 func copyRegion(f *os.File, mem target.Memory, c *Copy) (holes uint64, err error) {
 	const page = 4096
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, min(c.True, 1<<20))
 	for done := uint64(0); done < c.True; {
 		b := buf[:min(uint64(len(buf)), c.True-done)]
 		at := target.Address(c.Address + done)
 		n, _ := mem.ReadAt(b, at)
 		if n < len(b) {
 			skip := int(min(page-(uint64(at)+uint64(n))%page, uint64(len(b)-n)))
-			clear(b[n : n+skip])
 			holes += uint64(skip)
-			n += skip
+			if _, err := f.WriteAt(b[:n], int64(done)); err != nil {
+				return holes, err
+			}
+			done += uint64(n + skip)
+			continue
 		}
-		if _, err := f.Write(b[:n]); err != nil {
+		if _, err := f.WriteAt(b, int64(done)); err != nil {
 			return holes, err
 		}
 		done += uint64(n)
 	}
-	_, err = f.Write(make([]byte, c.Size-c.True))
-	return holes, err
+	return holes, f.Truncate(int64(c.Size))
 }
 
 // trueSizes returns the regions' sizes before they were rounded up, as the
@@ -164,10 +179,10 @@ func trueSizes(mem target.Memory, regions []minidump.Region) []uint64 {
 	if len(regions) < 2 {
 		return nil
 	}
-	head := make([]byte, regions[0].Size+regions[1].Size)
 	if regions[0].Size > 64<<20 || regions[1].Size > 64<<20 {
 		return nil
 	}
+	head := make([]byte, regions[0].Size+regions[1].Size)
 	if _, err := mem.ReadAt(head[:regions[0].Size], target.Address(regions[0].Address)); err != nil {
 		return nil
 	}
