@@ -1,0 +1,159 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"bufio"
+	"bytes"
+	"debug/elf"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+
+	"github.com/meminspect/meminspect/gen"
+)
+
+// What the import adds to a hello-world: in the file, and in memory while it
+// runs. Resident memory holds pages of the executable that the kernel mapped
+// around those that were touched; anonymous memory is the program's own.
+func BenchmarkHello(b *testing.B) {
+	variants := []string{"alone", "linked", "registered"}
+	dir := helloModule(b)
+	var sizes [3]helloSize
+	var resident, anonymous [3][]int
+	for i, v := range variants {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, v, "hello"), "./"+v)
+		build.Dir = dir
+		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK="+filepath.Join(dir, "go.work"))
+		if out, err := build.CombinedOutput(); err != nil {
+			b.Fatalf("%v\n%s", err, out)
+		}
+		sizes[i] = sizeOf(b, filepath.Join(dir, v, "hello"))
+	}
+	for b.Loop() {
+		for i, v := range variants {
+			r, a := residentOf(b, filepath.Join(dir, v, "hello"))
+			resident[i], anonymous[i] = append(resident[i], r), append(anonymous[i], a)
+		}
+	}
+	for i, v := range variants {
+		slices.Sort(resident[i])
+		slices.Sort(anonymous[i])
+		middle := len(resident[i]) / 2
+		name := v
+		if i > 0 {
+			name += "-adds"
+		}
+		added := func(of func(i int) int) float64 {
+			if i == 0 {
+				return float64(of(0))
+			}
+			return float64(of(i) - of(0))
+		}
+		b.ReportMetric(added(func(i int) int { return sizes[i].file }), name+"-text+data-bytes")
+		b.ReportMetric(added(func(i int) int { return sizes[i].bss }), name+"-bss-bytes")
+		b.ReportMetric(added(func(i int) int { return resident[i][middle] }), name+"-resident-KB")
+		b.ReportMetric(added(func(i int) int { return anonymous[i][middle] }), name+"-anonymous-KB")
+	}
+}
+
+// helloModule writes the three programs, generates, and returns their folder.
+func helloModule(b *testing.B) string {
+	b.Helper()
+	archive, err := txtar.ParseFile("testdata/hello.txtar")
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	runtime, err := filepath.Abs("../../runtime")
+	if err != nil {
+		b.Fatal(err)
+	}
+	work := fmt.Sprintf("go 1.26\n\nuse (\n\t.\n\t%s\n)\n", runtime)
+	for _, f := range append(archive.Files, txtar.File{Name: "go.work", Data: []byte(work)}) {
+		path := filepath.Join(dir, f.Name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			b.Fatal(err)
+		}
+		if err := os.WriteFile(path, f.Data, 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	r, err := gen.Run(b.Context(), gen.Config{Dir: dir, Patterns: []string{"./..."}, Env: append(os.Environ(), "GOWORK="+filepath.Join(dir, "go.work"))})
+	if err != nil || len(r.Findings) > 0 || len(r.Changes) == 0 {
+		b.Fatalf("generate: %v, %v", r, err)
+	}
+	return dir
+}
+
+type helloSize struct{ file, bss int }
+
+// sizeOf is what size(1) says: the sections that are loaded from the file, and
+// those that begin as zeros.
+func sizeOf(b *testing.B, path string) (s helloSize) {
+	b.Helper()
+	f, err := elf.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	for _, section := range f.Sections {
+		switch {
+		case section.Flags&elf.SHF_ALLOC == 0:
+		case section.Type == elf.SHT_NOBITS:
+			s.bss += int(section.Size)
+		default:
+			s.file += int(section.Size)
+		}
+	}
+	return s
+}
+
+// residentOf runs the program until it has said hello and returns the kilobytes
+// that it has resident by then, and those of them that no file backs.
+func residentOf(b *testing.B, path string) (resident, anonymous int) {
+	b.Helper()
+	cmd := exec.Command(path)
+	cmd.Env = []string{"HOME=/", "PATH=/usr/bin:/bin"}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); !strings.HasPrefix(line, "hello") {
+		b.Fatalf("the program says %q: %v", line, err)
+	}
+	// smaps_rollup sums kernel counters that lag; the lines of smaps do not.
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", cmd.Process.Pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range bytes.Lines(maps) {
+		var kb int
+		if n, _ := fmt.Sscanf(string(line), "Rss: %d kB", &kb); n == 1 {
+			resident += kb
+		}
+		if n, _ := fmt.Sscanf(string(line), "Anonymous: %d kB", &kb); n == 1 {
+			anonymous += kb
+		}
+	}
+	if err := in.Close(); err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	return resident, anonymous
+}
