@@ -13,6 +13,7 @@ each = for dir in $$(go list -m -f '{{.Dir}}'); do echo "== $$dir: $(1)"; (cd "$
 TESTFLAGS ?=
 BENCH     ?= .
 BENCHTIME ?= 1s
+FUZZTIME  ?= 30s
 
 .PHONY: help
 help: ## list the targets
@@ -44,6 +45,10 @@ lint: tools ## check format, vet, the import rules and more
 .PHONY: bench
 bench: tools ## run the benchmarks; BENCH=regexp picks some
 	@$(call each,go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...)
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser in turn, for FUZZTIME each
+	@$(call each,"$(CURDIR)/.ci/fuzz" $(FUZZTIME))
 
 .PHONY: generate
 generate: ## run the generators; leaves no diff in a clean tree

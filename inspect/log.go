@@ -32,14 +32,13 @@ func (c *Core) Logs() ([]Log, error) {
 	var logs []Log
 	for i := range c.Regions {
 		r := &c.Regions[i]
-		if r.ID != anchor.IDLog || r.Captured == 0 || r.Size > maxRing {
+		if r.ID != anchor.IDLog || r.Captured == 0 {
 			continue
 		}
-		mem := make([]byte, r.Size)
-		if _, err := c.ReadMemory(r.Addr, mem); err != nil {
-			return logs, fmt.Errorf("log ring %s: %w", r.Name, err)
-		}
-		log, err := readLog(r.Name, mem)
+		log, err := readLog(r.Name, r.Size, func(b []byte) error {
+			_, err := c.ReadMemory(r.Addr, b)
+			return err
+		})
 		if err != nil {
 			return logs, err
 		}
@@ -51,7 +50,15 @@ func (c *Core) Logs() ([]Log, error) {
 	return logs, nil
 }
 
-func readLog(name string, mem []byte) (Log, error) {
+// readLog reads the ring of size bytes that read fills a buffer with.
+func readLog(name string, size uint64, read func(b []byte) error) (Log, error) {
+	if size > maxRing {
+		return Log{}, fmt.Errorf("log ring %s has %d bytes; at most %d are read", name, size, maxRing)
+	}
+	mem := make([]byte, size)
+	if err := read(mem); err != nil {
+		return Log{}, fmt.Errorf("log ring %s: %w", name, err)
+	}
 	records, lost, err := logring.Read(mem)
 	if err != nil {
 		return Log{}, fmt.Errorf("log ring %s: %w", name, err)
@@ -92,14 +99,10 @@ func LiveLogs(pid int) ([]Log, error) {
 	}
 	var logs []Log
 	for _, r := range rings {
-		if r.Data.Size() > maxRing {
-			return logs, fmt.Errorf("log ring %s has %d bytes", r.Name, r.Data.Size())
-		}
-		mem := make([]byte, r.Data.Size())
-		if _, err := p.Memory().ReadAt(mem, r.Data.Start); err != nil {
-			return logs, fmt.Errorf("log ring %s: %w", r.Name, err)
-		}
-		log, err := readLog(r.Name, mem)
+		log, err := readLog(r.Name, r.Data.Size(), func(b []byte) error {
+			_, err := p.Memory().ReadAt(b, r.Data.Start)
+			return err
+		})
 		if err != nil {
 			return logs, err
 		}

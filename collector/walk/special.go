@@ -29,21 +29,13 @@ func (w *walker) addSpecial(p *plan, t *gotypes.Type, off uint64) bool {
 	return false
 }
 
-// addTyped adds the pointer of a struct { _ [0]*T; …; field unsafe.Pointer }.
+// addTyped adds the pointer of an atomic or a weak pointer.
 func (w *walker) addTyped(p *plan, t *gotypes.Type, off uint64, op slotOp, field string) bool {
-	f, ok := t.Field(field)
-	if !ok || f.Type.Kind != gotypes.UnsafePointer || t.Fields[0].Type.Kind != gotypes.Array {
+	at, elem, ok := t.TypedPointer(field)
+	if !ok {
 		return false
 	}
-	ptr, err := t.Fields[0].Type.Elem()
-	if err != nil || ptr.Kind != gotypes.Pointer {
-		return false
-	}
-	elem, err := ptr.Elem()
-	if err != nil {
-		return false
-	}
-	p.slots = append(p.slots, slot{off: off + f.Offset, op: op, elem: w.planFor(p, elem), holder: p})
+	p.slots = append(p.slots, slot{off: off + at, op: op, elem: w.planFor(p, elem), holder: p})
 	return true
 }
 

@@ -46,22 +46,14 @@ func (r *reader) special(v *Value, t *gotypes.Type, addr target.Address, depth i
 	return false
 }
 
-// typedPointer reads a struct { _ [0]*T; …; field unsafe.Pointer }. A weak
-// pointer's is the address of a word that holds the address proper.
+// typedPointer reads an atomic or a weak pointer. A weak one's word is the
+// address of one that holds the address proper.
 func (r *reader) typedPointer(v *Value, t *gotypes.Type, addr target.Address, field string, weak bool, depth int) bool {
-	f, ok := t.Field(field)
-	if !ok || f.Type.Kind != gotypes.UnsafePointer || t.Fields[0].Type.Kind != gotypes.Array {
+	off, elem, ok := t.TypedPointer(field)
+	if !ok {
 		return false
 	}
-	ptr, err := t.Fields[0].Type.Elem()
-	if err != nil || ptr.Kind != gotypes.Pointer {
-		return false
-	}
-	elem, err := ptr.Elem()
-	if err != nil {
-		return false
-	}
-	at := addr.Add(f.Offset)
+	at := addr.Add(off)
 	for range 2 {
 		word, ok := r.p.read(at, 8)
 		if !ok {
