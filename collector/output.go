@@ -81,36 +81,61 @@ func (o *Output) Recipients() ([]age.Recipient, error) {
 
 // Save writes the core to its file and returns the file's path. The file has
 // mode 0600 and appears under its name when it is whole and on the disk; what
-// fails leaves nothing behind.
+// fails leaves nothing behind. A device or a pipe at that path is written to and
+// stays what it is.
 func (c *Captured) Save(o Output) (path string, err error) {
 	path = o.Path
 	if path == "" {
 		s := &c.summary
 		path = filepath.Join(o.Dir, FileName(s.Program, s.PID, s.When, s.Reason)+o.Suffix())
 	}
+	switch info, staterr := os.Stat(path); {
+	case staterr != nil || info.Mode().IsRegular():
+		err = c.replace(path, &o)
+	case info.IsDir():
+		err = fmt.Errorf("%s is a directory: name a file in it", path)
+	default:
+		err = c.pour(path, &o)
+	}
+	if err != nil {
+		return "", fmt.Errorf("save core: %w", err)
+	}
+	return path, nil
+}
+
+// replace gives the file its name when it is whole.
+func (c *Captured) replace(path string, o *Output) (err error) {
 	// CreateTemp makes it 0600.
 	f, err := os.CreateTemp(filepath.Dir(path), ".meminspect-*")
 	if err != nil {
-		return "", fmt.Errorf("save core: %w", err)
+		return err
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
 			os.Remove(f.Name())
-			err = fmt.Errorf("save core: %w", err)
-			path = ""
 		}
 	}()
-	if err := c.stream(f, &o); err != nil {
-		return "", err
+	if err := c.stream(f, o); err != nil {
+		return err
 	}
 	if err := f.Sync(); err != nil {
-		return "", err
+		return err
 	}
 	if err := f.Close(); err != nil {
-		return "", err
+		return err
 	}
-	return path, os.Rename(f.Name(), path)
+	return os.Rename(f.Name(), path)
+}
+
+// pour writes to what cannot be replaced: for root, a rename would take
+// /dev/null from everybody.
+func (c *Captured) pour(path string, o *Output) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.stream(f, o), f.Close())
 }
 
 // Stream writes the core to w in the output's form.

@@ -125,6 +125,9 @@ Old firmware takes %d regions; a table with more is told.`, minidump.MaxRegions)
 
 // assemble writes the core under its name when it is whole.
 func assemble(dir, output string) ([]string, error) {
+	if info, err := os.Stat(output); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", output)
+	}
 	f, err := os.CreateTemp(filepath.Dir(output), "."+filepath.Base(output)+".*.tmp")
 	if err != nil {
 		return nil, err

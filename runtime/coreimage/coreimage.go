@@ -19,10 +19,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/internal/replace"
 )
 
 // ErrUnsupported says that this system has no core that this package could
@@ -89,7 +89,8 @@ func Write(w io.Writer, opts ...Option) error {
 
 // WriteFile writes a core of this process to a file of mode 0600. The file has
 // its name only when it is whole: a file of that name is replaced then, and
-// left alone when WriteFile fails.
+// left alone when WriteFile fails. A path that is there and no regular file, as
+// a directory or a device, is refused.
 func WriteFile(path string, opts ...Option) error {
 	core, err := begin(opts)
 	if err != nil {
@@ -104,19 +105,7 @@ func WriteFile(path string, opts ...Option) error {
 	if limit := fileSizeLimit(); uint64(size) > limit {
 		return fmt.Errorf("core image: %w: %d bytes, the limit is %d", ErrNoRoom, size, limit)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return fmt.Errorf("core image: %w", err)
-	}
-	err = core.writeTo(f)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := replace.File(path, core.writeTo); err != nil {
 		return fmt.Errorf("core image: %w", err)
 	}
 	return nil

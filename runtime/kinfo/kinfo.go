@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/kinfo"
+	"github.com/meminspect/meminspect/runtime/internal/replace"
 	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
@@ -62,19 +62,11 @@ func (b *Block) update() error {
 	if string(block) == string(b.written) {
 		return nil
 	}
-	f, err := os.CreateTemp(filepath.Dir(b.path), "."+filepath.Base(b.path)+".*.tmp")
+	err := replace.File(b.path, func(f *os.File) error {
+		_, err := f.Write(block)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("kinfo: %w", err)
-	}
-	_, err = f.Write(block)
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), b.path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
 		return fmt.Errorf("kinfo: %w", err)
 	}
 	b.written = block

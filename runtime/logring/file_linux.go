@@ -12,12 +12,13 @@ import (
 // Open makes a ring of about size bytes in a file, which outlives the program
 // however it ends. Records of an earlier run are kept until they give way. The
 // file's space is allocated here: a full disk is an error now and never later.
+// A file that holds something else is refused.
 func Open(path string, size int) (*Ring, error) {
 	if meminspect.Off {
 		return New(0), nil
 	}
 	length := logring.HeaderSize + max(size, leastSize)&^7
-	m, err := shared.Open(path, length)
+	m, err := shared.Open(path, length, logring.Is)
 	if err != nil {
 		return nil, fmt.Errorf("log ring: %w", err)
 	}

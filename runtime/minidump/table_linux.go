@@ -44,8 +44,8 @@ func keyOf(r *meminspect.Region) key { return key{r.ID, r.Order, r.Part, r.Addr(
 // regionsAt is where the regions stand in the file.
 const regionsAt = 512
 
-// Open makes the table in a file and attaches itself, so that it has all
-// regions that there are. Regions that do not fit, or that have no fixed
+// Open makes the table in a file, which is refused if it holds something else,
+// and attaches itself, so that it has all regions that there are. Regions that do not fit, or that have no fixed
 // address, are reported, each by its name, in an error that comes beside the
 // Table; with any other error the Table is nil.
 func Open(path string, opts ...Option) (*Table, error) {
@@ -56,7 +56,7 @@ func Open(path string, opts ...Option) (*Table, error) {
 	if meminspect.Off {
 		return &Table{}, nil
 	}
-	file, err := shared.Open(path, regionsAt+o.regions*minidump.RegionSize)
+	file, err := shared.Open(path, regionsAt+o.regions*minidump.RegionSize, minidump.Is)
 	if err != nil {
 		return nil, fmt.Errorf("minidump: %w", err)
 	}

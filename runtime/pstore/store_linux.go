@@ -41,14 +41,14 @@ func (z zone) data() []byte                { return z.b[ramoops.OffData:] }
 // Open opens a store, or makes it. What an earlier run left stays until it is
 // overwritten: dump records in turn, the console from where it stopped, the
 // crash text by Crash. The file's space is allocated here, so that a full disk
-// is an error now and never later.
+// is an error now and never later. A file that holds something else is refused.
 func Open(path string, sizes Sizes) (*Store, error) {
 	if meminspect.Off {
 		return &Store{}, nil
 	}
 	sizes.fill()
 	total := sizes.Records*sizes.Record + sizes.Console + sizes.Crash
-	file, err := shared.Open(path, total)
+	file, err := shared.Open(path, total, ramoops.Is)
 	if err != nil {
 		return nil, fmt.Errorf("pstore: %w", err)
 	}

@@ -124,6 +124,9 @@ type Attr struct {
 	Value any
 }
 
+// Is reports whether a file that begins with head begins with a ring.
+func Is(head []byte) bool { return len(head) >= 8 && le.Uint64(head) == Magic }
+
 // Read returns the whole records of a ring, oldest first. Bytes that belong to
 // no whole record are passed over; lost is how many.
 func Read(ring []byte) (records []Record, lost uint64, err error) {

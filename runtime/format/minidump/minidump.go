@@ -133,6 +133,11 @@ func EntryName(name string) string {
 // FileName is what the host tools call a region's file.
 func FileName(r *Region) string { return fmt.Sprintf("md_%s%d.BIN", r.Name, r.Sequence) }
 
+// Is reports whether a file that begins with head begins with a global table.
+func Is(head []byte) bool {
+	return len(head) >= GlobalSubsystems && le.Uint32(head[GlobalRevision:]) == Revision && le.Uint32(head[GlobalEnabled:]) == Enabled
+}
+
 // ErrNotTable says that bytes are no global table.
 var ErrNotTable = errors.New("not a minidump table of contents")
 
@@ -160,9 +165,9 @@ func ParseGlobal(b []byte) (Subsystem, error) {
 // PutGlobal writes a global table of subsystem 0 alone into b.
 func PutGlobal(b []byte, s Subsystem) {
 	clear(b[:GlobalSize])
-	le.PutUint32(b[GlobalStatus:], 1)
-	le.PutUint32(b[GlobalRevision:], Revision)
 	le.PutUint32(b[GlobalEnabled:], Enabled)
+	le.PutUint32(b[GlobalRevision:], Revision) // now Is knows it
+	le.PutUint32(b[GlobalStatus:], 1)
 	ss := b[GlobalSubsystems:]
 	le.PutUint32(ss[SubsystemStatus:], 1)
 	le.PutUint32(ss[SubsystemEnabled:], Enabled)

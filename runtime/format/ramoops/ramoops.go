@@ -33,6 +33,9 @@ import (
 // Signature begins a zone.
 const Signature uint32 = 0x43474244
 
+// Is reports whether a file that begins with head begins with a zone.
+func Is(head []byte) bool { return len(head) >= OffData && le.Uint32(head) == Signature }
+
 // Offsets in a zone.
 const (
 	OffSignature = 0

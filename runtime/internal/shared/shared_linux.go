@@ -3,8 +3,10 @@
 package shared
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"syscall"
 )
@@ -15,8 +17,14 @@ type Mapping struct {
 	file  *os.File
 }
 
-// ErrBusy says that another process has the file mapped.
-var ErrBusy = errors.New("another process has it")
+// Errors of Open.
+var (
+	ErrBusy    = errors.New("another process has it")
+	ErrForeign = errors.New("it holds something else, which would be overwritten: remove it or name another file")
+)
+
+// headSize is how much of a file tells what it is.
+const headSize = 64
 
 // Open maps the first size bytes of a file, which is made with mode 0600 if it
 // is not there and made longer if it is too short; it is never made shorter.
@@ -24,12 +32,16 @@ var ErrBusy = errors.New("another process has it")
 // a full disk would end the program with SIGBUS, so that a full disk must be an
 // error here. The file is locked as long as it is mapped; the lock goes with
 // the process.
-func Open(path string, size int) (*Mapping, error) {
+//
+// A file that has content is taken only if ours knows it by its first bytes, up
+// to 64, or if it begins with zeros: whoever lays a file out writes the word
+// that it is known by last.
+func Open(path string, size int, ours func(head []byte) bool) (*Mapping, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	m, err := mapFile(f, size)
+	m, err := mapFile(f, size, ours)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("map %s: %w", path, err)
@@ -37,7 +49,7 @@ func Open(path string, size int) (*Mapping, error) {
 	return m, nil
 }
 
-func mapFile(f *os.File, size int) (*Mapping, error) {
+func mapFile(f *os.File, size int, ours func(head []byte) bool) (*Mapping, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -49,6 +61,14 @@ func mapFile(f *os.File, size int) (*Mapping, error) {
 		return nil, ErrBusy
 	} else if err != nil {
 		return nil, os.NewSyscallError("flock", err)
+	}
+	head := make([]byte, headSize)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	if word := min(n, 8); !bytes.Equal(head[:word], make([]byte, word)) && !ours(head[:n]) {
+		return nil, ErrForeign
 	}
 	if err := allocate(f, size); err != nil {
 		return nil, fmt.Errorf("allocate %d bytes: %w", size, err)
