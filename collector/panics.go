@@ -64,7 +64,7 @@ func PanicOf(sig int) func(*Options) {
 			return
 		}
 		for id, typ := range o.Panics {
-			o.Extra = append(o.Extra, note.Pair{Key: "goroutine", Value: strconv.FormatUint(id, 10)}, note.Pair{Key: "panic-type", Value: typ})
+			o.Extra = append(o.Extra, note.Pair{Key: note.KeyGoroutine, Value: strconv.FormatUint(id, 10)}, note.Pair{Key: "panic-type", Value: typ})
 		}
 	}
 }

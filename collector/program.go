@@ -38,7 +38,8 @@ type program struct {
 	cgo      bool
 	anchor   target.Address // 0 = none
 	tables   []*tables.Table
-	doubt    bool // a table or anchor could not be read: what it excludes is not known
+	declared map[uint64]string // names of IDs for what is registered at run time
+	doubt    bool              // a table or anchor could not be read: what it excludes is not known
 	types    *gotypes.Set
 	facts    *walk.Trace // what was read of types
 	debug    *debugTypes
@@ -112,6 +113,12 @@ func (t *taking) marks(p *program) {
 		t.summary.problem("tables", err)
 	}
 	p.tables, p.doubt = found.Tables, len(found.Problems) > 0
+	p.declared = map[uint64]string{}
+	for _, table := range p.tables {
+		for _, d := range table.Declared {
+			p.declared[d.ID] = d.Name
+		}
+	}
 	for _, part := range data.Segments() {
 		if t.lacks != nil && t.lacks(part.Range) {
 			p.doubt = true

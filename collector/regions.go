@@ -147,6 +147,9 @@ func exclusion(p *program, e *tables.Exclusion) (walk.Exclusion, error) {
 
 func rule(e *tables.Exclusion) string {
 	var b strings.Builder
+	if e.Kind == anchor.ExcludeVariable {
+		b.WriteString("a variable of ") // tables have no name of it
+	}
 	b.WriteString(e.Package)
 	for _, part := range []string{e.TypeName, e.FieldName} {
 		if part != "" {
@@ -211,6 +214,9 @@ func (t *taking) slot(p *program, s *tables.Slot) region {
 		ID: s.ID, Size: s.Bytes, Budget: s.Budget, Order: s.Order,
 		Kind: s.Kind, Flags: s.Flags, Depth: s.Depth, Name: s.Name,
 	}}
+	if r.Name == "" {
+		r.Name = p.declared[s.ID]
+	}
 	if s.Torn {
 		r.Status |= note.Torn
 	}

@@ -11,7 +11,6 @@ var (
 	ErrReserved      = errors.New("ID is reserved: use a generated one or IDDynamic")
 	ErrNotGo         = errors.New("not an object on Go's heap")
 	ErrRange         = errors.New("range lies outside of its block")
-	ErrExcluded      = errors.New("an exclusion forbids all of it")
 	ErrFull          = errors.New("too many dynamic regions")
 	ErrAttached      = errors.New("meminspect: backend is attached already")
 	ErrNotAttached   = errors.New("meminspect: backend is not attached")
@@ -22,13 +21,16 @@ var (
 // A RegionError says which region an error is about.
 type RegionError struct {
 	Op   string // "register", "unregister", …
-	ID   ID
+	ID   ID     // IDDynamic where none was given
 	Name string // of the region, if it has one
 	Err  error
 }
 
 func (e *RegionError) Error() string {
-	s := "meminspect: " + e.Op + " " + e.ID.String()
+	s := "meminspect: " + e.Op
+	if e.ID != IDDynamic {
+		s += " " + e.ID.String()
+	}
 	if e.Name != "" {
 		s += " (" + e.Name + ")"
 	}

@@ -12,8 +12,9 @@ import (
 // Mark registers the elements from up to but not including to of a block whose
 // parts come and go: an arena, a ring, a pool. Ranges of one block that touch or
 // overlap become one region; all of a block's are under one dynamic ID, which
-// Mark returns. A block is told by its first element's address. Mark and Clear
-// look at every region.
+// Mark returns. A block is told by its first element's address. Options are
+// those of a block: where none are given, what it has already counts on. Mark
+// and Clear look at every region.
 func Mark[T any](block []T, from, to int, opts ...Option) (ID, error) {
 	if from < 0 || to > len(block) || from > to {
 		return 0, &RegionError{Op: "mark", Err: ErrRange}
@@ -60,6 +61,10 @@ func remark(op string, v *slot, from, to uint64, mark bool) (ID, error) {
 	}
 	if from == to {
 		return id, c.end()
+	}
+	if len(before) > 0 && v.name == "" && v.budget == 0 && v.flags == 0 {
+		s := reg.slot(before[0].ref)
+		v.name, v.depth, v.budget, v.flags = s.name, s.depth, s.budget, s.flags
 	}
 	slices.SortFunc(before, func(a, b piece) int {
 		if a.from < b.from {

@@ -99,6 +99,37 @@ func TestMarkTouchesNoOthers(t *testing.T) {
 	}
 }
 
+// What a block was marked with is not lost when a range grows or is split.
+func TestMarkKeepsOptions(t *testing.T) {
+	defer clear(t)
+	block := make([]uint32, 100)
+	id, _ := Mark(block, 10, 20, Name("arena"), Depth(2), Budget(64), InSummary())
+	check := func(regions int, name string, budget uint64, depth int) {
+		t.Helper()
+		n := 0
+		for r := range Regions() {
+			if r.ID != id {
+				continue
+			}
+			n++
+			if r.Name != name || r.Budget != budget || r.Depth != depth || r.Flags&HasDepth == 0 {
+				t.Errorf("%+v", r)
+			}
+		}
+		if n != regions {
+			t.Errorf("%d regions, want %d", n, regions)
+		}
+	}
+	Mark(block, 18, 30)
+	check(1, "arena", 64, 2)
+	Clear(block, 14, 16)
+	check(2, "arena", 64, 2)
+	Mark(block, 40, 50)
+	check(3, "arena", 64, 2)
+	Mark(block, 10, 50, Name("other"), Depth(1))
+	check(1, "other", 0, 1)
+}
+
 func TestWeakPointerIsItsHandle(t *testing.T) {
 	x := new([100]int)
 	w := weak.Make(x)

@@ -107,12 +107,12 @@ func register(op string, id ID, v *slot, opts []Option) (ID, error) {
 	}
 	var c change
 	c.begin()
-	id, err := c.add(id, v, another, op == opReplace)
+	given, err := c.add(id, v, another, op == opReplace)
 	if err != nil {
 		c.end()
 		return fail(err)
 	}
-	return id, c.end()
+	return given, c.end()
 }
 
 const (

@@ -56,22 +56,24 @@ func TestRegister(t *testing.T) {
 	}
 
 	for _, c := range []struct {
-		name string
+		says string // which region
 		err  error
 		want error
 	}{
-		{"twice", second(Register(named|1, &x)), ErrRegistered},
-		{"nil", second(Register[int](IDDynamic, nil)), ErrEmpty},
-		{"no elements", second(RegisterSlice(IDDynamic, []int{})), ErrEmpty},
-		{"no bytes", second(Register(IDDynamic, &struct{}{})), ErrEmpty},
-		{"empty string", second(RegisterString(IDDynamic, "")), ErrEmpty},
-		{"null", second(RegisterForeign(IDDynamic, 0, 5)), ErrEmpty},
-		{"reserved", second(Register(3, &x)), ErrReserved},
-		{"not registered", Unregister(named | 2), ErrNotRegistered},
+		{"8000000000000001", second(Register(named|1, &x)), ErrRegistered},
+		{"(Twice)", second(Register(named|1, &x, Name("Twice"))), ErrRegistered},
+		{"register: nothing", second(Register[int](IDDynamic, nil)), ErrEmpty},
+		{"0000000000000003", second(Register(3, &x)), ErrReserved},
+		{"8000000000000002", Unregister(named | 2), ErrNotRegistered},
+		{"mark: range", second(Mark([]int{1}, 0, 2)), ErrRange},
+		{"", second(RegisterSlice(IDDynamic, []int{})), ErrEmpty},
+		{"", second(Register(IDDynamic, &struct{}{})), ErrEmpty},
+		{"", second(RegisterString(IDDynamic, "")), ErrEmpty},
+		{"", second(RegisterForeign(IDDynamic, 0, 5)), ErrEmpty},
 	} {
 		var re *RegionError
-		if !errors.Is(c.err, c.want) || !errors.As(c.err, &re) {
-			t.Errorf("%s: %v, want %v", c.name, c.err, c.want)
+		if !errors.Is(c.err, c.want) || !errors.As(c.err, &re) || !strings.Contains(c.err.Error(), c.says) {
+			t.Errorf("%v, want %v of %q", c.err, c.want, c.says)
 		}
 	}
 	if _, err := Register(named|1, &x, Another()); err != nil {

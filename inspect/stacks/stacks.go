@@ -4,6 +4,7 @@
 package stacks
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -48,8 +49,8 @@ const (
 	mostFrames     = 1 << 12
 )
 
-// Read returns the goroutines, by their IDs, and how many of the core's list
-// could not be read.
+// Read returns the goroutines, the failed one first, the others by their IDs,
+// and how many of the core's list could not be read.
 func Read(p *value.Program) (list []Goroutine, missing int, err error) {
 	desc, ok := p.Core.Note(note.Owner, note.TypeGoroutines)
 	if !ok {
@@ -68,6 +69,9 @@ func Read(p *value.Program) (list []Goroutine, missing int, err error) {
 	layout, err := goroutine.LayoutOf(p.Go.Version)
 	if err != nil {
 		return nil, 0, err
+	}
+	if c := p.Core.Capture; c != nil && info.Failed == 0 {
+		info.Failed = c.Goroutine()
 	}
 	r := reader{p: p, info: info, layout: layout, threads: map[uint64]*elfcore.Thread{}}
 	for _, t := range info.Threads {
@@ -98,7 +102,15 @@ func Read(p *value.Program) (list []Goroutine, missing int, err error) {
 			list = append(list, r.goroutine(&g))
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Goroutine) int { return int(a.ID) - int(b.ID) })
+	slices.SortStableFunc(list, func(a, b Goroutine) int {
+		switch {
+		case a.Failed:
+			return -1
+		case b.Failed:
+			return 1
+		}
+		return cmp.Compare(a.ID, b.ID)
+	})
 	return list, missing, nil
 }
 
@@ -134,7 +146,7 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 	if out.State == goroutine.Waiting.String() {
 		out.State = waiting(out.Frames)
 	}
-	if g.GoPC != 0 {
+	if g.GoPC != 0 && g.ID != 1 { // the runtime's first instructions made that one
 		if list, _ := r.frames(g.GoPC); len(list) > 0 {
 			out.Created = &list[len(list)-1]
 		}

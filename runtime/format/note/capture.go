@@ -3,6 +3,7 @@ package note
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,10 @@ type Capture struct {
 
 // A Pair is a key and a value that readers may not know.
 type Pair struct{ Key, Value string }
+
+// KeyGoroutine is the key, in Extra, of the number of the goroutine that ended
+// the program.
+const KeyGoroutine = "goroutine"
 
 // Keys of the pairs. Numbers are decimal.
 const (
@@ -89,6 +94,17 @@ func (c *Capture) Encode() []byte {
 		b = append(b, p.Value...)
 	}
 	return b
+}
+
+// Goroutine returns the number under KeyGoroutine, 0 when there is none.
+func (c *Capture) Goroutine() uint64 {
+	for _, p := range c.Extra {
+		if p.Key == KeyGoroutine {
+			id, _ := strconv.ParseUint(strings.TrimSpace(p.Value), 10, 64) // one written over a longer one is padded
+			return id
+		}
+	}
+	return 0
 }
 
 // EncodeSize is Encode with zeros up to size bytes, for a record whose room was

@@ -108,7 +108,7 @@ type Goroutines struct {
 	Length   uint64 // of it
 	PtrCell  uint64 // address of runtime.allgptr, 0 = not known
 	LenCell  uint64 // address of runtime.allglen, 0 = not known
-	Failed   uint64 // ID of the goroutine that failed, 0 = none or not known
+	Failed   uint64 // ID of the goroutine that failed, 0 = none, or said by the capture record under KeyGoroutine
 	Threads  []GoThread
 }
 
