@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/inspect"
 	"github.com/meminspect/meminspect/inspect/stacks"
 	"github.com/meminspect/meminspect/inspect/value"
 )
@@ -29,7 +28,7 @@ same, or the one given with --exe.`,
   meminspect goroutines --json now.core`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			core, err := inspect.Open(args[0])
+			core, err := openCore(cmd.ErrOrStderr(), "goroutines", args[0])
 			if err != nil {
 				return fmt.Errorf("goroutines: %w", err)
 			}

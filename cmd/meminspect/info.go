@@ -214,11 +214,22 @@ func (i *infoJSON) print(w io.Writer) {
 		if rule != "" {
 			rule = ": " + rule
 		}
-		line("left out", "%d bytes in %d places, %s%s", r.Bytes, r.Places, r.Reason, rule)
+		line("left out", "%d bytes%s, %s%s", r.Bytes, places(r.Places), r.Reason, rule)
 	}
 	if i.Crash != "" {
 		fmt.Fprintf(w, "crash:\n%s\n", strings.TrimRight(i.Crash, "\n"))
 	}
+}
+
+// places says where, unless that was not counted.
+func places(n uint32) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return " in one place"
+	}
+	return fmt.Sprintf(" in %d places", n)
 }
 
 func sortedKeys[V any](m map[string]V) []string {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/meminspect/meminspect/inspect"
 	"github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -21,7 +22,8 @@ func printCommand() *cobra.Command {
 		Short: "Print the values of a core's regions",
 		Long: `Print the values in a core, in Go syntax, by the runtime types of the program:
 neither symbols nor debug information are needed. Without a NAME all regions are
-printed. A NAME is that of a region, its variable (queue, main.queue,
+printed but the project's own, as the log (meminspect log) and vmcoreinfo
+(meminspect info --vmcoreinfo). A NAME is that of a region, its variable (queue, main.queue,
 example.com/shop.queue) or its ID; * and ? match as in a shell.
 
 What the core does not hold is a comment in its place: not captured, erased (an
@@ -37,7 +39,7 @@ are used.`,
   meminspect print --json shop.core main.last`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			core, err := inspect.Open(args[0])
+			core, err := openCore(cmd.ErrOrStderr(), "print", args[0])
 			if err != nil {
 				return fmt.Errorf("print: %w", err)
 			}
@@ -72,14 +74,15 @@ are used.`,
 	return cmd
 }
 
-// selected returns the regions that the patterns name, in the core's order.
-// A pattern that names nothing is an error.
+// selected returns the regions that the patterns name, in the core's order,
+// without patterns those of the program. A pattern that names nothing is an
+// error.
 func selected(core *inspect.Core, patterns []string) ([]*note.Region, error) {
 	used := make([]bool, len(patterns))
 	var out []*note.Region
 	for i := range core.Regions {
 		r := &core.Regions[i]
-		want := len(patterns) == 0
+		want := len(patterns) == 0 && (r.ID == anchor.IDNone || r.ID >= anchor.FirstDynamic)
 		for k, p := range patterns {
 			if value.Match(p, r, mainPath(core)) {
 				want, used[k] = true, true

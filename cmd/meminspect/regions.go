@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/inspect"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -26,7 +25,7 @@ it) or gone (its object was collected before).`,
   meminspect regions --json shop.core`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			core, err := inspect.Open(args[0])
+			core, err := openCore(cmd.ErrOrStderr(), "regions", args[0])
 			if err != nil {
 				return fmt.Errorf("regions: %w", err)
 			}
