@@ -134,7 +134,8 @@ type taking struct {
 	args    string
 	gnuID   string
 	threads []process.Thread
-	sigInfo *elfcore.SigInfo // what a full core says of its end, or nil
+	held    bool             // by the kernel, to dump it
+	sigInfo *elfcore.SigInfo // what a full core, or its head, says of its end, or nil
 	image   image
 	arena   *target.Arena // for the image
 

@@ -116,10 +116,7 @@ func (t *taking) listGoroutines(p *program) error {
 func (t *taking) wantThreads(p *program) {
 	gs := &t.goroutines
 	gs.thread = make(map[target.Address]*process.Thread)
-	byID := make(map[int]*process.Thread, len(t.threads))
-	for i := range t.threads {
-		byID[t.threads[i].ID] = &t.threads[i]
-	}
+	ours := t.threadNumbers()
 	ms := map[target.Address]goroutine.M{}
 	see := func(addr target.Address) (goroutine.M, bool) {
 		m, ok := ms[addr]
@@ -127,6 +124,11 @@ func (t *taking) wantThreads(p *program) {
 			var err error
 			if m, err = p.layout.ReadM(t.mem, addr); err != nil {
 				return m, false
+			}
+			if ours != nil && m.Thread != 0 {
+				if m.Thread, ok = ours[m.Thread]; !ok {
+					m.Thread = -1 // nobody's number
+				}
 			}
 			ms[addr] = m
 			t.wantKnown(target.RangeOf(addr, uint64(p.layout.MSize)))
@@ -170,6 +172,19 @@ func (t *taking) wantThreads(p *program) {
 			t.wantThreadStack(p, th, target.Address(now.G), target.Address(now.Cur), ms)
 		}
 	}
+}
+
+// threadNumbers returns our numbers of the threads by the program's own, nil
+// where they are the same: those in a core are the program's.
+func (t *taking) threadNumbers() map[int]int {
+	if t.process == nil {
+		return nil
+	}
+	ids := make([]int, len(t.threads))
+	for i := range t.threads {
+		ids[i] = t.threads[i].ID
+	}
+	return t.process.Ours(ids)
 }
 
 // localG reads the runtime.g that the thread has in its local storage: at the

@@ -5,6 +5,7 @@ import (
 
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/fullcore"
 	"github.com/meminspect/meminspect/target/process"
 )
 
@@ -111,6 +112,11 @@ type Options struct {
 	Goroutine uint64
 	Thread    int
 	Signal    int // that the program died of
+
+	// Dump is the head of the core that the kernel dumps of the process: it holds
+	// all threads meanwhile, and Stop means nothing. When it is of another
+	// process, that is recorded and it is not used.
+	Dump *fullcore.Head
 
 	// Extra stands in the record too.
 	Extra []note.Pair

@@ -19,7 +19,8 @@ func (t *taking) used(g *goroutine.G) target.Range {
 		if sp := target.Address(th.SP()); g.Stack.Contains(sp) {
 			return g.InUse(max(g.Stack.Start, sp-redZone))
 		}
-		if g.Status == goroutine.Running {
+		// In a system call it is further down than where it entered it.
+		if g.Status == goroutine.Running || g.Status == goroutine.Syscall {
 			if at := t.interrupted(th, g.Stack); at < g.Stack.End && (at < where || !g.Stack.Contains(where)) {
 				where = at
 			}
@@ -133,7 +134,7 @@ func (t *taking) stripThreads() {
 	for range 8 {
 		word = word<<8 | elfcore.MarkByte
 	}
-	if t.sigInfo != nil && t.goroutines.note.Stacks != note.StackFull {
+	if t.sigInfo != nil && t.goroutines.note.Stacks != note.StackFull && t.sigInfo.Code > 0 {
 		t.sigInfo.Addr = 0 // of the fault: it may have been made of a value
 	}
 	for i := range t.threads {

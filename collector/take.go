@@ -72,7 +72,7 @@ func (t *taking) attempts(p *program, static *plan) (plan, error) {
 			return err
 		})
 		switch moved := t.moved > 0 && !pl.doubt; {
-		case err != nil, t.process == nil, !moved && !writing:
+		case err != nil, t.process == nil, t.held, !moved && !writing:
 			return pl, err
 		case !moved && (n >= most || len(t.opts.Held) > 0):
 			return pl, nil
@@ -114,6 +114,9 @@ func (t *taking) identify() error {
 func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
 	if t.process == nil {
 		return f(true) // it will not move any more
+	}
+	if t.held = t.dumped(); t.held {
+		return f(true)
 	}
 	if !t.stops(p) {
 		t.unstoppedThreads()
@@ -222,6 +225,7 @@ func (t *taking) assemble(p *program, pl plan) (*elfcore.Core, error) {
 	t.skeletons()
 	t.erase(&pl)
 	t.stripThreads()
+	t.opts.Extra = append(slices.Clip(t.opts.Extra), signalFacts(t.sigInfo)...)
 	t.settle(&pl)
 	segments, err := t.image.segments(p.cover, t.constant(p), t.flags(p), t.opts.Segments)
 	if err != nil {

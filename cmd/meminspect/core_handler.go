@@ -60,8 +60,9 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 	return cmd
 }
 
-// handleCore captures a process that dumps core. Standard input is not read
-// before that is done, or the kernel would let the process go.
+// handleCore captures a process that dumps core. Of standard input nothing but
+// the core's head is read before that is done, or the kernel would let the process
+// go.
 func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Writer, pid int, sig unix.Signal, command string, full bool) error {
 	config, closeReport, err := f.config(stderr)
 	if err != nil {
@@ -81,10 +82,13 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	opts.Stop = collector.StopNever // the kernel holds every thread already
 	opts.Late = collector.PanicOf(int(sig))
 	core := supervisor.Core{Program: command, PID: pid, Reason: reason, When: time.Now()}
+	from := &stream{f: f, pipe: stdin, stdin: stdin, pid: pid, keep: full}
+	defer from.close()
+	if opts.Dump, err = from.head(); err != nil {
+		opts.Extra = append(opts.Extra, note.Pair{Key: "remark", Value: "no registers: " + err.Error()})
+	}
 	c, err := collector.Take(ctx, pid, opts)
 	if err != nil {
-		from := &stream{f: f, stdin: stdin, pid: pid, keep: full}
-		defer from.close()
 		if c, err = from.fallBack(ctx, opts, err); err != nil {
 			if !full {
 				return fmt.Errorf("core-handler: %w", err)
@@ -96,6 +100,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 			return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: the kernel's core was stored: %w", err)}
 		}
 	}
+	from.release()
 	summary := c.Summary()
 	core.When = summary.When
 	if core.Size, err = c.Size(); err == nil {

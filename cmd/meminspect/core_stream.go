@@ -3,12 +3,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/collector"
 	"github.com/meminspect/meminspect/collector/store"
@@ -20,11 +23,52 @@ import (
 // not be captured.
 type stream struct {
 	f     *runFlags
-	stdin io.Reader
+	pipe  io.Reader // standard input
+	stdin io.Reader // what is to be read there, what was read already included
 	pid   int
 	keep  bool // store the core whole when it is of no other use
 	spool *fullcore.Spooled
 	lost  error // why what was read of it is not there any more
+}
+
+// head reads the head of the core: what the kernel says of the threads. It waits
+// for it no longer than the slowest kernel takes, since standard
+// input may be somebody's terminal.
+func (s *stream) head() (*fullcore.Head, error) {
+	in := s.stdin
+	if file, ok := in.(*os.File); ok {
+		in = &prompt{file, time.Now().Add(headPatience)}
+	}
+	head, read, err := fullcore.ReadHead(in)
+	s.stdin = io.MultiReader(bytes.NewReader(read), s.stdin)
+	return head, err
+}
+
+// headPatience is for a kernel that writes tens of thousands of threads' state on
+// a busy machine.
+const headPatience = 10 * time.Second
+
+// A prompt is a file that is read until a certain time.
+type prompt struct {
+	*os.File
+	until time.Time
+}
+
+// Read is io.Reader's.
+func (p *prompt) Read(b []byte) (int, error) {
+	for {
+		left := max(time.Until(p.until), 0)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.Fd()), Events: unix.POLLIN}}, int(left.Milliseconds()))
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return 0, fmt.Errorf("wait for standard input: %w", err)
+		case n == 0:
+			return 0, fmt.Errorf("standard input: %w", os.ErrDeadlineExceeded)
+		default:
+			return p.File.Read(b)
+		}
+	}
 }
 
 // fallBack filters the kernel's core, when the process was one that could not
@@ -76,6 +120,14 @@ func (s *stream) filter(ctx context.Context, opts collector.Options, cause error
 	defer full.Close()
 	full.Mentions = append(full.Mentions, fmt.Sprintf("made from the kernel's core, since the process could not be captured: %v", cause))
 	return collector.Filter(ctx, full, opts)
+}
+
+// release lets the kernel go, and so the process: nobody wants the rest. The
+// core may be on its way to a bucket for a while.
+func (s *stream) release() {
+	if file, ok := s.pipe.(io.Closer); ok {
+		file.Close()
+	}
 }
 
 // room is how much of the disk the kernel's core may take for the moment.

@@ -30,7 +30,17 @@ type Report struct {
 	Message   string // what follows "panic: " or "fatal error: ", on one line
 	Type      string // of the panic value, where the text shows it
 	Signal    string // "SIGSEGV", if one did it
-	Goroutine uint64 // that failed, 0 if the text does not say
+	Goroutine uint64 // whose stack it shows first, 0 if the text does not say
+}
+
+// Failed is the goroutine that ended the program, 0 if it is not known or was
+// none: in a deadlock, or when somebody sent a signal.
+func (r *Report) Failed() uint64 {
+	switch r.Reason {
+	case Deadlock, Signal + "-sigquit", Signal + "-sigabrt":
+		return 0
+	}
+	return r.Goroutine
 }
 
 // Parse reads a report. The backlog is the runtime's own record of what it

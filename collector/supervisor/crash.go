@@ -168,7 +168,7 @@ func (c *crash) complete(o *collector.Options) {
 	}
 	for _, p := range []note.Pair{
 		{Key: "panic-type", Value: report.Type},
-		{Key: note.KeyGoroutine, Value: number(report.Goroutine)},
+		{Key: note.KeyGoroutine, Value: number(report.Failed())},
 		{Key: "held", Value: c.held.String()},
 		{Key: "suppressed", Value: number(uint64(suppressed))},
 	} {

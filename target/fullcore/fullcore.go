@@ -286,16 +286,18 @@ func (c *Core) SigInfo() *elfcore.SigInfo {
 
 // Threads returns the threads with their registers, the one first that the core
 // has first: the one that failed, in the kernel's.
-func (c *Core) Threads() []process.Thread {
+func (c *Core) Threads() []process.Thread { return threads(c.file.Machine, c.linux) }
+
+func threads(machine uint16, linux *elfcore.Linux) []process.Thread {
 	var out []process.Thread
-	for i := range c.linux.Threads {
-		l := &c.linux.Threads[i]
+	for i := range linux.Threads {
+		l := &linux.Threads[i]
 		th := process.Thread{ID: int(l.TID), Signal: int(l.Signal), Float: l.Float, XState: l.XState}
 		for _, r := range l.Registers {
 			th.General = binary.LittleEndian.AppendUint64(th.General, r)
 		}
 		switch {
-		case c.file.Machine == elfcore.MachineAMD64 && len(l.Registers) > elfcore.AMD64FSBase:
+		case machine == elfcore.MachineAMD64 && len(l.Registers) > elfcore.AMD64FSBase:
 			th.TLS = l.Registers[elfcore.AMD64FSBase]
 		case len(l.TLS) >= 8:
 			th.TLS = binary.LittleEndian.Uint64(l.TLS)

@@ -86,6 +86,39 @@ func parseStat(line string) (Stat, error) {
 	return s, nil
 }
 
+// Ours returns our numbers of threads by those that the process itself knows them
+// by, which are others where it is in a PID namespace below ours; nil where it is
+// not. Threads that are gone are not in it.
+func (p *Process) Ours(ids []int) map[int]int {
+	if len(p.numbers(p.PID)) < 2 {
+		return nil
+	}
+	ours := make(map[int]int, len(ids))
+	for _, id := range ids {
+		if all := p.numbers(id); len(all) > 0 {
+			if own, err := strconv.Atoi(all[len(all)-1]); err == nil {
+				ours[own] = id
+			}
+		}
+	}
+	return ours
+}
+
+// numbers returns those that a thread has in the PID namespaces from ours down
+// to its own.
+func (p *Process) numbers(id int) []string {
+	data, err := p.read("task/" + strconv.Itoa(id) + "/status")
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(data)) {
+		if numbers, ok := strings.CutPrefix(line, "NSpid:"); ok {
+			return strings.Fields(numbers)
+		}
+	}
+	return nil
+}
+
 // Status returns the lines of /proc/PID/status by their names, without the
 // colon and the white space behind it.
 func (p *Process) Status() (map[string]string, error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -16,13 +17,120 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/kernelcore"
 )
 
+// A dump is one end of which the kernel makes a core.
+type dump struct {
+	way     string
+	signal  syscall.Signal // that ends it from outside, 0 = it ends by itself
+	variant crasher.Variant
+
+	reason string
+	frames []string // of the thread that failed, in both debuggers
+	trace  string   // in the traces of goroutines
+	info   []string // in what is known of it
+}
+
+func dumps() []dump {
+	var all []dump
+	for _, v := range []crasher.Variant{crasher.Plain, crasher.PIE, crasher.Stripped} {
+		all = append(all,
+			dump{"panic", 0, v, "signal-sigabrt", []string{"runtime.raise", "runtime.gopanic", "main.main"}, "runtime.gopanic", []string{"panic-type: string", "goroutine: 1", "signal-code: SI_TKILL"}},
+			dump{"nil", 0, v, "signal-sigabrt", []string{"runtime.raise", "runtime.sigpanic", "main.init.func"}, "runtime.sigpanic", []string{"panic-type: runtime.errorString", "goroutine: 1"}},
+			dump{"wait", syscall.SIGABRT, v, "signal-sigabrt", []string{"runtime.raise", "runtime.sighandler"}, "main.wait", []string{"signal-code: SI_TKILL"}})
+	}
+	return append(all,
+		dump{"cfault", 0, crasher.Cgo, "signal-sigabrt", []string{"runtime.raise", "runtime.sighandler", "fault", "runtime.asmcgocall"}, "main._Cfunc_fault", []string{"signal-code: SI_TKILL"}},
+		dump{"cthreadfault", 0, crasher.Cgo, "signal-sigsegv", []string{"runtime.raise", "runtime.badsignal", "fault"}, "main._Cfunc_thread", []string{"signal-sender: process "}})
+}
+
 // As the kernel's handler of cores the command captures what is dumped, through
-// /proc while the kernel waits. It changes a setting of the whole host, so it
+// /proc while the kernel waits, with the registers from the head of the kernel's
+// core: the thread that failed shows in gdb and in Delve the frames that it shows
+// in a core of the kernel's own. It changes a setting of the whole host, so it
 // runs where it is asked for by MEMINSPECT_CORE_PATTERN=1.
 func TestCoreHandler(t *testing.T) {
+	handler := installable(t)
+	for _, d := range dumps() {
+		t.Run(string(d.variant)+"/"+d.way, func(t *testing.T) {
+			program := crasher.Build(t, d.variant)
+			full := kernelcore.Make(t, kernelcore.Default, d.signal, program, d.way)
+			core := handler.take(t, d, program)
+			checkValues(t, program, d.variant, core)
+			info, err := command(t, "info", core)
+			for _, want := range d.info {
+				if err != nil || !bytes.Contains(info, []byte(want)) {
+					t.Errorf("%v: no %q in\n%s", err, want, info)
+				}
+			}
+			if bytes.Contains(info, []byte("remark")) {
+				t.Errorf("something is amiss:\n%s", info)
+			}
+			exe := program
+			if d.variant == crasher.Stripped {
+				exe = crasher.Build(t, crasher.Plain) // debuggers need the symbols
+			}
+			if out, err := command(t, "goroutines", "--exe", program, core); err != nil || !bytes.Contains(out, []byte(d.trace)) {
+				t.Errorf("%s is in no goroutine's trace: %v\n%s", d.trace, err, out)
+			}
+			for name, says := range map[string]func(testing.TB, string, string, ...string) string{"gdb": debuggers.GDBSays, "Delve": debuggers.DelveSays} {
+				got, want := frames(says(t, exe, core, "bt")), frames(says(t, exe, full, "bt"))
+				// Which thread a signal from outside meets differs.
+				if d.signal == 0 && !slices.Equal(got, want) {
+					t.Errorf("%s shows\n%q, in the kernel's core\n%q", name, got, want)
+				}
+				for _, frame := range d.frames {
+					if !slices.ContainsFunc(got, func(f string) bool { return strings.Contains(f, frame) }) {
+						t.Errorf("%s shows no %s but %q", name, frame, got)
+					}
+				}
+			}
+		})
+	}
+}
+
+// A program in a PID namespace of its own knows its threads by other numbers, and
+// so does the kernel's core of it.
+func TestCoreHandlerContainer(t *testing.T) {
+	handler := installable(t)
+	program := crasher.Build(t, crasher.Plain)
+	// Not as the first process there, which SIGABRT does not end.
+	inside := []string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", `"$@"; exit $?`, "sh", program}
+	core := handler.take(t, dump{way: "panic", variant: crasher.Plain, reason: "signal-sigabrt"}, inside...)
+	checkValues(t, program, crasher.Plain, core)
+	if got := frames(debuggers.DelveSays(t, program, core, "bt")); !slices.Contains(got, "runtime.gopanic") {
+		t.Errorf("Delve shows %q", got)
+	}
+	out, err := exec.Command(tool(t), "goroutines", core).Output()
+	if pid := strings.Split(filepath.Base(core), ".")[1]; err != nil || !strings.Contains(string(out), "goroutine 1 [running, thread "+pid+"]") {
+		t.Errorf("%v: no goroutine 1 on thread %s in\n%s", err, pid, out)
+	}
+}
+
+// frames are the functions of a trace of gdb or Delve, up to where the runtime
+// changes stacks: from there both guess, from words that are not in ours.
+func frames(trace string) []string {
+	var names []string
+	for _, m := range frameLine.FindAllStringSubmatch(trace, -1) {
+		name := m[1] + m[2]
+		names = append(names, name)
+		if slices.Contains([]string{"runtime.asmcgocall", "runtime.mcall", "runtime.systemstack"}, name) {
+			break
+		}
+	}
+	return slices.Compact(names)
+}
+
+var frameLine = regexp.MustCompile(`(?m)^(?:#\d+ +(?:0x[0-9a-f]+ in )?(\S.*?) \(|\s*\d+  0x[0-9a-f]+ in (\S+)$)`)
+
+// An installed is the command as the kernel's handler, under a path that is short
+// enough for the kernel.
+type installed struct{ tool, cores, before string }
+
+func installable(t *testing.T) *installed {
+	t.Helper()
 	if os.Getenv("MEMINSPECT_CORE_PATTERN") == "" || os.Getuid() != 0 {
 		t.Skip("it changes the host's core_pattern, so it needs root and MEMINSPECT_CORE_PATTERN=1")
 	}
@@ -30,51 +138,55 @@ func TestCoreHandler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(state)
-	// The kernel takes 127 bytes.
-	meminspect := filepath.Join(state, "mi")
-	if err := os.Link(tool(t), meminspect); err != nil {
+	t.Cleanup(func() { os.RemoveAll(state) })
+	h := &installed{filepath.Join(state, "mi"), filepath.Join(state, "c"), filepath.Join(state, "before")}
+	if err := os.Link(tool(t), h.tool); err != nil {
 		t.Fatal(err)
 	}
-	cores, before := filepath.Join(state, "c"), filepath.Join(state, "before")
-	was, err := os.ReadFile("/proc/sys/kernel/core_pattern")
+	return h
+}
+
+// take installs the handler, lets a program end and returns the core that comes
+// of it, and puts back the setting. The program's limit on cores is nil, which
+// counts for files alone.
+func (h *installed) take(t *testing.T, d dump, program ...string) string {
+	t.Helper()
+	const setting = "/proc/sys/kernel/core_pattern"
+	was := must(os.ReadFile(setting))
+	defer os.WriteFile(setting, was, 0)
+	os.RemoveAll(h.cores)
+	if out, err := exec.Command(h.tool, "core-handler", "install", "--dir", h.cores, "--before", h.before).CombinedOutput(); err != nil || !bytes.Contains(out, bytes.TrimSpace(was)) {
+		t.Fatalf("%v: %s", err, out)
+	}
+	cmd := exec.Command("sh", append(append([]string{"-c", "ulimit -c 0; exec \"$@\"", "sh"}, program...), d.way)...)
+	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
+	said, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.WriteFile("/proc/sys/kernel/core_pattern", was, 0)
-	if out, err := exec.Command(meminspect, "core-handler", "install", "--dir", cores, "--before", before).CombinedOutput(); err != nil || !bytes.Contains(out, bytes.TrimSpace(was)) {
-		t.Fatalf("%v: %s", err, out)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		variant crasher.Variant
-		way     string
-		reason  string
-	}{{crasher.Plain, "panic", "signal-sigabrt"}, {crasher.Cgo, "cthreadfault", "signal-sigsegv"}} {
-		program := crasher.Build(t, c.variant)
-		// The test's own limit on cores may be nil; the kernel wants another.
-		cmd := exec.Command("sh", "-c", "ulimit -c unlimited; exec \"$@\"", "sh", program, c.way)
-		cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
-		cmd.Run()
-		if !cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {
-			t.Fatalf("%s: %v", c.way, cmd.ProcessState)
-		}
-		var found []string
-		for end := time.Now().Add(10 * time.Second); len(found) == 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-			found, _ = filepath.Glob(cores + "/*." + c.reason + ".core")
-		}
-		if len(found) != 1 {
-			t.Fatalf("%s: cores %v", c.way, found)
-		}
-		checkValues(t, program, c.variant, found[0])
-		if out, err := command(t, "info", found[0]); c.way == "panic" && (err != nil || !bytes.Contains(out, []byte("panic-type: string"))) {
-			t.Errorf("it does not say what panicked: %v: %s", err, out)
-		}
+	if d.signal != 0 {
+		said.Read(make([]byte, 100))
+		cmd.Process.Signal(d.signal)
 	}
-	out, err := exec.Command(meminspect, "core-handler", "uninstall", "--before", before).CombinedOutput()
-	now, _ := os.ReadFile("/proc/sys/kernel/core_pattern")
-	if err != nil || !bytes.Equal(now, was) {
+	cmd.Wait()
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); !status.Signaled() && status.ExitStatus() < 128 {
+		t.Fatalf("%s: %v", d.way, cmd.ProcessState)
+	}
+	var found []string
+	for end := time.Now().Add(20 * time.Second); len(found) == 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		found, _ = filepath.Glob(h.cores + "/*." + d.reason + ".core")
+	}
+	if len(found) != 1 {
+		t.Fatalf("%s: cores %v", d.way, found)
+	}
+	out, err := exec.Command(h.tool, "core-handler", "uninstall", "--before", h.before).CombinedOutput()
+	if now := must(os.ReadFile(setting)); err != nil || !bytes.Equal(now, was) {
 		t.Errorf("%v: %s; core_pattern is %s", err, out, now)
 	}
+	return found[0]
 }
 
 // A process that cannot be captured leaves a record, or the kernel's core where
@@ -164,7 +276,7 @@ func TestFilterOfAPanic(t *testing.T) {
 		for _, c := range []struct{ args, want []string }{
 			{[]string{"filter", full, "-o", small}, []string{small}},
 			{[]string{"info", small}, []string{"signal-sigabrt", "panic-type: string", "goroutine: 1"}},
-			{[]string{"goroutines", small}, []string{"goroutine 1 [running", "runtime.gopanic", "main.main"}},
+			{[]string{"goroutines", small}, []string{"goroutine 1 [running", "] (failed):", "runtime.gopanic", "main.main"}},
 		} {
 			out, err := exec.Command(tool(t), c.args...).Output()
 			for _, want := range c.want {

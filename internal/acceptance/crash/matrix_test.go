@@ -186,6 +186,10 @@ func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 		return // it holds no memory, and its executable says no more to us
 	}
 	checkValues(t, program, variant, core)
+	out, err := command(t, "goroutines", "--exe", program, core)
+	if failed, want := bytes.Contains(out, []byte("] (failed):\n")), !c.exit && !c.signal && c.way != "deadlock"; err != nil || failed != want {
+		t.Errorf("a goroutine failed: %v, and the list says %v (%v):\n%.2000s", want, failed, err, out)
+	}
 	if variant == crasher.Stripped || c.frame == "" {
 		return
 	}
