@@ -4,6 +4,8 @@ package crash
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -260,6 +262,43 @@ func TestCoreHandlerFilters(t *testing.T) {
 	if kept, _ := os.ReadFile(core); cmd.ProcessState.ExitCode() != 3 || !bytes.Equal(kept, head) {
 		t.Errorf("of a core's head, which is to be kept: %v, %d bytes", cmd.ProcessState, len(kept))
 	}
+}
+
+// The kernel is let go, and the process with it, as soon as the process has been
+// read: what takes the core may take its time.
+func TestCoreHandlerLetsGo(t *testing.T) {
+	program := exec.Command(crasher.Build(t, crasher.Plain), "wait")
+	said := must(program.StdoutPipe())
+	if err := program.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer program.Wait()
+	defer program.Process.Kill()
+	said.Read(make([]byte, 100))
+	dir := t.TempDir()
+	taken, done := filepath.Join(dir, "taken"), filepath.Join(dir, "done")
+	slow := fmt.Sprintf("exec:cat >%s; while [ ! -e %s ]; do sleep 0.02; done", taken, done)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	cmd := exec.Command(tool(t), "core-handler", "--dir", dir, "--to", slow, strconv.Itoa(program.Process.Pid), "6", "crasher")
+	cmd.Stdin = r
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.Close()
+	// As the kernel does: more than the pipe holds.
+	w.SetWriteDeadline(time.Now().Add(20 * time.Second))
+	for err == nil {
+		_, err = w.Write(make([]byte, 1<<20))
+	}
+	os.WriteFile(done, nil, 0o600)
+	if werr := cmd.Wait(); !errors.Is(err, syscall.EPIPE) || werr != nil {
+		t.Errorf("the kernel was held: %v; %v", err, werr)
+	}
+	checkValues(t, program.Path, crasher.Plain, taken)
 }
 
 // Of the core that the kernel makes of a panic, the filtered one shows the panic's
