@@ -164,7 +164,7 @@ func (c *collector) attach(line *Line, group *ast.CommentGroup) {
 		c.errorf(line.Pos, line.End, Trailing, "%s%s must stand on a line of its own above what it annotates", Prefix, line.Kind)
 	case where.unnamed:
 		c.errorf(line.Pos, line.End, Unnamed,
-			"%s%s on a field of an unnamed struct type behind a pointer, slice, array, map, channel or function: declare the struct type with a name", Prefix, line.Kind)
+			"%s%s on a field of an unnamed struct type in a value, or behind a pointer, slice, array, map, channel or function: declare the struct type with a name", Prefix, line.Kind)
 	default:
 		c.apply(line, where, wants)
 	}

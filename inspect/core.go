@@ -27,7 +27,7 @@ type Core struct {
 	*elfcore.File
 	Path       string
 	Bytes      int64 // of the file, decompressed
-	Compressed bool
+	Compressed int64 // bytes of the file as it is, 0 when that is not compressed
 
 	Capture  *note.Capture
 	Regions  []note.Region
@@ -80,7 +80,9 @@ func open(f *os.File) (*Core, error) {
 			plain.Close()
 			return nil, err
 		}
-		c.Compressed = true
+		if info, err := f.Stat(); err == nil {
+			c.Compressed = info.Size()
+		}
 		return c, f.Close()
 	case string(head) == "age-encryption.org/v1":
 		return nil, ErrEncrypted

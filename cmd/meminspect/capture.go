@@ -50,7 +50,7 @@ memory is written that records why, and the exit status is 3.`,
 	fl.BoolVar(&f.noStop, "no-stop", false, "let the program run while it is read")
 	fl.StringVar(&f.reason, "reason", "asked", "why, for the record and the file's name")
 	fl.BoolVar(&f.noRecord, "no-record", false, "write no core where memory may not be read")
-	cmd.MarkFlagsMutuallyExclusive("stop", "no-stop")
+	exclusive(cmd, "stop", "no-stop")
 	return cmd
 }
 

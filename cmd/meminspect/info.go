@@ -61,6 +61,7 @@ type infoJSON struct {
 	Bytes      int64             `json:"bytes"`
 	Missing    uint64            `json:"missing,omitempty"`
 	Compressed bool              `json:"compressed,omitempty"`
+	Packed     int64             `json:"fileBytes,omitempty"` // of a compressed core
 	Machine    string            `json:"machine"`
 	Program    string            `json:"program,omitempty"`
 	PID        int               `json:"pid,omitempty"`
@@ -97,7 +98,7 @@ type receiptJSON struct {
 func coreInfo(c *inspect.Core) *infoJSON {
 	held, marked := c.Captured()
 	info := &infoJSON{
-		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Compressed: c.Compressed, Machine: machineName(c.Machine),
+		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Compressed: c.Compressed > 0, Packed: c.Compressed, Machine: machineName(c.Machine),
 		Threads: len(c.Threads), Segments: len(c.Loads), Held: held, Marked: marked,
 	}
 	if p := c.Process; p != nil {
@@ -169,7 +170,7 @@ func (i *infoJSON) print(w io.Writer) {
 		state = fmt.Sprintf(", truncated: %d bytes are missing", i.Missing)
 	}
 	if i.Compressed {
-		state += ", compressed"
+		state += fmt.Sprintf(", compressed to %d", i.Packed)
 	}
 	line("core", "%s, %d bytes, %s%s", i.Core, i.Bytes, i.Machine, state)
 	if i.Program != "" {

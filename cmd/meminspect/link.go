@@ -12,6 +12,7 @@ import (
 	"github.com/meminspect/meminspect/gen/ledger"
 	"github.com/meminspect/meminspect/linker"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/target/embedded"
 )
 
 // A linkJob is what the flags of link ask for.
@@ -74,8 +75,8 @@ the Go runtime has what. Embed before strip, and before signing.`,
 	flags.IntVar(&job.depth, "depth", anchor.DefaultDepth, "with --forecast: pointers to follow from entries that do not say")
 	flags.BoolVar(&job.embed, "embed", false, "write the section .meminspect into the binary")
 	flags.BoolVar(&job.extract, "extract", false, "print the section .meminspect of the binary")
-	cmd.MarkFlagsMutuallyExclusive("embed", "extract", "pid")
-	cmd.MarkFlagsMutuallyExclusive("embed", "forecast")
+	exclusive(cmd, "embed", "extract", "pid")
+	exclusive(cmd, "embed", "forecast")
 	return cmd
 }
 
@@ -272,6 +273,9 @@ func extractSection(stdout io.Writer, args []string) error {
 		return errors.New("link: --extract wants the path of a binary")
 	}
 	text, err := linker.Extract(args[0])
+	if errors.Is(err, embedded.ErrNone) {
+		return fmt.Errorf("link: %w; meminspect link --embed writes it", err)
+	}
 	if err != nil {
 		return fmt.Errorf("link: %w", err)
 	}

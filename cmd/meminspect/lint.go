@@ -51,8 +51,8 @@ The exit status is 1 when something was found. Each finding names what found it;
 	flags.StringVar(&o.tags, "tags", "", "build `tags`, as for go build")
 	flags.StringVar(&o.modfile, "modfile", "", "another `file` than go.mod, as for go build")
 	flags.StringVar(&o.overlays, "overlay", "", "JSON `file` that replaces source files, as for go build")
-	cmd.MarkFlagsMutuallyExclusive("json", "sarif")
-	cmd.MarkFlagsMutuallyExclusive("fix", "overlay")
+	exclusive(cmd, "json", "sarif")
+	exclusive(cmd, "fix", "overlay")
 	cmd.AddCommand(lintTopics()...)
 	return cmd
 }

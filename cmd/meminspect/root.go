@@ -36,5 +36,6 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 		versionCommand(),
 	)
 	root.AddCommand(supervising()...)
+	explain(root)
 	return root
 }

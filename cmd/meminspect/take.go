@@ -45,9 +45,9 @@ func (f *takeFlags) add(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.recipients, "recipient", nil, "encrypt to this age public key (age1…); may be given more than once")
 	fl.BoolVar(&f.json, "json", false, "print a summary as JSON")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing but errors")
-	cmd.MarkFlagsMutuallyExclusive("strict", "data")
-	cmd.MarkFlagsMutuallyExclusive("output", "dir")
-	cmd.MarkFlagsMutuallyExclusive("json", "quiet")
+	exclusive(cmd, "strict", "data")
+	exclusive(cmd, "output", "dir")
+	exclusive(cmd, "json", "quiet")
 }
 
 func (f *takeFlags) addMemory(fl *pflag.FlagSet) {
@@ -70,8 +70,14 @@ func (f *takeFlags) options() (collector.Options, error) {
 		Args: f.args, Labels: f.labels, Include: f.include, Symbols: f.symbols,
 		Depth: f.depth, Segments: f.segments, Reason: f.reason, Who: "meminspect " + f.verb,
 	}
-	if f.depth <= 0 {
-		o.Depth = -1
+	switch {
+	case f.depth < 0:
+		return o, fmt.Errorf("%s: --depth=%d: want 0 or more", f.verb, f.depth)
+	case f.depth == 0:
+		o.Depth = -1 // the collector's word for none
+	}
+	if f.segments < 1 {
+		return o, fmt.Errorf("%s: --segments=%d: want 1 or more", f.verb, f.segments)
 	}
 	switch {
 	case f.strict:
@@ -184,7 +190,11 @@ func (f *takeFlags) report(cmd *cobra.Command, s *collector.Summary, path string
 		if path != "" {
 			fmt.Fprintln(w, path)
 		}
-		fmt.Fprintln(cmd.ErrOrStderr(), summaryLine(s))
+		line := summaryLine(s)
+		if info, err := os.Stat(path); err == nil && (f.compress || len(f.recipients) > 0) {
+			line += fmt.Sprintf(", %d in the file", info.Size())
+		}
+		fmt.Fprintln(cmd.ErrOrStderr(), line)
 		for _, p := range s.Problems {
 			fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %v\n", p)
 		}

@@ -35,7 +35,7 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 	switch {
 	case !readable:
 		no = append(no, "its memory ("+s.obstacle(err)+"), so records only")
-	case errors.Is(err, live.ErrNoAnchor):
+	case errors.Is(err, live.ErrNoAnchor) && info != nil:
 		no = append(no, "fatal errors ("+err.Error()+")")
 	case info != nil:
 		yes = append(yes, "fatal errors")

@@ -331,6 +331,9 @@ func (s *Supervisor) keep(c *collector.Captured, began time.Time, held time.Dura
 			Write: func(w io.Writer) error { _, err := c.WriteTo(w); return err }}
 		e.Path, err = s.config.Sink(core)
 	}
+	if info, staterr := os.Stat(e.Path); filepath.IsAbs(e.Path) && staterr == nil {
+		size = info.Size() // it may have been compressed
+	}
 	e.Took, e.Bytes = time.Since(began), size
 	slim() // a supervisor is small but for its captures
 	return s.finish(e, err)

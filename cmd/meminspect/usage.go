@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// exclusiveSets is the annotation of a command that holds which of its flags
+// contradict each other: a set a line.
+const exclusiveSets = "exclusive"
+
+// exclusive says that at most one of the flags may be given.
+func exclusive(cmd *cobra.Command, flags ...string) {
+	cmd.MarkFlagsMutuallyExclusive(flags...) // for shell completion
+	if cmd.Annotations == nil {
+		cmd.Annotations = map[string]string{}
+	}
+	cmd.Annotations[exclusiveSets] += strings.Join(flags, " ") + "\n"
+}
+
+// explain has wrong command lines told in our way: of which command, and how
+// it is called. It is for the whole tree.
+func explain(cmd *cobra.Command) {
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%s: %w; see %s --help", verbOf(cmd), err, cmd.CommandPath())
+	})
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if check(cmd, args) != nil {
+				return fmt.Errorf("%s: wrong number of arguments (%d); usage: %s", verbOf(cmd), len(args), cmd.UseLine())
+			}
+			return contradiction(cmd)
+		}
+	}
+	if cmd.HasParent() && cmd.HasSubCommands() && !cmd.Runnable() {
+		// cobra prints its help for any word, and is content.
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%s: unknown command %q; see %s --help", verbOf(cmd), args[0], cmd.CommandPath())
+			}
+			return cmd.Help()
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		explain(sub)
+	}
+}
+
+// contradiction returns what is wrong with the flags that were given.
+func contradiction(cmd *cobra.Command) error {
+	for set := range strings.Lines(cmd.Annotations[exclusiveSets]) {
+		var given []string
+		for _, flag := range strings.Fields(set) {
+			if cmd.Flags().Changed(flag) {
+				given = append(given, "--"+flag)
+			}
+		}
+		if len(given) > 1 {
+			return fmt.Errorf("%s: %s contradict each other", verbOf(cmd), strings.Join(given, " and "))
+		}
+	}
+	return nil
+}
+
+// verbOf is the command's name without the program's.
+func verbOf(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
