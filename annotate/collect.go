@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"slices"
 	"strings"
 )
 
@@ -190,16 +191,29 @@ func (c *collector) apply(line *Line, where *place, wants string) {
 		c.errorf(line.Pos, line.End, Misplaced, "%s%s on %s: it applies to %s", Prefix, line.Kind, where.what, wants)
 		return
 	}
-	if len(where.targets) > 1 && line.Name != "" {
+	targets := named(where.targets)
+	if len(targets) > 1 && line.Name != "" {
 		pos, end := line.Arg("name")
-		c.errorf(pos, end, Duplicate, "name=%s would name %d variables: declare them apart", line.Name, len(where.targets))
+		c.errorf(pos, end, Duplicate, "name=%s would name %d variables: declare them apart", line.Name, len(targets))
 		return
 	}
-	for _, target := range where.targets {
+	for _, target := range targets {
 		if c.sound(line, target) {
 			c.file.Annotations = append(c.file.Annotations, Annotation{Line: *line, Target: target})
 		}
 	}
+}
+
+// named leaves blank variables out that stand beside others: in
+// var f, _ = os.Open(name) the file is meant.
+func named(targets []Target) []Target {
+	out := slices.DeleteFunc(slices.Clone(targets), func(t Target) bool {
+		return t.Kind == Variable && t.Ident != nil && t.Ident.Name == "_"
+	})
+	if len(out) == 0 {
+		return targets
+	}
+	return out
 }
 
 func fits(kind Kind, target TargetKind) bool {

@@ -2,6 +2,8 @@ package value
 
 import (
 	"encoding/binary"
+	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 
@@ -104,8 +106,8 @@ func scalar(v *Value, t *gotypes.Type, b []byte) {
 	}
 }
 
-// float writes a number as Go source. JSON has no infinities.
-func float(f float64, bits int) (text string, json any) {
+// float writes a number as Go source, where -0 is 0. JSON has no infinities.
+func float(f float64, bits int) (text string, inJSON any) {
 	switch {
 	case math.IsNaN(f):
 		return "math.NaN()", "NaN"
@@ -113,14 +115,24 @@ func float(f float64, bits int) (text string, json any) {
 		return "math.Inf(1)", "+Inf"
 	case math.IsInf(f, -1):
 		return "math.Inf(-1)", "-Inf"
+	case f == 0 && math.Signbit(f):
+		return "math.Copysign(0, -1)", json.Number("-0")
 	}
 	return strconv.FormatFloat(f, 'g', -1, bits), nil
 }
 
 func complexText(re, im float64, bits int) (text string, json any) {
-	a, _ := float(re, bits)
-	b, _ := float(im, bits)
-	return "complex(" + a + ", " + b + ")", []string{a, b}
+	a, x := float(re, bits)
+	b, y := float(im, bits)
+	return "complex(" + a + ", " + b + ")", []string{jsonText(a, x), jsonText(b, y)}
+}
+
+// jsonText is the text in JSON of what float returned.
+func jsonText(text string, inJSON any) string {
+	if inJSON != nil {
+		return fmt.Sprint(inJSON)
+	}
+	return text
 }
 
 func (r *reader) structure(v *Value, t *gotypes.Type, addr target.Address, depth int) {
@@ -189,7 +201,7 @@ func (r *reader) slice(v *Value, t *gotypes.Type, data []byte, depth int) {
 	}
 	v.Addr = ptr
 	if elem.Kind == gotypes.Uint8 {
-		v.Shape = Bytes
+		v.Shape, v.Slice = Bytes, true
 		r.bytes(v, ptr, length)
 		return
 	}

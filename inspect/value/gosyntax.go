@@ -174,8 +174,12 @@ func braces(parts []string, indent int) string {
 }
 
 func (v *Value) goBytes() string {
-	if strings.HasPrefix(v.Type, "[]") && printable(v.Text) {
-		return "[]byte(" + strconv.Quote(v.Text) + ")"
+	if v.Slice && printable(v.Text) {
+		typ := v.Type
+		if typ == "[]uint8" {
+			typ = "[]byte"
+		}
+		return typ + "(" + strconv.Quote(v.Text) + ")"
 	}
 	var b strings.Builder
 	b.WriteString(v.Type + "{")

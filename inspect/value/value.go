@@ -35,6 +35,7 @@ type Value struct {
 	Shown   bool      // a Pointer that another one refers to
 	Omitted uint64    // elements, entries or bytes that limits left out
 	Func    *Function // of a Func
+	Slice   bool      // Bytes of a slice, not of an array
 	Notes   []string  // what is to be said beside it
 }
 

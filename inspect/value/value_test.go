@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"math"
 	"math/big"
 	"os"
 	"runtime"
@@ -125,6 +126,42 @@ func TestJSON(t *testing.T) {
 		}
 	}
 	runtime.KeepAlive(n)
+}
+
+// What is written is what Go would read back, and JSON says the same.
+func TestCorners(t *testing.T) {
+	type octet uint8
+	x := &struct {
+		Floats  []float64
+		Complex complex64
+		Raw     json.RawMessage
+		Odd     []byte
+		Named   []octet
+		Array   [2]byte
+	}{
+		[]float64{math.Copysign(0, -1), math.NaN(), math.Inf(-1), 1e21}, complex(float32(math.Inf(1)), -0.5),
+		json.RawMessage(`{"a":1}`), []byte{0xff, 0}, []octet("ab"), [2]byte{'a', 'b'},
+	}
+	p, typ, addr := self(t, x, plain)
+	v := p.Read(typ, addr, Limits{})
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for where, wants := range map[string][]string{
+		v.Go(): {
+			"Floats: []float64{math.Copysign(0, -1), math.NaN(), math.Inf(-1), 1e+21},", "Complex: complex(math.Inf(1), -0.5),",
+			`Raw: json.RawMessage("{\"a\":1}"),`, "Odd: []uint8{0xff, 0x0},", `Named: []value.octet("ab"),`, "Array: [2]uint8{0x61, 0x62},",
+		},
+		string(text): {`"Floats":[-0,"NaN","-Inf",1e+21]`, `"Complex":["+Inf","-0.5"]`},
+	} {
+		for _, want := range wants {
+			if !strings.Contains(where, want) {
+				t.Errorf("no %q in\n%s", want, where)
+			}
+		}
+	}
+	runtime.KeepAlive(x)
 }
 
 // Limits leave out and say so.
