@@ -22,6 +22,7 @@ type Program struct {
 	proc   *process.Process
 	read   target.Reader
 	anchor target.Address
+	limit  target.Address // of what FindMemoryLimit found, 0 = nothing
 }
 
 // Open opens a process. It need not be a Go program: then it has no anchor.

@@ -18,6 +18,12 @@ import (
 
 // A Gauge reads the memory of one process and its group.
 type Gauge struct {
+	// GoLimit, when it is not nil, returns the program's Go memory limit as it is
+	// now, math.MaxInt64 when there is none. When it fails, what it said last
+	// counts, and before that GOMEMLIMIT.
+	GoLimit func() (int64, error)
+	now     int64 // what it said last, 0 = nothing yet
+
 	pid   int
 	group string // folder with the group's memory files, "" if there is none
 	v2    bool
@@ -87,13 +93,13 @@ func with(file string, trees []string, group string) string {
 	return ""
 }
 
-// unlimited is where version 1 begins to mean "no limit".
+// unlimited is where version 1, and Go, begin to mean "no limit".
 const unlimited = 1 << 60
 
 // A Reading is how much memory is used of which limit.
 type Reading struct {
 	Used, Limit int64
-	Of          string // whose limit: "cgroup" or "GOMEMLIMIT"
+	Of          string // whose limit: "cgroup", "GOMEMLIMIT" or "debug.SetMemoryLimit"
 
 	// Stalled says that the group stood still for want of memory, whatever its
 	// limit: see Watcher.
@@ -121,8 +127,8 @@ func (r Reading) Share() float64 {
 // of the limit is reached with it, since the kernel has to add it up.
 func (g *Gauge) Read(share float64) Reading {
 	var worst Reading
-	if g.limit > 0 {
-		worst = Reading{Used: resident(g.pid), Limit: g.limit, Of: "GOMEMLIMIT"}
+	if limit, of := g.goLimit(); limit > 0 {
+		worst = Reading{Used: resident(g.pid), Limit: limit, Of: of}
 	}
 	if g.group == "" {
 		return worst
@@ -139,6 +145,22 @@ func (g *Gauge) Read(share float64) Reading {
 		return group
 	}
 	return worst
+}
+
+// goLimit returns the program's Go memory limit, 0 if it has none, and who set it.
+func (g *Gauge) goLimit() (limit int64, of string) {
+	if g.GoLimit != nil {
+		if limit, err := g.GoLimit(); err == nil {
+			g.now = limit
+		}
+	}
+	switch {
+	case g.now >= unlimited:
+		return 0, ""
+	case g.now == 0 || g.now == g.limit:
+		return g.limit, "GOMEMLIMIT"
+	}
+	return g.now, "debug.SetMemoryLimit"
 }
 
 // ancestorLimit is the tightest limit of the group and those above it. A group

@@ -3,6 +3,7 @@
 package pressure
 
 import (
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -93,6 +94,31 @@ func TestGoMemoryLimit(t *testing.T) {
 	g := Open(t.TempDir(), cmd.Process.Pid, []string{"GOMEMLIMIT=2MiB"})
 	if r := g.Read(0.9); r.Of != "GOMEMLIMIT" || r.Limit != 1<<20 || r.Used == 0 || r.Share() != float64(r.Used)/(1<<20) {
 		t.Errorf("%+v", r)
+	}
+}
+
+// What the program's runtime says goes before GOMEMLIMIT, and what it said last
+// before that when it says nothing.
+func TestLimitOfNow(t *testing.T) {
+	said, failed := int64(0), error(nil)
+	g := &Gauge{pid: os.Getpid(), limit: 1 << 20, GoLimit: func() (int64, error) { return said, failed }}
+	for i, c := range []struct {
+		said   int64
+		failed error
+		limit  int64
+		of     string
+	}{
+		{0, os.ErrNotExist, 1 << 20, "GOMEMLIMIT"},
+		{1 << 20, nil, 1 << 20, "GOMEMLIMIT"},
+		{5 << 20, nil, 5 << 20, "debug.SetMemoryLimit"},
+		{7, os.ErrNotExist, 5 << 20, "debug.SetMemoryLimit"},
+		{math.MaxInt64, nil, 0, ""},
+		{7, os.ErrNotExist, 0, ""},
+	} {
+		said, failed = c.said, c.failed
+		if r := g.Read(0.9); r.Limit != c.limit || r.Of != c.of {
+			t.Errorf("step %d: %+v", i, r)
+		}
 	}
 }
 

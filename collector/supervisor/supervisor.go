@@ -184,6 +184,9 @@ func Watch(config Config, a Attachment) error {
 func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	defer s.socket.Close()
 	s.gauge = pressure.Open("/sys/fs/cgroup", s.child.PID, s.config.Env)
+	if s.config.MemoryShare > 0 && s.view.Program != nil && s.view.FindMemoryLimit() == nil {
+		s.gauge.GoLimit = s.memoryLimit
+	}
 	s.working.Go(s.watchSocket)
 	s.working.Go(s.watch)
 	if s.config.Snapshot > 0 && s.config.Keeper != nil {

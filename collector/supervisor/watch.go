@@ -116,6 +116,13 @@ func (s *Supervisor) beats() []tables.Heartbeat {
 	return beats
 }
 
+// memoryLimit reads the limit that the program's runtime keeps to.
+func (s *Supervisor) memoryLimit() (int64, error) {
+	s.view.Lock()
+	defer s.view.Unlock()
+	return s.view.MemoryLimit()
+}
+
 // paused tells whether the program cannot run because somebody stopped it.
 func (s *Supervisor) paused() bool {
 	s.view.Lock()

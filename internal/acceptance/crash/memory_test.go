@@ -4,8 +4,10 @@ package crash
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -120,4 +122,43 @@ func TestGoMemoryLimit(t *testing.T) {
 			checkValues(t, program, crasher.Plain, core.Path)
 		})
 	}
+}
+
+// What the program sets itself counts, found in stripped programs too, and
+// against GOMEMLIMIT: a lower limit that it took away rings no alarm.
+func TestSetMemoryLimit(t *testing.T) {
+	variants := []crasher.Variant{crasher.Plain, crasher.PIE, crasher.Stripped, crasher.Cgo, crasher.Race, "go1.27.3"}
+	if os.Getenv("MEMINSPECT_FULL") != "" {
+		variants = append(variants, "go1.25.5", "go1.24.9")
+	}
+	for _, v := range variants {
+		t.Run(string(v), func(t *testing.T) {
+			program := crasher.Build(t, v)
+			r := start(t, plainly, nil, program, []string{"--memory=70"}, "limit", strconv.Itoa(64<<20))
+			pid := r.event(t, "started").PID
+			core := r.event(t, "captured")
+			kill(t, pid)
+			r.finish(t)
+			out, err := command(t, "info", core.Path)
+			if err != nil || core.Reason != "memory" || !strings.Contains(string(out), "of 67108864 bytes used (debug.SetMemoryLimit)") {
+				t.Errorf("%+v, %v: %s", core, err, out)
+			}
+			checkValues(t, program, v, core.Path)
+		})
+	}
+	t.Run("taken away", func(t *testing.T) {
+		r := start(t, plainly, []string{"GOMEMLIMIT=32MiB"}, crasher.Build(t, crasher.Plain), []string{"--memory=70"}, "limit", strconv.Itoa(math.MaxInt64))
+		pid := r.event(t, "started").PID
+		for begun := time.Now(); resident(t, pid) < 48<<20 && time.Since(begun) < 30*time.Second; {
+			time.Sleep(20 * time.Millisecond)
+		}
+		time.Sleep(300 * time.Millisecond) // more than a look
+		kill(t, pid)
+		r.finish(t)
+		for _, e := range r.events {
+			if e.Reason == "memory" {
+				t.Errorf("%+v", e)
+			}
+		}
+	})
 }

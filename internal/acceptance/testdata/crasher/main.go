@@ -96,6 +96,7 @@ var ways = map[string]func(){
 	"again":     again,
 	"linger":    func() { time.Sleep(200 * time.Millisecond); os.Exit(4) },
 	"grow":      grow,
+	"limit":     limit,
 	"thrash":    thrash,
 	"killgroup": func() { syscall.Kill(0, syscall.SIGKILL) },
 }
@@ -245,6 +246,16 @@ func grow() {
 		sink = all[len(all)-1]
 		time.Sleep(30 * time.Millisecond)
 	}
+}
+
+// limit sets its memory limit to the number of bytes that it is told and grows.
+func limit() {
+	bytes, err := strconv.ParseInt(os.Args[2], 10, 64)
+	if err != nil {
+		panic(err)
+	}
+	debug.SetMemoryLimit(bytes)
+	grow()
 }
 
 // detour sends its main thread signals and prints how long one takes.
