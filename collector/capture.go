@@ -97,7 +97,7 @@ func Take(ctx context.Context, pid int, opts Options) (*Captured, error) {
 }
 
 func newTaking(ctx context.Context, pid int, opts Options) *taking {
-	t := &taking{ctx: ctx, opts: opts, began: time.Now()}
+	t := &taking{ctx: ctx, opts: opts, began: time.Now(), machine: process.HostMachine()}
 	t.when = t.began
 	t.summary = Summary{PID: pid, When: t.began, Reason: opts.Reason, Mode: opts.Mode.String()}
 	return t
@@ -125,6 +125,7 @@ type taking struct {
 	process *process.Process // nil when the source is none that lives
 	when    time.Time        // of the memory; zero when it is not known
 	mem     target.Memory    // the program's
+	machine uint16           // the ELF machine that it runs on
 	lacks   func(target.Range) bool
 	summary Summary
 

@@ -35,7 +35,7 @@ func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Captured, 
 	}
 	opts.defaults()
 	t := newTaking(ctx, full.PID(), opts)
-	t.source, t.when, t.lacks = full, full.When, full.Lacks
+	t.source, t.when, t.lacks, t.machine = full, full.When, full.Lacks, full.Machine()
 	if !full.When.IsZero() {
 		t.summary.When = full.When
 	}
@@ -50,7 +50,7 @@ func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Captured, 
 	if len(t.threads) == 0 {
 		t.summary.problem("threads", errors.New("the core has none, or they were cut off"))
 		// Debuggers take no core without a thread.
-		th := process.Thread{ID: max(t.summary.PID, 1)}
+		th := process.Thread{ID: max(t.summary.PID, 1), Machine: t.machine}
 		th.Place(0, 0, 0)
 		t.threads = append(t.threads, th)
 	}

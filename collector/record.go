@@ -58,7 +58,7 @@ func Record(pid int, opts Options, cause error) (*Captured, error) {
 		return nil, fmt.Errorf("record: %w", err)
 	}
 	t.receipts = append(t.receipts, note.Receipt{Reason: note.ReasonUnreadable, Count: 1, Rule: cause.Error()})
-	c.core = elfcore.Core{Machine: machine(), Segments: segments, Notes: t.notes(prog, &plan{})}
+	c.core = elfcore.Core{Machine: t.machine, Segments: segments, Notes: t.notes(prog, &plan{})}
 	c.summary = t.summary
 	return c, nil
 }

@@ -3,7 +3,6 @@ package collector
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -234,7 +233,7 @@ func (t *taking) assemble(p *program, pl plan) (*elfcore.Core, error) {
 	if n := t.image.dropped; n > 0 {
 		t.summary.problem("constants", fmt.Errorf("%d bytes in too many places to store them: they are in the executable alone", n))
 	}
-	core := &elfcore.Core{Machine: machine(), Segments: segments}
+	core := &elfcore.Core{Machine: t.machine, Segments: segments}
 	t.summary.Payload = t.image.payload()
 	t.summary.Segments = len(segments)
 	core.Notes = t.notes(p, &pl)
@@ -289,6 +288,9 @@ func (t *taking) notes(p *program, pl *plan) []elfcore.Note {
 		if len(th.XState) > 0 {
 			notes = append(notes, elfcore.X86StateNote(th.XState))
 		}
+		if t.machine == elfcore.MachineARM64 && th.TLS != 0 {
+			notes = append(notes, elfcore.ARMTLSNote(th.TLS))
+		}
 	}
 	if t.sigInfo != nil {
 		notes = append(notes, t.sigInfo.Note())
@@ -342,12 +344,3 @@ func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 // manyRegions is from where on the table of regions weighs on a core, and takes
 // the form that is harder to read.
 const manyRegions = 256
-
-// machine is that of this host: a living process runs on it, and a full core of
-// another is refused.
-func machine() uint16 {
-	if runtime.GOARCH == "arm64" {
-		return elfcore.MachineARM64
-	}
-	return elfcore.MachineAMD64
-}

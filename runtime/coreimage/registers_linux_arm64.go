@@ -22,6 +22,6 @@ func callingThread() *elfcore.Thread {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	r := make([]uint64, elfcore.RegistersARM64)
-	r[elfcore.ARM64PC], r[elfcore.ARM64SP], r[29] = registers()
+	r[elfcore.ARM64PC], r[elfcore.ARM64SP], r[elfcore.ARM64FP] = registers()
 	return thread(r)
 }

@@ -18,7 +18,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -164,8 +163,8 @@ func New(r io.ReaderAt, size int64, o Options) (*Core, error) {
 			return nil, ErrOwn
 		}
 	}
-	if name := machineName(file.Machine); name != runtime.GOARCH {
-		return nil, fmt.Errorf("it is of a program for %s; use a meminspect for that processor", name)
+	if _, ok := elfcore.RegistersOf(file.Machine); !ok {
+		return nil, fmt.Errorf("it is of a program for %s; amd64 and arm64 are read", machineName(file.Machine))
 	}
 	c := &Core{Size: size, When: o.When, file: file}
 	c.Cut = file.Missing() + file.NotesMissing
@@ -214,6 +213,9 @@ func (c *Core) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Machine is the ELF machine of the program.
+func (c *Core) Machine() uint16 { return c.file.Machine }
 
 // Memory is the program's memory: what the core holds, and the executable's
 // read-only segments where it holds nothing.
@@ -268,8 +270,11 @@ func (c *Core) PID() int {
 // Signal is the one that the process died of, or that a debugger had stopped it
 // by; 0 when the core does not say.
 func (c *Core) Signal() int {
-	if s := c.linux.Signal; s != nil && s.Signal > 0 {
-		return int(s.Signal)
+	if s := c.linux.Signal; s != nil {
+		return max(int(s.Signal), 0)
+	}
+	if len(c.linux.Threads) > 0 { // qemu's have no note about it
+		return max(int(c.linux.Threads[0].Signal), 0)
 	}
 	return 0
 }
@@ -289,17 +294,16 @@ func (c *Core) SigInfo() *elfcore.SigInfo {
 func (c *Core) Threads() []process.Thread { return threads(c.file.Machine, c.linux) }
 
 func threads(machine uint16, linux *elfcore.Linux) []process.Thread {
+	registers, _ := elfcore.RegistersOf(machine)
 	var out []process.Thread
 	for i := range linux.Threads {
 		l := &linux.Threads[i]
-		th := process.Thread{ID: int(l.TID), Signal: int(l.Signal), Float: l.Float, XState: l.XState}
+		th := process.Thread{ID: int(l.TID), Machine: machine, Signal: int(l.Signal), Float: l.Float, XState: l.XState}
 		for _, r := range l.Registers {
 			th.General = binary.LittleEndian.AppendUint64(th.General, r)
 		}
-		switch {
-		case machine == elfcore.MachineAMD64 && len(l.Registers) > elfcore.AMD64FSBase:
-			th.TLS = l.Registers[elfcore.AMD64FSBase]
-		case len(l.TLS) >= 8:
+		th.TLS = l.Register(registers.TLS)
+		if len(l.TLS) >= 8 {
 			th.TLS = binary.LittleEndian.Uint64(l.TLS)
 		}
 		out = append(out, th)

@@ -1,16 +1,51 @@
 package process
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"runtime"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+)
+
+// HostMachine is the ELF machine of this host, which living processes run on; 0
+// is for one whose registers are not known.
+func HostMachine() uint16 {
+	switch runtime.GOARCH {
+	case "amd64":
+		return elfcore.MachineAMD64
+	case "arm64":
+		return elfcore.MachineARM64
+	}
+	return 0
+}
+
+// set says where the thread's registers stand.
+func (th *Thread) set() elfcore.RegisterMap {
+	machine := th.Machine
+	if machine == 0 {
+		machine = HostMachine()
+	}
+	set, _ := elfcore.RegistersOf(machine)
+	return set
+}
 
 // PC, SP and BP are the thread's program counter, stack pointer and frame
 // pointer, or 0 when its registers are not known.
-func (th *Thread) PC() uint64 { return th.word(regPC) }
+func (th *Thread) PC() uint64 { return th.word(th.set().PC) }
 
 // SP is the stack pointer.
-func (th *Thread) SP() uint64 { return th.word(regSP) }
+func (th *Thread) SP() uint64 { return th.word(th.set().SP) }
 
 // BP is the frame pointer.
-func (th *Thread) BP() uint64 { return th.word(regBP) }
+func (th *Thread) BP() uint64 { return th.word(th.set().FP) }
+
+// Link is where the function returns to in which the thread stands, if it has
+// not stored that; 0 on machines on which calls store it.
+func (th *Thread) Link() uint64 { return th.word(th.set().Link) }
+
+// G is the address of the runtime.g that the thread works for, on machines on
+// which Go keeps it in a register, and anything where C runs; else 0.
+func (th *Thread) G() uint64 { return th.word(th.set().G) }
 
 func (th *Thread) word(n int) uint64 {
 	if n < 0 || len(th.General) < 8*(n+1) {
@@ -32,8 +67,8 @@ func (th *Thread) Words() []uint64 {
 // other general register holds mark, and the rest is gone.
 func (th *Thread) Strip(mark uint64) {
 	th.Float, th.XState = nil, nil
-	keep := make(map[int]bool, len(kept))
-	for _, n := range kept {
+	keep := map[int]bool{}
+	for _, n := range th.set().Where {
 		keep[n] = true
 	}
 	for n := 0; 8*(n+1) <= len(th.General); n++ {
@@ -46,11 +81,12 @@ func (th *Thread) Strip(mark uint64) {
 // Place makes registers of a thread of which only its place is known, for one
 // that was not stopped: zero but for these.
 func (th *Thread) Place(pc, sp, bp uint64) {
-	th.General = make([]byte, generalSize)
+	set := th.set()
+	th.General = make([]byte, 8*set.Len)
 	for _, reg := range []struct {
 		n int
 		v uint64
-	}{{regPC, pc}, {regSP, sp}, {regBP, bp}} {
+	}{{set.PC, pc}, {set.SP, sp}, {set.FP, bp}} {
 		if reg.n >= 0 && len(th.General) >= 8*(reg.n+1) {
 			binary.LittleEndian.PutUint64(th.General[8*reg.n:], reg.v)
 		}

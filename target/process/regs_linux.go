@@ -1,18 +1,21 @@
 package process
 
 import (
+	"encoding/binary"
 	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
 // Register sets, which the kernel names by the types of core notes.
 const (
-	ntPRSTATUS  = 1
-	ntFPREGSET  = 2
-	ntX86XSTATE = 0x202
-	ntARMTLS    = 0x401
+	ntPRSTATUS  = int(elfcore.NTPrStatus)
+	ntFPREGSET  = int(elfcore.NTFPRegSet)
+	ntX86XSTATE = int(elfcore.NTX86State)
+	ntARMTLS    = int(elfcore.NTARMTLS)
 )
 
 func ptrace(request, tid int, addr, data uintptr) error {
@@ -36,4 +39,17 @@ func getRegSet(tid, set int, scratch []byte) ([]byte, error) {
 		return nil, errno
 	}
 	return slices.Clone(scratch[:iov.Len]), nil
+}
+
+// threadPointer returns that of a stopped thread of this host, 0 when it is not
+// known.
+func threadPointer(th *Thread) uint64 {
+	if HostMachine() != elfcore.MachineARM64 {
+		return th.word(th.set().TLS)
+	}
+	tls, err := getRegSet(th.ID, ntARMTLS, make([]byte, 16))
+	if err != nil || len(tls) < 8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(tls)
 }

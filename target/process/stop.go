@@ -28,7 +28,8 @@ type StopOptions struct {
 
 // A Thread is one that is stopped.
 type Thread struct {
-	ID int
+	ID      int
+	Machine uint16 // the ELF machine that its registers are of; 0 is this host's
 
 	General []byte // the kernel's elf_gregset_t: NT_PRSTATUS's
 	Float   []byte // NT_FPREGSET's, nil if not fetched

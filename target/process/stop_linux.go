@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
 func isMainThread() bool { return unix.Gettid() == os.Getpid() }
@@ -219,7 +221,7 @@ func (s *stopper) registers(th *Thread) error {
 	if s.opts.FloatingPoint {
 		th.Float, _ = getRegSet(th.ID, ntFPREGSET, s.scratch)
 	}
-	if s.opts.Extended && hasXState {
+	if s.opts.Extended && HostMachine() == elfcore.MachineAMD64 {
 		th.XState, _ = getRegSet(th.ID, ntX86XSTATE, s.scratch)
 	}
 	return nil

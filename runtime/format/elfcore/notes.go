@@ -22,51 +22,6 @@ const (
 	NTVMCoreInfo    = uint32(0)
 )
 
-// Number of general registers in PRSTATUS.
-const (
-	RegistersAMD64 = 27
-	RegistersARM64 = 34
-)
-
-// Indices into a Thread's Registers, amd64 (struct user_regs_struct).
-const (
-	AMD64R15 = iota
-	AMD64R14
-	AMD64R13
-	AMD64R12
-	AMD64RBP
-	AMD64RBX
-	AMD64R11
-	AMD64R10
-	AMD64R9
-	AMD64R8
-	AMD64RAX
-	AMD64RCX
-	AMD64RDX
-	AMD64RSI
-	AMD64RDI
-	AMD64OrigRAX
-	AMD64RIP
-	AMD64CS
-	AMD64EFLAGS
-	AMD64RSP
-	AMD64SS
-	AMD64FSBase
-	AMD64GSBase
-	AMD64DS
-	AMD64ES
-	AMD64FS
-	AMD64GS
-)
-
-// Indices into a Thread's Registers, arm64 (struct user_pt_regs): x0 to x30,
-// then these.
-const (
-	ARM64SP     = 31
-	ARM64PC     = 32
-	ARM64PState = 33
-)
-
 // A Thread is what PRSTATUS says of one.
 type Thread struct {
 	TID, PPID, PGRP, SID int32
@@ -284,6 +239,11 @@ func FPRegSetNote(regs []byte) Note { return Note{Name: OwnerCore, Type: NTFPReg
 // X86StateNote returns the NT_X86_XSTATE note of the bytes that
 // PTRACE_GETREGSET gives for it.
 func X86StateNote(state []byte) Note { return Note{Name: OwnerLinux, Type: NTX86State, Desc: state} }
+
+// ARMTLSNote returns the NT_ARM_TLS note of a thread pointer of arm64.
+func ARMTLSNote(pointer uint64) Note {
+	return Note{Name: OwnerLinux, Type: NTARMTLS, Desc: binary.LittleEndian.AppendUint64(nil, pointer)}
+}
 
 // VMCoreInfoNote returns the VMCOREINFO note of a text.
 func VMCoreInfoNote(text []byte) Note {

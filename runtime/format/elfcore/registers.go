@@ -1,0 +1,87 @@
+package elfcore
+
+// Number of general registers in PRSTATUS.
+const (
+	RegistersAMD64 = 27
+	RegistersARM64 = 34
+)
+
+// Indices into a Thread's Registers, amd64 (struct user_regs_struct).
+const (
+	AMD64R15 = iota
+	AMD64R14
+	AMD64R13
+	AMD64R12
+	AMD64RBP
+	AMD64RBX
+	AMD64R11
+	AMD64R10
+	AMD64R9
+	AMD64R8
+	AMD64RAX
+	AMD64RCX
+	AMD64RDX
+	AMD64RSI
+	AMD64RDI
+	AMD64OrigRAX
+	AMD64RIP
+	AMD64CS
+	AMD64EFLAGS
+	AMD64RSP
+	AMD64SS
+	AMD64FSBase
+	AMD64GSBase
+	AMD64DS
+	AMD64ES
+	AMD64FS
+	AMD64GS
+)
+
+// Indices into a Thread's Registers, arm64 (struct user_pt_regs): x0 to x30,
+// then the rest.
+const (
+	ARM64G      = 28 // x28, which Go's ABI keeps the current runtime.g in
+	ARM64FP     = 29
+	ARM64LR     = 30
+	ARM64SP     = 31
+	ARM64PC     = 32
+	ARM64PState = 33
+)
+
+// A RegisterMap says where those of a Thread's Registers stand that readers
+// want of every machine; -1 is for one that the machine does not have.
+type RegisterMap struct {
+	Len, PC, SP, FP int
+
+	Link int // the return address of a function that has not stored it
+	G    int // the runtime.g that the thread works for while it runs Go
+	TLS  int // the thread pointer; arm64's has a note of its own, NTARMTLS
+
+	// Where are those that say where a thread is and nothing of what it holds.
+	Where []int
+}
+
+// RegistersOf returns the map of an ELF machine.
+func RegistersOf(machine uint16) (m RegisterMap, ok bool) {
+	switch machine {
+	case MachineAMD64:
+		return RegisterMap{
+			Len: RegistersAMD64, PC: AMD64RIP, SP: AMD64RSP, FP: AMD64RBP, Link: -1, G: -1, TLS: AMD64FSBase,
+			Where: []int{AMD64RBP, AMD64RIP, AMD64CS, AMD64EFLAGS, AMD64RSP, AMD64SS, AMD64FSBase, AMD64GSBase, AMD64DS, AMD64ES, AMD64FS, AMD64GS},
+		}, true
+	case MachineARM64:
+		return RegisterMap{
+			Len: RegistersARM64, PC: ARM64PC, SP: ARM64SP, FP: ARM64FP, Link: ARM64LR, G: ARM64G, TLS: -1,
+			Where: []int{ARM64G, ARM64FP, ARM64LR, ARM64SP, ARM64PC, ARM64PState},
+		}, true
+	}
+	return RegisterMap{PC: -1, SP: -1, FP: -1, Link: -1, G: -1, TLS: -1}, false
+}
+
+// Register returns the n-th of the thread's registers, 0 when it has none.
+func (t *Thread) Register(n int) uint64 {
+	if n < 0 || n >= len(t.Registers) {
+		return 0
+	}
+	return t.Registers[n]
+}
