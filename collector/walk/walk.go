@@ -55,7 +55,7 @@ const (
 	heldPages    = 64 << 10  // pages whose bytes are kept: 256 MiB
 	queueLimit   = 8 << 20   // items
 	shadowLimit  = 4 << 20   // values looked at for exclusions alone
-	canonical    = 1 << 47   // user addresses are below, on amd64 and arm64 (47 or 48 bits, Go uses 47)
+	canonical    = 1 << 48   // user addresses are below; on amd64 below half of it, on arm64 PIEs and mappings stand above
 	lowest       = pageSize  // no value stands in the first page
 	mostRecords  = 16        // kept a root
 	probeBytes   = 256 << 10 // values without pointers from this size on are probed before they are believed
