@@ -26,10 +26,11 @@ func (t *taking) functions(p *program) []note.Function {
 	}
 	for i := range t.threads {
 		add(target.Address(t.threads[i].PC()))
+		add(target.Address(t.threads[i].Link()))
 	}
 	for i := range t.goroutines.all {
 		g := &t.goroutines.all[i]
-		for _, pc := range []target.Address{g.Where().PC, g.StartPC, g.GoPC} {
+		for _, pc := range []target.Address{g.Where().PC, g.Where().LR, g.StartPC, g.GoPC} {
 			add(pc)
 		}
 	}
@@ -61,15 +62,11 @@ func lookUp(p *program, pc target.Address) []note.Function {
 	if f == nil {
 		return nil
 	}
-	at := pc
-	if at > f.Range.Start {
-		at-- // the call before a return address
-	}
 	frame := uint32(0)
 	if delta, err := f.SPDelta(pc); err == nil && delta >= 0 {
 		frame = uint32(delta)
 	}
-	calls, err := f.Calls(at)
+	calls, err := f.Standing(pc)
 	if err != nil {
 		calls = []module.Call{{Name: f.Name}}
 	}

@@ -225,8 +225,8 @@ func (p *Program) Memory() target.Memory { return p.mem }
 
 // Code says what stands at an address in code: the calls that were inlined
 // there, the innermost first, and last the function itself. It knows it from
-// the core, or else from the executable. pc is taken for a return address:
-// files and lines are those of the call before it.
+// the core, or else from the executable. Behind a call pc is a return address:
+// files and lines are those of the call.
 func (p *Program) Code(pc target.Address) []note.Function {
 	calls, ok := p.calls[uint64(pc)]
 	if !ok {
@@ -260,7 +260,7 @@ func (p *Program) code(pc target.Address) []note.Function {
 	if delta, err := f.SPDelta(pc); err == nil && delta >= 0 {
 		frame = uint32(delta)
 	}
-	calls, err := f.Calls(max(pc-1, f.Range.Start))
+	calls, err := f.Standing(pc)
 	if err != nil {
 		calls = []module.Call{{Name: f.Name}}
 	}

@@ -37,10 +37,11 @@ func (s Status) String() string {
 // Alive reports whether a goroutine with this status has something to run.
 func (s Status) Alive() bool { return s != Idle && s != Dead && s != DeadExtra }
 
-// A Place is where code stands: program counter, stack pointer and, where it is
-// known, frame pointer.
+// A Place is where code stands: program counter, stack pointer and, where they
+// are known, frame pointer and, on arm64, the link register, where a function
+// returns to that has not stored it.
 type Place struct {
-	PC, SP, BP target.Address
+	PC, SP, BP, LR target.Address
 }
 
 // A G is a goroutine.
@@ -87,7 +88,7 @@ func (l Layout) Decode(addr target.Address, b []byte) (G, error) {
 		WaitReason: b[l.waitReason],
 		WaitSince:  int64(word(l.waitSince)),
 		Stack:      target.Range{Start: word(gStackLo), End: word(gStackHi)},
-		Sched:      Place{PC: word(gSchedPC), SP: word(gSchedSP), BP: word(l.schedBP)},
+		Sched:      Place{PC: word(gSchedPC), SP: word(gSchedSP), BP: word(l.schedBP), LR: word(l.schedBP - target.PtrSize)},
 		Syscall:    Place{PC: word(l.syscallPC), SP: word(l.syscallSP), BP: word(l.syscallBP)},
 		M:          word(gM),
 		LockedM:    word(l.lockedM),
