@@ -128,12 +128,12 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 		out.Thread = int(t.TID)
 		// A thread that is in the runtime's own code, or in C, stands on
 		// another stack; where it left the goroutine's is saved then.
-		pc, sp := registers(r.p.Core.Machine, t)
-		if !g.Stack.Contains(sp) {
-			pc, sp = r.interrupted(pc, sp)
+		now := r.standing(t)
+		if !g.Stack.Contains(now.SP) {
+			now = r.interrupted(now, g.Stack)
 		}
-		if g.Stack.Contains(sp) {
-			at = goroutine.Place{PC: pc, SP: sp}
+		if g.Stack.Contains(now.SP) {
+			at = now
 		}
 	}
 	switch {
@@ -154,17 +154,11 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 	return out
 }
 
-// registers returns a thread's program counter and stack pointer.
-func registers(machine uint16, t *elfcore.Thread) (pc, sp target.Address) {
-	// Indices in elf_gregset_t: struct user_regs_struct, user_pt_regs.
-	i, k := 16, 19
-	if machine == elfcore.MachineARM64 {
-		i, k = 32, 31
-	}
-	if len(t.Registers) <= max(i, k) {
-		return 0, 0
-	}
-	return target.Address(t.Registers[i]), target.Address(t.Registers[k])
+// standing returns where the thread stands.
+func (r *reader) standing(t *elfcore.Thread) goroutine.Place {
+	set, _ := elfcore.RegistersOf(r.p.Core.Machine)
+	word := func(n int) target.Address { return target.Address(t.Register(n)) }
+	return goroutine.Place{PC: word(set.PC), SP: word(set.SP), BP: word(set.FP), LR: word(set.Link)}
 }
 
 // frames returns the calls under way at pc, the innermost first.
@@ -179,42 +173,80 @@ func (r *reader) frames(pc target.Address) (list []Frame, size uint64) {
 	return list, size
 }
 
-// unwind follows the return addresses. A function's frame ends where the table
-// says for the address that it stands at.
+// unwind follows the return addresses.
 func (r *reader) unwind(out *Goroutine, g *goroutine.G, at goroutine.Place) {
-	mem := target.Reader{Memory: r.p.Memory()}
-	arm := r.p.Core.Machine == elfcore.MachineARM64
-	pc, sp := at.PC, at.SP
 	for range mostFrames {
-		calls, size := r.frames(pc)
+		calls, size := r.frames(at.PC)
 		if len(calls) == 0 {
-			if pc != 0 && out.Problem == "" {
-				out.Problem = fmt.Sprintf("nothing is known of the code at %v", pc)
+			if at.PC != 0 && out.Problem == "" {
+				out.Problem = fmt.Sprintf("nothing is known of the code at %v", at.PC)
 			}
 			return
 		}
 		out.Frames = append(out.Frames, calls...)
-		f := calls[len(calls)-1]
-		if f.Function == "runtime.goexit" || f.Function == "runtime.mstart" || f.Function == "runtime.rt0_go" {
+		f := calls[len(calls)-1].Function
+		if f == "runtime.goexit" || f == "runtime.mstart" || f == "runtime.rt0_go" {
 			return
 		}
-		ret := sp.Add(size)
-		next := ret.Add(target.PtrSize)
-		if arm { // the return address stands at the low end of a frame
-			ret, next = sp, sp.Add(size)
-		}
-		if !g.Stack.Contains(ret) || next <= sp {
-			out.fail("the stack makes no sense below %s", f.Function)
+		caller, err := r.caller(at, size)
+		switch {
+		case !g.Stack.Contains(at.SP), caller.SP < at.SP, caller.SP > g.Stack.End, caller.SP == at.SP && at.LR == 0:
+			out.fail("the stack makes no sense below %s", f)
+			return
+		case err != nil:
+			out.fail("the stack below %s is not in the core", f)
 			return
 		}
-		word, err := mem.Pointer(ret)
-		if err != nil {
-			out.fail("the stack below %s is not in the core", f.Function)
-			return
+		if injected[f] && r.links() {
+			if caller, err = r.signalled(caller); err != nil {
+				out.fail("the stack below %s is not in the core", f)
+				return
+			}
 		}
-		pc, sp = word, next
+		at = caller
 	}
 	out.fail("more than %d frames", mostFrames)
+}
+
+// links reports whether calls leave the return address in a register, as on
+// arm64.
+func (r *reader) links() bool {
+	set, _ := elfcore.RegistersOf(r.p.Core.Machine)
+	return set.Link >= 0
+}
+
+// caller returns where the function that stands at a place returns to. The
+// function's frame ends where the table says for that address: there stands the
+// return address, on machines with a link register at its low end, or in that
+// register as long as there is no frame.
+func (r *reader) caller(at goroutine.Place, size uint64) (goroutine.Place, error) {
+	mem := target.Reader{Memory: r.p.Memory()}
+	if !r.links() {
+		end := at.SP.Add(size)
+		pc, err := mem.Pointer(end)
+		return goroutine.Place{PC: pc, SP: end.Add(target.PtrSize)}, err
+	}
+	if size == 0 && at.LR != 0 {
+		return goroutine.Place{PC: at.LR, SP: at.SP}, nil
+	}
+	pc, err := mem.Pointer(at.SP)
+	return goroutine.Place{PC: pc, SP: at.SP.Add(size)}, err
+}
+
+// injected are functions that a handler of signals makes the interrupted one
+// call.
+var injected = map[string]bool{"runtime.sigpanic": true, "runtime.asyncPreempt": true, "runtime.debugCallV2": true}
+
+// signalled returns where a function was that was made to call another: with a
+// link register, what stood in that is on the stack, in room of two words. A
+// function that had stored it itself does not need it.
+func (r *reader) signalled(at goroutine.Place) (goroutine.Place, error) {
+	link, err := target.Reader{Memory: r.p.Memory()}.Pointer(at.SP)
+	at.SP = at.SP.Add(2 * target.PtrSize)
+	if _, size := r.frames(at.PC); size == 0 {
+		at.LR = link
+	}
+	return at, err
 }
 
 func (g *Goroutine) fail(format string, args ...any) {
