@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/goroutine"
@@ -187,9 +188,12 @@ func (t *taking) threadNumbers() map[int]int {
 	return t.process.Ours(ids)
 }
 
-// localG reads the runtime.g that the thread has in its local storage: at the
-// thread pointer's -8 on amd64.
+// localG reads the runtime.g that the thread has for its own: that in its local
+// storage, at the thread pointer's -8, on amd64, that in x28 on arm64.
 func (t *taking) localG(p *program, th *process.Thread) (goroutine.G, bool) {
+	if t.machine == elfcore.MachineARM64 {
+		return t.registerG(p, th)
+	}
 	if th.TLS == 0 {
 		return goroutine.G{}, false
 	}
@@ -200,6 +204,21 @@ func (t *taking) localG(p *program, th *process.Thread) (goroutine.G, bool) {
 		return goroutine.G{}, false
 	}
 	return t.readG(p, addr)
+}
+
+// registerG reads the runtime.g that stands in the thread's register. C may keep
+// anything there: it counts if the runtime's record of a thread names it.
+func (t *taking) registerG(p *program, th *process.Thread) (goroutine.G, bool) {
+	addr := target.Address(th.G())
+	if addr == 0 || !addr.Aligned(target.PtrSize) {
+		return goroutine.G{}, false
+	}
+	g, ok := t.readG(p, addr)
+	if !ok || g.M == 0 {
+		return goroutine.G{}, false
+	}
+	m, err := p.layout.ReadM(t.mem, g.M)
+	return g, err == nil && (addr == m.Cur || addr == m.G0 || addr == m.GSignal)
 }
 
 func (t *taking) readG(p *program, addr target.Address) (goroutine.G, bool) {

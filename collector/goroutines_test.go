@@ -3,6 +3,7 @@ package collector
 import (
 	"testing"
 
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/process"
 )
@@ -11,26 +12,28 @@ import (
 // the stack, and anybody's object where Go did: a skeleton of that would
 // overwrite it.
 func TestCallersEnd(t *testing.T) {
-	const end = 0xc000338000
+	const end, amd64 = 0xc000338000, elfcore.MachineAMD64
 	heap := process.Mapping{Range: target.Range{Start: 0xc000000000, End: 0xc000400000}, Write: true}
 	first := heap
 	first.Path = "[stack]"
 	for _, c := range []struct {
-		name string
-		cgo  bool
-		m    process.Mapping
-		tls  uint64
-		want target.Address
+		name    string
+		machine uint16
+		cgo     bool
+		m       process.Mapping
+		tls     uint64
+		want    target.Address
 	}{
-		{"allotted by Go, storage in another object", false, heap, 0xc00038a090, end},
-		{"allotted by Go for signals, in a program with C", true, heap, 0x7f0000001000, end},
-		{"made by C, its variables on top", true, heap, 0xc0003ff700, end + 1024},
-		{"made by C, no room below its variables", true, heap, end + 100, end},
-		{"the first thread's", false, first, 0x66db28, end + 128},
+		{"allotted by Go, storage in another object", amd64, false, heap, 0xc00038a090, end},
+		{"allotted by Go for signals, in a program with C", amd64, true, heap, 0x7f0000001000, end},
+		{"made by C, its variables on top", amd64, true, heap, 0xc0003ff700, end + 1024},
+		{"made by C, no room below its variables", amd64, true, heap, end + 100, end},
+		{"made by C for arm64, whose record of the thread is below the thread pointer", elfcore.MachineARM64, true, heap, end + 2048 + 64, end + 64},
+		{"the first thread's", amd64, false, first, 0x66db28, end + 128},
 	} {
 		p := &program{cgo: c.cgo}
 		th := &process.Thread{TLS: c.tls}
-		if got := p.callersEnd(&c.m, th, end); got != c.want {
+		if got := p.callersEnd(c.machine, &c.m, th, end); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}

@@ -40,8 +40,15 @@ func (t *taking) used(g *goroutine.G) target.Range {
 		// In C, or on the scheduler's stack: Delve goes on from where Go left.
 		where = min(where, s)
 	}
+	if t.machine == elfcore.MachineARM64 {
+		where = max(g.Stack.Start, where-savedFP)
+	}
 	return g.InUse(where)
 }
+
+// savedFP is how far below its stack pointer a function of Go for arm64 keeps
+// its caller's frame pointer.
+const savedFP = target.PtrSize
 
 // signalStack is the size of the stack that the runtime gives its handlers of
 // signals.

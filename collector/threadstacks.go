@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/goroutine"
 	"github.com/meminspect/meminspect/target/process"
@@ -11,9 +12,14 @@ import (
 // where the thread began, and for Delve the caller of a function of the race
 // detector or of C at the very top. On the first thread's stack arguments and
 // environment are further up, on others the variables that C keeps for each
-// thread. Above a stack that Go allotted stands any object.
-func (p *program) callersEnd(m *process.Mapping, th *process.Thread, end target.Address) target.Address {
-	const first, others, variables = 128, 1024, 512
+// thread: below the thread pointer, on arm64 the C library's own record of the
+// thread, which is larger. Above a stack that Go allotted stands any object.
+func (p *program) callersEnd(machine uint16, m *process.Mapping, th *process.Thread, end target.Address) target.Address {
+	const first, others = 128, 1024
+	variables := target.Address(512)
+	if machine == elfcore.MachineARM64 {
+		variables = 2048
+	}
 	tls := target.Address(th.TLS)
 	switch {
 	case m.Path == "[stack]":
@@ -79,7 +85,7 @@ func (t *taking) threadStack(p *program, th *process.Thread, local target.Addres
 			continue
 		}
 		if g, ok := t.readG(p, local); local != 0 && ok && g.Stack.Contains(sp) {
-			end := p.callersEnd(&m, th, g.Stack.End)
+			end := p.callersEnd(t.machine, &m, th, g.Stack.End)
 			return target.Range{Start: g.Stack.Start, End: end}.Intersect(m.Range), true
 		}
 		if known := t.stackAt(p, ms, sp); !known.Empty() {
