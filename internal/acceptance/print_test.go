@@ -3,9 +3,7 @@
 package acceptance
 
 import (
-	"context"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -21,21 +19,13 @@ import (
 // With alone the executable is away while the core is read.
 func printed(t *testing.T, path string, pid int, alone bool) (texts map[string]string, order []string) {
 	t.Helper()
-	taken, err := collector.Take(context.Background(), pid, collector.Options{Depth: 100, Stop: collector.StopAlways})
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "kinds.core")
-	out, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := taken.WriteTo(out); err != nil {
-		t.Fatal(err)
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
+	core, _ := capture(t, pid, collector.Options{Depth: 100, Stop: collector.StopAlways})
+	return printedOf(t, path, core, alone)
+}
+
+// printedOf is printed for a core that is there.
+func printedOf(t *testing.T, path, file string, alone bool) (texts map[string]string, order []string) {
+	t.Helper()
 	if alone {
 		if err := os.Rename(path, path+".away"); err != nil {
 			t.Fatal(err)

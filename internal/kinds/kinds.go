@@ -50,8 +50,8 @@ func (b Build) String() string {
 	return "plain"
 }
 
-// Path of the program's source.
-func source() string {
+// Source is the folder of the program's source.
+func Source() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "testdata", "program")
 }
@@ -82,13 +82,13 @@ func Make(tb testing.TB, b Build) string {
 	if b.Tables {
 		args = append(args, "-tags=tabled")
 		work = filepath.Join(dir, "go.work")
-		uses := fmt.Sprintf("go 1.24\n\nuse (\n\t%s\n\t%s\n)\n", source(), filepath.Join(source(), "../../../../runtime"))
+		uses := fmt.Sprintf("go 1.24\n\nuse (\n\t%s\n\t%s\n)\n", Source(), filepath.Join(Source(), "../../../../runtime"))
 		if err := os.WriteFile(work, []byte(uses), 0o600); err != nil {
 			tb.Fatal(err)
 		}
 	}
 	cmd := exec.Command("go", append(args, ".")...)
-	cmd.Dir = source()
+	cmd.Dir = Source()
 	toolchain := b.Toolchain
 	if toolchain == "" {
 		toolchain = "local"

@@ -1,0 +1,82 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/target/fullcore"
+)
+
+// No core that is filtered of an arm64 program's holds what was excluded, be it on
+// stacks or in registers.
+func TestSecretsOfARM64(t *testing.T) {
+	needEmulation(t)
+	list := []way{{"plain", nil, nil}}
+	if full {
+		list = append(list, way{"stripped", nil, []string{"-ldflags=-s -w"}}, way{"unoptimised", nil, []string{"-gcflags=all=-N -l"}})
+	}
+	for _, w := range list {
+		t.Run(w.name, func(t *testing.T) {
+			exe := build(t, "secrets", strings.Fields(forARM64), append(w.flags, dying(t, "testdata/secrets"))...)
+			whole, _ := emulate(t, exe, syscall.SIGQUIT)
+			text, err := os.ReadFile(whole)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if missing := absent(text); len(missing) > 0 {
+				t.Fatalf("the full core does not hold the secrets %v", missing)
+			}
+			for _, opts := range []collector.Options{
+				{}, {Mode: collector.Strict}, {Mode: collector.Data}, {Depth: 50}, {Stacks: collector.StacksSkeleton, Labels: true, Args: true},
+			} {
+				small, summary := filter(t, whole, fullcore.Options{Exe: exe}, opts)
+				data, err := os.ReadFile(small)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if found := present(data); len(found) > 0 {
+					t.Errorf("%+v: the core holds the secrets %v", opts, found)
+				}
+				if !bytes.Contains(data, []byte("ann visible")) || summary.Regions.Erased == 0 || summary.Regions.All != 14 || summary.Partial {
+					t.Errorf("%+v: %+v", opts, summary)
+				}
+			}
+		})
+	}
+}
+
+// The tool itself, built for arm64 and emulated, filters an arm64 program's core
+// into what it makes of it on this machine.
+func TestFilterOnARM64(t *testing.T) {
+	needEmulation(t)
+	if !full {
+		t.Skip("MEMINSPECT_FULL is not set")
+	}
+	dir := t.TempDir()
+	tool := filepath.Join(dir, "meminspect")
+	cmd := exec.Command("go", "build", "-o", tool, "github.com/meminspect/meminspect/cmd/meminspect")
+	cmd.Env = append(os.Environ(), strings.Fields(forARM64)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, program := range []string{"secrets", "states"} {
+		t.Run(program, func(t *testing.T) {
+			exe := build(t, program, strings.Fields(forARM64), dying(t, "testdata/"+program))
+			whole, _ := emulate(t, exe, syscall.SIGQUIT)
+			small := filepath.Join(dir, program+".core")
+			if out, err := exec.Command(debuggers.Want(t, "qemu-aarch64"), tool, "filter", whole, "--exe", exe, "-o", small).CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			compareCores(t, "here", small, whole, fullcore.Options{Exe: exe})
+		})
+	}
+}

@@ -1,0 +1,219 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/target/fullcore"
+)
+
+// Programs for arm64 that run under qemu-user cannot be captured: it has no
+// ptrace. But when one dies, qemu writes a core of all its memory, with the
+// registers of all its threads, as a kernel on arm64 would, and of that core the
+// collector makes the same small one that it makes of a process.
+
+// needEmulation skips where arm64 is not emulated, or need not be.
+func needEmulation(t *testing.T) {
+	t.Helper()
+	if runtime.GOARCH == "arm64" {
+		t.Skip("this machine is an arm64 one: nothing is emulated")
+	}
+	debuggers.Want(t, "qemu-aarch64")
+	debuggers.Want(t, "gdb-multiarch")
+	debuggers.Need(t, "dlv")
+}
+
+// forARM64 is the environment to build in. cgo would need arm64's C library, which
+// other systems do not have.
+const forARM64 = "GOARCH=arm64 CGO_ENABLED=0"
+
+// dying returns the flag of the go command that lays the file of testdata/dies
+// over the program in dir.
+func dying(t *testing.T, dir string) string {
+	t.Helper()
+	file, err := filepath.Abs("testdata/dies/dies.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(dir, "dies.go"): file}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay := filepath.Join(t.TempDir(), "overlay.json")
+	if err := os.WriteFile(overlay, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "-overlay=" + overlay
+}
+
+// emulate runs a program for arm64 until it says "ready", ends it by a signal and
+// returns the core that qemu wrote, and what the program wrote to its standard
+// error. The core is there until the test ends.
+func emulate(t *testing.T, exe string, sig syscall.Signal) (core, stderr string) {
+	t.Helper()
+	dir := t.TempDir()
+	exe = loaded(t, exe)
+	cmd := exec.Command("sh", "-c", `ulimit -c unlimited || exit 77; exec "$@"`, "sh", debuggers.Want(t, "qemu-aarch64"), exe)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
+	var text bytes.Buffer
+	cmd.Stderr = &text
+	stdin, err := cmd.StdinPipe() // some wait for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if line != "ready\n" {
+		_ = cmd.Wait()
+		if cmd.ProcessState.ExitCode() == 77 {
+			t.Skip("no core may be made here: ulimit -c cannot be set")
+		}
+		t.Fatalf("the program said %q: %v\n%s", line, err, text.String())
+	}
+	time.Sleep(100 * time.Millisecond) // it blocks now where it will stay
+	if err := cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	found, err := filepath.Glob(filepath.Join(dir, "qemu_*.core"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("qemu-aarch64 wrote no core: %v %v; the program ended with %v\n%s", found, err, cmd.ProcessState, clip(text.String()))
+	}
+	return found[0], text.String()
+}
+
+// emulated returns the ways to build the program with a variable of every kind.
+func emulated(t *testing.T) []kinds.Build {
+	t.Helper()
+	list := []kinds.Build{{}}
+	if full {
+		list = append(list, kinds.Build{Toolchain: "go1.24.9"}, kinds.Build{Toolchain: "go1.25.5"}, kinds.Build{Toolchain: "go1.27.3"},
+			kinds.Build{Debug: true}, kinds.Build{Args: pie}, kinds.Build{Toolchain: "go1.27.3", Args: pie})
+	}
+	for i := range list {
+		list[i].Tables, list[i].Env = true, forARM64
+		list[i].Args = strings.TrimSpace(dying(t, kinds.Source()) + " " + list[i].Args)
+	}
+	return list
+}
+
+// name is a build's, without what all of them share.
+func name(b kinds.Build) string {
+	b.Env = ""
+	_, b.Args, _ = strings.Cut(b.Args, " ") // the overlay comes first
+	return b.String()
+}
+
+const pie = "-buildmode=pie"
+
+// Of an arm64 program's full core, what is filtered shows every variable in Delve
+// as the full core does, and `print` shows what the source says, with the
+// executable, without it, and of a stripped twin.
+func TestVariablesOfARM64(t *testing.T) {
+	needEmulation(t)
+	for _, b := range emulated(t) {
+		t.Run(name(b), func(t *testing.T) {
+			exe := kinds.Make(t, b)
+			whole, _ := emulate(t, exe, syscall.SIGQUIT)
+			from := fullcore.Options{Exe: exe}
+			small, summary := filter(t, whole, from, collector.Options{Depth: 100})
+			if summary.Partial || summary.Reason != "signal-sigquit" {
+				t.Errorf("%+v", summary)
+			}
+			var exprs []string
+			for _, r := range openCore(t, small).Regions {
+				if r.Package == "kinds" {
+					exprs = append(exprs, "main."+r.Expr)
+				}
+			}
+			want, got := debuggers.MustDelve(t, exe, whole, exprs...), debuggers.MustDelve(t, exe, small, exprs...)
+			different := 0
+			for i, expr := range exprs {
+				if got[i] != want[i] {
+					different++
+					t.Errorf("%s\nfull core: %s\n filtered: %s", expr, clip(want[i]), clip(got[i]))
+				}
+			}
+			if len(exprs) < 200 {
+				t.Errorf("%d variables", len(exprs))
+			}
+			t.Logf("%d of %d variables print the same; %d bytes", len(exprs)-different, len(exprs), summary.Bytes)
+			if !strings.Contains(b.Args, pie) { // gdb does not see where qemu's core has one
+				checkGDB(t, exe, whole, small)
+			}
+			checkPrinted(t, b, exe, small)
+		})
+	}
+}
+
+// checkGDB compares what gdb prints of variables that it can print.
+func checkGDB(t *testing.T, exe, whole, small string) {
+	t.Helper()
+	exprs := []string{"'main.vInt'", "'main.vUint64'", "'main.vFloat64'", "'main.vArray2'", "'main.vColor'", "'main.vUTF8'", "*'main.vSelf'", "'main.vSlicePtr'", "'main.vTime'"}
+	want, got := debuggers.MustGDB(t, exe, whole, exprs...), debuggers.MustGDB(t, exe, small, exprs...)
+	for i := range exprs {
+		if got[i] != want[i] || strings.Contains(want[i], "No symbol") || strings.Contains(want[i], "Cannot") {
+			t.Errorf("gdb, %s\nfull core: %s\n filtered: %s", exprs[i], clip(want[i]), clip(got[i]))
+		}
+	}
+}
+
+// checkPrinted holds what `print` says of the filtered core against the source,
+// and against a stripped twin's core.
+func checkPrinted(t *testing.T, b kinds.Build, exe, small string) {
+	t.Helper()
+	want, order := printedOf(t, exe, small, false)
+	for name, text := range truths {
+		if got := oneLine(want[name]); got != text {
+			t.Errorf("%s = %s\nwant %s", name, got, text)
+		}
+	}
+	stripped := b
+	stripped.Args += " -ldflags=-s"
+	twin := kinds.Make(t, stripped)
+	whole, _ := emulate(t, twin, syscall.SIGQUIT)
+	small, summary := filter(t, whole, fullcore.Options{Exe: twin}, collector.Options{Depth: 100})
+	if summary.Goroutines.Captured < 5 || summary.Goroutines.Captured != summary.Goroutines.All {
+		t.Errorf("stripped: %+v", summary)
+	}
+	for _, alone := range []bool{false, true} {
+		got, _ := printedOf(t, twin, small, alone)
+		for _, name := range order {
+			if _, ok := unalike[name]; ok {
+				continue
+			}
+			if g, w := oneLine(got[name]), oneLine(want[name]); g != w {
+				t.Errorf("alone %v, %s\n    twin: %s\nstripped: %s", alone, name, clip(w), clip(g))
+			}
+		}
+		if len(got) < 200 {
+			t.Errorf("%d values were printed", len(got))
+		}
+	}
+}
