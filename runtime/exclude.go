@@ -72,7 +72,8 @@ func excludedChanged(n int) {
 func HasExclusions() bool { return exclusionCount.Load() != 0 }
 
 // ExcludedRanges returns the memory that exclusions name by place: excluded
-// variables and what Exclude was called with. Offset is an address here.
+// variables and what Exclude was called with. Offset is an address here, and
+// Type is of one of the values that stand there, one behind the other.
 func ExcludedRanges() []ExcludedSpan {
 	var out []ExcludedSpan
 	if HasExclusions() {
@@ -103,6 +104,30 @@ func (r *Region) Excluded() []ExcludedSpan {
 	known.Lock()
 	defer known.Unlock()
 	return knownExclusions().of(r)
+}
+
+// ExcludedValues returns the values in the region that exclusions of types and
+// fields forbid, each with its Type, for those who look for what the values
+// hold. They are counted from the region's start.
+func (r *Region) ExcludedValues() []ExcludedSpan {
+	t := r.Type()
+	if !HasExclusions() || t == nil || r.Kind == KindForeign || t.Size() == 0 {
+		return nil
+	}
+	known.Lock()
+	defer known.Unlock()
+	x := knownExclusions()
+	if r.Kind != KindSlice {
+		return x.values(nil, t, 0)
+	}
+	var out []ExcludedSpan
+	for at := uint64(0); at+uint64(t.Size()) <= r.Size; at += uint64(t.Size()) {
+		n := len(out)
+		if out = x.values(out, t, at); len(out) == n {
+			break // nor has the next element any
+		}
+	}
+	return out
 }
 
 // Parts returns what captures and backends may hold of the region: the region

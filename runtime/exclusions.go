@@ -32,7 +32,8 @@ func gatherExclusions() *exclusions {
 		for i := range reg.dir[c].slots {
 			if s := &reg.dir[c].slots[i]; s.kind == anchor.SlotExcluded {
 				from := uint64(uintptr(unsafe.Pointer(s.base))) + s.addr
-				x.ranges = append(x.ranges, excludedRange{from, from + s.size, "excluded at run time", nil})
+				r := s.region()
+				x.ranges = append(x.ranges, excludedRange{from, from + s.size, "excluded at run time", r.Type()})
 			}
 		}
 	}
@@ -142,32 +143,19 @@ func (x *exclusions) ofType(t reflect.Type) []ExcludedSpan {
 }
 
 func (x *exclusions) walk(t reflect.Type) []ExcludedSpan {
-	whole := []ExcludedSpan{{0, uint64(t.Size()), x.types[t], nil}}
-	if whole[0].Rule != "" {
-		return whole
-	}
-	generic := x.genericOf(t)
-	for i := range generic {
-		if generic[i].Kind == ExcludeGenericType {
-			whole[0].Rule = generic[i].Package + "." + generic[i].Type
-			return whole
-		}
+	if rule := x.ruleOf(t); rule != "" {
+		return []ExcludedSpan{{0, uint64(t.Size()), rule, nil}}
 	}
 	switch t.Kind() {
 	case reflect.Array:
 		return repeat(x.ofType(t.Elem()), uint64(t.Elem().Size()), uint64(t.Len()))
 	case reflect.Struct:
-		var spans []ExcludedSpan
-		for _, e := range x.fields[t] {
-			spans = append(spans, ExcludedSpan{e.Offset, e.Size, e.Package + "." + e.Type + "." + e.Field, nil})
+		spans := x.fieldsOf(t)
+		for i := range spans {
+			spans[i].Type = nil // apart joins spans
 		}
 		for i := range t.NumField() {
 			f := t.Field(i)
-			for j := range generic {
-				if generic[j].Field == f.Name {
-					spans = append(spans, ExcludedSpan{uint64(f.Offset), uint64(f.Type.Size()), generic[j].Package + "." + generic[j].Type + "." + f.Name, nil})
-				}
-			}
 			for _, s := range x.ofType(f.Type) {
 				s.Offset += uint64(f.Offset)
 				spans = append(spans, s)
@@ -176,6 +164,87 @@ func (x *exclusions) walk(t reflect.Type) []ExcludedSpan {
 		return apart(spans, uint64(t.Size()))
 	}
 	return nil
+}
+
+// ruleOf returns what excludes all values of type t, "" when nothing does.
+func (x *exclusions) ruleOf(t reflect.Type) string {
+	if rule := x.types[t]; rule != "" {
+		return rule
+	}
+	for _, e := range x.genericOf(t) {
+		if e.Kind == ExcludeGenericType {
+			return e.Package + "." + e.Type
+		}
+	}
+	return ""
+}
+
+// fieldsOf returns the fields of a struct type that are excluded by name.
+func (x *exclusions) fieldsOf(t reflect.Type) []ExcludedSpan {
+	var spans []ExcludedSpan
+	for _, e := range x.fields[t] {
+		spans = append(spans, ExcludedSpan{e.Offset, e.Size, e.Package + "." + e.Type + "." + e.Field, typeAt(t, e.Offset, e.Size)})
+	}
+	for _, e := range x.genericOf(t) {
+		if f, ok := t.FieldByName(e.Field); ok && len(f.Index) == 1 {
+			spans = append(spans, ExcludedSpan{uint64(f.Offset), uint64(f.Type.Size()), e.Package + "." + e.Type + "." + f.Name, f.Type})
+		}
+	}
+	return spans
+}
+
+// typeAt returns the type of what stands in size bytes at off within a t, nil
+// when no field does.
+func typeAt(t reflect.Type, off, size uint64) reflect.Type {
+	for {
+		if off == 0 && uint64(t.Size()) == size {
+			return t
+		}
+		inner := t
+		switch t.Kind() {
+		case reflect.Struct:
+			for i := range t.NumField() {
+				if f := t.Field(i); uint64(f.Offset) <= off && off+size <= uint64(f.Offset)+uint64(f.Type.Size()) {
+					inner, off = f.Type, off-uint64(f.Offset)
+					break
+				}
+			}
+		case reflect.Array:
+			if each := uint64(t.Elem().Size()); each > 0 {
+				inner, off = t.Elem(), off%each
+			}
+		}
+		if inner == t {
+			return nil
+		}
+		t = inner
+	}
+}
+
+// values appends the excluded values within a t at an offset, each with its
+// type.
+func (x *exclusions) values(out []ExcludedSpan, t reflect.Type, at uint64) []ExcludedSpan {
+	if len(x.ofType(t)) == 0 {
+		return out
+	}
+	if rule := x.ruleOf(t); rule != "" {
+		return append(out, ExcludedSpan{at, uint64(t.Size()), rule, t})
+	}
+	switch t.Kind() {
+	case reflect.Array:
+		for i := range t.Len() {
+			out = x.values(out, t.Elem(), at+uint64(i)*uint64(t.Elem().Size()))
+		}
+	case reflect.Struct:
+		for _, s := range x.fieldsOf(t) {
+			s.Offset += at
+			out = append(out, s)
+		}
+		for i := range t.NumField() {
+			out = x.values(out, t.Field(i).Type, at+uint64(t.Field(i).Offset))
+		}
+	}
+	return out
 }
 
 // genericOf returns the generic exclusions that name t's type. In a program,

@@ -51,12 +51,13 @@ func FreeSlice[T any]([]T) error                             { return nil }
 func Mark[T any](_ []T, _, _ int, _ ...Option) (ID, error) { return 0, nil }
 func Clear[T any](_ []T, _, _ int) error                   { return nil }
 
-func Exclude[T any](*T) (ID, error)        { return 0, nil }
-func ExcludeSlice[T any]([]T) (ID, error)  { return 0, nil }
-func HasExclusions() bool                  { return false }
-func ExcludedRanges() []ExcludedSpan       { return nil }
-func (r *Region) Excluded() []ExcludedSpan { return nil }
-func (r *Region) Parts() []Region          { return []Region{*r} }
+func Exclude[T any](*T) (ID, error)              { return 0, nil }
+func ExcludeSlice[T any]([]T) (ID, error)        { return 0, nil }
+func HasExclusions() bool                        { return false }
+func ExcludedRanges() []ExcludedSpan             { return nil }
+func (r *Region) Excluded() []ExcludedSpan       { return nil }
+func (r *Region) ExcludedValues() []ExcludedSpan { return nil }
+func (r *Region) Parts() []Region                { return []Region{*r} }
 
 func Regions() iter.Seq[Region] { return func(func(Region) bool) {} }
 func Tables() iter.Seq[*Table]  { return func(func(*Table) bool) {} }

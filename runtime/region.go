@@ -94,7 +94,7 @@ const TypeNotKnown = "type not known"
 type ExcludedSpan struct {
 	Offset, Size uint64
 	Rule         string       // what says so
-	Type         reflect.Type // of what stands there, from ExcludedRanges alone
+	Type         reflect.Type // of what stands there, from ExcludedRanges and ExcludedValues alone
 }
 
 // region returns what an entry registers. An area larger than its variable is

@@ -4,11 +4,9 @@ package coreimage
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -212,82 +210,6 @@ func TestTorn(t *testing.T) {
 		meminspect.Unregister(id)
 	}
 }
-
-// What an exclusion forbids is in no core, wherever it lies and whatever is
-// registered there; it is marked, and a receipt says so.
-func TestExclusions(t *testing.T) {
-	// A linked table stays: in a process of its own it is in no other test's way.
-	if os.Getenv("EXCLUSIONS_ALONE") == "" {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestExclusions$")
-		cmd.Env = append(os.Environ(), "EXCLUSIONS_ALONE=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		return
-	}
-	secret := [8]byte{0x53, 0x65, 0x63, 0x72, 0x65, 0x74, 0x21, 0x99}
-	heap := new(struct {
-		Before uint64
-		Secret [8]byte
-		After  uint64
-	})
-	heap.Before, heap.Secret, heap.After = 1, secret, 2
-	held := append([]byte("prefix"), secret[:]...)
-	initialised = binary.NativeEndian.Uint64(secret[:])
-	neighbours.B = initialised
-	keyring = held[6:]
-	x1, err1 := meminspect.Exclude(&heap.Secret)
-	x2, err2 := meminspect.Exclude(&initialised)
-	x3, err3 := meminspect.Exclude(&neighbours.B)
-	if err := errors.Join(err1, err2, err3); err != nil {
-		t.Fatal(err)
-	}
-	defer meminspect.UnregisterAll(x1, x2, x3)
-	table := &meminspect.Table{
-		Magic: [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1}, Version: meminspect.TableVersion, Package: "p",
-		Exclusions: []meminspect.Exclusion{{Kind: meminspect.ExcludeVariable, Var: &keyring, Package: "p", Type: "keyring"}},
-	}
-	meminspect.Link(table)
-
-	id := register(t, heap)
-	register(t, &initialised)
-	register(t, &neighbours)
-	all, err := meminspect.RegisterSlice(meminspect.IDDynamic, held)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer meminspect.Unregister(all)
-	for _, opts := range [][]Option{nil, {Strict()}, {Data()}} {
-		var buf bytes.Buffer
-		if err := Write(&buf, opts...); err != nil {
-			t.Fatal(err)
-		}
-		if i := bytes.Index(buf.Bytes(), secret[:]); i >= 0 {
-			t.Errorf("the secret stands at byte %d", i)
-		}
-		f, err := elfcore.Open(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b [24]byte
-		if _, err := f.ReadMemory(uint64(uintptr(unsafe.Pointer(heap))), b[:]); err != nil || b[0] != 1 || b[8] != elfcore.MarkByte || b[16] != 2 {
-			t.Errorf("%v, %v", b, err)
-		}
-		rs := regionsOf(t, f)
-		if r := rs[uint64(id)]; r.Status != note.Erased || r.Captured != 16 {
-			t.Errorf("%v, %d bytes", r.Status, r.Captured)
-		}
-		if r := rs[uint64(all)]; r.Status != note.Erased || r.Captured != 6 {
-			t.Errorf("what an excluded slice holds: %v, %d bytes", r.Status, r.Captured)
-		}
-		desc, ok := f.Note(note.Owner, note.TypeReceipts)
-		if rs, err := note.DecodeReceipts(desc); !ok || err != nil || len(rs) < 4 {
-			t.Errorf("receipts: %+v, %v", rs, err)
-		}
-	}
-}
-
-var keyring []byte
 
 func TestNotes(t *testing.T) {
 	register(t, &initialised, meminspect.Name("initialised"))

@@ -1,10 +1,6 @@
 package coreimage
 
 import (
-	"encoding/binary"
-	"reflect"
-	"unsafe"
-
 	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -14,6 +10,12 @@ import (
 // regions' memory is held, what exclusions forbid is known by address.
 func (c *image) collect() {
 	var erased []elfcore.Range
+	secret := func(x meminspect.ExcludedSpan, base uint64) {
+		for _, r := range c.held(x, base) {
+			erased = append(erased, r)
+			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonExcluded, Count: 1, Rule: x.Rule})
+		}
+	}
 	for r := range meminspect.Regions() {
 		e := region{hold: r.Hold(), Region: note.Region{
 			ID: uint64(r.ID), Size: r.Size, TypeAddr: uint64(r.TypeAddr()), Budget: r.Budget, Order: r.Order,
@@ -42,14 +44,14 @@ func (c *image) collect() {
 			erased = append(erased, elfcore.Range{Start: e.Addr + x.Offset, End: e.Addr + x.Offset + x.Size})
 			c.receipts = append(c.receipts, note.Receipt{Addr: e.Addr + x.Offset, Size: x.Size, ID: e.ID, Reason: reason(x.Rule), Count: 1, Rule: x.Rule})
 		}
+		// What an excluded value holds directly is as secret as itself.
+		for _, x := range r.ExcludedValues() {
+			secret(x, e.Addr)
+		}
 	}
 	for _, x := range meminspect.ExcludedRanges() {
 		erased = append(erased, elfcore.Range{Start: x.Offset, End: x.Offset + x.Size})
-		// What an excluded variable holds directly is as secret as itself.
-		if r, ok := c.target(x); ok {
-			erased = append(erased, r)
-			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonExcluded, Count: 1, Rule: x.Rule})
-		}
+		secret(x, 0)
 	}
 	c.erased = elfcore.Merge(erased, 0)
 }
@@ -59,32 +61,4 @@ func reason(rule string) note.Reason {
 		return note.ReasonUnknownType
 	}
 	return note.ReasonExcluded
-}
-
-// target returns the elements of a slice, the bytes of a string or what a
-// pointer points at. It is read through the kernel: the program may be writing.
-func (c *image) target(x meminspect.ExcludedSpan) (elfcore.Range, bool) {
-	if x.Type == nil || unsafe.Sizeof(uintptr(0)) != 8 {
-		return elfcore.Range{}, false
-	}
-	var words [16]byte
-	n := min(int(x.Size), len(words))
-	if n < 8 || c.read(words[:n], x.Offset) != n {
-		return elfcore.Range{}, false
-	}
-	at, length := binary.NativeEndian.Uint64(words[:]), binary.NativeEndian.Uint64(words[8:])
-	var size uint64
-	switch x.Type.Kind() {
-	case reflect.Slice:
-		size = uint64(x.Type.Elem().Size()) * length
-	case reflect.String:
-		size = length
-	case reflect.Pointer:
-		size = uint64(x.Type.Elem().Size())
-	}
-	// A header caught in the middle of a change may say anything.
-	if at == 0 || size == 0 || size > 1<<40 || at+size < at {
-		return elfcore.Range{}, false
-	}
-	return elfcore.Range{Start: at, End: at + size}, true
 }
