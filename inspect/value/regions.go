@@ -79,7 +79,7 @@ func (p *Program) area(t *gotypes.Type, addr target.Address, size uint64, limits
 	} else {
 		v = p.ReadList(elem, addr, size/elem.Size, limits)
 	}
-	v.Type = t.String()
+	v.Type, v.Slice = t.String(), false
 	v.Omitted += t.Len - size/elem.Size
 	return v
 }

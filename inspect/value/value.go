@@ -181,7 +181,7 @@ func (p *Program) ReadText(addr target.Address, size uint64, limits Limits) *Val
 // ReadBytes returns the size bytes at addr as bytes.
 func (p *Program) ReadBytes(addr target.Address, size uint64, limits Limits) *Value {
 	r := p.reader(limits)
-	v := &Value{Shape: Bytes, Type: "[]uint8", Addr: addr}
+	v := &Value{Shape: Bytes, Slice: true, Type: "[]uint8", Addr: addr}
 	r.bytes(v, addr, size)
 	return v
 }
