@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/collector/reap"
+	"github.com/meminspect/meminspect/collector/trigger"
 )
 
 // signals are those that we were sent.
@@ -29,9 +30,20 @@ func (s signals) stop() { signal.Stop(s.ch) }
 
 // forward gives the program the signals that were meant for it.
 func (s *Supervisor) forward(from signals) {
+	// One that comes while another waits to be served is the same wish, as the
+	// kernel has it with signals.
+	wished := make(chan struct{}, 1)
+	go s.wishes(wished)
 	for {
 		select {
 		case sig := <-from.ch:
+			if sig == s.config.Signal && s.config.Signal != 0 {
+				select {
+				case wished <- struct{}{}:
+				default:
+				}
+				continue
+			}
 			s.signal(sig.(syscall.Signal))
 		case <-s.gone:
 			return
@@ -39,11 +51,19 @@ func (s *Supervisor) forward(from signals) {
 	}
 }
 
-func (s *Supervisor) signal(sig syscall.Signal) {
-	if sig == s.config.Signal && sig != 0 {
-		go s.ask("asked")
-		return
+// wishes has the program captured for signals that mean that.
+func (s *Supervisor) wishes(wished <-chan struct{}) {
+	for {
+		select {
+		case <-wished:
+			s.ask(trigger.Request{})
+		case <-s.gone:
+			return
+		}
 	}
+}
+
+func (s *Supervisor) signal(sig syscall.Signal) {
 	switch sig {
 	case unix.SIGCHLD:
 		if reap.Needed() {

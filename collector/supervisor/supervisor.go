@@ -112,6 +112,7 @@ type Supervisor struct {
 		sync.Mutex
 		captured bool
 	}
+	asks    chan ask       // of users
 	working sync.WaitGroup // what must be done before the supervisor ends
 	gone    chan struct{}  // closed when the program is dead
 }
@@ -138,7 +139,8 @@ func newSupervisor(config Config, path string) *Supervisor {
 	if config.Hold == 0 {
 		config.Hold = DefaultHold
 	}
-	return &Supervisor{config: config, who: "meminspect run", name: filepath.Base(path), tracer: process.NewTracer(), gone: make(chan struct{})}
+	return &Supervisor{config: config, who: "meminspect run", name: filepath.Base(path), tracer: process.NewTracer(),
+		asks: make(chan ask), gone: make(chan struct{})}
 }
 
 // An Attachment is a program that runs already and holds the other end of a
@@ -189,11 +191,12 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	}
 	s.working.Go(s.watchSocket)
 	s.working.Go(s.watch)
+	s.working.Go(s.serve)
 	if s.config.Snapshot > 0 && s.config.Keeper != nil {
 		s.working.Go(s.snap)
 	}
 	if s.config.Socket != "" {
-		stop, err := trigger.Listen(s.config.Socket, s.child.PID, func(r trigger.Request) trigger.Answer { return s.ask(r.Reason) })
+		stop, err := trigger.Listen(s.config.Socket, s.child.PID, s.ask)
 		if err != nil {
 			s.report(Event{What: Note, Text: err.Error()})
 		} else {

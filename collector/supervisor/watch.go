@@ -13,7 +13,6 @@ import (
 	"github.com/meminspect/meminspect/collector"
 	"github.com/meminspect/meminspect/collector/heartbeat"
 	"github.com/meminspect/meminspect/collector/pressure"
-	"github.com/meminspect/meminspect/collector/trigger"
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target/tables"
 )
@@ -212,17 +211,4 @@ func (s *Supervisor) capture(reason, why string, suppressed int, taken func()) E
 		taken()
 	}
 	return s.keep(c, began, held)
-}
-
-// ask captures the running program because a user wants it. Users are not rate
-// limited.
-func (s *Supervisor) ask(reason string) trigger.Answer {
-	if reason == "" {
-		reason = "asked"
-	}
-	e := s.capture(reason, "", 0, nil)
-	if e.What != Captured {
-		return trigger.Answer{Error: e.Text}
-	}
-	return trigger.Answer{Path: e.Path, Bytes: e.Bytes}
 }

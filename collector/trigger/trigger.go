@@ -57,7 +57,8 @@ func short(dir, name string) (path string, done func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, name), func() { unix.Close(fd) }, nil
 }
 
-// Listen serves requests until close is called, one after the other.
+// Listen serves requests until close is called, one after the other. What has been
+// asked by then is answered before close returns.
 func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err error) {
 	path, done, err := short(dir, Name(pid))
 	if err != nil {
@@ -73,7 +74,9 @@ func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false) // by its short name, which is gone
 	os.Chmod(path, 0o600)
+	closing, ended := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(ended)
 		for {
 			conn, err := l.Accept()
 			if errors.Is(err, net.ErrClosed) {
@@ -83,11 +86,13 @@ func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err
 				time.Sleep(100 * time.Millisecond) // out of descriptors, say
 				continue
 			}
-			answer(conn, serve)
+			answer(conn, serve, closing)
 		}
 	}()
 	return func() {
+		close(closing)
 		l.Close()
+		<-ended
 		os.Remove(filepath.Join(dir, Name(pid)))
 	}, nil
 }
@@ -110,10 +115,19 @@ func sweep(dir string) {
 	}
 }
 
-func answer(conn net.Conn, serve func(Request) Answer) {
+func answer(conn net.Conn, serve func(Request) Answer, closing <-chan struct{}) {
 	defer conn.Close()
 	conn.SetReadDeadline(time.Now().Add(lineWait))
+	asked := make(chan struct{})
+	go func() {
+		select {
+		case <-closing:
+			conn.SetReadDeadline(time.Now()) // nobody waits for one who does not ask
+		case <-asked:
+		}
+	}()
 	line, err := bufio.NewReader(io.LimitReader(conn, lineLimit)).ReadBytes('\n')
+	close(asked)
 	var r Request
 	if err == nil {
 		err = json.Unmarshal(line, &r)

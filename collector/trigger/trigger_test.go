@@ -4,6 +4,7 @@ package trigger
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -44,6 +45,52 @@ func TestTrigger(t *testing.T) {
 		if len(Programs(dir)) != 0 {
 			t.Error("the socket was left behind")
 		}
+	}
+}
+
+// What was asked before the end is answered, and one who asks nothing holds nobody
+// up.
+func TestClose(t *testing.T) {
+	dir := t.TempDir()
+	begun, goOn := make(chan bool), make(chan bool)
+	closer, err := Listen(dir, 1, func(Request) Answer {
+		begun <- true
+		<-goOn
+		return Answer{Path: "x"}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error, 1)
+	go func() {
+		a, err := Send(context.Background(), dir, 1, Request{})
+		if err == nil && a.Path != "x" {
+			err = fmt.Errorf("%+v", a)
+		}
+		answered <- err
+	}()
+	<-begun
+	closed := make(chan bool)
+	go func() { closer(); close(closed) }()
+	goOn <- true
+	<-closed
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+
+	if closer, err = Listen(dir, 2, func(Request) Answer { return Answer{} }); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := net.Dial("unix", filepath.Join(dir, Name(2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	time.Sleep(50 * time.Millisecond) // for it to be accepted
+	now := time.Now()
+	closer()
+	if took := time.Since(now); took > lineWait/2 {
+		t.Errorf("a silent client held the end up for %v", took)
 	}
 }
 

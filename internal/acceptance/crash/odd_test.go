@@ -237,3 +237,38 @@ func waitFile(t testing.TB, path string) string {
 	t.Fatalf("%s never came", path)
 	return ""
 }
+
+// A core that a user asked for arrives though the program ends while it is on its
+// way, and the user is told.
+func TestAskedAtTheEnd(t *testing.T) {
+	for _, by := range []string{"signal", "trigger"} {
+		taken := filepath.Join(t.TempDir(), "taken")
+		r := start(t, plainly, nil, crasher.Build(t, crasher.Plain),
+			[]string{"--signal=USR1", "--exit-stop=off", "--to", "exec:cat >" + taken + ".part; mv " + taken + ".part " + taken + "; sleep 1"}, "wait")
+		pid := r.event(t, "started").PID
+		waitOutput(t, r, "ready")
+		told := make(chan error, 1)
+		if by == "signal" {
+			r.cmd.Process.Signal(syscall.SIGUSR1)
+			told <- nil
+		} else {
+			go func() {
+				out, err := exec.Command(tool(t), "trigger", "--dir", r.dir).CombinedOutput()
+				if err != nil {
+					err = fmt.Errorf("%w: %s", err, out)
+				}
+				told <- err
+			}()
+		}
+		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if _, err := os.Stat(taken); err == nil {
+				break
+			}
+		}
+		kill(t, pid)
+		r.finish(t)
+		if err := <-told; err != nil || !r.has("captured") {
+			t.Errorf("%s: %v, %+v", by, err, r.events)
+		}
+	}
+}
