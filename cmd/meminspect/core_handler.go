@@ -51,9 +51,12 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 			if err := errors.Join(err, err2); err != nil || pid <= 0 {
 				return fmt.Errorf("core-handler: %q and %q are not a process and a signal", args[0], args[1])
 			}
-			return f.handleCore(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), pid, unix.Signal(sig), args[2], full)
+			err = f.handleCore(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), pid, unix.Signal(sig), args[2], full)
+			logToKernel(err)
+			return err
 		},
 	}
+	cmd.Flags().SetInterspersed(false) // a process may call itself --to=exec:true
 	f.add(cmd.Flags())
 	cmd.Flags().BoolVar(&full, "full", false, "store the kernel's core when the process cannot be captured")
 	cmd.AddCommand(coreHandlerInstall(), coreHandlerUninstall())
@@ -110,10 +113,31 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	if err != nil {
 		return fmt.Errorf("core-handler: %w", err)
 	}
-	if summary.Partial && summary.Mode == "record" {
-		return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: process %d could not be read; its core says why", pid)}
+	if summary.Partial {
+		said := "was captured in part"
+		if summary.Mode == "record" {
+			said = "could not be read"
+		}
+		return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: process %d (%s) %s; its core says why: %v", pid, command, said, summary.Problems[0])}
 	}
 	return nil
+}
+
+// logToKernel writes an error to the kernel's log, when it is the kernel that
+// started us: then standard error leads nowhere.
+func logToKernel(err error) {
+	const kthreadd = 2 // whose children the kernel's helpers are
+	if err == nil || os.Getppid() != kthreadd {
+		return
+	}
+	log, openErr := os.OpenFile("/dev/kmsg", os.O_WRONLY, 0)
+	if openErr != nil {
+		return
+	}
+	defer log.Close()
+	for line := range strings.Lines(err.Error()) { // a write is a record
+		fmt.Fprintf(log, "<3>meminspect: %s\n", strings.TrimSpace(line))
+	}
 }
 
 func coreHandlerInstall() *cobra.Command {
@@ -154,7 +178,15 @@ func installHandler(out io.Writer, exe, dir, before, setting string) error {
 		return fmt.Errorf("core-handler: the kernel splits the line %q at spaces and percent signs: use other paths", line)
 	}
 	if isOurs(old) {
-		fmt.Fprintf(out, "is installed already: %s\n", bytes.TrimSpace(old))
+		if string(bytes.TrimSpace(old)) == line {
+			fmt.Fprintf(out, "is installed already: %s\n", line)
+			return nil
+		}
+		// What was there before us is kept still.
+		if err := os.WriteFile(setting, []byte(line+"\n"), 0o644); err != nil {
+			return fmt.Errorf("core-handler: %w", err)
+		}
+		fmt.Fprintf(out, "was: %sis:  %s\n", old, line)
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(before), 0o700); err != nil {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -30,6 +31,13 @@ func TestCoreHandlerInstall(t *testing.T) {
 	if string(now) != "|/usr/bin/meminspect core-handler --dir=/var/cores %P %s %e\n" || !strings.Contains(out.String(), old) {
 		t.Errorf("installed %q, said %q", now, out.String())
 	}
+	// Another directory is taken up, and what was there before us is known still.
+	if err := installHandler(&out, "/usr/bin/meminspect", "/srv/cores", before, setting); err != nil {
+		t.Fatal(err)
+	}
+	if now, _ := os.ReadFile(setting); string(now) != "|/usr/bin/meminspect core-handler --dir=/srv/cores %P %s %e\n" {
+		t.Errorf("installed %q", now)
+	}
 	if err := uninstallHandler(&out, before, setting); err != nil {
 		t.Fatal(err)
 	}
@@ -43,5 +51,18 @@ func TestCoreHandlerInstall(t *testing.T) {
 	}
 	if now, _ := os.ReadFile(setting); string(now) != old {
 		t.Errorf("a refused install left %q", now)
+	}
+}
+
+// The kernel hands over the name that a process gave itself, whatever it is.
+func TestCoreHandlerNames(t *testing.T) {
+	for _, name := range []string{"--to=exec:true", "--full", "-h", "--", "", "a b"} {
+		dir := t.TempDir()
+		var out bytes.Buffer
+		status := run(t.Context(), []string{"core-handler", "--dir", dir, strconv.Itoa(os.Getpid()), "6", name}, strings.NewReader(""), &out, &out)
+		cores, _ := filepath.Glob(filepath.Join(dir, "*.signal-sigabrt.core"))
+		if status != exitDone && status != exitPartial || len(cores) != 1 {
+			t.Errorf("%q: exit status %d, cores %v: %s", name, status, cores, &out)
+		}
 	}
 }

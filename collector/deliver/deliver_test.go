@@ -182,3 +182,24 @@ func TestUploadRefused(t *testing.T) {
 		}
 	}
 }
+
+// Two supervisors send what waits in one directory: a core that the other sent
+// meanwhile has arrived.
+func TestUploadTwice(t *testing.T) {
+	b := newBucket(t)
+	u := upload(t, b.URL+"/{name}?signature=s3cret")
+	other := *u
+	u.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if left := other.Flush(t.Context()); left != 0 {
+			t.Errorf("the other left %d", left)
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})}
+	if err := u.Put(t.Context(), core()); err != nil || b.objects["/"+core().Name] != content {
+		t.Errorf("%v, %d objects", err, len(b.objects))
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (r roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return r(req) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -44,7 +45,9 @@ func (u *Upload) Put(ctx context.Context, c Core) error {
 	if err != nil {
 		return fmt.Errorf("spooling: %w", err)
 	}
-	if err := u.send(ctx, path, u.Pauses); err != nil {
+	if err := u.send(ctx, path, u.Pauses); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("upload: %s is not there any more: another supervisor has sent it, or it made room for others", path)
+	} else if err != nil {
 		return fmt.Errorf("%w; the core waits in %s", err, path)
 	}
 	u.Flush(ctx)
@@ -78,7 +81,11 @@ func (u *Upload) send(ctx context.Context, path string, pauses []time.Duration) 
 	for {
 		again, err := u.attempt(ctx, path)
 		if err == nil {
-			return os.Remove(path)
+			// Somebody else may have sent it at the same time.
+			if err = os.Remove(path); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+			return err
 		}
 		if !again || len(pauses) == 0 {
 			return err

@@ -206,7 +206,8 @@ func (s *Store) update(change func(map[string]*history) error) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	lock, err := os.OpenFile(filepath.Join(s.dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	// The directory may be one where others can make links.
+	lock, err := os.OpenFile(filepath.Join(s.dir, lockFile), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return fmt.Errorf("locking the store: %w", err)
 	}
@@ -233,13 +234,26 @@ func (s *Store) update(change func(map[string]*history) error) error {
 	if err != nil {
 		return fmt.Errorf("writing the limits: %w", err)
 	}
-	if err := os.WriteFile(path+"~", data, 0o600); err != nil {
-		return errors.Join(result, fmt.Errorf("writing the limits: %w", err))
-	}
-	if err := os.Rename(path+"~", path); err != nil {
+	if err := s.replace(path, data); err != nil {
 		return errors.Join(result, fmt.Errorf("writing the limits: %w", err))
 	}
 	return result
+}
+
+// replace makes the file anew.
+func (s *Store) replace(path string, data []byte) error {
+	f, err := os.CreateTemp(s.dir, limitsFile+partial+"*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
 }
 
 // flock waits for the lock, not for ever: its holder may be stopped.

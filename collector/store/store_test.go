@@ -187,6 +187,70 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// A core whose size is not known beforehand keeps to what is to stay free, to
+// what may be kept, and to both with those that are there.
+func TestUnknownSize(t *testing.T) {
+	free, _ := open(t, Policy{})
+	now, err := free.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 4 << 20
+	large := func(w io.Writer) error {
+		for range size / 1000 {
+			if _, err := w.Write(make([]byte, 1000)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	// So much that it makes no difference what others do on this disk meanwhile.
+	huge := func(w io.Writer) error { _, err := w.Write(make([]byte, 1<<30)); return err }
+	for name, c := range map[string]struct {
+		policy Policy
+		write  func(io.Writer) error
+	}{"floor": {Policy{Floor: max(now-512<<20, 1)}, huge}, "bytes": {Policy{KeepBytes: size / 2}, large}} {
+		s, _ := open(t, c.policy)
+		var refused *Refused
+		if path, err := s.Write(Name("p", 1, noon, "r"), 0, c.write); !errors.As(err, &refused) || path != "" || len(files(t, s)) != 0 {
+			t.Errorf("%s: %q, %v, %v", name, path, err, files(t, s))
+		}
+	}
+	s, clock := open(t, Policy{KeepBytes: size + size/2})
+	for i := range 3 {
+		*clock = clock.Add(time.Minute)
+		path, err := s.Write(Name("p", i, *clock, "r"), 0, large)
+		if err != nil || len(files(t, s)) != 1 || filepath.Join(s.dir, files(t, s)[0]) != path {
+			t.Errorf("core %d: %s, %v, %v", i, path, err, files(t, s))
+		}
+		os.Chtimes(path, *clock, *clock)
+	}
+}
+
+// In a directory where others may make links, nothing is written through one.
+func TestLinks(t *testing.T) {
+	s, _ := open(t, DefaultPolicy())
+	victim := filepath.Join(t.TempDir(), "victim")
+	for _, name := range []string{limitsFile, limitsFile + "~"} {
+		if err := os.Symlink(victim, filepath.Join(s.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Admit("p", "r"); err != nil {
+		t.Error(err)
+	}
+	os.Remove(filepath.Join(s.dir, lockFile))
+	if err := os.Symlink(victim, filepath.Join(s.dir, lockFile)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Admit("p", "r"); err == nil {
+		t.Error("a lock that is a link was taken")
+	}
+	if _, err := os.Lstat(victim); err == nil {
+		t.Error("somebody else's file was written to")
+	}
+}
+
 func TestLimits(t *testing.T) {
 	policy := Policy{Each: Limit{2, 10 * time.Minute}, All: Limit{3, time.Hour}}
 	s, clock := open(t, policy)

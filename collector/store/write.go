@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,8 @@ import (
 
 // Write stores a core of about size bytes under name, or under name with a
 // number if there is one of that name, and returns its path. It makes room by
-// the policy first, and refuses with a *Refused what would eat into the floor.
+// the policy first, and refuses with a *Refused what would eat into the floor, also
+// when that shows only as it is written: a size of 0 is one that is not known.
 // Nothing is left of a core that could not be written whole.
 func (s *Store) Write(name string, size int64, write func(io.Writer) error) (path string, err error) {
 	if err := s.prepare(); err != nil {
@@ -28,12 +30,16 @@ func (s *Store) Write(name string, size int64, write func(io.Writer) error) (pat
 	if err := s.makeRoom(size); err != nil {
 		return "", err
 	}
+	room, err := s.room()
+	if err != nil {
+		return "", err
+	}
 	f, err := os.CreateTemp(s.dir, "."+name+partial+"*") // 0600
 	if err != nil {
 		return "", fmt.Errorf("storing the core: %w", err)
 	}
 	defer os.Remove(f.Name()) // fails once it has its name
-	err = write(f)
+	err = write(&within{w: f, left: room})
 	if err == nil {
 		// The machine may be about to go the way of the program.
 		err = f.Sync()
@@ -45,7 +51,42 @@ func (s *Store) Write(name string, size int64, write func(io.Writer) error) (pat
 	if err != nil {
 		return "", fmt.Errorf("storing the core: %w", err)
 	}
-	return path, nil
+	if size == 0 {
+		err = s.retain(0, 0)
+	}
+	return path, err
+}
+
+// room is how many bytes one core may take.
+func (s *Store) room() (int64, error) {
+	free, err := s.Free()
+	if err != nil {
+		return 0, err
+	}
+	room := max(free-s.policy.Floor, 0)
+	if s.policy.Floor <= 0 {
+		room = math.MaxInt64
+	}
+	if s.policy.KeepBytes > 0 {
+		room = min(room, s.policy.KeepBytes)
+	}
+	return room, nil
+}
+
+// A within is a writer of so many bytes.
+type within struct {
+	w    io.Writer
+	left int64
+}
+
+// Write is io.Writer's. What does not fit is refused whole.
+func (w *within) Write(p []byte) (int, error) {
+	if int64(len(p)) > w.left {
+		return 0, &Refused{Why: "the core is larger than what may be kept, or than what would leave as much of the disk free as is to stay so"}
+	}
+	n, err := w.w.Write(p)
+	w.left -= int64(n)
+	return n, err
 }
 
 // publish gives a whole file its final name, never one that is taken.
@@ -121,8 +162,28 @@ func ours(name string) bool {
 	return err == nil
 }
 
-// makeRoom removes old cores until one of that size fits into the policy.
+// makeRoom removes old cores until one more of that size fits into the policy.
 func (s *Store) makeRoom(size int64) error {
+	p := s.policy
+	if p.KeepBytes > 0 && size > p.KeepBytes {
+		return &Refused{Why: fmt.Sprintf("a core of %d bytes is larger than the %d bytes that may be kept", size, p.KeepBytes)}
+	}
+	if err := s.retain(size, 1); err != nil {
+		return err
+	}
+	free, err := s.Free()
+	if err != nil {
+		return err
+	}
+	if p.Floor > 0 && free-size < p.Floor {
+		return &Refused{Why: fmt.Sprintf("%d bytes are free in %s, and a core of %d would leave fewer than the %d that are to stay so", free, s.dir, size, p.Floor)}
+	}
+	return nil
+}
+
+// retain removes old cores until the policy holds with so many more of so many
+// bytes together, but not the newest for one that is there already.
+func (s *Store) retain(size int64, more int) error {
 	cores, err := s.cores()
 	if err != nil {
 		return err
@@ -131,13 +192,9 @@ func (s *Store) makeRoom(size int64) error {
 	for _, c := range cores {
 		total += c.size
 	}
-	p := s.policy
-	if p.KeepBytes > 0 && size > p.KeepBytes {
-		return &Refused{Why: fmt.Sprintf("a core of %d bytes is larger than the %d bytes that may be kept", size, p.KeepBytes)}
-	}
-	for len(cores) > 0 {
+	for p := s.policy; len(cores) > 1-more; cores = cores[1:] {
 		c := cores[0]
-		tooMany := p.Keep > 0 && len(cores) >= p.Keep
+		tooMany := p.Keep > 0 && len(cores)+more > p.Keep
 		tooLarge := p.KeepBytes > 0 && total > p.KeepBytes
 		tooOld := p.KeepAge > 0 && s.now().Sub(c.when) > p.KeepAge
 		if !tooMany && !tooLarge && !tooOld {
@@ -147,14 +204,6 @@ func (s *Store) makeRoom(size int64) error {
 			return fmt.Errorf("removing an old core: %w", err)
 		}
 		total -= c.size
-		cores = cores[1:]
-	}
-	free, err := s.Free()
-	if err != nil {
-		return err
-	}
-	if p.Floor > 0 && free-size < p.Floor {
-		return &Refused{Why: fmt.Sprintf("%d bytes are free in %s, and a core of %d would leave fewer than the %d that are to stay so", free, s.dir, size, p.Floor)}
 	}
 	return nil
 }

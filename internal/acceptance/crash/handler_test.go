@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,6 +109,30 @@ func TestCoreHandlerContainer(t *testing.T) {
 	out, err := exec.Command(tool(t), "goroutines", core).Output()
 	if pid := strings.Split(filepath.Base(core), ".")[1]; err != nil || !strings.Contains(string(out), "goroutine 1 [running, thread "+pid+"]") {
 		t.Errorf("%v: no goroutine 1 on thread %s in\n%s", err, pid, out)
+	}
+}
+
+// What the handler has to say stands in the kernel's log: there is nobody else.
+func TestCoreHandlerSays(t *testing.T) {
+	handler := installable(t)
+	log, err := os.OpenFile("/dev/kmsg", os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Skip("the kernel's log: ", err)
+	}
+	defer log.Close()
+	if _, err := log.Seek(0, io.SeekEnd); err != nil {
+		t.Skip("the kernel's log: ", err)
+	}
+	core := handler.take(t, dump{way: "kill -ABRT $$", reason: "signal-sigabrt"}, "sh", "-c")
+	want := fmt.Sprintf("meminspect: core-handler: process %s (sh) could not be read", strings.Split(filepath.Base(core), ".")[1])
+	log.SetReadDeadline(time.Now().Add(10 * time.Second))
+	said, record := "", make([]byte, 8192)
+	for !strings.Contains(said, want) {
+		n, err := log.Read(record)
+		if err != nil {
+			t.Fatalf("%v: no %q in %s", err, want, said)
+		}
+		said += string(record[:n])
 	}
 }
 
