@@ -98,7 +98,7 @@ type receiptJSON struct {
 func coreInfo(c *inspect.Core) *infoJSON {
 	held, marked := c.Captured()
 	info := &infoJSON{
-		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Compressed: c.Compressed > 0, Packed: c.Compressed, Machine: machineName(c.Machine),
+		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Compressed: c.Compressed > 0, Packed: c.Compressed, Machine: elfcore.MachineName(c.Machine),
 		Threads: len(c.Threads), Segments: len(c.Loads), Held: held, Marked: marked,
 	}
 	if p := c.Process; p != nil {
@@ -147,16 +147,6 @@ func coreInfo(c *inspect.Core) *infoJSON {
 		info.Crash = c.Crash.Text
 	}
 	return info
-}
-
-func machineName(m uint16) string {
-	switch m {
-	case elfcore.MachineAMD64:
-		return "amd64"
-	case elfcore.MachineARM64:
-		return "arm64"
-	}
-	return fmt.Sprintf("ELF machine %d", m)
 }
 
 func (i *infoJSON) print(w io.Writer) {

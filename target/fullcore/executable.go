@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/exe"
 	"github.com/meminspect/meminspect/target/module"
@@ -153,7 +154,7 @@ func (c *Core) match(path string) (*exe.File, error) {
 // when the core has no such page, by what Go's linker wrote into its data.
 func (c *Core) same(f *exe.File) error {
 	own := c.own
-	if machineName(c.file.Machine) != string(f.Arch) {
+	if elfcore.MachineName(c.file.Machine) != string(f.Arch) {
 		return fmt.Errorf("%w: it is for %s", ErrOtherBuild, f.Arch)
 	}
 	if own == nil {

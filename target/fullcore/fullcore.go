@@ -164,7 +164,7 @@ func New(r io.ReaderAt, size int64, o Options) (*Core, error) {
 		}
 	}
 	if _, ok := elfcore.RegistersOf(file.Machine); !ok {
-		return nil, fmt.Errorf("it is of a program for %s; amd64 and arm64 are read", machineName(file.Machine))
+		return nil, fmt.Errorf("it is of a program for %s; amd64 and arm64 are read", elfcore.MachineName(file.Machine))
 	}
 	c := &Core{Size: size, When: o.When, file: file}
 	c.Cut = file.Missing() + file.NotesMissing
@@ -190,16 +190,6 @@ func New(r io.ReaderAt, size int64, o Options) (*Core, error) {
 	}
 	c.mem.PutAll(c.raw) // what the program had wins
 	return c, nil
-}
-
-func machineName(m uint16) string {
-	switch m {
-	case elfcore.MachineAMD64:
-		return "amd64"
-	case elfcore.MachineARM64:
-		return "arm64"
-	}
-	return fmt.Sprintf("ELF machine %d", m)
 }
 
 // Close releases the files.

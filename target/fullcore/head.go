@@ -90,7 +90,7 @@ func (h *headReader) notes() ([]elfcore.Note, error) {
 		return nil, fmt.Errorf("%w: %x", errHead, b[:20])
 	}
 	h.machine = le.Uint16(b[18:])
-	if name := machineName(h.machine); name != runtime.GOARCH {
+	if name := elfcore.MachineName(h.machine); name != runtime.GOARCH {
 		return nil, fmt.Errorf("%w: it is of a program for %s", errHead, name)
 	}
 	at, count := le.Uint64(b[32:]), le.Uint16(b[56:])

@@ -1,5 +1,7 @@
 package elfcore
 
+import "fmt"
+
 // Number of general registers in PRSTATUS.
 const (
 	RegistersAMD64 = 27
@@ -76,6 +78,17 @@ func RegistersOf(machine uint16) (m RegisterMap, ok bool) {
 		}, true
 	}
 	return RegisterMap{PC: -1, SP: -1, FP: -1, Link: -1, G: -1, TLS: -1}, false
+}
+
+// MachineName is Go's name of an ELF machine, where this package knows it.
+func MachineName(machine uint16) string {
+	switch machine {
+	case MachineAMD64:
+		return "amd64"
+	case MachineARM64:
+		return "arm64"
+	}
+	return fmt.Sprintf("ELF machine %d", machine)
 }
 
 // Register returns the n-th of the thread's registers, 0 when it has none.
