@@ -6,7 +6,6 @@ import (
 	"debug/elf"
 	"encoding/binary"
 	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -14,10 +13,11 @@ import (
 // puts one, in the half of the addresses that an amd64 machine can emulate.
 const pieBase = 0x5555_5554_0000
 
-// loaded returns a program that qemu can start. A position-independent one names the
-// dynamic loader of arm64, which other systems do not have: it is returned as it
-// stands in memory when that loader has done its work, at pieBase.
-func loaded(t *testing.T, exe string) string {
+// load makes of a program one that qemu can start. A position-independent one names
+// the dynamic loader of arm64, which other systems do not have: in its place it puts
+// the program as it stands in memory when that loader has done its work, at pieBase,
+// until back is called.
+func load(t *testing.T, exe string) (back func()) {
 	t.Helper()
 	f, err := elf.Open(exe)
 	if err != nil {
@@ -25,7 +25,7 @@ func loaded(t *testing.T, exe string) string {
 	}
 	defer f.Close()
 	if f.Type != elf.ET_DYN {
-		return exe
+		return func() {}
 	}
 	file, err := os.ReadFile(exe)
 	if err != nil {
@@ -44,11 +44,18 @@ func loaded(t *testing.T, exe string) string {
 		le.PutUint64(header[16:], p.Vaddr+pieBase)
 		le.PutUint64(header[24:], p.Paddr+pieBase)
 	}
-	path := filepath.Join(t.TempDir(), filepath.Base(exe))
-	if err := os.WriteFile(path, file, 0o700); err != nil {
+	away := exe + ".away"
+	if err := os.Rename(exe, away); err != nil {
 		t.Fatal(err)
 	}
-	return path
+	if err := os.WriteFile(exe, file, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := os.Rename(away, exe); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // relocate does in the bytes of f what its relocations ask for.

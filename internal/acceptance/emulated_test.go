@@ -63,14 +63,17 @@ func dying(t *testing.T, dir string) string {
 	return "-overlay=" + overlay
 }
 
+// largePages are qemu's flags for pages of 64 KiB, which some arm64 kernels have.
+var largePages = []string{"-p", "65536"}
+
 // emulate runs a program for arm64 until it says "ready", ends it by a signal and
 // returns the core that qemu wrote, and what the program wrote to its standard
 // error. The core is there until the test ends.
-func emulate(t *testing.T, exe string, sig syscall.Signal) (core, stderr string) {
+func emulate(t *testing.T, exe string, sig syscall.Signal, flags ...string) (core, stderr string) {
 	t.Helper()
 	dir := t.TempDir()
-	exe = loaded(t, exe)
-	cmd := exec.Command("sh", "-c", `ulimit -c unlimited || exit 77; exec "$@"`, "sh", debuggers.Want(t, "qemu-aarch64"), exe)
+	args := append([]string{"-c", `ulimit -c unlimited || exit 77; exec "$@"`, "sh", debuggers.Want(t, "qemu-aarch64")}, flags...)
+	cmd := exec.Command("sh", append(args, exe)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
 	var text bytes.Buffer
@@ -84,6 +87,7 @@ func emulate(t *testing.T, exe string, sig syscall.Signal) (core, stderr string)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer load(t, exe)()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -108,26 +112,34 @@ func emulate(t *testing.T, exe string, sig syscall.Signal) (core, stderr string)
 	return found[0], text.String()
 }
 
-// emulated returns the ways to build the program with a variable of every kind.
-func emulated(t *testing.T) []kinds.Build {
-	t.Helper()
-	list := []kinds.Build{{}}
-	if full {
-		list = append(list, kinds.Build{Toolchain: "go1.24.9"}, kinds.Build{Toolchain: "go1.25.5"}, kinds.Build{Toolchain: "go1.27.3"},
-			kinds.Build{Debug: true}, kinds.Build{Args: pie}, kinds.Build{Toolchain: "go1.27.3", Args: pie})
-	}
-	for i := range list {
-		list[i].Tables, list[i].Env = true, forARM64
-		list[i].Args = strings.TrimSpace(dying(t, kinds.Source()) + " " + list[i].Args)
-	}
-	return list
+// An emulation is a way to build and to run the program with a variable of every
+// kind.
+type emulation struct {
+	name string
+	kinds.Build
+	flags []string // of qemu
 }
 
-// name is a build's, without what all of them share.
-func name(b kinds.Build) string {
-	b.Env = ""
-	_, b.Args, _ = strings.Cut(b.Args, " ") // the overlay comes first
-	return b.String()
+func emulations(t *testing.T) []emulation {
+	t.Helper()
+	list := []emulation{{name: "plain"}}
+	if full {
+		list = append(list,
+			emulation{"1.24.9", kinds.Build{Toolchain: "go1.24.9"}, nil},
+			emulation{"1.25.5", kinds.Build{Toolchain: "go1.25.5"}, nil},
+			emulation{"1.27.3", kinds.Build{Toolchain: "go1.27.3"}, nil},
+			emulation{"unoptimised", kinds.Build{Debug: true}, nil},
+			emulation{"pie", kinds.Build{Args: pie}, nil},
+			emulation{"1.27.3 pie", kinds.Build{Toolchain: "go1.27.3", Args: pie}, nil},
+			emulation{"large pages", kinds.Build{}, largePages},
+		)
+	}
+	overlay := dying(t, kinds.Source())
+	for i := range list {
+		b := &list[i].Build
+		b.Tables, b.Env, b.Args = true, forARM64, strings.TrimSpace(overlay+" "+b.Args)
+	}
+	return list
 }
 
 const pie = "-buildmode=pie"
@@ -137,10 +149,10 @@ const pie = "-buildmode=pie"
 // executable, without it, and of a stripped twin.
 func TestVariablesOfARM64(t *testing.T) {
 	needEmulation(t)
-	for _, b := range emulated(t) {
-		t.Run(name(b), func(t *testing.T) {
-			exe := kinds.Make(t, b)
-			whole, _ := emulate(t, exe, syscall.SIGQUIT)
+	for _, e := range emulations(t) {
+		t.Run(e.name, func(t *testing.T) {
+			exe := kinds.Make(t, e.Build)
+			whole, _ := emulate(t, exe, syscall.SIGQUIT, e.flags...)
 			from := fullcore.Options{Exe: exe}
 			small, summary := filter(t, whole, from, collector.Options{Depth: 100})
 			if summary.Partial || summary.Reason != "signal-sigquit" {
@@ -164,10 +176,10 @@ func TestVariablesOfARM64(t *testing.T) {
 				t.Errorf("%d variables", len(exprs))
 			}
 			t.Logf("%d of %d variables print the same; %d bytes", len(exprs)-different, len(exprs), summary.Bytes)
-			if !strings.Contains(b.Args, pie) { // gdb does not see where qemu's core has one
+			if !strings.Contains(e.Args, pie) { // gdb does not see where qemu's core has one
 				checkGDB(t, exe, whole, small)
 			}
-			checkPrinted(t, b, exe, small)
+			checkPrinted(t, e, exe, small)
 		})
 	}
 }
@@ -186,7 +198,7 @@ func checkGDB(t *testing.T, exe, whole, small string) {
 
 // checkPrinted holds what `print` says of the filtered core against the source,
 // and against a stripped twin's core.
-func checkPrinted(t *testing.T, b kinds.Build, exe, small string) {
+func checkPrinted(t *testing.T, e emulation, exe, small string) {
 	t.Helper()
 	want, order := printedOf(t, exe, small, false)
 	for name, text := range truths {
@@ -194,10 +206,10 @@ func checkPrinted(t *testing.T, b kinds.Build, exe, small string) {
 			t.Errorf("%s = %s\nwant %s", name, got, text)
 		}
 	}
-	stripped := b
+	stripped := e.Build
 	stripped.Args += " -ldflags=-s"
 	twin := kinds.Make(t, stripped)
-	whole, _ := emulate(t, twin, syscall.SIGQUIT)
+	whole, _ := emulate(t, twin, syscall.SIGQUIT, e.flags...)
 	small, summary := filter(t, whole, fullcore.Options{Exe: twin}, collector.Options{Depth: 100})
 	if summary.Goroutines.Captured < 5 || summary.Goroutines.Captured != summary.Goroutines.All {
 		t.Errorf("stripped: %+v", summary)
