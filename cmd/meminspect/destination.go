@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -93,7 +94,16 @@ func (f *runFlags) sender(s *store.Store, env []string) (send func(deliver.Core)
 		return func(c deliver.Core) (string, error) { return stdoutName, c.Write(os.Stdout) }, "standard output", nil
 	case isCommand:
 		return func(c deliver.Core) (string, error) {
-			return "exec", deliver.Command(context.Background(), line, env, c)
+			err := deliver.Command(context.Background(), line, env, c)
+			if err == nil {
+				return "exec", nil
+			}
+			// What the command did not take is not lost.
+			path, kept := s.Write(c.Name, c.Size, c.Write)
+			if kept != nil {
+				return "", errors.Join(err, kept)
+			}
+			return "", fmt.Errorf("%w; the core is in %s", err, path)
 		}, "a command", nil
 	case strings.HasPrefix(f.to, "https://"), strings.HasPrefix(f.to, "http://"):
 		u, err := f.upload()
