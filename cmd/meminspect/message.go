@@ -5,9 +5,10 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/collector/supervisor"
 	"github.com/meminspect/meminspect/inspect"
@@ -30,23 +31,27 @@ func writeMessage(path string, c supervisor.Core, where string) error {
 	return os.WriteFile(path, []byte(cut(text, messageLimit)), 0o600)
 }
 
+// mostForMessage bounds the cores whose values are in a message: it takes a copy
+// in memory, which the program's own group may be short of.
+const mostForMessage = 64 << 20
+
 // messageOf reads the core that is about to leave, or has left, from a copy in
-// the clear.
+// the clear. That is in memory alone: a container may have no place where it could
+// write, and what is encrypted on its way is not for a disk.
 func messageOf(c supervisor.Core, where string) (string, error) {
-	dir, err := os.MkdirTemp("", "meminspect-message")
-	if err != nil {
-		return "", err
+	if c.Size <= 0 || c.Size > mostForMessage {
+		return "", fmt.Errorf("no values: the core is larger than %d bytes, or is the kernel's own", mostForMessage)
 	}
-	defer os.RemoveAll(dir)
-	f, err := os.Create(filepath.Join(dir, "core"))
+	fd, err := unix.MemfdCreate("core", unix.MFD_CLOEXEC)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("no values: %w", err)
 	}
+	f := os.NewFile(uintptr(fd), "core in memory")
 	defer f.Close()
 	if err := c.Write(f); err != nil {
 		return "", err
 	}
-	core, err := inspect.Open(f.Name())
+	core, err := inspect.Read(f, c.Size)
 	if err != nil {
 		return "", err
 	}

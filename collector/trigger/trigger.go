@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -151,7 +152,12 @@ func Send(ctx context.Context, dir string, pid int, r Request) (Answer, error) {
 	defer done()
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", path)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Answer{}, fmt.Errorf("trigger: process %d has no supervisor that keeps its cores in %s: name the directory that was given to meminspect run", pid, dir)
+	case errors.Is(err, unix.ECONNREFUSED):
+		return Answer{}, fmt.Errorf("trigger: the supervisor of process %d is dead", pid)
+	case err != nil:
 		return Answer{}, fmt.Errorf("trigger: %w", err)
 	}
 	defer conn.Close()

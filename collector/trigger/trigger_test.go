@@ -39,8 +39,8 @@ func TestTrigger(t *testing.T) {
 			}
 		}
 		close()
-		if _, err := Send(ctx, dir, 4711, Request{}); err == nil {
-			t.Error("a closed socket answered")
+		if _, err := Send(ctx, dir, 4711, Request{}); err == nil || !strings.Contains(err.Error(), "has no supervisor") {
+			t.Errorf("a closed socket answered, or does not say what to do: %v", err)
 		}
 		if len(Programs(dir)) != 0 {
 			t.Error("the socket was left behind")

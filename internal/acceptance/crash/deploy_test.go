@@ -186,7 +186,7 @@ mount --bind "$BASE" "$BASE"
 mount -o remount,bind,ro /
 exec setpriv --reuid=$POD --regid=$POD --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"`
 		cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", inside, "sh"}, command...)...)
-		cmd.Env = append(os.Environ(), "BASE="+base, "POD="+user, "TMPDIR="+at["/tmp"])
+		cmd.Env = append(os.Environ(), "BASE="+base, "POD="+user, "TMPDIR=/nowhere")
 		out, _ := cmd.CombinedOutput()
 		if want := map[bool]int{true: 137, false: 2}[way == "sigkill"]; cmd.ProcessState.ExitCode() != want {
 			t.Errorf("%s: %v: %s", way, cmd.ProcessState, out)
