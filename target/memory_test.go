@@ -138,9 +138,20 @@ func TestSplicedIsAnArray(t *testing.T) {
 			end := rapid.IntRange(start, size).Draw(t, "end")
 			r := target.Range{Start: target.Address(start), End: target.Address(end)}
 			if rapid.Bool().Draw(t, "cut") {
-				s.Cut(r)
-				for i := start; i < end; i++ {
-					model[i].ok = false
+				rs := []target.Range{r}
+				for range rapid.IntRange(0, 4).Draw(t, "more") {
+					at := rapid.IntRange(0, size-1).Draw(t, "at")
+					rs = append(rs, target.Range{Start: target.Address(at), End: target.Address(rapid.IntRange(at, size).Draw(t, "to"))})
+				}
+				if len(rs) == 1 {
+					s.Cut(r)
+				} else {
+					s.CutAll(rs)
+				}
+				for _, r := range rs {
+					for i := r.Start; i < r.End; i++ {
+						model[i].ok = false
+					}
 				}
 				continue
 			}

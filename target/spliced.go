@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"slices"
 )
 
@@ -66,6 +67,38 @@ func (s *Spliced) Cut(r Range) {
 		}
 	}
 	s.pieces = slices.Replace(s.pieces, from, to, rest...)
+}
+
+// CutAll is Cut for many ranges, in one pass: a core may have hundreds of
+// thousands.
+func (s *Spliced) CutAll(rs []Range) {
+	rs = slices.SortedFunc(slices.Values(rs), func(a, b Range) int { return cmp.Compare(a.Start, b.Start) })
+	out := make([]piece, 0, len(s.pieces)+len(rs))
+	next := 0
+	for _, p := range s.pieces {
+		for next < len(rs) && rs[next].End <= p.Start {
+			next++
+		}
+		rest := p
+		for _, r := range rs[next:] {
+			if r.Start >= p.End {
+				break
+			}
+			if r.Empty() {
+				continue
+			}
+			if rest.Start < r.Start {
+				left := rest
+				left.End = r.Start
+				out = append(out, left)
+			}
+			rest.Start = max(rest.Start, r.End)
+		}
+		if rest.Start < p.End {
+			out = append(out, rest)
+		}
+	}
+	s.pieces = out
 }
 
 // search returns the index of the first piece that ends behind addr, and

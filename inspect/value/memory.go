@@ -170,9 +170,13 @@ func (p *Program) cutMarked(image *exe.Image) error {
 		if err != nil {
 			return err
 		}
-		for _, m := range ranges {
-			r := target.RangeOf(target.Address(m.Addr), m.Size)
-			p.mem.Cut(r)
+		cut := make([]target.Range, len(ranges))
+		for k, m := range ranges {
+			cut[k] = target.RangeOf(target.Address(m.Addr), m.Size)
+		}
+		p.mem.CutAll(cut)
+		for k, m := range ranges {
+			r := cut[k]
 			for _, seg := range constants {
 				if both := seg.Intersect(r); m.Why == note.MarkedGap && !both.Empty() {
 					p.mem.Put(target.Segment{Range: both, Exec: seg.Exec}, image)
