@@ -99,7 +99,7 @@ const unlimited = 1 << 60
 // A Reading is how much memory is used of which limit.
 type Reading struct {
 	Used, Limit int64
-	Of          string // whose limit: "cgroup", "GOMEMLIMIT" or "debug.SetMemoryLimit"
+	Of          string // whose limit: "cgroup", one above with its name, "GOMEMLIMIT" or "debug.SetMemoryLimit"
 
 	// Stalled says that the group stood still for want of memory, whatever its
 	// limit: see Watcher.
@@ -133,18 +133,42 @@ func (g *Gauge) Read(share float64) Reading {
 	if g.group == "" {
 		return worst
 	}
+	// A group above holds all of ours and may be filled by others: the kernel then
+	// kills whom it likes.
+	for dir := g.group; len(dir) > 1; dir = filepath.Dir(dir) {
+		r, ok := g.level(dir, share)
+		if !ok {
+			break
+		}
+		if r.Share() > worst.Share() {
+			worst = r
+		}
+	}
+	return worst
+}
+
+// level reads one of the groups that the process is in, false when it is none.
+func (g *Gauge) level(dir string, share float64) (r Reading, ok bool) {
 	used, limit, prefix := "memory.usage_in_bytes", "memory.limit_in_bytes", "total_"
 	if g.v2 {
 		used, limit, prefix = "memory.current", "memory.max", ""
 	}
-	group := Reading{Of: "cgroup", Used: g.number(used), Limit: g.ancestorLimit(limit)}
-	if group.Limit > 0 && group.Share() >= share {
-		group.Used -= g.stat(prefix+"inactive_file") + g.stat(prefix+"active_file")
+	text, err := slurp(filepath.Join(dir, limit))
+	if err != nil {
+		return r, false
 	}
-	if group.Limit > 0 && group.Limit < unlimited && group.Share() > worst.Share() {
-		return group
+	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil || n <= 0 || n >= unlimited { // "max"
+		return r, true
 	}
-	return worst
+	r = Reading{Of: "cgroup", Used: number(dir, used), Limit: n}
+	if dir != g.group {
+		r.Of = "cgroup " + filepath.Base(dir)
+	}
+	if r.Share() >= share {
+		r.Used -= stat(dir, prefix+"inactive_file") + stat(dir, prefix+"active_file")
+	}
+	return r, true
 }
 
 // goLimit returns the program's Go memory limit, 0 if it has none, and who set it.
@@ -163,23 +187,6 @@ func (g *Gauge) goLimit() (limit int64, of string) {
 	return g.now, "debug.SetMemoryLimit"
 }
 
-// ancestorLimit is the tightest limit of the group and those above it. A group
-// above holds more than ours, so its own use may be higher; its limit is what
-// can be known without reading all of it.
-func (g *Gauge) ancestorLimit(file string) int64 {
-	var least int64
-	for dir := g.group; len(dir) > 1; dir = filepath.Dir(dir) {
-		text, err := slurp(filepath.Join(dir, file))
-		if err != nil {
-			break
-		}
-		if n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && n < unlimited && (least == 0 || n < least) {
-			least = n
-		}
-	}
-	return least
-}
-
 // Killed tells whether the OOM killer struck in the group since Open.
 func (g *Gauge) Killed() bool { return g.oomKills() > g.kills }
 
@@ -194,8 +201,8 @@ func (g *Gauge) oomKills() int64 {
 	return keyed(filepath.Join(g.group, file), "oom_kill")
 }
 
-func (g *Gauge) number(file string) int64 {
-	text, err := slurp(filepath.Join(g.group, file))
+func number(dir, file string) int64 {
+	text, err := slurp(filepath.Join(dir, file))
 	if err != nil {
 		return 0
 	}
@@ -203,7 +210,7 @@ func (g *Gauge) number(file string) int64 {
 	return n
 }
 
-func (g *Gauge) stat(key string) int64 { return keyed(filepath.Join(g.group, "memory.stat"), key) }
+func stat(dir, key string) int64 { return keyed(filepath.Join(dir, "memory.stat"), key) }
 
 // keyed reads one number of a file of "key number" lines.
 func keyed(path, key string) int64 {

@@ -33,7 +33,11 @@ func TestGroups(t *testing.T) {
 			"app/web/memory.current": "900\n", "app/web/memory.max": "1000\n", "app/web/memory.stat": "anon 1\ninactive_file 60\nactive_file 40\n",
 			"app/memory.max": "max\n"}, Reading{Used: 800, Limit: 1000, Of: "cgroup"}},
 		{"v2, limit above", "0::/app/web\n", map[string]string{
-			"app/web/memory.current": "900\n", "app/web/memory.max": "max\n", "app/memory.max": "950\n"}, Reading{Used: 900, Limit: 950, Of: "cgroup"}},
+			"app/web/memory.current": "900\n", "app/web/memory.max": "max\n", "app/memory.max": "1950\n", "app/memory.current": "1900\n",
+			"app/memory.stat": "inactive_file 100\n"}, Reading{Used: 1800, Limit: 1950, Of: "cgroup app"}},
+		{"v2, two limits", "0::/app/web\n", map[string]string{
+			"app/web/memory.current": "900\n", "app/web/memory.max": "1000\n", "app/memory.max": "1950\n", "app/memory.current": "1000\n"},
+			Reading{Used: 900, Limit: 1000, Of: "cgroup"}},
 		{"v2, in a container", "0::/kubepods/pod1/abc\n", map[string]string{
 			"memory.current": "10\n", "memory.max": "100\n"}, Reading{Used: 10, Limit: 100, Of: "cgroup"}},
 		{"v1", "5:cpu:/x\n4:memory:/app\n0::/\n", map[string]string{

@@ -91,7 +91,7 @@ func (w *Watcher) threshold(g *Gauge, share float64) {
 	if g.group == "" || g.v2 {
 		return
 	}
-	limit := g.number(limitFile)
+	limit := number(g.group, limitFile)
 	if limit <= 0 || limit >= unlimited {
 		return
 	}

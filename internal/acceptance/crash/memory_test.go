@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -82,6 +83,47 @@ func TestMemoryPressure(t *testing.T) {
 	}
 	if memory != 1 || killed > 1 {
 		t.Errorf("%d cores for memory, %d for the kill: %+v", memory, killed, r.events)
+	}
+}
+
+// What others use of a group above the program's own counts too: the OOM killer
+// does not ask whose it is.
+func TestMemoryPressureOfOthers(t *testing.T) {
+	above := limitedGroup(t, 96<<20)
+	below := func(name string) (procs []string) {
+		for _, p := range above {
+			group := filepath.Join(filepath.Dir(p), name)
+			if err := os.Mkdir(group, 0o755); err != nil {
+				t.Skip("making a control group: ", err)
+			}
+			t.Cleanup(func() {
+				for range 50 {
+					if os.Remove(group) == nil {
+						return
+					}
+					time.Sleep(20 * time.Millisecond)
+				}
+			})
+			procs = append(procs, filepath.Join(group, "cgroup.procs"))
+		}
+		return procs
+	}
+	program := crasher.Build(t, crasher.Plain)
+	r := start(t, within(below("ours")), nil, program, []string{"--memory=70"}, "wait")
+	pid := r.event(t, "started").PID
+	wrap := within(below("others")).wrap
+	others := exec.Command(wrap[0], append(wrap[1:], program, "grow")...)
+	if err := others.Start(); err != nil {
+		t.Fatal(err)
+	}
+	core := r.event(t, "captured")
+	others.Process.Kill()
+	others.Wait()
+	kill(t, pid)
+	r.finish(t)
+	out, err := command(t, "info", core.Path)
+	if err != nil || core.Reason != "memory" || !strings.Contains(string(out), " bytes used (cgroup meminspect-test-") {
+		t.Errorf("%+v, %v: %s", core, err, out)
 	}
 }
 
