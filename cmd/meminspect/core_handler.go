@@ -73,13 +73,17 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	}
 	defer closeReport()
 	reason := collector.SignalReason(int(sig))
+	opts := config.Capture
 	if config.Limits != nil {
 		var refused *store.Refused
-		if _, err := config.Limits(command, reason); errors.As(err, &refused) {
+		suppressed, err := config.Limits(command, reason)
+		if errors.As(err, &refused) {
 			return fmt.Errorf("core-handler: %w", err)
 		}
+		if suppressed > 0 {
+			opts.Extra = append(opts.Extra, note.Pair{Key: "suppressed", Value: strconv.Itoa(suppressed)})
+		}
 	}
-	opts := config.Capture
 	opts.Reason, opts.Who, opts.Signal = reason, "meminspect core-handler", int(sig)
 	opts.Extra = append(opts.Extra, note.Pair{Key: "signal", Value: sig.String()})
 	opts.Stop = collector.StopNever // the kernel holds every thread already

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Installing shows and keeps what was there; uninstalling puts it back, and
@@ -64,5 +65,31 @@ func TestCoreHandlerNames(t *testing.T) {
 		if status != exitDone && status != exitPartial || len(cores) != 1 {
 			t.Errorf("%q: exit status %d, cores %v: %s", name, status, cores, &out)
 		}
+	}
+}
+
+// What the limits refused is counted in the next core.
+func TestCoreHandlerLimits(t *testing.T) {
+	dir := t.TempDir()
+	handle := func() (int, string) {
+		var out bytes.Buffer
+		args := []string{"core-handler", "--dir", dir, "--limit=1/2s", strconv.Itoa(os.Getpid()), "6", "server"}
+		return run(t.Context(), args, strings.NewReader(""), &out, &out), out.String()
+	}
+	handle()
+	for range 2 {
+		if status, said := handle(); status != exitUsage || !strings.Contains(said, "rate limit for signal-sigabrt reached") {
+			t.Errorf("exit status %d: %s", status, said)
+		}
+	}
+	time.Sleep(2 * time.Second)
+	handle()
+	cores, _ := filepath.Glob(filepath.Join(dir, "*.core"))
+	if len(cores) != 2 {
+		t.Fatalf("cores %v", cores)
+	}
+	var out bytes.Buffer
+	if run(t.Context(), []string{"info", cores[1]}, nil, &out, &out); !strings.Contains(out.String(), "suppressed: 2") {
+		t.Errorf("the core does not say what was suppressed: %s", &out)
 	}
 }

@@ -187,13 +187,33 @@ func (f *runFlags) snapshots(config *supervisor.Config) error {
 	config.Snapshot = f.snapshot
 	config.Keeper = snapshots.Memory(f.snapshotKeep, f.snapshotBytes)
 	if f.snapshotFile {
-		keeper, err := snapshots.File(f.dir, f.snapshotKeep, f.snapshotBytes)
+		// A disk that is full does not keep the program from running.
+		keeper, err := f.snapshotsInFile()
 		if err != nil {
-			return fmt.Errorf("run: %w", err)
+			config.Report.Report(supervisor.Event{Time: time.Now(), What: supervisor.Note, Text: "snapshots are kept in memory and end with this process: " + err.Error()})
+			return nil
 		}
 		config.Keeper = keeper
 	}
 	return nil
+}
+
+// snapshotsInFile allocates the file for snapshots, if it leaves as much of the
+// disk as is to stay free.
+func (f *runFlags) snapshotsInFile() (snapshots.Keeper, error) {
+	s, err := store.Open(f.dir, f.policy)
+	if err != nil {
+		return nil, err
+	}
+	free, err := s.Free()
+	if err != nil {
+		return nil, err
+	}
+	if left := free - f.policy.Floor; f.policy.Floor > 0 && left/int64(f.snapshotKeep) < f.snapshotBytes {
+		return nil, fmt.Errorf("%d bytes are free in %s, and %d snapshots of %d would leave fewer than the %d that are to stay so",
+			free, s.Dir(), f.snapshotKeep, f.snapshotBytes, f.policy.Floor)
+	}
+	return snapshots.File(f.dir, f.snapshotKeep, f.snapshotBytes)
 }
 
 // reporter returns where reports go.

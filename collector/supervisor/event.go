@@ -59,6 +59,9 @@ func (e Event) String() string {
 	case Ended:
 		fmt.Fprintf(&b, "%s (pid %d) ended: %s", e.Program, e.PID, e.Status)
 	default:
+		if e.PID == 0 {
+			return e.Text // of no program yet
+		}
 		fmt.Fprintf(&b, "%s (pid %d)", e.Program, e.PID)
 	}
 	if e.Text != "" {

@@ -181,6 +181,11 @@ func TestNoRoom(t *testing.T) {
 			if r.state.ExitCode() != 2 || !r.has(want) || len(r.cores(t)) != 0 {
 				t.Errorf("%s: %v, %+v", free, r.state, r.events)
 			}
+			// The program runs, and its snapshots are not what fills the disk.
+			r = supervise(t, plainly, program, []string{"--dir", dir, "--free", free, "--snapshot=50ms", "--snapshot-file"}, "exit3")
+			if left, _ := filepath.Glob(dir + "/.snapshots-*"); r.state.ExitCode() != 3 || !strings.Contains(r.events[0].Text, "kept in memory") || len(left) != 0 {
+				t.Errorf("%s: %v, %+v, left %v", free, r.state, r.events, left)
+			}
 		}
 	})
 }
