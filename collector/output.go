@@ -81,8 +81,8 @@ func (o *Output) Recipients() ([]age.Recipient, error) {
 
 // Save writes the core to its file and returns the file's path. The file has
 // mode 0600 and appears under its name when it is whole and on the disk; what
-// fails leaves nothing behind. A device or a pipe at that path is written to and
-// stays what it is.
+// fails leaves nothing behind. A character device or a pipe at that path is
+// written to and stays what it is.
 func (c *Captured) Save(o Output) (path string, err error) {
 	path = o.Path
 	if path == "" {
@@ -94,8 +94,10 @@ func (c *Captured) Save(o Output) (path string, err error) {
 		err = c.replace(path, &o)
 	case info.IsDir():
 		err = fmt.Errorf("%s is a directory: name a file in it", path)
-	default:
+	case info.Mode()&(os.ModeCharDevice|os.ModeNamedPipe) != 0:
 		err = c.pour(path, &o)
+	default: // a disk, a socket
+		err = fmt.Errorf("%s is no regular file", path)
 	}
 	if err != nil {
 		return "", fmt.Errorf("save core: %w", err)
