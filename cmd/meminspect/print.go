@@ -122,7 +122,7 @@ func mainPath(core *inspect.Core) string {
 
 func printValues(w io.Writer, prog *value.Program, main string, regions []*note.Region, limits value.Limits) error {
 	for _, r := range regions {
-		if _, err := fmt.Fprintf(w, "%s = %s\n", regionLabel(r, main), prog.Region(r, limits).Go()); err != nil {
+		if _, err := fmt.Fprintf(w, "%s = %s\n", oneLine(regionLabel(r, main)), prog.Region(r, limits).Go()); err != nil {
 			return err
 		}
 	}

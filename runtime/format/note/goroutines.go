@@ -36,44 +36,23 @@ const functionSize = 32
 //
 // and the strings.
 func EncodeFunctions(fs []Function) []byte {
-	st := newStrings()
-	b := make([]byte, 0, tableHead+functionSize*len(fs)+64*len(fs))
-	b = le.AppendUint32(b, Version)
-	b = le.AppendUint32(b, uint32(len(fs)))
-	b = le.AppendUint32(b, functionSize)
-	b = le.AppendUint32(b, uint32(tableHead+functionSize*len(fs)))
-	for i := range fs {
-		f := &fs[i]
+	return encodeTable(fs, functionSize, func(b []byte, f *Function, text func(string) uint32) []byte {
 		b = le.AppendUint64(b, f.PC)
 		b = le.AppendUint64(b, f.Entry)
-		b = le.AppendUint32(b, f.Line)
-		b = le.AppendUint32(b, f.Frame)
-		b = le.AppendUint32(b, st.add(f.Name))
-		b = le.AppendUint32(b, st.add(f.File))
-	}
-	return append(b, st.data...)
+		for _, v := range [...]uint32{f.Line, f.Frame, text(f.Name), text(f.File)} {
+			b = le.AppendUint32(b, v)
+		}
+		return b
+	})
 }
 
 // DecodeFunctions reads what EncodeFunctions returned.
 func DecodeFunctions(desc []byte) ([]Function, error) {
-	records, each, st, err := table(TypeFunctions, desc, functionSize)
-	if err != nil {
-		return nil, err
-	}
-	fs := make([]Function, len(records)/each)
-	for i := range fs {
-		b := records[i*each:]
-		f := &fs[i]
+	return decodeTable(TypeFunctions, "function", desc, functionSize, func(f *Function, b []byte, text func(uint32) string) {
 		f.PC, f.Entry = le.Uint64(b), le.Uint64(b[8:])
 		f.Line, f.Frame = le.Uint32(b[16:]), le.Uint32(b[20:])
-		if f.Name, err = st.at(le.Uint32(b[24:])); err == nil {
-			f.File, err = st.at(le.Uint32(b[28:]))
-		}
-		if err != nil {
-			return nil, fmt.Errorf("function %d: %w", i, err)
-		}
-	}
-	return fs, nil
+		f.Name, f.File = text(le.Uint32(b[24:])), text(le.Uint32(b[28:]))
+	})
 }
 
 // A StackKind says what a core holds of goroutine stacks.

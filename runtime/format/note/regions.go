@@ -2,7 +2,6 @@ package note
 
 import (
 	"fmt"
-	"math"
 	"strings"
 )
 
@@ -60,11 +59,9 @@ type Region struct {
 	Note     string
 }
 
-// Layout of a region record.
+// Sizes of records.
 const (
 	regionSize  = 96
-	tableHead   = 16
-	maxStrings  = math.MaxUint32
 	receiptSize = 40
 )
 
@@ -92,49 +89,32 @@ const (
 // The length depends on the number of regions and on their strings alone, so
 // that room can be set aside before statuses are known.
 func EncodeRegions(rs []Region) []byte {
-	st := newStrings()
-	b := make([]byte, 0, tableHead+regionSize*len(rs)+32*len(rs))
-	b = le.AppendUint32(b, Version)
-	b = le.AppendUint32(b, uint32(len(rs)))
-	b = le.AppendUint32(b, regionSize)
-	b = le.AppendUint32(b, uint32(tableHead+regionSize*len(rs)))
-	for i := range rs {
-		r := &rs[i]
+	return encodeTable(rs, regionSize, func(b []byte, r *Region, text func(string) uint32) []byte {
 		for _, v := range [...]uint64{r.ID, r.Addr, r.Size, r.Captured, r.TypeAddr, r.Budget, r.Order} {
 			b = le.AppendUint64(b, v)
 		}
 		for _, v := range [...]uint32{r.Kind, r.Flags, uint32(r.Status), uint32(r.Depth)} {
 			b = le.AppendUint32(b, v)
 		}
-		for _, s := range [...]string{r.Name, r.Expr, r.Package, r.Type, r.Pos, r.Note} {
-			b = le.AppendUint32(b, st.add(s))
+		for _, s := range r.texts() {
+			b = le.AppendUint32(b, text(*s))
 		}
-	}
-	return append(b, st.data...)
+		return b
+	})
 }
 
 // DecodeRegions reads what EncodeRegions returned.
 func DecodeRegions(desc []byte) ([]Region, error) {
-	records, each, st, err := table(TypeRegions, desc, regionSize)
-	if err != nil {
-		return nil, err
-	}
-	rs := make([]Region, len(records)/each)
-	for i := range rs {
-		b := records[i*each:]
-		r := &rs[i]
-		for j, p := range [...]*uint64{&r.ID, &r.Addr, &r.Size, &r.Captured, &r.TypeAddr, &r.Budget, &r.Order} {
-			*p = le.Uint64(b[8*j:])
+	return decodeTable(TypeRegions, "region", desc, regionSize, func(r *Region, b []byte, text func(uint32) string) {
+		for k, p := range [...]*uint64{&r.ID, &r.Addr, &r.Size, &r.Captured, &r.TypeAddr, &r.Budget, &r.Order} {
+			*p = le.Uint64(b[8*k:])
 		}
 		r.Kind, r.Flags = le.Uint32(b[56:]), le.Uint32(b[60:])
 		r.Status, r.Depth = Status(le.Uint32(b[64:])), int32(le.Uint32(b[68:]))
-		for j, p := range [...]*string{&r.Name, &r.Expr, &r.Package, &r.Type, &r.Pos, &r.Note} {
-			if *p, err = st.at(le.Uint32(b[72+4*j:])); err != nil {
-				return nil, fmt.Errorf("region %d: %w", i, err)
-			}
+		for k, s := range r.texts() {
+			*s = text(le.Uint32(b[72+4*k:]))
 		}
-	}
-	return rs, nil
+	})
 }
 
 // A Reason says why bytes are not in a core.
@@ -182,94 +162,21 @@ type Receipt struct {
 //
 // and the strings.
 func EncodeReceipts(rs []Receipt) []byte {
-	st := newStrings()
-	b := le.AppendUint32(nil, Version)
-	b = le.AppendUint32(b, uint32(len(rs)))
-	b = le.AppendUint32(b, receiptSize)
-	b = le.AppendUint32(b, uint32(tableHead+receiptSize*len(rs)))
-	for i := range rs {
-		r := &rs[i]
-		b = le.AppendUint64(b, r.Addr)
-		b = le.AppendUint64(b, r.Size)
-		b = le.AppendUint64(b, r.ID)
-		b = le.AppendUint32(b, uint32(r.Reason))
-		b = le.AppendUint32(b, r.Count)
-		b = le.AppendUint32(b, st.add(r.Rule))
-		b = le.AppendUint32(b, 0)
-	}
-	return append(b, st.data...)
+	return encodeTable(rs, receiptSize, func(b []byte, r *Receipt, text func(string) uint32) []byte {
+		for _, v := range [...]uint64{r.Addr, r.Size, r.ID} {
+			b = le.AppendUint64(b, v)
+		}
+		for _, v := range [...]uint32{uint32(r.Reason), r.Count, text(r.Rule), 0} {
+			b = le.AppendUint32(b, v)
+		}
+		return b
+	})
 }
 
 // DecodeReceipts reads what EncodeReceipts returned.
 func DecodeReceipts(desc []byte) ([]Receipt, error) {
-	records, each, st, err := table(TypeReceipts, desc, receiptSize)
-	if err != nil {
-		return nil, err
-	}
-	rs := make([]Receipt, len(records)/each)
-	for i := range rs {
-		b := records[i*each:]
-		rs[i] = Receipt{Addr: le.Uint64(b), Size: le.Uint64(b[8:]), ID: le.Uint64(b[16:]), Reason: Reason(le.Uint32(b[24:])), Count: le.Uint32(b[28:])}
-		if rs[i].Rule, err = st.at(le.Uint32(b[32:])); err != nil {
-			return nil, fmt.Errorf("receipt %d: %w", i, err)
-		}
-	}
-	return rs, nil
-}
-
-// table takes the head of a table of records apart.
-func table(kind uint32, desc []byte, least int) (records []byte, each int, st stringTable, err error) {
-	count, err := head(kind, desc)
-	if err != nil {
-		return nil, 0, st, err
-	}
-	if len(desc) < tableHead {
-		return nil, 0, st, fmt.Errorf("%w: a table in %d bytes", ErrMalformed, len(desc))
-	}
-	size, off := uint64(le.Uint32(desc[8:])), uint64(le.Uint32(desc[12:]))
-	if size < uint64(least) || off > uint64(len(desc)) || tableHead+size*uint64(count) > off {
-		return nil, 0, st, fmt.Errorf("%w: %d records of %d bytes and strings at %d, in %d bytes", ErrMalformed, count, size, off, len(desc))
-	}
-	return desc[tableHead : tableHead+size*uint64(count)], int(size), stringTable{text: string(desc[off:])}, nil
-}
-
-// stringTable is a table of strings, each once: its length (u32) and its bytes.
-// The empty one stands at 0.
-type stringTable struct {
-	data []byte // while it is built
-	seen map[string]uint32
-	text string // while it is read: many records may share one string
-}
-
-func newStrings() *stringTable {
-	return &stringTable{data: make([]byte, 4), seen: map[string]uint32{"": 0}}
-}
-
-// add returns s's offset. A table that has outgrown its offsets answers with
-// the empty string; 4 GB of names do not fit into a note anyway.
-func (t *stringTable) add(s string) uint32 {
-	if at, ok := t.seen[s]; ok {
-		return at
-	}
-	if uint64(len(t.data)+4+len(s)) > maxStrings {
-		return 0
-	}
-	at := uint32(len(t.data))
-	t.data = le.AppendUint32(t.data, uint32(len(s)))
-	t.data = append(t.data, s...)
-	t.seen[s] = at
-	return at
-}
-
-func (t *stringTable) at(off uint32) (string, error) {
-	if uint64(off)+4 > uint64(len(t.text)) {
-		return "", fmt.Errorf("%w: string at %d of %d", ErrMalformed, off, len(t.text))
-	}
-	head := t.text[off : off+4]
-	n := uint64(head[0]) | uint64(head[1])<<8 | uint64(head[2])<<16 | uint64(head[3])<<24
-	rest := t.text[off+4:]
-	if n > uint64(len(rest)) {
-		return "", fmt.Errorf("%w: string of %d bytes at %d of %d", ErrMalformed, n, off, len(t.text))
-	}
-	return rest[:n], nil
+	return decodeTable(TypeReceipts, "receipt", desc, receiptSize, func(r *Receipt, b []byte, text func(uint32) string) {
+		r.Addr, r.Size, r.ID = le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:])
+		r.Reason, r.Count, r.Rule = Reason(le.Uint32(b[24:])), le.Uint32(b[28:]), text(le.Uint32(b[32:]))
+	})
 }
