@@ -4,9 +4,11 @@ package acceptance
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -51,6 +53,39 @@ func TestSecretsOfARM64(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Of an arm64 program that panicked, the core says with what, though the runtime
+// keeps that elsewhere than on amd64, which goroutine it was, and where: as its runtime
+// printed it.
+func TestPanicsOfARM64(t *testing.T) {
+	needEmulation(t)
+	want := map[string]string{"panic-typed": "main.typedError", "nil": "runtime.errorString"}
+	list := []way{{"plain", nil, nil}}
+	if full {
+		maps.Copy(want, map[string]string{"panic": "string", "panic-error": "*fmt.wrapError", "panic-code": "main.code", "panic-struct": "*main.order", "repanic": "string"})
+		list = append(list, way{"1.27.3", []string{"GOTOOLCHAIN=go1.27.3"}, nil}, way{"stripped", nil, []string{"-ldflags=-s -w"}}, way{"pie", nil, []string{pie}}, way{"unoptimised", nil, []string{"-gcflags=all=-N -l"}})
+	}
+	for _, w := range list {
+		exe := build(t, "crasher", append(strings.Fields(forARM64), w.env...), w.flags...)
+		for how, kind := range want {
+			t.Run(w.name+"/"+how, func(t *testing.T) {
+				whole, text := emulateWith(t, exe, 0, exe, how)
+				small, summary := filter(t, whole, fullcore.Options{Exe: exe}, collector.Options{})
+				extra := map[string]string{}
+				for _, pair := range openCore(t, small).Capture.Extra {
+					extra[pair.Key] = pair.Value
+				}
+				if got := []string{extra["panic-type"], extra["goroutine"], summary.Reason}; !slices.Equal(got, []string{kind, "1", "signal-sigabrt"}) {
+					t.Errorf("%q, want %s of goroutine 1 in %q", got, kind, extra)
+				}
+				frames, printed := read(t, small)["1"], runtimeTraces(text)["1"]
+				if n := len(frames) - len(printed); n < 0 || len(printed) < 3 || !slices.Equal(frames[n:], printed) {
+					t.Errorf("%s\nits runtime:\n%s", strings.Join(frames, "\n"), strings.Join(printed, "\n"))
+				}
+			})
+		}
 	}
 }
 

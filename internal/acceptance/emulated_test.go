@@ -71,9 +71,16 @@ var largePages = []string{"-p", "65536"}
 // error. The core is there until the test ends.
 func emulate(t *testing.T, exe string, sig syscall.Signal, flags ...string) (core, stderr string) {
 	t.Helper()
+	return emulateWith(t, exe, sig, append(flags, exe)...)
+}
+
+// emulateWith is emulate with the whole of qemu's arguments. Signal 0 is for a
+// program that comes to such an end by itself.
+func emulateWith(t *testing.T, exe string, sig syscall.Signal, args ...string) (core, stderr string) {
+	t.Helper()
 	dir := t.TempDir()
-	args := append([]string{"-c", `ulimit -c unlimited || exit 77; exec "$@"`, "sh", debuggers.Want(t, "qemu-aarch64")}, flags...)
-	cmd := exec.Command("sh", append(args, exe)...)
+	args = append([]string{"-c", `ulimit -c unlimited || exit 77; exec "$@"`, "sh", debuggers.Want(t, "qemu-aarch64")}, args...)
+	cmd := exec.Command("sh", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
 	var text bytes.Buffer
@@ -93,18 +100,19 @@ func emulate(t *testing.T, exe string, sig syscall.Signal, flags ...string) (cor
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
 	line, err := bufio.NewReader(out).ReadString('\n')
-	if line != "ready\n" {
-		_ = cmd.Wait()
-		if cmd.ProcessState.ExitCode() == 77 {
-			t.Skip("no core may be made here: ulimit -c cannot be set")
+	if sig != 0 && line == "ready\n" {
+		time.Sleep(100 * time.Millisecond) // it blocks now where it will stay
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
 		}
-		t.Fatalf("the program said %q: %v\n%s", line, err, text.String())
-	}
-	time.Sleep(100 * time.Millisecond) // it blocks now where it will stay
-	if err := cmd.Process.Signal(sig); err != nil {
-		t.Fatal(err)
 	}
 	_ = cmd.Wait()
+	switch {
+	case cmd.ProcessState.ExitCode() == 77:
+		t.Skip("no core may be made here: ulimit -c cannot be set")
+	case sig != 0 && line != "ready\n":
+		t.Fatalf("the program said %q: %v\n%s", line, err, text.String())
+	}
 	found, err := filepath.Glob(filepath.Join(dir, "qemu_*.core"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("qemu-aarch64 wrote no core: %v %v; the program ended with %v\n%s", found, err, cmd.ProcessState, clip(text.String()))
