@@ -5,6 +5,7 @@ package collector
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"slices"
 	"strconv"
@@ -156,6 +157,31 @@ func TestDumpIsStripped(t *testing.T) {
 	}
 	if !bytes.Equal(head.Threads[0].General, before) {
 		t.Error("the caller's head was changed")
+	}
+}
+
+// A record holds where each thread stood, and nothing of what it held.
+func TestRecordDump(t *testing.T) {
+	pid := victim(t)
+	threads := stopped(t, pid)
+	auxv, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/auxv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(threads)
+	c, err := Record(pid, Options{Dump: headOf(t, auxv, threads)}, errors.New("it is written in C"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	linux := written(t, c)
+	if len(linux.Threads) != len(threads) || linux.Signal == nil || linux.Signal.Code != 1 || linux.Signal.Addr != 0 {
+		t.Fatalf("%d threads of %d, signal %+v", len(linux.Threads), len(threads), linux.Signal)
+	}
+	for i, th := range linux.Threads {
+		want := &threads[i]
+		if int(th.TID) != want.ID || th.Registers[elfcore.AMD64RIP] != want.PC() || th.Registers[elfcore.AMD64RDI] != 0xa5a5a5a5a5a5a5a5 || len(th.XState) > 0 {
+			t.Errorf("thread %d: %x, want %x", th.TID, th.Registers, want.Words())
+		}
 	}
 }
 

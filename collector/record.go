@@ -3,6 +3,7 @@ package collector
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -38,19 +39,24 @@ func Record(pid int, opts Options, cause error) (*Captured, error) {
 	} else {
 		t.summary.Program = t.stat.Name
 	}
-	ids, err := p.ThreadIDs()
-	if err != nil {
-		return nil, fmt.Errorf("record: %w", err)
+	if t.held = t.dumped(); t.held {
+		t.stripThreads()
+	} else {
+		ids, err := p.ThreadIDs()
+		if err != nil {
+			return nil, fmt.Errorf("record: %w", err)
+		}
+		for _, id := range ids {
+			th := process.Thread{ID: id}
+			th.Place(0, 0, 0)
+			t.threads = append(t.threads, th)
+		}
+		t.summary.Threads.All = len(ids)
 	}
-	for _, id := range ids {
-		th := process.Thread{ID: id}
-		th.Place(0, 0, 0)
-		t.threads = append(t.threads, th)
-	}
-	t.summary.Threads.All = len(ids)
 	t.opts.Released()
 	t.opts.Late(&t.opts)
 	t.summary.Reason = t.opts.Reason
+	t.opts.Extra = append(slices.Clip(t.opts.Extra), signalFacts(t.sigInfo)...)
 
 	prog := t.outline()
 	segments, err := t.image.segments(prog.cover, nil, t.flags(prog), t.opts.Segments)

@@ -125,6 +125,10 @@ func TestCoreHandlerSays(t *testing.T) {
 	}
 	core := handler.take(t, dump{way: "kill -ABRT $$", reason: "signal-sigabrt"}, "sh", "-c")
 	want := fmt.Sprintf("meminspect: core-handler: process %s (sh) could not be read", strings.Split(filepath.Base(core), ".")[1])
+	// And of the program what the kernel says of any.
+	if info, err := command(t, "info", core); err != nil || !bytes.Contains(info, []byte("signal-code: SI_USER")) || bytes.Contains(info, []byte("remark")) {
+		t.Errorf("%v: %s", err, info)
+	}
 	log.SetReadDeadline(time.Now().Add(10 * time.Second))
 	said, record := "", make([]byte, 8192)
 	for !strings.Contains(said, want) {
