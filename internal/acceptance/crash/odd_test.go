@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -236,6 +237,39 @@ func waitFile(t testing.TB, path string) string {
 	}
 	t.Fatalf("%s never came", path)
 	return ""
+}
+
+// A program in a container is captured from outside: it knows its threads by other
+// numbers than we do, and the goroutine that runs is found on its thread all the same.
+func TestCaptureFromOutside(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("a pid namespace needs root")
+	}
+	program := crasher.Build(t, crasher.Plain)
+	cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", program, "thrash", filepath.Join(t.TempDir(), "file"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	var pid string
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
+		pid = strings.TrimSpace(string(children))
+		if exe, err := os.Readlink("/proc/" + pid + "/exe"); pid != "" && err == nil && exe == program {
+			break
+		}
+	}
+	time.Sleep(300 * time.Millisecond) // for it to be at work
+	core := filepath.Join(t.TempDir(), "core")
+	if out, err := command(t, "capture", pid, "-o", core); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	out, err := exec.Command(tool(t), "goroutines", core).Output()
+	if err != nil || !regexp.MustCompile(`(?m)^goroutine 1 \[running, thread \d+\]:\n(?:\S.*\n\t.*\n)*?main\.thrash`).Match(out) {
+		t.Errorf("%v: goroutine 1 does not run main.thrash in\n%.1000s", err, out)
+	}
+	checkValues(t, program, crasher.Plain, core)
 }
 
 // A core that a user asked for arrives though the program ends while it is on its
