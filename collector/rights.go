@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -87,6 +88,9 @@ func goProgram(p *process.Process) Check {
 	f, err := exe.Open(p.ExePath())
 	if err != nil {
 		c.Note = err.Error()
+		if errors.Is(err, fs.ErrPermission) {
+			c.Fix = "let this user read the program's file (chmod a+r), or run as its owner"
+		}
 		return c
 	}
 	defer f.Close()

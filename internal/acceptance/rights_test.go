@@ -123,6 +123,26 @@ func TestRights(t *testing.T) {
 	}
 }
 
+// A file that may not be read any more is told apart from one that is no Go
+// program.
+func TestExecutableNotReadable(t *testing.T) {
+	needRoot(t)
+	meminspect := tool(t)
+	forAll(t, meminspect, 0o755)
+	exe := build(t, "wedged", []string{"CGO_ENABLED=0"})
+	forAll(t, exe, 0o755)
+	p := startAs(t, exe, nobody, "sleep")
+	if err := os.Chmod(exe, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	forAll(t, dir, 0o777)
+	doctor, sick := as(t, meminspect, dir, "doctor", fmt.Sprint(p.Process.Pid))
+	if sick != 1 || !strings.Contains(doctor, "FAIL  program") || !strings.Contains(doctor, "chmod a+r") {
+		t.Errorf("status %d; doctor said\n%s", sick, doctor)
+	}
+}
+
 // startAs is start for another user.
 func startAs(t *testing.T, exe string, user uint32, args ...string) *running {
 	t.Helper()
