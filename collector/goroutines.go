@@ -28,7 +28,7 @@ func (o *Options) stackKind(excludes bool) note.StackKind {
 type stack struct {
 	used   target.Range   // what the image was asked for
 	whole  target.Range   // where frame pointers may point
-	leads  []target.Range // other stacks that saved registers here may point into
+	leads  []target.Range // other values of words to keep: stacks that saved registers here may point into, a depth
 	secret bool           // a skeleton at most
 }
 

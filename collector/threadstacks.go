@@ -57,6 +57,11 @@ func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current 
 	own := &t.goroutines.stacks[len(t.goroutines.stacks)-1]
 	if g, ok := t.readG(p, current); current != 0 && ok {
 		own.leads = append(own.leads, g.Stack)
+		if g.Stack.Contains(g.Sched.SP) {
+			// runtime.asmcgocall leaves on C's stack how deep on the goroutine's it came
+			// from: who unwinds C's goes on there.
+			own.leads = append(own.leads, target.RangeOf(target.Address(g.Stack.End-g.Sched.SP), 1))
+		}
 	}
 	g, ok := t.readG(p, local)
 	if local == 0 || !ok || ms[g.M].GSignal != local {
