@@ -8,6 +8,6 @@ SYSTEM_TOOLS := gdb:gdb gcc:gcc readelf:binutils eu-readelf:elfutils strace:stra
 
 # the same of what runs and reads programs for other processors: not every
 # system has it, and tests that want it are skipped then, with the reason
-OTHER_TOOLS := qemu-aarch64:qemu-user gdb-multiarch:gdb-multiarch
+OTHER_TOOLS := qemu-aarch64:qemu-user gdb-multiarch:gdb-multiarch aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
 
 TOOLS := $(CURDIR)/.tools

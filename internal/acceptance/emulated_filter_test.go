@@ -22,14 +22,20 @@ import (
 // stacks or in registers.
 func TestSecretsOfARM64(t *testing.T) {
 	needEmulation(t)
-	list := []way{{"plain", nil, nil}}
+	env := strings.Fields(forARM64)
+	list := []way{{"plain", env, nil}}
 	if full {
-		list = append(list, way{"stripped", nil, []string{"-ldflags=-s -w"}}, way{"unoptimised", nil, []string{"-gcflags=all=-N -l"}})
+		list = append(list, way{"stripped", env, []string{"-ldflags=-s -w"}}, way{"unoptimised", env, []string{"-gcflags=all=-N -l"}},
+			way{"external-pie", strings.Fields(forARM64WithC), []string{"-ldflags=-linkmode=external", pie}})
 	}
 	for _, w := range list {
 		t.Run(w.name, func(t *testing.T) {
-			exe := build(t, "secrets", strings.Fields(forARM64), append(w.flags, dying(t, "testdata/secrets"))...)
-			whole, _ := emulate(t, exe, syscall.SIGQUIT)
+			var flags []string
+			if w.name == "external-pie" {
+				flags = withC(t)
+			}
+			exe := build(t, "secrets", w.env, append(w.flags, dying(t, "testdata/secrets"))...)
+			whole, _ := emulate(t, exe, syscall.SIGQUIT, flags...)
 			text, err := os.ReadFile(whole)
 			if err != nil {
 				t.Fatal(err)
