@@ -177,7 +177,7 @@ func (f *runFlags) config(stderr io.Writer) (supervisor.Config, func(), error) {
 // snapshots sets where snapshots of the living program are kept, and publishes
 // those that a supervisor before this one left when it was killed.
 func (f *runFlags) snapshots(config *supervisor.Config) error {
-	supervisor.Left(f.dir, config.Sink, config.Report)
+	supervisor.Left(f.dir, config)
 	if f.snapshot <= 0 {
 		return nil
 	}

@@ -131,9 +131,16 @@ func File(dir string, count int, size int64) (Keeper, error) {
 }
 
 func (k *file) prepare() error {
-	// The lock says that somebody lives.
-	if err := unix.Flock(int(k.f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return err
+	// The lock says that somebody lives. Who looks for the dead may have it for a
+	// moment.
+	for end := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
+		err := unix.Flock(int(k.f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("locking it: %w", err)
+		}
 	}
 	if err := unix.Fallocate(int(k.f.Fd()), 0, 0, k.slot(k.count)); err != nil {
 		return fmt.Errorf("allocating %d bytes: %w", k.slot(k.count), err)
@@ -190,16 +197,22 @@ func readFile(f *os.File) ([]Snapshot, error) {
 	return read(f, info.Size(), f.Name())
 }
 
+// errNoSnapshots is wrapped by the errors about a file that does not begin as
+// ours do.
+var errNoSnapshots = errors.New("it is not a file of snapshots")
+
 // read returns the whole snapshots of a file, the newest first.
 func read(f io.ReaderAt, total int64, name string) ([]Snapshot, error) {
 	h := make([]byte, headerSize)
-	if _, err := f.ReadAt(h, 0); err != nil {
+	if _, err := f.ReadAt(h, 0); errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("reading snapshots: %s: %w", name, errNoSnapshots)
+	} else if err != nil {
 		return nil, fmt.Errorf("reading snapshots: %w", err)
 	}
 	le := binary.LittleEndian
 	count, size := int(le.Uint32(h[8:])), le.Uint64(h[16:])
 	if string(h[:8]) != magic || size > sizeLimit || uint64(count) > uint64(total)/slotHeader {
-		return nil, fmt.Errorf("reading snapshots: %s is not a file of snapshots", name)
+		return nil, fmt.Errorf("reading snapshots: %s: %w", name, errNoSnapshots)
 	}
 	k := &file{count: count, size: int64(size)}
 	type numbered struct {
@@ -257,8 +270,12 @@ func Orphans(dir string, publish func(Snapshot) error) error {
 	return failed
 }
 
+// half is how old a file without a header must be to be one whose supervisor died
+// while it made it: another may be about to.
+const half = time.Minute
+
 func orphan(path string, publish func(Snapshot) error) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil // another was quicker
 	}
@@ -269,6 +286,12 @@ func orphan(path string, publish func(Snapshot) error) error {
 	snapshots, err := readFile(f)
 	if err == nil && len(snapshots) > 0 {
 		err = publish(snapshots[0])
+	}
+	if errors.Is(err, errNoSnapshots) {
+		if info, serr := f.Stat(); serr != nil || time.Since(info.ModTime()) < half {
+			return nil
+		}
+		err = nil
 	}
 	if err != nil {
 		return fmt.Errorf("publishing the snapshot in %s: %w", path, err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,6 +100,27 @@ func TestOrphans(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(dir + "/.*"); len(left) != 0 {
 		t.Errorf("left %v", left)
+	}
+}
+
+// A file that its supervisor did not live to begin takes its room no longer than
+// it must, and one that is being made is let alone.
+func TestHalfMade(t *testing.T) {
+	dir := t.TempDir()
+	publish := func(Snapshot) error { t.Error("something was published"); return nil }
+	for name, content := range map[string]string{"empty": "", "zeros": strings.Repeat("\x00", 5000), "other": strings.Repeat("x", 5000)} {
+		path := filepath.Join(dir, prefix+name)
+		os.WriteFile(path, []byte(content), 0o600)
+		for _, age := range []time.Duration{0, 2 * half} {
+			then := time.Now().Add(-age)
+			os.Chtimes(path, then, then)
+			if err := Orphans(dir, publish); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			if _, err := os.Stat(path); (err == nil) != (age == 0) {
+				t.Errorf("%s, %v old: %v", name, age, err)
+			}
+		}
 	}
 }
 

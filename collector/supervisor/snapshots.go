@@ -111,19 +111,29 @@ func coreOf(snapshot snapshots.Snapshot, reason string) Core {
 		Write: func(w io.Writer) error { _, err := w.Write(snapshot.Core); return err }}
 }
 
-// Left publishes what dead supervisors left in the directory.
-func Left(dir string, sink func(Core) (string, error), report *Reporter) {
+// Left publishes what dead supervisors left in the directory, as far as the limits
+// want it: a container that is killed at every start leaves one each time.
+func Left(dir string, config *Config) {
+	s := &Supervisor{config: *config}
 	err := snapshots.Orphans(dir, func(snapshot snapshots.Snapshot) error {
-		snapshot.Stamp("taken at " + snapshot.When.UTC().Format(time.RFC3339))
-		path, err := sink(coreOf(snapshot, lost))
+		s.name = snapshot.Program
+		e := Event{Time: time.Now(), Program: snapshot.Program, PID: snapshot.PID, Reason: lost}
+		_, err := s.admit(lost)
 		if err == nil {
-			report.Report(Event{Time: time.Now(), What: Captured, Program: snapshot.Program, PID: snapshot.PID, Reason: lost,
-				Path: path, Bytes: int64(len(snapshot.Core)), Text: "from a snapshot of a program that ended together with its supervisor"})
+			snapshot.Stamp("taken at " + snapshot.When.UTC().Format(time.RFC3339))
+			e.Path, err = config.Sink(coreOf(snapshot, lost))
+			e.Bytes = int64(len(snapshot.Core))
+			e.What, e.Text = Captured, "from a snapshot of a program that ended together with its supervisor"
+		} else {
+			e.What, e.Text, err = Refused, err.Error(), nil
+		}
+		if err == nil {
+			config.Report.Report(e)
 		}
 		return err
 	})
 	if err != nil {
-		report.Report(Event{Time: time.Now(), What: Note, Text: err.Error()})
+		config.Report.Report(Event{Time: time.Now(), What: Note, Text: err.Error()})
 	}
 }
 

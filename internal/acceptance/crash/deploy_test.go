@@ -232,12 +232,15 @@ func TestKilledWhole(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	dir := t.TempDir()
 	inside := surrounding{wrap: []string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc"}}
-	r := start(t, inside, nil, program, []string{"--dir", dir, "--snapshot", "50ms", "--snapshot-file"}, "wait")
-	r.event(t, "started")
-	waitOutput(t, r, "ready")
-	waitFiles(t, dir+"/.snapshots-*")
-	r.cmd.Process.Kill()
-	<-r.end
+	killed := func() {
+		r := start(t, inside, nil, program, []string{"--dir", dir, "--snapshot", "50ms", "--snapshot-file"}, "wait")
+		r.event(t, "started")
+		waitOutput(t, r, "ready")
+		waitFiles(t, dir+"/.snapshots-*")
+		r.cmd.Process.Kill()
+		<-r.end
+	}
+	killed()
 	if found, _ := filepath.Glob(dir + "/*.core"); len(found) != 0 {
 		t.Fatalf("cores of a container that was killed: %v", found)
 	}
@@ -247,6 +250,12 @@ func TestKilledWhole(t *testing.T) {
 		t.Fatalf("published %v", found)
 	}
 	checkValues(t, program, crasher.Plain, found[0])
+	// One that is killed at every start is kept within the limits.
+	killed()
+	r := supervise(t, plainly, program, []string{"--dir", dir, "--limit=1/1h"}, "exit0")
+	if found, _ = filepath.Glob(dir + "/*.lost.core"); len(found) != 1 || !r.has("refused") {
+		t.Errorf("published %v: %+v", found, r.events)
+	}
 	if left, _ := filepath.Glob(dir + "/.snapshots-*"); len(left) != 0 {
 		t.Errorf("left %v", left)
 	}
