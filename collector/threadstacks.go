@@ -60,7 +60,7 @@ func (t *taking) wantThreadStack(p *program, th *process.Thread, local, current 
 		if g.Stack.Contains(g.Sched.SP) {
 			// runtime.asmcgocall leaves on C's stack how deep on the goroutine's it came
 			// from: who unwinds C's goes on there.
-			own.leads = append(own.leads, target.RangeOf(target.Address(g.Stack.End-g.Sched.SP), 1))
+			own.leads = append(own.leads, target.RangeOf(g.Stack.End-g.Sched.SP, 1))
 		}
 	}
 	g, ok := t.readG(p, local)
