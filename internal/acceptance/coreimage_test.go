@@ -91,6 +91,30 @@ func TestSelfWrittenCoreInDebuggers(t *testing.T) {
 	}
 }
 
+// A struct with an excluded field prints as a whole: the others have their
+// values, the field shows marks.
+func TestSelfWrittenCoreWithExcludedField(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("registers of a core of this machine: only amd64 has been compared in the debuggers")
+	}
+	exe := build(t, "selfexcluded", []string{"CGO_ENABLED=0"})
+	core := filepath.Join(t.TempDir(), "core")
+	if out, err := exec.Command(exe, core).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got, want := debuggers.MustGDB(t, exe, core, "'main.owner'")[0], "{ID = 11, Key = {"+marked+", "+marked+"}, Count = 44}"; got != want {
+		t.Errorf("gdb shows %s, want %s", got, want)
+	}
+	got := strings.Join(strings.Fields(debuggers.DelveSays(t, exe, core, "print main.owner")), " ")
+	if want := "ID: 11, Key: [2]int64 [" + marked + "," + marked + "], Count: 44"; !strings.Contains(got, want) {
+		t.Errorf("Delve shows %s, want %s", got, want)
+	}
+	out, err := exec.Command(tool(t), "print", core).CombinedOutput()
+	if want := "main.owner = main.account{ID: 11, Key: [2]int64{/* erased */, /* erased */}, Count: 44}\n"; err != nil || string(out) != want {
+		t.Errorf("%v; meminspect shows %s, want %s", err, out, want)
+	}
+}
+
 // A value is what the program said, or the marked pattern where the core does
 // not have it.
 type value struct{ expr, want, addr string }

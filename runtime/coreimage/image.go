@@ -21,6 +21,7 @@ type image struct {
 	regions  []region
 	receipts []note.Receipt
 	erased   []elfcore.Range // no capture may hold it; sorted, without overlaps
+	seams    []elfcore.Range // of erased, what is written as marks; see seams
 	holes    []elfcore.Range // found while writing
 	torn     []elfcore.Range // found while writing
 	a, b     []byte
@@ -46,11 +47,37 @@ func (c *image) release() {
 type span struct {
 	elfcore.Range
 	program bool // the program's data, not a region
+	marks   bool // a seam
+}
+
+// mostSeam is how much of a region may be erased in one piece before it becomes
+// a marked segment of its own, which takes no room.
+const mostSeam = 4 << 10
+
+// seams returns what is erased of regions that are otherwise captured, in small
+// pieces: it is written as marks, so that one segment holds the whole value.
+// Delve fails to read across the border of two segments that lie in a mapping of
+// the executable, and would show nothing of a struct with an excluded field.
+func seams(regions []region, erased []elfcore.Range) []elfcore.Range {
+	var out []elfcore.Range
+	for i := range regions {
+		all := elfcore.Range{Start: regions[i].Addr, End: regions[i].Addr + regions[i].Size}
+		holes := overlapping(erased, all)
+		if regions[i].Addr == 0 || len(holes) == 0 || len(elfcore.Subtract([]elfcore.Range{all}, holes)) == 0 {
+			continue
+		}
+		for _, h := range holes {
+			if h = (elfcore.Range{Start: max(h.Start, all.Start), End: min(h.End, all.End)}); h.Len() <= mostSeam {
+				out = append(out, h)
+			}
+		}
+	}
+	return elfcore.Merge(out, 0)
 }
 
 // spans returns the ranges to capture, sorted, without overlaps and without
-// what exclusions erase.
-func spans(regions []region, data, erased []elfcore.Range) []span {
+// what exclusions erase but for the seams.
+func spans(regions []region, data, erased, seams []elfcore.Range) []span {
 	var rs []elfcore.Range
 	for i := range regions {
 		if r := &regions[i]; r.Addr != 0 {
@@ -76,7 +103,10 @@ func spans(regions []region, data, erased []elfcore.Range) []span {
 	}
 	data = elfcore.Subtract(elfcore.Merge(data, 0), erased)
 	for _, r := range elfcore.Subtract(data, merged(out)) {
-		out = append(out, span{r, true})
+		out = append(out, span{Range: r, program: true})
+	}
+	for _, r := range seams {
+		out = append(out, span{Range: r, marks: true})
 	}
 	slices.SortFunc(out, func(a, b span) int {
 		if a.Start < b.Start {
@@ -125,6 +155,10 @@ func (c *image) segments(spans []span) []elfcore.Segment {
 // copySpan writes a span's memory, then looks whether it moved meanwhile. A
 // small one is read again until two readings agree, three times at most.
 func (c *image) copySpan(w io.Writer, s span) error {
+	if s.marks {
+		_, err := w.Write(bytes.Repeat([]byte{elfcore.MarkByte}, int(s.Len())))
+		return err
+	}
 	if s.Len() <= blockSize {
 		a, b := c.a[:s.Len()], c.b[:s.Len()]
 		c.fill(a, s.Start, true)

@@ -52,7 +52,7 @@ func plan(opts []Option) (*image, error) {
 			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonUnknownType, Count: 1, Rule: "exclusions stand: only what has a type is captured"})
 		}
 	}
-	captured := c.segments(spans(c.regions, data, c.erased))
+	captured := c.segments(spans(c.regions, data, c.erased, c.seams))
 	// What is erased is marked wherever it lies, so that no debugger looks for
 	// it elsewhere.
 	cover := append(slices.Clone(me.Writable), c.erased...)
@@ -94,6 +94,13 @@ func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
 			Name: note.Owner, Type: note.TypeRegions, LateSize: len(note.EncodeRegions(plain)),
 			Late: func() ([]byte, error) { return note.EncodeRegions(c.finish()), nil },
 		},
+	}
+	if len(c.seams) > 0 {
+		marked := make([]note.MarkedRange, len(c.seams))
+		for i, r := range c.seams {
+			marked[i] = note.MarkedRange{Addr: r.Start, Size: r.Len(), Why: note.MarkedExcluded}
+		}
+		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeMarked, Desc: note.EncodeMarked(marked)})
 	}
 	if len(c.receipts) > 0 {
 		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeReceipts, Desc: note.EncodeReceipts(c.receipts)})

@@ -54,6 +54,7 @@ func (c *image) collect() {
 		secret(x, 0)
 	}
 	c.erased = elfcore.Merge(erased, 0)
+	c.seams = seams(c.regions, c.erased)
 }
 
 func reason(rule string) note.Reason {

@@ -1,0 +1,43 @@
+// Command selfexcluded writes a core of itself in which a struct has an
+// excluded field between others.
+package main
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/coreimage"
+)
+
+type account struct {
+	ID    int64
+	Key   [2]int64 // excluded
+	Count int64
+}
+
+// In data, where debuggers have initial values of the executable.
+var owner = account{ID: 1, Key: [2]int64{2, 3}, Count: 4}
+
+var table = meminspect.Table{
+	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
+	Version:   meminspect.TableVersion,
+	Package:   "main",
+	Namespace: "main",
+	Entries:   []meminspect.Entry{{ID: 1<<63 | 1, Name: "owner", Expr: "owner", Var: &owner, Pos: "main.go:21"}},
+	Exclusions: []meminspect.Exclusion{{
+		Kind: meminspect.ExcludeField, Var: (*account)(nil), Offset: uint64(unsafe.Offsetof(owner.Key)), Size: uint64(unsafe.Sizeof(owner.Key)),
+		Package: "main", Type: "account", Field: "Key", Pos: "main.go:16",
+	}},
+}
+
+func init() { meminspect.Link(&table) }
+
+func main() {
+	owner = account{ID: 11, Key: [2]int64{22, 33}, Count: 44}
+	if err := coreimage.WriteFile(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
