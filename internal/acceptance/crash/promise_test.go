@@ -16,6 +16,10 @@ import (
 // tried on the program itself.
 func TestPromise(t *testing.T) {
 	unreadable, seccomp := surroundings[5], surroundings[4]
+	shared := t.TempDir()
+	if err := os.Chmod(shared, os.ModeSticky|0o777); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name    string
 		s       surrounding
@@ -33,7 +37,7 @@ func TestPromise(t *testing.T) {
 		{name: "seccomp", s: seccomp, variant: crasher.Plain, want: []string{"captures fatal errors", "not other ends (exit stop: not permitted; a seccomp filter is in force)"}},
 		{name: "unreadable", s: unreadable, variant: crasher.Plain, want: []string{"not its memory (its file is not readable to its user or has capabilities), so records only"}},
 		{name: "space", variant: crasher.Plain, flags: []string{"--free=40960GiB"}, want: []string{"not anything for now (", "bytes are free in"}},
-		{name: "shared directory", variant: crasher.Plain, flags: []string{"--dir", "/tmp"}, want: []string{"cores go to /tmp (/tmp has mode"}},
+		{name: "shared directory", variant: crasher.Plain, flags: []string{"--dir", shared}, want: []string{"cores go to " + shared + " (" + shared + " has mode"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.s.root && os.Getuid() != 0 {
