@@ -36,6 +36,7 @@ const (
 	Refused   = "refused"   // there is none, by the policy
 	Failed    = "failed"    // there is none, or not where it belongs; Text says why
 	Note      = "note"      // something that a reader of cores should know
+	Kept      = "kept"      // the first snapshot of the living program: its bytes, and how long it took
 	Hanging   = "hanging"   // a heartbeat was missed
 	Recovered = "recovered" // it beats again
 	Ended     = "ended"     // the program is gone
@@ -52,6 +53,8 @@ func (e Event) String() string {
 		}
 	case Refused, Failed:
 		fmt.Fprintf(&b, "no core of %s (pid %d) for %s", e.Program, e.PID, e.Reason)
+	case Kept:
+		fmt.Fprintf(&b, "snapshots of %s (pid %d) are kept: the first, of %d bytes, took %v", e.Program, e.PID, e.Bytes, e.Took.Round(100*time.Microsecond))
 	case Hanging:
 		fmt.Fprintf(&b, "%s (pid %d) hangs", e.Program, e.PID)
 	case Recovered:
@@ -85,7 +88,7 @@ func (r *Reporter) Report(e Event) {
 	if r == nil || r.W == nil {
 		return
 	}
-	if r.Quiet && (e.What == Started || e.What == Ended || e.What == Note) {
+	if r.Quiet && (e.What == Started || e.What == Kept || e.What == Ended || e.What == Note) {
 		return
 	}
 	if e.What == Ended && !r.JSON {

@@ -24,11 +24,12 @@ const snapshotAge = "snapshot-age"
 // lost is the reason of an end of which nothing is known.
 const lost = "lost"
 
-// snap takes snapshots of the living program until it is dead.
+// snap takes snapshots of the living program until it is dead. The first is
+// reported, with what it cost: from then on there is one to fall back to.
 func (s *Supervisor) snap() {
 	ticker := time.NewTicker(s.config.Snapshot)
 	defer ticker.Stop()
-	said := false
+	said, kept := false, false
 	for {
 		select {
 		case <-s.gone:
@@ -38,7 +39,13 @@ func (s *Supervisor) snap() {
 		if s.paused() {
 			continue
 		}
-		if err := s.snapshot(); err != nil && !said {
+		began := time.Now()
+		size, err := s.snapshot()
+		if err == nil && !kept {
+			s.report(Event{What: Kept, Bytes: size, Took: time.Since(began)})
+			kept = true
+		}
+		if err != nil && !said {
 			select {
 			case <-s.gone:
 				return // it died meanwhile
@@ -51,7 +58,8 @@ func (s *Supervisor) snap() {
 	}
 }
 
-func (s *Supervisor) snapshot() error {
+// snapshot keeps a snapshot and returns its bytes.
+func (s *Supervisor) snapshot() (int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), captureWait)
 	defer cancel()
 	mark := snapshots.NewMark()
@@ -61,17 +69,17 @@ func (s *Supervisor) snapshot() error {
 	}
 	c, err := s.take(ctx, opts)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	size, err := c.Size()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	core := bytes.NewBuffer(make([]byte, 0, size))
 	if _, err := c.WriteTo(core); err != nil {
-		return err
+		return 0, err
 	}
-	return s.config.Keeper.Put(snapshots.Snapshot{When: c.Summary().When, Program: s.name, PID: s.child.PID, Core: core.Bytes(), Mark: mark})
+	return int64(core.Len()), s.config.Keeper.Put(snapshots.Snapshot{When: c.Summary().When, Program: s.name, PID: s.child.PID, Core: core.Bytes(), Mark: mark})
 }
 
 // publish makes cores of the snapshots of a program whose end left none.

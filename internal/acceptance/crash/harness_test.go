@@ -68,6 +68,7 @@ type run struct {
 type event struct {
 	What, Reason, Path, Text string
 	PID                      int
+	Bytes                    int64
 	Partial                  bool
 	Held                     time.Duration `json:"held_ns"`
 	Took                     time.Duration `json:"took_ns"`

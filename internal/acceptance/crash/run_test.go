@@ -65,13 +65,13 @@ func TestSnapshotFromInside(t *testing.T) {
 // what the end was.
 func TestLastSnapshot(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
-	for way, end := range map[string]string{"linger": "exit-4", "wait": "signal-sigkill"} {
-		r := start(t, plainly, nil, program, []string{"--exit-stop=off", "--snapshot=50ms"}, way)
-		pid := r.event(t, "started").PID
-		if way == "wait" {
-			time.Sleep(500 * time.Millisecond)
-			kill(t, pid)
+	for signal, end := range map[syscall.Signal]string{syscall.SIGTERM: "exit-4", syscall.SIGKILL: "signal-sigkill"} {
+		r := start(t, plainly, nil, program, []string{"--exit-stop=off", "--snapshot=50ms"}, "obey")
+		kept := r.event(t, "kept")
+		if kept.Bytes == 0 || kept.Took == 0 {
+			t.Errorf("what the first cost is not said: %+v", kept)
 		}
+		syscall.Kill(kept.PID, signal)
 		r.finish(t)
 		core := r.one(t, end)
 		checkValues(t, program, crasher.Plain, core)
@@ -290,23 +290,6 @@ func TestTraced(t *testing.T) {
 	if r.state.ExitCode() != 2 || len(cores) != 1 || !strings.Contains(r.events[0].Text, "traced by strace") {
 		t.Errorf("%v, cores %v, %+v; %s", r.state, cores, r.events, r.stderr.String())
 	}
-}
-
-// waitFiles waits until a whole snapshot stands in the file, which has its first
-// slot behind the header.
-func waitFiles(t *testing.T, pattern string) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		paths, _ := filepath.Glob(pattern)
-		for _, path := range paths {
-			data, err := os.ReadFile(path)
-			if err == nil && bytes.Count(data, []byte("\x7fELF")) > 0 {
-				time.Sleep(300 * time.Millisecond)
-				return
-			}
-		}
-	}
-	t.Fatal("no snapshot was taken")
 }
 
 // A supervisor is small while nothing happens, and after a capture too.

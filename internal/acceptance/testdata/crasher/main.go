@@ -95,6 +95,7 @@ var ways = map[string]func(){
 	"detour":    detour,
 	"again":     again,
 	"linger":    func() { time.Sleep(200 * time.Millisecond); os.Exit(4) },
+	"obey":      obey,
 	"grow":      grow,
 	"limit":     limit,
 	"thrash":    thrash,
@@ -165,6 +166,14 @@ func wait() {
 	if err == nil {
 		l.Accept()
 	}
+}
+
+// obey exits with 4 when it is asked to end.
+func obey() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
+	<-asked
+	os.Exit(4)
 }
 
 func snapshot() {
