@@ -224,12 +224,22 @@ func TestMadeTypes(t *testing.T) {
 	}
 }
 
+// sighted becomes a handler in front of the runtime's eyes alone, which makes
+// the itab then.
+type sighted struct{}
+
+func (*sighted) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+//go:noinline
+func asHandler(v any) http.Handler { return v.(http.Handler) }
+
 // The value in an interface has the type that it has.
 func TestDynamic(t *testing.T) {
 	mem, set := self(t)
 	r := target.Reader{Memory: mem}
 	var empty any = &outer{}
 	var full http.Handler = http.NewServeMux()
+	seen := asHandler(new(sighted))
 	for _, c := range []struct {
 		addr  unsafe.Pointer
 		iface reflect.Type
@@ -237,6 +247,7 @@ func TestDynamic(t *testing.T) {
 	}{
 		{unsafe.Pointer(&empty), reflect.TypeFor[any](), reflect.TypeOf(empty)},
 		{unsafe.Pointer(&full), reflect.TypeFor[http.Handler](), reflect.TypeOf(full)},
+		{unsafe.Pointer(&seen), reflect.TypeFor[http.Handler](), reflect.TypeOf(seen)},
 	} {
 		iface, err := set.At(addrOf(c.iface))
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/module"
@@ -257,9 +258,11 @@ func (s *Set) pkgPath(addr target.Address, m *module.Module) (string, error) {
 
 // Itab returns the concrete type of the itab at addr, which the first word of
 // a non-empty interface points at: the interface's type, the concrete one, its
-// hash, then methods.
+// hash, then methods. The runtime makes itabs too, for conversions that the
+// compiler did not see (x.(I)), and leaves their hash zero: their first method
+// tells that they are itabs.
 func (s *Set) Itab(addr target.Address) (*Type, error) {
-	const itabHead = 24
+	const itabHead = 32 // with one method: an empty interface has no itab
 	if addr == 0 || !addr.Aligned(target.PtrSize) {
 		return nil, fmt.Errorf("itab at %v: no such address", addr)
 	}
@@ -276,10 +279,16 @@ func (s *Set) Itab(addr target.Address) (*Type, error) {
 	if err != nil {
 		return nil, fmt.Errorf("itab at %v: %w", addr, err)
 	}
-	if inter.Kind != Interface || t.Kind == Interface || le.Uint32(b[16:]) != t.Hash {
+	hash, method := le.Uint32(b[16:]), target.Address(le.Uint64(b[24:]))
+	if inter.Kind != Interface || t.Kind == Interface || hash != t.Hash && (hash != 0 || !s.isText(method)) {
 		return nil, fmt.Errorf("itab at %v: %w: %v as %v", addr, ErrNotType, t, inter)
 	}
 	return t, nil
+}
+
+// isText tells whether addr is in the program's Go code.
+func (s *Set) isText(addr target.Address) bool {
+	return slices.ContainsFunc(s.modules, func(m *module.Module) bool { return m.Text.Contains(addr) })
 }
 
 // Dynamic returns the type of the value in an interface of type t whose first

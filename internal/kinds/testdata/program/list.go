@@ -141,6 +141,8 @@ var vars = []Var{
 	{"main.vShapeNil", &vShapeNil},
 	{"main.vShapeNilP", &vShapeNilP},
 	{"main.vShapeDir", &vShapeDir},
+	{"main.vShapeSeen", &vShapeSeen},
+	{"main.vShapeNumb", &vShapeNumb},
 	{"main.vError", &vError},
 	{"main.vErrorWrap", &vErrorWrap},
 	{"main.vErrorStd", &vErrorStd},

@@ -224,6 +224,8 @@ var table = meminspect.Table{
 		{ID: 1<<63 | 212, Name: "vSelect2", Expr: "vSelect2", Var: &vSelect2},
 		{ID: 1<<63 | 213, Name: "vNested", Expr: "vNested", Var: &vNested},
 		{ID: 1<<63 | 214, Name: "vCtxValue", Expr: "vCtxValue", Var: &vCtxValue},
+		{ID: 1<<63 | 215, Name: "vShapeSeen", Expr: "vShapeSeen", Var: &vShapeSeen},
+		{ID: 1<<63 | 216, Name: "vShapeNumb", Expr: "vShapeNumb", Var: &vShapeNumb},
 	},
 }
 

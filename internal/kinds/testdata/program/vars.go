@@ -249,6 +249,8 @@ var (
 	vShapeNil  Shape
 	vShapeNilP Shape                       = (*Circle)(nil)
 	vShapeDir  Shape                       = Single{&vInt}
+	vShapeSeen                             = asShape(&Sighted{6, "seen late"})
+	vShapeNumb                             = asShape(Glimpse(12))
 	vError     error                       = &MyErr{5, "an error"}
 	vErrorWrap error                       = fmt.Errorf("wrapped: %w", io.ErrUnexpectedEOF)
 	vErrorStd                              = errors.New("standard")
