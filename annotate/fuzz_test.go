@@ -5,13 +5,15 @@ import (
 	"go/token"
 	"strings"
 	"testing"
+	"unicode"
 )
 
 // Every line with our prefix yields a line or a diagnostic, never both and
 // never neither, and all positions are inside it.
 func FuzzParseLine(f *testing.F) {
 	for _, seed := range []string{
-		"entry name=a member=b[3].c depth=2 budget=64KiB `note=x y` summary", "area size=len(x)+2*n", "exclude", "id Config",
+		"entry name=a member=b[3].c depth=2 budget=64KiB `note=x y` summary", "entry member=a[min(1,2)]", `entry "member=a[len(b) - ' ' ]"`,
+		"area size=len(x)+2*n", "exclude", "id Config",
 		"layout", "number", "", ":", "Entry", " entry", `entry "name=\x41"`, "entry \"", "entry name=\u00a0x", "area size=--1", "id \xff",
 	} {
 		f.Add(Prefix + seed)
@@ -60,6 +62,9 @@ func FuzzParseLine(f *testing.F) {
 			again, err := ParsePath(strings.TrimPrefix(line.Member.Text, "."))
 			if err != nil || again.Text != line.Member.Text {
 				t.Fatalf("member %q is read back as %v, %v", line.Member.Text, again, err)
+			}
+			if strings.ContainsFunc(line.Member.Text, unicode.IsSpace) {
+				t.Fatalf("member %q cannot be a name: it has spaces", line.Member.Text)
 			}
 		}
 	})

@@ -129,7 +129,6 @@ func parseExpr(text string) (ast.Expr, error) {
 	if strings.Contains(text, "//") || strings.Contains(text, "/*") {
 		return nil, errors.New("comment in expression")
 	}
-	// A path may become a name, which is one word of a ledger's line.
 	if strings.ContainsFunc(text, func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r) }) ||
 		strings.Contains(text, "' '") {
 		return nil, errors.New("character that cannot be printed")
@@ -167,7 +166,8 @@ func checkConstant(expr ast.Expr) error {
 	return err
 }
 
-// exprText prints an expression as it was written, without spaces.
+// exprText prints an expression as it was written, without spaces: as part of a
+// path it becomes part of a name, which is one word of a ledger's line.
 func exprText(expr ast.Expr) string {
 	var text strings.Builder
 	printExpr(&text, expr)
@@ -216,7 +216,7 @@ func printExpr(w *strings.Builder, expr ast.Expr) {
 		w.WriteString("(")
 		for i, arg := range e.Args {
 			if i > 0 {
-				w.WriteString(", ")
+				w.WriteString(",")
 			}
 			printExpr(w, arg)
 		}

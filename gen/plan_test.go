@@ -37,6 +37,7 @@ func FuzzPlan(f *testing.F) {
 		"package p\n\n//meminspect:exclude\n//meminspect:layout\ntype T struct {\n\t//meminspect:exclude\n\tx int\n\t*p.E\n}\n",
 		"package p\n\n//meminspect:number\nconst c = 1\n\n//meminspect:id Ünï\n",
 		"package main\n\nimport u \"unsafe\"\n\n//meminspect:area size=-u.Sizeof(-(-x))\nvar meminspect, unsafe [9]int\n",
+		"package p\n\n//meminspect:entry member=a[min(n,2)]\nvar v struct{ a [3]int }\n",
 	} {
 		f.Add(seed)
 	}
