@@ -39,13 +39,24 @@ func packageNames(expr ast.Expr) []*ast.Ident {
 	return list
 }
 
+// importsOf resolves the package names of a file of the unit. What the package
+// declares is none: Go allows no import that has the name of a declaration.
+func (p *plan) importsOf(u unit, file *sourceFile) imports {
+	return func(name string) (string, bool) {
+		if len(p.declared(u, name)) > 0 {
+			return "", false
+		}
+		return importOf(file.syntax, name)
+	}
+}
+
 // checkExprs reports names in expressions that are neither declared in the
 // package nor imported by the file.
-func (p *plan) checkExprs(file *sourceFile, a *annotate.Annotation) {
+func (p *plan) checkExprs(u unit, file *sourceFile, a *annotate.Annotation) {
 	for _, expr := range exprsOf(a) {
 		for _, name := range packageNames(expr) {
 			_, imported := importOf(file.syntax, name.Name)
-			if !imported && len(p.declared(name.Name)) == 0 {
+			if !imported && len(p.declared(u, name.Name)) == 0 {
 				p.pkg.find(Finding{Pos: p.pkg.fset.Position(a.Pos), Code: "unknown-name", Message: fmt.Sprintf(
 					"%s is neither declared in the package nor clearly one of the file's imports: give the import a name", name.Name)})
 			}
@@ -53,9 +64,12 @@ func (p *plan) checkExprs(file *sourceFile, a *annotate.Annotation) {
 	}
 }
 
-// declared returns where the package declares an identifier, in any of its
-// files and those of its tests inside.
-func (p *plan) declared(name string) []token.Pos {
+// declared returns where an identifier of the unit's package is declared: a
+// package and its tests inside share theirs, external tests have their own.
+func (p *plan) declared(u unit, name string) []token.Pos {
+	if u == externalUnit {
+		return p.namedIn(externalUnit, name, packageLevel)
+	}
 	return slices.Concat(p.namedIn(ownUnit, name, packageLevel), p.namedIn(testUnit, name, packageLevel))
 }
 
@@ -115,10 +129,7 @@ func (p *plan) checkNames(made map[outputKey]*Output) {
 	for _, key := range sortedKeys(made) {
 		o := made[key]
 		taken := func(name string) (token.Position, bool) {
-			list := p.namedIn(externalUnit, name, packageLevel)
-			if key.unit != externalUnit {
-				list = p.declared(name)
-			}
+			list := p.declared(key.unit, name)
 			if len(list) == 0 {
 				return token.Position{}, false
 			}

@@ -81,7 +81,7 @@ func (p *plan) outputs() []*Output {
 				if a.Kind == annotate.ID {
 					continue
 				}
-				p.addRow(get(outputKey{unit(u), file.constraint}), file, a)
+				p.addRow(get(outputKey{unit(u), file.constraint}), unit(u), file, a)
 			}
 		}
 	}
@@ -137,15 +137,14 @@ func (p *plan) position(pos token.Pos) string {
 }
 
 // addRow adds what one annotation means.
-func (p *plan) addRow(o *Output, file *sourceFile, a *annotate.Annotation) {
+func (p *plan) addRow(o *Output, u unit, file *sourceFile, a *annotate.Annotation) {
 	pos := p.position(a.Target.Ident.Pos())
 	switch a.Kind {
 	case annotate.Entry, annotate.Area:
-		p.checkExprs(file, a)
+		p.checkExprs(u, file, a)
 		e := OutputEntry{
 			Const: constName(a.ID()), Name: a.ID(), Var: a.Target.Name, Member: a.Member, Size: a.Size,
-			Imports: func(name string) (string, bool) { return importOf(file.syntax, name) },
-			Budget:  a.Budget, Depth: a.Depth, Pos: pos, Note: a.Note,
+			Imports: p.importsOf(u, file), Budget: a.Budget, Depth: a.Depth, Pos: pos, Note: a.Note,
 		}
 		for _, flag := range []struct {
 			set  bool
@@ -157,7 +156,7 @@ func (p *plan) addRow(o *Output, file *sourceFile, a *annotate.Annotation) {
 		}
 		for _, expr := range exprsOf(a) {
 			for _, sel := range packageNames(expr) {
-				if path, ok := importOf(file.syntax, sel.Name); ok {
+				if path, ok := e.Imports(sel.Name); ok {
 					o.Aliases[path] = sel.Name
 				}
 			}

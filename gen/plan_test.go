@@ -195,7 +195,16 @@ go 1.24
 -- a.go --
 package shadow
 
-import limits "example.com/shadow/limits"
+import (
+	"example.com/shadow/confusion"
+	limits "example.com/shadow/limits"
+)
+
+// What looks like a part of an import's path is the package's own.
+var conf struct{ size [confusion.Size]byte }
+
+//meminspect:area size=len(conf.size)
+var confused [8]byte
 
 type unsafe struct{}
 
@@ -211,6 +220,10 @@ var v struct{ A int }
 type lay struct{ a int }
 
 var _ = limits.Max
+-- confusion/c.go --
+package confusion
+
+const Size = 4
 -- limits/l.go --
 package limits
 
