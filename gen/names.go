@@ -126,8 +126,7 @@ func packageLevel(file *ast.File) []*ast.Ident {
 // the package has for something else. Packages that it imports it calls by
 // another name then.
 func (p *plan) checkNames(made map[outputKey]*Output) {
-	for _, key := range sortedKeys(made) {
-		o := made[key]
+	for key, o := range made {
 		taken := func(name string) (token.Position, bool) {
 			list := p.declared(key.unit, name)
 			if len(list) == 0 {
@@ -177,18 +176,4 @@ func aliasTaken(aliases map[string]string, path, name string) bool {
 		}
 	}
 	return false
-}
-
-func sortedKeys(made map[outputKey]*Output) []outputKey {
-	keys := make([]outputKey, 0, len(made))
-	for key := range made {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b outputKey) int {
-		if a.unit != b.unit {
-			return int(a.unit) - int(b.unit)
-		}
-		return len(a.constraint) - len(b.constraint)
-	})
-	return keys
 }

@@ -220,3 +220,13 @@ func (p *pkg) find(f Finding) { p.findings = append(p.findings, f) }
 func (p *pkg) broken() bool {
 	return slices.ContainsFunc(p.findings, func(f Finding) bool { return !f.Warning })
 }
+
+// sortFindings puts a folder's findings in source order, each once: what is in
+// the way of several generated files is found for each of them.
+func (p *pkg) sortFindings() {
+	slices.SortFunc(p.findings, func(a, b Finding) int {
+		return cmp.Or(strings.Compare(a.Pos.Filename, b.Pos.Filename), cmp.Compare(a.Pos.Line, b.Pos.Line),
+			cmp.Compare(a.Pos.Column, b.Pos.Column), strings.Compare(a.Message, b.Message))
+	})
+	p.findings = slices.Compact(p.findings)
+}

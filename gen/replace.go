@@ -2,14 +2,11 @@ package gen
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -79,11 +76,4 @@ func onlyLinesMoved(change Change) bool {
 	}
 	mask := func(text []byte) []byte { return linePositions.ReplaceAll(text, []byte(`$1"`)) }
 	return bytes.Equal(mask(change.Old), mask(change.New))
-}
-
-// sortFindings puts a folder's findings in source order.
-func (p *pkg) sortFindings() {
-	slices.SortStableFunc(p.findings, func(a, b Finding) int {
-		return cmp.Or(strings.Compare(a.Pos.Filename, b.Pos.Filename), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column))
-	})
 }
