@@ -18,12 +18,13 @@ func applyWishes(cfg *Config, plans []*plan) error {
 		if err != nil {
 			return err
 		}
-		_, name := splitName(p, wish.New)
-		i := slices.IndexFunc(p.fresh, func(n *named) bool { return n.ID() == name && p.namespace(n.unit) == row.Namespace })
+		i := slices.IndexFunc(p.fresh, func(n *named) bool {
+			return p.namespace(n.unit) == row.Namespace && p.means(wish.New, row.Namespace, n.ID())
+		})
 		if i < 0 {
-			return fmt.Errorf("--rename %s=%s: %s has no annotation called %s without an ID", wish.Old, wish.New, p.pkg.folder.importPath, name)
+			return fmt.Errorf("--rename %s=%s: %s has no annotation called %s without an ID", wish.Old, wish.New, p.packageOf(row.Namespace), wish.New)
 		}
-		if err := p.ids.Rename(row, name); err != nil {
+		if err := p.ids.Rename(row, p.fresh[i].ID()); err != nil {
 			return fmt.Errorf("--rename %s=%s: %w", wish.Old, wish.New, err)
 		}
 		p.fresh = slices.Delete(p.fresh, i, i+1)
@@ -45,14 +46,20 @@ func (p *plan) settle(row *ledger.Row) {
 	p.lost = slices.DeleteFunc(p.lost, func(r *ledger.Row) bool { return r == row })
 }
 
-// splitName takes the folder's import path off a name.
-func splitName(p *plan, wish string) (fits bool, name string) {
-	for _, prefix := range []string{p.pkg.folder.importPath, path.Base(p.pkg.folder.importPath)} {
-		if rest, ok := strings.CutPrefix(wish, prefix+"."); ok {
-			return true, rest
-		}
+// means tells whether a wish is about a name of one of the folder's packages: it
+// may be preceded by the package's import path, or the last element of that.
+func (p *plan) means(wish, namespace, name string) bool {
+	pkg := p.packageOf(namespace)
+	return wish == name || wish == path.Base(pkg)+"."+name || wish == pkg+"."+name
+}
+
+// packageOf returns the import path of the package whose IDs are hashed with the
+// namespace: the folder's, or that of its external tests.
+func (p *plan) packageOf(namespace string) string {
+	if namespace == p.namespace(externalUnit) {
+		return p.pkg.folder.importPath + ledger.TestSuffix
 	}
-	return !strings.Contains(wish, "/"), wish
+	return p.pkg.folder.importPath
 }
 
 // findLost finds the lost ID that a wish means.
@@ -61,12 +68,8 @@ func findLost(plans []*plan, flag, wish string) (*plan, *ledger.Row, error) {
 	var rows []*ledger.Row
 	var live *plan
 	for _, p := range plans {
-		fits, name := splitName(p, wish)
-		if !fits {
-			continue
-		}
 		for _, row := range p.ids.Rows {
-			if row.Name != name && row.Name != wish {
+			if !p.means(wish, row.Namespace, row.Name) {
 				continue
 			}
 			if slices.Contains(p.lost, row) {
@@ -82,7 +85,7 @@ func findLost(plans []*plan, flag, wish string) (*plan, *ledger.Row, error) {
 	case len(found) > 1:
 		var names []string
 		for i, p := range found {
-			names = append(names, p.pkg.folder.importPath+"."+rows[i].Name)
+			names = append(names, p.packageOf(rows[i].Namespace)+"."+rows[i].Name)
 		}
 		return nil, nil, fmt.Errorf("%s %s: which one: %s?", flag, wish, strings.Join(names, ", "))
 	case live != nil:
