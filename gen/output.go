@@ -45,8 +45,9 @@ func (k outputKey) table() string {
 	return "meminspectTable" + [...]string{"", "Test", ""}[k.unit] + k.constraint.camel()
 }
 
-// outputs makes the generated files as plain data.
-func (p *plan) outputs() []*Output {
+// outputs makes the generated files as plain data, and reports what is in their
+// way.
+func (p *plan) outputs(ov *overlay) []*Output {
 	made := map[outputKey]*Output{}
 	get := func(k outputKey) *Output {
 		o := made[k]
@@ -91,7 +92,9 @@ func (p *plan) outputs() []*Output {
 		list = append(list, o)
 	}
 	slices.SortFunc(list, func(a, b *Output) int { return strings.Compare(a.Name, b.Name) })
-	p.checkNames(made)
+	if !p.refuseForeign(ov, list) { // whose names would be in the way too
+		p.checkNames(made)
+	}
 	return list
 }
 
