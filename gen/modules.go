@@ -125,6 +125,9 @@ func ownerOf(modules []*module, dir string) (*module, error) {
 			if isFile(filepath.Join(up, "go.mod")) {
 				return nil, fmt.Errorf("%s belongs to the module in %s, which is not a main module here: run there, or add it to go.work", dir, up)
 			}
+			if filepath.Base(up) == "vendor" {
+				return nil, fmt.Errorf("%s is vendored: generate in the module that it comes from, and vendor again", dir)
+			}
 		}
 		return m, nil
 	}

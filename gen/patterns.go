@@ -150,7 +150,7 @@ func importRoots(modules []*module, pattern string) ([]root, error) {
 		} else if !strings.HasPrefix(m.Path+"/", base) && !strings.HasPrefix(base, m.Path) {
 			continue
 		}
-		if !isDir(dir) {
+		if !isDir(dir) || hiddenBelow(m.Dir, dir) {
 			continue
 		}
 		roots = append(roots, root{module: m, dir: dir, recursive: true, pattern: pattern,
