@@ -29,7 +29,7 @@ func stale(u *unit) {
 		Dir: dir, Files: files, ImportPath: importPath(u.pass.Pkg.Path()), Check: true,
 	})
 	if err != nil {
-		u.reportStale(u.pass.Files[0].Name.Pos(), fmt.Sprintf("cannot tell whether the generated files are fresh: %v", err))
+		u.reportStale(u.clause(), fmt.Sprintf("cannot tell whether the generated files are fresh: %v", err))
 		return
 	}
 	for _, f := range result.Findings {
@@ -46,8 +46,8 @@ func stale(u *unit) {
 // allIn tells whether all files of the package are among these.
 func (u *unit) allIn(files []string) bool {
 	for _, file := range u.pass.Files {
-		name := u.pass.Fset.Position(file.Package).Filename
-		if filepath.Base(name) != "_cgo_gotypes.go" && !slices.Contains(files, name) {
+		name, _, _ := original(u.pass.Fset, file)
+		if !madeByGo(name) && !slices.Contains(files, name) {
 			return false
 		}
 	}
@@ -94,12 +94,7 @@ func (u *unit) firstPos() token.Pos {
 			return file.Annotations[0].Pos
 		}
 	}
-	for _, file := range u.pass.Files {
-		if _, syntax, generated := original(u.pass.Fset, file); !generated {
-			return syntax.Name.Pos()
-		}
-	}
-	return u.pass.Files[0].Name.Pos()
+	return u.clause()
 }
 
 func isExternalTest(u *unit) bool { return strings.HasSuffix(u.pass.Pkg.Name(), "_test") }
@@ -118,7 +113,7 @@ func (u *unit) reportChanges(changes []gen.Change) {
 		for _, file := range u.source.files {
 			for i := range file.Annotations {
 				a := &file.Annotations[i]
-				if !slices.Contains(fresh, u.rowPosition(file, a)) {
+				if !slices.Contains(fresh, u.rowPosition(a)) {
 					continue
 				}
 				found = true
@@ -147,12 +142,13 @@ func (u *unit) reportChanges(changes []gen.Change) {
 }
 
 // rowPosition is what the row of an annotation gives as its position.
-func (u *unit) rowPosition(file *sourceFile, a *annotate.Annotation) string {
+func (u *unit) rowPosition(a *annotate.Annotation) string {
 	pos := a.Pos
 	if a.Target.Ident != nil {
 		pos = a.Target.Ident.Pos()
 	}
-	return fmt.Sprintf("%s:%d", filepath.Base(file.name), u.pass.Fset.Position(pos).Line)
+	at := u.pass.Fset.Position(pos)
+	return fmt.Sprintf("%s:%d", filepath.Base(at.Filename), at.Line)
 }
 
 var rowPositions = regexp.MustCompile(`Pos:\s*"([^":]*:)([0-9]+)"`)

@@ -3,6 +3,8 @@ package lint
 import (
 	"go/token"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/tools/go/analysis"
 )
@@ -28,6 +30,31 @@ func newUnit(pass *analysis.Pass, s Suppression) *unit {
 // call of the runtime, here or below.
 func (u *unit) idle() bool {
 	return len(u.source.files) == 0 && !u.source.generated && u.world.empty()
+}
+
+// dir returns the package's directory.
+func (u *unit) dir() string {
+	for _, file := range u.pass.Files {
+		if name, _, _ := original(u.pass.Fset, file); !madeByGo(name) {
+			return filepath.Dir(name)
+		}
+	}
+	return ""
+}
+
+// madeByGo tells whether a file is one that the go command adds to packages with
+// cgo, in a folder elsewhere. It passes over sources that are called so.
+func madeByGo(name string) bool { return strings.HasPrefix(filepath.Base(name), "_") }
+
+// clause returns a package clause that was written, for findings about the
+// package as a whole.
+func (u *unit) clause() token.Pos {
+	for _, file := range u.pass.Files {
+		if _, syntax, generated := original(u.pass.Fset, file); !generated {
+			return syntax.Name.Pos()
+		}
+	}
+	return u.pass.Files[0].Name.Pos()
 }
 
 // A finding is what a check has to say.

@@ -76,11 +76,6 @@ func (u *unit) unregisteredBelow(ids []idFact) {
 	}
 }
 
-// dir returns the package's directory.
-func (u *unit) dir() string {
-	return filepath.Dir(u.pass.Fset.Position(u.pass.Files[0].Package).Filename)
-}
-
 // positionBelow returns the place of an annotation in another package of the
 // same module or, when its source is not where modules have it, that of the
 // package clause here.
@@ -92,7 +87,7 @@ func (u *unit) positionBelow(id idFact) token.Pos {
 			return pos
 		}
 	}
-	return u.pass.Files[0].Name.Pos()
+	return u.clause()
 }
 
 // moduleRoot returns the directory of the go.mod at or above dir.

@@ -164,7 +164,11 @@ func compare(a, b Finding) int {
 func Text(w io.Writer, dir string, findings []Finding) error {
 	for _, f := range findings {
 		file, line, column := f.Position()
-		if _, err := fmt.Fprintf(w, "%s:%d:%d: %s (%s)\n", relative(dir, file), line, column, f.Message, f.Analyzer); err != nil {
+		at := fmt.Sprintf("%s:%d", relative(dir, file), line)
+		if column > 0 { // "//line" comments take it away
+			at += fmt.Sprintf(":%d", column)
+		}
+		if _, err := fmt.Fprintf(w, "%s: %s (%s)\n", at, f.Message, f.Analyzer); err != nil {
 			return err
 		}
 	}
