@@ -22,10 +22,9 @@ func RegisterBuiltin(_ builtin.Token, id ID, name string, data []byte) error {
 	var c change
 	c.begin()
 	c.removeAll(id)
-	if ref := reg.put(v); ref != 0 {
-		c.note(true, ref)
-		return c.end()
+	if _, err := c.put(v); err != nil {
+		c.end()
+		return &RegionError{Op: opRegister, ID: id, Name: name, Err: err}
 	}
-	c.end()
-	return &RegionError{Op: opRegister, ID: id, Name: name, Err: ErrFull}
+	return c.end()
 }

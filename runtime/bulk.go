@@ -3,6 +3,7 @@
 package meminspect
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/meminspect/meminspect/runtime/format/anchor"
@@ -34,8 +35,10 @@ func spec(id ID, v *slot, opts []Option) Spec {
 func RegisterAll(specs ...Spec) ([]ID, error) {
 	ids := make([]ID, 0, len(specs))
 	for i := range specs {
-		if specs[i].v.size == 0 {
-			return nil, &RegionError{Op: opRegister, ID: specs[i].id, Name: specs[i].v.name, Err: ErrEmpty}
+		if v := specs[i].v; v == nil {
+			return nil, &RegionError{Op: opRegister, Err: ErrEmpty}
+		} else if v.size == 0 {
+			return nil, &RegionError{Op: opRegister, ID: specs[i].id, Name: v.name, Err: ErrEmpty}
 		}
 	}
 	var c change
@@ -43,7 +46,7 @@ func RegisterAll(specs ...Spec) ([]ID, error) {
 	var refs []uint32
 	for i := range specs {
 		s := &specs[i]
-		id, err := c.add(s.id, s.v, s.another, false)
+		ref, err := c.add(s.id, s.v, s.another, false)
 		if err != nil {
 			for _, ref := range refs {
 				reg.drop(ref)
@@ -52,8 +55,8 @@ func RegisterAll(specs ...Spec) ([]ID, error) {
 			c.end()
 			return nil, &RegionError{Op: opRegister, ID: s.id, Name: s.v.name, Err: err}
 		}
-		ids = append(ids, id)
-		refs = append(refs, reg.last(id))
+		ids = append(ids, s.v.id)
+		refs = append(refs, ref)
 	}
 	return ids, c.end()
 }
@@ -85,6 +88,9 @@ func UnregisterPointer[T any](p *T) error {
 // addr on. It looks at every region.
 func UnregisterRange(addr uintptr, size uint64) error {
 	end := uint64(addr) + size
+	if end < size {
+		end = math.MaxUint64
+	}
 	return unregisterIf(func(r *Region) bool {
 		at := uint64(r.Addr())
 		return at != 0 && at >= uint64(addr) && at+r.Size <= end

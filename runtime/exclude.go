@@ -28,11 +28,12 @@ func exclude(base *byte, size uint64, typ *byte) (ID, error) {
 	}
 	var c change
 	c.begin()
-	id, err := c.add(IDDynamic, &slot{kind: anchor.SlotExcluded, base: base, size: size, typ: typ}, false, false)
-	if e := c.end(); err == nil {
-		err = e
+	v := &slot{kind: anchor.SlotExcluded, base: base, size: size, typ: typ}
+	if _, err := c.add(IDDynamic, v, false, false); err != nil {
+		c.end()
+		return 0, &RegionError{Op: "exclude", Err: err}
 	}
-	return id, err
+	return v.id, c.end()
 }
 
 // exclusions is what forbids bytes, gathered from the tables and the slots.

@@ -73,8 +73,12 @@ func remark(op string, v *slot, from, to uint64, mark bool) (ID, error) {
 		return 1
 	})
 	after := marked(before, from, to, mark)
+	stays := map[uint32]bool{}
+	for _, p := range after {
+		stays[p.ref] = true
+	}
 	for _, p := range before {
-		if !slices.Contains(after, p) {
+		if !stays[p.ref] {
 			c.remove(p.ref)
 		}
 	}
@@ -82,33 +86,20 @@ func remark(op string, v *slot, from, to uint64, mark bool) (ID, error) {
 		if p.ref != 0 {
 			continue
 		}
-		s := &slot{kind: v.kind, base: v.base, typ: v.typ, name: v.name, depth: v.depth, budget: v.budget, flags: v.flags | flagMarked, addr: p.from, size: p.to - p.from}
-		got, err := c.addMarked(id, s)
-		if err != nil {
+		if id == IDDynamic {
+			id = reg.newID()
+		}
+		s := &slot{id: id, kind: v.kind, base: v.base, typ: v.typ, name: v.name, depth: v.depth, budget: v.budget, flags: v.flags | flagMarked, addr: p.from, size: p.to - p.from}
+		if _, err := c.put(s); err != nil {
 			c.end()
 			return 0, &RegionError{Op: op, ID: id, Err: err}
 		}
-		id = got
 	}
 	return id, c.end()
 }
 
 // flagMarked is set in the flags of slots that Mark made.
 const flagMarked uint32 = 1 << 31
-
-// addMarked adds under an ID whose other regions may just have been removed.
-func (c *change) addMarked(id ID, v *slot) (ID, error) {
-	if id == IDDynamic {
-		return c.add(id, v, true, false)
-	}
-	v.id = id
-	ref := reg.put(v)
-	if ref == 0 {
-		return 0, ErrFull
-	}
-	c.note(true, ref)
-	return id, nil
-}
 
 // marked returns the ranges of before, which are sorted and apart, with [from,
 // to) added or taken away; those that stay as they are keep their slots.

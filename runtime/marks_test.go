@@ -65,6 +65,22 @@ func TestMarkAgainstModel(t *testing.T) {
 	if err := quick.Check(check, &quick.Config{MaxCount: 200}); err != nil {
 		t.Error(err)
 	}
+	// Each step looks at each range once: many of them are a matter of
+	// milliseconds.
+	comb := make([]int, 1500)
+	for i := range comb {
+		var err error
+		if _, err = Mark(comb, i, i+1); err == nil && i%2 == 1 {
+			err = Clear(comb, i-1, i)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := root.regions.Load(); n != uint64(len(comb)/2) {
+		t.Errorf("%d ranges of a comb of %d", n, len(comb)/2)
+	}
+	clear(t)
 	block := make([]int, 4)
 	if _, err := Mark(block, 2, 5); !errors.Is(err, ErrRange) {
 		t.Errorf("marked beyond the block: %v", err)

@@ -107,12 +107,11 @@ func register(op string, id ID, v *slot, opts []Option) (ID, error) {
 	}
 	var c change
 	c.begin()
-	given, err := c.add(id, v, another, op == opReplace)
-	if err != nil {
+	if _, err := c.add(id, v, another, op == opReplace); err != nil {
 		c.end()
 		return fail(err)
 	}
-	return given, c.end()
+	return v.id, c.end()
 }
 
 const (
@@ -121,8 +120,9 @@ const (
 	opUnregister = "unregister"
 )
 
-// add puts a region into the registry within a change.
-func (c *change) add(id ID, v *slot, another, replace bool) (ID, error) {
+// add puts a region into the registry within a change, under v.id from then
+// on, and returns its slot.
+func (c *change) add(id ID, v *slot, another, replace bool) (ref uint32, err error) {
 	taken := id != IDDynamic && reg.find(id, 0) != 0
 	switch {
 	case id == IDDynamic:
@@ -135,12 +135,16 @@ func (c *change) add(id ID, v *slot, another, replace bool) (ID, error) {
 		return 0, ErrReserved
 	}
 	v.id = id
-	ref := reg.put(v)
-	if ref == 0 {
+	return c.put(v)
+}
+
+// put is add for an ID that is v's already, whatever stands under it.
+func (c *change) put(v *slot) (ref uint32, err error) {
+	if ref = reg.put(v); ref == 0 {
 		return 0, ErrFull
 	}
 	c.note(true, ref)
-	return id, nil
+	return ref, nil
 }
 
 // removeAll takes all regions under id out of the registry and reports whether

@@ -17,7 +17,8 @@ const maxChunks = 4096
 // read at any moment, and finds them by ID. Its hash table grows with the
 // chunks (linear hashing: each chunk brings as many list heads as it has
 // slots), so that no growth step costs more than one chunk's lists and none
-// allocates.
+// allocates. A list is a ring, and its head the last slot of it: so a region is
+// added in the same time however many stand under its ID.
 //
 // References to slots are indices plus one; zero is none.
 type registry struct {
@@ -67,13 +68,18 @@ func (g *registry) find(id ID, after uint32) uint32 {
 	if g.chunks == 0 {
 		return 0
 	}
-	ref := after
-	if ref == 0 {
-		ref = *g.head(g.bucket(id))
-	} else {
-		ref = g.slot(ref).link
+	last := *g.head(g.bucket(id))
+	if last == 0 || last == after {
+		return 0
 	}
-	for ref != 0 && g.slot(ref).id != id {
+	if after == 0 {
+		after = last
+	}
+	ref := g.slot(after).link
+	for g.slot(ref).id != id {
+		if ref == last {
+			return 0
+		}
 		ref = g.slot(ref).link
 	}
 	return ref
@@ -105,14 +111,15 @@ func (g *registry) grow() bool {
 			half *= 2
 		}
 		from := g.head(old - half)
-		ref := *from
+		last := *from
+		if last == 0 {
+			continue
+		}
 		*from = 0
-		for ref != 0 {
-			s := g.slot(ref)
-			next := s.link
-			s.link = 0
+		next := g.slot(last).link
+		for ref := uint32(0); ref != last; {
+			ref, next = next, g.slot(next).link
 			g.append(ref)
-			ref = next
 		}
 	}
 	return true
@@ -130,7 +137,6 @@ func (g *registry) put(v *slot) uint32 {
 	g.order++
 	v.order = g.order
 	g.write(s, v)
-	s.link = 0
 	g.append(ref)
 	root.regions.Add(1)
 	if v.kind == anchor.SlotExcluded {
@@ -142,21 +148,31 @@ func (g *registry) put(v *slot) uint32 {
 // append puts a slot at the end of its list, so that several regions under one
 // ID are found in the order in which they came.
 func (g *registry) append(ref uint32) {
-	at := g.head(g.bucket(g.slot(ref).id))
-	for *at != 0 {
-		at = &g.slot(*at).link
+	s := g.slot(ref)
+	last := g.head(g.bucket(s.id))
+	s.link = ref
+	if *last != 0 {
+		before := g.slot(*last)
+		s.link, before.link = before.link, ref
 	}
-	*at = ref
+	*last = ref
 }
 
 // drop frees a slot.
 func (g *registry) drop(ref uint32) {
 	s := g.slot(ref)
-	at := g.head(g.bucket(s.id))
-	for *at != ref {
-		at = &g.slot(*at).link
+	last := g.head(g.bucket(s.id))
+	before := *last
+	for g.slot(before).link != ref {
+		before = g.slot(before).link
 	}
-	*at = s.link
+	g.slot(before).link = s.link
+	if *last == ref {
+		*last = before
+	}
+	if before == ref {
+		*last = 0
+	}
 	excluded := s.kind == anchor.SlotExcluded
 	g.write(s, &slot{})
 	if excluded {
@@ -195,12 +211,3 @@ func (g *registry) newID() ID {
 
 // typeWord returns the first word of an any: the runtime type.
 func typeWord(v any) *byte { return *(**byte)(unsafe.Pointer(&v)) }
-
-// last returns the slot that was put under id last.
-func (g *registry) last(id ID) uint32 {
-	last := uint32(0)
-	for ref := g.find(id, 0); ref != 0; ref = g.find(id, ref) {
-		last = ref
-	}
-	return last
-}

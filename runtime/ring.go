@@ -26,12 +26,9 @@ func RegisterRing(_ builtin.Token, name string, version uint32, mem []byte) (rem
 	v := &slot{kind: anchor.SlotSlice, id: ID(anchor.IDLog), base: r.data, size: r.size, typ: typeWord((*byte)(nil)), name: name}
 	var c change
 	c.begin()
-	ref := reg.put(v)
-	if ref != 0 {
-		c.note(true, ref)
-	}
 	// What a backend has against it, and that all slots are taken, is no reason
 	// not to log.
+	_, _ = c.put(v)
 	_ = c.end()
 	return func() {
 		dropRegion(collected{v.id, v.order})
