@@ -27,6 +27,7 @@ var listening listeners
 // An attached backend, with the parts of regions that it took.
 type attached struct {
 	Backend
+	name string // asked for once, when nothing is locked yet
 	took map[regionKey][]Region
 }
 
@@ -89,27 +90,36 @@ func endTelling(events []Event, excluded bool) error {
 		past = append(past, reg.copyLocked()...)
 	}
 	reg.mu.Unlock()
-	failed := retell(past)
-	for _, e := range events {
-		for _, b := range listening.backends {
-			failed = append(failed, b.tell(e)...)
-		}
-		for _, n := range listening.notifiers {
-			n.queue(e)
-		}
-	}
-	notifiers := slices.Clone(listening.notifiers)
-	listening.mu.Unlock()
+	notifiers, err := listening.tell(events, past)
 	for _, n := range notifiers {
 		n.drain()
 	}
-	return errors.Join(failed...)
+	return err
+}
+
+// tell tells the backends, unlocks, also where one of them ends the goroutine,
+// and returns the notifiers, who have their events queued.
+func (l *listeners) tell(events []Event, past []Region) ([]*notifier, error) {
+	defer l.mu.Unlock()
+	for _, e := range events {
+		for _, n := range l.notifiers {
+			n.queue(e)
+		}
+	}
+	failed := retell(past)
+	for _, e := range events {
+		for _, b := range l.backends {
+			failed = append(failed, b.tell(e)...)
+		}
+	}
+	return slices.Clone(l.notifiers), errors.Join(failed...)
 }
 
 // Attach adds a backend and tells it of all regions that there are. It returns
 // what the backend had against single regions, joined; the backend is attached
 // all the same, unless the error is ErrAttached. b must be comparable.
 func Attach(b Backend) error {
+	name := b.Name()
 	listening.mu.Lock()
 	defer listening.mu.Unlock()
 	for _, a := range listening.backends {
@@ -117,7 +127,7 @@ func Attach(b Backend) error {
 			return ErrAttached
 		}
 	}
-	a := &attached{Backend: b, took: map[regionKey][]Region{}}
+	a := &attached{Backend: b, name: name, took: map[regionKey][]Region{}}
 	reg.mu.Lock()
 	listening.backends = append(listening.backends, a)
 	listening.end = endTelling
@@ -166,7 +176,7 @@ func (a *attached) tell(e Event) (failed []error) {
 	var took []Region
 	for _, r := range parts {
 		if err := a.call(e.Added, r); err != nil {
-			failed = append(failed, &BackendError{Backend: a.Name(), Op: op, ID: r.ID, Name: r.Name, Err: err})
+			failed = append(failed, &BackendError{Backend: a.name, Op: op, ID: r.ID, Name: r.Name, Err: err})
 			continue
 		}
 		took = append(took, r)

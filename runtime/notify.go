@@ -73,18 +73,24 @@ func (n *notifier) drain() {
 		return
 	}
 	n.busy = true
+	// fn may end the goroutine: what is queued then is the next one's.
+	defer func() {
+		n.busy = false
+		n.mu.Unlock()
+	}()
 	for len(n.events) > 0 {
 		e := n.events[0]
 		n.events = n.events[1:]
-		n.mu.Unlock()
 		n.call(e)
-		n.mu.Lock()
 	}
-	n.busy = false
-	n.mu.Unlock()
 }
 
+// call calls fn without the mutex that the caller holds.
 func (n *notifier) call(e Event) {
-	defer func() { _ = recover() }()
+	n.mu.Unlock()
+	defer func() {
+		_ = recover()
+		n.mu.Lock()
+	}()
 	n.fn(e)
 }
