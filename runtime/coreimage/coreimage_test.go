@@ -156,6 +156,41 @@ func TestUnreadableMemory(t *testing.T) {
 	}
 }
 
+// A region of far more than there is, a size that was computed wrongly, costs
+// neither time nor room: what is there is captured.
+func TestAbsentMemory(t *testing.T) {
+	m, err := syscall.Mmap(-1, 0, 2*pageSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Munmap(m)
+	m[0] = 7
+	at := uintptr(unsafe.Pointer(&m[0]))
+	gone, err := meminspect.RegisterForeign(meminspect.IDDynamic, 1<<32, 1<<30, meminspect.Name("gone"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer meminspect.Unregister(gone)
+	large, err := meminspect.RegisterForeign(meminspect.IDDynamic, at, 1<<62)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer meminspect.Unregister(large)
+	f := write(t)
+	regions := regionsOf(t, f)
+	if r := regions[uint64(gone)]; r.Status != note.Unreadable || r.Captured != 0 {
+		t.Errorf("%v, %d bytes captured", r.Status, r.Captured)
+	}
+	r := regions[uint64(large)]
+	if r.Status&note.Unreadable == 0 || r.Captured < 2*pageSize || r.Captured > 1<<40 {
+		t.Errorf("%v, %d bytes captured", r.Status, r.Captured)
+	}
+	var b [1]byte
+	if _, err := f.ReadMemory(uint64(at), b[:]); err != nil || b[0] != 7 {
+		t.Errorf("%d, %v", b[0], err)
+	}
+}
+
 // A region that moves between its two readings is torn, or read again when it
 // is small and comes to rest; one that does not move is complete. A region
 // larger than what is read at a time is compared as a whole.

@@ -75,13 +75,32 @@ func seams(regions []region, erased []elfcore.Range) []elfcore.Range {
 	return elfcore.Merge(out, 0)
 }
 
+// absent returns what of regions is no memory that can be read, in pieces that
+// are more than a seam: foreign memory that is gone, or that was never as large.
+// It is not in the core at all, where small holes are filled.
+func absent(regions []region, readable []elfcore.Range) []elfcore.Range {
+	var out []elfcore.Range
+	for i := range regions {
+		all := elfcore.Range{Start: regions[i].Addr, End: regions[i].Addr + regions[i].Size}
+		if all.Start == 0 {
+			continue
+		}
+		for _, r := range elfcore.Subtract([]elfcore.Range{all}, overlapping(readable, all)) {
+			if r.Len() > mostSeam {
+				out = append(out, r)
+			}
+		}
+	}
+	return elfcore.Merge(out, 0)
+}
+
 // spans returns the ranges to capture, sorted, without overlaps and without
-// what exclusions erase but for the seams.
-func spans(regions []region, data, erased, seams []elfcore.Range) []span {
+// the ranges of without, but for the seams.
+func spans(regions []region, data, without, seams []elfcore.Range) []span {
 	var rs []elfcore.Range
 	for i := range regions {
 		if r := &regions[i]; r.Addr != 0 {
-			rs = append(rs, elfcore.Subtract([]elfcore.Range{{Start: r.Addr, End: r.Addr + r.Size}}, erased)...)
+			rs = append(rs, elfcore.Subtract([]elfcore.Range{{Start: r.Addr, End: r.Addr + r.Size}}, without)...)
 		}
 	}
 	slices.SortFunc(rs, func(a, b elfcore.Range) int {
@@ -101,7 +120,7 @@ func spans(regions []region, data, erased, seams []elfcore.Range) []span {
 		}
 		out = append(out, span{Range: r})
 	}
-	data = elfcore.Subtract(elfcore.Merge(data, 0), erased)
+	data = elfcore.Subtract(elfcore.Merge(data, 0), without)
 	for _, r := range elfcore.Subtract(data, merged(out)) {
 		out = append(out, span{Range: r, program: true})
 	}

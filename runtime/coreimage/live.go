@@ -45,6 +45,9 @@ type Live struct {
 	placed  []placed
 }
 
+// mostRegions is as many as can be registered at a time.
+const mostRegions = 1 << 20
+
 type placed struct {
 	note.Region
 	part int
@@ -53,6 +56,9 @@ type placed struct {
 // NewLive makes the head of a core image for at most max regions. Registers in
 // it are those of the caller.
 func NewLive(max int) (*Live, error) {
+	if max < 0 || max > mostRegions {
+		return nil, fmt.Errorf("live core image: for %d regions, at most %d are possible", max, mostRegions)
+	}
 	me, err := self.Inspect()
 	if err != nil {
 		return nil, fmt.Errorf("live core image: %w", err)

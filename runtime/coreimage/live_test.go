@@ -5,6 +5,7 @@ package coreimage
 import (
 	"bytes"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
@@ -105,6 +106,11 @@ func TestLiveAgainstRegistry(t *testing.T) {
 
 // More regions than were asked for are refused one by one.
 func TestLiveIsFull(t *testing.T) {
+	for _, n := range []int{-1, -1000, math.MaxInt} {
+		if l, err := NewLive(n); err == nil || l != nil {
+			t.Errorf("an image for %d regions was made", n)
+		}
+	}
 	l, err := NewLive(2)
 	if err != nil {
 		t.Fatal(err)

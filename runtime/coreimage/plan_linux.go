@@ -26,10 +26,6 @@ func plan(opts []Option) (*image, error) {
 	for _, opt := range opts {
 		opt(&o)
 	}
-	me, err := self.Inspect()
-	if err != nil {
-		return nil, err
-	}
 	c := &image{
 		a:    make([]byte, blockSize),
 		b:    make([]byte, blockSize),
@@ -39,6 +35,13 @@ func plan(opts []Option) (*image, error) {
 	c.Machine = machine
 	vmcoreinfo.Register()
 	c.collect()
+	// The program may map more at any time. What regions lie in is held by now.
+	me, err := self.Inspect()
+	if err != nil {
+		return nil, err
+	}
+	absent := absent(c.regions, me.Readable)
+	c.holes = elfcore.Subtract(absent, c.erased)
 	var data []elfcore.Range
 	switch {
 	case o.strict:
@@ -52,7 +55,8 @@ func plan(opts []Option) (*image, error) {
 			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonUnknownType, Count: 1, Rule: "exclusions stand: only what has a type is captured"})
 		}
 	}
-	captured := c.segments(spans(c.regions, data, c.erased, c.seams))
+	without := elfcore.Merge(slices.Concat(c.erased, absent), 0)
+	captured := c.segments(spans(c.regions, data, without, c.seams))
 	// What is erased is marked wherever it lies, so that no debugger looks for
 	// it elsewhere.
 	cover := append(slices.Clone(me.Writable), c.erased...)

@@ -17,6 +17,7 @@ type Process struct {
 	Files      []elfcore.Mapping // of the executable
 	Text       []elfcore.Range   // the executable's code
 	Writable   []elfcore.Range   // its data and bss
+	Readable   []elfcore.Range   // all memory that the program may read, the executable's or not; sorted
 	Bias       uint64            // what addresses in the executable's file are less by
 	GoBuildID  string
 	GNUBuildID string // hexadecimal

@@ -55,8 +55,8 @@ func Inspect() (*Process, error) {
 	return s, nil
 }
 
-// mappings finds the executable's own: Delve takes whatever stands in NT_FILE
-// for the executable.
+// mappings finds what is mapped, and the executable's own mappings: Delve takes
+// whatever stands in NT_FILE for the executable.
 func (s *Process) mappings() error {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
@@ -65,7 +65,7 @@ func (s *Process) mappings() error {
 	for line := range bytes.Lines(maps) {
 		// address perms offset dev inode path; the path may hold spaces.
 		f := strings.SplitN(strings.TrimSuffix(string(line), "\n"), " ", 6)
-		if len(f) < 6 || strings.TrimLeft(f[5], " ") != s.Path {
+		if len(f) < 5 {
 			continue
 		}
 		from, to, _ := strings.Cut(f[0], "-")
@@ -75,8 +75,15 @@ func (s *Process) mappings() error {
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return fmt.Errorf("read /proc/self/maps: %w", err)
 		}
+		if strings.HasPrefix(f[1], "r") {
+			s.Readable = append(s.Readable, elfcore.Range{Start: start, End: end})
+		}
+		if len(f) < 6 || strings.TrimLeft(f[5], " ") != s.Path {
+			continue
+		}
 		s.Files = append(s.Files, elfcore.Mapping{Start: start, End: end, Offset: offset, Path: strings.TrimSuffix(s.Path, " (deleted)")})
 	}
+	s.Readable = elfcore.Merge(s.Readable, 0)
 	return nil
 }
 
