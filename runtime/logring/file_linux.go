@@ -10,9 +10,10 @@ import (
 )
 
 // Open makes a ring of about size bytes in a file, which outlives the program
-// however it ends. Records of an earlier run are kept until they give way. The
-// file's space is allocated here: a full disk is an error now and never later.
-// A file that holds something else is refused.
+// however it ends. Records of an earlier run are kept until they give way; a
+// ring of another size begins anew. The file's space is allocated here: a full
+// disk is an error now and never later. A file that holds something else, or a
+// ring of a later version, is refused.
 func Open(path string, size int) (*Ring, error) {
 	if meminspect.Off {
 		return New(0), nil

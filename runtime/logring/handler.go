@@ -19,6 +19,7 @@ type Handler struct {
 	next   slog.Handler // nil = nobody
 	level  slog.Leveler
 	tokens []byte // of WithAttrs and WithGroup, encoded
+	depth  int    // groups that tokens leave open
 }
 
 // Handler returns a handler that writes records of level Info and above to the
@@ -46,7 +47,7 @@ func (h *Handler) Handle(ctx context.Context, rec slog.Record) error {
 	if !meminspect.Off && rec.Level >= h.level.Level() {
 		d := h.ring.draft()
 		d.message(rec.Message)
-		d.raw(h.tokens)
+		d.raw(h.tokens, h.depth)
 		rec.Attrs(func(a slog.Attr) bool {
 			d.attr(a)
 			return !d.truncated
@@ -64,7 +65,7 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	if len(attrs) == 0 {
 		return h
 	}
-	d := &draft{b: slices.Clone(h.tokens), longest: math.MaxInt}
+	d := &draft{b: slices.Clone(h.tokens), depth: h.depth, longest: math.MaxInt}
 	for _, a := range attrs {
 		d.attr(a)
 	}
@@ -76,15 +77,18 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &c
 }
 
-// WithGroup returns a handler whose records have all that follows in a group.
+// WithGroup returns a handler whose records have all that follows in a group;
+// groups deeper than 100 are not told apart in the ring.
 func (h *Handler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
 	}
-	d := &draft{b: slices.Clone(h.tokens), longest: math.MaxInt}
-	d.open(name)
 	c := *h
-	c.tokens = d.b
+	if h.depth < logring.MaxDepth {
+		d := &draft{b: slices.Clone(h.tokens), longest: math.MaxInt}
+		d.open(name)
+		c.tokens, c.depth = d.b, h.depth+1
+	}
 	if h.next != nil {
 		c.next = h.next.WithGroup(name)
 	}
@@ -121,12 +125,13 @@ func (d *draft) message(s string) {
 	d.text(s)
 }
 
-func (d *draft) raw(tokens []byte) {
+func (d *draft) raw(tokens []byte, depth int) {
 	if len(d.b)+len(tokens) > d.longest {
 		d.truncated = true
 		return
 	}
 	d.b = append(d.b, tokens...)
+	d.depth = depth
 }
 
 // attr appends an attribute, whole or not at all.
@@ -138,10 +143,16 @@ func (d *draft) attr(a slog.Attr) {
 	before := len(d.b)
 	switch v.Kind() {
 	case slog.KindGroup:
+		if d.depth == logring.MaxDepth {
+			d.truncated = true
+			return
+		}
 		d.open(a.Key)
+		d.depth++
 		for _, m := range v.Group() {
 			d.attr(m)
 		}
+		d.depth--
 		d.key(logring.TokenClose, "")
 	case slog.KindString:
 		d.key(logring.TokenString, a.Key)
@@ -161,6 +172,11 @@ func (d *draft) attr(a slog.Attr) {
 	case slog.KindDuration:
 		d.number(logring.TokenDuration, a.Key, uint64(v.Duration()))
 	case slog.KindTime:
+		if !countable(v.Time()) {
+			d.key(logring.TokenString, a.Key)
+			d.text(v.Time().UTC().Format(time.RFC3339Nano))
+			break
+		}
 		d.number(logring.TokenTime, a.Key, uint64(v.Time().UnixNano()))
 	default:
 		d.key(logring.TokenString, a.Key)
@@ -174,6 +190,10 @@ func (d *draft) attr(a slog.Attr) {
 		d.truncated = true
 	}
 }
+
+// countable reports whether nanoseconds since 1970 can say t: the zero time, for
+// one, lies too far back.
+func countable(t time.Time) bool { return time.Unix(0, t.UnixNano()).Equal(t) }
 
 // appendAny prints a value of no kind of slog's, which may allocate. A method
 // that panics does not take the program with it: fmt sees to that.

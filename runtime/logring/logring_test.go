@@ -3,6 +3,7 @@
 package logring
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"log"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -225,13 +227,88 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// A ring of a later version is not overwritten.
+func TestOpenLaterVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ring")
+	r, err := Open(path, 1<<16)
+	if errors.Is(err, ErrSystem) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	slog.New(r.Handler(nil)).Info("first")
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before[logring.OffVersion]++
+	if err := os.WriteFile(path, before, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, 1<<16); err == nil {
+		t.Error("opened")
+	}
+	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("the file is another now, %v", err)
+	}
+}
+
+// A group that holds itself.
+type endless struct{}
+
+func (e endless) LogValue() slog.Value { return slog.GroupValue(slog.Any("again", e)) }
+
+// However deep a program nests its groups, the ring stays readable.
+func TestDeepGroups(t *testing.T) {
+	ring := New(1 << 16)
+	defer ring.Close()
+	log := slog.New(ring.Handler(nil))
+	log.Info("endless", "e", endless{}, "after", 1)
+	deep, groups := log, log
+	for range logring.MaxDepth + 50 {
+		deep = deep.WithGroup("g")
+	}
+	for range logring.MaxDepth {
+		groups = groups.WithGroup("g")
+	}
+	deep.Info("deep", "a", 1)
+	groups.With(slog.Group("more", "b", 2)).Info("groups", "a", 1)
+	log.Info("last", "a", 1)
+	rs := read(t, ring)
+	if len(rs) != 4 || rs[3].Message != "last" {
+		t.Fatalf("%d records", len(rs))
+	}
+	if !rs[0].Truncated || rs[1].Truncated || rs[3].Truncated {
+		t.Errorf("truncated: %v %v %v", rs[0].Truncated, rs[1].Truncated, rs[3].Truncated)
+	}
+	at := rs[1].Attrs
+	for depth := 0; ; depth++ {
+		if len(at) != 1 {
+			t.Fatalf("%d attributes in group %d", len(at), depth)
+		}
+		inner, ok := at[0].Value.([]logring.Attr)
+		if !ok {
+			if depth != logring.MaxDepth || at[0] != (logring.Attr{Key: "a", Value: int64(1)}) {
+				t.Errorf("%v in group %d", at[0], depth)
+			}
+			break
+		}
+		at = inner
+	}
+}
+
 // LogValuer, error and other values keep their text.
 func TestValues(t *testing.T) {
 	ring := New(1 << 16)
 	defer ring.Close()
-	slog.New(ring.Handler(nil)).Info("m", "err", io.EOF, "struct", struct{ A int }{3}, "raw", []byte("bytes"), "nil", nil, "u", uint64(1)<<63, "f", 0.5, "t", time.Unix(5, 0))
+	slog.New(ring.Handler(nil)).Info("m", "err", io.EOF, "struct", struct{ A int }{3}, "raw", []byte("bytes"), "nil", nil, "u", uint64(1)<<63, "f", 0.5, "t", time.Unix(5, 0),
+		"never", time.Time{}, "far", time.Date(3000, 1, 2, 3, 4, 5, 0, time.UTC))
 	got := fmt.Sprint(read(t, ring)[0].Attrs)
-	want := fmt.Sprintf("[{err EOF} {struct {A:3}} {raw bytes} {nil <nil>} {u 9223372036854775808} {f 0.5} {t %v}]", time.Unix(5, 0))
+	want := fmt.Sprintf("[{err EOF} {struct {A:3}} {raw bytes} {nil <nil>} {u 9223372036854775808} {f 0.5} {t %v} {never 0001-01-01T00:00:00Z} {far 3000-01-02T03:04:05Z}]", time.Unix(5, 0))
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

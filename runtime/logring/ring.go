@@ -90,6 +90,7 @@ func (r *Ring) Tee(write func(line []byte)) { r.tee.Store(&write) }
 // A draft is a record that is being written.
 type draft struct {
 	b         []byte
+	depth     int // groups that are open
 	longest   int
 	truncated bool
 }
@@ -101,7 +102,7 @@ var zeros [logring.RecMessage]byte
 func (r *Ring) draft() *draft {
 	d := drafts.Get().(*draft)
 	d.b = append(d.b[:0], zeros[:]...)
-	d.longest, d.truncated = r.longest, false
+	d.depth, d.longest, d.truncated = 0, r.longest, false
 	return d
 }
 
@@ -122,7 +123,7 @@ func (r *Ring) commit(d *draft, t time.Time, level int, pc uintptr, flags uint16
 	put32(b[logring.RecLength:], uint32(len(b)))
 	put32(b[logring.RecChecksum:], 0)
 	ns := int64(0)
-	if !t.IsZero() {
+	if countable(t) {
 		ns = t.UnixNano()
 	}
 	put64(b[logring.RecTime:], uint64(ns))

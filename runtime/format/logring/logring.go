@@ -124,8 +124,11 @@ type Attr struct {
 	Value any
 }
 
-// Is reports whether a file that begins with head begins with a ring.
-func Is(head []byte) bool { return len(head) >= 8 && le.Uint64(head) == Magic }
+// Is reports whether a file that begins with head begins with a ring of the
+// version that this package knows.
+func Is(head []byte) bool {
+	return len(head) >= OffHeader && le.Uint64(head) == Magic && le.Uint32(head[OffVersion:]) == Version
+}
 
 // Read returns the whole records of a ring, oldest first. Bytes that belong to
 // no whole record are passed over; lost is how many.
@@ -218,8 +221,8 @@ func decode(b []byte) (Record, error) {
 	return r, err
 }
 
-// maxDepth bounds the groups within groups that are read.
-const maxDepth = 100
+// MaxDepth bounds the groups within groups: readers take no more.
+const MaxDepth = 100
 
 // tokens reads up to the end of a group. Groups without attributes are left
 // out, as log/slog wants it; a group without a key stands in its parent.
@@ -227,7 +230,7 @@ func tokens(b []byte, depth int) (attrs []Attr, rest []byte, err error) {
 	bad := func() ([]Attr, []byte, error) {
 		return nil, nil, fmt.Errorf("%w: malformed attribute", ErrNotRing)
 	}
-	if depth > maxDepth {
+	if depth > MaxDepth {
 		return bad()
 	}
 	for len(b) > 0 {
