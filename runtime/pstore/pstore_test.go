@@ -4,6 +4,7 @@ package pstore
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -91,6 +92,34 @@ func TestConsoleAgainstModel(t *testing.T) {
 		if at := all.Len() - len(z.Text); at > 0 && all.String()[at-1] != '\n' {
 			t.Fatalf("after line %d: the first line is cut", i)
 		}
+	}
+}
+
+// A store of other sizes has no console that begins with a record; sizes that
+// cannot be are an error and make no file.
+func TestSizes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pstore")
+	s := open(t, path, Sizes{Records: 2, Record: 4096, Console: 4096, Crash: 4096})
+	s.Dump("one", []byte("text\n"))
+	s.Dump("two", []byte("text\n"))
+	s.Close()
+	s = open(t, path, Sizes{Records: 1, Record: 4096, Console: 8192, Crash: 4096})
+	s.Console([]byte("line\n"))
+	z := zones(t, path)
+	if z[0].Kind != ramoops.Dump || !strings.HasPrefix(z[0].Text, "one") {
+		t.Errorf("%+v", z[0])
+	}
+	if z[1].Kind != ramoops.Text || z[1].Text != "line\n" {
+		t.Errorf("%+v", z[1])
+	}
+	none := filepath.Join(t.TempDir(), "none")
+	for _, bad := range []Sizes{{Record: math.MaxInt}, {Records: math.MaxInt}, {Records: 1 << 20, Record: 4096}, {Console: 1 << 30, Crash: 1 << 30}} {
+		if s, err := Open(none, bad); err == nil || s != nil {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
+	if _, err := os.Stat(none); err == nil {
+		t.Error("a file was made for it")
 	}
 }
 

@@ -40,14 +40,17 @@ func (z zone) data() []byte                { return z.b[ramoops.OffData:] }
 
 // Open opens a store, or makes it. What an earlier run left stays until it is
 // overwritten: dump records in turn, the console from where it stopped, the
-// crash text by Crash. The file's space is allocated here, so that a full disk
+// crash text by Crash. With other sizes than then, it stays as far as its zones
+// begin where they did. The file's space is allocated here, so that a full disk
 // is an error now and never later. A file that holds something else is refused.
 func Open(path string, sizes Sizes) (*Store, error) {
 	if meminspect.Off {
 		return &Store{}, nil
 	}
-	sizes.fill()
-	total := sizes.Records*sizes.Record + sizes.Console + sizes.Crash
+	total, err := sizes.fill()
+	if err != nil {
+		return nil, fmt.Errorf("pstore: %w", err)
+	}
 	file, err := shared.Open(path, total, ramoops.Is)
 	if err != nil {
 		return nil, fmt.Errorf("pstore: %w", err)
@@ -64,6 +67,9 @@ func Open(path string, sizes Sizes) (*Store, error) {
 		s.dumps = append(s.dumps, take(sizes.Record))
 	}
 	s.console.zone = take(sizes.Console)
+	if zones, err := ramoops.Read(s.console.b); err != nil || zones[0].Kind == ramoops.Dump {
+		s.console.reset() // a store of other sizes had a record here
+	}
 	s.crash = take(sizes.Crash)
 	s.next = s.oldest()
 	return s, nil
@@ -75,6 +81,10 @@ func (z zone) adopt() {
 	if z.word(ramoops.OffSignature).Load() == ramoops.Signature && int(size) <= len(z.data()) && start <= size {
 		return
 	}
+	z.reset()
+}
+
+func (z zone) reset() {
 	clear(z.b)
 	z.word(ramoops.OffSignature).Store(ramoops.Signature)
 }
