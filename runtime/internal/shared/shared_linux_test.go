@@ -17,7 +17,7 @@ import (
 // while it laid a file out is taken.
 func TestOpenForeign(t *testing.T) {
 	kinds := map[string]func([]byte) bool{"ring": logring.Is, "table": minidump.Is, "zones": ramoops.Is}
-	ring := "MILOGRNG" + strings.Repeat("\x00", 56)
+	ring := "MILOGRNG\x01" + strings.Repeat("\x00", 55)
 	zone := "DBGC" + strings.Repeat("\x00", 60)
 	table := make([]byte, minidump.GlobalSize)
 	minidump.PutGlobal(table, minidump.Subsystem{})
