@@ -130,7 +130,9 @@ func (t *taking) marks(p *program) {
 		return
 	}
 	if len(found.Anchors) == 0 {
-		t.summary.mention("regions", errNoAnchor.Error(), "")
+		if len(t.opts.Include) == 0 {
+			t.summary.mention("regions", errNoAnchor.Error(), "")
+		}
 		return
 	}
 	p.anchor = found.Anchors[0].Addr

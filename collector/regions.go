@@ -10,6 +10,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/embedded"
+	"github.com/meminspect/meminspect/target/exe"
 	"github.com/meminspect/meminspect/target/gotypes"
 	"github.com/meminspect/meminspect/target/tables"
 )
@@ -347,10 +348,24 @@ func (t *taking) depth(r *region) int {
 
 var errNoSymbol = errors.New("no such symbol")
 
+// variable returns the symbol of a package-level variable that is named by its
+// import path, as source has it or as the symbol table does.
+func (p *program) variable(name string) (exe.Symbol, bool) {
+	if s, ok := p.names[name]; ok {
+		return s, true
+	}
+	for _, s := range p.names {
+		if pkg, expr, ok := s.Variable(); ok && pkg+"."+expr == name {
+			return s, true
+		}
+	}
+	return exe.Symbol{}, false
+}
+
 // include plans a variable that was named on the command line. What type it
 // has is not known without debug information.
 func (t *taking) include(p *program, name string) (region, error) {
-	s, ok := p.names[name]
+	s, ok := p.variable(name)
 	if !ok {
 		why := fmt.Errorf("include %s: %w", name, errNoSymbol)
 		if len(p.names) == 0 {
@@ -361,14 +376,15 @@ func (t *taking) include(p *program, name string) (region, error) {
 	r := region{root: -1, count: 1, Region: note.Region{
 		Addr: uint64(s.Addr + p.image.Bias), Size: s.Size, Name: name, Kind: anchor.SlotForeign,
 	}}
-	// The package's path ends at the first dot behind the last slash.
-	if at := strings.IndexByte(name[strings.LastIndexByte(name, '/')+1:], '.'); at >= 0 {
-		at += strings.LastIndexByte(name, '/') + 1
-		r.Package, r.Expr = name[:at], name[at+1:]
+	if pkg, expr, ok := s.Variable(); ok {
+		r.Package, r.Expr, r.Name = pkg, expr, pkg+"."+expr
 	}
-	if typ := p.debugType(name); typ != nil && typ.Size == s.Size {
-		r.setType(typ)
-		r.Kind = 0
+	typ, err := p.debugType(s)
+	if err != nil {
+		t.summary.mention("include "+name, "taken as bytes, not followed: "+err.Error(), "")
+		return r, nil
 	}
+	r.setType(typ)
+	r.Kind = 0
 	return r, nil
 }

@@ -173,7 +173,7 @@ func (p *Program) variables() ([]variable, error) {
 		if sym.Type != elf.STT_OBJECT || sym.Section == elf.SHN_UNDEF {
 			continue
 		}
-		pkg, name, ok := splitSymbol(sym.Name)
+		pkg, name, ok := sym.Variable()
 		at, _ := slices.BinarySearchFunc(segments, sym.Addr, func(s target.Segment, a target.Address) int {
 			if s.End <= a {
 				return -1
@@ -194,32 +194,6 @@ func (p *Program) variables() ([]variable, error) {
 		return cmp.Or(a.symbol.Addr.Compare(b.symbol.Addr), strings.Compare(a.symbol.Name, b.symbol.Name))
 	})
 	return found, nil
-}
-
-// splitSymbol splits a linker symbol into import path and variable. Symbols of
-// the linker and the compiler have a colon or two dots and are no variables.
-func splitSymbol(symbol string) (pkg, name string, ok bool) {
-	slash := strings.LastIndexByte(symbol, '/')
-	dot := strings.IndexByte(symbol[slash+1:], '.')
-	if dot <= 0 {
-		return "", "", false
-	}
-	pkg, name = symbol[:slash+1+dot], symbol[slash+1+dot+1:]
-	if name == "" || strings.ContainsAny(symbol, ":") || strings.ContainsAny(name, ".·") {
-		return "", "", false
-	}
-	// The compiler writes some bytes of an import path as %xx
-	// (cmd/internal/objabi.PathToPrefix).
-	for rest := pkg; strings.Contains(rest, "%"); {
-		i := strings.IndexByte(rest, '%')
-		code, err := strconv.ParseUint(rest[i+1:min(i+3, len(rest))], 16, 8)
-		if err != nil {
-			break
-		}
-		pkg = strings.ReplaceAll(pkg, rest[i:i+3], string(rune(code)))
-		rest = rest[i+3:]
-	}
-	return pkg, name, true
 }
 
 // matches reports whether a line's pattern names v.

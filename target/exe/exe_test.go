@@ -273,3 +273,27 @@ func FuzzNew(f *testing.F) {
 		}
 	})
 }
+
+// The import path of a variable is read as the compiler writes it.
+func TestVariable(t *testing.T) {
+	for symbol, want := range map[string][2]string{
+		"main.count":                 {"main", "count"},
+		"net/http.DefaultTransport":  {"net/http", "DefaultTransport"},
+		"gopkg.in/yaml%2ev3.count":   {"gopkg.in/yaml.v3", "count"},
+		"example.com/k%c3%a4se.kind": {"example.com/käse", "kind"},
+		"example.com/half%2.kind":    {"example.com/half%2", "kind"},
+		"example.com/broken%2":       {},
+		"example.com/shop.f.g":       {},
+		"go:itab.*os.File,io.Reader": {},
+		"main..inittask":             {},
+		"example.com/shop":           {},
+		"example.com/shop.":          {},
+		"x_cgo_init":                 {},
+		"":                           {},
+	} {
+		pkg, name, ok := exe.Symbol{Name: symbol}.Variable()
+		if got := [2]string{pkg, name}; got != want || ok != (want != [2]string{}) {
+			t.Errorf("%q: %q, %v; want %q", symbol, got, ok, want)
+		}
+	}
+}

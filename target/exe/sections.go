@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/meminspect/meminspect/target"
@@ -152,6 +153,27 @@ type Symbol struct {
 	Size    uint64
 	Type    elf.SymType
 	Section elf.SectionIndex
+}
+
+// Variable returns the import path and the name of the package-level variable
+// that the symbol can stand for. Symbols of the linker and the compiler have a
+// colon, a middle dot or two dots and are no variables. Some bytes of an import
+// path stand in the table as %xx (cmd/internal/objabi.PathToPrefix): gopkg.in/yaml.v3
+// as gopkg.in/yaml%2ev3.
+func (s Symbol) Variable() (pkg, name string, ok bool) {
+	last := strings.LastIndexByte(s.Name, '/') + 1
+	dot := strings.IndexByte(s.Name[last:], '.')
+	if dot <= 0 {
+		return "", "", false
+	}
+	pkg, name = s.Name[:last+dot], s.Name[last+dot+1:]
+	if name == "" || strings.Contains(s.Name, ":") || strings.ContainsAny(name, ".·") {
+		return "", "", false
+	}
+	if path, err := url.PathUnescape(pkg); err == nil {
+		pkg = path
+	}
+	return pkg, name, true
 }
 
 // ErrNoSymbols is wrapped by errors about a file without a symbol table.
