@@ -127,6 +127,7 @@ type use struct {
 	id             uint64
 	pkg, namespace string
 	name, pos      string
+	addr           target.Address // 0 for one that is declared
 }
 
 func (u use) String() string { return fmt.Sprintf("%s (%s)", u.name, position(u.pkg, u.pos)) }
@@ -139,11 +140,11 @@ func (p *Program) uses() []use {
 		if e.Table != nil {
 			namespace = e.Table.Namespace
 		}
-		all = append(all, use{e.ID, e.Package, namespace, e.Name, e.Pos})
+		all = append(all, use{e.ID, e.Package, namespace, e.Name, e.Pos, e.Addr})
 	}
 	for _, t := range p.found.Tables {
 		for _, d := range t.Declared {
-			all = append(all, use{d.ID, t.Package, t.Namespace, d.Name, d.Pos})
+			all = append(all, use{d.ID, t.Package, t.Namespace, d.Name, d.Pos, 0})
 		}
 	}
 	slices.SortStableFunc(all, func(a, b use) int {
@@ -160,6 +161,9 @@ func (c *checker) ids() {
 		if a.id != b.id {
 			continue
 		}
+		if a.addr == b.addr && a.addr != 0 && a.pkg == b.pkg && a.name == b.name {
+			continue // a list includes what is annotated
+		}
 		f := Finding{Package: b.pkg, Name: b.name, ID: idText(b.id), Pos: position(b.pkg, b.pos)}
 		switch {
 		case a.namespace != b.namespace || a.name != b.name || a.pkg == b.pkg:
@@ -175,7 +179,7 @@ func (c *checker) ids() {
 	}
 }
 
-var majorElement = regexp.MustCompile(`(^|/)v[2-9]\d*(/|$)|\.v\d+(/|$)`)
+var majorElement = regexp.MustCompile(`(^|/)v([2-9]|[1-9]\d+)(/|$)|\.v\d+(/|$)`)
 
 // majorless is an import path without the major version of its module.
 func majorless(pkg string) string {

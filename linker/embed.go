@@ -63,6 +63,9 @@ func (p *Program) Content() (*embedded.Content, error) {
 		return nil, err
 	}
 	e.runtime()
+	if _, err := p.file.Sections(); errors.Is(err, exe.ErrNoSections) {
+		e.c.Notes = append(e.c.Notes, "the program has no section headers but those of this section: strip would leave nothing else of it")
+	}
 	return e.c, nil
 }
 

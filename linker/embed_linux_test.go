@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -331,6 +332,9 @@ func TestEmbedWithoutSections(t *testing.T) {
 	}
 	before := ask(t, bin)
 	wrote := embed(t, bin, "")
+	if !slices.ContainsFunc(wrote.Notes, func(note string) bool { return strings.Contains(note, "strip would") }) {
+		t.Errorf("no word of what strip would do now: %q", wrote.Notes)
+	}
 	if diff := cmp.Diff(wrote, read(t, bin)); diff != "" {
 		t.Errorf("written (-), read (+):\n%s", diff)
 	}

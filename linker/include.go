@@ -168,9 +168,13 @@ func (p *Program) variables() ([]variable, error) {
 	}
 	segments := p.file.Segments()
 	main := p.mainPath()
+	tables := map[target.Address]bool{} // what annotations stand in is no program's variable
+	for _, t := range p.found.Tables {
+		tables[t.Addr-p.image.Bias] = true
+	}
 	var found []variable
 	for _, sym := range all {
-		if sym.Type != elf.STT_OBJECT || sym.Section == elf.SHN_UNDEF {
+		if sym.Type != elf.STT_OBJECT || sym.Section == elf.SHN_UNDEF || tables[sym.Addr] {
 			continue
 		}
 		pkg, name, ok := sym.Variable()

@@ -50,7 +50,6 @@ os.Args depth=9
 	want := []string{
 		"example.com/program.signingKey []uint8 list:7",
 		"example.com/program/store.items ? list:5",
-		"example.com/program/store.meminspectTable github.com/meminspect/meminspect/runtime.Table list:5",
 		"os.Args []string list:3",
 		"os.Stderr *os.File list:8",
 		"os.Stdin *os.File list:8",
@@ -82,6 +81,11 @@ os.Args depth=9
 	// big is annotated, and the list forbids it.
 	if len(findings) != 1 || findings[0].Code != linker.Forbidden || findings[0].Name != "big" || !strings.Contains(findings[0].Text, "list:6 forbids example.com/program/store.big") {
 		t.Errorf("findings %v", findings)
+	}
+	// items is annotated too, and the same under the same ID: no collision.
+	found, err := p.Check(linker.CheckOptions{})
+	if err != nil || slices.ContainsFunc(found, func(f linker.Finding) bool { return f.Code == linker.Collision }) {
+		t.Errorf("findings %v, %v", found, err)
 	}
 	// The map says where each comes from.
 	m := p.Map()

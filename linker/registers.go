@@ -32,7 +32,7 @@ func (c *checker) declared() error {
 		for i, d := range t.Declared {
 			s.tables[data.Data.Add(uint64(i)*anchor.DeclaredSize+anchor.DeclaredID)] = true
 			if !static[d.ID] {
-				s.left[d.ID] = append(s.left[d.ID], use{d.ID, t.Package, t.Namespace, d.Name, d.Pos})
+				s.left[d.ID] = append(s.left[d.ID], use{d.ID, t.Package, t.Namespace, d.Name, d.Pos, 0})
 			}
 		}
 	}
