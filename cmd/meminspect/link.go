@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +15,9 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/target/embedded"
 )
+
+// forecasts are the flags that ask for one.
+var forecasts = []string{"forecast", "max", "budget", "depth"}
 
 // A linkJob is what the flags of link ask for.
 type linkJob struct {
@@ -25,6 +29,7 @@ type linkJob struct {
 	includes  []string
 	off       string
 	forecast  bool
+	gate      bool
 	max       string
 	budget    string
 	depth     int
@@ -58,6 +63,8 @@ the Go runtime has what. Embed before strip, and before signing.`,
   meminspect link --extract bin/server`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			job.forecast = slices.ContainsFunc(forecasts, cmd.Flags().Changed)
+			job.gate = cmd.Flags().Changed("max") // an empty variable of a script is no limit
 			return job.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), args)
 		},
 	}
@@ -70,13 +77,24 @@ the Go runtime has what. Embed before strip, and before signing.`,
 	flags.StringArrayVar(&job.includes, "include", nil, "add the variables that `FILE` lists; may be given often")
 	flags.StringVar(&job.off, "off", "", "compare with `BINARY`, the same program built with the tag meminspect_off")
 	flags.BoolVar(&job.forecast, "forecast", false, "print the least and the most bytes that a capture takes")
-	flags.StringVar(&job.max, "max", "", "with --forecast: exit with status 1 when more than `BYTES` may be needed")
+	flags.StringVar(&job.max, "max", "", "forecast, and exit with status 1 when more than `BYTES` may be needed")
 	flags.StringVar(&job.budget, "budget", "", "with --forecast: `BYTES` that the capture may take in all")
 	flags.IntVar(&job.depth, "depth", anchor.DefaultDepth, "with --forecast: pointers to follow from entries that do not say")
 	flags.BoolVar(&job.embed, "embed", false, "write the section .meminspect into the binary")
 	flags.BoolVar(&job.extract, "extract", false, "print the section .meminspect of the binary")
 	exclusive(cmd, "embed", "extract", "pid")
-	exclusive(cmd, "embed", "forecast")
+	// Link does one thing at a time: a gate that it passed over would hold
+	// nobody up.
+	for _, flag := range []string{"layout", "check", "ids", "off"} {
+		for _, other := range append([]string{"embed", "extract"}, forecasts...) {
+			exclusive(cmd, flag, other)
+		}
+	}
+	for _, flag := range append([]string{"json"}, forecasts...) {
+		exclusive(cmd, flag, "embed")
+		exclusive(cmd, flag, "extract")
+	}
+	exclusive(cmd, "include", "extract")
 	return cmd
 }
 
@@ -96,7 +114,7 @@ func (j *linkJob) run(stdout, stderr io.Writer, args []string) error {
 	if j.embed {
 		return j.embedSection(p, stdout, stderr, findings)
 	}
-	if j.forecast || j.max != "" {
+	if j.forecast {
 		return j.printForecast(p, stdout, stderr)
 	}
 	return j.printMap(p, findings, stdout, stderr)
@@ -219,7 +237,7 @@ func (j *linkJob) printForecast(p *linker.Program, stdout, stderr io.Writer) err
 			return fmt.Errorf("link: --budget: %w", err)
 		}
 	}
-	if j.max != "" {
+	if j.gate {
 		if most, err = linker.ParseBytes(j.max); err != nil {
 			return fmt.Errorf("link: --max: %w", err)
 		}
@@ -236,7 +254,7 @@ func (j *linkJob) printForecast(p *linker.Program, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	if j.max == "" || !f.Total.Exceeds(most) {
+	if !j.gate || !f.Total.Exceeds(most) {
 		return nil
 	}
 	if f.Total.Unbounded {
