@@ -77,13 +77,20 @@ var ErrNotRamoops = errors.New("no ramoops zone")
 var le = binary.LittleEndian
 
 // Read returns the zones of a memory image. Nothing in it says where they
-// begin: they are found by their signature at the start of a page.
+// begin: they are found by their signature at the start of a page. Text that
+// happens to have one there is told by what follows it, which is no header.
 func Read(b []byte) ([]Zone, error) {
 	var starts []int
+	end := 0 // of the last zone's text
 	for at := 0; at+OffData <= len(b); at += PageSize {
-		if le.Uint32(b[at:]) == Signature {
-			starts = append(starts, at)
+		if le.Uint32(b[at:]) != Signature {
+			continue
 		}
+		n, ok := extent(b[at:])
+		if at < end && !ok {
+			continue
+		}
+		starts, end = append(starts, at), at+OffData+n
 	}
 	if len(starts) == 0 {
 		return nil, fmt.Errorf("%w in %d bytes", ErrNotRamoops, len(b))
@@ -99,13 +106,30 @@ func Read(b []byte) ([]Zone, error) {
 	return zones, nil
 }
 
+// extent returns how long the text of the zone is that begins b, and whether its
+// header can be one.
+func extent(b []byte) (n int, ok bool) {
+	start, size, data := le.Uint32(b[OffStart:]), le.Uint32(b[OffSize:]), b[OffData:]
+	switch {
+	case size == 0:
+		if n = bytes.IndexByte(data, 0); n < 0 {
+			n = len(data)
+		}
+		return n, start == 0
+	case uint64(size) > uint64(len(data)) || start > size:
+		return 0, false
+	}
+	return int(size), true
+}
+
 func zone(b []byte, at int64) Zone {
 	start, size, data := le.Uint32(b[OffStart:]), le.Uint32(b[OffSize:]), b[OffData:]
 	z := Zone{Offset: at, Capacity: len(data)}
-	if size == 0 {
-		return unfinished(z, data)
-	}
-	if uint64(size) > uint64(len(data)) || start > size {
+	n, ok := extent(b)
+	switch {
+	case size == 0:
+		return unfinished(z, data[:n])
+	case !ok:
 		z.Kind, z.Torn = Text, true // the kernel throws such a zone away
 		return z
 	}
@@ -123,20 +147,16 @@ func zone(b []byte, at int64) Zone {
 	return z
 }
 
-// unfinished is a zone whose size says that nothing is there.
-func unfinished(z Zone, data []byte) Zone {
-	end := bytes.IndexByte(data, 0)
-	if end < 0 {
-		end = len(data)
-	}
-	if end == 0 {
+// unfinished is a zone whose size says that nothing is there, and text is.
+func unfinished(z Zone, text []byte) Zone {
+	if len(text) == 0 {
 		return z
 	}
-	if when, compressed, rest, ok := dumpHeader(data[:end]); ok || bytes.HasPrefix(data, []byte("====")) {
+	if when, compressed, rest, ok := dumpHeader(text); ok || bytes.HasPrefix(text, []byte("====")) {
 		z.Kind, z.When, z.Compressed, z.Text, z.Torn = Dump, when, compressed, string(rest), true
 		return z
 	}
-	z.Kind, z.Text = Crash, string(data[:end])
+	z.Kind, z.Text = Crash, string(text)
 	return z
 }
 

@@ -1,6 +1,35 @@
 package ramoops
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
+
+// Text in which the signature stands at the start of a page, as one may have a
+// program log, is text: of a console, of a dump, and of what the Go runtime
+// wrote.
+func TestSignatureInText(t *testing.T) {
+	text := strings.Repeat("DBGC", 3*PageSize/4)
+	for _, size := range []int{len(text), 0} {
+		b := make([]byte, 6*PageSize)
+		le.PutUint32(b, Signature)
+		le.PutUint32(b[OffSize:], uint32(size))
+		copy(b[OffData:], text)
+		le.PutUint32(b[4*PageSize:], Signature)
+		le.PutUint32(b[4*PageSize+OffSize:], 4)
+		copy(b[4*PageSize+OffData:], "next")
+		zones, err := Read(b)
+		if err != nil || len(zones) != 2 {
+			t.Fatalf("size %d: %d zones, %v", size, len(zones), err)
+		}
+		if z := zones[0]; z.Text != text || z.Torn || z.Capacity != 4*PageSize-OffData {
+			t.Errorf("size %d: %v, %d bytes of %d, torn %v", size, z.Kind, len(z.Text), z.Capacity, z.Torn)
+		}
+		if z := zones[1]; z.Text != "next" || z.Offset != 4*PageSize {
+			t.Errorf("size %d: the next zone: %+v", size, z)
+		}
+	}
+}
 
 // FuzzRead: an error comes alone, and a zone never has more text than room.
 func FuzzRead(f *testing.F) {
