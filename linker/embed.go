@@ -30,7 +30,7 @@ func (p *Program) Embed() (*embedded.Content, error) {
 	if err != nil {
 		return nil, fmt.Errorf("embed: %w", err)
 	}
-	if err := writeSection(p.Path, p.file, section); err != nil {
+	if err := writeSection(p.Path, content.Build, section); err != nil {
 		return nil, fmt.Errorf("embed: %w", err)
 	}
 	return content, nil

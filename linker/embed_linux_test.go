@@ -319,6 +319,29 @@ func TestEmbedKeeps(t *testing.T) {
 	checkAlone(t, bin)
 }
 
+// A program that was built anew since it was read does not get the section of the
+// old one.
+func TestEmbedIntoAnotherBuild(t *testing.T) {
+	bin := copyTo(t, plainBinary(t))
+	p := open(t, bin)
+	other, err := os.ReadFile(build{args: "-tags=meminspect_off"}.run(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(bin); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(bin, other, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Embed(); err == nil || !strings.Contains(err.Error(), "another build") {
+		t.Errorf("embed: %v", err)
+	}
+	if now, err := os.ReadFile(bin); err != nil || !bytes.Equal(now, other) {
+		t.Errorf("the file was changed, %v", err)
+	}
+}
+
 // A file without section headers gets some.
 func TestEmbedWithoutSections(t *testing.T) {
 	bin := copyTo(t, plainBinary(t))

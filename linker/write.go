@@ -6,13 +6,15 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/meminspect/meminspect/target/embedded"
 	"github.com/meminspect/meminspect/target/exe"
 )
 
 // writeSection replaces the file at path by one with the section, in one step:
 // whoever opens it sees the old or the new one whole. Mode, owner and extended
-// attributes are kept, or the file is left as it is.
-func writeSection(path string, file *exe.File, section []byte) error {
+// attributes are kept, or the file is left as it is. The section is that of a
+// build: a file that is another by now is left as it is, too.
+func writeSection(path string, build embedded.Build, section []byte) error {
 	// A link stays a link.
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -29,6 +31,13 @@ func writeSection(path string, file *exe.File, section []byte) error {
 	}
 	if err := checkAttributes(src); err != nil {
 		return err
+	}
+	file, err := exe.New(src, info.Size())
+	if err != nil {
+		return err
+	}
+	if now, err := embedded.BuildOf(file); err != nil || now != build {
+		return fmt.Errorf("%s was replaced by another build while it was read", path)
 	}
 	e, err := planSection(src, info.Size(), file, section)
 	if err != nil {
