@@ -24,6 +24,6 @@ func Open(path string, size int) (*Ring, error) {
 		return nil, fmt.Errorf("log ring: %w", err)
 	}
 	r := newRing(m.Bytes)
-	r.unmap = m.Close
+	r.release = m.Release
 	return r, nil
 }

@@ -227,6 +227,57 @@ func TestOpen(t *testing.T) {
 	}
 }
 
+// A goroutine that logs while the program closes the ring, and afterwards, loses
+// its records and nothing else; the next one to open the file has it alone.
+func TestLogAfterClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ring")
+	first, err := Open(path, 1<<16)
+	if errors.Is(err, ErrSystem) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(first.Handler(nil))
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					log.Info("late")
+				}
+			}
+		}()
+	}
+	time.Sleep(time.Millisecond)
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := first.Close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+	time.Sleep(time.Millisecond)
+	close(stop)
+	wg.Wait()
+	second, err := Open(path, 1<<16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.Close()
+	log.Info("lost")
+	slog.New(second.Handler(nil)).Info("second")
+	rs := read(t, second)
+	if n := len(rs); n < 2 || rs[n-1].Message != "second" || rs[n-2].Message != "late" {
+		t.Errorf("%d records", n)
+	}
+}
+
 // A ring of a later version is not overwritten.
 func TestOpenLaterVersion(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ring")

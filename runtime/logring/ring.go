@@ -31,8 +31,9 @@ type Ring struct {
 	sequence *atomic.Uint64
 	longest  int // of a record
 	tee      atomic.Pointer[func([]byte)]
+	closed   atomic.Bool
 	remove   func()
-	unmap    func() error
+	release  func() error
 }
 
 // leastSize is the size of the smallest ring.
@@ -46,7 +47,7 @@ func New(size int) *Ring {
 	}
 	words := make([]uint64, max(size, leastSize)/8)
 	r := newRing(unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8))
-	r.unmap = func() error { return nil }
+	r.release = func() error { return nil }
 	return r
 }
 
@@ -73,11 +74,14 @@ func newRing(mem []byte) *Ring {
 	return r
 }
 
-// Close withdraws the ring and releases what Open took. It must not be written
-// to any more.
+// Close withdraws the ring and gives up the file that Open took. What is logged
+// later, as the program ends, is lost and does no harm.
 func (r *Ring) Close() error {
+	if r.closed.Swap(true) {
+		return nil
+	}
 	r.remove()
-	return r.unmap()
+	return r.release()
 }
 
 // ErrSystem says that this system has no shared file mappings here.
@@ -131,13 +135,15 @@ func (r *Ring) commit(d *draft, t time.Time, level int, pc uintptr, flags uint16
 	put32(b[logring.RecLevel:], uint32(int32(level)))
 	put32(b[logring.RecFlags:], uint32(flags))
 
-	room := (uint64(len(b)) + 7) &^ 7
-	put64(b[logring.RecSequence:], r.sequence.Add(1))
-	at := r.head.Add(room) - room
-	put64(b[logring.RecPosition:], at)
-	put32(b[logring.RecChecksum:], crc32.Checksum(b, logring.Checksums))
-	d.b = append(b, zeros[:room-uint64(len(b))]...)
-	store(r.data, at%uint64(len(r.data)), d.b)
+	if !r.closed.Load() {
+		room := (uint64(len(b)) + 7) &^ 7
+		put64(b[logring.RecSequence:], r.sequence.Add(1))
+		at := r.head.Add(room) - room
+		put64(b[logring.RecPosition:], at)
+		put32(b[logring.RecChecksum:], crc32.Checksum(b, logring.Checksums))
+		d.b = append(b, zeros[:room-uint64(len(b))]...)
+		store(r.data, at%uint64(len(r.data)), d.b)
+	}
 	if tee := r.tee.Load(); tee != nil {
 		line := r.draft()
 		line.b = appendLine(line.b[:0], b)

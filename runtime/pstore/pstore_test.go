@@ -3,6 +3,7 @@
 package pstore
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -93,6 +94,33 @@ func TestConsoleAgainstModel(t *testing.T) {
 			t.Fatalf("after line %d: the first line is cut", i)
 		}
 	}
+}
+
+// What is written after Close, by a goroutine that does not know yet, is lost
+// and does no harm.
+func TestWriteAfterClose(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pstore")
+	s := open(t, path, Sizes{Records: 1, Record: 4096, Console: 4096, Crash: 4096})
+	s.Console([]byte("before\n"))
+	hb := meminspect.NewHeartbeat("queue", time.Nanosecond)
+	defer hb.Stop()
+	defer s.Watch(time.Millisecond)()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Console([]byte("after\n"))
+	s.Dump("after", nil)
+	time.Sleep(5 * time.Millisecond) // the watch writes, too
+	if _, err := s.Crash(); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("crash output of a store that is closed: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("closed twice: %v", err)
+	}
+	if z := zones(t, path); z[1].Text != "before\n" {
+		t.Errorf("%+v", z)
+	}
+	s.Watch(0)()
 }
 
 // A store of other sizes has no console that begins with a record; sizes that

@@ -18,8 +18,8 @@ import (
 // A Store is an open file.
 type Store struct {
 	path    string
-	file    *shared.Mapping
-	mu      sync.Mutex // of the dump records
+	file    *shared.Mapping // nil when it is closed
+	mu      sync.Mutex      // of all but the console
 	dumps   []zone
 	next    int
 	console struct {
@@ -113,6 +113,9 @@ func (s *Store) Dump(reason string, text []byte) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.file == nil {
+		return
+	}
 	z := s.dumps[s.next]
 	s.next = (s.next + 1) % len(s.dumps)
 
@@ -142,6 +145,9 @@ func (s *Store) Console(line []byte) {
 	s.console.Lock()
 	defer s.console.Unlock()
 	z := s.console.zone
+	if z.b == nil {
+		return // closed
+	}
 	data := z.data()
 	if len(line) > len(data)/2 {
 		line = line[len(line)-len(data)/2:]
@@ -180,6 +186,11 @@ func (s *Store) Crash() (last string, err error) {
 	if meminspect.Supervised() {
 		return "", fmt.Errorf("pstore: %w", ErrTaken)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file == nil {
+		return "", fmt.Errorf("pstore: %w", os.ErrClosed)
+	}
 	if zones, err := ramoops.Read(s.crash.b); err == nil && zones[0].Kind == ramoops.Crash {
 		last = zones[0].Text
 	}
@@ -204,11 +215,14 @@ func (s *Store) Crash() (last string, err error) {
 
 // Watch looks at the program's heartbeats every interval and writes a dump
 // record, once for each time that one is missed, with the stacks of all
-// goroutines. It starts a goroutine, with which Go no longer notices that all
+// goroutines. An interval that is not positive is a second. It starts a goroutine, with which Go no longer notices that all
 // others are asleep for ever; a collector outside needs none. stop ends it.
 func (s *Store) Watch(interval time.Duration) (stop func()) {
 	if meminspect.Off {
 		return func() {}
+	}
+	if interval <= 0 {
+		interval = time.Second
 	}
 	done := make(chan struct{})
 	finished := make(chan struct{})
@@ -232,10 +246,17 @@ func (s *Store) Watch(interval time.Duration) (stop func()) {
 	return func() { once.Do(func() { close(done); <-finished }) }
 }
 
-// Close unmaps the file, which stays. Nothing may be written any more.
+// Close unmaps the file, which stays. What is written later, as the program
+// ends, is lost and does no harm.
 func (s *Store) Close() error {
-	if meminspect.Off {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.console.Lock()
+	defer s.console.Unlock()
+	if s.file == nil {
 		return nil
 	}
-	return s.file.Close()
+	file := s.file
+	s.file, s.console.zone = nil, zone{}
+	return file.Close()
 }

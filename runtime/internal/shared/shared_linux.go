@@ -111,6 +111,14 @@ func again(call func() error) error {
 	}
 }
 
+// Release closes the file, for others to open, and leaves its memory mapped: for
+// writers that take no lock and may be at it still.
+func (m *Mapping) Release() error {
+	// The mapping holds the file open, and a lock goes with the last who does.
+	err := again(func() error { return syscall.Flock(int(m.file.Fd()), syscall.LOCK_UN) })
+	return errors.Join(os.NewSyscallError("flock", err), m.file.Close())
+}
+
 // Close unmaps the file; its bytes must not be touched any more.
 func (m *Mapping) Close() error {
 	err := syscall.Munmap(m.Bytes)
