@@ -68,10 +68,10 @@ func (u *unit) excluded(key string) bool {
 // A secretWalk looks through what one annotation or registration captures.
 type secretWalk struct {
 	*unit
-	pos, end token.Pos // where findings stand
-	cure     string    // for the captured value itself
-	seen     map[types.Type]bool
-	key      string // of the innermost variable or named type: what fields are excluded by
+	pos, end token.Pos           // where findings stand
+	cure     string              // for the captured value itself
+	seen     map[types.Type]bool // structs, and what leads to the value at hand
+	key      string              // of the innermost variable or named type: what fields are excluded by
 	found    int
 }
 
@@ -90,8 +90,11 @@ func (w *secretWalk) visit(t types.Type, name, expr string, field *types.Var) {
 		if w.seen[t] || !w.ours(named.Obj().Pkg()) && !isText(t) {
 			return
 		}
-		if _, ok := named.Underlying().(*types.Struct); ok {
-			w.seen[t] = true
+		w.seen[t] = true
+		if _, ok := named.Underlying().(*types.Struct); !ok {
+			// Its name comes from what holds it, which may be another next time.
+			defer delete(w.seen, t)
+		} else {
 			defer func(key string) { w.key = key }(w.key)
 			w.key = key
 		}
@@ -170,20 +173,39 @@ func (w *secretWalk) excludeField(field *types.Var) *analysis.SuggestedFix {
 // aloneOnLine tells whether a line above a field would be about it alone.
 func aloneOnLine(fset *token.FileSet, syntax *ast.File, field *types.Var) bool {
 	alone := false
-	line := fset.Position(field.Pos()).Line
-	ast.Inspect(syntax, func(n ast.Node) bool {
-		list, ok := n.(*ast.StructType)
-		if !ok {
+	lineOf := func(n ast.Node) int { return fset.Position(n.Pos()).Line }
+	ast.PreorderStack(syntax, nil, func(n ast.Node, stack []ast.Node) bool {
+		f, ok := n.(*ast.Field)
+		if !ok || len(f.Names) != 1 || f.Names[0].Pos() != field.Pos() {
 			return true
 		}
-		for _, f := range list.Fields.List {
-			if f.Pos() <= field.Pos() && field.Pos() < f.End() && len(f.Names) == 1 {
-				alone = fset.Position(list.Fields.Opening).Line < line && fset.Position(f.Pos()).Line == line
-			}
-		}
-		return true
+		list := stack[len(stack)-1].(*ast.FieldList)
+		beside := func(other *ast.Field) bool { return other != f && lineOf(other) == lineOf(f) }
+		alone = lineOf(list) < lineOf(f) && !slices.ContainsFunc(list.List, beside) && named(stack)
+		return false
 	})
 	return alone
+}
+
+// named tells whether the package-level type or variable that a field is
+// declared in leads to it by fields alone: others cannot be excluded.
+func named(stack []ast.Node) bool {
+	for i, n := range slices.Backward(stack) {
+		switch n := n.(type) {
+		case *ast.StructType, *ast.FieldList, *ast.ParenExpr:
+		case *ast.Field:
+			if len(n.Names) != 1 {
+				return false
+			}
+		case *ast.TypeSpec:
+			return i == 2 && !n.Assign.IsValid() // below the file and its declaration
+		case *ast.ValueSpec:
+			return i == 2 && len(n.Names) == 1
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // ours tells whether a package belongs to the module at hand: the insides of

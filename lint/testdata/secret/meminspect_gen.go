@@ -28,6 +28,7 @@ const (
 	idTestPassword      meminspect.ID = 0xf56aa1e82a0fee74 // testPassword
 	idTokenBuckets      meminspect.ID = 0x9ad9e870d4c82bcb // tokenBuckets
 	idTokenCount        meminspect.ID = 0xba318357a2aa4f69 // tokenCount
+	idVaults            meminspect.ID = 0xa73aecf082fc8433 // vaults
 )
 
 func _() {
@@ -53,6 +54,7 @@ func _() {
 	_ = x[idTestPassword-0xf56aa1e82a0fee74]
 	_ = x[idTokenBuckets-0x9ad9e870d4c82bcb]
 	_ = x[idTokenCount-0xba318357a2aa4f69]
+	_ = x[idVaults-0xa73aecf082fc8433]
 }
 
 var meminspectTable = meminspect.Table{
@@ -63,27 +65,28 @@ var meminspectTable = meminspect.Table{
 	Entries: []meminspect.Entry{
 		{ID: idAccount, Name: "account", Expr: "account", Var: &account, Pos: "secret.go:48"},
 		{ID: idApiKeys, Name: "apiKeys", Expr: "apiKeys", Var: &apiKeys, Pos: "secret.go:19"},
-		{ID: idCacheKey, Name: "cacheKey", Expr: "cacheKey", Var: &cacheKey, Pos: "secret.go:61"},
-		{ID: idCompass, Name: "compass", Expr: "compass", Var: &compass, Pos: "secret.go:67"},
+		{ID: idCacheKey, Name: "cacheKey", Expr: "cacheKey", Var: &cacheKey, Pos: "secret.go:85"},
+		{ID: idCompass, Name: "compass", Expr: "compass", Var: &compass, Pos: "secret.go:91"},
 		{ID: idConfigCredentials, Name: "config.credentials", Expr: "config.credentials", Var: &config.credentials, Flags: meminspect.Member, Pos: "secret.go:53"},
-		{ID: idExcluded, Name: "excluded", Expr: "excluded", Var: &excluded, Pos: "secret.go:75"},
+		{ID: idExcluded, Name: "excluded", Expr: "excluded", Var: &excluded, Pos: "secret.go:99"},
 		{ID: idKey, Name: "key", Expr: "key", Var: &key, Pos: "secret.go:24"},
-		{ID: idKeyPrefix, Name: "keyPrefix", Expr: "keyPrefix", Var: &keyPrefix, Pos: "secret.go:61"},
-		{ID: idKeysSeen, Name: "keysSeen", Expr: "keysSeen", Var: &keysSeen, Pos: "secret.go:58"},
+		{ID: idKeyPrefix, Name: "keyPrefix", Expr: "keyPrefix", Var: &keyPrefix, Pos: "secret.go:85"},
+		{ID: idKeysSeen, Name: "keysSeen", Expr: "keysSeen", Var: &keysSeen, Pos: "secret.go:82"},
 		{ID: idLogin, Name: "login", Expr: "login", Var: &login, Depth: 1, Flags: meminspect.HasDepth, Pos: "secret.go:29"},
-		{ID: idNextPageToken, Name: "nextPageToken", Expr: "nextPageToken", Var: &nextPageToken, Pos: "secret.go:61"},
+		{ID: idNextPageToken, Name: "nextPageToken", Expr: "nextPageToken", Var: &nextPageToken, Pos: "secret.go:85"},
 		{ID: idPassword, Name: "password", Expr: "password", Var: &password, Pos: "secret.go:14"},
-		{ID: idPasswordFile, Name: "passwordFile", Expr: "passwordFile", Var: &passwordFile, Pos: "secret.go:61"},
-		{ID: idSecretName, Name: "secretName", Expr: "secretName", Var: &secretName, Pos: "secret.go:61"},
-		{ID: idServer, Name: "server", Expr: "server", Var: &server, Pos: "secret.go:72"},
+		{ID: idPasswordFile, Name: "passwordFile", Expr: "passwordFile", Var: &passwordFile, Pos: "secret.go:85"},
+		{ID: idSecretName, Name: "secretName", Expr: "secretName", Var: &secretName, Pos: "secret.go:85"},
+		{ID: idServer, Name: "server", Expr: "server", Var: &server, Pos: "secret.go:96"},
 		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "secret.go:43"},
-		{ID: idTestPassword, Name: "testPassword", Expr: "testPassword", Var: &testPassword, Pos: "secret.go:79"},
-		{ID: idTokenBuckets, Name: "tokenBuckets", Expr: "tokenBuckets", Var: &tokenBuckets, Pos: "secret.go:64"},
-		{ID: idTokenCount, Name: "tokenCount", Expr: "tokenCount", Var: &tokenCount, Pos: "secret.go:58"},
+		{ID: idTestPassword, Name: "testPassword", Expr: "testPassword", Var: &testPassword, Pos: "secret.go:103"},
+		{ID: idTokenBuckets, Name: "tokenBuckets", Expr: "tokenBuckets", Var: &tokenBuckets, Pos: "secret.go:88"},
+		{ID: idTokenCount, Name: "tokenCount", Expr: "tokenCount", Var: &tokenCount, Pos: "secret.go:82"},
+		{ID: idVaults, Name: "vaults", Expr: "vaults", Var: &vaults, Pos: "secret.go:66"},
 	},
 	Exclusions: []meminspect.Exclusion{
 		{Kind: meminspect.ExcludeField, Var: (*session)(nil), Offset: uint64(unsafe.Offsetof((*session)(nil).refreshToken)), Size: uint64(unsafe.Sizeof((*session)(nil).refreshToken)), Package: "example.com/fixture/secret", Type: "session", Field: "refreshToken", Pos: "secret.go:35"},
-		{Kind: meminspect.ExcludeVariable, Var: &secretKey, Package: "example.com/fixture/secret", Pos: "secret.go:82"},
+		{Kind: meminspect.ExcludeVariable, Var: &secretKey, Package: "example.com/fixture/secret", Pos: "secret.go:106"},
 	},
 }
 

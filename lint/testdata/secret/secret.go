@@ -52,6 +52,30 @@ var account model.Account
 //meminspect:entry member=credentials
 var config struct{ credentials []string }
 
+// Types that are made of themselves, and one that is met under two names.
+
+type tree map[string]tree
+
+type chain *chain
+
+type texts map[string][]byte
+
+// want +2 `vaults.branches\[\].token\[\] looks like a secret` `vaults.leaves\[\].token looks` `vaults.root.token looks` `vaults.token looks`
+//
+//meminspect:entry
+var vaults struct {
+	tree     tree
+	links    []chain
+	branches []struct{ plain, token texts }
+	leaves   map[int]struct {
+		token string
+	}
+	root struct {
+		token string
+	}
+	plain int; token string
+}
+
 // What only sounds like one.
 
 //meminspect:entry
