@@ -117,21 +117,18 @@ func within(root, dir string) bool {
 // ownerOf returns the main module that dir belongs to, and an error that names
 // the obstacle when it belongs to none.
 func ownerOf(modules []*module, dir string) (*module, error) {
-	for _, m := range modules {
-		if !within(m.Dir, dir) {
-			continue
+	i := slices.IndexFunc(modules, func(m *module) bool { return within(m.Dir, dir) })
+	for up := dir; i < 0 || up != modules[i].Dir; up = filepath.Dir(up) {
+		switch {
+		case isFile(filepath.Join(up, "go.mod")):
+			return nil, fmt.Errorf("%s belongs to the module in %s, which is not a main module here: run there (with GOWORK=off where a go.work leaves it out), or add it to go.work", dir, up)
+		case i >= 0 && filepath.Base(up) == "vendor":
+			return nil, fmt.Errorf("%s is vendored: generate in the module that it comes from, and vendor again", dir)
+		case up == filepath.Dir(up):
+			return nil, fmt.Errorf("%s is outside of the main modules", dir)
 		}
-		for up := dir; up != m.Dir; up = filepath.Dir(up) {
-			if isFile(filepath.Join(up, "go.mod")) {
-				return nil, fmt.Errorf("%s belongs to the module in %s, which is not a main module here: run there, or add it to go.work", dir, up)
-			}
-			if filepath.Base(up) == "vendor" {
-				return nil, fmt.Errorf("%s is vendored: generate in the module that it comes from, and vendor again", dir)
-			}
-		}
-		return m, nil
 	}
-	return nil, fmt.Errorf("%s is outside of the main modules", dir)
+	return modules[i], nil
 }
 
 func isFile(path string) bool {
