@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	xmodule "golang.org/x/mod/module"
+
 	"github.com/meminspect/meminspect/annotate"
 )
 
@@ -51,6 +53,10 @@ func parsePackage(o *overlay, f *folder) *pkg {
 	p := &pkg{folder: f, fset: token.NewFileSet()}
 	if len(f.hits) == 0 {
 		return p // the last annotation went: nothing else matters
+	}
+	if err := xmodule.CheckImportPath(f.importPath); err != nil {
+		p.find(Finding{Pos: token.Position{Filename: f.dir}, Code: "bad-path", Message: err.Error()})
+		return p
 	}
 	var all []*sourceFile
 	for _, name := range f.names {

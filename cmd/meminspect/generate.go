@@ -44,6 +44,8 @@ the package in this folder. See "meminspect help annotations" for the lines.`,
 				if len(args) == 0 {
 					return fmt.Errorf("generate: --files wants the names of files")
 				}
+			} else if cmd.Flags().Changed("importpath") || cmd.Flags().Changed("out") {
+				return fmt.Errorf("generate: --importpath and --out are for --files")
 			} else {
 				cfg.Patterns = args
 			}
