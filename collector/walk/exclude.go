@@ -233,6 +233,23 @@ func (x *excluder) meet(s *secret, addr target.Address) {
 	x.holds(s.rule, s.raw, addr, 0)
 }
 
+// coverParts covers the excluded parts of what may be a value, and nothing that
+// they would hold.
+func (x *excluder) coverParts(p *plan, addr target.Address) {
+	for i := range p.secrets {
+		x.cover(p.secrets[i].rule, target.RangeOf(addr.Add(p.secrets[i].off), p.secrets[i].size))
+	}
+	for i := range p.length {
+		x.coverParts(p.array, addr.Add(i*p.array.size))
+	}
+	for i := range p.slots {
+		s := &p.slots[i]
+		for k := uint64(0); s.op == opLoop && k < s.length; k++ {
+			x.coverParts(s.elem, addr.Add(s.off+k*s.elem.size))
+		}
+	}
+}
+
 // cover erases a range.
 func (x *excluder) cover(rule int, r target.Range) {
 	if r.Empty() {

@@ -236,9 +236,7 @@ func (w *walker) mapSlot(p *plan, indirect, alive bool, group target.Address, da
 		}
 	case alive:
 		w.follow(p, group.Add(off), data[off:off+p.size], it.root, it.rank)
-	default:
-		for i := range p.secrets { // of an entry that was here
-			w.ex.cover(p.secrets[i].rule, target.RangeOf(group.Add(off+p.secrets[i].off), p.secrets[i].size))
-		}
+	case w.ex.byType: // an entry may have been here
+		w.ex.coverParts(p, group.Add(off))
 	}
 }

@@ -136,6 +136,10 @@ func (w *walker) elements(it *item, n uint64) {
 // follow queues what a value points at. It must not call pages.bytes, in whose
 // scratch memory data may stand.
 func (w *walker) follow(p *plan, addr target.Address, data []byte, root int32, rank uint16) {
+	if p.array != nil {
+		w.loop(p.array, p.length, addr, data, root, rank)
+		return
+	}
 	for i := range p.slots {
 		s := &p.slots[i]
 		w.slot(s, addr.Add(s.off), data[s.off:], root, rank)
@@ -190,7 +194,7 @@ func (w *walker) shadowRank() uint16 {
 // slot follows one pointer or header; data begins at it.
 func (w *walker) slot(s *slot, addr target.Address, data []byte, root int32, rank uint16) {
 	if s.op == opLoop {
-		w.loop(s, addr, data, root, rank)
+		w.loop(s.elem, s.length, addr, data, root, rank)
 		return
 	}
 	first := target.Address(le.Uint64(data))
@@ -252,17 +256,17 @@ func (w *walker) opaqueRank(rank uint16) uint16 {
 }
 
 // loop follows an array within a value.
-func (w *walker) loop(s *slot, addr target.Address, data []byte, root int32, rank uint16) {
-	size := mul(s.length, s.elem.size)
+func (w *walker) loop(elem *plan, length uint64, addr target.Address, data []byte, root int32, rank uint16) {
+	size := mul(length, elem.size)
 	if data == nil || size > pageSize {
 		// The bytes are captured with the value that holds them; this is the
 		// same value, so it costs no depth.
-		w.push(item{addr: addr, plan: s.elem, count: s.length, root: root, rank: rank})
+		w.push(item{addr: addr, plan: elem, count: length, root: root, rank: rank})
 		return
 	}
-	for i := uint64(0); i < s.length; i++ {
-		off := i * s.elem.size
-		w.follow(s.elem, addr.Add(off), data[off:], root, rank)
+	for i := range length {
+		off := i * elem.size
+		w.follow(elem, addr.Add(off), data[off:], root, rank)
 	}
 }
 
@@ -282,10 +286,6 @@ func (w *walker) iface(s *slot, addr target.Address, data []byte, root int32, ra
 	if p.direct {
 		// The data word is the value. It costs no depth of its own.
 		w.compile(p)
-		for p.array != nil { // of one pointer
-			p = p.array
-			w.compile(p)
-		}
 		w.follow(p, addr.Add(wordBytes), data[wordBytes:2*wordBytes], root, rank)
 		return
 	}
