@@ -328,7 +328,7 @@ func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 		add(note.TypeRegions, note.EncodeRegions(regions))
 	}
 	add(note.TypeReceipts, note.EncodeReceipts(t.receipts))
-	add(note.TypeMarked, note.EncodeMarked(t.marked()))
+	add(note.TypeMarked, note.EncodeMarked(t.marked(pl)))
 	if t.opts.Mode != Strict && p.prog != nil {
 		add(note.TypeGoroutines, t.goroutines.note.Encode())
 	}

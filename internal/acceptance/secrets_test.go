@@ -10,7 +10,9 @@ import (
 	"testing"
 
 	"github.com/meminspect/meminspect/collector"
+	values "github.com/meminspect/meminspect/inspect/value"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // planted is how many secrets testdata/secrets makes.
@@ -74,6 +76,10 @@ func TestSecretsAreInNoCore(t *testing.T) {
 						t.Errorf("%s: the core does not hold %q", c.name, visible)
 					}
 				}
+				// Of an excluded variable, annotated as it is, nothing was taken.
+				if why := variable(t, core, "globalArray").Missing; why != values.Erased {
+					t.Errorf("%s: print says of an excluded variable that it is %q", c.name, why)
+				}
 				if summary.Regions.Erased == 0 || summary.Regions.All != 14 {
 					t.Errorf("%s: %+v", c.name, summary.Regions)
 				}
@@ -82,12 +88,28 @@ func TestSecretsAreInNoCore(t *testing.T) {
 				return
 			}
 			core, _ := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways})
-			values := debuggers.MustDelve(t, exe, core, "main.counter", "main.globalArray[0]", `main.users["ann"].Age`, "main.list[0].hidden[1]")
-			if want := []string{"7", "165", "44", "165"}; !slices.Equal(values, want) {
-				t.Errorf("Delve prints %q, want %q", values, want)
+			got := debuggers.MustDelve(t, exe, core, "main.counter", "main.globalArray[0]", `main.users["ann"].Age`, "main.list[0].hidden[1]")
+			if want := []string{"7", "165", "44", "165"}; !slices.Equal(got, want) {
+				t.Errorf("Delve prints %q, want %q", got, want)
 			}
 		})
 	}
+}
+
+// variable is what print shows of an annotated variable.
+func variable(t *testing.T, core, expr string) *values.Value {
+	t.Helper()
+	c := openCore(t, core)
+	prog, err := values.Open(c, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prog.Close()
+	i := slices.IndexFunc(c.Regions, func(r note.Region) bool { return r.Expr == expr })
+	if i < 0 {
+		t.Fatalf("no region %s", expr)
+	}
+	return prog.Region(&c.Regions[i], values.Limits{})
 }
 
 // present returns the secrets that data holds, in either direction.

@@ -99,9 +99,9 @@ func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
 			Late: func() ([]byte, error) { return note.EncodeRegions(c.finish()), nil },
 		},
 	}
-	if len(c.seams) > 0 {
-		marked := make([]note.MarkedRange, len(c.seams))
-		for i, r := range c.seams {
+	if len(c.erased) > 0 {
+		marked := make([]note.MarkedRange, len(c.erased))
+		for i, r := range c.erased {
 			marked[i] = note.MarkedRange{Addr: r.Start, Size: r.Len(), Why: note.MarkedExcluded}
 		}
 		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeMarked, Desc: note.EncodeMarked(marked)})
