@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +29,7 @@ any other of its layout. A block with a wrong magic or checksum is refused.`,
   meminspect kinfo show --json shop.kinfo`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := os.ReadFile(args[0])
+			b, err := readFile(args[0])
 			if err != nil {
 				return fmt.Errorf("kinfo show: %w", err)
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -100,7 +99,7 @@ func (f *logFlags) logs(args []string) ([]inspect.Log, error) {
 	case f.pid != 0:
 		return inspect.LiveLogs(f.pid)
 	case f.ring != "":
-		b, err := os.ReadFile(f.ring)
+		b, err := readFile(f.ring)
 		if err != nil {
 			return nil, err
 		}
@@ -249,7 +248,7 @@ func attrsJSON(attrs []logring.Attr) map[string]any {
 // console prints the lines of a pstore file's console. A line that logring
 // wrote says its time and level; another is shown whatever is asked for.
 func (f *logFlags) console(w io.Writer, keep func(slog.Level, time.Time) bool) error {
-	b, err := os.ReadFile(f.pstore)
+	b, err := readFile(f.pstore)
 	if err != nil {
 		return err
 	}

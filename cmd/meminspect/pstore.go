@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
@@ -36,7 +35,7 @@ marked as torn.`,
   meminspect pstore show --json shop.pstore`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b, err := os.ReadFile(args[0])
+			b, err := readFile(args[0])
 			if err != nil {
 				return fmt.Errorf("pstore show: %w", err)
 			}
