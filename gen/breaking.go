@@ -36,8 +36,11 @@ func (b *Break) Breaks() bool { return b.Kind == "lost" || b.Kind == "reused" ||
 func Breaking(ctx context.Context, dir, revision string) ([]Break, error) {
 	g := git{ctx, dir}
 	commit, err := g.run("rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}")
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) { // and not a word, as --quiet asks for
+		return nil, fmt.Errorf("%s is no revision of this repository; one that a shallow clone lacks must be fetched first", revision)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%s is no revision of this repository", revision)
+		return nil, err
 	}
 	before, err := g.ledgersAt(strings.TrimSpace(string(commit)))
 	if err != nil {
