@@ -166,7 +166,7 @@ func (p *plan) addRow(o *Output, u unit, file *sourceFile, a *annotate.Annotatio
 		}
 		o.Entries = append(o.Entries, e)
 	case annotate.Exclude:
-		o.Exclusions = append(o.Exclusions, p.exclusion(a, pos))
+		o.Exclusions = append(o.Exclusions, p.exclusion(u, a, pos))
 	case annotate.Layout:
 		o.Layouts = append(o.Layouts, layout(a))
 	case annotate.Number:
@@ -175,15 +175,15 @@ func (p *plan) addRow(o *Output, u unit, file *sourceFile, a *annotate.Annotatio
 }
 
 // exclusion makes the row of an exclusion. Types are named by what the Go
-// runtime calls their package: "main" for a program's.
-func (p *plan) exclusion(a *annotate.Annotation, pos string) OutputExclusion {
-	x := OutputExclusion{Path: a.Target.Path, Package: p.pkg.folder.importPath, Pos: pos}
+// runtime calls their package: "main" for a program's, but not for its tests'.
+func (p *plan) exclusion(u unit, a *annotate.Annotation, pos string) OutputExclusion {
+	x := OutputExclusion{Path: a.Target.Path, Package: p.packageOf(p.namespace(u)), Pos: pos}
 	spec := a.Target.TypeSpec()
 	if spec == nil {
 		x.Kind, x.Var = excludeVariable, a.Target.Name
 		return x
 	}
-	if p.pkg.clause == "main" {
+	if p.pkg.clause == "main" && u == ownUnit {
 		x.Package = "main"
 	}
 	x.Type = a.Target.Name
