@@ -40,7 +40,7 @@ func find(t *testing.T, name string) *analysis.Analyzer {
 }
 
 // staleFixtures are not what the generator makes, and are there to be found.
-var staleFixtures = []string{"stale/missing", "stale/changed", "stale/leftover", "stale/lost", "stale/collides", "directive", "other"}
+var staleFixtures = []string{"stale/missing", "stale/changed", "stale/leftover", "stale/lost", "stale/collides", "stale/cgo", "directive", "other"}
 
 // The fixtures' generated files are what the generator makes of them.
 func TestFixturesAreFresh(t *testing.T) {
@@ -87,7 +87,7 @@ func TestFixturesAreFresh(t *testing.T) {
 func TestAnalyzers(t *testing.T) {
 	tests := map[string][]string{ // analyzer: packages
 		"directive":    {"directive", "directive/quiet"},
-		"stale":        {"stale/fresh", "stale/missing", "stale/changed", "stale/leftover", "stale/lost", "stale/collides"},
+		"stale":        {"stale/fresh", "stale/missing", "stale/changed", "stale/leftover", "stale/lost", "stale/collides", "stale/cgo"},
 		"unregistered": {"unregistered/own", "unregistered/lib", "unregistered/middle"},
 		"unknownid":    {"unknownid", "unknownid/lib"},
 		"duplicate":    {"duplicate/own", "duplicate/low", "duplicate/high", "duplicate/original", "duplicate/copied"},

@@ -43,8 +43,11 @@ func (u *unit) dir() string {
 }
 
 // madeByGo tells whether a file is one that the go command adds to packages with
-// cgo, in a folder elsewhere. It passes over sources that are called so.
-func madeByGo(name string) bool { return strings.HasPrefix(filepath.Base(name), "_") }
+// cgo: _cgo_gotypes.go in a folder elsewhere, or one in its cache that has a hash
+// for a name.
+func madeByGo(name string) bool {
+	return filepath.Ext(name) != ".go" || strings.HasPrefix(filepath.Base(name), "_")
+}
 
 // clause returns a package clause that was written, for findings about the
 // package as a whole.
