@@ -54,9 +54,10 @@ func (t *taking) static(p *program) (plan, error) {
 		}
 	}
 	if p.content != nil {
+		types := embedded.NewTypes(p.content, p.types, p.image.Bias)
 		for i := range p.content.Entries {
 			if e := &p.content.Entries[i]; e.Included != "" {
-				pl.regions = append(pl.regions, t.embeddedEntry(p, e))
+				pl.regions = append(pl.regions, t.embeddedEntry(p, types, e))
 			}
 		}
 	}
@@ -106,7 +107,7 @@ func (t *taking) entry(p *program, table *tables.Table, e *tables.Entry) region 
 
 // embeddedEntry plans a variable that a list outside of the source named when
 // the program was linked.
-func (t *taking) embeddedEntry(p *program, e *embedded.Entry) region {
+func (t *taking) embeddedEntry(p *program, types *embedded.Types, e *embedded.Entry) region {
 	r := region{root: -1, count: 1, Region: note.Region{
 		ID: uint64(e.ID), Addr: uint64(e.Addr + p.image.Bias), Size: e.Size, Budget: e.Budget, Flags: e.Flags,
 		Name: e.Name, Expr: e.Expr, Package: e.Package, Pos: e.Pos, Note: e.Note, Kind: anchor.SlotForeign,
@@ -115,20 +116,30 @@ func (t *taking) embeddedEntry(p *program, e *embedded.Entry) region {
 		r.Depth = *e.Depth
 		r.Flags |= anchor.EntryHasDepth
 	}
-	if e.Type >= 0 && e.Type < len(p.content.Types) {
-		typ, err := p.types.At(p.content.Types[e.Type].Addr + p.image.Bias)
-		if err != nil {
-			t.summary.problem("entry "+e.Name, err)
-		} else {
-			r.setType(typ)
-			r.Kind = 0
-		}
+	if e.Type < 0 {
+		return r
 	}
+	typ, err := types.At(e.Type)
+	if err != nil {
+		t.summary.problem("entry "+e.Name, err)
+		return r
+	}
+	r.setType(typ)
 	return r
 }
 
+// setType gives a region its type. One of which the program has no descriptor
+// leads the walk; to readers of the core, which know types by their descriptors,
+// it stays bytes with the name of a type.
 func (r *region) setType(typ *gotypes.Type) {
-	r.typ, r.Type, r.TypeAddr = typ, typ.String(), uint64(typ.Addr)
+	r.typ, r.Type = typ, typ.String()
+	if typ.Made {
+		return
+	}
+	r.TypeAddr = uint64(typ.Addr)
+	if r.Kind == anchor.SlotForeign {
+		r.Kind = 0
+	}
 }
 
 func exclusion(p *program, e *tables.Exclusion) (walk.Exclusion, error) {
@@ -385,6 +396,5 @@ func (t *taking) include(p *program, name string) (region, error) {
 		return r, nil
 	}
 	r.setType(typ)
-	r.Kind = 0
 	return r, nil
 }

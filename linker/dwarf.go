@@ -35,12 +35,16 @@ func (in *includer) types() error {
 	if err != nil {
 		return err
 	}
+	types, err := debuginfo.NewTypes(data, in.p.module, in.p.types, in.p.image.Bias)
+	if err != nil {
+		return fmt.Errorf("types: %w", err)
+	}
 	for _, v := range all {
 		e := wanted[v.Addr]
 		if e == nil {
 			continue
 		}
-		if e.Type, e.TypeErr = v.Type(data, in.p.module, in.p.types, in.p.image.Bias); e.TypeErr != nil {
+		if e.Type, e.TypeErr = types.Of(v); e.TypeErr != nil {
 			continue
 		}
 		if e.Type.Size != e.Size {

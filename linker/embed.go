@@ -147,7 +147,10 @@ func (e *embedder) types() error {
 		t := e.queue[i]
 		d := embedded.Type{
 			Addr: t.Addr, Name: t.String(), Package: t.PkgPath, Kind: t.Kind.String(),
-			Size: t.Size, PtrBytes: t.PtrBytes, Align: t.Align, Len: t.Len,
+			Size: t.Size, PtrBytes: t.PtrBytes, Align: t.Align, Len: t.Len, Methods: t.Methods,
+		}
+		if t.Made {
+			d.Addr = 0
 		}
 		var err error
 		switch t.Kind {

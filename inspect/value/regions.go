@@ -21,7 +21,11 @@ func (p *Program) Region(r *note.Region, limits Limits) *Value {
 	case r.Kind == anchor.SlotString:
 		return p.ReadText(addr, r.Size, limits)
 	case r.Kind == anchor.SlotForeign && r.TypeAddr == 0:
-		return p.ReadBytes(addr, r.Size, limits)
+		v := p.ReadBytes(addr, r.Size, limits)
+		if r.Type != "" {
+			v.Notes = append(v.Notes, "a "+r.Type+", which the program has no descriptor of: debuggers print it")
+		}
+		return v
 	}
 	t, err := p.regionType(r)
 	if err != nil {

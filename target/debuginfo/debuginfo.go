@@ -11,17 +11,10 @@ import (
 
 	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/exe"
-	"github.com/meminspect/meminspect/target/gotypes"
-	"github.com/meminspect/meminspect/target/module"
 )
 
-// What package debug/dwarf does not name: Go's attributes of a type, and the
-// operation of a fixed address.
-const (
-	attrGoKind        dwarf.Attr = 0x2900
-	attrGoRuntimeType dwarf.Attr = 0x2904
-	opAddr                       = 0x03
-)
+// opAddr is the operation of a fixed address.
+const opAddr = 0x03
 
 // most bounds what one section of debug information may expand to.
 const most = 4 << 30
@@ -108,54 +101,4 @@ func variable(die *dwarf.Entry) (Variable, bool) {
 		return Variable{}, false
 	}
 	return Variable{name, target.Address(binary.LittleEndian.Uint64(location[1:])), typ}, true
-}
-
-// Type returns the variable's runtime type. Some variables have none in the
-// program: of a type that no value in an interface, and nothing in reflection,
-// needs. The program p may have been moved by bias from its file.
-func (v Variable) Type(data *dwarf.Data, p *module.Program, types *gotypes.Set, bias target.Address) (*gotypes.Type, error) {
-	if len(p.Modules) == 0 {
-		return nil, fmt.Errorf("type of %s: the program has no module", v.Name)
-	}
-	off := v.typ
-	r := data.Reader()
-	for range 3 { // a typedef or two
-		r.Seek(off)
-		die, err := r.Next()
-		if err != nil || die == nil {
-			return nil, fmt.Errorf("type of %s: %w", v.Name, errors.Join(err, errors.New("the debug information breaks off")))
-		}
-		if value, ok := die.Val(attrGoRuntimeType).(uint64); ok && value != 0 {
-			return v.runtimeType(die, value, p.Modules[0], types, bias)
-		}
-		next, ok := die.Val(dwarf.AttrType).(dwarf.Offset)
-		if die.Tag != dwarf.TagTypedef || !ok {
-			break
-		}
-		off = next
-	}
-	return nil, fmt.Errorf("type of %s: the program has no runtime type for it", v.Name)
-}
-
-// runtimeType reads the type that an attribute names. Go's linker writes its
-// offset in the section of the types, which is the distance from where the
-// module's types begin; linkers of C make an address of it. The wrong one of
-// the two leads to no type, or to one of another kind.
-func (v Variable) runtimeType(die *dwarf.Entry, value uint64, m *module.Module, types *gotypes.Set, bias target.Address) (*gotypes.Type, error) {
-	var errs []error
-	for _, addr := range []target.Address{m.Types.Start.Add(value), target.Address(value) + bias} {
-		t, err := types.At(addr)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		kind, hasKind := die.Val(attrGoKind).(int64)
-		size, hasSize := die.Val(dwarf.AttrByteSize).(int64)
-		if hasKind && gotypes.Kind(kind) != t.Kind || hasSize && uint64(size) != t.Size {
-			errs = append(errs, fmt.Errorf("%v at %v is not what the debug information says", t, addr))
-			continue
-		}
-		return t, nil
-	}
-	return nil, fmt.Errorf("type of %s: %w", v.Name, errors.Join(errs...))
 }

@@ -2,9 +2,11 @@ package debuginfo_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/meminspect/meminspect/target"
@@ -20,6 +22,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"unsafe"
 )
 
 type thing struct {
@@ -34,12 +37,50 @@ var (
 	things  alias
 	self    thing
 	handler http.Handler
+	unseen  tree
+	some    []tree
 )
 
+type tree struct {
+	kids  []tree
+	up    *tree
+	label [2]string
+	any   any
+	err   error
+	f     func(int) tree
+	p     unsafe.Pointer
+	m     map[int]tree
+	c     complex64
+	on    bool
+}
+
 func main() {
-	fmt.Println(number, things, self, handler, os.Args, http.DefaultTransport)
+	fmt.Println(number, things, self, handler, os.Args, http.DefaultTransport, unseen.on, len(some))
 }
 `
+
+// wantUnseen checks the layout of a type without a descriptor.
+func wantUnseen(t *testing.T, typ *gotypes.Type) {
+	t.Helper()
+	var got []string
+	for _, f := range typ.Fields {
+		got = append(got, fmt.Sprintf("%s %v %d+%d", f.Name, f.Type.Kind, f.Offset, f.Type.Size))
+	}
+	want := []string{"kids slice 0+24", "up ptr 24+8", "label array 32+32", "any interface 64+16", "err interface 80+16",
+		"f func 96+8", "p unsafe.Pointer 104+8", "m unsafe.Pointer 112+8", "c complex64 120+8", "on bool 128+1"}
+	if !slices.Equal(got, want) || typ.Align != 8 || typ.PtrBytes != 120 || typ.PkgPath != "main" || typ.Name() != "tree" {
+		t.Errorf("%+v\nhas %q\nwant %q", typ, got, want)
+	}
+	for i, field := range []string{"kids", "up"} {
+		f, _ := typ.Field(field)
+		if elem, err := f.Type.Elem(); elem != typ {
+			t.Errorf("%d: it does not lead back to itself: %v, %v", i, elem, err)
+		}
+	}
+	if any, err := typ.Fields[3].Type, typ.Fields[4].Type; any.Methods != 0 || err.Methods == 0 {
+		t.Errorf("methods %d and %d", any.Methods, err.Methods)
+	}
+}
 
 // The types of variables are those that the program has, whoever linked it.
 func TestVariables(t *testing.T) {
@@ -74,14 +115,18 @@ func TestVariables(t *testing.T) {
 			t.Fatal(err)
 		}
 		only, err := debuginfo.Variables(data, func(pkg string) bool { return pkg == "main" })
-		if err != nil || len(only) != 4 {
+		if err != nil || len(only) != 6 {
 			t.Errorf("%v: variables of main %v, %v", args, only, err)
 		}
 		want := map[string]string{
 			"main.number": "int", "main.things": "map[string]main.thing", "main.self": "main.thing", "main.handler": "http.Handler",
+			"main.unseen": "main.tree", "main.some": "[]main.tree",
 			"os.Args": "[]string", "net/http.DefaultTransport": "http.RoundTripper",
 		}
-		types := gotypes.New(f, p)
+		types, err := debuginfo.NewTypes(data, p, gotypes.New(f, p), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, v := range all {
 			name, ok := want[v.Name]
 			if !ok {
@@ -92,12 +137,15 @@ func TestVariables(t *testing.T) {
 			if err != nil || sym.Addr != v.Addr {
 				t.Errorf("%v: %s at %v, the symbol table has %+v, %v", args, v.Name, v.Addr, sym, err)
 			}
-			typ, err := v.Type(data, p, types, 0)
-			if v.Name == "main.handler" && err != nil {
-				continue // nothing needs the type of an interface but what reflects on it
+			// Nothing in the program needs the descriptors of these.
+			made := slices.Contains([]string{"main.unseen", "main.some", "main.handler"}, v.Name)
+			typ, err := types.Of(v)
+			if err != nil || typ.String() != name || typ.Size != sym.Size || typ.Made != made {
+				t.Errorf("%v: %s is %+v, %v; want %s of %d bytes", args, v.Name, typ, err, name, sym.Size)
+				continue
 			}
-			if err != nil || typ.String() != name || typ.Size != sym.Size {
-				t.Errorf("%v: %s is %v, %v; want %s of %d bytes", args, v.Name, typ, err, name, sym.Size)
+			if v.Name == "main.unseen" {
+				wantUnseen(t, typ)
 			}
 			// In a process that was moved, the types were moved with it.
 			if moved := f.Loaded(0x10000); f.Type == 3 {
@@ -105,8 +153,12 @@ func TestVariables(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				there, err := v.Type(data, q, gotypes.New(moved, q), 0x10000)
-				if err != nil || there.Addr != typ.Addr+target.Address(0x10000) || there.String() != name {
+				elsewhere, err := debuginfo.NewTypes(data, q, gotypes.New(moved, q), 0x10000)
+				if err != nil {
+					t.Fatal(err)
+				}
+				there, err := elsewhere.Of(v)
+				if err != nil || !made && there.Addr != typ.Addr+target.Address(0x10000) || there.String() != name {
 					t.Errorf("moved: %s is %v, %v", v.Name, there, err)
 				}
 			}

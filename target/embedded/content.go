@@ -108,7 +108,7 @@ type Exclusion struct {
 // A Type is a type that can be reached from an entry, and its layout. Other
 // types are named by their index.
 type Type struct {
-	Addr     target.Address `json:"addr"` // of the descriptor
+	Addr     target.Address `json:"addr"` // of the descriptor; 0 where the program has none
 	Name     string         `json:"name"` // as reflect writes it
 	Package  string         `json:"package,omitempty"`
 	Kind     string         `json:"kind"`
@@ -119,6 +119,7 @@ type Type struct {
 	Key      *int           `json:"key,omitempty"`
 	Len      uint64         `json:"len,omitempty"`
 	Fields   []Field        `json:"fields,omitempty"`
+	Methods  int            `json:"methods,omitempty"` // of an interface
 	Map      *Map           `json:"map,omitempty"`
 }
 

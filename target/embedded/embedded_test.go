@@ -7,7 +7,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meminspect/meminspect/target"
 	"github.com/meminspect/meminspect/target/embedded"
+	"github.com/meminspect/meminspect/target/gotypes"
+	"github.com/meminspect/meminspect/target/module"
 )
 
 func content() *embedded.Content {
@@ -79,7 +82,45 @@ func TestIndices(t *testing.T) {
 	}
 }
 
-// What is decoded can be written and decoded again, and is the same.
+// Types that lead nowhere, or contain themselves, are refused.
+func TestTypes(t *testing.T) {
+	zero, one := 0, 1
+	list := []embedded.Type{
+		{Name: "main.node", Package: "main", Kind: "struct", Size: 16, Fields: []embedded.Field{{Name: "next", Type: 1}, {Name: "n", Offset: 8, Type: 2}}},
+		{Name: "*main.node", Kind: "ptr", Elem: &zero},
+		{Name: "int", Kind: "int"},
+	}
+	c := &embedded.Content{Types: list}
+	node, err := embedded.NewTypes(c, nowhere(), 0).At(0)
+	if err != nil || !node.Made || node.Size != 16 || node.PtrBytes != 8 || node.Name() != "node" {
+		t.Fatalf("%+v, %v", node, err)
+	}
+	if elem, err := node.Fields[0].Type.Elem(); elem != node {
+		t.Errorf("the list does not lead back to itself: %v, %v", elem, err)
+	}
+	for name, bad := range map[string]embedded.Type{
+		"itself":      {Kind: "struct", Size: 16, Fields: []embedded.Field{{Name: "me"}}},
+		"array":       {Kind: "array", Len: 2, Elem: &zero},
+		"kind":        {Kind: "thing"},
+		"descriptor":  {Kind: "ptr", Elem: &one, Addr: 8},
+		"no element":  {Kind: "array", Len: 2},
+		"untyped":     {Kind: "struct", Size: 16, Fields: []embedded.Field{{Name: "x", Type: -1}}},
+		"too large":   {Kind: "struct", Size: 1 << 60},
+		"outside":     {Kind: "struct", Size: 8, Fields: []embedded.Field{{Name: "x", Offset: 8, Type: 2}}},
+		"overlapping": {Kind: "struct", Size: 8, Fields: []embedded.Field{{Name: "x", Type: 2}, {Name: "y", Type: 2}}},
+	} {
+		types := append([]embedded.Type{bad}, list[1:]...)
+		if got, err := embedded.NewTypes(&embedded.Content{Types: types}, nowhere(), 0).At(0); err == nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// nowhere are the types of a program of which nothing can be read.
+func nowhere() *gotypes.Set { return gotypes.New(&target.Spliced{}, &module.Program{}) }
+
+// What is decoded can be written and decoded again, and is the same; its types
+// are made or refused.
 func FuzzDecode(f *testing.F) {
 	b, err := embedded.Encode(content())
 	if err != nil {
@@ -103,6 +144,11 @@ func FuzzDecode(f *testing.F) {
 		}
 		if diff := cmp.Diff(c, again); diff != "" {
 			t.Errorf("first (-), second (+):\n%s", diff)
+		}
+		for i := range c.Types {
+			if made, err := embedded.NewTypes(c, nowhere(), 0).At(i); (made == nil) == (err == nil) {
+				t.Errorf("type %d: %+v, %v", i, made, err)
+			}
 		}
 	})
 }

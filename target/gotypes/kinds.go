@@ -87,6 +87,11 @@ func (s *Set) decodeArray(t *Type) error {
 	if err != nil {
 		return err
 	}
+	return t.checkArray(elem)
+}
+
+// checkArray holds an array against its elements.
+func (t *Type) checkArray(elem *Type) error {
 	switch {
 	case t.Len >= sizeMost && elem.Size != 0,
 		elem.Size != 0 && t.Len > sizeMost/elem.Size,
@@ -167,13 +172,8 @@ func (s *Set) decodeStruct(t *Type) error {
 			return err
 		}
 		f := Field{Name: n.text, Exported: n.exported, Embedded: n.embedded, Type: ft, Offset: le.Uint64(b[16:])}
-		switch {
-		case f.Offset < end, f.Offset > t.Size, ft.Size > t.Size-f.Offset:
-			return wrong("field %q of %d bytes at offset %d of %d", f.Name, ft.Size, f.Offset, t.Size)
-		case f.Offset%ft.FieldAlign != 0, ft.Align > t.Align:
-			return wrong("field %q at offset %d, aligned to %d", f.Name, f.Offset, ft.FieldAlign)
-		case ft.PtrBytes != 0 && f.Offset+ft.PtrBytes > t.PtrBytes:
-			return wrong("field %q has pointers where the struct has none", f.Name)
+		if err := t.checkField(f, end); err != nil {
+			return err
 		}
 		pointers = pointers || ft.PtrBytes != 0
 		end = f.Offset + ft.Size
@@ -181,6 +181,21 @@ func (s *Set) decodeStruct(t *Type) error {
 	}
 	if !pointers && t.PtrBytes != 0 {
 		return wrong("pointers in none of the fields")
+	}
+	return nil
+}
+
+// checkField holds a field that follows others, which end at end, against its
+// struct.
+func (t *Type) checkField(f Field, end uint64) error {
+	ft := f.Type
+	switch {
+	case f.Offset < end, f.Offset > t.Size, ft.Size > t.Size-f.Offset:
+		return wrong("field %q of %d bytes at offset %d of %d", f.Name, ft.Size, f.Offset, t.Size)
+	case f.Offset%ft.FieldAlign != 0, ft.Align > t.Align:
+		return wrong("field %q at offset %d, aligned to %d", f.Name, f.Offset, ft.FieldAlign)
+	case ft.PtrBytes != 0 && f.Offset+ft.PtrBytes > t.PtrBytes:
+		return wrong("field %q has pointers where the struct has none", f.Name)
 	}
 	return nil
 }

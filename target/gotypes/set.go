@@ -57,6 +57,7 @@ type Set struct {
 	known   map[target.Address]known
 	nesting int
 	read    uint64
+	made    uint64 // addresses that Reserve gave
 }
 
 type known struct {

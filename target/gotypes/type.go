@@ -70,6 +70,16 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind%d", k)
 }
 
+// ParseKind returns the kind of that name.
+func ParseKind(name string) (Kind, error) {
+	for k := range kinds[1:] {
+		if kinds[k+1].name == name {
+			return Kind(k + 1), nil
+		}
+	}
+	return Invalid, wrong("kind %q", name)
+}
+
 // A Type is one runtime type. Types of one Set are the same pointer when they
 // have the same address; a program with plugins may hold a type twice: see
 // Same. The caller must not change it.
@@ -84,6 +94,7 @@ type Type struct {
 	Named      bool           // declared in a package, or predeclared
 	Direct     bool           // an interface holds the value itself, not a pointer to it
 	Static     bool           // laid down by the linker, not made while the program ran
+	Made       bool           // by Define: the program has no descriptor of it
 	GCData     target.Address // of the pointer mask; see internal/abi.Type
 	PkgPath    string         // import path of a declared type's package, else empty
 
