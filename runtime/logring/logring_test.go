@@ -119,6 +119,11 @@ func TestWriterAndTee(t *testing.T) {
 	if len(lines) != 2 || !strings.HasSuffix(lines[0], "Z plain text\n") || !strings.HasSuffix(lines[1], `Z INFO two lines g.key="a b" g.n=-1 g.d=1s g.ok=true`+"\n") {
 		t.Errorf("%q", lines)
 	}
+	ring.Tee(nil)
+	log.New(ring.Writer(), "", 0).Print("for the ring alone")
+	if len(lines) != 2 || len(read(t, ring)) != 3 {
+		t.Errorf("without a tee: %q, %d records", lines, len(read(t, ring)))
+	}
 }
 
 // Old records give way whole: what is left is the end of what was written, in

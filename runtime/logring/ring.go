@@ -87,9 +87,16 @@ func (r *Ring) Close() error {
 // ErrSystem says that this system has no shared file mappings here.
 var ErrSystem = errors.New("log ring: files are not supported on this system")
 
-// Tee has every record written to write, too, as a line of text. It is called
-// from many goroutines at once, and must not log.
-func (r *Ring) Tee(write func(line []byte)) { r.tee.Store(&write) }
+// Tee has every record written to write, too, as a line of text, and to none
+// other any more; to none at all when it is nil. It is called from many
+// goroutines at once, must not log, and must not keep line.
+func (r *Ring) Tee(write func(line []byte)) {
+	if write == nil {
+		r.tee.Store(nil)
+		return
+	}
+	r.tee.Store(&write)
+}
 
 // A draft is a record that is being written.
 type draft struct {

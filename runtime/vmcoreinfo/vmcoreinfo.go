@@ -1,7 +1,7 @@
 // Package vmcoreinfo describes the program in the words of the kernel's
 // vmcoreinfo: versions, addresses and layouts that a reader of its memory
-// needs. coreimage, minidump and kinfo use it unasked; a program calls it to
-// have the description among its regions for a collector outside.
+// needs. coreimage and minidump use it unasked; a program calls it to have the
+// description among its regions for a collector outside.
 package vmcoreinfo
 
 import (
