@@ -200,7 +200,7 @@ func TestListenersThatEndTheGoroutine(t *testing.T) {
 		}()
 		<-done
 	}
-	var x, y int
+	var x, y int64
 	var heard []string
 	defer Notify(func(e Event) {
 		if e.Added && e.Region.Kind != KindEntry {

@@ -18,6 +18,9 @@ func Open(path string, size int) (*Ring, error) {
 	if meminspect.Off {
 		return New(0), nil
 	}
+	if !shared.LittleEndian {
+		return nil, ErrSystem
+	}
 	length := logring.HeaderSize + max(size, leastSize)&^7
 	m, err := shared.Open(path, length, logring.Is)
 	if err != nil {

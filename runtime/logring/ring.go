@@ -84,7 +84,8 @@ func (r *Ring) Close() error {
 	return r.release()
 }
 
-// ErrSystem says that this system has no shared file mappings here.
+// ErrSystem says that this system has no shared file mappings here, or stores
+// words the other way round.
 var ErrSystem = errors.New("log ring: files are not supported on this system")
 
 // Tee has every record written to write, too, as a line of text, and to none

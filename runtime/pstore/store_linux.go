@@ -47,6 +47,9 @@ func Open(path string, sizes Sizes) (*Store, error) {
 	if meminspect.Off {
 		return &Store{}, nil
 	}
+	if !shared.LittleEndian {
+		return nil, ErrUnsupported
+	}
 	total, err := sizes.fill()
 	if err != nil {
 		return nil, fmt.Errorf("pstore: %w", err)

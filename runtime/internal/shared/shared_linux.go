@@ -4,6 +4,7 @@ package shared
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,10 @@ type Mapping struct {
 	Bytes []byte
 	file  *os.File
 }
+
+// LittleEndian says that words stored by this machine are those of the formats.
+// Where they are not, a file would not be known again when it is opened.
+var LittleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // Errors of Open.
 var (
