@@ -104,8 +104,12 @@ func formatted(before, after []byte) []byte {
 }
 
 // replace writes a file beside name and renames it, so that nobody ever sees
-// half of it.
+// half of it. A link stays a link.
 func replace(name string, data []byte) error {
+	name, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return err
+	}
 	info, err := os.Stat(name)
 	if err != nil {
 		return err

@@ -181,6 +181,28 @@ func TestApplyToAnotherFile(t *testing.T) {
 	}
 }
 
+// A source that is a link elsewhere is changed there.
+func TestApplyThroughLink(t *testing.T) {
+	dir := t.TempDir()
+	source, link := filepath.Join(dir, "source.go"), filepath.Join(dir, "link.go")
+	if err := os.WriteFile(source, []byte("ab"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("source.go", link); err != nil {
+		t.Skip(err)
+	}
+	if _, err := Apply([]Finding{{Fixes: []Fix{{Edits: []Edit{{link, 1, 2, "c"}}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(source)
+	if err != nil || string(text) != "ac" {
+		t.Errorf("the source is %q, %v", text, err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != "source.go" {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
+}
+
 func TestSARIF(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "a b.go")
