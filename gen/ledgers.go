@@ -3,10 +3,9 @@ package gen
 import (
 	"context"
 	"errors"
+	"go/token"
 	"os"
 	"path/filepath"
-
-	"go/token"
 
 	"github.com/meminspect/meminspect/gen/ledger"
 )

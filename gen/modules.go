@@ -20,7 +20,6 @@ import (
 type module struct {
 	Path   string
 	Dir    string // absolute, as the go command says it
-	GoMod  string
 	Main   bool
 	ignore []string // folders that go.mod's ignore lines name, relative to Dir, or */name for any depth
 }

@@ -121,8 +121,8 @@ func (p *pkg) syntaxErrors(path string, err error) {
 // "//go:build ignore", and package documentation, may stand beside it.
 func (p *pkg) chooseClause(files []*sourceFile) {
 	type candidate struct {
-		name                string
-		own, always, custom int
+		name                       string
+		always, constrained, tests int // files
 	}
 	var list []*candidate
 	for _, file := range files {
@@ -138,18 +138,18 @@ func (p *pkg) chooseClause(files []*sourceFile) {
 		switch {
 		case file.constraint.wantsIgnored() || name == "documentation":
 		case test:
-			list[i].custom++
+			list[i].tests++
 		case file.constraint == "":
 			list[i].always++
 		default:
-			list[i].own++
+			list[i].constrained++
 		}
 	}
 	if len(list) == 0 {
 		return
 	}
 	order := func(a, b *candidate) int {
-		return cmp.Or(cmp.Compare(b.always, a.always), cmp.Compare(b.own, a.own), cmp.Compare(b.custom, a.custom))
+		return cmp.Or(cmp.Compare(b.always, a.always), cmp.Compare(b.constrained, a.constrained), cmp.Compare(b.tests, a.tests))
 	}
 	slices.SortStableFunc(list, order)
 	if len(list) > 1 && list[1].always > 0 {
