@@ -21,14 +21,14 @@ func replace(o *overlay, change Change) error {
 	if path == "" {
 		path = change.Path
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // a link stays a link
-	}
 	if change.New == nil {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("removing: %w", err)
 		}
 		return nil
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real // a link stays a link
 	}
 	dir := filepath.Dir(path)
 	removeLeftovers(dir)
