@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -53,6 +54,15 @@ func TestExclusions(t *testing.T) {
 	}
 	meminspect.Link(table)
 
+	rows := new([4]uint64)
+	x4, err4 := meminspect.Exclude(&rows[0])
+	x5, err5 := meminspect.Exclude(&rows[2])
+	if err := errors.Join(err4, err5); err != nil {
+		t.Fatal(err)
+	}
+	defer meminspect.UnregisterAll(x4, x5)
+	many := register(t, rows)
+
 	id := register(t, heap)
 	register(t, &initialised)
 	register(t, &neighbours)
@@ -85,8 +95,17 @@ func TestExclusions(t *testing.T) {
 			t.Errorf("what an excluded slice holds: %v, %d bytes", r.Status, r.Captured)
 		}
 		desc, ok := f.Note(note.Owner, note.TypeReceipts)
-		if rs, err := note.DecodeReceipts(desc); !ok || err != nil || len(rs) < 4 {
-			t.Errorf("receipts: %+v, %v", rs, err)
+		receipts, err := note.DecodeReceipts(desc)
+		if !ok || err != nil || len(receipts) < 4 {
+			t.Errorf("receipts: %+v, %v", receipts, err)
+		}
+		// One says of many places of a region what left them out.
+		i := slices.IndexFunc(receipts, func(r note.Receipt) bool { return r.ID == uint64(many) })
+		if i < 0 || receipts[i].Count != 2 || receipts[i].Size != 16 || receipts[i].Addr != 0 {
+			t.Errorf("receipts: %+v", receipts)
+		}
+		if i := slices.IndexFunc(receipts, func(r note.Receipt) bool { return r.ID == uint64(id) }); i < 0 || receipts[i].Count != 1 || receipts[i].Addr == 0 {
+			t.Errorf("receipts: %+v", receipts)
 		}
 	}
 }

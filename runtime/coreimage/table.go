@@ -10,10 +10,11 @@ import (
 // regions' memory is held, what exclusions forbid is known by address.
 func (c *image) collect() {
 	var erased []elfcore.Range
+	leftOut := receiptBook{c: c, at: map[note.Receipt]int{}}
 	secret := func(x meminspect.ExcludedSpan, base uint64) {
 		for _, r := range c.held(x, base) {
 			erased = append(erased, r)
-			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonExcluded, Count: 1, Rule: x.Rule})
+			leftOut.add(r.Start, r.Len(), note.Receipt{Reason: note.ReasonExcluded, Rule: x.Rule})
 		}
 	}
 	for r := range meminspect.Regions() {
@@ -42,7 +43,7 @@ func (c *image) collect() {
 		}
 		for _, x := range r.Excluded() {
 			erased = append(erased, elfcore.Range{Start: e.Addr + x.Offset, End: e.Addr + x.Offset + x.Size})
-			c.receipts = append(c.receipts, note.Receipt{Addr: e.Addr + x.Offset, Size: x.Size, ID: e.ID, Reason: reason(x.Rule), Count: 1, Rule: x.Rule})
+			leftOut.add(e.Addr+x.Offset, x.Size, note.Receipt{ID: e.ID, Reason: reason(x.Rule), Rule: x.Rule})
 		}
 		// What an excluded value holds directly is as secret as itself.
 		for _, x := range r.ExcludedValues() {
@@ -55,6 +56,28 @@ func (c *image) collect() {
 	}
 	c.erased = elfcore.Merge(erased, 0)
 	c.seams = seams(c.regions, c.erased)
+}
+
+// A receiptBook writes one receipt for all places of a region that one rule
+// leaves out: a slice may have millions.
+type receiptBook struct {
+	c  *image
+	at map[note.Receipt]int // by ID, reason and rule
+}
+
+func (b *receiptBook) add(addr, size uint64, what note.Receipt) {
+	i, ok := b.at[what]
+	if !ok {
+		i = len(b.c.receipts)
+		b.at[what] = i
+		b.c.receipts = append(b.c.receipts, what)
+	}
+	r := &b.c.receipts[i]
+	r.Addr = addr
+	r.Size += size
+	if r.Count++; r.Count > 1 {
+		r.Addr = 0 // of many places
+	}
 }
 
 func reason(rule string) note.Reason {
