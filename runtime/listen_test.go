@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -185,62 +184,6 @@ func TestSlowNotifierHoldsUpNobodyElse(t *testing.T) {
 	wg.Wait()
 	if len(order) != 11 || !slices.IsSorted(order) {
 		t.Errorf("%v", order)
-	}
-}
-
-// A listener that ends the goroutine, as t.FailNow does, or a backend without a
-// name leaves nothing locked: others, and it, are told of what comes next.
-func TestListenersThatEndTheGoroutine(t *testing.T) {
-	defer clear(t)
-	elsewhere := func(f func()) {
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			f()
-		}()
-		<-done
-	}
-	var x, y int64
-	var heard []string
-	defer Notify(func(e Event) {
-		if e.Added && e.Region.Kind != KindEntry {
-			heard = append(heard, e.Region.Name)
-			if e.Region.Name == "quit" {
-				runtime.Goexit()
-			}
-		}
-	})()
-	b := &book{name: "book"}
-	attach(t, b)
-	b.take()
-	b.refuse = func(r Region) error {
-		if r.Name == "out" {
-			runtime.Goexit()
-		}
-		return nil
-	}
-	for _, name := range []string{"out", "quit", "on"} {
-		elsewhere(func() { Register(IDDynamic, &x, Name(name)) })
-	}
-	if got := b.take(); got != "+quit/8 +on/8" {
-		t.Errorf("the backend was told %q", got)
-	}
-	if got := strings.Join(heard, " "); got != "out quit on" {
-		t.Errorf("the notifier was told %q", got)
-	}
-
-	for _, none := range []Backend{nil, (*book)(nil)} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Error("a backend that has no name was attached")
-				}
-			}()
-			Attach(none)
-		}()
-	}
-	if _, err := Register(IDDynamic, &y, Name("y")); err != nil || b.take() != "+y/8" {
-		t.Errorf("after them: %v", err)
 	}
 }
 
