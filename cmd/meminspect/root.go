@@ -36,6 +36,7 @@ process into a small core, and reads such cores. gdb and Delve open them too.`,
 		versionCommand(),
 	)
 	root.AddCommand(supervising()...)
+	strictHelp(root)
 	explain(root)
 	return root
 }

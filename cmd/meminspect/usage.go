@@ -48,6 +48,25 @@ func explain(cmd *cobra.Command) {
 	}
 }
 
+// strictHelp has "help" refuse a topic that there is not: cobra prints the page of
+// what it found on the way, and is content.
+func strictHelp(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		panic(err) // it was just added
+	}
+	show := help.Run
+	help.Run = nil
+	help.RunE = func(cmd *cobra.Command, args []string) error {
+		if _, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+			return fmt.Errorf("help: no topic %q; see %s help", strings.Join(args, " "), root.Name())
+		}
+		show(cmd, args)
+		return nil
+	}
+}
+
 // contradiction returns what is wrong with the flags that were given.
 func contradiction(cmd *cobra.Command) error {
 	for set := range strings.Lines(cmd.Annotations[exclusiveSets]) {
