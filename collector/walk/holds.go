@@ -175,25 +175,38 @@ func (x *excluder) holdsMap(rule int, p *plan, addr target.Address) {
 		x.blind++
 		return
 	}
-	left := uint64(mostHeld) // groups
+	left := uint64(16 * mostHeld) // groups and tables
 	for _, part := range parts {
 		if part.kind != itemDirectory {
 			x.holdsGroups(rule, m, part, &left)
 			continue
 		}
 		x.coverHeld(rule, part.addr, mul(part.count, wordBytes))
-		for i := uint64(0); i < part.count && left > 0; i++ {
-			table := x.words(part.addr.Add(i*wordBytes), 1)
-			if table == nil {
+		last := target.Address(0)
+		for i := range part.count {
+			if left == 0 {
+				x.blind++
+				return
+			}
+			left--
+			word := x.words(part.addr.Add(i*wordBytes), 1)
+			if word == nil {
 				break
 			}
-			t, ok := x.read(target.Address(table[0]), tableSize)
+			table := target.Address(word[0])
+			if table == last { // a table of lesser depth stands in several entries
+				continue
+			}
+			last = table
+			t, ok := x.read(table, tableSize)
 			if !ok {
 				continue
 			}
-			x.coverHeld(rule, target.Address(table[0]), tableSize)
+			x.coverHeld(rule, table, tableSize)
 			if groups, ok := tableGroups(t); ok {
 				x.holdsGroups(rule, m, groups, &left)
+			} else {
+				x.blind++
 			}
 		}
 	}
@@ -203,11 +216,12 @@ func (x *excluder) holdsGroups(rule int, m *mapPlan, part storage, left *uint64)
 	x.coverHeld(rule, part.addr, mul(part.count, m.group.size))
 	for i := uint64(0); i < part.count; i++ {
 		addr := part.addr.Add(i * m.group.size)
-		for ; addr != 0; *left-- {
+		for addr != 0 {
 			if *left == 0 {
 				x.blind++
 				return
 			}
+			*left--
 			data, ok := x.read(addr, m.group.size)
 			if !ok {
 				break
@@ -219,10 +233,9 @@ func (x *excluder) holdsGroups(rule int, m *mapPlan, part storage, left *uint64)
 					x.holdsEntry(rule, m.elem, m.elemIndirect, addr, data, m.elems+k*m.elemStride)
 				}
 			}
-			if m.swiss {
-				break
+			if addr = 0; !m.swiss {
+				addr = target.Address(le.Uint64(data[m.overflow:]))
 			}
-			addr = target.Address(le.Uint64(data[m.overflow:]))
 		}
 	}
 }
@@ -254,7 +267,11 @@ func (x *excluder) holdsChan(rule int, p *plan, addr target.Address) {
 	x.coverHeld(rule, addr, x.w.layout.chanSize)
 	x.target(rule, p.chanElem, c.buf, c.length, 0)
 	waiter := c.sender
-	for n := 0; waiter != 0 && n < mostHeld; n++ {
+	for n := 0; waiter != 0; n++ {
+		if n == mostHeld {
+			x.blind++
+			return
+		}
 		s := x.words(waiter, x.w.layout.sudogElem/wordBytes+1)
 		if s == nil {
 			return

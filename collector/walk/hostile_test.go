@@ -187,3 +187,53 @@ func FuzzWalk(f *testing.F) {
 	})
 	runtime.KeepAlive(root)
 }
+
+// patched is memory with other bytes in one place.
+type patched struct {
+	target.Memory
+	at   target.Address
+	data []byte
+}
+
+func (p patched) ReadAt(b []byte, addr target.Address) (int, error) {
+	n, err := p.Memory.ReadAt(b, addr)
+	for i := range n {
+		if k := addr.Add(uint64(i)).Sub(p.at); k >= 0 && k < int64(len(p.data)) {
+			b[i] = p.data[k]
+		}
+	}
+	return n, err
+}
+
+// An excluded map that says that it has two million tables is looked into for a
+// bounded time, and the Erasure says that there may be more.
+func TestLyingMapThatIsExcluded(t *testing.T) {
+	self := kinds.Open(t, os.Getpid(), nil)
+	m := map[int]string{}
+	for i := range 5000 {
+		m[i] = "text"
+	}
+	root := rootOf(t, self.Types, &m, 3)
+	header := *(*target.Address)(unsafe.Pointer(&m))
+	pair := **(**[2]uint64)(unsafe.Add(*(*unsafe.Pointer)(unsafe.Pointer(&m)), 16))
+	const depth = 21
+	tables := make([]uint64, 1<<depth)
+	for i := range tables {
+		tables[i] = pair[i%2]
+	}
+	var lie [24]byte // where the directory stands, how long it is, and of which depth
+	binary.LittleEndian.PutUint64(lie[:], uint64(uintptr(unsafe.Pointer(&tables[0]))))
+	binary.LittleEndian.PutUint64(lie[8:], 1<<depth)
+	lie[16] = depth
+	res, err := walk.Walk(context.Background(), walk.Config{
+		Memory: patched{self.Mem, header.Add(16), lie[:]}, Types: self.Types, Version: self.Prog.Version, Roots: []walk.Root{root},
+		Exclusions: []walk.Exclusion{{Kind: anchor.ExcludeVariable, Addr: root.Addr, Type: root.Type}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Erasure.Blind == 0 {
+		t.Error("all of it is said to have been looked at")
+	}
+	runtime.KeepAlive(tables)
+}

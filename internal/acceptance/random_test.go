@@ -1,0 +1,248 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/inspect/scan"
+	values "github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/internal/kinds/random"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/target"
+	"github.com/meminspect/meminspect/target/fullcore"
+	"github.com/meminspect/meminspect/target/process"
+)
+
+// randomBuilds are taken in turn.
+var randomBuilds = []kinds.Build{
+	{}, {Args: "-ldflags=-s"}, {Debug: true}, {Toolchain: "go1.27.3", Args: "-buildmode=pie"}, {Toolchain: "go1.24.9"},
+	{Toolchain: "go1.24.9", Env: "GOEXPERIMENT=noswissmap"}, {Args: "-buildmode=pie"}, {Toolchain: "go1.27.3", Args: "-ldflags=-s"}, {Toolchain: "go1.25.5"},
+}
+
+// Programs that nobody has thought up: of each, a core that was captured, one that
+// was filtered of gdb's and one that the program wrote itself never show
+// anything but what the program says that it holds, lack nothing but what
+// the depth, the budget and the exclusions of an annotation leave out, and hold no
+// secret; and Delve prints what it prints of gdb's core.
+//
+// MEMINSPECT_SEED is the first seed, or a single one with MEMINSPECT_SEEDS=1.
+func TestRandomPrograms(t *testing.T) {
+	needAMD64(t)
+	debuggers.Need(t, "dlv")
+	first, n := setting(t, "MEMINSPECT_SEED", 1), setting(t, "MEMINSPECT_SEEDS", 4)
+	if full && os.Getenv("MEMINSPECT_SEEDS") == "" {
+		n = 40
+	}
+	for seed := first; seed < first+n; seed++ {
+		b := randomBuilds[seed%uint64(len(randomBuilds))]
+		t.Run(fmt.Sprintf("%d/%v", seed, b), func(t *testing.T) { tryRandom(t, seed, b) })
+	}
+}
+
+func setting(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+func tryRandom(t *testing.T, seed uint64, b kinds.Build) {
+	r := &randomRun{T: t, p: random.Make(seed), said: map[string]*said{}}
+	b.Tables, b.Dir = true, t.TempDir()
+	if err := r.p.Write(b.Dir); err != nil {
+		t.Fatal(err)
+	}
+	r.exe = kinds.Make(t, b)
+	words, own := filepath.Join(b.Dir, "words"), filepath.Join(b.Dir, "own.core")
+	pid := kinds.Start(t, r.exe, words, own)
+	p, err := process.Open(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	r.mem = p.Memory()
+	text, err := os.ReadFile(words)
+	if err == nil {
+		err = json.Unmarshal(text, &r.said)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := gcore(t, pid)
+	opts := collector.Options{Stop: collector.StopAlways, Depth: deep, RegionBudget: 1 << 30, Budget: 1 << 30}
+	captured, _ := capture(t, pid, opts)
+	filtered, _ := filter(t, whole, fullcore.Options{}, opts)
+	r.check("captured", captured, false)
+	r.check("filtered", filtered, false)
+	r.check("own", own, true)
+	if !strings.Contains(b.Args, "-s") {
+		r.delve(whole, captured, filtered)
+	}
+	if err := os.Remove(whole); err != nil {
+		t.Error(err)
+	}
+	if t.Failed() {
+		t.Logf("again: MEMINSPECT_SEED=%d MEMINSPECT_SEEDS=1 go test ./internal/acceptance -run TestRandomPrograms", seed)
+	}
+}
+
+// deep is how many pointers are followed where an annotation does not say.
+const deep = 60
+
+// A randomRun is one program, stopped.
+type randomRun struct {
+	*testing.T
+	p    *random.Program
+	exe  string
+	mem  target.Memory
+	said map[string]*said
+}
+
+// check holds a core against what the program says. own is for a core of regions
+// alone.
+func (r *randomRun) check(name, path string, own bool) {
+	core, err := inspect.Open(path)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer core.Close()
+	r.bytes(name, core)
+	r.secrets(name, path)
+	prog, err := values.Open(core, "")
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer prog.Close()
+	for i := range r.p.Entries {
+		e := &r.p.Entries[i]
+		at := slices.IndexFunc(core.Regions, func(g note.Region) bool { return g.Expr == e.Expr && g.Package == "kinds" })
+		if at < 0 && own && r.said[e.Expr].empty() {
+			continue
+		}
+		if at < 0 {
+			r.Errorf("%s: no region %s", name, e.Expr)
+			continue
+		}
+		region := &core.Regions[at]
+		h := holding{all: r.said[e.Expr].index(map[string]*said{}), depth: deep, alias: e.Alias, own: own}
+		switch {
+		case own:
+			h.depth = 0
+		case e.Depth >= 0:
+			h.depth = e.Depth
+		}
+		if e.Size > 0 { // its bytes were compared
+			continue
+		}
+		h.cut = region.Status&note.Cut != 0
+		if h.cut && e.Budget == 0 {
+			r.Errorf("%s: %s is %v without a budget", name, e.Expr, region.Status)
+		}
+		if bad := region.Status &^ (note.Cut | note.Complete | note.Erased); bad != 0 {
+			r.Errorf("%s: %s is %v", name, e.Expr, region.Status)
+		}
+		v := prog.Region(region, values.Limits{Depth: 200, Elements: -1, Bytes: -1, Values: 100_000})
+		if last := len(v.Notes) - 1; h.cut && last >= 0 && v.Notes[last] == "cut by budget" {
+			v.Notes = v.Notes[:last]
+		}
+		h.compare(e.Expr, r.said[e.Expr], v, 0)
+		for _, fault := range h.faults[:min(len(h.faults), 3)] {
+			r.Errorf("%s: %s", name, fault)
+		}
+	}
+}
+
+// bytes holds each byte of a core against the program's memory.
+func (r *randomRun) bytes(name string, core *inspect.Core) {
+	for i := range core.Loads {
+		l := &core.Loads[i]
+		if l.Marked() {
+			continue
+		}
+		got, want := make([]byte, l.FileSize), make([]byte, l.FileSize)
+		if _, err := core.ReadMemory(l.Addr, got); err != nil {
+			r.Fatal(err)
+		}
+		if n, err := r.mem.ReadAt(want, target.Address(l.Addr)); n < len(want) {
+			r.Errorf("%s: %#x: of %d bytes %d: %v", name, l.Addr, len(want), n, err)
+			continue
+		}
+		for k := range got {
+			if got[k] != want[k] && got[k] != elfcore.MarkByte {
+				r.Errorf("%s: at %#x stands %#x, not %#x", name, l.Addr+uint64(k), got[k], want[k])
+				break
+			}
+		}
+	}
+}
+
+// secrets looks for every secret in a whole core.
+func (r *randomRun) secrets(name, path string) {
+	if r.p.Secrets == 0 {
+		return
+	}
+	patterns := make([]scan.Pattern, r.p.Secrets)
+	for n := range patterns {
+		patterns[n].Bytes = secret(n)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		r.Fatal(err)
+	}
+	defer f.Close()
+	found := map[int]bool{}
+	if _, err := scan.Reader(f, patterns, func(h scan.Hit) { found[h.Pattern] = true }); err != nil {
+		r.Fatal(err)
+	}
+	if len(found) > 0 {
+		r.Errorf("%s holds the secrets %v", name, slices.Sorted(maps.Keys(found)))
+	}
+}
+
+// delve holds what Delve prints of our cores against what it prints of gdb's.
+func (r *randomRun) delve(whole string, cores ...string) {
+	var vars []kinds.Var
+	for _, e := range r.p.Entries {
+		s := r.said[e.Expr]
+		if e.Depth < 0 && e.Budget == 0 && e.Size == 0 && !e.Member && !e.Alias && (len(r.p.Rules) == 0 || !s.any(func(s *said) bool { return s.Hidden || s.Kind == "func" })) {
+			vars = append(vars, kinds.Var{Name: "main." + e.Expr})
+		}
+	}
+	exprs := expressions(vars)
+	print := func(core string) []string {
+		out, err := debuggers.DelvePrintAs(r.Context(), r.exe, core, []string{"config max-variable-recurse 3", "config max-array-values 100", "config max-string-len 200"}, exprs...)
+		if err != nil {
+			r.Fatal(err)
+		}
+		return out
+	}
+	want := print(whole)
+	for _, core := range cores {
+		got := print(core)
+		for i, v := range vars {
+			if got[i] != want[i] {
+				r.Errorf("%s: Delve prints %s:\n%s", filepath.Base(core), v.Name, clip(differences(strings.Split(got[i], "\n"), strings.Split(want[i], "\n"))[0]))
+			}
+		}
+	}
+}

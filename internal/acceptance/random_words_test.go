@@ -1,0 +1,263 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	values "github.com/meminspect/meminspect/inspect/value"
+)
+
+// A said is a value as the program itself says it: the Said of
+// internal/kinds/random/testdata/program.
+type said struct {
+	Kind   string
+	Text   string
+	Type   string
+	Parts  []*said
+	Hidden bool
+	Cost   int
+}
+
+// any reports whether something holds for a value or one that it leads to.
+func (s *said) any(of func(*said) bool) bool {
+	if of(s) {
+		return true
+	}
+	for _, p := range s.Parts {
+		if p.any(of) {
+			return true
+		}
+	}
+	return false
+}
+
+// empty reports whether a value has no size.
+func (s *said) empty() bool {
+	return (s.Kind == "struct" || s.Kind == "list" && s.Cost == 0) && !slices.ContainsFunc(s.Parts, func(p *said) bool { return !p.empty() })
+}
+
+// index lists the targets of pointers, which are said once each.
+func (s *said) index(all map[string]*said) map[string]*said {
+	if s.Kind == "pointer" && len(s.Parts) > 0 {
+		all[s.Text+s.Type] = s.Parts[0]
+	}
+	for _, p := range s.Parts {
+		p.index(all)
+	}
+	return all
+}
+
+// A holding holds a value of a core against what the program says of it.
+type holding struct {
+	all    map[string]*said
+	depth  int  // pointers that were followed
+	cut    bool // a budget may have left out anything
+	alias  bool // anything may be erased
+	own    bool // the core is the program's own
+	faults []string
+}
+
+func (h *holding) fault(path, format string, args ...any) {
+	h.faults = append(h.faults, path+": "+fmt.Sprintf(format, args...))
+}
+
+// compare holds a value that is cost pointers away.
+func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
+	switch {
+	case s.Kind == "more" || v.Missing == values.TooMuch:
+		return
+	case s.Hidden:
+		h.erased(path, v, cost)
+		return
+	case v.Missing != "":
+		h.absent(path, v.Missing, s, cost)
+		return
+	}
+	want := map[string][]values.Shape{
+		"literal": {values.Literal}, "text": {values.Text}, "bytes": {values.Bytes}, "struct": {values.Struct}, "list": {values.List}, "map": {values.Map},
+		"pointer": {values.Pointer}, "interface": {values.Interface}, "func": {values.Func}, "chan": {values.Chan}, "nil": {values.Nil},
+	}[s.Kind]
+	if len(want) == 0 || v.Shape != want[0] {
+		h.fault(path, "it is a %s, not shape %d", s.Kind, v.Shape)
+		return
+	}
+	switch s.Kind {
+	case "literal":
+		if v.Text != s.Text && v.JSON != any(s.Text) {
+			h.fault(path, "%s is shown as %s (%v)", s.Text, v.Text, v.JSON)
+		}
+	case "text", "bytes":
+		h.text(path, s, v, cost)
+	case "struct":
+		h.structure(path, s, v, cost)
+	case "list":
+		h.list(path, s, v, cost+s.Cost)
+	case "chan":
+		if !strings.HasPrefix(v.Notes[0], s.Text) {
+			h.fault(path, "%s, not %s", v.Notes[0], s.Text)
+		}
+		h.list(path, s, v, cost+1)
+	case "map":
+		h.mapping(path, s, v, cost+1)
+	case "pointer":
+		h.pointer(path, s, v, cost+1)
+	case "interface":
+		if v.To.Type != s.Type {
+			h.fault(path, "it holds a %s, not a %s", v.To.Type, s.Type)
+			return
+		}
+		h.compare(path+".("+s.Type+")", s.Parts[0], v.To, cost+s.Cost)
+	case "func":
+		if instance.ReplaceAllString(v.Func.Name, "[...]") != s.Text {
+			h.fault(path, "it is %s, not %s", v.Func.Name, s.Text)
+		}
+	}
+}
+
+// instance is what package runtime leaves out of a function's name.
+var instance = regexp.MustCompile(`\[.*\]`)
+
+// absent judges why a value is not shown.
+func (h *holding) absent(path string, why values.Missing, s *said, cost int) {
+	if !h.may(why, s, cost) {
+		h.fault(path, "%s, of depth %d", why, cost)
+	}
+}
+
+// may reports whether a value may be missing for a reason.
+func (h *holding) may(why values.Missing, s *said, cost int) bool {
+	switch {
+	case why == values.Erased && (h.alias || s.Hidden):
+		return true
+	case s.Kind == "struct" && len(s.Parts) > 0: // all of it
+		return !slices.ContainsFunc(s.Parts, func(p *said) bool { return !h.may(why, p, cost) })
+	case s.Kind == "interface" && s.Cost == 0 && cost <= h.depth:
+		return h.may(why, s.Parts[0], cost) || h.own
+	case why == values.BadType && s.Kind == "interface": // such a core has no types that are the heap's
+		return h.own
+	case why == values.NotCaptured:
+		return h.cut || cost+s.Cost > h.depth
+	case why == values.Erased:
+		return s.any(func(s *said) bool { return s.Hidden })
+	}
+	return false
+}
+
+// erased holds that nothing is shown of an excluded value.
+func (h *holding) erased(path string, v *values.Value, cost int) {
+	if v.Missing == values.Erased || v.Missing == values.NotCaptured && (h.cut || cost > h.depth) {
+		return
+	}
+	parts := append([]*values.Value{}, v.Elems...)
+	for _, f := range v.Fields {
+		parts = append(parts, f.Value)
+	}
+	if v.Missing != "" || len(parts) == 0 || v.Shape != values.Struct && v.Shape != values.List {
+		h.fault(path, "excluded and shown: %s (%s)", clip(v.Go()), v.Missing)
+	}
+	for _, p := range parts {
+		h.erased(path, p, cost)
+	}
+}
+
+func (h *holding) text(path string, s *said, v *values.Value, cost int) {
+	want := make([]byte, 0, len(s.Text))
+	for _, r := range s.Text {
+		want = append(want, byte(r))
+	}
+	for _, n := range v.Notes {
+		if strings.Contains(n, "more bytes: not captured") && (h.cut || cost+s.Cost > h.depth) || strings.Contains(n, "more bytes: erased") && h.alias {
+			want = want[:min(len(v.Text), len(want))]
+		}
+	}
+	if v.Text != string(want) {
+		h.fault(path, "%q is shown as %q %v", clip(string(want)), clip(v.Text), v.Notes)
+	}
+}
+
+func (h *holding) structure(path string, s *said, v *values.Value, cost int) {
+	var names []string
+	for _, f := range v.Fields {
+		names = append(names, f.Name)
+	}
+	if got := strings.Join(names, " "); got != s.Text {
+		h.fault(path, "fields %s, not %s", got, s.Text)
+		return
+	}
+	for i, f := range v.Fields {
+		h.compare(path+"."+f.Name, s.Parts[i], f.Value, cost)
+	}
+}
+
+func (h *holding) list(path string, s *said, v *values.Value, cost int) {
+	if len(s.Parts) != len(v.Elems)+int(v.Omitted) { // what the reader's own limit ends is omitted
+		h.fault(path, "%d elements and %d, not %d", len(v.Elems), v.Omitted, len(s.Parts))
+		return
+	}
+	for i, e := range v.Elems {
+		h.compare(fmt.Sprintf("%s[%d]", path, i), s.Parts[i], e, cost)
+	}
+}
+
+// mapping finds to each entry of a core one of the program's.
+func (h *holding) mapping(path string, s *said, v *values.Value, cost int) {
+	taken := make([]bool, len(s.Parts)/2)
+	for _, e := range v.Entries {
+		found := false
+		why := []string{"it has no such key"}
+		for i := 0; i < len(s.Parts) && !found; i += 2 { // in any order
+			if taken[i/2] {
+				continue
+			}
+			try := holding{all: h.all, depth: h.depth, cut: h.cut, alias: h.alias, own: h.own}
+			if try.compare(path+"'s key", s.Parts[i], e.Key, cost); len(try.faults) == 0 {
+				try.compare(fmt.Sprintf("%s[entry %d]", path, i/2), s.Parts[i+1], e.Value, cost)
+				if found = len(try.faults) == 0; found {
+					taken[i/2] = true
+				}
+				why = try.faults
+			}
+		}
+		if !found {
+			h.fault(path, "no entry is %s: %s (%s)", clip(e.Key.Go()), clip(e.Value.Go()), strings.Join(why, "; "))
+			return
+		}
+	}
+	if len(v.Notes) > 0 && strings.HasSuffix(v.Notes[0], string(values.TooMuch)) { // the reader's own limit
+		return
+	}
+	hidden := 0
+	for i := range taken {
+		if !taken[i] {
+			hidden++
+			for _, why := range []values.Missing{values.NotCaptured, values.Erased} {
+				if slices.ContainsFunc(v.Notes, func(n string) bool { return strings.HasSuffix(n, string(why)) }) && h.may(why, s.Parts[2*i], cost) && h.may(why, s.Parts[2*i+1], cost) {
+					taken[i] = true
+				}
+			}
+		}
+	}
+	if slices.Contains(taken, false) || v.Omitted > 0 || hidden == 0 != (len(v.Notes) == 0) {
+		h.fault(path, "%d entries and %d, not %d: %q", len(v.Entries), v.Omitted, len(taken), v.Notes)
+	}
+}
+
+func (h *holding) pointer(path string, s *said, v *values.Value, cost int) {
+	if got := fmt.Sprintf("%#x", uint64(v.Addr)); got != s.Text {
+		h.fault(path, "%s points at %s", s.Text, got)
+		return
+	}
+	target := h.all[s.Text+s.Type]
+	if v.Again || target == nil {
+		return
+	}
+	if v.To == nil {
+		h.fault(path, "it shows no target")
+		return
+	}
+	h.compare("*"+path, target, v.To, cost)
+}
