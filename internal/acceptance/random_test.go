@@ -45,7 +45,7 @@ func TestRandomPrograms(t *testing.T) {
 	debuggers.Need(t, "dlv")
 	first, n := setting(t, "MEMINSPECT_SEED", 1), setting(t, "MEMINSPECT_SEEDS", 4)
 	if full && os.Getenv("MEMINSPECT_SEEDS") == "" {
-		n = 40
+		n = uint64(len(randomBuilds)) // each build once
 	}
 	for seed := first; seed < first+n; seed++ {
 		b := randomBuilds[seed%uint64(len(randomBuilds))]
@@ -67,7 +67,7 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 }
 
 func tryRandom(t *testing.T, seed uint64, b kinds.Build) {
-	r := &randomRun{T: t, p: random.Make(seed), said: map[string]*said{}}
+	r := &randomRun{T: t, p: random.Make(seed), said: map[string]*said{}, all: map[string]map[string]*said{}}
 	b.Tables, b.Dir = true, t.TempDir()
 	if err := r.p.Write(b.Dir); err != nil {
 		t.Fatal(err)
@@ -87,6 +87,9 @@ func tryRandom(t *testing.T, seed uint64, b kinds.Build) {
 	}
 	if err != nil {
 		t.Fatal(err)
+	}
+	for name, s := range r.said {
+		r.all[name] = s.index(map[string]*said{})
 	}
 	whole := gcore(t, pid)
 	opts := collector.Options{Stop: collector.StopAlways, Depth: deep, RegionBudget: 1 << 30, Budget: 1 << 30}
@@ -115,7 +118,8 @@ type randomRun struct {
 	p    *random.Program
 	exe  string
 	mem  target.Memory
-	said map[string]*said
+	said map[string]*said            // by the name of a variable
+	all  map[string]map[string]*said // what its pointers point at, see index
 }
 
 // check holds a core against what the program says. own is for a core of regions
@@ -144,7 +148,7 @@ func (r *randomRun) check(name, path string, own bool) {
 			continue
 		}
 		region := &core.Regions[at]
-		h := holding{all: r.said[e.Expr].index(map[string]*said{}), depth: deep, alias: e.Alias, own: own}
+		h := holding{all: r.all[e.Expr], depth: deep, alias: e.Alias, own: own}
 		switch {
 		case own:
 			h.depth = 0

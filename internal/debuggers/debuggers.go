@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -90,7 +91,12 @@ func gdbFor(exe string) string {
 // DelvePrint opens core in Delve and returns what `print EXPR` prints for each
 // expression; for one that Delve cannot evaluate, its complaint.
 func DelvePrint(ctx context.Context, exe, core string, exprs ...string) ([]string, error) {
-	var commands []string
+	return DelvePrintAs(ctx, exe, core, nil, exprs...)
+}
+
+// DelvePrintAs is DelvePrint after some commands that configure Delve.
+func DelvePrintAs(ctx context.Context, exe, core string, settings []string, exprs ...string) ([]string, error) {
+	commands := slices.Clone(settings)
 	for i, expr := range exprs {
 		commands = append(commands, fmt.Sprintf(`print "@@%d@@"`, i), "print "+expr)
 	}

@@ -7,6 +7,7 @@ package kinds
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"os"
@@ -34,6 +35,7 @@ type Build struct {
 	Env       string // more of the environment
 	Debug     bool   // without optimisation and inlining
 	Tables    bool   // with all variables annotated; needs Go 1.24
+	Dir       string // of another program's source, empty for Source
 }
 
 func (b Build) String() string {
@@ -78,17 +80,17 @@ func Make(tb testing.TB, b Build) string {
 	if b.Debug {
 		args = append(args, "-gcflags=all=-N -l")
 	}
-	work := "off"
+	source, work := cmp.Or(b.Dir, Source()), "off"
 	if b.Tables {
 		args = append(args, "-tags=tabled")
 		work = filepath.Join(dir, "go.work")
-		uses := fmt.Sprintf("go 1.24\n\nuse (\n\t%s\n\t%s\n)\n", Source(), filepath.Join(Source(), "../../../../runtime"))
+		uses := fmt.Sprintf("go 1.24\n\nuse (\n\t%s\n\t%s\n)\n", source, filepath.Join(Source(), "../../../../runtime"))
 		if err := os.WriteFile(work, []byte(uses), 0o600); err != nil {
 			tb.Fatal(err)
 		}
 	}
 	cmd := exec.Command("go", append(args, ".")...)
-	cmd.Dir = Source()
+	cmd.Dir = source
 	toolchain := b.Toolchain
 	if toolchain == "" {
 		toolchain = "local"
