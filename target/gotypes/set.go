@@ -223,19 +223,24 @@ func (s *Set) name(addr target.Address, m *module.Module) (name, error) {
 	if m != nil && !m.Types.Contains(addr) {
 		return name{}, wrong("%v is not in the types", addr)
 	}
-	var b [32]byte
-	n, err := s.r.ReadAt(b[:], addr)
-	if n < 2 {
+	// Not one byte more is read than it has: a name that package reflect made
+	// stands on the heap, and beside it whatever the program put there.
+	var head [4]byte // the length has three at the most
+	n := 2
+	if read, err := s.r.ReadAt(head[:n], addr); read < n {
 		return name{}, err
 	}
-	size, width := binary.Uvarint(b[1:n])
+	for ; head[n-1]&0x80 != 0 && n < len(head); n++ {
+		if read, err := s.r.ReadAt(head[n:n+1], addr.Add(uint64(n))); read < 1 {
+			return name{}, err
+		}
+	}
+	size, width := binary.Uvarint(head[1:n])
 	if width <= 0 || size > nameMost {
 		return name{}, wrong("a name of a length that cannot be")
 	}
-	out := name{exported: b[0]&1 != 0, embedded: b[0]&8 != 0}
-	if head := 1 + width; uint64(head)+size <= uint64(n) {
-		s.read += size
-		out.text = string(b[head : uint64(head)+size])
+	out := name{exported: head[0]&1 != 0, embedded: head[0]&8 != 0}
+	if size == 0 {
 		return out, nil
 	}
 	text, err := s.bytes(addr.Add(uint64(1+width)), size, nameMost)
