@@ -26,6 +26,12 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr target.Address, depth i
 		v.Shape = Nil
 		return
 	}
+	// Of a map that was not followed the core need not have what its type
+	// consists of.
+	if _, ok := r.p.read(addr, target.PtrSize); !ok {
+		r.missing(v, addr, target.PtrSize)
+		return
+	}
 	layout, err := t.MapLayout()
 	if err != nil {
 		v.Missing = BadType
@@ -91,7 +97,7 @@ func (m *mapReader) finish() {
 		m.v.Notes = append(m.v.Notes, strconv.Itoa(hidden[why])+" entries "+string(why))
 	}
 	m.v.Omitted = m.found - uint64(most)
-	if m.lost > 0 {
+	if m.lost > 0 && m.found < m.count { // else what is lost was empty
 		m.v.Notes = append(m.v.Notes, strconv.FormatUint(m.count, 10)+" entries, some of them "+string(m.why))
 	} else if m.found != m.count && m.v.Missing == "" {
 		m.v.Notes = append(m.v.Notes, "torn: it says that it has "+strconv.FormatUint(m.count, 10)+" entries, "+strconv.FormatUint(m.found, 10)+" are there")

@@ -137,6 +137,9 @@ func (r *randomRun) check(name, path string, own bool) {
 		r.Fatal(err)
 	}
 	defer prog.Close()
+	// What two regions lead to is paid for by one: if its budget ends there, both
+	// lack what is behind.
+	short := slices.ContainsFunc(core.Regions, func(g note.Region) bool { return g.Status&note.Cut != 0 })
 	for i := range r.p.Entries {
 		e := &r.p.Entries[i]
 		at := slices.IndexFunc(core.Regions, func(g note.Region) bool { return g.Expr == e.Expr && g.Package == "kinds" })
@@ -158,15 +161,16 @@ func (r *randomRun) check(name, path string, own bool) {
 		if e.Size > 0 { // its bytes were compared
 			continue
 		}
-		h.cut = region.Status&note.Cut != 0
-		if h.cut && e.Budget == 0 {
+		h.cut = short
+		cut := region.Status&note.Cut != 0
+		if cut && e.Budget == 0 {
 			r.Errorf("%s: %s is %v without a budget", name, e.Expr, region.Status)
 		}
 		if bad := region.Status &^ (note.Cut | note.Complete | note.Erased); bad != 0 {
 			r.Errorf("%s: %s is %v", name, e.Expr, region.Status)
 		}
 		v := prog.Region(region, values.Limits{Depth: 200, Elements: -1, Bytes: -1, Values: 100_000})
-		if last := len(v.Notes) - 1; h.cut && last >= 0 && v.Notes[last] == "cut by budget" {
+		if last := len(v.Notes) - 1; cut && last >= 0 && v.Notes[last] == "cut by budget" {
 			v.Notes = v.Notes[:last]
 		}
 		h.compare(e.Expr, r.said[e.Expr], v, 0)
@@ -228,7 +232,7 @@ func (r *randomRun) delve(whole string, cores ...string) {
 	var vars []kinds.Var
 	for _, e := range r.p.Entries {
 		s := r.said[e.Expr]
-		if e.Depth < 0 && e.Budget == 0 && e.Size == 0 && !e.Member && !e.Alias && (len(r.p.Rules) == 0 || !s.any(func(s *said) bool { return s.Hidden || s.Kind == "func" })) {
+		if e.Depth < 0 && e.Budget == 0 && e.Size == 0 && !e.Member && !e.Alias && (len(r.p.Rules) == 0 || !s.any(func(s *said) bool { return s.Hidden || s.Kind == "func" || s.Kind == "chan" })) {
 			vars = append(vars, kinds.Var{Name: "main." + e.Expr})
 		}
 	}

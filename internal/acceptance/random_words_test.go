@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	values "github.com/meminspect/meminspect/inspect/value"
 )
@@ -95,7 +96,7 @@ func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
 	}
 	switch s.Kind {
 	case "literal":
-		if v.Text != s.Text && v.JSON != any(s.Text) {
+		if v.Text != s.Text && v.JSON != any(s.Text) && !h.sameTime(s, v) {
 			h.fault(path, "%s is shown as %s (%v)", s.Text, v.Text, v.JSON)
 		}
 	case "text", "bytes":
@@ -134,6 +135,18 @@ func (h *holding) absent(path string, why values.Missing, s *said, cost int) {
 	if !h.may(why, s, cost) {
 		h.fault(path, "%s, of depth %d", why, cost)
 	}
+}
+
+// sameTime reports whether a time is shown in UTC, with a note, since its zone
+// is behind a pointer that the core did not follow.
+func (h *holding) sameTime(s *said, v *values.Value) bool {
+	if len(v.Notes) != 1 || v.Notes[0] != "its time zone is not in the core" || !h.own {
+		return false
+	}
+	text, _ := v.JSON.(string)
+	want, err1 := time.Parse(time.RFC3339Nano, s.Text)
+	got, err2 := time.Parse(time.RFC3339Nano, text)
+	return err1 == nil && err2 == nil && got.Equal(want)
 }
 
 // may reports whether a value may be missing for a reason.
@@ -224,10 +237,19 @@ func differ(s *said, v *values.Value) bool {
 	return s.Kind == "pointer" && v.Shape != values.Pointer
 }
 
+// certainFirst sorts entries of which something is missing behind the others:
+// they look like many.
+func certainFirst(entries []values.Entry) []values.Entry {
+	missing := func(e values.Entry) int { return strings.Count(e.Key.Go()+e.Value.Go(), "/*") }
+	entries = slices.Clone(entries)
+	slices.SortStableFunc(entries, func(a, b values.Entry) int { return missing(a) - missing(b) })
+	return entries
+}
+
 // mapping finds to each entry of a core one of the program's.
 func (h *holding) mapping(path string, s *said, v *values.Value, cost int) {
 	taken := make([]bool, len(s.Parts)/2)
-	for _, e := range v.Entries {
+	for _, e := range certainFirst(v.Entries) {
 		found := false
 		why := []string{"it has no such key"}
 		for i := 0; i < len(s.Parts) && !found; i += 2 { // in any order
