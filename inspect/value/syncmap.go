@@ -25,6 +25,10 @@ func (r *reader) syncMap(v *Value, t *gotypes.Type, addr target.Address, depth i
 		*v = Value{Type: v.Type, Addr: addr}
 		return false
 	}
+	if s.gone != "" {
+		*v = Value{Type: v.Type, Addr: addr, Missing: s.gone}
+		return true
+	}
 	slices.SortStableFunc(v.Entries, func(a, b Entry) int { return compareKeys(a.Key, b.Key) })
 	return true
 }
@@ -34,6 +38,7 @@ type syncReader struct {
 	v     *Value
 	depth int
 	nodes int
+	gone  Missing // why nothing of the map is there, not even how many entries it has
 }
 
 func (s *syncReader) add(key, value *Value) {
@@ -98,7 +103,7 @@ func (s *syncReader) child(addr target.Address, children gotypes.Field, level in
 	const mostLevels = 20 // 4 bits of a hash each
 	word, ok := s.r.p.read(addr, 8)
 	if s.nodes++; !ok || level > mostLevels || s.nodes > mostTables {
-		s.lost(addr)
+		s.lost(addr, level)
 		return
 	}
 	node := target.Address(le.Uint64(word))
@@ -107,7 +112,7 @@ func (s *syncReader) child(addr target.Address, children gotypes.Field, level in
 	}
 	kind, ok := s.r.p.read(node, 1)
 	if !ok {
-		s.lost(node)
+		s.lost(node, level)
 		return
 	}
 	if kind[0] == 0 {
@@ -120,15 +125,22 @@ func (s *syncReader) child(addr target.Address, children gotypes.Field, level in
 		s.add(s.any(node.Add(16)), s.any(node.Add(32)))
 		next, ok := s.r.p.read(node.Add(8), 8)
 		if !ok {
-			s.lost(node)
+			s.lost(node, level+1)
 			return
 		}
 		node = target.Address(le.Uint64(next))
 	}
 }
 
-func (s *syncReader) lost(addr target.Address) {
-	s.note("some of its entries are " + string(s.r.p.why(target.RangeOf(addr, 8))))
+// lost says that what stands at addr is not there. Level 0 is the root: without it
+// nobody knows whether there are entries.
+func (s *syncReader) lost(addr target.Address, level int) {
+	why := s.r.p.why(target.RangeOf(addr, 8))
+	if level == 0 {
+		s.gone = why
+		return
+	}
+	s.note("some of its entries are " + string(why))
 }
 
 // twoMaps reads the pair of maps of Go 1.23 and before: read, and dirty, which
@@ -148,10 +160,19 @@ func (s *syncReader) twoMaps(t *gotypes.Type, addr target.Address) bool {
 		if p.Shape == Nil {
 			return true
 		}
+		if s.gone = p.absence(); s.gone == "" && p.To != nil {
+			s.gone = p.To.absence()
+		}
+		if s.gone != "" {
+			return true
+		}
 		if p.To == nil || p.To.field("m") == nil {
 			return false
 		}
 		m = p.To.field("m")
+	}
+	if s.gone = m.Missing; s.gone != "" {
+		return true
 	}
 	s.v.Notes = append(s.v.Notes, m.Notes...)
 	s.v.Omitted += m.Omitted
