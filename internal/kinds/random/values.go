@@ -240,7 +240,11 @@ func (g *generator) functionValue(t *typ, depth int) string {
 		return fmt.Sprintf("func(i int) %s { return nil }", t.src)
 	}
 	captured := g.scalar() // see docs/following.md
-	args := fmt.Sprintf("[%s](%s)", captured.src, g.value(captured, min(depth-1, 1)))
+	value := g.value(captured, min(depth-1, 1))
+	if captured.kind == text {
+		value = "brief(" + value + ")"
+	}
+	args := fmt.Sprintf("[%s](%s)", captured.src, value)
 	if t.base() == "func()" {
 		return oneOf(g, "plain", "closure"+args, "closure"+args, "(&sync.Mutex{}).Unlock", "func() {}")
 	}

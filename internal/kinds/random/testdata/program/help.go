@@ -67,6 +67,7 @@ func spare[T any](n int, s ...T) []T      { return append(make([]T, 0, len(s)+n)
 func part[T any](i, j int, s ...T) []T    { return s[i:j] }
 func heap(text string) string             { return string(append([]byte(nil), text...)) }
 func middle(text string, i, j int) string { return heap(text)[i:j] }
+func brief(text string) string            { return text[:min(len(text), 64)] } // what is taken of a captured one
 func closure[A any](a A) func()           { return func() { kept = append(kept, a) } }
 
 func counter[A any](a A) func(int) int {
