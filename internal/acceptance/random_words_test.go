@@ -67,6 +67,7 @@ type holding struct {
 	cut    bool // a budget may have left out anything
 	alias  bool // anything may be erased
 	own    bool // the core is the program's own
+	trial  bool // the first fault is enough
 	faults []string
 }
 
@@ -77,7 +78,7 @@ func (h *holding) fault(path, format string, args ...any) {
 // compare holds a value that is cost pointers away.
 func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
 	switch {
-	case s.Kind == "more" || v.Missing == values.TooMuch:
+	case s.Kind == "more" || v.Missing == values.TooMuch || h.trial && len(h.faults) > 0:
 		return
 	case s.Hidden:
 		h.erased(path, v, cost)
@@ -233,8 +234,22 @@ func differ(s *said, v *values.Value) bool {
 		return v.Shape != values.Literal || v.Text != s.Text && v.JSON != any(s.Text)
 	case s.Kind == "text":
 		return v.Shape != values.Text || len(v.Notes) == 0 && v.Text != s.Text
+	case s.Kind == "pointer":
+		return v.Shape != values.Pointer || fmt.Sprintf("%#x", uint64(v.Addr)) != s.Text
+	case s.Kind == "struct" && v.Shape == values.Struct && len(v.Fields) == len(s.Parts):
+		for i, f := range v.Fields {
+			if differ(s.Parts[i], f.Value) {
+				return true
+			}
+		}
+	case s.Kind == "list" && v.Shape == values.List && len(v.Elems) == len(s.Parts):
+		for i, e := range v.Elems {
+			if differ(s.Parts[i], e) {
+				return true
+			}
+		}
 	}
-	return s.Kind == "pointer" && v.Shape != values.Pointer
+	return false
 }
 
 // certainFirst sorts entries of which something is missing behind the others:
@@ -256,7 +271,7 @@ func (h *holding) mapping(path string, s *said, v *values.Value, cost int) {
 			if taken[i/2] || differ(s.Parts[i], e.Key) {
 				continue
 			}
-			try := holding{all: h.all, depth: h.depth, cut: h.cut, alias: h.alias, own: h.own}
+			try := holding{all: h.all, depth: h.depth, cut: h.cut, alias: h.alias, own: h.own, trial: true}
 			if try.compare(path+"'s key", s.Parts[i], e.Key, cost); len(try.faults) == 0 {
 				try.compare(fmt.Sprintf("%s[entry %d]", path, i/2), s.Parts[i+1], e.Value, cost)
 				if found = len(try.faults) == 0; found {
