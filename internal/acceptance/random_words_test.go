@@ -120,6 +120,10 @@ func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
 			h.fault(path, "it holds a %s, not a %s", v.To.Type, s.Type)
 			return
 		}
+		if h.own && s.Parts[0].Hidden && s.Cost == 0 {
+			h.address(path, v.To)
+			return
+		}
 		h.compare(path+".("+s.Type+")", s.Parts[0], v.To, cost+s.Cost)
 	case "func":
 		if instance.ReplaceAllString(v.Func.Name, "[...]") != s.Text {
@@ -183,6 +187,16 @@ func (h *holding) erased(path string, v *values.Value, cost int) {
 	}
 	for _, p := range parts {
 		h.erased(path, p, cost)
+	}
+}
+
+// address holds that of an excluded value that stands in an interface itself nothing
+// more is shown than where it leads: the program does not look into interfaces
+// when it writes a core, see docs/inside.md.
+func (h *holding) address(path string, v *values.Value) {
+	gone := func(v *values.Value) bool { return v.Missing == values.NotCaptured || v.Missing == values.Erased }
+	if !gone(v) && v.Shape != values.Literal && (v.Shape != values.Pointer || v.To == nil || !gone(v.To)) {
+		h.fault(path, "excluded and shown: %s (%s)", clip(v.Go()), v.Missing)
 	}
 }
 
