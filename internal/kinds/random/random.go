@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"text/template"
 )
 
@@ -58,10 +59,18 @@ func Source() string {
 
 // Make makes up the program of a seed.
 func Make(seed uint64) *Program {
-	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x6d696e)), p: &Program{Seed: seed}, places: map[string][]string{}}
-	g.program()
-	return g.p
+	for try := uint64(0); ; try++ {
+		g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x6d696e+try)), p: &Program{Seed: seed}, places: map[string][]string{}}
+		g.program()
+		if !slices.ContainsFunc(g.sent, func(t *typ) bool { return t.size() > mostSent }) {
+			return g.p
+		}
+	}
 }
+
+// mostSent is how many bytes the elements of a channel have at the most: the
+// compiler refuses larger ones.
+const mostSent = 1 << 16
 
 // Write writes the program's source into dir.
 func (p *Program) Write(dir string) error {

@@ -19,6 +19,7 @@ type typ struct {
 	comparable bool
 	thing      string // as what it is a Thing: "T" or "*T", empty when it is none
 	hidden     bool   // excluded
+	loose      bool   // excluded and an interface: another interface does not know that it held it
 	make       func(depth int) string
 }
 
@@ -59,6 +60,7 @@ type generator struct {
 	left    int                 // values that one variable may still have
 	nested  int                 // maps that the value is for
 	static  bool                // no value may refer to a variable
+	sent    []*typ              // the elements of channels
 }
 
 func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
@@ -117,6 +119,7 @@ func (g *generator) typ(depth int) *typ {
 		return &typ{src: "map[" + k.src + "]" + e.src, kind: mapping, key: k, elem: e}
 	case 10:
 		e := g.behind(depth)
+		g.sent = append(g.sent, e)
 		return &typ{src: "chan " + parens(e.src), kind: channel, elem: e, comparable: true}
 	case 11:
 		return &typ{src: oneOf(g, "func()", "func(int) int"), kind: function}
@@ -127,6 +130,34 @@ func (g *generator) typ(depth int) *typ {
 		return g.generic(depth)
 	}
 	return g.libraryType(depth)
+}
+
+// size is how many bytes a value takes, at least nearly.
+func (t *typ) size() int {
+	switch t.kind {
+	case array:
+		return t.length * t.elem.size()
+	case structure:
+		n := 0
+		for _, f := range t.fields {
+			n += f.typ.size()
+		}
+		return n
+	case boolean:
+		return 1
+	case integer:
+		switch t.base() {
+		case "int8", "uint8", "byte":
+			return 1
+		case "int16", "uint16":
+			return 2
+		case "int32", "uint32", "rune":
+			return 4
+		}
+	case text, slice, iface, complexNumber:
+		return 16
+	}
+	return 8
 }
 
 // parens keeps "chan <-chan T" and "chan (func())" what they are.

@@ -266,7 +266,7 @@ func (g *generator) interfaceValue(t *typ, depth int) string {
 		return oneOf(g, "Word(11)", "Loud(\"loud\")", "Handle{ptr[int64](5)}", "(*Handle)(nil)", "Word(300)")
 	}
 	held := g.typ(2)
-	value := g.value(held, depth-1)
+	value := g.boxed(held, depth-1)
 	solid := held.kind != iface && held.kind != function
 	switch g.IntN(9) {
 	case 0:
@@ -279,6 +279,14 @@ func (g *generator) interfaceValue(t *typ, depth int) string {
 		return fmt.Sprintf("pointerOf(%s)", g.solid(value, solid))
 	}
 	return value
+}
+
+// boxed is a value for an interface.
+func (g *generator) boxed(t *typ, depth int) string {
+	if value := g.value(t, depth); !t.loose {
+		return value
+	}
+	return "int32(-1)"
 }
 
 // solid is a value that is no nil interface, for reflection.
@@ -303,7 +311,7 @@ func (g *generator) libraryType(depth int) *typ {
 		whole("*big.Int", oneOf(g, "(*big.Int)(nil)", "big.NewInt(-7)", "new(big.Int).Exp(big.NewInt(7), big.NewInt(200), nil)", "new(big.Int)"))
 	case 2:
 		t.src, t.make = "sync.Map", func(depth int) string {
-			return fmt.Sprintf("syncMap(%q, %s, 2, %s)", "k", g.value(e, depth-1), g.value(e, depth-1))
+			return fmt.Sprintf("syncMap(%q, %s, 2, %s)", "k", g.boxed(e, depth-1), g.boxed(e, depth-1))
 		}
 	case 3:
 		whole("atomic.Int64", "atomicInt(-5)")

@@ -136,7 +136,7 @@ func (s *sayer) plain(v reflect.Value) *Said {
 		return said
 	case reflect.Chan:
 		said := &Said{Kind: "chan", Text: fmt.Sprintf("%d of %d", v.Len(), v.Cap()), Cost: 1}
-		for _, held := range content[v.Pointer()] {
+		for _, held := range content[v.Pointer()][:v.Len()] { // none of a channel that was here
 			said.Parts = append(said.Parts, s.value(held))
 		}
 		return said
