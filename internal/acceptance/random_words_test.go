@@ -266,13 +266,30 @@ func differ(s *said, v *values.Value) bool {
 	return false
 }
 
-// certainFirst sorts entries of which something is missing behind the others:
-// they look like many.
+// certainFirst sorts entries whose keys lack something behind the others: they
+// look like many.
 func certainFirst(entries []values.Entry) []values.Entry {
-	missing := func(e values.Entry) int { return strings.Count(e.Key.Go()+e.Value.Go(), "/*") }
 	entries = slices.Clone(entries)
-	slices.SortStableFunc(entries, func(a, b values.Entry) int { return missing(a) - missing(b) })
+	slices.SortStableFunc(entries, func(a, b values.Entry) int { return lacks(a.Key) - lacks(b.Key) })
 	return entries
+}
+
+// lacks counts the parts of a value that are missing.
+func lacks(v *values.Value) int {
+	if v == nil {
+		return 0
+	}
+	n := lacks(v.To)
+	if v.Missing != "" {
+		n++
+	}
+	for _, f := range v.Fields {
+		n += lacks(f.Value)
+	}
+	for _, e := range v.Elems {
+		n += lacks(e)
+	}
+	return n
 }
 
 // mapping finds to each entry of a core one of the program's.
@@ -295,7 +312,11 @@ func (h *holding) mapping(path string, s *said, v *values.Value, cost int) {
 			}
 		}
 		if !found {
-			h.fault(path, "no entry is %s: %s (%s)", clip(e.Key.Go()), clip(e.Value.Go()), strings.Join(why, "; "))
+			text := ""
+			if !h.trial {
+				text = clip(e.Key.Go())
+			}
+			h.fault(path, "no entry is %s (%s)", text, strings.Join(why, "; "))
 			return
 		}
 	}
