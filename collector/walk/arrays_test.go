@@ -55,3 +55,67 @@ func TestArraysWithinValues(t *testing.T) {
 		}
 	}
 }
+
+type (
+	treeSecret [8]byte
+	tree       struct {
+		Kids   [1]map[bool]tree
+		Leaf   *[16]byte
+		Secret treeSecret
+	}
+	wood struct {
+		Kids   [1]map[int][2]wood
+		Leaf   *[16]byte
+		Secret treeSecret
+	}
+)
+
+// A type that leads back to itself through the arrays and maps in it is followed
+// and erased all the way, whichever of its parts the walk meets first.
+func TestTypesThatLeadBackThroughArrays(t *testing.T) {
+	self := kinds.Open(t, os.Getpid(), nil)
+	var leaves []*[16]byte
+	fresh := func() *[16]byte {
+		leaves = append(leaves, new([16]byte))
+		return leaves[len(leaves)-1]
+	}
+	some := treeSecret{1, 2, 3, 4, 5, 6, 7, 8}
+	oneTree := func() tree { return tree{Leaf: fresh(), Secret: some} }
+	grown := tree{Kids: [1]map[bool]tree{{true: {Kids: [1]map[bool]tree{{false: oneTree()}}, Leaf: fresh(), Secret: some}}}, Leaf: fresh(), Secret: some}
+	oneWood := func() wood { return wood{Leaf: fresh(), Secret: some} }
+	deep := wood{Kids: [1]map[int][2]wood{{7: {oneWood(), {Kids: [1]map[int][2]wood{{8: {oneWood(), oneWood()}}}, Leaf: fresh(), Secret: some}}}}, Leaf: fresh(), Secret: some}
+	secret := rootOf(t, self.Types, new(treeSecret), 0).Type
+	for name, root := range map[string]walk.Root{
+		"tree": rootOf(t, self.Types, &grown, 9), "map of trees": rootOf(t, self.Types, &map[bool]tree{true: grown}, 9),
+		"array of trees": rootOf(t, self.Types, &[3]tree{2: grown}, 9), "wood": rootOf(t, self.Types, &deep, 9),
+		"map of woods": rootOf(t, self.Types, &map[int][2]wood{1: {1: deep}}, 9),
+	} {
+		res, err := walk.Walk(context.Background(), walk.Config{
+			Memory: self.Mem, Types: self.Types, Version: self.Prog.Version, Roots: []walk.Root{root},
+			Exclusions: []walk.Exclusion{{Kind: anchor.ExcludeType, Type: secret}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		captured := 0
+		for _, p := range leaves {
+			if res.Captured.Contains(target.RangeOf(addrOf(p), 16)) {
+				captured++
+			}
+		}
+		want, secrets := 3, 3 // grown's
+		switch name {
+		case "map of trees":
+			secrets = 3
+		case "array of trees":
+			secrets = 5 // two are zero
+		case "wood":
+			want, secrets = 5, 5
+		case "map of woods":
+			want, secrets = 5, 6
+		}
+		if got := res.Erasure.Receipts[0]; captured != want || got.Values != secrets {
+			t.Errorf("%s: %d leaves captured, want %d; %d values erased, want %d", name, captured, want, got.Values, secrets)
+		}
+	}
+}

@@ -19,6 +19,7 @@ type plan struct {
 	opaque   bool // an object of the Go runtime: not followed
 	free     bool // a part of the value that points at it: costs no depth
 	compiled bool
+	underWay bool // being compiled: what it holds is not known yet
 
 	slots   []slot
 	secrets []secret
@@ -30,9 +31,11 @@ type plan struct {
 	trieEntry *plan // for an inner node of a hash trie: what its entries are
 }
 
-// leaf reports whether nothing is to be done with a value but to capture it.
+// leaf reports whether nothing is to be done with a value but to capture it. A
+// plan that is under way is none: a type leads back to itself through the arrays
+// and maps in it.
 func (p *plan) leaf() bool {
-	return p.compiled && len(p.slots) == 0 && len(p.secrets) == 0 && p.array == nil
+	return p.compiled && !p.underWay && len(p.slots) == 0 && len(p.secrets) == 0 && p.array == nil
 }
 
 // A slot is a place in a value where a pointer or a header stands.
@@ -163,7 +166,8 @@ func (w *walker) compile(p *plan) {
 	if p.compiled {
 		return
 	}
-	p.compiled = true
+	p.compiled, p.underWay = true, true
+	defer func() { p.underWay = false }()
 	t := p.typ
 	if !p.raw {
 		if rule := w.ex.typeRule(t); rule >= 0 {
@@ -284,7 +288,7 @@ func (w *walker) addArray(p *plan, t *gotypes.Type, off uint64) {
 		return
 	}
 	parts := uint64(len(array.slots) + len(array.secrets))
-	if array.array == nil && mul(t.Len, parts) <= unrollMost {
+	if array.array == nil && !array.underWay && mul(t.Len, parts) <= unrollMost {
 		for i := range t.Len {
 			w.addSlots(p, elem, off+i*elem.Size)
 		}
