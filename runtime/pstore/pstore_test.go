@@ -210,7 +210,6 @@ func TestWatch(t *testing.T) {
 // The Go runtime's report lands in the file without a line of Go running, and
 // the next run finds it.
 func TestCrash(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "pstore")
 	if p := os.Getenv("PSTORE_CRASH"); p != "" {
 		s, err := Open(p, Sizes{})
 		if err != nil {
@@ -223,6 +222,7 @@ func TestCrash(t *testing.T) {
 		go func() { panic("the last words") }()
 		<-done
 	}
+	path := filepath.Join(t.TempDir(), "pstore")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestCrash$")
 	cmd.Env = append(os.Environ(), "PSTORE_CRASH="+path)
 	if out, err := cmd.CombinedOutput(); err == nil {
