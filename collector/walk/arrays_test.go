@@ -3,6 +3,7 @@ package walk_test
 import (
 	"context"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/meminspect/meminspect/collector/walk"
@@ -85,11 +86,12 @@ func TestTypesThatLeadBackThroughArrays(t *testing.T) {
 	oneWood := func() wood { return wood{Leaf: fresh(), Secret: some} }
 	deep := wood{Kids: [1]map[int][2]wood{{7: {oneWood(), {Kids: [1]map[int][2]wood{{8: {oneWood(), oneWood()}}}, Leaf: fresh(), Secret: some}}}}, Leaf: fresh(), Secret: some}
 	secret := rootOf(t, self.Types, new(treeSecret), 0).Type
-	for name, root := range map[string]walk.Root{
-		"tree": rootOf(t, self.Types, &grown, 9), "map of trees": rootOf(t, self.Types, &map[bool]tree{true: grown}, 9),
-		"array of trees": rootOf(t, self.Types, &[3]tree{2: grown}, 9), "wood": rootOf(t, self.Types, &deep, 9),
-		"map of woods": rootOf(t, self.Types, &map[int][2]wood{1: {1: deep}}, 9),
-	} {
+	values := map[string]any{
+		"tree": &grown, "map of trees": &map[bool]tree{true: grown}, "array of trees": &[3]tree{2: grown},
+		"wood": &deep, "map of woods": &map[int][2]wood{1: {1: deep}},
+	}
+	for name, value := range values {
+		root := rootOf(t, self.Types, value, 9)
 		res, err := walk.Walk(context.Background(), walk.Config{
 			Memory: self.Mem, Types: self.Types, Version: self.Prog.Version, Roots: []walk.Root{root},
 			Exclusions: []walk.Exclusion{{Kind: anchor.ExcludeType, Type: secret}},
@@ -118,4 +120,5 @@ func TestTypesThatLeadBackThroughArrays(t *testing.T) {
 			t.Errorf("%s: %d leaves captured, want %d; %d values erased, want %d", name, captured, want, got.Values, secrets)
 		}
 	}
+	runtime.KeepAlive(values)
 }
