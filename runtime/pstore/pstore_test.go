@@ -252,6 +252,9 @@ func TestFullDisk(t *testing.T) {
 	if _, err := Open(filepath.Join(dir, "pstore"), Sizes{}); err == nil || !strings.Contains(err.Error(), "no space left on device") {
 		t.Errorf("%v", err)
 	}
+	if info, err := os.Stat(filepath.Join(dir, "pstore")); err == nil && info.Size() != 0 {
+		t.Errorf("%d bytes of a store are left", info.Size())
+	}
 	os.Remove(filepath.Join(dir, "pstore"))
 	s, err := Open(filepath.Join(dir, "pstore"), Sizes{Records: 1, Record: 4096, Console: 32 << 10, Crash: 4096})
 	if err != nil {

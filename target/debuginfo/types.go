@@ -29,7 +29,6 @@ type Types struct {
 	set    *gotypes.Set
 	bias   target.Address
 	known  map[dwarf.Offset]target.Address
-	due    map[target.Address]entry // types that others know by their address, and that are not defined yet
 }
 
 // An entry is one of the debug information, with a reader that stands behind it.
@@ -44,7 +43,7 @@ func NewTypes(data *dwarf.Data, p *module.Program, set *gotypes.Set, bias target
 	if len(p.Modules) == 0 {
 		return nil, errors.New("the program has no module")
 	}
-	return &Types{data: data, module: p.Modules[0], set: set, bias: bias, known: map[dwarf.Offset]target.Address{}, due: map[target.Address]entry{}}, nil
+	return &Types{data: data, module: p.Modules[0], set: set, bias: bias, known: map[dwarf.Offset]target.Address{}}, nil
 }
 
 // Of returns a variable's type.
@@ -52,13 +51,6 @@ func (ts *Types) Of(v Variable) (*gotypes.Type, error) {
 	t, err := ts.typeAt(v.typ)
 	if err != nil {
 		return nil, fmt.Errorf("type of %s: %w", v.Name, err)
-	}
-	// What it points at, and what that points at. What cannot be understood there
-	// stays undefined, and is where the walk will end.
-	for len(ts.due) > 0 {
-		for addr := range ts.due {
-			_ = ts.define(addr)
-		}
 	}
 	return t, nil
 }
@@ -69,14 +61,10 @@ func (ts *Types) typeAt(off dwarf.Offset) (*gotypes.Type, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := ts.define(addr); err != nil {
-		return nil, err
-	}
 	return ts.set.At(addr)
 }
 
-// at returns where the type that is described at off stands, or will: types that
-// point at themselves are known by their address before they are defined.
+// at returns where the type that is described at off stands.
 func (ts *Types) at(off dwarf.Offset) (target.Address, error) {
 	die, err := ts.resolve(off)
 	if err != nil {
@@ -93,27 +81,11 @@ func (ts *Types) at(off dwarf.Offset) (target.Address, error) {
 		ts.known[die.Offset] = t.Addr
 		return t.Addr, nil
 	}
-	addr, err := ts.set.Reserve()
-	if err != nil {
-		return 0, err
-	}
-	ts.known[die.Offset] = addr
-	ts.due[addr] = die
-	return addr, nil
-}
-
-// define defines the type at addr if that is due.
-func (ts *Types) define(addr target.Address) error {
-	die, ok := ts.due[addr]
-	if !ok {
-		return nil
-	}
-	delete(ts.due, addr)
-	d, err := ts.definition(die)
+	addr, err := ts.set.Make(func() (gotypes.Definition, error) { return ts.definition(die) })
 	if err == nil {
-		_, err = ts.set.Define(addr, d)
+		ts.known[die.Offset] = addr
 	}
-	return err
+	return addr, err
 }
 
 // resolve returns the entry that says what kind a type is: typedefs lead there.
@@ -189,7 +161,7 @@ func (ts *Types) definition(die entry) (gotypes.Definition, error) {
 		d.Elem, err = ts.ref(die, attrGoElem)
 	case gotypes.Array:
 		if d.Len, err = length(die.r); err == nil {
-			d.Elem, err = ts.element(die)
+			d.Elem, err = ts.ref(die, dwarf.AttrType)
 		}
 	case gotypes.Interface:
 		d.Methods, err = ts.methods(die)
@@ -210,19 +182,6 @@ func (ts *Types) ref(die entry, attr dwarf.Attr) (target.Address, error) {
 		return 0, errors.New("the debug information does not say what it consists of")
 	}
 	return ts.at(off)
-}
-
-// element returns the type of an array's elements, which are part of it.
-func (ts *Types) element(die entry) (target.Address, error) {
-	off, ok := die.Val(dwarf.AttrType).(dwarf.Offset)
-	if !ok {
-		return 0, errors.New("the debug information does not say what it consists of")
-	}
-	t, err := ts.typeAt(off)
-	if err != nil {
-		return 0, err
-	}
-	return t.Addr, nil
 }
 
 // length reads the number of elements, which the array's only child has.

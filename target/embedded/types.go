@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/meminspect/meminspect/target"
@@ -15,43 +14,24 @@ type Types struct {
 	set     *gotypes.Set
 	bias    target.Address
 	known   map[int]target.Address
-	due     map[target.Address]int // types that others know by their address, and that are not defined yet
 }
 
 // NewTypes returns the types of c, in a program that was moved by bias from its
 // file.
 func NewTypes(c *Content, set *gotypes.Set, bias target.Address) *Types {
-	return &Types{content: c, set: set, bias: bias, known: map[int]target.Address{}, due: map[target.Address]int{}}
+	return &Types{content: c, set: set, bias: bias, known: map[int]target.Address{}}
 }
 
 // At returns the type of an index, which is not negative.
 func (ts *Types) At(i int) (*gotypes.Type, error) {
-	t, err := ts.whole(i)
-	for err == nil && len(ts.due) > 0 { // what it points at, and what that points at
-		for addr := range ts.due {
-			err = errors.Join(err, ts.define(addr))
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	return t, nil
-}
-
-// whole returns a type that is part of another.
-func (ts *Types) whole(i int) (*gotypes.Type, error) {
 	addr, err := ts.at(i)
-	if err == nil {
-		err = ts.define(addr)
-	}
 	if err != nil {
 		return nil, err
 	}
 	return ts.set.At(addr)
 }
 
-// at returns where a type stands, or will: types that point at themselves are
-// known by their address before they are defined.
+// at returns where a type stands.
 func (ts *Types) at(i int) (target.Address, error) {
 	t := &ts.content.Types[i]
 	if t.Addr != 0 {
@@ -60,45 +40,33 @@ func (ts *Types) at(i int) (target.Address, error) {
 	if addr, ok := ts.known[i]; ok {
 		return addr, nil
 	}
-	addr, err := ts.set.Reserve()
-	if err != nil {
-		return 0, err
+	addr, err := ts.set.Make(func() (gotypes.Definition, error) { return ts.definition(t) })
+	if err == nil {
+		ts.known[i] = addr
 	}
-	ts.known[i], ts.due[addr] = addr, i
-	return addr, nil
+	return addr, err
 }
 
-// define defines the type at addr if that is due.
-func (ts *Types) define(addr target.Address) error {
-	i, ok := ts.due[addr]
-	if !ok {
-		return nil
-	}
-	delete(ts.due, addr)
-	t := &ts.content.Types[i]
+func (ts *Types) definition(t *Type) (gotypes.Definition, error) {
 	d := gotypes.Definition{Name: t.Name, PkgPath: t.Package, Size: t.Size, Len: t.Len, Methods: t.Methods}
 	var err error
 	if d.Kind, err = gotypes.ParseKind(t.Kind); err != nil {
-		return fmt.Errorf("type %s: %w", t.Name, err)
+		return d, fmt.Errorf("type %s: %w", t.Name, err)
 	}
 	if t.Elem != nil && *t.Elem >= 0 {
-		if d.Elem, err = ts.at(*t.Elem); err == nil && d.Kind == gotypes.Array {
-			err = ts.define(d.Elem)
-		}
-		if err != nil {
-			return err
+		if d.Elem, err = ts.at(*t.Elem); err != nil {
+			return d, err
 		}
 	}
 	for _, f := range t.Fields {
 		if f.Type < 0 {
-			return fmt.Errorf("type %s: %w: field %s has no type", t.Name, ErrDamaged, f.Name)
+			return d, fmt.Errorf("type %s: %w: field %s has no type", t.Name, ErrDamaged, f.Name)
 		}
-		of, err := ts.whole(f.Type)
+		of, err := ts.At(f.Type)
 		if err != nil {
-			return err
+			return d, fmt.Errorf("type %s: field %s: %w", t.Name, f.Name, err)
 		}
 		d.Fields = append(d.Fields, gotypes.Field{Name: f.Name, Offset: f.Offset, Type: of})
 	}
-	_, err = ts.set.Define(addr, d)
-	return err
+	return d, nil
 }

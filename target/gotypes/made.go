@@ -25,19 +25,27 @@ const madeStart target.Address = 1 << 63
 // madeMost bounds the types that are made.
 const madeMost = 1 << 16
 
-// Reserve returns an address for a type that will be defined: types that point
-// at themselves need one before they are known.
-func (s *Set) Reserve() (target.Address, error) {
-	if s.made == madeMost {
+// Make returns the address of a type of which the program holds no descriptor.
+// define is called once, when the type is first asked for: types that point at
+// themselves have an address before they are known.
+func (s *Set) Make(define func() (Definition, error)) (target.Address, error) {
+	if len(s.made) == madeMost {
 		return 0, fmt.Errorf("%w: more than %d types without a descriptor", ErrNotType, madeMost)
 	}
-	s.made++
-	return madeStart.Add(s.made * target.PtrSize), nil
+	s.made = append(s.made, define)
+	return madeStart.Add(uint64(len(s.made)) * target.PtrSize), nil
 }
 
-// Define makes the type at a reserved address. What it consists of by value is
-// defined before it.
-func (s *Set) Define(addr target.Address, d Definition) (*Type, error) {
+// maker returns what defines the type at addr, nil for one that was not made.
+func (s *Set) maker(addr target.Address) func() (Definition, error) {
+	if i := uint64(addr-madeStart) / target.PtrSize; addr > madeStart && addr.Aligned(target.PtrSize) && i <= uint64(len(s.made)) {
+		return s.made[i-1]
+	}
+	return nil
+}
+
+// define makes a type at its address.
+func (s *Set) define(addr target.Address, d Definition) (*Type, error) {
 	if d.Kind == Invalid || int(d.Kind) >= len(kinds) {
 		return nil, wrong("kind %d", d.Kind)
 	}
@@ -62,9 +70,8 @@ func (s *Set) Define(addr target.Address, d Definition) (*Type, error) {
 		err = t.checkHeader()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("type %s: %w", d.Name, err)
+		return nil, fmt.Errorf("%s: %w", d.Name, err)
 	}
-	s.known[addr] = known{t: t}
 	return t, nil
 }
 

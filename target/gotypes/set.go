@@ -57,7 +57,7 @@ type Set struct {
 	known   map[target.Address]known
 	nesting int
 	read    uint64
-	made    uint64 // addresses that Reserve gave
+	made    []func() (Definition, error) // see Make
 }
 
 type known struct {
@@ -89,13 +89,24 @@ func (s *Set) At(addr target.Address) (*Type, error) {
 	}
 	s.known[addr] = known{err: fmt.Errorf("type at %v: %w: %w", addr, ErrNotType, errUnderWay)}
 	s.nesting++
-	t, err := s.decode(addr)
+	t, err := s.typeAt(addr)
 	s.nesting--
 	if err != nil {
 		t, err = nil, fmt.Errorf("type at %v: %w", addr, err)
 	}
 	s.known[addr] = known{t, err}
 	return t, err
+}
+
+func (s *Set) typeAt(addr target.Address) (*Type, error) {
+	if define := s.maker(addr); define != nil {
+		d, err := define()
+		if err != nil {
+			return nil, err
+		}
+		return s.define(addr, d)
+	}
+	return s.decode(addr)
 }
 
 // bytes reads what a descriptor consists of, as long as the Set may.

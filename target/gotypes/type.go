@@ -94,7 +94,7 @@ type Type struct {
 	Named      bool           // declared in a package, or predeclared
 	Direct     bool           // an interface holds the value itself, not a pointer to it
 	Static     bool           // laid down by the linker, not made while the program ran
-	Made       bool           // by Define: the program has no descriptor of it
+	Made       bool           // by Make: the program has no descriptor of it
 	GCData     target.Address // of the pointer mask; see internal/abi.Type
 	PkgPath    string         // import path of a declared type's package, else empty
 

@@ -35,8 +35,8 @@ const headSize = 64
 // is not there and made longer if it is too short; it is never made shorter.
 // Its space is allocated before it is mapped: a store into a hole of a file on
 // a full disk would end the program with SIGBUS, so that a full disk must be an
-// error here. The file is locked as long as it is mapped; the lock goes with
-// the process.
+// error here, after which the file is as long as it was. The file is locked as
+// long as it is mapped; the lock goes with the process.
 //
 // A file that has content is taken only if ours knows it by its first bytes, up
 // to 64, or if it begins with zeros: whoever lays a file out writes the word
@@ -76,6 +76,9 @@ func mapFile(f *os.File, size int, ours func(head []byte) bool) (*Mapping, error
 		return nil, ErrForeign
 	}
 	if err := allocate(f, size); err != nil {
+		if now, e := f.Stat(); e == nil && now.Size() > info.Size() {
+			_ = f.Truncate(info.Size()) // it is locked: nobody has the new end
+		}
 		return nil, fmt.Errorf("allocate %d bytes: %w", size, err)
 	}
 	b, err := syscall.Mmap(int(f.Fd()), 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
