@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/meminspect/meminspect/gen/ledger"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/tables"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/tables"
 )
 
 // A Code names what a finding is about; it does not change between versions.
@@ -127,7 +127,7 @@ type use struct {
 	id             uint64
 	pkg, namespace string
 	name, pos      string
-	addr           target.Address // 0 for one that is declared
+	addr           memory.Address // 0 for one that is declared
 }
 
 func (u use) String() string { return fmt.Sprintf("%s (%s)", u.name, position(u.pkg, u.pos)) }
@@ -239,8 +239,8 @@ func (c *checker) memory() {
 		if e.SizeKnown && e.Size == 0 {
 			continue // the address of nothing says nothing
 		}
-		r := target.RangeOf(e.Addr, max(e.Size, 1))
-		at := slices.IndexFunc(segments, func(s target.Segment) bool { return s.ContainsRange(r) })
+		r := memory.RangeOf(e.Addr, max(e.Size, 1))
+		at := slices.IndexFunc(segments, func(s memory.Segment) bool { return s.ContainsRange(r) })
 		switch {
 		case at < 0:
 			c.onEntry(ReadOnly, e, "%s at %v is not in the program's data", e.Name, r)

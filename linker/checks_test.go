@@ -16,10 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/linker"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/exe"
 )
 
 // table is what the generator writes for a package with one variable Jobs, as
@@ -113,7 +113,7 @@ func TestCheck(t *testing.T) {
 }
 
 // patch writes words into a copy of the plain binary, at addresses of memory.
-func patch(t *testing.T, words map[target.Address]uint64) string {
+func patch(t *testing.T, words map[memory.Address]uint64) string {
 	t.Helper()
 	bin := copyTo(t, plainBinary(t))
 	data, err := os.ReadFile(bin)
@@ -144,7 +144,7 @@ func patch(t *testing.T, words map[target.Address]uint64) string {
 }
 
 // entryNamed is the address of an entry in the table, and its package.
-func entryNamed(t *testing.T, p *linker.Program, name string) (target.Address, *linker.Entry) {
+func entryNamed(t *testing.T, p *linker.Program, name string) (memory.Address, *linker.Entry) {
 	t.Helper()
 	for _, e := range p.Entries() {
 		if e.Name != name {
@@ -168,7 +168,7 @@ func TestCheckPatched(t *testing.T) {
 	code := p.File().Entry
 	for _, c := range []struct {
 		name string
-		at   target.Address
+		at   memory.Address
 		word uint64
 		code linker.Code
 		text string
@@ -180,7 +180,7 @@ func TestCheckPatched(t *testing.T) {
 		{"newer table", root.Table.Addr.Add(anchor.TableVersionOff), 7, linker.UnknownVersion, "layout version 7"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			findings, err := open(t, patch(t, map[target.Address]uint64{c.at: c.word})).Check(linker.CheckOptions{})
+			findings, err := open(t, patch(t, map[memory.Address]uint64{c.at: c.word})).Check(linker.CheckOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,7 +192,7 @@ func TestCheckPatched(t *testing.T) {
 		})
 	}
 	// A type that is none: the entry stays, its size is not known.
-	broken := open(t, patch(t, map[target.Address]uint64{counter.Add(anchor.EntryVar): uint64(code)}))
+	broken := open(t, patch(t, map[memory.Address]uint64{counter.Add(anchor.EntryVar): uint64(code)}))
 	_, e := entryNamed(t, broken, "counter")
 	if e.Type != nil || e.TypeErr == nil || e.SizeKnown {
 		t.Errorf("an entry whose type is code: %v, %d bytes, %v", e.Type, e.Size, e.TypeErr)

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/debuginfo"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/debuginfo"
 )
 
 // types finds the types of the chosen variables in the debug information. A
@@ -14,7 +14,7 @@ func (in *includer) types() error {
 	if len(in.chosen) == 0 || in.p.types == nil {
 		return nil
 	}
-	wanted := map[target.Address]*Entry{}
+	wanted := map[memory.Address]*Entry{}
 	packages := map[string]bool{}
 	for i, e := range in.chosen {
 		wanted[in.variables[i].symbol.Addr] = e

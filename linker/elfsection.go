@@ -9,8 +9,8 @@ import (
 	"io"
 	"slices"
 
-	"github.com/meminspect/meminspect/target/embedded"
-	"github.com/meminspect/meminspect/target/exe"
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/gocore/embedded"
 )
 
 // Sizes in a 64-bit ELF file, and offsets in its header.

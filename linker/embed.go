@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meminspect/meminspect/target/debuginfo"
-	"github.com/meminspect/meminspect/target/embedded"
-	"github.com/meminspect/meminspect/target/exe"
-	"github.com/meminspect/meminspect/target/gotypes"
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/gocore/debuginfo"
+	"github.com/meminspect/meminspect/internal/gocore/embedded"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
 // Embed writes what the linker step knows of p, included variables too, into

@@ -12,10 +12,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/gocore/embedded"
+	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/linker"
-	"github.com/meminspect/meminspect/target/embedded"
-	"github.com/meminspect/meminspect/target/exe"
-	"github.com/meminspect/meminspect/target/goroutine"
 )
 
 // embed embeds into the binary at path, with the variables of a list.

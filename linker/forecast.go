@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/gotypes"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
 // ForecastOptions are those of the capture that is forecast.
@@ -59,7 +59,7 @@ func (p *Program) Forecast(o ForecastOptions) (*Forecast, error) {
 	}
 	f := &Forecast{Entries: []EntryForecast{}}
 	r := reacher{memo: map[reachKey]reach{}}
-	var fixed []target.Range
+	var fixed []memory.Range
 	for _, e := range p.entries {
 		depth := o.Depth
 		if e.HasDepth {
@@ -68,7 +68,7 @@ func (p *Program) Forecast(o ForecastOptions) (*Forecast, error) {
 		ef := EntryForecast{Package: e.Package, Name: e.Name, ID: idText(e.ID), Type: e.TypeName(), Depth: depth}
 		ef.Bounds = r.entry(e, depth)
 		f.Entries = append(f.Entries, ef)
-		fixed = append(fixed, target.RangeOf(e.Addr, ef.Least))
+		fixed = append(fixed, memory.RangeOf(e.Addr, ef.Least))
 		f.Total.Worst = add(f.Total.Worst, ef.Worst)
 		if ef.Unbounded && !f.Total.Unbounded {
 			f.Total.Unbounded, f.Total.Why = true, e.String()+": "+ef.Why
@@ -89,10 +89,10 @@ func (p *Program) Forecast(o ForecastOptions) (*Forecast, error) {
 }
 
 // covered is how many bytes some ranges cover together.
-func covered(all []target.Range) uint64 {
-	slices.SortFunc(all, func(a, b target.Range) int { return cmp.Compare(a.Start, b.Start) })
+func covered(all []memory.Range) uint64 {
+	slices.SortFunc(all, func(a, b memory.Range) int { return cmp.Compare(a.Start, b.Start) })
 	var sum uint64
-	var end target.Address
+	var end memory.Address
 	for _, r := range all {
 		if r.Start = max(r.Start, end); !r.Empty() {
 			sum += r.Size()

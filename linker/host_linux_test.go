@@ -7,9 +7,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/module"
 	"github.com/meminspect/meminspect/linker"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/module"
 )
 
 func ownerOf(info os.FileInfo) [2]uint32 {
@@ -57,7 +57,7 @@ func functionBytes(t *testing.T, p *linker.Program, name string) []byte {
 			t.Fatal(err)
 		}
 		if f.Name == name {
-			b, err := target.Reader{Memory: p.File()}.Bytes(f.Range.Start, f.Range.Size(), 1<<20)
+			b, err := memory.Reader{Memory: p.File()}.Bytes(f.Range.Start, f.Range.Size(), 1<<20)
 			if err != nil {
 				t.Fatal(err)
 			}

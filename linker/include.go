@@ -12,10 +12,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/nameid"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/exe"
 )
 
 // An IncludeList names variables to capture in code that one does not own. It
@@ -168,7 +168,7 @@ func (p *Program) variables() ([]variable, error) {
 	}
 	segments := p.file.Segments()
 	main := p.mainPath()
-	tables := map[target.Address]bool{} // what annotations stand in is no program's variable
+	tables := map[memory.Address]bool{} // what annotations stand in is no program's variable
 	for _, t := range p.found.Tables {
 		tables[t.Addr-p.image.Bias] = true
 	}
@@ -178,7 +178,7 @@ func (p *Program) variables() ([]variable, error) {
 			continue
 		}
 		pkg, name, ok := sym.Variable()
-		at, _ := slices.BinarySearchFunc(segments, sym.Addr, func(s target.Segment, a target.Address) int {
+		at, _ := slices.BinarySearchFunc(segments, sym.Addr, func(s memory.Segment, a memory.Address) int {
 			if s.End <= a {
 				return -1
 			}
@@ -263,7 +263,7 @@ func (in *includer) forbiddenEntries() []Finding {
 	c := checker{p: in.p}
 	for i, where := range in.forbidden {
 		sym := in.variables[i].symbol
-		r := target.RangeOf(sym.Addr+in.p.image.Bias, max(sym.Size, 1))
+		r := memory.RangeOf(sym.Addr+in.p.image.Bias, max(sym.Size, 1))
 		for _, e := range in.p.entries {
 			if r.Contains(e.Addr) {
 				c.onEntry(Forbidden, e, "%s is annotated, and %s forbids %s", e.Name, where, in.variables[i].pkg+"."+in.variables[i].name)

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/exe"
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
 // Cost says what annotations add to a program, in bytes of memory image,
@@ -124,13 +124,13 @@ func newSymbols(f *exe.File) (*symbols, error) {
 }
 
 // at returns the symbol that covers addr.
-func (s *symbols) at(addr target.Address) (exe.Symbol, bool) {
-	i, ok := slices.BinarySearchFunc(s.sorted, addr, func(sym exe.Symbol, a target.Address) int { return sym.Addr.Compare(a) })
+func (s *symbols) at(addr memory.Address) (exe.Symbol, bool) {
+	i, ok := slices.BinarySearchFunc(s.sorted, addr, func(sym exe.Symbol, a memory.Address) int { return sym.Addr.Compare(a) })
 	if !ok {
 		i--
 	}
 	for ; i >= 0 && i < len(s.sorted); i-- {
-		if target.RangeOf(s.sorted[i].Addr, max(s.sorted[i].Size, 1)).Contains(addr) {
+		if memory.RangeOf(s.sorted[i].Addr, max(s.sorted[i].Size, 1)).Contains(addr) {
 			return s.sorted[i], true
 		}
 		if s.sorted[i].Size > 0 {

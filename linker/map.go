@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/gocore/tables"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
-	"github.com/meminspect/meminspect/target/gotypes"
-	"github.com/meminspect/meminspect/target/tables"
 )
 
 // A Map is a program in one view, in a form that is stable as JSON: addresses

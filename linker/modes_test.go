@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/linker"
-	"github.com/meminspect/meminspect/target"
 )
 
 // sample are the builds that run always, one of each kind of difficulty.
@@ -173,7 +173,7 @@ func checkNM(t *testing.T, p *linker.Program, bin string) {
 	if err != nil {
 		t.Fatalf("go tool nm: %v", err)
 	}
-	symbols := map[string]target.Range{}
+	symbols := map[string]memory.Range{}
 	for line := range strings.Lines(string(out)) {
 		f := strings.Fields(line)
 		if len(f) < 4 || !strings.ContainsAny(f[2], "dDbB") {
@@ -182,7 +182,7 @@ func checkNM(t *testing.T, p *linker.Program, bin string) {
 		addr, err1 := strconv.ParseUint(f[0], 16, 64)
 		size, err2 := strconv.ParseUint(f[1], 10, 64)
 		if err1 == nil && err2 == nil {
-			symbols[f[3]] = target.RangeOf(target.Address(addr), size)
+			symbols[f[3]] = memory.RangeOf(memory.Address(addr), size)
 		}
 	}
 	for _, e := range p.Entries() {
@@ -198,7 +198,7 @@ func checkNM(t *testing.T, p *linker.Program, bin string) {
 			}
 			found = true
 			whole := e.Expr == variable
-			if !r.ContainsRange(target.RangeOf(e.Addr, e.Size)) || whole && (r.Start != e.Addr || r.Size() != e.Type.Size) {
+			if !r.ContainsRange(memory.RangeOf(e.Addr, e.Size)) || whole && (r.Start != e.Addr || r.Size() != e.Type.Size) {
 				t.Errorf("%s: %d bytes at %v, nm says %v", e, e.Type.Size, e.Addr, r)
 			}
 		}
@@ -229,7 +229,7 @@ func checkDWARF(t *testing.T, p *linker.Program, bin string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sizes := map[target.Address]int64{}
+	sizes := map[memory.Address]int64{}
 	r := data.Reader()
 	for {
 		die, err := r.Next()
@@ -254,7 +254,7 @@ func checkDWARF(t *testing.T, p *linker.Program, bin string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sizes[target.Address(binary.LittleEndian.Uint64(location[1:]))] = typ.Size()
+		sizes[memory.Address(binary.LittleEndian.Uint64(location[1:]))] = typ.Size()
 	}
 	checked := 0
 	for _, e := range p.Entries() {

@@ -15,8 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/linker"
-	"github.com/meminspect/meminspect/target/exe"
 )
 
 // A variant is a file with some of its bytes changed and its end cut off,

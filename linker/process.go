@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/exe"
-	"github.com/meminspect/meminspect/target/process"
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
 )
 
 // OpenProcess reads the program that runs as process pid, with the plugins and
@@ -51,7 +51,7 @@ func (p *Program) mapped() error {
 	if err != nil {
 		return err
 	}
-	var mem target.Spliced
+	var mem memory.Spliced
 	seen := map[string]bool{}
 	for _, m := range maps {
 		// The first mapping of a file holds its first bytes.
@@ -84,7 +84,7 @@ func (p *Program) mapped() error {
 }
 
 // bias is by how much a file was moved whose first bytes are mapped by m.
-func bias(m process.Mapping, f *exe.File) target.Address {
+func bias(m process.Mapping, f *exe.File) memory.Address {
 	const page = 4096
 	return m.Start - f.LowestAddress()&^(page-1)
 }

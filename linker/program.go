@@ -19,13 +19,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/gocore/module"
+	"github.com/meminspect/meminspect/internal/gocore/tables"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/exe"
-	"github.com/meminspect/meminspect/target/gotypes"
-	"github.com/meminspect/meminspect/target/module"
-	"github.com/meminspect/meminspect/target/process"
-	"github.com/meminspect/meminspect/target/tables"
 )
 
 // A Program is a Go executable, shared library or plugin, or a process that
@@ -35,7 +35,7 @@ type Program struct {
 
 	file    *exe.File
 	image   *exe.Image
-	mem     target.Mapped
+	mem     memory.Mapped
 	process *process.Process // nil for a file
 	module  *module.Program  // nil when Go's own tables cannot be read
 	types   *gotypes.Set     // nil when module is
@@ -125,7 +125,7 @@ type Entry struct {
 	Name    string // what the ID stands for
 	Expr    string // the source expression in the package
 	ID      uint64
-	Addr    target.Address
+	Addr    memory.Address
 	// Size is how many bytes are taken of the variable itself; it is known
 	// when the type or the entry tells it.
 	Size      uint64
@@ -178,7 +178,7 @@ func (e *Entry) setSize(first uint64) {
 }
 
 // pointedAt returns the type T for the address of the type *T.
-func (p *Program) pointedAt(addr target.Address) (*gotypes.Type, error) {
+func (p *Program) pointedAt(addr memory.Address) (*gotypes.Type, error) {
 	if p.types == nil {
 		return nil, fmt.Errorf("types are not available: %w", p.degrade)
 	}

@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/exe"
 )
 
 // declared reports declared IDs that nothing in the program registers.
@@ -19,13 +19,13 @@ import (
 // it. When they do stand somewhere, the ID may still not be registered in a
 // run: that is not for a static check to say, and nothing is reported.
 func (c *checker) declared() error {
-	s := idSearch{arch: c.p.file.Arch, left: map[uint64][]use{}, tables: map[target.Address]bool{}}
+	s := idSearch{arch: c.p.file.Arch, left: map[uint64][]use{}, tables: map[memory.Address]bool{}}
 	static := map[uint64]bool{}
 	for _, e := range c.p.entries {
 		static[e.ID] = true
 	}
 	for _, t := range c.p.found.Tables {
-		data, err := target.Reader{Memory: c.p.mem}.Slice(t.Addr.Add(anchor.TableDeclared))
+		data, err := memory.Reader{Memory: c.p.mem}.Slice(t.Addr.Add(anchor.TableDeclared))
 		if err != nil {
 			return fmt.Errorf("declared IDs of %s: %w", t.Package, err)
 		}
@@ -59,7 +59,7 @@ func (c *checker) declared() error {
 type idSearch struct {
 	arch   exe.Arch
 	left   map[uint64][]use        // not found yet
-	tables map[target.Address]bool // where the declarations themselves stand
+	tables map[memory.Address]bool // where the declarations themselves stand
 	regs   [32]uint64              // arm64: what the last instructions put into each register
 }
 
@@ -69,7 +69,7 @@ const (
 )
 
 // segment searches one segment, in pieces that overlap by a number.
-func (s *idSearch) segment(mem target.Memory, seg target.Segment) error {
+func (s *idSearch) segment(mem memory.Memory, seg memory.Segment) error {
 	buf := make([]byte, searchPiece)
 	r := seg.Filled() // no ID is zero
 	for at := r.Start; at < r.End && len(s.left) > 0; {
@@ -90,7 +90,7 @@ func (s *idSearch) segment(mem target.Memory, seg target.Segment) error {
 // piece looks for the numbers in memory that begins at at, a multiple of 4: as
 // words of data, which are aligned, and as operands of instructions. Code is
 // looked at in both ways: some linkers lay constants into it.
-func (s *idSearch) piece(b []byte, at target.Address, code bool) {
+func (s *idSearch) piece(b []byte, at memory.Address, code bool) {
 	s.data(b, at)
 	switch {
 	case code && s.arch == exe.AMD64:
@@ -102,7 +102,7 @@ func (s *idSearch) piece(b []byte, at target.Address, code bool) {
 
 // data looks at the aligned words. Half of all words have not the top bit that
 // IDs have, and few of the rest their low bits: the map is asked for those.
-func (s *idSearch) data(b []byte, at target.Address) {
+func (s *idSearch) data(b []byte, at memory.Address) {
 	filter := s.filter()
 	for i := int(-at & 7); i+8 <= len(b); i += 8 {
 		word := binary.LittleEndian.Uint64(b[i:])

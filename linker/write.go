@@ -6,8 +6,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/meminspect/meminspect/target/embedded"
-	"github.com/meminspect/meminspect/target/exe"
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/gocore/embedded"
 )
 
 // writeSection replaces the file at path by one with the section, in one step:

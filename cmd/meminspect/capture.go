@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 )
 
 type captureFlags struct {
@@ -61,12 +61,12 @@ func (f *captureFlags) run(cmd *cobra.Command, pid int) error {
 	}
 	switch {
 	case f.stop:
-		opts.Stop = collector.StopAlways
+		opts.Stop = capture.StopAlways
 	case f.noStop:
-		opts.Stop = collector.StopNever
+		opts.Stop = capture.StopNever
 	}
-	return f.take(cmd, opts, func(opts collector.Options) (*collector.Captured, error) {
-		core, err := collector.Take(cmd.Context(), pid, opts)
+	return f.take(cmd, opts, func(opts capture.Options) (*capture.Captured, error) {
+		core, err := capture.Take(cmd.Context(), pid, opts)
 		if err != nil {
 			return f.refused(cmd, pid, opts, err)
 		}
@@ -75,11 +75,11 @@ func (f *captureFlags) run(cmd *cobra.Command, pid int) error {
 }
 
 // refused says why there is no memory to be had, and makes a core that does.
-func (f *captureFlags) refused(cmd *cobra.Command, pid int, opts collector.Options, cause error) (*collector.Captured, error) {
-	if !collector.Refused(cause) || f.noRecord || cmd.Context().Err() != nil {
+func (f *captureFlags) refused(cmd *cobra.Command, pid int, opts capture.Options, cause error) (*capture.Captured, error) {
+	if !capture.Refused(cause) || f.noRecord || cmd.Context().Err() != nil {
 		return nil, cause
 	}
-	core, err := collector.Record(pid, opts, cause)
+	core, err := capture.Record(pid, opts, cause)
 	if err != nil {
 		return nil, errors.Join(cause, err)
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/collector/store"
-	"github.com/meminspect/meminspect/collector/supervisor"
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/supervise"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -72,7 +72,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 		return err
 	}
 	defer closeReport()
-	reason := collector.SignalReason(int(sig))
+	reason := capture.SignalReason(int(sig))
 	opts := config.Capture
 	if config.Limits != nil {
 		var refused *store.Refused
@@ -86,15 +86,15 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	}
 	opts.Reason, opts.Who, opts.Signal = reason, "meminspect core-handler", int(sig)
 	opts.Extra = append(opts.Extra, note.Pair{Key: "signal", Value: sig.String()})
-	opts.Stop = collector.StopNever // the kernel holds every thread already
-	opts.Late = collector.PanicOf(int(sig))
-	core := supervisor.Core{Program: command, PID: pid, Reason: reason, When: time.Now()}
+	opts.Stop = capture.StopNever // the kernel holds every thread already
+	opts.Late = capture.PanicOf(int(sig))
+	core := supervise.Core{Program: command, PID: pid, Reason: reason, When: time.Now()}
 	from := &stream{f: f, pipe: stdin, stdin: stdin, pid: pid, keep: full}
 	defer from.close()
 	if opts.Dump, err = from.head(); err != nil {
 		opts.Extra = append(opts.Extra, note.Pair{Key: "remark", Value: "no registers: " + err.Error()})
 	}
-	c, err := collector.Take(ctx, pid, opts)
+	c, err := capture.Take(ctx, pid, opts)
 	if err != nil {
 		if c, err = from.fallBack(ctx, opts, err); err != nil {
 			if !full {

@@ -13,10 +13,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/collector/store"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/fullcore"
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 )
 
 // A stream is the kernel's own core on standard input, of a process that could
@@ -74,18 +74,18 @@ func (p *prompt) Read(b []byte) (int, error) {
 // fallBack filters the kernel's core, when the process was one that could not
 // be read, and else makes a record. cause is why it was not captured. The error
 // says why there is neither, or, where cores are kept, no filtered one.
-func (s *stream) fallBack(ctx context.Context, opts collector.Options, cause error) (*collector.Captured, error) {
+func (s *stream) fallBack(ctx context.Context, opts capture.Options, cause error) (*capture.Captured, error) {
 	// The process goes when its core has been read: what it alone has is taken
 	// before.
-	var record *collector.Captured
+	var record *capture.Captured
 	recordErr := cause
 	if !s.keep {
-		if record, recordErr = collector.Record(s.pid, opts, cause); recordErr != nil {
+		if record, recordErr = capture.Record(s.pid, opts, cause); recordErr != nil {
 			recordErr = errors.Join(cause, recordErr)
 		}
 	}
-	var hole *target.UnreadableError
-	if errors.Is(cause, collector.ErrNotGo) && !errors.As(cause, &hole) {
+	var hole *memory.UnreadableError
+	if errors.Is(cause, capture.ErrNotGo) && !errors.As(cause, &hole) {
 		return record, recordErr // its core would say no more
 	}
 	c, err := s.filter(ctx, opts, cause)
@@ -99,7 +99,7 @@ func (s *stream) fallBack(ctx context.Context, opts collector.Options, cause err
 }
 
 // filter makes of the kernel's core what a capture would have made.
-func (s *stream) filter(ctx context.Context, opts collector.Options, cause error) (*collector.Captured, error) {
+func (s *stream) filter(ctx context.Context, opts capture.Options, cause error) (*capture.Captured, error) {
 	o := fullcore.Options{When: time.Now()}
 	if exe, err := os.Open(fmt.Sprintf("/proc/%d/exe", s.pid)); err == nil {
 		defer exe.Close()
@@ -119,7 +119,7 @@ func (s *stream) filter(ctx context.Context, opts collector.Options, cause error
 	}
 	defer full.Close()
 	full.Mentions = append(full.Mentions, fmt.Sprintf("made from the kernel's core, since the process could not be captured: %v", cause))
-	return collector.Filter(ctx, full, opts)
+	return capture.Filter(ctx, full, opts)
 }
 
 // release lets the kernel go, and so the process: nobody wants the rest. The

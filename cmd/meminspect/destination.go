@@ -14,9 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meminspect/meminspect/collector/deliver"
-	"github.com/meminspect/meminspect/collector/store"
-	"github.com/meminspect/meminspect/collector/supervisor"
+	"github.com/meminspect/meminspect/internal/corefile/deliver"
+	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/supervise"
 )
 
 // toVariable stands in for --to; stdoutName is standard output's name there.
@@ -31,7 +31,7 @@ const uploadWait = 2 * time.Minute
 // destination sets where cores go, and in what form. A directory that cannot be
 // used does not keep the program from running: what it says goes into the first
 // report.
-func (f *runFlags) destination(config *supervisor.Config) error {
+func (f *runFlags) destination(config *supervise.Config) error {
 	form, err := deliver.ParseForm(f.compress, f.recipients)
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
@@ -48,7 +48,7 @@ func (f *runFlags) destination(config *supervisor.Config) error {
 	s, err := store.Open(f.dir, f.policy)
 	if err != nil {
 		config.Place = func() (string, error) { return f.dir, err }
-		config.Sink = func(supervisor.Core) (string, error) { return "", err }
+		config.Sink = func(supervise.Core) (string, error) { return "", err }
 		return nil
 	}
 	config.Limits = s.Admit
@@ -58,11 +58,11 @@ func (f *runFlags) destination(config *supervisor.Config) error {
 		return err
 	}
 	config.Place = func() (string, error) { return f.place(s, where) }
-	config.Sink = func(c supervisor.Core) (string, error) {
+	config.Sink = func(c supervise.Core) (string, error) {
 		where, err := send(form.Apply(deliver.Core{Name: c.Name(), Program: c.Program, PID: c.PID, Reason: c.Reason, Size: c.Size, Write: c.Write}))
 		if f.message != "" {
 			if merr := writeMessage(f.message, c, where); merr != nil {
-				config.Report.Report(supervisor.Event{Time: time.Now(), What: supervisor.Note, Program: c.Program, PID: c.PID, Text: merr.Error()})
+				config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Program: c.Program, PID: c.PID, Text: merr.Error()})
 			}
 		}
 		return where, err

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 )
 
 func doctorCommand() *cobra.Command {
@@ -22,13 +22,13 @@ exit status is 1 when something fails.`,
   meminspect doctor $PID`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			checks := collector.DiagnoseHost()
+			checks := capture.DiagnoseHost()
 			if len(args) == 1 {
 				pid, err := strconv.Atoi(args[0])
 				if err != nil || pid <= 0 {
 					return fmt.Errorf("doctor: %q is not a process ID", args[0])
 				}
-				checks = append(checks, collector.Diagnose(pid)...)
+				checks = append(checks, capture.Diagnose(pid)...)
 			}
 			return printChecks(cmd, checks, asJSON)
 		},
@@ -37,7 +37,7 @@ exit status is 1 when something fails.`,
 	return cmd
 }
 
-func printChecks(cmd *cobra.Command, checks []collector.Check, asJSON bool) error {
+func printChecks(cmd *cobra.Command, checks []capture.Check, asJSON bool) error {
 	w := cmd.OutOrStdout()
 	if asJSON {
 		enc := json.NewEncoder(w)

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/target/fullcore"
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 )
 
 type filterFlags struct {
@@ -57,13 +57,13 @@ func (f *filterFlags) run(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return fmt.Errorf("filter: --max-size: %w", err)
 	}
-	return f.take(cmd, opts, func(opts collector.Options) (*collector.Captured, error) {
+	return f.take(cmd, opts, func(opts capture.Options) (*capture.Captured, error) {
 		full, err := f.open(cmd, path, fullcore.Options{Exe: f.exe, Dir: f.room(), Most: int64(most)})
 		if err != nil {
 			return nil, fmt.Errorf("filter: %w", err)
 		}
 		defer full.Close()
-		return collector.Filter(cmd.Context(), full, opts)
+		return capture.Filter(cmd.Context(), full, opts)
 	})
 }
 

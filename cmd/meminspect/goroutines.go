@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/inspect/stacks"
-	"github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	"github.com/meminspect/meminspect/internal/inspect/value"
 )
 
 func goroutinesCommand() *cobra.Command {

@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/internal/gocore/embedded"
 	"github.com/meminspect/meminspect/linker"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
-	"github.com/meminspect/meminspect/target/embedded"
 )
 
 // forecasts are the flags that ask for one.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/logring"
 	"github.com/meminspect/meminspect/runtime/format/ramoops"
 )

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/meminspect/meminspect/collector/supervisor"
-	"github.com/meminspect/meminspect/inspect"
-	"github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/value"
+	"github.com/meminspect/meminspect/internal/supervise"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
@@ -23,7 +23,7 @@ const messageLimit = 4096
 // or is made: why, where the core is, what the program said, and the values of
 // the entries that are marked summary. It is never longer than the kubelet
 // reads, and never has half a character at its end.
-func writeMessage(path string, c supervisor.Core, where string) error {
+func writeMessage(path string, c supervise.Core, where string) error {
 	text, err := messageOf(c, where)
 	if err != nil {
 		text = fmt.Sprintf("%s: %s\ncore: %s\n%v\n", c.Program, c.Reason, where, err)
@@ -38,7 +38,7 @@ const mostForMessage = 64 << 20
 // messageOf reads the core that is about to leave, or has left, from a copy in
 // the clear. That is in memory alone: a container may have no place where it could
 // write, and what is encrypted on its way is not for a disk.
-func messageOf(c supervisor.Core, where string) (string, error) {
+func messageOf(c supervise.Core, where string) (string, error) {
 	if c.Size <= 0 || c.Size > mostForMessage {
 		return "", fmt.Errorf("no values: the core is larger than %d bytes, or is the kernel's own", mostForMessage)
 	}

@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/inspect"
-	"github.com/meminspect/meminspect/inspect/agent"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/agent"
 	"github.com/meminspect/meminspect/runtime/format/minidump"
-	"github.com/meminspect/meminspect/target/process"
 )
 
 func minidumpCommand() *cobra.Command {

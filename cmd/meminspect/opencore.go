@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/internal/inspect"
 )
 
 // openCore opens a core for a command that reads it, and warns of one that is

@@ -14,10 +14,10 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/collector/snapshots"
-	"github.com/meminspect/meminspect/collector/store"
-	"github.com/meminspect/meminspect/collector/supervisor"
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/supervise"
+	"github.com/meminspect/meminspect/internal/supervise/snapshots"
 )
 
 // runFlags are what `run` and its likes are told.
@@ -80,7 +80,7 @@ writes says what of this works here.`,
 func (f *runFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.dir, "dir", "", "directory for cores (default $MEMINSPECT_DIR, else meminspect in the user's state directory)")
 	flags.StringVar(&f.exitStop, "exit-stop", "auto", "capture ends that Go does not report, by ptrace: auto or off")
-	flags.DurationVar(&f.hold, "hold", supervisor.DefaultHold, "time for which a dying program is held at most")
+	flags.DurationVar(&f.hold, "hold", supervise.DefaultHold, "time for which a dying program is held at most")
 	flags.BoolVar(&f.redact, "redact-text", false, "store of crash texts the panic's type and the stacks alone")
 	flags.StringVar(&f.text, "crash-text", "", "append crash texts to this file too, for programs that had debug.SetCrashOutput write one")
 	flags.StringVar(&f.onHang, "on-hang", "none", "what becomes of a program that misses a heartbeat, once it is captured: none, quit (SIGQUIT) or kill (SIGKILL)")
@@ -117,20 +117,20 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	config.Args = args
-	status, err := supervisor.Run(config)
+	status, err := supervise.Run(config)
 	closeReport()
 	if err != nil {
 		return err
 	}
-	supervisor.EndLike(status)
+	supervise.EndLike(status)
 	return nil
 }
 
 // config turns the flags into a supervisor's. The function that it returns
 // closes the report.
-func (f *runFlags) config(stderr io.Writer) (supervisor.Config, func(), error) {
-	var none supervisor.Config
-	env := supervisor.Scrub()
+func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
+	var none supervise.Config
+	env := supervise.Scrub()
 	if f.exitStop != "auto" && f.exitStop != "off" {
 		return none, nil, fmt.Errorf("run: --exit-stop is %q, want auto or off", f.exitStop)
 	}
@@ -141,11 +141,11 @@ func (f *runFlags) config(stderr io.Writer) (supervisor.Config, func(), error) {
 	if err != nil {
 		return none, nil, err
 	}
-	config := supervisor.Config{
+	config := supervise.Config{
 		Env: env, ExitStop: f.exitStop == "auto", Hold: f.hold, Redact: f.redact, TextFile: f.text, Report: report,
-		Capture: collector.Options{Args: f.args, Labels: f.labels},
+		Capture: capture.Options{Args: f.args, Labels: f.labels},
 	}
-	hang, ok := map[string]supervisor.HangAction{"none": supervisor.LetHang, "quit": supervisor.QuitHang, "kill": supervisor.KillHang}[f.onHang]
+	hang, ok := map[string]supervise.HangAction{"none": supervise.LetHang, "quit": supervise.QuitHang, "kill": supervise.KillHang}[f.onHang]
 	if !ok {
 		return none, nil, fmt.Errorf("run: --on-hang is %q, want none, quit or kill", f.onHang)
 	}
@@ -161,9 +161,9 @@ func (f *runFlags) config(stderr io.Writer) (supervisor.Config, func(), error) {
 	}
 	switch {
 	case f.strict:
-		config.Capture.Mode = collector.Strict
+		config.Capture.Mode = capture.Strict
 	case f.data:
-		config.Capture.Mode = collector.Data
+		config.Capture.Mode = capture.Data
 	}
 	if err := f.destination(&config); err != nil {
 		return none, nil, err
@@ -176,8 +176,8 @@ func (f *runFlags) config(stderr io.Writer) (supervisor.Config, func(), error) {
 
 // snapshots sets where snapshots of the living program are kept, and publishes
 // those that a supervisor before this one left when it was killed.
-func (f *runFlags) snapshots(config *supervisor.Config) error {
-	supervisor.Left(f.dir, config)
+func (f *runFlags) snapshots(config *supervise.Config) error {
+	supervise.Left(f.dir, config)
 	if f.snapshot <= 0 {
 		return nil
 	}
@@ -190,7 +190,7 @@ func (f *runFlags) snapshots(config *supervisor.Config) error {
 		// A disk that is full does not keep the program from running.
 		keeper, err := f.snapshotsInFile()
 		if err != nil {
-			config.Report.Report(supervisor.Event{Time: time.Now(), What: supervisor.Note, Text: "snapshots are kept in memory and end with this process: " + err.Error()})
+			config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Text: "snapshots are kept in memory and end with this process: " + err.Error()})
 			return nil
 		}
 		config.Keeper = keeper
@@ -217,8 +217,8 @@ func (f *runFlags) snapshotsInFile() (snapshots.Keeper, error) {
 }
 
 // reporter returns where reports go.
-func (f *runFlags) reporter(stderr io.Writer) (*supervisor.Reporter, func(), error) {
-	r := &supervisor.Reporter{W: stderr, JSON: f.json, Quiet: f.quiet}
+func (f *runFlags) reporter(stderr io.Writer) (*supervise.Reporter, func(), error) {
+	r := &supervise.Reporter{W: stderr, JSON: f.json, Quiet: f.quiet}
 	if f.report == "" {
 		return r, func() {}, nil
 	}

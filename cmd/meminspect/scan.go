@@ -10,7 +10,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/inspect/scan"
+	"github.com/meminspect/meminspect/internal/inspect/scan"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/moduleproxy"
 )
 
@@ -62,7 +62,7 @@ func TestScripts(t *testing.T) {
 			case "full": // the long matrices are wanted
 				return os.Getenv("MEMINSPECT_FULL") != "", nil
 			case "captures": // doctor finds nothing in the way on this host
-				for _, check := range collector.DiagnoseHost() {
+				for _, check := range capture.DiagnoseHost() {
 					if !check.OK {
 						return false, nil
 					}

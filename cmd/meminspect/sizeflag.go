@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meminspect/meminspect/collector/store"
+	"github.com/meminspect/meminspect/internal/corefile/store"
 )
 
 // A bytesFlag is a number of bytes, with KiB, MiB or GiB behind it or without.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meminspect/meminspect/collector/store"
+	"github.com/meminspect/meminspect/internal/corefile/store"
 )
 
 // What a rate is shown as is what it can be set to.

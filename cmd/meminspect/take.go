@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
@@ -61,12 +61,12 @@ func (f *takeFlags) addMemory(fl *pflag.FlagSet) {
 	fl.StringVar(&f.budget, "budget", "", "bytes of memory at most, with KiB, MiB or GiB (256MiB)")
 	fl.StringVar(&f.regionBudget, "region-budget", "", "bytes at most for each region that does not say (16MiB)")
 	fl.IntVar(&f.depth, "depth", anchor.DefaultDepth, "pointers to follow from regions that do not say; 0 for none")
-	fl.IntVar(&f.segments, "segments", collector.DefaultSegments, "segments to join down to: more make a smaller file and slower debuggers")
+	fl.IntVar(&f.segments, "segments", capture.DefaultSegments, "segments to join down to: more make a smaller file and slower debuggers")
 }
 
 // options turns the flags into the collector's.
-func (f *takeFlags) options() (collector.Options, error) {
-	o := collector.Options{
+func (f *takeFlags) options() (capture.Options, error) {
+	o := capture.Options{
 		Args: f.args, Labels: f.labels, Include: f.include, Symbols: f.symbols,
 		Depth: f.depth, Segments: f.segments, Reason: f.reason, Who: "meminspect " + f.verb,
 	}
@@ -81,12 +81,12 @@ func (f *takeFlags) options() (collector.Options, error) {
 	}
 	switch {
 	case f.strict:
-		o.Mode = collector.Strict
+		o.Mode = capture.Strict
 	case f.data:
-		o.Mode = collector.Data
+		o.Mode = capture.Data
 	}
-	stacks, ok := map[string]collector.Stacks{
-		"auto": collector.StacksAuto, "full": collector.StacksFull, "skeleton": collector.StacksSkeleton, "none": collector.StacksNone,
+	stacks, ok := map[string]capture.Stacks{
+		"auto": capture.StacksAuto, "full": capture.StacksFull, "skeleton": capture.StacksSkeleton, "none": capture.StacksNone,
 	}[f.stacks]
 	if !ok {
 		return o, fmt.Errorf("%s: --stacks=%s: it must be auto, full, skeleton or none", f.verb, f.stacks)
@@ -128,8 +128,8 @@ func byteCount(text string) (uint64, error) {
 }
 
 // destination is where the core goes.
-func (f *takeFlags) destination() (collector.Output, error) {
-	out := collector.Output{Path: f.output, Dir: f.dir, Compress: f.compress, Encrypt: f.recipients}
+func (f *takeFlags) destination() (capture.Output, error) {
+	out := capture.Output{Path: f.output, Dir: f.dir, Compress: f.compress, Encrypt: f.recipients}
 	if _, err := out.Recipients(); err != nil {
 		return out, fmt.Errorf("%s: %w", f.verb, err)
 	}
@@ -137,7 +137,7 @@ func (f *takeFlags) destination() (collector.Output, error) {
 }
 
 // take has a core made, saves it and reports.
-func (f *takeFlags) take(cmd *cobra.Command, opts collector.Options, make func(collector.Options) (*collector.Captured, error)) error {
+func (f *takeFlags) take(cmd *cobra.Command, opts capture.Options, make func(capture.Options) (*capture.Captured, error)) error {
 	out, err := f.destination()
 	if err != nil {
 		return err
@@ -159,7 +159,7 @@ func (f *takeFlags) take(cmd *cobra.Command, opts collector.Options, make func(c
 	return f.report(cmd, core.Summary(), path)
 }
 
-func (f *takeFlags) save(cmd *cobra.Command, core *collector.Captured, out collector.Output) (string, error) {
+func (f *takeFlags) save(cmd *cobra.Command, core *capture.Captured, out capture.Output) (string, error) {
 	if f.output != "-" {
 		return core.Save(out)
 	}
@@ -171,7 +171,7 @@ func (f *takeFlags) save(cmd *cobra.Command, core *collector.Captured, out colle
 }
 
 // report prints where the core is and what it lacks.
-func (f *takeFlags) report(cmd *cobra.Command, s *collector.Summary, path string) error {
+func (f *takeFlags) report(cmd *cobra.Command, s *capture.Summary, path string) error {
 	w := cmd.OutOrStdout()
 	if f.output == "-" {
 		w = cmd.ErrOrStderr()
@@ -182,7 +182,7 @@ func (f *takeFlags) report(cmd *cobra.Command, s *collector.Summary, path string
 		enc.SetIndent("", "  ")
 		if err := enc.Encode(struct {
 			Path string `json:"path,omitempty"`
-			*collector.Summary
+			*capture.Summary
 		}{path, s}); err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (f *takeFlags) report(cmd *cobra.Command, s *collector.Summary, path string
 	return nil
 }
 
-func summaryLine(s *collector.Summary) string {
+func summaryLine(s *capture.Summary) string {
 	stopped := "not stopped"
 	switch {
 	case s.FullCore != "":
@@ -222,7 +222,7 @@ func summaryLine(s *collector.Summary) string {
 // and what wipes it; in a pipe both do nothing. A terminal whose user stopped
 // its output must not stop the captured program: lines that it does not take are
 // lost.
-func progress(w io.Writer) (func(collector.Progress), func()) {
+func progress(w io.Writer) (func(capture.Progress), func()) {
 	file, ok := w.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return nil, func() {}
@@ -235,7 +235,7 @@ func progress(w io.Writer) (func(collector.Progress), func()) {
 	}()
 	began := time.Now()
 	drawn := time.Time{}
-	draw := func(p collector.Progress) {
+	draw := func(p capture.Progress) {
 		now := time.Now()
 		if now.Sub(began) < 300*time.Millisecond || now.Sub(drawn) < 100*time.Millisecond {
 			return

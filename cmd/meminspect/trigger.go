@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/collector/trigger"
+	"github.com/meminspect/meminspect/internal/supervise/trigger"
 )
 
 func triggerCommand() *cobra.Command {

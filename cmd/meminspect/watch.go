@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/collector/supervisor"
+	"github.com/meminspect/meminspect/internal/supervise"
 )
 
 // watchStage is set in the environment of the process that does watch command's
@@ -39,7 +39,7 @@ func watchCommand() *cobra.Command {
 				return f.detach(socket)
 			}
 			os.Unsetenv(watchStage)
-			return f.watch(cmd, pid, supervisor.Attachment{PID: pid, Socket: socket, Filled: filled, Inode: inode})
+			return f.watch(cmd, pid, supervise.Attachment{PID: pid, Socket: socket, Filled: filled, Inode: inode})
 		},
 	}
 	f.add(cmd.Flags())
@@ -68,7 +68,7 @@ func (f *runFlags) detach(socket int) error {
 
 // watch greets the program over standard input and output, then lets go of both:
 // they are the program's, and its readers must see their end.
-func (f *runFlags) watch(cmd *cobra.Command, pid int, a supervisor.Attachment) error {
+func (f *runFlags) watch(cmd *cobra.Command, pid int, a supervise.Attachment) error {
 	config, closeReport, err := f.config(cmd.ErrOrStderr())
 	if err != nil {
 		return err
@@ -91,5 +91,5 @@ func (f *runFlags) watch(cmd *cobra.Command, pid int, a supervisor.Attachment) e
 		syscall.Dup3(int(null.Fd()), 1, 0)
 		null.Close()
 	}
-	return supervisor.Watch(config, a)
+	return supervise.Watch(config, a)
 }

@@ -17,17 +17,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/meminspect/meminspect/collector/child"
-	"github.com/meminspect/meminspect/inspect"
-	"github.com/meminspect/meminspect/inspect/agent"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/gocore/tables"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/agent"
+	"github.com/meminspect/meminspect/internal/supervise/child"
 	"github.com/meminspect/meminspect/runtime/format/kinfo"
 	"github.com/meminspect/meminspect/runtime/format/logring"
 	"github.com/meminspect/meminspect/runtime/format/minidump"
 	"github.com/meminspect/meminspect/runtime/format/ramoops"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/process"
-	"github.com/meminspect/meminspect/target/tables"
 )
 
 // startBackends runs the program until it says that it is ready, and returns
@@ -243,10 +243,10 @@ func checkAnchor(t *testing.T, pid int) (torn int) {
 		t.Error(err)
 		return 0
 	}
-	var data target.Spliced
+	var data memory.Spliced
 	for _, m := range maps {
 		if m.Path == name && m.Write {
-			data.Put(target.Segment{Range: m.Range, Write: true}, p.Memory())
+			data.Put(memory.Segment{Range: m.Range, Write: true}, p.Memory())
 		}
 	}
 	found := tables.FindIn(&data, p.Memory())

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
 )
 
@@ -53,12 +53,12 @@ func BenchmarkCapture(b *testing.B) {
 func benchOurs(b *testing.B, pid int) {
 	core := filepath.Join(b.TempDir(), "core")
 	var stops, walks []time.Duration
-	var s *collector.Summary
+	var s *capture.Summary
 	for b.Loop() {
 		var walk, after time.Time
-		c, err := collector.Take(context.Background(), pid, collector.Options{
-			RegionBudget: 1 << 30, Budget: 1 << 30, Stop: collector.StopAlways,
-			Progress: func(p collector.Progress) {
+		c, err := capture.Take(context.Background(), pid, capture.Options{
+			RegionBudget: 1 << 30, Budget: 1 << 30, Stop: capture.StopAlways,
+			Progress: func(p capture.Progress) {
 				switch {
 				case p.Step == "walk":
 					walk = time.Now()
@@ -70,7 +70,7 @@ func benchOurs(b *testing.B, pid int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := c.Save(collector.Output{Path: core}); err != nil {
+		if _, err := c.Save(capture.Output{Path: core}); err != nil {
 			b.Fatal(err)
 		}
 		s = c.Summary()

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
@@ -90,14 +90,14 @@ func (r *running) state(t *testing.T) string {
 }
 
 // capture captures the program into a file.
-func capture(t *testing.T, pid int, opts collector.Options) (string, *collector.Summary) {
+func takeCore(t *testing.T, pid int, opts capture.Options) (string, *capture.Summary) {
 	t.Helper()
 	core := filepath.Join(t.TempDir(), "our.core")
-	c, err := collector.Take(context.Background(), pid, opts)
+	c, err := capture.Take(context.Background(), pid, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Save(collector.Output{Path: core}); err != nil {
+	if _, err := c.Save(capture.Output{Path: core}); err != nil {
 		t.Fatal(err)
 	}
 	return core, c.Summary()
@@ -206,13 +206,13 @@ func TestGoroutinesAsInFullCore(t *testing.T) {
 			if n := len(whole); n < 100 || !strings.Contains(strings.Join(whole, "\n"), "main.deep") {
 				t.Fatalf("Delve says only this of a full core:\n%s", strings.Join(whole, "\n"))
 			}
-			for _, stacks := range []collector.Stacks{collector.StacksFull, collector.StacksSkeleton} {
-				core, summary := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways, Stacks: stacks})
+			for _, stacks := range []capture.Stacks{capture.StacksFull, capture.StacksSkeleton} {
+				core, summary := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways, Stacks: stacks})
 				if summary.Goroutines.All < 20 || summary.Goroutines.All != summary.Goroutines.Captured {
 					t.Errorf("%v: %+v", stacks, summary)
 				}
 				got, want := delve(t, exe, core, "goroutines -t", "threads"), whole
-				if stacks == collector.StacksSkeleton {
+				if stacks == capture.StacksSkeleton {
 					got, want = inGo(t, tg, got, want)
 				}
 				if diff := differences(got, want); len(diff) > 0 {
@@ -261,7 +261,7 @@ func TestStripped(t *testing.T) {
 			}
 			p := start(t, exe)
 			p.freeze(t)
-			core, summary := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways})
+			core, summary := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
 			if summary.Goroutines.Captured < 20 {
 				t.Errorf("without symbols: %+v", summary)
 			}
@@ -274,7 +274,7 @@ func TestStripped(t *testing.T) {
 			if _, err := elfcore.Open(f, info.Size()); err != nil {
 				t.Error(err)
 			}
-			named, _ := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways, Symbols: twin})
+			named, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways, Symbols: twin})
 			got := delve(t, twin, named, "goroutines -t")
 			want := delve(t, twin, fullCore(t, p.Process.Pid), "goroutines -t")
 			got, want = inGo(t, tg, got, want)
@@ -282,7 +282,7 @@ func TestStripped(t *testing.T) {
 				t.Errorf("%d lines of %d differ:\n%s", len(diff), len(want), strings.Join(diff[:min(len(diff), 8)], "\n"))
 			}
 			other := compile(t, tg, dir, "other", "-gcflags=-l -N")
-			_, err = collector.Take(context.Background(), p.Process.Pid, collector.Options{Symbols: other})
+			_, err = capture.Take(context.Background(), p.Process.Pid, capture.Options{Symbols: other})
 			if err == nil && tg.name != "unoptimised" {
 				t.Error("the symbols of another build are believed")
 			}
@@ -300,8 +300,8 @@ func TestManyGoroutines(t *testing.T) {
 	}
 	exe := compile(t, targets()[0], sources(t, "states"), "states")
 	p := start(t, exe, fmt.Sprint(n))
-	core, summary := capture(t, p.Process.Pid, collector.Options{})
-	if summary.Goroutines.All < n || summary.Goroutines.Captured != summary.Goroutines.All || summary.Segments > collector.DefaultSegments {
+	core, summary := takeCore(t, p.Process.Pid, capture.Options{})
+	if summary.Goroutines.All < n || summary.Goroutines.Captured != summary.Goroutines.All || summary.Segments > capture.DefaultSegments {
 		t.Errorf("%+v", summary)
 	}
 	t.Logf("%d goroutines: stopped for %v, %d bytes of memory, %d of core", summary.Goroutines.All, summary.Stopped, summary.Payload, summary.Bytes)
@@ -309,7 +309,7 @@ func TestManyGoroutines(t *testing.T) {
 	if got := strings.Join(out, "\n"); !strings.Contains(got, "main.spin") || !strings.Contains(got, "main.deep") {
 		t.Errorf("Delve says %s", got)
 	}
-	_, summary = capture(t, p.Process.Pid, collector.Options{Budget: 2 << 20})
+	_, summary = takeCore(t, p.Process.Pid, capture.Options{Budget: 2 << 20})
 	if !summary.Partial || summary.Goroutines.Captured == 0 || summary.Goroutines.Captured >= summary.Goroutines.All {
 		t.Errorf("with a small budget: %+v", summary)
 	}
@@ -326,7 +326,7 @@ func TestThreadsInGDB(t *testing.T) {
 			p := start(t, exe)
 			p.freeze(t)
 			whole := fullCore(t, p.Process.Pid)
-			core, _ := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways})
+			core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
 			var said [2][]string
 			for i, c := range []string{core, whole} {
 				out, err := debuggers.GDB(t.Context(), exe, c, "thread apply all backtrace")

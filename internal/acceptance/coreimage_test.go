@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meminspect/meminspect/inspect"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )

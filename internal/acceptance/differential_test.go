@@ -6,7 +6,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/kinds"
 )
@@ -27,7 +27,7 @@ func TestCaptureIsAsGoodAsAWholeDump(t *testing.T) {
 			exe := kinds.Make(t, b)
 			pid := kinds.Start(t, exe)
 			full := gcore(t, pid)
-			core, summary := capture(t, pid, collector.Options{Stop: collector.StopAlways, Depth: 100})
+			core, summary := takeCore(t, pid, capture.Options{Stop: capture.StopAlways, Depth: 100})
 			p := kinds.Attach(t, pid, nil)
 			var vars []kinds.Var
 			for _, v := range p.Vars {
@@ -71,7 +71,7 @@ func TestIncludedVariablesOfOlderReleases(t *testing.T) {
 			for i, v := range vars {
 				names[i] = v.Name
 			}
-			core, summary := capture(t, pid, collector.Options{Stop: collector.StopAlways, Depth: 100, Include: names})
+			core, summary := takeCore(t, pid, capture.Options{Stop: capture.StopAlways, Depth: 100, Include: names})
 			exprs := expressions(vars)
 			want, got := debuggers.MustDelve(t, exe, full, exprs...), debuggers.MustDelve(t, exe, core, exprs...)
 			if err := os.Remove(full); err != nil {

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
-	"github.com/meminspect/meminspect/target/embedded"
+	"github.com/meminspect/meminspect/internal/gocore/embedded"
 )
 
 // command runs a command that must succeed.
@@ -55,7 +55,7 @@ func TestEmbeddedSection(t *testing.T) {
 			for _, name := range []string{"embedded", "bare", "stale"} {
 				p := start(t, at(name), "sleep")
 				p.freeze(t)
-				core, summary := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways})
+				core, summary := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
 				if summary.Regions.Complete != 2 || summary.Goroutines.Captured == 0 || summary.Goroutines.Captured != summary.Goroutines.All {
 					t.Errorf("%s: %+v", name, summary)
 				}
@@ -63,7 +63,7 @@ func TestEmbeddedSection(t *testing.T) {
 				if want := []string{"41", "3"}; !slices.Equal(values, want) {
 					t.Errorf("%s: Delve prints %q, want %q", name, values, want)
 				}
-				refused := slices.ContainsFunc(summary.Problems, func(p collector.Problem) bool {
+				refused := slices.ContainsFunc(summary.Problems, func(p capture.Problem) bool {
 					return strings.Contains(p.What, embedded.SectionName) && strings.Contains(p.Why, "embed again")
 				})
 				if refused != (name == "stale") {

@@ -13,9 +13,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
-	"github.com/meminspect/meminspect/target/fullcore"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 )
 
 // No core that is filtered of an arm64 program's holds what was excluded, be it on
@@ -43,8 +43,8 @@ func TestSecretsOfARM64(t *testing.T) {
 			if missing := absent(text); len(missing) > 0 {
 				t.Fatalf("the full core does not hold the secrets %v", missing)
 			}
-			for _, opts := range []collector.Options{
-				{}, {Mode: collector.Strict}, {Mode: collector.Data}, {Depth: 50}, {Stacks: collector.StacksSkeleton, Labels: true, Args: true},
+			for _, opts := range []capture.Options{
+				{}, {Mode: capture.Strict}, {Mode: capture.Data}, {Depth: 50}, {Stacks: capture.StacksSkeleton, Labels: true, Args: true},
 			} {
 				small, summary := filter(t, whole, fullcore.Options{Exe: exe}, opts)
 				data, err := os.ReadFile(small)
@@ -78,7 +78,7 @@ func TestPanicsOfARM64(t *testing.T) {
 		for how, kind := range want {
 			t.Run(w.name+"/"+how, func(t *testing.T) {
 				whole, text := emulateWith(t, exe, 0, exe, how)
-				small, summary := filter(t, whole, fullcore.Options{Exe: exe}, collector.Options{})
+				small, summary := filter(t, whole, fullcore.Options{Exe: exe}, capture.Options{})
 				extra := map[string]string{}
 				for _, pair := range openCore(t, small).Capture.Extra {
 					extra[pair.Key] = pair.Value

@@ -13,9 +13,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
-	"github.com/meminspect/meminspect/target/fullcore"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 )
 
 // emulatedGoals are the ways to build the program with goroutines in every state.
@@ -66,13 +66,13 @@ func TestGoroutinesOfARM64(t *testing.T) {
 			if !strings.HasSuffix(g.name, "pie") { // gdb does not see where qemu's core has one
 				backtraces = gdbThreads(t, exe, whole)
 			}
-			for _, stacks := range []collector.Stacks{collector.StacksFull, collector.StacksSkeleton} {
-				small, summary := filter(t, whole, fullcore.Options{Exe: exe}, collector.Options{Stacks: stacks})
+			for _, stacks := range []capture.Stacks{capture.StacksFull, capture.StacksSkeleton} {
+				small, summary := filter(t, whole, fullcore.Options{Exe: exe}, capture.Options{Stacks: stacks})
 				if summary.Goroutines.All < 20 || summary.Goroutines.All != summary.Goroutines.Captured || summary.Partial {
 					t.Errorf("%v: %+v", stacks, summary)
 				}
 				got, want := delve(t, exe, small, "goroutines -t", "threads"), said
-				if stacks == collector.StacksSkeleton {
+				if stacks == capture.StacksSkeleton {
 					var cut int
 					if got, want, cut = untilLost(got, want); cut > 1 {
 						t.Errorf("Delve lost its way in %d goroutines differently; one alone came through a fault, see injectedCall", cut)
@@ -168,7 +168,7 @@ func checkStripped(t *testing.T, g goal, dir, whole, exe string) {
 	full, _ := emulate(t, stripped, syscall.SIGQUIT, flagsFor(t, g)...)
 	var all [2][]string
 	for i, c := range []struct{ exe, full string }{{exe, whole}, {stripped, full}} {
-		small, _ := filter(t, c.full, fullcore.Options{Exe: c.exe}, collector.Options{})
+		small, _ := filter(t, c.full, fullcore.Options{Exe: c.exe}, capture.Options{})
 		for _, frames := range read(t, small) {
 			text := strings.Join(frames, "\n")
 			// What runs, and the runtime's own, is not the same at any two times.
@@ -192,8 +192,8 @@ func TestTracesOfARM64(t *testing.T) {
 		t.Run(g.release+"/"+g.name, func(t *testing.T) {
 			exe := compile(t, g, sources(t, "states"), "states")
 			whole, text := emulate(t, exe, syscall.SIGABRT, flagsFor(t, g)...)
-			for _, stacks := range []collector.Stacks{collector.StacksFull, collector.StacksSkeleton} {
-				small, _ := filter(t, whole, fullcore.Options{Exe: exe}, collector.Options{Stacks: stacks})
+			for _, stacks := range []capture.Stacks{capture.StacksFull, capture.StacksSkeleton} {
+				small, _ := filter(t, whole, fullcore.Options{Exe: exe}, capture.Options{Stacks: stacks})
 				got := read(t, small)
 				printed := runtimeTraces(text)
 				for id, want := range printed {

@@ -16,10 +16,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 	"github.com/meminspect/meminspect/internal/kinds"
-	"github.com/meminspect/meminspect/target/fullcore"
 )
 
 // Programs for arm64 that run under qemu-user cannot be captured: it has no
@@ -191,7 +191,7 @@ func TestVariablesOfARM64(t *testing.T) {
 			exe := kinds.Make(t, e.Build)
 			whole, _ := emulate(t, exe, syscall.SIGQUIT, e.flags...)
 			from := fullcore.Options{Exe: exe}
-			small, summary := filter(t, whole, from, collector.Options{Depth: 100})
+			small, summary := filter(t, whole, from, capture.Options{Depth: 100})
 			if summary.Partial || summary.Reason != "signal-sigquit" {
 				t.Errorf("%+v", summary)
 			}
@@ -253,7 +253,7 @@ func checkPrinted(t *testing.T, e emulation, exe, small string) {
 	stripped.Args += " -ldflags=-s"
 	twin := kinds.Make(t, stripped)
 	whole, _ := emulate(t, twin, syscall.SIGQUIT, e.flags...)
-	small, summary := filter(t, whole, fullcore.Options{Exe: twin}, collector.Options{Depth: 100})
+	small, summary := filter(t, whole, fullcore.Options{Exe: twin}, capture.Options{Depth: 100})
 	if summary.Goroutines.Captured < 5 || summary.Goroutines.Captured != summary.Goroutines.All {
 		t.Errorf("stripped: %+v", summary)
 	}

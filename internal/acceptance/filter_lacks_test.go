@@ -14,12 +14,12 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/kernelcore"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/fullcore"
 )
 
 // What the kernel leaves out by coredump_filter is unreadable or comes from the
@@ -39,7 +39,7 @@ func TestFilterOfWhatTheKernelLeftOut(t *testing.T) {
 				return
 			}
 			defer c.Close()
-			out, err := collector.Filter(context.Background(), c, collector.Options{})
+			out, err := capture.Filter(context.Background(), c, capture.Options{})
 			if err != nil {
 				if complete {
 					t.Fatal(err)
@@ -133,7 +133,7 @@ func TestFilterOfCutCores(t *testing.T) {
 	}
 	cores := 0
 	for _, at := range places {
-		for _, opts := range []collector.Options{{}, {Mode: collector.Data, Depth: 50}} {
+		for _, opts := range []capture.Options{{}, {Mode: capture.Data, Depth: 50}} {
 			small, err := filterSection(file, min(at, info.Size()), exe, opts)
 			if err != nil {
 				continue
@@ -195,7 +195,7 @@ func TestFilterOfCoresWithHoles(t *testing.T) {
 				for _, at := range bad {
 					h.bad[at] = true
 				}
-				small, err := filterSection(h, int64(len(text)), exe, collector.Options{Depth: 50})
+				small, err := filterSection(h, int64(len(text)), exe, capture.Options{Depth: 50})
 				if err != nil {
 					continue
 				}
@@ -248,7 +248,7 @@ func TestFilterOfDamagedCores(t *testing.T) {
 			}
 			damaged[at] ^= byte(1 << random.IntN(8))
 		}
-		small, err := filterSection(bytes.NewReader(damaged), int64(len(damaged)), exe, collector.Options{Depth: 50, Mode: collector.Data})
+		small, err := filterSection(bytes.NewReader(damaged), int64(len(damaged)), exe, capture.Options{Depth: 50, Mode: capture.Data})
 		if err != nil {
 			continue
 		}
@@ -282,13 +282,13 @@ func (h *holed) ReadAt(p []byte, off int64) (int, error) {
 	return h.Reader.ReadAt(p, off)
 }
 
-func filterSection(r io.ReaderAt, size int64, exe string, opts collector.Options) ([]byte, error) {
+func filterSection(r io.ReaderAt, size int64, exe string, opts capture.Options) ([]byte, error) {
 	c, err := fullcore.New(r, size, fullcore.Options{Exe: exe})
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	out, err := collector.Filter(context.Background(), c, opts)
+	out, err := capture.Filter(context.Background(), c, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +298,7 @@ func filterSection(r io.ReaderAt, size int64, exe string, opts collector.Options
 }
 
 // checkTruth holds every byte of a core against the memory that it is of.
-func checkTruth(t *testing.T, what string, small []byte, truth target.Memory) {
+func checkTruth(t *testing.T, what string, small []byte, truth memory.Memory) {
 	t.Helper()
 	core, err := inspect.Read(bytes.NewReader(small), int64(len(small)))
 	if err != nil {
@@ -315,7 +315,7 @@ func checkTruth(t *testing.T, what string, small []byte, truth target.Memory) {
 			t.Errorf("%s: %v", what, err)
 			return
 		}
-		n, err := truth.ReadAt(want, target.Address(l.Addr))
+		n, err := truth.ReadAt(want, memory.Address(l.Addr))
 		for k := range got {
 			if got[k] != elfcore.MarkByte && (k >= n || got[k] != want[k]) {
 				t.Errorf("%s: the byte at %#x is %#x; the full core has %#x there (%v)", what, l.Addr+uint64(k), got[k], want[k], err)

@@ -15,13 +15,13 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/kernelcore"
 	"github.com/meminspect/meminspect/internal/kinds"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
-	"github.com/meminspect/meminspect/target/fullcore"
 )
 
 // delveDump has Delve write a core of the whole process. It does not let the
@@ -42,19 +42,19 @@ func delveDump(t *testing.T, pid int) string {
 }
 
 // filter makes the small core of a full one.
-func filter(t *testing.T, full string, from fullcore.Options, opts collector.Options) (string, *collector.Summary) {
+func filter(t *testing.T, full string, from fullcore.Options, opts capture.Options) (string, *capture.Summary) {
 	t.Helper()
 	c, err := fullcore.Open(full, from)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	out, err := collector.Filter(context.Background(), c, opts)
+	out, err := capture.Filter(context.Background(), c, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
 	small := filepath.Join(t.TempDir(), "filtered.core")
-	if _, err := out.Save(collector.Output{Path: small}); err != nil {
+	if _, err := out.Save(capture.Output{Path: small}); err != nil {
 		t.Fatal(err)
 	}
 	return small, out.Summary()
@@ -74,8 +74,8 @@ func TestFilterIsACapture(t *testing.T) {
 				exe := build(t, program, w.env, w.flags...)
 				p := start(t, exe)
 				p.freeze(t)
-				opts := collector.Options{Stop: collector.StopAlways}
-				captured, _ := capture(t, p.Process.Pid, opts)
+				opts := capture.Options{Stop: capture.StopAlways}
+				captured, _ := takeCore(t, p.Process.Pid, opts)
 				gdb := fullCore(t, p.Process.Pid)
 				compareCores(t, "gdb", captured, gdb, fullcore.Options{})
 				if w.name != "plain" && w.name != "pie" && !full {
@@ -89,7 +89,7 @@ func TestFilterIsACapture(t *testing.T) {
 				if err := os.Rename(exe, away); err != nil {
 					t.Fatal(err)
 				}
-				small, summary := filter(t, dump, fullcore.Options{}, collector.Options{})
+				small, summary := filter(t, dump, fullcore.Options{}, capture.Options{})
 				// In stripped programs that were not optimised the list of goroutines is
 				// not found.
 				if diff := differences(regionsOf(t, small), regionsOf(t, captured)); w.name != "unoptimised" && (len(diff) > 0 || summary.Goroutines.Captured == 0) {
@@ -130,7 +130,7 @@ func regionsOf(t *testing.T, path string) (lines []string) {
 // compareCores holds what is filtered of a full core against a capture.
 func compareCores(t *testing.T, name, captured, whole string, from fullcore.Options) {
 	t.Helper()
-	small, summary := filter(t, whole, from, collector.Options{})
+	small, summary := filter(t, whole, from, capture.Options{})
 	if summary.Partial {
 		t.Errorf("%s: %+v", name, summary.Problems)
 	}
@@ -202,8 +202,8 @@ func TestFilterOfTheKernelsCore(t *testing.T) {
 			if missing := absent(text); len(missing) > 0 {
 				t.Fatalf("the full core does not hold the secrets %v", missing)
 			}
-			for _, opts := range []collector.Options{
-				{}, {Mode: collector.Strict}, {Mode: collector.Data}, {Depth: 50}, {Stacks: collector.StacksSkeleton, Labels: true, Args: true},
+			for _, opts := range []capture.Options{
+				{}, {Mode: capture.Strict}, {Mode: capture.Data}, {Depth: 50}, {Stacks: capture.StacksSkeleton, Labels: true, Args: true},
 			} {
 				small, summary := filter(t, whole, fullcore.Options{}, opts)
 				data, err := os.ReadFile(small)
@@ -223,7 +223,7 @@ func TestFilterOfTheKernelsCore(t *testing.T) {
 			if strings.HasPrefix(w.name, "stripped") {
 				return
 			}
-			small, _ := filter(t, whole, fullcore.Options{}, collector.Options{})
+			small, _ := filter(t, whole, fullcore.Options{}, capture.Options{})
 			want := delve(t, exe, whole, "goroutines -t", "threads")
 			if diff := differences(delve(t, exe, small, "goroutines -t", "threads"), want); len(diff) > 0 || len(want) < 20 {
 				t.Errorf("%d lines of %d differ:\n%s", len(diff), len(want), strings.Join(diff[:min(len(diff), 8)], "\n"))
@@ -254,7 +254,7 @@ func TestFilterIsAsGoodAsTheFullCore(t *testing.T) {
 			exe := kinds.Make(t, b)
 			pid := kinds.Start(t, exe)
 			whole := gcore(t, pid)
-			small, summary := filter(t, whole, fullcore.Options{}, collector.Options{Depth: 100})
+			small, summary := filter(t, whole, fullcore.Options{}, capture.Options{Depth: 100})
 			var vars []kinds.Var
 			for _, v := range kinds.Attach(t, pid, nil).Vars {
 				if _, annotated := notAnnotated[v.Name]; !annotated {

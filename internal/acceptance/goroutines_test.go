@@ -10,11 +10,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/inspect"
-	"github.com/meminspect/meminspect/inspect/stacks"
-	values "github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	values "github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/internal/kinds"
 )
 
@@ -96,8 +96,8 @@ func TestGoroutinesAsDelve(t *testing.T) {
 			}
 			exe := kinds.Make(t, b)
 			pid := kinds.Start(t, exe)
-			for _, kind := range []collector.Stacks{collector.StacksFull, collector.StacksSkeleton} {
-				core, _ := capture(t, pid, collector.Options{Stop: collector.StopAlways, Stacks: kind})
+			for _, kind := range []capture.Stacks{capture.StacksFull, capture.StacksSkeleton} {
+				core, _ := takeCore(t, pid, capture.Options{Stop: capture.StopAlways, Stacks: kind})
 				want := delveGoroutines(t, exe, core)
 				for id, frames := range want {
 					// Delve shows the goroutine that waits for C to call into Go.

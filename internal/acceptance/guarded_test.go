@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
 )
 
@@ -35,28 +35,28 @@ func TestRuntimeSecret(t *testing.T) {
 			}
 			for _, c := range []struct {
 				name string
-				opts collector.Options
+				opts capture.Options
 			}{
-				{"default", collector.Options{Stop: collector.StopAlways}},
-				{"full stacks", collector.Options{Stop: collector.StopAlways, Stacks: collector.StacksFull}},
-				{"skeletons", collector.Options{Stop: collector.StopAlways, Stacks: collector.StacksSkeleton}},
-				{"data", collector.Options{Stop: collector.StopAlways, Mode: collector.Data}},
-				{"running", collector.Options{Stop: collector.StopNever, Stacks: collector.StacksFull}},
+				{"default", capture.Options{Stop: capture.StopAlways}},
+				{"full stacks", capture.Options{Stop: capture.StopAlways, Stacks: capture.StacksFull}},
+				{"skeletons", capture.Options{Stop: capture.StopAlways, Stacks: capture.StacksSkeleton}},
+				{"data", capture.Options{Stop: capture.StopAlways, Mode: capture.Data}},
+				{"running", capture.Options{Stop: capture.StopNever, Stacks: capture.StacksFull}},
 			} {
-				core, summary := capture(t, p.Process.Pid, c.opts)
+				core, summary := takeCore(t, p.Process.Pid, c.opts)
 				for _, seed := range []uint64{1001, 1002} {
 					if n := held(t, core, seed); n > 0 {
 						t.Errorf("%s: the core holds %d secret words of %d", c.name, n, seed)
 					}
 				}
-				if open := held(t, core, 1003); (open > 0) != (c.opts.Stacks != collector.StacksSkeleton) {
+				if open := held(t, core, 1003); (open > 0) != (c.opts.Stacks != capture.StacksSkeleton) {
 					t.Errorf("%s: the core holds %d words of a goroutine without secrets", c.name, open)
 				}
 				if summary.Goroutines.Captured != summary.Goroutines.All {
 					t.Errorf("%s: %+v", c.name, summary.Goroutines)
 				}
 				said := strings.Join(delve(t, exe, core, "goroutines -t"), "\n")
-				if c.opts.Stop == collector.StopAlways && (!strings.Contains(said, "main.compute") || strings.Count(said, "main.sleep") < 2) {
+				if c.opts.Stop == capture.StopAlways && (!strings.Contains(said, "main.compute") || strings.Count(said, "main.sleep") < 2) {
 					t.Errorf("%s: Delve says\n%s", c.name, said)
 				}
 			}

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/inspect"
-	values "github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/inspect"
+	values "github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/internal/kinds"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -19,7 +19,7 @@ import (
 // With alone the executable is away while the core is read.
 func printed(t *testing.T, path string, pid int, alone bool) (texts map[string]string, order []string) {
 	t.Helper()
-	core, _ := capture(t, pid, collector.Options{Depth: 100, Stop: collector.StopAlways})
+	core, _ := takeCore(t, pid, capture.Options{Depth: 100, Stop: capture.StopAlways})
 	return printedOf(t, path, core, alone)
 }
 

@@ -7,7 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
 )
 
@@ -37,16 +37,16 @@ func TestPrivate(t *testing.T) {
 		}
 		for _, c := range []struct {
 			name         string
-			opts         collector.Options
+			opts         capture.Options
 			args, labels bool
 		}{
-			{"default", collector.Options{}, false, false},
-			{"full stacks", collector.Options{Stacks: collector.StacksFull, Stop: collector.StopAlways}, false, false},
-			{"args", collector.Options{Args: true}, true, false},
-			{"labels", collector.Options{Labels: true}, false, true},
-			{"strict", collector.Options{Mode: collector.Strict}, false, false},
+			{"default", capture.Options{}, false, false},
+			{"full stacks", capture.Options{Stacks: capture.StacksFull, Stop: capture.StopAlways}, false, false},
+			{"args", capture.Options{Args: true}, true, false},
+			{"labels", capture.Options{Labels: true}, false, true},
+			{"strict", capture.Options{Mode: capture.Strict}, false, false},
 		} {
-			core, _ := capture(t, p.Process.Pid, c.opts)
+			core, _ := takeCore(t, p.Process.Pid, c.opts)
 			data, err := os.ReadFile(core)
 			if err != nil {
 				t.Fatal(err)

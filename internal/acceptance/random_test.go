@@ -13,18 +13,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/inspect"
-	"github.com/meminspect/meminspect/inspect/scan"
-	values "github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/scan"
+	values "github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/internal/kinds"
 	"github.com/meminspect/meminspect/internal/kinds/random"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/fullcore"
-	"github.com/meminspect/meminspect/target/process"
 )
 
 // randomBuilds are taken in turn.
@@ -92,8 +92,8 @@ func tryRandom(t *testing.T, seed uint64, b kinds.Build) {
 		r.all[name] = s.index(map[string]*said{})
 	}
 	whole := gcore(t, pid)
-	opts := collector.Options{Stop: collector.StopAlways, Depth: deep, RegionBudget: 1 << 30, Budget: 1 << 30}
-	captured, _ := capture(t, pid, opts)
+	opts := capture.Options{Stop: capture.StopAlways, Depth: deep, RegionBudget: 1 << 30, Budget: 1 << 30}
+	captured, _ := takeCore(t, pid, opts)
 	filtered, _ := filter(t, whole, fullcore.Options{}, opts)
 	r.check("captured", captured, false)
 	r.check("filtered", filtered, false)
@@ -117,7 +117,7 @@ type randomRun struct {
 	*testing.T
 	p    *random.Program
 	exe  string
-	mem  target.Memory
+	mem  memory.Memory
 	said map[string]*said            // by the name of a variable
 	all  map[string]map[string]*said // what its pointers point at, see index
 }
@@ -191,7 +191,7 @@ func (r *randomRun) bytes(name string, core *inspect.Core) {
 		if _, err := core.ReadMemory(l.Addr, got); err != nil {
 			r.Fatal(err)
 		}
-		if n, err := r.mem.ReadAt(want, target.Address(l.Addr)); n < len(want) {
+		if n, err := r.mem.ReadAt(want, memory.Address(l.Addr)); n < len(want) {
 			r.Errorf("%s: %#x: of %d bytes %d: %v", name, l.Addr, len(want), n, err)
 			continue
 		}

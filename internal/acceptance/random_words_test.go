@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	values "github.com/meminspect/meminspect/inspect/value"
+	values "github.com/meminspect/meminspect/internal/inspect/value"
 )
 
 // A said is a value as the program itself says it: the Said of

@@ -13,9 +13,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/inspect"
-	"github.com/meminspect/meminspect/target/process"
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/inspect"
 )
 
 // nobody is a user without rights.
@@ -166,22 +166,22 @@ func TestTracedByAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Resume()
-	c, err := collector.Take(context.Background(), p.Process.Pid, collector.Options{})
+	c, err := capture.Take(context.Background(), p.Process.Pid, capture.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := c.Summary(); !s.Partial || s.Stopped != 0 || s.Regions.Complete != 2 || s.Problems[0].What != "stop" {
 		t.Errorf("%+v", s)
 	}
-	if _, err := collector.Take(context.Background(), p.Process.Pid, collector.Options{Stop: collector.StopAlways}); !errors.Is(err, syscall.EPERM) {
+	if _, err := capture.Take(context.Background(), p.Process.Pid, capture.Options{Stop: capture.StopAlways}); !errors.Is(err, syscall.EPERM) {
 		t.Errorf("a capture that must stop gives %v", err)
 	}
 	found := false
-	for _, check := range collector.Diagnose(p.Process.Pid) {
+	for _, check := range capture.Diagnose(p.Process.Pid) {
 		found = found || check.What == "stop" && !check.OK && strings.Contains(check.Note, fmt.Sprint("process ", os.Getpid()))
 	}
 	if !found {
-		t.Errorf("doctor says %+v", collector.Diagnose(p.Process.Pid))
+		t.Errorf("doctor says %+v", capture.Diagnose(p.Process.Pid))
 	}
 }
 
@@ -197,16 +197,16 @@ func TestNotUnderstood(t *testing.T) {
 			dir := sources(t, "states")
 			exe := compile(t, goal{"1.26.8", way{c.name, c.env, nil}}, dir, "states")
 			p := start(t, exe)
-			_, err := collector.Take(context.Background(), p.Process.Pid, collector.Options{})
-			if !errors.Is(err, collector.ErrNotGo) || !strings.Contains(err.Error(), c.want) {
+			_, err := capture.Take(context.Background(), p.Process.Pid, capture.Options{})
+			if !errors.Is(err, capture.ErrNotGo) || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("it gives %v", err)
 			}
-			record, err := collector.Record(p.Process.Pid, collector.Options{}, err)
+			record, err := capture.Record(p.Process.Pid, capture.Options{}, err)
 			if err != nil {
 				t.Fatal(err)
 			}
 			path := filepath.Join(dir, "record.core")
-			if _, err := record.Save(collector.Output{Path: path}); err != nil {
+			if _, err := record.Save(capture.Output{Path: path}); err != nil {
 				t.Fatal(err)
 			}
 			core, err := inspect.Open(path)

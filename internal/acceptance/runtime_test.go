@@ -15,7 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/internal/inspect"
 	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )

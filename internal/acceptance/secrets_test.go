@@ -9,9 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
-	values "github.com/meminspect/meminspect/inspect/value"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	values "github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -48,18 +48,18 @@ func TestSecretsAreInNoCore(t *testing.T) {
 			}
 			for _, c := range []struct {
 				name string
-				opts collector.Options
+				opts capture.Options
 			}{
-				{"default", collector.Options{Stop: collector.StopAlways}},
-				{"strict", collector.Options{Stop: collector.StopAlways, Mode: collector.Strict}},
-				{"data", collector.Options{Stop: collector.StopAlways, Mode: collector.Data}},
-				{"deep", collector.Options{Stop: collector.StopAlways, Depth: 50}},
-				{"shallow", collector.Options{Stop: collector.StopAlways, Depth: -1}},
-				{"running", collector.Options{Stop: collector.StopNever, Mode: collector.Data}},
-				{"skeleton", collector.Options{Stop: collector.StopAlways, Stacks: collector.StacksSkeleton, Labels: true, Args: true}},
-				{"without stacks", collector.Options{Stop: collector.StopAlways, Stacks: collector.StacksNone}},
+				{"default", capture.Options{Stop: capture.StopAlways}},
+				{"strict", capture.Options{Stop: capture.StopAlways, Mode: capture.Strict}},
+				{"data", capture.Options{Stop: capture.StopAlways, Mode: capture.Data}},
+				{"deep", capture.Options{Stop: capture.StopAlways, Depth: 50}},
+				{"shallow", capture.Options{Stop: capture.StopAlways, Depth: -1}},
+				{"running", capture.Options{Stop: capture.StopNever, Mode: capture.Data}},
+				{"skeleton", capture.Options{Stop: capture.StopAlways, Stacks: capture.StacksSkeleton, Labels: true, Args: true}},
+				{"without stacks", capture.Options{Stop: capture.StopAlways, Stacks: capture.StacksNone}},
 			} {
-				core, summary := capture(t, p.Process.Pid, c.opts)
+				core, summary := takeCore(t, p.Process.Pid, c.opts)
 				data, err := os.ReadFile(core)
 				if err != nil {
 					t.Fatal(err)
@@ -87,7 +87,7 @@ func TestSecretsAreInNoCore(t *testing.T) {
 			if strings.Contains(w.name, "stripped") {
 				return
 			}
-			core, _ := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways})
+			core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
 			got := debuggers.MustDelve(t, exe, core, "main.counter", "main.globalArray[0]", `main.users["ann"].Age`, "main.list[0].hidden[1]")
 			if want := []string{"7", "165", "44", "165"}; !slices.Equal(got, want) {
 				t.Errorf("Delve prints %q, want %q", got, want)

@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
-	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/inspect"
 )
 
 func loadProgram(t *testing.T) string {
@@ -27,7 +27,7 @@ func loadProgram(t *testing.T) string {
 // hardly larger than the memory in it.
 func TestManyRegions(t *testing.T) {
 	p := start(t, loadProgram(t), "regions", "1000")
-	path, summary := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways})
+	path, summary := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
 	if over := float64(summary.Bytes)/float64(summary.Payload) - 1; over > 0.05 {
 		t.Errorf("%d bytes for %d of memory, %.1f %% more", summary.Bytes, summary.Payload, 100*over)
 	}
@@ -52,9 +52,9 @@ func TestManyRegions(t *testing.T) {
 // Whoever wants a small file of many goroutines gets it for more segments.
 func TestMoreSegments(t *testing.T) {
 	p := start(t, loadProgram(t), "goroutines", "3000")
-	_, few := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways})
-	_, many := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways, Segments: 8000})
-	if few.Segments > collector.DefaultSegments || many.Segments <= few.Segments || many.Bytes > few.Bytes*3/4 {
+	_, few := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
+	_, many := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways, Segments: 8000})
+	if few.Segments > capture.DefaultSegments || many.Segments <= few.Segments || many.Bytes > few.Bytes*3/4 {
 		t.Errorf("%d segments are %d bytes, %d are %d", few.Segments, few.Bytes, many.Segments, many.Bytes)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
 )
 
@@ -40,7 +40,7 @@ func TestTypesWithoutDescriptors(t *testing.T) {
 			for run, include := range map[string][]string{exe: names, stripped: nil} {
 				p := start(t, run)
 				p.freeze(t)
-				core, summary := capture(t, p.Process.Pid, collector.Options{Stop: collector.StopAlways, Depth: 10, Include: include})
+				core, summary := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways, Depth: 10, Include: include})
 				if summary.Regions.Complete != len(names) {
 					t.Errorf("%s: %+v, %v", run, summary.Regions, summary.Problems)
 				}

@@ -11,11 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/meminspect/meminspect/collector/walk"
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
-	"github.com/meminspect/meminspect/target"
 )
 
 func TestMain(m *testing.M) {
@@ -125,14 +125,14 @@ func withoutWaiters(value string) string {
 func writeWalked(t *testing.T, pid int, full, path string) *kinds.Program {
 	t.Helper()
 	var trace *walk.Trace
-	p := kinds.Attach(t, pid, func(mem target.Memory) target.Memory {
+	p := kinds.Attach(t, pid, func(mem memory.Memory) memory.Memory {
 		trace = walk.NewTrace(mem)
 		return trace
 	})
 	cfg := walk.Config{Memory: p.Mem, Types: p.Types, Version: p.Prog.Version}
 	for _, m := range p.Prog.Modules {
 		cfg.Text = append(cfg.Text, m.Text)
-		cfg.Image = append(cfg.Image, target.Range{Start: m.Text.Start, End: m.End})
+		cfg.Image = append(cfg.Image, memory.Range{Start: m.Text.Start, End: m.End})
 	}
 	for _, v := range p.Vars {
 		cfg.Roots = append(cfg.Roots, walk.Root{Name: v.Name, Addr: v.Addr, Type: v.Type, Depth: walk.Unlimited})
@@ -168,7 +168,7 @@ func writeWalked(t *testing.T, pid int, full, path string) *kinds.Program {
 	}
 	ours := res.Captured.Union(res.Facts).Union(trace.Seen()).Union(p.Runtime).Near(64, 2000)
 	for _, m := range p.Prog.Modules { // no initial values from the executable
-		for _, r := range []target.Range{m.NoPtrData, m.Data, m.BSS, m.NoPtrBSS} {
+		for _, r := range []memory.Range{m.NoPtrData, m.Data, m.BSS, m.NoPtrBSS} {
 			for _, gap := range ours.Gaps(r) {
 				core.Segments = append(core.Segments, elfcore.Segment{Addr: uint64(gap.Start), Size: gap.Size(), Flags: 6})
 			}

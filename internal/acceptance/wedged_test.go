@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meminspect/meminspect/collector"
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
@@ -50,8 +50,8 @@ func TestWedged(t *testing.T) {
 			if c.stopped {
 				p.freeze(t)
 			}
-			for _, stop := range []collector.Stop{collector.StopAlways, collector.StopNever} {
-				core, summary := capture(t, p.Process.Pid, collector.Options{Stop: stop})
+			for _, stop := range []capture.Stop{capture.StopAlways, capture.StopNever} {
+				core, summary := takeCore(t, p.Process.Pid, capture.Options{Stop: stop})
 				if summary.Regions.All != 2 || summary.Regions.Complete != 2 {
 					t.Errorf("stop=%v: %+v", stop, summary)
 				}
@@ -93,20 +93,20 @@ func TestCapturesUnderLoad(t *testing.T) {
 	p := start(t, exe, "busy")
 	torn := 0
 	for i := range n {
-		opts := collector.Options{Stop: collector.StopAlways}
+		opts := capture.Options{Stop: capture.StopAlways}
 		if i%5 == 4 {
-			opts.Stop = collector.StopNever
+			opts.Stop = capture.StopNever
 		}
-		c, err := collector.Take(context.Background(), p.Process.Pid, opts)
+		c, err := capture.Take(context.Background(), p.Process.Pid, opts)
 		if err != nil {
 			t.Fatalf("capture %d: %v", i, err)
 		}
 		s := c.Summary()
-		if opts.Stop == collector.StopAlways && (s.Threads.Captured != s.Threads.All || s.Goroutines.Captured != s.Goroutines.All) {
+		if opts.Stop == capture.StopAlways && (s.Threads.Captured != s.Threads.All || s.Goroutines.Captured != s.Goroutines.All) {
 			t.Errorf("capture %d: %+v", i, s)
 		}
 		torn += s.Regions.Torn
-		if opts.Stop == collector.StopAlways && s.Regions.Complete+s.Regions.Torn < 2 {
+		if opts.Stop == capture.StopAlways && s.Regions.Complete+s.Regions.Torn < 2 {
 			t.Errorf("capture %d: %+v", i, s)
 		}
 		var b bytes.Buffer
@@ -123,7 +123,7 @@ func TestCapturesUnderLoad(t *testing.T) {
 				t.Fatal(err)
 			}
 			said := debuggers.DelveSays(t, exe, core, "goroutines", "print main.serial", "print main.orders")
-			if strings.Contains(said, "unreadable") && opts.Stop == collector.StopAlways || !strings.Contains(said, "goroutines]") {
+			if strings.Contains(said, "unreadable") && opts.Stop == capture.StopAlways || !strings.Contains(said, "goroutines]") {
 				t.Errorf("capture %d: Delve says\n%s", i, said)
 			}
 		}

@@ -20,12 +20,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meminspect/meminspect/collector/walk"
-	"github.com/meminspect/meminspect/target"
-	"github.com/meminspect/meminspect/target/exe"
-	"github.com/meminspect/meminspect/target/gotypes"
-	"github.com/meminspect/meminspect/target/module"
-	"github.com/meminspect/meminspect/target/process"
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/gocore/module"
+	"github.com/meminspect/meminspect/internal/walk"
 )
 
 // A Build is a way to build the program.
@@ -146,7 +146,7 @@ func Start(tb testing.TB, path string, args ...string) (pid int) {
 // A Program is the running program, opened for reading.
 type Program struct {
 	PID   int
-	Mem   target.Mapped
+	Mem   memory.Mapped
 	Prog  *module.Program
 	Types *gotypes.Set
 	Vars  []Var
@@ -157,13 +157,13 @@ type Program struct {
 // A Var is one of the program's variables.
 type Var struct {
 	Name string // as debuggers know it
-	Addr target.Address
+	Addr memory.Address
 	Type *gotypes.Type
 }
 
 // Attach opens the running program. trace, unless it is nil, is put between
 // the memory and those who read types.
-func Attach(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Program {
+func Attach(tb testing.TB, pid int, trace func(memory.Memory) memory.Memory) *Program {
 	tb.Helper()
 	k := Open(tb, pid, trace)
 	k.Vars = Table(tb, k.Mem, k.Types)
@@ -171,7 +171,7 @@ func Attach(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Pr
 }
 
 // Open is Attach for any Go program.
-func Open(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Program {
+func Open(tb testing.TB, pid int, trace func(memory.Memory) memory.Memory) *Program {
 	tb.Helper()
 	p, err := process.Open(pid)
 	if err != nil {
@@ -182,10 +182,10 @@ func Open(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Prog
 	if err != nil {
 		tb.Fatal(err)
 	}
-	mem := &target.Spliced{}
+	mem := &memory.Spliced{}
 	for _, m := range maps {
 		if m.Read && !strings.HasPrefix(m.Path, "[v") {
-			mem.Put(target.Segment{Range: m.Range, Write: m.Write, Exec: m.Exec}, p.Memory())
+			mem.Put(memory.Segment{Range: m.Range, Write: m.Write, Exec: m.Exec}, p.Memory())
 		}
 	}
 	f, err := exe.Open(p.ExePath())
@@ -197,7 +197,7 @@ func Open(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Prog
 	if err != nil {
 		tb.Fatal(err)
 	}
-	bias := target.Address(0)
+	bias := memory.Address(0)
 	for _, m := range maps {
 		if m.Path == name {
 			bias = m.Start - f.LowestAddress()&^4095
@@ -209,7 +209,7 @@ func Open(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Prog
 		tb.Fatal(err)
 	}
 	k := &Program{PID: pid, Mem: mem, Prog: prog}
-	var typeMem target.Memory = mem
+	var typeMem memory.Memory = mem
 	if trace != nil {
 		typeMem = trace(mem)
 	}
@@ -218,9 +218,9 @@ func Open(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Prog
 	if err != nil {
 		tb.Logf("no symbols: %v", err)
 	}
-	var vars []target.Range
+	var vars []memory.Range
 	for _, s := range symbols {
-		r := target.RangeOf(s.Addr+bias, s.Size)
+		r := memory.RangeOf(s.Addr+bias, s.Size)
 		if strings.HasPrefix(s.Name, "runtime.") && !prog.Modules[0].Text.Contains(r.Start) && s.Size < 1<<20 {
 			if _, err := mem.ReadAt(make([]byte, r.Size()), r.Start); err == nil {
 				vars = append(vars, r)
@@ -232,13 +232,13 @@ func Open(tb testing.TB, pid int, trace func(target.Memory) target.Memory) *Prog
 }
 
 // Table reads the program's list of variables.
-func Table(tb testing.TB, mem target.Mapped, types *gotypes.Set) []Var {
+func Table(tb testing.TB, mem memory.Mapped, types *gotypes.Set) []Var {
 	tb.Helper()
 	var magic [16]byte
 	binary.LittleEndian.PutUint64(magic[:], 0x6b696e6473766172)
 	binary.LittleEndian.PutUint64(magic[8:], 0x1d0c8a5f72e3b946)
-	r := target.Reader{Memory: mem}
-	for at := range target.Search(mem, magic[:], 8, func(s target.Segment) bool { return s.Write }) {
+	r := memory.Reader{Memory: mem}
+	for at := range memory.Search(mem, magic[:], 8, func(s memory.Segment) bool { return s.Write }) {
 		rows, err := r.Slice(at.Add(16))
 		if err != nil || rows.Len < 100 || rows.Len > 10000 {
 			continue

@@ -1,0 +1,198 @@
+package capture
+
+import (
+	"time"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// A Mode says how much of the program a capture takes.
+type Mode uint8
+
+const (
+	// Default takes the regions and what they lead to, goroutines, threads and
+	// the Go runtime's own variables.
+	Default Mode = iota
+
+	// Strict takes regions alone: nothing that was not annotated or registered.
+	Strict
+
+	// Data takes the program's unannotated package variables too.
+	Data
+)
+
+func (m Mode) String() string {
+	return [...]string{"default", "strict", "data"}[m%3]
+}
+
+// A Stop says whether the program is held still while it is read.
+type Stop uint8
+
+const (
+	// StopAuto stops pure Go programs, whose system calls survive it, and not
+	// those with cgo: C code may see its calls fail with EINTR.
+	StopAuto Stop = iota
+	StopAlways
+	StopNever
+
+	// StopTry stops every program, and reads on where that is not possible: for
+	// one that is dying and held by other means.
+	StopTry
+)
+
+// A Stacks says what is taken of goroutine stacks.
+type Stacks uint8
+
+const (
+	// StacksAuto is StacksFull in programs that exclude nothing, else
+	// StacksSkeleton: stacks are untyped, so what is excluded cannot be found
+	// in them.
+	StacksAuto Stacks = iota
+
+	// StacksFull takes stacks as they are. Where something is excluded, its
+	// copies in local variables come along.
+	StacksFull
+
+	// StacksSkeleton keeps return addresses and saved frame pointers and
+	// overwrites every other word, so that traces are whole and locals absent.
+	StacksSkeleton
+
+	// StacksNone takes none.
+	StacksNone
+)
+
+func (s Stacks) String() string {
+	return [...]string{"auto", "full", "skeleton", "none"}[s%4]
+}
+
+// Options say what to capture and how. The zero value is the default of each.
+type Options struct {
+	Mode   Mode
+	Stop   Stop
+	Stacks Stacks
+
+	// What is left out unless asked for, since it may hold secrets: the
+	// command line, and what pprof.SetGoroutineLabels was given.
+	Args, Labels bool
+
+	// Include names variables to take as if they were annotated, by their
+	// symbols ("example.com/shop.queue").
+	Include []string
+
+	// Symbols is the path of an unstripped twin of the executable, to find by
+	// name what the running file has no symbols for. It must be of the same
+	// build.
+	Symbols string
+
+	// Budget is how many bytes of memory the core may hold; 0 is
+	// DefaultBudget. Marked segments cost nothing.
+	Budget uint64
+
+	// RegionBudget is how many bytes a region that does not say may take with
+	// all that is followed from it; 0 is DefaultRegionBudget.
+	RegionBudget uint64
+
+	// Depth is how many pointers are followed from a region that does not say;
+	// negative means none, 0 is anchor.DefaultDepth.
+	Depth int
+
+	// Segments is how many segments to merge down to; 0 is DefaultSegments.
+	// Debuggers get slow above.
+	Segments int
+
+	// Why the capture is made, and who asks; they stand in the record.
+	Reason, Who string
+
+	// Crash is what the program said as it died, and Goroutine and Thread the
+	// ones that failed, if known: they are taken first.
+	Crash     *note.CrashText
+	Goroutine uint64
+	Thread    int
+	Signal    int // that the program died of
+
+	// Dump is the head of the core that the kernel dumps of the process: it holds
+	// all threads meanwhile, and Stop means nothing. When it is of another
+	// process, that is recorded and it is not used.
+	Dump *fullcore.Head
+
+	// Extra stands in the record too.
+	Extra []note.Pair
+
+	// Tracer, when not nil, is the thread that traces the program already, and
+	// Held and Seized are what it has of it: see process.StopOptions. Nobody
+	// else may trace a thread that it has seized.
+	Tracer       *process.Tracer
+	Held, Seized []int
+
+	// Hurry says that there is neither time nor memory for preparations that
+	// would shorten the stop: the program is dying, or may any moment.
+	Hurry bool
+
+	// Wait is how long a thread may take to stop; 0 is a second.
+	Wait time.Duration
+
+	// Released is called once when the program is no longer needed: everything
+	// has been read and its threads run again. It may end then.
+	Released func()
+
+	// Late is called once after Released, before the core is laid out, with the
+	// options in force: what is known only now, Reason, Signal, Crash and Extra,
+	// may still be set. A program says why it died only when it is let go.
+	Late func(*Options)
+
+	// Panics is for Late: the types of panic values, by the goroutines that
+	// panic.
+	Panics map[uint64]string
+
+	// Progress is called now and then, from the goroutine that captures. It must
+	// not block: the program may be held meanwhile.
+	Progress func(Progress)
+
+	// wrap, when not nil, is put between the process' memory and all that
+	// reads it: tests let it lie.
+	wrap func(memory.Memory) memory.Memory
+}
+
+// Defaults of Options.
+const (
+	DefaultBudget       = 256 << 20
+	DefaultRegionBudget = 16 << 20
+	DefaultSegments     = 2000
+)
+
+// A Progress says where a capture stands.
+type Progress struct {
+	Step  string // "find", "stop", "walk", "goroutines", "read", "write"
+	Done  uint64 // of Total, in bytes or pieces; both 0 when it is not known
+	Total uint64
+}
+
+func (o *Options) defaults() {
+	if o.Budget == 0 {
+		o.Budget = DefaultBudget
+	}
+	if o.RegionBudget == 0 {
+		o.RegionBudget = DefaultRegionBudget
+	}
+	if o.Segments <= 0 {
+		o.Segments = DefaultSegments
+	}
+	if o.Late == nil {
+		o.Late = func(*Options) {}
+	}
+	if o.Reason == "" {
+		o.Reason = "asked"
+	}
+	if o.Who == "" {
+		o.Who = "collector"
+	}
+	if o.Released == nil {
+		o.Released = func() {}
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+}

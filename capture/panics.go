@@ -1,0 +1,70 @@
+package capture
+
+import (
+	"strconv"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goroutine"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// panicking notes the type of the value with which a goroutine panics.
+func (t *taking) panicking(p *program, g *goroutine.G) {
+	if g.Panic == 0 {
+		return
+	}
+	panics, err := p.layout.ReadPanic(t.mem, g)
+	if err != nil {
+		return
+	}
+	word, own := panics.Type, false
+	if at, ok := p.panicArgument(panics.Start); ok && g.Stack.Contains(at) {
+		if argument, err := (memory.Reader{Memory: t.mem}).Pointer(at); err == nil && argument != 0 {
+			word, own = argument, true
+		}
+	}
+	typ, err := p.types.At(word)
+	if err != nil || !own && typ.Kind == gotypes.String {
+		return // a string, or a text that was made of something else
+	}
+	if t.opts.Panics == nil {
+		t.opts.Panics = map[uint64]string{}
+	}
+	t.opts.Panics[g.ID] = typ.FullName()
+}
+
+// panicArgument returns where runtime.gopanic keeps its argument, which the
+// runtime does not change when it prints it. The argument comes in registers, and
+// is stored at entry where the caller keeps room for it: on amd64 just above the
+// return address, on arm64 a word above the frame, which includes the link
+// register; that is the same distance from the stack pointer.
+func (p *program) panicArgument(start goroutine.Place) (memory.Address, bool) {
+	if start.PC == 0 {
+		return 0, false
+	}
+	f := p.function(start.PC)
+	if f == nil || f.Name != "runtime.gopanic" {
+		return 0, false
+	}
+	pushed, err := f.SPDelta(start.PC)
+	if err != nil || pushed <= 0 {
+		return 0, false
+	}
+	return start.SP.Add(uint64(pushed) + memory.PtrSize), true
+}
+
+// PanicOf returns an Options.Late that records the goroutine and the type of the
+// value of a panic, for a program that died of sig without a word to us: under
+// GOTRACEBACK=crash a panic ends in SIGABRT.
+func PanicOf(sig int) func(*Options) {
+	const abort = 6 // SIGABRT, on Linux
+	return func(o *Options) {
+		if len(o.Panics) != 1 || sig != abort {
+			return
+		}
+		for id, typ := range o.Panics {
+			o.Extra = append(o.Extra, note.Pair{Key: note.KeyGoroutine, Value: strconv.FormatUint(id, 10)}, note.Pair{Key: "panic-type", Value: typ})
+		}
+	}
+}

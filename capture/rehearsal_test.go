@@ -1,0 +1,51 @@
+//go:build linux && amd64
+
+package capture
+
+import (
+	"runtime/debug"
+	"sync"
+	"testing"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+)
+
+// Captures at the same time leave the collection of garbage as it was.
+func TestHushEnds(t *testing.T) {
+	before := debug.SetGCPercent(77)
+	defer debug.SetGCPercent(before)
+	pid := victim(t)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			if _, err := Take(t.Context(), pid, Options{Stop: StopNever}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if now := debug.SetGCPercent(77); now != 77 {
+		t.Errorf("the percentage is %d now", now)
+	}
+}
+
+// A rehearsal leaves nothing in what the capture says: neither of what it
+// failed at nor of what it read.
+func TestRehearsalLeavesNoTrace(t *testing.T) {
+	pid := victim(t)
+	reads := 0
+	stopped := false
+	wrap := func(m memory.Memory) memory.Memory {
+		return &flawed{m, func(memory.Address) bool { reads++; return !stopped && reads > 1000 }}
+	}
+	c, err := Take(t.Context(), pid, Options{Stop: StopAlways, wrap: wrap, Progress: func(p Progress) {
+		stopped = stopped || p.Step == "stop"
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.Summary()
+	if s.Partial || len(s.Problems) > 0 || s.Threads.All == 0 || s.Threads.All != s.Threads.Captured || s.Goroutines.All != s.Goroutines.Captured || s.Regions.Complete != s.Regions.All {
+		t.Errorf("%+v", s)
+	}
+}

@@ -1,0 +1,288 @@
+package capture
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/module"
+)
+
+// A Check is one thing that a capture needs.
+type Check struct {
+	What string `json:"what"`
+	OK   bool   `json:"ok"`
+	Note string `json:"note,omitempty"` // what was found
+	Fix  string `json:"fix,omitempty"`  // what to do, when it is not OK
+}
+
+// DiagnoseHost says what this host and this process' own rights allow.
+func DiagnoseHost() []Check {
+	checks := []Check{yama(), ownRights(), ownSeccomp()}
+	return append(checks, kernelAllows()...)
+}
+
+// Diagnose says what stands in the way of capturing a process, found out by
+// trying, and changes nothing about it.
+func Diagnose(pid int) []Check {
+	p, err := process.Open(pid)
+	if err != nil {
+		fix := ""
+		if errors.Is(err, process.ErrGone) {
+			fix = "look its number up again; in a container it has another one than on the host"
+		}
+		return []Check{{What: "process", Note: err.Error(), Fix: fix}}
+	}
+	defer p.Close()
+	status, err := p.Status()
+	if err != nil {
+		return []Check{{What: "process", Note: err.Error()}}
+	}
+	checks := []Check{{What: "process", OK: true, Note: fmt.Sprintf("%d %s", pid, status["Name"])}}
+	if strings.HasPrefix(status["State"], "Z") {
+		return append(checks, Check{What: "alive", Note: "it has ended and waits for its parent to notice", Fix: "its memory is gone"})
+	}
+	read := canRead(p)
+	if !read.OK {
+		checks = append(checks, read)
+		return append(checks, reasons(p, status)...)
+	}
+	checks = append(checks, read, goProgram(p))
+	return append(checks, canStop(p, status))
+}
+
+// canRead tries to read the process' memory by either way.
+func canRead(p *process.Process) Check {
+	c := Check{What: "read memory"}
+	maps, err := p.Maps()
+	if err != nil {
+		c.Note = err.Error()
+		return c
+	}
+	for _, m := range maps {
+		if !m.Read || strings.HasPrefix(m.Path, "[v") {
+			continue
+		}
+		var b [1]byte
+		if _, err := p.Memory().ReadAt(b[:], m.Start); err != nil {
+			c.Note = err.Error()
+			return c
+		}
+		c.OK, c.Note = true, "yes"
+		return c
+	}
+	c.Note = "the kernel shows no mapping of it: it is a kernel thread, or its mappings may not be seen"
+	return c
+}
+
+// goProgram says whether the program is one that can be understood.
+func goProgram(p *process.Process) Check {
+	c := Check{What: "program", Fix: "only 64-bit Go programs for amd64 and arm64 are read"}
+	f, err := exe.Open(p.ExePath())
+	if err != nil {
+		c.Note = err.Error()
+		if errors.Is(err, fs.ErrPermission) {
+			c.Fix = "let this user read the program's file (chmod a+r), or run as its owner"
+		}
+		return c
+	}
+	defer f.Close()
+	prog, err := module.OfFile(f)
+	if err != nil {
+		c.Note = err.Error()
+		return c
+	}
+	c.OK, c.Fix, c.Note = true, "", prog.Version.Text
+	if usesCgo(prog) {
+		c.Note += ", with cgo: it is not stopped unless asked (--stop)"
+	}
+	if _, err := f.Symbols(); err != nil {
+		c.Note += ", stripped"
+	}
+	return c
+}
+
+func canStop(p *process.Process, status map[string]string) Check {
+	c := Check{What: "stop", OK: true, Note: "yes"}
+	if tracer := status["TracerPid"]; tracer != "0" && tracer != "" {
+		c.OK = false
+		tracer = groupOf(tracer)
+		c.Note = "process " + tracer + " traces it" + nameOf(tracer)
+		c.Fix = "end that debugger or strace, or capture with --no-stop"
+		return c
+	}
+	if n, err := strconv.Atoi(status["Seccomp"]); err == nil && n == 1 {
+		c.Note = "yes; it runs in strict seccomp mode"
+	}
+	return c
+}
+
+// groupOf returns the process to which a thread belongs: the kernel names the
+// tracing thread.
+func groupOf(tid string) string {
+	id, err := strconv.Atoi(tid)
+	if err != nil {
+		return tid
+	}
+	p, err := process.Open(id)
+	if err != nil {
+		return tid
+	}
+	defer p.Close()
+	status, err := p.Status()
+	if err != nil || status["Tgid"] == "" {
+		return tid
+	}
+	return status["Tgid"]
+}
+
+func nameOf(pid string) string {
+	comm, err := os.ReadFile(filepath.Join("/proc", pid, "comm"))
+	if err != nil {
+		return ""
+	}
+	return " (" + strings.TrimSpace(string(comm)) + ")"
+}
+
+// reasons says why memory may not be read: each of the rules that the kernel
+// applies (man ptrace, "Ptrace access mode checking") that looks broken.
+func reasons(p *process.Process, status map[string]string) []Check {
+	var out []Check
+	add := func(what, note, fix string) { out = append(out, Check{What: what, Note: note, Fix: fix}) }
+	powerful := hasPtraceCap()
+	uids := strings.Fields(status["Uid"])
+	me := strconv.Itoa(os.Geteuid())
+	same := len(uids) == 4 && uids[0] == me && uids[1] == me && uids[2] == me
+	if !same && !powerful {
+		add("user", fmt.Sprintf("it runs as user %s, this is user %s", strings.Join(uids, "/"), me),
+			"run as that user, or with CAP_SYS_PTRACE")
+	}
+	if other := differentUserNamespace(p); other {
+		add("user namespace", "it lives in another user namespace", "run inside its container (kubectl debug, docker exec), or as root of the host")
+	}
+	if owner, err := ownerOf(p.PID); err == nil && len(uids) == 4 && strconv.Itoa(owner) != uids[1] && !powerful {
+		add("dumpable", "the kernel has made it private: its binary has file capabilities or mode 0711, is set-user-ID, or it changed its user or called prctl(PR_SET_DUMPABLE, 0)",
+			"let the program call prctl(PR_SET_DUMPABLE, 1), give its binary mode 0755 and no capabilities, or run with CAP_SYS_PTRACE")
+	}
+	if scope, ok := yamaScope(); ok && scope > 0 && !powerful {
+		out = append(out, yama())
+	}
+	if c := ownSeccomp(); !c.OK {
+		out = append(out, c)
+	}
+	for _, label := range []string{"attr/apparmor/current", "attr/current"} {
+		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.PID), label))
+		name := strings.TrimRight(string(bytes.TrimRight(text, "\x00")), "\n")
+		if err == nil && name != "" && name != "unconfined" && name != "kernel" {
+			add("security module", "it is confined as "+name, "its AppArmor or SELinux profile must allow ptrace (read) by this process' profile")
+			break
+		}
+	}
+	if status["VmSize"] == "" {
+		add("kernel thread", "it has no memory of its own", "")
+	}
+	if len(out) == 0 {
+		add("rights", "none of the known rules forbids it; a security module of the kernel may", "look into the kernel's log (dmesg, journalctl -k)")
+	}
+	return out
+}
+
+func yamaScope() (int, bool) {
+	text, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope")
+	if err != nil {
+		return 0, false
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	return n, err == nil
+}
+
+// yama says what the Yama security module allows.
+func yama() Check {
+	c := Check{What: "Yama", OK: true}
+	scope, ok := yamaScope()
+	switch {
+	case !ok:
+		c.Note = "this kernel does not have it"
+	case scope == 0:
+		c.Note = "ptrace_scope 0: processes of the same user may be read"
+	case hasPtraceCap() && scope < 3:
+		c.Note = fmt.Sprintf("ptrace_scope %d, which CAP_SYS_PTRACE overrules", scope)
+	case scope == 1:
+		c.OK, c.Note = false, "ptrace_scope 1: a process may read its own children only"
+		c.Fix = "start the program by `meminspect run`, let it call monitor.Start, run with CAP_SYS_PTRACE, or set kernel.yama.ptrace_scope=0"
+	case scope == 2:
+		c.OK, c.Note = false, "ptrace_scope 2: CAP_SYS_PTRACE is needed"
+		c.Fix = "run with CAP_SYS_PTRACE, or set kernel.yama.ptrace_scope to 1 or 0"
+	default:
+		c.OK, c.Note = false, "ptrace_scope 3: nobody may read another process until the next boot"
+		c.Fix = "boot with another setting; the program can still write cores itself (package coreimage)"
+	}
+	return c
+}
+
+const capSysPtrace = 19
+
+func hasPtraceCap() bool {
+	caps, err := strconv.ParseUint(ownStatus()["CapEff"], 16, 64)
+	return err == nil && caps&(1<<capSysPtrace) != 0
+}
+
+func ownRights() Check {
+	c := Check{What: "rights", OK: true, Note: "user " + strconv.Itoa(os.Geteuid())}
+	if hasPtraceCap() {
+		c.Note += ", with CAP_SYS_PTRACE: any process may be read"
+	} else {
+		c.Note += ", without CAP_SYS_PTRACE: processes of this user may be read"
+	}
+	return c
+}
+
+func ownSeccomp() Check {
+	c := Check{What: "seccomp", OK: true, Note: "no filter on this process"}
+	if ownStatus()["Seccomp"] != "2" {
+		return c
+	}
+	c.Note = "a filter on this process lets its calls through"
+	if err := process.Allowed(); err != nil {
+		c.OK = false
+		c.Note = "a filter on this process stops its calls: " + err.Error()
+		c.Fix = "allow process_vm_readv and ptrace in the container's seccomp profile (both are in the default profiles of Docker since 19.03 on Linux 4.8)"
+	}
+	return c
+}
+
+// kernelAllows tries both ways of reading on this process itself.
+func kernelAllows() []Check {
+	c := Check{What: "kernel", OK: true, Note: kernelRelease()}
+	if err := process.Allowed(); err != nil {
+		c.OK, c.Note = false, err.Error()
+		c.Fix = "a kernel with CONFIG_CROSS_MEMORY_ATTACH, or a filter that lets process_vm_readv through"
+	}
+	return []Check{c}
+}
+
+func ownStatus() map[string]string {
+	p, err := process.Open(os.Getpid())
+	if err != nil {
+		return nil
+	}
+	defer p.Close()
+	status, err := p.Status()
+	if err != nil {
+		return nil
+	}
+	return status
+}
+
+func differentUserNamespace(p *process.Process) bool {
+	mine, err1 := os.Readlink("/proc/self/ns/user")
+	its, err2 := os.Readlink(filepath.Join("/proc", strconv.Itoa(p.PID), "ns/user"))
+	return err1 == nil && err2 == nil && mine != its
+}

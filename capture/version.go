@@ -1,0 +1,21 @@
+package capture
+
+import "runtime/debug"
+
+// toolVersion is the version of this project in the running program.
+func toolVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	const module = "github.com/meminspect/meminspect"
+	if info.Main.Path == module {
+		return info.Main.Version
+	}
+	for _, m := range info.Deps {
+		if m.Path == module {
+			return m.Version
+		}
+	}
+	return ""
+}

@@ -1,0 +1,82 @@
+package exe
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"encoding/hex"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+)
+
+// Types of the notes that carry build IDs.
+const (
+	noteGNUBuildID = 3
+	noteGoBuildID  = 4
+)
+
+// notesMost bounds how much of one note segment is read; the notes that Go and
+// the C linkers write take some hundred bytes.
+const notesMost = 1 << 20
+
+// BuildIDs returns the file's build IDs, each empty where there is none: Go's
+// own, a text, and the GNU linker's, in hexadecimal digits.
+func (f *File) BuildIDs() (goID, gnuID string) {
+	for _, p := range f.programs {
+		if p.typ != elf.PT_NOTE || p.filesz > notesMost {
+			continue
+		}
+		data, err := f.bytes(p.offset, p.filesz)
+		if err != nil {
+			continue
+		}
+		eachNote(data, func(name string, typ uint32, desc []byte) {
+			switch {
+			case name == "Go\x00\x00" && typ == noteGoBuildID && goID == "":
+				goID = string(desc)
+			case name == "GNU\x00" && typ == noteGNUBuildID && gnuID == "":
+				gnuID = hex.EncodeToString(desc)
+			}
+		})
+	}
+	return goID, gnuID
+}
+
+// eachNote calls visit with each note in data, until one is broken.
+func eachNote(data []byte, visit func(name string, typ uint32, desc []byte)) {
+	le := binary.LittleEndian
+	for len(data) >= 12 {
+		nameSize, descSize, typ := uint64(le.Uint32(data)), uint64(le.Uint32(data[4:])), le.Uint32(data[8:])
+		data = data[12:]
+		descAt := (nameSize + 3) &^ 3
+		end := descAt + (descSize+3)&^3
+		if nameSize > uint64(len(data)) || descAt+descSize > uint64(len(data)) {
+			return
+		}
+		visit(string(data[:nameSize]), typ, data[descAt:descAt+descSize])
+		data = data[min(end, uint64(len(data))):]
+	}
+}
+
+// Hints returns addresses at which Go's own tables may stand, from the
+// sections and symbols that there are: none of them is to be believed without
+// a look.
+func (f *File) Hints() (moduledata, pclntab, buildInfo []memory.Address) {
+	for _, s := range f.sections {
+		switch s.Name {
+		case ".go.module":
+			moduledata = append(moduledata, s.Addr)
+		case ".gopclntab", ".data.rel.ro.gopclntab":
+			pclntab = append(pclntab, s.Addr)
+		case ".go.buildinfo":
+			buildInfo = append(buildInfo, s.Addr)
+		}
+	}
+	if len(moduledata) == 0 && len(pclntab) == 0 {
+		for _, name := range []string{"runtime.firstmoduledata", "local.moduledata"} {
+			if sym, err := f.Symbol(name); err == nil {
+				moduledata = append(moduledata, sym.Addr)
+			}
+		}
+	}
+	return moduledata, pclntab, buildInfo
+}

@@ -1,0 +1,41 @@
+package memory
+
+import "errors"
+
+// A Piece is one read of a batch. Data is filled from Addr on; N is how many
+// of its bytes were read, fewer than len(Data) when the byte behind them is
+// unreadable.
+type Piece struct {
+	Addr Address
+	Data []byte
+	N    int
+}
+
+// A Batcher is a Memory that reads many pieces for little more than the price
+// of one, as process_vm_readv does.
+//
+// ReadBatch sets every piece's N and fills Data[:N] exactly as ReadAt would: a
+// piece that cannot be read does not keep the later ones from being read. The
+// error is for what concerns the whole memory (the process is gone, reading it
+// is forbidden); unreadable pieces are no error. No two pieces share Data.
+type Batcher interface {
+	Memory
+	ReadBatch(pieces []Piece) error
+}
+
+// ReadBatch reads the pieces in one go where mem can, one by one otherwise.
+func ReadBatch(mem Memory, pieces []Piece) error {
+	if batcher, ok := mem.(Batcher); ok {
+		return batcher.ReadBatch(pieces)
+	}
+	for i := range pieces {
+		p := &pieces[i]
+		n, err := mem.ReadAt(p.Data, p.Addr)
+		p.N = min(max(n, 0), len(p.Data))
+		var hole *UnreadableError
+		if p.N < len(p.Data) && err != nil && !errors.As(err, &hole) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package memory
+
+import (
+	"bytes"
+	"errors"
+	"iter"
+)
+
+// searchChunk is how much memory is looked at in one piece.
+const searchChunk = 1 << 20
+
+// pageSize is the least unit in which memory is there or not.
+const pageSize = 4096
+
+// Search yields the addresses at which pattern stands, of those that are
+// multiples of align (a power of two), in the segments that want accepts (nil
+// accepts all), in order. Memory that cannot be read is passed over by pages.
+// A pattern across the border of two segments is not found, nor one in a
+// segment's known zeros.
+func Search(mem Mapped, pattern []byte, align uint64, want func(Segment) bool) iter.Seq[Address] {
+	return func(yield func(Address) bool) {
+		if len(pattern) == 0 || len(pattern) > searchChunk/2 {
+			return
+		}
+		s := searcher{mem: mem, pattern: pattern, align: align, yield: yield}
+		for _, seg := range mem.Segments() {
+			if want != nil && !want(seg) {
+				continue
+			}
+			// The pattern may end in zeros, and so in those.
+			r := seg.Filled()
+			if r.End = r.End.Add(uint64(len(pattern))); r.End > seg.End {
+				r.End = seg.End
+			}
+			if !s.segment(r) {
+				return
+			}
+		}
+	}
+}
+
+type searcher struct {
+	mem     Mapped
+	pattern []byte
+	align   uint64
+	yield   func(Address) bool
+	buf     []byte
+}
+
+// segment searches r; it reports whether to go on with the next.
+func (s *searcher) segment(r Range) bool {
+	overlap := Address(len(s.pattern) - 1)
+	for at := r.Start; r.Size() >= uint64(len(s.pattern)) && at < r.End-overlap; {
+		size := min(uint64(r.End-at), searchChunk)
+		data, bad := s.read(at, size)
+		if !s.chunk(data, at) {
+			return false
+		}
+		switch {
+		case bad: // the byte behind data cannot be read, and so its page
+			at = (at.Add(uint64(len(data))) | (pageSize - 1)).Add(1)
+		case at.Add(size) >= r.End:
+			return true
+		default:
+			at = at.Add(size) - overlap
+		}
+	}
+	return true
+}
+
+// read returns what can be read of the size bytes at addr, and whether
+// something could not.
+func (s *searcher) read(addr Address, size uint64) (data []byte, bad bool) {
+	if viewer, ok := s.mem.(Viewer); ok {
+		if view, ok := viewer.View(addr, size); ok {
+			return view, false
+		}
+	}
+	if s.buf == nil {
+		s.buf = make([]byte, searchChunk)
+	}
+	n, err := s.mem.ReadAt(s.buf[:size], addr)
+	var unreadable *UnreadableError
+	if err != nil && errors.As(err, &unreadable) && unreadable.Addr != addr.Add(uint64(n)) {
+		n = 0 // breaks its contract: believe nothing
+	}
+	return s.buf[:n], uint64(n) < size
+}
+
+// chunk yields the hits in data, which stands at base; it reports whether to
+// go on.
+func (s *searcher) chunk(data []byte, base Address) bool {
+	for off := 0; ; {
+		i := bytes.Index(data[off:], s.pattern)
+		if i < 0 {
+			return true
+		}
+		hit := base.Add(uint64(off + i))
+		if hit.Aligned(s.align) && !s.yield(hit) {
+			return false
+		}
+		off += i + 1
+	}
+}

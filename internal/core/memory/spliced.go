@@ -1,0 +1,163 @@
+package memory
+
+import (
+	"cmp"
+	"slices"
+)
+
+// A Spliced is memory put together from several: a core's segments over the
+// executable's. Each byte belongs to exactly one of them, the one that was put
+// there last; a byte that belongs to none, or that its owner cannot read, is
+// unreadable: it is never looked for in what lies beneath, since that would be
+// an older value, and never taken from the next piece.
+//
+// The zero Spliced is empty. Put must not be called while others read.
+type Spliced struct {
+	pieces []piece // sorted, without overlaps, none empty
+}
+
+type piece struct {
+	Range
+	mem   Memory
+	write bool
+	exec  bool
+}
+
+var _ interface {
+	Viewer
+	Mapped
+} = (*Spliced)(nil)
+
+// Put makes mem the owner of seg's bytes. It is asked by the same addresses.
+func (s *Spliced) Put(seg Segment, mem Memory) {
+	if seg.Empty() {
+		return
+	}
+	s.Cut(seg.Range)
+	at, _ := s.search(seg.Start)
+	s.pieces = slices.Insert(s.pieces, at, piece{seg.Range, mem, seg.Write, seg.Exec})
+}
+
+// PutAll puts every segment of mem.
+func (s *Spliced) PutAll(mem Mapped) {
+	for _, seg := range mem.Segments() {
+		s.Put(seg, mem)
+	}
+}
+
+// Cut makes the bytes of r belong to nobody.
+func (s *Spliced) Cut(r Range) {
+	if r.Empty() {
+		return
+	}
+	from, _ := s.search(r.Start)
+	to := from
+	var rest []piece // what is left of the pieces that r cuts through
+	for ; to < len(s.pieces) && s.pieces[to].Start < r.End; to++ {
+		old := s.pieces[to]
+		if old.Start < r.Start {
+			left := old
+			left.End = r.Start
+			rest = append(rest, left)
+		}
+		if r.End < old.End {
+			right := old
+			right.Start = r.End
+			rest = append(rest, right)
+		}
+	}
+	s.pieces = slices.Replace(s.pieces, from, to, rest...)
+}
+
+// CutAll is Cut for many ranges, in one pass: a core may have hundreds of
+// thousands.
+func (s *Spliced) CutAll(rs []Range) {
+	rs = slices.SortedFunc(slices.Values(rs), func(a, b Range) int { return cmp.Compare(a.Start, b.Start) })
+	out := make([]piece, 0, len(s.pieces)+len(rs))
+	next := 0
+	for _, p := range s.pieces {
+		for next < len(rs) && rs[next].End <= p.Start {
+			next++
+		}
+		rest := p
+		for _, r := range rs[next:] {
+			if r.Start >= p.End {
+				break
+			}
+			if r.Empty() {
+				continue
+			}
+			if rest.Start < r.Start {
+				left := rest
+				left.End = r.Start
+				out = append(out, left)
+			}
+			rest.Start = max(rest.Start, r.End)
+		}
+		if rest.Start < p.End {
+			out = append(out, rest)
+		}
+	}
+	s.pieces = out
+}
+
+// search returns the index of the first piece that ends behind addr, and
+// whether that piece holds addr.
+func (s *Spliced) search(addr Address) (int, bool) {
+	at, _ := slices.BinarySearchFunc(s.pieces, addr, func(p piece, a Address) int {
+		if p.End <= a {
+			return -1
+		}
+		return 1
+	})
+	return at, at < len(s.pieces) && s.pieces[at].Contains(addr)
+}
+
+// ReadAt is Memory's.
+func (s *Spliced) ReadAt(p []byte, addr Address) (int, error) {
+	done := 0
+	at, _ := s.search(addr)
+	for done < len(p) {
+		here := addr.Add(uint64(done))
+		if at == len(s.pieces) || !s.pieces[at].Contains(here) {
+			return done, Unreadable(here, ErrNotMapped)
+		}
+		owner := &s.pieces[at]
+		part := p[done:]
+		if left := uint64(owner.End - here); uint64(len(part)) > left {
+			part = part[:left]
+		}
+		n, err := owner.mem.ReadAt(part, here)
+		done += n
+		if n < len(part) {
+			if err == nil { // a Memory that breaks its contract must not loop us
+				err = Unreadable(here.Add(uint64(n)), ErrNotMapped)
+			}
+			return done, err
+		}
+		at++
+	}
+	return done, nil
+}
+
+// View is Viewer's: it lends what one piece can lend.
+func (s *Spliced) View(addr Address, size uint64) ([]byte, bool) {
+	at, ok := s.search(addr)
+	if !ok || size > uint64(s.pieces[at].End-addr) {
+		return nil, false
+	}
+	viewer, ok := s.pieces[at].mem.(Viewer)
+	if !ok {
+		return nil, false
+	}
+	return viewer.View(addr, size)
+}
+
+// Segments is Mapped's: neighbours are not merged.
+func (s *Spliced) Segments() []Segment {
+	all := make([]Segment, len(s.pieces))
+	for i, p := range s.pieces {
+		all[i] = Segment{Range: p.Range, Write: p.write, Exec: p.exec}
+	}
+	return all
+}

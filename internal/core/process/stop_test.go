@@ -1,0 +1,314 @@
+//go:build linux
+
+package process_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+)
+
+// Every thread is stopped with registers that lie in its mappings, and all run
+// on afterwards.
+func TestStop(t *testing.T) {
+	c := start(t, 20)
+	tracer := process.NewTracer()
+	defer tracer.Close()
+	for range 20 {
+		s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{FloatingPoint: true, Extended: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.state(t); got != "t" {
+			t.Errorf("threads are in states %s while they are stopped", got)
+		}
+		if len(s.Threads) < 21 || len(s.Missed) > 0 {
+			t.Errorf("%d threads stopped, missed %v", len(s.Threads), s.Missed)
+		}
+		maps, _ := c.Maps()
+		for _, th := range s.Threads {
+			pcIn, spIn := false, false
+			for _, m := range maps {
+				pcIn = pcIn || m.Exec && m.Contains(memory.Address(th.PC()))
+				spIn = spIn || m.Write && m.Contains(memory.Address(th.SP()))
+			}
+			if !pcIn || !spIn || th.TLS == 0 || len(th.Float) == 0 {
+				t.Errorf("thread %d: pc %#x sp %#x tls %#x, %d bytes of floating point",
+					th.ID, th.PC(), th.SP(), th.TLS, len(th.Float))
+			}
+		}
+		if err := s.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		c.ask(t)
+	}
+}
+
+// A signal that comes while a thread is stopped, or that stopped it, is not lost.
+func TestStopKeepsSignals(t *testing.T) {
+	c := start(t, 4)
+	tracer := process.NewTracer()
+	defer tracer.Close()
+	for round := 1; round <= 40; round++ {
+		_ = syscall.Kill(c.PID, syscall.SIGUSR1)
+		s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Resume()
+		// Such signals do not queue: wait for each.
+		got := ""
+		for end := time.Now().Add(10 * time.Second); got != strconv.Itoa(round) && time.Now().Before(end); {
+			got = c.ask(t)
+		}
+		if got != strconv.Itoa(round) {
+			t.Fatalf("%s of %d signals arrived", got, round)
+		}
+	}
+}
+
+// What SIGSTOP has stopped stays stopped, until SIGCONT.
+func TestStopOfStopped(t *testing.T) {
+	c := start(t, 2)
+	_ = syscall.Kill(c.PID, syscall.SIGSTOP)
+	waitState(t, c, "T")
+	tracer := process.NewTracer()
+	defer tracer.Close()
+	s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Missed) > 0 {
+		t.Errorf("missed %v", s.Missed)
+	}
+	s.Resume()
+	time.Sleep(20 * time.Millisecond)
+	waitState(t, c, "T")
+	_ = syscall.Kill(c.PID, syscall.SIGCONT)
+	c.ask(t)
+}
+
+func waitState(t *testing.T, c *child, want string) {
+	t.Helper()
+	got := ""
+	for range 500 {
+		if got = c.state(t); got == want {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("threads are in states %s, not %s", got, want)
+}
+
+// A collector that is killed in the middle leaves its target running.
+func TestCollectorKilled(t *testing.T) {
+	c := start(t, 4)
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), "PROCESS_TEST_ROLE=collector", fmt.Sprint("PROCESS_TEST_PID=", c.PID))
+	out, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if lines := bufio.NewScanner(out); !lines.Scan() {
+		t.Fatal("the collector did not stop its target")
+	}
+	waitState(t, c, "t")
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	c.ask(t)
+	if got := c.state(t); strings.ContainsAny(got, "tT") {
+		t.Errorf("threads are in states %s after the collector was killed", got)
+	}
+}
+
+// A second tracer is told why it cannot.
+func TestStopTwice(t *testing.T) {
+	c := start(t, 0)
+	one, two := process.NewTracer(), process.NewTracer()
+	defer one.Close()
+	defer two.Close()
+	s, err := one.Stop(context.Background(), c.Process, process.StopOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.Stop(context.Background(), c.Process, process.StopOptions{}); !errors.Is(err, syscall.EPERM) {
+		t.Errorf("a second tracer gets %v", err)
+	}
+	s.Resume()
+	c.ask(t)
+}
+
+// A thread that the tracer has seized before is stopped with the others, and is
+// still the tracer's afterwards.
+func TestStopSeized(t *testing.T) {
+	c := start(t, 3)
+	tracer := process.NewTracer()
+	defer tracer.Close()
+	err := errors.New("not run")
+	_ = tracer.Do(func() {
+		_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(c.PID), 0, unix.PTRACE_O_TRACEEXIT, 0, 0)
+		err = nil
+		if errno != 0 {
+			err = errno
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{Seized: []int{c.PID}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(s.Threads) < 4 || len(s.Missed) > 0 {
+			t.Errorf("%d threads stopped, missed %v", len(s.Threads), s.Missed)
+		}
+		s.Resume()
+		c.ask(t)
+	}
+	// Killed, it stops at its exit, where it is held while it is captured.
+	_ = syscall.Kill(c.PID, syscall.SIGKILL)
+	_ = tracer.Do(func() {
+		for {
+			var status unix.WaitStatus
+			_, err = unix.Wait4(c.PID, &status, unix.WALL, nil)
+			if err != nil || int(status)>>16 == unix.PTRACE_EVENT_EXIT {
+				return
+			}
+			_, _, _ = unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_CONT, uintptr(c.PID), 0, 0, 0, 0)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{Held: []int{c.PID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Threads) != 1 || s.Threads[0].SP() == 0 {
+		t.Errorf("of a process at its end, threads %+v", s.Threads)
+	}
+	if v, err := (memory.Reader{Memory: c.Memory()}).Uint64(c.words); err != nil || v != words[0] {
+		t.Errorf("a word of it is %x, %v", v, err)
+	}
+	s.Resume()
+}
+
+// ended waits for the target's end, which its parent sees when the statuses of
+// all its threads are taken.
+func (c *child) ended(t *testing.T) {
+	t.Helper()
+	end := make(chan error, 1)
+	go func() { end <- c.cmd.Wait() }()
+	select {
+	case <-end:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("its end is not seen; its threads are in states %s", c.state(t))
+	}
+}
+
+// A process that is killed while it is stopped ends when it is let go, though
+// its tracer lives on.
+func TestStopKilled(t *testing.T) {
+	tracer := process.NewTracer()
+	defer tracer.Close()
+	for range 5 {
+		c := start(t, 10)
+		s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = syscall.Kill(c.PID, syscall.SIGKILL)
+		if err := s.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		c.ended(t)
+	}
+}
+
+// When the time for stopping is up, those that had stopped run on, and those
+// that stop after that do too.
+func TestStopCut(t *testing.T) {
+	c := start(t, 20)
+	tracer := process.NewTracer()
+	defer tracer.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	cut := 0
+	for range 20 {
+		s, err := tracer.Stop(ctx, c.Process, process.StopOptions{})
+		if err != nil {
+			cut++
+		} else if err := s.Resume(); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+			ids, err := c.ThreadIDs()
+			if err != nil {
+				t.Fatal(err)
+			}
+			traced := 0
+			for _, id := range ids {
+				if stat, err := c.ThreadStat(id); err == nil && stat.State == 't' {
+					traced++
+				}
+			}
+			if traced == 0 {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%d threads stay stopped", traced)
+			}
+		}
+	}
+	c.ask(t)
+	if cut == 0 {
+		t.Error("no stop was cut short")
+	}
+}
+
+// A main thread that was seized for its exit stop and is killed while it is
+// stopped for a capture is left in its exit stop, where its owner finds it.
+func TestStopSeizedKilled(t *testing.T) {
+	c := start(t, 3)
+	tracer := process.NewTracer()
+	defer tracer.Close()
+	var errno syscall.Errno
+	_ = tracer.Do(func() {
+		_, _, errno = unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(c.PID), 0, unix.PTRACE_O_TRACEEXIT, 0, 0)
+	})
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{Seized: []int{c.PID}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = syscall.Kill(c.PID, syscall.SIGKILL)
+	time.Sleep(50 * time.Millisecond) // until it is there
+	if err := s.Resume(); err != nil {
+		t.Fatal(err)
+	}
+	if ids := s.Exiting(); len(ids) != 1 || ids[0] != c.PID {
+		t.Errorf("%v are said to be at their end", ids)
+	}
+	time.Sleep(50 * time.Millisecond)
+	if stat, err := c.ThreadStat(c.PID); err != nil || stat.State != 't' {
+		t.Errorf("its main thread is in state %c, %v", stat.State, err)
+	}
+	_ = tracer.Do(func() { unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(c.PID), 0, 0, 0, 0) })
+	c.ended(t)
+}

@@ -1,0 +1,205 @@
+//go:build linux
+
+package deliver
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/meminspect/meminspect/internal/corefile/store"
+)
+
+var content = strings.Repeat("the core's own bytes, ", 1000)
+
+func core() Core {
+	return Core{Name: "a.1.20261120T120000.000Z.panic.core", Program: "a", PID: 1, Reason: "panic", Size: int64(len(content)),
+		Write: func(w io.Writer) error { _, err := io.WriteString(w, content); return err }}
+}
+
+func TestForms(t *testing.T) {
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, flags := range map[string]struct {
+		compress   bool
+		recipients []string
+	}{"": {}, ".zst": {compress: true}, ".age": {recipients: []string{key.Recipient().String()}}, ".zst.age": {true, []string{key.Recipient().String()}}} {
+		form, err := ParseForm(flags.compress, flags.recipients)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := form.Apply(core())
+		if c.Name != core().Name+name {
+			t.Errorf("called %s", c.Name)
+		}
+		var buf bytes.Buffer
+		if err := c.Write(&buf); err != nil {
+			t.Fatal(err)
+		}
+		var r io.Reader = &buf
+		if name != "" && bytes.Contains(buf.Bytes(), []byte("own bytes, the core's own")) {
+			t.Errorf("%s: the core is there in clear", name)
+		}
+		if strings.HasSuffix(name, ".age") {
+			if r, err = age.Decrypt(r, key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if flags.compress {
+			z, err := zstd.NewReader(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer z.Close()
+			r = z
+		}
+		if got, err := io.ReadAll(r); err != nil || string(got) != content {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+	if _, err := ParseForm(false, []string{"nonsense"}); err == nil {
+		t.Error("nonsense passed for a key")
+	}
+}
+
+func TestCommand(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	env := []string{"PATH=" + os.Getenv("PATH"), "OUT=" + out}
+	if err := Command(t.Context(), `cat > "$OUT"; echo "$MEMINSPECT_CORE $MEMINSPECT_REASON $MEMINSPECT_PROGRAM $MEMINSPECT_PID" >> "$OUT"`, env, core()); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(out); string(got) != content+core().Name+" panic a 1\n" {
+		t.Errorf("%d bytes", len(got))
+	}
+	if err := Command(t.Context(), "cat > /dev/null; echo no room >&2; exit 3", env, core()); err == nil || !strings.Contains(err.Error(), "exit status 3: no room") {
+		t.Error(err)
+	}
+	// One that takes only a part of it, though it says that all is well.
+	big := core()
+	big.Write = func(w io.Writer) error {
+		for range 1000 {
+			if _, err := io.WriteString(w, content); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err := Command(t.Context(), "head -c 10 > /dev/null", env, big); err == nil {
+		t.Error("a core that was not taken passes for delivered")
+	}
+}
+
+// bucket is an object store that takes presigned PUTs, and fails as it is told.
+type bucket struct {
+	sync.Mutex
+	*httptest.Server
+	objects map[string]string
+	fail    []int
+	tries   int
+}
+
+func newBucket(t *testing.T) *bucket {
+	b := &bucket{objects: map[string]string{}}
+	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b.Lock()
+		defer b.Unlock()
+		b.tries++
+		if r.Method != http.MethodPut || r.ContentLength <= 0 || r.URL.Query().Get("signature") != "s3cret" {
+			http.Error(w, "refused", http.StatusForbidden)
+			return
+		}
+		data, _ := io.ReadAll(r.Body)
+		if len(b.fail) > 0 {
+			status := b.fail[0]
+			b.fail = b.fail[1:]
+			http.Error(w, "try later", status)
+			return
+		}
+		b.objects[r.URL.Path] = string(data)
+	}))
+	t.Cleanup(b.Close)
+	return b
+}
+
+func upload(t *testing.T, url string) *Upload {
+	s, err := store.Open(filepath.Join(t.TempDir(), "spool"), store.Policy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Upload{URL: url, Client: http.DefaultClient, Spool: s.Write, Waiting: s.Dir(),
+		Pauses: []time.Duration{time.Millisecond, time.Millisecond}}
+}
+
+func TestUpload(t *testing.T) {
+	b := newBucket(t)
+	u := upload(t, b.URL+"/cores/{name}?signature=s3cret")
+	b.fail = []int{500, 429}
+	if err := u.Put(t.Context(), core()); err != nil {
+		t.Fatal(err)
+	}
+	if b.objects["/cores/"+core().Name] != content || b.tries != 3 || len(u.waiting()) != 0 {
+		t.Errorf("%d objects after %d tries, %v waiting", len(b.objects), b.tries, u.waiting())
+	}
+	// Three failures are too many: it waits, and goes with the next.
+	b.fail = []int{503, 503, 503}
+	b.objects = map[string]string{}
+	err := u.Put(t.Context(), core())
+	if err == nil || !strings.Contains(err.Error(), "503") || len(u.waiting()) != 1 {
+		t.Fatalf("%v, %v waiting", err, u.waiting())
+	}
+	next := core()
+	next.Name = strings.Replace(next.Name, "a.1.", "b.2.", 1)
+	if err := u.Put(t.Context(), next); err != nil || len(b.objects) != 2 || len(u.waiting()) != 0 {
+		t.Errorf("%v, %d objects, %v waiting", err, len(b.objects), u.waiting())
+	}
+}
+
+// The URL is a secret, whatever goes wrong; and what will never do is not tried
+// again.
+func TestUploadRefused(t *testing.T) {
+	b := newBucket(t)
+	for _, url := range []string{b.URL + "/x?signature=wr0ng", "http://127.0.0.1:1/x?signature=wr0ng", "::wr0ng"} {
+		u := upload(t, url)
+		b.tries = 0
+		err := u.Put(t.Context(), core())
+		if err == nil || strings.Contains(err.Error(), "wr0ng") || len(u.waiting()) != 1 {
+			t.Errorf("%v, %v waiting", err, u.waiting())
+		}
+		if b.tries > 1 {
+			t.Errorf("%d tries", b.tries)
+		}
+	}
+}
+
+// Two supervisors send what waits in one directory: a core that the other sent
+// meanwhile has arrived.
+func TestUploadTwice(t *testing.T) {
+	b := newBucket(t)
+	u := upload(t, b.URL+"/{name}?signature=s3cret")
+	other := *u
+	u.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		if left := other.Flush(t.Context()); left != 0 {
+			t.Errorf("the other left %d", left)
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})}
+	if err := u.Put(t.Context(), core()); err != nil || b.objects["/"+core().Name] != content {
+		t.Errorf("%v, %d objects", err, len(b.objects))
+	}
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (r roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return r(req) }

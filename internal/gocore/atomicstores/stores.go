@@ -1,0 +1,188 @@
+// Package atomicstores finds variables of the Go runtime that have no symbol by the
+// code that writes them: the compiler stores atomically in a way that can be told
+// from all else.
+package atomicstores
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"golang.org/x/arch/arm64/arm64asm"
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/module"
+)
+
+const mostCode = 16 << 10 // bytes of a function
+
+// In returns, in order, the addresses that a function stores to atomically.
+// handed is what the last call before the first of these had as its first
+// argument: the address, where the function that stores was not inlined. symbol
+// gives the address of a symbol, false when it is not known.
+func In(prog *module.Program, name string, symbol func(string) (memory.Address, bool)) (cells []memory.Address, handed memory.Address, err error) {
+	funcs, err := prog.Modules[0].Functions(prog.Mem)
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err := findFunc(funcs, name, symbol)
+	if err != nil {
+		return nil, 0, err
+	}
+	code, err := memory.Reader{Memory: prog.Mem}.Bytes(f.Range.Start, f.Range.Size(), mostCode)
+	if err != nil {
+		return nil, 0, fmt.Errorf("code of %s: %w", name, err)
+	}
+	if arm(prog) {
+		cells, handed = releaseStores(code, f.Range.Start)
+	} else {
+		cells, handed = exchanges(code, f.Range.Start)
+	}
+	return cells, handed, nil
+}
+
+// Variable reports whether a word of the program's data stands at an address.
+func Variable(prog *module.Program, a memory.Address) bool {
+	m := prog.Modules[0]
+	return a.Aligned(memory.PtrSize) && (m.Data.Contains(a) || m.BSS.Contains(a) || m.NoPtrBSS.Contains(a) || m.NoPtrData.Contains(a))
+}
+
+// arm reports whether the program's code is arm64's: its instructions are all
+// four bytes long, and the pc-line table says so.
+func arm(prog *module.Program) bool {
+	quantum, err := memory.Reader{Memory: prog.Mem}.Uint8(prog.Modules[0].PCHeader.Add(6))
+	return err == nil && quantum == 4
+}
+
+func findFunc(funcs *module.Functions, name string, symbol func(string) (memory.Address, bool)) (*module.Func, error) {
+	if addr, ok := symbol(name); ok {
+		if f, err := funcs.At(addr); err == nil && f.Name == name {
+			return f, nil
+		}
+	}
+	for i := range funcs.Len() {
+		if f, err := funcs.Func(i); err == nil && f.Name == name {
+			return f, nil
+		}
+	}
+	return nil, fmt.Errorf("the pc-line table has no %s", name)
+}
+
+// exchanges returns, in order, the addresses that amd64 code exchanges a
+// register with: how the compiler stores atomically. An address is what a
+// RIP-relative LEA put into the register, or stands in the XCHG itself. handed is
+// what the last call before the first of them had as its first argument.
+func exchanges(code []byte, pc memory.Address) (cells []memory.Address, handed memory.Address) {
+	held := map[x86asm.Reg]memory.Address{}
+	for off := 0; off < len(code); {
+		inst, err := x86asm.Decode(code[off:], 64)
+		if err != nil || inst.Len == 0 {
+			off++ // padding, or what the decoder does not know
+			continue
+		}
+		off += inst.Len
+		next := pc.Add(uint64(off))
+		switch inst.Op {
+		case x86asm.LEA:
+			reg, ok1 := inst.Args[0].(x86asm.Reg)
+			mem, ok2 := inst.Args[1].(x86asm.Mem)
+			if !ok1 || !ok2 {
+				continue
+			}
+			delete(held, reg)
+			if mem.Base == x86asm.RIP {
+				held[reg] = next + memory.Address(mem.Disp)
+			}
+		case x86asm.CALL:
+			if len(cells) == 0 {
+				handed = held[x86asm.RAX]
+			}
+			clear(held)
+		case x86asm.MOV:
+			if reg, ok := inst.Args[0].(x86asm.Reg); ok {
+				delete(held, reg)
+			}
+		case x86asm.XCHG:
+			for _, arg := range inst.Args {
+				mem, ok := arg.(x86asm.Mem)
+				if !ok {
+					continue
+				}
+				if mem.Base == x86asm.RIP {
+					cells = append(cells, next+memory.Address(mem.Disp))
+				} else if addr, ok := held[mem.Base]; ok && mem.Disp == 0 && mem.Index == 0 {
+					cells = append(cells, addr)
+				}
+			}
+		}
+	}
+	return cells, handed
+}
+
+// releaseStores does the same for arm64: STLR to an address that ADRP and ADD
+// made.
+func releaseStores(code []byte, pc memory.Address) (cells []memory.Address, handed memory.Address) {
+	held := map[arm64asm.Reg]memory.Address{}
+	for off := 0; off+4 <= len(code); off += 4 {
+		inst, err := arm64asm.Decode(code[off:])
+		if err != nil {
+			continue
+		}
+		here := pc.Add(uint64(off))
+		switch inst.Op {
+		case arm64asm.ADRP:
+			reg, ok1 := inst.Args[0].(arm64asm.Reg)
+			rel, ok2 := inst.Args[1].(arm64asm.PCRel)
+			if ok1 && ok2 {
+				held[reg] = here&^0xfff + memory.Address(rel)
+			}
+		case arm64asm.ADD:
+			dst, ok1 := asRegister(inst.Args[0])
+			src, ok2 := asRegister(inst.Args[1])
+			_, ok3 := inst.Args[2].(arm64asm.ImmShift)
+			if !ok1 || !ok2 || !ok3 {
+				continue
+			}
+			base, ok := held[src]
+			delete(held, dst)
+			if ok {
+				held[dst] = base + addImmediate(code[off:])
+			}
+		case arm64asm.BL:
+			if len(cells) == 0 {
+				handed = held[arm64asm.X0]
+			}
+			clear(held)
+		case arm64asm.STLR:
+			mem, ok := inst.Args[1].(arm64asm.MemImmediate)
+			if !ok {
+				continue
+			}
+			if addr, ok := held[arm64asm.Reg(mem.Base)]; ok {
+				cells = append(cells, addr)
+			}
+		}
+	}
+	return cells, handed
+}
+
+func asRegister(arg arm64asm.Arg) (arm64asm.Reg, bool) {
+	switch r := arg.(type) {
+	case arm64asm.Reg:
+		return r, true
+	case arm64asm.RegSP:
+		return arm64asm.Reg(r), true
+	}
+	return 0, false
+}
+
+// addImmediate is the constant of an ADD (immediate): 12 bits, shifted by 12
+// more when bit 22 is set. The decoder has it and does not give it out.
+func addImmediate(code []byte) memory.Address {
+	inst := binary.LittleEndian.Uint32(code)
+	imm := memory.Address(inst >> 10 & 0xfff)
+	if inst>>22&1 != 0 {
+		imm <<= 12
+	}
+	return imm
+}

@@ -1,0 +1,211 @@
+package fullcore
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+)
+
+// machine is this one's, whose cores are read.
+func machine() uint16 {
+	if runtime.GOARCH == "arm64" {
+		return elfcore.MachineARM64
+	}
+	return elfcore.MachineAMD64
+}
+
+// example is a core of this very test binary, in which nothing stands but its
+// first page and a page of stack, as the kernel leaves out what files have.
+func example(t testing.TB) []byte {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := exe.Open(path)
+	if err != nil {
+		t.Skip("this system's executables are not ELF files: ", err)
+	}
+	defer f.Close()
+	first := make([]byte, pageSize)
+	if _, err := f.ReadAt(first, f.LowestAddress()); err != nil {
+		t.Fatal(err)
+	}
+	base := uint64(f.LowestAddress())
+	const stack = 0x7ffd_0000_0000
+	args := make([]byte, pageSize)
+	copy(args[100:], path+"\x00")
+	var auxv []byte
+	for _, pair := range [][2]uint64{{atPhdr, base + headerSize}, {atEntry, uint64(f.Entry)}, {atExecFn, stack + 100}, {0, 0}} {
+		auxv = binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(auxv, pair[0]), pair[1])
+	}
+	registers := make([]uint64, elfcore.RegistersAMD64)
+	registers[elfcore.AMD64FSBase] = 0x1234
+	thread := elfcore.Thread{TID: 77, Registers: registers}
+	process := elfcore.Process{PID: 76, SName: 'R', Name: "example"}
+	signal := elfcore.SigInfo{Signal: 6}
+	var mapped []elfcore.Mapping
+	for _, seg := range f.SegmentSizes() {
+		start := uint64(seg.Start) &^ (pageSize - 1)
+		mapped = append(mapped, elfcore.Mapping{Start: start, End: (uint64(seg.End) + pageSize - 1) &^ (pageSize - 1), Offset: seg.Offset &^ (pageSize - 1), Path: path})
+	}
+	c := elfcore.Core{
+		Machine: machine(),
+		Notes:   []elfcore.Note{thread.Note(), process.Note(), signal.Note(), elfcore.AuxvNote(auxv), elfcore.FileNote(mapped), elfcore.FPRegSetNote([]byte("float"))},
+		Segments: []elfcore.Segment{
+			{Addr: base, Size: 4 * pageSize, Missing: 3 * pageSize, Flags: elfcore.FlagRead | elfcore.FlagExec, Content: elfcore.Bytes(first)},
+			{Addr: stack, Size: pageSize, Flags: elfcore.FlagRead | elfcore.FlagWrite, Content: elfcore.Bytes(args)},
+		},
+	}
+	var b bytes.Buffer
+	if _, err := c.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestNew(t *testing.T) {
+	data := example(t)
+	c, err := New(bytes.NewReader(data), int64(len(data)), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	path, _ := os.Executable()
+	if _, name, from, err := c.Executable(); err != nil || name != path || from != path {
+		t.Errorf("executable %s from %s: %v", name, from, err)
+	}
+	threads := c.Threads()
+	if len(threads) != 1 || threads[0].ID != 77 || string(threads[0].Float) != "float" || runtime.GOARCH == "amd64" && threads[0].TLS != 0x1234 {
+		t.Errorf("%+v", threads)
+	}
+	if c.PID() != 76 || c.Signal() != 6 || c.Cut != 0 || len(c.Mentions) != 0 {
+		t.Errorf("pid %d, signal %d, %d cut, %v", c.PID(), c.Signal(), c.Cut, c.Mentions)
+	}
+	maps, _ := c.Maps()
+	stack := maps[len(maps)-1]
+	if stack.Path != "[stack]" || maps[0].Path != path {
+		t.Errorf("%+v", maps)
+	}
+	// A page that neither has is known to be missing; one behind the last mapping
+	// never was there.
+	var b [8]byte
+	if _, err := c.Memory().ReadAt(b[:], stack.End); !errors.Is(err, memory.ErrNotMapped) || c.Lacks(memory.RangeOf(stack.End, 8)) {
+		t.Errorf("behind the stack: %v", err)
+	}
+	cut := data[:len(data)-pageSize/2]
+	c, err = New(bytes.NewReader(cut), int64(len(cut)), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := c.Memory().ReadAt(b[:], stack.End-8); !errors.Is(err, ErrCut) || !c.Lacks(memory.RangeOf(stack.End-8, 8)) || c.Cut != pageSize/2 {
+		t.Errorf("of a core that was cut short: %v, %d bytes", err, c.Cut)
+	}
+}
+
+// FuzzNew: an error comes without a Core; a Core never answers with bytes of
+// what the file does not hold, and what it says of itself can be asked for.
+func FuzzNew(f *testing.F) {
+	data := example(f)
+	f.Add(data)
+	f.Add(data[:len(data)-5000])
+	f.Add(data[:200])
+	path, err := os.Executable()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, o := range []Options{{}, {Exe: path}} {
+			c, err := New(bytes.NewReader(data), int64(len(data)), o)
+			if err != nil {
+				if c != nil {
+					t.Fatal("error and a core")
+				}
+				continue
+			}
+			maps, err := c.Maps()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b [100]byte
+			for i, m := range maps {
+				for _, at := range []memory.Address{m.Start, m.End - 50, m.Start.Add(m.Size() / 2)} {
+					n, err := c.Memory().ReadAt(b[:], at)
+					var bad *memory.UnreadableError
+					if n < len(b) && (!errors.As(err, &bad) || bad.Addr != at.Add(uint64(n))) {
+						t.Fatalf("%d bytes at %v: %v", n, at, err)
+					}
+				}
+				if i > 20 {
+					break
+				}
+			}
+			c.Threads()
+			c.Stat()
+			c.PID()
+			c.SigInfo()
+			c.Close()
+		}
+	})
+}
+
+func TestSpool(t *testing.T) {
+	plain := bytes.Repeat([]byte("0123456789abcdef"), 100_000)
+	plain = append(append(plain, make([]byte, 10<<20)...), "end"...)
+	var packed bytes.Buffer
+	w, _ := zstd.NewWriter(&packed)
+	w.Write(plain)
+	w.Close()
+	for name, in := range map[string][]byte{"plain": plain, "zstd": packed.Bytes()} {
+		s, err := Spool(t.TempDir(), bytes.NewReader(in), 2<<20)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		defer s.File.Close()
+		got, err := io.ReadAll(io.NewSectionReader(s.File, 0, s.Size))
+		if err != nil || !bytes.Equal(got, plain) || s.Cut != nil || s.Compressed != (name == "zstd") {
+			t.Errorf("%s: %d bytes, %v, %+v", name, len(got), err, s)
+		}
+		dir := t.TempDir()
+		if s, err := Spool(dir, bytes.NewReader(in), 1<<20); !errors.Is(err, ErrTooLarge) || s != nil {
+			t.Errorf("%s: more than it may take: %v", name, err)
+		}
+		if left, _ := os.ReadDir(dir); len(left) > 0 {
+			t.Errorf("%s: left behind: %v", name, left)
+		}
+	}
+	half := packed.Bytes()[:packed.Len()/2]
+	s, err := Spool("", bytes.NewReader(half), 0)
+	if err != nil || s.Cut == nil {
+		t.Fatalf("of a half: %v", err)
+	}
+	defer s.File.Close()
+	got, _ := io.ReadAll(io.NewSectionReader(s.File, 0, s.Size))
+	if !bytes.HasPrefix(plain, got) {
+		t.Errorf("of a half came %d bytes that are others", len(got))
+	}
+	for _, p := range packedForms() {
+		if _, err := Spool("", strings.NewReader(p), 0); !errors.Is(err, ErrPacked) {
+			t.Errorf("%q: %v", p, err)
+		}
+	}
+}
+
+func packedForms() (all []string) {
+	for _, p := range packed {
+		all = append(all, p.magic+"and so on, for more than thirty-two bytes")
+	}
+	return all
+}

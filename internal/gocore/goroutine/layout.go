@@ -1,0 +1,121 @@
+// Package goroutine finds and reads the goroutines of a Go program seen from
+// outside: the list that the runtime keeps, each runtime.g, and the bounds of
+// each stack.
+//
+// Layouts differ between Go releases; the tables here were read out of the
+// debug information of programs built with go1.21.13, 1.22.12, 1.23.12,
+// 1.24.9, 1.25.5, 1.26.8 and 1.27.3. They are the same on amd64 and arm64.
+package goroutine
+
+import (
+	"fmt"
+
+	"github.com/meminspect/meminspect/internal/gocore/module"
+)
+
+// A Layout gives the offsets in runtime.g and runtime.m that differ between
+// releases; -1 where there is no such field.
+type Layout struct {
+	Size       int // of runtime.g
+	schedBP    int // sched.lr stands before it
+	syscallSP  int
+	syscallPC  int
+	syscallBP  int
+	status     int
+	goid       int
+	waitSince  int
+	waitReason int
+	lockedM    int
+	secret     int
+	parentGoid int
+	goPC       int
+	startPC    int
+	labels     int
+	panicArg   int // in runtime._panic
+	panicStart int // startPC; startSP follows
+	MSize      int // of runtime.m
+	mProcID    int
+	mGSignal   int
+	mCurG      int
+	mID        int
+}
+
+// Offsets that all releases share.
+const (
+	gStackLo = 0
+	gStackHi = 8
+	gPanic   = 32
+	gM       = 48
+	gSchedSP = 56
+	gSchedPC = 64
+	gSchedG  = 72
+
+	mG0 = 0
+)
+
+// LayoutOf returns the layout of a release that module.ParseVersion accepted.
+func LayoutOf(v module.Version) (Layout, error) {
+	switch v.Minor {
+	case 21:
+		l := oldLayout
+		l.Size, l.MSize, l.panicStart = 408, 1008, -1
+		return l, nil
+	case 22:
+		l := oldLayout
+		l.Size, l.MSize = 424, 2024
+		return l, nil
+	case 23:
+		l := syscallBPLayout
+		l.Size, l.MSize = 432, 1784
+		return l, nil
+	case 24:
+		l := syscallBPLayout
+		l.Size, l.MSize = 440, 1832
+		return l, nil
+	case 25:
+		return shortGobufLayout, nil
+	case 26:
+		l := secretLayout
+		l.MSize = 1824
+		return l, nil
+	case 27:
+		l := secretLayout
+		l.MSize = 1832
+		return l, nil
+	}
+	return Layout{}, fmt.Errorf("goroutines of %s: layout not known", v.Text)
+}
+
+// Until Go 1.22.
+var oldLayout = Layout{
+	schedBP: 104, syscallSP: 112, syscallPC: 120, syscallBP: -1, status: 144, goid: 152,
+	waitSince: 168, waitReason: 176, lockedM: 208, secret: -1, parentGoid: 272, goPC: 280, startPC: 296, labels: 344,
+	mProcID: 72, mGSignal: 80, mCurG: 192, mID: 232,
+	panicArg: 8, panicStart: 32,
+}
+
+// Go 1.23 and 1.24: syscallbp came.
+var syscallBPLayout = Layout{
+	schedBP: 104, syscallSP: 112, syscallPC: 120, syscallBP: 128, status: 152, goid: 160,
+	waitSince: 176, waitReason: 184, lockedM: 216, secret: -1, parentGoid: 280, goPC: 288, startPC: 304, labels: 352,
+	mProcID: 72, mGSignal: 80, mCurG: 192, mID: 232,
+	panicArg: 8, panicStart: 32,
+}
+
+// Go 1.25: gobuf.ret went.
+var shortGobufLayout = Layout{
+	Size: 440, MSize: 1816,
+	schedBP: 96, syscallSP: 104, syscallPC: 112, syscallBP: 120, status: 144, goid: 152,
+	waitSince: 168, waitReason: 176, lockedM: 208, secret: -1, parentGoid: 272, goPC: 280, startPC: 296, labels: 344,
+	mProcID: 64, mGSignal: 72, mCurG: 184, mID: 224,
+	panicArg: 8, panicStart: 32,
+}
+
+// From Go 1.26: secret came.
+var secretLayout = Layout{
+	Size:    456,
+	schedBP: 96, syscallSP: 104, syscallPC: 112, syscallBP: 120, status: 144, goid: 152,
+	waitSince: 168, waitReason: 176, lockedM: 208, secret: 228, parentGoid: 280, goPC: 288, startPC: 304, labels: 352,
+	mProcID: 64, mGSignal: 72, mCurG: 184, mID: 232,
+	panicArg: 0, panicStart: 24,
+}

@@ -1,0 +1,265 @@
+package gotypes_test
+
+import (
+	"go/ast"
+	"go/token"
+	"net/http"
+	"os"
+	"reflect"
+	"sync/atomic"
+	"testing"
+	"text/template"
+	"unsafe"
+
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/gocore/module"
+)
+
+// self is the test's own memory, and its types.
+func self(t testing.TB) (memory.Memory, *gotypes.Set) {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := exe.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	mem, err := os.Open("/proc/self/mem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { mem.Close() })
+	var bias memory.Address
+	if file.Type == 3 { // position-independent: the runtime knows where main is
+		t.Skip("the test's executable is position-independent")
+	}
+	p, err := module.OfImage(file.Loaded(bias), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := memory.Section{Range: memory.Range{End: 1 << 47}, File: mem}
+	return live, gotypes.New(live, p)
+}
+
+// addrOf is where a type's descriptor stands in this process.
+func addrOf(t reflect.Type) memory.Address {
+	return memory.Address((*[2]uintptr)(unsafe.Pointer(&t))[1])
+}
+
+type (
+	pair[A, B any] struct {
+		First  A
+		Second B
+	}
+	big   [200]byte
+	inner struct {
+		a int8
+		b *inner
+	}
+	outer struct {
+		inner
+		*http.Request
+		_  int32
+		fn func(int, ...string) (error, bool)
+		ch [3]<-chan *outer
+		u  unsafe.Pointer
+		at atomic.Uint64
+		z  struct{}
+	}
+	named map[big]*pair[outer, map[string]big]
+)
+
+var roots = []any{
+	outer{}, named{}, pair[*http.Transport, template.Template]{}, &http.Server{}, &ast.File{}, token.NewFileSet(),
+	map[int8]struct{}{}, map[big]big{}, map[string]big{}, map[big]string{}, map[struct{}]int{}, map[[128]byte][129]byte{},
+	map[any]error{}, map[float64]complex64{}, [0]int{}, [0]*int{}, []struct{}{}, make(chan<- int), (func())(nil),
+	new(any), new(error), uintptr(0), complex64(0), uint16(0), http.DefaultTransport,
+}
+
+// Every type that can be reached is what reflect says that it is.
+func TestTypesAsReflect(t *testing.T) {
+	_, set := self(t)
+	seen := map[reflect.Type]bool{}
+	var check func(want reflect.Type)
+	check = func(want reflect.Type) {
+		if seen[want] || t.Failed() {
+			return
+		}
+		seen[want] = true
+		got, err := set.At(addrOf(want))
+		if err != nil {
+			t.Errorf("%v: %v", want, err)
+			return
+		}
+		if !got.Static || got.String() != want.String() || got.Name() != want.Name() || got.PkgPath != want.PkgPath() ||
+			reflect.Kind(got.Kind) != want.Kind() || got.Size != uint64(want.Size()) ||
+			got.Align != uint64(want.Align()) || got.FieldAlign != uint64(want.FieldAlign()) {
+			t.Errorf("%v: %+v", want, got)
+			return
+		}
+		switch want.Kind() {
+		case reflect.Struct:
+			if len(got.Fields) != want.NumField() {
+				t.Errorf("%v: %d fields, want %d", want, len(got.Fields), want.NumField())
+				return
+			}
+			for i, f := range got.Fields {
+				w := want.Field(i)
+				if f.Name != w.Name || f.Offset != uint64(w.Offset) || f.Embedded != w.Anonymous || f.Exported != w.IsExported() || f.Type.Addr != addrOf(w.Type) {
+					t.Errorf("%v: field %+v, want %+v", want, f, w)
+				}
+				check(w.Type)
+			}
+		case reflect.Func:
+			in, out, err := got.Params()
+			if err != nil || len(in) != want.NumIn() || len(out) != want.NumOut() || got.Variadic != want.IsVariadic() {
+				t.Errorf("%v: %d in, %d out, %v", want, len(in), len(out), err)
+				return
+			}
+			for i := range in {
+				check(want.In(i))
+			}
+			for i := range out {
+				check(want.Out(i))
+			}
+		case reflect.Interface:
+			if got.Methods != want.NumMethod() {
+				t.Errorf("%v: %d methods", want, got.Methods)
+			}
+		case reflect.Map:
+			checkMap(t, got, want)
+			check(want.Key())
+			check(want.Elem())
+		case reflect.Array:
+			if got.Len != uint64(want.Len()) {
+				t.Errorf("%v: length %d", want, got.Len)
+			}
+			check(want.Elem())
+		case reflect.Pointer, reflect.Slice, reflect.Chan:
+			if elem, err := got.Elem(); err != nil || elem.Addr != addrOf(want.Elem()) {
+				t.Errorf("%v: elements %v, %v", want, elem, err)
+			}
+			check(want.Elem())
+		}
+	}
+	for _, root := range roots {
+		check(reflect.TypeOf(root))
+		check(reflect.PointerTo(reflect.TypeOf(root)).Elem())
+	}
+	if len(seen) < 300 {
+		t.Errorf("only %d types were seen", len(seen))
+	}
+}
+
+func checkMap(t *testing.T, got *gotypes.Type, want reflect.Type) {
+	l, err := got.MapLayout()
+	if err != nil {
+		t.Errorf("%v: %v", want, err)
+		return
+	}
+	const direct = 128 // larger keys and values stand behind a pointer
+	if l.Key.Addr != addrOf(want.Key()) || l.Elem.Addr != addrOf(want.Elem()) ||
+		l.IndirectKey != (want.Key().Size() > direct) || l.IndirectElem != (want.Elem().Size() > direct) {
+		t.Errorf("%v: layout %+v", want, l)
+	}
+}
+
+// The layout leads to the keys and values of a map in memory.
+func TestMapLayoutInMemory(t *testing.T) {
+	mem, set := self(t)
+	r := memory.Reader{Memory: mem}
+	words := map[int64]int64{}
+	for i := range int64(8) {
+		words[i*3] = i * 5
+	}
+	typ, err := set.At(addrOf(reflect.TypeOf(words)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := typ.MapLayout()
+	if err != nil || !l.Swiss {
+		t.Fatalf("layout %+v, %v", l, err)
+	}
+	m := *(*memory.Address)(unsafe.Pointer(&words))
+	used, _ := r.Uint64(m.Add(gotypes.SwissUsed))
+	dirLen, _ := r.Uint64(m.Add(gotypes.SwissDirLen))
+	group, _ := r.Pointer(m.Add(gotypes.SwissDir))
+	if used != 8 || dirLen != 0 {
+		t.Fatalf("used %d, directory of %d", used, dirLen)
+	}
+	got := map[int64]int64{}
+	for i := range l.Slots {
+		ctrl, _ := r.Uint8(group.Add(l.CtrlOff + i))
+		if ctrl&gotypes.SwissEmptyBit != 0 {
+			continue
+		}
+		k, _ := r.Uint64(group.Add(l.KeysOff + i*l.KeyStride))
+		e, _ := r.Uint64(group.Add(l.ElemsOff + i*l.ElemStride))
+		got[int64(k)] = int64(e)
+	}
+	if !reflect.DeepEqual(got, words) {
+		t.Errorf("read %v, want %v", got, words)
+	}
+}
+
+// Types that the program makes while it runs are read too, without a name of
+// their own.
+func TestMadeTypes(t *testing.T) {
+	_, set := self(t)
+	made := reflect.StructOf([]reflect.StructField{
+		{Name: "A", Type: reflect.TypeFor[int32]()},
+		{Name: "B", Type: reflect.ArrayOf(7, reflect.TypeFor[*outer]())},
+	})
+	got, err := set.At(addrOf(made))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "struct { A int32; B [7]*gotypes_test.outer }"; got.Static || got.String() != want || got.Size != uint64(made.Size()) {
+		t.Errorf("%v of %d bytes, want %s of %d", got, got.Size, want, made.Size())
+	}
+}
+
+// sighted becomes a handler in front of the runtime's eyes alone, which makes
+// the itab then.
+type sighted struct{}
+
+func (*sighted) ServeHTTP(http.ResponseWriter, *http.Request) {}
+
+//go:noinline
+func asHandler(v any) http.Handler { return v.(http.Handler) }
+
+// The value in an interface has the type that it has.
+func TestDynamic(t *testing.T) {
+	mem, set := self(t)
+	r := memory.Reader{Memory: mem}
+	var empty any = &outer{}
+	var full http.Handler = http.NewServeMux()
+	seen := asHandler(new(sighted))
+	for _, c := range []struct {
+		addr  unsafe.Pointer
+		iface reflect.Type
+		want  reflect.Type
+	}{
+		{unsafe.Pointer(&empty), reflect.TypeFor[any](), reflect.TypeOf(empty)},
+		{unsafe.Pointer(&full), reflect.TypeFor[http.Handler](), reflect.TypeOf(full)},
+		{unsafe.Pointer(&seen), reflect.TypeFor[http.Handler](), reflect.TypeOf(seen)},
+	} {
+		iface, err := set.At(addrOf(c.iface))
+		if err != nil {
+			t.Fatal(err)
+		}
+		word, _ := r.Pointer(memory.Address(uintptr(c.addr)))
+		got, err := set.Dynamic(iface, word)
+		if err != nil || got.Addr != addrOf(c.want) || !got.Direct {
+			t.Errorf("%v: %+v, %v", c.want, got, err)
+		}
+	}
+	if got, err := set.Itab(addrOf(reflect.TypeFor[outer]())); err == nil {
+		t.Errorf("a type taken for an itab: %v", got)
+	}
+}

@@ -1,0 +1,209 @@
+// Package agent plays the two who work with a Minidump table of contents: the
+// firmware, which copies each region that the table names into a file and knows
+// nothing of what is in it, and the host tool, which puts the files together.
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/minidump"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// ErrChanging says that a table did not stand still long enough to be read.
+var ErrChanging = errors.New("the table of contents keeps changing: stop the program, or try again")
+
+// bounds of what is taken from a table that may be anything.
+const (
+	maxRegions = 1 << 20
+	maxBytes   = 16 << 30 // of all of them
+)
+
+// A Copy is a region as the agent copied it.
+type Copy struct {
+	minidump.Region
+	File  string
+	True  uint64 // bytes of it that are the region's; the rest is padding
+	Holes uint64 // bytes that could not be read, and are zeros
+}
+
+// Export copies the regions of the table at an address into files of mode 0600
+// in dir, which is made if it is not there and may hold no such files yet. What
+// pads a region to a multiple of 4 is zeros: its true size is known from the
+// core image's head, which is the first region.
+func Export(mem memory.Memory, table memory.Address, dir string) ([]Copy, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if old, err := filepath.Glob(filepath.Join(dir, "md_*.BIN")); err != nil || len(old) > 0 {
+		return nil, errors.Join(err, fmt.Errorf("%s holds %d files of an earlier export", dir, len(old)))
+	}
+	for range 3 {
+		regions, err := readTable(mem, table)
+		if err != nil {
+			return nil, err
+		}
+		copies, err := export(mem, regions, dir)
+		if err != nil {
+			remove(copies)
+			return nil, err
+		}
+		again, err := readTable(mem, table)
+		if err == nil && same(regions, again) {
+			return copies, nil
+		}
+		remove(copies)
+	}
+	return nil, ErrChanging
+}
+
+func same(a, b []minidump.Region) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func remove(copies []Copy) {
+	for _, c := range copies {
+		os.Remove(c.File)
+	}
+}
+
+func readTable(mem memory.Memory, at memory.Address) ([]minidump.Region, error) {
+	head := make([]byte, minidump.GlobalSize)
+	if _, err := mem.ReadAt(head, at); err != nil {
+		return nil, fmt.Errorf("table of contents: %w", err)
+	}
+	s, err := minidump.ParseGlobal(head)
+	if err != nil {
+		return nil, err
+	}
+	if s.Count > maxRegions {
+		return nil, fmt.Errorf("%w: %d regions", minidump.ErrNotTable, s.Count)
+	}
+	b := make([]byte, int(s.Count)*minidump.RegionSize)
+	if _, err := mem.ReadAt(b, memory.Address(s.Address)); err != nil {
+		return nil, fmt.Errorf("regions of the table of contents: %w", err)
+	}
+	var regions []minidump.Region
+	var total uint64
+	for ; len(b) > 0; b = b[minidump.RegionSize:] {
+		r := minidump.ParseRegion(b)
+		if !r.Valid {
+			continue
+		}
+		if r.Size%4 != 0 || r.Size > maxBytes-total {
+			return nil, fmt.Errorf("%w: region %q %d has %d bytes", minidump.ErrNotTable, r.Name, r.Sequence, r.Size)
+		}
+		if !plain(r.Name) {
+			return nil, fmt.Errorf("%w: a file cannot be called %q", minidump.ErrNotTable, r.Name)
+		}
+		total += r.Size
+		regions = append(regions, r)
+	}
+	return regions, nil
+}
+
+// plain tells whether a name may be part of a file's: what a table holds may be
+// anything, and leads nowhere out of the folder.
+func plain(name string) bool {
+	return !strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '/' || c == '\\' || c == utf8.RuneError })
+}
+
+func export(mem memory.Memory, regions []minidump.Region, dir string) (copies []Copy, err error) {
+	sizes := trueSizes(mem, regions)
+	for i, r := range regions {
+		c := Copy{Region: r, File: filepath.Join(dir, minidump.FileName(&r)), True: r.Size}
+		if i < len(sizes) {
+			c.True = sizes[i]
+		}
+		f, err := os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return copies, err
+		}
+		copies = append(copies, c)
+		holes, err := copyRegion(f, mem, &c)
+		copies[i].Holes = holes
+		if e := f.Close(); err == nil {
+			err = e
+		}
+		if err != nil {
+			return copies, err
+		}
+	}
+	return copies, nil
+}
+
+// copyRegion writes a region's memory, zeros for what cannot be read and for
+// the padding: they take no room.
+func copyRegion(f *os.File, mem memory.Memory, c *Copy) (holes uint64, err error) {
+	const page = 4096
+	buf := make([]byte, min(c.True, 1<<20))
+	for done := uint64(0); done < c.True; {
+		b := buf[:min(uint64(len(buf)), c.True-done)]
+		at := memory.Address(c.Address + done)
+		n, _ := mem.ReadAt(b, at)
+		if n < len(b) {
+			skip := int(min(page-(uint64(at)+uint64(n))%page, uint64(len(b)-n)))
+			holes += uint64(skip)
+			if _, err := f.WriteAt(b[:n], int64(done)); err != nil {
+				return holes, err
+			}
+			done += uint64(n + skip)
+			continue
+		}
+		if _, err := f.WriteAt(b, int64(done)); err != nil {
+			return holes, err
+		}
+		done += uint64(n)
+	}
+	return holes, f.Truncate(int64(c.Size))
+}
+
+// trueSizes returns the regions' sizes before they were rounded up, as the
+// region table in the core image's head has them; nil where there is none.
+func trueSizes(mem memory.Memory, regions []minidump.Region) []uint64 {
+	if len(regions) < 2 {
+		return nil
+	}
+	if regions[0].Size > 64<<20 || regions[1].Size > 64<<20 {
+		return nil
+	}
+	head := make([]byte, regions[0].Size+regions[1].Size)
+	if _, err := mem.ReadAt(head[:regions[0].Size], memory.Address(regions[0].Address)); err != nil {
+		return nil
+	}
+	if _, err := mem.ReadAt(head[regions[0].Size:], memory.Address(regions[1].Address)); err != nil {
+		return nil
+	}
+	core, err := elfcore.Open(readerAt(head), int64(len(head)))
+	if err != nil {
+		return nil
+	}
+	desc, _ := core.Note(note.Owner, note.TypeRegions)
+	table, err := note.DecodeRegions(desc)
+	if err != nil || len(table) != len(regions)-2 {
+		return nil
+	}
+	sizes := []uint64{regions[0].Size, regions[1].Size}
+	for i, r := range table {
+		if r.Addr != regions[i+2].Address || (r.Size+3)&^3 != regions[i+2].Size {
+			return nil
+		}
+		sizes = append(sizes, r.Size)
+	}
+	return sizes
+}

@@ -1,0 +1,115 @@
+package inspect
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/tables"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/logring"
+)
+
+// A Log is what a log ring held.
+type Log struct {
+	Name    string
+	Records []logring.Record // oldest first
+	Lost    uint64           // bytes of the ring that belong to no whole record
+}
+
+// ErrNoLog says that a program had no log ring.
+var ErrNoLog = errors.New("no log ring: the program does not use package logring")
+
+// maxRing bounds a ring that is read from a program's memory.
+const maxRing = 1 << 30
+
+// Logs reads the log rings that a core holds.
+func (c *Core) Logs() ([]Log, error) {
+	if err := c.NeedRegions(); err != nil {
+		return nil, err
+	}
+	var logs []Log
+	for i := range c.Regions {
+		r := &c.Regions[i]
+		if r.ID != anchor.IDLog || r.Captured == 0 {
+			continue
+		}
+		log, err := readLog(r.Name, r.Size, func(b []byte) error {
+			_, err := c.ReadMemory(r.Addr, b)
+			return err
+		})
+		if err != nil {
+			return logs, err
+		}
+		logs = append(logs, log)
+	}
+	if len(logs) == 0 {
+		return nil, ErrNoLog
+	}
+	return logs, nil
+}
+
+// readLog reads the ring of size bytes that read fills a buffer with.
+func readLog(name string, size uint64, read func(b []byte) error) (Log, error) {
+	if size > maxRing {
+		return Log{}, fmt.Errorf("log ring %s has %d bytes; at most %d are read", name, size, maxRing)
+	}
+	mem := make([]byte, size)
+	if err := read(mem); err != nil {
+		return Log{}, fmt.Errorf("log ring %s: %w", name, err)
+	}
+	records, lost, err := logring.Read(mem)
+	if err != nil {
+		return Log{}, fmt.Errorf("log ring %s: %w", name, err)
+	}
+	return Log{name, records, lost}, nil
+}
+
+// LiveLogs reads the log rings of a process, which goes on meanwhile: a record
+// that is being written is not there yet.
+func LiveLogs(pid int) ([]Log, error) {
+	p, err := process.Open(pid)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	name, err := p.ExeName()
+	if err != nil {
+		return nil, err
+	}
+	maps, err := p.Maps()
+	if err != nil {
+		return nil, err
+	}
+	// The anchor is initialised data: it stands where the executable is mapped.
+	var data memory.Spliced
+	for _, m := range maps {
+		if m.Path == name && m.Write {
+			data.Put(memory.Segment{Range: m.Range, Write: true}, p.Memory())
+		}
+	}
+	found := tables.FindIn(&data, p.Memory())
+	if len(found.Anchors) == 0 {
+		return nil, errors.Join(append(found.Problems, ErrNoLog)...)
+	}
+	rings, err := tables.Rings(p.Memory(), found.Anchors[0])
+	if err != nil {
+		return nil, err
+	}
+	var logs []Log
+	for _, r := range rings {
+		log, err := readLog(r.Name, r.Data.Size(), func(b []byte) error {
+			_, err := p.Memory().ReadAt(b, r.Data.Start)
+			return err
+		})
+		if err != nil {
+			return logs, err
+		}
+		logs = append(logs, log)
+	}
+	if len(logs) == 0 {
+		return nil, ErrNoLog
+	}
+	return logs, nil
+}

@@ -1,0 +1,87 @@
+package stacks
+
+import (
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goroutine"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+)
+
+// A signalFrame says where the kernel leaves the registers of a thread for its
+// handler of signals: distances from the stack pointer as it is when
+// runtime.sigtramp has returned, -1 for what there is not.
+type signalFrame struct{ pc, sp, link int64 }
+
+// signalFrames are Linux's.
+//
+// On amd64 (<asm/ucontext.h>, <asm/sigcontext.h>) there is a struct ucontext behind
+// the address to which the handler returns: five words, then r8 to r15, di, si, bp,
+// bx, dx, ax, cx, sp and ip.
+//
+// On arm64 the same headers and arch/arm64/kernel/signal.c: a siginfo of 128 bytes,
+// a struct ucontext of 176 before its sigcontext, which is the address of the fault,
+// x0 to x30, sp and pc.
+var signalFrames = map[uint16]signalFrame{
+	elfcore.MachineAMD64: {sp: 160, pc: 168, link: -1},
+	elfcore.MachineARM64: {link: arm64Context + 8 + 30*8, sp: arm64Context + 8 + 31*8, pc: arm64Context + 8 + 32*8},
+}
+
+const arm64Context = 128 + 176
+
+// interrupted returns where on a goroutine's stack a thread was when a signal came, of
+// one that handles it: it stands on the stack for that, and below the handler's
+// frames the kernel left the registers. A handler may have been interrupted by
+// another signal, as by the one that it sends itself to die. The zero Place means
+// that the thread handles none.
+func (r *reader) interrupted(at goroutine.Place, stack memory.Range) goroutine.Place {
+	const most = 128
+	saved, ok := signalFrames[r.p.Core.Machine]
+	if !ok {
+		return goroutine.Place{}
+	}
+	for range most {
+		calls, size := r.frames(at.PC)
+		if len(calls) == 0 {
+			break
+		}
+		name := calls[len(calls)-1].Function
+		if name == "runtime.sigtramp" || name == "runtime.cgoSigtramp" {
+			if at = r.context(at.SP.Add(size+r.pushed()), saved); stack.Contains(at.SP) {
+				return at
+			}
+			continue
+		}
+		caller, err := r.caller(at, size)
+		if err != nil {
+			break
+		}
+		at = caller
+	}
+	return goroutine.Place{}
+}
+
+// pushed is how much of the stack a call takes.
+func (r *reader) pushed() uint64 {
+	if r.links() {
+		return 0
+	}
+	return memory.PtrSize
+}
+
+// context reads what the kernel left at base.
+func (r *reader) context(base memory.Address, saved signalFrame) goroutine.Place {
+	var at goroutine.Place
+	for _, reg := range []struct {
+		off  int64
+		into *memory.Address
+	}{{saved.pc, &at.PC}, {saved.sp, &at.SP}, {saved.link, &at.LR}} {
+		if reg.off < 0 {
+			continue
+		}
+		word, err := memory.Reader{Memory: r.p.Memory()}.Pointer(base.Add(uint64(reg.off)))
+		if err != nil {
+			return goroutine.Place{}
+		}
+		*reg.into = word
+	}
+	return at
+}

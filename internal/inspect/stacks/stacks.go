@@ -1,0 +1,286 @@
+// Package stacks reads the goroutines of a core and unwinds their stacks by
+// the program's pc-line table: the executable's, or what the core carries of
+// it. It needs neither symbols nor debug information.
+package stacks
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goroutine"
+	"github.com/meminspect/meminspect/internal/inspect/value"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// A Goroutine is one goroutine of a core.
+type Goroutine struct {
+	ID     uint64
+	Parent uint64 // that started it, 0 when not known
+	State  string // what it waits for where its stack tells, else its status
+	Failed bool   // the one that ended the program
+	Thread int    // that runs it, 0 when none does
+	Frames []Frame
+	// Created is the go statement that started it; nil for the first one.
+	Created *Frame
+	// Problem says why the frames end early, empty when they do not.
+	Problem string
+}
+
+// A Frame is a function call.
+type Frame struct {
+	Inlined  bool // into the frame that follows
+	PC       memory.Address
+	Function string
+	Entry    memory.Address
+	File     string
+	Line     int
+}
+
+// ErrNone says that a core has no goroutines.
+var ErrNone = errors.New("the core has no goroutines: it holds regions alone, or was not written by the collector")
+
+// Bounds of what is read.
+const (
+	mostGoroutines = 1 << 22
+	mostFrames     = 1 << 12
+)
+
+// Read returns the goroutines, the failed one first, the others by their IDs,
+// and how many of the core's list could not be read.
+func Read(p *value.Program) (list []Goroutine, missing int, err error) {
+	desc, ok := p.Core.Note(note.Owner, note.TypeGoroutines)
+	if !ok {
+		return nil, 0, ErrNone
+	}
+	info, err := note.DecodeGoroutines(desc)
+	if err != nil {
+		return nil, 0, err
+	}
+	if info.Length == 0 {
+		return nil, 0, ErrNone
+	}
+	if p.Go == nil {
+		return nil, 0, fmt.Errorf("goroutines: nothing is known of the program; name its executable with --exe")
+	}
+	layout, err := goroutine.LayoutOf(p.Go.Version)
+	if err != nil {
+		return nil, 0, err
+	}
+	if c := p.Core.Capture; c != nil && info.Failed == 0 {
+		info.Failed = c.Goroutine()
+	}
+	r := reader{p: p, info: info, layout: layout, threads: map[uint64]*elfcore.Thread{}}
+	for _, t := range info.Threads {
+		for i := range p.Core.Threads {
+			if uint32(p.Core.Threads[i].TID) == t.TID && t.Cur != 0 {
+				r.threads[t.Cur] = &p.Core.Threads[i]
+			}
+		}
+	}
+	mem := memory.Reader{Memory: p.Memory()}
+	for i := range min(info.Length, mostGoroutines) {
+		addr, err := mem.Pointer(memory.Address(info.List).Add(i * memory.PtrSize))
+		if err != nil {
+			missing++
+			continue
+		}
+		b, err := mem.Bytes(addr, uint64(layout.Size), uint64(layout.Size))
+		if err != nil {
+			missing++
+			continue
+		}
+		g, err := layout.Decode(addr, b)
+		if err != nil {
+			missing++
+			continue
+		}
+		if g.Status.Alive() {
+			list = append(list, r.goroutine(&g))
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Goroutine) int {
+		switch {
+		case a.Failed:
+			return -1
+		case b.Failed:
+			return 1
+		}
+		return cmp.Compare(a.ID, b.ID)
+	})
+	return list, missing, nil
+}
+
+type reader struct {
+	p       *value.Program
+	info    *note.Goroutines
+	layout  goroutine.Layout
+	threads map[uint64]*elfcore.Thread // by the goroutine that they work for
+}
+
+func (r *reader) goroutine(g *goroutine.G) Goroutine {
+	out := Goroutine{ID: g.ID, Parent: g.Parent, State: g.Status.String(), Failed: g.ID == r.info.Failed && g.ID != 0}
+	at := g.Where()
+	if t := r.threads[uint64(g.Addr)]; t != nil {
+		out.Thread = int(t.TID)
+		// A thread that is in the runtime's own code, or in C, stands on
+		// another stack; where it left the goroutine's is saved then.
+		now := r.standing(t)
+		if !g.Stack.Contains(now.SP) {
+			now = r.interrupted(now, g.Stack)
+		}
+		if g.Stack.Contains(now.SP) {
+			at = now
+		}
+	}
+	switch {
+	case g.Secret && r.info.Stacks != note.StackSkeleton:
+		out.Problem = "it handles secrets: its stack was not taken whole"
+	case r.info.Stacks == note.StackNone:
+		out.Problem = "stacks were not taken"
+	}
+	r.unwind(&out, g, at)
+	if out.State == goroutine.Waiting.String() {
+		out.State = waiting(out.Frames)
+	}
+	if g.GoPC != 0 && g.ID != 1 { // the runtime's first instructions made that one
+		if list, _ := r.frames(g.GoPC); len(list) > 0 {
+			out.Created = &list[len(list)-1]
+		}
+	}
+	return out
+}
+
+// standing returns where the thread stands.
+func (r *reader) standing(t *elfcore.Thread) goroutine.Place {
+	set, _ := elfcore.RegistersOf(r.p.Core.Machine)
+	word := func(n int) memory.Address { return memory.Address(t.Register(n)) }
+	return goroutine.Place{PC: word(set.PC), SP: word(set.SP), BP: word(set.FP), LR: word(set.Link)}
+}
+
+// frames returns the calls under way at pc, the innermost first.
+func (r *reader) frames(pc memory.Address) (list []Frame, size uint64) {
+	calls := r.p.Code(pc)
+	for i, f := range calls {
+		list = append(list, Frame{
+			Inlined: i < len(calls)-1, PC: pc, Function: f.Name, Entry: memory.Address(f.Entry), File: f.File, Line: int(f.Line),
+		})
+		size = uint64(f.Frame)
+	}
+	return list, size
+}
+
+// unwind follows the return addresses.
+func (r *reader) unwind(out *Goroutine, g *goroutine.G, at goroutine.Place) {
+	for range mostFrames {
+		calls, size := r.frames(at.PC)
+		if len(calls) == 0 {
+			if at.PC != 0 && out.Problem == "" {
+				out.Problem = fmt.Sprintf("nothing is known of the code at %v", at.PC)
+			}
+			return
+		}
+		out.Frames = append(out.Frames, calls...)
+		f := calls[len(calls)-1].Function
+		if f == "runtime.goexit" || f == "runtime.mstart" || f == "runtime.rt0_go" {
+			return
+		}
+		caller, err := r.caller(at, size)
+		switch {
+		case !g.Stack.Contains(at.SP), caller.SP < at.SP, caller.SP > g.Stack.End, caller.SP == at.SP && at.LR == 0:
+			out.fail("the stack makes no sense below %s", f)
+			return
+		case err != nil:
+			out.fail("the stack below %s is not in the core", f)
+			return
+		}
+		if injected[f] && r.links() {
+			if caller, err = r.signalled(caller); err != nil {
+				out.fail("the stack below %s is not in the core", f)
+				return
+			}
+		}
+		at = caller
+	}
+	out.fail("more than %d frames", mostFrames)
+}
+
+// links reports whether calls leave the return address in a register, as on
+// arm64.
+func (r *reader) links() bool {
+	set, _ := elfcore.RegistersOf(r.p.Core.Machine)
+	return set.Link >= 0
+}
+
+// caller returns where the function that stands at a place returns to. The
+// function's frame ends where the table says for that address: there stands the
+// return address, on machines with a link register at its low end, or in that
+// register as long as there is no frame.
+func (r *reader) caller(at goroutine.Place, size uint64) (goroutine.Place, error) {
+	mem := memory.Reader{Memory: r.p.Memory()}
+	if !r.links() {
+		end := at.SP.Add(size)
+		pc, err := mem.Pointer(end)
+		return goroutine.Place{PC: pc, SP: end.Add(memory.PtrSize)}, err
+	}
+	if size == 0 && at.LR != 0 {
+		return goroutine.Place{PC: at.LR, SP: at.SP}, nil
+	}
+	pc, err := mem.Pointer(at.SP)
+	return goroutine.Place{PC: pc, SP: at.SP.Add(size)}, err
+}
+
+// injected are functions that a handler of signals makes the interrupted one
+// call.
+var injected = map[string]bool{"runtime.sigpanic": true, "runtime.asyncPreempt": true, "runtime.debugCallV2": true}
+
+// signalled returns where a function was that was made to call another: with a
+// link register, what stood in that is on the stack, in room of two words. A
+// function that had stored it itself does not need it.
+func (r *reader) signalled(at goroutine.Place) (goroutine.Place, error) {
+	link, err := memory.Reader{Memory: r.p.Memory()}.Pointer(at.SP)
+	at.SP = at.SP.Add(2 * memory.PtrSize)
+	if _, size := r.frames(at.PC); size == 0 {
+		at.LR = link
+	}
+	return at, err
+}
+
+func (g *Goroutine) fail(format string, args ...any) {
+	if g.Problem == "" {
+		g.Problem = fmt.Sprintf(format, args...)
+	}
+}
+
+// reasons are functions of the runtime in which goroutines wait, and what the
+// runtime's own tracebacks call it.
+var reasons = map[string]string{
+	"runtime.chanrecv": "chan receive", "runtime.chansend": "chan send", "runtime.selectgo": "select", "runtime.block": "select (no cases)",
+	"runtime.netpollblock": "IO wait", "runtime.timeSleep": "sleep", "time.Sleep": "sleep",
+	"internal/sync.runtime_SemacquireMutex": "sync.Mutex.Lock", "sync.runtime_SemacquireMutex": "sync.Mutex.Lock",
+	"sync.runtime_SemacquireRWMutexR": "sync.RWMutex.RLock", "sync.runtime_SemacquireRWMutex": "sync.RWMutex.Lock",
+	"sync.runtime_SemacquireWaitGroup": "sync.WaitGroup.Wait", "sync.runtime_notifyListWait": "sync.Cond.Wait",
+	"sync.runtime_Semacquire": "semacquire", "runtime.semacquire1": "semacquire", "internal/poll.runtime_Semacquire": "semacquire",
+	"runtime.bgsweep": "GC sweep wait", "runtime.bgscavenge": "GC scavenge wait", "runtime.forcegchelper": "force gc (idle)",
+	"runtime.runfinq": "finalizer wait", "runtime.runFinalizers": "finalizer wait", "runtime.gcBgMarkWorker": "GC worker (idle)",
+	"runtime.runCleanups": "cleanup wait", "runtime.(*cleanupQueue).dequeue": "cleanup wait",
+	"runtime.gcStart": "waiting for GC", "runtime.suspendG": "preempted", "runtime.debugCallWrap": "debug call",
+}
+
+// waiting says what a goroutine waits for: the outermost function of those
+// that it parks in says most.
+func waiting(frames []Frame) string {
+	state := "waiting"
+	for _, f := range frames {
+		if why, ok := reasons[f.Function]; ok {
+			state = why
+		}
+		if len(f.Function) > 5 && f.Function[:5] == "main." {
+			break
+		}
+	}
+	return state
+}

@@ -1,0 +1,214 @@
+package value
+
+import (
+	"fmt"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+)
+
+// special reads the types of the standard library whose fields say little of
+// what they mean. It reports false for all others, and when what it finds is
+// not what it knows.
+func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth int) bool {
+	if !t.Named || t.Kind != gotypes.Struct {
+		return false
+	}
+	name := t.Name()
+	switch t.PkgPath {
+	case "time":
+		return name == "Time" && r.time(v, t, addr)
+	case "math/big":
+		return name == "Int" && r.bigInt(v, t, addr)
+	case "sync":
+		return name == "Map" && r.syncMap(v, t, addr, depth)
+	case "sync/atomic":
+		if strings.HasPrefix(name, "Pointer[") {
+			return r.typedPointer(v, t, addr, "v", false, depth)
+		}
+		if f, ok := t.Field("v"); ok && (f.Type.PtrBytes == 0 || name == "Value") {
+			inner := r.value(f.Type, addr.Add(f.Offset), depth)
+			typ := v.Type
+			*v = *inner
+			v.Type = typ
+			if name == "Bool" && v.Shape == Literal {
+				v.Text = strconv.FormatBool(v.Text != "0")
+			}
+			return true
+		}
+	case "weak":
+		return strings.HasPrefix(name, "Pointer[") && r.typedPointer(v, t, addr, "u", true, depth)
+	}
+	return false
+}
+
+// typedPointer reads an atomic or a weak pointer. A weak one's word is the
+// address of one that holds the address proper.
+func (r *reader) typedPointer(v *Value, t *gotypes.Type, addr memory.Address, field string, weak bool, depth int) bool {
+	off, elem, ok := t.TypedPointer(field)
+	if !ok {
+		return false
+	}
+	at := addr.Add(off)
+	for range 2 {
+		word, ok := r.p.read(at, 8)
+		if !ok {
+			r.missing(v, at, 8)
+			return true
+		}
+		to := memory.Address(le.Uint64(word))
+		if to == 0 {
+			v.Shape = Nil
+			return true
+		}
+		if !weak {
+			r.target(v, elem, to, depth)
+			return true
+		}
+		at, weak = to, false
+	}
+	return true
+}
+
+func (r *reader) bigInt(v *Value, t *gotypes.Type, addr memory.Address) bool {
+	neg, ok1 := t.Field("neg")
+	abs, ok2 := t.Field("abs")
+	if !ok1 || !ok2 || abs.Type.Kind != gotypes.Slice {
+		return false
+	}
+	head, ok := r.p.read(addr, t.Size)
+	if !ok {
+		r.missing(v, addr, t.Size)
+		return true
+	}
+	ptr, n := memory.Address(le.Uint64(head[abs.Offset:])), le.Uint64(head[abs.Offset+8:])
+	if n > 1<<16 { // a million digits are no number to print
+		return false
+	}
+	b, ok := r.p.read(ptr, n*8)
+	if !ok {
+		r.missing(v, ptr, n*8)
+		return true
+	}
+	words := make([]byte, len(b)) // big-endian
+	for i := range b {
+		words[len(b)-1-i] = b[i]
+	}
+	number := new(big.Int).SetBytes(words)
+	if head[neg.Offset] != 0 {
+		number.Neg(number)
+	}
+	v.Shape, v.Text = Literal, number.String()
+	return true
+}
+
+// Bits of time.Time's wall, see the comment in package time.
+const (
+	timeMonotonic  = 1 << 63
+	timeNsecMask   = 1<<30 - 1
+	timeNsecShift  = 30
+	wallToInternal = (1884*365 + 1884/4 - 1884/100 + 1884/400) * 86400
+	unixToInternal = (1969*365 + 1969/4 - 1969/100 + 1969/400) * 86400
+)
+
+func (r *reader) time(v *Value, t *gotypes.Type, addr memory.Address) bool {
+	wallField, ok1 := t.Field("wall")
+	extField, ok2 := t.Field("ext")
+	locField, ok3 := t.Field("loc")
+	if !ok1 || !ok2 || !ok3 || t.Size != 24 {
+		return false
+	}
+	b, ok := r.p.read(addr, t.Size)
+	if !ok {
+		r.missing(v, addr, t.Size)
+		return true
+	}
+	wall, ext := le.Uint64(b[wallField.Offset:]), int64(le.Uint64(b[extField.Offset:]))
+	sec := ext
+	if wall&timeMonotonic != 0 {
+		sec = wallToInternal + int64(wall<<1>>(timeNsecShift+1))
+	}
+	when := time.Unix(sec-unixToInternal, int64(wall&timeNsecMask)).UTC()
+	zone := "time.UTC"
+	if loc := memory.Address(le.Uint64(b[locField.Offset:])); loc != 0 {
+		name, offset, ok := r.zone(locField.Type, loc, when.Unix())
+		switch {
+		case !ok:
+			v.Notes = append(v.Notes, "its time zone is not in the core")
+		case offset != 0 || name != "UTC":
+			when = when.In(time.FixedZone(name, offset))
+			zone = fmt.Sprintf("time.FixedZone(%q, %d)", name, offset)
+		}
+	}
+	v.Shape = Literal
+	v.Text = fmt.Sprintf("time.Date(%d, time.%v, %d, %d, %d, %d, %d, %s)", when.Year(), when.Month(), when.Day(), when.Hour(), when.Minute(), when.Second(), when.Nanosecond(), zone)
+	if when.IsZero() {
+		v.Text = "time.Time{}"
+	}
+	v.JSON = when.Format(time.RFC3339Nano)
+	return true
+}
+
+// zone finds the name and offset of a time.Location at a moment, as far as its
+// table of transitions says.
+func (r *reader) zone(ptr *gotypes.Type, addr memory.Address, unix int64) (name string, offset int, ok bool) {
+	t, err := ptr.Elem()
+	if err != nil {
+		return "", 0, false
+	}
+	quick := r.p.reader(Limits{Depth: 4, Elements: 4096})
+	loc := quick.value(t, addr, 4)
+	// An untouched Local, or UTC, has no zones.
+	zones, tx := loc.field("zone"), loc.field("tx")
+	if !zones.there() || !tx.there() {
+		return "", 0, false
+	}
+	if len(zones.Elems) == 0 {
+		return "UTC", 0, zones.Omitted == 0
+	}
+	index := 0
+	for _, change := range tx.Elems {
+		when, i := change.field("when"), change.field("index")
+		if !when.there() || !i.there() {
+			return "", 0, false
+		}
+		if when.int() > unix {
+			break
+		}
+		index = int(i.int())
+	}
+	if index < 0 || index >= len(zones.Elems) {
+		return "", 0, false
+	}
+	zone := zones.Elems[index]
+	zoneName, zoneOffset := zone.field("name"), zone.field("offset")
+	if !zoneName.there() || !zoneOffset.there() {
+		return "", 0, false
+	}
+	return zoneName.Text, int(zoneOffset.int()), true
+}
+
+// there reports whether a field exists and its value is known.
+func (v *Value) there() bool { return v != nil && v.Missing == "" }
+
+// field returns a field of a struct, nil when there is none.
+func (v *Value) field(name string) *Value {
+	for _, f := range v.Fields {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return nil
+}
+
+func (v *Value) int() int64 {
+	n, _ := new(big.Int).SetString(v.Text, 10)
+	if n == nil {
+		return 0
+	}
+	return n.Int64()
+}

@@ -1,0 +1,49 @@
+//go:build linux
+
+package supervise
+
+import (
+	"github.com/meminspect/meminspect/internal/supervise/trigger"
+)
+
+// An ask is a user's wish for a capture.
+type ask struct {
+	reason string
+	done   func(trigger.Answer)
+}
+
+// serve captures the running program as often as users want, one after the
+// other, until it is dead. What has begun by then is finished. Users are not rate
+// limited.
+func (s *Supervisor) serve() {
+	for {
+		select {
+		case <-s.gone:
+			return
+		case a := <-s.asks:
+			e := s.capture(a.reason, "", 0, nil)
+			if e.What != Captured {
+				a.done(trigger.Answer{Error: e.Text})
+			} else {
+				a.done(trigger.Answer{Path: e.Path, Bytes: e.Bytes})
+			}
+		}
+	}
+}
+
+// ask has the running program captured and waits for it.
+func (s *Supervisor) ask(r trigger.Request) trigger.Answer {
+	if r.Reason == "" {
+		r.Reason = askedReason
+	}
+	answer := make(chan trigger.Answer, 1)
+	select {
+	case s.asks <- ask{r.Reason, func(a trigger.Answer) { answer <- a }}:
+		return <-answer
+	case <-s.gone:
+		return trigger.Answer{Error: "the program has ended"}
+	}
+}
+
+// askedReason is the reason of a capture for which a user gave none.
+const askedReason = "asked"

@@ -1,0 +1,279 @@
+// Package child runs the program under supervision: it starts it in a process
+// group of its own, hands the terminal over, waits, and, where ptrace is
+// allowed, gets it stopped at its very end with its memory whole.
+//
+// The exit stop is a seizure of the main thread alone with PTRACE_O_TRACEEXIT.
+// That thread is the last to leave at any end of the process: SIGKILL, SIGTERM,
+// os.Exit, a fault on a thread that C made. While the program runs it costs
+// nothing but a detour for signals that the main thread takes. EXITKILL is not
+// set: should we die, the program runs on.
+package child
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/core/process"
+)
+
+// A Child is a program that was started. Wait must be called, once.
+type Child struct {
+	PID int
+
+	tracer  *process.Tracer
+	foreign int // descriptor of a process that is not our child, -1 if it is
+	tty     int // descriptor of the terminal that was handed over, -1 if none
+
+	waiter atomic.Int32 // thread of Wait, of a process that is not our child
+
+	// mu is held while a status is taken from the kernel and while a capture
+	// stops threads, as either could take the other's.
+	mu      sync.Mutex
+	seized  bool
+	exiting bool // in its exit stop
+	ended   bool // its number may stand for another process
+}
+
+// A Command says what to start.
+type Command struct {
+	Path string   // of the executable
+	Args []string // with the program's name
+	Env  []string
+	Dir  string
+
+	// Files are descriptors of ours by the number under which the program gets
+	// them; ^uintptr(0) leaves a number out.
+	Files []uintptr
+}
+
+// Start starts the program. Its process group is its own, so that a signal to
+// one group spares the other; if ours has the terminal, the program's gets it.
+//
+// With seize it is asked for the exit stop before its first instruction runs,
+// if that is allowed; see Seize. The error of that is the second one, and the
+// program runs all the same.
+func Start(c Command, tracer *process.Tracer, seize bool) (child *Child, notSeized, err error) {
+	child = &Child{tracer: tracer, tty: foreground(), foreign: -1}
+	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Files: c.Files,
+		Sys: &syscall.SysProcAttr{Setpgid: true}}
+	started := false
+	if seize && !privileged(c.Path) {
+		if derr := tracer.Do(func() { started = child.startSeized(c, attr) }); derr != nil {
+			return nil, nil, derr
+		}
+	}
+	if !started {
+		child.PID, err = syscall.ForkExec(c.Path, c.Args, attr)
+		if err != nil {
+			if child.tty >= 0 {
+				unix.Close(child.tty)
+			}
+			return nil, nil, fmt.Errorf("starting %s: %w", c.Path, err)
+		}
+		loaded(child.PID)
+		if seize {
+			notSeized = child.Seize()
+		}
+	}
+	child.giveTerminal()
+	return child, notSeized, nil
+}
+
+// loaded waits until the program stands in memory: its start is reported when it
+// has closed what is closed on exec, and its file is mapped after that. The last
+// thing to be there is its auxiliary vector. Of a program that may not be read
+// nothing is seen, and nobody looks.
+func loaded(pid int) {
+	const end = 16 // the bytes of the vector's last entry, which is there before
+	for range 1000 {
+		auxv, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", pid))
+		if err != nil || len(auxv) > end {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// startSeized starts the program so that it stops at once, which takes the old
+// way of tracing, and changes that to a seizure while it is stopped. It reports
+// false when nothing was started: tracing may be forbidden.
+func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
+	sys := *attr.Sys
+	sys.Ptrace = true
+	traced := *attr
+	traced.Sys = &sys
+	pid, err := syscall.ForkExec(cmd.Path, cmd.Args, &traced)
+	if err != nil {
+		return false
+	}
+	c.PID = pid
+	stop := func() bool {
+		for {
+			var status unix.WaitStatus
+			_, err := unix.Wait4(pid, &status, unix.WUNTRACED|unix.WALL, nil)
+			if err != unix.EINTR {
+				return err == nil && status.Stopped()
+			}
+		}
+	}
+	// It stands before its first instruction with a SIGTRAP; let go with a
+	// SIGSTOP in its place it stops again, ours no longer, and can be seized.
+	if !stop() || request(unix.PTRACE_DETACH, pid, uintptr(unix.SIGSTOP)) != nil || !stop() {
+		unix.Kill(pid, unix.SIGCONT)
+		return true
+	}
+	if request(unix.PTRACE_SEIZE, pid, unix.PTRACE_O_TRACEEXIT) == nil {
+		c.seized = true
+		stop() // seized while stopped, it tells of its stop
+		unix.Kill(pid, unix.SIGCONT)
+		request(unix.PTRACE_CONT, pid, 0)
+		return true
+	}
+	unix.Kill(pid, unix.SIGCONT)
+	return true
+}
+
+// privileged tells whether the executable would lose the rights that its file
+// gives it if it were traced while it starts.
+func privileged(path string) bool {
+	fi, err := os.Stat(path)
+	if err != nil || fi.Mode()&(os.ModeSetuid|os.ModeSetgid) != 0 {
+		return true
+	}
+	_, err = unix.Getxattr(path, "security.capability", nil)
+	return err == nil
+}
+
+// Attach makes a Child of a process that somebody else started. Its end is seen,
+// its status only when it was seized.
+func Attach(pid int, tracer *process.Tracer) (*Child, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("attaching to process %d: %w", pid, err)
+	}
+	return &Child{PID: pid, tracer: tracer, tty: -1, foreign: fd}, nil
+}
+
+// foreground returns a descriptor of the controlling terminal if our group has
+// it, else -1.
+func foreground() int {
+	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return -1
+	}
+	if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err != nil || group != unix.Getpgrp() {
+		unix.Close(fd)
+		return -1
+	}
+	return fd
+}
+
+// giveTerminal makes the program's group the terminal's. A program that was so
+// quick as to touch the terminal before was stopped for it, and is continued.
+func (c *Child) giveTerminal() {
+	if c.tty >= 0 && unix.IoctlSetPointerInt(c.tty, unix.TIOCSPGRP, c.PID) == nil {
+		unix.Kill(-c.PID, unix.SIGCONT)
+	}
+}
+
+// Continue makes the program run on after a stop, with the terminal if our own
+// group was given it meanwhile.
+func (c *Child) Continue() {
+	if c.tty >= 0 {
+		if group, err := unix.IoctlGetInt(c.tty, unix.TIOCGPGRP); err == nil && group == unix.Getpgrp() {
+			c.giveTerminal()
+			return
+		}
+	}
+	unix.Kill(-c.PID, unix.SIGCONT)
+}
+
+// Seize asks for the exit stop. It fails with EPERM where that is not allowed
+// or where another process traces the program already.
+func (c *Child) Seize() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.seize()
+}
+
+func (c *Child) seize() error {
+	var err error
+	derr := c.tracer.Do(func() {
+		err = request(unix.PTRACE_SEIZE, c.PID, unix.PTRACE_O_TRACEEXIT)
+	})
+	if err = errors.Join(derr, err); err != nil {
+		return fmt.Errorf("seizing the main thread: %w", err)
+	}
+	c.seized = true
+	return nil
+}
+
+// Capture runs f while no status is taken from the kernel, so that f may stop
+// threads. It tells f which threads are seized, and which of them stopped. When
+// f has let all of them go it may call done before it returns: the program's end
+// waits for that.
+func (c *Child) Capture(f func(held, seized []int, done func()) error) error {
+	c.mu.Lock()
+	done := sync.OnceFunc(c.mu.Unlock)
+	defer done()
+	switch {
+	case c.exiting:
+		return f([]int{c.PID}, nil, done)
+	case c.seized:
+		return f(nil, []int{c.PID}, done)
+	}
+	return f(nil, nil, done)
+}
+
+// StatusKnown tells whether the status that Wait returned is the program's: of
+// one that somebody else started there is none unless it was seized to its end.
+func (c *Child) StatusKnown() bool { return c.foreign < 0 }
+
+// Inherited lists our descriptors that a program started by us would have got
+// without us, for Command.Files: systemd's sockets, a shell's redirections.
+func Inherited() []uintptr {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return []uintptr{0, 1, 2}
+	}
+	files := []uintptr{0, 1, 2}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd < 3 {
+			continue
+		}
+		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+		if err != nil || flags&unix.FD_CLOEXEC != 0 {
+			continue
+		}
+		for len(files) <= fd {
+			files = append(files, ^uintptr(0))
+		}
+		files[fd] = uintptr(fd)
+	}
+	return files
+}
+
+// Tracer returns the thread that traces the given process, 0 if none does.
+func Tracer(pid int) int {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "TracerPid:"); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(rest))
+			return n
+		}
+	}
+	return 0
+}

@@ -1,0 +1,325 @@
+package child
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/crasher"
+)
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	crasher.Clean()
+	os.Exit(status)
+}
+
+// start starts the crasher with its standard output and error in a file.
+func start(t testing.TB, seize bool, variant crasher.Variant, args ...string) (*Child, *os.File) {
+	t.Helper()
+	tracer := process.NewTracer()
+	t.Cleanup(func() { tracer.Close() })
+	out, err := os.Create(t.TempDir() + "/out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { out.Close() })
+	path := crasher.Build(t, variant)
+	c, notSeized, err := Start(Command{Path: path, Args: append([]string{path}, args...), Env: os.Environ(),
+		Files: []uintptr{^uintptr(0), out.Fd(), out.Fd()}}, tracer, seize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seize && (notSeized != nil || !c.Seized()) {
+		t.Fatal("not seized: ", notSeized)
+	}
+	t.Cleanup(func() { unix.Kill(-c.PID, unix.SIGKILL) })
+	return c, out
+}
+
+// seizable skips where ptrace is not to be had.
+func seizable(t testing.TB) {
+	t.Helper()
+	c, _ := start(t, false, crasher.Plain, "wait")
+	err := c.Seize()
+	unix.Kill(c.PID, unix.SIGKILL)
+	c.Wait(Events{})
+	if errors.Is(err, unix.EPERM) {
+		t.Skip("ptrace is not allowed here: ", err)
+	}
+}
+
+// readable tells whether the process has its memory, and which words stand
+// there at its start.
+func readable(pid int) error {
+	var addr uintptr
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(maps)) {
+		if strings.Contains(line, "/crasher-") {
+			fmt.Sscanf(line, "%x-", &addr)
+			break
+		}
+	}
+	buf := make([]byte, 4)
+	_, err = unix.ProcessVMReadv(pid, []unix.Iovec{{Base: &buf[0], Len: 4}}, []unix.RemoteIovec{{Base: addr, Len: 4}}, 0)
+	if err == nil && string(buf) != "\x7fELF" {
+		err = fmt.Errorf("read %q", buf)
+	}
+	return err
+}
+
+// At each end the program stops once, whole, and its end is what it would have
+// been.
+func TestExitStop(t *testing.T) {
+	seizable(t)
+	for _, c := range []struct {
+		variant crasher.Variant
+		way     string
+		end     unix.WaitStatus
+	}{
+		{crasher.Plain, "exit0", 0},
+		{crasher.Plain, "exit3", 3 << 8},
+		{crasher.Plain, "sigkill", unix.WaitStatus(unix.SIGKILL)},
+		{crasher.Plain, "sigterm", unix.WaitStatus(unix.SIGTERM)},
+		{crasher.Plain, "panic", 2 << 8},
+		{crasher.Plain, "sigquit", 2 << 8},
+		{crasher.PIE, "exit3", 3 << 8},
+		{crasher.Cgo, "exit3", 3 << 8},
+		{crasher.Cgo, "cthreadfault", unix.WaitStatus(unix.SIGSEGV)},
+		{crasher.Cgo, "cfault", 2 << 8},
+		{crasher.Race, "sigkill", unix.WaitStatus(unix.SIGKILL)},
+	} {
+		t.Run(string(c.variant)+"/"+c.way, func(t *testing.T) {
+			t.Parallel()
+			child, out := start(t, true, c.variant, c.way)
+			stops := 0
+			status, err := child.Wait(Events{Exiting: func(end unix.WaitStatus) {
+				stops++
+				if end&^0x80 != c.end {
+					t.Errorf("the end announced is %#x", end)
+				}
+				err := child.Capture(func(held, seized []int, _ func()) error {
+					if len(held) != 1 || held[0] != child.PID || seized != nil {
+						t.Errorf("held %v, seized %v", held, seized)
+					}
+					return readable(child.PID)
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}})
+			text, _ := os.ReadFile(out.Name())
+			if err != nil || status&^0x80 != c.end || stops != 1 {
+				t.Errorf("ended with %#x, %v, after %d stops; it said %.300s", status, err, stops, text)
+			}
+		})
+	}
+}
+
+// Any thread may replace the program; the new one is watched too.
+func TestExec(t *testing.T) {
+	seizable(t)
+	child, _ := start(t, true, crasher.Plain, "again")
+	var ends []unix.WaitStatus
+	status, err := child.Wait(Events{Exiting: func(end unix.WaitStatus) { ends = append(ends, end) }})
+	if err != nil || status.ExitStatus() != 4 {
+		t.Fatalf("%#x, %v", status, err)
+	}
+	if len(ends) == 0 || ends[len(ends)-1] != 4<<8 {
+		t.Errorf("stops at %#x", ends)
+	}
+}
+
+// Job control works, seized or not: the stop is told, and it ends.
+func TestJobControl(t *testing.T) {
+	for _, seize := range []bool{false, true} {
+		t.Run(fmt.Sprint("seized=", seize), func(t *testing.T) {
+			if seize {
+				seizable(t)
+			}
+			child, out := start(t, seize, crasher.Plain, "signals")
+			stopped := make(chan unix.Signal, 10)
+			var ended atomic.Bool
+			go func() {
+				for range 3 {
+					waitFor(t, func() bool { text, _ := os.ReadFile(out.Name()); return strings.Contains(string(text), "ready") })
+					unix.Kill(child.PID, unix.SIGSTOP)
+					<-stopped
+					child.Continue()
+				}
+				unix.Kill(child.PID, unix.SIGUSR1)
+				waitFor(t, func() bool {
+					text, _ := os.ReadFile(out.Name())
+					return strings.Contains(string(text), "user defined signal 1")
+				})
+				unix.Kill(child.PID, unix.SIGTERM)
+				time.Sleep(5 * time.Second)
+				if !ended.Load() {
+					unix.Kill(child.PID, unix.SIGKILL)
+				}
+			}()
+			status, err := child.Wait(Events{Stopped: func(s unix.Signal) { stopped <- s }})
+			ended.Store(true)
+			text, _ := os.ReadFile(out.Name())
+			if err != nil || status.ExitStatus() != 5 || strings.Count(string(text), "got continued") == 0 {
+				t.Errorf("%#x, %v; it said %s", status, err, text)
+			}
+		})
+	}
+}
+
+// A capture may take the notice of the exit stop before Wait sees it, which then
+// sleeps; Check lets the program die, and Wait learns of its end all the same,
+// also of a program that somebody else started.
+func TestEndThatACaptureSaw(t *testing.T) {
+	seizable(t)
+	for round := range 30 {
+		cmd := exec.Command("sh", "-c", "sleep 60 & echo $!; wait")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var pid int
+		if _, err := fmt.Fscan(out, &pid); err != nil {
+			t.Fatal(err)
+		}
+		tracer := process.NewTracer()
+		c, err := Attach(pid, tracer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Seize(); err != nil {
+			t.Fatal(err)
+		}
+		ended, exits := make(chan error, 1), make(chan bool, 2)
+		events := Events{Exiting: func(unix.WaitStatus) { exits <- true }}
+		go func() {
+			_, err := c.Wait(events)
+			ended <- err
+		}()
+		err = c.Capture(func(_, _ []int, done func()) error {
+			if err := unix.Kill(pid, unix.SIGTERM); err != nil {
+				return err
+			}
+			for {
+				var status unix.WaitStatus
+				got, err := unix.Wait4(pid, &status, unix.WNOHANG|unix.WALL, nil)
+				switch {
+				case err != nil:
+					return err
+				case got == 0:
+				case int(status)>>16 == unix.PTRACE_EVENT_EXIT:
+					return nil
+				default: // about to get the signal
+					tracer.Do(func() { err = request(unix.PTRACE_CONT, pid, uintptr(status.StopSignal())) })
+					if err != nil {
+						return err
+					}
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(round%3) * time.Millisecond)
+		c.Check(events)
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("round %d: Wait does not learn of the end", round)
+		}
+		if len(exits) != 1 {
+			t.Errorf("round %d: %d exit stops", round, len(exits))
+		}
+		cmd.Wait()
+		tracer.Close()
+	}
+}
+
+func waitFor(t testing.TB, what func() bool) {
+	for range 500 {
+		if what() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("waited in vain")
+}
+
+// A program that is traced already is left to its tracer.
+func TestTraced(t *testing.T) {
+	seizable(t)
+	first, _ := start(t, true, crasher.Plain, "wait")
+	if _, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", Tracer(first.PID))); err != nil {
+		t.Errorf("traced by %d", Tracer(first.PID))
+	}
+	other := &Child{PID: first.PID, tracer: process.NewTracer(), tty: -1, foreign: -1}
+	defer other.tracer.Close()
+	if err := other.Seize(); !errors.Is(err, unix.EPERM) {
+		t.Errorf("a second tracer got %v", err)
+	}
+	unix.Kill(first.PID, unix.SIGKILL)
+	if status, err := first.Wait(Events{}); err != nil || status.Signal() != unix.SIGKILL {
+		t.Errorf("%#x, %v", status, err)
+	}
+}
+
+// A group's signal spares us, and the program's own one too.
+func TestOwnGroup(t *testing.T) {
+	child, _ := start(t, false, crasher.Plain, "killgroup")
+	status, err := child.Wait(Events{})
+	if err != nil || status.Signal() != unix.SIGKILL {
+		t.Errorf("%#x, %v", status, err)
+	}
+}
+
+// The program gets what we would have given it without us, under the numbers
+// that it knows.
+func TestInherited(t *testing.T) {
+	f, err := os.Open("/dev/zero")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Dup(int(f.Fd())) // not closed on exec
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	files := Inherited()
+	if len(files) <= fd || files[fd] != uintptr(fd) {
+		t.Fatalf("%d is not in %v", fd, files)
+	}
+	if int(f.Fd()) < len(files) && files[f.Fd()] != ^uintptr(0) {
+		t.Errorf("%d, closed on exec, is in %v", f.Fd(), files)
+	}
+	tracer := process.NewTracer()
+	defer tracer.Close()
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := Start(Command{Path: sh, Args: []string{"sh", "-c", fmt.Sprintf("test /proc/self/fd/%d -ef /dev/zero", fd)}, Files: files}, tracer, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := c.Wait(Events{}); err != nil || status != 0 {
+		t.Errorf("%#x, %v", status, err)
+	}
+}

@@ -1,0 +1,219 @@
+//go:build linux
+
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
+	"github.com/meminspect/meminspect/internal/supervise/crashtext"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// watchSocket waits for the one event of the crash socket and deals with it.
+func (s *Supervisor) watchSocket() {
+	event, err := s.socket.Wait()
+	if err != nil {
+		return // closed by us: the program is dead
+	}
+	if event == crashsocket.Closed {
+		// The program's end, or a program that has its own use for the crash
+		// output. Only the kernel knows which.
+		select {
+		case <-s.gone:
+		case <-time.After(200 * time.Millisecond):
+			if s.alive() {
+				s.report(Event{What: Note, Text: "the program has given its crash output away (debug.SetCrashOutput), so its fatal errors hold no more; " + s.otherwise() + "; --crash-text gives it a copy of its report without that"})
+			}
+		}
+		return
+	}
+	s.crashed()
+}
+
+// alive tells whether the program runs: a descriptor that was closed is no
+// death.
+func (s *Supervisor) alive() bool { return unix.Kill(s.child.PID, 0) == nil }
+
+// otherwise says what still captures the end of a program without its report.
+func (s *Supervisor) otherwise() string {
+	if s.child.Seized() {
+		return "its end is captured by the exit stop"
+	}
+	return "its end leaves no core"
+}
+
+// claimDeath tells the first caller that the program's death is its to capture.
+func (s *Supervisor) claimDeath() bool {
+	s.death.Lock()
+	defer s.death.Unlock()
+	first := !s.death.captured
+	s.death.captured = true
+	return first
+}
+
+// crashed captures a program that is held in its report, lets it go, and keeps
+// what it said.
+func (s *Supervisor) crashed() {
+	began := time.Now()
+	if !s.claimDeath() {
+		// Captured already, and sent to its death by us.
+		s.socket.Release(0, began.Add(textWait))
+		return
+	}
+	// The program is held until here, whatever else is slow.
+	deadline := began.Add(s.config.Hold)
+	guard := time.AfterFunc(time.Until(deadline), func() { s.socket.Close() })
+	defer guard.Stop()
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+
+	text := &crash{s: s, began: began}
+	c, err := s.takeOrRecord(ctx, func(o *capture.Options) {
+		text.prepare(o)
+		o.Released = text.release
+	})
+	text.release() // if it was not reached
+	text.copy()
+	if err != nil {
+		report := crashtext.Parse(text.text, text.backlog)
+		s.finish(Event{Reason: report.Reason, Held: text.held}, fmt.Errorf("%s: %w", report.Message, err))
+		return
+	}
+	if text.refused != nil {
+		s.finish(Event{Reason: c.Summary().Reason, Held: text.held}, text.refused)
+		return
+	}
+	s.keep(c, began, text.held)
+}
+
+// A crash is a fatal report while it is taken.
+type crash struct {
+	s        *Supervisor
+	began    time.Time
+	backlog  []byte
+	fallback string // reason of a death that left no report
+
+	text     []byte
+	kept     []byte // what of it may be kept
+	total    int64
+	late     bool // the hold ended before the capture
+	held     time.Duration
+	released bool
+	refused  error
+}
+
+// prepare sets what a capture of a dying program needs to know.
+func (c *crash) prepare(o *capture.Options) {
+	o.Reason = "crash"
+	if c.fallback != "" {
+		o.Reason = c.fallback
+	}
+	o.Thread = c.s.writer()
+	// A dying program has no system calls whose interruption would matter.
+	o.Stop = capture.StopTry
+	o.Hurry = true
+	c.backlog = c.s.backlog()
+	o.Late = c.complete
+}
+
+// release lets the program go and takes its report. It is safe to call twice.
+func (c *crash) release() {
+	if c.released {
+		return
+	}
+	c.released = true
+	c.held = time.Since(c.began)
+	var err error
+	c.text, c.total, err = c.s.socket.Release(textLimit, time.Now().Add(textWait))
+	if err != nil && !errors.Is(err, crashsocket.ErrTimeout) {
+		c.late = c.held >= c.s.config.Hold
+	}
+	if errors.Is(err, crashsocket.ErrTimeout) && c.fallback == "" {
+		c.s.socket.Close() // its reader may be gone, and a full socket would hold it
+	}
+}
+
+// complete adds to the capture what the report says.
+func (c *crash) complete(o *capture.Options) {
+	report := crashtext.Parse(c.text, c.backlog)
+	if report.Reason != crashtext.Unknown {
+		o.Reason = report.Reason
+	}
+	suppressed, err := c.s.admit(o.Reason)
+	c.refused = err
+	if typ := o.Panics[report.Goroutine]; report.Reason == crashtext.Panic || report.Reason == crashtext.Nil {
+		// Memory knows it of errors too; what the text says may be a text that
+		// was made to look so, and is not trusted with somebody's secrets.
+		if typ != "" || c.s.config.Redact {
+			report.Type = typ
+		}
+	}
+	c.kept = c.s.mayKeep(c.text, report.Type)
+	if len(c.kept) > 0 {
+		o.Crash = &note.CrashText{Text: string(c.kept), Truncated: c.total > int64(len(c.text))}
+	}
+	if report.Signal != "" {
+		o.Signal = int(unix.SignalNum(report.Signal))
+	}
+	if !c.s.config.Redact && report.Message != "" {
+		o.Extra = append(o.Extra, note.Pair{Key: "message", Value: report.Message})
+	}
+	for _, p := range []note.Pair{
+		{Key: "panic-type", Value: report.Type},
+		{Key: note.KeyGoroutine, Value: number(report.Failed())},
+		{Key: "held", Value: c.held.String()},
+		{Key: "suppressed", Value: number(uint64(suppressed))},
+	} {
+		if p.Value != "" {
+			o.Extra = append(o.Extra, p)
+		}
+	}
+	if c.late {
+		o.Extra = append(o.Extra, note.Pair{Key: "hold", Value: "ended by its limit before the capture did; the program may have run meanwhile"})
+	}
+}
+
+// mayKeep returns what the user lets us store of a report.
+func (s *Supervisor) mayKeep(text []byte, typ string) []byte {
+	switch {
+	case s.config.Redact:
+		return crashtext.Redact(text, typ)
+	case !s.config.Capture.Labels:
+		return crashtext.WithoutLabels(text)
+	}
+	return text
+}
+
+// copy appends what may be kept of the report to the file that the user wants it
+// in.
+func (c *crash) copy() {
+	if c.s.config.TextFile == "" || len(c.text) == 0 {
+		return
+	}
+	if c.kept == nil { // there is no capture
+		c.kept = c.s.mayKeep(c.text, "")
+	}
+	f, err := os.OpenFile(c.s.config.TextFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err == nil {
+		_, err = f.Write(c.kept)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		c.s.report(Event{What: Note, Text: "the crash text was not copied: " + err.Error()})
+	}
+}
+
+func number(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}

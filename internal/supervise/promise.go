@@ -1,0 +1,173 @@
+//go:build linux
+
+package supervise
+
+import (
+	"debug/buildinfo"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/supervise/child"
+	"github.com/meminspect/meminspect/internal/supervise/live"
+)
+
+// promise says what will be captured here and what will not, and why. It goes
+// by what was tried on this very process, not by what ought to be.
+func (s *Supervisor) promise(path string, notSeized error) string {
+	var yes, no []string
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		no = append(no, "fatal errors (not a Go program: "+err.Error()+")")
+	}
+	view, err := live.Open(s.child.PID)
+	if err == nil {
+		s.view.Program = view
+		err = view.Find()
+		s.anchored = err == nil
+	}
+	readable := err == nil || errors.Is(err, live.ErrNoAnchor)
+	switch {
+	case !readable:
+		no = append(no, "its memory ("+s.obstacle(err)+"), so records only")
+	case errors.Is(err, live.ErrNoAnchor) && info != nil:
+		no = append(no, "fatal errors ("+err.Error()+")")
+	case info != nil:
+		yes = append(yes, "fatal errors")
+		no = append(no, weaknesses(path, info, s.config.Env)...)
+	}
+	switch {
+	case !s.config.ExitStop:
+		no = append(no, "other ends (exit stop is off)")
+	case notSeized != nil:
+		no = append(no, "other ends (exit stop: "+s.obstacle(notSeized)+")")
+	default:
+		yes = append(yes, "any other end")
+	}
+	if s.config.Place != nil {
+		where, err := s.config.Place()
+		if err != nil {
+			no = append(no, "anything for now ("+err.Error()+")")
+		}
+		if where != "" {
+			yes = append(yes, "cores go to "+where)
+		}
+	}
+	text := "captures " + strings.Join(yes, ", ")
+	if len(yes) == 0 {
+		text = "captures nothing"
+	}
+	if len(no) > 0 {
+		text += "; not " + strings.Join(no, ", not ")
+	}
+	return text
+}
+
+// weaknesses lists what Go itself does not report of this program.
+func weaknesses(path string, info *buildinfo.BuildInfo, env []string) []string {
+	settings := map[string]string{}
+	for _, kv := range info.Settings {
+		settings[kv.Key] = kv.Value
+	}
+	var no []string
+	switch {
+	case settings["-race"] == "true":
+		no = append(no, "deadlocks (Go finds none with the race detector)")
+	case settings["CGO_ENABLED"] == "1" && linksC(path):
+		no = append(no, "deadlocks (Go finds none with cgo)")
+	}
+	for _, kv := range env {
+		if kv == "GOTRACEBACK=none" || kv == "GOTRACEBACK=0" {
+			no = append(no, "runtime throws such as concurrent map writes (silent under GOTRACEBACK=none)")
+		}
+	}
+	return no
+}
+
+// linksC tells whether the file was linked by C's linker: cgo may be allowed and
+// not used. Such a file names a loader, or has C's start code.
+func linksC(path string) bool {
+	f, err := elf.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return f.Section(".interp") != nil || f.Section(".init") != nil
+}
+
+// obstacle says what stands behind a refusal of the kernel.
+func (s *Supervisor) obstacle(err error) string {
+	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
+		return err.Error()
+	}
+	if tid := child.Tracer(s.child.PID); tid != 0 {
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", tid))
+		return fmt.Sprintf("traced by %s (thread %d) already", strings.TrimSpace(string(comm)), tid)
+	}
+	if scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && strings.TrimSpace(string(scope)) >= "2" {
+		return "kernel.yama.ptrace_scope is " + strings.TrimSpace(string(scope)) + "; 1 allows it to a parent"
+	}
+	// The folder belongs to the program's user, what is in it to root where the
+	// kernel protects the program's memory.
+	if user, ok := owner(fmt.Sprintf("/proc/%d", s.child.PID)); ok {
+		if user != os.Geteuid() {
+			return "the program runs as another user"
+		}
+		if of, ok := owner(fmt.Sprintf("/proc/%d/environ", s.child.PID)); ok && of != user {
+			return "its file is not readable to its user or has capabilities"
+		}
+	}
+	if strings.Contains(status("Seccomp"), "2") {
+		return "not permitted; a seccomp filter is in force"
+	}
+	return "not permitted"
+}
+
+func owner(path string) (uid int, ok bool) {
+	var st unix.Stat_t
+	err := unix.Stat(path, &st)
+	return int(st.Uid), err == nil
+}
+
+func status(field string) string {
+	text, _ := os.ReadFile("/proc/self/status")
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, field+":"); ok {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return ""
+}
+
+// writer returns the thread that is held in the crash socket, 0 if that cannot
+// be seen.
+func (s *Supervisor) writer() int {
+	s.view.Lock()
+	defer s.view.Unlock()
+	if s.view.Program == nil {
+		return 0
+	}
+	// The report's first write wakes us, a later one blocks: the thread may not
+	// be there yet.
+	for range 20 {
+		if id := s.view.Writer(s.socket.Inode()); id != 0 {
+			return id
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return 0
+}
+
+func (s *Supervisor) backlog() []byte {
+	s.view.Lock()
+	defer s.view.Unlock()
+	if s.view.Program == nil {
+		return nil
+	}
+	return s.view.Backlog()
+}

@@ -1,0 +1,111 @@
+//go:build linux
+
+package supervise
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/reap"
+	"github.com/meminspect/meminspect/internal/supervise/trigger"
+)
+
+// signals are those that we were sent.
+type signals struct{ ch chan os.Signal }
+
+// listen takes every signal that can be taken, from before the program starts:
+// none must end us, and none may be lost.
+func listen() signals {
+	s := signals{make(chan os.Signal, 64)}
+	signal.Notify(s.ch)
+	return s
+}
+
+func (s signals) stop() { signal.Stop(s.ch) }
+
+// forward gives the program the signals that were meant for it.
+func (s *Supervisor) forward(from signals) {
+	// One that comes while another waits to be served is the same wish, as the
+	// kernel has it with signals.
+	wished := make(chan struct{}, 1)
+	go s.wishes(wished)
+	for {
+		select {
+		case sig := <-from.ch:
+			if sig == s.config.Signal && s.config.Signal != 0 {
+				select {
+				case wished <- struct{}{}:
+				default:
+				}
+				continue
+			}
+			s.signal(sig.(syscall.Signal))
+		case <-s.gone:
+			return
+		}
+	}
+}
+
+// wishes has the program captured for signals that mean that.
+func (s *Supervisor) wishes(wished <-chan struct{}) {
+	for {
+		select {
+		case <-wished:
+			s.ask(trigger.Request{})
+		case <-s.gone:
+			return
+		}
+	}
+}
+
+func (s *Supervisor) signal(sig syscall.Signal) {
+	switch sig {
+	case unix.SIGCHLD:
+		if reap.Needed() {
+			reap.Orphans(s.child.PID)
+		}
+	case unix.SIGURG, unix.SIGPIPE, unix.SIGTTOU, unix.SIGTTIN:
+		// Ours: our own runtime, our own output.
+	case unix.SIGCONT:
+		s.child.Continue()
+	case unix.SIGTSTP:
+		// As the terminal does it, to the whole group.
+		unix.Kill(-s.child.PID, sig)
+	default:
+		unix.Kill(s.child.PID, sig)
+	}
+}
+
+// stopWith stops us as the program was stopped, so that whoever controls our
+// job sees it; init, which nobody controls, goes on.
+func (s *Supervisor) stopWith(sig unix.Signal) {
+	if unix.Getpid() != 1 {
+		unix.Kill(unix.Getpid(), unix.SIGSTOP)
+	}
+}
+
+// EndLike ends this process as the program ended, by the same signal if one did
+// it. It does not return.
+func EndLike(status unix.WaitStatus) {
+	if !status.Signaled() {
+		os.Exit(status.ExitStatus())
+	}
+	sig := status.Signal()
+	// One core is enough, and it was the program's to leave.
+	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	// The runtime would print stacks of ours for some of them: the kernel's
+	// default is asked for behind its back.
+	var act [4]uint64
+	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&act)), 0, 8, 0, 0)
+	unix.Kill(unix.Getpid(), sig)
+	// As process 1 we cannot be killed by a signal of our own; a shell's way
+	// then.
+	time.Sleep(100 * time.Millisecond)
+	os.Exit(128 + int(sig))
+}

@@ -1,0 +1,54 @@
+//go:build linux
+
+package supervise
+
+import (
+	"debug/elf"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// slim gives memory back that is not needed while nothing happens: what a
+// capture allocated, and the pages of our own file, of which starting touches
+// most and watching few. The kernel has them in its cache and maps them again
+// one by one.
+func slim() {
+	debug.FreeOSMemory()
+	text, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return
+	}
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	fixed := isFixed()
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		// Never of memory that was written to, since the changes would be lost: in
+		// a position-independent file that is the loader's relocations too.
+		if len(fields) < 6 || fields[1][1] != '-' || !fixed && fields[1][2] != 'x' || fields[1][3] != 'p' || strings.Join(fields[5:], " ") != exe {
+			continue
+		}
+		var start, end uintptr
+		if n, err := fmt.Sscanf(fields[0], "%x-%x", &start, &end); n != 2 || err != nil {
+			continue
+		}
+		unix.RawSyscall(unix.SYS_MADVISE, start, end-start, unix.MADV_DONTNEED)
+	}
+}
+
+// isFixed tells whether our file is linked for one address, so that nothing in it
+// is relocated.
+func isFixed() bool {
+	f, err := elf.Open("/proc/self/exe")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return f.Type == elf.ET_EXEC
+}

@@ -1,0 +1,167 @@
+//go:build linux
+
+package supervise
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/supervise/snapshots"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// snapshotAge is the key under which a snapshot's age stands in its record.
+const snapshotAge = "snapshot-age"
+
+// lost is the reason of an end of which nothing is known.
+const lost = "lost"
+
+// snap takes snapshots of the living program until it is dead. The first is
+// reported, with what it cost: from then on there is one to fall back to.
+func (s *Supervisor) snap() {
+	ticker := time.NewTicker(s.config.Snapshot)
+	defer ticker.Stop()
+	said, kept := false, false
+	for {
+		select {
+		case <-s.gone:
+			return
+		case <-ticker.C:
+		}
+		if s.paused() {
+			continue
+		}
+		began := time.Now()
+		size, err := s.snapshot()
+		if err == nil && !kept {
+			s.report(Event{What: Kept, Bytes: size, Took: time.Since(began)})
+			kept = true
+		}
+		if err != nil && !said {
+			select {
+			case <-s.gone:
+				return // it died meanwhile
+			case <-time.After(200 * time.Millisecond): // for its end to be seen
+			}
+			// Once: the next will fail for the same reason.
+			s.report(Event{What: Note, Text: "no snapshot: " + err.Error()})
+			said = true
+		}
+	}
+}
+
+// snapshot keeps a snapshot and returns its bytes.
+func (s *Supervisor) snapshot() (int64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), captureWait)
+	defer cancel()
+	mark := snapshots.NewMark()
+	opts := func(o *capture.Options) {
+		o.Reason = "snapshot"
+		o.Extra = append(slices.Clip(o.Extra), note.Pair{Key: snapshotAge, Value: mark})
+	}
+	c, err := s.take(ctx, opts)
+	if err != nil {
+		return 0, err
+	}
+	size, err := c.Size()
+	if err != nil {
+		return 0, err
+	}
+	core := bytes.NewBuffer(make([]byte, 0, size))
+	if _, err := c.WriteTo(core); err != nil {
+		return 0, err
+	}
+	return int64(core.Len()), s.config.Keeper.Put(snapshots.Snapshot{When: c.Summary().When, Program: s.name, PID: s.child.PID, Core: core.Bytes(), Mark: mark})
+}
+
+// publish makes cores of the snapshots of a program whose end left none.
+func (s *Supervisor) publish(reason string) {
+	last, err := s.config.Keeper.Last()
+	if err != nil || len(last) == 0 {
+		s.finish(Event{Reason: reason}, errors.Join(errors.New("there is no snapshot yet"), err))
+		return
+	}
+	if _, err := s.admit(reason); err != nil {
+		s.finish(Event{Reason: reason}, err)
+		return
+	}
+	died := time.Now()
+	for _, snapshot := range last {
+		age := died.Sub(snapshot.When).Round(time.Millisecond)
+		snapshot.Stamp(age.String() + " before " + whatEnded(reason))
+		e := Event{Reason: reason, Text: "from a snapshot, " + age.String() + " old"}
+		e.Bytes = int64(len(snapshot.Core))
+		e.Path, err = s.config.Sink(coreOf(snapshot, reason))
+		e.Took = time.Since(died)
+		s.finish(e, err)
+	}
+}
+
+// whatEnded is the reason of an end as a record says it.
+func whatEnded(reason string) string {
+	if reason == lost {
+		return "the end"
+	}
+	return reason
+}
+
+// coreOf makes a core of a snapshot.
+func coreOf(snapshot snapshots.Snapshot, reason string) Core {
+	return Core{Program: snapshot.Program, PID: snapshot.PID, When: snapshot.When, Reason: reason, Size: int64(len(snapshot.Core)),
+		Write: func(w io.Writer) error { _, err := w.Write(snapshot.Core); return err }}
+}
+
+// Left publishes what dead supervisors left in the directory, as far as the limits
+// want it: a container that is killed at every start leaves one each time.
+func Left(dir string, config *Config) {
+	s := &Supervisor{config: *config}
+	err := snapshots.Orphans(dir, func(snapshot snapshots.Snapshot) error {
+		s.name = snapshot.Program
+		e := Event{Time: time.Now(), Program: snapshot.Program, PID: snapshot.PID, Reason: lost}
+		_, err := s.admit(lost)
+		if err == nil {
+			snapshot.Stamp("taken at " + snapshot.When.UTC().Format(time.RFC3339))
+			e.Path, err = config.Sink(coreOf(snapshot, lost))
+			e.Bytes = int64(len(snapshot.Core))
+			e.What, e.Text = Captured, "from a snapshot of a program that ended together with its supervisor"
+		} else {
+			e.What, e.Text, err = Refused, err.Error(), nil
+		}
+		if err == nil {
+			config.Report.Report(e)
+		}
+		return err
+	})
+	if err != nil {
+		config.Report.Report(Event{Time: time.Now(), What: Note, Text: err.Error()})
+	}
+}
+
+// unseen deals with an end that left no core.
+func (s *Supervisor) unseen(status unix.WaitStatus, known bool) {
+	if known && status.Exited() && status.ExitStatus() == 0 || !s.claimDeath() {
+		return
+	}
+	reason := lost
+	if known {
+		reason = endReason(status)
+	}
+	if s.gauge.Killed() {
+		reason = "oom-kill"
+	}
+	if s.config.Keeper != nil {
+		s.publish(reason)
+		return
+	}
+	if known {
+		s.finish(Event{Reason: reason}, fmt.Errorf("nothing held it at its end, and no snapshots are taken (--snapshot)"))
+	}
+}

@@ -1,0 +1,384 @@
+//go:build linux
+
+// Package supervise starts a program, watches it, and has it captured when it
+// matters: when it dies, however it does so, when it hangs, when its memory
+// runs out, and when somebody asks. The program notices nothing of it: it has
+// its own terminal, signals, exit status and standard error.
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/supervise/child"
+	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
+	"github.com/meminspect/meminspect/internal/supervise/live"
+	"github.com/meminspect/meminspect/internal/supervise/pressure"
+	"github.com/meminspect/meminspect/internal/supervise/snapshots"
+	"github.com/meminspect/meminspect/internal/supervise/trigger"
+	"github.com/meminspect/meminspect/runtime/format/crashenv"
+)
+
+// A Config says what to run and what to do about it.
+type Config struct {
+	Args []string // the program and its arguments
+	Env  []string // its environment
+	Dir  string   // its working directory, "" = ours
+
+	// OutputTaken says that our standard output is for cores: the program's goes
+	// to standard error.
+	OutputTaken bool
+
+	Capture  capture.Options // what each capture takes
+	ExitStop bool            // ask for the exit stop
+	Hold     time.Duration   // for which a dying program is held at most, 0 = DefaultHold
+	Redact   bool            // keep of crash texts the type and the stacks alone
+	TextFile string          // to which crash texts are appended too, "" = none
+
+	OnHang      HangAction  // after a missed heartbeat and its capture
+	MemoryShare float64     // of the memory limit at which to capture, 0 = never
+	Signal      unix.Signal // that means a capture and is not for the program, 0 = none
+	Socket      string      // folder for the socket on which users ask, "" = none
+
+	// Snapshot is the time between snapshots of the living program, which the
+	// keeper keeps for an end that leaves no core; 0 = none.
+	Snapshot time.Duration
+	Keeper   snapshots.Keeper
+
+	// Limits decides whether a capture may be kept, nil = always. Sink takes
+	// what was captured and says where it went.
+	Limits func(program, reason string) (suppressed int, err error)
+	Sink   func(Core) (where string, err error)
+
+	// Place says where cores go, and whether they could now; nil = not known.
+	Place func() (string, error)
+
+	Report *Reporter
+}
+
+// A Core is a capture on its way out.
+type Core struct {
+	Program string
+	PID     int
+	When    time.Time
+	Reason  string
+	Size    int64
+	Write   func(io.Writer) error
+}
+
+// Name is the core's file name.
+func (c Core) Name() string { return store.Name(c.Program, c.PID, c.When, c.Reason) }
+
+// Limits of the supervisor.
+const (
+	DefaultHold = 10 * time.Second
+	textLimit   = 1 << 20         // of a crash text that is kept
+	textWait    = 5 * time.Second // for the end of a crash text, longer than the runtime's own limits
+)
+
+// A Supervisor is a program under supervision.
+type Supervisor struct {
+	config  Config
+	name    string // of the program, for records and file names
+	who     string // we are
+	child   *child.Child
+	socket  *crashsocket.Socket
+	tracer  *process.Tracer
+	started time.Time
+
+	// view is the program's own account of itself, nil if it cannot be read.
+	view struct {
+		sync.Mutex
+		*live.Program
+	}
+	anchored bool // the program embeds the runtime
+
+	gauge *pressure.Gauge // of the program's memory
+
+	// death is what has been made of the program's end.
+	death struct {
+		sync.Mutex
+		captured bool
+	}
+	asks    chan ask       // of users
+	working sync.WaitGroup // what must be done before the supervisor ends
+	gone    chan struct{}  // closed when the program is dead
+}
+
+// Run starts the program, watches it, and returns how it ended. The error is
+// that of starting it.
+func Run(config Config) (unix.WaitStatus, error) {
+	path, err := exec.LookPath(config.Args[0])
+	if err != nil {
+		return 0, fmt.Errorf("run: %w", err)
+	}
+	s := newSupervisor(config, path)
+	defer s.tracer.Close()
+	signals := listen()
+	defer signals.stop()
+	if err := s.start(path); err != nil {
+		return 0, err
+	}
+	go s.forward(signals)
+	return s.toTheEnd()
+}
+
+func newSupervisor(config Config, path string) *Supervisor {
+	if config.Hold == 0 {
+		config.Hold = DefaultHold
+	}
+	return &Supervisor{config: config, who: "meminspect run", name: filepath.Base(path), tracer: process.NewTracer(),
+		asks: make(chan ask), gone: make(chan struct{})}
+}
+
+// An Attachment is a program that runs already and holds the other end of a
+// crash socket, see package runtime/monitor.
+type Attachment struct {
+	PID    int
+	Socket int    // descriptor of our end
+	Filled int    // bytes in it that are not the program's
+	Inode  uint64 // of the program's end
+
+	Ready func(promise string) // called once everything is in place
+}
+
+// Watch watches a program that runs already, to its end. Signals are its own
+// affair, as is its exit status.
+func Watch(config Config, a Attachment) error {
+	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", a.PID))
+	if err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	s := newSupervisor(config, path)
+	defer s.tracer.Close()
+	s.who = "runtime/monitor"
+	if s.child, err = child.Attach(a.PID, s.tracer); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	if s.socket, err = crashsocket.Adopt(a.Socket, a.Filled, a.Inode); err != nil {
+		return fmt.Errorf("watch: %w", err)
+	}
+	var notSeized error
+	if config.ExitStop {
+		notSeized = s.child.Seize()
+	}
+	promise := s.promise(path, notSeized)
+	a.Ready(promise)
+	s.report(Event{What: Started, Text: promise})
+	_, err = s.toTheEnd()
+	return err
+}
+
+// toTheEnd watches the program until it is dead and everything about it is
+// done.
+func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
+	defer s.socket.Close()
+	s.gauge = pressure.Open("/sys/fs/cgroup", s.child.PID, s.config.Env)
+	if s.config.MemoryShare > 0 && s.view.Program != nil && s.view.FindMemoryLimit() == nil {
+		s.gauge.GoLimit = s.memoryLimit
+	}
+	s.working.Go(s.watchSocket)
+	s.working.Go(s.watch)
+	s.working.Go(s.serve)
+	if s.config.Snapshot > 0 && s.config.Keeper != nil {
+		s.working.Go(s.snap)
+	}
+	if s.config.Socket != "" {
+		stop, err := trigger.Listen(s.config.Socket, s.child.PID, s.ask)
+		if err != nil {
+			s.report(Event{What: Note, Text: err.Error()})
+		} else {
+			defer stop()
+		}
+	}
+	slim()
+	status, err := s.child.Wait(s.events())
+	close(s.gone)
+	s.socket.Close() // whoever waits for a report of the dead may go
+	s.working.Wait()
+	if s.view.Program != nil {
+		s.view.Close()
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.unseen(status, s.child.StatusKnown())
+	if s.config.Keeper != nil {
+		s.config.Keeper.Close()
+	}
+	s.report(Event{What: Ended, Status: describe(status)})
+	return status, nil
+}
+
+func (s *Supervisor) events() child.Events {
+	return child.Events{Exiting: s.exiting, Stopped: s.stopWith}
+}
+
+// start starts the program with its end of the crash socket.
+func (s *Supervisor) start(path string) error {
+	socket, end, err := crashsocket.New()
+	if err != nil {
+		return err
+	}
+	defer end.Close() // or nobody would ever see it closed
+	s.socket = socket
+	files := child.Inherited()
+	if s.config.OutputTaken {
+		files[1] = files[2]
+	}
+	fd := len(files)
+	for i := 3; i < len(files); i++ {
+		if files[i] == ^uintptr(0) {
+			fd = i
+			break
+		}
+	}
+	if fd == len(files) {
+		files = append(files, 0)
+	}
+	files[fd] = end.Fd()
+	var notSeized error
+	s.started = time.Now()
+	s.child, notSeized, err = child.Start(child.Command{
+		Path: path, Args: s.config.Args, Dir: s.config.Dir, Files: files,
+		Env: append(without(s.config.Env, crashenv.Variable), crashenv.Variable+"="+crashenv.Value(fd, socket.Inode())),
+	}, s.tracer, s.config.ExitStop)
+	if err != nil {
+		socket.Close()
+		return fmt.Errorf("run: %w", err)
+	}
+	s.report(Event{What: Started, Text: s.promise(path, notSeized)})
+	return nil
+}
+
+// without returns an environment that lacks the variable.
+func without(env []string, name string) []string {
+	out := make([]string, 0, len(env)+1)
+	for _, kv := range env {
+		if len(kv) <= len(name) || kv[:len(name)] != name || kv[len(name)] != '=' {
+			out = append(out, kv)
+		}
+	}
+	return out
+}
+
+func (s *Supervisor) report(e Event) {
+	e.Time, e.Program = time.Now(), s.name
+	if s.child != nil {
+		e.PID = s.child.PID
+	}
+	s.config.Report.Report(e)
+}
+
+// takeOrRecord is take, and where the program may not be read or is not
+// understood, a core without memory that says so.
+func (s *Supervisor) takeOrRecord(ctx context.Context, change func(*capture.Options)) (*capture.Captured, error) {
+	var opts capture.Options
+	c, err := s.take(ctx, func(o *capture.Options) {
+		change(o)
+		opts = *o
+	})
+	if capture.Refused(err) {
+		if record, rerr := capture.Record(s.child.PID, opts, err); rerr == nil {
+			return record, nil
+		}
+	}
+	return c, err
+}
+
+// take captures the program, with its threads stopped by the tracer that may
+// have seized the main one. The caller's change to the options comes last. There
+// is one capture at a time, and the program's end waits for it.
+func (s *Supervisor) take(ctx context.Context, change func(*capture.Options)) (*capture.Captured, error) {
+	opts := s.config.Capture
+	opts.Who = s.who
+	opts.Tracer = s.tracer
+	var c *capture.Captured
+	err := s.child.Capture(func(held, seized []int, done func()) error {
+		opts.Held, opts.Seized = held, seized
+		change(&opts)
+		then := opts.Released
+		opts.Released = func() {
+			// It may end now, and whoever watches its end may see to that.
+			done()
+			if len(seized) > 0 {
+				go s.child.Check(s.events())
+			}
+			if then != nil {
+				then()
+			}
+		}
+		var err error
+		c, err = capture.Take(ctx, s.child.PID, opts)
+		return err
+	})
+	return c, err
+}
+
+// keep hands a capture to the sink and reports what came of it.
+func (s *Supervisor) keep(c *capture.Captured, began time.Time, held time.Duration) Event {
+	summary := c.Summary()
+	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial}
+	size, err := c.Size()
+	if err == nil {
+		core := Core{Program: s.name, PID: s.child.PID, When: summary.When, Reason: summary.Reason, Size: size,
+			Write: func(w io.Writer) error { _, err := c.WriteTo(w); return err }}
+		e.Path, err = s.config.Sink(core)
+	}
+	if info, staterr := os.Stat(e.Path); filepath.IsAbs(e.Path) && staterr == nil {
+		size = info.Size() // it may have been compressed
+	}
+	e.Took, e.Bytes = time.Since(began), size
+	slim() // a supervisor is small but for its captures
+	return s.finish(e, err)
+}
+
+// finish reports a capture with its outcome, and returns that.
+func (s *Supervisor) finish(e Event, err error) Event {
+	var refused *store.Refused
+	switch {
+	case err == nil:
+		e.What = Captured
+	case errors.As(err, &refused):
+		e.What, e.Text, e.Path, e.Bytes = Refused, refused.Error(), "", 0
+	default:
+		e.What, e.Text, e.Path, e.Bytes = Failed, err.Error(), "", 0
+	}
+	s.report(e)
+	return e
+}
+
+// admit asks the limits. An error other than a refusal does not keep a core
+// from being made: a limit that cannot be read is none.
+func (s *Supervisor) admit(reason string) (suppressed int, err error) {
+	if s.config.Limits == nil {
+		return 0, nil
+	}
+	suppressed, err = s.config.Limits(s.name, reason)
+	var refused *store.Refused
+	if err != nil && !errors.As(err, &refused) {
+		s.report(Event{What: Note, Text: "limits are not in force: " + err.Error()})
+		return 0, nil
+	}
+	return suppressed, err
+}
+
+// describe says how a program ended, as a shell would.
+func describe(status unix.WaitStatus) string {
+	if status.Signaled() {
+		return "signal " + unix.SignalName(status.Signal())
+	}
+	return fmt.Sprintf("exit status %d", status.ExitStatus())
+}

@@ -1,0 +1,159 @@
+package walk
+
+import (
+	"fmt"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+)
+
+// An End says how a root's walk ended.
+type End struct {
+	State State
+	// Bytes is what was captured for this root and had not been for another.
+	Bytes uint64
+	// Cut says that a budget or a bound of the walk left something out that
+	// the depth would have allowed.
+	Cut bool
+	// Erased is how many of the root's own bytes exclusions cover.
+	Erased uint64
+	// Records are the first of the things that went wrong; Failures counts
+	// them all.
+	Records  []Record
+	Failures int
+
+	unreadable bool // of the root's own bytes
+	failed     bool
+	writing    bool
+}
+
+// A State is the worst thing that happened to a root.
+type State uint8
+
+// The states, from best to worst.
+const (
+	Complete   State = iota // everything down to the depth
+	Cut                     // by a budget or a bound
+	Writing                 // a map in it was caught in the middle of a write
+	Failed                  // a cross-check failed in something it holds: that was not followed
+	Unreadable              // some of its own bytes cannot be read
+	Erased                  // all of its own bytes are excluded
+)
+
+func (s State) String() string {
+	switch s {
+	case Complete:
+		return "complete"
+	case Cut:
+		return "cut"
+	case Writing:
+		return "writing"
+	case Failed:
+		return "failed"
+	case Unreadable:
+		return "unreadable"
+	case Erased:
+		return "erased"
+	}
+	return fmt.Sprintf("state %d", uint8(s))
+}
+
+// settle fixes the state when everything is known.
+func (e *End) settle(erased, size uint64) {
+	e.Erased = erased
+	switch {
+	case size > 0 && erased == size:
+		e.State = Erased
+	case e.unreadable:
+		e.State = Unreadable
+	case e.failed:
+		e.State = Failed
+	case e.writing:
+		e.State = Writing
+	case e.Cut:
+		e.State = Cut
+	}
+}
+
+// A Record is one thing that kept a value from being followed.
+type Record struct {
+	Kind RecordKind
+	Addr memory.Address // of the value in question
+	Type string         // as which it was looked at; may be empty
+}
+
+// A RecordKind says what failed.
+type RecordKind uint8
+
+// What can fail.
+const (
+	BadPointer    RecordKind = iota + 1 // it points where no Go value can be
+	BadHeader                           // a slice's or string's length makes no sense
+	BadType                             // the interface's type word points at no type
+	BadItab                             // the interface's itab does not fit its type
+	BadMap                              // the map's tables do not fit its type or each other
+	BadChan                             // the channel does not fit its type
+	BadFunc                             // the function value points at no code
+	UnreadableMem                       // the value cannot be read
+	MapWriting                          // the map was caught in the middle of a write
+	UnknownLayout                       // a map, channel or type of a form that this tool does not know
+)
+
+func (k RecordKind) String() string {
+	switch k {
+	case BadPointer:
+		return "bad pointer"
+	case BadHeader:
+		return "bad length"
+	case BadType:
+		return "bad type word"
+	case BadItab:
+		return "bad itab"
+	case BadMap:
+		return "bad map"
+	case BadChan:
+		return "bad channel"
+	case BadFunc:
+		return "bad function"
+	case UnreadableMem:
+		return "unreadable"
+	case MapWriting:
+		return "map in the middle of a write"
+	case UnknownLayout:
+		return "unknown layout"
+	}
+	return fmt.Sprintf("record %d", uint8(k))
+}
+
+func (r Record) String() string {
+	if r.Type == "" {
+		return fmt.Sprintf("%v at %v", r.Kind, r.Addr)
+	}
+	return fmt.Sprintf("%v at %v, a %s", r.Kind, r.Addr, r.Type)
+}
+
+// record notes that something failed on the way from a root. What is only
+// looked at for exclusions does not count against the root, but what hides
+// behind it is unknown.
+func (w *walker) record(root int32, rank uint16, kind RecordKind, addr memory.Address, p *plan) {
+	if kind == UnreadableMem && w.ex.byType && (p == nil || !p.leaf()) {
+		w.ex.lose(addr, chunkBytes)
+	}
+	if rank < own {
+		return
+	}
+	r := &w.roots[root]
+	r.Failures++
+	if kind == MapWriting {
+		r.writing = true
+	} else {
+		r.failed = true
+	}
+	if len(r.Records) >= mostRecords {
+		return
+	}
+	rec := Record{Kind: kind, Addr: addr}
+	if p != nil {
+		rec.Type = p.name
+	}
+	r.Records = append(r.Records, rec)
+}

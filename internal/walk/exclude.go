@@ -1,0 +1,268 @@
+package walk
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+)
+
+// An Exclusion is memory that no capture may hold: the tables' exclusions
+// (package anchor has their layout), resolved to addresses and types, and the
+// regions that a program excluded at run time.
+type Exclusion struct {
+	// Kind is one of package anchor's Exclude constants, or 0 for the Size
+	// bytes at Addr of which nothing else is known.
+	Kind uint32
+	// Addr and Type are a variable's; Type alone is a type's, or that of the
+	// struct that a field belongs to.
+	Addr memory.Address
+	Type *gotypes.Type
+	// Offset and Size are a field's.
+	Offset, Size uint64
+	// Package, Name and Field name what cannot be said by a Type: a generic
+	// type, by its name without brackets, or a field of it.
+	Package, Name, Field string
+	// Pos is where the exclusion is written.
+	Pos string
+}
+
+// A Receipt says what an exclusion took out of a capture.
+type Receipt struct {
+	Exclusion int // index in Config.Exclusions
+	Values    int // places at which it was met
+	Bytes     uint64
+	// Held is how many of the bytes were not the excluded values' own, but
+	// what they hold directly.
+	Held uint64
+}
+
+// unknownTarget is how many bytes are erased behind an excluded pointer to a
+// type that is not known.
+const unknownTarget = 4096
+
+// mostHeld bounds the elements, groups and waiters that are looked at in what
+// one excluded value holds.
+const mostHeld = 1 << 16
+
+type genericName struct{ pkg, name string }
+
+// nameOf names a generic type without its arguments.
+func nameOf(t *gotypes.Type) genericName {
+	name, _, _ := strings.Cut(t.Name(), "[")
+	return genericName{t.PkgPath, name}
+}
+
+// names returns what the types that an exclusion names are called at run time,
+// where the program's main package is just "main".
+func (x *excluder) names(e *Exclusion) []genericName {
+	names := []genericName{{e.Package, e.Name}}
+	if main := x.w.cfg.Main; main == "" || main == e.Package {
+		names = append(names, genericName{"main", e.Name})
+	}
+	return names
+}
+
+// excluder finds what exclusions cover while a walk goes on.
+type excluder struct {
+	w        *walker
+	active   bool
+	byType   bool // some exclusion is found by types: a walk must look for it
+	types    map[*gotypes.Type]int
+	fields   map[*gotypes.Type][]int
+	generics map[genericName]int
+	members  map[genericName][]int
+	hidden   Ranges // the excluded variables
+	erase    []memory.Range
+	receipts []Receipt
+	blind    int // values that were not looked at
+	lost     int // values that the memory lacks
+	// What was read of excluded values when the memory is moving, and whether
+	// that is all.
+	seen      []memory.Piece
+	seenBytes int
+	seenAll   bool
+}
+
+// newExcluder sorts the exclusions by how they are found.
+func newExcluder(w *walker, list []Exclusion) *excluder {
+	x := &excluder{
+		w: w, active: len(list) > 0,
+		types: make(map[*gotypes.Type]int), fields: make(map[*gotypes.Type][]int),
+		generics: make(map[genericName]int), members: make(map[genericName][]int),
+		receipts: make([]Receipt, len(list)), seenAll: true,
+	}
+	var hidden []memory.Range
+	for i, e := range list {
+		x.receipts[i].Exclusion = i
+		switch {
+		case e.Kind == 0:
+			hidden = append(hidden, memory.RangeOf(e.Addr, e.Size))
+		case e.Kind == anchor.ExcludeVariable && e.Type != nil:
+			hidden = append(hidden, memory.RangeOf(e.Addr, e.Type.Size))
+		case e.Kind == anchor.ExcludeType && e.Type != nil:
+			x.types[e.Type] = i
+			x.byType = true
+		case e.Kind == anchor.ExcludeField && e.Type != nil:
+			x.fields[e.Type] = append(x.fields[e.Type], i)
+			x.byType = true
+		case e.Kind == anchor.ExcludeGenericType:
+			for _, name := range x.names(&e) {
+				x.generics[name] = i
+			}
+			x.byType = true
+		case e.Kind == anchor.ExcludeGenericField:
+			for _, name := range x.names(&e) {
+				x.members[name] = append(x.members[name], i)
+			}
+			x.byType = true
+		}
+	}
+	x.hidden = MakeRanges(hidden)
+	return x
+}
+
+// check returns why an exclusion cannot be applied. One that cannot must stop
+// the capture: what it would have covered is not known.
+func (e *Exclusion) check() error {
+	missing := ""
+	switch e.Kind {
+	case 0:
+		return nil
+	case anchor.ExcludeVariable, anchor.ExcludeType:
+		if e.Type == nil {
+			missing = "a type"
+		}
+	case anchor.ExcludeField:
+		if e.Type == nil || e.Size == 0 && e.Field == "" {
+			missing = "a type and a field"
+		}
+	case anchor.ExcludeGenericType:
+		if e.Name == "" {
+			missing = "a type's name"
+		}
+	case anchor.ExcludeGenericField:
+		if e.Name == "" || e.Field == "" {
+			missing = "a type's and a field's name"
+		}
+	default:
+		return fmt.Errorf("exclusion %s: kind %d is not known to this tool", e.Pos, e.Kind)
+	}
+	if missing != "" {
+		return fmt.Errorf("exclusion %s: it does not name %s", e.Pos, missing)
+	}
+	return nil
+}
+
+// begin covers what is excluded by address, and what it holds.
+func (x *excluder) begin() {
+	for i, e := range x.w.cfg.Exclusions {
+		switch {
+		case e.Kind == 0:
+			x.cover(i, memory.RangeOf(e.Addr, e.Size))
+		case e.Kind == anchor.ExcludeVariable:
+			x.cover(i, memory.RangeOf(e.Addr, e.Type.Size))
+			x.holds(i, x.w.rawPlan(e.Type), e.Addr, 0)
+		}
+	}
+}
+
+// hides reports whether a value at addr belongs to an excluded variable: it is
+// not followed, whoever points at it.
+func (x *excluder) hides(addr memory.Address) bool {
+	if len(x.hidden) == 0 {
+		return false
+	}
+	i := x.hidden.from(addr)
+	return i < len(x.hidden) && x.hidden[i].Contains(addr)
+}
+
+// typeRule returns the exclusion of a type, or -1.
+func (x *excluder) typeRule(t *gotypes.Type) int {
+	if i, ok := x.types[t]; ok {
+		return i
+	}
+	if len(x.generics) > 0 {
+		if i, ok := x.generics[nameOf(t)]; ok {
+			return i
+		}
+	}
+	return -1
+}
+
+// fieldRule returns the exclusion of a struct's field, or -1.
+func (x *excluder) fieldRule(t *gotypes.Type, f *gotypes.Field) int {
+	for _, i := range x.fields[t] {
+		e := &x.w.cfg.Exclusions[i]
+		if e.Offset == f.Offset && (e.Size == f.Type.Size || e.Field == f.Name) {
+			return i
+		}
+	}
+	if len(x.members) > 0 {
+		for _, i := range x.members[nameOf(t)] {
+			if x.w.cfg.Exclusions[i].Field == f.Name {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+// missed counts a value that was not looked at, although it may hold what is
+// excluded.
+func (x *excluder) missed(rank uint16) {
+	if x.byType && rank > 0 {
+		x.blind++
+	}
+}
+
+// lose counts a value of which not all can be read, if the program had it.
+func (x *excluder) lose(addr memory.Address, size uint64) {
+	if x.w.cfg.Lacks != nil && x.w.cfg.Lacks(memory.RangeOf(addr, size)) {
+		x.lost++
+	}
+}
+
+// meet covers an excluded part of a value, and what it holds. What holds reads
+// goes through pages.bytes: the caller's data may be gone afterwards.
+func (x *excluder) meet(s *secret, addr memory.Address) {
+	x.receipts[s.rule].Values++
+	x.cover(s.rule, memory.RangeOf(addr, s.size))
+	x.holds(s.rule, s.raw, addr, 0)
+}
+
+// coverParts covers the excluded parts of what may be a value, and nothing that
+// they would hold.
+func (x *excluder) coverParts(p *plan, addr memory.Address) {
+	for i := range p.secrets {
+		x.cover(p.secrets[i].rule, memory.RangeOf(addr.Add(p.secrets[i].off), p.secrets[i].size))
+	}
+	for i := range p.length {
+		x.coverParts(p.array, addr.Add(i*p.array.size))
+	}
+	for i := range p.slots {
+		s := &p.slots[i]
+		for k := uint64(0); s.op == opLoop && k < s.length; k++ {
+			x.coverParts(s.elem, addr.Add(s.off+k*s.elem.size))
+		}
+	}
+}
+
+// cover erases a range.
+func (x *excluder) cover(rule int, r memory.Range) {
+	if r.Empty() {
+		return
+	}
+	x.receipts[rule].Bytes += r.Size()
+	x.erase = append(x.erase, r)
+}
+
+func (x *excluder) coverHeld(rule int, addr memory.Address, size uint64) {
+	if addr < lowest || addr >= canonical || size == 0 || size > canonical {
+		return
+	}
+	x.receipts[rule].Held += size
+	x.cover(rule, memory.RangeOf(addr, size))
+}

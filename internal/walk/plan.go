@@ -1,0 +1,350 @@
+package walk
+
+import (
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+)
+
+// A plan is a type as the walk sees it: where its values hold pointers, and
+// what exclusions hide in them. It is made when the type is met and compiled
+// when the first value of it is walked, so that types which contain pointers
+// to themselves are no problem.
+type plan struct {
+	id       uint32
+	typ      *gotypes.Type // nil for what has no type: bytes, groups, tables
+	name     string
+	size     uint64
+	direct   bool // an interface holds the value itself
+	raw      bool // made as if nothing were excluded
+	opaque   bool // an object of the Go runtime: not followed
+	free     bool // a part of the value that points at it: costs no depth
+	compiled bool
+	underWay bool // being compiled: what it holds is not known yet
+
+	slots   []slot
+	secrets []secret
+	array   *plan // the elements' plan, when this is an array with something to follow
+	length  uint64
+
+	m         *mapPlan
+	chanElem  *plan
+	trieEntry *plan // for an inner node of a hash trie: what its entries are
+}
+
+// leaf reports whether nothing is to be done with a value but to capture it. A
+// plan that is under way is none: a type leads back to itself through the arrays
+// and maps in it.
+func (p *plan) leaf() bool {
+	return p.compiled && !p.underWay && len(p.slots) == 0 && len(p.secrets) == 0 && p.array == nil
+}
+
+// A slot is a place in a value where a pointer or a header stands.
+type slot struct {
+	off    uint64
+	op     slotOp
+	elem   *plan         // what it points at; of a map, channel or function its own plan
+	typ    *gotypes.Type // of an interface: its own
+	length uint64        // of an array within a value
+	holder *plan         // the value's plan, for records
+}
+
+type slotOp uint8
+
+const (
+	opPointer slotOp = iota
+	opString
+	opSlice
+	opEface
+	opIface
+	opMap
+	opChan
+	opFunc
+	opWeak
+	opTrie
+	opLoop    // an array of values, standing here
+	opUnknown // an unsafe.Pointer; in raw plans only
+	opBroken  // its type cannot be read
+)
+
+// width is how many bytes a slot takes.
+func (op slotOp) width() uint64 {
+	switch op {
+	case opString, opEface, opIface:
+		return 2 * wordBytes
+	case opSlice:
+		return 3 * wordBytes
+	}
+	return wordBytes
+}
+
+// A secret is an excluded part of a value.
+type secret struct {
+	off, size uint64
+	rule      int // index of the exclusion
+	raw       *plan
+}
+
+// Limits of one plan: types come from the memory that is walked.
+const (
+	mostSlots  = 1 << 14
+	unrollMost = 16 // elements' slots that an array within a value may become
+)
+
+func (w *walker) planOf(t *gotypes.Type) *plan { return w.planIn(w.plans, t, false) }
+
+// rawPlan is the plan of a type as if nothing were excluded.
+func (w *walker) rawPlan(t *gotypes.Type) *plan {
+	if !w.ex.byType {
+		return w.planOf(t)
+	}
+	return w.planIn(w.raws, t, true)
+}
+
+func (w *walker) planIn(plans map[*gotypes.Type]*plan, t *gotypes.Type, raw bool) *plan {
+	if p := plans[t]; p != nil {
+		return p
+	}
+	p := w.newPlan(t.String(), t.Size)
+	p.typ, p.direct, p.raw, p.opaque = t, t.Direct, raw, isOpaque(t)
+	p.free = t.PkgPath == "sync" && (t.Name() == "readOnly" || t.Name() == "entry") // of a sync.Map
+	plans[t] = p
+	if !raw {
+		w.types = append(w.types, t)
+		w.factsOf(t)
+	}
+	return p
+}
+
+// factsOf notes what debuggers read beside the descriptor when they print a
+// type: the function value with which its values are compared.
+func (w *walker) factsOf(t *gotypes.Type) {
+	const equal = 24 // in abi.Type
+	data, ok := w.pages.lasting(t.Addr.Add(equal), wordBytes)
+	if !ok {
+		return
+	}
+	if fn := memory.Address(le.Uint64(data)); fn >= lowest && fn < canonical && fn.Aligned(wordBytes) {
+		w.facts = append(w.facts, memory.RangeOf(fn, wordBytes))
+	}
+}
+
+func (w *walker) newPlan(name string, size uint64) *plan {
+	p := &plan{id: uint32(len(w.numbered)), name: name, size: size}
+	w.numbered = append(w.numbered, p)
+	return p
+}
+
+// bytePlan is the plan of text.
+func (w *walker) bytePlan() *plan {
+	if w.text == nil {
+		w.text = w.newPlan("byte", 1)
+		w.text.compiled = true
+	}
+	return w.text
+}
+
+// runtimeObjects are types from which the whole scheduler can be reached.
+// Pointers to them stand in ordinary values (a timer's, a waiting goroutine's).
+var runtimeObjects = map[string]bool{
+	"g": true, "m": true, "p": true, "mspan": true, "mheap": true, "mcache": true, "sudog": true, "hchan": true,
+	"timer": true, "timers": true, "pollDesc": true, "_panic": true, "_defer": true, "synctestBubble": true,
+	"schedt": true, "moduledata": true,
+}
+
+func isOpaque(t *gotypes.Type) bool {
+	switch t.PkgPath {
+	case "runtime":
+		return runtimeObjects[t.Name()]
+	case "internal/abi": // type descriptors: the facts hold those that are needed
+		return t.Name() != "Type"
+	}
+	return false
+}
+
+// compile finds a plan's slots.
+func (w *walker) compile(p *plan) {
+	if p.compiled {
+		return
+	}
+	p.compiled, p.underWay = true, true
+	defer func() { p.underWay = false }()
+	t := p.typ
+	if !p.raw {
+		if rule := w.ex.typeRule(t); rule >= 0 {
+			p.secrets = []secret{{size: p.size, rule: rule, raw: w.rawPlan(t)}}
+			return
+		}
+	}
+	if t.PtrBytes == 0 && !w.ex.byType {
+		return
+	}
+	switch t.Kind {
+	case gotypes.Array:
+		elem, err := t.Elem()
+		if err != nil || t.Len == 0 {
+			return
+		}
+		array := w.planFor(p, elem)
+		if w.compile(array); !array.leaf() {
+			p.array, p.length = array, t.Len
+		}
+	case gotypes.Map:
+		p.m = w.mapPlan(p)
+		p.slots = []slot{{op: opMap, elem: p, holder: p}}
+	case gotypes.Chan:
+		p.slots = []slot{{op: opBroken, elem: p, holder: p}}
+		if elem, err := t.Elem(); err == nil {
+			p.chanElem = w.planFor(p, elem)
+			p.slots[0].op = opChan
+		}
+	default:
+		w.addSlots(p, t, 0)
+	}
+}
+
+// planFor is the plan of a type that belongs to p: raw when p is.
+func (w *walker) planFor(p *plan, t *gotypes.Type) *plan {
+	if p.raw {
+		return w.rawPlan(t)
+	}
+	return w.planOf(t)
+}
+
+// addSlots adds the slots of a value of type t that stands at off in p.
+func (w *walker) addSlots(p *plan, t *gotypes.Type, off uint64) {
+	if t.PtrBytes == 0 && (!w.ex.byType || p.raw) || len(p.slots) > mostSlots {
+		return
+	}
+	if off > 0 || t != p.typ {
+		if rule := w.hidden(p, t); rule >= 0 {
+			p.secrets = append(p.secrets, secret{off: off, size: t.Size, rule: rule, raw: w.rawPlan(t)})
+			return
+		}
+	}
+	s := slot{off: off, holder: p}
+	var err error
+	switch t.Kind {
+	case gotypes.Struct:
+		w.addStruct(p, t, off)
+		return
+	case gotypes.Array:
+		w.addArray(p, t, off)
+		return
+	case gotypes.Pointer, gotypes.Slice:
+		if t.PtrBytes == 0 {
+			return // memory that Go does not manage
+		}
+		s.op = opPointer
+		if t.Kind == gotypes.Slice {
+			s.op = opSlice
+		}
+		var elem *gotypes.Type
+		if elem, err = t.Elem(); err == nil {
+			s.elem = w.planFor(p, elem)
+		}
+	case gotypes.String:
+		s.op, s.elem = opString, w.bytePlan()
+	case gotypes.Interface:
+		s.op, s.typ = opEface, t
+		if t.Methods > 0 {
+			s.op = opIface
+		}
+	case gotypes.Map:
+		s.op, s.elem = opMap, w.planFor(p, t)
+	case gotypes.Chan:
+		s.op, s.elem = opChan, w.planFor(p, t)
+	case gotypes.Func:
+		s.op, s.elem = opFunc, w.planFor(p, t)
+	case gotypes.UnsafePointer:
+		if !p.raw {
+			return
+		}
+		s.op = opUnknown
+	default:
+		return
+	}
+	if err != nil {
+		s.op, s.elem = opBroken, p
+	}
+	p.slots = append(p.slots, s)
+}
+
+// hidden returns the exclusion of a type within p, or -1.
+func (w *walker) hidden(p *plan, t *gotypes.Type) int {
+	if p.raw {
+		return -1
+	}
+	return w.ex.typeRule(t)
+}
+
+func (w *walker) addArray(p *plan, t *gotypes.Type, off uint64) {
+	elem, err := t.Elem()
+	if err != nil || t.Len == 0 {
+		return
+	}
+	array := w.planFor(p, elem)
+	w.compile(array)
+	if array.leaf() {
+		return
+	}
+	parts := uint64(len(array.slots) + len(array.secrets))
+	if array.array == nil && !array.underWay && mul(t.Len, parts) <= unrollMost {
+		for i := range t.Len {
+			w.addSlots(p, elem, off+i*elem.Size)
+		}
+		return
+	}
+	p.slots = append(p.slots, slot{off: off, op: opLoop, elem: array, length: t.Len, holder: p})
+}
+
+func (w *walker) addStruct(p *plan, t *gotypes.Type, off uint64) {
+	if w.addSpecial(p, t, off) {
+		return
+	}
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		if !p.raw {
+			if rule := w.ex.fieldRule(t, f); rule >= 0 {
+				p.secrets = append(p.secrets, secret{off: off + f.Offset, size: f.Type.Size, rule: rule, raw: w.rawPlan(f.Type)})
+				continue
+			}
+		}
+		w.addSlots(p, f.Type, off+f.Offset)
+	}
+}
+
+// mapPlan makes the plan of a map's storage, nil when its layout is not known.
+func (w *walker) mapPlan(p *plan) *mapPlan {
+	l, err := p.typ.MapLayout()
+	if err != nil || l.CtrlOff != 0 || l.Slots != slotsPerGroup || l.Group.Size < slotsPerGroup {
+		return nil
+	}
+	m := &mapPlan{
+		swiss: l.Swiss,
+		key:   w.planFor(p, l.Key), elem: w.planFor(p, l.Elem),
+		keys: l.KeysOff, keyStride: l.KeyStride, elems: l.ElemsOff, elemStride: l.ElemStride,
+		keyIndirect: l.IndirectKey, elemIndirect: l.IndirectElem,
+		overflow: l.Overflow,
+		group:    w.newPlan("group of "+p.name, l.Group.Size),
+		table:    w.newPlan("table of "+p.name, tableSize),
+	}
+	if !m.fits(l) {
+		return nil
+	}
+	w.compile(m.key)
+	w.compile(m.elem)
+	return m
+}
+
+// fits checks that all slots lie within a group.
+func (m *mapPlan) fits(l *gotypes.MapLayout) bool {
+	inside := func(off, stride, size uint64, indirect bool) bool {
+		if indirect {
+			size = wordBytes
+		}
+		return off <= l.Group.Size && stride <= l.Group.Size && off+(slotsPerGroup-1)*stride+size <= l.Group.Size
+	}
+	return inside(m.keys, m.keyStride, l.Key.Size, m.keyIndirect) &&
+		inside(m.elems, m.elemStride, l.Elem.Size, m.elemIndirect) &&
+		(m.swiss || m.overflow+wordBytes <= l.Group.Size)
+}

@@ -1,0 +1,337 @@
+// Package walk follows the values of a Go program from annotated variables
+// through its memory and says which bytes a capture must copy.
+//
+// It is breadth first: every root gets its own bytes before any gets depth,
+// and big values are taken in chunks, so that under a budget everybody gets
+// something. What it reads is believed only as far as it was checked: types
+// come from package gotypes, which validates them; slice headers, map tables,
+// channel buffers and itabs are cross-checked with the types that they are
+// said to have, and a failed check stops that value, with a record. Memory
+// that lies costs a bounded time and a bounded amount of memory, and never a
+// panic.
+//
+// Exclusions are found on the way: what they cover is never followed and ends
+// up in the Erasure, which the writer of a core applies to every byte that it
+// is about to write.
+package walk
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+)
+
+// Walk walks. It fails only when the configuration makes no sense, when ctx
+// ends, or when the memory as a whole cannot be read; everything else stands
+// in the Result.
+func Walk(ctx context.Context, cfg Config) (*Result, error) {
+	w, err := newWalker(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("walk: %w", err)
+	}
+	if err := w.run(ctx); err != nil {
+		return nil, fmt.Errorf("walk: %w", err)
+	}
+	return w.result(), nil
+}
+
+// Ranks: how much may be done at a value. Rank 0 is nothing; shadow means that
+// the value is looked at for exclusions and not captured; from own on its
+// bytes are captured, and rank minus own pointers are followed from it.
+const (
+	shadow uint16 = 1
+	own    uint16 = 2
+)
+
+const (
+	shortBytes   = 256      // of a text that is looked up before it is queued
+	chunkBytes   = 64 << 10 // of one value in one round
+	defaultSteps = 64 << 20
+	defaultPages = 512 << 10
+	heldPages    = 64 << 10  // pages whose bytes are kept: 256 MiB
+	queueLimit   = 8 << 20   // items
+	shadowLimit  = 4 << 20   // values looked at for exclusions alone
+	canonical    = 1 << 48   // user addresses are below; on amd64 below half of it, on arm64 PIEs and mappings stand above
+	lowest       = pageSize  // no value stands in the first page
+	mostRecords  = 16        // kept a root
+	probeBytes   = 256 << 10 // values without pointers from this size on are probed before they are believed
+)
+
+type walker struct {
+	cfg   Config
+	pages *pages
+	roots []rootState
+	left  uint64 // of the total budget
+
+	next queue // the round to come
+
+	plans    map[*gotypes.Type]*plan
+	raws     map[*gotypes.Type]*plan  // as if nothing were excluded
+	byType   map[memory.Address]*plan // dynamic types, by the address of their descriptor
+	itabs    map[itabKey]*plan
+	lastType memory.Address
+	lastPlan *plan
+	numbered []*plan // by their ids
+	text     *plan
+	layout   layout
+
+	types   []*gotypes.Type
+	funcs   map[memory.Address]struct{}
+	facts   []memory.Range
+	writing []memory.Address
+	ex      *excluder
+	stats   Stats
+	effort  int // pages of values, each time one is looked at
+	shadows int
+}
+
+type rootState struct {
+	End
+	left uint64
+}
+
+func newWalker(cfg Config) (*walker, error) {
+	if cfg.Memory == nil || cfg.Types == nil {
+		return nil, fmt.Errorf("no memory or no types to walk")
+	}
+	if cfg.Steps <= 0 {
+		cfg.Steps = defaultSteps
+	}
+	if cfg.Pages <= 0 {
+		cfg.Pages = defaultPages
+	}
+	w := &walker{
+		cfg:      cfg,
+		pages:    newPages(cfg.Memory, heldPages, cfg.Pages, cfg.Arena),
+		left:     orUnlimited(cfg.Budget),
+		plans:    make(map[*gotypes.Type]*plan),
+		raws:     make(map[*gotypes.Type]*plan),
+		layout:   layoutOf(cfg.Version),
+		numbered: make([]*plan, 1), // no plan has number 0
+		byType:   make(map[memory.Address]*plan),
+		funcs:    make(map[memory.Address]struct{}),
+		itabs:    make(map[itabKey]*plan),
+	}
+	for i := range cfg.Exclusions {
+		if err := cfg.Exclusions[i].check(); err != nil {
+			return nil, err
+		}
+	}
+	w.ex = newExcluder(w, cfg.Exclusions)
+	w.roots = make([]rootState, len(cfg.Roots))
+	for i, root := range cfg.Roots {
+		if root.Type == nil {
+			return nil, fmt.Errorf("root %q has no type", root.Name)
+		}
+		w.roots[i].left = orUnlimited(root.Budget)
+	}
+	return w, nil
+}
+
+func orUnlimited(budget uint64) uint64 {
+	if budget == 0 {
+		return 1 << 62
+	}
+	return budget
+}
+
+func (w *walker) run(ctx context.Context) error {
+	w.ex.begin()
+	for i := range w.cfg.Roots {
+		w.pushRoot(i)
+	}
+	for w.next.count > 0 {
+		if err := w.pages.prefetch(); err != nil {
+			return fmt.Errorf("reading memory: %w", err)
+		}
+		w.stats.Rounds++
+		blocks := w.next.take()
+		for n, block := range blocks {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			for i := range block {
+				if why := w.exhausted(); why != "" {
+					w.stop(append(blocks[n+1:], block[i:]), why)
+					return nil
+				}
+				q := &block[i]
+				w.do(&item{q.addr, w.numbered[q.plan], q.count, q.root, q.rank, q.kind})
+			}
+			w.next.release(block)
+		}
+	}
+	return nil
+}
+
+// exhausted says which bound of the walk itself was reached.
+func (w *walker) exhausted() string {
+	switch {
+	case w.stats.Values+w.effort > w.cfg.Steps:
+		return fmt.Sprintf("%d values and pages were looked at", w.cfg.Steps)
+	case w.pages.count > w.cfg.Pages:
+		return fmt.Sprintf("%d pages were met", w.cfg.Pages)
+	case len(w.numbered) >= maxPlans:
+		return fmt.Sprintf("%d types were met", maxPlans)
+	}
+	return ""
+}
+
+// stop ends the walk: roots with work left are cut.
+func (w *walker) stop(rest [][]queued, why string) {
+	w.stats.Stopped = why
+	for _, block := range append(rest, w.next.take()...) {
+		for i := range block {
+			if block[i].rank >= own {
+				w.roots[block[i].root].Cut = true
+			}
+			w.ex.missed(block[i].rank)
+		}
+	}
+}
+
+func (w *walker) do(it *item) {
+	switch it.kind {
+	case itemValues:
+		w.values(it)
+	case itemMap:
+		w.mapHeader(it)
+	case itemDirectory:
+		w.mapDirectory(it)
+	case itemTable:
+		w.mapTable(it)
+	case itemGroups, itemBuckets:
+		w.mapGroups(it)
+	case itemChan:
+		w.channel(it)
+	case itemClosure:
+		w.closure(it)
+	case itemWeak:
+		w.weak(it)
+	case itemTrie:
+		w.trieNode(it)
+	case itemGuess:
+		w.guess(it)
+	}
+}
+
+// push queues work behind a pointer of a value with this rank.
+func (w *walker) push(it item) {
+	if it.rank == 0 || it.count == 0 {
+		return
+	}
+	if it.addr < lowest || it.addr >= canonical {
+		w.record(it.root, it.rank, BadPointer, it.addr, it.plan)
+		return
+	}
+	if w.next.count >= queueLimit {
+		if it.rank >= own {
+			w.roots[it.root].Cut = true
+		}
+		w.ex.missed(it.rank)
+		return
+	}
+	if it.rank == shadow {
+		if it.kind == itemValues && it.plan.leaf() {
+			return
+		}
+		if w.shadows++; w.shadows > shadowLimit {
+			w.ex.missed(it.rank)
+			return
+		}
+	}
+	if it.kind == itemValues {
+		switch {
+		case it.plan.leaf(): // the same text stands in many values
+			if size := mul(it.count, it.plan.size); size <= shortBytes && w.pages.fresh(it.addr, size) == 0 {
+				return
+			}
+		case it.count == 1 && w.pages.at(it.addr).visited(it.addr, it.plan.id, it.rank):
+			return
+		}
+	}
+	w.want(&it)
+	w.next.push(&it)
+}
+
+// want asks for the pages of an item that the next round will look at.
+func (w *walker) want(it *item) {
+	each := uint64(128) // more than any header has
+	switch it.kind {
+	case itemValues:
+		each = it.plan.size
+	case itemGroups, itemBuckets:
+		each = it.plan.m.group.size
+	case itemDirectory:
+		each = wordBytes
+	}
+	size := min(mul(it.count, each), chunkBytes)
+	if it.sparse() {
+		w.pages.want(it.addr.Add(size-1), 1)
+		return
+	}
+	w.pages.want(it.addr, size)
+}
+
+// again queues the rest of an item for the next round.
+func (w *walker) again(it item) {
+	if w.next.count >= queueLimit {
+		w.roots[it.root].Cut = true
+		w.ex.missed(it.rank)
+		return
+	}
+	w.want(&it)
+	w.next.push(&it)
+}
+
+// mul multiplies sizes that may lie.
+func mul(a, b uint64) uint64 {
+	if b != 0 && a > 1<<62/b {
+		return 1 << 62
+	}
+	return a * b
+}
+
+// capture takes the bytes of a value for a root and returns how many of them,
+// from the first one on, the budgets allow.
+func (w *walker) capture(root int32, addr memory.Address, size uint64) uint64 {
+	r := &w.roots[root]
+	allowed := size
+	if most := min(r.left, w.left); size > most {
+		// Bytes that others captured already are in between for free; the
+		// first byte that must be paid and cannot ends it all the same.
+		if allowed = w.pages.affordable(addr, size, most); allowed < size {
+			r.Cut = true
+		}
+	}
+	fresh := w.pages.capture(addr, allowed)
+	r.left -= fresh
+	w.left -= fresh
+	r.Bytes += fresh
+	return allowed
+}
+
+func (w *walker) result() *Result {
+	res := &Result{
+		Captured: w.pages.ranges(),
+		Facts:    MakeRanges(w.facts),
+		Types:    w.types,
+		Writing:  w.writing,
+		Funcs:    slices.Sorted(maps.Keys(w.funcs)),
+		Stats:    w.stats,
+	}
+	res.Stats.Pages, res.Stats.Read = w.pages.count, w.pages.reads
+	res.Erasure = w.ex.finish(res.Captured, res.Facts)
+	res.Ends = make([]End, len(w.roots))
+	for i := range w.roots {
+		res.Ends[i] = w.roots[i].End
+		root := &w.cfg.Roots[i]
+		extent := memory.RangeOf(root.Addr, rootBytes(root))
+		res.Ends[i].settle(res.Erasure.Ranges.Overlap(extent).Size(), extent.Size())
+	}
+	return res
+}
