@@ -13,27 +13,15 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// Capture writes a core of the process to w: Take and Write in one.
-//
-// The summary is there with an error too when something was captured. A core
-// that lacks something is no error: Summary.Partial says so.
-func Capture(ctx context.Context, pid int, w io.Writer, opts Options) (*Summary, error) {
-	c, err := Take(ctx, pid, opts)
-	if err != nil {
-		return nil, err
-	}
-	_, err = c.WriteTo(w)
-	return c.Summary(), err
-}
-
-// A Captured is what was read of a process, in memory, ready to be written.
-type Captured struct {
-	core    elfcore.Core
+// A Core is what was read of a process, in memory, ready to be written.
+type Core struct {
+	elf     elfcore.Core
 	summary Summary
 	began   time.Time
 	opts    Options
@@ -41,18 +29,18 @@ type Captured struct {
 
 // Summary says what came of the capture. Its Bytes and Total are those of the
 // last WriteTo.
-func (c *Captured) Summary() *Summary { return &c.summary }
+func (c *Core) Summary() *Summary { return &c.summary }
 
 // Size is the number of bytes that WriteTo will write.
-func (c *Captured) Size() (int64, error) { return c.core.Size() }
+func (c *Core) Size() (int64, error) { return c.elf.Size() }
 
 // WriteTo writes the core. It may be called more than once.
-func (c *Captured) WriteTo(w io.Writer) (int64, error) {
-	size, err := c.core.Size()
+func (c *Core) WriteTo(w io.Writer) (int64, error) {
+	size, err := c.elf.Size()
 	if err != nil {
 		return 0, err
 	}
-	n, err := c.core.Write(&progressWriter{w: w, total: uint64(size), report: c.opts.Progress})
+	n, err := c.elf.Write(&progressWriter{w: w, total: uint64(size), report: c.opts.Progress})
 	c.summary.Bytes = n
 	c.summary.Total = time.Since(c.began)
 	return n, err
@@ -75,12 +63,12 @@ func (p *progressWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Take reads the process and lets it run on; the program has been released, and
-// Options.Released called, when it returns. It fails when the process does not
-// exist, is not a Go program that this package understands, or may not be read:
-// see Diagnose for what to do about the last, and Record for a core all the
-// same.
-func Take(ctx context.Context, pid int, opts Options) (*Captured, error) {
+// Capture reads the process, lets it run on, and returns a core of it. It fails
+// if the process does not exist, is not a Go program that this package can read
+// (ErrNotGo), or may not be read: see Diagnose for what to do about the last,
+// and WriteStub for a core all the same. A core that lacks something is not an
+// error: Summary.Partial reports it.
+func Capture(ctx context.Context, pid int, opts Options) (*Core, error) {
 	opts.defaults()
 	t := newTaking(ctx, pid, opts)
 	p, err := process.Open(pid)
@@ -99,12 +87,13 @@ func Take(ctx context.Context, pid int, opts Options) (*Captured, error) {
 func newTaking(ctx context.Context, pid int, opts Options) *taking {
 	t := &taking{ctx: ctx, opts: opts, began: time.Now(), machine: process.HostMachine()}
 	t.when = t.began
+	t.record = request.Record{Reason: opts.Reason, Extra: opts.Request.Extra}
 	t.summary = Summary{PID: pid, When: t.began, Reason: opts.Reason, Mode: opts.Mode.String()}
 	return t
 }
 
 // captured makes the capture of the program with that memory.
-func (t *taking) captured(mem memory.Memory) (*Captured, error) {
+func (t *taking) captured(mem memory.Memory) (*Core, error) {
 	t.mem = mem
 	if t.opts.wrap != nil {
 		t.mem = t.opts.wrap(mem)
@@ -113,7 +102,7 @@ func (t *taking) captured(mem memory.Memory) (*Captured, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Captured{core: *core, summary: t.summary, began: t.began, opts: t.opts}, nil
+	return &Core{elf: *core, summary: t.summary, began: t.began, opts: t.opts}, nil
 }
 
 // A taking is one capture while it is made.
@@ -128,6 +117,7 @@ type taking struct {
 	machine uint16           // the ELF machine that it runs on
 	lacks   func(memory.Range) bool
 	summary Summary
+	record  request.Record
 
 	maps    []process.Mapping
 	stat    process.Stat

@@ -17,7 +17,7 @@ var errOtherDump = errors.New("the core on standard input is of another process 
 // that the kernel dumps of the process, and says whether it could: whether the
 // kernel holds the process.
 func (t *taking) dumped() bool {
-	head := t.opts.Dump
+	head := t.opts.Request.Hold.Dump
 	if head == nil {
 		return false
 	}

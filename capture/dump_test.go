@@ -15,6 +15,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -80,8 +81,8 @@ func TestDump(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Reverse(threads) // the last failed
-	take := func(head *fullcore.Head) *Captured {
-		c, err := Take(context.Background(), pid, Options{Stop: StopNever, Stacks: StacksFull, Dump: head})
+	take := func(head *fullcore.Head) *Core {
+		c, err := Capture(context.Background(), pid, Options{Stop: StopNever, Stacks: StacksFull, Request: request.Request{Hold: request.Hold{Dump: head}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,8 +103,8 @@ func TestDump(t *testing.T) {
 		t.Errorf("signal %+v", s)
 	}
 	for _, want := range []note.Pair{{Key: "signal-code", Value: "SEGV_MAPERR"}, {Key: "fault-address", Value: "0xdeadbeef"}} {
-		if !slices.Contains(c.opts.Extra, want) {
-			t.Errorf("the record has no %v: %v", want, c.opts.Extra)
+		if !slices.Contains(recordOf(t, c).Extra, want) {
+			t.Errorf("the record has no %v: %v", want, recordOf(t, c).Extra)
 		}
 	}
 
@@ -143,7 +144,7 @@ func TestDumpIsStripped(t *testing.T) {
 	}
 	head := headOf(t, auxv, threads)
 	before := slices.Clone(head.Threads[0].General)
-	c, err := Take(context.Background(), pid, Options{Stop: StopNever, Stacks: StacksSkeleton, Dump: head})
+	c, err := Capture(context.Background(), pid, Options{Stop: StopNever, Stacks: StacksSkeleton, Request: request.Request{Hold: request.Hold{Dump: head}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,8 +153,8 @@ func TestDumpIsStripped(t *testing.T) {
 	if first.Registers[elfcore.AMD64RIP] != threads[0].PC() || first.Registers[elfcore.AMD64R12] != 0xa5a5a5a5a5a5a5a5 || len(first.XState) > 0 {
 		t.Errorf("registers %x", first.Registers)
 	}
-	if linux.Signal.Addr != 0 || slices.ContainsFunc(c.opts.Extra, func(p note.Pair) bool { return p.Key == "fault-address" }) {
-		t.Errorf("%+v, %v", linux.Signal, c.opts.Extra)
+	if linux.Signal.Addr != 0 || slices.ContainsFunc(recordOf(t, c).Extra, func(p note.Pair) bool { return p.Key == "fault-address" }) {
+		t.Errorf("%+v, %v", linux.Signal, recordOf(t, c).Extra)
 	}
 	if !bytes.Equal(head.Threads[0].General, before) {
 		t.Error("the caller's head was changed")
@@ -169,7 +170,7 @@ func TestRecordDump(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.Reverse(threads)
-	c, err := Record(pid, Options{Dump: headOf(t, auxv, threads)}, errors.New("it is written in C"))
+	c, err := WriteStub(pid, Options{Request: request.Request{Hold: request.Hold{Dump: headOf(t, auxv, threads)}}}, errors.New("it is written in C"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,12 +186,21 @@ func TestRecordDump(t *testing.T) {
 	}
 }
 
-func complains(c *Captured, why string) bool {
+func complains(c *Core, why string) bool {
 	return slices.ContainsFunc(c.Summary().Problems, func(p Problem) bool { return strings.Contains(p.Why, why) })
 }
 
 // written is what readers find in the notes of the core.
-func written(t *testing.T, c *Captured) *elfcore.Linux {
+func written(t *testing.T, c *Core) *elfcore.Linux {
+	t.Helper()
+	linux, err := opened(t, c).Linux()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return linux
+}
+
+func opened(t *testing.T, c *Core) *elfcore.File {
 	t.Helper()
 	var b bytes.Buffer
 	if _, err := c.WriteTo(&b); err != nil {
@@ -200,9 +210,21 @@ func written(t *testing.T, c *Captured) *elfcore.Linux {
 	if err != nil {
 		t.Fatal(err)
 	}
-	linux, err := file.Linux()
-	if err != nil {
-		t.Fatal(err)
+	return file
+}
+
+// recordOf is why the core was made, as readers find it.
+func recordOf(t *testing.T, c *Core) *note.Capture {
+	t.Helper()
+	for _, n := range opened(t, c).Notes {
+		if n.Name == note.Owner && n.Type == note.TypeCapture {
+			record, err := note.DecodeCapture(n.Desc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return record
+		}
 	}
-	return linux
+	t.Fatal("the core has no record")
+	return nil
 }

@@ -4,34 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/core/siginfo"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// ReasonDumped is why a full core was made that names no signal: somebody asked
-// a debugger for it.
-const ReasonDumped = "dumped"
+// reasonDumped is the reason of a full core that names no signal: a debugger was
+// asked for it.
+const reasonDumped = "dumped"
 
-// Filter is Take for a process that is gone and left a full core: the same core
+// Filter is Capture for a process that is gone and left a full core: the same core
 // is made of it, from what it holds. What it lacks is recorded as unreadable.
 //
 // An empty Options.Reason is the signal that the process died of, or
-// ReasonDumped. Options about stopping mean nothing.
-func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Captured, error) {
-	reason := ReasonDumped
-	if sig := full.Signal(); died(sig) {
-		reason, opts.Signal = SignalReason(sig), sig
+// "dumped". Options about stopping mean nothing.
+func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Core, error) {
+	reason, died := reasonDumped, 0
+	if sig := full.Signal(); siginfo.Dumps(sig) {
+		reason, died = siginfo.Reason(sig), sig
 	}
 	if opts.Reason == "" {
 		opts.Reason = reason
 	}
-	if opts.Late == nil {
-		opts.Late = PanicOf(opts.Signal)
+	if opts.Request.OnReleased == nil {
+		opts.Request.OnReleased = request.PanicOf(died)
 	}
 	opts.defaults()
 	t := newTaking(ctx, full.PID(), opts)
@@ -67,9 +68,8 @@ func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Captured, 
 
 // aboutFull records what the capture is made of.
 func (t *taking) aboutFull(full *fullcore.Core) {
-	t.opts.Extra = slices.Clip(t.opts.Extra)
 	add := func(key, value string) {
-		t.opts.Extra = append(t.opts.Extra, note.Pair{Key: key, Value: value})
+		t.record = t.record.With(note.Pair{Key: key, Value: value})
 	}
 	size := strconv.FormatInt(full.Size, 10) + " bytes"
 	if full.Cut > 0 {

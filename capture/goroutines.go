@@ -240,8 +240,8 @@ func (t *taking) wantStack(used, whole memory.Range, secret bool) bool {
 	return n == used.Size()
 }
 
-// sortGoroutines puts those first that matter most: the one that failed, those
-// that threads work for, those that wait longest, the rest by age.
+// sortGoroutines puts those first that matter most: those that threads work
+// for, those that wait longest, the rest by age.
 func (t *taking) sortGoroutines() {
 	gs := &t.goroutines
 	// A goroutine takes a quarter of a kilobyte: places are sorted instead.
@@ -255,8 +255,6 @@ func (t *taking) sortGoroutines() {
 		g := &gs.all[i]
 		now := place{4, g.ID, i}
 		switch {
-		case t.opts.Goroutine != 0 && g.ID == t.opts.Goroutine:
-			now.rank = 0
 		case gs.thread[g.Addr] != nil || g.Status == goroutine.Running:
 			now.rank = 1
 		case g.WaitSince > 0:

@@ -113,7 +113,7 @@ func FuzzLyingMemory(f *testing.F) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		began := time.Now()
-		c, err := Take(context.Background(), pid, Options{
+		c, err := Capture(context.Background(), pid, Options{
 			Mode: Mode(seed % 3), Depth: 20, Stop: StopNever,
 			wrap: func(m memory.Memory) memory.Memory { return &liar{m, seed, rate} },
 		})
@@ -149,10 +149,10 @@ func TestCancelled(t *testing.T) {
 	pid := victim(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Take(ctx, pid, Options{}); !errors.Is(err, context.Canceled) {
+	if _, err := Capture(ctx, pid, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled capture gives %v", err)
 	}
-	if _, err := Take(t.Context(), pid, Options{}); err != nil {
+	if _, err := Capture(t.Context(), pid, Options{}); err != nil {
 		t.Error(err)
 	}
 }

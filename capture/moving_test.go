@@ -66,7 +66,7 @@ func TestExcludedHeaderMoves(t *testing.T) {
 		{"for ever", 1 << 30, false, true},
 	} {
 		mem := &restless{word: header, calm: c.calm}
-		captured, err := Take(t.Context(), pid, Options{Stop: StopNever, wrap: func(m memory.Memory) memory.Memory {
+		captured, err := Capture(t.Context(), pid, Options{Stop: StopNever, wrap: func(m memory.Memory) memory.Memory {
 			mem.Memory = m
 			return mem
 		}})

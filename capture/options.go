@@ -1,12 +1,8 @@
 package capture
 
 import (
-	"time"
-
 	"github.com/meminspect/meminspect/internal/core/memory"
-	"github.com/meminspect/meminspect/internal/core/process"
-	"github.com/meminspect/meminspect/internal/gocore/fullcore"
-	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/internal/request"
 )
 
 // A Mode says how much of the program a capture takes.
@@ -103,53 +99,16 @@ type Options struct {
 	// Debuggers get slow above.
 	Segments int
 
-	// Why the capture is made, and who asks; they stand in the record.
-	Reason, Who string
+	// Reason is why the capture is made, for the core's record and the file's
+	// name; empty means "asked".
+	Reason string
 
-	// Crash is what the program said as it died, and Goroutine and Thread the
-	// ones that failed, if known: they are taken first.
-	Crash     *note.CrashText
-	Goroutine uint64
-	Thread    int
-	Signal    int // that the program died of
-
-	// Dump is the head of the core that the kernel dumps of the process: it holds
-	// all threads meanwhile, and Stop means nothing. When it is of another
-	// process, that is recorded and it is not used.
-	Dump *fullcore.Head
-
-	// Extra stands in the record too.
-	Extra []note.Pair
-
-	// Tracer, when not nil, is the thread that traces the program already, and
-	// Held and Seized are what it has of it: see process.StopOptions. Nobody
-	// else may trace a thread that it has seized.
-	Tracer       *process.Tracer
-	Held, Seized []int
-
-	// Hurry says that there is neither time nor memory for preparations that
-	// would shorten the stop: the program is dying, or may any moment.
-	Hurry bool
-
-	// Wait is how long a thread may take to stop; 0 is a second.
-	Wait time.Duration
-
-	// Released is called once when the program is no longer needed: everything
-	// has been read and its threads run again. It may end then.
-	Released func()
-
-	// Late is called once after Released, before the core is laid out, with the
-	// options in force: what is known only now, Reason, Signal, Crash and Extra,
-	// may still be set. A program says why it died only when it is let go.
-	Late func(*Options)
-
-	// Panics is for Late: the types of panic values, by the goroutines that
-	// panic.
-	Panics map[uint64]string
-
-	// Progress is called now and then, from the goroutine that captures. It must
-	// not block: the program may be held meanwhile.
+	// Progress, if not nil, is called now and then from the goroutine that
+	// captures. It must not block: the program may be stopped at that time.
 	Progress func(Progress)
+
+	// Request is for this module's own commands. Leave it zero.
+	Request request.Request
 
 	// wrap, when not nil, is put between the process' memory and all that
 	// reads it: tests let it lie.
@@ -180,17 +139,20 @@ func (o *Options) defaults() {
 	if o.Segments <= 0 {
 		o.Segments = DefaultSegments
 	}
-	if o.Late == nil {
-		o.Late = func(*Options) {}
-	}
 	if o.Reason == "" {
 		o.Reason = "asked"
 	}
-	if o.Who == "" {
-		o.Who = "collector"
+	if r := &o.Request; r.Requester == "" {
+		r.Requester = "capture"
 	}
-	if o.Released == nil {
-		o.Released = func() {}
+	if r := &o.Request; r.Released == nil {
+		r.Released = func() {}
+	}
+	if r := &o.Request; r.OnReleased == nil {
+		r.OnReleased = func(r request.Record) request.Record { return r }
+	}
+	if h := &o.Request.Hold; h.PauseGC == nil {
+		h.PauseGC = func() (resume func()) { return func() {} }
 	}
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}

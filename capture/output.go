@@ -83,7 +83,7 @@ func (o *Output) Recipients() ([]age.Recipient, error) {
 // mode 0600 and appears under its name when it is whole and on the disk; what
 // fails leaves nothing behind. A character device or a pipe at that path is
 // written to and stays what it is.
-func (c *Captured) Save(o Output) (path string, err error) {
+func (c *Core) Save(o Output) (path string, err error) {
 	path = o.Path
 	if path == "" {
 		s := &c.summary
@@ -106,7 +106,7 @@ func (c *Captured) Save(o Output) (path string, err error) {
 }
 
 // replace gives the file its name when it is whole.
-func (c *Captured) replace(path string, o *Output) (err error) {
+func (c *Core) replace(path string, o *Output) (err error) {
 	// CreateTemp makes it 0600.
 	f, err := os.CreateTemp(filepath.Dir(path), ".meminspect-*")
 	if err != nil {
@@ -132,7 +132,7 @@ func (c *Captured) replace(path string, o *Output) (err error) {
 
 // pour writes to what cannot be replaced: for root, a rename would take
 // /dev/null from everybody.
-func (c *Captured) pour(path string, o *Output) error {
+func (c *Core) pour(path string, o *Output) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -141,14 +141,14 @@ func (c *Captured) pour(path string, o *Output) error {
 }
 
 // Stream writes the core to w in the output's form.
-func (c *Captured) Stream(w io.Writer, o Output) error {
+func (c *Core) Stream(w io.Writer, o Output) error {
 	if err := c.stream(w, &o); err != nil {
 		return fmt.Errorf("write core: %w", err)
 	}
 	return nil
 }
 
-func (c *Captured) stream(w io.Writer, o *Output) error {
+func (c *Core) stream(w io.Writer, o *Output) error {
 	recipients, err := o.Recipients()
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (c *Captured) stream(w io.Writer, o *Output) error {
 }
 
 // buffered writes the core in large pieces: it consists of many small ones.
-func (c *Captured) buffered(w io.Writer) error {
+func (c *Core) buffered(w io.Writer) error {
 	const size = 256 << 10
 	b := bufio.NewWriterSize(w, size)
 	if _, err := c.WriteTo(b); err != nil {

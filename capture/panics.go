@@ -1,12 +1,9 @@
 package capture
 
 import (
-	"strconv"
-
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
-	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // panicking notes the type of the value with which a goroutine panics.
@@ -28,10 +25,10 @@ func (t *taking) panicking(p *program, g *goroutine.G) {
 	if err != nil || !own && typ.Kind == gotypes.String {
 		return // a string, or a text that was made of something else
 	}
-	if t.opts.Panics == nil {
-		t.opts.Panics = map[uint64]string{}
+	if t.record.Panics == nil {
+		t.record.Panics = map[uint64]string{}
 	}
-	t.opts.Panics[g.ID] = typ.FullName()
+	t.record.Panics[g.ID] = typ.FullName()
 }
 
 // panicArgument returns where runtime.gopanic keeps its argument, which the
@@ -52,19 +49,4 @@ func (p *program) panicArgument(start goroutine.Place) (memory.Address, bool) {
 		return 0, false
 	}
 	return start.SP.Add(uint64(pushed) + memory.PtrSize), true
-}
-
-// PanicOf returns an Options.Late that records the goroutine and the type of the
-// value of a panic, for a program that died of sig without a word to us: under
-// GOTRACEBACK=crash a panic ends in SIGABRT.
-func PanicOf(sig int) func(*Options) {
-	const abort = 6 // SIGABRT, on Linux
-	return func(o *Options) {
-		if len(o.Panics) != 1 || sig != abort {
-			return
-		}
-		for id, typ := range o.Panics {
-			o.Extra = append(o.Extra, note.Pair{Key: note.KeyGoroutine, Value: strconv.FormatUint(id, 10)}, note.Pair{Key: "panic-type", Value: typ})
-		}
-	}
 }

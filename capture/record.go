@@ -3,20 +3,22 @@ package capture
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/core/siginfo"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// Record makes a core without memory, of a process that may not be read or is
-// not understood: what is known of it, and why there is not more. cause is the
-// error of Take. It fails only when the process is gone.
-func Record(pid int, opts Options, cause error) (*Captured, error) {
+// WriteStub returns a core without memory, of a process that may not be read or
+// is not a Go program that this package can read: what the kernel reports about
+// the process, and why there is not more. cause is the error of Capture. It
+// fails only if the process is gone.
+func WriteStub(pid int, opts Options, cause error) (*Core, error) {
 	opts.defaults()
-	c := &Captured{began: time.Now(), opts: opts}
+	c := &Core{began: time.Now(), opts: opts}
 	c.summary = Summary{PID: pid, When: c.began, Reason: opts.Reason, Mode: "record"}
 	c.summary.problem("memory", cause)
 	for _, check := range Diagnose(pid) {
@@ -26,12 +28,12 @@ func Record(pid int, opts Options, cause error) (*Captured, error) {
 	}
 	p, err := process.Open(pid)
 	if err != nil {
-		return nil, fmt.Errorf("record: %w", err)
+		return nil, fmt.Errorf("write stub: %w", err)
 	}
 	defer p.Close()
-	t := &taking{opts: opts, began: c.began, when: c.began, source: living{p}, process: p, summary: c.summary}
+	t := &taking{opts: opts, began: c.began, when: c.began, source: living{p}, process: p, summary: c.summary, record: request.Record{Reason: opts.Reason, Extra: opts.Request.Extra}}
 	if t.stat, err = p.Stat(); err != nil {
-		return nil, fmt.Errorf("record: %w", err)
+		return nil, fmt.Errorf("write stub: %w", err)
 	}
 	t.auxv, _ = p.Auxv()
 	if name, err := p.ExeName(); err == nil {
@@ -44,7 +46,7 @@ func Record(pid int, opts Options, cause error) (*Captured, error) {
 	} else {
 		ids, err := p.ThreadIDs()
 		if err != nil {
-			return nil, fmt.Errorf("record: %w", err)
+			return nil, fmt.Errorf("write stub: %w", err)
 		}
 		for _, id := range ids {
 			th := process.Thread{ID: id}
@@ -53,18 +55,18 @@ func Record(pid int, opts Options, cause error) (*Captured, error) {
 		}
 		t.summary.Threads.All = len(ids)
 	}
-	t.opts.Released()
-	t.opts.Late(&t.opts)
-	t.summary.Reason = t.opts.Reason
-	t.opts.Extra = append(slices.Clip(t.opts.Extra), signalFacts(t.sigInfo)...)
+	t.opts.Request.Released()
+	t.record = t.opts.Request.OnReleased(t.record)
+	t.summary.Reason = t.record.Reason
+	t.record = t.record.With(siginfo.Facts(t.sigInfo)...)
 
 	prog := t.outline()
 	segments, err := t.image.segments(prog.cover, nil, t.flags(prog), t.opts.Segments)
 	if err != nil {
-		return nil, fmt.Errorf("record: %w", err)
+		return nil, fmt.Errorf("write stub: %w", err)
 	}
 	t.receipts = append(t.receipts, note.Receipt{Reason: note.ReasonUnreadable, Count: 1, Rule: cause.Error()})
-	c.core = elfcore.Core{Machine: t.machine, Segments: segments, Notes: t.notes(prog, &plan{})}
+	c.elf = elfcore.Core{Machine: t.machine, Segments: segments, Notes: t.notes(prog, &plan{})}
 	c.summary = t.summary
 	return c, nil
 }
@@ -91,10 +93,10 @@ func (t *taking) outline() *program {
 	return prog
 }
 
-// Refused reports whether an error of Take is one after which Record still has
-// something to say: the process is there, and may not be read or is not
-// understood.
-func Refused(err error) bool {
+// IsUnreadable reports whether an error of Capture is one after which WriteStub
+// can still write a core: the process exists, and may not be read or is not a Go
+// program that this package can read.
+func IsUnreadable(err error) bool {
 	var wrong *inputError
 	return err != nil && !errors.Is(err, process.ErrGone) && !errors.As(err, &wrong)
 }

@@ -2,10 +2,7 @@ package capture
 
 import (
 	"context"
-	"runtime"
-	"runtime/debug"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -42,30 +39,4 @@ func (t *taking) rehearse(p *program, static *plan) uint64 {
 
 func (pl *plan) clone() plan {
 	return plan{slices.Clone(pl.regions), slices.Clone(pl.exclusions), slices.Clone(pl.rules), pl.doubt}
-}
-
-// collecting is how many captures want no garbage to be collected, and what
-// the percentage was before.
-var collecting struct {
-	sync.Mutex
-	off, percent int
-}
-
-// hush collects this process' garbage and then none until the function that it
-// returns is called, so that nothing but reading happens while a program is held.
-func hush() (end func()) {
-	defer runtime.GC() // now that no goal makes the runtime give back what is free
-	collecting.Lock()
-	defer collecting.Unlock()
-	if collecting.off == 0 {
-		collecting.percent = debug.SetGCPercent(-1)
-	}
-	collecting.off++
-	return func() {
-		collecting.Lock()
-		defer collecting.Unlock()
-		if collecting.off--; collecting.off == 0 {
-			debug.SetGCPercent(collecting.percent)
-		}
-	}
 }

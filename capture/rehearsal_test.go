@@ -3,31 +3,10 @@
 package capture
 
 import (
-	"runtime/debug"
-	"sync"
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
-
-// Captures at the same time leave the collection of garbage as it was.
-func TestHushEnds(t *testing.T) {
-	before := debug.SetGCPercent(77)
-	defer debug.SetGCPercent(before)
-	pid := victim(t)
-	var all sync.WaitGroup
-	for range 4 {
-		all.Go(func() {
-			if _, err := Take(t.Context(), pid, Options{Stop: StopNever}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	all.Wait()
-	if now := debug.SetGCPercent(77); now != 77 {
-		t.Errorf("the percentage is %d now", now)
-	}
-}
 
 // A rehearsal leaves nothing in what the capture says: neither of what it
 // failed at nor of what it read.
@@ -38,7 +17,7 @@ func TestRehearsalLeavesNoTrace(t *testing.T) {
 	wrap := func(m memory.Memory) memory.Memory {
 		return &flawed{m, func(memory.Address) bool { reads++; return !stopped && reads > 1000 }}
 	}
-	c, err := Take(t.Context(), pid, Options{Stop: StopAlways, wrap: wrap, Progress: func(p Progress) {
+	c, err := Capture(t.Context(), pid, Options{Stop: StopAlways, wrap: wrap, Progress: func(p Progress) {
 		stopped = stopped || p.Step == "stop"
 	}})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/core/siginfo"
 	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -31,21 +32,21 @@ func (t *taking) take() (*elfcore.Core, error) {
 		return nil, err
 	}
 	t.image.left = t.opts.Budget
-	pl, err := t.hushed(p, &static)
-	t.opts.Released()
+	pl, err := t.withGCPaused(p, &static)
+	t.opts.Request.Released()
 	if err != nil {
 		return nil, err
 	}
 	return t.assemble(p, pl)
 }
 
-// hushed reads the program while this process does as little else as it can.
-func (t *taking) hushed(p *program, static *plan) (plan, error) {
-	if t.process == nil || t.opts.Hurry || !t.stops(p) { // nobody waits, or has waited too long
+// withGCPaused reads the program while this process does as little else as it can.
+func (t *taking) withGCPaused(p *program, static *plan) (plan, error) {
+	if t.process == nil || t.opts.Request.Hold.SkipRehearsal || !t.stops(p) { // nobody waits, or has waited too long
 		return t.attempts(p, static)
 	}
 	size := t.rehearse(p, static)
-	defer hush()()
+	defer t.opts.Request.Hold.PauseGC()()
 	t.arena = memory.NewArena(size)
 	return t.attempts(p, static)
 }
@@ -73,7 +74,7 @@ func (t *taking) attempts(p *program, static *plan) (plan, error) {
 		switch moved := t.moved > 0 && !pl.doubt; {
 		case err != nil, t.process == nil, t.held, !moved && !writing:
 			return pl, err
-		case !moved && (n >= most || len(t.opts.Held) > 0):
+		case !moved && (n >= most || len(t.opts.Request.Hold.Held) > 0):
 			return pl, nil
 		case moved && n == most:
 			before.summary.problem("exclusions", errMoved)
@@ -122,13 +123,14 @@ func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
 		return f(false)
 	}
 	t.opts.Progress(Progress{Step: "stop"})
-	tracer := t.opts.Tracer
+	hold := &t.opts.Request.Hold
+	tracer := hold.Tracer
 	if tracer == nil {
 		tracer = process.NewTracer()
 		defer tracer.Close()
 	}
 	s, err := tracer.Stop(t.ctx, t.process, process.StopOptions{
-		Wait: t.opts.Wait, Held: t.opts.Held, Seized: t.opts.Seized, FloatingPoint: true, Extended: true,
+		Held: hold.Held, Seized: hold.Seized, FloatingPoint: true, Extended: true,
 	})
 	if err != nil {
 		if t.opts.Stop == StopAlways || t.ctx.Err() != nil {
@@ -154,7 +156,7 @@ func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
 // failedFirst puts the thread that failed before the others: debuggers begin
 // with the first.
 func (t *taking) failedFirst() {
-	i := slices.IndexFunc(t.threads, func(th process.Thread) bool { return th.ID == t.opts.Thread })
+	i := slices.IndexFunc(t.threads, func(th process.Thread) bool { return th.ID == t.opts.Request.Thread })
 	if i > 0 {
 		failed := t.threads[i]
 		t.threads = slices.Insert(slices.Delete(t.threads, i, i+1), 0, failed)
@@ -218,13 +220,13 @@ func (t *taking) read(p *program, pl *plan, stopped bool) (writing bool, err err
 
 // assemble lays out the core. The program is not needed any more.
 func (t *taking) assemble(p *program, pl plan) (*elfcore.Core, error) {
-	t.opts.Late(&t.opts)
-	t.summary.Reason = t.opts.Reason
+	t.record = t.opts.Request.OnReleased(t.record)
+	t.summary.Reason = t.record.Reason
 	t.summary.Stacks = t.goroutines.note.Stacks.String()
 	t.skeletons()
 	t.erase(&pl)
 	t.stripThreads()
-	t.opts.Extra = append(slices.Clip(t.opts.Extra), signalFacts(t.sigInfo)...)
+	t.record = t.record.With(siginfo.Facts(t.sigInfo)...)
 	t.settle(&pl)
 	segments, err := t.image.segments(p.cover, t.constant(p), t.flags(p), t.opts.Segments)
 	if err != nil {
@@ -309,10 +311,10 @@ func (t *taking) notes(p *program, pl *plan) []elfcore.Note {
 func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 	host, kernel := t.host()
 	record := note.Capture{
-		Why: t.opts.Reason, When: t.when, Who: t.opts.Who, Stopped: t.summary.Stopped,
+		Why: t.record.Reason, When: t.when, Who: t.opts.Request.Requester, Stopped: t.summary.Stopped,
 		GoVersion: t.summary.GoVersion, BuildID: t.summary.BuildID, GNUBuildID: t.gnuID, ToolVersion: toolVersion(), Program: t.summary.Program, Main: p.mainPath(),
 		Host: host, Kernel: kernel, PID: t.summary.PID,
-		Strict: t.opts.Mode == Strict, Extra: t.opts.Extra,
+		Strict: t.opts.Mode == Strict, Extra: t.record.Extra,
 	}
 	notes := []elfcore.Note{{Name: note.Owner, Type: note.TypeCapture, Desc: record.Encode()}}
 	add := func(kind uint32, desc []byte) {
@@ -335,8 +337,8 @@ func (t *taking) ownNotes(p *program, pl *plan) []elfcore.Note {
 	if p.prog != nil {
 		add(note.TypeFunctions, note.EncodeFunctions(t.functions(p)))
 	}
-	if t.opts.Crash != nil {
-		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeCrash, Desc: t.opts.Crash.Encode()})
+	if t.record.Crash != nil {
+		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeCrash, Desc: t.record.Crash.Encode()})
 	}
 	return notes
 }

@@ -25,7 +25,7 @@ func taken(t *testing.T, pid int, opts Options) *elfcore.File {
 
 func takenOrNot(t *testing.T, pid int, opts Options) (*elfcore.File, error) {
 	t.Helper()
-	c, err := Take(context.Background(), pid, opts)
+	c, err := Capture(context.Background(), pid, opts)
 	if err != nil {
 		return nil, err
 	}

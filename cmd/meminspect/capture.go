@@ -65,8 +65,8 @@ func (f *captureFlags) run(cmd *cobra.Command, pid int) error {
 	case f.noStop:
 		opts.Stop = capture.StopNever
 	}
-	return f.take(cmd, opts, func(opts capture.Options) (*capture.Captured, error) {
-		core, err := capture.Take(cmd.Context(), pid, opts)
+	return f.take(cmd, opts, func(opts capture.Options) (*capture.Core, error) {
+		core, err := capture.Capture(cmd.Context(), pid, opts)
 		if err != nil {
 			return f.refused(cmd, pid, opts, err)
 		}
@@ -75,11 +75,11 @@ func (f *captureFlags) run(cmd *cobra.Command, pid int) error {
 }
 
 // refused says why there is no memory to be had, and makes a core that does.
-func (f *captureFlags) refused(cmd *cobra.Command, pid int, opts capture.Options, cause error) (*capture.Captured, error) {
-	if !capture.Refused(cause) || f.noRecord || cmd.Context().Err() != nil {
+func (f *captureFlags) refused(cmd *cobra.Command, pid int, opts capture.Options, cause error) (*capture.Core, error) {
+	if !capture.IsUnreadable(cause) || f.noRecord || cmd.Context().Err() != nil {
 		return nil, cause
 	}
-	core, err := capture.Record(pid, opts, cause)
+	core, err := capture.WriteStub(pid, opts, cause)
 	if err != nil {
 		return nil, errors.Join(cause, err)
 	}

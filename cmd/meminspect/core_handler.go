@@ -18,7 +18,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/siginfo"
 	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -72,8 +74,10 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 		return err
 	}
 	defer closeReport()
-	reason := capture.SignalReason(int(sig))
+	reason := siginfo.Reason(int(sig))
 	opts := config.Capture
+	r := &opts.Request
+	r.Requester = "meminspect core-handler"
 	if config.Limits != nil {
 		var refused *store.Refused
 		suppressed, err := config.Limits(command, reason)
@@ -81,20 +85,20 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 			return fmt.Errorf("core-handler: %w", err)
 		}
 		if suppressed > 0 {
-			opts.Extra = append(opts.Extra, note.Pair{Key: "suppressed", Value: strconv.Itoa(suppressed)})
+			r.Extra = append(r.Extra, note.Pair{Key: "suppressed", Value: strconv.Itoa(suppressed)})
 		}
 	}
-	opts.Reason, opts.Who, opts.Signal = reason, "meminspect core-handler", int(sig)
-	opts.Extra = append(opts.Extra, note.Pair{Key: "signal", Value: sig.String()})
+	r.Extra = append(r.Extra, note.Pair{Key: "signal", Value: sig.String()})
+	r.OnReleased = request.PanicOf(int(sig))
+	opts.Reason = reason
 	opts.Stop = capture.StopNever // the kernel holds every thread already
-	opts.Late = capture.PanicOf(int(sig))
 	core := supervise.Core{Program: command, PID: pid, Reason: reason, When: time.Now()}
 	from := &stream{f: f, pipe: stdin, stdin: stdin, pid: pid, keep: full}
 	defer from.close()
-	if opts.Dump, err = from.head(); err != nil {
-		opts.Extra = append(opts.Extra, note.Pair{Key: "remark", Value: "no registers: " + err.Error()})
+	if r.Hold.Dump, err = from.head(); err != nil {
+		r.Extra = append(r.Extra, note.Pair{Key: "remark", Value: "no registers: " + err.Error()})
 	}
-	c, err := capture.Take(ctx, pid, opts)
+	c, err := capture.Capture(ctx, pid, opts)
 	if err != nil {
 		if c, err = from.fallBack(ctx, opts, err); err != nil {
 			if !full {

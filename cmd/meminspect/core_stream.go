@@ -72,34 +72,34 @@ func (p *prompt) Read(b []byte) (int, error) {
 }
 
 // fallBack filters the kernel's core, when the process was one that could not
-// be read, and else makes a record. cause is why it was not captured. The error
+// be read, and else writes a stub. cause is why it was not captured. The error
 // says why there is neither, or, where cores are kept, no filtered one.
-func (s *stream) fallBack(ctx context.Context, opts capture.Options, cause error) (*capture.Captured, error) {
+func (s *stream) fallBack(ctx context.Context, opts capture.Options, cause error) (*capture.Core, error) {
 	// The process goes when its core has been read: what it alone has is taken
 	// before.
-	var record *capture.Captured
-	recordErr := cause
+	var stub *capture.Core
+	stubErr := cause
 	if !s.keep {
-		if record, recordErr = capture.Record(s.pid, opts, cause); recordErr != nil {
-			recordErr = errors.Join(cause, recordErr)
+		if stub, stubErr = capture.WriteStub(s.pid, opts, cause); stubErr != nil {
+			stubErr = errors.Join(cause, stubErr)
 		}
 	}
 	var hole *memory.UnreadableError
 	if errors.Is(cause, capture.ErrNotGo) && !errors.As(cause, &hole) {
-		return record, recordErr // its core would say no more
+		return stub, stubErr // its core would say no more
 	}
 	c, err := s.filter(ctx, opts, cause)
 	if err == nil {
 		return c, nil
 	}
-	if record != nil {
-		return record, nil
+	if stub != nil {
+		return stub, nil
 	}
-	return nil, errors.Join(recordErr, err)
+	return nil, errors.Join(stubErr, err)
 }
 
 // filter makes of the kernel's core what a capture would have made.
-func (s *stream) filter(ctx context.Context, opts capture.Options, cause error) (*capture.Captured, error) {
+func (s *stream) filter(ctx context.Context, opts capture.Options, cause error) (*capture.Core, error) {
 	o := fullcore.Options{When: time.Now()}
 	if exe, err := os.Open(fmt.Sprintf("/proc/%d/exe", s.pid)); err == nil {
 		defer exe.Close()

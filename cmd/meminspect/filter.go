@@ -57,7 +57,7 @@ func (f *filterFlags) run(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return fmt.Errorf("filter: --max-size: %w", err)
 	}
-	return f.take(cmd, opts, func(opts capture.Options) (*capture.Captured, error) {
+	return f.take(cmd, opts, func(opts capture.Options) (*capture.Core, error) {
 		full, err := f.open(cmd, path, fullcore.Options{Exe: f.exe, Dir: f.room(), Most: int64(most)})
 		if err != nil {
 			return nil, fmt.Errorf("filter: %w", err)

@@ -15,6 +15,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/gcpause"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
@@ -68,7 +70,8 @@ func (f *takeFlags) addMemory(fl *pflag.FlagSet) {
 func (f *takeFlags) options() (capture.Options, error) {
 	o := capture.Options{
 		Args: f.args, Labels: f.labels, Include: f.include, Symbols: f.symbols,
-		Depth: f.depth, Segments: f.segments, Reason: f.reason, Who: "meminspect " + f.verb,
+		Depth: f.depth, Segments: f.segments, Reason: f.reason,
+		Request: request.Request{Requester: "meminspect " + f.verb, Hold: request.Hold{PauseGC: gcpause.Begin}},
 	}
 	switch {
 	case f.depth < 0:
@@ -137,7 +140,7 @@ func (f *takeFlags) destination() (capture.Output, error) {
 }
 
 // take has a core made, saves it and reports.
-func (f *takeFlags) take(cmd *cobra.Command, opts capture.Options, make func(capture.Options) (*capture.Captured, error)) error {
+func (f *takeFlags) take(cmd *cobra.Command, opts capture.Options, make func(capture.Options) (*capture.Core, error)) error {
 	out, err := f.destination()
 	if err != nil {
 		return err
@@ -159,7 +162,7 @@ func (f *takeFlags) take(cmd *cobra.Command, opts capture.Options, make func(cap
 	return f.report(cmd, core.Summary(), path)
 }
 
-func (f *takeFlags) save(cmd *cobra.Command, core *capture.Captured, out capture.Output) (string, error) {
+func (f *takeFlags) save(cmd *cobra.Command, core *capture.Core, out capture.Output) (string, error) {
 	if f.output != "-" {
 		return core.Save(out)
 	}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/gcpause"
+	"github.com/meminspect/meminspect/internal/request"
 )
 
 // What a capture costs, beside gdb's gcore and Delve's dump of the same
@@ -56,8 +58,9 @@ func benchOurs(b *testing.B, pid int) {
 	var s *capture.Summary
 	for b.Loop() {
 		var walk, after time.Time
-		c, err := capture.Take(context.Background(), pid, capture.Options{
+		c, err := capture.Capture(context.Background(), pid, capture.Options{
 			RegionBudget: 1 << 30, Budget: 1 << 30, Stop: capture.StopAlways,
+			Request: request.Request{Hold: request.Hold{PauseGC: gcpause.Begin}},
 			Progress: func(p capture.Progress) {
 				switch {
 				case p.Step == "walk":

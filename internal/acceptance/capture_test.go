@@ -93,7 +93,7 @@ func (r *running) state(t *testing.T) string {
 func takeCore(t *testing.T, pid int, opts capture.Options) (string, *capture.Summary) {
 	t.Helper()
 	core := filepath.Join(t.TempDir(), "our.core")
-	c, err := capture.Take(context.Background(), pid, opts)
+	c, err := capture.Capture(context.Background(), pid, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +282,7 @@ func TestStripped(t *testing.T) {
 				t.Errorf("%d lines of %d differ:\n%s", len(diff), len(want), strings.Join(diff[:min(len(diff), 8)], "\n"))
 			}
 			other := compile(t, tg, dir, "other", "-gcflags=-l -N")
-			_, err = capture.Take(context.Background(), p.Process.Pid, capture.Options{Symbols: other})
+			_, err = capture.Capture(context.Background(), p.Process.Pid, capture.Options{Symbols: other})
 			if err == nil && tg.name != "unoptimised" {
 				t.Error("the symbols of another build are believed")
 			}

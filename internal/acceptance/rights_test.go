@@ -166,14 +166,14 @@ func TestTracedByAnother(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Resume()
-	c, err := capture.Take(context.Background(), p.Process.Pid, capture.Options{})
+	c, err := capture.Capture(context.Background(), p.Process.Pid, capture.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s := c.Summary(); !s.Partial || s.Stopped != 0 || s.Regions.Complete != 2 || s.Problems[0].What != "stop" {
 		t.Errorf("%+v", s)
 	}
-	if _, err := capture.Take(context.Background(), p.Process.Pid, capture.Options{Stop: capture.StopAlways}); !errors.Is(err, syscall.EPERM) {
+	if _, err := capture.Capture(context.Background(), p.Process.Pid, capture.Options{Stop: capture.StopAlways}); !errors.Is(err, syscall.EPERM) {
 		t.Errorf("a capture that must stop gives %v", err)
 	}
 	found := false
@@ -197,11 +197,11 @@ func TestNotUnderstood(t *testing.T) {
 			dir := sources(t, "states")
 			exe := compile(t, goal{"1.26.8", way{c.name, c.env, nil}}, dir, "states")
 			p := start(t, exe)
-			_, err := capture.Take(context.Background(), p.Process.Pid, capture.Options{})
+			_, err := capture.Capture(context.Background(), p.Process.Pid, capture.Options{})
 			if !errors.Is(err, capture.ErrNotGo) || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("it gives %v", err)
 			}
-			record, err := capture.Record(p.Process.Pid, capture.Options{}, err)
+			record, err := capture.WriteStub(p.Process.Pid, capture.Options{}, err)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -97,7 +97,7 @@ func TestCapturesUnderLoad(t *testing.T) {
 		if i%5 == 4 {
 			opts.Stop = capture.StopNever
 		}
-		c, err := capture.Take(context.Background(), p.Process.Pid, opts)
+		c, err := capture.Capture(context.Background(), p.Process.Pid, opts)
 		if err != nil {
 			t.Fatalf("capture %d: %v", i, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
 	"github.com/meminspect/meminspect/internal/supervise/crashtext"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -78,7 +79,7 @@ func (s *Supervisor) crashed() {
 	text := &crash{s: s, began: began}
 	c, err := s.takeOrRecord(ctx, func(o *capture.Options) {
 		text.prepare(o)
-		o.Released = text.release
+		o.Request.Released = text.release
 	})
 	text.release() // if it was not reached
 	text.copy()
@@ -116,12 +117,12 @@ func (c *crash) prepare(o *capture.Options) {
 	if c.fallback != "" {
 		o.Reason = c.fallback
 	}
-	o.Thread = c.s.writer()
+	o.Request.Thread = c.s.writer()
 	// A dying program has no system calls whose interruption would matter.
 	o.Stop = capture.StopTry
-	o.Hurry = true
+	o.Request.Hold.SkipRehearsal = true
 	c.backlog = c.s.backlog()
-	o.Late = c.complete
+	o.Request.OnReleased = c.complete
 }
 
 // release lets the program go and takes its report. It is safe to call twice.
@@ -141,15 +142,15 @@ func (c *crash) release() {
 	}
 }
 
-// complete adds to the capture what the report says.
-func (c *crash) complete(o *capture.Options) {
+// complete returns the record with what the report adds to it.
+func (c *crash) complete(r request.Record) request.Record {
 	report := crashtext.Parse(c.text, c.backlog)
 	if report.Reason != crashtext.Unknown {
-		o.Reason = report.Reason
+		r.Reason = report.Reason
 	}
-	suppressed, err := c.s.admit(o.Reason)
+	suppressed, err := c.s.admit(r.Reason)
 	c.refused = err
-	if typ := o.Panics[report.Goroutine]; report.Reason == crashtext.Panic || report.Reason == crashtext.Nil {
+	if typ := r.Panics[report.Goroutine]; report.Reason == crashtext.Panic || report.Reason == crashtext.Nil {
 		// Memory knows it of errors too; what the text says may be a text that
 		// was made to look so, and is not trusted with somebody's secrets.
 		if typ != "" || c.s.config.Redact {
@@ -158,13 +159,10 @@ func (c *crash) complete(o *capture.Options) {
 	}
 	c.kept = c.s.mayKeep(c.text, report.Type)
 	if len(c.kept) > 0 {
-		o.Crash = &note.CrashText{Text: string(c.kept), Truncated: c.total > int64(len(c.text))}
-	}
-	if report.Signal != "" {
-		o.Signal = int(unix.SignalNum(report.Signal))
+		r.Crash = &note.CrashText{Text: string(c.kept), Truncated: c.total > int64(len(c.text))}
 	}
 	if !c.s.config.Redact && report.Message != "" {
-		o.Extra = append(o.Extra, note.Pair{Key: "message", Value: report.Message})
+		r = r.With(note.Pair{Key: "message", Value: report.Message})
 	}
 	for _, p := range []note.Pair{
 		{Key: "panic-type", Value: report.Type},
@@ -173,12 +171,13 @@ func (c *crash) complete(o *capture.Options) {
 		{Key: "suppressed", Value: number(uint64(suppressed))},
 	} {
 		if p.Value != "" {
-			o.Extra = append(o.Extra, p)
+			r = r.With(p)
 		}
 	}
 	if c.late {
-		o.Extra = append(o.Extra, note.Pair{Key: "hold", Value: "ended by its limit before the capture did; the program may have run meanwhile"})
+		r = r.With(note.Pair{Key: "hold", Value: "ended by its limit before the capture did; the program may have run meanwhile"})
 	}
+	return r
 }
 
 // mayKeep returns what the user lets us store of a report.

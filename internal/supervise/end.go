@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/siginfo"
 )
 
 // killHold is how long a program that the kernel killed is held: an OOM killer
@@ -36,12 +37,8 @@ func (s *Supervisor) exiting(end unix.WaitStatus) {
 	text := &crash{s: s, began: began, fallback: endReason(end)}
 	c, err := s.takeOrRecord(ctx, func(o *capture.Options) {
 		text.prepare(o)
-		o.Thread = 0
-		o.Signal = int(unix.SIGKILL)
-		if o.Signal = 0; end.Signaled() {
-			o.Signal = int(end.Signal())
-		}
-		o.Released = func() { text.releaseDead() }
+		o.Request.Thread = 0
+		o.Request.Released = text.releaseDead
 	})
 	held := time.Since(began)
 	text.copy()
@@ -70,7 +67,7 @@ func (c *crash) releaseDead() {
 // endReason is the reason of a capture at an end that nothing else explains.
 func endReason(end unix.WaitStatus) string {
 	if end.Signaled() {
-		return capture.SignalReason(int(end.Signal()))
+		return siginfo.Reason(int(end.Signal()))
 	}
 	return "exit-" + number(uint64(end.ExitStatus()))
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -65,7 +64,7 @@ func (s *Supervisor) snapshot() (int64, error) {
 	mark := snapshots.NewMark()
 	opts := func(o *capture.Options) {
 		o.Reason = "snapshot"
-		o.Extra = append(slices.Clip(o.Extra), note.Pair{Key: snapshotAge, Value: mark})
+		o.Request.Extra = append(o.Request.Extra, note.Pair{Key: snapshotAge, Value: mark})
 	}
 	c, err := s.take(ctx, opts)
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/supervise/child"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
 	"github.com/meminspect/meminspect/internal/supervise/live"
@@ -284,15 +285,15 @@ func (s *Supervisor) report(e Event) {
 
 // takeOrRecord is take, and where the program may not be read or is not
 // understood, a core without memory that says so.
-func (s *Supervisor) takeOrRecord(ctx context.Context, change func(*capture.Options)) (*capture.Captured, error) {
+func (s *Supervisor) takeOrRecord(ctx context.Context, change func(*capture.Options)) (*capture.Core, error) {
 	var opts capture.Options
 	c, err := s.take(ctx, func(o *capture.Options) {
 		change(o)
 		opts = *o
 	})
-	if capture.Refused(err) {
-		if record, rerr := capture.Record(s.child.PID, opts, err); rerr == nil {
-			return record, nil
+	if capture.IsUnreadable(err) {
+		if stub, serr := capture.WriteStub(s.child.PID, opts, err); serr == nil {
+			return stub, nil
 		}
 	}
 	return c, err
@@ -301,16 +302,17 @@ func (s *Supervisor) takeOrRecord(ctx context.Context, change func(*capture.Opti
 // take captures the program, with its threads stopped by the tracer that may
 // have seized the main one. The caller's change to the options comes last. There
 // is one capture at a time, and the program's end waits for it.
-func (s *Supervisor) take(ctx context.Context, change func(*capture.Options)) (*capture.Captured, error) {
+func (s *Supervisor) take(ctx context.Context, change func(*capture.Options)) (*capture.Core, error) {
 	opts := s.config.Capture
-	opts.Who = s.who
-	opts.Tracer = s.tracer
-	var c *capture.Captured
+	r := &opts.Request
+	r.Requester = s.who
+	r.Hold.Tracer, r.Hold.PauseGC = s.tracer, gcpause.Begin
+	var c *capture.Core
 	err := s.child.Capture(func(held, seized []int, done func()) error {
-		opts.Held, opts.Seized = held, seized
+		r.Hold.Held, r.Hold.Seized = held, seized
 		change(&opts)
-		then := opts.Released
-		opts.Released = func() {
+		then := r.Released
+		r.Released = func() {
 			// It may end now, and whoever watches its end may see to that.
 			done()
 			if len(seized) > 0 {
@@ -321,14 +323,14 @@ func (s *Supervisor) take(ctx context.Context, change func(*capture.Options)) (*
 			}
 		}
 		var err error
-		c, err = capture.Take(ctx, s.child.PID, opts)
+		c, err = capture.Capture(ctx, s.child.PID, opts)
 		return err
 	})
 	return c, err
 }
 
 // keep hands a capture to the sink and reports what came of it.
-func (s *Supervisor) keep(c *capture.Captured, began time.Time, held time.Duration) Event {
+func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) Event {
 	summary := c.Summary()
 	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial}
 	size, err := c.Size()

@@ -5,7 +5,6 @@ package supervise
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -194,15 +193,15 @@ func (s *Supervisor) capture(reason, why string, suppressed int, taken func()) E
 	var held time.Duration
 	c, err := s.takeOrRecord(ctx, func(o *capture.Options) {
 		o.Reason = reason
-		o.Hurry = reason == memoryReason
-		o.Extra = slices.Clip(o.Extra)
+		r := &o.Request
+		r.Hold.SkipRehearsal = reason == memoryReason
 		if why != "" {
-			o.Extra = append(o.Extra, note.Pair{Key: "message", Value: why})
+			r.Extra = append(r.Extra, note.Pair{Key: "message", Value: why})
 		}
 		if suppressed > 0 {
-			o.Extra = append(o.Extra, note.Pair{Key: "suppressed", Value: number(uint64(suppressed))})
+			r.Extra = append(r.Extra, note.Pair{Key: "suppressed", Value: number(uint64(suppressed))})
 		}
-		o.Released = func() { held = time.Since(began) }
+		r.Released = func() { held = time.Since(began) }
 	})
 	if err != nil {
 		return s.finish(Event{Reason: reason, Held: held}, err)

@@ -1,4 +1,6 @@
-package capture
+// Package siginfo names Linux's signals, and what the kernel records about
+// them, for cores.
+package siginfo
 
 import (
 	"fmt"
@@ -9,31 +11,32 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// signalNames are Linux's on amd64 and arm64 (man 7 signal), by their numbers.
-var signalNames = [...]string{
+// names are those of amd64 and arm64 (man 7 signal), by their numbers.
+var names = [...]string{
 	1: "hup", 2: "int", 3: "quit", 4: "ill", 5: "trap", 6: "abrt", 7: "bus", 8: "fpe", 9: "kill", 10: "usr1",
 	11: "segv", 12: "usr2", 13: "pipe", 14: "alrm", 15: "term", 16: "stkflt", 17: "chld", 18: "cont", 19: "stop", 20: "tstp",
 	21: "ttin", 22: "ttou", 23: "urg", 24: "xcpu", 25: "xfsz", 26: "vtalrm", 27: "prof", 28: "winch", 29: "io", 30: "pwr", 31: "sys",
 }
 
-// dumping are the signals of which the kernel makes cores.
+// dumping are the signals whose default action makes the kernel write a core.
 var dumping = []int{3, 4, 5, 6, 7, 8, 11, 24, 25, 31}
 
-// SignalReason is the reason of a capture of a program that a signal of Linux
-// ended: "signal-sigsegv".
-func SignalReason(sig int) string {
-	if sig > 0 && sig < len(signalNames) {
-		return "signal-sig" + signalNames[sig]
+// Reason returns the reason of a capture of a program that a signal ended:
+// "signal-sigsegv".
+func Reason(sig int) string {
+	if sig > 0 && sig < len(names) {
+		return "signal-sig" + names[sig]
 	}
 	return "signal-" + strconv.Itoa(sig)
 }
 
-// died reports whether a full core that names a signal was made because of it:
-// a debugger names the one that it stopped the program by.
-func died(sig int) bool { return slices.Contains(dumping, sig) }
+// Dumps reports whether the default action of a signal makes the kernel write a
+// core. A full core may name another one: a debugger names the signal by which
+// it stopped the program.
+func Dumps(sig int) bool { return slices.Contains(dumping, sig) }
 
-// faultCodes are si_code's values for the signals that a fault makes, from 1 on
-// (man 2 sigaction).
+// faultCodes are the values of si_code for the signals that a fault raises,
+// from 1 on (man 2 sigaction).
 var faultCodes = map[int32][]string{
 	4:  {"ILL_ILLOPC", "ILL_ILLOPN", "ILL_ILLADR", "ILL_ILLTRP", "ILL_PRVOPC", "ILL_PRVREG", "ILL_COPROC", "ILL_BADSTK"},
 	7:  {"BUS_ADRALN", "BUS_ADRERR", "BUS_OBJERR", "BUS_MCEERR_AR", "BUS_MCEERR_AO"},
@@ -41,13 +44,13 @@ var faultCodes = map[int32][]string{
 	11: {"SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR"},
 }
 
-// sentCodes are those of signals that somebody sent.
+// sentCodes are those of signals that a process sent.
 var sentCodes = map[int32]string{0: "SI_USER", -1: "SI_QUEUE", -6: "SI_TKILL"}
 
-// signalFacts is what the record says of a signal beside its number: by what
-// fault it came, and of which address, or who sent it.
-func signalFacts(s *elfcore.SigInfo) []note.Pair {
-	if s == nil || !died(int(s.Signal)) {
+// Facts returns what the record of a core says about the signal that ended the
+// program: which fault raised it, and at which address, or who sent it.
+func Facts(s *elfcore.SigInfo) []note.Pair {
+	if s == nil || !Dumps(int(s.Signal)) {
 		return nil
 	}
 	if sent, ok := sentCodes[s.Code]; ok {
