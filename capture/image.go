@@ -16,8 +16,8 @@ type image struct {
 	left   uint64 // of the budget
 
 	pieces []imagePiece // sorted, without overlaps
-	torn   []memory.Range
-	holes  []memory.Range // wanted and unreadable, sorted
+	torn   memory.Ranges
+	holes  memory.Ranges  // wanted and unreadable, sorted
 	gaps   []memory.Range // filled with marks between pieces, known when there are segments
 
 	dropped uint64 // bytes of constants that would have taken too many segments
@@ -49,11 +49,8 @@ const pageSize = 4096
 //
 // The bytes are from arena as far as it goes.
 func (im *image) read(mem memory.Memory, twice bool, arena *memory.Arena, progress func(done, total uint64)) error {
-	ranges := unite(im.wanted)
-	var total uint64
-	for _, r := range ranges {
-		total += r.Size()
-	}
+	ranges := memory.RangesOf(im.wanted...)
+	total := ranges.Size()
 	first, holes, err := gather(mem, ranges, arena, func(done uint64) { progress(done, total) })
 	if err != nil {
 		return err
@@ -69,12 +66,12 @@ func (im *image) read(mem memory.Memory, twice bool, arena *memory.Arena, progre
 	for i := range again {
 		im.torn = append(im.torn, changes(again[i].Range, first[i].data, again[i].data)...)
 	}
-	im.pieces, im.holes = again, unite(append(im.holes, holes...))
+	im.pieces, im.holes = again, im.holes.Union(holes)
 	return nil
 }
 
 // gather reads the ranges. Bytes that cannot be read are marked.
-func gather(mem memory.Memory, ranges []memory.Range, arena *memory.Arena, progress func(done uint64)) ([]imagePiece, []memory.Range, error) {
+func gather(mem memory.Memory, ranges []memory.Range, arena *memory.Arena, progress func(done uint64)) ([]imagePiece, memory.Ranges, error) {
 	// Memory of neighbours up to a page apart is read with what stands between,
 	// which no one sees: the page has to be looked up for either.
 	data, holes, err := memory.Gather(mem, ranges, pageSize, arena, progress)
@@ -88,7 +85,7 @@ func gather(mem memory.Memory, ranges []memory.Range, arena *memory.Arena, progr
 	for _, h := range holes {
 		im.erase(h)
 	}
-	return im.pieces, unite(holes), nil
+	return im.pieces, memory.RangesOf(holes...), nil
 }
 
 // changes returns the ranges of words that differ between two readings.
@@ -118,12 +115,7 @@ func mark(b []byte) {
 
 // over calls f for the bytes of the image that lie in r, piece by piece.
 func (im *image) over(r memory.Range, f func(addr memory.Address, data []byte)) {
-	i, _ := slices.BinarySearchFunc(im.pieces, r.Start, func(p imagePiece, a memory.Address) int {
-		if p.End <= a {
-			return -1
-		}
-		return 1
-	})
+	i, _ := slices.BinarySearchFunc(im.pieces, r.Start, imagePiece.CompareEnd)
 	for ; i < len(im.pieces) && im.pieces[i].Start < r.End; i++ {
 		p := &im.pieces[i]
 		if both := p.Intersect(r); !both.Empty() {
@@ -145,7 +137,7 @@ func (im *image) erase(r memory.Range) (erased uint64) {
 // held returns how many bytes of r the image holds, holes not counted.
 func (im *image) held(r memory.Range) (n uint64) {
 	im.over(r, func(_ memory.Address, data []byte) { n += uint64(len(data)) })
-	return n - overlap(im.holes, r)
+	return n - im.holes.OverlapSize(r)
 }
 
 // payload is the number of bytes that the image holds.
@@ -153,82 +145,5 @@ func (im *image) payload() (n uint64) {
 	for _, p := range im.pieces {
 		n += p.Size()
 	}
-	for _, h := range im.holes {
-		n -= h.Size()
-	}
-	return n
-}
-
-// unite returns the union of ranges, sorted, neighbours joined.
-func unite(ranges []memory.Range) []memory.Range {
-	sorted := ascending(ranges)
-	out := sorted[:0]
-	for _, r := range sorted {
-		if n := len(out); n > 0 && r.Start <= out[n-1].End {
-			out[n-1].End = max(out[n-1].End, r.End)
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
-// ascending returns a copy without empty ranges, sorted by start: by merging the
-// sorted runs that it already consists of, since what a walk found, a million
-// ranges at times, comes sorted and is followed by little.
-func ascending(ranges []memory.Range) []memory.Range {
-	now := make([]memory.Range, 0, len(ranges))
-	var ends []int // of the runs
-	for _, r := range ranges {
-		if r.Empty() {
-			continue
-		}
-		if n := len(now); n > 0 && r.Start < now[n-1].Start {
-			ends = append(ends, n)
-		}
-		now = append(now, r)
-	}
-	if len(now) == 0 {
-		return nil
-	}
-	ends = append(ends, len(now))
-	next := make([]memory.Range, len(now))
-	for len(ends) > 1 {
-		merged := ends[:0]
-		from, out := 0, next[:0]
-		for i := 0; i < len(ends); i += 2 {
-			middle, end := ends[i], ends[min(i+1, len(ends)-1)]
-			out = mergeRuns(out, now[from:middle], now[middle:end])
-			merged = append(merged, len(out))
-			from = end
-		}
-		ends = merged
-		now, next = out, now
-	}
-	return now
-}
-
-func mergeRuns(out, a, b []memory.Range) []memory.Range {
-	for len(a) > 0 && len(b) > 0 {
-		if b[0].Start < a[0].Start {
-			out, b = append(out, b[0]), b[1:]
-		} else {
-			out, a = append(out, a[0]), a[1:]
-		}
-	}
-	return append(append(out, a...), b...)
-}
-
-// overlap returns how many bytes of r lie in the sorted ranges.
-func overlap(ranges []memory.Range, r memory.Range) (n uint64) {
-	i, _ := slices.BinarySearchFunc(ranges, r.Start, func(p memory.Range, a memory.Address) int {
-		if p.End <= a {
-			return -1
-		}
-		return 1
-	})
-	for ; i < len(ranges) && ranges[i].Start < r.End; i++ {
-		n += ranges[i].Intersect(r).Size()
-	}
-	return n
+	return n - im.holes.Size()
 }

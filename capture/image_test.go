@@ -7,7 +7,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
-	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
@@ -41,17 +40,19 @@ func TestSegments(t *testing.T) {
 		for range rapid.IntRange(0, 2).Draw(t, "covers") {
 			cover = append(cover, random("cover", 20000))
 		}
+		covered := memory.RangesOf(cover...)
 		var constant []memory.Range
 		for range rapid.IntRange(0, 2).Draw(t, "constants") {
-			constant = append(constant, walk.MakeRanges([]memory.Range{random("constant", 20000)}).Minus(walk.MakeRanges(cover))...)
+			constant = append(constant, memory.RangesOf(random("constant", 20000)).Minus(covered)...)
 		}
 		if err := im.read(&mem, rapid.Bool().Draw(t, "twice"), nil, func(_, _ uint64) {}); err != nil {
 			t.Fatal(err)
 		}
+		constants := memory.RangesOf(constant...)
 		erased := random("erased", 500)
 		im.erase(erased)
 		limit := rapid.IntRange(1, 40).Draw(t, "limit")
-		segments, err := im.segments(cover, unite(constant), func(memory.Address) uint32 { return elfcore.FlagRead }, limit)
+		segments, err := im.segments(covered, constants, func(memory.Address) uint32 { return elfcore.FlagRead }, limit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +65,7 @@ func TestSegments(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wanted, covered, constants := unite(im.wanted), unite(cover), unite(constant)
+		wanted := memory.RangesOf(im.wanted...)
 		for i := range whole {
 			at := base.Add(uint64(i))
 			one := memory.RangeOf(at, 1)
@@ -73,15 +74,15 @@ func TestSegments(t *testing.T) {
 			var got [1]byte
 			_, missing := f.ReadMemory(uint64(at), got[:])
 			switch {
-			case overlap(wanted, one) > 0 && unreadable == nil && !erased.Contains(at):
+			case wanted.Contains(one) && unreadable == nil && !erased.Contains(at):
 				if missing != nil || got[0] != live[0] {
 					t.Fatalf("%v: %x, %v; it is %x", at, got[0], missing, live[0])
 				}
-			case overlap(constants, one) > 0 && overlap(wanted, one) == 0:
+			case constants.Contains(one) && !wanted.Contains(one):
 				if missing == nil {
 					t.Fatalf("%v is constant and not captured, and the core says %x", at, got[0])
 				}
-			case overlap(covered, one) > 0 || missing == nil:
+			case covered.Contains(one) || missing == nil:
 				if missing != nil || got[0] != elfcore.MarkByte {
 					t.Fatalf("%v was not captured: %x, %v", at, got[0], missing)
 				}
@@ -134,38 +135,6 @@ func TestBudget(t *testing.T) {
 	if n := im.want(memory.RangeOf(0x3000, 60)); n != 0 || len(im.wanted) != 2 {
 		t.Errorf("granted %d with nothing left", n)
 	}
-}
-
-// Uniting ranges gives what a set of their bytes gives, in order.
-func TestUnite(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var ranges []memory.Range
-		in := map[memory.Address]bool{}
-		for range rapid.IntRange(0, 40).Draw(t, "n") {
-			r := memory.RangeOf(memory.Address(rapid.IntRange(0, 200).Draw(t, "start")), uint64(rapid.IntRange(0, 12).Draw(t, "size")))
-			ranges = append(ranges, r)
-			for a := r.Start; a < r.End; a++ {
-				in[a] = true
-			}
-		}
-		count := 0
-		last := memory.Range{}
-		for i, r := range unite(ranges) {
-			if r.Empty() || i > 0 && r.Start <= last.End {
-				t.Fatalf("%v behind %v", r, last)
-			}
-			for a := r.Start; a < r.End; a++ {
-				if !in[a] {
-					t.Fatalf("%v is in none of %v", a, ranges)
-				}
-				count++
-			}
-			last = r
-		}
-		if count != len(in) {
-			t.Fatalf("%d bytes of %d", count, len(in))
-		}
-	})
 }
 
 // Constants in more places than a core has room for are left to the file, with

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
-	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -20,7 +19,7 @@ func (t *taking) marked(pl *plan) []note.MarkedRange {
 			out = append(out, note.MarkedRange{Addr: uint64(r.Start), Size: r.Size(), Why: why})
 		}
 	}
-	var excluded, unknown walk.Ranges
+	var excluded, unknown memory.Ranges
 	if t.walked != nil && t.walked.Erasure.Active {
 		for _, p := range t.image.readable() {
 			known, not := t.walked.Erasure.Excluded(p.Range)
@@ -30,14 +29,14 @@ func (t *taking) marked(pl *plan) []note.MarkedRange {
 			known, _ := t.walked.Erasure.Excluded(pl.regions[i].span())
 			excluded = append(excluded, known...)
 		}
-		excluded = walk.MakeRanges(excluded)
+		excluded = memory.RangesOf(excluded...)
 	}
 	for _, gap := range t.image.gaps {
 		why := note.MarkedGap
-		if overlap(t.image.holes, gap) > 0 {
+		if t.image.holes.OverlapSize(gap) > 0 {
 			why = note.MarkedHole
 		}
-		add(walk.Ranges{gap}.Minus(excluded), why)
+		add(memory.Ranges{gap}.Minus(excluded), why)
 	}
 	add(excluded, note.MarkedExcluded)
 	add(unknown.Minus(excluded), note.MarkedUnknown)

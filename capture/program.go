@@ -32,8 +32,8 @@ type program struct {
 	mem      *memory.Spliced // file for what is read-only, the process for the rest
 	prog     *module.Program
 	own      []process.Mapping // of the executable file
-	cover    []memory.Range    // writable memory of loaded files: data and bss
-	runtime  []memory.Range    // the runtime's variables, where symbols say so
+	cover    memory.Ranges     // writable memory of loaded files: data and bss
+	runtime  memory.Ranges     // the runtime's variables, where symbols say so
 	relro    memory.Range      // written by the loader, read-only since
 	cgo      bool
 	anchor   memory.Address // 0 = none
@@ -214,7 +214,7 @@ func (p *program) splice(maps []process.Mapping, mem memory.Memory) {
 			p.cover = append(p.cover, m.Range)
 		}
 	}
-	p.cover = unite(p.cover)
+	p.cover = memory.RangesOf(p.cover...)
 }
 
 // symbols reads the names of the program's variables, from the file or from

@@ -310,7 +310,7 @@ func (t *taking) follow(p *program, pl *plan, stopped bool) (writing bool, err e
 			t.wantRaw(r, pl.guarded())
 		}
 	}
-	for _, ranges := range []walk.Ranges{res.Captured, res.Facts} {
+	for _, ranges := range []memory.Ranges{res.Captured, res.Facts} {
 		for _, r := range ranges {
 			if n := t.image.want(r); n < r.Size() {
 				t.summary.problem("regions", errBudget)

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
-	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
@@ -19,9 +18,8 @@ import (
 // limit. A gap is filled with the mark, never with the memory that stands
 // there: nobody asked for it. Gaps in constant memory stay open, since debuggers
 // read that from the file that it was mapped from, and rightly.
-func (im *image) segments(cover, constant []memory.Range, flags func(memory.Address) uint32, limit int) ([]elfcore.Segment, error) {
+func (im *image) segments(cover, constant memory.Ranges, flags func(memory.Address) uint32, limit int) ([]elfcore.Segment, error) {
 	pieces := im.readable()
-	cover = unite(cover)
 	runs := join(pieces, cover, constant, limit)
 	marked := uncovered(cover, runs)
 	if len(runs)+len(marked) > mostSegments && limit < mostSegments {
@@ -59,15 +57,15 @@ func (im *image) segments(cover, constant []memory.Range, flags func(memory.Addr
 }
 
 // drop forgets the pieces that touch constant memory.
-func (im *image) drop(constant []memory.Range) {
+func (im *image) drop(constant memory.Ranges) {
 	im.pieces = slices.DeleteFunc(im.pieces, func(p imagePiece) bool {
-		gone := overlap(constant, p.Range) > 0
+		gone := constant.OverlapSize(p.Range) > 0
 		if gone {
-			im.dropped += p.Size() - overlap(im.holes, p.Range)
+			im.dropped += p.Size() - im.holes.OverlapSize(p.Range)
 		}
 		return gone
 	})
-	im.holes = walk.MakeRanges(im.holes).Minus(walk.MakeRanges(constant))
+	im.holes = im.holes.Minus(constant)
 }
 
 // mostSegments leaves room for the pieces into which the core's writer cuts
@@ -124,7 +122,7 @@ func mostMarks(pieces []imagePiece) uint64 {
 // those with the smallest gaps, until there are limit segments or the marks
 // would be too many. A run does not reach over the border of a covered range, where
 // another mapping begins, nor over constant memory.
-func join(pieces []imagePiece, cover, constant []memory.Range, limit int) []run {
+func join(pieces []imagePiece, cover, constant memory.Ranges, limit int) []run {
 	type gap struct {
 		behind int // index of the piece behind it
 		size   uint64
@@ -137,12 +135,12 @@ func join(pieces []imagePiece, cover, constant []memory.Range, limit int) []run 
 	for i := 1; i < len(pieces); i++ {
 		from, to := pieces[i-1].End, pieces[i].Start
 		g := gap{i, uint64(to - from), 1}
-		if overlap(cover, memory.Range{Start: from, End: to}) > 0 {
+		if cover.OverlapSize(memory.Range{Start: from, End: to}) > 0 {
 			g.worth = 2
 			segments++
 		}
 		switch {
-		case crosses(borders, from, to), overlap(constant, memory.Range{Start: from, End: to}) > 0:
+		case crosses(borders, from, to), constant.OverlapSize(memory.Range{Start: from, End: to}) > 0:
 			// A covered range that begins or ends here, or what a file says better.
 		case g.size <= smallGap:
 			filled[i] = true
@@ -175,7 +173,7 @@ func join(pieces []imagePiece, cover, constant []memory.Range, limit int) []run 
 	return runs
 }
 
-func bordersOf(cover []memory.Range) []memory.Address {
+func bordersOf(cover memory.Ranges) []memory.Address {
 	borders := make([]memory.Address, 0, 2*len(cover))
 	for _, r := range cover {
 		borders = append(borders, r.Start, r.End)
@@ -214,24 +212,11 @@ func (r run) content(w io.Writer) error {
 	return nil
 }
 
-// uncovered returns what of the sorted cover no run holds.
-func uncovered(cover []memory.Range, runs []run) []memory.Range {
-	var out []memory.Range
-	at := 0
-	for _, c := range cover {
-		from := c.Start
-		for at < len(runs) && runs[at].End <= from {
-			at++
-		}
-		for k := at; k < len(runs) && runs[k].Start < c.End; k++ {
-			if from < runs[k].Start {
-				out = append(out, memory.Range{Start: from, End: runs[k].Start})
-			}
-			from = max(from, runs[k].End)
-		}
-		if from < c.End {
-			out = append(out, memory.Range{Start: from, End: c.End})
-		}
+// uncovered returns what of cover no run holds.
+func uncovered(cover memory.Ranges, runs []run) memory.Ranges {
+	held := make([]memory.Range, len(runs))
+	for i := range runs {
+		held[i] = runs[i].Range
 	}
-	return out
+	return cover.Minus(memory.RangesOf(held...))
 }

@@ -3,6 +3,7 @@ package capture
 import (
 	"fmt"
 
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -15,10 +16,10 @@ func (t *taking) settle(pl *plan) {
 		if r.root >= 0 {
 			t.settleWalked(r, &t.walked.Ends[r.root])
 		}
-		if overlap(t.image.holes, span) > 0 {
+		if t.image.holes.OverlapSize(span) > 0 {
 			r.Status |= note.Unreadable
 		}
-		if overlap(t.image.torn, span) > 0 {
+		if t.image.torn.OverlapSize(span) > 0 {
 			r.Status |= note.Torn
 		}
 		if r.Status&note.Gone == 0 {
@@ -65,8 +66,8 @@ func (t *taking) settleWalked(r *region, end *walk.End) {
 // vouches for.
 func (t *taking) erase(pl *plan) {
 	e := t.walked.Erasure
-	e.Allow(walk.MakeRanges(t.known))
-	e.Allow(walk.MakeRanges(t.raw))
+	e.Allow(memory.RangesOf(t.known...))
+	e.Allow(memory.RangesOf(t.raw...))
 	var unknown uint64
 	for i := range t.image.pieces {
 		p := &t.image.pieces[i]

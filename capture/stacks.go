@@ -1,8 +1,6 @@
 package capture
 
 import (
-	"slices"
-
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
@@ -88,13 +86,13 @@ func (t *taking) interrupted(th *process.Thread, stack memory.Range) memory.Addr
 // skeletons overwrites in the image's stacks every word that is neither an
 // address in code nor one in the stack itself, where that is wanted.
 func (t *taking) skeletons() {
-	var code []memory.Range
+	var executable []memory.Range
 	for _, m := range t.maps {
 		if m.Exec {
-			code = append(code, m.Range)
+			executable = append(executable, m.Range)
 		}
 	}
-	code = unite(code)
+	code := memory.RangesOf(executable...)
 	var kept note.Receipt
 	for _, s := range t.goroutines.stacks {
 		if !s.secret && t.goroutines.note.Stacks == note.StackFull {
@@ -107,7 +105,7 @@ func (t *taking) skeletons() {
 		var n uint64
 		keep := code
 		if len(s.leads) > 0 {
-			keep = unite(append(slices.Clone(code), s.leads...))
+			keep = code.Union(memory.RangesOf(s.leads...))
 		}
 		t.image.over(s.used, func(addr memory.Address, data []byte) {
 			n += uint64(len(data)) - 8*uint64(walk.Skeleton(addr, data, s.whole, keep))

@@ -10,7 +10,6 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/core/siginfo"
-	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -244,14 +243,14 @@ func (t *taking) assemble(p *program, pl plan) (*elfcore.Core, error) {
 
 // constant returns the memory that nobody can have written: debuggers that lack
 // some of it read it from the files that it was mapped from.
-func (t *taking) constant(p *program) []memory.Range {
+func (t *taking) constant(p *program) memory.Ranges {
 	var read []memory.Range
 	for _, m := range t.maps {
 		if m.Inode != 0 && !m.Write {
 			read = append(read, m.Range)
 		}
 	}
-	return walk.MakeRanges(read).Minus(walk.MakeRanges(p.cover))
+	return memory.RangesOf(read...).Minus(p.cover)
 }
 
 // flags returns what a segment at an address may be used for, as the mapping

@@ -43,12 +43,12 @@ func (t *taking) wantFacts(p *program) {
 // closed returns sorted ranges with the small gaps between them that lie in
 // constant memory taken in: between two parts of descriptors stand parts of
 // others, which the linker made, and a segment each would be more.
-func closed(ranges, constant []memory.Range) []memory.Range {
-	var out []memory.Range
+func closed(ranges, constant memory.Ranges) memory.Ranges {
+	var out memory.Ranges
 	for _, r := range ranges {
 		if n := len(out); n > 0 {
 			between := memory.Range{Start: out[n-1].End, End: r.Start}
-			if between.Size() <= smallGap && overlap(constant, between) == between.Size() {
+			if between.Size() <= smallGap && constant.Contains(between) {
 				out[n-1].End = r.End
 				continue
 			}
@@ -79,18 +79,18 @@ func (t *taking) wantRuntime(p *program) {
 
 // runtimeVariables returns where the variables of the Go runtime stand that the
 // symbols name.
-func (p *program) runtimeVariables() []memory.Range {
+func (p *program) runtimeVariables() memory.Ranges {
 	var all []memory.Range
 	for name, s := range p.names {
 		if s.Size == 0 || !isRuntime(name) {
 			continue
 		}
 		r := memory.RangeOf(s.Addr+p.image.Bias, s.Size)
-		if overlap(p.cover, r) == r.Size() {
+		if p.cover.Contains(r) {
 			all = append(all, r)
 		}
 	}
-	return unite(all)
+	return memory.RangesOf(all...)
 }
 
 // pcHeaderSize is that of runtime.pcHeader.

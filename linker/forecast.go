@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -75,7 +74,7 @@ func (p *Program) Forecast(o ForecastOptions) (*Forecast, error) {
 		}
 	}
 	// Two entries may be parts of one variable.
-	f.Total.Least = covered(fixed)
+	f.Total.Least = memory.RangesOf(fixed...).Size()
 	if o.Budget > 0 {
 		f.Total.Least = min(f.Total.Least, o.Budget)
 		if f.Total.Exceeds(o.Budget) {
@@ -86,20 +85,6 @@ func (p *Program) Forecast(o ForecastOptions) (*Forecast, error) {
 		f.Total.Worst = 0
 	}
 	return f, nil
-}
-
-// covered is how many bytes some ranges cover together.
-func covered(all []memory.Range) uint64 {
-	slices.SortFunc(all, func(a, b memory.Range) int { return cmp.Compare(a.Start, b.Start) })
-	var sum uint64
-	var end memory.Address
-	for _, r := range all {
-		if r.Start = max(r.Start, end); !r.Empty() {
-			sum += r.Size()
-			end = r.End
-		}
-	}
-	return sum
 }
 
 // A reacher computes what pointers may lead to.

@@ -25,7 +25,6 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 	"github.com/meminspect/meminspect/internal/gocore/module"
-	"github.com/meminspect/meminspect/internal/walk"
 )
 
 // A Build is a way to build the program.
@@ -151,7 +150,7 @@ type Program struct {
 	Types *gotypes.Set
 	Vars  []Var
 	// Runtime are the Go runtime's own variables, by the symbols.
-	Runtime walk.Ranges
+	Runtime memory.Ranges
 }
 
 // A Var is one of the program's variables.
@@ -227,7 +226,7 @@ func Open(tb testing.TB, pid int, trace func(memory.Memory) memory.Memory) *Prog
 			}
 		}
 	}
-	k.Runtime = walk.MakeRanges(vars)
+	k.Runtime = memory.RangesOf(vars...)
 	return k
 }
 

@@ -40,7 +40,7 @@ func BenchmarkCopySameBytes(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	all := res.Captured.Near(4096, 0)
+	all := res.Captured.Joined(4096, 0)
 	buf := make([]byte, 64<<20)
 	for b.Loop() {
 		for _, r := range all {

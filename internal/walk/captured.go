@@ -161,7 +161,7 @@ func (s *pages) readable(addr memory.Address, size uint64, sparse bool) uint64 {
 }
 
 // ranges returns what is captured, sorted and merged.
-func (s *pages) ranges() Ranges {
+func (s *pages) ranges() memory.Ranges {
 	all := make([]*page, 0, s.count)
 	for _, p := range s.table {
 		if p != nil && p.state != pageMissing && (p.full || p.captured != nil) {
@@ -169,11 +169,11 @@ func (s *pages) ranges() Ranges {
 		}
 	}
 	slices.SortFunc(all, func(a, b *page) int { return cmp.Compare(a.num, b.num) })
-	var out Ranges
+	var out memory.Ranges
 	for _, p := range all {
 		base := memory.Address(p.num << pageShift)
 		if p.full {
-			out = out.push(memory.RangeOf(base, pageSize))
+			out = out.Append(memory.RangeOf(base, pageSize))
 			continue
 		}
 		for off := 0; off < pageSize; {
@@ -182,7 +182,7 @@ func (s *pages) ranges() Ranges {
 				break
 			}
 			end := nextBit(p.captured, start, false)
-			out = out.push(memory.Range{Start: base.Add(uint64(start)), End: base.Add(uint64(end))})
+			out = out.Append(memory.Range{Start: base.Add(uint64(start)), End: base.Add(uint64(end))})
 			off = end
 		}
 	}

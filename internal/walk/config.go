@@ -76,11 +76,11 @@ type ClosureVar struct {
 // A Result is what a walk found.
 type Result struct {
 	// Captured are the bytes that the roots need, by address.
-	Captured Ranges
+	Captured memory.Ranges
 	// Facts are the bytes that readers need to make sense of them and that no
 	// root pays for: itabs. (Type descriptors are what a Trace under the
 	// gotypes.Set saw.)
-	Facts Ranges
+	Facts memory.Ranges
 	// Ends say how each root ended, in the order of Config.Roots.
 	Ends []End
 	// Types are the types met, in the order in which they were.

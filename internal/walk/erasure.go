@@ -18,7 +18,7 @@ type Erasure struct {
 	// is written must be known: see Allow.
 	Active bool
 	// Ranges is what is erased, in the capture and outside of it.
-	Ranges Ranges
+	Ranges memory.Ranges
 	// Receipts are per exclusion, in the order of Config.Exclusions.
 	Receipts []Receipt
 	// Blind counts values that could not be searched for what is excluded
@@ -30,15 +30,15 @@ type Erasure struct {
 	// have been erased may stand in the capture under another name.
 	Lost int
 
-	known   Ranges
+	known   memory.Ranges
 	seen    []memory.Piece
 	seenAll bool
 }
 
-func (x *excluder) finish(captured, facts Ranges) *Erasure {
+func (x *excluder) finish(captured, facts memory.Ranges) *Erasure {
 	return &Erasure{
 		Active:   x.active,
-		Ranges:   MakeRanges(x.erase),
+		Ranges:   memory.RangesOf(x.erase...),
 		Receipts: x.receipts,
 		Blind:    x.blind,
 		Lost:     x.lost,
@@ -74,7 +74,7 @@ func (e *Erasure) Moved(mem memory.Memory) (n int, err error) {
 // Allow says that the caller knows what stands in some more ranges and that no
 // exclusion can concern it: the Go runtime's own variables, type descriptors,
 // pc-line tables.
-func (e *Erasure) Allow(more Ranges) { e.known = e.known.Union(more) }
+func (e *Erasure) Allow(more memory.Ranges) { e.known = e.known.Union(more) }
 
 // Apply overwrites, in an image of the memory at addr, what is excluded, and
 // where exclusions exist all bytes whose type is not known. It returns how
@@ -95,7 +95,7 @@ func (e *Erasure) Apply(addr memory.Address, image []byte) (excluded, unknown ui
 
 // Excluded returns the parts of a range that Apply overwrites because of an
 // exclusion, and because their type is not known.
-func (e *Erasure) Excluded(r memory.Range) (excluded, unknown Ranges) {
+func (e *Erasure) Excluded(r memory.Range) (excluded, unknown memory.Ranges) {
 	excluded = e.Ranges.Overlap(r)
 	if e.Active {
 		unknown = e.known.Gaps(r)
@@ -108,7 +108,7 @@ func (e *Erasure) Excluded(r memory.Range) (excluded, unknown Ranges) {
 // and in the stack itself. Stacks have no types; where anything is excluded
 // this is all of them that may be kept. A word that only partly lies in the
 // image is overwritten. It returns how many words were kept.
-func Skeleton(addr memory.Address, image []byte, stack memory.Range, text []memory.Range) (kept int) {
+func Skeleton(addr memory.Address, image []byte, stack memory.Range, text memory.Ranges) (kept int) {
 	head := int(-uint64(addr) & (wordBytes - 1))
 	if head >= len(image) {
 		mark(image)
@@ -117,7 +117,7 @@ func Skeleton(addr memory.Address, image []byte, stack memory.Range, text []memo
 	mark(image[:head])
 	for len(image[head:]) >= wordBytes {
 		word := image[head : head+wordBytes]
-		if value := memory.Address(le.Uint64(word)); inAny(value, text) || stack.Contains(value) || value == stack.End {
+		if value := memory.Address(le.Uint64(word)); text.Has(value) || stack.Contains(value) || value == stack.End {
 			kept++
 		} else {
 			mark(word)
@@ -126,15 +126,6 @@ func Skeleton(addr memory.Address, image []byte, stack memory.Range, text []memo
 	}
 	mark(image[head:])
 	return kept
-}
-
-func inAny(addr memory.Address, ranges []memory.Range) bool {
-	for _, r := range ranges {
-		if r.Contains(addr) {
-			return true
-		}
-	}
-	return false
 }
 
 // mark fills b with MarkByte.

@@ -74,7 +74,7 @@ type excluder struct {
 	fields   map[*gotypes.Type][]int
 	generics map[genericName]int
 	members  map[genericName][]int
-	hidden   Ranges // the excluded variables
+	hidden   memory.Ranges // the excluded variables
 	erase    []memory.Range
 	receipts []Receipt
 	blind    int // values that were not looked at
@@ -120,7 +120,7 @@ func newExcluder(w *walker, list []Exclusion) *excluder {
 			x.byType = true
 		}
 	}
-	x.hidden = MakeRanges(hidden)
+	x.hidden = memory.RangesOf(hidden...)
 	return x
 }
 
@@ -172,11 +172,7 @@ func (x *excluder) begin() {
 // hides reports whether a value at addr belongs to an excluded variable: it is
 // not followed, whoever points at it.
 func (x *excluder) hides(addr memory.Address) bool {
-	if len(x.hidden) == 0 {
-		return false
-	}
-	i := x.hidden.from(addr)
-	return i < len(x.hidden) && x.hidden[i].Contains(addr)
+	return x.hidden.Has(addr)
 }
 
 // typeRule returns the exclusion of a type, or -1.

@@ -176,7 +176,7 @@ func TestExclusions(t *testing.T) {
 	if _, unknown := e.Apply(0x1234, image); unknown != 16 || image[0] != walk.MarkByte || image[15] != walk.MarkByte {
 		t.Errorf("%d unknown bytes were marked: %x", unknown, image)
 	}
-	e.Allow(walk.MakeRanges([]memory.Range{memory.RangeOf(0x1234, 8)}))
+	e.Allow(memory.Ranges{memory.RangeOf(0x1234, 8)})
 	image = []byte("sixteen bytes...")
 	if _, unknown := e.Apply(0x1234, image); unknown != 8 || string(image[:8]) != "sixteen " {
 		t.Errorf("%d unknown bytes were marked: %q", unknown, image)

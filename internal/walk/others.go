@@ -182,7 +182,7 @@ const guessBytes = 64
 // have no runtime type, but debuggers know them from debug information. Where
 // anything is excluded nothing is taken whose type is not known.
 func (w *walker) guessClosure(it *item) {
-	if w.ex.active || it.rank < own || inAny(it.addr, w.cfg.Image) {
+	if w.ex.active || it.rank < own || w.image.Has(it.addr) {
 		return
 	}
 	data, ok := w.guess(it)
@@ -191,7 +191,7 @@ func (w *walker) guessClosure(it *item) {
 	}
 	for data = data[wordBytes:]; len(data) >= wordBytes; data = data[wordBytes:] {
 		ptr := memory.Address(le.Uint64(data))
-		if ptr >= lowest && ptr < canonical && !inAny(ptr, w.cfg.Image) && !inAny(ptr, w.cfg.Text) {
+		if ptr >= lowest && ptr < canonical && !w.image.Has(ptr) && !w.code.Has(ptr) {
 			w.push(item{addr: ptr, plan: w.bytePlan(), count: 1, root: it.root, rank: it.rank, kind: itemGuess})
 		}
 	}
@@ -210,10 +210,10 @@ func (w *walker) guess(it *item) ([]byte, bool) {
 
 // isText reports whether addr lies in the program's code, as far as is known.
 func (w *walker) isText(addr memory.Address) bool {
-	if len(w.cfg.Text) == 0 {
+	if len(w.code) == 0 {
 		return addr >= lowest && addr < canonical
 	}
-	return inAny(addr, w.cfg.Text)
+	return w.code.Has(addr)
 }
 
 // weak follows a weak pointer's handle: a word that points at the value as

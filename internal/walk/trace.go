@@ -1,6 +1,10 @@
 package walk
 
-import "github.com/meminspect/meminspect/internal/core/memory"
+import (
+	"slices"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+)
 
 // A Trace is memory that remembers what was read of it. Put between a program's
 // memory and the gotypes.Set that reads it, it knows in the end which bytes a
@@ -28,8 +32,8 @@ func (t *Trace) ReadAt(p []byte, addr memory.Address) (int, error) {
 }
 
 // Seen returns what was read.
-func (t *Trace) Seen() Ranges {
-	all := MakeRanges(t.seen)
-	t.seen = all
-	return append(Ranges(nil), all...)
+func (t *Trace) Seen() memory.Ranges {
+	all := memory.RangesOf(t.seen...)
+	t.seen = slices.Clone(all)
+	return all
 }

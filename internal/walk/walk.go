@@ -77,6 +77,8 @@ type walker struct {
 	lastPlan *plan
 	numbered []*plan // by their ids
 	text     *plan
+	code     memory.Ranges
+	image    memory.Ranges
 	layout   layout
 
 	types   []*gotypes.Type
@@ -111,6 +113,8 @@ func newWalker(cfg Config) (*walker, error) {
 		plans:    make(map[*gotypes.Type]*plan),
 		raws:     make(map[*gotypes.Type]*plan),
 		layout:   layoutOf(cfg.Version),
+		code:     memory.RangesOf(cfg.Text...),
+		image:    memory.RangesOf(cfg.Image...),
 		numbered: make([]*plan, 1), // no plan has number 0
 		byType:   make(map[memory.Address]*plan),
 		funcs:    make(map[memory.Address]struct{}),
@@ -318,7 +322,7 @@ func (w *walker) capture(root int32, addr memory.Address, size uint64) uint64 {
 func (w *walker) result() *Result {
 	res := &Result{
 		Captured: w.pages.ranges(),
-		Facts:    MakeRanges(w.facts),
+		Facts:    memory.RangesOf(w.facts...),
 		Types:    w.types,
 		Writing:  w.writing,
 		Funcs:    slices.Sorted(maps.Keys(w.funcs)),
@@ -331,7 +335,7 @@ func (w *walker) result() *Result {
 		res.Ends[i] = w.roots[i].End
 		root := &w.cfg.Roots[i]
 		extent := memory.RangeOf(root.Addr, rootBytes(root))
-		res.Ends[i].settle(res.Erasure.Ranges.Overlap(extent).Size(), extent.Size())
+		res.Ends[i].settle(res.Erasure.Ranges.OverlapSize(extent), extent.Size())
 	}
 	return res
 }

@@ -79,4 +79,14 @@ func (r Range) Intersect(s Range) Range {
 	return both
 }
 
+// CompareEnd compares r with an address for [slices.BinarySearchFunc], which
+// then finds the first of some sorted ranges that ends after the address. Types
+// that embed a Range can be searched with it as well.
+func (r Range) CompareEnd(a Address) int {
+	if r.End <= a {
+		return -1
+	}
+	return 1
+}
+
 func (r Range) String() string { return fmt.Sprintf("[%v,%v)", r.Start, r.End) }

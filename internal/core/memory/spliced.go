@@ -1,9 +1,6 @@
 package memory
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // A Spliced is memory put together from several: a core's segments over the
 // executable's. Each byte belongs to exactly one of them, the one that was put
@@ -72,7 +69,7 @@ func (s *Spliced) Cut(r Range) {
 // CutAll is Cut for many ranges, in one pass: a core may have hundreds of
 // thousands.
 func (s *Spliced) CutAll(rs []Range) {
-	rs = slices.SortedFunc(slices.Values(rs), func(a, b Range) int { return cmp.Compare(a.Start, b.Start) })
+	rs = RangesOf(rs...)
 	out := make([]piece, 0, len(s.pieces)+len(rs))
 	next := 0
 	for _, p := range s.pieces {
@@ -83,9 +80,6 @@ func (s *Spliced) CutAll(rs []Range) {
 		for _, r := range rs[next:] {
 			if r.Start >= p.End {
 				break
-			}
-			if r.Empty() {
-				continue
 			}
 			if rest.Start < r.Start {
 				left := rest
@@ -104,12 +98,7 @@ func (s *Spliced) CutAll(rs []Range) {
 // search returns the index of the first piece that ends behind addr, and
 // whether that piece holds addr.
 func (s *Spliced) search(addr Address) (int, bool) {
-	at, _ := slices.BinarySearchFunc(s.pieces, addr, func(p piece, a Address) int {
-		if p.End <= a {
-			return -1
-		}
-		return 1
-	})
+	at, _ := slices.BinarySearchFunc(s.pieces, addr, piece.CompareEnd)
 	return at, at < len(s.pieces) && s.pieces[at].Contains(addr)
 }
 

@@ -50,12 +50,7 @@ func (m coreMemory) ReadAt(p []byte, addr memory.Address) (int, error) {
 // Lacks reports whether the program had memory in r that is not in Memory: the
 // core was cut short before it, leaves it out, or cannot be read there.
 func (c *Core) Lacks(r memory.Range) bool {
-	at, _ := slices.BinarySearchFunc(c.maps, r.Start, func(m process.Mapping, a memory.Address) int {
-		if m.End <= a {
-			return -1
-		}
-		return 1
-	})
+	at, _ := slices.BinarySearchFunc(c.maps, r.Start, process.Mapping.CompareEnd)
 	buf := make([]byte, min(r.Size(), 1<<20))
 	for ; at < len(c.maps) && c.maps[at].Start < r.End; at++ {
 		if !c.maps[at].Read {
@@ -76,12 +71,7 @@ func (c *Core) Lacks(r memory.Range) bool {
 // covered reports whether every byte of r is in one of the segments, which are
 // sorted.
 func covered(r memory.Range, segments []memory.Segment) bool {
-	i, _ := slices.BinarySearchFunc(segments, r.Start, func(s memory.Segment, a memory.Address) int {
-		if s.End <= a {
-			return -1
-		}
-		return 1
-	})
+	i, _ := slices.BinarySearchFunc(segments, r.Start, memory.Segment.CompareEnd)
 	for ; i < len(segments) && segments[i].Start <= r.Start && !r.Empty(); i++ {
 		r.Start = segments[i].End
 	}
@@ -136,12 +126,7 @@ func mappings(file *elfcore.File, files []elfcore.Mapping) (all []process.Mappin
 		if m.Empty() {
 			continue
 		}
-		at, _ := slices.BinarySearchFunc(named, m.Start, func(n process.Mapping, a memory.Address) int {
-			if n.End <= a {
-				return -1
-			}
-			return 1
-		})
+		at, _ := slices.BinarySearchFunc(named, m.Start, process.Mapping.CompareEnd)
 		if at < len(named) && named[at].ContainsRange(m.Range) {
 			n := &named[at]
 			m.Path, m.Inode, m.Offset = n.Path, n.Inode, n.Offset+uint64(m.Start-n.Start)

@@ -126,7 +126,7 @@ func (d *decoder) texts(where []text) []string {
 			ranges = append(ranges, memory.RangeOf(t.data, t.size))
 		}
 	}
-	ranges = united(ranges)
+	ranges = memory.RangesOf(ranges...)
 	const near = 1024 // names are small, and many stand in a page
 	all := make([]string, len(where))
 	data, holes, err := memory.Gather(d.r.Memory, ranges, near, nil, nil)
@@ -135,39 +135,17 @@ func (d *decoder) texts(where []text) []string {
 	}
 	for i, t := range where {
 		r := memory.RangeOf(t.data, t.size)
-		at, _ := slices.BinarySearchFunc(ranges, r.Start, behind)
+		at, _ := slices.BinarySearchFunc(ranges, r.Start, memory.Range.CompareEnd)
 		if r.Empty() || at == len(ranges) || !ranges[at].ContainsRange(r) {
 			continue
 		}
-		if hole, _ := slices.BinarySearchFunc(holes, r.Start, behind); hole < len(holes) && holes[hole].Overlaps(r) {
+		if memory.Ranges(holes).OverlapSize(r) > 0 {
 			continue
 		}
 		from := r.Start - ranges[at].Start
 		all[i] = string(data[at][from : uint64(from)+t.size])
 	}
 	return all
-}
-
-// behind compares for the first range that ends behind an address.
-func behind(r memory.Range, a memory.Address) int {
-	if r.End <= a {
-		return -1
-	}
-	return 1
-}
-
-// united sorts ranges and joins those that overlap.
-func united(ranges []memory.Range) []memory.Range {
-	slices.SortFunc(ranges, func(a, b memory.Range) int { return a.Start.Compare(b.Start) })
-	out := ranges[:0]
-	for _, r := range ranges {
-		if n := len(out); n > 0 && r.Start < out[n-1].End {
-			out[n-1].End = max(out[n-1].End, r.End)
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
 }
 
 // Memory returns the range that the slot's region covers now. A weak region
