@@ -44,7 +44,7 @@ type (
 	}
 )
 
-const testPackage = "github.com/meminspect/meminspect/collector/walk_test"
+const testPackage = "github.com/meminspect/meminspect/internal/walk_test"
 
 // escaped keeps what is walked out of stacks, which move when they grow.
 var escaped any

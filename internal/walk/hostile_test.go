@@ -136,7 +136,7 @@ func FuzzWalk(f *testing.F) {
 	if err != nil || honest.Ends[0].State != walk.Complete {
 		f.Fatal(err, honest.Ends)
 	}
-	const here = "github.com/meminspect/meminspect/collector/walk_test"
+	const here = "github.com/meminspect/meminspect/internal/walk_test"
 	if typ.PkgPath != here {
 		f.Fatalf("the victim's package is %q", typ.PkgPath)
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/nameid"
 )
 
-const here = "github.com/meminspect/meminspect/target/tables_test"
+const here = "github.com/meminspect/meminspect/internal/gocore/tables_test"
 
 var (
 	counter int64
