@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/internal/ledger"
 )
 
 // A Break is a change between two states of a repository that concerns who

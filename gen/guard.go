@@ -11,7 +11,7 @@ import (
 
 // emitGuards writes functions that are never called and not even compiled into
 // code: they hold what must be true for the table to be static data.
-func (o *Output) emitGuards(file *jen.File) {
+func (o *outputFile) emitGuards(file *jen.File) {
 	var lines []jen.Code
 	seen := map[string]bool{}
 	for i := range o.Entries {
@@ -36,7 +36,7 @@ func (o *Output) emitGuards(file *jen.File) {
 // guards hold one entry: each step of its path is taken from a pointer to what
 // came before it. A field must then be a field of the struct itself, which
 // unsafe.Offsetof also demands of embedded ones, and an index one of an array.
-func (e *OutputEntry) guards() []*jen.Statement {
+func (e *outputEntry) guards() []*jen.Statement {
 	var lines []*jen.Statement
 	if e.Member != nil {
 		at := jen.Id(e.Var)

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/internal/ledger"
 )
 
 // TestMain lets the test's own program be a generator that can be killed.

@@ -125,7 +125,7 @@ func packageLevel(file *ast.File) []*ast.Ident {
 // checkNames reports what generated code would declare or use under a name that
 // the package has for something else. Packages that it imports it calls by
 // another name then.
-func (p *plan) checkNames(made map[outputKey]*Output) {
+func (p *plan) checkNames(made map[outputKey]*outputFile) {
 	for key, o := range made {
 		taken := func(name string) (token.Position, bool) {
 			list := p.declared(key.unit, name)
@@ -153,7 +153,7 @@ func (p *plan) checkNames(made map[outputKey]*Output) {
 					"%s is a name that generated code needs: rename this", name)})
 			}
 		}
-		for path, name := range map[string]string{RuntimePath: "meminspect", "unsafe": "unsafe"} {
+		for path, name := range map[string]string{runtimePath: "meminspect", "unsafe": "unsafe"} {
 			if _, ok := taken(name); ok || aliasTaken(o.Aliases, path, name) {
 				o.Aliases[path] = name + "runtime"
 			}
@@ -161,7 +161,7 @@ func (p *plan) checkNames(made map[outputKey]*Output) {
 		for path, name := range o.Aliases {
 			// The annotated file calls an import so; another file of the
 			// package may declare that name.
-			if _, ok := taken(name); ok && path != RuntimePath && path != "unsafe" {
+			if _, ok := taken(name); ok && path != runtimePath && path != "unsafe" {
 				o.Aliases[path] = name + "_"
 			}
 		}

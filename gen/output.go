@@ -47,12 +47,12 @@ func (k outputKey) table() string {
 
 // outputs makes the generated files as plain data, and reports what is in their
 // way.
-func (p *plan) outputs(ov *overlay) []*Output {
-	made := map[outputKey]*Output{}
-	get := func(k outputKey) *Output {
+func (p *plan) outputs(ov *overlay) []*outputFile {
+	made := map[outputKey]*outputFile{}
+	get := func(k outputKey) *outputFile {
 		o := made[k]
 		if o == nil {
-			o = &Output{
+			o = &outputFile{
 				Name: k.fileName(), Clause: p.pkg.clause, Constraint: string(k.constraint), Table: k.table(),
 				Package: p.pkg.folder.importPath, Namespace: p.namespace(k.unit), Aliases: map[string]string{},
 			}
@@ -64,7 +64,7 @@ func (p *plan) outputs(ov *overlay) []*Output {
 		}
 		return o
 	}
-	var main [3]*Output // the files of the ID constants
+	var main [3]*outputFile // the files of the ID constants
 	for _, n := range p.names {
 		if main[n.unit] == nil {
 			main[n.unit] = get(outputKey{unit: n.unit})
@@ -86,12 +86,12 @@ func (p *plan) outputs(ov *overlay) []*Output {
 			}
 		}
 	}
-	list := make([]*Output, 0, len(made))
+	list := make([]*outputFile, 0, len(made))
 	for _, o := range made {
 		o.sort()
 		list = append(list, o)
 	}
-	slices.SortFunc(list, func(a, b *Output) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b *outputFile) int { return strings.Compare(a.Name, b.Name) })
 	if !p.refuseForeign(ov, list) { // whose names would be in the way too
 		p.checkNames(made)
 	}
@@ -111,7 +111,7 @@ func (p *plan) unitConstraint(u unit) fileConstraint {
 }
 
 // addIDs adds the constants and the declared IDs.
-func (p *plan) addIDs(main [3]*Output) {
+func (p *plan) addIDs(main [3]*outputFile) {
 	seen := map[string]*named{}
 	for _, n := range p.names {
 		o := main[n.unit]
@@ -126,9 +126,9 @@ func (p *plan) addIDs(main [3]*Output) {
 			continue
 		}
 		seen[key] = n
-		o.IDs = append(o.IDs, OutputID{Const: name, Value: n.row.ID, Name: n.ID()})
+		o.IDs = append(o.IDs, outputID{Const: name, Value: n.row.ID, Name: n.ID()})
 		if n.Kind == annotate.ID {
-			o.Declared = append(o.Declared, OutputDeclared{Const: name, Name: n.ID(), Pos: pos})
+			o.Declared = append(o.Declared, outputDeclared{Const: name, Name: n.ID(), Pos: pos})
 		}
 	}
 }
@@ -140,12 +140,12 @@ func (p *plan) position(pos token.Pos) string {
 }
 
 // addRow adds what one annotation means.
-func (p *plan) addRow(o *Output, u unit, file *sourceFile, a *annotate.Annotation) {
+func (p *plan) addRow(o *outputFile, u unit, file *sourceFile, a *annotate.Annotation) {
 	pos := p.position(a.Target.Ident.Pos())
 	switch a.Kind {
 	case annotate.Entry, annotate.Area:
 		p.checkExprs(u, file, a)
-		e := OutputEntry{
+		e := outputEntry{
 			Const: constName(a.ID()), Name: a.ID(), Var: a.Target.Name, Member: a.Member, Size: a.Size,
 			Imports: p.importsOf(u, file), Budget: a.Budget, Depth: a.Depth, Pos: pos, Note: a.Note,
 		}
@@ -176,8 +176,8 @@ func (p *plan) addRow(o *Output, u unit, file *sourceFile, a *annotate.Annotatio
 
 // exclusion makes the row of an exclusion. Types are named by what the Go
 // runtime calls their package: "main" for a program's, but not for its tests'.
-func (p *plan) exclusion(u unit, a *annotate.Annotation, pos string) OutputExclusion {
-	x := OutputExclusion{Path: a.Target.Path, Package: p.packageOf(p.namespace(u)), Pos: pos}
+func (p *plan) exclusion(u unit, a *annotate.Annotation, pos string) outputExclusion {
+	x := outputExclusion{Path: a.Target.Path, Package: p.packageOf(p.namespace(u)), Pos: pos}
 	spec := a.Target.TypeSpec()
 	if spec == nil {
 		x.Kind, x.Var = excludeVariable, a.Target.Name
@@ -200,8 +200,8 @@ func (p *plan) exclusion(u unit, a *annotate.Annotation, pos string) OutputExclu
 }
 
 // layout lists the fields of a struct type that have a name.
-func layout(a *annotate.Annotation) OutputLayout {
-	l := OutputLayout{Type: a.Target.Name}
+func layout(a *annotate.Annotation) outputLayout {
+	l := outputLayout{Type: a.Target.Name}
 	if st, ok := a.Target.TypeSpec().Type.(*ast.StructType); ok {
 		for _, field := range st.Fields.List {
 			for _, name := range annotate.FieldNames(field) {
@@ -215,17 +215,17 @@ func layout(a *annotate.Annotation) OutputLayout {
 }
 
 // sort puts everything into an order that does not depend on that of files.
-func (o *Output) sort() {
-	slices.SortFunc(o.IDs, func(a, b OutputID) int { return strings.Compare(a.Name, b.Name) })
-	slices.SortFunc(o.Entries, func(a, b OutputEntry) int {
+func (o *outputFile) sort() {
+	slices.SortFunc(o.IDs, func(a, b outputID) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(o.Entries, func(a, b outputEntry) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Pos, b.Pos))
 	})
-	slices.SortFunc(o.Exclusions, func(a, b OutputExclusion) int {
+	slices.SortFunc(o.Exclusions, func(a, b outputExclusion) int {
 		return cmp.Or(strings.Compare(a.Var, b.Var), strings.Compare(a.Type, b.Type), slices.Compare(a.Path, b.Path))
 	})
-	slices.SortFunc(o.Layouts, func(a, b OutputLayout) int { return strings.Compare(a.Type, b.Type) })
+	slices.SortFunc(o.Layouts, func(a, b outputLayout) int { return strings.Compare(a.Type, b.Type) })
 	slices.Sort(o.Numbers)
-	slices.SortFunc(o.Declared, func(a, b OutputDeclared) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(o.Declared, func(a, b outputDeclared) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // constName is the name of an ID's constant: exported when the name is, with

@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"github.com/meminspect/meminspect/annotate"
-	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/internal/ledger"
 )
 
 // A plan is what is to become of one folder.
@@ -237,7 +237,7 @@ func (p *plan) ledgerChange() {
 
 // refuseForeign reports files that others wrote and that would be replaced, and
 // tells whether there are any.
-func (p *plan) refuseForeign(o *overlay, outputs []*Output) (found bool) {
+func (p *plan) refuseForeign(o *overlay, outputs []*outputFile) (found bool) {
 	for _, output := range outputs {
 		path := filepath.Join(p.pkg.folder.out, output.Name)
 		if old, err := o.read(path, nil); err == nil && !isOurs(old) {
@@ -250,14 +250,14 @@ func (p *plan) refuseForeign(o *overlay, outputs []*Output) (found bool) {
 }
 
 // outputChanges notes which generated files must be written, and which go.
-func (p *plan) outputChanges(o *overlay, outputs []*Output) {
+func (p *plan) outputChanges(o *overlay, outputs []*outputFile) {
 	dir := p.pkg.folder.out
 	wanted := map[string]bool{}
 	for _, output := range outputs {
 		wanted[output.Name] = true
 		path := filepath.Join(dir, output.Name)
 		var text bytes.Buffer
-		if err := Emit(&text, output); err != nil {
+		if err := emit(&text, output); err != nil {
 			p.pkg.find(Finding{Pos: token.Position{Filename: path}, Code: "emit", Message: err.Error()})
 			continue
 		}

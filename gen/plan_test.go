@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meminspect/meminspect/annotate"
-	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/internal/ledger"
 )
 
 // planFolder plans one folder without the go command.

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/meminspect/meminspect/annotate"
-	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/internal/ledger"
 )
 
 // A typeReader tells types from syntax, as far as syntax tells them: what is

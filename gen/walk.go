@@ -10,7 +10,7 @@ import (
 	"sync"
 
 	"github.com/meminspect/meminspect/annotate"
-	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/internal/ledger"
 )
 
 // A folder is one that has something for us.

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/internal/ledger"
 )
 
 // applyWishes does what --rename and --retire say, each in the one folder that

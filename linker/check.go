@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meminspect/meminspect/gen/ledger"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/tables"
+	"github.com/meminspect/meminspect/internal/ledger"
 )
 
 // A Code names what a finding is about; it does not change between versions.
@@ -61,17 +61,17 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s: %s: %s", f.Pos, f.Code, f.Text)
 }
 
-// CheckOptions say what to hold a program against, beyond itself.
+// CheckOptions name what a program is compared with.
 type CheckOptions struct {
 	Ledgers []LedgerFile
 	// Off is the same program built with the tag meminspect_off, or nil.
 	Off *Program
 }
 
-// A LedgerFile is a ledger and where it comes from.
+// A LedgerFile is the file meminspect.ids of a package.
 type LedgerFile struct {
-	Path   string
-	Ledger *ledger.Ledger
+	Path string // for messages
+	Data []byte
 }
 
 // Check returns all findings, sorted by position, code and text. An error
@@ -82,10 +82,11 @@ func (p *Program) Check(o CheckOptions) ([]Finding, error) {
 	c.ids()
 	c.versions()
 	c.memory()
-	for _, l := range o.Ledgers {
-		c.ledger(l)
+	var err error
+	for _, file := range o.Ledgers {
+		err = errors.Join(err, c.ledger(file))
 	}
-	err := c.declared()
+	err = errors.Join(err, c.declared())
 	if o.Off != nil {
 		err = errors.Join(err, c.kept(o.Off))
 	}
@@ -103,7 +104,7 @@ type checker struct {
 func (c *checker) add(f Finding) { c.findings = append(c.findings, f) }
 
 // onEntry adds a finding about an entry.
-func (c *checker) onEntry(code Code, e *Entry, format string, args ...any) {
+func (c *checker) onEntry(code Code, e *entry, format string, args ...any) {
 	c.add(Finding{
 		Code: code, Package: e.Package, Name: e.Name, ID: idText(e.ID),
 		Pos: position(e.Package, e.Pos), Text: fmt.Sprintf(format, args...),
@@ -250,35 +251,40 @@ func (c *checker) memory() {
 	}
 }
 
-// ledger holds one ledger against the tables of its namespaces.
-func (c *checker) ledger(l LedgerFile) {
+// ledger compares one ledger with the tables of its namespaces.
+func (c *checker) ledger(file LedgerFile) error {
+	l, err := ledger.Parse(file.Data)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file.Path, err)
+	}
 	met := false
 	for _, u := range c.p.uses() {
-		if !slices.Contains(l.Ledger.Namespaces, u.namespace) {
+		if !slices.Contains(l.Namespaces, u.namespace) {
 			continue
 		}
 		met = true
 		text := ""
-		row, named := l.Ledger.ByID(u.id), l.Ledger.Find(u.namespace, u.name)
+		row, named := l.ByID(u.id), l.Find(u.namespace, u.name)
 		switch {
 		case row == nil && named != nil:
-			text = fmt.Sprintf("%s has the ID %s, and %016x in %s line %d", u.name, idText(u.id), named.ID, l.Path, named.Line)
+			text = fmt.Sprintf("%s has the ID %s in the program and %016x in %s line %d", u.name, idText(u.id), named.ID, file.Path, named.Line)
 		case row == nil:
-			text = fmt.Sprintf("%s with the ID %s is not in %s", u.name, idText(u.id), l.Path)
+			text = fmt.Sprintf("%s with the ID %s is not in %s", u.name, idText(u.id), file.Path)
 		case row.State == ledger.Gone:
-			text = fmt.Sprintf("%s has the ID %s, which %s line %d says is retired", u.name, idText(u.id), l.Path, row.Line)
+			text = fmt.Sprintf("%s has the ID %s, which is retired in %s line %d", u.name, idText(u.id), file.Path, row.Line)
 		case row.Name != u.name:
-			text = fmt.Sprintf("the ID %s is %s, and %s in %s line %d", idText(u.id), u.name, row.Name, l.Path, row.Line)
+			text = fmt.Sprintf("the ID %s is %s in the program and %s in %s line %d", idText(u.id), u.name, row.Name, file.Path, row.Line)
 		default:
 			continue
 		}
 		c.add(Finding{Code: Disagrees, Package: u.pkg, Name: u.name, ID: idText(u.id), Pos: position(u.pkg, u.pos), Text: text})
 	}
 	if !met {
-		name := path.Base(l.Path)
-		if len(l.Ledger.Namespaces) > 0 {
-			name = l.Ledger.Namespaces[0]
+		name := path.Base(file.Path)
+		if len(l.Namespaces) > 0 {
+			name = l.Namespaces[0]
 		}
-		c.add(Finding{Code: Disagrees, Pos: l.Path, Text: fmt.Sprintf("nothing in the program is of the namespace %s", name)})
+		c.add(Finding{Code: Disagrees, Pos: file.Path, Text: fmt.Sprintf("the program has no table of the namespace %s", name)})
 	}
+	return nil
 }

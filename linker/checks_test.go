@@ -15,9 +15,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/meminspect/meminspect/gen/ledger"
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/ledger"
 	"github.com/meminspect/meminspect/linker"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
@@ -217,19 +217,15 @@ func TestCheckLedgers(t *testing.T) {
 	}{
 		{"as it is", [2]string{}, "", 0},
 		{"line missing", [2]string{"ff95706a9b6d1af8 counter entry int64\n", ""}, "counter with the ID ff95706a9b6d1af8 is not in ids", 1},
-		{"retired", [2]string{"ff95706a9b6d1af8 counter entry int64", "ff95706a9b6d1af8 counter gone"}, "which ids line", 1},
-		{"renamed", [2]string{"ff95706a9b6d1af8 counter entry", "ff95706a9b6d1af8 tally entry was=counter"}, "the ID ff95706a9b6d1af8 is counter, and tally in ids line", 1},
+		{"retired", [2]string{"ff95706a9b6d1af8 counter entry int64", "ff95706a9b6d1af8 counter gone"}, "which is retired in ids line", 1},
+		{"renamed", [2]string{"ff95706a9b6d1af8 counter entry", "ff95706a9b6d1af8 tally entry was=counter"}, "the ID ff95706a9b6d1af8 is counter in the program and tally in ids line", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			edited := strings.Replace(string(text), c.edit[0], c.edit[1], 1)
 			if c.edit[0] != "" && edited == string(text) {
 				t.Fatalf("the ledger has no %q:\n%s", c.edit[0], text)
 			}
-			l, err := ledger.Parse([]byte(edited))
-			if err != nil {
-				t.Fatal(err)
-			}
-			findings, err := p.Check(linker.CheckOptions{Ledgers: []linker.LedgerFile{{Path: "ids", Ledger: l}}})
+			findings, err := p.Check(linker.CheckOptions{Ledgers: []linker.LedgerFile{{Path: "ids", Data: []byte(edited)}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -239,12 +235,15 @@ func TestCheckLedgers(t *testing.T) {
 			}
 		})
 	}
-	foreign := &ledger.Ledger{Namespaces: []string{"example.com/elsewhere"}}
-	findings, err := p.Check(linker.CheckOptions{Ledgers: []linker.LedgerFile{{Path: "ids", Ledger: foreign}}})
+	foreign := []byte("meminspect 1\nnamespace example.com/elsewhere\n")
+	findings, err := p.Check(linker.CheckOptions{Ledgers: []linker.LedgerFile{{Path: "ids", Data: foreign}}})
 	if err != nil || !slices.ContainsFunc(findings, func(f linker.Finding) bool {
-		return f.Code == linker.Disagrees && f.Text == "nothing in the program is of the namespace example.com/elsewhere"
+		return f.Code == linker.Disagrees && f.Text == "the program has no table of the namespace example.com/elsewhere"
 	}) {
 		t.Errorf("findings with a ledger of another program: %v, %v", findings, err)
+	}
+	if _, err := p.Check(linker.CheckOptions{Ledgers: []linker.LedgerFile{{Path: "ids", Data: []byte("no ledger\n")}}}); err == nil || !strings.HasPrefix(err.Error(), "ids: ") {
+		t.Errorf("a file that is not a ledger: %v", err)
 	}
 }
 

@@ -14,7 +14,7 @@ func (in *includer) types() error {
 	if len(in.chosen) == 0 || in.p.types == nil {
 		return nil
 	}
-	wanted := map[memory.Address]*Entry{}
+	wanted := map[memory.Address]*entry{}
 	packages := map[string]bool{}
 	for i, e := range in.chosen {
 		wanted[in.variables[i].symbol.Addr] = e

@@ -14,15 +14,23 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
-// Embed writes what the linker step knows of p, included variables too, into
-// the executable's file, as the section .meminspect. The file is replaced in
-// one step and keeps mode, owner and extended attributes; an earlier section
-// is replaced. It returns what was written.
-func (p *Program) Embed() (*embedded.Content, error) {
+// Embedded counts what Embed wrote.
+type Embedded struct {
+	Entries          int
+	Types            int
+	RuntimeVariables int
+	Notes            []string // what is missing, and why
+}
+
+// Embed writes the map of p, its types and its included variables into the
+// executable's file, as the section .meminspect. It replaces the file in one
+// step, keeps its mode, owner and extended attributes, and replaces an earlier
+// section.
+func (p *Program) Embed() (*Embedded, error) {
 	if p.process != nil {
 		return nil, errors.New("embed: a process cannot be written: name its file")
 	}
-	content, err := p.Content()
+	content, err := p.content()
 	if err != nil {
 		return nil, fmt.Errorf("embed: %w", err)
 	}
@@ -33,11 +41,14 @@ func (p *Program) Embed() (*embedded.Content, error) {
 	if err := writeSection(p.Path, content.Build, section); err != nil {
 		return nil, fmt.Errorf("embed: %w", err)
 	}
-	return content, nil
+	return &Embedded{
+		Entries: len(content.Entries), Types: len(content.Types),
+		RuntimeVariables: len(content.Runtime.Symbols), Notes: content.Notes,
+	}, nil
 }
 
-// Content is what Embed writes.
-func (p *Program) Content() (*embedded.Content, error) {
+// content returns what Embed writes.
+func (p *Program) content() (*embedded.Content, error) {
 	if p.types == nil {
 		return nil, fmt.Errorf("types are not available: %w", p.degrade)
 	}

@@ -35,9 +35,16 @@ func embed(t testing.TB, path, list string) *embedded.Content {
 			t.Fatal(err)
 		}
 	}
-	c, err := p.Embed()
+	c, err := p.Content()
 	if err != nil {
 		t.Fatal(err)
+	}
+	wrote, err := p.Embed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if wrote.Entries != len(c.Entries) || wrote.Types != len(c.Types) || wrote.RuntimeVariables != len(c.Runtime.Symbols) {
+		t.Errorf("counts %+v of %d entries, %d types, %d variables", wrote, len(c.Entries), len(c.Types), len(c.Runtime.Symbols))
 	}
 	return c
 }

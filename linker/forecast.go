@@ -64,7 +64,7 @@ func (p *Program) Forecast(o ForecastOptions) (*Forecast, error) {
 		if e.HasDepth {
 			depth = int(e.Depth)
 		}
-		ef := EntryForecast{Package: e.Package, Name: e.Name, ID: idText(e.ID), Type: e.TypeName(), Depth: depth}
+		ef := EntryForecast{Package: e.Package, Name: e.Name, ID: idText(e.ID), Type: e.typeName(), Depth: depth}
 		ef.Bounds = r.entry(e, depth)
 		f.Entries = append(f.Entries, ef)
 		fixed = append(fixed, memory.RangeOf(e.Addr, ef.Least))
@@ -107,7 +107,7 @@ type reach struct {
 const unlimited = -1
 
 // entry returns an entry's bounds.
-func (r *reacher) entry(e *Entry, depth int) Bounds {
+func (r *reacher) entry(e *entry, depth int) Bounds {
 	b := Bounds{Least: e.Size, Worst: e.Size}
 	if !e.SizeKnown {
 		b = Bounds{Unbounded: true, Why: "its type is not known"}

@@ -124,7 +124,7 @@ func (p *Program) Include(lists ...*IncludeList) ([]Finding, error) {
 	if err != nil {
 		return nil, fmt.Errorf("include: %w", err)
 	}
-	in := includer{p: p, variables: variables, chosen: map[int]*Entry{}, forbidden: map[int]string{}}
+	in := includer{p: p, variables: variables, chosen: map[int]*entry{}, forbidden: map[int]string{}}
 	var errs []error
 	for _, forbid := range []bool{true, false} {
 		for _, list := range lists {
@@ -214,7 +214,7 @@ func (v variable) matches(pattern string) bool {
 type includer struct {
 	p         *Program
 	variables []variable
-	chosen    map[int]*Entry // by index of the variable
+	chosen    map[int]*entry // by index of the variable
 	forbidden map[int]string // by index of the variable: the line that forbids
 }
 
@@ -234,7 +234,7 @@ func (in *includer) line(file string, line IncludeLine) error {
 		if in.forbidden[i] != "" || in.chosen[i] != nil {
 			continue // forbidden, or an earlier line has it
 		}
-		e := &Entry{
+		e := &entry{
 			Package:   v.pkg,
 			Name:      v.name,
 			Expr:      v.name,

@@ -30,7 +30,7 @@ type Kept struct {
 	Name    string `json:"name"`
 	Symbol  string `json:"symbol"`
 	Bytes   uint64 `json:"bytes"`
-	entry   *Entry
+	entry   *entry
 }
 
 // Cost compares p with off.

@@ -180,7 +180,7 @@ func (p *Program) mainPath() string {
 
 func idText(id uint64) string { return fmt.Sprintf("%016x", id) }
 
-func (e *Entry) mapped() MapEntry {
+func (e *entry) mapped() MapEntry {
 	m := MapEntry{
 		Package:  e.Package,
 		Name:     e.Name,
@@ -188,7 +188,7 @@ func (e *Entry) mapped() MapEntry {
 		ID:       idText(e.ID),
 		Address:  e.Addr.String(),
 		Budget:   e.Budget,
-		Flags:    e.FlagNames(),
+		Flags:    e.flagNames(),
 		Pos:      e.Pos,
 		Note:     e.Note,
 		Included: e.Included,
@@ -200,15 +200,15 @@ func (e *Entry) mapped() MapEntry {
 		m.Depth = &e.Depth
 	}
 	if e.Type != nil {
-		m.Type, m.Layout = e.TypeName(), LayoutOf(e.Type)
+		m.Type, m.Layout = e.typeName(), layoutOf(e.Type)
 	} else if e.TypeErr != nil {
 		m.TypeError = e.TypeErr.Error()
 	}
 	return m
 }
 
-// LayoutOf describes how values of a type stand in memory.
-func LayoutOf(t *gotypes.Type) *Layout {
+// layoutOf describes how values of a type stand in memory.
+func layoutOf(t *gotypes.Type) *Layout {
 	l := &Layout{Kind: t.Kind.String(), Size: t.Size, Align: t.Align, Len: t.Len}
 	if elem, err := t.Elem(); err == nil {
 		l.Elem = elem.FullName()

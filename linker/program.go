@@ -7,7 +7,7 @@
 //	p, err := linker.Open("bin/server")
 //	if err != nil { … }
 //	defer p.Close()
-//	for _, e := range p.Entries() { … }
+//	for _, e := range p.Map().Entries { … }
 //	findings, err := p.Check(linker.CheckOptions{})
 package linker
 
@@ -41,7 +41,7 @@ type Program struct {
 	types   *gotypes.Set     // nil when module is
 	degrade error            // why module is nil
 	found   tables.Found
-	entries []*Entry
+	entries []*entry
 }
 
 // ErrNotGo is wrapped by the error for an ELF file that holds no Go program.
@@ -58,15 +58,6 @@ func Open(path string) (*Program, error) {
 	if err := p.read(); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return p, nil
-}
-
-// New reads an executable that is open already; the caller keeps it open.
-func New(name string, file *exe.File) (*Program, error) {
-	p := &Program{Path: name, file: file, image: file.Loaded(0), mem: file}
-	if err := p.read(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return p, nil
 }
@@ -101,26 +92,9 @@ func (p *Program) Close() error {
 	return errors.Join(err, p.file.Close())
 }
 
-// Degraded says why types, and all that needs them, are not available: nil for
-// a program of a Go release that is known.
-func (p *Program) Degraded() error { return p.degrade }
-
-// Tables returns the tables of all packages, linked or not, by address.
-func (p *Program) Tables() []*tables.Table { return p.found.Tables }
-
-// Problems are places that look like a table and could not be read.
-func (p *Program) Problems() []error { return p.found.Problems }
-
-// Entries returns the entries of all tables and what Include added, sorted by
-// package, name and address.
-func (p *Program) Entries() []*Entry { return p.entries }
-
-// File is the executable.
-func (p *Program) File() *exe.File { return p.file }
-
-// An Entry is one variable to capture, with what the program's own types say
+// An entry is one variable to capture, with what the program's own types say
 // of it.
-type Entry struct {
+type entry struct {
 	Package string // import path
 	Name    string // what the ID stands for
 	Expr    string // the source expression in the package
@@ -145,8 +119,8 @@ type Entry struct {
 }
 
 // entry resolves an entry of a table.
-func (p *Program) entry(t *tables.Table, raw *tables.Entry) *Entry {
-	e := &Entry{
+func (p *Program) entry(t *tables.Table, raw *tables.Entry) *entry {
+	e := &entry{
 		Package:  t.Package,
 		Name:     raw.Name,
 		Expr:     raw.Expr,
@@ -166,7 +140,7 @@ func (p *Program) entry(t *tables.Table, raw *tables.Entry) *Entry {
 }
 
 // setSize says how many bytes are taken: first, or all when it is 0.
-func (e *Entry) setSize(first uint64) {
+func (e *entry) setSize(first uint64) {
 	switch {
 	case e.Type != nil && first != 0:
 		e.Size, e.SizeKnown = min(first, e.Type.Size), true
@@ -195,16 +169,16 @@ func (p *Program) pointedAt(addr memory.Address) (*gotypes.Type, error) {
 	return ptr.Elem()
 }
 
-// TypeName is the type's name with its package's import path, or "?".
-func (e *Entry) TypeName() string {
+// typeName returns the type's name with its package's import path, or "?".
+func (e *entry) typeName() string {
 	if e.Type == nil {
 		return "?"
 	}
 	return e.Type.FullName()
 }
 
-// FlagNames are the words for the entry's flags.
-func (e *Entry) FlagNames() []string {
+// flagNames returns the words for the entry's flags.
+func (e *entry) flagNames() []string {
 	var names []string
 	for _, f := range []struct {
 		bit  uint32
@@ -218,7 +192,7 @@ func (e *Entry) FlagNames() []string {
 }
 
 // String names the entry as messages do: package.name.
-func (e *Entry) String() string { return e.Package + "." + e.Name }
+func (e *entry) String() string { return e.Package + "." + e.Name }
 
 // position is where to look in the source: the package and the line in it.
 func position(pkg, pos string) string {
@@ -228,8 +202,8 @@ func position(pkg, pos string) string {
 	return path.Join(pkg, pos)
 }
 
-func sortEntries(all []*Entry) {
-	slices.SortFunc(all, func(a, b *Entry) int {
+func sortEntries(all []*entry) {
+	slices.SortFunc(all, func(a, b *entry) int {
 		return cmp.Or(strings.Compare(a.Package, b.Package), strings.Compare(a.Name, b.Name),
 			cmp.Compare(a.Addr, b.Addr), strings.Compare(a.Included, b.Included))
 	})

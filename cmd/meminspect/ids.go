@@ -44,12 +44,12 @@ all below this folder.`,
 			if len(args) == 0 {
 				args = []string{"./..."}
 			}
-			files, findings, err := gen.Ledgers(cmd.Context(), gen.Config{Dir: dir, Patterns: args, GoFlags: goFlags(tags, modfile, overlay)})
+			ids, findings, err := gen.IDs(cmd.Context(), gen.Config{Dir: dir, Patterns: args, GoFlags: goFlags(tags, modfile, overlay)})
 			if err != nil {
 				return fmt.Errorf("ids: %w", err)
 			}
 			printFindings(cmd.ErrOrStderr(), dir, findings)
-			if err := printIDs(cmd, idRecords(dir, files), asJSON); err != nil {
+			if err := printIDs(cmd, idRecords(dir, ids), asJSON); err != nil {
 				return err
 			}
 			if len(findings) > 0 {
@@ -63,16 +63,14 @@ all below this folder.`,
 	return cmd
 }
 
-func idRecords(dir string, files []gen.LedgerFile) []idRecord {
+func idRecords(dir string, ids []gen.ID) []idRecord {
 	records := []idRecord{}
-	for _, file := range files {
-		for _, row := range file.Ledger.Rows {
-			records = append(records, idRecord{
-				ID: fmt.Sprintf("%016x", row.ID), Name: row.Name, State: string(row.State), Was: row.Was, Type: row.Type,
-				Package: file.ImportPath, Namespace: row.Namespace,
-				File: filepath.ToSlash(relative(dir, file.Path)), Line: row.Line,
-			})
-		}
+	for _, id := range ids {
+		records = append(records, idRecord{
+			ID: fmt.Sprintf("%016x", id.Value), Name: id.Name, State: id.State, Was: id.Was, Type: id.Type,
+			Package: id.Package, Namespace: id.Namespace,
+			File: filepath.ToSlash(relative(dir, id.File)), Line: id.Line,
+		})
 	}
 	return records
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/meminspect/meminspect/gen/ledger"
 	"github.com/meminspect/meminspect/internal/gocore/embedded"
 	"github.com/meminspect/meminspect/linker"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
@@ -160,11 +159,7 @@ func (j *linkJob) check(p *linker.Program) ([]linker.Finding, *linker.Cost, erro
 		if err != nil {
 			return nil, nil, err
 		}
-		l, err := ledger.Parse(data)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%s: %w", path, err)
-		}
-		o.Ledgers = append(o.Ledgers, linker.LedgerFile{Path: path, Ledger: l})
+		o.Ledgers = append(o.Ledgers, linker.LedgerFile{Path: path, Data: data})
 	}
 	var cost *linker.Cost
 	if j.off != "" {
@@ -281,7 +276,7 @@ func (j *linkJob) embedSection(p *linker.Program, stdout, stderr io.Writer, find
 		fmt.Fprintf(stderr, "meminspect: link: %s\n", note)
 	}
 	_, err = fmt.Fprintf(stdout, "%s: embedded %d entries, %d types and %d variables of the runtime\n",
-		p.Path, len(c.Entries), len(c.Types), len(c.Runtime.Symbols))
+		p.Path, c.Entries, c.Types, c.RuntimeVariables)
 	return err
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/tools/go/analysis/unitchecker"
 
+	"github.com/meminspect/meminspect/internal/vetoutput"
 	"github.com/meminspect/meminspect/lint"
-	"github.com/meminspect/meminspect/lint/output"
 )
 
 // lintOptions are what the command line of lint says.
@@ -70,7 +70,7 @@ func runLint(cmd *cobra.Command, o *lintOptions, patterns []string) error {
 		return fmt.Errorf("lint: %w", err)
 	}
 	if o.fix {
-		fixed, err := output.Apply(findings)
+		fixed, err := vetoutput.Apply(findings)
 		if err != nil {
 			return fmt.Errorf("lint: %w", err)
 		}
@@ -98,24 +98,24 @@ func runLint(cmd *cobra.Command, o *lintOptions, patterns []string) error {
 	return nil
 }
 
-func writeFindings(w io.Writer, o *lintOptions, dir string, findings []output.Finding) error {
+func writeFindings(w io.Writer, o *lintOptions, dir string, findings []vetoutput.Finding) error {
 	switch {
 	case o.json:
-		return output.JSON(w, findings)
+		return vetoutput.JSON(w, findings)
 	case o.sarif:
-		var rules []output.Rule
+		var rules []vetoutput.Rule
 		for _, a := range lint.Analyzers(lint.Nolint) {
 			_, page, _ := strings.Cut(a.Doc, "\n\n")
-			rules = append(rules, output.Rule{Name: a.Name, Summary: lint.Summary(a.Name), Help: page, URL: a.URL})
+			rules = append(rules, vetoutput.Rule{Name: a.Name, Summary: lint.Summary(a.Name), Help: page, URL: a.URL})
 		}
-		return output.SARIF(w, dir, rules, findings)
+		return vetoutput.SARIF(w, dir, rules, findings)
 	}
-	return output.Text(w, dir, findings)
+	return vetoutput.Text(w, dir, findings)
 }
 
 // vet runs go vet with this program as its tool. What go vet said besides
 // findings, when it failed, is incomplete.
-func vet(cmd *cobra.Command, o *lintOptions, patterns []string) (findings []output.Finding, incomplete string, err error) {
+func vet(cmd *cobra.Command, o *lintOptions, patterns []string) (findings []vetoutput.Finding, incomplete string, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, "", fmt.Errorf("find this program: %w", err)
@@ -141,7 +141,7 @@ func vet(cmd *cobra.Command, o *lintOptions, patterns []string) (findings []outp
 		return nil, "", fmt.Errorf("run go vet: %w", failed)
 	}
 	// Up to Go 1.25 the findings are on standard error, among other lines.
-	tree, rest, err := output.Read(append(stdout.Bytes(), stderr.Bytes()...))
+	tree, rest, err := vetoutput.Read(append(stdout.Bytes(), stderr.Bytes()...))
 	if err != nil {
 		return nil, "", err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meminspect/meminspect/internal/moduleproxy"
-	"github.com/meminspect/meminspect/lint/output"
+	"github.com/meminspect/meminspect/internal/vetoutput"
 )
 
 // A custom golangci-lint, built as docs/lint.md says with the plugin taken from
@@ -205,7 +205,7 @@ func vetFindings(t *testing.T, work string) []string {
 	if err != nil {
 		t.Fatalf("go vet: %v\n%s", err, out)
 	}
-	tree, rest, err := output.Read(out)
+	tree, rest, err := vetoutput.Read(out)
 	if err != nil || len(rest) > 0 {
 		t.Fatalf("%v %q", err, rest)
 	}
@@ -214,7 +214,7 @@ func vetFindings(t *testing.T, work string) []string {
 		t.Fatal(failures)
 	}
 	var text bytes.Buffer
-	if err := output.Text(&text, work, findings); err != nil {
+	if err := vetoutput.Text(&text, work, findings); err != nil {
 		t.Fatal(err)
 	}
 	list := strings.Split(strings.TrimSpace(filepath.ToSlash(text.String())), "\n")

@@ -1,6 +1,6 @@
-// Package output turns what analyzers print under go vet into text, JSON and
+// Package vetoutput turns what analyzers print under go vet into text, JSON and
 // SARIF, and carries out the fixes that they suggest.
-package output
+package vetoutput
 
 import (
 	"bufio"

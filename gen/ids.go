@@ -7,24 +7,30 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/meminspect/meminspect/gen/ledger"
+	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// A LedgerFile is a ledger with its place.
-type LedgerFile struct {
-	Path       string // absolute, or relative to a repository
-	ImportPath string // of its folder now
-	Ledger     *ledger.Ledger
+// An ID is one ID of a package's ledger.
+type ID struct {
+	Value     uint64
+	Name      string // the annotation that has the ID, or had it last
+	State     string // "entry" (a variable), "id" (registered at run time) or "gone" (retired)
+	Was       string // the first name, if the ID was renamed
+	Type      string // of an entry, as far as its syntax shows it
+	Package   string // import path
+	Namespace string // what the ID is hashed with
+	File      string // the ledger, absolute
+	Line      int    // in File
 }
 
-// Ledgers reads the ledgers of the packages that cfg names, in the order of
-// their folders. Lines that are wrong are findings.
-func Ledgers(ctx context.Context, cfg Config) ([]LedgerFile, []Finding, error) {
+// IDs reads the ledgers of the packages that cfg names and returns their IDs,
+// by folder and in the order of the files. Lines that are wrong are findings.
+func IDs(ctx context.Context, cfg Config) ([]ID, []Finding, error) {
 	folders, o, err := load(ctx, &cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	var list []LedgerFile
+	var list []ID
 	var findings []Finding
 	for _, f := range folders {
 		if !f.ledger {
@@ -43,7 +49,12 @@ func Ledgers(ctx context.Context, cfg Config) ([]LedgerFile, []Finding, error) {
 			findings = append(findings, ledgerFindings(path, err)...)
 			continue
 		}
-		list = append(list, LedgerFile{Path: path, ImportPath: f.importPath, Ledger: ids})
+		for _, row := range ids.Rows {
+			list = append(list, ID{
+				Value: row.ID, Name: row.Name, State: string(row.State), Was: row.Was, Type: row.Type,
+				Package: f.importPath, Namespace: row.Namespace, File: path, Line: row.Line,
+			})
+		}
 	}
 	return list, findings, nil
 }
