@@ -20,7 +20,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | sort | awk -F'\t' '{printf "  %-12s %s\n", $$1, $$2}'
 
 .PHONY: demo
-demo: tools ## build, run and inspect an example, end to end, in gdb and Delve
+demo: tools-demo ## build, run and inspect an example, end to end, in gdb and Delve
 	go run ./internal/demo
 
 .PHONY: build
@@ -29,21 +29,21 @@ build: ## build all packages, and the commands into bin/
 	go build -o bin/ ./cmd/...
 
 .PHONY: test
-test: tools build ## run all tests, with the race detector and a sample of every matrix
+test: tools-test build ## run all tests, with the race detector and a sample of every matrix
 	@go build -o $(TOOLS)/bin/testlog ./internal/testlog
 	@$(call each,go test -json -race -timeout 35m $(TESTFLAGS) ./... | testlog)
 
 .PHONY: test-full
-test-full: tools build ## run all tests with every matrix whole; takes long
+test-full: tools-test build ## run all tests with every matrix whole; takes long
 	@go build -o $(TOOLS)/bin/testlog ./internal/testlog
 	@export MEMINSPECT_FULL=1; $(call each,go test -json -race -timeout 240m $(TESTFLAGS) ./... | testlog)
 
 .PHONY: lint
-lint: tools ## check format, vet, the import rules and more
+lint: tools-lint ## check format, vet, the import rules and more
 	@$(call each,golangci-lint run ./...)
 
 .PHONY: bench
-bench: tools ## run the benchmarks; BENCH=regexp picks some
+bench: tools-bench ## run the benchmarks; BENCH=regexp picks some
 	@$(call each,go test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem ./...)
 
 .PHONY: fuzz
@@ -59,8 +59,10 @@ tidy: ## tidy the modules as if they stood side by side in go.mod too
 	@.ci/tidy
 
 .PHONY: tools
-tools: ## install what the other targets need
-	@.ci/tools "$(TOOLS)" $(DLV_VERSION) $(GOLANGCI_LINT_VERSION) $(SYSTEM_TOOLS) -- $(OTHER_TOOLS)
+tools: tools-demo tools-lint tools-bench tools-test ## install what all targets need; each target installs its own
+
+tools-%:
+	@.ci/tools "$(TOOLS)" $(TOOLS_$*)
 
 .PHONY: clean
 clean: ## remove what the targets made, the tools included

@@ -1,13 +1,20 @@
-# The tools that the targets use, pinned here and nowhere else. Go tools are
-# built into .tools/bin; the system's come from its package manager.
-DLV_VERSION           := v1.27.2
-GOLANGCI_LINT_VERSION := v2.15.0
-
-# command:package, as Debian names it
-SYSTEM_TOOLS := gdb:gdb gcc:gcc readelf:binutils eu-readelf:elfutils strace:strace zstd:zstd
-
-# the same of what runs and reads programs for other processors: not every
-# system has it, and tests that want it are skipped then, with the reason
-OTHER_TOOLS := qemu-aarch64:qemu-user gdb-multiarch:gdb-multiarch aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
-
+# The tools that the targets use, pinned here and nowhere else: Go tools are
+# built into .tools/bin, the system's come from its package manager.
+#
+#   PACKAGE@VERSION   a Go command
+#   COMMAND:PACKAGE   a command of the system and its package, as Debian names it
+#   -COMMAND:PACKAGE  the same, where the system has it: tests that need it are
+#                     skipped otherwise, and fail where CI=true
 TOOLS := $(CURDIR)/.tools
+
+DELVE         := github.com/go-delve/delve/cmd/dlv@v1.27.2
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# What each target needs. Programs for other processors are built, run and read
+# by the last line's.
+TOOLS_demo  := $(DELVE) gdb:gdb
+TOOLS_lint  := $(GOLANGCI_LINT)
+TOOLS_bench := $(DELVE) gdb:gdb gcc:gcc
+TOOLS_test  := $(DELVE) $(GOLANGCI_LINT) gdb:gdb gcc:gcc \
+	-readelf:binutils -eu-readelf:elfutils -strace:strace -zstd:zstd \
+	-qemu-aarch64:qemu-user -gdb-multiarch:gdb-multiarch -aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
