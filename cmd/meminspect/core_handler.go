@@ -19,6 +19,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/core/siginfo"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise"
@@ -115,7 +116,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	summary := c.Summary()
 	core.When = summary.When
 	if core.Size, err = c.Size(); err == nil {
-		core.Write = func(w io.Writer) error { _, err := c.WriteTo(w); return err }
+		core.Write = corefile.From(c)
 		_, err = config.Sink(core)
 	}
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/deliver"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/supervise"
@@ -32,10 +33,11 @@ const uploadWait = 2 * time.Minute
 // used does not keep the program from running: what it says goes into the first
 // report.
 func (f *runFlags) destination(config *supervise.Config) error {
-	form, err := deliver.ParseForm(f.compress, f.recipients)
+	recipients, err := corefile.ParseRecipients(f.recipients, nil)
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
+	form := corefile.Form{Compress: f.compress, Recipients: recipients}
 	if f.dir == "" {
 		f.dir = defaultDir()
 	}
@@ -59,7 +61,7 @@ func (f *runFlags) destination(config *supervise.Config) error {
 	}
 	config.Place = func() (string, error) { return f.place(s, where) }
 	config.Sink = func(c supervise.Core) (string, error) {
-		where, err := send(form.Apply(deliver.Core{Name: c.Name(), Program: c.Program, PID: c.PID, Reason: c.Reason, Size: c.Size, Write: c.Write}))
+		where, err := send(deliver.Core{Name: c.Name(), Program: c.Program, PID: c.PID, Reason: c.Reason, Size: c.Size, Write: c.Write}.Apply(form))
 		if f.message != "" {
 			if merr := writeMessage(f.message, c, where); merr != nil {
 				config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Program: c.Program, PID: c.PID, Text: merr.Error()})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
@@ -130,18 +132,18 @@ func byteCount(text string) (uint64, error) {
 	return n * unit, nil
 }
 
-// destination is where the core goes.
-func (f *takeFlags) destination() (capture.Output, error) {
-	out := capture.Output{Path: f.output, Dir: f.dir, Compress: f.compress, Encrypt: f.recipients}
-	if _, err := out.Recipients(); err != nil {
-		return out, fmt.Errorf("%s: %w", f.verb, err)
+// form is how the core is stored.
+func (f *takeFlags) form() (corefile.Form, error) {
+	recipients, err := corefile.ParseRecipients(f.recipients, nil)
+	if err != nil {
+		return corefile.Form{}, fmt.Errorf("%s: %w", f.verb, err)
 	}
-	return out, nil
+	return corefile.Form{Compress: f.compress, Recipients: recipients}, nil
 }
 
 // take has a core made, saves it and reports.
 func (f *takeFlags) take(cmd *cobra.Command, opts capture.Options, make func(capture.Options) (*capture.Core, error)) error {
-	out, err := f.destination()
+	form, err := f.form()
 	if err != nil {
 		return err
 	}
@@ -154,7 +156,7 @@ func (f *takeFlags) take(cmd *cobra.Command, opts capture.Options, make func(cap
 	if err != nil {
 		return err
 	}
-	path, err := f.save(cmd, core, out)
+	path, err := f.save(cmd, core, form)
 	clear()
 	if err != nil {
 		return err
@@ -162,15 +164,20 @@ func (f *takeFlags) take(cmd *cobra.Command, opts capture.Options, make func(cap
 	return f.report(cmd, core.Summary(), path)
 }
 
-func (f *takeFlags) save(cmd *cobra.Command, core *capture.Core, out capture.Output) (string, error) {
+func (f *takeFlags) save(cmd *cobra.Command, core *capture.Core, form corefile.Form) (string, error) {
 	if f.output != "-" {
-		return core.Save(out)
+		path := f.output
+		if path == "" {
+			s := core.Summary()
+			path = filepath.Join(f.dir, corefile.Name(s.Program, s.PID, s.When, s.Reason)+form.Suffix())
+		}
+		return path, corefile.Save(path, form, corefile.From(core))
 	}
 	w := cmd.OutOrStdout()
 	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		return "", errors.New(f.verb + ": a core is not for a terminal; name a file with -o")
 	}
-	return "", core.Stream(w, out)
+	return "", form.Write(w, corefile.From(core))
 }
 
 // report prints where the core is and what it lacks.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/request"
@@ -73,7 +74,7 @@ func benchOurs(b *testing.B, pid int) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := c.Save(capture.Output{Path: core}); err != nil {
+		if err := corefile.Save(core, corefile.Form{}, corefile.From(c)); err != nil {
 			b.Fatal(err)
 		}
 		s = c.Summary()

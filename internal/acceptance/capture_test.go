@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
@@ -97,7 +98,7 @@ func takeCore(t *testing.T, pid int, opts capture.Options) (string, *capture.Sum
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Save(capture.Output{Path: core}); err != nil {
+	if err := corefile.Save(core, corefile.Form{}, corefile.From(c)); err != nil {
 		t.Fatal(err)
 	}
 	return core, c.Summary()

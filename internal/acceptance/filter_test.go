@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 	"github.com/meminspect/meminspect/internal/inspect"
@@ -54,7 +55,7 @@ func filter(t *testing.T, full string, from fullcore.Options, opts capture.Optio
 		t.Fatal(err)
 	}
 	small := filepath.Join(t.TempDir(), "filtered.core")
-	if _, err := out.Save(capture.Output{Path: small}); err != nil {
+	if err := corefile.Save(small, corefile.Form{}, corefile.From(out)); err != nil {
 		t.Fatal(err)
 	}
 	return small, out.Summary()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect"
 )
 
@@ -206,7 +207,7 @@ func TestNotUnderstood(t *testing.T) {
 				t.Fatal(err)
 			}
 			path := filepath.Join(dir, "record.core")
-			if _, err := record.Save(capture.Output{Path: path}); err != nil {
+			if err := corefile.Save(path, corefile.Form{}, corefile.From(record)); err != nil {
 				t.Fatal(err)
 			}
 			core, err := inspect.Open(path)

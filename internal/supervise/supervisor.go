@@ -21,6 +21,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/supervise/child"
@@ -80,7 +81,7 @@ type Core struct {
 }
 
 // Name is the core's file name.
-func (c Core) Name() string { return store.Name(c.Program, c.PID, c.When, c.Reason) }
+func (c Core) Name() string { return corefile.Name(c.Program, c.PID, c.When, c.Reason) }
 
 // Limits of the supervisor.
 const (
@@ -336,7 +337,7 @@ func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) 
 	size, err := c.Size()
 	if err == nil {
 		core := Core{Program: s.name, PID: s.child.PID, When: summary.When, Reason: summary.Reason, Size: size,
-			Write: func(w io.Writer) error { _, err := c.WriteTo(w); return err }}
+			Write: corefile.From(c)}
 		e.Path, err = s.config.Sink(core)
 	}
 	if info, staterr := os.Stat(e.Path); filepath.IsAbs(e.Path) && staterr == nil {

@@ -16,9 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"filippo.io/age"
-	"github.com/klauspost/compress/zstd"
-
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/reap"
 )
 
@@ -32,59 +30,11 @@ type Core struct {
 	Write   func(io.Writer) error
 }
 
-// A Form says in what form cores leave.
-type Form struct {
-	Compress   bool // with zstd
-	Recipients []age.Recipient
-}
-
-// ParseForm reads age public keys ("age1…").
-func ParseForm(compress bool, recipients []string) (Form, error) {
-	f := Form{Compress: compress}
-	for _, r := range recipients {
-		key, err := age.ParseX25519Recipient(r)
-		if err != nil {
-			return Form{}, fmt.Errorf("recipient %q: %w", r, err)
-		}
-		f.Recipients = append(f.Recipients, key)
-	}
-	return f, nil
-}
-
-// Apply returns the core in this form, with the name that goes with it.
-func (f Form) Apply(c Core) Core {
+// Apply returns the core with the name and the bytes that it has in form.
+func (c Core) Apply(form corefile.Form) Core {
 	write := c.Write
-	if f.Compress {
-		c.Name += ".zst"
-	}
-	if len(f.Recipients) > 0 {
-		c.Name += ".age"
-	}
-	c.Write = func(w io.Writer) error {
-		var closers []io.Closer
-		if len(f.Recipients) > 0 {
-			sealed, err := age.Encrypt(w, f.Recipients...)
-			if err != nil {
-				return fmt.Errorf("encrypting: %w", err)
-			}
-			w, closers = sealed, append(closers, sealed)
-		}
-		if f.Compress {
-			packed, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
-			if err != nil {
-				return fmt.Errorf("compressing: %w", err)
-			}
-			w, closers = packed, append(closers, packed)
-		}
-		if err := write(w); err != nil {
-			return err
-		}
-		var failed error
-		for i := len(closers) - 1; i >= 0; i-- { // the last one stands in front
-			failed = errors.Join(failed, closers[i].Close())
-		}
-		return failed
-	}
+	c.Name += form.Suffix()
+	c.Write = func(w io.Writer) error { return form.Write(w, write) }
 	return c
 }
 

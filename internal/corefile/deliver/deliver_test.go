@@ -3,7 +3,6 @@
 package deliver
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,9 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"filippo.io/age"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/meminspect/meminspect/internal/corefile/store"
 )
 
@@ -25,53 +21,6 @@ var content = strings.Repeat("the core's own bytes, ", 1000)
 func core() Core {
 	return Core{Name: "a.1.20261120T120000.000Z.panic.core", Program: "a", PID: 1, Reason: "panic", Size: int64(len(content)),
 		Write: func(w io.Writer) error { _, err := io.WriteString(w, content); return err }}
-}
-
-func TestForms(t *testing.T) {
-	key, err := age.GenerateX25519Identity()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, flags := range map[string]struct {
-		compress   bool
-		recipients []string
-	}{"": {}, ".zst": {compress: true}, ".age": {recipients: []string{key.Recipient().String()}}, ".zst.age": {true, []string{key.Recipient().String()}}} {
-		form, err := ParseForm(flags.compress, flags.recipients)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := form.Apply(core())
-		if c.Name != core().Name+name {
-			t.Errorf("called %s", c.Name)
-		}
-		var buf bytes.Buffer
-		if err := c.Write(&buf); err != nil {
-			t.Fatal(err)
-		}
-		var r io.Reader = &buf
-		if name != "" && bytes.Contains(buf.Bytes(), []byte("own bytes, the core's own")) {
-			t.Errorf("%s: the core is there in clear", name)
-		}
-		if strings.HasSuffix(name, ".age") {
-			if r, err = age.Decrypt(r, key); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if flags.compress {
-			z, err := zstd.NewReader(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer z.Close()
-			r = z
-		}
-		if got, err := io.ReadAll(r); err != nil || string(got) != content {
-			t.Errorf("%s: %d bytes, %v", name, len(got), err)
-		}
-	}
-	if _, err := ParseForm(false, []string{"nonsense"}); err == nil {
-		t.Error("nonsense passed for a key")
-	}
 }
 
 func TestCommand(t *testing.T) {

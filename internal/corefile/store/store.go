@@ -15,7 +15,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -284,23 +283,4 @@ func (h *history) prune(now time.Time, per time.Duration) bool {
 		}
 	}
 	return len(h.Taken)+len(h.Suppressed) > 0
-}
-
-// Name is the final name of a core: PROGRAM.PID.UTCTIME.REASON.core. What may
-// not stand in a file name becomes a dash.
-func Name(program string, pid int, when time.Time, reason string) string {
-	return fmt.Sprintf("%s.%d.%s.%s.core", clean(program, 60), pid, when.UTC().Format("20060102T150405.000Z"), clean(reason, 40))
-}
-
-func clean(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
-			return r
-		}
-		return '-'
-	}, s)
-	if s = strings.Trim(s[:min(len(s), limit)], "-"); s == "" {
-		return "unnamed"
-	}
-	return s
 }

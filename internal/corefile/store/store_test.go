@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/corefile"
 )
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
@@ -52,8 +54,8 @@ func files(t *testing.T, s *Store) []string {
 
 func TestWrite(t *testing.T) {
 	s, _ := open(t, Policy{})
-	name := Name("my prog/../x", 12, noon, "order lost!")
-	if name != "my-prog----x.12.20261120T120000.000Z.order-lost.core" {
+	name := corefile.Name("my prog/../x", 12, noon, "order lost!")
+	if name != "x.12.20261120T120000.000Z.order-lost.core" {
 		t.Fatal(name)
 	}
 	for i, want := range []string{name, strings.Replace(name, ".core", "-1.core", 1), strings.Replace(name, ".core", "-2.core", 1)} {
@@ -105,7 +107,7 @@ func TestStalePartial(t *testing.T) {
 	os.WriteFile(left, nil, 0o600)
 	os.Chtimes(left, noon, noon)
 	for i, want := range []bool{true, false} {
-		if _, err := s.Write(Name("b", i, noon, "x"), 1, text("x")); err != nil {
+		if _, err := s.Write(corefile.Name("b", i, noon, "x"), 1, text("x")); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := os.Stat(left); (err == nil) != want {
@@ -129,7 +131,7 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	chunk := make([]byte, 64<<10)
-	_, err = s.Write(Name("a", 1, noon, "x"), 1, func(w io.Writer) error {
+	_, err = s.Write(corefile.Name("a", 1, noon, "x"), 1, func(w io.Writer) error {
 		for range 32 {
 			if _, err := w.Write(chunk); err != nil {
 				return err
@@ -142,7 +144,7 @@ func TestDiskFull(t *testing.T) {
 	}
 	s.policy.Floor = 1 << 20
 	var refused *Refused
-	if _, err := s.Write(Name("a", 1, noon, "x"), 1<<10, text("x")); !errors.As(err, &refused) {
+	if _, err := s.Write(corefile.Name("a", 1, noon, "x"), 1<<10, text("x")); !errors.As(err, &refused) {
 		t.Errorf("the floor was ignored: %v", err)
 	}
 }
@@ -151,7 +153,7 @@ func TestRetention(t *testing.T) {
 	write := func(s *Store, clock *time.Time, n int, size int) {
 		for i := range n {
 			*clock = clock.Add(time.Minute)
-			path, err := s.Write(Name("a", i, *clock, "panic"), int64(size), text(strings.Repeat("x", size)))
+			path, err := s.Write(corefile.Name("a", i, *clock, "panic"), int64(size), text(strings.Repeat("x", size)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,7 +178,7 @@ func TestRetention(t *testing.T) {
 		t.Errorf("kept %v", got)
 	}
 	var refused *Refused
-	if _, err := s.Write(Name("a", 9, noon, "x"), 50<<10, text("")); !errors.As(err, &refused) {
+	if _, err := s.Write(corefile.Name("a", 9, noon, "x"), 50<<10, text("")); !errors.As(err, &refused) {
 		t.Errorf("a core that is too large by itself: %v", err)
 	}
 
@@ -212,14 +214,14 @@ func TestUnknownSize(t *testing.T) {
 	}{"floor": {Policy{Floor: max(now-512<<20, 1)}, huge}, "bytes": {Policy{KeepBytes: size / 2}, large}} {
 		s, _ := open(t, c.policy)
 		var refused *Refused
-		if path, err := s.Write(Name("p", 1, noon, "r"), 0, c.write); !errors.As(err, &refused) || path != "" || len(files(t, s)) != 0 {
+		if path, err := s.Write(corefile.Name("p", 1, noon, "r"), 0, c.write); !errors.As(err, &refused) || path != "" || len(files(t, s)) != 0 {
 			t.Errorf("%s: %q, %v, %v", name, path, err, files(t, s))
 		}
 	}
 	s, clock := open(t, Policy{KeepBytes: size + size/2})
 	for i := range 3 {
 		*clock = clock.Add(time.Minute)
-		path, err := s.Write(Name("p", i, *clock, "r"), 0, large)
+		path, err := s.Write(corefile.Name("p", i, *clock, "r"), 0, large)
 		if err != nil || len(files(t, s)) != 1 || filepath.Join(s.dir, files(t, s)[0]) != path {
 			t.Errorf("core %d: %s, %v, %v", i, path, err, files(t, s))
 		}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/corefile"
 )
 
 // Write stores a core of about size bytes under name, or under name with a
@@ -39,7 +41,7 @@ func (s *Store) Write(name string, size int64, write func(io.Writer) error) (pat
 		return "", fmt.Errorf("storing the core: %w", err)
 	}
 	defer os.Remove(f.Name()) // fails once it has its name
-	err = write(&within{w: f, left: room})
+	err = write(corefile.Limit(f, room, errNoRoom))
 	if err == nil {
 		// The machine may be about to go the way of the program.
 		err = f.Sync()
@@ -73,25 +75,12 @@ func (s *Store) room() (int64, error) {
 	return room, nil
 }
 
-// A within is a writer of so many bytes.
-type within struct {
-	w    io.Writer
-	left int64
-}
-
-// Write is io.Writer's. What does not fit is refused whole.
-func (w *within) Write(p []byte) (int, error) {
-	if int64(len(p)) > w.left {
-		return 0, &Refused{Why: "the core is larger than what may be kept, or than what would leave as much of the disk free as is to stay so"}
-	}
-	n, err := w.w.Write(p)
-	w.left -= int64(n)
-	return n, err
-}
+// errNoRoom is returned while a core is written that turns out too large.
+var errNoRoom = &Refused{Why: "the core is larger than what may be kept, or than what would leave as much of the disk free as is to stay so"}
 
 // publish gives a whole file its final name, never one that is taken.
 func (s *Store) publish(from, name string) (string, error) {
-	base, ext, _ := strings.Cut(name, ".core")
+	taken := name
 	for n := 1; ; n++ {
 		path := filepath.Join(s.dir, name)
 		err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
@@ -107,7 +96,7 @@ func (s *Store) publish(from, name string) (string, error) {
 		if !errors.Is(err, fs.ErrExist) || n > 1000 {
 			return "", err
 		}
-		name = fmt.Sprintf("%s-%d.core%s", base, n, ext)
+		name = corefile.Numbered(taken, n)
 	}
 }
 
@@ -137,8 +126,8 @@ func (s *Store) cores() ([]core, error) {
 			}
 			continue
 		}
-		if !ours(e.Name()) {
-			continue
+		if !corefile.IsName(e.Name()) {
+			continue // another program's: it is never removed
 		}
 		size := info.Size()
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -148,18 +137,6 @@ func (s *Store) cores() ([]core, error) {
 	}
 	slices.SortStableFunc(cores, func(a, b core) int { return a.when.Compare(b.when) })
 	return cores, nil
-}
-
-// ours tells whether a file has a name that Name makes, compressed or encrypted
-// as it may be. Others' files are never removed.
-func ours(name string) bool {
-	parts := strings.Split(name, ".")
-	i := slices.Index(parts, "core")
-	if i != 5 { // PROGRAM.PID.SECONDS.MILLIZ.REASON.core
-		return false
-	}
-	_, err := time.Parse("20060102T150405.000Z", parts[2]+"."+parts[3])
-	return err == nil
 }
 
 // makeRoom removes old cores until one more of that size fits into the policy.

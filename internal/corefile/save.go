@@ -1,0 +1,67 @@
+package corefile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Save writes a core to the file at path, with mode 0600. A regular file
+// appears under its name only when it is complete and on the disk; a failed
+// write leaves nothing and keeps the file that was there. A character device or
+// a named pipe is written to in place.
+func Save(path string, form Form, write func(io.Writer) error) error {
+	var err error
+	switch info, staterr := os.Stat(path); {
+	case staterr != nil || info.Mode().IsRegular():
+		err = replace(path, form, write)
+	case info.IsDir():
+		err = fmt.Errorf("%s is a directory: name a file in it", path)
+	case info.Mode()&(os.ModeCharDevice|os.ModeNamedPipe) != 0:
+		err = writeInPlace(path, form, write)
+	default: // a disk, a socket
+		err = fmt.Errorf("%s is not a regular file: name another", path)
+	}
+	if err != nil {
+		return fmt.Errorf("save core: %w", err)
+	}
+	return nil
+}
+
+func replace(path string, form Form, write func(io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".meminspect-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}()
+	if err := WriteFile(f, form, write); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// WriteFile writes a core to f, waits until it is on the disk, and closes f
+// in any case.
+func WriteFile(f *os.File, form Form, write func(io.Writer) error) error {
+	err := form.Write(f, write)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// writeInPlace is for what must not be replaced: as root, a rename would remove
+// /dev/null for every process.
+func writeInPlace(path string, form Form, write func(io.Writer) error) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(form.Write(f, write), f.Close())
+}
