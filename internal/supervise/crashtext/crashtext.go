@@ -31,13 +31,13 @@ type Report struct {
 	Type      string // of the panic value, where the text shows it
 	Signal    string // "SIGSEGV", if one did it
 	Goroutine uint64 // whose stack it shows first, 0 if the text does not say
+	Bystander bool   // that goroutine did not cause the end
 }
 
-// Failed is the goroutine that ended the program, 0 if it is not known or was
-// none: in a deadlock, or when somebody sent a signal.
+// Failed returns the goroutine that ended the program, 0 if it is unknown or no
+// goroutine did: in a deadlock, or when another process sent a signal.
 func (r *Report) Failed() uint64 {
-	switch r.Reason {
-	case Deadlock, Signal + "-sigquit", Signal + "-sigabrt":
+	if r.Bystander {
 		return 0
 	}
 	return r.Goroutine
@@ -58,13 +58,52 @@ func Parse(text, backlog []byte) Report {
 	if r.Reason == Unknown && slices.ContainsFunc(lines, stackBegins) {
 		r.Reason = Fatal // stacks without a word before them: a throw, whichever it was
 	}
+	r.firstStack(lines)
+	return r
+}
+
+// firstStack finds the first goroutine whose stack is shown, and whether it can
+// have caused the end. The runtime begins with the stack that failed. If that
+// is a stack of the runtime itself (goroutine 0, "runtime stack:"), the
+// goroutine of the failing thread is next, and is running; a thread that has no
+// goroutine is followed by any other one.
+func (r *Report) firstStack(lines []string) {
+	onRuntime := false
+	for i, line := range lines {
+		if line == "runtime stack:" {
+			onRuntime = true
+			continue
+		}
+		m := header.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		if m[1] == "0" {
+			onRuntime = true
+			continue
+		}
+		r.Goroutine, _ = strconv.ParseUint(m[1], 10, 64)
+		state, _, _ := strings.Cut(m[2], ",")
+		elsewhere := i+1 < len(lines) && strings.Contains(lines[i+1], "goroutine running on other thread")
+		r.Bystander = r.Reason == Deadlock || r.sent(lines) || onRuntime && (state != "running" || elsewhere)
+		return
+	}
+}
+
+// sent reports whether the signal in the headline was sent by a process, this
+// one included, and not raised by an instruction: then its si_code is not
+// positive (man 2 sigaction).
+func (r *Report) sent(lines []string) bool {
+	if !strings.HasPrefix(r.Reason, Signal+"-") {
+		return false
+	}
 	for _, line := range lines {
-		if m := header.FindStringSubmatch(line); m != nil && m[1] != "0" {
-			r.Goroutine, _ = strconv.ParseUint(m[1], 10, 64)
-			break
+		if m := signalCode.FindStringSubmatch(line); m != nil {
+			code, err := strconv.ParseUint(m[1], 10, 64)
+			return err != nil || int32(code) <= 0
 		}
 	}
-	return r
+	return true // the report is cut: no goroutine is blamed on a guess
 }
 
 var (
@@ -74,6 +113,7 @@ var (
 
 	signalLine = regexp.MustCompile(`^\[signal (SIG[A-Z0-9]+)`)
 	signalHead = regexp.MustCompile(`^(SIG[A-Z0-9]+): `)
+	signalCode = regexp.MustCompile(`^PC=\S+ m=\d+ sigcode=(\d+)`)
 	// As the runtime prints values that are no errors: (main.T) 0x4b83f8, and of
 	// declared types of a basic kind main.ID(7), main.Name("x").
 	typedValue = regexp.MustCompile(`^\(([\pL\pN_./*\[\],·-]+)\) 0x[0-9a-f]+$`)

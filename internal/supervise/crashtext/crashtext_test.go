@@ -34,11 +34,20 @@ func TestParse(t *testing.T) {
 		{"panic: runtime error: invalid memory address or nil pointer dereference\n[signal SIGSEGV: segmentation violation code=0x1 addr=0x0 pc=0x500642]\n" + stack, "",
 			Report{Reason: Nil, Message: "runtime error: invalid memory address or nil pointer dereference", Signal: "SIGSEGV", Goroutine: 34}},
 		{stack, "some line\nfatal error: concurrent map writes\n\x00\x00", Report{Reason: MapRace, Message: "concurrent map writes", Goroutine: 34}},
-		{stack, "fatal error: all goroutines are asleep - deadlock!\n", Report{Reason: Deadlock, Message: "all goroutines are asleep - deadlock!", Goroutine: 34}},
+		{stack, "fatal error: all goroutines are asleep - deadlock!\n", Report{Reason: Deadlock, Message: "all goroutines are asleep - deadlock!", Goroutine: 34, Bystander: true}},
 		{"runtime stack:\nruntime.throw()\n" + stack, "runtime: goroutine stack exceeds 1000000000-byte limit\nfatal error: stack overflow\n", Report{Reason: StackOverflow, Message: "stack overflow", Goroutine: 34}},
 		{stack, "fatal error: runtime: out of memory", Report{Reason: OutOfMemory, Message: "runtime: out of memory", Goroutine: 34}},
 		{stack, "fatal error: sync: unlock of unlocked mutex\n", Report{Reason: Fatal, Message: "sync: unlock of unlocked mutex", Goroutine: 34}},
-		{"SIGQUIT: quit\nPC=0x4 m=0 sigcode=0\n\ngoroutine 0 gp=0x5a mp=0x5b m=0 [idle]:\nruntime.futex()\n\ngoroutine 5 gp=0xc000 m=nil [select]:\n", "", Report{Reason: "signal-sigquit", Message: "SIGQUIT: quit", Signal: "SIGQUIT", Goroutine: 5}},
+		{"SIGQUIT: quit\nPC=0x4 m=0 sigcode=0\n\ngoroutine 0 gp=0x5a mp=0x5b m=0 [idle]:\nruntime.futex()\n\ngoroutine 5 gp=0xc000 m=nil [select]:\n", "", Report{Reason: "signal-sigquit", Message: "SIGQUIT: quit", Signal: "SIGQUIT", Goroutine: 5, Bystander: true}},
+		// Sent by kill (SI_USER) and tgkill (SI_TKILL, -6): the goroutine that happens to run did not fail.
+		{"SIGSEGV: segmentation violation\nPC=0x4 m=0 sigcode=0 addr=0x6f2\n\ngoroutine 1 [running]:\nmain.main()\n", "", Report{Reason: "signal-sigsegv", Message: "SIGSEGV: segmentation violation", Signal: "SIGSEGV", Goroutine: 1, Bystander: true}},
+		{"SIGFPE: floating-point exception\nPC=0x4 m=0 sigcode=18446744073709551610\n\ngoroutine 1 [running]:\nmain.main()\n", "", Report{Reason: "signal-sigfpe", Message: "SIGFPE: floating-point exception", Signal: "SIGFPE", Goroutine: 1, Bystander: true}},
+		// A fault in a C call of goroutine 1 (SEGV_MAPERR).
+		{"SIGSEGV: segmentation violation\nPC=0x4 m=0 sigcode=1 addr=0x0\nsignal arrived during cgo execution\n\ngoroutine 1 gp=0xc000 m=0 [syscall]:\nruntime.cgocall()\n", "", Report{Reason: "signal-sigsegv", Message: "SIGSEGV: segmentation violation", Signal: "SIGSEGV", Goroutine: 1}},
+		// A fault on a thread that runs no goroutine.
+		{"SIGSEGV: segmentation violation\nPC=0x4 m=3 sigcode=1 addr=0x0\n\ngoroutine 0 gp=0xc000 m=3 [idle]:\nruntime.x()\n\ngoroutine 1 gp=0xc001 m=nil [select]:\nmain.main()\n", "", Report{Reason: "signal-sigsegv", Message: "SIGSEGV: segmentation violation", Signal: "SIGSEGV", Goroutine: 1, Bystander: true}},
+		{"runtime stack:\nruntime.throw()\n\ngoroutine 1 [select]:\nmain.main()\n", "fatal error: no goroutine did it\n", Report{Reason: Fatal, Message: "no goroutine did it", Goroutine: 1, Bystander: true}},
+		{"runtime stack:\nruntime.throw()\n\ngoroutine 1 [running]:\n\tgoroutine running on other thread; stack unavailable\n", "fatal error: no goroutine did it\n", Report{Reason: Fatal, Message: "no goroutine did it", Goroutine: 1, Bystander: true}},
 		// A panic says more than what was printed earlier.
 		{"panic: x\n" + stack, "fatal error: an old one\n", Report{Reason: Panic, Message: "x", Goroutine: 34}},
 		{"", "", Report{Reason: Unknown}},
