@@ -112,6 +112,7 @@ type taking struct {
 	began   time.Time
 	source  source
 	process *process.Process // nil when the source is none that lives
+	running *process.Image   // the program that it ran at first, nil when that cannot be seen
 	when    time.Time        // of the memory; zero when it is not known
 	mem     memory.Memory    // the program's
 	machine uint16           // the ELF machine that it runs on

@@ -32,9 +32,7 @@ func stopped(t *testing.T, pid int) []process.Thread {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	tracer := process.NewTracer()
-	defer tracer.Close()
-	s, err := tracer.Stop(context.Background(), p, process.StopOptions{FloatingPoint: true, Extended: true})
+	s, err := process.Stop(context.Background(), p, process.StopOptions{FloatingPoint: true, Extended: true})
 	if err != nil {
 		t.Fatal(err)
 	}

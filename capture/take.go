@@ -16,6 +16,12 @@ import (
 
 // take makes the capture: find, stop, follow, read, let go, lay out.
 func (t *taking) take() (*elfcore.Core, error) {
+	if t.process != nil {
+		if image, err := t.process.Image(); err == nil {
+			defer image.Close()
+			t.running = image
+		}
+	}
 	p, err := t.find()
 	if err != nil {
 		return nil, err
@@ -67,13 +73,15 @@ func (t *taking) attempts(p *program, static *plan) (plan, error) {
 		pl.doubt = pl.doubt || n > most
 		writing := false
 		err := t.whileStopped(p, func(stopped bool) (err error) {
-			writing, err = t.read(p, &pl, stopped)
-			return err
+			if writing, err = t.read(p, &pl, stopped); err != nil {
+				return err
+			}
+			return t.unchanged()
 		})
 		switch moved := t.moved > 0 && !pl.doubt; {
 		case err != nil, t.process == nil, t.held, !moved && !writing:
 			return pl, err
-		case !moved && (n >= most || len(t.opts.Request.Hold.Held) > 0):
+		case !moved && (n >= most || t.opts.Request.Hold.MainHeld):
 			return pl, nil
 		case moved && n == most:
 			before.summary.problem("exclusions", errMoved)
@@ -83,6 +91,22 @@ func (t *taking) attempts(p *program, static *plan) (plan, error) {
 		t.summary.Stopped = stopped
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// unchanged returns an error if what was read may be of another program than the
+// one that was found, because the process called exec. It records that the
+// program ran on while it was read if the time for that was up.
+func (t *taking) unchanged() error {
+	if t.running == nil {
+		return nil
+	}
+	if err := t.running.Check(); errors.Is(err, process.ErrReplaced) {
+		return err
+	}
+	if err := t.ctx.Err(); err != nil {
+		t.summary.problem("stop", fmt.Errorf("the program ran on while it was read: %w", err))
+	}
+	return nil
 }
 
 // errMoved is about a program that was not held still.
@@ -123,16 +147,11 @@ func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
 	}
 	t.opts.Progress(Progress{Step: "stop"})
 	hold := &t.opts.Request.Hold
-	tracer := hold.Tracer
-	if tracer == nil {
-		tracer = process.NewTracer()
-		defer tracer.Close()
-	}
-	s, err := tracer.Stop(t.ctx, t.process, process.StopOptions{
-		Held: hold.Held, Seized: hold.Seized, FloatingPoint: true, Extended: true,
+	s, err := process.Stop(t.ctx, t.process, process.StopOptions{
+		Main: hold.Main, MainHeld: hold.MainHeld, FloatingPoint: true, Extended: true,
 	})
 	if err != nil {
-		if t.opts.Stop == StopAlways || t.ctx.Err() != nil {
+		if t.opts.Stop == StopAlways || t.ctx.Err() != nil || errors.Is(err, process.ErrReplaced) {
 			return err
 		}
 		t.summary.problem("stop", err)
@@ -140,7 +159,7 @@ func (t *taking) whileStopped(p *program, f func(stopped bool) error) error {
 		return f(false)
 	}
 	defer func() {
-		_ = s.Resume()
+		s.Resume()
 		t.summary.Stopped += time.Since(s.Since)
 	}()
 	t.threads = s.Threads

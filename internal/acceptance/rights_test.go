@@ -155,14 +155,12 @@ func startAs(t *testing.T, exe string, user uint32, args ...string) *running {
 func TestTracedByAnother(t *testing.T) {
 	exe := build(t, "wedged", []string{"CGO_ENABLED=0"})
 	p := start(t, exe, "sleep")
-	other := process.NewTracer()
-	defer other.Close()
 	proc, err := process.Open(p.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer proc.Close()
-	s, err := other.Stop(context.Background(), proc, process.StopOptions{})
+	s, err := process.Stop(context.Background(), proc, process.StopOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,11 +38,11 @@ type Request struct {
 
 // A Hold says who holds the process while it is read, and for how long.
 type Hold struct {
-	// Tracer, if not nil, is the thread that traces the process already. Held
-	// are the threads that it has seized and stopped, Seized those that it has
-	// seized and that run: see [process.StopOptions].
-	Tracer       *process.Tracer
-	Held, Seized []int
+	// Main, if not nil, is the tracer that has seized the main thread already.
+	// MainHeld reports that it holds that thread in its exit stop: see
+	// [process.StopOptions].
+	Main     *process.Tracer
+	MainHeld bool
 
 	// Dump, if not nil, is the head of the core that the kernel dumps of the
 	// process. The kernel holds all threads until that core has been read, so

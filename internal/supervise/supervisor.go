@@ -97,7 +97,7 @@ type Supervisor struct {
 	who     string // we are
 	child   *child.Child
 	socket  *crashsocket.Socket
-	tracer  *process.Tracer
+	keeper  *process.Tracer // see package child
 	started time.Time
 
 	// view is the program's own account of itself, nil if it cannot be read.
@@ -127,7 +127,7 @@ func Run(config Config) (unix.WaitStatus, error) {
 		return 0, fmt.Errorf("run: %w", err)
 	}
 	s := newSupervisor(config, path)
-	defer s.tracer.Close()
+	defer s.keeper.Close()
 	signals := listen()
 	defer signals.stop()
 	if err := s.start(path); err != nil {
@@ -141,7 +141,7 @@ func newSupervisor(config Config, path string) *Supervisor {
 	if config.Hold == 0 {
 		config.Hold = DefaultHold
 	}
-	return &Supervisor{config: config, who: "meminspect run", name: filepath.Base(path), tracer: process.NewTracer(),
+	return &Supervisor{config: config, who: "meminspect run", name: filepath.Base(path), keeper: process.NewTracer(),
 		asks: make(chan ask), gone: make(chan struct{})}
 }
 
@@ -164,9 +164,9 @@ func Watch(config Config, a Attachment) error {
 		return fmt.Errorf("watch: %w", err)
 	}
 	s := newSupervisor(config, path)
-	defer s.tracer.Close()
+	defer s.keeper.Close()
 	s.who = "runtime/monitor"
-	if s.child, err = child.Attach(a.PID, s.tracer); err != nil {
+	if s.child, err = child.Attach(a.PID, s.keeper); err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
 	if s.socket, err = crashsocket.Adopt(a.Socket, a.Filled, a.Inode); err != nil {
@@ -206,7 +206,7 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 		}
 	}
 	slim()
-	status, err := s.child.Wait(s.events())
+	status, err := s.child.Wait(child.Events{Exiting: s.exiting, Stopped: s.stopWith})
 	close(s.gone)
 	s.socket.Close() // whoever waits for a report of the dead may go
 	s.working.Wait()
@@ -222,10 +222,6 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	}
 	s.report(Event{What: Ended, Status: describe(status)})
 	return status, nil
-}
-
-func (s *Supervisor) events() child.Events {
-	return child.Events{Exiting: s.exiting, Stopped: s.stopWith}
 }
 
 // start starts the program with its end of the crash socket.
@@ -256,7 +252,7 @@ func (s *Supervisor) start(path string) error {
 	s.child, notSeized, err = child.Start(child.Command{
 		Path: path, Args: s.config.Args, Dir: s.config.Dir, Files: files,
 		Env: append(without(s.config.Env, crashenv.Variable), crashenv.Variable+"="+crashenv.Value(fd, socket.Inode())),
-	}, s.tracer, s.config.ExitStop)
+	}, s.keeper, s.config.ExitStop)
 	if err != nil {
 		socket.Close()
 		return fmt.Errorf("run: %w", err)
@@ -300,30 +296,34 @@ func (s *Supervisor) takeOrRecord(ctx context.Context, change func(*capture.Opti
 	return c, err
 }
 
-// take captures the program, with its threads stopped by the tracer that may
-// have seized the main one. The caller's change to the options comes last. There
-// is one capture at a time, and the program's end waits for it.
+// take captures the program, with its main thread stopped by the keeper that may
+// have seized it. The caller's change to the options comes last. There is one
+// capture at a time, and the program's end waits for it. A program that replaces
+// itself by exec meanwhile is captured anew.
 func (s *Supervisor) take(ctx context.Context, change func(*capture.Options)) (*capture.Core, error) {
+	for again := 3; ; again-- {
+		c, err := s.takeOnce(ctx, change)
+		if again == 0 || !errors.Is(err, process.ErrReplaced) {
+			return c, err
+		}
+	}
+}
+
+func (s *Supervisor) takeOnce(ctx context.Context, change func(*capture.Options)) (c *capture.Core, err error) {
 	opts := s.config.Capture
 	r := &opts.Request
 	r.Requester = s.who
-	r.Hold.Tracer, r.Hold.PauseGC = s.tracer, gcpause.Begin
-	var c *capture.Core
-	err := s.child.Capture(func(held, seized []int, done func()) error {
-		r.Hold.Held, r.Hold.Seized = held, seized
+	r.Hold.PauseGC = gcpause.Begin
+	err = s.child.Capture(ctx, func(main *process.Tracer, held bool, done func()) error {
+		r.Hold.Main, r.Hold.MainHeld = main, held
 		change(&opts)
 		then := r.Released
 		r.Released = func() {
-			// It may end now, and whoever watches its end may see to that.
-			done()
-			if len(seized) > 0 {
-				go s.child.Check(s.events())
-			}
+			done() // it may end now
 			if then != nil {
 				then()
 			}
 		}
-		var err error
 		c, err = capture.Capture(ctx, s.child.PID, opts)
 		return err
 	})

@@ -5,6 +5,7 @@ package process
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
@@ -13,13 +14,30 @@ var errSystem = errors.New("reading another process is not supported on this sys
 
 func isMainThread() bool { return false }
 
-// Stop fails on this system.
-func (t *Tracer) Stop(context.Context, *Process, StopOptions) (*Stopped, error) {
-	return nil, errSystem
+// A Stopped is not to be had on this system.
+type Stopped struct {
+	Threads []Thread
+	Missed  []Missed
+	Since   time.Time
 }
 
+// Stop fails on this system.
+func Stop(context.Context, *Process, StopOptions) (*Stopped, error) { return nil, errSystem }
+
 // Resume does nothing on this system.
-func (s *Stopped) Resume() error { return nil }
+func (s *Stopped) Resume() {}
+
+// An Image is not to be had on this system.
+type Image struct{}
+
+// Image fails on this system.
+func (p *Process) Image() (*Image, error) { return nil, errSystem }
+
+// Check fails on this system.
+func (i *Image) Check() error { return errSystem }
+
+// Close does nothing on this system.
+func (i *Image) Close() error { return nil }
 
 func supported() error                                         { return errSystem }
 func isNoProcess(err error) bool                               { return errors.Is(err, ErrGone) }

@@ -97,7 +97,7 @@ func playCollector() {
 	if err != nil {
 		panic(err)
 	}
-	if _, err := process.NewTracer().Stop(context.Background(), p, process.StopOptions{}); err != nil {
+	if _, err := process.Stop(context.Background(), p, process.StopOptions{}); err != nil {
 		panic(err)
 	}
 	fmt.Println("stopped")

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -15,22 +17,24 @@ import (
 
 func isMainThread() bool { return unix.Gettid() == os.Getpid() }
 
-// Stop stops every thread of the process, those too that start meanwhile, and
-// reads their registers. It fails when not one could be stopped, with an error
-// that wraps the kernel's (EPERM: not allowed, or traced by another); then all
-// run on. When ctx ends, so does the waiting.
-func (t *Tracer) Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
-	var stopped *Stopped
-	var err error
-	if derr := t.Do(func() { stopped, err = stop(ctx, p, opts) }); derr != nil {
-		return nil, fmt.Errorf("stop process %d: %w", p.PID, derr)
-	}
-	stopped.tracer = t
-	if err != nil {
-		_ = stopped.Resume()
-		return nil, fmt.Errorf("stop process %d: %w", p.PID, err)
-	}
-	return stopped, nil
+// A Stopped is a process of which all threads are stopped, except the missed
+// ones. It must be resumed.
+//
+// Two kinds of threads of ours take part. The seizer is made for this stop alone
+// and owns every thread that the main thread's tracer does not own: when it
+// ends, the kernel releases whatever it traces, in whatever state that is. It
+// may block in PTRACE_SEIZE, which waits for an exec of the target, while that
+// exec waits for threads that were killed to be reaped and for the main thread
+// to leave its exit stop. Therefore another goroutine, the one that called Stop,
+// reaps and releases them. docs/internals.md has the model.
+type Stopped struct {
+	Threads []Thread
+	Missed  []Missed
+	Since   time.Time
+
+	stopper *stopper
+	unhook  func() bool // the release at the end of the context
+	once    sync.Once
 }
 
 // A stopper is one attempt to stop a process.
@@ -38,289 +42,371 @@ type stopper struct {
 	*Process
 	opts    StopOptions
 	end     time.Time
-	seen    map[int]bool // threads that were dealt with
-	waiting []Thread     // seized, told to stop, and not stopped yet
-	out     *Stopped
-	scratch []byte // for one register set
-	refused error  // why the first thread that could not be seized could not
+	image   *Image
+	seizer  *Tracer
+	busy    atomic.Bool // the seizer works through a batch, and may block
+	givenUp atomic.Bool // the seizer must begin nothing more
+	tracees []*tracee
+	seen    map[int]bool
+	refused error // why the first thread that could not be seized could not
 }
 
-// stop returns what it has stopped with an error too: that must be resumed.
-func stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
+// A tracee is a thread of the process, and what this stop knows of it.
+type tracee struct {
+	Thread
+	owner *Tracer
+	phase atomic.Int32 // the seizer moves it from asked on, the stopper from interrupted on
+	err   error        // why it was refused; set before phase
+}
+
+// Phases of a tracee.
+const (
+	asked       = iota // the seizer has it on its list
+	refused            // it could not be seized
+	interrupted        // told to stop
+	stopped
+	left // dead, or renamed by exec
+)
+
+// Stop stops every thread of the process, including those that start in the
+// meantime, and reads their registers. It fails if no thread could be stopped,
+// with an error that wraps the kernel's (EPERM: not allowed, or traced by
+// another process); then all run on. They also run on when ctx ends, even if
+// Resume has not been called.
+func Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
 	if opts.Wait == 0 {
 		opts.Wait = time.Second
 	}
-	scratch := make([]byte, mostRegSet)
 	now := time.Now()
-	s := &stopper{Process: p, opts: opts, end: now.Add(opts.Wait), seen: map[int]bool{},
-		out: &Stopped{Since: now}, scratch: scratch}
-	if err := s.all(ctx); err != nil {
-		return s.out, err
+	s := &stopper{Process: p, opts: opts, end: now.Add(opts.Wait), seizer: NewTracer(), seen: map[int]bool{}}
+	out := &Stopped{Since: now, stopper: s}
+	image, err := p.Image()
+	if err == nil {
+		defer image.Close()
+		s.image = image
+		err = s.all(ctx)
 	}
-	for i := range s.out.Threads {
-		if err := s.registers(&s.out.Threads[i]); err != nil {
-			return s.out, err
+	if err == nil {
+		err = s.registers()
+	}
+	if err != nil {
+		out.Resume()
+		return nil, fmt.Errorf("stop process %d: %w", p.PID, err)
+	}
+	for _, t := range s.tracees {
+		switch t.phase.Load() {
+		case stopped:
+			out.Threads = append(out.Threads, t.Thread)
+		case refused, asked, interrupted:
+			if why := s.whyMissed(t); why != "" {
+				out.Missed = append(out.Missed, Missed{t.ID, why})
+			}
 		}
 	}
-	return s.out, nil
+	if len(out.Threads) == 0 {
+		out.Resume()
+		if s.refused != nil {
+			return nil, fmt.Errorf("stop process %d: %w", p.PID, s.refused)
+		}
+		return nil, fmt.Errorf("stop process %d: no thread stopped: %v", p.PID, out.Missed)
+	}
+	out.unhook = context.AfterFunc(ctx, out.Resume)
+	return out, nil
 }
 
-// all stops threads until a look at the list shows none that is new: only a
-// thread that is not on it, and so not stopped, can have started another.
+// all stops threads until a look at the list shows no new one: only a thread
+// that is not on it, and so not stopped, can have started another.
 func (s *stopper) all(ctx context.Context) error {
 	for {
 		ids, err := s.ThreadIDs()
 		if err != nil {
 			return err
 		}
-		fresh := false
-		for _, id := range ids {
-			if !s.seen[id] {
-				s.seen[id], fresh = true, true
-				s.seize(id)
-			}
+		fresh := slices.DeleteFunc(ids, func(id int) bool { return s.seen[id] })
+		if len(fresh) == 0 {
+			return nil
 		}
-		if !fresh {
-			break
-		}
-		if err := s.wait(ctx); err != nil {
+		s.ask(fresh)
+		if done, err := s.wait(ctx); err != nil || !done {
 			return err
 		}
 	}
-	if len(s.out.Threads) == 0 {
-		if s.refused != nil {
-			return s.refused
-		}
-		return fmt.Errorf("no thread stopped: %v", s.out.Missed)
-	}
-	return nil
 }
 
-func (s *stopper) seize(id int) {
-	th := Thread{ID: id}
-	for _, held := range s.opts.Held {
-		if held == id {
-			th.held = true
-			s.out.Threads = append(s.out.Threads, th)
-			return
-		}
-	}
-	for _, seized := range s.opts.Seized {
-		th.seized = th.seized || seized == id
-	}
-	if !th.seized {
-		if err := ptrace(unix.PTRACE_SEIZE, id, 0, 0); err != nil {
-			s.miss(id, err)
-			return
-		}
-	}
-	if err := ptrace(unix.PTRACE_INTERRUPT, id, 0, 0); err != nil {
-		s.miss(id, err)
-		s.out.later(th)
-		return
-	}
-	s.waiting = append(s.waiting, th)
-}
-
-// miss records a thread that was not stopped, unless it is dead and so needs
-// no stopping.
-func (s *stopper) miss(id int, err error) {
-	if stat, serr := s.ThreadStat(id); errors.Is(serr, ErrGone) || serr == nil && stat.Dead() {
-		return
-	}
-	if s.refused == nil {
-		s.refused = err
-	}
-	s.out.Missed = append(s.out.Missed, Missed{id, err.Error()})
-}
-
-// wait waits for what was told to stop.
-func (s *stopper) wait(ctx context.Context) error {
-	pause := 10 * time.Microsecond
-	for len(s.waiting) > 0 {
-		still := s.waiting[:0]
-		for _, th := range s.waiting {
-			done, err := s.look(&th)
-			switch {
-			case err != nil:
-				s.miss(th.ID, err)
-				s.out.later(th)
-			case !done:
-				still = append(still, th)
-			}
-		}
-		moved := len(still) < len(s.waiting)
-		s.waiting = still
-		if len(still) == 0 {
-			break
-		}
-		if err := ctx.Err(); err != nil {
-			s.giveUp("gave up: " + err.Error())
-			return err
-		}
-		if !time.Now().Before(s.end) {
-			s.giveUp("did not stop in time; it sleeps in the kernel where nothing wakes it")
-			break
-		}
-		if moved {
+// ask has threads seized and interrupted by those who own them, and returns
+// without waiting for that.
+func (s *stopper) ask(ids []int) {
+	var batch []*tracee
+	for _, id := range ids {
+		s.seen[id] = true
+		t := &tracee{Thread: Thread{ID: id}, owner: s.seizer}
+		s.tracees = append(s.tracees, t)
+		if id != s.PID || s.opts.Main == nil {
+			batch = append(batch, t)
 			continue
 		}
-		time.Sleep(pause)
-		pause = min(2*pause, time.Millisecond)
+		t.owner = s.opts.Main
+		t.phase.Store(interrupted)
+		if s.opts.MainHeld {
+			t.Event = eventExit
+			t.phase.Store(stopped)
+			continue
+		}
+		_ = s.opts.Main.Do(func() {
+			if t.err = ptrace(unix.PTRACE_INTERRUPT, id, 0, 0); t.err != nil {
+				t.phase.Store(refused)
+			}
+		})
 	}
-	return nil
+	s.busy.Store(true)
+	s.seizer.Go(func() {
+		defer s.busy.Store(false)
+		for _, t := range batch {
+			if s.givenUp.Load() {
+				return
+			}
+			if t.err = ptrace(unix.PTRACE_SEIZE, t.ID, 0, 0); t.err == nil {
+				t.err = ptrace(unix.PTRACE_INTERRUPT, t.ID, 0, 0)
+			}
+			if t.err != nil {
+				t.phase.Store(refused)
+			} else {
+				t.phase.Store(interrupted)
+			}
+		}
+	})
 }
 
-// giveUp leaves those that did not stop. They cannot be detached before they
-// stop: that happens when the tracer's thread ends, or at resume if they have
-// stopped by then.
-func (s *stopper) giveUp(why string) {
-	for _, th := range s.waiting {
-		s.out.Missed = append(s.out.Missed, Missed{th.ID, why})
-		s.out.later(th)
+// errBlocked is the error of a stop whose seizer does not come back.
+var errBlocked = errors.New("stop: the kernel does not finish seizing a thread: the process is in exec, or its cgroup is frozen: try again")
+
+// pollPause bounds how long a thread that was killed waits to be reaped.
+const pollPause = time.Millisecond
+
+// wait waits for what was asked. It reports false when the time is up.
+func (s *stopper) wait(ctx context.Context) (bool, error) {
+	pause, whole := 10*time.Microsecond, time.Now().Add(pollPause)
+	for left := -1; ; {
+		all := time.Now().After(whole)
+		open := s.poll(all)
+		switch {
+		case open == 0 && !s.busy.Load():
+			return true, nil
+		case ctx.Err() != nil:
+			s.givenUp.Store(true)
+			return false, ctx.Err()
+		case time.Now().After(s.end):
+			s.givenUp.Store(true)
+			if s.busy.Load() {
+				// What it has stopped can be released only by the seizer itself.
+				return false, errBlocked
+			}
+			return false, nil
+		}
+		if all {
+			whole = time.Now().Add(pollPause)
+			if err := s.image.Check(); err != nil {
+				s.givenUp.Store(true)
+				return false, err
+			}
+		}
+		if open == left {
+			time.Sleep(pause)
+			pause = min(2*pause, pollPause)
+		}
+		left = open
 	}
-	s.waiting = nil
 }
 
-// look reports whether the thread has stopped, or died, which ends the waiting
-// too.
-func (s *stopper) look(th *Thread) (bool, error) {
-	var status unix.WaitStatus
-	id, err := unix.Wait4(th.ID, &status, unix.WALL|unix.WNOHANG, nil)
+// poll looks at the threads that have been told to stop, and with all set also
+// at those that have stopped: they may have been killed since, and an exec of
+// the target waits until they are reaped. It returns how many have not stopped
+// yet.
+func (s *stopper) poll(all bool) (open int) {
+	for _, t := range s.tracees {
+		switch phase := t.phase.Load(); {
+		case phase == asked:
+			open++
+		case phase == interrupted, phase == stopped && all:
+			s.look(t)
+			if t.phase.Load() == interrupted {
+				open++
+			}
+		}
+	}
+	return open
+}
+
+// look takes note of what the kernel reports of a thread. A stop is left
+// unconsumed: the kernel clears the signal of a stop that was consumed, and
+// should we be killed then, the thread would go on without it.
+func (s *stopper) look(t *tracee) {
+	n, err := Peek(t.ID, unix.WNOHANG)
 	switch {
-	case errors.Is(err, unix.EINTR), err == nil && id == 0:
-		return false, nil
 	case errors.Is(err, unix.ECHILD):
-		return true, nil // it has died and was waited for
+		t.phase.Store(left)
+		return
 	case err != nil:
-		return false, err
-	case !status.Stopped():
-		return true, nil // it has died
+		return
+	case n.PID == 0:
+		// A main thread that has ended is reported with the whole process.
+		if t.ID != s.PID {
+			return
+		}
+		if stat, err := s.ThreadStat(t.ID); err == nil && stat.Dead() {
+			t.phase.Store(left)
+		}
+		return
+	case n.Ended():
+		t.phase.Store(left)
+		if t.ID != s.PID { // the end of the process is for its parent
+			_, _ = unix.Wait4(t.ID, nil, unix.WALL|unix.WNOHANG, nil)
+		}
+		return
 	}
-	th.Event = int(status) >> 16
-	switch sig := status.StopSignal(); {
-	case th.Event == 0:
-		th.Signal = int(sig) // it was about to take this one
-	case th.Event == eventStop:
-		th.group = sig != unix.SIGTRAP
+	if n.Event() == eventExit && t.owner == s.opts.Main && !s.opts.MainHeld && s.leave(t) {
+		t.phase.Store(left)
+		return
 	}
-	s.out.Threads = append(s.out.Threads, *th)
-	return true, nil
+	if t.phase.Load() == stopped {
+		return
+	}
+	t.Event, t.Signal = n.Event(), 0
+	switch {
+	case t.Event == 0:
+		t.Signal = int(n.Signal()) // it was about to take this one
+	case t.Event == eventStop:
+		t.group = n.Signal() != unix.SIGTRAP
+	}
+	t.phase.Store(stopped)
 }
 
-func (s *stopper) registers(th *Thread) error {
+// leave releases the main thread from its exit stop if the process may live on:
+// an exec of another thread waits for that. Its real ends are left to its owner,
+// except exit(0), which is of no interest to one.
+func (s *stopper) leave(t *tracee) (left bool) {
+	_ = s.opts.Main.Do(func() {
+		if status, err := ExitMessage(t.ID); err == nil && status == 0 {
+			left = ptrace(unix.PTRACE_CONT, t.ID, 0, 0) == nil
+		}
+	})
+	return left
+}
+
+// whyMissed explains why a thread was not stopped, or returns "" if it is dead
+// and need not be.
+func (s *stopper) whyMissed(t *tracee) string {
+	if stat, err := s.ThreadStat(t.ID); errors.Is(err, ErrGone) || err == nil && stat.Dead() {
+		return ""
+	}
+	if t.phase.Load() != refused {
+		return "did not stop in time; it sleeps in the kernel where nothing wakes it"
+	}
+	if s.refused == nil {
+		s.refused = t.err
+	}
+	return t.err.Error()
+}
+
+// registers reads the registers of the stopped threads, each through its owner.
+func (s *stopper) registers() error {
+	scratch := make([]byte, mostRegSet)
+	var failed error
+	read := func(owner *Tracer) {
+		for _, t := range s.tracees {
+			if t.owner != owner || t.phase.Load() != stopped {
+				continue
+			}
+			if err := t.registers(&s.opts, scratch); err != nil && failed == nil {
+				failed = err
+			}
+		}
+	}
+	if s.opts.Main != nil {
+		_ = s.opts.Main.Do(func() { read(s.opts.Main) })
+	}
+	if err := s.seizer.Do(func() { read(s.seizer) }); err != nil {
+		return err
+	}
+	return failed
+}
+
+func (th *Thread) registers(opts *StopOptions, scratch []byte) error {
 	var err error
-	if th.General, err = getRegSet(th.ID, ntPRSTATUS, s.scratch); err != nil {
-		if errors.Is(err, unix.ESRCH) { // killed meanwhile
+	if th.General, err = getRegSet(th.ID, ntPRSTATUS, scratch); err != nil {
+		if errors.Is(err, unix.ESRCH) { // killed after it had stopped
 			th.General = nil
 			return nil
 		}
 		return fmt.Errorf("registers of thread %d: %w", th.ID, err)
 	}
 	th.TLS = threadPointer(th)
-	if s.opts.FloatingPoint {
-		th.Float, _ = getRegSet(th.ID, ntFPREGSET, s.scratch)
+	if opts.FloatingPoint {
+		th.Float, _ = getRegSet(th.ID, ntFPREGSET, scratch)
 	}
-	if s.opts.Extended && HostMachine() == elfcore.MachineAMD64 {
-		th.XState, _ = getRegSet(th.ID, ntX86XSTATE, s.scratch)
+	if opts.Extended && HostMachine() == elfcore.MachineAMD64 {
+		th.XState, _ = getRegSet(th.ID, ntX86XSTATE, scratch)
 	}
 	return nil
 }
 
 // Resume lets the process run on as it would have. It may be called twice.
-func (s *Stopped) Resume() error {
-	if s.tracer == nil {
-		return nil
-	}
-	err := s.tracer.Do(s.resume)
-	if err == nil && !s.finishing && len(s.late) > 0 {
-		s.finishing = true
-		go s.finish()
-	}
-	return err
+func (s *Stopped) Resume() {
+	s.once.Do(func() {
+		if s.unhook != nil {
+			s.unhook()
+		}
+		s.stopper.release()
+	})
 }
 
-func (s *Stopped) resume() {
-	if s.gone {
+// release lets every thread go. The main thread's tracer continues that one.
+// The seizer detaches the others; then it ends, and the kernel releases what it
+// could not detach: threads that have not stopped yet, that were killed, or that
+// have become another program.
+func (s *stopper) release() {
+	s.givenUp.Store(true)
+	if s.opts.Main != nil && !s.opts.MainHeld {
+		_ = s.opts.Main.Do(func() { s.each(s.opts.Main, (*tracee).cont) })
+	}
+	if s.busy.Load() {
+		_ = s.seizer.Close()
+		go s.drain()
 		return
 	}
-	s.gone = true
-	for i := range s.Threads {
-		if !s.Threads[i].release() {
-			s.later(s.Threads[i])
+	_ = s.seizer.Do(func() { s.each(s.seizer, (*tracee).detach) })
+	_ = s.seizer.Close()
+}
+
+func (s *stopper) each(owner *Tracer, f func(*tracee)) {
+	for _, t := range s.tracees {
+		if t.owner == owner && t.phase.Load() == stopped {
+			f(t)
 		}
 	}
 }
 
-// later notes a thread that could not be let go. One that was seized before has
-// an owner, who waits for it.
-func (s *Stopped) later(th Thread) {
-	if !th.seized {
-		s.late = append(s.late, th)
+// drain keeps reaping for a seizer that is blocked in an exec of the target,
+// which waits for that.
+func (s *stopper) drain() {
+	for s.busy.Load() {
+		s.poll(true)
+		time.Sleep(pollPause)
 	}
 }
 
-// finish deals with threads that could not be let go: those that stop after all
-// are then, and of those that were killed while they were stopped the statuses
-// are taken, without which their process would never be seen to end. When the
-// tracer is closed the kernel does all that.
-func (s *Stopped) finish() {
-	for len(s.late) > 0 {
-		err := s.tracer.Do(func() {
-			still := s.late[:0]
-			for _, th := range s.late {
-				var status unix.WaitStatus
-				id, err := unix.Wait4(th.ID, &status, unix.WALL|unix.WNOHANG, nil)
-				switch {
-				case err == nil && id == 0, errors.Is(err, unix.EINTR):
-					still = append(still, th)
-				case err == nil && status.Stopped():
-					if th.Event = int(status) >> 16; th.Event == 0 {
-						th.Signal = int(status.StopSignal())
-					}
-					if !th.release() {
-						still = append(still, th)
-					}
-				}
-			}
-			s.late = still
-		})
-		if err != nil {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
+// detach gives a thread a signal that it was about to take. A thread of a
+// process that was stopped by a signal stays stopped.
+func (t *tracee) detach() { _ = ptrace(unix.PTRACE_DETACH, t.ID, 0, uintptr(t.Signal)) }
 
-// release lets a thread go, and reports whether that is done with: one that was
-// killed meanwhile cannot be let go. A signal that it was about to take is given
-// to it; a thread of a process that was stopped by a signal stays stopped.
-func (th *Thread) release() bool {
-	if th.held {
-		return true
-	}
-	if !th.seized {
-		return ptrace(unix.PTRACE_DETACH, th.ID, 0, uintptr(th.Signal)) == nil
-	}
-	switch {
-	case th.Event == eventExit, th.exiting():
-		// Its owner waits for this stop: Exiting tells of it.
-	case th.Event == eventStop && th.group:
-		_ = ptrace(unix.PTRACE_LISTEN, th.ID, 0, 0)
+// cont continues the main thread for its tracer. One that was killed after it
+// had stopped for us is in its exit stop by now, where its tracer wants it.
+func (t *tracee) cont() {
+	switch n, err := Peek(t.ID, unix.WNOHANG); {
+	case err != nil || n.PID == 0 || n.Ended() || n.Event() == eventExit:
+	case t.group:
+		_ = ptrace(unix.PTRACE_LISTEN, t.ID, 0, 0)
 	default:
-		_ = ptrace(unix.PTRACE_CONT, th.ID, 0, uintptr(th.Signal))
+		_ = ptrace(unix.PTRACE_CONT, t.ID, 0, uintptr(t.Signal))
 	}
-	return true
-}
-
-// exiting tells whether a thread that had stopped for us is in its exit stop: a
-// kill does not wait for us, and to continue it would be to let it die unseen.
-func (th *Thread) exiting() bool {
-	var info [128]byte // siginfo_t: si_code is at 8, the event in its second byte
-	_, _, errno := unix.RawSyscall6(unix.SYS_PTRACE, unix.PTRACE_GETSIGINFO, uintptr(th.ID), 0, uintptr(unsafe.Pointer(&info)), 0, 0)
-	if errno != 0 || info[8] != byte(unix.SIGTRAP) || info[9] != eventExit {
-		return false
-	}
-	th.Event = eventExit
-	return true
 }

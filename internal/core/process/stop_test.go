@@ -25,10 +25,8 @@ import (
 // on afterwards.
 func TestStop(t *testing.T) {
 	c := start(t, 20)
-	tracer := process.NewTracer()
-	defer tracer.Close()
 	for range 20 {
-		s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{FloatingPoint: true, Extended: true})
+		s, err := process.Stop(context.Background(), c.Process, process.StopOptions{FloatingPoint: true, Extended: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,9 +48,7 @@ func TestStop(t *testing.T) {
 					th.ID, th.PC(), th.SP(), th.TLS, len(th.Float))
 			}
 		}
-		if err := s.Resume(); err != nil {
-			t.Fatal(err)
-		}
+		s.Resume()
 		c.ask(t)
 	}
 }
@@ -60,11 +56,9 @@ func TestStop(t *testing.T) {
 // A signal that comes while a thread is stopped, or that stopped it, is not lost.
 func TestStopKeepsSignals(t *testing.T) {
 	c := start(t, 4)
-	tracer := process.NewTracer()
-	defer tracer.Close()
 	for round := 1; round <= 40; round++ {
 		_ = syscall.Kill(c.PID, syscall.SIGUSR1)
-		s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{})
+		s, err := process.Stop(context.Background(), c.Process, process.StopOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,9 +79,7 @@ func TestStopOfStopped(t *testing.T) {
 	c := start(t, 2)
 	_ = syscall.Kill(c.PID, syscall.SIGSTOP)
 	waitState(t, c, "T")
-	tracer := process.NewTracer()
-	defer tracer.Close()
-	s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{})
+	s, err := process.Stop(context.Background(), c.Process, process.StopOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,14 +129,11 @@ func TestCollectorKilled(t *testing.T) {
 // A second tracer is told why it cannot.
 func TestStopTwice(t *testing.T) {
 	c := start(t, 0)
-	one, two := process.NewTracer(), process.NewTracer()
-	defer one.Close()
-	defer two.Close()
-	s, err := one.Stop(context.Background(), c.Process, process.StopOptions{})
+	s, err := process.Stop(context.Background(), c.Process, process.StopOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := two.Stop(context.Background(), c.Process, process.StopOptions{}); !errors.Is(err, syscall.EPERM) {
+	if _, err := process.Stop(context.Background(), c.Process, process.StopOptions{}); !errors.Is(err, syscall.EPERM) {
 		t.Errorf("a second tracer gets %v", err)
 	}
 	s.Resume()
@@ -169,7 +158,7 @@ func TestStopSeized(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 5 {
-		s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{Seized: []int{c.PID}})
+		s, err := process.Stop(context.Background(), c.Process, process.StopOptions{Main: tracer})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +183,7 @@ func TestStopSeized(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{Held: []int{c.PID}})
+	s, err := process.Stop(context.Background(), c.Process, process.StopOptions{Main: tracer, MainHeld: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,18 +212,14 @@ func (c *child) ended(t *testing.T) {
 // A process that is killed while it is stopped ends when it is let go, though
 // its tracer lives on.
 func TestStopKilled(t *testing.T) {
-	tracer := process.NewTracer()
-	defer tracer.Close()
 	for range 5 {
 		c := start(t, 10)
-		s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{})
+		s, err := process.Stop(context.Background(), c.Process, process.StopOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = syscall.Kill(c.PID, syscall.SIGKILL)
-		if err := s.Resume(); err != nil {
-			t.Fatal(err)
-		}
+		s.Resume()
 		c.ended(t)
 	}
 }
@@ -243,17 +228,15 @@ func TestStopKilled(t *testing.T) {
 // that stop after that do too.
 func TestStopCut(t *testing.T) {
 	c := start(t, 20)
-	tracer := process.NewTracer()
-	defer tracer.Close()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	cut := 0
 	for range 20 {
-		s, err := tracer.Stop(ctx, c.Process, process.StopOptions{})
+		s, err := process.Stop(ctx, c.Process, process.StopOptions{})
 		if err != nil {
 			cut++
-		} else if err := s.Resume(); err != nil {
-			t.Fatal(err)
+		} else {
+			s.Resume()
 		}
 		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 			ids, err := c.ThreadIDs()
@@ -293,18 +276,13 @@ func TestStopSeizedKilled(t *testing.T) {
 	if errno != 0 {
 		t.Fatal(errno)
 	}
-	s, err := tracer.Stop(context.Background(), c.Process, process.StopOptions{Seized: []int{c.PID}})
+	s, err := process.Stop(context.Background(), c.Process, process.StopOptions{Main: tracer})
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = syscall.Kill(c.PID, syscall.SIGKILL)
 	time.Sleep(50 * time.Millisecond) // until it is there
-	if err := s.Resume(); err != nil {
-		t.Fatal(err)
-	}
-	if ids := s.Exiting(); len(ids) != 1 || ids[0] != c.PID {
-		t.Errorf("%v are said to be at their end", ids)
-	}
+	s.Resume()
 	time.Sleep(50 * time.Millisecond)
 	if stat, err := c.ThreadStat(c.PID); err != nil || stat.State != 't' {
 		t.Errorf("its main thread is in state %c, %v", stat.State, err)

@@ -6,10 +6,10 @@ import (
 	"sync"
 )
 
-// A Tracer is the one thread of this program that traces others: the kernel
-// takes ptrace calls for a traced thread only from the thread that seized it,
-// and lets everything that a thread traces run on when that thread ends, also
-// when it is killed. All methods may be called from any goroutine.
+// A Tracer is a thread of this program that traces others: the kernel takes
+// ptrace calls for a traced thread only from the thread that seized it, and lets
+// everything that a thread traces run on when that thread ends, also when it is
+// killed. All methods may be called from any goroutine.
 type Tracer struct {
 	work chan func()
 	done chan struct{}
@@ -62,7 +62,17 @@ func (t *Tracer) Do(f func()) error {
 	}
 }
 
-// Close ends the tracer's thread. Everything that it still traced runs on.
+// Go has f run on the tracer's thread and does not wait for it. A tracer that
+// was closed does not run it.
+func (t *Tracer) Go(f func()) {
+	select {
+	case t.work <- f:
+	case <-t.done:
+	}
+}
+
+// Close ends the tracer's thread, once it has done what it is at. Everything that
+// it still traced runs on.
 func (t *Tracer) Close() error {
 	t.once.Do(func() { close(t.done) })
 	return nil

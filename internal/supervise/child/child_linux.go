@@ -10,6 +10,7 @@
 package child
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -29,19 +30,27 @@ import (
 type Child struct {
 	PID int
 
-	tracer  *process.Tracer
-	foreign int // descriptor of a process that is not our child, -1 if it is
-	tty     int // descriptor of the terminal that was handed over, -1 if none
+	keeper  *process.Tracer // owns the main thread, and makes no call that blocks while it does
+	foreign int             // descriptor of a process that is not our child, -1 if it is
+	tty     int             // descriptor of the terminal that was handed over, -1 if none
 
 	waiter atomic.Int32 // thread of Wait, of a process that is not our child
 
-	// mu is held while a status is taken from the kernel and while a capture
-	// stops threads, as either could take the other's.
-	mu      sync.Mutex
-	seized  bool
+	// turn has one token. Who holds it may act on the main thread: Wait on its
+	// stops, or one capture.
+	turn    chan struct{}
+	thread  int // the keeper's ID
+	seized  atomic.Bool
 	exiting bool // in its exit stop
 	ended   bool // its number may stand for another process
 }
+
+func newChild(keeper *process.Tracer) *Child {
+	return &Child{keeper: keeper, tty: -1, foreign: -1, turn: make(chan struct{}, 1)}
+}
+
+func (c *Child) lock()   { c.turn <- struct{}{} }
+func (c *Child) unlock() { <-c.turn }
 
 // A Command says what to start.
 type Command struct {
@@ -61,13 +70,14 @@ type Command struct {
 // With seize it is asked for the exit stop before its first instruction runs,
 // if that is allowed; see Seize. The error of that is the second one, and the
 // program runs all the same.
-func Start(c Command, tracer *process.Tracer, seize bool) (child *Child, notSeized, err error) {
-	child = &Child{tracer: tracer, tty: foreground(), foreign: -1}
+func Start(c Command, keeper *process.Tracer, seize bool) (child *Child, notSeized, err error) {
+	child = newChild(keeper)
+	child.tty = foreground()
 	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Files: c.Files,
 		Sys: &syscall.SysProcAttr{Setpgid: true}}
 	started := false
 	if seize && !privileged(c.Path) {
-		if derr := tracer.Do(func() { started = child.startSeized(c, attr) }); derr != nil {
+		if derr := keeper.Do(func() { started = child.startSeized(c, attr) }); derr != nil {
 			return nil, nil, derr
 		}
 	}
@@ -127,15 +137,16 @@ func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 	}
 	// It stands before its first instruction with a SIGTRAP; let go with a
 	// SIGSTOP in its place it stops again, ours no longer, and can be seized.
-	if !stop() || request(unix.PTRACE_DETACH, pid, uintptr(unix.SIGSTOP)) != nil || !stop() {
+	if !stop() || c.request(unix.PTRACE_DETACH, uintptr(unix.SIGSTOP)) != nil || !stop() {
 		unix.Kill(pid, unix.SIGCONT)
 		return true
 	}
-	if request(unix.PTRACE_SEIZE, pid, unix.PTRACE_O_TRACEEXIT) == nil {
-		c.seized = true
+	if c.request(unix.PTRACE_SEIZE, unix.PTRACE_O_TRACEEXIT) == nil {
+		c.thread = unix.Gettid()
+		c.seized.Store(true)
 		stop() // seized while stopped, it tells of its stop
 		unix.Kill(pid, unix.SIGCONT)
-		request(unix.PTRACE_CONT, pid, 0)
+		c.request(unix.PTRACE_CONT, 0)
 		return true
 	}
 	unix.Kill(pid, unix.SIGCONT)
@@ -155,12 +166,14 @@ func privileged(path string) bool {
 
 // Attach makes a Child of a process that somebody else started. Its end is seen,
 // its status only when it was seized.
-func Attach(pid int, tracer *process.Tracer) (*Child, error) {
+func Attach(pid int, keeper *process.Tracer) (*Child, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, fmt.Errorf("attaching to process %d: %w", pid, err)
 	}
-	return &Child{PID: pid, tracer: tracer, tty: -1, foreign: fd}, nil
+	c := newChild(keeper)
+	c.PID, c.foreign = pid, fd
+	return c, nil
 }
 
 // foreground returns a descriptor of the controlling terminal if our group has
@@ -200,38 +213,57 @@ func (c *Child) Continue() {
 // Seize asks for the exit stop. It fails with EPERM where that is not allowed
 // or where another process traces the program already.
 func (c *Child) Seize() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	return c.seize()
 }
 
 func (c *Child) seize() error {
-	var err error
-	derr := c.tracer.Do(func() {
-		err = request(unix.PTRACE_SEIZE, c.PID, unix.PTRACE_O_TRACEEXIT)
+	err := c.ask(func() error {
+		c.thread = unix.Gettid()
+		return c.request(unix.PTRACE_SEIZE, unix.PTRACE_O_TRACEEXIT)
 	})
-	if err = errors.Join(derr, err); err != nil {
+	if err != nil {
 		return fmt.Errorf("seizing the main thread: %w", err)
 	}
-	c.seized = true
+	c.seized.Store(true)
 	return nil
 }
 
-// Capture runs f while no status is taken from the kernel, so that f may stop
-// threads. It tells f which threads are seized, and which of them stopped. When
-// f has let all of them go it may call done before it returns: the program's end
-// waits for that.
-func (c *Child) Capture(f func(held, seized []int, done func()) error) error {
-	c.mu.Lock()
-	done := sync.OnceFunc(c.mu.Unlock)
-	defer done()
-	switch {
-	case c.exiting:
-		return f([]int{c.PID}, nil, done)
-	case c.seized:
-		return f(nil, []int{c.PID}, done)
+// ask runs f on the keeper's thread.
+func (c *Child) ask(f func() error) error {
+	var err error
+	return errors.Join(c.keeper.Do(func() { err = f() }), err)
+}
+
+// Capture runs f, which may stop threads, when no other capture runs and no stop
+// of the main thread is being dealt with. It gives up waiting for that when ctx
+// ends. f gets the main thread's tracer, nil if there is none, and whether that
+// holds the thread in its exit stop. When f has released all threads it may call
+// done before it returns: the program's end waits for that.
+func (c *Child) Capture(ctx context.Context, f func(main *process.Tracer, held bool, done func()) error) error {
+	select {
+	case c.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for another capture to end: %w", ctx.Err())
 	}
-	return f(nil, nil, done)
+	done := sync.OnceFunc(func() {
+		c.recheck()
+		c.unlock()
+	})
+	defer done()
+	if c.seized.Load() {
+		return f(c.keeper, c.exiting, done)
+	}
+	return f(nil, false, done)
+}
+
+// recheck finds out whether the main thread is still the keeper's after a
+// capture. The one that was is gone when another thread has called exec.
+func (c *Child) recheck() {
+	if c.seized.Load() && !c.exiting && Tracer(c.PID) != c.thread {
+		c.lost()
+	}
 }
 
 // StatusKnown tells whether the status that Wait returned is the program's: of

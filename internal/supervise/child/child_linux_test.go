@@ -1,10 +1,12 @@
 package child
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -109,9 +111,9 @@ func TestExitStop(t *testing.T) {
 				if end&^0x80 != c.end {
 					t.Errorf("the end announced is %#x", end)
 				}
-				err := child.Capture(func(held, seized []int, _ func()) error {
-					if len(held) != 1 || held[0] != child.PID || seized != nil {
-						t.Errorf("held %v, seized %v", held, seized)
+				err := child.Capture(context.Background(), func(main *process.Tracer, held bool, _ func()) error {
+					if main == nil || !held {
+						t.Errorf("main thread's tracer %v, held %v", main, held)
 					}
 					return readable(child.PID)
 				})
@@ -179,10 +181,9 @@ func TestJobControl(t *testing.T) {
 	}
 }
 
-// A capture may take the notice of the exit stop before Wait sees it, which then
-// sleeps; Check lets the program die, and Wait learns of its end all the same,
-// also of a program that somebody else started.
-func TestEndThatACaptureSaw(t *testing.T) {
+// An exit stop that comes during a capture is dealt with after it, also of a
+// program that another process started.
+func TestEndDuringCapture(t *testing.T) {
 	seizable(t)
 	for round := range 30 {
 		cmd := exec.Command("sh", "-c", "sleep 60 & echo $!; wait")
@@ -197,8 +198,12 @@ func TestEndThatACaptureSaw(t *testing.T) {
 		if _, err := fmt.Fscan(out, &pid); err != nil {
 			t.Fatal(err)
 		}
-		tracer := process.NewTracer()
-		c, err := Attach(pid, tracer)
+		waitFor(t, func() bool {
+			name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+			return err == nil && string(name) == "sleep\n"
+		})
+		keeper := process.NewTracer()
+		c, err := Attach(pid, keeper)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,37 +211,28 @@ func TestEndThatACaptureSaw(t *testing.T) {
 			t.Fatal(err)
 		}
 		ended, exits := make(chan error, 1), make(chan bool, 2)
-		events := Events{Exiting: func(unix.WaitStatus) { exits <- true }}
 		go func() {
-			_, err := c.Wait(events)
+			_, err := c.Wait(Events{Exiting: func(unix.WaitStatus) { exits <- true }})
 			ended <- err
 		}()
-		err = c.Capture(func(_, _ []int, done func()) error {
-			if err := unix.Kill(pid, unix.SIGTERM); err != nil {
+		err = c.Capture(context.Background(), func(main *process.Tracer, held bool, done func()) error {
+			p, err := process.Open(pid)
+			if err != nil {
 				return err
 			}
-			for {
-				var status unix.WaitStatus
-				got, err := unix.Wait4(pid, &status, unix.WNOHANG|unix.WALL, nil)
-				switch {
-				case err != nil:
-					return err
-				case got == 0:
-				case int(status)>>16 == unix.PTRACE_EVENT_EXIT:
-					return nil
-				default: // about to get the signal
-					tracer.Do(func() { err = request(unix.PTRACE_CONT, pid, uintptr(status.StopSignal())) })
-					if err != nil {
-						return err
-					}
-				}
+			defer p.Close()
+			s, err := process.Stop(context.Background(), p, process.StopOptions{Main: main, MainHeld: held})
+			if err != nil {
+				return err
 			}
+			unix.Kill(pid, unix.SIGKILL)
+			time.Sleep(time.Duration(round%3) * time.Millisecond)
+			s.Resume()
+			return nil
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(round%3) * time.Millisecond)
-		c.Check(events)
 		select {
 		case err := <-ended:
 			if err != nil {
@@ -249,8 +245,33 @@ func TestEndThatACaptureSaw(t *testing.T) {
 			t.Errorf("round %d: %d exit stops", round, len(exits))
 		}
 		cmd.Wait()
-		tracer.Close()
+		keeper.Close()
 	}
+}
+
+// A signal that waits for the keeper to pass it on is not lost when the
+// supervisor dies at that moment.
+func TestSignalOutlivesKeeper(t *testing.T) {
+	seizable(t)
+	c, out := start(t, true, crasher.Plain, "signals")
+	go c.Wait(Events{})
+	waitFor(t, func() bool { text, _ := os.ReadFile(out.Name()); return strings.Contains(string(text), "ready") })
+	busy, end := make(chan bool), make(chan bool)
+	c.keeper.Go(func() {
+		close(busy)
+		<-end
+		runtime.Goexit() // as a thread that is killed
+	})
+	<-busy
+	// The main thread is the one that a signal to the process prefers.
+	unix.Kill(c.PID, unix.SIGUSR1)
+	waitFor(t, func() bool { n, err := process.Peek(c.PID, unix.WNOHANG); return err == nil && n.Trapped() })
+	time.Sleep(20 * time.Millisecond) // for Wait to see it, too
+	close(end)
+	waitFor(t, func() bool {
+		text, _ := os.ReadFile(out.Name())
+		return strings.Contains(string(text), "user defined signal 1")
+	})
 }
 
 func waitFor(t testing.TB, what func() bool) {
@@ -270,8 +291,9 @@ func TestTraced(t *testing.T) {
 	if _, err := os.Stat(fmt.Sprintf("/proc/self/task/%d", Tracer(first.PID))); err != nil {
 		t.Errorf("traced by %d", Tracer(first.PID))
 	}
-	other := &Child{PID: first.PID, tracer: process.NewTracer(), tty: -1, foreign: -1}
-	defer other.tracer.Close()
+	other := newChild(process.NewTracer())
+	other.PID = first.PID
+	defer other.keeper.Close()
 	if err := other.Seize(); !errors.Is(err, unix.EPERM) {
 		t.Errorf("a second tracer got %v", err)
 	}

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// Events are what Wait tells of while it waits.
+// Events are the functions that Wait calls while it waits.
 type Events struct {
 	// Exiting is called in the exit stop, with the end to come: the program is
 	// whole and still, and dies when Exiting returns.
@@ -38,116 +40,61 @@ func (c *Child) Wait(events Events) (unix.WaitStatus, error) {
 		if c.foreign >= 0 && !c.Seized() {
 			return 0, c.waitForeign()
 		}
-		// The status is left where it is: a capture may be about to take it.
-		err := unix.Waitid(unix.P_PID, c.PID, nil, unix.WEXITED|unix.WSTOPPED|unix.WNOWAIT|unix.WALL, nil)
-		if err == unix.EINTR {
-			continue
-		}
+		// The notice is left where it is: a capture may be at work.
+		_, err := process.Peek(c.PID, 0)
 		if err == unix.ECHILD && c.foreign >= 0 {
-			c.unseize() // it was let go meanwhile
+			c.seized.Store(false) // it was let go
 			continue
 		}
 		if err != nil {
 			return 0, fmt.Errorf("waiting for process %d: %w", c.PID, err)
 		}
-		c.mu.Lock()
-		var status unix.WaitStatus
-		pid, err := unix.Wait4(c.PID, &status, unix.WNOHANG|unix.WALL|unix.WUNTRACED, nil)
-		if err == unix.ECHILD && c.foreign >= 0 {
-			c.mu.Unlock()
-			c.unseize()
-			continue
-		}
-		if err != nil && err != unix.EINTR {
-			c.mu.Unlock()
-			return 0, fmt.Errorf("waiting for process %d: %w", c.PID, err)
-		}
-		if pid == 0 || err != nil {
-			exit, pending := c.overtaken()
-			c.mu.Unlock()
-			if pending {
-				c.exit(events, exit)
-			}
-			continue
-		}
-		if !status.Stopped() {
-			c.ended = true
-			c.mu.Unlock()
+		if status, ended := c.next(events); ended {
 			return status, nil
 		}
-		c.stopped(events, status)
 	}
 }
 
-// waitForeign waits for the end of a process of which we get no status.
-func (c *Child) waitForeign() error {
-	for {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.foreign), Events: unix.POLLIN}}, -1)
-		if n == 1 {
-			c.mu.Lock()
-			c.ended = true
-			c.mu.Unlock()
-			return nil
-		}
-		if err != nil && err != unix.EINTR {
-			return fmt.Errorf("waiting for process %d: %w", c.PID, err)
-		}
-	}
-}
-
-// overtaken finds out whether a capture took the notice of the exit stop.
-func (c *Child) overtaken() (end unix.WaitStatus, pending bool) {
-	if !c.seized || c.exiting {
-		return 0, false
-	}
-	c.tracer.Do(func() {
-		var info [128]byte
-		if requestAt(unix.PTRACE_GETSIGINFO, c.PID, &info[0]) == nil && info[8] == byte(unix.SIGTRAP) && info[9] == unix.PTRACE_EVENT_EXIT {
-			var message uint64
-			pending = requestAt(unix.PTRACE_GETEVENTMSG, c.PID, &message) == nil
-			end = unix.WaitStatus(message)
-		}
-	})
-	c.exiting = pending
-	return end, pending
-}
-
-// Check looks for an exit stop that a capture has seen instead of Wait; to be
-// called after each Capture.
-func (c *Child) Check(events Events) {
-	c.mu.Lock()
-	end, pending := c.overtaken()
-	c.mu.Unlock()
-	if pending {
-		c.exit(events, end)
-	}
-}
-
-// stopped deals with one stop; mu is held and is let go.
-func (c *Child) stopped(events Events, status unix.WaitStatus) {
-	event := int(status) >> 16
-	signal := status.StopSignal()
+// next deals with the notice that there is, and returns the status of a program
+// that has ended. It releases the turn before it calls an event.
+func (c *Child) next(events Events) (status unix.WaitStatus, ended bool) {
+	c.lock()
+	n, err := process.Peek(c.PID, unix.WNOHANG)
 	switch {
-	case event == unix.PTRACE_EVENT_EXIT && c.exiting:
-		// Check was quicker.
-	case event == unix.PTRACE_EVENT_EXIT:
-		var message uint64
-		c.tracer.Do(func() { requestAt(unix.PTRACE_GETEVENTMSG, c.PID, &message) })
-		c.exiting = true
-		c.mu.Unlock()
-		c.exit(events, unix.WaitStatus(message))
-		return
-	case event == unix.PTRACE_EVENT_STOP && signal == unix.SIGTRAP:
-		c.tracer.Do(func() { request(unix.PTRACE_CONT, c.PID, 0) })
-	case event == unix.PTRACE_EVENT_STOP:
-		c.tracer.Do(func() { request(unix.PTRACE_LISTEN, c.PID, 0) })
-		defer events.stop(signal)
-	case c.seized:
-		c.tracer.Do(func() { request(unix.PTRACE_CONT, c.PID, uintptr(signal)) })
+	case err != nil || n.PID == 0:
+		c.unlock() // a capture has dealt with it
+	case n.Ended():
+		pid, err := unix.Wait4(c.PID, &status, unix.WNOHANG|unix.WALL, nil)
+		c.ended = pid == c.PID && err == nil
+		ended = c.ended
+		c.unlock()
+	case !n.Trapped():
+		unix.Wait4(c.PID, nil, unix.WNOHANG|unix.WUNTRACED, nil)
+		c.unlock()
+		events.stop(n.Signal())
+	case n.Event() == unix.PTRACE_EVENT_EXIT:
+		c.exit(events)
+	case n.Event() == unix.PTRACE_EVENT_STOP && n.Signal() != unix.SIGTRAP:
+		c.resume(unix.PTRACE_LISTEN, 0)
+		c.unlock()
+		events.stop(n.Signal())
+	case n.Event() == unix.PTRACE_EVENT_STOP:
+		c.resume(unix.PTRACE_CONT, 0) // a capture had asked for it
+		c.unlock()
 	default:
-		defer events.stop(signal)
+		c.resume(unix.PTRACE_CONT, uintptr(n.Signal()))
+		c.unlock()
 	}
-	c.mu.Unlock()
+	return status, ended
+}
+
+// resume ends a stop of the main thread. A stop that is not the keeper's is one
+// of a program that replaced ours by exec on a thread that a capture had seized:
+// it ends with that capture.
+func (c *Child) resume(how int, data uintptr) {
+	if c.ask(func() error { return c.request(how, data) }) != nil {
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (e Events) stop(signal unix.Signal) {
@@ -156,67 +103,87 @@ func (e Events) stop(signal unix.Signal) {
 	}
 }
 
-// exit runs the exit stop and lets the program die. When a thread that is not
-// the main one calls exec, the main one ends, with status 0, and the program
-// lives on under its number; then there is somebody new to seize, if it is our
-// child: Wait looks for the end alone of others that were let go.
-func (c *Child) exit(events Events, end unix.WaitStatus) {
-	if events.Exiting != nil {
-		events.Exiting(end)
-	}
-	c.mu.Lock()
-	c.exiting, c.seized = false, false
-	release := unix.PTRACE_CONT
-	if c.foreign >= 0 {
-		// Its parent is told of its end only when we are done with it.
-		release = unix.PTRACE_DETACH
-	}
-	c.tracer.Do(func() { request(release, c.PID, 0) })
-	c.mu.Unlock()
-	switch {
-	case c.foreign >= 0:
-		c.wake()
-	case end == 0:
-		go c.seizeAgain()
+// waitForeign waits for the end of a process of which we get no status.
+func (c *Child) waitForeign() error {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.foreign), Events: unix.POLLIN}}, -1)
+		if n == 1 {
+			c.lock()
+			c.ended = true
+			c.unlock()
+			return nil
+		}
+		if err != nil && err != unix.EINTR {
+			return fmt.Errorf("waiting for process %d: %w", c.PID, err)
+		}
 	}
 }
 
-// wake has Wait look again: the kernel does not tell a thread that waits for a
-// tracee when another one detaches it, and what it waits for then never comes.
-// The signal is the one that Go's runtime interrupts threads with; by itself it
-// does nothing.
-func (c *Child) wake() {
-	if tid := c.waiter.Load(); tid != 0 {
+// exit runs the exit stop, with the turn taken, and lets the program die. End 0
+// may also be that of the main thread alone: another thread calls exec, which
+// waits for this stop to end, and the program lives on under the same number.
+func (c *Child) exit(events Events) {
+	var end unix.WaitStatus
+	err := c.ask(func() (err error) {
+		end, err = process.ExitMessage(c.PID)
+		return err
+	})
+	if err != nil { // it is not in a stop of the keeper's any longer
+		c.unlock()
+		time.Sleep(time.Millisecond)
+		return
+	}
+	if events.Exiting != nil {
+		c.exiting = true
+		c.unlock()
+		events.Exiting(end)
+		c.lock()
+		c.exiting = false
+	}
+	how := unix.PTRACE_CONT
+	if c.foreign >= 0 {
+		// Its parent is told of its end only when we are done with it.
+		how = unix.PTRACE_DETACH
+	}
+	c.resume(how, 0)
+	if end == 0 && c.foreign < 0 {
+		c.lost()
+	} else {
+		c.seized.Store(false)
+	}
+	c.unlock()
+}
+
+// lost notes that the keeper has no main thread any longer, and has it seize the
+// one of the program that was replaced. Not of a process that is not our child:
+// Wait looks for its end alone then.
+func (c *Child) lost() {
+	c.seized.Store(false)
+	if c.foreign < 0 {
+		go c.seizeAgain()
+	} else if tid := c.waiter.Load(); tid != 0 {
+		// The kernel does not wake a thread that waits for a tracee when that
+		// stops being one. The signal is the one that Go's runtime interrupts
+		// threads with; by itself it does nothing.
 		unix.Tgkill(unix.Getpid(), int(tid), unix.SIGURG)
 	}
 }
 
 func (c *Child) seizeAgain() {
-	for range 5 {
-		time.Sleep(20 * time.Millisecond)
-		c.mu.Lock()
-		if c.ended {
-			c.mu.Unlock()
+	for range 50 {
+		time.Sleep(10 * time.Millisecond)
+		c.lock()
+		if c.ended || c.Seized() {
+			c.unlock()
 			return
 		}
 		err := c.seize()
-		c.mu.Unlock()
+		c.unlock()
 		if err == nil || errors.Is(err, unix.ESRCH) {
 			return
 		}
 	}
 }
 
-// unseize notes that nobody traces the program any more.
-func (c *Child) unseize() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.seized = false
-}
-
-// Seized tells whether an exit stop is to be expected.
-func (c *Child) Seized() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.seized
-}
+// Seized reports whether an exit stop is to be expected.
+func (c *Child) Seized() bool { return c.seized.Load() }

@@ -1,0 +1,71 @@
+package process
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Ptrace events, in the second byte of a stop's status.
+const (
+	eventExit = unix.PTRACE_EVENT_EXIT
+	eventStop = unix.PTRACE_EVENT_STOP
+)
+
+// A Notice is what the kernel reports of a child or of a traced thread: that it
+// stopped or that it ended.
+type Notice struct {
+	PID int // 0 when there is nothing to report
+
+	code   int32 // CLD_…
+	status int32
+}
+
+// Codes of SIGCHLD's siginfo. Up to cldDumped they report an end.
+const (
+	cldDumped  = 3
+	cldTrapped = 4
+)
+
+// Ended reports whether it is dead.
+func (n Notice) Ended() bool { return n.PID != 0 && n.code <= cldDumped }
+
+// Trapped reports whether it is in a stop that its tracer ends, and not in one of
+// job control that its parent is told of.
+func (n Notice) Trapped() bool { return n.PID != 0 && n.code == cldTrapped }
+
+// Signal returns the signal that a stop is for.
+func (n Notice) Signal() unix.Signal { return unix.Signal(n.status & 0x7f) }
+
+// Event returns the ptrace event that a stop is for, 0 if it is for a signal.
+func (n Notice) Event() int { return int(n.status) >> 8 }
+
+// Peek returns the kernel's notice of a thread and leaves it to be taken. With
+// unix.WNOHANG it does not wait for one. It must be used instead of wait4 for
+// stops: the kernel clears the signal of a stop that is consumed, so if the
+// tracer dies before it continues the thread, that signal is lost.
+func Peek(tid, options int) (Notice, error) {
+	// The head of siginfo_t as waitid fills it, on 64-bit machines.
+	var info struct {
+		signo, errno, code, _ int32
+		pid                   int32
+		uid                   uint32
+		status                int32
+		_                     [100]byte
+	}
+	for {
+		err := unix.Waitid(unix.P_PID, tid, (*unix.Siginfo)(unsafe.Pointer(&info)), unix.WEXITED|unix.WSTOPPED|unix.WNOWAIT|unix.WALL|options, nil)
+		if err != unix.EINTR {
+			return Notice{int(info.pid), info.code, info.status}, err
+		}
+	}
+}
+
+// ExitMessage returns the end that a thread in its exit stop is about to meet.
+// 0 also means that the thread alone ends, because it exits or because another
+// thread calls exec. Only its tracer may ask.
+func ExitMessage(tid int) (unix.WaitStatus, error) {
+	var message uint64
+	err := ptrace(unix.PTRACE_GETEVENTMSG, tid, 0, uintptr(unsafe.Pointer(&message)))
+	return unix.WaitStatus(message), err
+}
