@@ -1,0 +1,357 @@
+package child
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/core/process"
+)
+
+// rounds is how often a program is stopped in each test of this file.
+func rounds() int {
+	if os.Getenv("MEMINSPECT_FULL") != "" {
+		return 1000
+	}
+	return 30
+}
+
+// Bounds of a stop in these tests. The machine may be under load: what is
+// checked is that nothing waits for ever.
+const (
+	stopWait = 300 * time.Millisecond
+	patience = 10 * time.Second
+)
+
+var restless struct {
+	sync.Once
+	path string
+	err  error
+}
+
+// buildRestless builds testdata/restless.c.
+func buildRestless(t *testing.T) string {
+	t.Helper()
+	restless.Do(func() {
+		dir, err := os.MkdirTemp("", "restless")
+		if err != nil {
+			restless.err = err
+			return
+		}
+		restless.path = filepath.Join(dir, "restless")
+		out, err := exec.Command("gcc", "-O1", "-pthread", "-o", restless.path, "testdata/restless.c").CombinedOutput()
+		if err != nil {
+			restless.err = fmt.Errorf("%w: %s", err, out)
+		}
+	})
+	if restless.err != nil {
+		t.Fatal("building a C program: ", restless.err)
+	}
+	return restless.path
+}
+
+// A storm is a program that does not hold still, with its supervisor.
+type storm struct {
+	*Child
+	proc  *process.Process
+	ended chan unix.WaitStatus
+	exits int
+}
+
+func startStorm(t *testing.T, seize bool, delay int, mode string) *storm {
+	t.Helper()
+	keeper := process.NewTracer()
+	path := buildRestless(t)
+	c, notSeized, err := Start(Command{Path: path, Args: []string{path, strconv.Itoa(delay), mode}, Env: os.Environ(),
+		Files: []uintptr{^uintptr(0), ^uintptr(0), os.Stderr.Fd()}}, keeper, seize)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notSeized != nil {
+		t.Fatal(notSeized)
+	}
+	proc, err := process.Open(c.PID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &storm{Child: c, proc: proc, ended: make(chan unix.WaitStatus, 1)}
+	go func() {
+		status, _ := c.Wait(Events{Exiting: func(unix.WaitStatus) { s.exits++ }})
+		s.ended <- status
+	}()
+	t.Cleanup(func() {
+		unix.Kill(c.PID, unix.SIGCONT)
+		unix.Kill(c.PID, unix.SIGKILL)
+		keeper.Close()
+		proc.Close()
+	})
+	return s
+}
+
+// stop stops the program for a moment, and reports whether it could.
+func (s *storm) stop(t *testing.T, round int) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	began := time.Now()
+	err := s.Capture(ctx, func(main *process.Tracer, held bool, done func()) error {
+		stopped, err := process.Stop(ctx, s.proc, process.StopOptions{Wait: stopWait, Main: main, MainHeld: held})
+		if err != nil {
+			return err
+		}
+		time.Sleep(200 * time.Microsecond)
+		stopped.Resume()
+		return nil
+	})
+	if took := time.Since(began); took > patience/2 {
+		t.Fatalf("round %d took %v: %v\n%s", round, took, err, s.threads())
+	}
+	return err == nil
+}
+
+// runsOn waits until no thread is stopped by a tracer or sleeps in exec.
+func (s *storm) runsOn(t *testing.T, round int) {
+	t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		text := s.threads()
+		if !strings.Contains(text, " t ") && !strings.Contains(text, "begin_new_exec") && !strings.Contains(text, "de_thread") {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("round %d: the program does not run on:\n%s", round, text)
+		}
+	}
+}
+
+// threads describes the threads of the program.
+func (s *storm) threads() string {
+	var b strings.Builder
+	ids, err := s.proc.ThreadIDs()
+	if err != nil {
+		return err.Error()
+	}
+	for _, id := range ids {
+		stat, err := s.proc.ThreadStat(id)
+		if err != nil {
+			continue
+		}
+		wchan, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/wchan", s.PID, id))
+		fmt.Fprintf(&b, "%d %c %s tracer %d\n", id, stat.State, wchan, Tracer(id))
+	}
+	return b.String()
+}
+
+// end kills the program and waits for its end to be seen.
+func (s *storm) end(t *testing.T) {
+	t.Helper()
+	unix.Kill(s.PID, unix.SIGKILL)
+	select {
+	case status := <-s.ended:
+		if status.Signal() != unix.SIGKILL {
+			t.Errorf("it ended with %#x", status)
+		}
+	case <-time.After(patience):
+		t.Fatalf("its end is not seen:\n%s", s.threads())
+	}
+}
+
+// A program that starts threads, forks, and replaces itself by exec at any
+// moment is stopped again and again: no round hangs, and it runs on.
+func TestStorm(t *testing.T) {
+	seizable(t)
+	for _, seize := range []bool{true, false} {
+		for _, mode := range []string{"e", "t", "f", "ef", "etf", "tm", "l", "el"} {
+			t.Run(fmt.Sprintf("%s exit stop %v", mode, seize), func(t *testing.T) {
+				s := startStorm(t, seize, 2000, mode)
+				stops := 0
+				for round := range rounds() {
+					if s.stop(t, round) {
+						stops++
+					}
+					s.runsOn(t, round)
+				}
+				t.Logf("%d of %d rounds stopped it", stops, rounds())
+				if stops == 0 {
+					t.Error("it was never stopped")
+				}
+				s.end(t)
+			})
+		}
+	}
+}
+
+// A program that ends, or is killed, while it is being stopped is seen to end
+// with its own status.
+func TestStormEnd(t *testing.T) {
+	seizable(t)
+	for _, mode := range []string{"x", "xet", "kill"} {
+		t.Run(mode, func(t *testing.T) {
+			for round := range rounds() {
+				seize, want := round%2 == 0, unix.WaitStatus(3<<8)
+				m := mode
+				if mode == "kill" {
+					m, want = "tf", unix.WaitStatus(unix.SIGKILL)
+				}
+				s := startStorm(t, seize, 3000, m)
+				if mode == "kill" {
+					go func() {
+						time.Sleep(time.Duration(round%7) * time.Millisecond)
+						unix.Kill(s.PID, unix.SIGKILL)
+					}()
+				}
+				for ended := false; !ended; {
+					select {
+					case status := <-s.ended:
+						ended = true
+						if status != want && mode != "xet" {
+							t.Errorf("round %d: it ended with %#x, want %#x", round, status, want)
+						}
+					default:
+						s.stop(t, round)
+					}
+				}
+				if seize && mode != "xet" && s.exits != 1 {
+					t.Errorf("round %d: %d exit stops", round, s.exits)
+				}
+			}
+		})
+	}
+}
+
+// Stops by signals of job control, by the freezer of the program's control group
+// and by another tracer end the capture by its deadline, and the program runs on
+// when those let it.
+func TestStormHeld(t *testing.T) {
+	seizable(t)
+	t.Run("SIGSTOP", func(t *testing.T) {
+		s := startStorm(t, true, 2000, "et")
+		disturb(t, func() { unix.Kill(s.PID, unix.SIGSTOP) }, func() { unix.Kill(s.PID, unix.SIGCONT) })
+		for round := range rounds() {
+			s.stop(t, round)
+		}
+		unix.Kill(s.PID, unix.SIGCONT)
+		s.runsOn(t, rounds())
+		s.end(t)
+	})
+	t.Run("frozen", func(t *testing.T) {
+		s := startStorm(t, true, 2000, "et")
+		freeze := freezer(t, s.PID)
+		for round := range min(rounds(), 100) { // most of them wait for the deadline
+			freeze(true)
+			s.stop(t, round)
+			freeze(false)
+			s.runsOn(t, round)
+		}
+		disturb(t, func() { freeze(true) }, func() { freeze(false) })
+		for round := range min(rounds(), 100) {
+			s.stop(t, round)
+		}
+		freeze(false)
+		s.runsOn(t, rounds())
+		s.end(t)
+	})
+	t.Run("frozen and SIGSTOP", func(t *testing.T) {
+		s := startStorm(t, true, 2000, "t")
+		freeze := freezer(t, s.PID)
+		for round := range min(rounds(), 30) {
+			unix.Kill(s.PID, unix.SIGSTOP)
+			freeze(true)
+			s.stop(t, round)
+			freeze(false)
+			unix.Kill(s.PID, unix.SIGCONT)
+			s.runsOn(t, round)
+		}
+		s.end(t)
+	})
+	t.Run("traced by another", func(t *testing.T) {
+		s := startStorm(t, false, 2000, "et")
+		stop := make(chan bool)
+		var other sync.WaitGroup
+		other.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if stopped, err := process.Stop(context.Background(), s.proc, process.StopOptions{Wait: stopWait}); err == nil {
+					stopped.Resume()
+				}
+			}
+		})
+		for round := range rounds() {
+			s.stop(t, round)
+		}
+		close(stop)
+		other.Wait()
+		s.runsOn(t, rounds())
+		s.end(t)
+	})
+}
+
+// disturb alternates between two states of a program until the test ends.
+func disturb(t *testing.T, on, off func()) {
+	stop := make(chan bool)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			for i, f := range []func(){on, off} {
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Duration(1+2*i) * time.Millisecond):
+					f()
+				}
+			}
+		}
+	})
+	done := sync.OnceFunc(func() { close(stop); running.Wait() })
+	t.Cleanup(done)
+}
+
+// freezer puts the process in a control group of its own, and returns a function
+// that freezes it and thaws it.
+func freezer(t *testing.T, pid int) func(bool) {
+	t.Helper()
+	dir := fmt.Sprintf("/sys/fs/cgroup/freezer/meminspect-test-%d", pid)
+	file, words := dir+"/freezer.state", map[bool]string{true: "FROZEN", false: "THAWED"}
+	if err := os.Mkdir(dir, 0o755); errors.Is(err, os.ErrNotExist) { // version 2
+		dir = fmt.Sprintf("/sys/fs/cgroup/meminspect-test-%d", pid)
+		file, words = dir+"/cgroup.freeze", map[bool]string{true: "1", false: "0"}
+		err = os.Mkdir(dir, 0o755)
+		if err != nil {
+			t.Skip("no control group with a freezer: ", err)
+		}
+	} else if err != nil {
+		t.Skip("no control group with a freezer: ", err)
+	}
+	set := func(frozen bool) {
+		if err := os.WriteFile(file, []byte(words[frozen]), 0); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := os.WriteFile(dir+"/cgroup.procs", []byte(strconv.Itoa(pid)), 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		set(false)
+		unix.Kill(pid, unix.SIGKILL)
+		for range 100 {
+			if os.Remove(dir) == nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+	return set
+}
