@@ -10,7 +10,7 @@ import (
 // it.
 type Version struct {
 	Minor       int    // 27 of go1.27.3
-	Experiments string // what follows " X:" in the version, comma-separated
+	Experiments string // what follows "X:" in the version, comma-separated
 	Text        string // the whole, as the program says it
 }
 
@@ -21,13 +21,16 @@ const (
 )
 
 // ParseVersion reads what runtime.Version returns in a program: "go1.26.8",
-// "go1.27rc1 X:mapsplitgroup", "devel go1.27-0123abcd Mon …". A release whose
-// layouts are not known is an error that says so.
+// "go1.27rc1-X:mapsplitgroup", "devel go1.27-0123abcd Mon …". Experiments follow
+// a blank until Go 1.25 and a hyphen from Go 1.26 on. A release whose layouts are
+// not known is an error.
 func ParseVersion(text string) (Version, error) {
 	v := Version{Text: text}
 	words := strings.Fields(text)
 	for _, w := range words {
 		if x, ok := strings.CutPrefix(w, "X:"); ok {
+			v.Experiments = x
+		} else if _, x, ok := strings.Cut(w, "-X:"); ok {
 			v.Experiments = x
 		}
 	}
