@@ -1,6 +1,6 @@
 // Package atomicstores finds variables of the Go runtime that have no symbol by the
-// code that writes them: the compiler stores atomically in a way that can be told
-// from all else.
+// code that uses them: by atomic stores, which the compiler writes in a way of their
+// own, and by the argument of a call.
 package atomicstores
 
 import (

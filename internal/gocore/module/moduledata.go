@@ -24,6 +24,7 @@ type Module struct {
 	TypeDescs uint64         // from Go 1.27: bytes of type descriptors from Types.Start on, else 0
 	TypeLinks memory.Slice   // until Go 1.26: offsets of types, else empty
 	GoFunc    memory.Address // base of function data offsets
+	ROData    memory.Address // base of the pointer masks' offsets in function data
 	Next      memory.Address // the next module, 0 for the last
 	HasMain   bool
 
@@ -36,6 +37,7 @@ type Module struct {
 	textSects memory.Slice
 	minPC     memory.Address
 	maxPC     memory.Address
+	gcMasks   memory.Address // of gcdatamask; gcbssmask follows
 }
 
 // A layout gives the offsets in a moduledata that differ between releases; the
@@ -115,6 +117,7 @@ func decode(mem memory.Memory, addr memory.Address, v Version) (*Module, error) 
 		End:       word(mdEnd),
 		Types:     memory.Range{Start: word(l.types), End: word(l.etypes)},
 		GoFunc:    word(l.gofunc),
+		ROData:    word(l.gofunc - 8), // in all releases
 		HasMain:   b[l.hasMain] != 0,
 		Next:      word(l.next),
 		funcNames: slice(mdFuncNames),
@@ -126,6 +129,7 @@ func decode(mem memory.Memory, addr memory.Address, v Version) (*Module, error) 
 		textSects: slice(l.textSects),
 		minPC:     word(mdMinPC),
 		maxPC:     word(mdMaxPC),
+		gcMasks:   addr.Add(uint64(l.hasMain) + 8), // in all releases
 	}
 	if l.typeDescLen != 0 {
 		m.TypeDescs = uint64(word(l.typeDescLen))
@@ -182,4 +186,41 @@ func (m *Module) PCLineTable() memory.Range {
 		r.End = max(r.End, part.Data.Add(part.Len))
 	}
 	return r
+}
+
+// A PointerMask is one bit for each word of memory: set for a pointer.
+type PointerMask struct {
+	memory.Range        // the words
+	Bits         []byte // one bit a word; the first in the least bit
+}
+
+// Has reports whether the i-th word is a pointer.
+func (m PointerMask) Has(i uint64) bool { return i/8 < uint64(len(m.Bits)) && m.Bits[i/8]>>(i%8)&1 != 0 }
+
+// PointerMasks reads the masks of the module's data and bss. The runtime makes
+// them when the program starts: an executable file has none.
+func (m *Module) PointerMasks(mem memory.Memory) ([]PointerMask, error) {
+	r := memory.Reader{Memory: mem}
+	masks := make([]PointerMask, 0, 2)
+	for i, part := range []memory.Range{m.Data, m.BSS} {
+		at := m.gcMasks.Add(uint64(i) * 16)
+		n, err := r.Uint32(at)
+		if err != nil {
+			return nil, fmt.Errorf("pointer mask at %v: %w", at, err)
+		}
+		bits, err := r.Pointer(at.Add(8))
+		if err != nil {
+			return nil, fmt.Errorf("pointer mask at %v: %w", at, err)
+		}
+		if uint64(n) > part.Size()/memory.PtrSize {
+			return nil, fmt.Errorf("pointer mask at %v: %d words of %d bytes", at, n, part.Size())
+		}
+		size := (uint64(n) + 7) / 8
+		b, err := r.Bytes(bits, size, size)
+		if err != nil {
+			return nil, fmt.Errorf("pointer mask at %v: %w", at, err)
+		}
+		masks = append(masks, PointerMask{memory.RangeOf(part.Start, uint64(n)*memory.PtrSize), b})
+	}
+	return masks, nil
 }

@@ -348,3 +348,6 @@ func (s *stream) uvarint() (uint32, error) {
 	}
 	return 0, errors.New("a varint of more than 32 bits")
 }
+
+// Quantum is the size of the smallest instruction: 1 on amd64, 4 on arm64.
+func (t *Functions) Quantum() uint8 { return t.quantum }

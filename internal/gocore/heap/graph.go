@@ -1,0 +1,123 @@
+package heap
+
+import (
+	"sync"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+)
+
+// A Graph is the heap of a program as a list of edges between its objects. It
+// needs the program's memory no longer.
+type Graph struct {
+	Totals Totals
+	Roots  []Root
+
+	// Edges is how many pointers from object to object there are.
+	Edges uint64
+	// Missing is how many bytes of objects could not be read; pointers in them
+	// are not in the graph.
+	Missing uint64
+	// Problems are parts of the roots that could not be read.
+	Problems []string
+
+	objects
+	edges edgeList
+	into  []rootEdge // by root
+	sole  map[uint32]uint32
+	typed *typedGraph // nil unless paths were asked for
+}
+
+// A RootKind is what sort of thing keeps objects alive.
+type RootKind uint8
+
+// The kinds, in the order in which objects that several roots reach are counted.
+const (
+	Entry     RootKind = iota // an annotated variable
+	Global                    // any other package-level variable
+	Goroutine                 // the stacks of all goroutines that began with one function
+	Timers                    // of the runtime
+	Pools                     // the caches of sync.Pool
+	Finalizer                 // finalizers, and what objects that have one reach
+	Cleanup                   // cleanups and weak handles
+	Runtime                   // what the runtime itself keeps
+)
+
+func (k RootKind) String() string {
+	return [...]string{"entry", "global", "goroutine", "timers", "pools", "finalizer", "cleanup", "runtime"}[k]
+}
+
+// A Root is something outside the heap that keeps objects alive.
+type Root struct {
+	Kind  RootKind
+	Name  string // main.sessions; of goroutines their first function
+	Count int    // of goroutines, finalizers, cleanups
+
+	global *Named // of an entry or a global with a name
+}
+
+// A rootEdge is a pointer from a root to an object.
+type rootEdge struct {
+	root uint32
+	slot uint32
+	word uint32 // of the variable that it stands in, noWord if that is not known
+	tag  uint32 // of the interface that it stands in, see typedGraph
+}
+
+const noWord = ^uint32(0)
+
+// An edgeList is the edges of all objects that may hold pointers. Those of one
+// object are next to each other in one block; the last has its lastEdge bit set.
+type edgeList struct {
+	mu     sync.Mutex
+	blocks [][]uint32
+	first  []uint32 // by slot: number of the block and place in it, noEdge for none
+}
+
+const (
+	blockShift = 16
+	blockSize  = 1 << blockShift
+	lastEdge   = 1 << 31
+	noEdge     = ^uint32(0)
+)
+
+// of returns the edges of an object and those that follow in its block; the
+// object's end at the one with the lastEdge bit. It is nil for an object without.
+func (e *edgeList) of(slot uint32) []uint32 {
+	if slot >= uint32(len(e.first)) {
+		return nil
+	}
+	at := e.first[slot]
+	if at == noEdge {
+		return nil
+	}
+	return e.blocks[at>>blockShift][at&(blockSize-1):]
+}
+
+// add appends a block, and returns its number. One that is longer than blockSize
+// takes several numbers: an object's edges are found by the block they begin in.
+func (e *edgeList) add(block []uint32) uint32 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	number := len(e.blocks)
+	for first := true; first || len(block) > 0; first = false {
+		e.blocks = append(e.blocks, block)
+		block = block[min(len(block), blockSize):]
+	}
+	return uint32(number)
+}
+
+// replace sets the contents of the block with that number, which add was given
+// empty.
+func (e *edgeList) replace(number uint32, block []uint32) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.blocks[number] = block
+}
+
+// A Named is a variable of the program that has a name.
+type Named struct {
+	memory.Range
+	Name  string
+	Entry bool           // annotated
+	Type  memory.Address // of its runtime type, 0 if that is not known
+}
