@@ -178,9 +178,7 @@ func (p *program) bias(t *testing.T, f *exe.File) memory.Address {
 // extract stops the program and reads its heap.
 func (p *program) extract(t *testing.T, opts heap.Options) *heap.Graph {
 	t.Helper()
-	tracer := process.NewTracer()
-	defer tracer.Close()
-	stopped, err := tracer.Stop(context.Background(), p.process, process.StopOptions{})
+	stopped, err := process.Stop(context.Background(), p.process, process.StopOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
