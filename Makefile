@@ -10,6 +10,9 @@ export PATH := $(TOOLS)/bin:$(PATH)
 # each runs a command in every module of the workspace.
 each = for dir in $$(go list -m -f '{{.Dir}}'); do echo "== $$dir: $(1)"; (cd "$$dir" && $(1)); done
 
+# what the project builds for, besides linux/amd64 and linux/arm64
+SYSTEMS := darwin/arm64 windows/amd64 freebsd/amd64 linux/386
+
 TESTFLAGS ?=
 BENCH     ?= .
 BENCHTIME ?= 1s
@@ -41,6 +44,13 @@ test-full: tools-test build ## run all tests with every matrix whole; takes long
 .PHONY: lint
 lint: tools-lint ## check format, vet, the import rules and more
 	@$(call each,golangci-lint run ./...)
+
+.PHONY: cross
+cross: ## build and vet all packages for other systems
+	@for system in $(SYSTEMS); do \
+		export GOOS=$${system%/*} GOARCH=$${system#*/} CGO_ENABLED=0; echo "== $$system"; \
+		$(call each,go vet ./...); \
+	done
 
 .PHONY: bench
 bench: tools-bench ## run the benchmarks; BENCH=regexp picks some

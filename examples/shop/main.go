@@ -70,8 +70,9 @@ func main() {
 	clients := flag.Int("clients", 4, "how many clients order at the same time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, *addr, *clients); err != nil {
+	err := run(ctx, *addr, *clients)
+	stop()
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "shop: %v\n", err)
 		os.Exit(1)
 	}

@@ -17,9 +17,6 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// full says that the long matrices are wanted.
-var full = os.Getenv("MEMINSPECT_FULL") != ""
-
 // build builds a program of testdata and returns the executable's path.
 func build(t *testing.T, program string, env []string, flags ...string) string {
 	t.Helper()

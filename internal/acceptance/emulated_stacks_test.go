@@ -139,7 +139,7 @@ func checkGoroutines(t *testing.T, exe, whole, small string) {
 			continue
 		}
 		compared++
-		if g, w := comparable(got[id][:min(len(got[id]), len(frames))]), comparable(frames); g != w || len(frames) < 100 && len(got[id]) != len(frames) {
+		if g, w := joined(got[id][:min(len(got[id]), len(frames))]), joined(frames); g != w || len(frames) < 100 && len(got[id]) != len(frames) {
 			t.Errorf("goroutine %s:\n%s\nDelve:\n%s", id, g, w)
 		}
 	}

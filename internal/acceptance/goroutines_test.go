@@ -72,10 +72,10 @@ func delveGoroutines(t *testing.T, exe, core string) map[string][]string {
 	return out
 }
 
-// comparable joins frames. Delve takes the address at which a goroutine stands
+// joined joins frames for a comparison. Delve takes the address at which a goroutine stands
 // for that of an instruction, where it is a return address, and so is a line
 // off in the first frame: of that one the function counts.
-func comparable(frames []string) string {
+func joined(frames []string) string {
 	if len(frames) == 0 {
 		return ""
 	}
@@ -110,7 +110,7 @@ func TestGoroutinesAsDelve(t *testing.T) {
 					t.Errorf("%v: %d goroutines, Delve has %d", kind, len(got), len(want))
 				}
 				for id, frames := range want {
-					if g, w := comparable(got[id]), comparable(frames); g != w {
+					if g, w := joined(got[id]), joined(frames); g != w {
 						t.Errorf("%v, goroutine %s:\n%s\nDelve:\n%s", kind, id, g, w)
 					}
 				}

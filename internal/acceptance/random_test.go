@@ -237,16 +237,16 @@ func (r *randomRun) delve(whole string, cores ...string) {
 		}
 	}
 	exprs := expressions(vars)
-	print := func(core string) []string {
+	printed := func(core string) []string {
 		out, err := debuggers.DelvePrintAs(r.Context(), r.exe, core, []string{"config max-variable-recurse 3", "config max-array-values 100", "config max-string-len 200"}, exprs...)
 		if err != nil {
 			r.Fatal(err)
 		}
 		return out
 	}
-	want := print(whole)
+	want := printed(whole)
 	for _, core := range cores {
-		got := print(core)
+		got := printed(core)
 		for i, v := range vars {
 			if got[i] != want[i] {
 				r.Errorf("%s: Delve prints %s:\n%s", filepath.Base(core), v.Name, clip(differences(strings.Split(got[i], "\n"), strings.Split(want[i], "\n"))[0]))

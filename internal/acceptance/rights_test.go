@@ -98,7 +98,7 @@ func TestRights(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := startAs(t, c.exe, c.user, "sleep")
 			dir := t.TempDir()
-			forAll(t, filepath.Join(dir), 0o777)
+			forAll(t, dir, 0o777)
 			pid := fmt.Sprint(p.Process.Pid)
 			said, status := as(t, meminspect, dir, "capture", pid, "-o", "out.core")
 			doctor, sick := as(t, meminspect, dir, "doctor", pid)
@@ -116,7 +116,7 @@ func TestRights(t *testing.T) {
 			if status != 3 || !strings.Contains(said, c.want) {
 				t.Errorf("status %d; the command said\n%s", status, said)
 			}
-			what := strings.TrimSuffix(c.want[:strings.Index(c.want, ":")], ":")
+			what, _, _ := strings.Cut(c.want, ":")
 			if sick != 1 || !strings.Contains(doctor, "FAIL  "+what) || !strings.Contains(doctor, "to do: ") {
 				t.Errorf("status %d; doctor said\n%s", sick, doctor)
 			}

@@ -18,6 +18,9 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
+// full selects the whole matrices instead of samples.
+var full = os.Getenv("MEMINSPECT_FULL") != ""
+
 func TestMain(m *testing.M) {
 	status := m.Run()
 	kinds.Cleanup()
@@ -48,7 +51,7 @@ const sample = 2
 func forBuilds(t *testing.T, test func(t *testing.T, b kinds.Build)) {
 	for i, b := range builds {
 		t.Run(b.String(), func(t *testing.T) {
-			if i >= sample && os.Getenv("MEMINSPECT_FULL") == "" {
+			if i >= sample && !full {
 				t.Skip("MEMINSPECT_FULL is not set")
 			}
 			test(t, b)

@@ -22,8 +22,9 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Stdout); err != nil {
+	err := run(ctx, os.Stdout)
+	stop()
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "demo: %v\n", err)
 		os.Exit(1)
 	}
@@ -110,7 +111,7 @@ func table(w io.Writer, live []variable, inGDB, inDelve []string) int {
 			next++
 		}
 		a, b, c := strings.Join(program, " "), strings.Join(gdb, " "), strings.Join(delve, " ")
-		if a == b && a == c && a != "" {
+		if a != "" && b == a && c == a {
 			agree++
 		} else {
 			a += " (differs)"

@@ -1,12 +1,13 @@
 // Command testlog reads what `go test -json` prints and shows what matters of
 // it: the line of each package, all that failing tests said, and at the end
 // what was skipped for which reason. A skip that nobody sees hides what is missing.
-// Its exit status says nothing: that of go test does.
+// Its exit status is not that of the tests: go test has that.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -35,6 +36,9 @@ func show(in io.Reader, out io.Writer) error {
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil && line == "" {
+			if !errors.Is(err, io.EOF) {
+				return err
+			}
 			break
 		}
 		var e event

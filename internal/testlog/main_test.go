@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 const tests = `package p
@@ -53,5 +56,13 @@ func TestNotJSON(t *testing.T) {
 	var out bytes.Buffer
 	if err := show(strings.NewReader("go: no module\n"), &out); err != nil || out.String() != "go: no module\n" {
 		t.Errorf("%v, %q", err, out.String())
+	}
+}
+
+// An input that cannot be read to its end is an error, since a test that failed
+// may be in the rest.
+func TestShowReadError(t *testing.T) {
+	if err := show(iotest.ErrReader(os.ErrDeadlineExceeded), io.Discard); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("show returned %v", err)
 	}
 }

@@ -105,12 +105,12 @@ func open(t *testing.T) *base {
 	b.once(t, "sources", func() {
 		archive := filepath.Join(t.TempDir(), "source.tar")
 		run(t, "../../..", nil, "git", "archive", "-o", archive, commit)
-		make := filepath.Join(b.source, "internal", "kinds", "random", "sources")
-		if err := os.MkdirAll(make, 0o755); err != nil {
+		dir := filepath.Join(b.source, "internal", "kinds", "random", "sources")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 		run(t, b.source, nil, "tar", "xf", archive)
-		write(t, filepath.Join(make, "main.go"), sourcesMain)
+		write(t, filepath.Join(dir, "main.go"), sourcesMain)
 		run(t, b.source, nil, "go", "build", "-trimpath", "-buildvcs=false", "-o", b.tool, "./cmd/meminspect")
 		// Not -trimpath: it finds what it writes by the path of its source.
 		run(t, b.source, nil, "go", "build", "-buildvcs=false", "-o", b.sources, "./internal/kinds/random/sources")

@@ -233,17 +233,20 @@ func (t *typ) literal() string {
 	return b.String() + "}"
 }
 
+// In how many fields of a hundred there is no name, nothing, or a named type.
+const blank, empty, embedded = 5, 5, 10
+
 func (g *generator) fieldsOf(t *typ, depth int) {
 	var fields []field
 	used := map[string]bool{}
 	for i := range g.IntN(7) {
 		f := field{name: fmt.Sprintf("%c%d", oneOf(g, 'F', 'f'), i)}
 		switch {
-		case g.chance(5):
+		case g.chance(blank):
 			f.name, f.typ = "_", oneOf(g, g.scalar(), &typ{src: "[3]byte", comparable: true})
-		case g.chance(5):
+		case g.chance(empty):
 			f.typ = &typ{src: "struct{}", kind: structure, comparable: true, fields: []field{}}
-		case g.chance(10):
+		case g.chance(embedded):
 			f.typ = g.anyNamed(func(o *typ) bool {
 				return o.complete() && o.kind == structure && o != t && o.make == nil && !used[o.src]
 			})
@@ -265,18 +268,19 @@ func (g *generator) fieldsOf(t *typ, depth int) {
 func (g *generator) namedType() {
 	t := &typ{src: fmt.Sprintf("T%d", len(g.named)), kind: structure, comparable: true}
 	decl := ""
-	if g.chance(60) {
+	switch {
+	case g.chance(60):
 		g.named = append(g.named, t) // it may hold pointers to itself
 		g.fieldsOf(t, 3)
 		if len(g.secrets) > 0 && g.chance(50) {
 			g.hiddenField(t)
 		}
 		decl = t.literal()
-	} else if g.chance(20) { // it holds itself
+	case g.chance(20): // it holds itself
 		g.named = append(g.named, t)
 		t.kind, t.elem, t.key, t.comparable = oneOf(g, slice, mapping, channel, function), t, &typ{src: "string", kind: text, comparable: true}, false
 		decl = map[kind]string{slice: "[]", mapping: "map[string]", channel: "chan ", function: "func(int) "}[t.kind] + t.src
-	} else {
+	default:
 		under := g.typ(2)
 		if under.kind == library || under.hidden || under.hides() || strings.HasPrefix(under.src, "Guard") {
 			under = g.scalar()

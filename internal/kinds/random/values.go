@@ -101,7 +101,7 @@ func (g *generator) parts(t *typ, depth int) string {
 	if t.kind == array {
 		for i := range min(t.length, 17) {
 			if t.length > 17 {
-				i = i * (t.length / 17)
+				i *= t.length / 17
 			}
 			list = append(list, fmt.Sprintf("%d: %s", i, g.value(t.elem, depth)))
 		}
