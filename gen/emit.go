@@ -10,8 +10,12 @@ import (
 	"github.com/meminspect/meminspect/annotate"
 )
 
-// runtimePath is the import path of the package that generated code uses.
-const runtimePath = "github.com/meminspect/meminspect/runtime"
+// Import paths of the packages that generated code uses: the public one for the
+// type of its IDs, and the one that only generated code calls.
+const (
+	runtimePath = "github.com/meminspect/meminspect/runtime"
+	implPath    = runtimePath + "/meminspectimpl"
+)
 
 // banner is the first line of every generated file. It carries no version, so
 // that a new tool with the same output makes no diff.
@@ -92,6 +96,7 @@ func emit(w io.Writer, o *outputFile) error {
 		file.HeaderComment("//go:build " + o.Constraint)
 	}
 	file.ImportAlias(runtimePath, "meminspect")
+	file.ImportName(implPath, "meminspectimpl")
 	for path, alias := range o.Aliases {
 		file.ImportAlias(path, alias)
 	}
@@ -99,7 +104,7 @@ func emit(w io.Writer, o *outputFile) error {
 	if o.hasTable() {
 		file.Var().Id(o.Table).Op("=").Add(o.table())
 		file.Line()
-		file.Func().Id("init").Params().Block(jen.Qual(runtimePath, "Link").Call(jen.Op("&").Id(o.Table)))
+		file.Func().Id("init").Params().Block(jen.Qual(implPath, "Link").Call(jen.Op("&").Id(o.Table)))
 		o.emitGuards(file)
 	}
 	return file.Render(w)
@@ -150,14 +155,14 @@ func (l *literal) multiline() *jen.Statement {
 // rows is a slice literal, a row a line. (A slice of an array variable would be
 // initialised by code.)
 func rows(typ string, list []jen.Code) *jen.Statement {
-	return jen.Index().Qual(runtimePath, typ).Custom(jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}, list...)
+	return jen.Index().Qual(implPath, typ).Custom(jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}, list...)
 }
 
 // table is the whole static table.
 func (o *outputFile) table() jen.Code {
 	l := &literal{}
-	l.add("Magic", jen.Index(jen.Op("2")).Id("uint64").Values(jen.Qual(runtimePath, "TableMagic0"), jen.Qual(runtimePath, "TableMagic1")))
-	l.add("Version", jen.Qual(runtimePath, "TableVersion"))
+	l.add("Magic", jen.Index(jen.Op("2")).Id("uint64").Values(jen.Qual(implPath, "TableMagic0"), jen.Qual(implPath, "TableMagic1")))
+	l.add("Version", jen.Qual(implPath, "TableVersion"))
 	l.text("Package", o.Package)
 	l.text("Namespace", o.Namespace)
 	add := func(field, typ string, n int, row func(int) jen.Code) {
@@ -181,17 +186,17 @@ func (o *outputFile) table() jen.Code {
 	})
 	add("Declared", "Declared", len(o.Declared), func(i int) jen.Code {
 		d := &literal{}
-		d.add("ID", jen.Id(o.Declared[i].Const))
+		d.add("ID", jen.Id("uint64").Call(jen.Id(o.Declared[i].Const)))
 		d.text("Name", o.Declared[i].Name)
 		d.text("Pos", o.Declared[i].Pos)
 		return jen.Values(d.fields...)
 	})
-	return jen.Qual(runtimePath, "Table").Add(l.multiline())
+	return jen.Qual(implPath, "Table").Add(l.multiline())
 }
 
 func (e *outputEntry) row() jen.Code {
 	l := &literal{}
-	l.add("ID", jen.Id(e.Const))
+	l.add("ID", jen.Id("uint64").Call(jen.Id(e.Const)))
 	l.text("Name", e.Name)
 	expr := jen.Op("&").Id(e.Var)
 	text := e.Var
@@ -217,9 +222,9 @@ func (e *outputEntry) row() jen.Code {
 		l.add("Depth", jen.Op(strconv.Itoa(e.Depth)))
 	}
 	if len(e.Flags) > 0 {
-		flags := jen.Qual(runtimePath, e.Flags[0])
+		flags := jen.Qual(implPath, e.Flags[0])
 		for _, flag := range e.Flags[1:] {
-			flags.Op("|").Qual(runtimePath, flag)
+			flags.Op("|").Qual(implPath, flag)
 		}
 		l.add("Flags", flags)
 	}
@@ -230,7 +235,7 @@ func (e *outputEntry) row() jen.Code {
 
 func (x *outputExclusion) row() jen.Code {
 	l := &literal{}
-	l.add("Kind", jen.Qual(runtimePath, x.Kind))
+	l.add("Kind", jen.Qual(implPath, x.Kind))
 	field := ""
 	for _, name := range x.Path {
 		if field != "" {

@@ -153,7 +153,7 @@ func (p *plan) checkNames(made map[outputKey]*outputFile) {
 					"%s is a name that generated code needs: rename this", name)})
 			}
 		}
-		for path, name := range map[string]string{runtimePath: "meminspect", "unsafe": "unsafe"} {
+		for path, name := range map[string]string{runtimePath: "meminspect", implPath: "meminspectimpl", "unsafe": "unsafe"} {
 			if _, ok := taken(name); ok || aliasTaken(o.Aliases, path, name) {
 				o.Aliases[path] = name + "runtime"
 			}
@@ -161,7 +161,7 @@ func (p *plan) checkNames(made map[outputKey]*outputFile) {
 		for path, name := range o.Aliases {
 			// The annotated file calls an import so; another file of the
 			// package may declare that name.
-			if _, ok := taken(name); ok && path != runtimePath && path != "unsafe" {
+			if _, ok := taken(name); ok && path != runtimePath && path != implPath && path != "unsafe" {
 				o.Aliases[path] = name + "_"
 			}
 		}

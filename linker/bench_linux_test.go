@@ -106,12 +106,12 @@ func bigMain() string {
 // bigPackage writes a package whose functions all differ and are all called.
 func bigPackage(p int) string {
 	var s strings.Builder
-	fmt.Fprintf(&s, "package p%d\n\nimport (\n\t\"fmt\"\n\t\"strings\"\n\n\tmeminspect \"github.com/meminspect/meminspect/runtime\"\n)\n\n", p)
-	fmt.Fprintf(&s, "var table = meminspect.Table{\n\tMagic: [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1}, Version: meminspect.TableVersion,\n\tPackage: \"example.com/big/p%d\", Namespace: \"example.com/big/p%d\",\n\tEntries: []meminspect.Entry{\n", p, p)
+	fmt.Fprintf(&s, "package p%d\n\nimport (\n\t\"fmt\"\n\t\"strings\"\n\n\tmeminspect \"github.com/meminspect/meminspect/runtime\"\n\t\"github.com/meminspect/meminspect/runtime/meminspectimpl\"\n)\n\n", p)
+	fmt.Fprintf(&s, "var table = meminspectimpl.Table{\n\tMagic: [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1}, Version: meminspectimpl.TableVersion,\n\tPackage: \"example.com/big/p%d\", Namespace: \"example.com/big/p%d\",\n\tEntries: []meminspectimpl.Entry{\n", p, p)
 	for e := range bigEntries {
 		fmt.Fprintf(&s, "\t\t{ID: 1<<63 | %d, Name: \"v%d\", Expr: \"v%d\", Var: &v%d, Pos: \"p.go:%d\"},\n", p*1000+e, e, e, e, e)
 	}
-	fmt.Fprintf(&s, "\t},\n\tDeclared: []meminspect.Declared{{ID: 1<<63 | 1<<40 | %d, Name: \"Declared\", Pos: \"p.go:1\"}},\n}\n\nfunc init() { meminspect.Link(&table) }\n\n", p)
+	fmt.Fprintf(&s, "\t},\n\tDeclared: []meminspectimpl.Declared{{ID: 1<<63 | 1<<40 | %d, Name: \"Declared\", Pos: \"p.go:1\"}},\n}\n\nfunc init() { meminspectimpl.Link(&table) }\n\n", p)
 	for e := range bigEntries {
 		fmt.Fprintf(&s, "var v%d map[string]*struct{ A%d, B%d [%d]int64 }\n", e, p, e, e+1)
 	}

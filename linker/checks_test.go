@@ -26,15 +26,15 @@ import (
 // text: the modules of the archive have the namespaces that a test wants.
 const table = `package PKG
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import "github.com/meminspect/meminspect/runtime/meminspectimpl"
 
-var meminspectTable = meminspect.Table{
-	Magic: [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1}, Version: meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic: [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1}, Version: meminspectimpl.TableVersion,
 	Package: "PATH", Namespace: "NAMESPACE",
-	Entries: []meminspect.Entry{{ID: ID, Name: "Jobs", Expr: "Jobs", Var: &Jobs, Pos: "lib.go:4"}},
+	Entries: []meminspectimpl.Entry{{ID: ID, Name: "Jobs", Expr: "Jobs", Var: &Jobs, Pos: "lib.go:4"}},
 }
 
-func init() { meminspect.Link(&meminspectTable) }
+func init() { meminspectimpl.Link(&meminspectTable) }
 `
 
 // modules builds the program of testdata/modules.txtar.
@@ -175,7 +175,7 @@ func TestCheckPatched(t *testing.T) {
 	}{
 		{"variable in code", counter.Add(anchor.EntryVar + 8), uint64(code), linker.ReadOnly, "is in read-only data"},
 		{"variable nowhere", counter.Add(anchor.EntryVar + 8), 8, linker.ReadOnly, "is not in the program's data"},
-		{"one ID twice", counter.Add(anchor.EntryID), root.ID, linker.Collision, "counter (example.com/program/main.go:19) and root"},
+		{"one ID twice", counter.Add(anchor.EntryID), root.ID, linker.Collision, "counter (example.com/program/main.go:20) and root"},
 		{"entries without end", root.Table.Addr.Add(anchor.TableEntries + 8), 1 << 60, linker.Unreadable, "entries: 1152921504606846976 of"},
 		{"newer table", root.Table.Addr.Add(anchor.TableVersionOff), 7, linker.UnknownVersion, "layout version 7"},
 	} {

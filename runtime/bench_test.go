@@ -5,6 +5,8 @@ package meminspect
 import (
 	"testing"
 	"time"
+
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 func BenchmarkRegisterUnregister(b *testing.B) {
@@ -65,13 +67,11 @@ func BenchmarkRegisterSlice(b *testing.B) {
 }
 
 func BenchmarkLink(b *testing.B) {
-	table := &Table{Magic: [2]uint64{TableMagic0, TableMagic1}, Version: TableVersion, Entries: make([]Entry, 1000)}
-	before := root.tables.Load()
+	table := &registry.Table{Entries: make([]registry.Entry, 1000)}
 	b.ReportAllocs()
 	for b.Loop() {
-		table.flags = 0
-		Link(table)
-		root.tables.Store(before)
+		registry.Link(table)
+		registry.Unlink(table)
 	}
 }
 

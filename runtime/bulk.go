@@ -1,147 +1,129 @@
-//go:build !meminspect_off
-
 package meminspect
 
 import (
 	"math"
 	"unsafe"
 
-	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// A Spec is a registration yet to be made, for RegisterAll.
-type Spec struct {
-	id      ID
-	v       *slot
-	another bool
-}
+// A Spec is a registration for [RegisterAll] to make.
+type Spec struct{ s registry.Spec }
 
-// Value is the Spec of Register.
+// Value returns the Spec of what [Register] registers.
 func Value[T any](id ID, p *T, opts ...Option) Spec {
-	return spec(id, &slot{kind: anchor.SlotValue, base: (*byte)(unsafe.Pointer(p)), size: sizeAt(p), typ: typeWord((*T)(nil))}, opts)
+	if registry.Off {
+		return Spec{}
+	}
+	return newSpec(id, value(p), opts)
 }
 
-// Elements is the Spec of RegisterSlice.
+// Elements returns the Spec of what [RegisterSlice] registers.
 func Elements[T any](id ID, s []T, opts ...Option) Spec {
-	return spec(id, &slot{kind: anchor.SlotSlice, base: (*byte)(unsafe.Pointer(unsafe.SliceData(s))), size: sizeOf(s), typ: typeWord((*T)(nil))}, opts)
+	if registry.Off {
+		return Spec{}
+	}
+	return newSpec(id, elements(s), opts)
 }
 
-func spec(id ID, v *slot, opts []Option) Spec {
-	return Spec{id: id, v: v, another: v.apply(opts)}
+func newSpec(id ID, s registry.Slot, opts []Option) Spec {
+	mode := apply(opts, &s)
+	return Spec{registry.Spec{ID: uint64(id), Slot: s, Mode: mode}}
 }
 
-// RegisterAll registers all of specs or none, under one lock: nobody sees some
-// of them without the others. It returns their IDs in order.
+// RegisterAll registers all of specs in one step and returns their IDs in order.
+// If there is an error, none of them is registered.
 func RegisterAll(specs ...Spec) ([]ID, error) {
-	ids := make([]ID, 0, len(specs))
-	for i := range specs {
-		if v := specs[i].v; v == nil {
-			return nil, &RegionError{Op: opRegister, Err: ErrEmpty}
-		} else if v.size == 0 {
-			return nil, &RegionError{Op: opRegister, ID: specs[i].id, Name: v.name, Err: ErrEmpty}
-		}
+	if registry.Off {
+		return make([]ID, len(specs)), nil
 	}
-	var c change
-	c.begin()
-	var refs []uint32
+	all := make([]registry.Spec, len(specs))
 	for i := range specs {
-		s := &specs[i]
-		ref, err := c.add(s.id, s.v, s.another, false)
-		if err != nil {
-			for _, ref := range refs {
-				reg.drop(ref)
-			}
-			c.events = nil
-			c.end()
-			return nil, &RegionError{Op: opRegister, ID: s.id, Name: s.v.name, Err: err}
-		}
-		ids = append(ids, s.v.id)
-		refs = append(refs, ref)
+		all[i] = specs[i].s
 	}
-	return ids, c.end()
+	if i, err := registry.AddAll(all); err != nil {
+		return nil, &RegionError{Op: opRegister, ID: ID(all[i].ID), Name: all[i].Slot.Name, Err: err}
+	}
+	ids := make([]ID, len(all))
+	for i := range all {
+		ids[i] = ID(all[i].Slot.ID)
+	}
+	return ids, nil
 }
 
-// UnregisterAll withdraws all regions under each of ids, under one lock. IDs
-// without regions are passed over; the error names the first of them.
+// UnregisterAll unregisters all regions under each of ids in one step. IDs
+// without regions are skipped; the error names the first of them.
 func UnregisterAll(ids ...ID) error {
-	var c change
-	c.begin()
-	var missing error
-	for _, id := range ids {
-		if !c.removeAll(id) && missing == nil {
-			missing = &RegionError{Op: opUnregister, ID: id, Err: ErrNotRegistered}
-		}
+	if registry.Off {
+		return nil
 	}
-	if err := c.end(); err != nil {
-		return err
+	all := make([]uint64, len(ids))
+	for i, id := range ids {
+		all[i] = uint64(id)
 	}
-	return missing
+	if missing, ok := registry.RemoveAll(all); !ok {
+		return &RegionError{Op: opUnregister, ID: ID(missing), Err: ErrNotRegistered}
+	}
+	return nil
 }
 
-// UnregisterPointer withdraws the regions that begin at p.
+// UnregisterPointer unregisters the regions that begin at p. It looks at every
+// region.
 func UnregisterPointer[T any](p *T) error {
+	if registry.Off {
+		return nil
+	}
 	at := uintptr(unsafe.Pointer(p))
-	return unregisterIf(func(r *Region) bool { return r.Addr() == at && at != 0 })
+	return unregisterIf(func(r *registry.Region) bool { return r.Addr() == at && at != 0 })
 }
 
-// UnregisterRange withdraws the regions that lie wholly within size bytes from
-// addr on. It looks at every region.
+// UnregisterRange unregisters the regions that lie within size bytes from addr
+// on. It looks at every region.
 func UnregisterRange(addr uintptr, size uint64) error {
+	if registry.Off {
+		return nil
+	}
 	end := uint64(addr) + size
 	if end < size {
 		end = math.MaxUint64
 	}
-	return unregisterIf(func(r *Region) bool {
+	return unregisterIf(func(r *registry.Region) bool {
 		at := uint64(r.Addr())
 		return at != 0 && at >= uint64(addr) && at+r.Size <= end
 	})
 }
 
-// unregisterIf withdraws the dynamic regions that match.
-func unregisterIf(match func(*Region) bool) error {
-	var c change
-	c.begin()
-	found := false
-	for ref := uint32(1); ref <= reg.chunks*anchor.SlotsPerChunk; ref++ {
-		s := reg.slot(ref)
-		if s.kind == anchor.SlotFree || s.kind == anchor.SlotExcluded {
-			continue
-		}
-		if r := s.region(); match(&r) {
-			c.remove(ref)
-			found = true
-		}
-	}
-	err := c.end()
-	if !found {
+func unregisterIf(match func(*registry.Region) bool) error {
+	if !registry.RemoveIf(match) {
 		return &RegionError{Op: opUnregister, Err: ErrNotRegistered}
 	}
-	return err
+	return nil
 }
 
-// New allocates a T and registers it.
+// New allocates a T and registers it. If there is an error, it returns nil.
 func New[T any](id ID, opts ...Option) (*T, ID, error) {
 	p := new(T)
 	id, err := Register(id, p, opts...)
-	if id == 0 {
+	if err != nil {
 		return nil, 0, err
 	}
-	return p, id, err
+	return p, id, nil
 }
 
-// Make allocates n values of T and registers them.
+// Make allocates n values of T and registers them. If there is an error, it
+// returns nil.
 func Make[T any](id ID, n int, opts ...Option) ([]T, ID, error) {
 	s := make([]T, max(n, 0))
 	id, err := RegisterSlice(id, s, opts...)
-	if id == 0 {
+	if err != nil {
 		return nil, 0, err
 	}
-	return s, id, err
+	return s, id, nil
 }
 
-// Free withdraws what New registered; the collector takes the memory when
-// nobody else has it.
+// Free unregisters what New registered. The garbage collector frees the memory
+// when nothing else refers to it.
 func Free[T any](p *T) error { return UnregisterPointer(p) }
 
-// FreeSlice is Free for Make.
+// FreeSlice unregisters what Make registered.
 func FreeSlice[T any](s []T) error { return UnregisterPointer(unsafe.SliceData(s)) }

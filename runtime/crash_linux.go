@@ -10,6 +10,7 @@ import (
 
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
 	"github.com/meminspect/meminspect/runtime/internal/crash"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 // crashInode is the inode of the crash socket that was adopted, 0 if none was.
@@ -47,7 +48,7 @@ func adoptCrashSocket(fd int, inode uint64) bool {
 		return false
 	}
 	crashInode.Store(inode)
-	root.crashFD.Store(int64(duplicate(fd, inode)))
+	registry.SetCrashFD(duplicate(fd, inode))
 	return true
 }
 

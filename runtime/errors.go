@@ -1,40 +1,51 @@
 package meminspect
 
-import "errors"
+import "github.com/meminspect/meminspect/runtime/internal/registry"
 
-// What can be wrong with a region. Errors of this package wrap one of these in
-// a RegionError that names the region.
+// What can be wrong with a registration. They come wrapped in a [RegionError].
 var (
-	ErrRegistered    = errors.New("ID is registered already")
-	ErrNotRegistered = errors.New("not registered")
-	ErrEmpty         = errors.New("nothing to register: nil or no bytes")
-	ErrReserved      = errors.New("ID is reserved: use a generated one or IDDynamic")
-	ErrNotGo         = errors.New("not an object on Go's heap")
-	ErrRange         = errors.New("range lies outside of its block")
-	ErrFull          = errors.New("too many dynamic regions")
-	ErrAttached      = errors.New("meminspect: backend is attached already")
-	ErrNotAttached   = errors.New("meminspect: backend is not attached")
-	ErrPanic         = errors.New("it panicked")
-	ErrOff           = errors.New("built with the tag meminspect_off")
+	// ErrRegistered: the ID has a region or a static entry.
+	ErrRegistered error = registry.ErrRegistered
+	// ErrNotRegistered: there is no region to unregister.
+	ErrNotRegistered error = registry.ErrNotRegistered
+	// ErrEmpty: the pointer is nil, or there are no bytes.
+	ErrEmpty error = registry.ErrEmpty
+	// ErrReserved: the ID is neither IDDynamic nor one that generated code
+	// declares.
+	ErrReserved error = registry.ErrReserved
+	// ErrNotGo: the memory is not an object on Go's heap.
+	ErrNotGo error = registry.ErrNotGo
+	// ErrRange: the range lies outside of its block.
+	ErrRange error = registry.ErrRange
+	// ErrFull: 1,048,576 dynamic regions are registered.
+	ErrFull error = registry.ErrFull
 )
 
-// A RegionError says which region an error is about.
+// What can be wrong with a backend.
+var (
+	// ErrAttached: the backend is attached already.
+	ErrAttached error = registry.ErrAttached
+	// ErrNotAttached: the backend is not attached.
+	ErrNotAttached error = registry.ErrNotAttached
+	// ErrBackend: the backend is nil, or of a type that cannot be compared.
+	ErrBackend error = registry.ErrBackend
+	// ErrPanic: the backend panicked in a call.
+	ErrPanic error = registry.ErrPanic
+)
+
+// A RegionError is an error about one region. Its text begins with
+// "meminspect: ", the operation, and the region's ID and name.
 type RegionError struct {
-	Op   string // "register", "unregister", …
-	ID   ID     // IDDynamic where none was given
-	Name string // of the region, if it has one
-	Err  error
+	Op   string // "register", "replace", "unregister", "mark", "clear" or "exclude"
+	ID   ID     // IDDynamic if none was given
+	Name string // of the region, "" if it has none
+	Err  error  // one of the sentinels of this package
 }
 
+// Error returns the operation, the region, and what went wrong.
 func (e *RegionError) Error() string {
-	s := "meminspect: " + e.Op
-	if e.ID != IDDynamic {
-		s += " " + e.ID.String()
-	}
-	if e.Name != "" {
-		s += " (" + e.Name + ")"
-	}
-	return s + ": " + e.Err.Error()
+	return registry.ErrorText(e.Op, uint64(e.ID), e.Name, e.Err)
 }
 
+// Unwrap returns Err.
 func (e *RegionError) Unwrap() error { return e.Err }

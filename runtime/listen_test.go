@@ -5,12 +5,13 @@ package meminspect
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"unsafe"
+
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 // A book is a backend that writes down what it is told.
@@ -111,10 +112,20 @@ func TestFailingBackend(t *testing.T) {
 	attach(t, bad)
 	attach(t, good)
 	var x [2]int32
+	var refused []Event
+	stop := Notify(func(e Event) {
+		if e.Err != nil {
+			refused = append(refused, e)
+		}
+	})
+	defer stop()
 	id, err := Register(IDDynamic, &x, Name("pair"))
-	var be *BackendError
-	if id == 0 || !errors.Is(err, full) || !errors.As(err, &be) || be.Backend != "bad" || be.ID != id || be.Name != "pair" {
-		t.Errorf("%v, %v", id, err)
+	if err != nil {
+		t.Error(err)
+	}
+	if len(refused) != 1 || !refused[0].Added || refused[0].Region.ID != id || !errors.Is(refused[0].Err, full) ||
+		refused[0].Err.Error() != "meminspect: backend bad: register "+id.String()+" (pair): table is full" {
+		t.Errorf("%+v", refused)
 	}
 	if got := good.take(); got != "+pair/8" {
 		t.Errorf("the other backend: %s", got)
@@ -126,8 +137,9 @@ func TestFailingBackend(t *testing.T) {
 		t.Errorf("withdrawn from the backend that refused it: %s", got)
 	}
 	bad.refuse, bad.panicky = nil, true
-	if _, err := Register(IDDynamic, &x); !errors.Is(err, ErrPanic) {
-		t.Errorf("a panic: %v", err)
+	refused = nil
+	if _, err := Register(IDDynamic, &x); err != nil || len(refused) != 1 || !errors.Is(refused[0].Err, ErrPanic) {
+		t.Errorf("a panic: %v, %+v", err, refused)
 	}
 }
 
@@ -187,128 +199,6 @@ func TestSlowNotifierHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
-type secretText struct{ bytes [16]byte }
-
-type account struct {
-	ID     int64
-	Secret secretText
-	Name   string
-	Pin    int64
-	More   [2]struct{ S secretText }
-}
-
-type box[T any] struct {
-	Label int64
-	Value T
-}
-
-// Regions come without what exclusions take from them: excluded types, fields,
-// generic ones, variables, memory named at run time; and memory of no known
-// type comes not at all where any exclusion stands.
-func TestExclusions(t *testing.T) {
-	defer clear(t)
-	var hidden struct{ A, B, C int64 }
-	table := &Table{
-		Magic: [2]uint64{TableMagic0, TableMagic1}, Version: TableVersion, Package: "example.com/p",
-		Exclusions: []Exclusion{
-			{Kind: ExcludeType, Var: (*secretText)(nil), Package: "p", Type: "secretText"},
-			{Kind: ExcludeField, Var: (*account)(nil), Offset: uint64(unsafe.Offsetof(account{}.Pin)), Size: 8, Package: "p", Type: "account", Field: "Pin"},
-			{Kind: ExcludeGenericField, Package: reflect.TypeFor[box[int]]().PkgPath(), Type: "box", Field: "Value"},
-			{Kind: ExcludeVariable, Var: &hidden.B, Package: "p", Type: "hidden.B"},
-		},
-	}
-	spans := func(r Region) (s []uint64) {
-		for _, e := range r.Excluded() {
-			s = append(s, e.Offset, e.Size)
-		}
-		return s
-	}
-	foreign, _ := RegisterForeign(IDDynamic, uintptr(unsafe.Pointer(&global[0])), 8)
-	if r, _ := Lookup(foreign); len(r.Excluded()) != 0 {
-		t.Errorf("without exclusions: %v", r.Excluded())
-	}
-	before := root.tables.Load()
-	Link(table)
-	defer func() {
-		root.tables.Store(before)
-		excludedChanged(-len(table.Exclusions))
-	}()
-
-	var acc account
-	var accs [3]account
-	var b box[int32]
-	size := uint64(unsafe.Sizeof(acc))
-	one := []uint64{8, 16, 40, 8 + 32} // Secret; Pin and More touch
-	var three []uint64
-	for i := range uint64(3) {
-		three = append(three, 8+i*size, 16, 40+i*size, 40)
-	}
-	id := func(id ID, err error) ID {
-		if err != nil {
-			t.Fatal(err)
-		}
-		return id
-	}
-	bytes := make([]byte, 64)
-	exclusion := id(ExcludeSlice(bytes[10:20]))
-	for _, c := range []struct {
-		name string
-		id   ID
-		want []uint64
-	}{
-		{"struct", id(Register(IDDynamic, &acc)), one},
-		{"array", id(Register(IDDynamic, &accs)), three},
-		{"slice", id(RegisterSlice(IDDynamic, accs[:])), three},
-		{"generic", id(Register(IDDynamic, &b)), []uint64{8, 4}},
-		{"variable", id(Register(IDDynamic, &hidden)), []uint64{8, 8}},
-		{"at run time", id(RegisterSlice(IDDynamic, bytes[5:])), []uint64{5, 10}},
-		{"string", id(RegisterString(IDDynamic, "text")), nil},
-		{"foreign", foreign, []uint64{0, 8}},
-		{"type itself", id(Register(IDDynamic, &acc.Secret)), []uint64{0, 16}},
-	} {
-		r, _ := Lookup(c.id)
-		if got := spans(r); !slices.Equal(got, c.want) {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
-		}
-		// Parts and excluded spans make up the whole.
-		sum := uint64(0)
-		for _, e := range r.Excluded() {
-			sum += e.Size
-		}
-		for _, p := range r.Parts() {
-			sum += p.Size
-			if len(c.want) > 0 && p.Type() != nil {
-				t.Errorf("%s: a part is said to be a %v", c.name, p.Type())
-			}
-		}
-		if sum != r.Size {
-			t.Errorf("%s: parts and holes have %d bytes of %d", c.name, sum, r.Size)
-		}
-	}
-
-	// A backend hears of parts, and again when an exclusion comes or goes.
-	clear(t)
-	Register(IDDynamic, &hidden, Name("h"))
-	keeper := &book{name: "keeper"}
-	attach(t, keeper)
-	if got := keeper.take(); got != "+h/8 +h/8" {
-		t.Errorf("parts: %s", got)
-	}
-	again := id(Exclude(&hidden.C))
-	if got := keeper.take(); got != "-h/8 -h/8 +h/8" {
-		t.Errorf("an exclusion came: %s", got)
-	}
-	if err := Unregister(again); err != nil {
-		t.Error(err)
-	}
-	if got := keeper.take(); got != "-h/8 +h/8 +h/8" {
-		t.Errorf("an exclusion went: %s", got)
-	}
-	if err := Unregister(exclusion); err != nil {
-		t.Error(err)
-	}
-}
-
 func TestBulk(t *testing.T) {
 	defer clear(t)
 	var x [4]int64
@@ -322,7 +212,7 @@ func TestBulk(t *testing.T) {
 	if _, err := RegisterAll(Value(IDDynamic, &x[0]), Value(named|1, &x[0])); !errors.Is(err, ErrRegistered) || events != 3 {
 		t.Errorf("%v, %d events: all or none", err, events)
 	}
-	if n := root.regions.Load(); n != 3 {
+	if n := registry.Count(); n != 3 {
 		t.Errorf("%d regions", n)
 	}
 	if err := UnregisterPointer(&x[3]); err != nil {
@@ -331,11 +221,11 @@ func TestBulk(t *testing.T) {
 	if r, _ := Lookup(named | 1); r.Addr() != uintptr(unsafe.Pointer(&x[0])) {
 		t.Errorf("%+v", r)
 	}
-	if err := UnregisterRange(uintptr(unsafe.Pointer(&x)), 16); err != nil || root.regions.Load() != 1 {
-		t.Errorf("%v, %d regions: the slice reaches out of the range", err, root.regions.Load())
+	if err := UnregisterRange(uintptr(unsafe.Pointer(&x)), 16); err != nil || registry.Count() != 1 {
+		t.Errorf("%v, %d regions: the slice reaches out of the range", err, registry.Count())
 	}
-	if err := UnregisterAll(ids[1], named|5); !errors.Is(err, ErrNotRegistered) || root.regions.Load() != 0 {
-		t.Errorf("%v, %d regions", err, root.regions.Load())
+	if err := UnregisterAll(ids[1], named|5); !errors.Is(err, ErrNotRegistered) || registry.Count() != 0 {
+		t.Errorf("%v, %d regions", err, registry.Count())
 	}
 	p, _, err := New[int32](named|6, Name("new"))
 	s, _, err2 := Make[int32](named|7, 5)
@@ -345,7 +235,7 @@ func TestBulk(t *testing.T) {
 	if q, _, err := New[int32](named | 6); q != nil || !errors.Is(err, ErrRegistered) {
 		t.Errorf("%v, %v", q, err)
 	}
-	if Free(p) != nil || FreeSlice(s) != nil || root.regions.Load() != 0 {
-		t.Errorf("%d regions are left", root.regions.Load())
+	if Free(p) != nil || FreeSlice(s) != nil || registry.Count() != 0 {
+		t.Errorf("%d regions are left", registry.Count())
 	}
 }

@@ -11,7 +11,8 @@ import (
 	"testing/quick"
 	"time"
 	"unsafe"
-	"weak"
+
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 // Mark and Clear do what setting and clearing bits does, and their ranges never
@@ -77,7 +78,7 @@ func TestMarkAgainstModel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := root.regions.Load(); n != uint64(len(comb)/2) {
+	if n := registry.Count(); n != uint64(len(comb)/2) {
 		t.Errorf("%d ranges of a comb of %d", n, len(comb)/2)
 	}
 	clear(t)
@@ -128,7 +129,7 @@ func TestMarkKeepsOptions(t *testing.T) {
 				continue
 			}
 			n++
-			if r.Name != name || r.Budget != budget || r.Depth != depth || r.Flags&HasDepth == 0 {
+			if r.Name != name || r.Budget != budget || r.Depth != depth || !r.HasDepth {
 				t.Errorf("%+v", r)
 			}
 		}
@@ -144,22 +145,6 @@ func TestMarkKeepsOptions(t *testing.T) {
 	check(3, "arena", 64, 2)
 	Mark(block, 10, 50, Name("other"), Depth(1))
 	check(1, "other", 0, 1)
-}
-
-func TestWeakPointerIsItsHandle(t *testing.T) {
-	x := new([100]int)
-	w := weak.Make(x)
-	if unsafe.Sizeof(w) != unsafe.Sizeof(uintptr(0)) {
-		t.Fatalf("a weak pointer has %d bytes", unsafe.Sizeof(w))
-	}
-	handle := *(*unsafe.Pointer)(unsafe.Pointer(&w))
-	if got := *(*uintptr)(handle); got != uintptr(unsafe.Pointer(x)) {
-		t.Errorf("the handle's word is %#x, the object at %p", got, x)
-	}
-	if strong(handle) != unsafe.Pointer(x) {
-		t.Errorf("strong is %p, want %p", strong(handle), x)
-	}
-	runtime.KeepAlive(x)
 }
 
 func TestWeak(t *testing.T) {
@@ -240,19 +225,18 @@ func TestWeakAndReplace(t *testing.T) {
 }
 
 func TestHeartbeats(t *testing.T) {
-	before := root.heartbeats.Load()
 	a, b, c := NewHeartbeat("a", time.Second), NewHeartbeat("b", 0), NewHeartbeat("c", 0)
 	list := func() (names []string) {
-		for h := root.heartbeats.Load(); h != before; h = h.next {
-			names = append(names, h.name)
+		for h := range registry.Heartbeats() {
+			names = append(names, h.Name())
 		}
 		return names
 	}
 	if got := list(); !slices.Equal(got, []string{"c", "b", "a"}) {
 		t.Errorf("%q", got)
 	}
-	if n := testing.AllocsPerRun(100, a.Beat); n != 0 || a.count.Load() != 101 || a.limit != int64(time.Second) {
-		t.Errorf("%v allocations, %d beats", n, a.count.Load())
+	if n := testing.AllocsPerRun(100, a.Beat); n != 0 || a.h.Count() != 101 || a.h.Limit() != time.Second {
+		t.Errorf("%v allocations, %d beats", n, a.h.Count())
 	}
 	b.Stop()
 	b.Stop()
@@ -261,7 +245,7 @@ func TestHeartbeats(t *testing.T) {
 	}
 	c.Stop()
 	a.Stop()
-	if root.heartbeats.Load() != before {
+	if len(list()) > 0 {
 		t.Errorf("%q are left", list())
 	}
 }

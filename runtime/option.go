@@ -1,8 +1,11 @@
 package meminspect
 
-import "github.com/meminspect/meminspect/runtime/format/anchor"
+import (
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
+)
 
-// An Option says more about a region.
+// An Option changes how a region is registered. The zero Option changes nothing.
 type Option struct {
 	kind uint8
 	n    uint64
@@ -17,37 +20,40 @@ const (
 	optSummary
 )
 
-// Name names a region; without it a region is called what its ID is.
+// Name sets the region's name. Without it the region has the name of its ID.
 func Name(name string) Option { return Option{kind: optName, s: name} }
 
-// Depth says how many pointers a capture follows from the region.
+// Depth sets how many pointers in a row a capture follows from the region.
 func Depth(n int) Option { return Option{kind: optDepth, n: uint64(n)} }
 
-// Budget says how many bytes a capture takes at most, followed memory included.
+// Budget sets how many bytes a capture takes at most, including the memory that
+// it follows pointers to.
 func Budget(bytes uint64) Option { return Option{kind: optBudget, n: bytes} }
 
-// InSummary lets the region's value stand in short reports.
+// InSummary shows the region's value in short reports.
 func InSummary() Option { return Option{kind: optSummary} }
 
-// Another allows an ID that is registered already: the region is one more
-// under it, and Unregister removes them together.
+// Another registers one more region under an ID that is registered already.
+// Unregister removes all of them.
 func Another() Option { return Option{kind: optAnother} }
 
-func (s *slot) apply(opts []Option) (another bool) {
+// apply applies options to a slot and returns what Add does with its ID.
+func apply(opts []Option, s *registry.Slot) registry.Mode {
+	mode := registry.New
 	for i := range opts {
 		switch o := &opts[i]; o.kind {
 		case optName:
-			s.name = o.s
+			s.Name = o.s
 		case optDepth:
-			s.depth = int32(min(o.n, 1<<31-1))
-			s.flags |= anchor.EntryHasDepth
+			s.Depth = int32(min(o.n, 1<<31-1))
+			s.Flags |= anchor.EntryHasDepth
 		case optBudget:
-			s.budget = o.n
+			s.Budget = o.n
 		case optSummary:
-			s.flags |= anchor.EntrySummary
+			s.Flags |= anchor.EntrySummary
 		case optAnother:
-			another = true
+			mode = registry.Another
 		}
 	}
-	return another
+	return mode
 }

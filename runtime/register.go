@@ -1,181 +1,166 @@
-//go:build !meminspect_off
-
 package meminspect
 
 import (
+	"runtime"
 	"unsafe"
+	"weak"
 
 	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// Register marks the memory that p points at until Unregister. With IDDynamic
-// it picks an ID, else id must be one that generated code declares; a second
-// registration of an ID is refused with ErrRegistered. It returns the region's
-// ID. The region keeps *p alive.
+// Register registers the memory that p points at until Unregister, and returns
+// the region's ID: id, which must be one that generated code declares, or an
+// assigned one if id is IDDynamic. The region keeps *p alive.
 //
-// Register allocates nothing but a chunk of memory for every 256 regions that
-// are registered at once. When a backend refuses the region, Register returns
-// the backend's error beside the ID: the region stands all the same.
+// An ID that has a region or a static entry is refused with [ErrRegistered],
+// unless the option [Another] is given; see [Replace]. If there is an error,
+// nothing is registered. What a backend refuses is no error of Register: see
+// [Attach].
+//
+// Register allocates nothing but a chunk of 28 KiB for every 256 regions that
+// are registered at the same time.
 func Register[T any](id ID, p *T, opts ...Option) (ID, error) {
-	return register(opRegister, id, &slot{
-		kind: anchor.SlotValue,
-		base: (*byte)(unsafe.Pointer(p)),
-		size: sizeAt(p),
-		typ:  typeWord((*T)(nil)),
-	}, opts)
+	if registry.Off {
+		return id, nil
+	}
+	s := value(p)
+	return register(opRegister, id, &s, opts)
 }
 
-// RegisterSlice is Register for the elements of s, as many as there are now.
+// RegisterSlice is [Register] for the elements of s, up to its length.
 func RegisterSlice[T any](id ID, s []T, opts ...Option) (ID, error) {
-	return register(opRegister, id, &slot{
-		kind: anchor.SlotSlice,
-		base: (*byte)(unsafe.Pointer(unsafe.SliceData(s))),
-		size: sizeOf(s),
-		typ:  typeWord((*T)(nil)),
-	}, opts)
+	if registry.Off {
+		return id, nil
+	}
+	e := elements(s)
+	return register(opRegister, id, &e, opts)
 }
 
-// RegisterString is Register for the bytes of s.
+// RegisterString is [Register] for the bytes of s.
 func RegisterString(id ID, s string, opts ...Option) (ID, error) {
-	return register(opRegister, id, &slot{
-		kind: anchor.SlotString,
-		base: unsafe.StringData(s),
-		size: uint64(len(s)),
-	}, opts)
+	if registry.Off {
+		return id, nil
+	}
+	return register(opRegister, id, &registry.Slot{Kind: anchor.SlotString, Base: unsafe.StringData(s), Size: uint64(len(s))}, opts)
 }
 
-// RegisterForeign is Register for size bytes at addr that Go does not manage:
-// mapped memory, C's. Nothing keeps them alive; a capture that finds them gone
-// says so.
+// RegisterForeign is [Register] for size bytes at addr that Go does not manage:
+// mapped memory, or memory of C. The region does not keep them alive. A capture
+// reports what it cannot read.
 func RegisterForeign(id ID, addr uintptr, size uint64, opts ...Option) (ID, error) {
+	if registry.Off {
+		return id, nil
+	}
 	if addr == 0 || uint64(addr)+size < size {
 		size = 0
 	}
-	return register(opRegister, id, &slot{kind: anchor.SlotForeign, addr: uint64(addr), size: size}, opts)
+	return register(opRegister, id, &registry.Slot{Kind: anchor.SlotForeign, Addr: uint64(addr), Size: size}, opts)
 }
 
-// Replace is Register that withdraws what was registered under id before, if
-// anything was, in one step: nobody sees the ID without a region.
+// RegisterWeak is [Register] for an object that the region does not keep alive.
+// When the object is collected, the region is unregistered, and backends and
+// notifiers are informed. Until then a capture reports the region as gone; it
+// never takes another object at the same address. Memory that is not an object
+// on Go's heap, as a global variable, is refused with [ErrNotGo].
+func RegisterWeak[T any](id ID, p *T, opts ...Option) (ID, error) {
+	if registry.Off {
+		return id, nil
+	}
+	s := value(p)
+	s.Kind = anchor.SlotWeak
+	if s.Size > 0 {
+		if !registry.OnHeap(unsafe.Pointer(p)) {
+			return 0, &RegionError{Op: opRegister, ID: id, Err: ErrNotGo}
+		}
+		w := weak.Make(p)
+		s.Base = *(**byte)(unsafe.Pointer(&w))
+	}
+	id, err := register(opRegister, id, &s, opts)
+	if err == nil {
+		runtime.AddCleanup(p, registry.Drop, s.Registration())
+	}
+	runtime.KeepAlive(p)
+	return id, err
+}
+
+// Replace is [Register] that unregisters what is registered under id, if
+// anything is, static entries included, in the same step: at no moment is the ID
+// without a region. If there is an error, nothing changes.
 func Replace[T any](id ID, p *T, opts ...Option) (ID, error) {
-	return register(opReplace, id, &slot{
-		kind: anchor.SlotValue,
-		base: (*byte)(unsafe.Pointer(p)),
-		size: sizeAt(p),
-		typ:  typeWord((*T)(nil)),
-	}, opts)
+	if registry.Off {
+		return id, nil
+	}
+	s := value(p)
+	return register(opReplace, id, &s, opts)
 }
 
-// ReplaceSlice is Replace for the elements of s.
+// ReplaceSlice is [Replace] for the elements of s, up to its length.
 func ReplaceSlice[T any](id ID, s []T, opts ...Option) (ID, error) {
-	return register(opReplace, id, &slot{
-		kind: anchor.SlotSlice,
-		base: (*byte)(unsafe.Pointer(unsafe.SliceData(s))),
-		size: sizeOf(s),
-		typ:  typeWord((*T)(nil)),
-	}, opts)
+	if registry.Off {
+		return id, nil
+	}
+	e := elements(s)
+	return register(opReplace, id, &e, opts)
 }
 
-// ReplaceString is Replace for the bytes of s.
+// ReplaceString is [Replace] for the bytes of s.
 func ReplaceString(id ID, s string, opts ...Option) (ID, error) {
-	return register(opReplace, id, &slot{
-		kind: anchor.SlotString,
-		base: unsafe.StringData(s),
-		size: uint64(len(s)),
-	}, opts)
+	if registry.Off {
+		return id, nil
+	}
+	return register(opReplace, id, &registry.Slot{Kind: anchor.SlotString, Base: unsafe.StringData(s), Size: uint64(len(s))}, opts)
 }
 
-func sizeAt[T any](p *T) uint64 {
-	if p == nil {
-		return 0
+// Unregister unregisters all regions under id: dynamic ones, static entries, and
+// exclusions. It returns an error that wraps [ErrNotRegistered] if there are
+// none. A static entry cannot be registered again except by Register under its
+// ID.
+func Unregister(id ID) error {
+	if registry.Off {
+		return nil
 	}
-	return uint64(unsafe.Sizeof(*p))
+	if !registry.Remove(uint64(id)) {
+		return &RegionError{Op: opUnregister, ID: id, Err: ErrNotRegistered}
+	}
+	return nil
 }
 
-func sizeOf[T any](s []T) uint64 {
-	var element T
-	return uint64(len(s)) * uint64(unsafe.Sizeof(element))
-}
-
-// register adds a region under id, or in the place of those that are there.
-func register(op string, id ID, v *slot, opts []Option) (ID, error) {
-	another := v.apply(opts)
-	fail := func(err error) (ID, error) {
-		return 0, &RegionError{Op: op, ID: id, Name: v.name, Err: err}
-	}
-	if v.size == 0 {
-		return fail(ErrEmpty)
-	}
-	var c change
-	c.begin()
-	if _, err := c.add(id, v, another, op == opReplace); err != nil {
-		c.end()
-		return fail(err)
-	}
-	return v.id, c.end()
-}
-
+// Operations of a RegionError.
 const (
 	opRegister   = "register"
 	opReplace    = "replace"
 	opUnregister = "unregister"
+	opMark       = "mark"
+	opClear      = "clear"
+	opExclude    = "exclude"
 )
 
-// add puts a region into the registry within a change, under v.id from then
-// on, and returns its slot.
-func (c *change) add(id ID, v *slot, another, replace bool) (ref uint32, err error) {
-	taken := id != IDDynamic && reg.find(id, 0) != 0
-	switch {
-	case id == IDDynamic:
-		id = reg.newID()
-	case taken && replace:
-		c.removeAll(id)
-	case taken && !another:
-		return 0, ErrRegistered
-	case !taken && uint64(id)&anchor.NamedBit == 0:
-		return 0, ErrReserved
+// value returns the slot of *p.
+func value[T any](p *T) registry.Slot {
+	s := registry.Slot{Kind: anchor.SlotValue, Base: (*byte)(unsafe.Pointer(p)), Type: registry.TypeWord((*T)(nil))}
+	if p != nil {
+		s.Size = uint64(unsafe.Sizeof(*p))
 	}
-	v.id = id
-	return c.put(v)
+	return s
 }
 
-// put is add for an ID that is v's already, whatever stands under it.
-func (c *change) put(v *slot) (ref uint32, err error) {
-	if ref = reg.put(v); ref == 0 {
-		return 0, ErrFull
+// elements returns the slot of the elements of s.
+func elements[T any](s []T) registry.Slot {
+	var element T
+	return registry.Slot{
+		Kind: anchor.SlotSlice, Base: (*byte)(unsafe.Pointer(unsafe.SliceData(s))),
+		Size: uint64(len(s)) * uint64(unsafe.Sizeof(element)), Type: registry.TypeWord((*T)(nil)),
 	}
-	c.note(true, ref)
-	return ref, nil
 }
 
-// removeAll takes all regions under id out of the registry and reports whether
-// there were any.
-func (c *change) removeAll(id ID) bool {
-	ref := reg.find(id, 0)
-	if ref == 0 {
-		return false
+func register(op string, id ID, s *registry.Slot, opts []Option) (ID, error) {
+	mode := apply(opts, s)
+	if op == opReplace {
+		mode = registry.Replace
 	}
-	for ref != 0 {
-		next := reg.find(id, ref)
-		c.remove(ref)
-		ref = next
+	if err := registry.Add(uint64(id), s, mode); err != nil {
+		return 0, &RegionError{Op: op, ID: id, Name: s.Name, Err: err}
 	}
-	return true
-}
-
-func (c *change) remove(ref uint32) {
-	c.note(false, ref)
-	reg.drop(ref)
-}
-
-// Unregister withdraws all regions under id. When a backend fails to withdraw
-// one, the region is gone all the same and the backend's error is returned.
-func Unregister(id ID) error {
-	var c change
-	c.begin()
-	found := c.removeAll(id)
-	err := c.end()
-	if !found {
-		return &RegionError{Op: opUnregister, ID: id, Err: ErrNotRegistered}
-	}
-	return err
+	return ID(s.ID), nil
 }

@@ -5,6 +5,8 @@ package meminspect
 import (
 	"syscall"
 	"time"
+
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 // snapshotWait is how long Snapshot waits for its capture.
@@ -15,7 +17,7 @@ const snapshotWait = 3 * time.Second
 // capture taken, 0 for one refused. Nothing is ever sent from here, since a
 // byte from us means a crash.
 func snapshot(reason string) bool {
-	fd, inode := int(root.crashFD.Load()), crashInode.Load()
+	fd, inode := registry.CrashFD(), crashInode.Load()
 	if fd <= 0 || !isSocket(fd, inode) {
 		return false
 	}
@@ -25,8 +27,7 @@ func snapshot(reason string) bool {
 			break
 		}
 	}
-	root.reason = reason
-	root.snapshots.Add(1)
+	registry.RequestSnapshot(reason)
 	for end := time.Now().Add(snapshotWait); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if b, ok := answer(fd, inode); ok {
 			return b == 1

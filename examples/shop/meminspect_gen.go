@@ -2,7 +2,10 @@
 
 package main
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -30,22 +33,22 @@ func _() {
 	_ = x[idTimeout-0xe7483dfbaf91f646]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "github.com/meminspect/meminspect/examples/shop",
 	Namespace: "github.com/meminspect/meminspect/examples/shop",
-	Entries: []meminspect.Entry{
-		{ID: IDDraining, Name: "Draining", Expr: "draining", Var: &draining, Pos: "main.go:47"},
-		{ID: idInFlight, Name: "inFlight", Expr: "inFlight", Var: &inFlight, Pos: "main.go:54"},
-		{ID: idLatency, Name: "latency", Expr: "latency", Var: &latency, Pos: "main.go:41"},
-		{ID: idLimits, Name: "limits", Expr: "limits", Var: &limits, Pos: "main.go:44"},
-		{ID: idLoadFactor, Name: "loadFactor", Expr: "loadFactor", Var: &loadFactor, Pos: "main.go:57"},
-		{ID: idServed, Name: "served", Expr: "served", Var: &served, Pos: "main.go:38", Note: "requests answered since the start"},
-		{ID: idTimeout, Name: "timeout", Expr: "timeout", Var: &timeout, Pos: "main.go:50"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(IDDraining), Name: "Draining", Expr: "draining", Var: &draining, Pos: "main.go:47"},
+		{ID: uint64(idInFlight), Name: "inFlight", Expr: "inFlight", Var: &inFlight, Pos: "main.go:54"},
+		{ID: uint64(idLatency), Name: "latency", Expr: "latency", Var: &latency, Pos: "main.go:41"},
+		{ID: uint64(idLimits), Name: "limits", Expr: "limits", Var: &limits, Pos: "main.go:44"},
+		{ID: uint64(idLoadFactor), Name: "loadFactor", Expr: "loadFactor", Var: &loadFactor, Pos: "main.go:57"},
+		{ID: uint64(idServed), Name: "served", Expr: "served", Var: &served, Pos: "main.go:38", Note: "requests answered since the start"},
+		{ID: uint64(idTimeout), Name: "timeout", Expr: "timeout", Var: &timeout, Pos: "main.go:50"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

@@ -3,18 +3,18 @@
 
 package main
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import "github.com/meminspect/meminspect/runtime/meminspectimpl"
 
-var meminspectTableLinux = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTableLinux = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "github.com/meminspect/meminspect/examples/shop",
 	Namespace: "github.com/meminspect/meminspect/examples/shop",
-	Entries: []meminspect.Entry{
-		{ID: idOpenFiles, Name: "openFiles", Expr: "openFiles", Var: &openFiles, Pos: "files_linux.go:8"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idOpenFiles), Name: "openFiles", Expr: "openFiles", Var: &openFiles, Pos: "files_linux.go:8"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTableLinux)
+	meminspectimpl.Link(&meminspectTableLinux)
 }

@@ -19,25 +19,31 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/internal/liveimage"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 	"github.com/meminspect/meminspect/runtime/internal/replace"
 )
 
-// ErrUnsupported says that this system has no core that this package could
-// write.
-var ErrUnsupported = errors.New("core images are not supported on this system")
+// Errors of this package.
+var (
+	// ErrUnsupported is returned where no core can be written: outside
+	// linux/amd64 and linux/arm64, and in programs that are built with the tag
+	// meminspect_off.
+	ErrUnsupported = errors.New("core image: not supported by this system or build")
+	// ErrNoRoom is returned if the process may not write a file as large as the
+	// core.
+	ErrNoRoom = errors.New("core image: larger than the process may write (RLIMIT_FSIZE)")
+	// ErrFull is returned for each region beyond those that a Live has room for.
+	ErrFull = liveimage.ErrFull
+	// ErrWeak is returned for each weak region: when the program is dead, nothing
+	// can tell whether its object still existed.
+	ErrWeak = liveimage.ErrWeak
+)
 
-// ErrNoRoom says that the process may not write a file as large as the core.
-var ErrNoRoom = errors.New("core is larger than the process may write (RLIMIT_FSIZE)")
-
-// ErrRoom says that a live image has as many regions as it was made for.
-var ErrRoom = errors.New("the table of regions is full")
-
-// ErrWeak says that a region cannot be in a table that is read when the program
-// is dead: nobody could tell then whether its object was still there.
-var ErrWeak = errors.New("a weak region has no address to keep")
+var errOff = fmt.Errorf("%w: built with the tag meminspect_off", ErrUnsupported)
 
 // A Place is where an agent finds one of the files.
 type Place struct {
@@ -78,11 +84,11 @@ func Why(reason string) Option { return func(o *options) { o.why = reason } }
 func Write(w io.Writer, opts ...Option) error {
 	core, err := begin(opts)
 	if err != nil {
-		return fmt.Errorf("core image: %w", err)
+		return prefixed(err)
 	}
 	defer core.release()
 	if _, err := core.Write(w); err != nil {
-		return fmt.Errorf("core image: %w", err)
+		return prefixed(err)
 	}
 	return nil
 }
@@ -94,27 +100,36 @@ func Write(w io.Writer, opts ...Option) error {
 func WriteFile(path string, opts ...Option) error {
 	core, err := begin(opts)
 	if err != nil {
-		return fmt.Errorf("core image: %w", err)
+		return prefixed(err)
 	}
 	defer core.release()
 	size, err := core.Size()
 	if err != nil {
-		return fmt.Errorf("core image: %w", err)
+		return prefixed(err)
 	}
 	// A write past the limit would raise SIGXFSZ, which ends a Go program.
 	if limit := fileSizeLimit(); uint64(size) > limit {
-		return fmt.Errorf("core image: %w: %d bytes, the limit is %d", ErrNoRoom, size, limit)
+		return fmt.Errorf("%w: %d bytes, the limit is %d", ErrNoRoom, size, limit)
 	}
 	if err := replace.File(path, core.writeTo); err != nil {
-		return fmt.Errorf("core image: %w", err)
+		return prefixed(err)
 	}
 	return nil
 }
 
+// prefixed begins the text of an error with the package's name, as that of the
+// sentinels does.
+func prefixed(err error) error {
+	if strings.HasPrefix(err.Error(), "core image: ") {
+		return err
+	}
+	return fmt.Errorf("core image: %w", err)
+}
+
 // begin refuses where a core would be empty.
 func begin(opts []Option) (*image, error) {
-	if meminspect.Off {
-		return nil, meminspect.ErrOff
+	if registry.Off {
+		return nil, errOff
 	}
 	return plan(opts)
 }

@@ -16,6 +16,7 @@ import (
 	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
 
 // What an exclusion forbids is in no core, wherever it lies and whatever is
@@ -48,11 +49,11 @@ func TestExclusions(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer meminspect.UnregisterAll(x1, x2, x3)
-	table := &meminspect.Table{
-		Magic: [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1}, Version: meminspect.TableVersion, Package: "p",
-		Exclusions: []meminspect.Exclusion{{Kind: meminspect.ExcludeVariable, Var: &keyring, Package: "p", Type: "keyring"}},
+	table := &meminspectimpl.Table{
+		Magic: [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1}, Version: meminspectimpl.TableVersion, Package: "p",
+		Exclusions: []meminspectimpl.Exclusion{{Kind: meminspectimpl.ExcludeVariable, Var: &keyring, Package: "p", Type: "keyring"}},
 	}
-	meminspect.Link(table)
+	meminspectimpl.Link(table)
 
 	rows := new([4]uint64)
 	x4, err4 := meminspect.Exclude(&rows[0])
@@ -162,15 +163,15 @@ func TestExcludedFieldsHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	var a account
-	field := func(name string, p unsafe.Pointer, size uintptr) meminspect.Exclusion {
-		return meminspect.Exclusion{
-			Kind: meminspect.ExcludeField, Var: (*account)(nil), Offset: uint64(uintptr(p) - uintptr(unsafe.Pointer(&a))), Size: uint64(size),
+	field := func(name string, p unsafe.Pointer, size uintptr) meminspectimpl.Exclusion {
+		return meminspectimpl.Exclusion{
+			Kind: meminspectimpl.ExcludeField, Var: (*account)(nil), Offset: uint64(uintptr(p) - uintptr(unsafe.Pointer(&a))), Size: uint64(size),
 			Package: "p", Type: "account", Field: name,
 		}
 	}
-	meminspect.Link(&meminspect.Table{
-		Magic: [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1}, Version: meminspect.TableVersion, Package: "p",
-		Exclusions: []meminspect.Exclusion{
+	meminspectimpl.Link(&meminspectimpl.Table{
+		Magic: [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1}, Version: meminspectimpl.TableVersion, Package: "p",
+		Exclusions: []meminspectimpl.Exclusion{
 			field("Keys", unsafe.Pointer(&a.Keys), unsafe.Sizeof(a.Keys)),
 			field("Card", unsafe.Pointer(&a.Card), unsafe.Sizeof(a.Card)),
 			field("Owns", unsafe.Pointer(&a.Owns[1]), unsafe.Sizeof(a.Owns[1])),

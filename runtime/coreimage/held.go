@@ -5,8 +5,8 @@ import (
 	"reflect"
 	"unsafe"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 // A header that is caught in the middle of a change may say anything: mostHeld
@@ -21,7 +21,7 @@ const (
 // capacity, what pointers point at, and in these what has no pointers itself.
 // Offsets in x count from base. All of it is read through the kernel: the
 // program may be writing.
-func (c *image) held(x meminspect.ExcludedSpan, base uint64) []elfcore.Range {
+func (c *image) held(x registry.ExcludedSpan, base uint64) []elfcore.Range {
 	if x.Type == nil || x.Type.Size() == 0 || unsafe.Sizeof(uintptr(0)) != 8 {
 		return nil
 	}

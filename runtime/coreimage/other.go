@@ -5,42 +5,28 @@ package coreimage
 import (
 	"fmt"
 	"runtime"
-
-	meminspect "github.com/meminspect/meminspect/runtime"
 )
 
 func plan([]Option) (*image, error) {
 	if runtime.GOOS == "linux" {
-		return nil, fmt.Errorf("%w: the registers of linux/%s have no layout here yet", ErrUnsupported, runtime.GOARCH)
+		return nil, fmt.Errorf("%w: the registers of linux/%s are not implemented", ErrUnsupported, runtime.GOARCH)
 	}
 	return nil, fmt.Errorf("%w: %s has no ELF cores", ErrUnsupported, runtime.GOOS)
 }
 
-// Live keeps the head of a core image in memory; not on this system.
+// A Live is a core image that is kept up to date in memory; not on this system.
 type Live struct{}
 
-// NewLive returns ErrUnsupported here.
+// NewLive returns ErrUnsupported on this system.
 func NewLive(int) (*Live, error) {
 	_, err := plan(nil)
 	return nil, err
 }
 
-// Name is "coreimage".
-func (l *Live) Name() string { return "coreimage" }
-
-// RegisterRegion does nothing here.
-func (l *Live) RegisterRegion(meminspect.Region) error { return nil }
-
-// UnregisterRegion does nothing here.
-func (l *Live) UnregisterRegion(meminspect.Region) error { return nil }
-
-// Announce does nothing here.
-func (l *Live) Announce() {}
-
-// Withdraw does nothing here.
-func (l *Live) Withdraw() {}
-
-// Places returns nothing here.
+// Places returns nothing on this system.
 func (l *Live) Places() []Place { return nil }
+
+// Close does nothing on this system.
+func (l *Live) Close() error { return nil }
 
 func fileSizeLimit() uint64 { return ^uint64(0) }

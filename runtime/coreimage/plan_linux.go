@@ -7,17 +7,16 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/runtime/internal/describe"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 	"github.com/meminspect/meminspect/runtime/internal/self"
-	"github.com/meminspect/meminspect/runtime/vmcoreinfo"
 )
 
 // plan decides what stands in the core; nothing of the regions is read yet.
@@ -32,8 +31,8 @@ func plan(opts []Option) (*image, error) {
 		seed: maphash.MakeSeed(),
 		read: self.Read,
 	}
-	c.Machine = machine
-	vmcoreinfo.Register()
+	c.Machine = self.Machine
+	describe.Register()
 	c.collect()
 	// The program may map more at any time. What regions lie in is held by now.
 	me, err := self.Inspect()
@@ -45,12 +44,12 @@ func plan(opts []Option) (*image, error) {
 	var data []elfcore.Range
 	switch {
 	case o.strict:
-	case o.data && !meminspect.HasExclusions():
+	case o.data && !registry.HasExclusions():
 		data = me.Writable
 	default:
 		data = c.runtimeVariables(me.Bias)
 	}
-	if o.data && !o.strict && meminspect.HasExclusions() {
+	if o.data && !o.strict && registry.HasExclusions() {
 		for _, r := range me.Writable {
 			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonUnknownType, Count: 1, Rule: "exclusions stand: only what has a type is captured"})
 		}
@@ -66,7 +65,7 @@ func plan(opts []Option) (*image, error) {
 }
 
 func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
-	thread := callingThread()
+	thread := self.CallingThread()
 	proc := elfcore.Process{
 		SName: 'R', UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
 		PID: int32(os.Getpid()), PPID: thread.PPID, PGRP: thread.PGRP, SID: thread.SID,
@@ -77,7 +76,7 @@ func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
 	}
 	capture := &note.Capture{
 		Why: o.why, When: time.Now(), Who: "coreimage.Write", GoVersion: runtime.Version(),
-		BuildID: me.GoBuildID, GNUBuildID: me.GNUBuildID, Program: me.Path, Main: mainPath(), Host: me.Host, Kernel: me.Kernel,
+		BuildID: me.GoBuildID, GNUBuildID: me.GNUBuildID, Program: me.Path, Main: describe.MainPackage(), Host: me.Host, Kernel: me.Kernel,
 		PID: os.Getpid(), Strict: o.strict,
 	}
 	if capture.Why == "" {
@@ -92,7 +91,7 @@ func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
 		proc.Note(),
 		elfcore.AuxvNote(me.Auxv),
 		elfcore.FileNote(me.Files),
-		elfcore.VMCoreInfoNote(vmcoreinfo.Text()),
+		elfcore.VMCoreInfoNote(describe.Text()),
 		{Name: note.Owner, Type: note.TypeCapture, Desc: capture.Encode()},
 		{
 			Name: note.Owner, Type: note.TypeRegions, LateSize: len(note.EncodeRegions(plain)),
@@ -132,20 +131,11 @@ func (c *image) runtimeVariables(bias uint64) []elfcore.Range {
 			continue
 		}
 		// What was printed may be anything: no type says that it is not secret.
-		if !meminspect.HasExclusions() {
+		if !registry.HasExclusions() {
 			c.regions = append(c.regions, region{Region: note.Region{
 				ID: anchor.IDBacklog, Name: name, Addr: r.Start, Size: r.Len(), Kind: anchor.SlotString,
 			}})
 		}
 	}
 	return ranges
-}
-
-// mainPath is the import path of the program's package main, "" when the
-// program was built without modules.
-func mainPath() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Path
-	}
-	return ""
 }

@@ -1,9 +1,10 @@
 package coreimage
 
 import (
-	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 // collect takes the program's regions and exclusions as they are now: the
@@ -11,20 +12,20 @@ import (
 func (c *image) collect() {
 	var erased []elfcore.Range
 	leftOut := receiptBook{c: c, at: map[note.Receipt]int{}}
-	secret := func(x meminspect.ExcludedSpan, base uint64) {
+	secret := func(x registry.ExcludedSpan, base uint64) {
 		for _, r := range c.held(x, base) {
 			erased = append(erased, r)
 			leftOut.add(r.Start, r.Len(), note.Receipt{Reason: note.ReasonExcluded, Rule: x.Rule})
 		}
 	}
-	for r := range meminspect.Regions() {
+	for r := range registry.Regions() {
 		e := region{hold: r.Hold(), Region: note.Region{
-			ID: uint64(r.ID), Size: r.Size, TypeAddr: uint64(r.TypeAddr()), Budget: r.Budget, Order: r.Order,
-			Kind: uint32(r.Kind), Flags: r.Flags, Depth: int32(r.Depth),
+			ID: r.ID, Size: r.Size, TypeAddr: uint64(r.TypeAddr()), Budget: r.Budget, Order: r.Order,
+			Kind: r.Kind, Flags: r.Flags, Depth: int32(r.Depth),
 			Name: r.Name, Expr: r.Expr, Package: r.Package, Pos: r.Pos, Note: r.Note,
 		}}
 		switch {
-		case r.Kind == meminspect.KindForeign:
+		case r.Kind == anchor.SlotForeign:
 			e.Addr = uint64(r.Addr())
 		case e.hold == nil:
 			e.Status = note.Gone
@@ -35,7 +36,7 @@ func (c *image) collect() {
 			e.Type = t.String()
 		}
 		if e.Name == "" {
-			e.Name = r.ID.String()
+			e.Name = registry.FormatID(r.ID)
 		}
 		c.regions = append(c.regions, e)
 		if e.Addr == 0 {
@@ -50,7 +51,7 @@ func (c *image) collect() {
 			secret(x, e.Addr)
 		}
 	}
-	for _, x := range meminspect.ExcludedRanges() {
+	for _, x := range registry.ExcludedRanges() {
 		erased = append(erased, elfcore.Range{Start: x.Offset, End: x.Offset + x.Size})
 		secret(x, 0)
 	}
@@ -81,7 +82,7 @@ func (b *receiptBook) add(addr, size uint64, what note.Receipt) {
 }
 
 func reason(rule string) note.Reason {
-	if rule == meminspect.TypeNotKnown {
+	if rule == registry.TypeNotKnown {
 		return note.ReasonUnknownType
 	}
 	return note.ReasonExcluded

@@ -12,8 +12,8 @@ import (
 	"strconv"
 	"sync"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/kinfo"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 	"github.com/meminspect/meminspect/runtime/internal/replace"
 	"github.com/meminspect/meminspect/runtime/internal/self"
 )
@@ -31,30 +31,29 @@ type Block struct {
 // that somebody may read it.
 func Open(path string) (*Block, error) {
 	b := &Block{path: path}
-	if meminspect.Off {
+	if registry.Off {
 		return b, nil
 	}
 	if err := b.update(); err != nil {
 		return nil, err
 	}
-	if err := meminspect.Attach(b); err != nil {
+	if err := registry.Attach((*backend)(b)); err != nil {
 		return nil, fmt.Errorf("kinfo: %w", err)
 	}
 	return b, nil
 }
 
-// Name is "kinfo".
-func (b *Block) Name() string { return "kinfo" }
-
-// RegisterRegion brings the block up to date.
-func (b *Block) RegisterRegion(meminspect.Region) error { return b.update() }
-
-// UnregisterRegion brings the block up to date.
-func (b *Block) UnregisterRegion(meminspect.Region) error { return b.update() }
-
 // Close detaches the block; the file stays.
-func (b *Block) Close() error { return meminspect.Detach(b) }
+func (b *Block) Close() error { return registry.Detach((*backend)(b)) }
 
+// A backend is a Block as the registry sees it.
+type backend Block
+
+func (b *backend) Name() string                           { return "kinfo" }
+func (b *backend) RegisterRegion(registry.Region) error   { return (*Block)(b).update() }
+func (b *backend) UnregisterRegion(registry.Region) error { return (*Block)(b).update() }
+
+// update writes the block if it has changed.
 func (b *Block) update() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -3,9 +3,8 @@ package logring
 import (
 	"fmt"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
-
 	"github.com/meminspect/meminspect/runtime/format/logring"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 	"github.com/meminspect/meminspect/runtime/internal/shared"
 )
 
@@ -15,7 +14,7 @@ import (
 // disk is an error now and never later. A file that holds something else, or a
 // ring of a later version, is refused.
 func Open(path string, size int) (*Ring, error) {
-	if meminspect.Off {
+	if registry.Off {
 		return New(0), nil
 	}
 	if !shared.LittleEndian {

@@ -9,8 +9,8 @@ import (
 	"time"
 	"unsafe"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/logring"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 // A Handler writes slog records to a ring and hands them on to another handler.
@@ -38,13 +38,13 @@ func (h *Handler) WithLevel(level slog.Leveler) *Handler {
 
 // Enabled reports whether the ring or the next handler wants the level.
 func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
-	return !meminspect.Off && level >= h.level.Level() || h.next != nil && h.next.Enabled(ctx, level)
+	return !registry.Off && level >= h.level.Level() || h.next != nil && h.next.Enabled(ctx, level)
 }
 
 // Handle writes the record to the ring and hands it on. The error is the next
 // handler's; the ring has none.
 func (h *Handler) Handle(ctx context.Context, rec slog.Record) error {
-	if !meminspect.Off && rec.Level >= h.level.Level() {
+	if !registry.Off && rec.Level >= h.level.Level() {
 		d := h.ring.draft()
 		d.message(rec.Message)
 		d.raw(h.tokens, h.depth)
@@ -103,7 +103,7 @@ func (r *Ring) Writer() Writer { return Writer{r} }
 type Writer struct{ ring *Ring }
 
 func (w Writer) Write(p []byte) (int, error) {
-	if meminspect.Off {
+	if registry.Off {
 		return len(p), nil
 	}
 	line := p

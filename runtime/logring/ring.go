@@ -19,9 +19,8 @@ import (
 	"time"
 	"unsafe"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/logring"
-	"github.com/meminspect/meminspect/runtime/internal/builtin"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 // A Ring holds log records.
@@ -42,7 +41,7 @@ const leastSize = 4096
 // New makes a ring of about size bytes, at least 4 KB, in the program's memory
 // and registers it.
 func New(size int) *Ring {
-	if meminspect.Off {
+	if registry.Off {
 		size = 0
 	}
 	words := make([]uint64, max(size, leastSize)/8)
@@ -70,7 +69,7 @@ func newRing(mem []byte) *Ring {
 		sequence: word(logring.OffSequence),
 		longest:  int(min(size/4, 64<<10)),
 	}
-	r.remove = meminspect.RegisterRing(builtin.Token{}, "log", logring.Version, mem)
+	r.remove = registry.AddRing("log", logring.Version, mem)
 	return r
 }
 

@@ -14,8 +14,6 @@ import (
 	"errors"
 	"fmt"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
-	"github.com/meminspect/meminspect/runtime/coreimage"
 	"github.com/meminspect/meminspect/runtime/format/minidump"
 )
 
@@ -49,8 +47,3 @@ func parse(opts []Option) (options, error) {
 	}
 	return o, nil
 }
-
-var (
-	_ meminspect.Backend = (*Table)(nil)
-	_ meminspect.Backend = (*coreimage.Live)(nil)
-)

@@ -9,12 +9,12 @@ import (
 	"sync"
 	"unsafe"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
-	"github.com/meminspect/meminspect/runtime/coreimage"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/minidump"
+	"github.com/meminspect/meminspect/runtime/internal/describe"
+	"github.com/meminspect/meminspect/runtime/internal/liveimage"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 	"github.com/meminspect/meminspect/runtime/internal/shared"
-	"github.com/meminspect/meminspect/runtime/vmcoreinfo"
 )
 
 // A Table is a table of contents that is kept up to date: a Backend.
@@ -22,7 +22,7 @@ type Table struct {
 	mu       sync.Mutex
 	file     *shared.Mapping
 	max      int
-	image    *coreimage.Live
+	image    *liveimage.Image
 	entries  []entry // after the first two
 	sequence uint32
 }
@@ -33,13 +33,13 @@ type entry struct {
 }
 
 type key struct {
-	id    meminspect.ID
+	id    uint64
 	order uint64
 	part  int
 	addr  uintptr
 }
 
-func keyOf(r *meminspect.Region) key { return key{r.ID, r.Order, r.Part, r.Addr()} }
+func keyOf(r *registry.Region) key { return key{r.ID, r.Order, r.Part, r.Addr()} }
 
 // regionsAt is where the regions stand in the file.
 const regionsAt = 512
@@ -53,7 +53,7 @@ func Open(path string, opts ...Option) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if meminspect.Off {
+	if registry.Off {
 		return &Table{}, nil
 	}
 	file, err := shared.Open(path, regionsAt+o.regions*minidump.RegionSize, minidump.Is)
@@ -65,13 +65,13 @@ func Open(path string, opts ...Option) (*Table, error) {
 		file.Close()
 		return nil, fmt.Errorf("minidump: %w", err)
 	}
-	vmcoreinfo.Register()
+	describe.Register()
 	t.image.Announce()
-	return t, meminspect.Attach(t)
+	return t, registry.Attach((*backend)(t))
 }
 
 func newTable(file *shared.Mapping, o options) (*Table, error) {
-	image, err := coreimage.NewLive(o.regions - leastRegions)
+	image, err := liveimage.New(o.regions - leastRegions)
 	if err != nil {
 		return nil, err
 	}
@@ -83,12 +83,15 @@ func newTable(file *shared.Mapping, o options) (*Table, error) {
 	return t, nil
 }
 
-// Name is "minidump".
-func (t *Table) Name() string { return "minidump" }
+// A backend is a Table as the registry sees it.
+type backend Table
+
+func (b *backend) Name() string { return "minidump" }
 
 // RegisterRegion appends a region to the table.
-func (t *Table) RegisterRegion(r meminspect.Region) error {
-	if id := uint64(r.ID); id == anchor.IDELFHeader || id == anchor.IDVMCoreInfo {
+func (b *backend) RegisterRegion(r registry.Region) error {
+	t := (*Table)(b)
+	if id := r.ID; id == anchor.IDELFHeader || id == anchor.IDVMCoreInfo {
 		return nil // they stand first in any case
 	}
 	t.mu.Lock()
@@ -101,7 +104,7 @@ func (t *Table) RegisterRegion(r meminspect.Region) error {
 	}
 	name := r.Name
 	if name == "" {
-		name = r.ID.String()
+		name = registry.FormatID(r.ID)
 	}
 	t.sequence++
 	t.entries = append(t.entries, entry{keyOf(&r), minidump.Region{
@@ -113,7 +116,8 @@ func (t *Table) RegisterRegion(r meminspect.Region) error {
 
 // UnregisterRegion takes a region out; later ones move up and the last place is
 // cleared.
-func (t *Table) UnregisterRegion(r meminspect.Region) error {
+func (b *backend) UnregisterRegion(r registry.Region) error {
+	t := (*Table)(b)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for i := range t.entries {
@@ -161,7 +165,7 @@ func (t *Table) Close() error {
 	if t.file == nil {
 		return nil // built with meminspect_off
 	}
-	err := meminspect.Detach(t)
+	err := registry.Detach((*backend)(t))
 	t.image.Withdraw()
 	return errors.Join(err, t.file.Close())
 }

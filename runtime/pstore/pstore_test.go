@@ -16,6 +16,7 @@ import (
 
 	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/ramoops"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 func open(t *testing.T, path string, sizes Sizes) *Store {
@@ -176,7 +177,7 @@ func TestTorn(t *testing.T) {
 func TestWatch(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pstore")
 	s := open(t, path, Sizes{Records: 2, Record: 64 << 10, Console: 4096, Crash: 4096})
-	w := watch{seen: map[*meminspect.Heartbeat]beat{}}
+	w := watch{seen: map[*registry.Heartbeat]beat{}}
 	h := meminspect.NewHeartbeat("queue", time.Second)
 	defer h.Stop()
 	now := time.Now()

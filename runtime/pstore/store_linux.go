@@ -10,8 +10,8 @@ import (
 	"time"
 	"unsafe"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/ramoops"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 	"github.com/meminspect/meminspect/runtime/internal/shared"
 )
 
@@ -44,7 +44,7 @@ func (z zone) data() []byte                { return z.b[ramoops.OffData:] }
 // begin where they did. The file's space is allocated here, so that a full disk
 // is an error now and never later. A file that holds something else is refused.
 func Open(path string, sizes Sizes) (*Store, error) {
-	if meminspect.Off {
+	if registry.Off {
 		return &Store{}, nil
 	}
 	if !shared.LittleEndian {
@@ -111,7 +111,7 @@ func (s *Store) oldest() int {
 // Dump writes a dump record: a reason and a text, of which the end is kept when
 // it does not fit. The oldest record gives way.
 func (s *Store) Dump(reason string, text []byte) {
-	if meminspect.Off {
+	if registry.Off {
 		return
 	}
 	s.mu.Lock()
@@ -142,7 +142,7 @@ func (s *Store) Dump(reason string, text []byte) {
 
 // Console appends a line to the console ring. It is what logring's Tee takes.
 func (s *Store) Console(line []byte) {
-	if meminspect.Off {
+	if registry.Off {
 		return
 	}
 	s.console.Lock()
@@ -183,10 +183,10 @@ func (s *Store) Write(p []byte) (int, error) {
 // left, which it returns. A program has one crash output: where a supervisor
 // took it, Crash refuses with ErrTaken.
 func (s *Store) Crash() (last string, err error) {
-	if meminspect.Off {
+	if registry.Off {
 		return "", nil
 	}
-	if meminspect.Supervised() {
+	if registry.CrashFD() != 0 {
 		return "", fmt.Errorf("pstore: %w", ErrTaken)
 	}
 	s.mu.Lock()
@@ -221,7 +221,7 @@ func (s *Store) Crash() (last string, err error) {
 // goroutines. An interval that is not positive is a second. It starts a goroutine, with which Go no longer notices that all
 // others are asleep for ever; a collector outside needs none. stop ends it.
 func (s *Store) Watch(interval time.Duration) (stop func()) {
-	if meminspect.Off {
+	if registry.Off {
 		return func() {}
 	}
 	if interval <= 0 {
@@ -231,7 +231,7 @@ func (s *Store) Watch(interval time.Duration) (stop func()) {
 	finished := make(chan struct{})
 	go func() {
 		defer close(finished)
-		w := watch{seen: map[*meminspect.Heartbeat]beat{}}
+		w := watch{seen: map[*registry.Heartbeat]beat{}}
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {

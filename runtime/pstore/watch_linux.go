@@ -5,12 +5,12 @@ import (
 	"runtime"
 	"time"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
 // A watch remembers when heartbeats moved.
 type watch struct {
-	seen map[*meminspect.Heartbeat]beat
+	seen map[*registry.Heartbeat]beat
 }
 
 type beat struct {
@@ -21,8 +21,8 @@ type beat struct {
 
 // look returns a line for each heartbeat that was missed since the last look.
 func (w *watch) look(now time.Time) (missed []string) {
-	alive := map[*meminspect.Heartbeat]beat{}
-	for h := range meminspect.Heartbeats() {
+	alive := map[*registry.Heartbeat]beat{}
+	for h := range registry.Heartbeats() {
 		b, ok := w.seen[h]
 		if count := h.Count(); !ok || count != b.count {
 			b = beat{count: count, moved: now}

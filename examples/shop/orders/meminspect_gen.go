@@ -4,6 +4,7 @@ package orders
 
 import (
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"unsafe"
 )
 
@@ -31,24 +32,24 @@ func _() {
 	_ = x[idOldest-0xd068c11f6c5bf0dd]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "github.com/meminspect/meminspect/examples/shop/orders",
 	Namespace: "github.com/meminspect/meminspect/examples/shop/orders",
-	Entries: []meminspect.Entry{
-		{ID: IDOrdersTotal, Name: "OrdersTotal", Expr: "total", Var: &total, Pos: "orders.go:43"},
-		{ID: IDQueueHead, Name: "QueueHead", Expr: "queue.head", Var: &queue.head, Budget: 4096, Flags: meminspect.Member, Pos: "orders.go:52"},
-		{ID: idArena, Name: "arena", Expr: "arena", Var: &arena, Size: uint64(headerLen), Flags: meminspect.Area, Pos: "orders.go:58"},
-		{ID: idByStatus, Name: "byStatus", Expr: "byStatus", Var: &byStatus, Pos: "orders.go:46"},
-		{ID: idLast, Name: "last", Expr: "last", Var: &last, Flags: meminspect.HasDepth, Pos: "orders.go:49"},
-		{ID: idNewest, Name: "newest", Expr: "newest", Var: &newest, Pos: "orders.go:61"},
-		{ID: idOldest, Name: "oldest", Expr: "oldest", Var: &oldest, Pos: "orders.go:61"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(IDOrdersTotal), Name: "OrdersTotal", Expr: "total", Var: &total, Pos: "orders.go:43"},
+		{ID: uint64(IDQueueHead), Name: "QueueHead", Expr: "queue.head", Var: &queue.head, Budget: 4096, Flags: meminspectimpl.Member, Pos: "orders.go:52"},
+		{ID: uint64(idArena), Name: "arena", Expr: "arena", Var: &arena, Size: uint64(headerLen), Flags: meminspectimpl.Area, Pos: "orders.go:58"},
+		{ID: uint64(idByStatus), Name: "byStatus", Expr: "byStatus", Var: &byStatus, Pos: "orders.go:46"},
+		{ID: uint64(idLast), Name: "last", Expr: "last", Var: &last, Flags: meminspectimpl.HasDepth, Pos: "orders.go:49"},
+		{ID: uint64(idNewest), Name: "newest", Expr: "newest", Var: &newest, Pos: "orders.go:61"},
+		{ID: uint64(idOldest), Name: "oldest", Expr: "oldest", Var: &oldest, Pos: "orders.go:61"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }
 
 func _() {

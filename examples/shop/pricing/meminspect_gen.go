@@ -2,7 +2,10 @@
 
 package pricing
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -20,18 +23,18 @@ func _() {
 	_ = x[idTaxRate-0x9538d31e51c7f107]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "github.com/meminspect/meminspect/examples/shop/pricing",
 	Namespace: "github.com/meminspect/meminspect/examples/shop/pricing",
-	Entries: []meminspect.Entry{
-		{ID: IDRevenue, Name: "Revenue", Expr: "revenue", Var: &revenue, Pos: "pricing.go:20"},
-		{ID: idDiscounts, Name: "discounts", Expr: "discounts", Var: &discounts, Pos: "pricing.go:23"},
-		{ID: idTaxRate, Name: "taxRate", Expr: "taxRate", Var: &taxRate, Pos: "pricing.go:17"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(IDRevenue), Name: "Revenue", Expr: "revenue", Var: &revenue, Pos: "pricing.go:20"},
+		{ID: uint64(idDiscounts), Name: "discounts", Expr: "discounts", Var: &discounts, Pos: "pricing.go:23"},
+		{ID: uint64(idTaxRate), Name: "taxRate", Expr: "taxRate", Var: &taxRate, Pos: "pricing.go:17"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

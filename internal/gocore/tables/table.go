@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
@@ -22,7 +23,7 @@ type Table struct {
 	Next       memory.Address // in the list of linked tables
 	Package    string         // import path
 	Namespace  string         // what the IDs are hashed with
-	Entries    []Entry
+	Entries    []Entry        // without those that the program has unregistered
 	Exclusions []Exclusion
 	Layouts    []Layout
 	Numbers    []Number
@@ -230,6 +231,7 @@ func (d *decoder) table(addr memory.Address) (*Table, error) {
 	}
 	part(func() (err error) {
 		t.Entries, err = each(r, anchor.TableEntries, anchor.EntrySize, "entries", entry)
+		t.Entries = slices.DeleteFunc(t.Entries, func(e Entry) bool { return e.Flags&anchor.EntryWithdrawn != 0 })
 		return err
 	})
 	part(func() (err error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -14,6 +15,7 @@ import (
 	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/nameid"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
 
 const here = "github.com/meminspect/meminspect/internal/gocore/tables_test"
@@ -28,39 +30,39 @@ type secret struct{ k [16]byte }
 
 // linked and unlinked are tables as generated code has them; nothing links the
 // second, as in a program that is stuck in its first init.
-var linked = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var linked = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   here,
 	Namespace: here,
-	Entries: []meminspect.Entry{
+	Entries: []meminspectimpl.Entry{
 		{ID: 1<<63 | 1, Name: "counter", Expr: "counter", Var: &counter, Pos: "tables_test.go:24", Note: "a note"},
-		{ID: 1<<63 | 2, Name: "B", Expr: "state.B", Var: &state.B, Depth: 3, Flags: meminspect.Member | meminspect.HasDepth, Size: 8, Budget: 4096, Pos: "tables_test.go:25"},
+		{ID: 1<<63 | 2, Name: "B", Expr: "state.B", Var: &state.B, Depth: 3, Flags: meminspectimpl.Member | meminspectimpl.HasDepth, Size: 8, Budget: 4096, Pos: "tables_test.go:25"},
 	},
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeVariable, Var: &key, Package: here, Pos: "tables_test.go:26"},
-		{Kind: meminspect.ExcludeField, Var: (*secret)(nil), Offset: 0, Size: 16, Package: here, Type: "secret", Field: "k"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeVariable, Var: &key, Package: here, Pos: "tables_test.go:26"},
+		{Kind: meminspectimpl.ExcludeField, Var: (*secret)(nil), Offset: 0, Size: 16, Package: here, Type: "secret", Field: "k"},
 	},
-	Layouts:  []meminspect.Layout{{Name: "secret", Size: 16, Fields: []meminspect.LayoutField{{Name: "k", Offset: 0, Size: 16}}}},
-	Numbers:  []meminspect.Number{{Name: "answer", Value: -42}},
-	Declared: []meminspect.Declared{{ID: 1<<63 | 3, Name: "Config", Pos: "x.go:1"}},
+	Layouts:  []meminspectimpl.Layout{{Name: "secret", Size: 16, Fields: []meminspectimpl.LayoutField{{Name: "k", Offset: 0, Size: 16}}}},
+	Numbers:  []meminspectimpl.Number{{Name: "answer", Value: -42}},
+	Declared: []meminspectimpl.Declared{{ID: 1<<63 | 3, Name: "Config", Pos: "x.go:1"}},
 }
 
-var unlinked = meminspect.Table{
-	Magic:   [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version: meminspect.TableVersion,
+var unlinked = meminspectimpl.Table{
+	Magic:   [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version: meminspectimpl.TableVersion,
 	Package: here + "/unlinked",
 }
 
-var future = meminspect.Table{
-	Magic:   [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version: meminspect.TableVersion + 1,
+var future = meminspectimpl.Table{
+	Magic:   [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version: meminspectimpl.TableVersion + 1,
 }
 
-func init() { meminspect.Link(&linked) }
+func init() { meminspectimpl.Link(&linked) }
 
 // keep makes the linker keep what no code links.
-var keep = []*meminspect.Table{&unlinked, &future}
+var keep = []*meminspectimpl.Table{&unlinked, &future}
 
 func addr(p unsafe.Pointer) memory.Address { return memory.Address(uintptr(p)) }
 
@@ -152,7 +154,7 @@ func TestFind(t *testing.T) {
 				t.Errorf("anchors %+v", found.Anchors)
 			}
 			var version *tables.VersionError
-			if len(found.Problems) != 1 || !errors.As(found.Problems[0], &version) || version.Addr != addr(unsafe.Pointer(&future)) || version.Got != meminspect.TableVersion+1 {
+			if len(found.Problems) != 1 || !errors.As(found.Problems[0], &version) || version.Addr != addr(unsafe.Pointer(&future)) || version.Got != meminspectimpl.TableVersion+1 {
 				t.Errorf("problems %v", found.Problems)
 			}
 		})
@@ -217,6 +219,39 @@ func TestLive(t *testing.T) {
 	}
 	if s := mine[0]; s.Name != "value" || s.Depth != 2 || s.Flags&anchor.EntryHasDepth == 0 || s.Type == 0 {
 		t.Errorf("slot %+v", s)
+	}
+}
+
+var shortLived int
+
+var withdrawing = meminspectimpl.Table{
+	Magic:   [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version: meminspectimpl.TableVersion,
+	Package: here + "/withdrawing",
+	Entries: []meminspectimpl.Entry{
+		{ID: 1<<63 | 10, Name: "shortLived", Expr: "shortLived", Var: &shortLived},
+		{ID: 1<<63 | 11, Name: "counter", Expr: "counter", Var: &counter},
+	},
+}
+
+// An entry that the program has unregistered is read no more.
+func TestWithdrawnEntry(t *testing.T) {
+	meminspectimpl.Link(&withdrawing)
+	live, _ := own(t)
+	names := func() (names []string) {
+		for _, e := range byPackage(t, tables.Find(live), withdrawing.Package).Entries {
+			names = append(names, e.Name)
+		}
+		return names
+	}
+	if got := names(); !slices.Equal(got, []string{"shortLived", "counter"}) {
+		t.Errorf("before: %q", got)
+	}
+	if err := meminspect.Unregister(1<<63 | 10); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(); !slices.Equal(got, []string{"counter"}) {
+		t.Errorf("after: %q", got)
 	}
 }
 

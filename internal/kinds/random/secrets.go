@@ -90,11 +90,11 @@ func (g *generator) secretTypes() {
 		t.make = func(int) string { return fmt.Sprintf("(%s)(%s)", name, g.secretValue(h)) }
 		g.secrets = append(g.secrets, t)
 		g.p.Hidden = append(g.p.Hidden, name)
-		g.rule("Kind: meminspect.ExcludeType, Var: (*%s)(nil), Type: %q", name, name)
+		g.rule("Kind: meminspectimpl.ExcludeType, Var: (*%s)(nil), Type: %q", name, name)
 	}
 	g.p.Hidden = append(g.p.Hidden, "Sealed", "Guard.Inner")
-	g.rule("Kind: meminspect.ExcludeGenericType, Type: %q", "Sealed")
-	g.rule("Kind: meminspect.ExcludeGenericField, Type: %q, Field: %q", "Guard", "Inner")
+	g.rule("Kind: meminspectimpl.ExcludeGenericType, Type: %q", "Sealed")
+	g.rule("Kind: meminspectimpl.ExcludeGenericField, Type: %q, Field: %q", "Guard", "Inner")
 }
 
 // hiddenField adds an excluded field to a type that is being declared.
@@ -105,7 +105,7 @@ func (g *generator) hiddenField(t *typ) {
 	i := g.IntN(len(t.fields) + 1)
 	t.fields = append(t.fields[:i:i], append([]field{f}, t.fields[i:]...)...)
 	g.p.Hidden = append(g.p.Hidden, t.src+".Secret")
-	g.rule("Kind: meminspect.ExcludeField, Var: (*%s)(nil), Offset: uint64(unsafe.Offsetof(%[1]s{}.Secret)), Size: uint64(unsafe.Sizeof(%[1]s{}.Secret)), Type: %[1]q, Field: %q", t.src, "Secret")
+	g.rule("Kind: meminspectimpl.ExcludeField, Var: (*%s)(nil), Offset: uint64(unsafe.Offsetof(%[1]s{}.Secret)), Size: uint64(unsafe.Sizeof(%[1]s{}.Secret)), Type: %[1]q, Field: %q", t.src, "Secret")
 }
 
 // secretGeneric is an instance of a generic type that is excluded, or that has a
@@ -128,7 +128,7 @@ func (g *generator) secretVars() {
 		_, h := g.hiddenType()
 		v := &Var{Name: fmt.Sprintf("v%d", len(g.p.Vars)), Type: h.src, Value: g.secretValue(h), Hidden: true}
 		g.p.Vars = append(g.p.Vars, v)
-		g.rule("Kind: meminspect.ExcludeVariable, Var: &%s", v.Name)
+		g.rule("Kind: meminspectimpl.ExcludeVariable, Var: &%s", v.Name)
 		if g.chance(50) {
 			g.p.Entries = append(g.p.Entries, Entry{Expr: v.Name, Depth: -1})
 		}

@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"reflect"
 	"runtime"
+	"strings"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 
 	"example.com/program/queue"
 	"example.com/program/store"
@@ -106,14 +107,27 @@ type entry struct {
 
 func say() {
 	var all []entry
-	for t := range meminspect.Tables() {
-		for _, e := range t.Entries {
-			v := reflect.ValueOf(e.Var)
-			all = append(all, entry{
-				t.Package, e.Name, e.Expr, fmt.Sprintf("%016x", uint64(e.ID)), v.Type().Elem().String(),
-				uint64(v.Pointer()), uint64(v.Type().Elem().Size()), e.Size, e.Budget, e.Depth, e.Flags, e.Pos, e.Note,
-			})
+	for r := range meminspect.Regions() {
+		if r.Kind != meminspect.KindEntry {
+			continue
 		}
+		e := entry{
+			r.Package, r.Name, r.Expr, fmt.Sprintf("%016x", uint64(r.ID)), r.Type().String(),
+			uint64(r.Addr()), uint64(r.Type().Size()), 0, r.Budget, int32(r.Depth), 0, r.Pos, r.Note,
+		}
+		if r.Size < e.Size {
+			e.Bytes, e.Flags = r.Size, meminspectimpl.Area
+		}
+		if strings.ContainsAny(r.Expr, ".[") {
+			e.Flags |= meminspectimpl.Member
+		}
+		if r.HasDepth {
+			e.Flags |= meminspectimpl.HasDepth
+		}
+		if r.Summary {
+			e.Flags |= meminspectimpl.Summary
+		}
+		all = append(all, e)
 	}
 	out := struct {
 		Go      string

@@ -4,6 +4,7 @@ package main
 
 import (
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"unsafe"
 )
 
@@ -37,44 +38,44 @@ func _() {
 	_ = x[idSessions-0xf09ced30a4a9ff3b]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/program",
 	Namespace: "example.com/program",
-	Entries: []meminspect.Entry{
-		{ID: IDGreeting, Name: "Greeting", Expr: "greeting", Var: &greeting, Budget: 4096, Depth: 1, Flags: meminspect.HasDepth, Pos: "main.go:22", Note: "said at start"},
-		{ID: IDSecond, Name: "Second", Expr: "levels.at[1].When", Var: &levels.at[1].When, Flags: meminspect.Member, Pos: "main.go:31"},
-		{ID: idArena, Name: "arena", Expr: "arena", Var: &arena, Size: uint64(headerLen), Flags: meminspect.Area, Pos: "main.go:39"},
-		{ID: idCounter, Name: "counter", Expr: "counter", Var: &counter, Pos: "main.go:19"},
-		{ID: idHandler, Name: "handler", Expr: "handler", Var: &handler, Pos: "main.go:28"},
-		{ID: idInstance, Name: "instance", Expr: "instance", Var: &instance, Pos: "main.go:73"},
-		{ID: idRoot, Name: "root", Expr: "root", Var: &root, Depth: 2, Flags: meminspect.HasDepth, Pos: "main.go:44"},
-		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "main.go:25"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(IDGreeting), Name: "Greeting", Expr: "greeting", Var: &greeting, Budget: 4096, Depth: 1, Flags: meminspectimpl.HasDepth, Pos: "main.go:23", Note: "said at start"},
+		{ID: uint64(IDSecond), Name: "Second", Expr: "levels.at[1].When", Var: &levels.at[1].When, Flags: meminspectimpl.Member, Pos: "main.go:32"},
+		{ID: uint64(idArena), Name: "arena", Expr: "arena", Var: &arena, Size: uint64(headerLen), Flags: meminspectimpl.Area, Pos: "main.go:40"},
+		{ID: uint64(idCounter), Name: "counter", Expr: "counter", Var: &counter, Pos: "main.go:20"},
+		{ID: uint64(idHandler), Name: "handler", Expr: "handler", Var: &handler, Pos: "main.go:29"},
+		{ID: uint64(idInstance), Name: "instance", Expr: "instance", Var: &instance, Pos: "main.go:74"},
+		{ID: uint64(idRoot), Name: "root", Expr: "root", Var: &root, Depth: 2, Flags: meminspectimpl.HasDepth, Pos: "main.go:45"},
+		{ID: uint64(idSessions), Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "main.go:26"},
 	},
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeField, Var: (*session)(nil), Offset: uint64(unsafe.Offsetof((*session)(nil).Token)), Size: uint64(unsafe.Sizeof((*session)(nil).Token)), Package: "main", Type: "session", Field: "Token", Pos: "main.go:56"},
-		{Kind: meminspect.ExcludeVariable, Var: &signingKey, Package: "example.com/program", Pos: "main.go:47"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeField, Var: (*session)(nil), Offset: uint64(unsafe.Offsetof((*session)(nil).Token)), Size: uint64(unsafe.Sizeof((*session)(nil).Token)), Package: "main", Type: "session", Field: "Token", Pos: "main.go:57"},
+		{Kind: meminspectimpl.ExcludeVariable, Var: &signingKey, Package: "example.com/program", Pos: "main.go:48"},
 	},
-	Layouts: []meminspect.Layout{
-		{Name: "session", Size: uint64(unsafe.Sizeof(*(*session)(nil))), Fields: []meminspect.LayoutField{
+	Layouts: []meminspectimpl.Layout{
+		{Name: "session", Size: uint64(unsafe.Sizeof(*(*session)(nil))), Fields: []meminspectimpl.LayoutField{
 			{Name: "User", Offset: uint64(unsafe.Offsetof((*session)(nil).User)), Size: uint64(unsafe.Sizeof((*session)(nil).User))},
 			{Name: "Token", Offset: uint64(unsafe.Offsetof((*session)(nil).Token)), Size: uint64(unsafe.Sizeof((*session)(nil).Token))},
 			{Name: "Last", Offset: uint64(unsafe.Offsetof((*session)(nil).Last)), Size: uint64(unsafe.Sizeof((*session)(nil).Last))},
 			{Name: "any", Offset: uint64(unsafe.Offsetof((*session)(nil).any)), Size: uint64(unsafe.Sizeof((*session)(nil).any))},
 		}},
 	},
-	Numbers: []meminspect.Number{
+	Numbers: []meminspectimpl.Number{
 		{Name: "protocol", Value: int64(protocol)},
 	},
-	Declared: []meminspect.Declared{
-		{ID: IDConfig, Name: "Config", Pos: "main.go:49"},
-		{ID: IDForgotten, Name: "Forgotten", Pos: "main.go:50"},
+	Declared: []meminspectimpl.Declared{
+		{ID: uint64(IDConfig), Name: "Config", Pos: "main.go:50"},
+		{ID: uint64(IDForgotten), Name: "Forgotten", Pos: "main.go:51"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }
 
 func _() {

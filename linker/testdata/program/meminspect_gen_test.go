@@ -2,7 +2,10 @@
 
 package main
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -16,16 +19,16 @@ func _() {
 	_ = x[idInTest-0xde6635bda91119db]
 }
 
-var meminspectTableTest = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTableTest = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/program",
 	Namespace: "example.com/program",
-	Entries: []meminspect.Entry{
-		{ID: idInTest, Name: "inTest", Expr: "inTest", Var: &inTest, Pos: "main_test.go:9"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idInTest), Name: "inTest", Expr: "inTest", Var: &inTest, Pos: "main_test.go:9"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTableTest)
+	meminspectimpl.Link(&meminspectTableTest)
 }

@@ -4,6 +4,7 @@ package area
 
 import (
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"unsafe"
 )
 
@@ -33,25 +34,25 @@ func _() {
 	_ = x[idWhole-0x89c0e438ccd634e6]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/area",
 	Namespace: "example.com/fixture/area",
-	Entries: []meminspect.Entry{
-		{ID: idArena, Name: "arena", Expr: "arena", Var: &arena, Size: 4096, Flags: meminspect.Area, Pos: "area.go:29"},
-		{ID: idBuffer, Name: "buffer", Expr: "buffer", Var: &buffer, Size: 4096, Flags: meminspect.Area, Pos: "area.go:26"},
-		{ID: idExact, Name: "exact", Expr: "exact", Var: &exact, Size: uint64(headerLen - 16), Flags: meminspect.Area, Pos: "area.go:16"},
-		{ID: idFirst, Name: "first", Expr: "first", Var: &first, Size: 64, Flags: meminspect.Area, Pos: "area.go:34"},
-		{ID: idMemberName, Name: "member.name", Expr: "member.name", Var: &member.name, Size: 25, Flags: meminspect.Area | meminspect.Member, Pos: "area.go:21"},
-		{ID: idSecond, Name: "second", Expr: "second", Var: &second, Size: 64, Flags: meminspect.Area, Pos: "area.go:34"},
-		{ID: idSuppressed, Name: "suppressed", Expr: "suppressed", Var: &suppressed, Size: 64, Flags: meminspect.Area, Pos: "area.go:38"},
-		{ID: idWhole, Name: "whole", Expr: "whole", Var: &whole, Size: uint64(headerLen), Flags: meminspect.Area, Pos: "area.go:13"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idArena), Name: "arena", Expr: "arena", Var: &arena, Size: 4096, Flags: meminspectimpl.Area, Pos: "area.go:29"},
+		{ID: uint64(idBuffer), Name: "buffer", Expr: "buffer", Var: &buffer, Size: 4096, Flags: meminspectimpl.Area, Pos: "area.go:26"},
+		{ID: uint64(idExact), Name: "exact", Expr: "exact", Var: &exact, Size: uint64(headerLen - 16), Flags: meminspectimpl.Area, Pos: "area.go:16"},
+		{ID: uint64(idFirst), Name: "first", Expr: "first", Var: &first, Size: 64, Flags: meminspectimpl.Area, Pos: "area.go:34"},
+		{ID: uint64(idMemberName), Name: "member.name", Expr: "member.name", Var: &member.name, Size: 25, Flags: meminspectimpl.Area | meminspectimpl.Member, Pos: "area.go:21"},
+		{ID: uint64(idSecond), Name: "second", Expr: "second", Var: &second, Size: 64, Flags: meminspectimpl.Area, Pos: "area.go:34"},
+		{ID: uint64(idSuppressed), Name: "suppressed", Expr: "suppressed", Var: &suppressed, Size: 64, Flags: meminspectimpl.Area, Pos: "area.go:38"},
+		{ID: uint64(idWhole), Name: "whole", Expr: "whole", Var: &whole, Size: uint64(headerLen), Flags: meminspectimpl.Area, Pos: "area.go:13"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }
 
 func _() {

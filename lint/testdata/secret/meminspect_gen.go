@@ -4,6 +4,7 @@ package secret
 
 import (
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"unsafe"
 )
 
@@ -57,41 +58,41 @@ func _() {
 	_ = x[idVaults-0xa73aecf082fc8433]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/secret",
 	Namespace: "example.com/fixture/secret",
-	Entries: []meminspect.Entry{
-		{ID: idAccount, Name: "account", Expr: "account", Var: &account, Pos: "secret.go:48"},
-		{ID: idApiKeys, Name: "apiKeys", Expr: "apiKeys", Var: &apiKeys, Pos: "secret.go:19"},
-		{ID: idCacheKey, Name: "cacheKey", Expr: "cacheKey", Var: &cacheKey, Pos: "secret.go:85"},
-		{ID: idCompass, Name: "compass", Expr: "compass", Var: &compass, Pos: "secret.go:91"},
-		{ID: idConfigCredentials, Name: "config.credentials", Expr: "config.credentials", Var: &config.credentials, Flags: meminspect.Member, Pos: "secret.go:53"},
-		{ID: idExcluded, Name: "excluded", Expr: "excluded", Var: &excluded, Pos: "secret.go:99"},
-		{ID: idKey, Name: "key", Expr: "key", Var: &key, Pos: "secret.go:24"},
-		{ID: idKeyPrefix, Name: "keyPrefix", Expr: "keyPrefix", Var: &keyPrefix, Pos: "secret.go:85"},
-		{ID: idKeysSeen, Name: "keysSeen", Expr: "keysSeen", Var: &keysSeen, Pos: "secret.go:82"},
-		{ID: idLogin, Name: "login", Expr: "login", Var: &login, Depth: 1, Flags: meminspect.HasDepth, Pos: "secret.go:29"},
-		{ID: idNextPageToken, Name: "nextPageToken", Expr: "nextPageToken", Var: &nextPageToken, Pos: "secret.go:85"},
-		{ID: idPassword, Name: "password", Expr: "password", Var: &password, Pos: "secret.go:14"},
-		{ID: idPasswordFile, Name: "passwordFile", Expr: "passwordFile", Var: &passwordFile, Pos: "secret.go:85"},
-		{ID: idSecretName, Name: "secretName", Expr: "secretName", Var: &secretName, Pos: "secret.go:85"},
-		{ID: idServer, Name: "server", Expr: "server", Var: &server, Pos: "secret.go:96"},
-		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "secret.go:43"},
-		{ID: idTestPassword, Name: "testPassword", Expr: "testPassword", Var: &testPassword, Pos: "secret.go:103"},
-		{ID: idTokenBuckets, Name: "tokenBuckets", Expr: "tokenBuckets", Var: &tokenBuckets, Pos: "secret.go:88"},
-		{ID: idTokenCount, Name: "tokenCount", Expr: "tokenCount", Var: &tokenCount, Pos: "secret.go:82"},
-		{ID: idVaults, Name: "vaults", Expr: "vaults", Var: &vaults, Pos: "secret.go:66"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idAccount), Name: "account", Expr: "account", Var: &account, Pos: "secret.go:48"},
+		{ID: uint64(idApiKeys), Name: "apiKeys", Expr: "apiKeys", Var: &apiKeys, Pos: "secret.go:19"},
+		{ID: uint64(idCacheKey), Name: "cacheKey", Expr: "cacheKey", Var: &cacheKey, Pos: "secret.go:85"},
+		{ID: uint64(idCompass), Name: "compass", Expr: "compass", Var: &compass, Pos: "secret.go:91"},
+		{ID: uint64(idConfigCredentials), Name: "config.credentials", Expr: "config.credentials", Var: &config.credentials, Flags: meminspectimpl.Member, Pos: "secret.go:53"},
+		{ID: uint64(idExcluded), Name: "excluded", Expr: "excluded", Var: &excluded, Pos: "secret.go:99"},
+		{ID: uint64(idKey), Name: "key", Expr: "key", Var: &key, Pos: "secret.go:24"},
+		{ID: uint64(idKeyPrefix), Name: "keyPrefix", Expr: "keyPrefix", Var: &keyPrefix, Pos: "secret.go:85"},
+		{ID: uint64(idKeysSeen), Name: "keysSeen", Expr: "keysSeen", Var: &keysSeen, Pos: "secret.go:82"},
+		{ID: uint64(idLogin), Name: "login", Expr: "login", Var: &login, Depth: 1, Flags: meminspectimpl.HasDepth, Pos: "secret.go:29"},
+		{ID: uint64(idNextPageToken), Name: "nextPageToken", Expr: "nextPageToken", Var: &nextPageToken, Pos: "secret.go:85"},
+		{ID: uint64(idPassword), Name: "password", Expr: "password", Var: &password, Pos: "secret.go:14"},
+		{ID: uint64(idPasswordFile), Name: "passwordFile", Expr: "passwordFile", Var: &passwordFile, Pos: "secret.go:85"},
+		{ID: uint64(idSecretName), Name: "secretName", Expr: "secretName", Var: &secretName, Pos: "secret.go:85"},
+		{ID: uint64(idServer), Name: "server", Expr: "server", Var: &server, Pos: "secret.go:96"},
+		{ID: uint64(idSessions), Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "secret.go:43"},
+		{ID: uint64(idTestPassword), Name: "testPassword", Expr: "testPassword", Var: &testPassword, Pos: "secret.go:103"},
+		{ID: uint64(idTokenBuckets), Name: "tokenBuckets", Expr: "tokenBuckets", Var: &tokenBuckets, Pos: "secret.go:88"},
+		{ID: uint64(idTokenCount), Name: "tokenCount", Expr: "tokenCount", Var: &tokenCount, Pos: "secret.go:82"},
+		{ID: uint64(idVaults), Name: "vaults", Expr: "vaults", Var: &vaults, Pos: "secret.go:66"},
 	},
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeField, Var: (*session)(nil), Offset: uint64(unsafe.Offsetof((*session)(nil).refreshToken)), Size: uint64(unsafe.Sizeof((*session)(nil).refreshToken)), Package: "example.com/fixture/secret", Type: "session", Field: "refreshToken", Pos: "secret.go:35"},
-		{Kind: meminspect.ExcludeVariable, Var: &secretKey, Package: "example.com/fixture/secret", Pos: "secret.go:106"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeField, Var: (*session)(nil), Offset: uint64(unsafe.Offsetof((*session)(nil).refreshToken)), Size: uint64(unsafe.Sizeof((*session)(nil).refreshToken)), Package: "example.com/fixture/secret", Type: "session", Field: "refreshToken", Pos: "secret.go:35"},
+		{Kind: meminspectimpl.ExcludeVariable, Var: &secretKey, Package: "example.com/fixture/secret", Pos: "secret.go:106"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }
 
 func _() {

@@ -2,7 +2,10 @@
 
 package unbounded
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -32,24 +35,24 @@ func _() {
 	_ = x[idUsual-0xa82f180d46ca31c6]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/unbounded",
 	Namespace: "example.com/fixture/unbounded",
-	Entries: []meminspect.Entry{
-		{ID: idBounded, Name: "bounded", Expr: "bounded", Var: &bounded, Budget: 65536, Depth: 8, Flags: meminspect.HasDepth, Pos: "unbounded.go:34"},
-		{ID: idFixed, Name: "fixed", Expr: "fixed", Var: &fixed, Depth: 8, Flags: meminspect.HasDepth, Pos: "unbounded.go:43"},
-		{ID: idList, Name: "list", Expr: "list", Var: &list, Depth: 64, Flags: meminspect.HasDepth, Pos: "unbounded.go:23"},
-		{ID: idOne, Name: "one", Expr: "one", Var: &one, Depth: 8, Flags: meminspect.HasDepth, Pos: "unbounded.go:46"},
-		{ID: idQueue, Name: "queue", Expr: "queue", Var: &queue, Depth: 5, Flags: meminspect.HasDepth, Pos: "unbounded.go:28", Note: "the queue, all of it"},
-		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Depth: 8, Flags: meminspect.HasDepth, Pos: "unbounded.go:18"},
-		{ID: idSilent, Name: "silent", Expr: "silent", Var: &silent, Pos: "unbounded.go:40"},
-		{ID: idSuppressed, Name: "suppressed", Expr: "suppressed", Var: &suppressed, Depth: 8, Flags: meminspect.HasDepth, Pos: "unbounded.go:50"},
-		{ID: idUsual, Name: "usual", Expr: "usual", Var: &usual, Depth: 4, Flags: meminspect.HasDepth, Pos: "unbounded.go:37"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idBounded), Name: "bounded", Expr: "bounded", Var: &bounded, Budget: 65536, Depth: 8, Flags: meminspectimpl.HasDepth, Pos: "unbounded.go:34"},
+		{ID: uint64(idFixed), Name: "fixed", Expr: "fixed", Var: &fixed, Depth: 8, Flags: meminspectimpl.HasDepth, Pos: "unbounded.go:43"},
+		{ID: uint64(idList), Name: "list", Expr: "list", Var: &list, Depth: 64, Flags: meminspectimpl.HasDepth, Pos: "unbounded.go:23"},
+		{ID: uint64(idOne), Name: "one", Expr: "one", Var: &one, Depth: 8, Flags: meminspectimpl.HasDepth, Pos: "unbounded.go:46"},
+		{ID: uint64(idQueue), Name: "queue", Expr: "queue", Var: &queue, Depth: 5, Flags: meminspectimpl.HasDepth, Pos: "unbounded.go:28", Note: "the queue, all of it"},
+		{ID: uint64(idSessions), Name: "sessions", Expr: "sessions", Var: &sessions, Depth: 8, Flags: meminspectimpl.HasDepth, Pos: "unbounded.go:18"},
+		{ID: uint64(idSilent), Name: "silent", Expr: "silent", Var: &silent, Pos: "unbounded.go:40"},
+		{ID: uint64(idSuppressed), Name: "suppressed", Expr: "suppressed", Var: &suppressed, Depth: 8, Flags: meminspectimpl.HasDepth, Pos: "unbounded.go:50"},
+		{ID: uint64(idUsual), Name: "usual", Expr: "usual", Var: &usual, Depth: 4, Flags: meminspectimpl.HasDepth, Pos: "unbounded.go:37"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

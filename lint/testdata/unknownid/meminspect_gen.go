@@ -2,7 +2,10 @@
 
 package unknownid
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -16,16 +19,16 @@ func _() {
 	_ = x[idLocal-0xb4945951f197c2d8]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/unknownid",
 	Namespace: "example.com/fixture/unknownid",
-	Declared: []meminspect.Declared{
-		{ID: idLocal, Name: "local", Pos: "unknownid.go:8"},
+	Declared: []meminspectimpl.Declared{
+		{ID: uint64(idLocal), Name: "local", Pos: "unknownid.go:8"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

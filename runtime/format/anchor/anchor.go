@@ -90,6 +90,9 @@ const (
 	EntryMember                      // a member of the variable, not the whole
 	EntryHasDepth                    // depth= was written
 	EntrySummary                     // its value may stand in short reports
+
+	// EntryWithdrawn is set at run time: the program has unregistered the entry.
+	EntryWithdrawn uint32 = 1 << 30
 )
 
 // DefaultDepth is how many pointers are followed from an entry without
@@ -177,6 +180,9 @@ const (
 	SlotSpare  = 88
 	SlotSize   = 96
 )
+
+// SlotMarked is set in the flags of a slot that is a marked range of a block.
+const SlotMarked uint32 = 1 << 31
 
 // Kinds of a slot.
 const (

@@ -4,6 +4,7 @@ package main
 
 import (
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"unsafe"
 )
 
@@ -29,36 +30,36 @@ func _() {
 	_ = x[idStarted-0xfbc35356d306a095]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/shop",
 	Namespace: "example.com/shop",
-	Entries: []meminspect.Entry{
-		{ID: IDFourthSlot, Name: "FourthSlot", Expr: "orders.Slots[3].N", Var: &orders.Slots[3].N, Flags: meminspect.Member, Pos: "main.go:23"},
-		{ID: idArena, Name: "arena", Expr: "arena", Var: &arena, Size: uint64(headerLen), Budget: 65536, Flags: meminspect.Area, Pos: "main.go:26", Note: "the first two blocks"},
-		{ID: idLimits, Name: "limits", Expr: "limits", Var: &limits, Budget: 4096, Depth: 2, Flags: meminspect.HasDepth, Pos: "main.go:32"},
-		{ID: idOrders, Name: "orders", Expr: "orders", Var: &orders, Pos: "main.go:23"},
-		{ID: idPrices, Name: "prices", Expr: "prices", Var: &prices, Budget: 4096, Depth: 2, Flags: meminspect.HasDepth, Pos: "main.go:32"},
-		{ID: idStarted, Name: "started", Expr: "started", Var: &started, Flags: meminspect.Summary, Pos: "main.go:29"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(IDFourthSlot), Name: "FourthSlot", Expr: "orders.Slots[3].N", Var: &orders.Slots[3].N, Flags: meminspectimpl.Member, Pos: "main.go:23"},
+		{ID: uint64(idArena), Name: "arena", Expr: "arena", Var: &arena, Size: uint64(headerLen), Budget: 65536, Flags: meminspectimpl.Area, Pos: "main.go:26", Note: "the first two blocks"},
+		{ID: uint64(idLimits), Name: "limits", Expr: "limits", Var: &limits, Budget: 4096, Depth: 2, Flags: meminspectimpl.HasDepth, Pos: "main.go:32"},
+		{ID: uint64(idOrders), Name: "orders", Expr: "orders", Var: &orders, Pos: "main.go:23"},
+		{ID: uint64(idPrices), Name: "prices", Expr: "prices", Var: &prices, Budget: 4096, Depth: 2, Flags: meminspectimpl.HasDepth, Pos: "main.go:32"},
+		{ID: uint64(idStarted), Name: "started", Expr: "started", Var: &started, Flags: meminspectimpl.Summary, Pos: "main.go:29"},
 	},
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeField, Var: (*order)(nil), Offset: uint64(unsafe.Offsetof((*order)(nil).Card)), Size: uint64(unsafe.Sizeof((*order)(nil).Card)), Package: "main", Type: "order", Field: "Card", Pos: "main.go:39"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeField, Var: (*order)(nil), Offset: uint64(unsafe.Offsetof((*order)(nil).Card)), Size: uint64(unsafe.Sizeof((*order)(nil).Card)), Package: "main", Type: "order", Field: "Card", Pos: "main.go:39"},
 	},
-	Layouts: []meminspect.Layout{
-		{Name: "order", Size: uint64(unsafe.Sizeof(*(*order)(nil))), Fields: []meminspect.LayoutField{
+	Layouts: []meminspectimpl.Layout{
+		{Name: "order", Size: uint64(unsafe.Sizeof(*(*order)(nil))), Fields: []meminspectimpl.LayoutField{
 			{Name: "ID", Offset: uint64(unsafe.Offsetof((*order)(nil).ID)), Size: uint64(unsafe.Sizeof((*order)(nil).ID))},
 			{Name: "Card", Offset: uint64(unsafe.Offsetof((*order)(nil).Card)), Size: uint64(unsafe.Sizeof((*order)(nil).Card))},
 			{Name: "Lines", Offset: uint64(unsafe.Offsetof((*order)(nil).Lines)), Size: uint64(unsafe.Sizeof((*order)(nil).Lines))},
 		}},
 	},
-	Numbers: []meminspect.Number{
+	Numbers: []meminspectimpl.Number{
 		{Name: "protocolVersion", Value: int64(protocolVersion)},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }
 
 func _() {

@@ -18,6 +18,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/coreimage"
 	"github.com/meminspect/meminspect/runtime/kinfo"
 	"github.com/meminspect/meminspect/runtime/logring"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"github.com/meminspect/meminspect/runtime/minidump"
 	"github.com/meminspect/meminspect/runtime/pstore"
 )
@@ -36,12 +37,12 @@ var (
 	empty     int64
 )
 
-var table = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var table = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "main",
 	Namespace: "main",
-	Entries: []meminspect.Entry{
+	Entries: []meminspectimpl.Entry{
 		{ID: 1<<63 | 1, Name: "counter", Expr: "counter", Var: &counter, Pos: "main.go:1"},
 		{ID: 1<<63 | 2, Name: "last", Expr: "last", Var: &last, Pos: "main.go:2"},
 		{ID: 1<<63 | 3, Name: "text", Expr: "text", Var: &text, Pos: "main.go:3"},
@@ -49,7 +50,7 @@ var table = meminspect.Table{
 	},
 }
 
-func init() { meminspect.Link(&table) }
+func init() { meminspectimpl.Link(&table) }
 
 func main() {
 	dir := os.Args[1]

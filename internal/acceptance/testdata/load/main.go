@@ -10,6 +10,7 @@ import (
 	"time"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
 
 type node struct {
@@ -25,18 +26,18 @@ var (
 
 var unmarked [][]byte
 
-var table = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var table = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "github.com/meminspect/meminspect/internal/acceptance/testdata/load",
 	Namespace: "load",
-	Entries: []meminspect.Entry{
-		{ID: 1<<63 | 1, Name: "root", Expr: "root", Var: &root, Depth: -1, Flags: meminspect.HasDepth, Budget: 1 << 30},
+	Entries: []meminspectimpl.Entry{
+		{ID: 1<<63 | 1, Name: "root", Expr: "root", Var: &root, Depth: -1, Flags: meminspectimpl.HasDepth, Budget: 1 << 30},
 		{ID: 1<<63 | 2, Name: "count", Expr: "count", Var: &count},
 	},
 }
 
-func init() { meminspect.Link(&table) }
+func init() { meminspectimpl.Link(&table) }
 
 // tree makes a balanced tree of n nodes.
 func tree(n int) *node {

@@ -6,18 +6,19 @@ import (
 	"time"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
 
 var counter int
 
-var table = meminspect.Table{
-	Magic:   [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version: meminspect.TableVersion,
+var table = meminspectimpl.Table{
+	Magic:   [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version: meminspectimpl.TableVersion,
 	Package: "example.com/offprog",
-	Entries: []meminspect.Entry{{ID: 1 << 63, Name: "counter", Expr: "counter", Var: &counter}},
+	Entries: []meminspectimpl.Entry{{ID: 1 << 63, Name: "counter", Expr: "counter", Var: &counter}},
 }
 
-func init() { meminspect.Link(&table) }
+func init() { meminspectimpl.Link(&table) }
 
 func main() {
 	id, err := meminspect.Register(meminspect.IDDynamic, &counter, meminspect.Name("n"), meminspect.Depth(2))

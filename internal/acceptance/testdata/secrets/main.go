@@ -10,7 +10,7 @@ import (
 	"runtime"
 	"time"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
 
 // secret returns the n-th secret: the test knows the same formula.
@@ -86,12 +86,12 @@ var (
 // What is neither.
 var unannotated [8]byte
 
-var table = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var table = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   path,
 	Namespace: "secrets",
-	Entries: []meminspect.Entry{
+	Entries: []meminspectimpl.Entry{
 		{ID: 1<<63 | 1, Name: "users", Expr: "users", Var: &users},
 		{ID: 1<<63 | 2, Name: "words", Expr: "words", Var: &words},
 		{ID: 1<<63 | 3, Name: "list", Expr: "list", Var: &list},
@@ -107,23 +107,23 @@ var table = meminspect.Table{
 		{ID: 1<<63 | 13, Name: "channel", Expr: "channel", Var: &channel},
 		{ID: 1<<63 | 14, Name: "closure", Expr: "closure", Var: &closure},
 	},
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeVariable, Var: &globalArray, Package: path},
-		{Kind: meminspect.ExcludeVariable, Var: &globalString, Package: path},
-		{Kind: meminspect.ExcludeVariable, Var: &globalSlice, Package: path},
-		{Kind: meminspect.ExcludeVariable, Var: &globalPtr, Package: path},
-		{Kind: meminspect.ExcludeVariable, Var: &globalMap, Package: path},
-		{Kind: meminspect.ExcludeType, Var: (*password)(nil), Package: path, Type: "password"},
-		{Kind: meminspect.ExcludeField, Var: (*user)(nil), Offset: 16, Size: 16, Package: path, Type: "user", Field: "Token"},
-		{Kind: meminspect.ExcludeField, Var: (*user)(nil), Offset: 32, Size: 24, Package: path, Type: "user", Field: "Keys"},
-		{Kind: meminspect.ExcludeField, Var: (*vault)(nil), Offset: 16, Size: 8, Package: path, Type: "vault", Field: "Closed"},
-		{Kind: meminspect.ExcludeGenericType, Package: path, Type: "sealed"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeVariable, Var: &globalArray, Package: path},
+		{Kind: meminspectimpl.ExcludeVariable, Var: &globalString, Package: path},
+		{Kind: meminspectimpl.ExcludeVariable, Var: &globalSlice, Package: path},
+		{Kind: meminspectimpl.ExcludeVariable, Var: &globalPtr, Package: path},
+		{Kind: meminspectimpl.ExcludeVariable, Var: &globalMap, Package: path},
+		{Kind: meminspectimpl.ExcludeType, Var: (*password)(nil), Package: path, Type: "password"},
+		{Kind: meminspectimpl.ExcludeField, Var: (*user)(nil), Offset: 16, Size: 16, Package: path, Type: "user", Field: "Token"},
+		{Kind: meminspectimpl.ExcludeField, Var: (*user)(nil), Offset: 32, Size: 24, Package: path, Type: "user", Field: "Keys"},
+		{Kind: meminspectimpl.ExcludeField, Var: (*vault)(nil), Offset: 16, Size: 8, Package: path, Type: "vault", Field: "Closed"},
+		{Kind: meminspectimpl.ExcludeGenericType, Package: path, Type: "sealed"},
 	},
 }
 
 const path = "github.com/meminspect/meminspect/internal/acceptance/testdata/secrets"
 
-func init() { meminspect.Link(&table) }
+func init() { meminspectimpl.Link(&table) }
 
 func pass(n int) password { return password{array(n), string(secret(n + 1))} }
 

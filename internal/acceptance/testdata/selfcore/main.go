@@ -12,6 +12,7 @@ import (
 
 	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/coreimage"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
 
 type order struct {
@@ -49,22 +50,22 @@ var (
 	blank     [8]int64
 )
 
-var table = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var table = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "main",
 	Namespace: "main",
-	Entries: []meminspect.Entry{
+	Entries: []meminspectimpl.Entry{
 		{ID: 1<<63 | 1, Name: "counter", Expr: "counter", Var: &counter, Pos: "main.go:27"},
 		{ID: 1<<63 | 2, Name: "flags", Expr: "flags", Var: &flags, Pos: "main.go:28"},
 		{ID: 1<<63 | 3, Name: "ratio", Expr: "ratio", Var: &ratio, Pos: "main.go:29"},
 		{ID: 1<<63 | 4, Name: "last", Expr: "last", Var: &last, Pos: "main.go:30"},
-		{ID: 1<<63 | 5, Name: "arena", Expr: "arena", Var: &arena, Size: 16, Flags: meminspect.Area, Pos: "main.go:31"},
-		{ID: 1<<63 | 6, Name: "inner", Expr: "registry.inner", Var: &registry.inner, Flags: meminspect.Member, Pos: "main.go:32"},
+		{ID: 1<<63 | 5, Name: "arena", Expr: "arena", Var: &arena, Size: 16, Flags: meminspectimpl.Area, Pos: "main.go:31"},
+		{ID: 1<<63 | 6, Name: "inner", Expr: "registry.inner", Var: &registry.inner, Flags: meminspectimpl.Member, Pos: "main.go:32"},
 	},
 }
 
-func init() { meminspect.Link(&table) }
+func init() { meminspectimpl.Link(&table) }
 
 func main() {
 	counter, flags[2], ratio = 43, true, 0.25

@@ -7,8 +7,8 @@ import (
 	"os"
 	"unsafe"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/coreimage"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
 
 type account struct {
@@ -20,19 +20,19 @@ type account struct {
 // In data, where debuggers have initial values of the executable.
 var owner = account{ID: 1, Key: [2]int64{2, 3}, Count: 4}
 
-var table = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var table = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "main",
 	Namespace: "main",
-	Entries:   []meminspect.Entry{{ID: 1<<63 | 1, Name: "owner", Expr: "owner", Var: &owner, Pos: "main.go:21"}},
-	Exclusions: []meminspect.Exclusion{{
-		Kind: meminspect.ExcludeField, Var: (*account)(nil), Offset: uint64(unsafe.Offsetof(owner.Key)), Size: uint64(unsafe.Sizeof(owner.Key)),
+	Entries:   []meminspectimpl.Entry{{ID: 1<<63 | 1, Name: "owner", Expr: "owner", Var: &owner, Pos: "main.go:21"}},
+	Exclusions: []meminspectimpl.Exclusion{{
+		Kind: meminspectimpl.ExcludeField, Var: (*account)(nil), Offset: uint64(unsafe.Offsetof(owner.Key)), Size: uint64(unsafe.Sizeof(owner.Key)),
 		Package: "main", Type: "account", Field: "Key", Pos: "main.go:16",
 	}},
 }
 
-func init() { meminspect.Link(&table) }
+func init() { meminspectimpl.Link(&table) }
 
 func main() {
 	owner = account{ID: 11, Key: [2]int64{22, 33}, Count: 44}

@@ -6,7 +6,7 @@ import (
 	"os"
 	"time"
 
-	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
 
 // secret is the formula of the tests.
@@ -35,22 +35,22 @@ var (
 
 const path = "github.com/meminspect/meminspect/internal/acceptance/testdata/shared"
 
-var table = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var table = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   path,
 	Namespace: "shared",
-	Entries: []meminspect.Entry{
+	Entries: []meminspectimpl.Entry{
 		{ID: 1<<63 | 1, Name: "users", Expr: "users", Var: &users},
 		{ID: 1<<63 | 2, Name: "seen", Expr: "seen", Var: &seen},
 	},
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeVariable, Var: &hidden, Package: path},
-		{Kind: meminspect.ExcludeField, Var: (*user)(nil), Offset: 16, Size: 24, Package: path, Type: "user", Field: "Token"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeVariable, Var: &hidden, Package: path},
+		{Kind: meminspectimpl.ExcludeField, Var: (*user)(nil), Offset: 16, Size: 24, Package: path, Type: "user", Field: "Token"},
 	},
 }
 
-func init() { meminspect.Link(&table) }
+func init() { meminspectimpl.Link(&table) }
 
 func main() {
 	for n := range 8 {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	_ "github.com/meminspect/meminspect/internal/acceptance/testdata/wedged/first"
-	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
 
 type order struct {
@@ -28,18 +28,18 @@ var (
 	plain  = int64(77)
 )
 
-var table = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var table = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "github.com/meminspect/meminspect/internal/acceptance/testdata/wedged",
 	Namespace: "wedged",
-	Entries: []meminspect.Entry{
+	Entries: []meminspectimpl.Entry{
 		{ID: 1<<63 | 1, Name: "orders", Expr: "orders", Var: &orders, Pos: "main.go:27"},
 		{ID: 1<<63 | 2, Name: "serial", Expr: "serial", Var: &serial, Pos: "main.go:28"},
 	},
 }
 
-func init() { meminspect.Link(&table) }
+func init() { meminspectimpl.Link(&table) }
 
 func main() {
 	for i := range 3 {

@@ -2,14 +2,14 @@
 
 package main
 
-import "github.com/meminspect/meminspect/runtime"
+import "github.com/meminspect/meminspect/runtime/meminspectimpl"
 
 // table makes every variable an annotated one.
-var table = meminspect.Table{
-	Magic:   [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version: meminspect.TableVersion,
+var table = meminspectimpl.Table{
+	Magic:   [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version: meminspectimpl.TableVersion,
 	Package: "kinds", Namespace: "kinds",
-	Entries: []meminspect.Entry{
+	Entries: []meminspectimpl.Entry{
 		{ID: 1<<63 | 1, Name: "vBool", Expr: "vBool", Var: &vBool},
 		{ID: 1<<63 | 2, Name: "vInt", Expr: "vInt", Var: &vInt},
 		{ID: 1<<63 | 3, Name: "vInt8", Expr: "vInt8", Var: &vInt8},
@@ -229,4 +229,4 @@ var table = meminspect.Table{
 	},
 }
 
-func init() { meminspect.Link(&table) }
+func init() { meminspectimpl.Link(&table) }

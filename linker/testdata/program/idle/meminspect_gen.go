@@ -2,7 +2,10 @@
 
 package idle
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -16,16 +19,16 @@ func _() {
 	_ = x[idUnused-0xa380c40a2651a1ae]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/program/idle",
 	Namespace: "example.com/program/idle",
-	Entries: []meminspect.Entry{
-		{ID: idUnused, Name: "unused", Expr: "unused", Var: &unused, Pos: "idle.go:5"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idUnused), Name: "unused", Expr: "unused", Var: &unused, Pos: "idle.go:5"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

@@ -4,6 +4,7 @@ package queue
 
 import (
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"unsafe"
 )
 
@@ -19,21 +20,21 @@ func _() {
 	_ = x[IDHead-0xd5be2f2020b9ffb5]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/program/queue",
 	Namespace: "example.com/program/queue",
-	Entries: []meminspect.Entry{
-		{ID: IDHead, Name: "Head", Expr: "ring.head", Var: &ring.head, Flags: meminspect.Member, Pos: "queue.go:5"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(IDHead), Name: "Head", Expr: "ring.head", Var: &ring.head, Flags: meminspectimpl.Member, Pos: "queue.go:5"},
 	},
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeType, Var: (*secret)(nil), Package: "example.com/program/queue", Type: "secret", Pos: "queue.go:11"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeType, Var: (*secret)(nil), Package: "example.com/program/queue", Type: "secret", Pos: "queue.go:11"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }
 
 func _() {

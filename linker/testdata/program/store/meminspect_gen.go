@@ -2,7 +2,10 @@
 
 package store
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -18,17 +21,17 @@ func _() {
 	_ = x[idItems-0xc0541fdca2151331]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/program/store",
 	Namespace: "example.com/program/store",
-	Entries: []meminspect.Entry{
-		{ID: idBig, Name: "big", Expr: "big", Var: &big, Pos: "store.go:14"},
-		{ID: idItems, Name: "items", Expr: "items", Var: &items, Pos: "store.go:7"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idBig), Name: "big", Expr: "big", Var: &big, Pos: "store.go:14"},
+		{ID: uint64(idItems), Name: "items", Expr: "items", Var: &items, Pos: "store.go:7"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

@@ -4,6 +4,7 @@ package quiet
 
 import (
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"unsafe"
 )
 
@@ -23,32 +24,32 @@ func _() {
 	_ = x[idSessions-0xd64d4dda01300ad0]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/directive/quiet",
 	Namespace: "example.com/fixture/directive/quiet",
-	Entries: []meminspect.Entry{
-		{ID: IDQueueHead, Name: "QueueHead", Expr: "queue.head", Var: &queue.head, Budget: 65536, Depth: 4, Flags: meminspect.Member | meminspect.HasDepth, Pos: "quiet.go:11"},
-		{ID: idArena, Name: "arena", Expr: "arena", Var: &arena, Size: uint64(headerLen), Flags: meminspect.Area, Pos: "quiet.go:19"},
-		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "quiet.go:8"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(IDQueueHead), Name: "QueueHead", Expr: "queue.head", Var: &queue.head, Budget: 65536, Depth: 4, Flags: meminspectimpl.Member | meminspectimpl.HasDepth, Pos: "quiet.go:11"},
+		{ID: uint64(idArena), Name: "arena", Expr: "arena", Var: &arena, Size: uint64(headerLen), Flags: meminspectimpl.Area, Pos: "quiet.go:19"},
+		{ID: uint64(idSessions), Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "quiet.go:8"},
 	},
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeVariable, Var: &queue.owner, Package: "example.com/fixture/directive/quiet", Pos: "quiet.go:15"},
-		{Kind: meminspect.ExcludeVariable, Var: &signingKey, Package: "example.com/fixture/directive/quiet", Pos: "quiet.go:22"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeVariable, Var: &queue.owner, Package: "example.com/fixture/directive/quiet", Pos: "quiet.go:15"},
+		{Kind: meminspectimpl.ExcludeVariable, Var: &signingKey, Package: "example.com/fixture/directive/quiet", Pos: "quiet.go:22"},
 	},
-	Layouts: []meminspect.Layout{
-		{Name: "Header", Size: uint64(unsafe.Sizeof(*(*Header)(nil))), Fields: []meminspect.LayoutField{
+	Layouts: []meminspectimpl.Layout{
+		{Name: "Header", Size: uint64(unsafe.Sizeof(*(*Header)(nil))), Fields: []meminspectimpl.LayoutField{
 			{Name: "N", Offset: uint64(unsafe.Offsetof((*Header)(nil).N)), Size: uint64(unsafe.Sizeof((*Header)(nil).N))},
 		}},
 	},
-	Numbers: []meminspect.Number{
+	Numbers: []meminspectimpl.Number{
 		{Name: "version", Value: int64(version)},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }
 
 func _() {

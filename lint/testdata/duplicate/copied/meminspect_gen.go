@@ -2,7 +2,10 @@
 
 package copied
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -16,16 +19,16 @@ func _() {
 	_ = x[IDQueue-0xf63bfcecec3f11a2]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/duplicate/copied",
 	Namespace: "example.com/fixture/duplicate/original",
-	Entries: []meminspect.Entry{
-		{ID: IDQueue, Name: "Queue", Expr: "Queue", Var: &Queue, Pos: "copied.go:4"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(IDQueue), Name: "Queue", Expr: "Queue", Var: &Queue, Pos: "copied.go:4"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

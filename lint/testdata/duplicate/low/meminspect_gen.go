@@ -2,7 +2,10 @@
 
 package low
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -18,17 +21,17 @@ func _() {
 	_ = x[IDState-0xee20862124c334d4]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/duplicate/low",
 	Namespace: "example.com/fixture/duplicate/low",
-	Declared: []meminspect.Declared{
-		{ID: IDConfig, Name: "Config", Pos: "low.go:5"},
-		{ID: IDState, Name: "State", Pos: "low.go:7"},
+	Declared: []meminspectimpl.Declared{
+		{ID: uint64(IDConfig), Name: "Config", Pos: "low.go:5"},
+		{ID: uint64(IDState), Name: "State", Pos: "low.go:7"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

@@ -2,7 +2,10 @@
 
 package own
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -26,23 +29,23 @@ func _() {
 	_ = x[idTable-0x9d9d06f4417bc9e8]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/duplicate/own",
 	Namespace: "example.com/fixture/duplicate/own",
-	Entries: []meminspect.Entry{
-		{ID: idTable, Name: "table", Expr: "table", Var: &table, Pos: "own.go:6"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idTable), Name: "table", Expr: "table", Var: &table, Pos: "own.go:6"},
 	},
-	Declared: []meminspect.Declared{
-		{ID: IDBack, Name: "Back", Pos: "own.go:12"},
-		{ID: IDChoice, Name: "Choice", Pos: "own.go:16"},
-		{ID: IDConfig, Name: "Config", Pos: "own.go:8"},
-		{ID: IDMany, Name: "Many", Pos: "own.go:14"},
-		{ID: IDOnce, Name: "Once", Pos: "own.go:10"},
+	Declared: []meminspectimpl.Declared{
+		{ID: uint64(IDBack), Name: "Back", Pos: "own.go:12"},
+		{ID: uint64(IDChoice), Name: "Choice", Pos: "own.go:16"},
+		{ID: uint64(IDConfig), Name: "Config", Pos: "own.go:8"},
+		{ID: uint64(IDMany), Name: "Many", Pos: "own.go:14"},
+		{ID: uint64(IDOnce), Name: "Once", Pos: "own.go:10"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

@@ -3,21 +3,21 @@
 package model
 
 import (
-	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"unsafe"
 )
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/secret/model",
 	Namespace: "example.com/fixture/secret/model",
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeField, Var: (*Account)(nil), Offset: uint64(unsafe.Offsetof((*Account)(nil).Token)), Size: uint64(unsafe.Sizeof((*Account)(nil).Token)), Package: "example.com/fixture/secret/model", Type: "Account", Field: "Token", Pos: "model.go:9"},
-		{Kind: meminspect.ExcludeType, Var: (*Key)(nil), Package: "example.com/fixture/secret/model", Type: "Key", Pos: "model.go:15"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeField, Var: (*Account)(nil), Offset: uint64(unsafe.Offsetof((*Account)(nil).Token)), Size: uint64(unsafe.Sizeof((*Account)(nil).Token)), Package: "example.com/fixture/secret/model", Type: "Account", Field: "Token", Pos: "model.go:9"},
+		{Kind: meminspectimpl.ExcludeType, Var: (*Key)(nil), Package: "example.com/fixture/secret/model", Type: "Key", Pos: "model.go:15"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

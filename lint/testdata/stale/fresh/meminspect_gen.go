@@ -2,7 +2,10 @@
 
 package fresh
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -18,19 +21,19 @@ func _() {
 	_ = x[idSessions-0xf3a36050408d3c60]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/stale/fresh",
 	Namespace: "example.com/fixture/stale/fresh",
-	Entries: []meminspect.Entry{
-		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "fresh.go:4"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idSessions), Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "fresh.go:4"},
 	},
-	Declared: []meminspect.Declared{
-		{ID: IDConfig, Name: "Config", Pos: "fresh.go:6"},
+	Declared: []meminspectimpl.Declared{
+		{ID: uint64(IDConfig), Name: "Config", Pos: "fresh.go:6"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

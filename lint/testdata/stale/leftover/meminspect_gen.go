@@ -2,18 +2,18 @@
 
 package leftover
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import "github.com/meminspect/meminspect/runtime/meminspectimpl"
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/stale/leftover",
 	Namespace: "example.com/fixture/stale/leftover",
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeVariable, Var: &gone, Package: "example.com/fixture/stale/leftover", Pos: "leftover.go:4"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeVariable, Var: &gone, Package: "example.com/fixture/stale/leftover", Pos: "leftover.go:4"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

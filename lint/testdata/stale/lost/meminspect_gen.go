@@ -2,7 +2,10 @@
 
 package lost
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -18,17 +21,17 @@ func _() {
 	_ = x[idLost-0x951598bd04b642df]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/stale/lost",
 	Namespace: "example.com/fixture/stale/lost",
-	Entries: []meminspect.Entry{
-		{ID: idKept, Name: "kept", Expr: "kept", Var: &kept, Pos: "lost.go:4"},
-		{ID: idLost, Name: "lost", Expr: "lost", Var: &lost, Pos: "lost.go:4"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idKept), Name: "kept", Expr: "kept", Var: &kept, Pos: "lost.go:4"},
+		{ID: uint64(idLost), Name: "lost", Expr: "lost", Var: &lost, Pos: "lost.go:4"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

@@ -2,7 +2,10 @@
 
 package lib
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -16,16 +19,16 @@ func _() {
 	_ = x[IDConfig-0x8c69bfdae0045e9c]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/unknownid/lib",
 	Namespace: "example.com/fixture/unknownid/lib",
-	Declared: []meminspect.Declared{
-		{ID: IDConfig, Name: "Config", Pos: "lib.go:3"},
+	Declared: []meminspectimpl.Declared{
+		{ID: uint64(IDConfig), Name: "Config", Pos: "lib.go:3"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

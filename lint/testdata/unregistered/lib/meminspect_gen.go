@@ -2,7 +2,10 @@
 
 package lib
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -22,21 +25,21 @@ func _() {
 	_ = x[IDRegistered-0xbbb97514275bb4af]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/unregistered/lib",
 	Namespace: "example.com/fixture/unregistered/lib",
-	Entries: []meminspect.Entry{
-		{ID: IDEntry, Name: "Entry", Expr: "Entry", Var: &Entry, Pos: "lib.go:10"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(IDEntry), Name: "Entry", Expr: "Entry", Var: &Entry, Pos: "lib.go:10"},
 	},
-	Declared: []meminspect.Declared{
-		{ID: IDByAnother, Name: "ByAnother", Pos: "lib.go:7"},
-		{ID: IDForgotten, Name: "Forgotten", Pos: "lib.go:3"},
-		{ID: IDRegistered, Name: "Registered", Pos: "lib.go:5"},
+	Declared: []meminspectimpl.Declared{
+		{ID: uint64(IDByAnother), Name: "ByAnother", Pos: "lib.go:7"},
+		{ID: uint64(IDForgotten), Name: "Forgotten", Pos: "lib.go:3"},
+		{ID: uint64(IDRegistered), Name: "Registered", Pos: "lib.go:5"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

@@ -2,7 +2,10 @@
 
 package own
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -28,24 +31,24 @@ func _() {
 	_ = x[idSuppressed-0xcc91cc058147d157]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/fixture/unregistered/own",
 	Namespace: "example.com/fixture/unregistered/own",
-	Entries: []meminspect.Entry{
-		{ID: idEntry, Name: "entry", Expr: "entry", Var: &entry, Pos: "own.go:21"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idEntry), Name: "entry", Expr: "entry", Var: &entry, Pos: "own.go:21"},
 	},
-	Declared: []meminspect.Declared{
-		{ID: IDExported, Name: "Exported", Pos: "own.go:15"},
-		{ID: idCompared, Name: "compared", Pos: "own.go:9"},
-		{ID: idForgotten, Name: "forgotten", Pos: "own.go:6"},
-		{ID: idPassed, Name: "passed", Pos: "own.go:13"},
-		{ID: idRegistered, Name: "registered", Pos: "own.go:11"},
-		{ID: idSuppressed, Name: "suppressed", Pos: "own.go:18"},
+	Declared: []meminspectimpl.Declared{
+		{ID: uint64(IDExported), Name: "Exported", Pos: "own.go:15"},
+		{ID: uint64(idCompared), Name: "compared", Pos: "own.go:9"},
+		{ID: uint64(idForgotten), Name: "forgotten", Pos: "own.go:6"},
+		{ID: uint64(idPassed), Name: "passed", Pos: "own.go:13"},
+		{ID: uint64(idRegistered), Name: "registered", Pos: "own.go:11"},
+		{ID: uint64(idSuppressed), Name: "suppressed", Pos: "own.go:18"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

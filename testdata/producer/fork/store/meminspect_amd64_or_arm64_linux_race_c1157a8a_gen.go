@@ -3,18 +3,18 @@
 
 package store
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import "github.com/meminspect/meminspect/runtime/meminspectimpl"
 
-var meminspectTableAmd64OrArm64LinuxRaceC1157a8a = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTableAmd64OrArm64LinuxRaceC1157a8a = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.org/fork/shop/store",
 	Namespace: "example.com/shop/store",
-	Entries: []meminspect.Entry{
-		{ID: idRaceReports, Name: "raceReports", Expr: "raceReports", Var: &raceReports, Pos: "race.go:6"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idRaceReports), Name: "raceReports", Expr: "raceReports", Var: &raceReports, Pos: "race.go:6"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTableAmd64OrArm64LinuxRaceC1157a8a)
+	meminspectimpl.Link(&meminspectTableAmd64OrArm64LinuxRaceC1157a8a)
 }

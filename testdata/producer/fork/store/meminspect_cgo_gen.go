@@ -3,18 +3,18 @@
 
 package store
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import "github.com/meminspect/meminspect/runtime/meminspectimpl"
 
-var meminspectTableCgo = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTableCgo = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.org/fork/shop/store",
 	Namespace: "example.com/shop/store",
-	Entries: []meminspect.Entry{
-		{ID: idAnswer, Name: "answer", Expr: "answer", Var: &answer, Pos: "cgo.go:9"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idAnswer), Name: "answer", Expr: "answer", Var: &answer, Pos: "cgo.go:9"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTableCgo)
+	meminspectimpl.Link(&meminspectTableCgo)
 }

@@ -4,6 +4,7 @@ package store
 
 import (
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"unsafe"
 )
 
@@ -29,24 +30,24 @@ func _() {
 	_ = x[idRaceReports-0x8db426a6fc4f5e22]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.org/fork/shop/store",
 	Namespace: "example.com/shop/store",
-	Entries: []meminspect.Entry{
-		{ID: idItems, Name: "items", Expr: "items", Var: &items, Pos: "store.go:10"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idItems), Name: "items", Expr: "items", Var: &items, Pos: "store.go:10"},
 	},
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeField, Var: (*Item)(nil), Offset: uint64(unsafe.Offsetof((*Item)(nil).cost) + unsafe.Offsetof((*Item)(nil).cost.supplier)), Size: uint64(unsafe.Sizeof((*Item)(nil).cost.supplier)), Package: "example.org/fork/shop/store", Type: "Item", Field: "cost.supplier", Pos: "store.go:25"},
-		{Kind: meminspect.ExcludeType, Var: (*credentials)(nil), Package: "example.org/fork/shop/store", Type: "credentials", Pos: "store.go:13"},
-		{Kind: meminspect.ExcludeVariable, Var: &session, Package: "example.org/fork/shop/store", Pos: "store.go:18"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeField, Var: (*Item)(nil), Offset: uint64(unsafe.Offsetof((*Item)(nil).cost) + unsafe.Offsetof((*Item)(nil).cost.supplier)), Size: uint64(unsafe.Sizeof((*Item)(nil).cost.supplier)), Package: "example.org/fork/shop/store", Type: "Item", Field: "cost.supplier", Pos: "store.go:25"},
+		{Kind: meminspectimpl.ExcludeType, Var: (*credentials)(nil), Package: "example.org/fork/shop/store", Type: "credentials", Pos: "store.go:13"},
+		{Kind: meminspectimpl.ExcludeVariable, Var: &session, Package: "example.org/fork/shop/store", Pos: "store.go:18"},
 	},
-	Declared: []meminspect.Declared{
-		{ID: IDSnapshot, Name: "Snapshot", Pos: "store.go:30"},
+	Declared: []meminspectimpl.Declared{
+		{ID: uint64(IDSnapshot), Name: "Snapshot", Pos: "store.go:30"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

@@ -2,7 +2,10 @@
 
 package store
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -16,16 +19,16 @@ func _() {
 	_ = x[idCalls-0x811e4bd2bfed1295]
 }
 
-var meminspectTableTest = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTableTest = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.org/fork/shop/store",
 	Namespace: "example.com/shop/store",
-	Entries: []meminspect.Entry{
-		{ID: idCalls, Name: "calls", Expr: "calls", Var: &calls, Pos: "store_test.go:6"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idCalls), Name: "calls", Expr: "calls", Var: &calls, Pos: "store_test.go:6"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTableTest)
+	meminspectimpl.Link(&meminspectTableTest)
 }

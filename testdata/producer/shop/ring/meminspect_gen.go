@@ -2,7 +2,10 @@
 
 package ring
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -16,19 +19,19 @@ func _() {
 	_ = x[idShared-0xdd528d28031ffac8]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/shop/ring",
 	Namespace: "example.com/shop/ring",
-	Entries: []meminspect.Entry{
-		{ID: idShared, Name: "shared", Expr: "shared", Var: &shared, Pos: "ring.go:24"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idShared), Name: "shared", Expr: "shared", Var: &shared, Pos: "ring.go:24"},
 	},
-	Exclusions: []meminspect.Exclusion{
-		{Kind: meminspect.ExcludeGenericField, Package: "example.com/shop/ring", Type: "Slot", Field: "secret", Pos: "ring.go:14"},
+	Exclusions: []meminspectimpl.Exclusion{
+		{Kind: meminspectimpl.ExcludeGenericField, Package: "example.com/shop/ring", Type: "Slot", Field: "secret", Pos: "ring.go:14"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

@@ -2,7 +2,10 @@
 
 package store_test
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -16,16 +19,16 @@ func _() {
 	_ = x[idDescribed-0x8d3b7915627bd99a]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/shop/store_test",
 	Namespace: "example.com/shop/store_test",
-	Entries: []meminspect.Entry{
-		{ID: idDescribed, Name: "described", Expr: "described", Var: &described, Pos: "example_test.go:10"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idDescribed), Name: "described", Expr: "described", Var: &described, Pos: "example_test.go:10"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }

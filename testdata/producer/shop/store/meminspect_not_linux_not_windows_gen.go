@@ -3,18 +3,18 @@
 
 package store
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import "github.com/meminspect/meminspect/runtime/meminspectimpl"
 
-var meminspectTableNotLinuxNotWindows = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTableNotLinuxNotWindows = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/shop/store",
 	Namespace: "example.com/shop/store",
-	Entries: []meminspect.Entry{
-		{ID: idHandle, Name: "handle", Expr: "handle", Var: &handle, Pos: "handle_other.go:6"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idHandle), Name: "handle", Expr: "handle", Var: &handle, Pos: "handle_other.go:6"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTableNotLinuxNotWindows)
+	meminspectimpl.Link(&meminspectTableNotLinuxNotWindows)
 }

@@ -3,19 +3,19 @@
 
 package store
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import "github.com/meminspect/meminspect/runtime/meminspectimpl"
 
-var meminspectTableWindows = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTableWindows = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "example.com/shop/store",
 	Namespace: "example.com/shop/store",
-	Entries: []meminspect.Entry{
-		{ID: idConsole, Name: "console", Expr: "console", Var: &console, Pos: "handle_windows.go:7"},
-		{ID: idHandle, Name: "handle", Expr: "handle", Var: &handle, Pos: "handle_windows.go:4"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idConsole), Name: "console", Expr: "console", Var: &console, Pos: "handle_windows.go:7"},
+		{ID: uint64(idHandle), Name: "handle", Expr: "handle", Var: &handle, Pos: "handle_windows.go:4"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTableWindows)
+	meminspectimpl.Link(&meminspectTableWindows)
 }

@@ -1,0 +1,51 @@
+//go:build linux && (amd64 || arm64)
+
+package coreimage
+
+import (
+	"github.com/meminspect/meminspect/runtime/internal/liveimage"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
+)
+
+// A Live is a core image that is kept up to date in memory: its head is region 1
+// (ELF header, program headers, notes, and the block that marks what is not
+// captured) and vmcoreinfo is region 2, and both change as regions come and go.
+// An agent that does not know ELF copies the memory of Places, in order, into
+// files; their concatenation is a core.
+//
+// A file's size is the region's rounded up to 4, padded with zeros. Memory that
+// an earlier region covers is not covered twice.
+type Live struct{ image *liveimage.Image }
+
+// NewLive makes an image for at most regions regions, and keeps it up to date
+// until Close. The image's registers are those of the caller. An error with a
+// Live joins what the image refused of the current regions, each with
+// [ErrFull] or [ErrWeak]; with any other error the Live is nil.
+func NewLive(regions int) (*Live, error) {
+	if registry.Off {
+		return nil, errOff
+	}
+	image, err := liveimage.New(regions)
+	if err != nil {
+		return nil, err
+	}
+	image.Announce()
+	return &Live{image}, registry.Attach(image)
+}
+
+// Places returns what an agent copies, in order: the head, vmcoreinfo, and the
+// regions.
+func (l *Live) Places() []Place {
+	var out []Place
+	for _, p := range l.image.Places() {
+		out = append(out, Place(p))
+	}
+	return out
+}
+
+// Close stops keeping the image up to date and unregisters regions 1 and 2.
+func (l *Live) Close() error {
+	err := registry.Detach(l.image)
+	l.image.Withdraw()
+	return err
+}

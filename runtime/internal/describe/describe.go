@@ -1,0 +1,190 @@
+// Package describe describes the program in the format of the kernel's
+// vmcoreinfo, for the cores and tables that the program writes about itself.
+package describe
+
+import (
+	"os"
+	"reflect"
+	"runtime"
+	"runtime/debug"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
+	"github.com/meminspect/meminspect/runtime/internal/self"
+)
+
+// started is when the program's packages were initialised.
+var started = time.Now()
+
+// Text returns the description as it is now: what does not change, the tables'
+// entries, layouts and numbers, and the regions that are registered. What the
+// format cannot say (a name with a line break) is left out.
+func Text() []byte {
+	t := Static()
+	for r := range registry.Regions() {
+		regionLines(t, &r)
+	}
+	return t.Bytes()
+}
+
+// Static is Text without the regions.
+func Static() *vmcoreinfo.Text {
+	t := &vmcoreinfo.Text{}
+	host(t)
+	build(t)
+	memory(t)
+	runtimeLayouts(t, runtime.Version())
+	for table := range registry.Tables() {
+		tableLines(t, table)
+	}
+	return t
+}
+
+// Process returns what the program is and runs with, a KEY=value a line:
+// the names of its environment variables, never their values, and its
+// arguments only when asked for.
+func Process(args bool) []byte {
+	var t vmcoreinfo.Text
+	name, _ := os.Executable()
+	t.Field("PROGRAM", name)
+	t.Field("PID", strconv.Itoa(os.Getpid()))
+	t.Field("STARTED", started.UTC().Format(time.RFC3339Nano))
+	hostname, _ := os.Hostname()
+	t.Field("HOSTNAME", hostname)
+	t.Field("OSRELEASE", self.KernelRelease())
+	t.Field("GOMAXPROCS", strconv.Itoa(runtime.GOMAXPROCS(0)))
+	t.Field("NUMCPU", strconv.Itoa(runtime.NumCPU()))
+	t.Field("GOMEMLIMIT", strconv.FormatInt(debug.SetMemoryLimit(-1), 10))
+	t.Field("ENVIRONMENT", strings.Join(environment(), " "))
+	if args {
+		for i, arg := range os.Args {
+			t.Field("ARG"+strconv.Itoa(i), strconv.Quote(arg))
+		}
+	}
+	return t.Bytes()
+}
+
+// environment returns the names of the environment's variables, sorted.
+func environment() []string {
+	var names []string
+	for _, entry := range os.Environ() {
+		// Windows has names that begin with the sign.
+		if i := strings.Index(entry[min(1, len(entry)):], "="); i >= 0 {
+			names = append(names, entry[:i+1])
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+var once sync.Once
+
+// Register registers, once, the description as regions of their own: the text
+// of vmcoreinfo as it is then, the build info and the process.
+func Register() {
+	once.Do(func() {
+		info := "go\t" + runtime.Version() + "\n"
+		if b, ok := debug.ReadBuildInfo(); ok {
+			info = b.String()
+		}
+		// Such a region can only fail for want of room, which the next
+		// registration of the program's own reports.
+		_ = registry.AddBuiltin(anchor.IDBuildInfo, "buildinfo", []byte(info))
+		_ = registry.AddBuiltin(anchor.IDProcess, "process", Process(false))
+		_ = registry.AddBuiltin(anchor.IDVMCoreInfo, "vmcoreinfo", Text())
+	})
+}
+
+func host(t *vmcoreinfo.Text) {
+	t.Field("OSRELEASE", self.KernelRelease())
+	if me, err := self.Inspect(); err == nil {
+		t.Field("BUILD-ID", me.GNUBuildID)
+		t.Field("GOBUILDID", me.GoBuildID)
+	}
+	t.Field("PAGESIZE", strconv.Itoa(os.Getpagesize()))
+}
+
+func build(t *vmcoreinfo.Text) {
+	t.Field("GOVERSION", runtime.Version())
+	t.Field("GOOS", runtime.GOOS)
+	t.Field("GOARCH", runtime.GOARCH)
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return
+	}
+	t.Field("PACKAGE", info.Path)
+	t.Field("MODULE", module(&info.Main))
+	for _, s := range info.Settings {
+		if strings.HasPrefix(s.Key, "vcs") {
+			t.Field(strings.ToUpper(s.Key), s.Value)
+		}
+	}
+}
+
+func module(m *debug.Module) string {
+	s := m.Path
+	if m.Version != "" {
+		s += "@" + m.Version
+	}
+	if m.Replace != nil {
+		s += " => " + module(m.Replace)
+	}
+	return s
+}
+
+func memory(t *vmcoreinfo.Text) {
+	text, etext, pclntab := self.Bounds()
+	if text == 0 {
+		return
+	}
+	t.Symbol("runtime.text", uint64(text))
+	t.Symbol("runtime.etext", uint64(etext))
+	t.Symbol("runtime.pclntab", uint64(pclntab))
+}
+
+func tableLines(t *vmcoreinfo.Text, table *registry.Table) {
+	for i := range table.Layouts {
+		l := &table.Layouts[i]
+		name := table.Package + "." + l.Name
+		t.Size(name, l.Size)
+		for _, f := range l.Fields {
+			t.Offset(name, f.Name, f.Offset)
+		}
+	}
+	for _, n := range table.Numbers {
+		t.Number(table.Package+"."+n.Name, n.Value)
+	}
+}
+
+func regionLines(t *vmcoreinfo.Text, r *registry.Region) {
+	name := r.Name
+	if r.Package != "" {
+		name = r.Package + "." + r.Expr
+	}
+	if name == "" {
+		name = registry.FormatID(r.ID)
+	}
+	addr := r.Addr()
+	if addr == 0 {
+		return
+	}
+	t.Symbol(name, uint64(addr))
+	if typ := r.Type(); typ != nil && typ.Kind() == reflect.Array && r.Kind != anchor.SlotSlice {
+		t.Length(name, uint64(typ.Len()))
+	}
+}
+
+// MainPackage returns the import path of the program's package main, "" for a
+// program that was built without modules.
+func MainPackage() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Path
+	}
+	return ""
+}

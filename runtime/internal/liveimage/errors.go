@@ -1,0 +1,12 @@
+// Package liveimage keeps the head of a core in memory, and edits it as regions
+// come and go, so that an agent that knows addresses and sizes, and not ELF, can
+// make a core of a dead program. Packages coreimage and minidump publish it.
+package liveimage
+
+import "errors"
+
+// What can be wrong with a region.
+var (
+	ErrFull = errors.New("core image: the table of regions is full")
+	ErrWeak = errors.New("core image: a weak region has no address that stays")
+)

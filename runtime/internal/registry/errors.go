@@ -1,0 +1,38 @@
+package registry
+
+import "strings"
+
+// An Error is a sentinel error. It is a constant, so that the variables that
+// publish it are static data, which a program without a use of them drops.
+type Error string
+
+func (e Error) Error() string { return string(e) }
+
+// What can be wrong with a region or a backend. Package meminspect documents
+// them.
+const (
+	ErrRegistered    = Error("meminspect: ID is registered already")
+	ErrNotRegistered = Error("meminspect: not registered")
+	ErrEmpty         = Error("meminspect: nothing to register: nil or no bytes")
+	ErrReserved      = Error("meminspect: ID is reserved: use a generated one or IDDynamic")
+	ErrNotGo         = Error("meminspect: not an object on Go's heap")
+	ErrRange         = Error("meminspect: range lies outside of its block")
+	ErrFull          = Error("meminspect: too many dynamic regions")
+	ErrAttached      = Error("meminspect: backend is attached already")
+	ErrNotAttached   = Error("meminspect: backend is not attached")
+	ErrBackend       = Error("meminspect: backend is nil or not comparable")
+	ErrPanic         = Error("meminspect: backend panicked")
+)
+
+// ErrorText returns the text of an error about a region: what was tried, with
+// which region, and what went wrong.
+func ErrorText(op string, id uint64, name string, err error) string {
+	s := "meminspect: " + op
+	if id != 0 {
+		s += " " + FormatID(id)
+	}
+	if name != "" && name != FormatID(id) {
+		s += " (" + name + ")"
+	}
+	return s + ": " + strings.TrimPrefix(err.Error(), "meminspect: ")
+}

@@ -1,0 +1,142 @@
+//go:build !meminspect_off
+
+package registry
+
+import (
+	"reflect"
+	"sync"
+	"sync/atomic"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+)
+
+// Exclude keeps the memory of v out of every capture until its ID is removed,
+// and sets v.ID to a new dynamic ID.
+func Exclude(v *Slot) error {
+	v.Kind = anchor.SlotExcluded
+	return Add(0, v, New)
+}
+
+// exclusions is what forbids bytes, gathered from the tables and the slots.
+type exclusions struct {
+	ranges  []excludedRange
+	types   map[reflect.Type]string         // rule
+	fields  map[reflect.Type][]Exclusion    // of that type
+	generic map[string][]Exclusion          // by type name without brackets
+	spans   map[reflect.Type][]ExcludedSpan // remembered answers
+	main    string                          // import path of package main, "" when not known
+}
+
+type excludedRange struct {
+	from, to uint64
+	rule     string
+	typ      reflect.Type
+}
+
+// exclusionCount counts the exclusions that stand: none is the common case and
+// costs nothing. exclusionVersion counts their changes.
+var exclusionCount, exclusionVersion atomic.Int64
+
+// known is the exclusions of one version. Its mutex is the last to be taken
+// before the registry's.
+var known struct {
+	sync.Mutex
+	version int64
+	*exclusions
+}
+
+func excludedChanged(n int) {
+	exclusionCount.Add(int64(n))
+	exclusionVersion.Add(1)
+}
+
+// HasExclusions reports whether any exclusion stands.
+func HasExclusions() bool { return exclusionCount.Load() != 0 }
+
+// ExcludedRanges returns the memory that exclusions name by place: excluded
+// variables and what Exclude was called with. Offset is an address here, and
+// Type is of one of the values that stand there, one behind the other.
+func ExcludedRanges() []ExcludedSpan {
+	var out []ExcludedSpan
+	if HasExclusions() {
+		known.Lock()
+		defer known.Unlock()
+		for _, r := range knownExclusions().ranges {
+			out = append(out, ExcludedSpan{r.from, r.to - r.from, r.rule, r.typ})
+		}
+	}
+	return out
+}
+
+// knownExclusions returns what stands now; the caller holds known's mutex.
+func knownExclusions() *exclusions {
+	if v := exclusionVersion.Load(); known.exclusions == nil || known.version != v {
+		known.version, known.exclusions = v, gatherExclusions()
+	}
+	return known.exclusions
+}
+
+// Excluded returns the parts of the region that no capture may hold, sorted and
+// apart, counted from the region's start. Where any exclusion stands, memory of
+// no known type is forbidden whole.
+func (r *Region) Excluded() []ExcludedSpan {
+	if !HasExclusions() {
+		return nil
+	}
+	known.Lock()
+	defer known.Unlock()
+	return knownExclusions().of(r)
+}
+
+// ExcludedValues returns the values in the region that exclusions of types and
+// fields forbid, each with its Type, for those who look for what the values
+// hold. They are counted from the region's start.
+func (r *Region) ExcludedValues() []ExcludedSpan {
+	t := r.Type()
+	if !HasExclusions() || t == nil || r.Kind == anchor.SlotForeign || t.Size() == 0 {
+		return nil
+	}
+	known.Lock()
+	defer known.Unlock()
+	x := knownExclusions()
+	if r.Kind != anchor.SlotSlice {
+		return x.values(nil, t, 0)
+	}
+	var out []ExcludedSpan
+	for at := uint64(0); at+uint64(t.Size()) <= r.Size; at += uint64(t.Size()) {
+		n := len(out)
+		if out = x.values(out, t, at); len(out) == n {
+			break // nor has the next element any
+		}
+	}
+	return out
+}
+
+// Parts returns what captures and backends may hold of the region: the region
+// itself, or what its excluded parts leave of it, without types.
+func (r *Region) Parts() []Region {
+	holes := r.Excluded()
+	if len(holes) == 0 {
+		return []Region{*r}
+	}
+	var parts []Region
+	at := uint64(0)
+	for i := 0; i <= len(holes); i++ {
+		end := r.Size
+		if i < len(holes) {
+			end = holes[i].Offset
+		}
+		if at < end {
+			p := *r
+			p.addr += at
+			p.Size = end - at
+			p.typ = nil
+			p.Part = len(parts) + 1
+			parts = append(parts, p)
+		}
+		if i < len(holes) {
+			at = holes[i].Offset + holes[i].Size
+		}
+	}
+	return parts
+}
