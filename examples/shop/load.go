@@ -27,7 +27,7 @@ func order(ctx context.Context, url string, seed uint64) {
 			return
 		}
 		if response, err := client.Do(request); err == nil {
-			io.Copy(io.Discard, response.Body)
+			_, _ = io.Copy(io.Discard, response.Body) // so that the connection is used again
 			response.Body.Close()
 		}
 		select {

@@ -98,7 +98,9 @@ func run(ctx context.Context, addr string, clients int) error {
 		draining = true
 		grace, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		server.Shutdown(grace)
+		if err := server.Shutdown(grace); err != nil {
+			fmt.Fprintf(os.Stderr, "shop: shutting down: %v\n", err)
+		}
 	}()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving: %w", err)

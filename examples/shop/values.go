@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -64,7 +65,9 @@ func handleValues(w http.ResponseWriter, _ *http.Request) {
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(values)
+	if err := json.NewEncoder(w).Encode(values); err != nil {
+		fmt.Fprintf(os.Stderr, "shop: sending values: %v\n", err)
+	}
 }
 
 // leaves appends the numbers and truth values that v is made of.

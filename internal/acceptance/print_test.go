@@ -30,7 +30,11 @@ func printedOf(t *testing.T, path, file string, alone bool) (texts map[string]st
 		if err := os.Rename(path, path+".away"); err != nil {
 			t.Fatal(err)
 		}
-		defer os.Rename(path+".away", path)
+		defer func() {
+			if err := os.Rename(path+".away", path); err != nil {
+				t.Error(err)
+			}
+		}()
 	}
 	core, err := inspect.Open(file)
 	if err != nil {

@@ -244,7 +244,9 @@ func checkRegistry(t *rapid.T) {
 	defer stop()
 	defer func() {
 		for _, m := range model {
-			meminspect.Unregister(m.id)
+			if err := meminspect.Unregister(m.id); err != nil {
+				t.Error(err)
+			}
 		}
 	}()
 	has := func(id meminspect.ID) bool {

@@ -152,7 +152,9 @@ func ticks(t *testing.T, p *running) (n int) {
 		t.Fatal(err)
 	}
 	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	fmt.Sscan(fields[11], &n)
+	if _, err := fmt.Sscan(fields[11], &n); err != nil {
+		t.Fatal(err)
+	}
 	return n
 }
 

@@ -14,6 +14,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -60,6 +62,8 @@ func Source() string {
 var (
 	builtMu sync.Mutex
 	built   = map[Build]string{}
+	// builtDir makes the folder of all that Make builds, which outlives a test.
+	builtDir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "meminspect-kinds-") })
 )
 
 // Make builds the program, once a test binary, and returns its path.
@@ -70,7 +74,11 @@ func Make(tb testing.TB, b Build) string {
 	if path, ok := built[b]; ok {
 		return path
 	}
-	dir, err := os.MkdirTemp("", "meminspect-kinds-")
+	dir, err := builtDir()
+	if err == nil {
+		dir = filepath.Join(dir, strconv.Itoa(len(built)))
+		err = os.Mkdir(dir, 0o700)
+	}
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -105,8 +113,11 @@ func Make(tb testing.TB, b Build) string {
 
 // Cleanup removes what Make built; TestMain calls it after the tests.
 func Cleanup() {
-	for _, path := range built {
-		os.RemoveAll(filepath.Dir(path))
+	if len(built) == 0 {
+		return
+	}
+	if dir, err := builtDir(); err == nil {
+		os.RemoveAll(dir)
 	}
 }
 
@@ -128,18 +139,36 @@ func Start(tb testing.TB, path string, args ...string) (pid int) {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		cmd.Process.Kill()
+		_ = cmd.Process.Kill()
 		stdin.Close()
-		cmd.Wait()
+		_ = cmd.Wait()
 	})
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
-		tb.Fatalf("the program said %q, %v", line, err)
+		tb.Fatalf("the program printed %q, %v", line, err)
 	}
-	time.Sleep(20 * time.Millisecond) // it blocks in a read now
+	pid = cmd.Process.Pid
+	for deadline := time.Now().Add(time.Minute); !reads(pid); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatal("the program does not read its standard input")
+		}
+	}
 	if err := cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		tb.Fatal(err)
 	}
-	return cmd.Process.Pid
+	if _, err := syscall.Wait4(pid, nil, syscall.WUNTRACED, nil); err != nil {
+		tb.Fatalf("waiting until the program stops: %v", err)
+	}
+	return pid
+}
+
+// reads reports whether a thread of a process waits for standard input.
+func reads(pid int) bool {
+	calls, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", pid))
+	read := fmt.Sprintf("%d 0x0 ", syscall.SYS_READ)
+	return slices.ContainsFunc(calls, func(call string) bool {
+		text, err := os.ReadFile(call) // fails for a thread that has ended
+		return err == nil && strings.HasPrefix(string(text), read)
+	})
 }
 
 // A Program is the running program, opened for reading.

@@ -24,7 +24,7 @@ func BenchmarkCrash(b *testing.B) {
 	program, meminspect := crasher.Build(b, crasher.Plain), tool(b)
 	b.Run("alone", func(b *testing.B) {
 		for b.Loop() {
-			exec.Command(program, "panic").Run()
+			_ = exec.Command(program, "panic").Run() // it dies
 		}
 	})
 	b.Run("run", func(b *testing.B) {
@@ -88,7 +88,7 @@ func (t *timing) round(b *testing.B, cmd *exec.Cmd) {
 		b.Fatalf("%v said nothing: %v", cmd.Args, err)
 	}
 	began := time.Now()
-	go io.Copy(io.Discard, r)
+	go func() { _, _ = io.Copy(io.Discard, r) }() // ends with the program
 	if t.atEnd {
 		cmd.Wait()
 	}

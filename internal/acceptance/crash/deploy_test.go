@@ -165,15 +165,15 @@ func TestPodRuns(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	for _, way := range []string{"panic", "sigkill", "panic-long"} {
 		base := t.TempDir()
-		os.Chmod(filepath.Dir(base), 0o755)
-		os.Chmod(base, 0o755)
+		check(t, os.Chmod(filepath.Dir(base), 0o755))
+		check(t, os.Chmod(base, 0o755))
 		at := map[string]string{"/meminspect": tool(t), "/dev/termination-log": filepath.Join(base, "termination-log")}
-		os.WriteFile(at["/dev/termination-log"], nil, 0o666)
-		os.Chmod(at["/dev/termination-log"], 0o666) // as the kubelet makes it
+		check(t, os.WriteFile(at["/dev/termination-log"], nil, 0o666))
+		check(t, os.Chmod(at["/dev/termination-log"], 0o666)) // as the kubelet makes it
 		for _, m := range c.VolumeMounts {
 			at[m.MountPath] = filepath.Join(base, m.Name)
-			os.Mkdir(at[m.MountPath], 0o777)
-			os.Chmod(at[m.MountPath], 0o777) // an emptyDir's mode
+			check(t, os.Mkdir(at[m.MountPath], 0o777))
+			check(t, os.Chmod(at[m.MountPath], 0o777)) // an emptyDir's mode
 		}
 		command := append(slices.Clone(c.Command), program, way)
 		for i, word := range command {

@@ -89,7 +89,7 @@ func TestKilledWhileCaptured(t *testing.T) {
 		asked := make(chan struct{})
 		go func() {
 			defer close(asked)
-			command(t, "trigger", "--dir", r.dir) // may find nobody any more
+			_, _ = command(t, "trigger", "--dir", r.dir) // fails when the program has ended already
 		}()
 		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
 		syscall.Kill(pid, syscall.SIGKILL)
@@ -160,7 +160,7 @@ func TestNoRoom(t *testing.T) {
 	})
 	t.Run("not a directory", func(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "file")
-		os.WriteFile(file, nil, 0o600)
+		check(t, os.WriteFile(file, nil, 0o600))
 		r := supervise(t, plainly, program, []string{"--dir", file}, "panic")
 		if r.state.ExitCode() != 2 || !r.has("failed") || !strings.Contains(r.events[0].Text, "not anything for now") {
 			t.Errorf("%v, %+v", r.state, r.events)
@@ -174,7 +174,7 @@ func TestNoRoom(t *testing.T) {
 		if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
 			t.Skip("mounting a small tmpfs: ", err)
 		}
-		defer unix.Unmount(dir, 0)
+		defer func() { check(t, unix.Unmount(dir, 0)) }()
 		for free, want := range map[string]string{"0": "failed", "1GiB": "refused"} {
 			r := supervise(t, plainly, program, []string{"--dir", dir, "--free", free}, "panic")
 			if r.state.ExitCode() != 2 || !r.has(want) || len(r.cores(t)) != 0 {

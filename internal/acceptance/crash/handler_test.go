@@ -129,7 +129,7 @@ func TestCoreHandlerSays(t *testing.T) {
 	if info, err := command(t, "info", core); err != nil || !bytes.Contains(info, []byte("signal-code: SI_USER")) || bytes.Contains(info, []byte("remark")) {
 		t.Errorf("%v: %s", err, info)
 	}
-	log.SetReadDeadline(time.Now().Add(10 * time.Second))
+	check(t, log.SetReadDeadline(time.Now().Add(10*time.Second)))
 	said, record := "", make([]byte, 8192)
 	for !strings.Contains(said, want) {
 		n, err := log.Read(record)
@@ -165,7 +165,7 @@ func installable(t *testing.T) *installed {
 	if os.Getenv("MEMINSPECT_CORE_PATTERN") == "" || os.Getuid() != 0 {
 		t.Skip("it changes the host's core_pattern, so it needs root and MEMINSPECT_CORE_PATTERN=1")
 	}
-	state, err := os.MkdirTemp("/tmp", "mi")
+	state, err := os.MkdirTemp("/tmp", "mi") //nolint:usetesting // t.TempDir is too long for core_pattern
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func (h *installed) take(t *testing.T, d dump, program ...string) string {
 	t.Helper()
 	const setting = "/proc/sys/kernel/core_pattern"
 	was := must(os.ReadFile(setting))
-	defer os.WriteFile(setting, was, 0)
+	defer func() { check(t, os.WriteFile(setting, was, 0)) }()
 	os.RemoveAll(h.cores)
 	if out, err := exec.Command(h.tool, "core-handler", "install", "--dir", h.cores, "--before", h.before).CombinedOutput(); err != nil || !bytes.Contains(out, bytes.TrimSpace(was)) {
 		t.Fatalf("%v: %s", err, out)
@@ -199,7 +199,7 @@ func (h *installed) take(t *testing.T, d dump, program ...string) string {
 		t.Fatal(err)
 	}
 	if d.signal != 0 {
-		said.Read(make([]byte, 100))
+		must(said.Read(make([]byte, 100)))
 		cmd.Process.Signal(d.signal)
 	}
 	cmd.Wait()
@@ -303,7 +303,7 @@ func TestCoreHandlerLetsGo(t *testing.T) {
 	}
 	defer program.Wait()
 	defer program.Process.Kill()
-	said.Read(make([]byte, 100))
+	must(said.Read(make([]byte, 100)))
 	dir := t.TempDir()
 	taken, done := filepath.Join(dir, "taken"), filepath.Join(dir, "done")
 	slow := fmt.Sprintf("exec:cat >%s; while [ ! -e %s ]; do sleep 0.02; done", taken, done)
@@ -319,11 +319,11 @@ func TestCoreHandlerLetsGo(t *testing.T) {
 	}
 	r.Close()
 	// As the kernel does: more than the pipe holds.
-	w.SetWriteDeadline(time.Now().Add(20 * time.Second))
+	check(t, w.SetWriteDeadline(time.Now().Add(20*time.Second)))
 	for err == nil {
 		_, err = w.Write(make([]byte, 1<<20))
 	}
-	os.WriteFile(done, nil, 0o600)
+	check(t, os.WriteFile(done, nil, 0o600))
 	if werr := cmd.Wait(); !errors.Is(err, syscall.EPIPE) || werr != nil {
 		t.Errorf("the kernel was held: %v; %v", err, werr)
 	}

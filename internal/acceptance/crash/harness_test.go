@@ -16,44 +16,55 @@ import (
 	"time"
 )
 
-// build is where programs are built, once.
-var build struct {
-	sync.Mutex
-	dir string
-}
+var (
+	building sync.Mutex
+	// buildDir makes the folder of all that compile builds, which every user may enter.
+	buildDir = sync.OnceValues(func() (string, error) {
+		dir, err := os.MkdirTemp("", "meminspect-tool")
+		if err == nil {
+			err = os.Chmod(dir, 0o755)
+		}
+		return dir, err
+	})
+)
 
 // tool builds the meminspect command, where every user may run it.
-func tool(t testing.TB) string {
-	t.Helper()
-	return compile(t, "../../../cmd/meminspect")
+func tool(tb testing.TB) string {
+	tb.Helper()
+	return compile(tb, "../../../cmd/meminspect")
 }
 
 // helper builds a program of testdata.
-func helper(t testing.TB, name string) string {
-	t.Helper()
-	return compile(t, "../testdata/"+name)
+func helper(tb testing.TB, name string) string {
+	tb.Helper()
+	return compile(tb, "../testdata/"+name)
 }
 
-func compile(t testing.TB, source string) string {
-	t.Helper()
-	build.Lock()
-	defer build.Unlock()
-	if build.dir == "" {
-		dir, err := os.MkdirTemp("", "meminspect-tool")
-		if err != nil {
-			t.Fatal(err)
-		}
-		os.Chmod(dir, 0o755)
-		build.dir = dir
+// compile builds a command, once, and returns its path.
+func compile(tb testing.TB, source string) string {
+	tb.Helper()
+	building.Lock()
+	defer building.Unlock()
+	dir, err := buildDir()
+	if err != nil {
+		tb.Fatal(err)
 	}
-	path := filepath.Join(build.dir, filepath.Base(source))
+	path := filepath.Join(dir, filepath.Base(source))
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
 	if out, err := exec.Command("go", "build", "-o", path, source).CombinedOutput(); err != nil {
-		t.Fatalf("building %s: %v: %s", source, err, out)
+		tb.Fatalf("building %s: %v: %s", source, err, out)
 	}
 	return path
+}
+
+// check fails the test with an error.
+func check(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Error(err)
+	}
 }
 
 // A run is what came of one supervised program.
@@ -97,8 +108,8 @@ func start(t *testing.T, s surrounding, env []string, program string, flags []st
 	t.Helper()
 	r := &started{end: make(chan error, 1)}
 	base := t.TempDir()
-	os.Chmod(base, 0o777)
-	os.Chmod(filepath.Dir(base), 0o777)
+	check(t, os.Chmod(base, 0o777))
+	check(t, os.Chmod(filepath.Dir(base), 0o777))
 	r.dir, r.report = filepath.Join(base, "cores"), filepath.Join(base, "report")
 	line := append([]string{}, s.wrap...)
 	if s.filter {
@@ -217,8 +228,8 @@ func (r *run) cores(t *testing.T) []string {
 }
 
 // command runs the meminspect command.
-func command(t testing.TB, args ...string) ([]byte, error) {
-	return exec.Command(tool(t), args...).CombinedOutput()
+func command(tb testing.TB, args ...string) ([]byte, error) {
+	return exec.Command(tool(tb), args...).CombinedOutput()
 }
 
 func info(path, core string) ([]byte, error) {

@@ -12,8 +12,8 @@ import (
 func TestMain(m *testing.M) {
 	status := m.Run()
 	crasher.Clean()
-	if build.dir != "" {
-		os.RemoveAll(build.dir)
+	if dir, err := buildDir(); err == nil {
+		os.RemoveAll(dir)
 	}
 	os.Exit(status)
 }

@@ -151,7 +151,7 @@ func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 	alone := exec.Command(program, c.way)
 	var stderr bytes.Buffer
 	alone.Stderr = &stderr
-	alone.Run()
+	_ = alone.Run() // it dies
 	// The flag for a core of the kernel's is not ours to repeat.
 	if got, want := r.state.Sys().(syscall.WaitStatus)&^0x80, alone.ProcessState.Sys().(syscall.WaitStatus)&^0x80; got != want {
 		t.Errorf("ended with %#x, without us with %#x; it said %.500s", got, want, r.stderr.String())

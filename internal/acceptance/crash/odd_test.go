@@ -228,14 +228,14 @@ func TestDelveAttached(t *testing.T) {
 }
 
 // waitFile waits for a file that is renamed into place.
-func waitFile(t testing.TB, path string) string {
-	t.Helper()
+func waitFile(tb testing.TB, path string) string {
+	tb.Helper()
 	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if text, err := os.ReadFile(path); err == nil {
 			return string(text)
 		}
 	}
-	t.Fatalf("%s never came", path)
+	tb.Fatalf("%s never came", path)
 	return ""
 }
 

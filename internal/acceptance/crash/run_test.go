@@ -366,7 +366,7 @@ func TestTraceback(t *testing.T) {
 				r.one(t, c.reason)
 				alone := exec.Command(program, c.way)
 				alone.Env = append(os.Environ(), "GOTRACEBACK="+level)
-				alone.Run()
+				_ = alone.Run() // it dies
 				if got, want := r.state.Sys().(syscall.WaitStatus)&^0x80, alone.ProcessState.Sys().(syscall.WaitStatus)&^0x80; got != want {
 					t.Errorf("ended with %#x, without us with %#x", got, want)
 				}

@@ -149,7 +149,9 @@ func (l *lasting) size() [2]int64 {
 		fds, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", l.cmd.Process.Pid))
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/statm", l.cmd.Process.Pid))
 		var all, resident int64
-		fmt.Sscan(string(text), &all, &resident)
+		if _, err := fmt.Sscan(string(text), &all, &resident); err != nil {
+			continue // it is ending
+		}
 		least[0] = min(least[0], resident*int64(os.Getpagesize()))
 		least[1] = min(least[1], int64(len(fds)))
 		time.Sleep(50 * time.Millisecond)

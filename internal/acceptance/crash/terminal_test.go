@@ -84,11 +84,11 @@ func TestTerminal(t *testing.T) {
 	if group, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPGRP); err != nil || group != pid {
 		t.Errorf("the terminal belongs to group %d, %v; the program is %d", group, err, pid)
 	}
-	master.WriteString("\x03") // ^C
+	must(master.WriteString("\x03")) // ^C
 	expect("got interrupt")
-	master.WriteString("\x1c") // ^\
+	must(master.WriteString("\x1c")) // ^\
 	expect("got quit")
-	master.WriteString("\x1a") // ^Z: this program only prints it
+	must(master.WriteString("\x1a")) // ^Z: this program only prints it
 	expect("got stopped")
 
 	// Stopped for good, the supervisor stops too, so that a shell sees it.

@@ -32,9 +32,9 @@ func (m *maker) bytes() []byte {
 	}
 	copy(h.Ident[:], elf.ELFMAG)
 	h.Ident[elf.EI_CLASS], h.Ident[elf.EI_DATA], h.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1
-	binary.Write(&b, binary.LittleEndian, h)
+	_ = binary.Write(&b, binary.LittleEndian, h) // a buffer takes everything
 	for _, p := range m.programs {
-		binary.Write(&b, binary.LittleEndian, p)
+		_ = binary.Write(&b, binary.LittleEndian, p)
 	}
 	return append(append(b.Bytes(), make([]byte, dataOffset-b.Len())...), m.data...)
 }
@@ -84,11 +84,11 @@ func moved(machine elf.Machine) []byte {
 	return m.bytes()
 }
 
-func open(t testing.TB, data []byte) *exe.File {
-	t.Helper()
+func open(tb testing.TB, data []byte) *exe.File {
+	tb.Helper()
 	f, err := exe.New(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return f
 }
@@ -215,8 +215,12 @@ func TestCompressed(t *testing.T) {
 	var z bytes.Buffer
 	z.Write(words(uint64(elf.COMPRESS_ZLIB), 1000, 1))
 	w := zlib.NewWriter(&z)
-	w.Write(make([]byte, 1000))
-	w.Close()
+	if _, err := w.Write(make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
 	m := maker{typ: elf.ET_EXEC, machine: elf.EM_X86_64, data: z.Bytes(), programs: []elf.Prog64{load(0x400000, dataOffset, 8, 8, elf.PF_R)}}
 	f := open(t, m.bytes())
 	s := exe.Section{Name: ".debug_info", Type: elf.SHT_PROGBITS, Flags: elf.SHF_COMPRESSED, Offset: dataOffset, Size: uint64(z.Len())}
@@ -248,8 +252,8 @@ func FuzzNew(f *testing.F) {
 		}
 		file.BuildIDs()
 		file.Hints()
-		file.Symbols()
-		file.Symbol("runtime.text")
+		_, _ = file.Symbols() // any error is right, a panic is not
+		_, _ = file.Symbol("runtime.text")
 		sections, _ := file.Sections()
 		for _, s := range sections {
 			if b, err := file.Data(s, 1<<20); err == nil && len(b) > 1<<20 {
