@@ -6,10 +6,11 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"math/bits"
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/meminspect/meminspect/internal/bytesize"
 )
 
 // A Path is what member= says: fields and constant indices from the variable
@@ -95,33 +96,14 @@ func ParseSize(text string) (*Size, error) {
 	return &Size{Expr: expr, Text: exprText(expr)}, nil
 }
 
-// units of sizes; each is a factor of 1 << shift.
-var units = []struct {
-	name  string
-	shift uint
-}{{"KiB", 10}, {"MiB", 20}, {"GiB", 30}, {"TiB", 40}, {"B", 0}}
-
-// parseBytes parses bytes with or without a unit; zero is refused, since it
-// would mean the opposite of what it says.
+// parseBytes parses a number of bytes. It refuses zero, since a budget of zero
+// would mean the default.
 func parseBytes(text string) (uint64, error) {
-	digits, shift := text, uint(0)
-	for _, unit := range units {
-		if rest, ok := strings.CutSuffix(text, unit.name); ok {
-			digits, shift = rest, unit.shift
-			break
-		}
+	n, err := bytesize.Parse(text)
+	if err == nil && n == 0 {
+		err = errors.New("must be more than 0")
 	}
-	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil {
-		return 0, errors.New("want bytes, with B, KiB, MiB, GiB or TiB: 4096, 64KiB")
-	}
-	if n == 0 {
-		return 0, errors.New("must be more than 0")
-	}
-	if uint(bits.LeadingZeros64(n)) <= shift {
-		return 0, errors.New("is more than 8 EiB")
-	}
-	return n << shift, nil
+	return n, err
 }
 
 // parseExpr parses an expression that has no comments, which would be lost.

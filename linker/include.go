@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
@@ -90,7 +91,7 @@ func parseIncludeLine(words []string) (IncludeLine, error) {
 			}
 			line.Depth, line.HasDepth = int32(n), true
 		case key == "budget":
-			n, err := ParseBytes(value)
+			n, err := bytesize.Parse(value)
 			if err != nil {
 				return line, fmt.Errorf("%q: %w", word, err)
 			}
@@ -100,20 +101,6 @@ func parseIncludeLine(words []string) (IncludeLine, error) {
 		}
 	}
 	return line, nil
-}
-
-// ParseBytes reads a number of bytes: 4096, 64KiB, 16MiB.
-func ParseBytes(text string) (uint64, error) {
-	digits := strings.TrimRight(text, "BKMGTi")
-	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%q: want bytes, as 4096, 64KiB or 16MiB", text)
-	}
-	shift, ok := map[string]uint{"": 0, "B": 0, "KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40}[text[len(digits):]]
-	if !ok || n<<shift>>shift != n {
-		return 0, fmt.Errorf("%q: want bytes, as 4096, 64KiB or 16MiB", text)
-	}
-	return n << shift, nil
 }
 
 // Include adds the variables that lists name to the program's entries, and

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/gocore/embedded"
 	"github.com/meminspect/meminspect/linker"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
@@ -228,13 +229,13 @@ func (j *linkJob) printForecast(p *linker.Program, stdout, stderr io.Writer) err
 	var most uint64
 	var err error
 	if j.budget != "" {
-		if o.Budget, err = linker.ParseBytes(j.budget); err != nil {
-			return fmt.Errorf("link: --budget: %w", err)
+		if o.Budget, err = bytesize.Parse(j.budget); err != nil {
+			return fmt.Errorf("link: --budget: %q: %w", j.budget, err)
 		}
 	}
 	if j.gate {
-		if most, err = linker.ParseBytes(j.max); err != nil {
-			return fmt.Errorf("link: --max: %w", err)
+		if most, err = bytesize.Parse(j.max); err != nil {
+			return fmt.Errorf("link: --max: %q: %w", j.max, err)
 		}
 	}
 	f, err := p.Forecast(o)
