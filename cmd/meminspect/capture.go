@@ -10,13 +10,13 @@ import (
 	"github.com/meminspect/meminspect/capture"
 )
 
-type captureFlags struct {
-	takeFlags
+type captureCommandFlags struct {
+	saveFlags
 	stop, noStop, noRecord bool
 }
 
 func captureCommand() *cobra.Command {
-	f := captureFlags{takeFlags: takeFlags{verb: "capture"}}
+	var f captureCommandFlags
 	cmd := &cobra.Command{
 		Use:   "capture PID",
 		Short: "Capture a running Go process into a small core",
@@ -54,18 +54,15 @@ memory is written that records why, and the exit status is 3.`,
 	return cmd
 }
 
-func (f *captureFlags) run(cmd *cobra.Command, pid int) error {
-	opts, err := f.options()
-	if err != nil {
-		return err
-	}
+func (f *captureCommandFlags) run(cmd *cobra.Command, pid int) error {
+	opts := f.options(cmd)
 	switch {
 	case f.stop:
 		opts.Stop = capture.StopAlways
 	case f.noStop:
 		opts.Stop = capture.StopNever
 	}
-	return f.take(cmd, opts, func(opts capture.Options) (*capture.Core, error) {
+	return f.save(cmd, opts, func(opts capture.Options) (*capture.Core, error) {
 		core, err := capture.Capture(cmd.Context(), pid, opts)
 		if err != nil {
 			return f.refused(cmd, pid, opts, err)
@@ -75,7 +72,7 @@ func (f *captureFlags) run(cmd *cobra.Command, pid int) error {
 }
 
 // refused says why there is no memory to be had, and makes a core that does.
-func (f *captureFlags) refused(cmd *cobra.Command, pid int, opts capture.Options, cause error) (*capture.Core, error) {
+func (f *captureCommandFlags) refused(cmd *cobra.Command, pid int, opts capture.Options, cause error) (*capture.Core, error) {
 	if !capture.IsUnreadable(cause) || f.noRecord || cmd.Context().Err() != nil {
 		return nil, cause
 	}

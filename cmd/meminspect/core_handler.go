@@ -33,7 +33,7 @@ const (
 )
 
 func coreHandlerCommand() *cobra.Command {
-	f := newRunFlags()
+	var f runFlags
 	var full bool
 	cmd := &cobra.Command{
 		Use:   "core-handler PID SIGNAL COMMAND",
@@ -60,7 +60,7 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // a process may call itself --to=exec:true
-	f.add(cmd.Flags())
+	f.add(cmd)
 	cmd.Flags().BoolVar(&full, "full", false, "store the kernel's core when the process cannot be captured")
 	cmd.AddCommand(coreHandlerInstall(), coreHandlerUninstall())
 	return cmd

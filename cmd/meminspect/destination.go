@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/deliver"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/supervise"
@@ -33,11 +32,10 @@ const uploadWait = 2 * time.Minute
 // used does not keep the program from running: what it says goes into the first
 // report.
 func (f *runFlags) destination(config *supervise.Config) error {
-	recipients, err := corefile.ParseRecipients(f.recipients, nil)
+	form, err := f.form()
 	if err != nil {
 		return fmt.Errorf("run: %w", err)
 	}
-	form := corefile.Form{Compress: f.compress, Recipients: recipients}
 	if f.dir == "" {
 		f.dir = defaultDir()
 	}

@@ -7,17 +7,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 )
 
 type filterFlags struct {
-	takeFlags
+	saveFlags
 	exe     string
-	maxSize string
+	maxSize bytesize.Value
 }
 
 func filterCommand() *cobra.Command {
-	f := filterFlags{takeFlags: takeFlags{verb: "filter"}}
+	f := filterFlags{maxSize: 16 << 30}
 	cmd := &cobra.Command{
 		Use:   "filter FULL.core",
 		Short: "Make of a full core the small one that a capture would have made",
@@ -44,21 +45,13 @@ asked for, the exit status is 3.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.exe, "exe", "", "the program's executable file (default the one that the core names)")
 	fl.StringVar(&f.reason, "reason", "", "why, for the record and the file's name (default the signal that the program died of)")
-	fl.StringVar(&f.maxSize, "max-size", "16GiB", "room on the disk for a core that must be unpacked or comes through a pipe")
+	fl.Var(&f.maxSize, "max-size", "maximum size of the temporary copy of a compressed, encrypted or piped core")
 	return cmd
 }
 
 func (f *filterFlags) run(cmd *cobra.Command, path string) error {
-	opts, err := f.options()
-	if err != nil {
-		return err
-	}
-	most, err := byteCount(f.maxSize)
-	if err != nil {
-		return fmt.Errorf("filter: --max-size: %w", err)
-	}
-	return f.take(cmd, opts, func(opts capture.Options) (*capture.Core, error) {
-		full, err := f.open(cmd, path, fullcore.Options{Exe: f.exe, Dir: f.room(), Most: int64(most)})
+	return f.save(cmd, f.options(cmd), func(opts capture.Options) (*capture.Core, error) {
+		full, err := f.open(cmd, path, fullcore.Options{Exe: f.exe, Dir: f.room(), Most: int64(f.maxSize)})
 		if err != nil {
 			return nil, fmt.Errorf("filter: %w", err)
 		}

@@ -5,36 +5,37 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
-	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/supervise"
 	"github.com/meminspect/meminspect/internal/supervise/snapshots"
 )
 
-// runFlags are what `run` and its likes are told.
+// runFlags are what the commands that supervise or handle cores accept.
 type runFlags struct {
+	captureFlags
+
 	dir      string
-	exitStop string
+	exitStop choice
 	hold     time.Duration
 	redact   bool
 	text     string
-	onHang   string
+	onHang   choice
 	memory   int
 	signal   string
 
-	to         string
-	message    string
-	compress   bool
-	recipients []string
+	to      string
+	message string
 
 	snapshot      time.Duration
 	snapshotKeep  int
@@ -45,17 +46,11 @@ type runFlags struct {
 	quiet  bool
 	report string
 
-	strict, data, args, labels bool
-
 	policy store.Policy
-	each   limitFlag
-	all    limitFlag
 }
 
-func newRunFlags() *runFlags { return &runFlags{policy: store.DefaultPolicy()} }
-
 func runCommand() *cobra.Command {
-	f := newRunFlags()
+	var f runFlags
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- PROGRAM [ARGUMENT...]",
 		Short: "Run a program and capture it when it dies, hangs or is asked to",
@@ -73,42 +68,40 @@ writes says what of this works here.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
 	}
 	cmd.Flags().SetInterspersed(false) // the program's flags are its own
-	f.add(cmd.Flags())
+	f.add(cmd)
 	return cmd
 }
 
-func (f *runFlags) add(flags *pflag.FlagSet) {
-	flags.StringVar(&f.dir, "dir", "", "directory for cores (default $MEMINSPECT_DIR, else meminspect in the user's state directory)")
-	flags.StringVar(&f.exitStop, "exit-stop", "auto", "capture ends that Go does not report, by ptrace: auto or off")
-	flags.DurationVar(&f.hold, "hold", supervise.DefaultHold, "time for which a dying program is held at most")
-	flags.BoolVar(&f.redact, "redact-text", false, "store of crash texts the panic's type and the stacks alone")
-	flags.StringVar(&f.text, "crash-text", "", "append crash texts to this file too, for programs that had debug.SetCrashOutput write one")
-	flags.StringVar(&f.onHang, "on-hang", "none", "what becomes of a program that misses a heartbeat, once it is captured: none, quit (SIGQUIT) or kill (SIGKILL)")
-	flags.IntVar(&f.memory, "memory", 90, "capture when this percentage of the memory limit is used, 0 = never")
-	flags.StringVar(&f.signal, "signal", "", "signal to run that means a capture and is not passed on, such as USR1")
-	flags.DurationVar(&f.snapshot, "snapshot", 0, "time between snapshots of the living program, for ends that nothing can hold; 0 = none")
-	flags.IntVar(&f.snapshotKeep, "snapshot-keep", 1, "snapshots to keep")
-	f.snapshotBytes = 4 << 20
-	flags.Var((*bytesFlag)(&f.snapshotBytes), "snapshot-bytes", "room for each")
-	flags.BoolVar(&f.snapshotFile, "snapshot-file", false, "keep them in a file in the directory, which the next start publishes, instead of memory")
-	flags.StringVar(&f.to, "to", "", "where cores go instead of the directory: - (standard output; the program's goes to standard error then), exec:COMMAND, or a presigned URL, in which {name} stands for the file's name (default $MEMINSPECT_TO)")
-	flags.StringVar(&f.message, "message", "", "write a short report of each core to this file: the reason, and the values of entries marked summary (4096 bytes at most, as a termination message of Kubernetes)")
-	flags.BoolVar(&f.compress, "compress", false, "compress cores with zstd")
-	flags.StringArrayVar(&f.recipients, "recipient", nil, "encrypt cores to this age public key (age1…); may be given more than once")
-	flags.BoolVar(&f.json, "json", false, "report in lines of JSON")
-	flags.BoolVar(&f.quiet, "quiet", false, "report captures and failures alone")
-	flags.StringVar(&f.report, "report", "", "append reports to this file instead of standard error")
-	flags.BoolVar(&f.strict, "strict", false, "capture regions alone")
-	flags.BoolVar(&f.data, "data", false, "capture the program's other package variables too")
-	flags.BoolVar(&f.args, "args", false, "store the command line")
-	flags.BoolVar(&f.labels, "labels", false, "store goroutine labels")
-	flags.IntVar(&f.policy.Keep, "keep", f.policy.Keep, "cores to keep, 0 = any number")
-	flags.Var((*bytesFlag)(&f.policy.KeepBytes), "keep-bytes", "bytes to keep, all cores together, 0 = any")
-	flags.DurationVar(&f.policy.KeepAge, "keep-age", f.policy.KeepAge, "time to keep a core, 0 = for ever")
-	flags.Var((*bytesFlag)(&f.policy.Floor), "free", "bytes that stay free on the disk")
-	f.each, f.all = limitFlag{&f.policy.Each}, limitFlag{&f.policy.All}
-	flags.Var(f.each, "limit", "cores for one reason, as COUNT/TIME; 0 = any number")
-	flags.Var(f.all, "limit-all", "cores for all reasons, as COUNT/TIME; 0 = any number")
+func (f *runFlags) add(cmd *cobra.Command) {
+	*f = runFlags{
+		exitStop: choose("auto", "off"), onHang: choose("none", "quit", "kill"), hold: supervise.DefaultHold,
+		memory: 90, snapshotKeep: 1, snapshotBytes: 4 << 20, policy: store.DefaultPolicy(),
+	}
+	f.captureFlags.add(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.dir, "dir", "", "`directory` for cores (default $MEMINSPECT_DIR, else meminspect in the user's state directory)")
+	fl.Var(&f.exitStop, "exit-stop", "capture ends that Go does not report, by ptrace")
+	fl.Var((*duration.Value)(&f.hold), "hold", "maximum time for which a dying program is held")
+	fl.BoolVar(&f.redact, "redact-text", false, "store only the panic's type and the stacks of a crash text")
+	fl.StringVar(&f.text, "crash-text", "", "append crash texts to this `file` too, for programs that call debug.SetCrashOutput")
+	fl.Var(&f.onHang, "on-hang", "action after the capture of a program that misses a heartbeat: quit sends SIGQUIT, kill sends SIGKILL")
+	fl.Var(number{&f.memory, 0, 100}, "memory", "capture when this percentage of the memory limit is used; 0 never captures")
+	fl.StringVar(&f.signal, "signal", "", "capture on this `signal`, such as USR1, and do not forward it")
+	fl.Var((*duration.Value)(&f.snapshot), "snapshot", "time between snapshots of the running program, for ends that nothing can hold; 0 takes none")
+	fl.Var(number{&f.snapshotKeep, 1, 1000}, "snapshot-keep", "snapshots to keep")
+	fl.Var((*bytesize.Value)(&f.snapshotBytes), "snapshot-bytes", "maximum size of a snapshot")
+	fl.BoolVar(&f.snapshotFile, "snapshot-file", false, "keep snapshots in a file in the directory, which the next start publishes, instead of in memory")
+	fl.StringVar(&f.to, "to", "", "send cores to this `destination` instead of the directory: - (standard output; the program's goes to standard error), exec:COMMAND, or a presigned URL, in which {name} is the file's name (default $MEMINSPECT_TO)")
+	fl.StringVar(&f.message, "message", "", "write a short report of each core to this `file`, at most 4096 bytes, as Kubernetes reads a termination message: the reason, and the values of entries marked summary")
+	fl.BoolVar(&f.json, "json", false, "report events as JSON, one object on each line")
+	fl.BoolVar(&f.quiet, "quiet", false, "report only captures and failures")
+	fl.StringVar(&f.report, "report", "", "append reports to this `file` instead of standard error")
+	fl.Var(number{&f.policy.Keep, 0, math.MaxInt32}, "keep", "maximum number of cores in the directory; 0 keeps any number")
+	fl.Var((*bytesize.Value)(&f.policy.KeepBytes), "keep-bytes", "maximum size of all cores in the directory; 0 keeps any size")
+	fl.Var((*duration.Value)(&f.policy.KeepAge), "keep-age", "remove older cores; 0 keeps them")
+	fl.Var((*bytesize.Value)(&f.policy.Floor), "free", "bytes to leave free on the disk")
+	fl.Var(rate{&f.policy.Each}, "limit", "maximum rate of cores for one reason, as COUNT/TIME; 0 is no limit")
+	fl.Var(rate{&f.policy.All}, "limit-all", "maximum rate of cores for all reasons, as COUNT/TIME; 0 is no limit")
 }
 
 func (f *runFlags) run(cmd *cobra.Command, args []string) error {
@@ -131,39 +124,20 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 	var none supervise.Config
 	env := supervise.Scrub()
-	if f.exitStop != "auto" && f.exitStop != "off" {
-		return none, nil, fmt.Errorf("run: --exit-stop is %q, want auto or off", f.exitStop)
-	}
-	if f.strict && f.data {
-		return none, nil, fmt.Errorf("run: --strict and --data exclude each other")
-	}
 	report, closeReport, err := f.reporter(stderr)
 	if err != nil {
 		return none, nil, err
 	}
 	config := supervise.Config{
-		Env: env, ExitStop: f.exitStop == "auto", Hold: f.hold, Redact: f.redact, TextFile: f.text, Report: report,
-		Capture: capture.Options{Args: f.args, Labels: f.labels},
-	}
-	hang, ok := map[string]supervise.HangAction{"none": supervise.LetHang, "quit": supervise.QuitHang, "kill": supervise.KillHang}[f.onHang]
-	if !ok {
-		return none, nil, fmt.Errorf("run: --on-hang is %q, want none, quit or kill", f.onHang)
-	}
-	config.OnHang = hang
-	if f.memory < 0 || f.memory > 100 {
-		return none, nil, fmt.Errorf("run: --memory is %d, want a percentage", f.memory)
+		Env: env, ExitStop: f.exitStop.value == "auto", Hold: f.hold, Redact: f.redact, TextFile: f.text, Report: report,
+		Capture: f.options(),
+		OnHang:  map[string]supervise.HangAction{"none": supervise.LetHang, "quit": supervise.QuitHang, "kill": supervise.KillHang}[f.onHang.value],
 	}
 	config.MemoryShare = float64(f.memory) / 100
 	if f.signal != "" {
 		if config.Signal = unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(f.signal), "SIG")); config.Signal == 0 {
 			return none, nil, fmt.Errorf("run: --signal: there is no signal %q", f.signal)
 		}
-	}
-	switch {
-	case f.strict:
-		config.Capture.Mode = capture.Strict
-	case f.data:
-		config.Capture.Mode = capture.Data
 	}
 	if err := f.destination(&config); err != nil {
 		return none, nil, err
@@ -181,8 +155,8 @@ func (f *runFlags) snapshots(config *supervise.Config) error {
 	if f.snapshot <= 0 {
 		return nil
 	}
-	if f.snapshotKeep < 1 || f.snapshotBytes < 1 {
-		return fmt.Errorf("run: --snapshot-keep and --snapshot-bytes must be above 0")
+	if f.snapshotBytes < 1 {
+		return fmt.Errorf("run: --snapshot-bytes must be above 0")
 	}
 	config.Snapshot = f.snapshot
 	config.Keeper = snapshots.Memory(f.snapshotKeep, f.snapshotBytes)

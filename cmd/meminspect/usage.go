@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // exclusiveSets is the annotation of a command that holds which of its flags
@@ -67,17 +68,19 @@ func strictHelp(root *cobra.Command) {
 	}
 }
 
-// contradiction returns what is wrong with the flags that were given.
+// contradiction returns an error if flags were given that exclude each other.
+// It quotes what each of them does.
 func contradiction(cmd *cobra.Command) error {
 	for set := range strings.Lines(cmd.Annotations[exclusiveSets]) {
 		var given []string
-		for _, flag := range strings.Fields(set) {
-			if cmd.Flags().Changed(flag) {
-				given = append(given, "--"+flag)
+		for _, name := range strings.Fields(set) {
+			if flag := cmd.Flags().Lookup(name); flag.Changed {
+				_, usage := pflag.UnquoteUsage(flag)
+				given = append(given, fmt.Sprintf("--%s (%s)", name, usage))
 			}
 		}
 		if len(given) > 1 {
-			return fmt.Errorf("%s: %s contradict each other", verbOf(cmd), strings.Join(given, " and "))
+			return fmt.Errorf("%s: %s exclude each other: use only one of them", verbOf(cmd), strings.Join(given, " and "))
 		}
 	}
 	return nil

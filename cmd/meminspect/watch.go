@@ -21,7 +21,7 @@ import (
 const watchStage = "MEMINSPECT_WATCH"
 
 func watchCommand() *cobra.Command {
-	f := newRunFlags()
+	var f runFlags
 	var socket, filled int
 	var inode uint64
 	cmd := &cobra.Command{
@@ -42,7 +42,7 @@ func watchCommand() *cobra.Command {
 			return f.watch(cmd, pid, supervise.Attachment{PID: pid, Socket: socket, Filled: filled, Inode: inode})
 		},
 	}
-	f.add(cmd.Flags())
+	f.add(cmd)
 	cmd.Flags().IntVar(&socket, "socket-fd", 0, "descriptor of the crash socket")
 	cmd.Flags().IntVar(&filled, "filled", 0, "bytes in it that are not the program's")
 	cmd.Flags().Uint64Var(&inode, "inode", 0, "inode of the program's end")

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/gcpause"
+	"github.com/meminspect/meminspect/internal/request"
+)
+
+// saveFlags are what the commands that make one core accept: what goes into it,
+// and where it goes.
+type saveFlags struct {
+	captureFlags
+	reason      string
+	output, dir string
+	json, quiet bool
+}
+
+func (f *saveFlags) add(cmd *cobra.Command) {
+	f.captureFlags.add(cmd)
+	fl := cmd.Flags()
+	fl.StringVarP(&f.output, "output", "o", "", "`file` to write; - is standard output")
+	fl.StringVar(&f.dir, "dir", "", "`directory` for the core (default the working directory)")
+	fl.BoolVar(&f.json, "json", false, "print a summary as JSON")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print only errors")
+	exclusive(cmd, "output", "dir")
+	exclusive(cmd, "json", "quiet")
+}
+
+// options returns the flags as capture's options.
+func (f *saveFlags) options(cmd *cobra.Command) capture.Options {
+	o := f.captureFlags.options()
+	o.Reason = f.reason
+	o.Request = request.Request{Requester: "meminspect " + verbOf(cmd), Hold: request.Hold{PauseGC: gcpause.Begin}}
+	return o
+}
+
+// save makes a core, saves it and reports it.
+func (f *saveFlags) save(cmd *cobra.Command, opts capture.Options, make func(capture.Options) (*capture.Core, error)) error {
+	form, err := f.form()
+	if err != nil {
+		return fmt.Errorf("%s: %w", verbOf(cmd), err)
+	}
+	clear := func() {}
+	if !f.quiet {
+		opts.Progress, clear = progress(cmd.ErrOrStderr())
+	}
+	core, err := make(opts)
+	clear()
+	if err != nil {
+		return err
+	}
+	path, err := f.write(cmd, core, form)
+	clear()
+	if err != nil {
+		return err
+	}
+	return f.report(cmd, core.Summary(), path)
+}
+
+// write writes the core and returns the path of its file, "" for standard output.
+func (f *saveFlags) write(cmd *cobra.Command, core *capture.Core, form corefile.Form) (string, error) {
+	if f.output != "-" {
+		path := f.output
+		if path == "" {
+			s := core.Summary()
+			path = filepath.Join(f.dir, corefile.Name(s.Program, s.PID, s.When, s.Reason)+form.Suffix())
+		}
+		return path, corefile.Save(path, form, corefile.From(core))
+	}
+	w := cmd.OutOrStdout()
+	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return "", fmt.Errorf("%s: write a core to a terminal: name a file with -o, or redirect standard output", verbOf(cmd))
+	}
+	return "", form.Write(w, corefile.From(core))
+}
+
+// report prints where the core is and what it lacks.
+func (f *saveFlags) report(cmd *cobra.Command, s *capture.Summary, path string) error {
+	w := cmd.OutOrStdout()
+	if f.output == "-" {
+		w = cmd.ErrOrStderr()
+	}
+	switch {
+	case f.json:
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(struct {
+			Path string `json:"path,omitempty"`
+			*capture.Summary
+		}{path, s}); err != nil {
+			return err
+		}
+	case !f.quiet:
+		if path != "" {
+			fmt.Fprintln(w, path)
+		}
+		line := summaryLine(s)
+		if info, err := os.Stat(path); err == nil && (f.compress || len(f.recipients) > 0) {
+			line += fmt.Sprintf(", %d in the file", info.Size())
+		}
+		fmt.Fprintln(cmd.ErrOrStderr(), line)
+		for _, p := range s.Problems {
+			fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %v\n", p)
+		}
+	}
+	if s.Partial {
+		return &exitError{status: exitPartial}
+	}
+	return nil
+}
+
+func summaryLine(s *capture.Summary) string {
+	stopped := "not stopped"
+	switch {
+	case s.FullCore != "":
+		stopped = "from " + s.FullCore
+	case s.Stopped > 0:
+		stopped = "stopped for " + s.Stopped.Round(10*time.Microsecond).String()
+	}
+	return fmt.Sprintf("%d of %d regions complete, %d of %d goroutines, %d of %d threads, %d bytes, %s",
+		s.Regions.Complete, s.Regions.All, s.Goroutines.Captured, s.Goroutines.All,
+		s.Threads.Captured, s.Threads.All, s.Bytes, stopped)
+}
+
+// progress returns what draws a line on a terminal while a capture takes long,
+// and what wipes it; in a pipe both do nothing. A terminal whose user stopped
+// its output must not stop the captured program: lines that it does not take are
+// lost.
+func progress(w io.Writer) (func(capture.Progress), func()) {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return nil, func() {}
+	}
+	lines := make(chan string, 1)
+	go func() {
+		for line := range lines {
+			fmt.Fprintf(w, "\r\x1b[K%s", line)
+		}
+	}()
+	began := time.Now()
+	drawn := time.Time{}
+	draw := func(p capture.Progress) {
+		now := time.Now()
+		if now.Sub(began) < 300*time.Millisecond || now.Sub(drawn) < 100*time.Millisecond {
+			return
+		}
+		drawn = now
+		line := p.Step
+		if p.Total > 0 {
+			line += fmt.Sprintf(" %d%%", p.Done*100/p.Total)
+		}
+		select {
+		case lines <- line:
+		default:
+		}
+	}
+	return draw, func() {
+		if !drawn.IsZero() {
+			drawn = time.Time{}
+			lines <- ""
+		}
+	}
+}
