@@ -15,6 +15,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 )
@@ -27,7 +28,7 @@ type stream struct {
 	stdin io.Reader // what is to be read there, what was read already included
 	pid   int
 	keep  bool // store the core whole when it is of no other use
-	spool *fullcore.Spooled
+	spool *corefile.File
 	lost  error // why what was read of it is not there any more
 }
 
@@ -109,11 +110,11 @@ func (s *stream) filter(ctx context.Context, opts capture.Options, cause error) 
 	if err != nil {
 		return nil, err
 	}
-	if s.spool, err = fullcore.Spool(s.f.dir, s.stdin, room); err != nil {
+	if s.spool, err = corefile.Read(s.stdin, corefile.OpenOptions{Dir: s.f.dir, MaxBytes: room}); err != nil {
 		s.lost = err
 		return nil, err
 	}
-	full, err := fullcore.New(s.spool.File, s.spool.Size, o)
+	full, err := fullcore.New(s.spool, s.spool.Size, o)
 	if err != nil {
 		return nil, fmt.Errorf("the kernel's core: %w", err)
 	}
@@ -130,6 +131,9 @@ func (s *stream) release() {
 	}
 }
 
+// maxKernelCore bounds the temporary copy of the kernel's core.
+const maxKernelCore = 16 << 30
+
 // room is how much of the disk the kernel's core may take for the moment.
 func (s *stream) room() (int64, error) {
 	dir, err := store.Open(s.f.dir, s.f.policy)
@@ -143,7 +147,7 @@ func (s *stream) room() (int64, error) {
 	if free -= s.f.policy.Floor; free <= 0 {
 		return 0, fmt.Errorf("no room in %s to look at the kernel's core", dir.Dir())
 	}
-	return min(free, fullcore.DefaultMost), nil
+	return min(free, maxKernelCore), nil
 }
 
 // write writes the kernel's core: what was spooled of it, and the rest.
@@ -152,7 +156,7 @@ func (s *stream) write(w io.Writer) error {
 	case s.lost != nil:
 		return s.lost
 	case s.spool != nil:
-		if _, err := io.Copy(w, io.NewSectionReader(s.spool.File, 0, s.spool.Size)); err != nil {
+		if _, err := io.Copy(w, io.NewSectionReader(s.spool, 0, s.spool.Size)); err != nil {
 			return err
 		}
 	}
@@ -162,6 +166,6 @@ func (s *stream) write(w io.Writer) error {
 
 func (s *stream) close() {
 	if s.spool != nil {
-		s.spool.File.Close()
+		s.spool.Close()
 	}
 }

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/bytesize"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 )
 
@@ -42,6 +45,7 @@ asked for, the exit status is 3.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	f.add(cmd)
+	addIdentity(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.exe, "exe", "", "the program's executable file (default the one that the core names)")
 	fl.StringVar(&f.reason, "reason", "", "why, for the record and the file's name (default the signal that the program died of)")
@@ -51,24 +55,51 @@ asked for, the exit status is 3.`,
 
 func (f *filterFlags) run(cmd *cobra.Command, path string) error {
 	return f.save(cmd, f.options(cmd), func(opts capture.Options) (*capture.Core, error) {
-		full, err := f.open(cmd, path, fullcore.Options{Exe: f.exe, Dir: f.room(), Most: int64(f.maxSize)})
+		full, file, err := f.open(cmd, path)
 		if err != nil {
 			return nil, fmt.Errorf("filter: %w", err)
 		}
+		defer file.Close()
 		defer full.Close()
 		return capture.Filter(cmd.Context(), full, opts)
 	})
 }
 
-func (f *filterFlags) open(cmd *cobra.Command, path string, o fullcore.Options) (*fullcore.Core, error) {
-	if path == "-" {
-		return fullcore.Stream(cmd.InOrStdin(), o)
+// open opens the full core. The caller closes it, and its file after it.
+func (f *filterFlags) open(cmd *cobra.Command, path string) (*fullcore.Core, *corefile.File, error) {
+	ids, err := identities(cmd)
+	if err != nil {
+		return nil, nil, err
 	}
-	return fullcore.Open(path, o)
+	file, err := openFile(cmd.InOrStdin(), path, corefile.OpenOptions{Identities: ids, Dir: f.room(), MaxBytes: int64(f.maxSize)})
+	if errors.Is(err, corefile.ErrTooLarge) {
+		err = fmt.Errorf("%w: raise --max-size", err)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	full, err := fullcore.New(file, file.Size, fullcore.Options{Exe: f.exe})
+	if err != nil {
+		file.Close()
+		return nil, nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	full.Path, full.Modified = file.Path, file.Modified
+	if file.Truncated != nil {
+		full.Mentions = append(full.Mentions, "the compressed file is truncated")
+	}
+	return full, file, nil
 }
 
-// room is the folder for what is unpacked: where the result goes there is room
-// for cores, and who may read there may read this one.
+// openFile opens the core at path; - is standard input.
+func openFile(stdin io.Reader, path string, o corefile.OpenOptions) (*corefile.File, error) {
+	if path == "-" {
+		return corefile.Read(stdin, o)
+	}
+	return corefile.Open(path, o)
+}
+
+// room is the directory for a temporary copy: that of the result, which has room
+// for cores and the right permissions.
 func (f *filterFlags) room() string {
 	switch {
 	case f.dir != "":

@@ -28,7 +28,7 @@ same, or the one given with --exe.`,
   meminspect goroutines --json now.core`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			core, err := openCore(cmd.ErrOrStderr(), "goroutines", args[0])
+			core, err := openCore(cmd, args[0])
 			if err != nil {
 				return fmt.Errorf("goroutines: %w", err)
 			}

@@ -43,7 +43,7 @@ are RFC 3339, or a duration before now (10m).`,
   meminspect log --pstore shop.pstore`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := f.run(cmd.OutOrStdout(), args); err != nil {
+			if err := f.run(cmd, args); err != nil {
 				return fmt.Errorf("log: %w", err)
 			}
 			return nil
@@ -59,7 +59,8 @@ are RFC 3339, or a duration before now (10m).`,
 	return cmd
 }
 
-func (f *logFlags) run(w io.Writer, args []string) error {
+func (f *logFlags) run(cmd *cobra.Command, args []string) error {
+	w := cmd.OutOrStdout()
 	keep, err := f.filter(time.Now())
 	if err != nil {
 		return err
@@ -76,7 +77,7 @@ func (f *logFlags) run(w io.Writer, args []string) error {
 	if f.pstore != "" {
 		return f.console(w, keep)
 	}
-	logs, err := f.logs(args)
+	logs, err := f.logs(cmd, args)
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (f *logFlags) run(w io.Writer, args []string) error {
 	return nil
 }
 
-func (f *logFlags) logs(args []string) ([]inspect.Log, error) {
+func (f *logFlags) logs(cmd *cobra.Command, args []string) ([]inspect.Log, error) {
 	switch {
 	case f.pid != 0:
 		return inspect.LiveLogs(f.pid)
@@ -109,7 +110,7 @@ func (f *logFlags) logs(args []string) ([]inspect.Log, error) {
 		}
 		return []inspect.Log{{Name: f.ring, Records: records, Lost: lost}}, nil
 	}
-	core, err := inspect.Open(args[0])
+	core, err := openCore(cmd, args[0])
 	if err != nil {
 		return nil, err
 	}

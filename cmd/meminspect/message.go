@@ -8,8 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/internal/supervise"
@@ -42,11 +41,10 @@ func messageOf(c supervise.Core, where string) (string, error) {
 	if c.Size <= 0 || c.Size > mostForMessage {
 		return "", fmt.Errorf("no values: the core is larger than %d bytes, or is the kernel's own", mostForMessage)
 	}
-	fd, err := unix.MemfdCreate("core", unix.MFD_CLOEXEC)
+	f, err := corefile.InMemory("core")
 	if err != nil {
 		return "", fmt.Errorf("no values: %w", err)
 	}
-	f := os.NewFile(uintptr(fd), "core in memory")
 	defer f.Close()
 	if err := c.Write(f); err != nil {
 		return "", err

@@ -1,21 +1,69 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"io"
+	"os"
 
+	"filippo.io/age"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect"
 )
 
-// openCore opens a core for a command that reads it, and warns of one that is
-// cut short: what stood in the missing part is told as not captured.
-func openCore(stderr io.Writer, verb, path string) (*inspect.Core, error) {
-	core, err := inspect.Open(path)
+// identityVariable is the default of --identity.
+const identityVariable = "MEMINSPECT_IDENTITY"
+
+// addIdentity gives a command that reads cores the flag for encrypted ones; see
+// [identities].
+func addIdentity(cmd *cobra.Command) {
+	cmd.Flags().StringArray("identity", nil, "`file` of the age or SSH secret key of an encrypted core; may be repeated (default $"+identityVariable+")")
+}
+
+// identities returns the secret keys that the command line names.
+func identities(cmd *cobra.Command) ([]age.Identity, error) {
+	files, err := cmd.Flags().GetStringArray("identity")
+	if err != nil {
+		return nil, err
+	}
+	if name := os.Getenv(identityVariable); len(files) == 0 && name != "" {
+		files = []string{name}
+	}
+	return corefile.ParseIdentities(files, askPassphrase)
+}
+
+// askPassphrase asks on the terminal, whatever standard input is.
+func askPassphrase(file string) ([]byte, error) {
+	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return nil, errors.New("it has a passphrase, and there is no terminal to ask for it")
+	}
+	defer tty.Close()
+	fmt.Fprintf(tty, "Passphrase for %s: ", file)
+	defer fmt.Fprintln(tty)
+	return term.ReadPassword(int(tty.Fd()))
+}
+
+// openCore opens the core at path for a command that reads it, and warns if it
+// is truncated: the missing part shows as not captured.
+func openCore(cmd *cobra.Command, path string) (*inspect.Core, error) {
+	core, err := readCore(cmd, path)
 	if err != nil {
 		return nil, err
 	}
 	if n := core.Missing(); n > 0 {
-		fmt.Fprintf(stderr, "meminspect: %s: %s is truncated: %d bytes are missing, and what they held shows as not captured\n", verb, path, n)
+		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %s: %s is truncated: %d bytes are missing, and what they held shows as not captured\n", verbOf(cmd), path, n)
 	}
 	return core, nil
+}
+
+// readCore is openCore without the warning.
+func readCore(cmd *cobra.Command, path string) (*inspect.Core, error) {
+	ids, err := identities(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return inspect.Open(path, ids...)
 }

@@ -39,7 +39,7 @@ are used.`,
   meminspect print --json shop.core main.last`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			core, err := openCore(cmd.ErrOrStderr(), "print", args[0])
+			core, err := openCore(cmd, args[0])
 			if err != nil {
 				return fmt.Errorf("print: %w", err)
 			}

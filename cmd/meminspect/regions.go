@@ -25,7 +25,7 @@ it) or gone (its object was collected before).`,
   meminspect regions --json shop.core`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			core, err := openCore(cmd.ErrOrStderr(), "regions", args[0])
+			core, err := openCore(cmd, args[0])
 			if err != nil {
 				return fmt.Errorf("regions: %w", err)
 			}

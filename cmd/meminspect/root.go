@@ -2,40 +2,40 @@ package main
 
 import "github.com/spf13/cobra"
 
+// The groups of commands in help.
+const (
+	groupAnnotate = "annotate"
+	groupCapture  = "capture"
+	groupRead     = "read"
+	groupFormats  = "formats"
+)
+
 // rootCommand returns the command tree; each subcommand has a file of its own.
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "meminspect",
-		Short: "Mark the variables that matter, and read them when the program is dead",
-		Long: `meminspect turns //meminspect: comments on Go variables into a static table,
-checks whole programs, captures the marked memory of a running, hanging or dying
-process into a small core, and reads such cores. gdb and Delve open them too.`,
+		Short: "Capture and read annotated variables of Go programs",
+		Long: `meminspect turns //meminspect: comments on Go variables into a static table and
+checks whole programs. It captures the annotated memory of a running, hanging or
+dying process into a small core, and reads cores. gdb and Delve open them too.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(
-		annotationsTopic(),
-		breakingCommand(),
-		captureCommand(),
-		doctorCommand(),
-		filterCommand(),
-		generateCommand(),
-		goroutinesCommand(),
-		idsCommand(),
-		infoCommand(),
-		kinfoCommand(),
-		linkCommand(),
-		lintCommand(),
-		logCommand(),
-		manCommand(),
-		minidumpCommand(),
-		printCommand(),
-		pstoreCommand(),
-		regionsCommand(),
-		scanCommand(),
-		versionCommand(),
-	)
-	root.AddCommand(supervising()...)
+	group := func(id, title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: id, Title: title})
+		for _, c := range commands {
+			c.GroupID = id
+			if id == groupRead {
+				addIdentity(c)
+			}
+		}
+		root.AddCommand(commands...)
+	}
+	group(groupAnnotate, "Annotate:", generateCommand(), idsCommand(), breakingCommand(), lintCommand(), linkCommand())
+	group(groupCapture, "Capture:", append(supervising(), captureCommand(), filterCommand(), doctorCommand())...)
+	group(groupRead, "Read:", infoCommand(), regionsCommand(), printCommand(), goroutinesCommand(), logCommand(), scanCommand())
+	group(groupFormats, "Formats:", minidumpCommand(), kinfoCommand(), pstoreCommand())
+	root.AddCommand(annotationsTopic(), manCommand(), versionCommand())
 	strictHelp(root)
 	explain(root)
 	return root

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 
-	"github.com/klauspost/compress/zstd"
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect/scan"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
@@ -74,13 +73,17 @@ func scanFile(cmd *cobra.Command, path string, patterns []scan.Pattern, asJSON b
 		defer f.Close()
 		in, where = f, coreAddresses(f)
 	}
-	buffered := bufio.NewReaderSize(in, 1<<16)
-	stream, err := plainStream(buffered)
+	ids, err := identities(cmd)
 	if err != nil {
 		return 0, err
 	}
-	if stream != io.Reader(buffered) {
-		where = nil // offsets are those of the decompressed core
+	stream, encoding, err := corefile.NewReader(in, ids)
+	if err != nil {
+		return 0, err
+	}
+	defer stream.Close()
+	if encoding.Compressed || encoding.Encrypted {
+		where = nil // offsets are those of the core in the clear
 	}
 	enc := json.NewEncoder(cmd.OutOrStdout())
 	size, err := scan.Reader(stream, patterns, func(h scan.Hit) {
@@ -114,18 +117,6 @@ func printHit(w io.Writer, path string, h scanHit) {
 		fmt.Fprint(w, " reversed")
 	}
 	fmt.Fprintln(w)
-}
-
-// plainStream undoes compression.
-func plainStream(r *bufio.Reader) (io.Reader, error) {
-	head, _ := r.Peek(21)
-	switch {
-	case len(head) >= 4 && string(head[:4]) == "\x28\xb5\x2f\xfd":
-		return zstd.NewReader(r, zstd.WithDecoderMaxMemory(1<<30))
-	case string(head) == "age-encryption.org/v1":
-		return nil, fmt.Errorf("it is encrypted; decrypt it first: age -d -i KEY CORE | meminspect scan - PATTERN")
-	}
-	return r, nil
 }
 
 // coreAddresses returns what tells the memory address of a file offset, or nil

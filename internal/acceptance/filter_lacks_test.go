@@ -30,7 +30,7 @@ func TestFilterOfWhatTheKernelLeftOut(t *testing.T) {
 	for mask, complete := range map[string]bool{"0x3f": true, "0x33": true, "0x23": true, "0x01": true, "0x10": false, "0x00": false} {
 		t.Run(mask, func(t *testing.T) {
 			whole := kernelcore.Make(t, mask, syscall.SIGABRT, exe)
-			c, err := fullcore.Open(whole, fullcore.Options{})
+			c, err := openFull(t, whole, fullcore.Options{})
 			if err != nil {
 				if complete {
 					t.Fatal(err)
@@ -66,7 +66,7 @@ func TestFilterBelievesNoOtherBuild(t *testing.T) {
 		for _, mask := range []string{"0x33", "0x23"} {
 			whole := kernelcore.Make(t, mask, syscall.SIGABRT, exe, "wait")
 			for _, wrong := range []string{other, stranger, "/dev/null", whole} {
-				if c, err := fullcore.Open(whole, fullcore.Options{Exe: wrong}); err == nil {
+				if c, err := openFull(t, whole, fullcore.Options{Exe: wrong}); err == nil {
 					c.Close()
 					t.Errorf("%s, filter %s: %s is believed", mode, mask, wrong)
 				} else if wrong == other && !errors.Is(err, fullcore.ErrOtherBuild) {
@@ -78,10 +78,10 @@ func TestFilterBelievesNoOtherBuild(t *testing.T) {
 			if err := os.Rename(exe, moved); err != nil {
 				t.Fatal(err)
 			}
-			if c, err := fullcore.Open(whole, fullcore.Options{}); !errors.Is(err, fullcore.ErrNoExecutable) {
+			if c, err := openFull(t, whole, fullcore.Options{}); !errors.Is(err, fullcore.ErrNoExecutable) {
 				t.Errorf("without an executable: %v %v", c, err)
 			}
-			if c, err := fullcore.Open(whole, fullcore.Options{Exe: moved}); err != nil {
+			if c, err := openFull(t, whole, fullcore.Options{Exe: moved}); err != nil {
 				t.Errorf("%s, filter %s: %v", mode, mask, err)
 			} else {
 				c.Close()

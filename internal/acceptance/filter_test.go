@@ -45,7 +45,7 @@ func delveDump(t *testing.T, pid int) string {
 // filter makes the small core of a full one.
 func filter(t *testing.T, full string, from fullcore.Options, opts capture.Options) (string, *capture.Summary) {
 	t.Helper()
-	c, err := fullcore.Open(full, from)
+	c, err := openFull(t, full, from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestFilterIsACapture(t *testing.T) {
 				if diff := differences(regionsOf(t, small), regionsOf(t, captured)); w.name != "unoptimised" && (len(diff) > 0 || summary.Goroutines.Captured == 0) {
 					t.Errorf("without the executable: %+v\n%s", summary, strings.Join(diff, "\n"))
 				}
-				if c, err := fullcore.Open(gdb, fullcore.Options{}); !errors.Is(err, fullcore.ErrNoExecutable) {
+				if c, err := openFull(t, gdb, fullcore.Options{}); !errors.Is(err, fullcore.ErrNoExecutable) {
 					t.Errorf("gdb's core, which holds no constants, opens without the executable: %v %v", c, err)
 				}
 			})
@@ -273,4 +273,20 @@ func TestFilterIsAsGoodAsTheFullCore(t *testing.T) {
 			os.Remove(whole)
 		})
 	}
+}
+
+// openFull opens the full core at path as filter does.
+func openFull(t *testing.T, path string, o fullcore.Options) (*fullcore.Core, error) {
+	t.Helper()
+	file, err := corefile.Open(path, corefile.OpenOptions{})
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { file.Close() })
+	c, err := fullcore.New(file, file.Size, o)
+	if err != nil {
+		return nil, err
+	}
+	c.Path, c.Modified = path, file.Modified
+	return c, nil
 }

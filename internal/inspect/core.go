@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 
-	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"filippo.io/age"
+
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
@@ -18,9 +20,6 @@ import (
 // ErrNoRegions says that a core has no region table: something else wrote it.
 var ErrNoRegions = errors.New("core has no region table: it was not written by meminspect")
 
-// ErrEncrypted says that a core must be decrypted before it is read.
-var ErrEncrypted = errors.New("core is encrypted; decrypt it first: age --decrypt -i KEY CORE")
-
 // A Core is an opened core file. Fields are nil or empty where the core does
 // not say.
 type Core struct {
@@ -28,6 +27,7 @@ type Core struct {
 	Path       string
 	Bytes      int64 // of the file, decompressed
 	Compressed int64 // bytes of the file as it is, 0 when that is not compressed
+	Encrypted  bool
 
 	Capture  *note.Capture
 	Regions  []note.Region
@@ -45,77 +45,44 @@ type Core struct {
 	close      func() error
 }
 
-// Open opens a core file. A core compressed with zstd is decompressed into a
-// temporary file first. Notes that cannot be read are errors; contents that a
-// truncated file lacks are not, see Missing. The caller closes the Core.
-func Open(path string) (*Core, error) {
-	f, err := os.Open(path)
+// Open opens a core file, decrypted with one of the identities and decompressed.
+// Notes that cannot be read are errors; contents that a truncated file lacks are
+// not, see Missing. The caller closes the Core.
+func Open(path string, identities ...age.Identity) (*Core, error) {
+	f, err := corefile.Open(path, corefile.OpenOptions{Identities: identities})
 	if err != nil {
-		return nil, fmt.Errorf("open core: %w", err)
+		return nil, fmt.Errorf("open core %s: %w", path, unwrapPath(err))
 	}
-	c, err := open(f)
+	c, err := openFile(f)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("open core %s: %w", path, err)
 	}
-	c.Path = path
+	c.Path, c.close = path, f.Close
 	return c, nil
 }
 
-func open(f *os.File) (*Core, error) {
-	head := make([]byte, 21)
-	n, err := f.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+// unwrapPath removes the path from an error, which names it again.
+func unwrapPath(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
 	}
-	head = head[:n]
-	switch {
-	case n >= 4 && string(head[:4]) == "\x28\xb5\x2f\xfd":
-		plain, err := decompress(f)
-		if err != nil {
-			return nil, fmt.Errorf("decompress: %w", err)
-		}
-		c, err := openPlain(plain)
-		if err != nil {
-			plain.Close()
-			return nil, err
-		}
-		if info, err := f.Stat(); err == nil {
-			c.Compressed = info.Size()
-		}
-		return c, f.Close()
-	case string(head) == "age-encryption.org/v1":
-		return nil, ErrEncrypted
-	}
-	return openPlain(f)
+	return err
 }
 
-// decompress returns a file without a name that holds what f decompresses to.
-func decompress(f *os.File) (*os.File, error) {
-	s, err := fullcore.Spool("", f, 0)
+func openFile(f *corefile.File) (*Core, error) {
+	if f.Truncated != nil {
+		return nil, fmt.Errorf("decompress: %w", f.Truncated)
+	}
+	c, err := Read(f, f.Size)
 	if err != nil {
 		return nil, err
 	}
-	if s.Cut != nil {
-		s.File.Close()
-		return nil, s.Cut
+	c.Encrypted = f.Encrypted
+	if f.Compressed {
+		c.Compressed = f.Stored
 	}
-	return s.File, nil
-}
-
-func openPlain(f *os.File) (*Core, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("it is no regular file")
-	}
-	c, err := Read(f, info.Size())
-	if err != nil {
-		return nil, err
-	}
-	c.close = f.Close
 	return c, nil
 }
 

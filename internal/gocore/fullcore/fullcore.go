@@ -17,7 +17,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
@@ -34,23 +33,16 @@ type Options struct {
 	// holds of it.
 	Exe string
 
-	// Dir is where a core is spooled that cannot be read in place, since it is
-	// compressed or comes through a pipe; "" is the system's place for temporary
-	// files. Most is how many bytes it may take there; 0 is DefaultMost.
-	Dir  string
-	Most int64
-
 	// When is the time at which the core was made, if it is known.
 	When time.Time
 }
 
 // A Core is a full core. It may be read from several goroutines.
 type Core struct {
-	Path       string // "" when it came through a pipe
-	Size       int64  // decompressed
-	Compressed bool
-	When       time.Time // at which it was made; zero when nobody said
-	Modified   time.Time // what the file system says of the file, zero for a pipe
+	Path     string    // "" when it came through a pipe
+	Size     int64     // decompressed
+	When     time.Time // at which it was made; zero when it is not known
+	Modified time.Time // when the file was last written, zero for a pipe
 
 	// Cut is how many bytes the headers promise beyond the end of the file.
 	// CutNotes says that some of them are notes, and so threads and mappings.
@@ -70,89 +62,14 @@ type Core struct {
 	exe     *exe.File
 	exePath string
 	name    string // of the executable, as the core has it
-	closers []io.Closer
 }
 
 // ErrOwn says that a core was written by meminspect.
 var ErrOwn = errors.New("it was written by meminspect: there is nothing to filter")
 
-// Open opens the core at path. The caller closes the Core.
-func Open(path string, o Options) (*Core, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("open full core: %w", err)
-	}
-	c, err := open(f, o)
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("open full core %s: %w", path, err)
-	}
-	c.Path = path
-	return c, nil
-}
-
-func open(f *os.File, o Options) (*Core, error) {
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, errors.New("it is a directory")
-	}
-	if !info.Mode().IsRegular() {
-		return stream(f, o)
-	}
-	head := make([]byte, 32)
-	n, err := f.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
-	}
-	var c *Core
-	if head = head[:n]; isZstd(head) {
-		c, err = stream(f, o)
-	} else if err = refusePacked(head); err == nil {
-		c, err = New(f, info.Size(), o)
-	}
-	if err != nil {
-		return nil, err
-	}
-	c.Modified = info.ModTime()
-	c.closers = append(c.closers, f)
-	return c, nil
-}
-
-// Stream reads a core from what cannot be read here and there, such as a pipe.
-func Stream(r io.Reader, o Options) (*Core, error) {
-	c, err := stream(r, o)
-	if err != nil {
-		return nil, fmt.Errorf("read full core: %w", err)
-	}
-	return c, nil
-}
-
-func stream(r io.Reader, o Options) (*Core, error) {
-	if o.Most == 0 {
-		o.Most = DefaultMost
-	}
-	s, err := Spool(o.Dir, r, o.Most)
-	if err != nil {
-		return nil, err
-	}
-	c, err := New(s.File, s.Size, o)
-	if err != nil {
-		s.File.Close()
-		return nil, err
-	}
-	c.Compressed = s.Compressed
-	if s.Cut != nil {
-		c.Mentions = append(c.Mentions, "the compressed file ends before its end")
-	}
-	c.closers = append(c.closers, s.File)
-	return c, nil
-}
-
-// New reads the core in the size bytes of r. The caller closes r after the
-// Core.
+// New reads the core in the size bytes of r, which package corefile returns for a
+// file. The caller closes r after the Core, and may set Path, Modified and
+// Mentions.
 func New(r io.ReaderAt, size int64, o Options) (*Core, error) {
 	file, err := elfcore.OpenCut(memory.NewBlocks(r, size), size)
 	if err != nil {
@@ -192,16 +109,12 @@ func New(r io.ReaderAt, size int64, o Options) (*Core, error) {
 	return c, nil
 }
 
-// Close releases the files.
+// Close releases the executable file.
 func (c *Core) Close() error {
-	var errs []error
-	if c.exe != nil {
-		errs = append(errs, c.exe.Close())
+	if c.exe == nil {
+		return nil
 	}
-	for _, closer := range c.closers {
-		errs = append(errs, closer.Close())
-	}
-	return errors.Join(errs...)
+	return c.exe.Close()
 }
 
 // Machine is the ELF machine of the program.

@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
 	"os"
 	"runtime"
-	"strings"
 	"testing"
-
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -159,53 +155,4 @@ func FuzzNew(f *testing.F) {
 			c.Close()
 		}
 	})
-}
-
-func TestSpool(t *testing.T) {
-	plain := bytes.Repeat([]byte("0123456789abcdef"), 100_000)
-	plain = append(append(plain, make([]byte, 10<<20)...), "end"...)
-	var packed bytes.Buffer
-	w, _ := zstd.NewWriter(&packed)
-	w.Write(plain)
-	w.Close()
-	for name, in := range map[string][]byte{"plain": plain, "zstd": packed.Bytes()} {
-		s, err := Spool(t.TempDir(), bytes.NewReader(in), 2<<20)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		defer s.File.Close()
-		got, err := io.ReadAll(io.NewSectionReader(s.File, 0, s.Size))
-		if err != nil || !bytes.Equal(got, plain) || s.Cut != nil || s.Compressed != (name == "zstd") {
-			t.Errorf("%s: %d bytes, %v, %+v", name, len(got), err, s)
-		}
-		dir := t.TempDir()
-		if s, err := Spool(dir, bytes.NewReader(in), 1<<20); !errors.Is(err, ErrTooLarge) || s != nil {
-			t.Errorf("%s: more than it may take: %v", name, err)
-		}
-		if left, _ := os.ReadDir(dir); len(left) > 0 {
-			t.Errorf("%s: left behind: %v", name, left)
-		}
-	}
-	half := packed.Bytes()[:packed.Len()/2]
-	s, err := Spool("", bytes.NewReader(half), 0)
-	if err != nil || s.Cut == nil {
-		t.Fatalf("of a half: %v", err)
-	}
-	defer s.File.Close()
-	got, _ := io.ReadAll(io.NewSectionReader(s.File, 0, s.Size))
-	if !bytes.HasPrefix(plain, got) {
-		t.Errorf("of a half came %d bytes that are others", len(got))
-	}
-	for _, p := range packedForms() {
-		if _, err := Spool("", strings.NewReader(p), 0); !errors.Is(err, ErrPacked) {
-			t.Errorf("%q: %v", p, err)
-		}
-	}
-}
-
-func packedForms() (all []string) {
-	for _, p := range packed {
-		all = append(all, p.magic+"and so on, for more than thirty-two bytes")
-	}
-	return all
 }
