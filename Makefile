@@ -64,6 +64,10 @@ fuzz: ## fuzz every parser in turn, for FUZZTIME each
 generate: ## run the generators; leaves no diff in a clean tree
 	@$(call each,go generate ./...)
 
+.PHONY: api
+api: ## list the exported API in api/; a test compares it
+	UPDATE_API=1 go test -count=1 -run '^TestAPI$$' ./internal/api
+
 .PHONY: tidy
 tidy: ## tidy the modules as if they stood side by side in go.mod too
 	@.ci/tidy

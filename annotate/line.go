@@ -27,6 +27,7 @@ const (
 	Number                  // a constant's value does
 )
 
+// String returns the verb of the directive.
 func (k Kind) String() string {
 	for _, d := range directives {
 		if d.kind == k {

@@ -20,6 +20,7 @@ const (
 	Data
 )
 
+// String returns the value as the command line spells it.
 func (m Mode) String() string {
 	return [...]string{"default", "strict", "data"}[m%3]
 }
@@ -31,8 +32,8 @@ const (
 	// StopAuto stops pure Go programs, whose system calls survive it, and not
 	// those with cgo: C code may see its calls fail with EINTR.
 	StopAuto Stop = iota
-	StopAlways
-	StopNever
+	StopAlways // stops every program
+	StopNever  // reads the program while it runs
 
 	// StopTry stops every program, and reads on where that is not possible: for
 	// one that is dying and held by other means.
@@ -60,6 +61,7 @@ const (
 	StacksNone
 )
 
+// String returns the value as the command line spells it.
 func (s Stacks) String() string {
 	return [...]string{"auto", "full", "skeleton", "none"}[s%4]
 }

@@ -58,6 +58,7 @@ type Problem struct {
 	Fix  string `json:"fix,omitempty"` // what to do about it, if there is something
 }
 
+// String returns the problem as a line of text.
 func (p Problem) String() string {
 	s := p.What + ": " + p.Why
 	if p.Fix != "" {

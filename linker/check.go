@@ -54,6 +54,7 @@ type Finding struct {
 	Text    string `json:"text"`
 }
 
+// String returns the finding as a line of text.
 func (f Finding) String() string {
 	if f.Pos == "" {
 		return fmt.Sprintf("%s: %s", f.Code, f.Text)

@@ -102,6 +102,7 @@ func (r *Ring) Writer() Writer { return Writer{r} }
 // A Writer writes lines to a ring.
 type Writer struct{ ring *Ring }
 
+// Write adds a record of p without its last line breaks. It returns no error.
 func (w Writer) Write(p []byte) (int, error) {
 	if registry.Off {
 		return len(p), nil
