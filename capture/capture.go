@@ -1,46 +1,197 @@
 // Package capture captures a Go process from outside, without its help: it
-// finds what the program marked for inspection, holds the program still for a
-// moment, reads the marked memory and what it leads to, the goroutines and the
-// threads, and writes an ELF core that gdb, Delve and this project's own
-// commands open.
+// finds what the program marked for inspection, stops the program for a moment,
+// reads the marked memory and what it leads to, the goroutines and the threads,
+// and writes an ELF core that gdb, Delve and this project's own commands open.
+//
+// A capture is a chain of values, each made from the one before:
+//
+//	locate → plan → read → build
+//
+// The steps are packages in the internal folder. Only read needs the process to
+// be stopped, and build needs no process at all.
 package capture
 
 import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
+	"github.com/meminspect/meminspect/capture/internal/build"
+	"github.com/meminspect/meminspect/capture/internal/locate"
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/capture/internal/plan"
+	"github.com/meminspect/meminspect/capture/internal/read"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/request"
-	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
-	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// A Core is what was read of a process, in memory, ready to be written.
+// ErrNotGo is wrapped by the errors about a process that is not a Go program
+// that this package can read.
+var ErrNotGo = locate.ErrNotGo
+
+// Capture reads the process, lets it run on, and returns a core of it. It fails
+// if the process does not exist, is not a Go program that this package can read
+// ([ErrNotGo]), or may not be read: see [Diagnose] for what to do about the
+// last, and [WriteStub] for a core all the same. A core that lacks something is
+// not an error: Summary.Partial reports it.
+//
+// Captures of different processes may run at the same time.
+func Capture(ctx context.Context, pid int, opts Options) (*Core, error) {
+	live, err := locate.Open(pid)
+	if err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
+	}
+	defer live.Close()
+	c, err := captureLive(ctx, live, live.Process, opts)
+	if err != nil {
+		return nil, fmt.Errorf("capture process %d: %w", pid, err)
+	}
+	return c, nil
+}
+
+// captureLive captures proc, of which source is the view.
+func captureLive(ctx context.Context, source locate.Source, proc *process.Process, opts Options) (*Core, error) {
+	opts.setDefaults()
+	running, err := proc.Image()
+	if err == nil {
+		defer running.Close()
+	}
+	j := job{source: source, opts: &opts, began: time.Now(), record: opts.record()}
+	j.when = j.began
+	j.host, _ = os.Hostname()
+	j.kernel = kernelRelease()
+	return j.run(ctx, func(p *locate.Program, pl *model.Plan) (*model.Snapshot, error) {
+		return readLive(ctx, proc, running, p, pl, &opts)
+	})
+}
+
+// readLive reads a live process, after a rehearsal if the process is stopped.
+// running is the program that it ran at first, nil if that cannot be seen.
+func readLive(ctx context.Context, proc *process.Process, running *process.Image, p *locate.Program, pl *model.Plan, opts *Options) (*model.Snapshot, error) {
+	stop := opts.Stop == StopAlways || opts.Stop == StopTry || opts.Stop == StopAuto && !p.Runtime.Cgo
+	hold := read.SameProgram(holdOf(proc, p.Identity.Auxv, stop, opts), running)
+	var arena *memory.Arena
+	if stop && !opts.Request.Hold.SkipRehearsal {
+		size := read.Rehearse(ctx, p, pl, proc)
+		defer opts.Request.Hold.PauseGC()()
+		arena = memory.NewArena(size)
+	}
+	return read.Consistent(ctx, p, pl, hold, arena, opts.report)
+}
+
+// holdOf returns what holds a live process while it is read.
+func holdOf(proc *process.Process, auxv []byte, stop bool, opts *Options) read.Hold {
+	r := &opts.Request
+	hold := read.Running(proc)
+	if stop {
+		stopped := read.Stopped(proc, read.StopOptions{
+			Main: r.Hold.Main, MainHeld: r.Hold.MainHeld, Must: opts.Stop == StopAlways,
+		})
+		hold = func(ctx context.Context) (*read.Held, error) {
+			opts.report("stop", 0, 0)
+			return stopped(ctx)
+		}
+	}
+	if r.Hold.Dump != nil {
+		hold = read.Dumped(proc, r.Hold.Dump, auxv, hold)
+	}
+	return read.FirstThread(hold, r.Thread)
+}
+
+// A job is one capture: what it is made from, and what its core says about it.
+type job struct {
+	source       locate.Source
+	opts         *Options // with defaults
+	began        time.Time
+	when         time.Time // of the memory, zero if it is not known
+	record       request.Record
+	host, kernel string         // "" if they are not known
+	problems     model.Problems // of the source
+	fullCore     string         // name of the full core that it is made from, or ""
+}
+
+// run makes the capture: the chain from the source to the core.
+func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan) (*model.Snapshot, error)) (*Core, error) {
+	j.opts.report("find", 0, 0)
+	options := j.opts.resolved()
+	program, err := locate.Locate(j.source, options)
+	if err != nil {
+		return nil, err
+	}
+	found := time.Since(j.began)
+	pl, err := plan.Make(program, options)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := reading(program, pl)
+	j.opts.Request.Released()
+	if err != nil {
+		return nil, err
+	}
+	j.complete(snapshot)
+	core, err := build.Build(read.WithFunctions(snapshot, program), pl, j.buildRecord())
+	if err != nil {
+		return nil, err
+	}
+	c := j.core(snapshot, core)
+	c.summary.Find = found
+	c.summary.addProblems(j.problems, program.Problems, pl.Problems, snapshot.Problems, core.Problems)
+	return c, nil
+}
+
+// complete asks for what is known only after the program was released.
+func (j *job) complete(s *model.Snapshot) {
+	j.record.Panics = s.Goroutines.Panics
+	j.record = j.opts.Request.OnReleased(j.record)
+}
+
+func (j *job) buildRecord() build.Record {
+	return build.Record{
+		Record: j.record, Requester: j.opts.Request.Requester, When: j.when,
+		Host: j.host, Kernel: j.kernel, ToolVersion: toolVersion(),
+	}
+}
+
+// core returns the core with its summary, but for the problems.
+func (j *job) core(s *model.Snapshot, b *build.Core) *Core {
+	c := &Core{elf: b.Core, began: j.began, report: j.opts.report}
+	c.summary = summaryOf(s, b)
+	c.summary.When, c.summary.Reason, c.summary.Mode = j.began, j.record.Reason, j.opts.Mode.String()
+	if !j.when.IsZero() {
+		c.summary.When = j.when
+	}
+	c.summary.FullCore = j.fullCore
+	return c
+}
+
+// A Core is a core in memory, ready to be written. It is not safe for
+// concurrent use.
 type Core struct {
 	elf     elfcore.Core
 	summary Summary
 	began   time.Time
-	opts    Options
+	report  func(step string, done, total uint64)
 }
 
-// Summary says what came of the capture. Its Bytes and Total are those of the
+// Summary returns what came of the capture. Its Bytes and Total are those of the
 // last WriteTo.
 func (c *Core) Summary() *Summary { return &c.summary }
 
-// Size is the number of bytes that WriteTo will write.
+// Size returns the number of bytes that WriteTo will write.
 func (c *Core) Size() (int64, error) { return c.elf.Size() }
 
-// WriteTo writes the core. It may be called more than once.
+// WriteTo writes the core to w and returns the number of bytes. It may be called
+// more than once.
 func (c *Core) WriteTo(w io.Writer) (int64, error) {
 	size, err := c.elf.Size()
 	if err != nil {
 		return 0, err
 	}
-	n, err := c.elf.Write(&progressWriter{w: w, total: uint64(size), report: c.opts.Progress})
+	n, err := c.elf.Write(&progressWriter{w: w, total: uint64(size), report: c.report})
 	c.summary.Bytes = n
 	c.summary.Total = time.Since(c.began)
 	return n, err
@@ -50,91 +201,15 @@ type progressWriter struct {
 	w           io.Writer
 	done, total uint64
 	next        uint64
-	report      func(Progress)
+	report      func(step string, done, total uint64)
 }
 
 func (p *progressWriter) Write(b []byte) (int, error) {
 	n, err := p.w.Write(b)
 	p.done += uint64(n)
 	if p.done >= p.next {
-		p.report(Progress{Step: "write", Done: p.done, Total: p.total})
+		p.report("write", p.done, p.total)
 		p.next = p.done + 1<<20
 	}
 	return n, err
-}
-
-// Capture reads the process, lets it run on, and returns a core of it. It fails
-// if the process does not exist, is not a Go program that this package can read
-// (ErrNotGo), or may not be read: see Diagnose for what to do about the last,
-// and WriteStub for a core all the same. A core that lacks something is not an
-// error: Summary.Partial reports it.
-func Capture(ctx context.Context, pid int, opts Options) (*Core, error) {
-	opts.defaults()
-	t := newTaking(ctx, pid, opts)
-	p, err := process.Open(pid)
-	if err != nil {
-		return nil, fmt.Errorf("capture: %w", err)
-	}
-	defer p.Close()
-	t.process, t.source = p, living{p}
-	c, err := t.captured(p.Memory())
-	if err != nil {
-		return nil, fmt.Errorf("capture process %d: %w", pid, err)
-	}
-	return c, nil
-}
-
-func newTaking(ctx context.Context, pid int, opts Options) *taking {
-	t := &taking{ctx: ctx, opts: opts, began: time.Now(), machine: process.HostMachine()}
-	t.when = t.began
-	t.record = request.Record{Reason: opts.Reason, Extra: opts.Request.Extra}
-	t.summary = Summary{PID: pid, When: t.began, Reason: opts.Reason, Mode: opts.Mode.String()}
-	return t
-}
-
-// captured makes the capture of the program with that memory.
-func (t *taking) captured(mem memory.Memory) (*Core, error) {
-	t.mem = mem
-	if t.opts.wrap != nil {
-		t.mem = t.opts.wrap(mem)
-	}
-	core, err := t.take()
-	if err != nil {
-		return nil, err
-	}
-	return &Core{elf: *core, summary: t.summary, began: t.began, opts: t.opts}, nil
-}
-
-// A taking is one capture while it is made.
-type taking struct {
-	ctx     context.Context
-	opts    Options
-	began   time.Time
-	source  source
-	process *process.Process // nil when the source is none that lives
-	running *process.Image   // the program that it ran at first, nil when that cannot be seen
-	when    time.Time        // of the memory; zero when it is not known
-	mem     memory.Memory    // the program's
-	machine uint16           // the ELF machine that it runs on
-	lacks   func(memory.Range) bool
-	summary Summary
-	record  request.Record
-
-	maps    []process.Mapping
-	stat    process.Stat
-	auxv    []byte
-	args    string
-	gnuID   string
-	threads []process.Thread
-	held    bool             // by the kernel, to dump it
-	sigInfo *elfcore.SigInfo // what a full core, or its head, says of its end, or nil
-	image   image
-	arena   *memory.Arena // for the image
-
-	walked     *walk.Result
-	moved      int            // places in what excluded values hold, while memory was copied
-	raw        []memory.Range // regions without a type
-	known      []memory.Range // memory of which no byte can be the program's own data
-	goroutines goroutines
-	receipts   []note.Receipt
 }

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/meminspect/meminspect/capture/internal/locate"
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/capture/internal/read"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/core/siginfo"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
@@ -18,8 +21,8 @@ import (
 // asked for it.
 const reasonDumped = "dumped"
 
-// Filter is Capture for a process that is gone and left a full core: the same core
-// is made of it, from what it holds. What it lacks is recorded as unreadable.
+// Filter is [Capture] for a process that is gone and left a full core: the same
+// core is made of it, from what it has. What it lacks is recorded as unreadable.
 //
 // An empty Options.Reason is the signal that the process died of, or
 // "dumped". Options about stopping mean nothing.
@@ -34,29 +37,13 @@ func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Core, erro
 	if opts.Request.OnReleased == nil {
 		opts.Request.OnReleased = request.PanicOf(died)
 	}
-	opts.defaults()
-	t := newTaking(ctx, full.PID(), opts)
-	t.source, t.when, t.lacks, t.machine = full, full.When, full.Lacks, full.Machine()
-	if !full.When.IsZero() {
-		t.summary.When = full.When
-	}
-	t.summary.FullCore = full.Path
-	if full.Path == "" {
-		t.summary.FullCore = "a stream"
-	}
-	t.aboutFull(full)
-	t.sigInfo = full.SigInfo()
-	t.threads = full.Threads()
-	t.summary.Threads = Count{All: len(t.threads), Captured: len(t.threads)}
-	if len(t.threads) == 0 {
-		t.summary.problem("threads", errors.New("the core has none, or they were cut off"))
-		// Debuggers take no core without a thread.
-		th := process.Thread{ID: max(t.summary.PID, 1), Machine: t.machine}
-		th.Place(0, 0, 0)
-		t.threads = append(t.threads, th)
-	}
-	t.failedFirst()
-	c, err := t.captured(full.Memory())
+	opts.setDefaults()
+	j := job{source: full, opts: &opts, began: time.Now(), when: full.When, record: opts.record()}
+	j.describe(full)
+	hold := read.FirstThread(read.Dead(j.threadsOf(full)), opts.Request.Thread)
+	c, err := j.run(ctx, func(p *locate.Program, pl *model.Plan) (*model.Snapshot, error) {
+		return read.Consistent(ctx, p, pl, hold, nil, opts.report)
+	})
 	switch {
 	case err != nil && full.Cut > 0:
 		return nil, fmt.Errorf("filter: %w (the full core is cut short: %d bytes are missing)", err, full.Cut)
@@ -66,23 +53,41 @@ func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Core, erro
 	return c, nil
 }
 
-// aboutFull records what the capture is made of.
-func (t *taking) aboutFull(full *fullcore.Core) {
+// describe records what the capture is made from.
+func (j *job) describe(full *fullcore.Core) {
+	j.fullCore = full.Path
+	if full.Path == "" {
+		j.fullCore = "a stream"
+	}
 	add := func(key, value string) {
-		t.record = t.record.With(note.Pair{Key: key, Value: value})
+		j.record = j.record.With(note.Pair{Key: key, Value: value})
 	}
 	size := strconv.FormatInt(full.Size, 10) + " bytes"
 	if full.Cut > 0 {
 		size += fmt.Sprintf(", cut short: %d bytes are missing", full.Cut)
-		t.summary.problem("full core", fmt.Errorf("it is cut short: %d bytes are missing at its end", full.Cut))
+		j.problems.Missing("full core", fmt.Errorf("it is cut short: %d bytes are missing at its end", full.Cut))
 	}
-	add("full core", t.summary.FullCore+", "+size)
+	add("full core", j.fullCore+", "+size)
 	if !full.Modified.IsZero() {
 		add("written", full.Modified.UTC().Format(time.RFC3339))
 	}
-	add("filtered", t.began.UTC().Format(time.RFC3339))
+	add("filtered", j.began.UTC().Format(time.RFC3339))
 	for _, m := range full.Mentions {
 		add("remark", m)
-		t.summary.mention("full core", m, "")
+		j.problems.Mention("full core", m, "")
 	}
+}
+
+// threadsOf returns the threads of a full core.
+func (j *job) threadsOf(full *fullcore.Core) model.Threads {
+	t := model.Threads{List: full.Threads(), SigInfo: full.SigInfo()}
+	t.All, t.Known = len(t.List), len(t.List)
+	if len(t.List) == 0 {
+		j.problems.Missing("threads", errors.New("the core has none, or they were cut off"))
+		// Debuggers take no core without a thread.
+		th := process.Thread{ID: max(full.PID(), 1), Machine: full.Machine()}
+		th.Place(0, 0, 0)
+		t.List = append(t.List, th)
+	}
+	return t
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meminspect/meminspect/capture/internal/locate"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
@@ -47,6 +48,24 @@ func running(t testing.TB, name string, args ...string) (pid int, exe string) {
 		t.Fatal(err)
 	}
 	return p.Process.Pid, exe
+}
+
+// seen is a process that is seen through a wrapper of its memory.
+type seen struct {
+	*locate.Live
+	mem memory.Memory
+}
+
+func (s *seen) Memory() memory.Memory { return s.mem }
+
+// captureThrough captures a process whose memory is seen through wrap.
+func captureThrough(ctx context.Context, pid int, opts Options, wrap func(memory.Memory) memory.Memory) (*Core, error) {
+	live, err := locate.Open(pid)
+	if err != nil {
+		return nil, err
+	}
+	defer live.Close()
+	return captureLive(ctx, &seen{live, wrap(live.Memory())}, live.Process, opts)
 }
 
 // A liar is memory of which some words are not what they are.
@@ -113,10 +132,8 @@ func FuzzLyingMemory(f *testing.F) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		began := time.Now()
-		c, err := Capture(context.Background(), pid, Options{
-			Mode: Mode(seed % 3), Depth: 20, Stop: StopNever,
-			wrap: func(m memory.Memory) memory.Memory { return &liar{m, seed, rate} },
-		})
+		c, err := captureThrough(context.Background(), pid, Options{Mode: Mode(seed % 3), Depth: 20, Stop: StopNever},
+			func(m memory.Memory) memory.Memory { return &liar{m, seed, rate} })
 		runtime.ReadMemStats(&after)
 		if d := time.Since(began); d > time.Minute {
 			t.Errorf("it took %v", d)

@@ -1,8 +1,10 @@
 package capture
 
 import (
-	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/request"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // A Mode says how much of the program a capture takes.
@@ -111,10 +113,6 @@ type Options struct {
 
 	// Request is for this module's own commands. Leave it zero.
 	Request request.Request
-
-	// wrap, when not nil, is put between the process' memory and all that
-	// reads it: tests let it lie.
-	wrap func(memory.Memory) memory.Memory
 }
 
 // Defaults of Options.
@@ -131,7 +129,8 @@ type Progress struct {
 	Total uint64
 }
 
-func (o *Options) defaults() {
+// setDefaults fills in what is not set.
+func (o *Options) setDefaults() {
 	if o.Budget == 0 {
 		o.Budget = DefaultBudget
 	}
@@ -159,4 +158,38 @@ func (o *Options) defaults() {
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}
+}
+
+// record is what the options say for the core's record.
+func (o *Options) record() request.Record {
+	return request.Record{Reason: o.Reason, Extra: o.Request.Extra}
+}
+
+// report calls Progress.
+func (o *Options) report(step string, done, total uint64) {
+	o.Progress(Progress{Step: step, Done: done, Total: total})
+}
+
+// resolved returns the options as the steps of the pipeline take them.
+func (o *Options) resolved() *model.Options {
+	m := &model.Options{
+		Strict: o.Mode == Strict, Data: o.Mode == Data, AutoStacks: o.Stacks == StacksAuto,
+		Args: o.Args, Labels: o.Labels, Include: o.Include, Symbols: o.Symbols,
+		Budget: o.Budget, RegionBudget: o.RegionBudget, Depth: o.Depth, Segments: o.Segments,
+	}
+	switch o.Stacks {
+	case StacksNone:
+		m.Stacks = note.StackNone
+	case StacksSkeleton:
+		m.Stacks = note.StackSkeleton
+	default:
+		m.Stacks = note.StackFull
+	}
+	switch {
+	case o.Depth == 0:
+		m.Depth = anchor.DefaultDepth
+	case o.Depth < 0:
+		m.Depth = 0
+	}
+	return m
 }

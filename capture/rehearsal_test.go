@@ -17,9 +17,9 @@ func TestRehearsalLeavesNoTrace(t *testing.T) {
 	wrap := func(m memory.Memory) memory.Memory {
 		return &flawed{m, func(memory.Address) bool { reads++; return !stopped && reads > 1000 }}
 	}
-	c, err := Capture(t.Context(), pid, Options{Stop: StopAlways, wrap: wrap, Progress: func(p Progress) {
+	c, err := captureThrough(t.Context(), pid, Options{Stop: StopAlways, Progress: func(p Progress) {
 		stopped = stopped || p.Step == "stop"
-	}})
+	}}, wrap)
 	if err != nil {
 		t.Fatal(err)
 	}

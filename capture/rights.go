@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meminspect/meminspect/capture/internal/locate"
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/module"
@@ -100,7 +101,7 @@ func goProgram(p *process.Process) Check {
 		return c
 	}
 	c.OK, c.Fix, c.Note = true, "", prog.Version.Text
-	if usesCgo(prog) {
+	if locate.UsesCgo(prog) {
 		c.Note += ", with cgo: it is not stopped unless asked (--stop)"
 	}
 	if _, err := f.Symbols(); err != nil {

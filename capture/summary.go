@@ -1,6 +1,12 @@
 package capture
 
-import "time"
+import (
+	"time"
+
+	"github.com/meminspect/meminspect/capture/internal/build"
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
 
 // A Summary says what came of a capture. It is made to be printed as JSON;
 // names may be added, none changes its meaning.
@@ -67,13 +73,44 @@ func (p Problem) String() string {
 	return s
 }
 
-// problem records that something is missing from the core.
-func (s *Summary) problem(what string, err error) {
-	s.Partial = true
-	s.Problems = append(s.Problems, Problem{What: what, Why: err.Error()})
+// addProblems adds the problems of the steps of a capture, in order.
+func (s *Summary) addProblems(steps ...model.Problems) {
+	for _, problems := range steps {
+		for _, p := range problems {
+			s.Partial = s.Partial || p.Missing
+			s.Problems = append(s.Problems, Problem{What: p.What, Why: p.Why, Fix: p.Fix})
+		}
+	}
 }
 
-// mention records what a reader should know and that leaves nothing out.
-func (s *Summary) mention(what, why, fix string) {
-	s.Problems = append(s.Problems, Problem{What: what, Why: why, Fix: fix})
+// summaryOf returns what is known from a snapshot and its core.
+func summaryOf(s *model.Snapshot, core *build.Core) Summary {
+	id := &s.Identity
+	sum := Summary{
+		PID: id.PID, Program: id.Path, GoVersion: id.GoVersion, BuildID: id.BuildID,
+		Payload: core.Payload, Segments: len(core.Segments), Stopped: s.Stopped,
+		Threads:    Count{All: s.Threads.All, Captured: s.Threads.Known},
+		Goroutines: Count{All: s.Goroutines.Alive, Captured: s.Goroutines.Captured},
+		Stacks:     s.Goroutines.Note.Stacks.String(),
+	}
+	for i := range core.Regions {
+		sum.Regions.count(core.Regions[i].Status)
+	}
+	sum.Partial = sum.Regions.Cut+sum.Regions.Torn+sum.Regions.Unreadable > 0
+	return sum
+}
+
+func (c *Regions) count(s note.Status) {
+	c.All++
+	if s == note.Complete {
+		c.Complete++
+	}
+	for _, b := range []struct {
+		bit note.Status
+		n   *int
+	}{{note.Cut, &c.Cut}, {note.Torn, &c.Torn}, {note.Unreadable, &c.Unreadable}, {note.Erased, &c.Erased}, {note.Gone, &c.Gone}, {note.Broken, &c.Broken}} {
+		if s&b.bit != 0 {
+			*b.n++
+		}
+	}
 }

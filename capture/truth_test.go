@@ -16,16 +16,16 @@ import (
 // taken captures the process and opens the core.
 func taken(t *testing.T, pid int, opts Options) *elfcore.File {
 	t.Helper()
-	f, err := takenOrNot(t, pid, opts)
+	f, err := takenOrNot(t, pid, opts, func(m memory.Memory) memory.Memory { return m })
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
 
-func takenOrNot(t *testing.T, pid int, opts Options) (*elfcore.File, error) {
+func takenOrNot(t *testing.T, pid int, opts Options, wrap func(memory.Memory) memory.Memory) (*elfcore.File, error) {
 	t.Helper()
-	c, err := Capture(context.Background(), pid, opts)
+	c, err := captureThrough(context.Background(), pid, opts, wrap)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +111,8 @@ func TestConstantsAreTrue(t *testing.T) {
 	}
 }
 
+const pageSize = 4096
+
 // flawed is memory of which some pages cannot be read.
 type flawed struct {
 	memory.Memory
@@ -153,13 +155,11 @@ func TestUnreadableDataIsMarked(t *testing.T) {
 			}
 			return false
 		}
-		calm := int(seed) * 20 // so many pages are read well
-		core, err := takenOrNot(t, pid, Options{
-			Mode: Mode(seed % 3), Stop: Stop(1 + seed%2), // always, never
-			wrap: func(m memory.Memory) memory.Memory {
-				reads := 0
-				return &flawed{m, func(page memory.Address) bool { reads++; return reads > calm && bad(page) }}
-			},
+		calm := int(seed) * 20                                        // so many pages are read well
+		opts := Options{Mode: Mode(seed % 3), Stop: Stop(1 + seed%2)} // always, never
+		core, err := takenOrNot(t, pid, opts, func(m memory.Memory) memory.Memory {
+			reads := 0
+			return &flawed{m, func(page memory.Address) bool { reads++; return reads > calm && bad(page) }}
 		})
 		if err != nil {
 			continue // what tells a Go program could not be read

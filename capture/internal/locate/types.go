@@ -1,4 +1,4 @@
-package capture
+package locate
 
 import (
 	"cmp"
@@ -6,20 +6,34 @@ import (
 	"fmt"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/debuginfo"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
-// debugTypes are the package variables of which the debug information knows
-// the type.
+// PointedType returns the type of the variable whose address has the runtime
+// type at addr: that is *T, and T is returned.
+func (p *Program) PointedType(addr memory.Address) (*gotypes.Type, error) {
+	ptr, err := p.Types.At(addr)
+	if err != nil {
+		return nil, err
+	}
+	if ptr.Kind != gotypes.Pointer {
+		return nil, fmt.Errorf("type at %v: %s is not a pointer", addr, ptr.Name())
+	}
+	return ptr.Elem()
+}
+
+// debugTypes are the package variables of which the debug information has the
+// type.
 type debugTypes struct {
 	byName map[string]debuginfo.Variable
 	types  *debuginfo.Types
 	err    error // why there are none
 }
 
-// debugType returns the type that the debug information gives a variable.
-func (p *program) debugType(s exe.Symbol) (*gotypes.Type, error) {
+// DebugType returns the type that the debug information gives a variable.
+func (p *Program) DebugType(s exe.Symbol) (*gotypes.Type, error) {
 	if p.debug == nil {
 		p.debug = p.readDebugTypes()
 	}
@@ -35,9 +49,9 @@ func (p *program) debugType(s exe.Symbol) (*gotypes.Type, error) {
 }
 
 // readDebugTypes reads the compilation units of the file with the symbols.
-func (p *program) readDebugTypes() *debugTypes {
+func (p *Program) readDebugTypes() *debugTypes {
 	d := &debugTypes{byName: map[string]debuginfo.Variable{}}
-	f, err := exe.Open(p.twinPath)
+	f, err := exe.Open(p.Symbols.path)
 	if err != nil {
 		d.err = err
 		return d
@@ -53,7 +67,7 @@ func (p *program) readDebugTypes() *debugTypes {
 		d.err = err
 		return d
 	}
-	if d.types, d.err = debuginfo.NewTypes(data, p.prog, p.types, p.image.Bias); d.err != nil {
+	if d.types, d.err = debuginfo.NewTypes(data, p.Runtime.Program, p.Types, p.Binary.Image.Bias); d.err != nil {
 		return d
 	}
 	for _, v := range all {

@@ -1,4 +1,4 @@
-package capture
+package read
 
 import (
 	"debug/elf"
@@ -7,46 +7,46 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// wantLoader asks for what the dynamic loader keeps for debuggers: the
+// queueLoader asks for what the dynamic loader keeps for debuggers: the
 // executable's dynamic section, the loader's rendezvous structure (struct
 // r_debug of <link.h>) and its list of shared libraries with their names. With
-// these gdb names the functions of C that threads stand in; without them it
-// complains of memory that it cannot read.
-func (t *taking) wantLoader(p *program) {
-	dynamic := t.dynamicSection()
+// these gdb names the functions of C in which threads are; without them it
+// complains about memory that it cannot read.
+func (r *reading) queueLoader() {
+	dynamic := dynamicSection(r.mem, r.program.Identity.Auxv)
 	if dynamic.Empty() {
 		return
 	}
-	r := memory.Reader{Memory: t.mem}
-	b, err := r.Bytes(dynamic.Start, dynamic.Size(), mostDynamic)
+	mem := memory.Reader{Memory: r.mem}
+	b, err := mem.Bytes(dynamic.Start, dynamic.Size(), maxDynamic)
 	if err != nil {
 		return
 	}
-	t.wantKnown(dynamic)
+	r.queue.addTrusted(dynamic)
 	var rendezvous memory.Address
 	for ; len(b) >= 16 && leWord(b) != uint64(elf.DT_NULL); b = b[16:] {
 		if leWord(b) == uint64(elf.DT_DEBUG) {
 			rendezvous = memory.Address(leWord(b[8:]))
 		}
 	}
-	const debugSize, mapSize, nameSize, most = 40, 40, 256, 512
-	if _, err := r.Bytes(rendezvous, debugSize, debugSize); rendezvous == 0 || err != nil {
+	const debugSize, mapSize, nameSize, maxLibraries = 40, 40, 256, 512
+	if _, err := mem.Bytes(rendezvous, debugSize, debugSize); rendezvous == 0 || err != nil {
 		return
 	}
-	t.wantKnown(memory.RangeOf(rendezvous, debugSize))
-	at, err := r.Pointer(rendezvous + 8)
-	for n := 0; err == nil && at != 0 && n < most; n++ {
-		link, rerr := r.Bytes(at, mapSize, mapSize)
+	r.queue.addTrusted(memory.RangeOf(rendezvous, debugSize))
+	at, err := mem.Pointer(rendezvous + 8)
+	for n := 0; err == nil && at != 0 && n < maxLibraries; n++ {
+		link, rerr := mem.Bytes(at, mapSize, mapSize)
 		if rerr != nil {
 			return
 		}
-		t.wantKnown(memory.RangeOf(at, mapSize))
+		r.queue.addTrusted(memory.RangeOf(at, mapSize))
 		name := memory.Address(leWord(link[8:]))
 		text := make([]byte, nameSize)
-		got, _ := t.mem.ReadAt(text, name) // one is in the kernel's own pages
+		got, _ := r.mem.ReadAt(text, name) // one is in the kernel's own pages
 		for i, c := range text[:got] {
 			if c == 0 {
-				t.wantKnown(memory.RangeOf(name, uint64(i+1)))
+				r.queue.addTrusted(memory.RangeOf(name, uint64(i+1)))
 				break
 			}
 		}
@@ -54,14 +54,14 @@ func (t *taking) wantLoader(p *program) {
 	}
 }
 
-const mostDynamic = 64 << 10
+const maxDynamic = 64 << 10
 
 // dynamicSection finds the executable's dynamic section by the program headers
-// that the kernel told the program of.
-func (t *taking) dynamicSection() memory.Range {
+// whose address the kernel gave the program.
+func dynamicSection(mem memory.Memory, auxv []byte) memory.Range {
 	const atPhdr, atPhnum, size, most = 3, 5, 56, 256
 	var headers, count uint64
-	for b := t.auxv; len(b) >= 16; b = b[16:] {
+	for b := auxv; len(b) >= 16; b = b[16:] {
 		switch leWord(b) {
 		case atPhdr:
 			headers = leWord(b[8:])
@@ -72,7 +72,7 @@ func (t *taking) dynamicSection() memory.Range {
 	if headers == 0 || count == 0 || count > most {
 		return memory.Range{}
 	}
-	b, err := memory.Reader{Memory: t.mem}.Bytes(memory.Address(headers), count*size, most*size)
+	b, err := memory.Reader{Memory: mem}.Bytes(memory.Address(headers), count*size, most*size)
 	if err != nil {
 		return memory.Range{}
 	}
@@ -84,7 +84,7 @@ func (t *taking) dynamicSection() memory.Range {
 		case elf.PT_PHDR:
 			bias -= addr
 		case elf.PT_DYNAMIC:
-			if bytes <= mostDynamic {
+			if bytes <= maxDynamic {
 				found = memory.RangeOf(addr, bytes)
 			}
 		}
@@ -94,3 +94,5 @@ func (t *taking) dynamicSection() memory.Range {
 	}
 	return memory.Range{Start: found.Start + bias, End: found.End + bias}
 }
+
+func leWord(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }

@@ -1,4 +1,4 @@
-package capture
+package read
 
 import (
 	"testing"
@@ -31,9 +31,8 @@ func TestCallersEnd(t *testing.T) {
 		{"made by C for arm64, whose record of the thread is below the thread pointer", elfcore.MachineARM64, true, heap, end + 2048 + 64, end + 64},
 		{"the first thread's", amd64, false, first, 0x66db28, end + 128},
 	} {
-		p := &program{cgo: c.cgo}
 		th := &process.Thread{TLS: c.tls}
-		if got := p.callersEnd(c.machine, &c.m, th, end); got != c.want {
+		if got := callersEnd(c.machine, c.cgo, &c.m, th, end); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}

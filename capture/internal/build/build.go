@@ -1,0 +1,71 @@
+// Package build makes a core of a snapshot: it redacts, settles the status of
+// each region, lays the memory out in segments, and writes the notes. It needs
+// neither the process nor a file.
+package build
+
+import (
+	"time"
+
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/siginfo"
+	"github.com/meminspect/meminspect/internal/request"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// A Record is what a core says about why, when and where it was made.
+type Record struct {
+	request.Record
+	Requester    string
+	When         time.Time // of the memory, zero if it is not known
+	Host, Kernel string
+	ToolVersion  string
+}
+
+// A Core is a core that can be written.
+type Core struct {
+	elfcore.Core
+	Regions  []note.Region // with their final status
+	Payload  uint64        // bytes of memory
+	Problems model.Problems
+}
+
+// Build makes the core of a snapshot that was read as the plan says. It takes
+// over the snapshot's memory and registers: what must not be in the core is
+// overwritten in them, so that there is no second copy.
+func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
+	var problems model.Problems
+	receipts := refusals(s)
+	receipts = append(receipts, redactStacks(s)...)
+	receipts = append(receipts, redactExcluded(s, &problems)...)
+	redactThreads(s)
+	signal := redactSignal(s)
+	record.Record = record.With(siginfo.Facts(signal)...)
+	regions, failures := finalizeStatus(s)
+	receipts = append(receipts, failures...)
+	if s.Unreadable != "" {
+		receipts = append(receipts, note.Receipt{Reason: note.ReasonUnreadable, Count: 1, Rule: s.Unreadable})
+	}
+
+	l, err := layOut(s.Image, s.Identity.Data, model.Constant(s.Maps, s.Identity.Data), flagsOf(s.Maps), pl.Segments)
+	if err != nil {
+		return nil, err
+	}
+	l.report(&problems)
+
+	notes := linuxNotes(s, signal)
+	notes = append(notes, recordNote(s, pl, record), regionsNote(regions), receiptsNote(receipts), markedNote(s, l))
+	if s.Identity.GoVersion != "" {
+		if !pl.Strict {
+			notes = append(notes, ourNote(note.TypeGoroutines, s.Goroutines.Note.Encode()))
+		}
+		notes = append(notes, functionsNote(s))
+	}
+	if record.Crash != nil {
+		notes = append(notes, ourNote(note.TypeCrash, record.Crash.Encode()))
+	}
+	return &Core{
+		Core:    elfcore.Core{Machine: s.Identity.Machine, Segments: l.segments, Notes: notes},
+		Regions: regions, Payload: l.image.Size(), Problems: problems,
+	}, nil
+}

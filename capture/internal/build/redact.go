@@ -1,0 +1,121 @@
+package build
+
+import (
+	"fmt"
+
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/walk"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// refusals are the receipts of regions of which nothing was read.
+func refusals(s *model.Snapshot) []note.Receipt {
+	var receipts []note.Receipt
+	for i := range s.Regions {
+		if r := &s.Regions[i]; r.Refused {
+			receipts = append(receipts, note.Receipt{Addr: r.Addr, Size: r.Size, ID: r.ID, Reason: note.ReasonUnknownType, Count: 1})
+		}
+	}
+	return receipts
+}
+
+// redactStacks overwrites, in stacks that are to be skeletons, every word that
+// is neither an address in code nor one in the stack itself.
+func redactStacks(s *model.Snapshot) []note.Receipt {
+	var executable []memory.Range
+	for _, m := range s.Maps {
+		if m.Exec {
+			executable = append(executable, m.Range)
+		}
+	}
+	code := memory.RangesOf(executable...)
+	var receipts []note.Receipt
+	var all note.Receipt // for the stacks that are not secret
+	for _, stack := range s.Goroutines.Stacks {
+		if !stack.Secret && s.Goroutines.Note.Stacks == note.StackFull {
+			continue
+		}
+		keep := code
+		if len(stack.Leads) > 0 {
+			keep = code.Union(memory.RangesOf(stack.Leads...))
+		}
+		var redacted uint64
+		s.Image.Each(stack.Used, func(addr memory.Address, data []byte) {
+			redacted += uint64(len(data)) - 8*uint64(walk.Skeleton(addr, data, stack.Whole, keep))
+		})
+		if stack.Secret {
+			receipts = append(receipts, note.Receipt{Addr: uint64(stack.Used.Start), Size: redacted, Reason: note.ReasonSecret, Count: 1})
+			continue
+		}
+		all.Size += redacted
+		all.Count++
+	}
+	if all.Count > 0 {
+		all.Reason = note.ReasonStack
+		receipts = append(receipts, all)
+	}
+	return receipts
+}
+
+// redactExcluded overwrites everything that exclusions cover, wherever the image
+// has it and whatever asked for it, and, if there are exclusions, every byte of
+// which it is not known what it is.
+func redactExcluded(s *model.Snapshot, problems *model.Problems) []note.Receipt {
+	e := s.Redaction.Erasure
+	if e == nil {
+		return nil
+	}
+	var receipts []note.Receipt
+	var unknown uint64
+	for i := range s.Image.Pieces {
+		p := &s.Image.Pieces[i]
+		_, n := e.Apply(p.Start, p.Data)
+		unknown += n
+	}
+	if unknown > 0 {
+		receipts = append(receipts, note.Receipt{Size: unknown, Reason: note.ReasonUnknownType, Count: 1})
+	}
+	for _, r := range e.Receipts {
+		receipts = append(receipts, note.Receipt{
+			Size: r.Bytes, Reason: note.ReasonExcluded, Count: uint32(r.Values), Rule: s.Redaction.Rules[r.Exclusion],
+		})
+	}
+	if e.Blind > 0 {
+		problems.Missing("exclusions", fmt.Errorf("%d values were too many to search for excluded ones; what they hold was not taken by way of them", e.Blind))
+	}
+	return receipts
+}
+
+// redactThreads takes values out of registers if stacks may not show them.
+func redactThreads(s *model.Snapshot) {
+	secret := map[int]bool{} // by threads' IDs
+	for i := range s.Goroutines.All {
+		if g := &s.Goroutines.All[i]; g.Secret {
+			secret[s.Goroutines.Thread[g.Addr]] = true
+		}
+	}
+	var word uint64
+	for range 8 {
+		word = word<<8 | elfcore.MarkByte
+	}
+	for i := range s.Threads.List {
+		if th := &s.Threads.List[i]; s.Goroutines.Note.Stacks != note.StackFull || secret[th.ID] {
+			th.Strip(word)
+		}
+	}
+}
+
+// redactSignal returns what is known about the signal, without the address of a
+// fault if stacks may not show values: it may have been made of one.
+func redactSignal(s *model.Snapshot) *elfcore.SigInfo {
+	if s.Threads.SigInfo == nil {
+		return nil
+	}
+	info := *s.Threads.SigInfo
+	if s.Goroutines.Note.Stacks != note.StackFull && info.Code > 0 {
+		info.Addr = 0
+	}
+	return &info
+}

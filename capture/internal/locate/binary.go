@@ -1,0 +1,130 @@
+package locate
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+)
+
+// A Binary is the program's executable file, loaded.
+type Binary struct {
+	File  *exe.File
+	Path  string            // by which the file can be opened
+	Image *exe.Image        // the file at its addresses in the process
+	Files []process.Mapping // of the file
+
+	// Memory is the file for what is read-only, the process for the rest.
+	Memory *memory.Spliced
+}
+
+const pageSize = 4096
+
+// place finds out where the executable was loaded: at the start of its first
+// mapping.
+func place(file *exe.File, path, name string, maps []process.Mapping) (Binary, error) {
+	b := Binary{File: file, Path: path}
+	for _, m := range maps {
+		if m.Path != name || m.Inode == 0 {
+			continue
+		}
+		if len(b.Files) == 0 || m.Device == b.Files[0].Device && m.Inode == b.Files[0].Inode {
+			b.Files = append(b.Files, m)
+		}
+	}
+	if len(b.Files) == 0 {
+		return b, fmt.Errorf("%w: no mapping of its executable %s", ErrNotGo, name)
+	}
+	base := memory.Address(0)
+	if file.Type == elf.ET_DYN {
+		base = b.Files[0].Start - file.LowestAddress()&^(pageSize-1)
+	}
+	b.Image = file.Loaded(base)
+	return b, nil
+}
+
+// splice makes one memory of the process and the file. What is read-only is
+// read from the file, which costs the process nothing; what the loader or the
+// program may have written is read from the process.
+func (b *Binary) splice(maps []process.Mapping, mem memory.Memory) {
+	b.Memory = &memory.Spliced{}
+	if core, ok := mem.(memory.Mapped); ok { // what a core lacks, it may claim terabytes, is not searched
+		b.Memory.PutAll(core)
+	} else {
+		for _, m := range maps {
+			if m.Read && !strings.HasPrefix(m.Path, "[v") { // vvar, vdso, vsyscall: the kernel's
+				b.Memory.Put(memory.Segment{Range: m.Range, Write: m.Write, Exec: m.Exec}, mem)
+			}
+		}
+	}
+	for _, seg := range b.Image.Segments() {
+		if !seg.Write {
+			b.Memory.Put(seg, b.Image)
+			continue
+		}
+		for _, m := range maps {
+			// The loader made read-only what it had relocated.
+			if r := m.Range.Intersect(seg.Range); !r.Empty() && !m.Write && m.Read {
+				b.Memory.Put(memory.Segment{Range: r}, mem)
+			}
+		}
+	}
+}
+
+// data returns the writable memory of the executable and of shared libraries,
+// which are the files of which code is mapped too.
+func (b *Binary) data(maps []process.Mapping) memory.Ranges {
+	var data []memory.Range
+	for _, seg := range b.Image.Segments() {
+		if seg.Write {
+			data = append(data, seg.Range)
+		}
+	}
+	code := map[string]bool{}
+	for _, m := range maps {
+		code[m.Path] = code[m.Path] || m.Exec && m.Inode != 0
+	}
+	for _, m := range maps {
+		if m.Write && !m.Shared && m.Inode != 0 && code[m.Path] {
+			data = append(data, m.Range)
+		}
+	}
+	return memory.RangesOf(data...)
+}
+
+// sameBuild compares the text of two files: the go command's build ID of a
+// stripped binary differs from that of its twin only in what it hashes.
+func sameBuild(a, b *exe.File) error {
+	if a.Arch != b.Arch || a.Type != b.Type || a.Entry != b.Entry {
+		return errors.New("another kind of executable")
+	}
+	for _, seg := range a.Segments() {
+		if !seg.Exec {
+			continue
+		}
+		const chunk = 1 << 20
+		one, two := make([]byte, chunk), make([]byte, chunk)
+		for at := seg.Start; at < seg.End; at = at.Add(chunk) {
+			n := min(chunk, int(seg.End-at))
+			if _, err := a.ReadAt(one[:n], at); err != nil {
+				return err
+			}
+			if _, err := b.ReadAt(two[:n], at); err != nil {
+				return err
+			}
+			if !slices.Equal(one[:n], two[:n]) {
+				// Go's own linker puts the build ID into the first page of the text.
+				if at == seg.Start && slices.Equal(one[pageSize:n], two[pageSize:n]) {
+					continue
+				}
+				return errors.New("the code differs")
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package locate
+
+import (
+	"errors"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/embedded"
+	"github.com/meminspect/meminspect/internal/gocore/tables"
+)
+
+// Marks are what in the program is annotated, registered and excluded.
+type Marks struct {
+	Anchor   memory.Address    // 0 if the program has none
+	Tables   []*tables.Table   // of generated code
+	Embedded *embedded.Content // by the linker step, nil if there is none
+	Declared map[uint64]string // names of the IDs of what is registered at run time
+
+	// Doubt is set if a table or the anchor could not be read: what they exclude
+	// is not known.
+	Doubt bool
+}
+
+// errNoAnchor is about a program that does not embed the runtime, or whose
+// linker left it out since nothing used it.
+var errNoAnchor = errors.New("the program has no anchor: it does not import the meminspect runtime, or nothing in it is annotated or registered")
+
+// errNoData is about a full core without a part of the variables.
+var errNoData = errors.New("the full core lacks some of the program's data: what is annotated or excluded there is not known")
+
+// findMarks finds the anchor and all tables, also those whose packages were not
+// initialised yet, in the initialised data of every module, where linkers put
+// them: the heap may have a copy. included is set if variables are taken by
+// name, so that a program without an anchor is an ordinary one.
+func (p *Program) findMarks(included bool) {
+	var data memory.Spliced
+	for _, m := range p.Runtime.Modules {
+		for _, part := range []memory.Range{m.NoPtrData, m.Data} {
+			data.Put(memory.Segment{Range: part, Write: true}, p.Binary.Memory)
+		}
+	}
+	found := tables.FindIn(&data, p.Binary.Memory)
+	for _, err := range found.Problems {
+		p.Problems.Missing("tables", err)
+	}
+	marks := &p.Marks
+	marks.Tables, marks.Doubt = found.Tables, len(found.Problems) > 0
+	marks.Declared = map[uint64]string{}
+	for _, table := range found.Tables {
+		for _, d := range table.Declared {
+			marks.Declared[d.ID] = d.Name
+		}
+	}
+	for _, part := range data.Segments() {
+		if p.Source.Lacks(part.Range) {
+			marks.Doubt = true
+			p.Problems.Missing("tables", errNoData)
+			break
+		}
+	}
+	switch {
+	case len(found.Anchors) > 0:
+		marks.Anchor = found.Anchors[0].Addr
+	case !marks.Doubt && !included:
+		p.Problems.Mention("regions", errNoAnchor.Error(), "")
+	}
+}

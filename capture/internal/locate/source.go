@@ -1,0 +1,91 @@
+package locate
+
+import (
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+)
+
+// A Source is what a program is captured from: a [Live] process, or a full core
+// of one (*fullcore.Core).
+type Source interface {
+	PID() int
+	Machine() uint16 // the ELF machine
+	Stat() (process.Stat, error)
+	Auxv() ([]byte, error)
+	Args() ([]string, error)
+	Maps() ([]process.Mapping, error)
+
+	// Executable returns the executable file, which belongs to the source, the
+	// name by which the mappings refer to it, and a path by which it can be
+	// opened.
+	Executable() (file *exe.File, name, path string, err error)
+
+	Memory() memory.Memory
+
+	// Lacks reports whether the program had memory in r that Memory does not
+	// have.
+	Lacks(r memory.Range) bool
+}
+
+// A Live is a live process.
+type Live struct {
+	Process *process.Process
+
+	file *exe.File
+}
+
+// Open returns the process with that ID. It must be closed.
+func Open(pid int) (*Live, error) {
+	p, err := process.Open(pid)
+	if err != nil {
+		return nil, err
+	}
+	return &Live{Process: p}, nil
+}
+
+// Close closes what was opened of the process. It does not touch the process.
+func (l *Live) Close() error {
+	if l.file != nil {
+		l.file.Close()
+	}
+	return l.Process.Close()
+}
+
+// PID is the process' ID.
+func (l *Live) PID() int { return l.Process.PID }
+
+// Machine is this host's.
+func (l *Live) Machine() uint16 { return process.HostMachine() }
+
+// Stat is the process' state.
+func (l *Live) Stat() (process.Stat, error) { return l.Process.Stat() }
+
+// Auxv is the process' auxiliary vector.
+func (l *Live) Auxv() ([]byte, error) { return l.Process.Auxv() }
+
+// Args are the process' arguments.
+func (l *Live) Args() ([]string, error) { return l.Process.Args() }
+
+// Maps are the process' mappings.
+func (l *Live) Maps() ([]process.Mapping, error) { return l.Process.Maps() }
+
+// Memory is the process' memory.
+func (l *Live) Memory() memory.Memory { return l.Process.Memory() }
+
+// Lacks is false: a live process has all of its memory.
+func (l *Live) Lacks(memory.Range) bool { return false }
+
+// Executable opens the process' executable file.
+func (l *Live) Executable() (file *exe.File, name, path string, err error) {
+	path = l.Process.ExePath()
+	if l.file == nil {
+		if l.file, err = exe.Open(path); err != nil {
+			return nil, "", "", err
+		}
+	}
+	if name, err = l.Process.ExeName(); err != nil {
+		return nil, "", "", err
+	}
+	return l.file, name, path, nil
+}

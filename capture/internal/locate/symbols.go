@@ -1,0 +1,156 @@
+package locate
+
+import (
+	"debug/elf"
+	"fmt"
+	"strings"
+
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/embedded"
+	"github.com/meminspect/meminspect/internal/gocore/module"
+)
+
+// Symbols are the names of the program's variables.
+type Symbols struct {
+	names map[string]exe.Symbol
+	bias  memory.Address // of the process' addresses over those in names
+	path  string         // of the file that they are from
+	table bool           // they are from a symbol table, not embedded by the linker step
+}
+
+// findSymbols reads the symbols, from the executable or from its unstripped
+// twin. A stripped program has none, which is not an error.
+func (p *Program) findSymbols(twin string) error {
+	s := &p.Symbols
+	s.names, s.bias, s.path = map[string]exe.Symbol{}, p.Binary.Image.Bias, p.Binary.Path
+	file := p.Binary.File
+	if twin != "" {
+		f, err := exe.Open(twin)
+		if err != nil {
+			return &model.InputError{Err: fmt.Errorf("symbols: %w", err)}
+		}
+		defer f.Close()
+		if err := sameBuild(p.Binary.File, f); err != nil {
+			return &model.InputError{Err: fmt.Errorf("symbols: %s is not of the same build: %w", twin, err)}
+		}
+		file, s.path = f, twin
+	}
+	all, err := file.Symbols()
+	if err != nil {
+		if twin != "" {
+			return &model.InputError{Err: fmt.Errorf("symbols: %s: %w", twin, err)}
+		}
+		return nil
+	}
+	s.table = true
+	for _, sym := range all {
+		if sym.Section != elf.SHN_UNDEF && sym.Addr != 0 {
+			s.names[sym.Name] = sym
+		}
+	}
+	return nil
+}
+
+// findEmbedded reads what the linker step left in the executable and strip kept.
+func (p *Program) findEmbedded() {
+	if _, ok := p.Binary.File.Section(embedded.SectionName); !ok {
+		return
+	}
+	content, err := embedded.Read(p.Binary.File)
+	if err != nil {
+		p.Problems.Mention("section "+embedded.SectionName, err.Error(), "run meminspect link --embed again")
+		return
+	}
+	p.Marks.Embedded = content
+	if p.Symbols.table {
+		return
+	}
+	for name, s := range content.Runtime.Symbols {
+		p.Symbols.names[name] = exe.Symbol{Name: name, Addr: s.Addr, Size: s.Size}
+	}
+}
+
+// Empty reports whether the program has no symbols.
+func (s *Symbols) Empty() bool { return len(s.names) == 0 }
+
+// Address returns the address of a symbol in the process.
+func (s *Symbols) Address(name string) (memory.Address, bool) {
+	sym, ok := s.names[name]
+	if !ok {
+		return 0, false
+	}
+	return sym.Addr + s.bias, true
+}
+
+// Variable returns the symbol of a package-level variable by its import path
+// and name, as they are in the source or in the symbol table, and its memory.
+func (s *Symbols) Variable(name string) (exe.Symbol, memory.Range, bool) {
+	if sym, ok := s.names[name]; ok {
+		return sym, s.rangeOf(sym), true
+	}
+	for _, sym := range s.names {
+		if pkg, expr, ok := sym.Variable(); ok && pkg+"."+expr == name {
+			return sym, s.rangeOf(sym), true
+		}
+	}
+	return exe.Symbol{}, memory.Range{}, false
+}
+
+func (s *Symbols) rangeOf(sym exe.Symbol) memory.Range {
+	return memory.RangeOf(sym.Addr+s.bias, sym.Size)
+}
+
+// runtimePrefixes are the packages whose variables debuggers read to find
+// threads and goroutines, and the linker's own symbols.
+var runtimePrefixes = []string{"runtime.", "internal/runtime/", "runtime/internal/", "go:"}
+
+// runtimeVariables returns the variables of the Go runtime that are in data.
+func (s *Symbols) runtimeVariables(data memory.Ranges) memory.Ranges {
+	var all []memory.Range
+	for name, sym := range s.names {
+		if sym.Size == 0 || !isRuntime(name) {
+			continue
+		}
+		if r := s.rangeOf(sym); data.Contains(r) {
+			all = append(all, r)
+		}
+	}
+	return memory.RangesOf(all...)
+}
+
+func isRuntime(name string) bool {
+	for _, prefix := range runtimePrefixes {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// cgoSymbol is a C function that is in every program with cgo; the Go half of
+// runtime/cgo leaves symbols in others too.
+const cgoSymbol = "x_cgo_init"
+
+func (p *Program) usesCgo() bool {
+	if p.Symbols.table {
+		return p.Symbols.names[cgoSymbol].Name != ""
+	}
+	return UsesCgo(p.Runtime.Program)
+}
+
+// UsesCgo reports whether C code runs in a program, from its pc-line table.
+func UsesCgo(prog *module.Program) bool {
+	funcs, err := prog.Modules[0].Functions(prog.Mem)
+	if err != nil {
+		return true // when in doubt, careful
+	}
+	for i := range funcs.Len() {
+		// runtime/cgo's Go half is there whenever its C half is.
+		if f, err := funcs.Func(i); err == nil && strings.HasPrefix(f.Name, "runtime/cgo.") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,81 @@
+package model
+
+import (
+	"slices"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+)
+
+// An Image is memory of a program at one moment.
+type Image struct {
+	Pieces []Piece       // sorted by address, without overlaps
+	Holes  memory.Ranges // of Pieces, unreadable: Pieces have the fill pattern there
+	Torn   memory.Ranges // of Pieces, changed while they were read
+}
+
+// A Piece is a range of memory with its bytes.
+type Piece struct {
+	memory.Range
+	Data []byte
+}
+
+// Each calls f for the bytes of the image that lie in r, piece by piece.
+func (im *Image) Each(r memory.Range, f func(addr memory.Address, data []byte)) {
+	i, _ := slices.BinarySearchFunc(im.Pieces, r.Start, Piece.CompareEnd)
+	for ; i < len(im.Pieces) && im.Pieces[i].Start < r.End; i++ {
+		p := &im.Pieces[i]
+		if both := p.Intersect(r); !both.Empty() {
+			f(both.Start, p.Data[both.Start-p.Start:both.End-p.Start])
+		}
+	}
+}
+
+// Fill overwrites the bytes of r, wherever the image has them, with the fill
+// pattern.
+func (im *Image) Fill(r memory.Range) {
+	im.Each(r, func(_ memory.Address, data []byte) {
+		for i := range data {
+			data[i] = elfcore.MarkByte
+		}
+	})
+}
+
+// Readable returns the pieces without the holes.
+func (im *Image) Readable() []Piece {
+	if len(im.Holes) == 0 {
+		return im.Pieces
+	}
+	var out []Piece
+	for _, p := range im.Pieces {
+		at := p.Start
+		for _, h := range im.Holes {
+			h = h.Intersect(p.Range)
+			if h.Empty() {
+				continue
+			}
+			if at < h.Start {
+				out = append(out, Piece{memory.Range{Start: at, End: h.Start}, p.Data[at-p.Start : h.Start-p.Start]})
+			}
+			at = h.End
+		}
+		if at < p.End {
+			out = append(out, Piece{memory.Range{Start: at, End: p.End}, p.Data[at-p.Start:]})
+		}
+	}
+	return out
+}
+
+// Size returns how many bytes the image has, holes not counted.
+func (im *Image) Size() (n uint64) {
+	for i := range im.Pieces {
+		n += im.Pieces[i].Size()
+	}
+	return n - im.Holes.Size()
+}
+
+// SizeIn returns how many bytes of r the image has, holes not counted.
+func (im *Image) SizeIn(r memory.Range) (n uint64) {
+	im.Each(r, func(_ memory.Address, data []byte) { n += uint64(len(data)) })
+	return n - im.Holes.OverlapSize(r)
+}

@@ -1,0 +1,293 @@
+// Package plan decides what to read of a program. All of it is known before the
+// program is stopped, but for what the program registered while it ran, which
+// [Registered] adds.
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/meminspect/meminspect/capture/internal/locate"
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/embedded"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/gocore/tables"
+	"github.com/meminspect/meminspect/internal/walk"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// Make returns the plan for a program. An exclusion that cannot be applied is
+// an error: what it would have covered is not known.
+func Make(p *locate.Program, opts *model.Options) (*model.Plan, error) {
+	pl := &model.Plan{Options: *opts, Steps: steps(opts), Doubt: p.Marks.Doubt}
+	for _, table := range p.Marks.Tables {
+		for i := range table.Entries {
+			pl.Regions = append(pl.Regions, entry(p, table, &table.Entries[i], &pl.Problems))
+		}
+		for i := range table.Exclusions {
+			x, err := exclusion(p, &table.Exclusions[i])
+			if err != nil {
+				return nil, err
+			}
+			pl.Exclusions = append(pl.Exclusions, x)
+		}
+	}
+	pl.Regions = append(pl.Regions, embeddedEntries(p, &pl.Problems)...)
+	for _, name := range opts.Include {
+		r, err := include(p, name, &pl.Problems)
+		if err != nil {
+			return nil, err
+		}
+		pl.Regions = append(pl.Regions, r)
+	}
+	return pl, nil
+}
+
+// steps is the order in which the budget is spent.
+func steps(opts *model.Options) []model.Step {
+	s := []model.Step{model.StepRegions, model.StepTypes}
+	if opts.Strict {
+		return s
+	}
+	s = append(s, model.StepLoader, model.StepGoroutines, model.StepRuntime)
+	if opts.Data {
+		s = append(s, model.StepPackageData)
+	}
+	return s
+}
+
+// entry is the region of an entry of a table.
+func entry(p *locate.Program, table *tables.Table, e *tables.Entry, problems *model.Problems) model.Region {
+	r := model.Region{Count: 1, Region: note.Region{
+		ID: e.ID, Addr: uint64(e.Var), Budget: e.Budget, Flags: e.Flags, Depth: e.Depth,
+		Name: e.Name, Expr: e.Expr, Package: table.Package, Pos: e.Pos, Note: e.Note,
+	}}
+	typ, err := p.PointedType(e.Type)
+	if err != nil {
+		// Without its type not even its size is known.
+		problems.Missing("entry "+e.Name, err)
+		r.Status = note.Unreadable
+		r.Size = e.Bytes
+		return r
+	}
+	setType(&r, typ)
+	r.Size = typ.Size
+	if e.Bytes != 0 {
+		r.Size = min(e.Bytes, typ.Size)
+	}
+	return r
+}
+
+// embeddedEntries are the regions of variables that a list outside of the
+// source named when the program was linked.
+func embeddedEntries(p *locate.Program, problems *model.Problems) []model.Region {
+	content := p.Marks.Embedded
+	if content == nil {
+		return nil
+	}
+	var regions []model.Region
+	types := embedded.NewTypes(content, p.Types, p.Binary.Image.Bias)
+	for i := range content.Entries {
+		if e := &content.Entries[i]; e.Included != "" {
+			regions = append(regions, embeddedEntry(p, types, e, problems))
+		}
+	}
+	return regions
+}
+
+func embeddedEntry(p *locate.Program, types *embedded.Types, e *embedded.Entry, problems *model.Problems) model.Region {
+	r := model.Region{Count: 1, Region: note.Region{
+		ID: uint64(e.ID), Addr: uint64(e.Addr + p.Binary.Image.Bias), Size: e.Size, Budget: e.Budget, Flags: e.Flags,
+		Name: e.Name, Expr: e.Expr, Package: e.Package, Pos: e.Pos, Note: e.Note, Kind: anchor.SlotForeign,
+	}}
+	if e.Depth != nil {
+		r.Depth = *e.Depth
+		r.Flags |= anchor.EntryHasDepth
+	}
+	if e.Type < 0 {
+		return r
+	}
+	typ, err := types.At(e.Type)
+	if err != nil {
+		problems.Missing("entry "+e.Name, err)
+		return r
+	}
+	setType(&r, typ)
+	return r
+}
+
+var errNoSymbol = errors.New("no such symbol")
+
+// include is the region of a variable that was named on the command line. Its
+// type is known from debug information only.
+func include(p *locate.Program, name string, problems *model.Problems) (model.Region, error) {
+	s, at, ok := p.Symbols.Variable(name)
+	if !ok {
+		why := fmt.Errorf("include %s: %w", name, errNoSymbol)
+		if p.Symbols.Empty() {
+			why = fmt.Errorf("%w: the executable is stripped; name its unstripped twin with --symbols", why)
+		}
+		return model.Region{}, &model.InputError{Err: why}
+	}
+	r := model.Region{Count: 1, Region: note.Region{
+		Addr: uint64(at.Start), Size: s.Size, Name: name, Kind: anchor.SlotForeign,
+	}}
+	if pkg, expr, ok := s.Variable(); ok {
+		r.Package, r.Expr, r.Name = pkg, expr, pkg+"."+expr
+	}
+	typ, err := p.DebugType(s)
+	if err != nil {
+		problems.Mention("include "+name, "taken as bytes, not followed: "+err.Error(), "")
+		return r, nil
+	}
+	setType(&r, typ)
+	return r, nil
+}
+
+// setType gives a region its type. One of which the program has no descriptor
+// leads the walk; for readers of the core, which know types by their
+// descriptors, the region is bytes with the name of a type.
+func setType(r *model.Region, typ *gotypes.Type) {
+	r.Elem, r.Type = typ, typ.String()
+	if typ.Made {
+		return
+	}
+	r.TypeAddr = uint64(typ.Addr)
+	if r.Kind == anchor.SlotForeign {
+		r.Kind = 0
+	}
+}
+
+func exclusion(p *locate.Program, e *tables.Exclusion) (model.Exclusion, error) {
+	x := model.Exclusion{Rule: rule(e), Exclusion: walk.Exclusion{
+		Kind: e.Kind, Offset: e.Offset, Size: e.Bytes,
+		Package: e.Package, Name: e.TypeName, Field: e.FieldName, Pos: e.Pos,
+	}}
+	if e.Kind == anchor.ExcludeVariable || e.Kind == anchor.ExcludeType || e.Kind == anchor.ExcludeField {
+		typ, err := p.PointedType(e.Type)
+		if err != nil {
+			return x, fmt.Errorf("exclusion %s: %w", e.Pos, err)
+		}
+		x.Type, x.Addr = typ, e.Var
+	}
+	return x, nil
+}
+
+// rule is what an exclusion is called in a receipt.
+func rule(e *tables.Exclusion) string {
+	var b strings.Builder
+	if e.Kind == anchor.ExcludeVariable {
+		b.WriteString("a variable of ") // tables have no name of it
+	}
+	b.WriteString(e.Package)
+	for _, part := range []string{e.TypeName, e.FieldName} {
+		if part != "" {
+			b.WriteString("." + part)
+		}
+	}
+	if e.Pos != "" {
+		b.WriteString(" at " + e.Pos)
+	}
+	return b.String()
+}
+
+// Registered returns the plan with what the program has registered by now, read
+// from mem, and what could not be read of that.
+func Registered(p *locate.Program, pl *model.Plan, mem memory.Memory) (*model.Plan, model.Problems) {
+	if p.Marks.Anchor == 0 {
+		return pl, nil
+	}
+	var problems model.Problems
+	root, err := tables.ReadAnchor(mem, p.Marks.Anchor)
+	if err != nil {
+		problems.Missing("anchor", err)
+		return pl.WithDoubt(), problems
+	}
+	all, err := tables.Slots(mem, root)
+	if err != nil {
+		problems.Missing("regions", err)
+		pl = pl.WithDoubt()
+	}
+	var regions []model.Region
+	var exclusions []model.Exclusion
+	for i := range all {
+		s := &all[i]
+		if s.Kind == anchor.SlotExcluded {
+			exclusions = append(exclusions, model.Exclusion{
+				Exclusion: walk.Exclusion{Addr: s.Base.Add(s.Offset), Size: s.Bytes, Pos: s.Name},
+				Rule:      strings.TrimSpace("marked at run time " + s.Name),
+			})
+			continue
+		}
+		regions = append(regions, slot(p, s, mem, &problems))
+	}
+	rings, err := tables.Rings(mem, root)
+	if err != nil {
+		problems.Missing("log rings", err)
+	}
+	pl = pl.With(regions, exclusions)
+	return pl.With(ringRegions(rings, pl.Regions), nil), problems
+}
+
+// slot is the region of a slot of the program's registry.
+func slot(p *locate.Program, s *tables.Slot, mem memory.Memory, problems *model.Problems) model.Region {
+	r := model.Region{Count: 1, Region: note.Region{
+		ID: s.ID, Size: s.Bytes, Budget: s.Budget, Order: s.Order,
+		Kind: s.Kind, Flags: s.Flags, Depth: s.Depth, Name: s.Name,
+	}}
+	if r.Name == "" {
+		r.Name = p.Marks.Declared[s.ID]
+	}
+	if s.Torn {
+		r.Status |= note.Torn
+	}
+	at, err := s.Memory(mem)
+	switch {
+	case err != nil:
+		problems.Missing("region "+s.Name, err)
+		r.Status |= note.Unreadable
+		return r
+	case at.Start == 0: // the value of a weak region was collected
+		r.Status |= note.Gone
+		return r
+	}
+	r.Addr = uint64(at.Start)
+	if s.Type == 0 || s.Kind == anchor.SlotString || s.Kind == anchor.SlotForeign {
+		return r
+	}
+	typ, err := p.PointedType(s.Type)
+	if err != nil {
+		problems.Missing("region "+s.Name, err)
+		return r
+	}
+	setType(&r, typ)
+	if s.Kind == anchor.SlotSlice && typ.Size > 0 {
+		r.Count = s.Bytes / typ.Size
+	}
+	return r
+}
+
+// ringRegions are the regions of log rings that no other region includes.
+func ringRegions(rings []tables.Ring, regions []model.Region) []model.Region {
+	var out []model.Region
+	for _, ring := range rings {
+		if !includes(regions, ring.Data) && !includes(out, ring.Data) {
+			out = append(out, model.Region{Region: note.Region{
+				ID: anchor.IDLog, Addr: uint64(ring.Data.Start), Size: ring.Data.Size(), Kind: anchor.SlotForeign, Name: ring.Name,
+			}})
+		}
+	}
+	return out
+}
+
+func includes(regions []model.Region, r memory.Range) bool {
+	for i := range regions {
+		if regions[i].Range().ContainsRange(r) {
+			return true
+		}
+	}
+	return false
+}

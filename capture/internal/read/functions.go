@@ -1,0 +1,28 @@
+package read
+
+import (
+	"github.com/meminspect/meminspect/capture/internal/locate"
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// maxFunctions bounds the addresses that are looked up: a stack full of
+// pointers to functions must not cost minutes.
+const maxFunctions = 1 << 16
+
+// WithFunctions returns the snapshot with the functions of all addresses in code
+// that it has. They are read from the executable: the program may be gone.
+func WithFunctions(s *model.Snapshot, p *locate.Program) *model.Snapshot {
+	t := *s
+	t.Functions.Calls = map[memory.Address][]note.Function{}
+	s.EachPC(func(pc memory.Address) {
+		if len(t.Functions.Calls) >= maxFunctions || p.Runtime.ModuleOf(pc) == nil {
+			return
+		}
+		if _, ok := t.Functions.Calls[pc]; !ok {
+			t.Functions.Calls[pc] = p.Calls(pc)
+		}
+	})
+	return &t
+}

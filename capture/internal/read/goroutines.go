@@ -1,0 +1,197 @@
+package read
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/goroutine"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// goroutines queues what debuggers and readers need of the goroutines and the
+// threads.
+type goroutines struct {
+	*reading
+	layout goroutine.Layout
+	list   goroutine.List
+	all    []goroutine.G
+	thread map[memory.Address]*process.Thread // by the runtime.g that it works for
+	ms     map[memory.Address]goroutine.M     // that were met
+	out    *model.Goroutines
+}
+
+// queueGoroutines asks for the threads' own stacks and for the goroutines, in
+// the order of their weight.
+func queueGoroutines(r *reading) {
+	gs := &goroutines{
+		reading: r, layout: r.program.Runtime.Goroutine, out: &r.snapshot.Goroutines,
+		thread: map[memory.Address]*process.Thread{}, ms: map[memory.Address]goroutine.M{},
+	}
+	if err := gs.readList(); err != nil {
+		r.snapshot.Problems.Missing("goroutines", err)
+	}
+	gs.queueThreads()
+	gs.sort()
+	missing := 0
+	for i := range gs.all {
+		g := &gs.all[i]
+		if !gs.queueGoroutine(g) {
+			missing++
+			continue
+		}
+		if g.Status.Alive() {
+			gs.out.Captured++
+		}
+		gs.out.Note.Captured++
+	}
+	if missing > 0 {
+		r.snapshot.Problems.Missing("goroutines", budgetError{missing, "goroutines"})
+	}
+	gs.out.All = gs.all
+	gs.out.Thread = map[memory.Address]int{}
+	for g, th := range gs.thread {
+		gs.out.Thread[g] = th.ID
+	}
+}
+
+// readList reads the list and every runtime.g.
+func (gs *goroutines) readList() error {
+	if err := gs.program.Runtime.CellsErr; err != nil {
+		return err
+	}
+	cells := gs.program.Runtime.Cells
+	list, err := cells.Read(gs.mem)
+	if err != nil {
+		return err
+	}
+	gs.list = list
+	n := &gs.out.Note
+	n.List, n.Length, n.All = uint64(list.Array), list.Len, list.Len
+	n.PtrCell, n.LenCell = uint64(cells.Ptr), uint64(cells.Len)
+	gs.queue.addTrusted(list.Range())
+	gs.queue.addTrusted(memory.RangeOf(cells.Ptr, memory.PtrSize))
+	gs.queue.addTrusted(memory.RangeOf(cells.Len, memory.PtrSize))
+	addrs, err := list.Addrs(gs.mem)
+	if err != nil {
+		return err
+	}
+	all, bad, first := gs.layout.ReadAll(gs.mem, addrs)
+	gs.all = all
+	for i := range all {
+		if all[i].Status.Alive() {
+			gs.out.Alive++
+			gs.readPanic(&all[i])
+		}
+	}
+	if bad > 0 {
+		gs.out.Alive += bad
+		return first
+	}
+	return nil
+}
+
+// readG reads a runtime.g. An address of 0 has none.
+func (gs *goroutines) readG(addr memory.Address) (goroutine.G, bool) {
+	if addr == 0 {
+		return goroutine.G{}, false
+	}
+	size := uint64(gs.layout.Size)
+	b, err := memory.Reader{Memory: gs.mem}.Bytes(addr, size, size)
+	if err != nil {
+		return goroutine.G{}, false
+	}
+	g, err := gs.layout.Decode(addr, b)
+	return g, err == nil
+}
+
+// sort puts those first that matter most: those that threads work for, those
+// that wait longest, the rest by age.
+func (gs *goroutines) sort() {
+	// A goroutine takes a quarter of a kilobyte: places are sorted instead.
+	type place struct {
+		rank  int
+		order uint64
+		at    int
+	}
+	places := make([]place, len(gs.all))
+	for i := range gs.all {
+		g := &gs.all[i]
+		now := place{4, g.ID, i}
+		switch {
+		case gs.thread[g.Addr] != nil || g.Status == goroutine.Running:
+			now.rank = 1
+		case g.WaitSince > 0:
+			now.rank, now.order = 2, uint64(g.WaitSince)
+		case g.Status.Alive():
+			now.rank = 3
+		}
+		places[i] = now
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		if a.rank != b.rank {
+			return cmp.Compare(a.rank, b.rank)
+		}
+		return cmp.Compare(a.order, b.order)
+	})
+	sorted := make([]goroutine.G, len(places))
+	for i, p := range places {
+		sorted[i] = gs.all[p.at]
+	}
+	gs.all = sorted
+}
+
+// queueGoroutine asks for a runtime.g and the used part of its stack. It
+// reports whether the budget was enough for all of that.
+func (gs *goroutines) queueGoroutine(g *goroutine.G) bool {
+	size := uint64(gs.layout.Size)
+	if gs.queue.addTrusted(memory.RangeOf(g.Addr, size)) < size {
+		return false
+	}
+	if g.Status == goroutine.Idle || g.Status == goroutine.Dead || gs.out.Note.Stacks == note.StackNone {
+		return true
+	}
+	if gs.plan.Labels {
+		gs.queueLabels(g)
+	}
+	return gs.queueStack(model.Stack{Used: gs.used(g), Whole: g.Stack, Secret: g.Secret})
+}
+
+// queueStack asks for a stack. It reports whether the budget was enough.
+func (gs *goroutines) queueStack(s model.Stack) bool {
+	if s.Used.Empty() {
+		return true
+	}
+	size := s.Used.Size()
+	n := gs.queue.addTrusted(s.Used) // build decides what of it may stay
+	s.Used.End = s.Used.Start.Add(n)
+	gs.out.Stacks = append(gs.out.Stacks, s)
+	return n == size
+}
+
+// queueLabels asks for what pprof.SetGoroutineLabels gave the goroutine: since
+// Go 1.24 a slice of pairs of strings.
+func (gs *goroutines) queueLabels(g *goroutine.G) {
+	const oldestMinor, pair, maxLabels, maxText = 24, 4 * memory.PtrSize, 1 << 10, 4096
+	if g.Labels == 0 || gs.program.Runtime.Version.Minor < oldestMinor {
+		return
+	}
+	r := memory.Reader{Memory: gs.mem}
+	set, err := r.Slice(g.Labels)
+	if err != nil || set.Len > maxLabels {
+		return
+	}
+	gs.queue.addTrusted(memory.RangeOf(g.Labels, 3*memory.PtrSize))
+	gs.queue.addTrusted(memory.RangeOf(set.Data, set.Len*pair))
+	for i := range 2 * set.Len {
+		header, err := r.Bytes(set.Data.Add(i*pair/2), pair/2, pair/2)
+		if err != nil {
+			return
+		}
+		if n := leWord(header[8:]); n <= maxText {
+			gs.queue.addTrusted(memory.RangeOf(memory.Address(leWord(header)), n))
+		}
+	}
+}

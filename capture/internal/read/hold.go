@@ -1,0 +1,267 @@
+package read
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+)
+
+// A Hold keeps a program as it is while it is read, as far as it can, and
+// returns the program's threads.
+type Hold func(context.Context) (*Held, error)
+
+// Held is a program that is held.
+type Held struct {
+	Threads  model.Threads
+	Problems model.Problems
+
+	Still bool // no thread changes memory
+	Final bool // the program will not run on when it is released
+
+	// Numbers are our IDs of threads by those that the program knows, nil if
+	// they are the same.
+	Numbers map[int]int
+
+	release func() (stopped time.Duration)
+	check   func(context.Context) error // that what was read is of the program that was located
+}
+
+// Release lets the program go and returns how long it was stopped.
+func (h *Held) Release() time.Duration {
+	if h.release == nil {
+		return 0
+	}
+	return h.release()
+}
+
+// Dead is the hold of a program that is gone and left these threads.
+func Dead(threads model.Threads) Hold {
+	return func(context.Context) (*Held, error) {
+		return &Held{Threads: threads, Still: true, Final: true}, nil
+	}
+}
+
+// Running is the hold of a process that runs on. The threads that sleep in the
+// kernel have their places.
+func Running(p *process.Process) Hold {
+	return func(context.Context) (*Held, error) {
+		h := &Held{}
+		h.running(p)
+		return h, nil
+	}
+}
+
+func (h *Held) running(p *process.Process) {
+	ids, err := p.ThreadIDs()
+	if err != nil {
+		h.Problems.Missing("threads", err)
+		return
+	}
+	h.Threads.All = len(ids)
+	for _, id := range ids {
+		th := process.Thread{ID: id}
+		if at, ok := p.Blocked(id); ok {
+			th.Place(at.PC, at.SP, 0)
+			h.Threads.Known++
+		} else {
+			th.Place(0, 0, 0)
+		}
+		h.Threads.List = append(h.Threads.List, th)
+	}
+	h.Numbers = p.Ours(ids)
+}
+
+// StopOptions say who stops a process.
+type StopOptions struct {
+	// Main and MainHeld are as in process.StopOptions.
+	Main     *process.Tracer
+	MainHeld bool
+
+	// Must makes it an error that the process cannot be stopped. It is read
+	// while it runs otherwise.
+	Must bool
+}
+
+// Stopped is the hold of a process whose threads are all stopped.
+func Stopped(p *process.Process, opts StopOptions) Hold {
+	return func(ctx context.Context) (*Held, error) {
+		h := &Held{Final: opts.MainHeld}
+		s, err := process.Stop(ctx, p, process.StopOptions{Main: opts.Main, MainHeld: opts.MainHeld, FloatingPoint: true, Extended: true})
+		if err != nil {
+			if opts.Must || ctx.Err() != nil || errors.Is(err, process.ErrReplaced) {
+				return nil, err
+			}
+			h.Problems.Missing("stop", err)
+			h.running(p)
+			return h, nil
+		}
+		h.release = func() time.Duration {
+			s.Resume()
+			return time.Since(s.Since)
+		}
+		for _, m := range s.Missed {
+			h.Problems.Missing("threads", fmt.Errorf("%v", m))
+		}
+		h.Still = len(s.Missed) == 0
+		h.Threads = model.Threads{List: s.Threads, All: len(s.Threads) + len(s.Missed), Known: len(s.Threads)}
+		h.Numbers = p.Ours(threadIDs(s.Threads))
+		return h, nil
+	}
+}
+
+func threadIDs(threads []process.Thread) []int {
+	ids := make([]int, len(threads))
+	for i := range threads {
+		ids[i] = threads[i].ID
+	}
+	return ids
+}
+
+// errOtherDump is about the head of a core that is not of the process that is
+// captured.
+var errOtherDump = errors.New("the core on standard input is of another process than the one that was named: its registers are not used")
+
+// Dumped is the hold of a process of which the kernel dumps a core that begins
+// with head: the kernel stops all threads until that has been read. auxv is the
+// process' own auxiliary vector. A head of another process is not used; then
+// the hold is otherwise.
+func Dumped(p *process.Process, head *fullcore.Head, auxv []byte, otherwise Hold) Hold {
+	return func(ctx context.Context) (*Held, error) {
+		h := &Held{Still: true, Final: true}
+		ids, err := p.ThreadIDs()
+		if err != nil {
+			return otherwise(ctx) // it is gone, as all that follows will find
+		}
+		if sameAuxv(head.Auxv, auxv) {
+			h.dumped(p, head, ids)
+		}
+		if len(h.Threads.List) > 0 {
+			return h, nil
+		}
+		if h, err = otherwise(ctx); err == nil {
+			h.Problems = append(model.Problems{{What: "threads", Why: errOtherDump.Error(), Missing: true}}, h.Problems...)
+		}
+		return h, err
+	}
+}
+
+// dumped takes the threads' registers and the signal from the head. ids are the
+// process' threads.
+func (h *Held) dumped(p *process.Process, head *fullcore.Head, ids []int) {
+	ours, left := p.Ours(ids), slices.Clone(ids)
+	for _, th := range head.Threads {
+		if ours != nil {
+			th.ID = ours[th.ID]
+		}
+		at, ok := slices.BinarySearch(left, th.ID)
+		if !ok {
+			continue
+		}
+		left = slices.Delete(left, at, at+1)
+		th.General = bytes.Clone(th.General) // it may be overwritten
+		h.Threads.List = append(h.Threads.List, th)
+	}
+	h.Threads.Known = len(h.Threads.List)
+	if h.Threads.Known == 0 {
+		return
+	}
+	for _, id := range left {
+		if stat, err := p.ThreadStat(id); err != nil || stat.Dead() {
+			continue // a main thread may end before the others
+		}
+		h.Problems.Missing("threads", fmt.Errorf("thread %d is not in the kernel's core", id))
+		th := process.Thread{ID: id}
+		th.Place(0, 0, 0)
+		h.Threads.List = append(h.Threads.List, th)
+	}
+	h.Threads.All = len(h.Threads.List)
+	h.Numbers = p.Ours(threadIDs(h.Threads.List))
+	if head.SigInfo != nil {
+		info := *head.SigInfo
+		h.Threads.SigInfo = &info
+	}
+}
+
+// sameAuxv compares two auxiliary vectors up to the entry that ends them. They
+// have addresses that are random in each process.
+func sameAuxv(a, b []byte) bool {
+	const entry = 16
+	for len(a) >= entry && len(b) >= entry {
+		if !bytes.Equal(a[:entry], b[:entry]) {
+			return false
+		}
+		if binary.LittleEndian.Uint64(a) == 0 { // AT_NULL
+			return true
+		}
+		a, b = a[entry:], b[entry:]
+	}
+	return false
+}
+
+// SameProgram returns a hold that fails when the process calls exec: what was
+// read may be of another program than running, which was located. A nil running
+// is not known, and not checked.
+func SameProgram(hold Hold, running *process.Image) Hold {
+	if running == nil {
+		return hold
+	}
+	return func(ctx context.Context) (*Held, error) {
+		h, err := hold(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h.check = func(ctx context.Context) error {
+			if err := running.Check(); errors.Is(err, process.ErrReplaced) {
+				return err
+			}
+			if err := ctx.Err(); err != nil {
+				h.Problems.Missing("stop", fmt.Errorf("the program ran on while it was read: %w", err))
+			}
+			return nil
+		}
+		return h, nil
+	}
+}
+
+// FirstThread returns a hold whose threads begin with that one: debuggers show
+// the first of a core.
+func FirstThread(hold Hold, id int) Hold {
+	return func(ctx context.Context) (*Held, error) {
+		h, err := hold(ctx)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.IndexFunc(h.Threads.List, func(th process.Thread) bool { return th.ID == id })
+		if i > 0 {
+			list := slices.Clone(h.Threads.List)
+			h.Threads.List = slices.Insert(slices.Delete(list, i, i+1), 0, h.Threads.List[i])
+		}
+		return h, nil
+	}
+}
+
+// Listed is the hold of a process that runs on and may not be read: of its
+// threads no more than the numbers are known.
+func Listed(p *process.Process) Hold {
+	return func(context.Context) (*Held, error) {
+		ids, err := p.ThreadIDs()
+		if err != nil {
+			return nil, err
+		}
+		h := &Held{Threads: model.Threads{All: len(ids)}}
+		for _, id := range ids {
+			th := process.Thread{ID: id}
+			th.Place(0, 0, 0)
+			h.Threads.List = append(h.Threads.List, th)
+		}
+		return h, nil
+	}
+}

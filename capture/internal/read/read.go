@@ -1,0 +1,218 @@
+// Package read reads a program as a plan says, while something holds it.
+//
+// Each reading is made from the program and the plan alone. When what was read
+// is not of one moment, the next reading begins anew.
+package read
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/meminspect/meminspect/capture/internal/locate"
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/capture/internal/plan"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+)
+
+// A Progress function is called now and then with the bytes that are done, of
+// total.
+type Progress func(step string, done, total uint64)
+
+// Consistent reads the program until what was read is of one moment: again if a
+// map was caught in the middle of a write, or if what an excluded value holds
+// was replaced while memory was read. A moment later it is not, mostly. If the
+// latter goes on, the last reading takes no value that may hold the same.
+func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, arena *memory.Arena, progress Progress) (*model.Snapshot, error) {
+	const tries = 3
+	var stopped time.Duration
+	var problems model.Problems
+	for n := 1; ; n++ {
+		if n > tries {
+			pl = pl.WithDoubt()
+		}
+		s, final, err := once(ctx, p, pl, hold, arena, progress)
+		if err != nil {
+			return nil, err
+		}
+		stopped += s.Stopped
+		moved := s.Changed.Excluded > 0
+		if !moved && (final || !s.Changed.Map || n >= tries) {
+			s.Stopped = stopped
+			s.Problems = append(problems, s.Problems...)
+			return s, nil
+		}
+		if moved && n == tries {
+			problems.Missing("exclusions", errMoved)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// errMoved is about a program that was not stopped.
+var errMoved = errors.New("what excluded values hold was replaced each time it was read, so that no value was taken that may hold the same; hold the program still")
+
+// Limits of a rehearsal. What is not known after the time has to be found out
+// while the program is stopped; a capture of more memory takes its time anyway.
+const (
+	rehearsalTime   = 250 * time.Millisecond
+	rehearsalMemory = 64 << 20
+)
+
+// Rehearse reads the process once while it runs, for nothing but the traces that
+// this leaves in caches: types that are known, memory of this process that is in
+// use and of the right size, code that is loaded. A reading after it takes a
+// fraction of the time. It returns the size of the arena that such a reading
+// needs.
+func Rehearse(ctx context.Context, p *locate.Program, pl *model.Plan, proc *process.Process) (size uint64) {
+	ctx, cancel := context.WithTimeout(ctx, rehearsalTime)
+	defer cancel()
+	pretend := func(ctx context.Context) (*Held, error) {
+		h, err := Running(proc)(ctx)
+		if h != nil {
+			h.Still = true // what changes does not matter
+		}
+		return h, err
+	}
+	var arena memory.Arena
+	// What fails now may go well in earnest.
+	_, _, _ = once(ctx, p, pl.WithBudget(rehearsalMemory), pretend, &arena, func(string, uint64, uint64) {})
+	return arena.Taken() + arena.Taken()/8
+}
+
+// A reading is one reading of a program, while it is made.
+type reading struct {
+	program  *locate.Program
+	plan     *model.Plan // with what the program registered while it ran
+	mem      memory.Memory
+	maps     []process.Mapping
+	held     *Held
+	arena    *memory.Arena
+	queue    queue
+	progress Progress
+
+	snapshot model.Snapshot // what is read
+}
+
+// once makes one reading. It reports whether another one would be the same,
+// since the program does not run on.
+func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, arena *memory.Arena, progress Progress) (s *model.Snapshot, final bool, err error) {
+	held, err := hold(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	r := &reading{
+		program: p, mem: p.Source.Memory(), maps: p.Maps, held: held, arena: arena, progress: progress,
+		queue: queue{left: pl.Budget},
+	}
+	r.snapshot.Identity = p.Identity
+	err = r.read(ctx, pl)
+	if err == nil && held.check != nil {
+		err = held.check(ctx)
+	}
+	r.snapshot.Stopped = held.Release()
+	if err != nil {
+		return nil, false, err
+	}
+	r.snapshot.Maps, r.snapshot.Threads = r.maps, held.Threads
+	r.snapshot.Problems = append(held.Problems, r.snapshot.Problems...)
+	r.snapshot.Redaction.Erasure.Allow(memory.RangesOf(r.queue.trusted...))
+	return &r.snapshot, held.Final, nil
+}
+
+// read queues what the plan's steps ask for, in their order, and reads it.
+func (r *reading) read(ctx context.Context, pl *model.Plan) error {
+	// The program may have grown since it was located.
+	if maps, err := r.program.Source.Maps(); err == nil {
+		r.maps = maps
+	}
+	var problems model.Problems
+	r.plan, problems = plan.Registered(r.program, pl, r.mem)
+	r.snapshot.Problems = append(r.snapshot.Problems, problems...)
+	r.snapshot.Goroutines.Note.Stacks = r.plan.StackKind()
+	for _, step := range r.plan.Steps {
+		if err := r.step(ctx, step); err != nil {
+			return err
+		}
+	}
+	image, err := copyImage(r.mem, r.queue.wanted, !r.held.Still, r.arena, r.progress)
+	if err != nil {
+		return err
+	}
+	r.snapshot.Image = image
+	if !r.held.Still && !r.plan.Doubt {
+		r.snapshot.Changed.Excluded, err = r.snapshot.Redaction.Erasure.Moved(r.mem)
+	}
+	return err
+}
+
+func (r *reading) step(ctx context.Context, step model.Step) error {
+	switch step {
+	case model.StepRegions:
+		r.progress("walk", 0, 0)
+		return r.queueRegions(ctx)
+	case model.StepTypes:
+		r.queueTypes()
+	case model.StepLoader:
+		r.queueLoader()
+	case model.StepGoroutines:
+		r.progress("goroutines", 0, 0)
+		queueGoroutines(r)
+	case model.StepRuntime:
+		r.queueRuntime()
+	case model.StepPackageData:
+		r.queuePackageData()
+	}
+	return nil
+}
+
+// A queue is what a reading is to copy, within the budget.
+type queue struct {
+	wanted  []memory.Range
+	trusted []memory.Range // of wanted: no byte of it can be what an exclusion is about
+	left    uint64         // of the budget
+}
+
+// add asks for a range. If the budget is not enough for all of it, it asks for
+// the first bytes, and returns how many. Ranges may overlap: what is asked for
+// twice is paid for twice.
+func (q *queue) add(r memory.Range) (granted uint64) {
+	n := min(r.Size(), q.left)
+	if n == 0 {
+		return 0
+	}
+	q.left -= n
+	q.wanted = append(q.wanted, memory.RangeOf(r.Start, n))
+	return n
+}
+
+// addTrusted asks for memory that is the runtime's own, or of which what may
+// stay is decided word by word.
+func (q *queue) addTrusted(r memory.Range) (granted uint64) {
+	n := q.add(r)
+	if n > 0 {
+		q.trusted = append(q.trusted, memory.RangeOf(r.Start, n))
+	}
+	return n
+}
+
+// A budgetError reports how many things did not fit into the budget.
+type budgetError struct {
+	n    int
+	what string
+}
+
+var errBudget = errors.New("the budget is spent")
+
+func (e budgetError) Error() string { return countText(e.n, e.what) + ": " + errBudget.Error() }
+func (e budgetError) Unwrap() error { return errBudget }
+
+func countText(n int, what string) string {
+	if n == 1 {
+		what = strings.TrimSuffix(what, "s")
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}

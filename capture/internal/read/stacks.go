@@ -1,0 +1,132 @@
+package read
+
+import (
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/goroutine"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+)
+
+// redZone is below the stack pointer and in use, by C's convention; Go's
+// assembly uses none.
+const redZone = 128
+
+// savedFP is how far below its stack pointer a function of Go for arm64 keeps
+// its caller's frame pointer.
+const savedFP = memory.PtrSize
+
+// signalStack is the size of the stack that the runtime gives its handlers of
+// signals.
+const signalStack = 32 << 10
+
+// used returns the part of g's stack that has frames: from the stack pointer of
+// its thread if that is on it, else from where it was left.
+func (gs *goroutines) used(g *goroutine.G) memory.Range {
+	where := g.Where().SP
+	if th := gs.thread[g.Addr]; th != nil && th.SP() != 0 {
+		if sp := memory.Address(th.SP()); g.Stack.Contains(sp) {
+			return g.InUse(max(g.Stack.Start, sp-redZone))
+		}
+		// In a system call it is further down than where it entered it.
+		if g.Status == goroutine.Running || g.Status == goroutine.Syscall {
+			if at := gs.interrupted(th, g.Stack); at < g.Stack.End && (at < where || !g.Stack.Contains(where)) {
+				where = at
+			}
+		}
+	} else if g.Status == goroutine.Running {
+		where = 0 // it was not stopped: what was saved is from before
+	}
+	switch {
+	case g.Stack.Contains(where):
+	case g.Status == goroutine.Running:
+		// How deep it is now is not known: its outermost frames.
+		return memory.Range{Start: max(g.Stack.Start, g.Stack.End-min(g.Stack.End, maxC)), End: g.Stack.End}
+	default:
+		return memory.Range{}
+	}
+	if s := g.Sched.SP; g.Stack.Contains(s) {
+		// In C, or on the scheduler's stack: Delve goes on from where Go left.
+		where = min(where, s)
+	}
+	if gs.program.Identity.Machine == elfcore.MachineARM64 {
+		where = max(g.Stack.Start, where-savedFP)
+	}
+	return g.InUse(where)
+}
+
+// interrupted returns the lowest address within stack that is in the thread's
+// registers or on the stack that it is on, stack.End if there is none. In a
+// handler of signals that is at most where the goroutine was interrupted: the
+// kernel saved its stack pointer there, and what the runtime saved of it is
+// older. Calls into the race detector keep it in a register that C saves.
+func (gs *goroutines) interrupted(th *process.Thread, stack memory.Range) memory.Address {
+	lowest := stack.End
+	for _, word := range th.Words() {
+		if at := memory.Address(word); stack.Contains(at) {
+			lowest = min(lowest, at)
+		}
+	}
+	sp := memory.Address(th.SP()) &^ 7
+	for _, m := range gs.maps {
+		if !m.Contains(sp) || !m.Write {
+			continue
+		}
+		size := min(signalStack, uint64(m.End-sp))
+		data, err := memory.Reader{Memory: gs.mem}.Bytes(sp, size, size)
+		if err != nil {
+			break
+		}
+		for ; len(data) >= memory.PtrSize; data = data[memory.PtrSize:] {
+			if at := memory.Address(leWord(data)); stack.Contains(at) {
+				lowest = min(lowest, at)
+			}
+		}
+	}
+	return lowest
+}
+
+// readPanic notes the type of the value with which a goroutine panics.
+func (gs *goroutines) readPanic(g *goroutine.G) {
+	if g.Panic == 0 {
+		return
+	}
+	panics, err := gs.layout.ReadPanic(gs.mem, g)
+	if err != nil {
+		return
+	}
+	word, own := panics.Type, false
+	if at, ok := gs.panicArgument(panics.Start); ok && g.Stack.Contains(at) {
+		if argument, err := (memory.Reader{Memory: gs.mem}).Pointer(at); err == nil && argument != 0 {
+			word, own = argument, true
+		}
+	}
+	typ, err := gs.program.Types.At(word)
+	if err != nil || !own && typ.Kind == gotypes.String {
+		return // a string, or a text that was made of something else
+	}
+	if gs.out.Panics == nil {
+		gs.out.Panics = map[uint64]string{}
+	}
+	gs.out.Panics[g.ID] = typ.FullName()
+}
+
+// panicArgument returns where runtime.gopanic keeps its argument, which the
+// runtime does not change when it prints it. The argument comes in registers, and
+// is stored at entry where the caller keeps room for it: on amd64 just above the
+// return address, on arm64 a word above the frame, which includes the link
+// register; that is the same distance from the stack pointer.
+func (gs *goroutines) panicArgument(start goroutine.Place) (memory.Address, bool) {
+	if start.PC == 0 {
+		return 0, false
+	}
+	f := gs.program.Function(start.PC)
+	if f == nil || f.Name != "runtime.gopanic" {
+		return 0, false
+	}
+	pushed, err := f.SPDelta(start.PC)
+	if err != nil || pushed <= 0 {
+		return 0, false
+	}
+	return start.SP.Add(uint64(pushed) + memory.PtrSize), true
+}

@@ -1,0 +1,198 @@
+package read
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/walk"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// queueRegions asks for the regions and what is reachable from them.
+func (r *reading) queueRegions(ctx context.Context) error {
+	found, results, err := r.walk(ctx)
+	if err == nil && found.Erasure.Lost > 0 && !r.plan.Doubt {
+		r.snapshot.Problems.Missing("exclusions", fmt.Errorf("%d values that they may be about are not in the full core: nothing was taken that may hold the same", found.Erasure.Lost))
+		r.plan = r.plan.WithDoubt()
+		found, results, err = r.walk(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range results {
+		if results[i].End == nil {
+			r.queueRaw(&results[i])
+		}
+	}
+	for _, ranges := range []memory.Ranges{found.Captured, found.Facts} {
+		for _, wanted := range ranges {
+			if r.queue.add(wanted) < wanted.Size() {
+				r.snapshot.Problems.Missing("regions", errBudget)
+			}
+		}
+	}
+	r.snapshot.Regions = results
+	r.snapshot.Redaction = model.Redaction{Erasure: found.Erasure, Rules: rules(r.plan)}
+	r.snapshot.Changed.Map = len(found.Writing) > 0
+	r.snapshot.Functions.InValues = found.Funcs
+	return nil
+}
+
+// walk follows the regions that have a type.
+func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error) {
+	cfg := walk.Config{
+		Memory: r.mem, Types: r.program.Types, Version: r.program.Runtime.Version, Main: r.program.Identity.Main,
+		Budget: r.queue.left, Exclusions: exclusions(r.plan), Moving: !r.held.Still, Arena: r.arena, Lacks: r.program.Source.Lacks,
+	}
+	for _, m := range r.program.Runtime.Modules {
+		cfg.Text = append(cfg.Text, m.Text)
+	}
+	results := make([]model.Result, len(r.plan.Regions))
+	var walked []int // indexes of the roots in results
+	for i := range results {
+		results[i].Region = r.plan.Regions[i]
+		if root, ok := r.root(&results[i].Region); ok {
+			cfg.Roots = append(cfg.Roots, root)
+			walked = append(walked, i)
+		}
+	}
+	found, err := walk.Walk(ctx, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	for n, i := range walked {
+		results[i].End = &found.Ends[n]
+	}
+	return found, results, nil
+}
+
+// root returns where the walk of a region begins, if its type is known and may
+// be used.
+func (r *reading) root(region *model.Region) (walk.Root, bool) {
+	if region.Elem == nil || r.plan.Doubt || region.Status&(note.Gone|note.Unreadable) != 0 {
+		return walk.Root{}, false
+	}
+	root := walk.Root{
+		Name: region.Name, Addr: memory.Address(region.Addr), Type: region.Elem, Count: region.Count,
+		Depth: r.plan.DepthOf(region), Budget: r.plan.BudgetOf(region),
+	}
+	if region.Size < region.Elem.Size {
+		root.Bytes = region.Size
+	}
+	return root, true
+}
+
+// exclusions are the plan's. In doubt there is one more, that covers nothing: it
+// makes the erasure work.
+func exclusions(pl *model.Plan) []walk.Exclusion {
+	var all []walk.Exclusion
+	for i := range pl.Exclusions {
+		all = append(all, pl.Exclusions[i].Exclusion)
+	}
+	if pl.Doubt {
+		all = append(all, walk.Exclusion{})
+	}
+	return all
+}
+
+// rules are the names of exclusions.
+func rules(pl *model.Plan) []string {
+	var all []string
+	for i := range pl.Exclusions {
+		all = append(all, pl.Exclusions[i].Rule)
+	}
+	if pl.Doubt {
+		all = append(all, "exclusions that could not be read")
+	}
+	return all
+}
+
+// queueRaw asks for a region that was not walked. If something is excluded only
+// text is taken: what other bytes are is not known.
+func (r *reading) queueRaw(region *model.Result) {
+	if region.Status&(note.Gone|note.Unreadable) != 0 || region.Size == 0 {
+		return
+	}
+	if r.plan.Guarded() && region.Kind != anchor.SlotString && region.ID != anchor.IDLog {
+		region.Refused = true
+		return
+	}
+	own := region.Range()
+	if n := r.queue.addTrusted(memory.RangeOf(own.Start, min(own.Size(), r.plan.BudgetOf(&region.Region)))); n < own.Size() {
+		region.Status |= note.Cut
+	}
+}
+
+// queueTypes asks for what readers without the executable know the program by:
+// descriptors of the types that were met, the modules' data, the head of the
+// pc-line table, and the version in the build information.
+func (r *reading) queueTypes() {
+	p := r.program
+	constant := model.Constant(r.maps, p.Identity.Data)
+	for _, seen := range joined(p.TypeReads.Seen(), constant) {
+		r.queue.addTrusted(seen)
+	}
+	for _, m := range p.Runtime.Modules {
+		r.queue.addTrusted(memory.RangeOf(m.Addr, m.Bytes))
+		r.queue.addTrusted(memory.RangeOf(m.PCHeader, pcHeaderSize))
+	}
+	_, _, infos := p.Binary.File.Hints()
+	for _, at := range infos {
+		// Not the rest of it: module paths and build flags are the program's.
+		size := buildInfoHead + 1 + uint64(len(p.Runtime.Version.Text))
+		r.queue.addTrusted(memory.RangeOf(at+p.Binary.Image.Bias, size))
+	}
+}
+
+const (
+	pcHeaderSize  = 72 // of runtime.pcHeader
+	buildInfoHead = 32 // bytes before the length of the Go version
+)
+
+// joined returns sorted ranges with the small gaps between them that lie in
+// constant memory included: between two parts of descriptors are parts of
+// others, which the linker made, and a segment each would be more.
+func joined(ranges, constant memory.Ranges) memory.Ranges {
+	var out memory.Ranges
+	for _, r := range ranges {
+		if n := len(out); n > 0 {
+			between := memory.Range{Start: out[n-1].End, End: r.Start}
+			if between.Size() <= model.SmallGap && constant.Contains(between) {
+				out[n-1].End = r.End
+				continue
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// queueRuntime asks for the Go runtime's own variables.
+//
+// A program without symbols does not say where they are; none are taken then
+// but those that are found by other means, since their neighbours are the
+// program's own.
+func (r *reading) queueRuntime() {
+	if r.program.Symbols.Empty() {
+		r.snapshot.Problems.Mention("runtime variables", "the executable has no symbols, so Delve with an unstripped twin of it lacks some",
+			"name the twin with --symbols")
+		return
+	}
+	for _, v := range r.program.Runtime.Variables {
+		r.queue.addTrusted(v)
+	}
+}
+
+// queuePackageData asks for all of the program's variables.
+func (r *reading) queuePackageData() {
+	for _, m := range r.program.Runtime.Modules {
+		for _, part := range []memory.Range{m.NoPtrData, m.Data, m.BSS, m.NoPtrBSS} {
+			if n := r.queue.add(part); n < part.Size() {
+				r.snapshot.Problems.Missing("data", fmt.Errorf("%d of %d bytes at %v: %w", part.Size()-n, part.Size(), part.Start, errBudget))
+			}
+		}
+	}
+}

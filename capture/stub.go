@@ -1,0 +1,66 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/meminspect/meminspect/capture/internal/build"
+	"github.com/meminspect/meminspect/capture/internal/locate"
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/capture/internal/read"
+	"github.com/meminspect/meminspect/internal/core/process"
+)
+
+// WriteStub returns a core without memory, of a process that may not be read or
+// is not a Go program that this package can read: what the kernel reports about
+// the process, and why there is not more. cause is the error of [Capture]. It
+// fails only if the process is gone.
+func WriteStub(pid int, opts Options, cause error) (*Core, error) {
+	opts.setDefaults()
+	j := job{opts: &opts, began: time.Now(), record: opts.record()}
+	j.when = j.began
+	j.problems.Missing("memory", cause)
+	for _, check := range Diagnose(pid) {
+		if !check.OK {
+			j.problems.Mention(check.What, check.Note, check.Fix)
+		}
+	}
+	live, err := locate.Open(pid)
+	if err != nil {
+		return nil, fmt.Errorf("write stub: %w", err)
+	}
+	defer live.Close()
+	identity, maps, err := locate.Outline(live)
+	if err != nil {
+		return nil, fmt.Errorf("write stub: %w", err)
+	}
+	hold := read.Listed(live.Process)
+	if dump := opts.Request.Hold.Dump; dump != nil {
+		hold = read.Dumped(live.Process, dump, identity.Auxv, hold)
+	}
+	held, err := hold(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("write stub: %w", err)
+	}
+	s := &model.Snapshot{Identity: identity, Maps: maps, Threads: held.Threads, Unreadable: cause.Error()}
+	opts.Request.Released()
+	j.complete(s)
+	core, err := build.Build(s, &model.Plan{Options: *opts.resolved()}, j.buildRecord())
+	if err != nil {
+		return nil, fmt.Errorf("write stub: %w", err)
+	}
+	c := j.core(s, core)
+	c.summary.Mode = "record"
+	c.summary.addProblems(j.problems, held.Problems, core.Problems)
+	return c, nil
+}
+
+// IsUnreadable reports whether an error of [Capture] is one after which
+// [WriteStub] can still write a core: the process exists, and may not be read or
+// is not a Go program that this package can read.
+func IsUnreadable(err error) bool {
+	var wrong *model.InputError
+	return err != nil && !errors.Is(err, process.ErrGone) && !errors.As(err, &wrong)
+}
