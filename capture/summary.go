@@ -8,44 +8,53 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// A Summary says what came of a capture. It is made to be printed as JSON;
-// names may be added, none changes its meaning.
+// A Summary describes the outcome of a capture. It is made to be printed as
+// JSON; fields may be added, none changes its meaning.
 type Summary struct {
-	PID       int       `json:"pid"`
-	Program   string    `json:"program"`
-	GoVersion string    `json:"go_version,omitempty"`
-	BuildID   string    `json:"build_id,omitempty"`
-	When      time.Time `json:"when"`
-	Reason    string    `json:"reason"`
-	Mode      string    `json:"mode"`
-	FullCore  string    `json:"full_core,omitempty"` // that it was made from, instead of a living process
-
-	Bytes    int64  `json:"bytes"`   // of the core
-	Payload  uint64 `json:"payload"` // bytes of memory in it
-	Segments int    `json:"segments"`
-
-	Find    time.Duration `json:"find_ns"`    // before the program was stopped
-	Stopped time.Duration `json:"stopped_ns"` // 0 when it was not
-	Total   time.Duration `json:"total_ns"`
+	Target
+	When     time.Time `json:"when"` // of the memory
+	Reason   string    `json:"reason"`
+	Mode     string    `json:"mode"`
+	FullCore string    `json:"full_core,omitempty"` // that it was made from, instead of a live process
+	Outcome
 
 	Threads    Count   `json:"threads"`
 	Goroutines Count   `json:"goroutines"`
 	Stacks     string  `json:"stacks"` // full, skeleton or none
 	Regions    Regions `json:"regions"`
 
-	// Partial says that something was asked for and is not there; Problems say
-	// what and why, in the order in which they were met.
+	// Partial reports that something was asked for and is not in the core.
+	// Problems are what and why, in the order in which they were met.
 	Partial  bool      `json:"partial"`
 	Problems []Problem `json:"problems,omitempty"`
 }
 
-// A Count says how many there were and how many of them the core holds.
+// A Target is what was captured.
+type Target struct {
+	PID       int    `json:"pid"`
+	Program   string `json:"program"` // path of the executable
+	GoVersion string `json:"go_version,omitempty"`
+	BuildID   string `json:"build_id,omitempty"` // the go command's
+}
+
+// An Outcome is how large a core became and how long that took.
+type Outcome struct {
+	Bytes    int64  `json:"bytes"`   // of the core, uncompressed
+	Payload  uint64 `json:"payload"` // bytes of memory in it
+	Segments int    `json:"segments"`
+
+	Find    time.Duration `json:"find_ns"`    // before the program was stopped
+	Stopped time.Duration `json:"stopped_ns"` // 0 if it was not
+	Total   time.Duration `json:"total_ns"`
+}
+
+// A Count is how many there were and how many of them the core has.
 type Count struct {
 	All      int `json:"all"`
 	Captured int `json:"captured"`
 }
 
-// Regions counts regions by how they ended.
+// Regions counts regions by their status. A region may have several.
 type Regions struct {
 	All        int `json:"all"`
 	Complete   int `json:"complete"`
@@ -57,7 +66,8 @@ type Regions struct {
 	Broken     int `json:"broken,omitempty"` // contradict their types in part
 }
 
-// A Problem is something that a capture could not do.
+// A Problem is something that a capture could not do, or that readers of the core
+// should know.
 type Problem struct {
 	What string `json:"what"` // "goroutines", "threads", "walk", …
 	Why  string `json:"why"`
@@ -87,8 +97,8 @@ func (s *Summary) addProblems(steps ...model.Problems) {
 func summaryOf(s *model.Snapshot, core *build.Core) Summary {
 	id := &s.Identity
 	sum := Summary{
-		PID: id.PID, Program: id.Path, GoVersion: id.GoVersion, BuildID: id.BuildID,
-		Payload: core.Payload, Segments: len(core.Segments), Stopped: s.Stopped,
+		Target:     Target{PID: id.PID, Program: id.Path, GoVersion: id.GoVersion, BuildID: id.BuildID},
+		Outcome:    Outcome{Payload: core.Payload, Segments: len(core.Segments), Stopped: s.Stopped},
 		Threads:    Count{All: s.Threads.All, Captured: s.Threads.Known},
 		Goroutines: Count{All: s.Goroutines.Alive, Captured: s.Goroutines.Captured},
 		Stacks:     s.Goroutines.Note.Stacks.String(),

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/meminspect/meminspect/capture/internal/locate"
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
@@ -14,7 +15,13 @@ import (
 // goroutines queues what debuggers and readers need of the goroutines and the
 // threads.
 type goroutines struct {
-	*reading
+	program *locate.Program
+	plan    *model.Plan
+	mem     memory.Memory
+	maps    []process.Mapping
+	held    *Held
+	queue   *queue
+
 	layout goroutine.Layout
 	list   goroutine.List
 	all    []goroutine.G
@@ -25,9 +32,10 @@ type goroutines struct {
 
 // queueGoroutines asks for the threads' own stacks and for the goroutines, in
 // the order of their weight.
-func queueGoroutines(r *reading) {
+func (r *reading) queueGoroutines() {
 	gs := &goroutines{
-		reading: r, layout: r.program.Runtime.Goroutine, out: &r.snapshot.Goroutines,
+		program: r.program, plan: r.plan, mem: r.mem, maps: r.maps, held: r.held, queue: &r.queue,
+		layout: r.program.Runtime.Goroutine, out: &r.snapshot.Goroutines,
 		thread: map[memory.Address]*process.Thread{}, ms: map[memory.Address]goroutine.M{},
 	}
 	if err := gs.readList(); err != nil {

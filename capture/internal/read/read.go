@@ -160,7 +160,7 @@ func (r *reading) step(ctx context.Context, step model.Step) error {
 		r.queueLoader()
 	case model.StepGoroutines:
 		r.progress("goroutines", 0, 0)
-		queueGoroutines(r)
+		r.queueGoroutines()
 	case model.StepRuntime:
 		r.queueRuntime()
 	case model.StepPackageData:
