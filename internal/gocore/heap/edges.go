@@ -211,7 +211,7 @@ func (w *scanner) span(s *span, words []uint64) {
 			w.edges.first[s.first] = noEdge
 			return
 		}
-		w.header(s, s.first, s.large)
+		w.header(s.first, s.large)
 		w.large(s.first, w.tile(s, words[:per], 0, w.mask(s.large), nil))
 	case s.elem <= headerFrom:
 		w.small(s, words)
@@ -220,7 +220,7 @@ func (w *scanner) span(s *span, words []uint64) {
 			if object[0] == 0 { // not initialised yet
 				return out
 			}
-			w.header(s, s.first+uint32(at/per), object[0])
+			w.header(s.first+uint32(at/per), object[0])
 			return w.tile(s, object[1:], at+1, w.mask(object[0]), out)
 		})
 	}
@@ -281,7 +281,7 @@ func (w *scanner) small(s *span, words []uint64) {
 			if t, ok := w.slot(v); ok {
 				out = append(out, t)
 				if w.typed != nil {
-					w.note(s, first+z, mask<<1>>z&1 != 0, words[first:], z)
+					w.note(s, first+z, words[first:], z)
 				}
 			}
 		}
@@ -310,8 +310,7 @@ func (w *scanner) tile(s *span, object []uint64, at uint64, mask *typeMask, out 
 				if t, ok := w.slot(elem[z]); ok {
 					out = append(out, t)
 					if w.typed != nil {
-						before := z > 0 && mask.bits[(z-1)/64]>>((z-1)%64)&1 != 0
-						w.note(s, at+from+z, before, elem, z)
+						w.note(s, at+from+z, elem, z)
 					}
 				}
 			}
@@ -326,7 +325,7 @@ func (w *scanner) all(s *span, object []uint64, at uint64, out []uint32) []uint3
 		if t, ok := w.slot(v); ok {
 			out = append(out, t)
 			if w.typed != nil {
-				w.note(s, at+uint64(z), z > 0, object, uint64(z))
+				w.note(s, at+uint64(z), object, uint64(z))
 			}
 		}
 	}
@@ -339,7 +338,7 @@ func (w *scanner) pieces(s *span) {
 		w.edges.first[s.first] = noEdge
 		return
 	}
-	w.header(s, s.first, s.large)
+	w.header(s.first, s.large)
 	mask := w.mask(s.large)
 	step := uint64(chunkBytes)
 	if mask != nil {
@@ -433,8 +432,7 @@ func (w *scanner) arenaMasked(s *span, object []uint64, at uint64, out []uint32)
 			if t, ok := w.slot(object[z]); ok && object[z] != 0 {
 				out = append(out, t)
 				if w.typed != nil {
-					before := z > 0 && w.arena.bitmap[(word-i+z-1)/64]>>((word-i+z-1)%64)&1 != 0
-					w.note(s, at+z, before, object, z)
+					w.note(s, at+z, object, z)
 				}
 			}
 		}

@@ -22,9 +22,11 @@ type Graph struct {
 
 	objects
 	edges edgeList
-	into  []rootEdge // by root
-	sole  map[uint32]uint32
-	typed *typedGraph // nil unless paths were asked for
+	into  []rootEdge        // by root
+	sole  map[uint32]uint32 // objects that one root alone counts for, and that root
+	only  bitset            // the same objects
+	typed *typedGraph       // nil unless paths were asked for
+	label []uint32          // see labels; nil until they are asked for
 }
 
 // A RootKind is what sort of thing keeps objects alive.
@@ -35,15 +37,15 @@ const (
 	Entry     RootKind = iota // an annotated variable
 	Global                    // any other package-level variable
 	Goroutine                 // the stacks of all goroutines that began with one function
-	Timers                    // of the runtime
+	Runtime                   // variables of the runtime
+	Timers                    // that will call a function
 	Pools                     // the caches of sync.Pool
 	Finalizer                 // finalizers, and what objects that have one reach
 	Cleanup                   // cleanups and weak handles
-	Runtime                   // what the runtime itself keeps
 )
 
 func (k RootKind) String() string {
-	return [...]string{"entry", "global", "goroutine", "timers", "pools", "finalizer", "cleanup", "runtime"}[k]
+	return [...]string{"entry", "global", "goroutine", "runtime", "timers", "pools", "finalizer", "cleanup"}[k]
 }
 
 // A Root is something outside the heap that keeps objects alive.

@@ -14,8 +14,10 @@ func randomGraph(r *rand.Rand) *Graph {
 		{base: 1 << 20, size: pageSize, elem: 64, nelems: n, first: 0},
 		{base: 2 << 20, size: pageSize, elem: 32, nelems: n, first: n, class: 1},
 	}
-	g.order, g.scan, g.slots = []uint32{0, 1}, n, 2*n
-	g.live, g.marked = newBitset(g.slots), newBitset(g.slots)
+	if err := g.number(); err != nil {
+		panic(err) // there are few
+	}
+	g.only = newBitset(g.slots)
 	g.edges.first = make([]uint32, n)
 	for slot := range g.slots {
 		if r.IntN(10) > 0 {
@@ -47,6 +49,7 @@ func randomGraph(r *rand.Rand) *Graph {
 			slot := uint32(r.IntN(int(g.slots)))
 			if _, taken := g.sole[slot]; !taken && g.live.has(slot) && r.IntN(8) == 0 {
 				g.sole[slot] = root
+				g.only.set(slot)
 			}
 			g.into = append(g.into, rootEdge{root, slot, noWord, noTag})
 		}
@@ -87,6 +90,47 @@ func (g *Graph) bytes(reached map[uint32]bool) (objects, bytes uint64) {
 		bytes += g.sizeOf(slot)
 	}
 	return objects, bytes
+}
+
+// What an object takes with it is what is reached no longer when the object is
+// removed and everything is counted again.
+func TestDominatorsAgainstRecount(t *testing.T) {
+	for seed := range uint64(2000) {
+		g := randomGraph(rand.New(rand.NewPCG(seed, 0)))
+		objects, _ := g.bytes(g.reach(-1))
+		_, all := g.bytes(g.reach(-1))
+		holdings := g.Holdings()
+		want := map[uint32]uint64{}
+		for slot := range g.slots {
+			if !g.live.has(slot) || !g.reach(-1)[slot] {
+				continue
+			}
+			word := &g.live[slot/64]
+			*word &^= 1 << (slot % 64)
+			_, left := g.bytes(g.reach(-1))
+			*word |= 1 << (slot % 64)
+			want[slot] = all - left
+		}
+		d := g.dominators()
+		size := d.retained(g)
+		if uint64(len(want)) != objects {
+			t.Fatalf("seed %d: %d of %d objects", seed, len(want), objects)
+		}
+		for slot := range g.slots {
+			n := d.number[slot]
+			switch {
+			case n == 0 && want[slot] != 0:
+				t.Fatalf("seed %d: object %d has no node", seed, slot)
+			case n != 0 && size[n] != want[slot]:
+				t.Fatalf("seed %d: object %d takes %d bytes with it, want %d", seed, slot, size[n], want[slot])
+			}
+		}
+		for n, v := range d.vertex {
+			if root := v &^ rootNode; v&rootNode != 0 && size[n] != holdings.Roots[root].Retained {
+				t.Fatalf("seed %d: root %d retains %d bytes, want %d", seed, root, size[n], holdings.Roots[root].Retained)
+			}
+		}
+	}
 }
 
 // What a root retains is what is reached no longer when the root is removed and

@@ -19,7 +19,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sort"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
@@ -40,6 +39,7 @@ type Totals struct {
 type objects struct {
 	spans  []span   // by address
 	order  []uint32 // their indexes by the numbers of their slots
+	hint   []uint32 // the place in order of the span of each 64th slot
 	pages  pageTable
 	scan   uint32
 	slots  uint32
@@ -70,8 +70,14 @@ func (o *objects) slot(addr uint64) (uint32, bool) {
 
 // spanOf returns the index of the span that a slot is in.
 func (o *objects) spanOf(slot uint32) int {
-	at := sort.Search(len(o.order), func(i int) bool { return o.spans[o.order[i]].first > slot })
-	return int(o.order[at-1])
+	at := o.hint[slot/64]
+	for {
+		i := o.order[at]
+		if s := &o.spans[i]; slot-s.first < s.nelems {
+			return int(i)
+		}
+		at++
+	}
 }
 
 // sizeOf returns the bytes of a slot.
@@ -175,11 +181,13 @@ func (o *objects) number() error {
 		for i := range o.spans {
 			if s := &o.spans[i]; s.noscan() == noscan {
 				s.first = uint32(next)
-				o.order = append(o.order, uint32(i))
-				next += uint64(s.nelems)
-				if next >= maxSlots {
+				if next += uint64(s.nelems); next >= maxSlots {
 					return fmt.Errorf("heap: it has more than %d slots", uint64(maxSlots))
 				}
+				for uint64(len(o.hint))*64 < next {
+					o.hint = append(o.hint, uint32(len(o.order)))
+				}
+				o.order = append(o.order, uint32(i))
 			}
 		}
 		if !noscan {

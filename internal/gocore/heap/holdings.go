@@ -35,15 +35,23 @@ type Holdings struct {
 // label is the number of its first root plus 1, 0 for an object that none reaches.
 const shared = 1 << 31
 
-// labels gives each object the first root that reaches it, and whether another one
-// does.
+// labels returns for each object the first root that reaches it, and whether another
+// one does.
+func (g *Graph) labels() []uint32 {
+	if g.label == nil {
+		g.label = g.makeLabels()
+	}
+	return g.label
+}
+
+// makeLabels computes the labels.
 //
 // The first pass takes one root after the other, and visits each object once. An
 // object is then shared if an edge into it comes from an object, or a root, of
 // another label; what a shared object reaches is shared too. So each edge is
 // followed three times at most, and there is no need for a tree of dominators: the
 // roots are what is removed, one at a time, and nothing else.
-func (g *Graph) labels() []uint32 {
+func (g *Graph) makeLabels() []uint32 {
 	labels := make([]uint32, g.slots)
 	for slot, root := range g.sole {
 		labels[slot] = root + 1
@@ -109,11 +117,8 @@ func (g *Graph) begins(slot uint32, labels []uint32, label uint32) bool {
 	return labels[slot] == 0 && g.live.has(slot)
 }
 
-// isSole reports whether an object has one root that counts. There are few of them.
-func (g *Graph) isSole(slot uint32) bool {
-	_, ok := g.sole[slot]
-	return ok
-}
+// isSole reports whether an object has one root that counts.
+func (g *Graph) isSole(slot uint32) bool { return g.only.has(slot) }
 
 // spread gives the label of each object on the stack to all that it reaches.
 func (g *Graph) spread(stack []uint32, labels []uint32) []uint32 {

@@ -89,7 +89,11 @@ func (m *typeMask) add(t *gotypes.Type, word uint64) bool {
 		}
 		return true
 	}
-	for i := range t.PtrBytes / memory.PtrSize {
+	first := uint64(0)
+	if t.Kind == gotypes.Interface {
+		first = 1 // types are not on the heap, or something else keeps them
+	}
+	for i := first; i < t.PtrBytes/memory.PtrSize; i++ {
 		k := word + i
 		if k/64 >= uint64(len(m.bits)) {
 			return false

@@ -35,6 +35,7 @@ func (x *extraction) own(root uint32, v uint64) {
 		return
 	}
 	x.sole[slot] = root
+	x.only.set(slot)
 	x.into = append(x.into, rootEdge{root, slot, noWord, noTag})
 }
 
@@ -45,7 +46,7 @@ func (x *extraction) problem(what string, err error) {
 // A dataWord is a pointer in the program's data, to an object or to other data.
 type dataWord struct {
 	addr, value uint64
-	tag         uint64 // the word before it, 0 if that is no pointer
+	tag         uint64 // the word before it
 	owner       int    // number of its root, or noOwner
 }
 
@@ -101,12 +102,8 @@ func (d *dataReader) read(mask module.PointerMask) error {
 			return err
 		}
 		for off := uint64(0); off+8 <= uint64(len(b)); off += 8 {
-			if !mask.Has((at + off) / 8) {
-				prev = 0
-				continue
-			}
 			v := binary.LittleEndian.Uint64(b[off:])
-			if v != 0 && d.matters(v) {
+			if v != 0 && mask.Has((at+off)/8) && d.matters(v) {
 				d.words = append(d.words, dataWord{uint64(mask.Start) + at + off, v, prev, d.owner(uint64(mask.Start) + at + off)})
 			}
 			prev = v

@@ -92,10 +92,10 @@ func (t *Target) Extract(ctx context.Context, mem memory.Memory, threads []proce
 	if err != nil {
 		return nil, fmt.Errorf("read the heap: %w", err)
 	}
-	g := &Graph{Totals: totals, Problems: t.Problems, objects: *objects, sole: map[uint32]uint32{}}
+	g := &Graph{Totals: totals, Problems: t.Problems, objects: *objects, sole: map[uint32]uint32{}, only: newBitset(objects.slots)}
 	x := &extraction{Graph: g, layout: &t.layout, mem: mem, masks: newTypeMasks(t.types)}
 	if opts.Paths {
-		g.typed = newTypedGraph(&g.objects, len(x.chunks()))
+		g.typed = newTypedGraph(&g.objects, len(x.chunks()), t.layout.large >= 0)
 	}
 	x.image = imageOf(t.prog)
 	if t.layout.large < 0 {

@@ -26,8 +26,10 @@ type typedGraph struct {
 	tagOf  map[uint64]uint32
 	values []uint64 // by tag
 
-	// headers are the types that objects carry themselves.
+	// headers are the types that objects carry themselves; headed tells that those
+	// of some sizes begin with theirs.
 	headers map[uint32]uint64 // by slot
+	headed  bool
 }
 
 // noTag is the tag of an edge that follows no type.
@@ -37,7 +39,7 @@ const wordsPerRank = 1024
 
 // newTypedGraph makes room for the words of all spans whose objects may hold
 // pointers, and numbers them.
-func newTypedGraph(o *objects, chunks int) *typedGraph {
+func newTypedGraph(o *objects, chunks int, headed bool) *typedGraph {
 	words := uint64(0)
 	for i := range o.spans {
 		if s := &o.spans[i]; !s.noscan() {
@@ -47,16 +49,17 @@ func newTypedGraph(o *objects, chunks int) *typedGraph {
 	}
 	return &typedGraph{
 		words: make(bitset, words/64), tagged: make(bitset, words/64), tags: make([][]uint32, chunks),
-		tagOf: map[uint64]uint32{}, headers: map[uint32]uint64{},
+		tagOf: map[uint64]uint32{}, headers: map[uint32]uint64{}, headed: headed,
 	}
 }
 
-// note records an edge at a word of a span, which is the z-th of object. The word
-// before it is its tag if before is set: if the collector takes it for a pointer.
-func (w *scanner) note(s *span, at uint64, before bool, object []uint64, z uint64) {
+// note records an edge at a word of a span, which is the z-th of object. If the word
+// before it is an address in the program's image, it may be the type or itab of an
+// interface. It is no pointer for the collector, so the masks do not tell.
+func (w *scanner) note(s *span, at uint64, object []uint64, z uint64) {
 	g, bit := w.typed, s.word+at
 	g.words[bit/64] |= 1 << (bit % 64)
-	if !before {
+	if z == 0 {
 		return
 	}
 	prev := object[z-1]
@@ -89,7 +92,7 @@ func (g *typedGraph) tag(value uint64) uint32 {
 }
 
 // header records the type that an object carries.
-func (w *scanner) header(_ *span, slot uint32, typ uint64) {
+func (w *scanner) header(slot uint32, typ uint64) {
 	if g := w.typed; g != nil {
 		g.mu.Lock()
 		defer g.mu.Unlock()

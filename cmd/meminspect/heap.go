@@ -1,0 +1,215 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/internal/gcpause"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/inspect/heapreport"
+)
+
+type heapFlags struct {
+	exe                string
+	paths, json, quiet bool
+	pprof, diff        string
+	top                int
+	timeout            time.Duration
+	noStop             bool
+}
+
+func heapCommand() *cobra.Command {
+	var f heapFlags
+	cmd := &cobra.Command{
+		Use:   "heap PID|FULL.core",
+		Short: "Show what keeps the memory of a Go program alive",
+		Long: `heap reads the heap of a Go program from outside and prints what keeps its
+memory alive: annotated variables, other package-level variables, goroutines by
+their first function, timers, caches of sync.Pool, finalizers and cleanups. For
+each it prints the bytes that only this root keeps alive (retained), and the
+bytes that count for it when each object counts once, for the first root that
+reaches it. A heap profile shows who allocated memory; this shows who holds it.
+
+The program is stopped while its heap is read, some 300 ms for 3 million objects,
+and runs on while the report is computed. It may be stripped: variables that are
+not annotated then have no names but their addresses. A core of all memory, from
+the kernel, gdb or Delve, is read in place.
+
+--paths prints the largest paths from the roots, such as main.sessions[*].Tags,
+and --pprof writes the report as a profile for go tool pprof, in which the stack
+is the path. --diff compares with an earlier report: the output of --json, or a
+profile of --pprof.`,
+		Example: `  meminspect heap $PID
+  meminspect heap --paths $PID
+  meminspect heap --json $PID > before.json
+  meminspect heap --diff before.json $PID
+  meminspect heap --pprof heap.pb.gz $PID
+  meminspect heap full.core`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.run(cmd, args[0]); err != nil {
+				return fmt.Errorf("heap: %w", err)
+			}
+			return nil
+		},
+	}
+	fl := cmd.Flags()
+	fl.BoolVar(&f.paths, "paths", false, "print the largest paths from the roots")
+	fl.IntVar(&f.top, "top", 20, "how many roots and paths to print")
+	fl.BoolVar(&f.json, "json", false, "print the report as JSON")
+	fl.StringVar(&f.pprof, "pprof", "", "write the report to this file as a profile for go tool pprof")
+	fl.StringVar(&f.diff, "diff", "", "compare with the report in this file: JSON or a profile")
+	fl.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long the program may be stopped; then only totals are printed (0 for no limit)")
+	fl.StringVar(&f.exe, "exe", "", "the executable of a full core (default the one that the core names)")
+	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print no progress")
+	fl.BoolVar(&f.noStop, "no-stop", false, "not possible: an error that explains why")
+	_ = fl.MarkHidden("no-stop")
+	return cmd
+}
+
+func (f *heapFlags) run(cmd *cobra.Command, from string) error {
+	switch {
+	case f.noStop:
+		return fmt.Errorf("--no-stop: a heap that changes while it is read gives results that are wrong by any amount, without a sign of it: leave the flag out, the program is stopped for a fraction of a second")
+	case f.top < 0:
+		return fmt.Errorf("--top=%d: want 0 or more", f.top)
+	case f.timeout < 0:
+		return fmt.Errorf("--timeout=%v: want 0 or more", f.timeout)
+	}
+	var old *heapreport.Report
+	if f.diff != "" {
+		var err error
+		if old, err = heapreport.Load(f.diff); err != nil {
+			return fmt.Errorf("--diff: %w", err)
+		}
+	}
+	r, err := f.report(cmd, from)
+	if err != nil {
+		return err
+	}
+	if f.pprof != "" {
+		if err := writeProfile(f.pprof, r); err != nil {
+			return fmt.Errorf("--pprof: %w", err)
+		}
+	}
+	if err := f.print(cmd.OutOrStdout(), r, old); err != nil {
+		return err
+	}
+	if r.Partial || len(r.Problems) > 0 {
+		return &exitError{status: exitPartial}
+	}
+	return nil
+}
+
+// report reads the heap of a process, if from is its number, or of a core.
+func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report, error) {
+	p := heapProgress{w: cmd.ErrOrStderr(), on: !f.quiet && isTerminal(cmd.ErrOrStderr())}
+	defer p.clear()
+	opts := heapreport.Options{Paths: f.paths, Timeout: f.timeout, Progress: p.show, Pause: gcpause.Begin}
+	if pid, err := strconv.Atoi(from); err == nil {
+		if pid <= 0 {
+			return nil, fmt.Errorf("%q is not a process ID", from)
+		}
+		return heapreport.OfProcess(cmd.Context(), pid, opts)
+	}
+	core, err := fullcore.Open(from, fullcore.Options{Exe: f.exe})
+	if err != nil {
+		return nil, err
+	}
+	defer core.Close()
+	opts.Timeout = 0 // nothing waits
+	return heapreport.OfCore(cmd.Context(), core, opts)
+}
+
+func (f *heapFlags) print(w io.Writer, r, old *heapreport.Report) error {
+	switch {
+	case f.json && old != nil:
+		return writeJSON(w, struct {
+			Changes []heapreport.Change `json:"changes"`
+		}{r.Diff(old)})
+	case f.json:
+		return writeJSON(w, r)
+	case old != nil:
+		return r.PrintDiff(w, old, f.top)
+	}
+	return r.Print(w, f.top)
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// writeProfile writes the file under another name first, so that a profile under
+// its own name is whole.
+func writeProfile(path string, r *heapreport.Report) error {
+	part := path + ".part"
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	err = r.Profile(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		os.Remove(part)
+	}
+	return err
+}
+
+// A heapProgress shows one line about what is done, on a terminal.
+type heapProgress struct {
+	w  io.Writer
+	on bool
+
+	mu    sync.Mutex
+	last  time.Time
+	shown bool
+}
+
+func (p *heapProgress) show(step string, done, of uint64) {
+	if !p.on {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	const often = 100 * time.Millisecond
+	if time.Since(p.last) < often {
+		return
+	}
+	p.last, p.shown = time.Now(), true
+	fmt.Fprintf(p.w, "\r\x1b[Kheap: %s", step)
+	if of > 0 {
+		fmt.Fprintf(p.w, " %d %%", 100*done/of)
+	}
+}
+
+// clear removes the line.
+func (p *heapProgress) clear() {
+	if p.shown {
+		fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
+
+// isTerminal reports whether w is a terminal.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
