@@ -2,7 +2,10 @@
 
 package main
 
-import meminspect "github.com/meminspect/meminspect/runtime"
+import (
+	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
 
 // The IDs of this package's annotations, frozen in meminspect.ids.
 const (
@@ -18,17 +21,17 @@ func _() {
 	_ = x[idSessions-0xe14a5c2e55572b7c]
 }
 
-var meminspectTable = meminspect.Table{
-	Magic:     [2]uint64{meminspect.TableMagic0, meminspect.TableMagic1},
-	Version:   meminspect.TableVersion,
+var meminspectTable = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
 	Package:   "github.com/meminspect/meminspect/examples/leak",
 	Namespace: "github.com/meminspect/meminspect/examples/leak",
-	Entries: []meminspect.Entry{
-		{ID: idPages, Name: "pages", Expr: "pages", Var: &pages, Pos: "main.go:42"},
-		{ID: idSessions, Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "main.go:37"},
+	Entries: []meminspectimpl.Entry{
+		{ID: uint64(idPages), Name: "pages", Expr: "pages", Var: &pages, Pos: "main.go:42"},
+		{ID: uint64(idSessions), Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "main.go:37"},
 	},
 }
 
 func init() {
-	meminspect.Link(&meminspectTable)
+	meminspectimpl.Link(&meminspectTable)
 }
