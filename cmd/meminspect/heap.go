@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 	"github.com/meminspect/meminspect/internal/inspect/heapreport"
@@ -119,11 +120,21 @@ func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report,
 		}
 		return heapreport.OfProcess(cmd.Context(), pid, opts)
 	}
-	core, err := fullcore.Open(from, fullcore.Options{Exe: f.exe})
+	ids, err := identities(cmd)
 	if err != nil {
 		return nil, err
 	}
+	file, err := corefile.Open(from, corefile.OpenOptions{Identities: ids})
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", from, err)
+	}
+	defer file.Close()
+	core, err := fullcore.New(file, file.Size, fullcore.Options{Exe: f.exe})
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", from, err)
+	}
 	defer core.Close()
+	core.Path, core.Modified = file.Path, file.Modified
 	opts.Timeout = 0 // nothing waits
 	return heapreport.OfCore(cmd.Context(), core, opts)
 }
