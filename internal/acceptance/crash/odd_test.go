@@ -163,13 +163,9 @@ func TestProcess(t *testing.T) {
 			t.Fatalf("the program is in state %s without its supervisor", s)
 		}
 		syscall.Kill(pid, syscall.SIGQUIT)
-		alive := func() bool { s := state(pid); return s != "" && s != "Z" && s != "X" }
-		for end := time.Now().Add(5 * time.Second); alive() && time.Now().Before(end); {
-			time.Sleep(10 * time.Millisecond)
-		}
-		if alive() {
-			t.Error("the program blocks in its crash")
-			syscall.Kill(pid, syscall.SIGKILL)
+		if err := waitEnd(pid); err != nil {
+			t.Errorf("without its supervisor: %v", err)
+			kill(t, pid)
 		}
 	})
 }

@@ -4,6 +4,7 @@ package crash
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/debuggers"
@@ -136,6 +139,42 @@ func state(pid int) string {
 	_, rest, _ := strings.Cut(string(text), ") ")
 	s, _, _ := strings.Cut(rest, " ")
 	return s
+}
+
+// waitEnd waits until a process ends, which need not be a child. Its error has
+// the state of each thread and the system call that it is in.
+func waitEnd(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("waiting for process %d: %w", pid, err)
+	}
+	defer unix.Close(fd)
+	for deadline := time.Now().Add(time.Minute); ; {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(time.Until(deadline).Milliseconds()))
+		switch {
+		case n > 0:
+			return nil
+		case err != nil && !errors.Is(err, unix.EINTR):
+			return fmt.Errorf("waiting for process %d: %w", pid, err)
+		case time.Now().After(deadline):
+			return fmt.Errorf("process %d does not end:%s", pid, threads(pid))
+		}
+	}
+}
+
+// threads returns a line for each thread of a process.
+func threads(pid int) string {
+	var b strings.Builder
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
+	for _, task := range tasks {
+		tid, _ := strconv.Atoi(filepath.Base(task))
+		call, _ := os.ReadFile(task + "/syscall")
+		fmt.Fprintf(&b, "\nthread %d: state %s, call %s", tid, state(tid), bytes.TrimSpace(call))
+	}
+	return b.String()
 }
 
 func TestAsked(t *testing.T) {
