@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,7 +39,7 @@ func TestCollect(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := Collect(fset, syntax)
-			diagnostics := append(file.Diagnostics, Duplicates(fset, file)...)
+			diagnostics := slices.Concat(file.Diagnostics, Duplicates(fset, file))
 			for _, d := range diagnostics {
 				fired[d.Code] = true
 				checkInside(t, syntax, d)

@@ -95,7 +95,7 @@ func TestSave(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken")
-	if err := Save(path, Form{}, func(w io.Writer) error { io.WriteString(w, "half"); return broken }); !errors.Is(err, broken) {
+	if err := Save(path, Form{}, func(w io.Writer) error { _, err := io.WriteString(w, "half"); return errors.Join(err, broken) }); !errors.Is(err, broken) {
 		t.Error(err)
 	}
 	if got, _ := os.ReadFile(path); string(got) != "the one before" {

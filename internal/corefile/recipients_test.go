@@ -62,8 +62,12 @@ func TestParseRecipients(t *testing.T) {
 	}
 	bad := filepath.Join(t.TempDir(), "bad.txt")
 	empty := filepath.Join(t.TempDir(), "empty.txt")
-	os.WriteFile(bad, []byte("# one\nnonsense\n"), 0o600)
-	os.WriteFile(empty, []byte("# none\n"), 0o600)
+	if err := os.WriteFile(bad, []byte("# one\nnonsense\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(empty, []byte("# none\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for want, c := range map[string]struct{ keys, files []string }{
 		"unknown kind of key":      {[]string{"nonsense"}, nil},
 		"this is a secret key":     {[]string{key(t).String()}, nil},

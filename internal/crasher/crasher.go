@@ -30,27 +30,29 @@ func Variants() []Variant { return []Variant{Plain, PIE, Stripped, Race, Cgo} }
 
 var (
 	mu    sync.Mutex
-	dir   string
 	built = map[Variant]string{}
+	// makeDir makes the folder of all variants, which every user may enter.
+	makeDir = sync.OnceValues(func() (string, error) {
+		dir, err := os.MkdirTemp("", "crasher")
+		if err == nil {
+			err = os.Chmod(dir, 0o755)
+		}
+		return dir, err
+	})
 )
 
 // Build returns the path of the program, built once for each variant and test
 // binary. It is world-readable, so that tests can run it as another user.
-func Build(t testing.TB, variant Variant) string {
-	t.Helper()
+func Build(tb testing.TB, variant Variant) string {
+	tb.Helper()
 	mu.Lock()
 	defer mu.Unlock()
 	if path, ok := built[variant]; ok {
 		return path
 	}
-	if dir == "" {
-		var err error
-		if dir, err = os.MkdirTemp("", "crasher"); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
+	dir, err := makeDir()
+	if err != nil {
+		tb.Fatal(err)
 	}
 	path := filepath.Join(dir, "crasher-"+string(variant))
 	args := []string{"build", "-o", path}
@@ -62,7 +64,7 @@ func Build(t testing.TB, variant Variant) string {
 	case Stripped:
 		defer func() {
 			if out, err := exec.Command("strip", "-s", path).CombinedOutput(); err != nil {
-				t.Fatalf("stripping crasher: %v\n%s", err, out)
+				tb.Fatalf("stripping crasher: %v\n%s", err, out)
 			}
 		}()
 	case Race:
@@ -73,18 +75,18 @@ func Build(t testing.TB, variant Variant) string {
 		cgo = "CGO_ENABLED=1"
 	default:
 		if !strings.HasPrefix(string(variant), "go1.") {
-			t.Fatalf("crasher: unknown variant %q", variant)
+			tb.Fatalf("crasher: unknown variant %q", variant)
 		}
 	}
-	cmd := exec.Command("go", append(args, source(t))...)
+	cmd := exec.Command("go", append(args, source(tb))...)
 	cmd.Env = append(os.Environ(), cgo)
 	if strings.HasPrefix(string(variant), "go1.") {
 		cmd.Args[len(cmd.Args)-1] = "."
-		cmd.Dir = alone(t, filepath.Join(dir, "src-"+string(variant)))
+		cmd.Dir = alone(tb, filepath.Join(dir, "src-"+string(variant)))
 		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+string(variant), "GOWORK=")
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building crasher (%s): %v\n%s", variant, err, out)
+		tb.Fatalf("building crasher (%s): %v\n%s", variant, err, out)
 	}
 	built[variant] = path
 	return path
@@ -92,22 +94,22 @@ func Build(t testing.TB, variant Variant) string {
 
 // alone copies the program's source into a workspace of its own, with the
 // runtime module, for toolchains that are older than this module wants.
-func alone(t testing.TB, workspace string) string {
-	t.Helper()
+func alone(tb testing.TB, workspace string) string {
+	tb.Helper()
 	folder := filepath.Join(workspace, "crasher")
-	if err := os.CopyFS(folder, os.DirFS(source(t))); err != nil {
-		t.Fatal(err)
+	if err := os.CopyFS(folder, os.DirFS(source(tb))); err != nil {
+		tb.Fatal(err)
 	}
-	root, err := filepath.Abs(filepath.Join(source(t), "../../../../runtime"))
+	root, err := filepath.Abs(filepath.Join(source(tb), "../../../../runtime"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for name, text := range map[string]string{
 		filepath.Join(folder, "go.mod"):     "module crasher\n\ngo 1.24\n",
 		filepath.Join(workspace, "go.work"): "go 1.24\n\nuse ./crasher\nuse " + root + "\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return folder
@@ -117,17 +119,20 @@ func alone(t testing.TB, workspace string) string {
 func Clean() {
 	mu.Lock()
 	defer mu.Unlock()
-	if dir != "" {
+	if len(built) == 0 {
+		return
+	}
+	if dir, err := makeDir(); err == nil {
 		os.RemoveAll(dir)
 	}
 }
 
 // source returns the folder of the program's source.
-func source(t testing.TB) string {
-	t.Helper()
+func source(tb testing.TB) string {
+	tb.Helper()
 	_, file, _, ok := runtime.Caller(0)
 	if !ok || strings.HasPrefix(file, "github.com/") {
-		t.Fatal("crasher: the test was built with -trimpath, so the program's source cannot be found")
+		tb.Fatal("crasher: the test was built with -trimpath, so the program's source cannot be found")
 	}
 	return filepath.Join(filepath.Dir(file), "..", "acceptance", "testdata", "crasher")
 }

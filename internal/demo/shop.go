@@ -43,7 +43,7 @@ func startShop(ctx context.Context, exe, dir string) (*shop, error) {
 	s := &shop{cmd: cmd, done: make(chan struct{})}
 	line, readErr := bufio.NewReader(stdout).ReadString('\n')
 	go func() {
-		cmd.Wait()
+		_ = cmd.Wait() // how it ends is no matter
 		close(s.done)
 	}()
 	match := announced.FindStringSubmatch(line)
@@ -58,7 +58,7 @@ func startShop(ctx context.Context, exe, dir string) (*shop, error) {
 func (s *shop) pid() int { return s.cmd.Process.Pid }
 
 func (s *shop) kill() {
-	s.cmd.Process.Kill()
+	_ = s.cmd.Process.Kill() // it may have ended
 	<-s.done
 }
 

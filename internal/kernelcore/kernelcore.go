@@ -22,25 +22,25 @@ const Default = "0x33"
 // to such an end by itself. Where the kernel's setting
 // sends cores elsewhere, which is not this test's to change, the test is
 // skipped.
-func Make(t testing.TB, filter string, sig syscall.Signal, program string, args ...string) string {
-	t.Helper()
+func Make(tb testing.TB, filter string, sig syscall.Signal, program string, args ...string) string {
+	tb.Helper()
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
 	if name := strings.TrimSpace(string(pattern)); err != nil || strings.HasPrefix(name, "|") || strings.Contains(name, "/") {
-		t.Skipf("core_pattern is %q (%v): no core comes into the working directory", name, err)
+		tb.Skipf("core_pattern is %q (%v): no core comes into the working directory", name, err)
 	}
-	dir := t.TempDir()
+	dir := tb.TempDir()
 	script := `ulimit -c unlimited && echo "$1" >/proc/self/coredump_filter && shift && exec "$@"`
 	cmd := exec.Command("sh", append([]string{"-c", script, "sh", filter, program}, args...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	tb.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if sig != 0 && err == nil {
 		_ = cmd.Process.Signal(sig)
@@ -48,16 +48,16 @@ func Make(t testing.TB, filter string, sig syscall.Signal, program string, args 
 	_ = cmd.Wait()
 	if sig != 0 && err != nil {
 		if cmd.ProcessState.ExitCode() == 2 && line == "" {
-			t.Skip("no core may be made here: ulimit -c, or coredump_filter, cannot be set")
+			tb.Skip("no core may be made here: ulimit -c, or coredump_filter, cannot be set")
 		}
-		t.Fatalf("the program said %q: %v", line, err)
+		tb.Fatalf("the program said %q: %v", line, err)
 	}
 	if !cmd.ProcessState.Sys().(syscall.WaitStatus).CoreDump() {
-		t.Skip("the kernel made no core: ", cmd.ProcessState)
+		tb.Skip("the kernel made no core: ", cmd.ProcessState)
 	}
 	found, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(found) != 1 {
-		t.Fatalf("cores: %v %v", found, err)
+		tb.Fatalf("cores: %v %v", found, err)
 	}
 	return found[0]
 }

@@ -27,22 +27,22 @@ import (
 )
 
 // memory returns the ring's bytes as an outsider finds them.
-func memory(t testing.TB, r *Ring) []byte {
-	t.Helper()
+func memory(tb testing.TB, r *Ring) []byte {
+	tb.Helper()
 	for region := range meminspect.Regions() {
 		if uint64(region.ID) == anchor.IDLog && region.Addr() == uintptr(unsafe.Pointer(&r.data[0]))-logring.HeaderSize {
 			return unsafe.Slice((*byte)(region.Hold()), region.Size)
 		}
 	}
-	t.Fatal("the ring is not among the regions")
+	tb.Fatal("the ring is not among the regions")
 	return nil
 }
 
-func read(t testing.TB, r *Ring) []logring.Record {
-	t.Helper()
-	records, _, err := logring.Read(memory(t, r))
+func read(tb testing.TB, r *Ring) []logring.Record {
+	tb.Helper()
+	records, _, err := logring.Read(memory(tb, r))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return records
 }

@@ -27,7 +27,7 @@ func TestReadBatchOneByOne(t *testing.T) {
 
 type gone struct{ err error }
 
-func (g gone) ReadAt(p []byte, _ memory.Address) (int, error) { return 0, g.err }
+func (g gone) ReadAt(_ []byte, _ memory.Address) (int, error) { return 0, g.err }
 
 func TestReadBatchGone(t *testing.T) {
 	exited := errors.New("no such process")

@@ -129,7 +129,9 @@ func start(t *testing.T, threads int) *child {
 		t.Fatal("the target said nothing")
 	}
 	var w, h uint64
-	fmt.Sscan(c.out.Text(), &w, &h)
+	if _, err := fmt.Sscan(c.out.Text(), &w, &h); err != nil {
+		t.Fatal(err)
+	}
 	c.words, c.hole = memory.Address(w), memory.Address(h)
 	p, err := process.Open(cmd.Process.Pid)
 	if err != nil {

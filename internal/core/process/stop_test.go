@@ -287,6 +287,9 @@ func TestStopSeizedKilled(t *testing.T) {
 	if stat, err := c.ThreadStat(c.PID); err != nil || stat.State != 't' {
 		t.Errorf("its main thread is in state %c, %v", stat.State, err)
 	}
-	_ = tracer.Do(func() { unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(c.PID), 0, 0, 0, 0) })
+	_ = tracer.Do(func() { _, _, errno = unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_DETACH, uintptr(c.PID), 0, 0, 0, 0) })
+	if errno != 0 {
+		t.Errorf("detaching: %v", errno)
+	}
 	c.ended(t)
 }

@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func Command(ctx context.Context, line string, env []string, c Core) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", line)
 	cmd.WaitDelay = time.Second
-	cmd.Env = append(env[:len(env):len(env)], "MEMINSPECT_CORE="+c.Name, "MEMINSPECT_REASON="+c.Reason,
+	cmd.Env = append(slices.Clone(env), "MEMINSPECT_CORE="+c.Name, "MEMINSPECT_REASON="+c.Reason,
 		"MEMINSPECT_PROGRAM="+c.Program, fmt.Sprint("MEMINSPECT_PID=", c.PID))
 	r, w, err := os.Pipe()
 	if err != nil {

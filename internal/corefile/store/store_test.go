@@ -72,7 +72,7 @@ func TestWrite(t *testing.T) {
 	if fi, _ := os.Stat(s.dir); fi.Mode().Perm() != 0o700 || s.Loose() != 0 {
 		t.Errorf("directory has mode %v", fi.Mode())
 	}
-	os.Chmod(s.dir, 0o755)
+	check(t, os.Chmod(s.dir, 0o755))
 	if s.Loose() != 0o755 {
 		t.Error("a directory that all may read passes for ours alone")
 	}
@@ -83,7 +83,9 @@ func TestNothingHalf(t *testing.T) {
 	s, _ := open(t, Policy{})
 	broken := errors.New("broken")
 	_, err := s.Write("a.1.20261120T120000.000Z.panic.core", 5, func(w io.Writer) error {
-		io.WriteString(w, "hal")
+		if _, err := io.WriteString(w, "hal"); err != nil {
+			return err
+		}
 		if fs := files(t, s); len(fs) != 1 || !strings.HasPrefix(fs[0], ".") {
 			t.Errorf("while writing: %v", fs)
 		}
@@ -100,12 +102,20 @@ func TestNothingHalf(t *testing.T) {
 	}
 }
 
+// check fails the test with an error.
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // What a writer that was killed left behind goes once it is nobody's any more.
 func TestStalePartial(t *testing.T) {
 	s, clock := open(t, Policy{})
 	left := filepath.Join(s.dir, ".a.core"+partial+"123")
-	os.WriteFile(left, nil, 0o600)
-	os.Chtimes(left, noon, noon)
+	check(t, os.WriteFile(left, nil, 0o600))
+	check(t, os.Chtimes(left, noon, noon))
 	for i, want := range []bool{true, false} {
 		if _, err := s.Write(corefile.Name("b", i, noon, "x"), 1, text("x")); err != nil {
 			t.Fatal(err)
@@ -125,7 +135,7 @@ func TestDiskFull(t *testing.T) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skip("mounting a small tmpfs: ", err)
 	}
-	defer unix.Unmount(dir, 0)
+	defer func() { check(t, unix.Unmount(dir, 0)) }()
 	s, err := Open(dir+"/cores", Policy{})
 	if err != nil {
 		t.Fatal(err)
@@ -157,13 +167,13 @@ func TestRetention(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			os.Chtimes(path, *clock, *clock)
+			check(t, os.Chtimes(path, *clock, *clock))
 		}
 	}
 	s, clock := open(t, Policy{Keep: 3})
 	other := filepath.Join(s.dir, "somebody.else.core")
-	os.WriteFile(other, nil, 0o600)
-	os.Chtimes(other, time.Time{}, noon.Add(-time.Hour))
+	check(t, os.WriteFile(other, nil, 0o600))
+	check(t, os.Chtimes(other, time.Time{}, noon.Add(-time.Hour)))
 	write(s, clock, 6, 1)
 	if got := files(t, s); len(got) != 4 || !strings.HasPrefix(got[0], "a.3.") {
 		t.Errorf("kept %v", got)
@@ -225,7 +235,7 @@ func TestUnknownSize(t *testing.T) {
 		if err != nil || len(files(t, s)) != 1 || filepath.Join(s.dir, files(t, s)[0]) != path {
 			t.Errorf("core %d: %s, %v, %v", i, path, err, files(t, s))
 		}
-		os.Chtimes(path, *clock, *clock)
+		check(t, os.Chtimes(path, *clock, *clock))
 	}
 }
 
@@ -294,7 +304,7 @@ func TestLimits(t *testing.T) {
 func TestBrokenLimits(t *testing.T) {
 	for _, content := range []string{"", "null", "[]", `{"prog":null}`, `{"prog":{"taken":null}}`, "\x00\x01"} {
 		s, _ := open(t, DefaultPolicy())
-		os.WriteFile(filepath.Join(s.dir, limitsFile), []byte(content), 0o600)
+		check(t, os.WriteFile(filepath.Join(s.dir, limitsFile), []byte(content), 0o600))
 		if _, err := s.Admit("prog", "panic"); err != nil {
 			t.Errorf("%q: %v", content, err)
 		}

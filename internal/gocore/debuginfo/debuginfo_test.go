@@ -77,8 +77,8 @@ func wantUnseen(t *testing.T, typ *gotypes.Type) {
 			t.Errorf("%d: it does not lead back to itself: %v, %v", i, elem, err)
 		}
 	}
-	if any, err := typ.Fields[3].Type, typ.Fields[4].Type; any.Methods != 0 || err.Methods == 0 {
-		t.Errorf("methods %d and %d", any.Methods, err.Methods)
+	if empty, err := typ.Fields[3].Type, typ.Fields[4].Type; empty.Methods != 0 || err.Methods == 0 {
+		t.Errorf("methods %d and %d", empty.Methods, err.Methods)
 	}
 }
 

@@ -23,20 +23,20 @@ func machine() uint16 {
 
 // example is a core of this very test binary, in which nothing stands but its
 // first page and a page of stack, as the kernel leaves out what files have.
-func example(t testing.TB) []byte {
-	t.Helper()
+func example(tb testing.TB) []byte {
+	tb.Helper()
 	path, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	f, err := exe.Open(path)
 	if err != nil {
-		t.Skip("this system's executables are not ELF files: ", err)
+		tb.Skip("this system's executables are not ELF files: ", err)
 	}
 	defer f.Close()
 	first := make([]byte, pageSize)
 	if _, err := f.ReadAt(first, f.LowestAddress()); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	base := uint64(f.LowestAddress())
 	const stack = 0x7ffd_0000_0000
@@ -66,7 +66,7 @@ func example(t testing.TB) []byte {
 	}
 	var b bytes.Buffer
 	if _, err := c.Write(&b); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b.Bytes()
 }
@@ -149,7 +149,7 @@ func FuzzNew(f *testing.F) {
 				}
 			}
 			c.Threads()
-			c.Stat()
+			_, _ = c.Stat()
 			c.PID()
 			c.SigInfo()
 			c.Close()

@@ -95,8 +95,8 @@ func checkType(t *testing.T, typ *gotypes.Type) {
 			t.Errorf("%v: %d elements of %v, %v", typ, typ.Len, elem, err)
 		}
 	}
-	typ.Key()
-	typ.Params()
+	_, _ = typ.Key()
+	_, _, _ = typ.Params()
 	if l, err := typ.MapLayout(); err == nil {
 		last := max(l.KeysOff+7*l.KeyStride, l.ElemsOff+7*l.ElemStride)
 		if last > l.Group.Size || !l.IndirectKey && l.Key.Size > l.KeyStride {

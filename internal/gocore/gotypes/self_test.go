@@ -18,29 +18,29 @@ import (
 )
 
 // self is the test's own memory, and its types.
-func self(t testing.TB) (memory.Memory, *gotypes.Set) {
-	t.Helper()
+func self(tb testing.TB) (memory.Memory, *gotypes.Set) {
+	tb.Helper()
 	path, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	file, err := exe.Open(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { file.Close() })
+	tb.Cleanup(func() { file.Close() })
 	mem, err := os.Open("/proc/self/mem")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { mem.Close() })
+	tb.Cleanup(func() { mem.Close() })
 	var bias memory.Address
 	if file.Type == 3 { // position-independent: the runtime knows where main is
-		t.Skip("the test's executable is position-independent")
+		tb.Skip("the test's executable is position-independent")
 	}
 	p, err := module.OfImage(file.Loaded(bias), file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	live := memory.Section{Range: memory.Range{End: 1 << 47}, File: mem}
 	return live, gotypes.New(live, p)

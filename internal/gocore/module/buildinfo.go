@@ -77,7 +77,7 @@ func readBuildInfo(mem memory.Memory, addr memory.Address) (string, *debug.Build
 	}
 	info, err := debug.ParseBuildInfo(text[sentinel : len(text)-sentinel])
 	if err != nil {
-		return version, nil, nil // the version alone is worth having
+		return version, nil, nil //nolint:nilerr // the version alone is worth having
 	}
 	info.GoVersion = version
 	return version, info, nil

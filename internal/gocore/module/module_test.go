@@ -14,41 +14,41 @@ import (
 )
 
 // self opens the test's own executable and says by how much it was moved.
-func self(t testing.TB) (*exe.Image, *module.Program) {
-	t.Helper()
+func self(tb testing.TB) (*exe.Image, *module.Program) {
+	tb.Helper()
 	path, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	f, err := exe.Open(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { f.Close() })
+	tb.Cleanup(func() { f.Close() })
 	p, err := module.OfFile(f)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	functions, err := p.Modules[0].Functions(f)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	here := reflect.ValueOf(self).Pointer()
 	for i := range functions.Len() {
 		fn, err := functions.Func(i)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if fn.Name == runtime.FuncForPC(here).Name() {
 			image := f.Loaded(memory.Address(here) - fn.Range.Start)
 			p, err := module.OfImage(image, image)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			return image, p
 		}
 	}
-	t.Fatal("the test's executable does not hold the test")
+	tb.Fatal("the test's executable does not hold the test")
 	return nil, nil
 }
 

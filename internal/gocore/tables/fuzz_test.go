@@ -77,7 +77,7 @@ func FuzzFind(f *testing.F) {
 				if s.Kind == anchor.SlotFree || s.Addr < fuzzBase || len(s.Name) > len(data) {
 					t.Errorf("slot %+v", s)
 				}
-				s.Memory(mem)
+				_, _ = s.Memory(mem)
 			}
 			beats, _ := tables.Heartbeats(mem, a)
 			rings, _ := tables.Rings(mem, a)

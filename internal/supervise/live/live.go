@@ -159,7 +159,7 @@ func (p *Program) Backlog() []byte {
 			}
 		}
 		if line, _, ok := bytes.Cut(text, []byte("\n")); ok && !bytes.ContainsRune(line, 0) {
-			found = append(line, '\n')
+			found = text[:len(line)+1]
 		}
 	}
 	return found

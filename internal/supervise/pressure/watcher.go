@@ -176,7 +176,7 @@ func (w *Watcher) wait() {
 				told, stalled = true, true
 			case fd.Revents&unix.POLLIN != 0:
 				told = true
-				unix.Read(int(fd.Fd), buf[:]) // a counter or a change, read to be done with it
+				_, _ = unix.Read(int(fd.Fd), buf[:]) // a counter or a change, which reading resets
 			}
 		}
 		if told {

@@ -75,7 +75,9 @@ func TestOrphans(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range 3 {
-		k.Put(snapshot(n))
+		if err := k.Put(snapshot(n)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	var published []int
 	publish := func(s Snapshot) error { published = append(published, s.PID); return nil }
@@ -84,7 +86,9 @@ func TestOrphans(t *testing.T) {
 	}
 	f := k.(*file)
 	// Half of the newest is overwritten, as by a writer that died.
-	f.f.WriteAt([]byte("broken"), f.slot(3%2)+slotHeader+2)
+	if _, err := f.f.WriteAt([]byte("broken"), f.slot(3%2)+slotHeader+2); err != nil {
+		t.Fatal(err)
+	}
 	f.f.Close() // which unlocks
 	broken := errors.New("no room")
 	if err := Orphans(dir, func(Snapshot) error { return broken }); !errors.Is(err, broken) {
@@ -110,10 +114,14 @@ func TestHalfMade(t *testing.T) {
 	publish := func(Snapshot) error { t.Error("something was published"); return nil }
 	for name, content := range map[string]string{"empty": "", "zeros": strings.Repeat("\x00", 5000), "other": strings.Repeat("x", 5000)} {
 		path := filepath.Join(dir, prefix+name)
-		os.WriteFile(path, []byte(content), 0o600)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		for _, age := range []time.Duration{0, 2 * half} {
 			then := time.Now().Add(-age)
-			os.Chtimes(path, then, then)
+			if err := os.Chtimes(path, then, then); err != nil {
+				t.Fatal(err)
+			}
 			if err := Orphans(dir, publish); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -132,7 +140,11 @@ func TestNoRoom(t *testing.T) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
 		t.Skip("mounting a small tmpfs: ", err)
 	}
-	defer unix.Unmount(dir, 0)
+	defer func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	}()
 	if _, err := File(dir, 2, 1<<20); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("more than there is was promised: %v", err)
 	}
@@ -147,7 +159,9 @@ func FuzzRead(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	k.Put(snapshot(1))
+	if err := k.Put(snapshot(1)); err != nil {
+		f.Fatal(err)
+	}
 	whole, err := os.ReadFile(k.(*file).f.Name())
 	if err != nil {
 		f.Fatal(err)

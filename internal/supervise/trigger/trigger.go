@@ -74,7 +74,11 @@ func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err
 		return nil, fmt.Errorf("trigger socket: %w", err)
 	}
 	l.(*net.UnixListener).SetUnlinkOnClose(false) // by its short name, which is gone
-	os.Chmod(path, 0o600)
+	if err := os.Chmod(path, 0o600); err != nil { // others could ask for cores
+		l.Close()
+		os.Remove(path)
+		return nil, fmt.Errorf("trigger socket: %w", err)
+	}
 	closing, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -118,12 +122,12 @@ func sweep(dir string) {
 
 func answer(conn net.Conn, serve func(Request) Answer, closing <-chan struct{}) {
 	defer conn.Close()
-	conn.SetReadDeadline(time.Now().Add(lineWait))
+	_ = conn.SetReadDeadline(time.Now().Add(lineWait)) // fails on a closed connection only
 	asked := make(chan struct{})
 	go func() {
 		select {
 		case <-closing:
-			conn.SetReadDeadline(time.Now()) // nobody waits for one who does not ask
+			_ = conn.SetReadDeadline(time.Now()) // a client without a request does not delay the end
 		case <-asked:
 		}
 	}()
@@ -139,8 +143,8 @@ func answer(conn net.Conn, serve func(Request) Answer, closing <-chan struct{}) 
 	} else {
 		a = serve(r)
 	}
-	conn.SetWriteDeadline(time.Now().Add(lineWait))
-	json.NewEncoder(conn).Encode(a)
+	_ = conn.SetWriteDeadline(time.Now().Add(lineWait))
+	_ = json.NewEncoder(conn).Encode(a) // the client may have gone
 }
 
 // Send asks the supervisor of that program.

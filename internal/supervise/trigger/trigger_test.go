@@ -15,8 +15,10 @@ import (
 
 func TestTrigger(t *testing.T) {
 	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), strings.Repeat("long", 30))} {
-		os.MkdirAll(dir, 0o700)
-		close, err := Listen(dir, 4711, func(r Request) Answer {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		stop, err := Listen(dir, 4711, func(r Request) Answer {
 			if r.Reason == "no" {
 				return Answer{Error: "refused"}
 			}
@@ -38,7 +40,7 @@ func TestTrigger(t *testing.T) {
 				t.Errorf("%s: %+v, %v", reason, a, err)
 			}
 		}
-		close()
+		stop()
 		if _, err := Send(ctx, dir, 4711, Request{}); err == nil || !strings.Contains(err.Error(), "has no supervisor") {
 			t.Errorf("a closed socket answered, or does not say what to do: %v", err)
 		}
@@ -97,18 +99,22 @@ func TestClose(t *testing.T) {
 // Clients that talk nonsense, or nothing, keep nobody from asking.
 func TestNonsense(t *testing.T) {
 	dir := t.TempDir()
-	close, err := Listen(dir, 1, func(Request) Answer { return Answer{Path: "x"} })
+	stop, err := Listen(dir, 1, func(Request) Answer { return Answer{Path: "x"} })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer close()
+	defer stop()
 	for _, say := range []string{"nonsense\n", "[1]\n", strings.Repeat("x", 3*lineLimit), ""} {
 		conn, err := net.Dial("unix", filepath.Join(dir, Name(1)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.Write([]byte(say))
-		conn.(*net.UnixConn).CloseWrite()
+		if _, err := conn.Write([]byte(say)); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*net.UnixConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
 		buf := make([]byte, 200)
 		n, _ := conn.Read(buf)
 		if !strings.Contains(string(buf[:n]), "not a request") && len(say) < lineLimit {
