@@ -64,9 +64,12 @@ func buildRestless(t *testing.T) string {
 type storm struct {
 	*Child
 	proc  *process.Process
+	pidfd int // its number is another's soon after its end
 	ended chan unix.WaitStatus
 	exits int
 }
+
+func (s *storm) signal(sig unix.Signal) { unix.PidfdSendSignal(s.pidfd, sig, nil, 0) }
 
 func startStorm(t *testing.T, seize bool, delay int, mode string) *storm {
 	t.Helper()
@@ -84,14 +87,19 @@ func startStorm(t *testing.T, seize bool, delay int, mode string) *storm {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &storm{Child: c, proc: proc, ended: make(chan unix.WaitStatus, 1)}
+	pidfd, err := unix.PidfdOpen(c.PID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &storm{Child: c, proc: proc, pidfd: pidfd, ended: make(chan unix.WaitStatus, 1)}
 	go func() {
 		status, _ := c.Wait(Events{Exiting: func(unix.WaitStatus) { s.exits++ }})
 		s.ended <- status
 	}()
 	t.Cleanup(func() {
-		unix.Kill(c.PID, unix.SIGCONT)
-		unix.Kill(c.PID, unix.SIGKILL)
+		s.signal(unix.SIGCONT)
+		s.signal(unix.SIGKILL)
+		unix.Close(pidfd)
 		keeper.Close()
 		proc.Close()
 	})
@@ -154,7 +162,7 @@ func (s *storm) threads() string {
 // end kills the program and waits for its end to be seen.
 func (s *storm) end(t *testing.T) {
 	t.Helper()
-	unix.Kill(s.PID, unix.SIGKILL)
+	s.signal(unix.SIGKILL)
 	select {
 	case status := <-s.ended:
 		if status.Signal() != unix.SIGKILL {
@@ -206,7 +214,7 @@ func TestStormEnd(t *testing.T) {
 				if mode == "kill" {
 					go func() {
 						time.Sleep(time.Duration(round%7) * time.Millisecond)
-						unix.Kill(s.PID, unix.SIGKILL)
+						s.signal(unix.SIGKILL)
 					}()
 				}
 				for ended := false; !ended; {
@@ -235,17 +243,17 @@ func TestStormHeld(t *testing.T) {
 	seizable(t)
 	t.Run("SIGSTOP", func(t *testing.T) {
 		s := startStorm(t, true, 2000, "et")
-		disturb(t, func() { unix.Kill(s.PID, unix.SIGSTOP) }, func() { unix.Kill(s.PID, unix.SIGCONT) })
+		disturb(t, func() { s.signal(unix.SIGSTOP) }, func() { s.signal(unix.SIGCONT) })
 		for round := range rounds() {
 			s.stop(t, round)
 		}
-		unix.Kill(s.PID, unix.SIGCONT)
+		s.signal(unix.SIGCONT)
 		s.runsOn(t, rounds())
 		s.end(t)
 	})
 	t.Run("frozen", func(t *testing.T) {
 		s := startStorm(t, true, 2000, "et")
-		freeze := freezer(t, s.PID)
+		freeze := freezer(t, s)
 		for round := range rounds() / 6 { // most of them wait for the deadline
 			freeze(true)
 			s.stop(t, round)
@@ -262,13 +270,13 @@ func TestStormHeld(t *testing.T) {
 	})
 	t.Run("frozen and SIGSTOP", func(t *testing.T) {
 		s := startStorm(t, true, 2000, "t")
-		freeze := freezer(t, s.PID)
+		freeze := freezer(t, s)
 		for round := range rounds() / 6 {
-			unix.Kill(s.PID, unix.SIGSTOP)
+			s.signal(unix.SIGSTOP)
 			freeze(true)
 			s.stop(t, round)
 			freeze(false)
-			unix.Kill(s.PID, unix.SIGCONT)
+			s.signal(unix.SIGCONT)
 			s.runsOn(t, round)
 		}
 		s.end(t)
@@ -321,12 +329,12 @@ func disturb(t *testing.T, on, off func()) {
 
 // freezer puts the process in a control group of its own, and returns a function
 // that freezes it and thaws it.
-func freezer(t *testing.T, pid int) func(bool) {
+func freezer(t *testing.T, s *storm) func(bool) {
 	t.Helper()
-	dir := fmt.Sprintf("/sys/fs/cgroup/freezer/meminspect-test-%d", pid)
+	dir := fmt.Sprintf("/sys/fs/cgroup/freezer/meminspect-test-%d", s.PID)
 	file, words := dir+"/freezer.state", map[bool]string{true: "FROZEN", false: "THAWED"}
 	if err := os.Mkdir(dir, 0o755); errors.Is(err, os.ErrNotExist) { // version 2
-		dir = fmt.Sprintf("/sys/fs/cgroup/meminspect-test-%d", pid)
+		dir = fmt.Sprintf("/sys/fs/cgroup/meminspect-test-%d", s.PID)
 		file, words = dir+"/cgroup.freeze", map[bool]string{true: "1", false: "0"}
 		err = os.Mkdir(dir, 0o755)
 		if err != nil {
@@ -340,12 +348,12 @@ func freezer(t *testing.T, pid int) func(bool) {
 			t.Error(err)
 		}
 	}
-	if err := os.WriteFile(dir+"/cgroup.procs", []byte(strconv.Itoa(pid)), 0); err != nil {
+	if err := os.WriteFile(dir+"/cgroup.procs", []byte(strconv.Itoa(s.PID)), 0); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		set(false)
-		unix.Kill(pid, unix.SIGKILL)
+		s.signal(unix.SIGKILL)
 		for range 100 {
 			if os.Remove(dir) == nil {
 				return

@@ -73,26 +73,33 @@ func (c *Child) next(events Events) (status unix.WaitStatus, ended bool) {
 		c.unlock()
 		events.stop(n.Signal())
 	case n.Event() == unix.PTRACE_EVENT_EXIT:
-		c.exit(events)
+		c.exit(n, events)
 	case n.Event() == unix.PTRACE_EVENT_STOP && n.Signal() != unix.SIGTRAP:
-		c.resume(unix.PTRACE_LISTEN, 0)
+		c.resume(n, unix.PTRACE_LISTEN, 0)
 		c.unlock()
 		events.stop(n.Signal())
 	case n.Event() == unix.PTRACE_EVENT_STOP:
-		c.resume(unix.PTRACE_CONT, 0) // a capture had asked for it
+		c.resume(n, unix.PTRACE_CONT, 0) // a capture had asked for it
 		c.unlock()
 	default:
-		c.resume(unix.PTRACE_CONT, uintptr(n.Signal()))
+		c.resume(n, unix.PTRACE_CONT, uintptr(n.Signal()))
 		c.unlock()
 	}
 	return status, ended
 }
 
-// resume ends a stop of the main thread. A stop that is not the keeper's is one
-// of a program that replaced ours by exec on a thread that a capture had seized:
-// it ends with that capture.
-func (c *Child) resume(how int, data uintptr) {
-	if c.ask(func() error { return c.request(how, data) }) != nil {
+// resume ends the stop of the main thread that was noticed. One that was killed
+// since then is in its exit stop by now, which is another notice. A stop that is
+// not the keeper's is one of a program that replaced ours by exec on a thread
+// that a capture had seized: it ends with that capture.
+func (c *Child) resume(n process.Notice, how int, data uintptr) {
+	err := c.ask(func() error {
+		if now, err := process.Peek(c.PID, unix.WNOHANG); err != nil || now != n {
+			return err
+		}
+		return c.request(how, data)
+	})
+	if err != nil {
 		time.Sleep(time.Millisecond)
 	}
 }
@@ -122,7 +129,7 @@ func (c *Child) waitForeign() error {
 // exit runs the exit stop, with the turn taken, and lets the program die. End 0
 // may also be that of the main thread alone: another thread calls exec, which
 // waits for this stop to end, and the program lives on under the same number.
-func (c *Child) exit(events Events) {
+func (c *Child) exit(n process.Notice, events Events) {
 	var end unix.WaitStatus
 	err := c.ask(func() (err error) {
 		end, err = process.ExitMessage(c.PID)
@@ -145,7 +152,7 @@ func (c *Child) exit(events Events) {
 		// Its parent is told of its end only when we are done with it.
 		how = unix.PTRACE_DETACH
 	}
-	c.resume(how, 0)
+	c.resume(n, how, 0)
 	if end == 0 && c.foreign < 0 {
 		c.lost()
 	} else {
