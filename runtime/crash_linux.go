@@ -7,52 +7,122 @@ import (
 	"runtime/debug"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
 	"github.com/meminspect/meminspect/runtime/internal/crash"
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// crashInode is the inode of the crash socket that was adopted, 0 if none was.
+// crashInode is the inode of our end of the crash socket, 0 if there is none.
 var crashInode atomic.Uint64
 
 func init() {
-	crash.Adopt = adoptCrashSocket
-	crash.Adopted = func() bool { return crashInode.Load() != 0 }
-	// The variable goes whatever it says: our children have no such socket.
-	// Nothing is reported, as there is nobody to report to: a supervisor sees
-	// by the anchor's crash descriptor whether its socket was taken.
-	if value, ok := os.LookupEnv(crashenv.Variable); ok {
-		os.Unsetenv(crashenv.Variable)
-		if fd, inode, ok := crashenv.Parse(value); ok {
-			adoptCrashSocket(fd, inode)
-		}
+	crash.Register = registerCrash
+	crash.Registered = func() bool { return crashInode.Load() != 0 }
+	// The variable and the channel stay for the programs that this one starts:
+	// each registers itself. Nothing is reported if this fails: a supervisor sees
+	// by the anchor's crash descriptor who registered.
+	if fd, inode, ok := crashenv.Parse(os.Getenv(crashenv.Variable)); ok && isSocket(fd, inode) {
+		registerCrash(fd)
 	}
 }
 
-// adoptCrashSocket makes the socket that a supervisor left for us the place to
-// which the runtime copies a fatal report; the supervisor holds the dying
-// program by not reading. It takes nothing else on: no goroutine, no handler.
-// A descriptor that is not the socket meant is left alone.
-func adoptCrashSocket(fd int, inode uint64) bool {
-	if !isSocket(fd, inode) {
+// registerCrash gives the supervisor at the channel one end of a new crash socket,
+// and makes the other one the place to which the Go runtime copies a fatal
+// report: the supervisor holds the dying program by not reading. It starts no
+// goroutine and leaves the channel as it is.
+func registerCrash(channel int) bool {
+	own, other, r, ok := crashSocket()
+	if !ok {
 		return false
 	}
-	// SetCrashOutput works on a duplicate that is closed on exec. Ours is
-	// closed here, so that a program that calls SetCrashOutput itself leaves no
-	// end open and the supervisor learns of it.
-	syscall.CloseOnExec(fd)
-	f := os.NewFile(uintptr(fd), "crash socket")
+	// SetCrashOutput works on a duplicate that is closed on exec. Ours is closed
+	// here, so that a program that calls SetCrashOutput itself leaves no end open
+	// and the supervisor learns of it.
+	f := os.NewFile(uintptr(own), "crash socket")
 	defer f.Close()
-	if debug.SetCrashOutput(f, debug.CrashOptions{}) != nil {
+	sent := send(channel, r.Encode(), other)
+	syscall.Close(other)
+	if !sent || debug.SetCrashOutput(f, debug.CrashOptions{}) != nil {
 		return false
 	}
-	crashInode.Store(inode)
-	registry.SetCrashFD(duplicate(fd, inode))
+	crashInode.Store(r.Inode)
+	registry.SetCrashFD(duplicate(own, r.Inode))
 	return true
 }
 
-// isSocket tells whether descriptor fd is the socket with that inode.
+// maxFill bounds the bytes that fill a crash socket. Linux rounds the buffer up
+// to 4.6 KB, which takes six; a kernel with a larger minimum takes more.
+const maxFill = 1 << 16
+
+// crashSocket makes a socket pair of which our end is full but for one write: the
+// first write of a fatal report wakes the supervisor, a later one blocks. Both
+// ends carry credentials, so that the kernel attests who writes.
+func crashSocket() (own, other int, r crashenv.Registration, ok bool) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, 0, r, false
+	}
+	own, other = fds[0], fds[1]
+	if r.Filled, ok = fill(own, other); ok {
+		var st syscall.Stat_t
+		ok = syscall.Fstat(own, &st) == nil
+		r.Inode = st.Ino
+	}
+	if !ok {
+		syscall.Close(own)
+		syscall.Close(other)
+	}
+	return own, other, r, ok
+}
+
+// fill sends single bytes until it would block, then takes one back, which frees
+// the room of one write, whatever its length. It returns how many are left.
+func fill(own, other int) (filled uint32, ok bool) {
+	if syscall.SetsockoptInt(own, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1) != nil ||
+		syscall.SetsockoptInt(own, syscall.SOL_SOCKET, syscall.SO_PASSCRED, 1) != nil ||
+		syscall.SetsockoptInt(other, syscall.SOL_SOCKET, syscall.SO_PASSCRED, 1) != nil {
+		return 0, false
+	}
+	b := []byte{0}
+	for filled < maxFill {
+		switch _, err := syscall.SendmsgN(own, b, nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL); err {
+		case nil:
+			filled++
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			n, _, err := syscall.Recvfrom(other, b, syscall.MSG_DONTWAIT)
+			return filled - 1, n == 1 && err == nil && filled > 1
+		default:
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+// sendWait bounds how long a program waits at its start for a supervisor that
+// does not read its channel.
+const sendWait = 100 * time.Millisecond
+
+// send sends a message and a descriptor over the channel.
+func send(channel int, message []byte, fd int) bool {
+	rights := syscall.UnixRights(fd)
+	for waited := time.Duration(0); waited < sendWait; waited += time.Millisecond {
+		switch syscall.Sendmsg(channel, message, rights, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL) {
+		case nil:
+			return true
+		case syscall.EAGAIN:
+			time.Sleep(time.Millisecond)
+		case syscall.EINTR:
+		default:
+			return false
+		}
+	}
+	return false
+}
+
+// isSocket reports whether descriptor fd is the socket with that inode.
 func isSocket(fd int, inode uint64) bool {
 	var st syscall.Stat_t
 	for {
@@ -65,8 +135,8 @@ func isSocket(fd int, inode uint64) bool {
 }
 
 // duplicate returns the number under which the runtime keeps its copy of the
-// socket fd: the lowest that was free, so a short search finds it. -1 says that
-// there is one of an unknown number.
+// socket fd: the lowest that was free, so a short search finds it. It returns -1
+// if the number is unknown.
 func duplicate(fd int, inode uint64) int {
 	for n := 0; n < fd+64; n++ {
 		if n != fd && isSocket(n, inode) {

@@ -27,6 +27,7 @@ type runFlags struct {
 
 	dir      string
 	exitStop choice
+	children choice
 	hold     time.Duration
 	redact   bool
 	text     string
@@ -74,13 +75,14 @@ writes says what of this works here.`,
 
 func (f *runFlags) add(cmd *cobra.Command) {
 	*f = runFlags{
-		exitStop: choose("auto", "off"), onHang: choose("none", "quit", "kill"), hold: supervise.DefaultHold,
+		exitStop: choose("auto", "off"), children: choose("capture", "report", "ignore"), onHang: choose("none", "quit", "kill"), hold: supervise.DefaultHold,
 		memory: 90, snapshotKeep: 1, snapshotBytes: 4 << 20, policy: store.DefaultPolicy(),
 	}
 	f.captureFlags.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.dir, "dir", "", "`directory` for cores (default $MEMINSPECT_DIR, else meminspect in the user's state directory)")
 	fl.Var(&f.exitStop, "exit-stop", "capture ends that Go does not report, by ptrace")
+	fl.Var(&f.children, "children", "action when a process that the program started crashes, if it embeds the runtime")
 	fl.Var((*duration.Value)(&f.hold), "hold", "maximum time for which a dying program is held")
 	fl.BoolVar(&f.redact, "redact-text", false, "store only the panic's type and the stacks of a crash text")
 	fl.StringVar(&f.text, "crash-text", "", "append crash texts to this `file` too, for programs that call debug.SetCrashOutput")
@@ -132,6 +134,9 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 		Env: env, ExitStop: f.exitStop.value == "auto", Hold: f.hold, Redact: f.redact, TextFile: f.text, Report: report,
 		Capture: f.options(),
 		OnHang:  map[string]supervise.HangAction{"none": supervise.LetHang, "quit": supervise.QuitHang, "kill": supervise.KillHang}[f.onHang.value],
+		Children: map[string]supervise.Children{
+			"capture": supervise.CaptureChildren, "report": supervise.ReportChildren, "ignore": supervise.IgnoreChildren,
+		}[f.children.value],
 	}
 	config.MemoryShare = float64(f.memory) / 100
 	if f.signal != "" {

@@ -22,41 +22,38 @@ const watchStage = "MEMINSPECT_WATCH"
 
 func watchCommand() *cobra.Command {
 	var f runFlags
-	var socket, filled int
-	var inode uint64
+	var channel int
 	cmd := &cobra.Command{
 		Use:     "watch PID",
 		Short:   "Watch a program that started this process through package runtime/monitor",
-		Example: "  meminspect watch --socket-fd=3 --filled=5 --inode=4711 815",
+		Example: "  meminspect watch --channel-fd=3 4711",
 		Hidden:  true,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			pid, err := strconv.Atoi(args[0])
-			if err != nil || pid <= 0 || socket < 3 || filled < 1 || inode == 0 {
-				return fmt.Errorf("watch: this command is for package runtime/monitor, which gives it a socket")
+			if err != nil || pid <= 0 || channel < 3 {
+				return fmt.Errorf("watch: this command is for package runtime/monitor, which gives it a channel")
 			}
 			if os.Getenv(watchStage) == "" {
-				return f.detach(socket)
+				return f.detach(channel)
 			}
 			os.Unsetenv(watchStage)
-			return f.watch(cmd, pid, supervise.Attachment{PID: pid, Socket: socket, Filled: filled, Inode: inode})
+			return f.watch(cmd, pid, supervise.Attachment{PID: pid, Channel: channel})
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().IntVar(&socket, "socket-fd", 0, "descriptor of the crash socket")
-	cmd.Flags().IntVar(&filled, "filled", 0, "bytes in it that are not the program's")
-	cmd.Flags().Uint64Var(&inode, "inode", 0, "inode of the program's end")
+	cmd.Flags().IntVar(&channel, "channel-fd", 0, "descriptor of the channel over which the program registers")
 	return cmd
 }
 
 // detach starts this command again, in a session of its own and as nobody's
 // child, and ends.
-func (f *runFlags) detach(socket int) error {
+func (f *runFlags) detach(channel int) error {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
 	cmd.Env = append(os.Environ(), watchStage+"=1")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	for fd := 3; fd <= socket; fd++ {
+	for fd := 3; fd <= channel; fd++ {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(uintptr(fd), "inherited"))
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -7,9 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/request"
@@ -18,30 +17,55 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// watchSocket waits for the one event of the crash socket and deals with it.
-func (s *Supervisor) watchSocket() {
-	event, err := s.socket.Wait()
-	if err != nil {
-		return // closed by us: the program is dead
-	}
-	if event == crashsocket.Closed {
-		// The program's end, or a program that has its own use for the crash
-		// output. Only the kernel knows which.
-		select {
-		case <-s.gone:
-		case <-time.After(200 * time.Millisecond):
-			if s.alive() {
-				s.report(Event{What: Note, Text: "the program has given its crash output away (debug.SetCrashOutput), so its fatal errors hold no more; " + s.otherwise() + "; --crash-text gives it a copy of its report without that"})
-			}
+// watchSocket waits for the one event of an image's crash socket and deals with
+// it.
+func (s *Supervisor) watchSocket(i *image) {
+	event, err := i.socket.Wait()
+	switch {
+	case err != nil: // closed by us: the program is dead, or no longer watched
+	case event == crashsocket.Closed:
+		s.gaveAway(i)
+	case s.parent != nil && s.config.Children == ReportChildren:
+		s.reportCrash(i)
+	default:
+		if pid := i.socket.Writer(); pid != 0 && pid != s.child.PID {
+			s.forked(pid, i)
+			return
 		}
-		return
+		if s.parent != nil {
+			s.family.lost()
+		}
+		s.crashed(i)
 	}
-	s.crashed()
 }
 
-// alive tells whether the program runs: a descriptor that was closed is no
+// gaveAway reports a program that lives on without its end of the crash socket.
+func (s *Supervisor) gaveAway(i *image) {
+	// Only the kernel knows why it was closed, and a program that ends or calls
+	// exec takes a moment for the rest of that.
+	select {
+	case <-s.gone:
+		return
+	case <-time.After(200 * time.Millisecond):
+	}
+	switch {
+	case s.image.Load() != i || !s.alive():
+	case i.view.replaced():
+		if s.parent == nil {
+			s.report(Event{What: Note, Text: "the program has replaced itself (exec) by one that does not embed the runtime, so its fatal errors are not captured; " + s.otherwise()})
+		}
+	default:
+		s.report(Event{What: Note, Text: "the program has given its crash output away (debug.SetCrashOutput), so its fatal errors are not held any longer; " + s.otherwise() + "; --crash-text gives it a copy of its report without that"})
+	}
+}
+
+// alive reports whether the program runs: a descriptor that was closed is no
 // death.
-func (s *Supervisor) alive() bool { return unix.Kill(s.child.PID, 0) == nil }
+func (s *Supervisor) alive() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.child.PID))
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return err == nil && !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
+}
 
 // otherwise says what still captures the end of a program without its report.
 func (s *Supervisor) otherwise() string {
@@ -62,21 +86,21 @@ func (s *Supervisor) claimDeath() bool {
 
 // crashed captures a program that is held in its report, lets it go, and keeps
 // what it said.
-func (s *Supervisor) crashed() {
+func (s *Supervisor) crashed(i *image) {
 	began := time.Now()
 	if !s.claimDeath() {
 		// Captured already, and sent to its death by us.
-		s.socket.Release(0, began.Add(textWait))
+		i.socket.Release(0, began.Add(textWait))
 		return
 	}
 	// The program is held until here, whatever else is slow.
 	deadline := began.Add(s.config.Hold)
-	guard := time.AfterFunc(time.Until(deadline), func() { s.socket.Close() })
+	guard := time.AfterFunc(time.Until(deadline), func() { i.socket.Close() })
 	defer guard.Stop()
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
 
-	text := &crash{s: s, began: began}
+	text := &crash{s: s, image: i, began: began}
 	c, err := s.takeOrRecord(ctx, func(o *capture.Options) {
 		text.prepare(o)
 		o.Request.Released = text.release
@@ -98,9 +122,11 @@ func (s *Supervisor) crashed() {
 // A crash is a fatal report while it is taken.
 type crash struct {
 	s        *Supervisor
+	image    *image
 	began    time.Time
 	backlog  []byte
 	fallback string // reason of a death that left no report
+	oom      bool   // the OOM killer ended it
 
 	text     []byte
 	kept     []byte // what of it may be kept
@@ -117,11 +143,11 @@ func (c *crash) prepare(o *capture.Options) {
 	if c.fallback != "" {
 		o.Reason = c.fallback
 	}
-	o.Request.Thread = c.s.writer()
+	o.Request.Thread = c.image.view.writer(c.image.socket)
 	// A dying program has no system calls whose interruption would matter.
 	o.Stop = capture.StopTry
 	o.Request.Hold.SkipRehearsal = true
-	c.backlog = c.s.backlog()
+	c.backlog = c.image.view.backlog()
 	o.Request.OnReleased = c.complete
 }
 
@@ -133,12 +159,12 @@ func (c *crash) release() {
 	c.released = true
 	c.held = time.Since(c.began)
 	var err error
-	c.text, c.total, err = c.s.socket.Release(textLimit, time.Now().Add(textWait))
+	c.text, c.total, err = c.image.socket.Release(textLimit, time.Now().Add(textWait))
 	if err != nil && !errors.Is(err, crashsocket.ErrTimeout) {
 		c.late = c.held >= c.s.config.Hold
 	}
 	if errors.Is(err, crashsocket.ErrTimeout) && c.fallback == "" {
-		c.s.socket.Close() // its reader may be gone, and a full socket would hold it
+		c.image.socket.Close() // its reader may be gone, and a full socket would hold it
 	}
 }
 
@@ -173,6 +199,9 @@ func (c *crash) complete(r request.Record) request.Record {
 		if p.Value != "" {
 			r = r.With(p)
 		}
+	}
+	if c.oom {
+		r = r.With(note.Pair{Key: "oom-kill", Value: "the kernel takes the memory of a program that its OOM killer ended back: what could not be read may be gone for that reason"})
 	}
 	if c.late {
 		r = r.With(note.Pair{Key: "hold", Value: "ended by its limit before the capture did; the program may have run meanwhile"})

@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -13,56 +14,86 @@ import (
 )
 
 // killHold is how long a program that the kernel killed is held: an OOM killer
-// waits for its memory.
+// waits for its memory, and takes that back itself after two seconds.
 const killHold = 2 * time.Second
 
 // exiting is called in the exit stop. The program is whole, and dies when this
-// returns.
+// returns: when it has been read, or when the time for that is up, whatever the
+// capture waits for.
 func (s *Supervisor) exiting(end unix.WaitStatus) {
-	if end.Exited() && end.ExitStatus() == 0 {
+	if end.Exited() && (end.ExitStatus() == 0 || s.blameless()) {
 		return
 	}
-	began := time.Now()
+	i := s.image.Load()
+	killed := end.Signaled() && end.Signal() == unix.SIGKILL
+	d := &crash{s: s, image: i, began: time.Now(), fallback: endReason(end), oom: killed && s.gauge.Killed()}
+	if d.oom {
+		d.fallback = oomReason
+		if !i.view.readable() {
+			return // there is nothing left to hold it for; a snapshot may be
+		}
+	}
 	if !s.claimDeath() {
 		return // its report is captured
 	}
 	hold := s.config.Hold
-	if end.Signaled() && end.Signal() == unix.SIGKILL {
+	if killed {
 		hold = min(hold, killHold)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), hold)
-	defer cancel()
-	// Some fatal errors under GOTRACEBACK=none make no report but leave their
-	// word in the runtime's backlog; some reports fit the socket and hold nobody.
-	text := &crash{s: s, began: began, fallback: endReason(end)}
-	c, err := s.takeOrRecord(ctx, func(o *capture.Options) {
-		text.prepare(o)
-		o.Request.Thread = 0
-		o.Request.Released = text.releaseDead
+	read := make(chan struct{})
+	s.working.Go(func() {
+		defer cancel()
+		s.captureEnd(ctx, d, sync.OnceFunc(func() { close(read) }))
 	})
-	held := time.Since(began)
-	text.copy()
-	if err != nil {
-		s.finish(Event{Reason: text.fallback, Held: held}, err)
-		return
+	select {
+	case <-read:
+	case <-ctx.Done():
 	}
-	if text.refused != nil {
-		s.finish(Event{Reason: c.Summary().Reason, Held: held}, text.refused)
-		return
+}
+
+// captureEnd captures a program in its exit stop, and calls read as soon as it is
+// no longer needed.
+func (s *Supervisor) captureEnd(ctx context.Context, d *crash, read func()) {
+	defer read()
+	// Some fatal errors under GOTRACEBACK=none make no report but are announced in
+	// the runtime's backlog; some reports fit the socket and hold no one.
+	c, err := s.takeOrRecord(ctx, func(o *capture.Options) {
+		d.prepare(o)
+		o.Request.Thread = 0
+		o.Request.Released = func() {
+			d.releaseDead()
+			d.late = ctx.Err() != nil
+			read()
+		}
+	})
+	if d.held == 0 {
+		d.held = time.Since(d.began)
 	}
-	// The disk is nobody's business but ours: the program may go.
-	s.working.Go(func() { s.keep(c, began, held) })
+	read()
+	d.copy()
+	switch {
+	case err != nil:
+		s.finish(Event{Reason: d.fallback, Held: d.held}, err)
+	case d.refused != nil:
+		s.finish(Event{Reason: c.Summary().Reason, Held: d.held}, d.refused)
+	default:
+		s.keep(c, d.began, d.held)
+	}
 }
 
 // releaseDead takes what is left of a report whose writer will write no more.
 func (c *crash) releaseDead() {
 	c.held = time.Since(c.began)
-	if c.released || !c.s.socket.Pending() {
+	if c.released || c.image.socket == nil || !c.image.socket.Pending() {
 		return
 	}
 	c.released = true
-	c.text, c.total, _ = c.s.socket.Release(textLimit, time.Now().Add(20*time.Millisecond))
+	c.text, c.total, _ = c.image.socket.Release(textLimit, time.Now().Add(20*time.Millisecond))
 }
+
+// oomReason is the reason of a capture of a program that the OOM killer ended.
+const oomReason = "oom-kill"
 
 // endReason is the reason of a capture at an end that nothing else explains.
 func endReason(end unix.WaitStatus) string {

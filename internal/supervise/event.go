@@ -35,6 +35,7 @@ const (
 	Captured  = "captured"  // there is a core
 	Refused   = "refused"   // there is none, by the policy
 	Failed    = "failed"    // there is none, or not where it belongs; Text says why
+	Crashed   = "crashed"   // a process that the program started, and that is not captured (--children=report)
 	Note      = "note"      // something that a reader of cores should know
 	Kept      = "kept"      // the first snapshot of the living program: its bytes, and how long it took
 	Hanging   = "hanging"   // a heartbeat was missed
@@ -53,6 +54,8 @@ func (e Event) String() string {
 		}
 	case Refused, Failed:
 		fmt.Fprintf(&b, "no core of %s (pid %d) for %s", e.Program, e.PID, e.Reason)
+	case Crashed:
+		fmt.Fprintf(&b, "%s (pid %d) crashed: %s; it is not captured (--children=report)", e.Program, e.PID, e.Reason)
 	case Kept:
 		fmt.Fprintf(&b, "snapshots of %s (pid %d) are kept: the first, of %d bytes, took %v", e.Program, e.PID, e.Bytes, e.Took.Round(100*time.Microsecond))
 	case Hanging:

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,12 +24,8 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 	if err != nil {
 		no = append(no, "fatal errors (not a Go program: "+err.Error()+")")
 	}
-	view, err := live.Open(s.child.PID)
-	if err == nil {
-		s.view.Program = view
-		err = view.Find()
-		s.anchored = err == nil
-	}
+	view, err := openView(s.child.PID)
+	s.image.Store(&image{name: s.image.Load().name, exe: exeOf(s.child.PID), view: view})
 	readable := err == nil || errors.Is(err, live.ErrNoAnchor)
 	switch {
 	case !readable:
@@ -40,6 +35,9 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 	case info != nil:
 		yes = append(yes, "fatal errors")
 		no = append(no, weaknesses(path, info, s.config.Env)...)
+	}
+	if s.config.Children == CaptureChildren && s.who == "meminspect run" && !view.anchored {
+		yes = append(yes, "fatal errors of processes that it starts and that embed the runtime")
 	}
 	switch {
 	case !s.config.ExitStop:
@@ -142,32 +140,4 @@ func status(field string) string {
 		}
 	}
 	return ""
-}
-
-// writer returns the thread that is held in the crash socket, 0 if that cannot
-// be seen.
-func (s *Supervisor) writer() int {
-	s.view.Lock()
-	defer s.view.Unlock()
-	if s.view.Program == nil {
-		return 0
-	}
-	// The report's first write wakes us, a later one blocks: the thread may not
-	// be there yet.
-	for range 20 {
-		if id := s.view.Writer(s.socket.Inode()); id != 0 {
-			return id
-		}
-		time.Sleep(time.Millisecond)
-	}
-	return 0
-}
-
-func (s *Supervisor) backlog() []byte {
-	s.view.Lock()
-	defer s.view.Unlock()
-	if s.view.Program == nil {
-		return nil
-	}
-	return s.view.Backlog()
 }

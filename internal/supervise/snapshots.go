@@ -35,7 +35,7 @@ func (s *Supervisor) snap() {
 			return
 		case <-ticker.C:
 		}
-		if s.paused() {
+		if s.image.Load().view.paused() {
 			continue
 		}
 		began := time.Now()
@@ -78,7 +78,7 @@ func (s *Supervisor) snapshot() (int64, error) {
 	if _, err := c.WriteTo(core); err != nil {
 		return 0, err
 	}
-	return int64(core.Len()), s.config.Keeper.Put(snapshots.Snapshot{When: c.Summary().When, Program: s.name, PID: s.child.PID, Core: core.Bytes(), Mark: mark})
+	return int64(core.Len()), s.config.Keeper.Put(snapshots.Snapshot{When: c.Summary().When, Program: s.image.Load().name, PID: s.child.PID, Core: core.Bytes(), Mark: mark})
 }
 
 // publish makes cores of the snapshots of a program whose end left none.
@@ -123,7 +123,7 @@ func coreOf(snapshot snapshots.Snapshot, reason string) Core {
 func Left(dir string, config *Config) {
 	s := &Supervisor{config: *config}
 	err := snapshots.Orphans(dir, func(snapshot snapshots.Snapshot) error {
-		s.name = snapshot.Program
+		s.image.Store(&image{name: snapshot.Program})
 		e := Event{Time: time.Now(), Program: snapshot.Program, PID: snapshot.PID, Reason: lost}
 		_, err := s.admit(lost)
 		if err == nil {
@@ -146,7 +146,7 @@ func Left(dir string, config *Config) {
 
 // unseen deals with an end that left no core.
 func (s *Supervisor) unseen(status unix.WaitStatus, known bool) {
-	if known && status.Exited() && status.ExitStatus() == 0 || !s.claimDeath() {
+	if known && status.Exited() && (status.ExitStatus() == 0 || s.blameless()) || !s.claimDeath() {
 		return
 	}
 	reason := lost
@@ -154,7 +154,7 @@ func (s *Supervisor) unseen(status unix.WaitStatus, known bool) {
 		reason = endReason(status)
 	}
 	if s.gauge.Killed() {
-		reason = "oom-kill"
+		reason = oomReason
 	}
 	if s.config.Keeper != nil {
 		s.publish(reason)

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +27,6 @@ import (
 	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/supervise/child"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
-	"github.com/meminspect/meminspect/internal/supervise/live"
 	"github.com/meminspect/meminspect/internal/supervise/pressure"
 	"github.com/meminspect/meminspect/internal/supervise/snapshots"
 	"github.com/meminspect/meminspect/internal/supervise/trigger"
@@ -45,6 +45,7 @@ type Config struct {
 
 	Capture  capture.Options // what each capture takes
 	ExitStop bool            // ask for the exit stop
+	Children Children        // what to do about the processes that it starts
 	Hold     time.Duration   // for which a dying program is held at most, 0 = DefaultHold
 	Redact   bool            // keep of crash texts the type and the stacks alone
 	TextFile string          // to which crash texts are appended too, "" = none
@@ -93,19 +94,16 @@ const (
 // A Supervisor is a program under supervision.
 type Supervisor struct {
 	config  Config
-	name    string // of the program, for records and file names
 	who     string // we are
 	child   *child.Child
-	socket  *crashsocket.Socket
-	keeper  *process.Tracer // see package child
+	image   atomic.Pointer[image] // what it runs; the current one after an exec
+	keeper  *process.Tracer       // see package child
 	started time.Time
 
-	// view is the program's own account of itself, nil if it cannot be read.
-	view struct {
-		sync.Mutex
-		*live.Program
-	}
-	anchored bool // the program embeds the runtime
+	channel *crashsocket.Channel // over which programs register
+	inode   uint64               // of the end that they inherit, 0 if they inherit none
+	family  *family              // of processes that the program started
+	parent  *Supervisor          // of a process that another program started, else nil
 
 	gauge *pressure.Gauge // of the program's memory
 
@@ -141,17 +139,17 @@ func newSupervisor(config Config, path string) *Supervisor {
 	if config.Hold == 0 {
 		config.Hold = DefaultHold
 	}
-	return &Supervisor{config: config, who: "meminspect run", name: filepath.Base(path), keeper: process.NewTracer(),
+	s := &Supervisor{config: config, who: "meminspect run", keeper: process.NewTracer(), family: newFamily(),
 		asks: make(chan ask), gone: make(chan struct{})}
+	s.image.Store(&image{name: filepath.Base(path), view: &view{}})
+	return s
 }
 
-// An Attachment is a program that runs already and holds the other end of a
-// crash socket, see package runtime/monitor.
+// An Attachment is a program that runs already and registers over a channel that
+// it made itself, see package runtime/monitor.
 type Attachment struct {
-	PID    int
-	Socket int    // descriptor of our end
-	Filled int    // bytes in it that are not the program's
-	Inode  uint64 // of the program's end
+	PID     int
+	Channel int // descriptor of our end
 
 	Ready func(promise string) // called once everything is in place
 }
@@ -169,7 +167,7 @@ func Watch(config Config, a Attachment) error {
 	if s.child, err = child.Attach(a.PID, s.keeper); err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
-	if s.socket, err = crashsocket.Adopt(a.Socket, a.Filled, a.Inode); err != nil {
+	if s.channel, err = crashsocket.AdoptChannel(a.Channel); err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
 	var notSeized error
@@ -186,12 +184,13 @@ func Watch(config Config, a Attachment) error {
 // toTheEnd watches the program until it is dead and everything about it is
 // done.
 func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
-	defer s.socket.Close()
 	s.gauge = pressure.Open("/sys/fs/cgroup", s.child.PID, s.config.Env)
-	if s.config.MemoryShare > 0 && s.view.Program != nil && s.view.FindMemoryLimit() == nil {
-		s.gauge.GoLimit = s.memoryLimit
-	}
-	s.working.Go(s.watchSocket)
+	s.readMemoryLimit(s.image.Load().view)
+	registering := make(chan struct{})
+	go func() {
+		defer close(registering)
+		s.register()
+	}()
 	s.working.Go(s.watch)
 	s.working.Go(s.serve)
 	if s.config.Snapshot > 0 && s.config.Keeper != nil {
@@ -208,11 +207,9 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	slim()
 	status, err := s.child.Wait(child.Events{Exiting: s.exiting, Stopped: s.stopWith})
 	close(s.gone)
-	s.socket.Close() // whoever waits for a report of the dead may go
+	s.leave(registering)
+	s.image.Load().close() // no report comes any longer
 	s.working.Wait()
-	if s.view.Program != nil {
-		s.view.Close()
-	}
 	if err != nil {
 		return 0, err
 	}
@@ -224,37 +221,43 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	return status, nil
 }
 
-// start starts the program with its end of the crash socket.
-func (s *Supervisor) start(path string) error {
-	socket, end, err := crashsocket.New()
-	if err != nil {
-		return err
+// readMemoryLimit has the gauge read the limit of a program's own runtime.
+func (s *Supervisor) readMemoryLimit(v *view) {
+	if s.config.MemoryShare > 0 && s.gauge != nil && v.findMemoryLimit() {
+		s.gauge.GoLimit = func() (int64, error) { return s.image.Load().view.memoryLimit() }
 	}
-	defer end.Close() // or nobody would ever see it closed
-	s.socket = socket
+}
+
+// start starts the program with its end of the channel.
+func (s *Supervisor) start(path string) error {
+	channel, programs, err := crashsocket.NewChannel()
+	if err != nil {
+		return fmt.Errorf("run: %w", err)
+	}
+	defer programs.Close()
+	inode, err := crashsocket.Inode(programs)
+	if err != nil {
+		channel.Close()
+		return fmt.Errorf("run: %w", err)
+	}
+	s.channel, s.inode = channel, inode
 	files := child.Inherited()
 	if s.config.OutputTaken {
 		files[1] = files[2]
 	}
-	fd := len(files)
-	for i := 3; i < len(files); i++ {
-		if files[i] == ^uintptr(0) {
-			fd = i
-			break
-		}
+	fd := child.Free(files, crashenv.Descriptor)
+	for len(files) <= fd {
+		files = append(files, ^uintptr(0))
 	}
-	if fd == len(files) {
-		files = append(files, 0)
-	}
-	files[fd] = end.Fd()
+	files[fd] = programs.Fd()
 	var notSeized error
 	s.started = time.Now()
 	s.child, notSeized, err = child.Start(child.Command{
 		Path: path, Args: s.config.Args, Dir: s.config.Dir, Files: files,
-		Env: append(without(s.config.Env, crashenv.Variable), crashenv.Variable+"="+crashenv.Value(fd, socket.Inode())),
+		Env: append(without(s.config.Env, crashenv.Variable), crashenv.Variable+"="+crashenv.Value(fd, inode)),
 	}, s.keeper, s.config.ExitStop)
 	if err != nil {
-		socket.Close()
+		channel.Close()
 		return fmt.Errorf("run: %w", err)
 	}
 	s.report(Event{What: Started, Text: s.promise(path, notSeized)})
@@ -273,7 +276,7 @@ func without(env []string, name string) []string {
 }
 
 func (s *Supervisor) report(e Event) {
-	e.Time, e.Program = time.Now(), s.name
+	e.Time, e.Program = time.Now(), s.image.Load().name
 	if s.child != nil {
 		e.PID = s.child.PID
 	}
@@ -310,6 +313,14 @@ func (s *Supervisor) take(ctx context.Context, change func(*capture.Options)) (*
 }
 
 func (s *Supervisor) takeOnce(ctx context.Context, change func(*capture.Options)) (c *capture.Core, err error) {
+	if s.parent != nil {
+		select {
+		case s.family.slots <- struct{}{}:
+			defer func() { <-s.family.slots }()
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for captures of other processes: %w", ctx.Err())
+		}
+	}
 	opts := s.config.Capture
 	r := &opts.Request
 	r.Requester = s.who
@@ -336,7 +347,7 @@ func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) 
 	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial}
 	size, err := c.Size()
 	if err == nil {
-		core := Core{Program: s.name, PID: s.child.PID, When: summary.When, Reason: summary.Reason, Size: size,
+		core := Core{Program: s.image.Load().name, PID: s.child.PID, When: summary.When, Reason: summary.Reason, Size: size,
 			Write: corefile.From(c)}
 		e.Path, err = s.config.Sink(core)
 	}
@@ -369,7 +380,7 @@ func (s *Supervisor) admit(reason string) (suppressed int, err error) {
 	if s.config.Limits == nil {
 		return 0, nil
 	}
-	suppressed, err = s.config.Limits(s.name, reason)
+	suppressed, err = s.config.Limits(s.image.Load().name, reason)
 	var refused *store.Refused
 	if err != nil && !errors.As(err, &refused) {
 		s.report(Event{What: Note, Text: "limits are not in force: " + err.Error()})

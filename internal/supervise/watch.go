@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
-	"github.com/meminspect/meminspect/internal/gocore/tables"
 	"github.com/meminspect/meminspect/internal/supervise/heartbeat"
 	"github.com/meminspect/meminspect/internal/supervise/pressure"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -56,12 +55,13 @@ func (s *Supervisor) watch() {
 		case <-ticker.C:
 		}
 		now := time.Since(began) // monotonic: it stands still while the host sleeps
-		if count, reason := s.asked(asked); count != asked {
+		if count, reason := s.image.Load().view.asked(asked); count != asked {
 			asked = count
 			s.answer(reason)
 		}
-		beats := s.beats()
-		for _, v := range judge.Look(now, len(beats) > 0 && s.paused(), beats) {
+		view := s.image.Load().view
+		beats := view.beats()
+		for _, v := range judge.Look(now, len(beats) > 0 && view.paused(), beats) {
 			s.verdict(v)
 		}
 		// Far from the limit a look now and then is enough.
@@ -87,52 +87,16 @@ const seldom = 4
 // memoryRest is the least time between two captures for memory's sake.
 const memoryRest = 10 * time.Minute
 
-// asked reads how many snapshots the program has asked for.
-func (s *Supervisor) asked(before uint64) (count uint64, reason string) {
-	s.view.Lock()
-	defer s.view.Unlock()
-	if s.view.Program == nil || !s.anchored {
-		return before, ""
-	}
-	count, reason, err := s.view.Snapshots()
-	if err != nil {
-		return before, "" // dead, or busy: there is another look soon
-	}
-	return count, reason
-}
-
-func (s *Supervisor) beats() []tables.Heartbeat {
-	s.view.Lock()
-	defer s.view.Unlock()
-	if s.view.Program == nil || !s.anchored {
-		return nil
-	}
-	beats, err := s.view.Heartbeats()
-	if err != nil {
-		return nil
-	}
-	return beats
-}
-
-// memoryLimit reads the limit that the program's runtime keeps to.
-func (s *Supervisor) memoryLimit() (int64, error) {
-	s.view.Lock()
-	defer s.view.Unlock()
-	return s.view.MemoryLimit()
-}
-
-// paused tells whether the program cannot run because somebody stopped it.
-func (s *Supervisor) paused() bool {
-	s.view.Lock()
-	defer s.view.Unlock()
-	return s.view.Program != nil && s.view.Paused()
-}
-
 // answer takes the snapshot that the program waits for in meminspect.Snapshot.
 func (s *Supervisor) answer(reason string) {
+	answer := func(taken bool) {
+		if socket := s.image.Load().socket; socket != nil {
+			socket.Answer(taken)
+		}
+	}
 	suppressed, err := s.admit("snapshot")
 	if err != nil {
-		s.socket.Answer(false)
+		answer(false)
 		s.finish(Event{Reason: "snapshot"}, err)
 		return
 	}
@@ -142,10 +106,10 @@ func (s *Supervisor) answer(reason string) {
 	answered := false
 	s.capture(reason, "", suppressed, func() {
 		answered = true
-		s.socket.Answer(true)
+		answer(true)
 	})
 	if !answered {
-		s.socket.Answer(false)
+		answer(false)
 	}
 }
 

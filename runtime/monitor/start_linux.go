@@ -19,7 +19,7 @@ import (
 )
 
 func start(o Options) (string, error) {
-	if crash.Adopted() {
+	if crash.Registered() {
 		return "supervised already", nil
 	}
 	if o.Path == "" {
@@ -32,75 +32,30 @@ func start(o Options) (string, error) {
 	if o.Wait == 0 {
 		o.Wait = 5 * time.Second
 	}
-	holder, program, filled, inode, err := crashSocket()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return "", fmt.Errorf("monitor: making the crash socket: %w", err)
+		return "", fmt.Errorf("monitor: making the channel: %w", err)
 	}
-	defer holder.Close()
-	promise, err := launch(o, path, holder, filled, inode)
+	// Ours is closed in the end: our children have another supervisor, or none.
+	defer syscall.Close(fds[0])
+	channel := os.NewFile(uintptr(fds[1]), "channel")
+	defer channel.Close()
+	promise, err := launch(o, path, channel)
 	if err != nil {
-		program.Close()
 		return "", fmt.Errorf("monitor: %w", err)
 	}
-	// From here on a fatal error is held. The descriptor is closed by Adopt.
-	fd, err := syscall.Dup(int(program.Fd()))
-	program.Close()
-	if err != nil || !crash.Adopt(fd, inode) {
-		return "", errors.Join(errors.New("monitor: the runtime did not take the crash socket"), err)
+	// From here on a fatal error is held.
+	if !crash.Register(fds[0]) {
+		return "", errors.New("monitor: the runtime did not take the crash socket")
 	}
 	return promise, nil
-}
-
-// crashSocket makes a socket pair of which the program's end is full but for one
-// write: the first write of a fatal report wakes the holder, a later one blocks.
-// See collector/crashsocket for why.
-func crashSocket() (holder, program *os.File, filled int, inode uint64, err error) {
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, 0, 0, err
-	}
-	// Blocking, all of it: the runtime writes to one end, a process that is not
-	// ours waits at the other.
-	holder, program = os.NewFile(uintptr(fds[0]), "crash socket"), os.NewFile(uintptr(fds[1]), "crash socket")
-	fail := func(err error) (*os.File, *os.File, int, uint64, error) {
-		holder.Close()
-		program.Close()
-		return nil, nil, 0, 0, err
-	}
-	if err := syscall.SetsockoptInt(fds[1], syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1); err != nil {
-		return fail(err)
-	}
-	for {
-		err := syscall.Sendto(fds[1], []byte{0}, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, nil)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err == syscall.EAGAIN {
-			break
-		}
-		if err != nil {
-			return fail(err)
-		}
-		if filled++; filled > 1<<16 {
-			return fail(errors.New("it never fills"))
-		}
-	}
-	var b [1]byte
-	if n, err := syscall.Read(fds[0], b[:]); n != 1 || filled < 2 {
-		return fail(fmt.Errorf("it holds %d writes: %w", filled, err))
-	}
-	var st syscall.Stat_t
-	if err := syscall.Fstat(fds[1], &st); err != nil {
-		return fail(err)
-	}
-	return holder, program, filled - 1, st.Ino, nil
 }
 
 // launch starts the collector. What we start only starts another and ends, so
 // that we have no child to wait for: a goroutine that waits would keep Go from
 // finding deadlocks. The other says its number, waits for our leave to look at
 // us (Yama lets a child read its parent only then), and says when it is ready.
-func launch(o Options, path string, holder *os.File, filled int, inode uint64) (promise string, err error) {
+func launch(o Options, path string, channel *os.File) (promise string, err error) {
 	in, leave, err := os.Pipe()
 	if err != nil {
 		return "", err
@@ -112,14 +67,14 @@ func launch(o Options, path string, holder *os.File, filled int, inode uint64) (
 		return "", err
 	}
 	defer words.Close()
-	args := []string{"watch", "--socket-fd=3", "--filled=" + strconv.Itoa(filled), "--inode=" + strconv.FormatUint(inode, 10)}
+	args := []string{"watch", "--channel-fd=3"}
 	if o.Dir != "" {
 		args = append(args, "--dir="+o.Dir)
 	}
 	args = append(append(args, o.Args...), strconv.Itoa(os.Getpid()))
 	cmd := exec.Command(path, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, os.Stderr
-	cmd.ExtraFiles = []*os.File{holder}
+	cmd.ExtraFiles = []*os.File{channel}
 	cmd.Env = scrubbed(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = cmd.Run()

@@ -253,3 +253,14 @@ func kill(t *testing.T, pid int) {
 		t.Fatal(err)
 	}
 }
+
+// waitFor waits until a condition holds.
+func waitFor(t testing.TB, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if holds() {
+			return
+		}
+	}
+	t.Fatal("waited in vain")
+}

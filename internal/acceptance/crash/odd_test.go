@@ -23,13 +23,6 @@ import (
 // its rights: works, or says what was lost.
 func TestOddPrograms(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
-	t.Run("child", func(t *testing.T) {
-		r := supervise(t, plainly, program, nil, "child")
-		r.one(t, "panic")
-		if n := strings.Count(r.stderr.String(), "it went wrong"); n != 1 {
-			t.Errorf("the child's panic is %d times on standard error", n)
-		}
-	})
 	t.Run("own crash output", func(t *testing.T) {
 		own := filepath.Join(t.TempDir(), "own")
 		r := supervise(t, plainly, program, nil, "own", own)

@@ -176,6 +176,14 @@ func Attach(pid int, keeper *process.Tracer) (*Child, error) {
 	return c, nil
 }
 
+// Other makes a Child of a process that is only captured: its end is not waited
+// for.
+func Other(pid int) *Child {
+	c := newChild(nil)
+	c.PID = pid
+	return c
+}
+
 // foreground returns a descriptor of the controlling terminal if our group has
 // it, else -1.
 func foreground() int {
@@ -251,6 +259,8 @@ func (c *Child) Capture(ctx context.Context, f func(main *process.Tracer, held b
 		c.recheck()
 		c.unlock()
 	})
+	// The exit stop ends when the time is up.
+	defer context.AfterFunc(ctx, done)()
 	defer done()
 	if c.seized.Load() {
 		return f(c.keeper, c.exiting, done)
@@ -293,6 +303,29 @@ func Inherited() []uintptr {
 		files[fd] = uintptr(fd)
 	}
 	return files
+}
+
+// Free returns a number for another descriptor: the first from want on that is
+// not in use, or the highest below it where the limit of this process does not
+// allow that many.
+func Free(files []uintptr, want int) int {
+	free := func(fd int) bool { return fd >= len(files) || files[fd] == ^uintptr(0) }
+	var limit unix.Rlimit
+	most := want
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur <= uint64(want) {
+		most = int(limit.Cur) - 1
+	}
+	for fd := most; fd < len(files)+want && most == want; fd++ {
+		if free(fd) {
+			return fd
+		}
+	}
+	for fd := most; fd > 2; fd-- {
+		if free(fd) {
+			return fd
+		}
+	}
+	return len(files)
 }
 
 // Tracer returns the thread that traces the given process, 0 if none does.

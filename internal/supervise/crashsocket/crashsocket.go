@@ -7,7 +7,10 @@
 // debug.SetCrashOutput, in many small writes, with the world already stopped.
 // Here that descriptor is one end of a stream socket pair whose send buffer is
 // full but for one message: the report's first write fits and wakes us, a later
-// one blocks, and the program stands there, alive and readable, until we read.
+// one blocks, and the program waits, alive and readable, until we read.
+//
+// Each program makes its own pair when it starts, and sends us the other end over
+// a [Channel] that it inherited. The kernel attests who it is.
 //
 // So the holder looks and never reads before its capture is done, and it keeps
 // a deadline of its own, after which it closes the socket and the program
@@ -46,76 +49,31 @@ type Socket struct {
 	inode  uint64
 }
 
-// maxFill bounds the sends that fill a socket. Linux rounds the buffer up to
-// 4.6 KB, which takes six; a kernel with a floor of its own takes more.
-const maxFill = 1 << 16
-
-// New makes a pair. The program's end is for the child, which must find it under
-// the descriptor that the environment names; the caller closes its own copy as
-// soon as the child runs, or Closed will never be seen.
-func New() (s *Socket, program *os.File, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+// adopt makes a Socket of a holder's end of which the program's, with that inode,
+// was filled with that many bytes. It owns the descriptor, also when it fails.
+func adopt(fd, filled int, inode uint64) (*Socket, error) {
+	file, conn, err := pollable(fd, "crash socket")
 	if err != nil {
-		return nil, nil, fmt.Errorf("making the crash socket: %w", err)
-	}
-	s, err = fill(fds[0], fds[1])
-	if err != nil {
-		unix.Close(fds[0])
-		unix.Close(fds[1])
-		return nil, nil, err
-	}
-	return s, os.NewFile(uintptr(fds[1]), "crash socket of the program"), nil
-}
-
-// fill sends single bytes into the program's end until it would block, then
-// takes one back, which frees the room of one write, whatever its length.
-func fill(holder, program int) (*Socket, error) {
-	if err := unix.SetsockoptInt(program, unix.SOL_SOCKET, unix.SO_SNDBUF, 1); err != nil {
-		return nil, fmt.Errorf("shrinking the crash socket's buffer: %w", err)
-	}
-	filled := 0
-	for {
-		err := unix.Sendto(program, []byte{0}, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
-		if err == unix.EINTR {
-			continue
-		}
-		if err == unix.EAGAIN {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("filling the crash socket: %w", err)
-		}
-		if filled++; filled == maxFill {
-			return nil, fmt.Errorf("filling the crash socket: it took %d messages and is not full; it cannot hold a program", filled)
-		}
-	}
-	if filled < 2 {
-		return nil, fmt.Errorf("filling the crash socket: full after %d messages, so no write of the program could wake us", filled)
-	}
-	var b [1]byte
-	if n, err := unix.Read(holder, b[:]); n != 1 {
-		return nil, fmt.Errorf("freeing a slot of the crash socket: %w", err)
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(program, &st); err != nil {
-		return nil, fmt.Errorf("crash socket: %w", err)
-	}
-	return Adopt(holder, filled-1, st.Ino)
-}
-
-// Adopt makes a Socket of a holder's end of which the program's, with that inode,
-// was filled with that many bytes. It owns the descriptor from then on.
-func Adopt(fd, filled int, inode uint64) (*Socket, error) {
-	if err := unix.SetNonblock(fd, true); err != nil {
-		return nil, fmt.Errorf("crash socket: %w", err)
-	}
-	unix.CloseOnExec(fd)
-	file := os.NewFile(uintptr(fd), "crash socket")
-	conn, err := file.SyscallConn()
-	if err != nil {
-		return nil, fmt.Errorf("crash socket: %w", err)
+		return nil, err
 	}
 	return &Socket{file: file, conn: conn, filled: filled, inode: inode}, nil
+}
+
+// pollable makes a file of a descriptor that it owns, for which the runtime's
+// poller waits.
+func pollable(fd int, name string) (*os.File, syscall.RawConn, error) {
+	unix.CloseOnExec(fd)
+	err := unix.SetNonblock(fd, true)
+	file := os.NewFile(uintptr(fd), name)
+	var conn syscall.RawConn
+	if err == nil {
+		conn, err = file.SyscallConn()
+	}
+	if err != nil {
+		file.Close()
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return file, conn, nil
 }
 
 // Inode returns the inode of the program's end.
@@ -159,6 +117,27 @@ func (s *Socket) Pending() bool {
 	pending := false
 	s.conn.Control(func(fd uintptr) { pending = s.look(int(fd)) == Crash })
 	return pending
+}
+
+// Writer returns the process that has begun a report, 0 if that cannot be seen. It
+// is another one than the process that registered only after a fork without exec:
+// then two processes share the program's end.
+func (s *Socket) Writer() int {
+	pid := 0
+	s.conn.Control(func(fd uintptr) {
+		// Our own bytes are ahead of the report, and were sent by the process that
+		// registered.
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, s.filled) != nil {
+			return
+		}
+		defer unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, -1)
+		m, err := receive(int(fd), make([]byte, 1), unix.MSG_PEEK)
+		if err == nil {
+			pid = m.pid
+			m.close()
+		}
+	})
+	return pid
 }
 
 // ErrTimeout says that the program did not finish its report in the time given.

@@ -28,10 +28,11 @@ func TestMain(m *testing.M) {
 
 type program struct {
 	*exec.Cmd
-	socket *Socket
-	stderr output
-	stdout output
-	end    chan error
+	channel *testChannel
+	socket  *Socket
+	stderr  output
+	stdout  output
+	end     chan error
 }
 
 // output can be read while a program writes it.
@@ -56,22 +57,66 @@ func (o *output) String() string {
 // start runs the crasher with a crash socket, and with more environment.
 func start(t *testing.T, variant crasher.Variant, environ []string, args ...string) *program {
 	t.Helper()
-	s, end, err := New()
+	p := startUnder(t, newChannel(t), variant, environ, args...)
+	r := accept(t, p.channel)
+	if r.PID != p.Process.Pid || !r.Alive() && args[0] != "exit0" {
+		t.Fatalf("process %d registered, want %d", r.PID, p.Process.Pid)
+	}
+	p.socket = r.Socket
+	return p
+}
+
+// A testChannel is a channel with the end for the programs.
+type testChannel struct {
+	*Channel
+	programs *os.File
+}
+
+func newChannel(t *testing.T) *testChannel {
+	t.Helper()
+	c, programs, err := NewChannel()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{Cmd: exec.Command(crasher.Build(t, variant), args...), socket: s, end: make(chan error, 1)}
-	p.ExtraFiles = []*os.File{end}
-	p.Env = append(os.Environ(), crashenv.Variable+"="+crashenv.Value(3, s.Inode()))
-	p.Env = append(p.Env, environ...)
+	t.Cleanup(func() { c.Close(); programs.Close() })
+	return &testChannel{c, programs}
+}
+
+// environ is the variable of programs that find the channel under descriptor 3.
+func (c *testChannel) environ(t *testing.T) string {
+	t.Helper()
+	inode, err := Inode(c.programs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return crashenv.Variable + "=" + crashenv.Value(3, inode)
+}
+
+// startUnder runs the crasher under a channel.
+func startUnder(t *testing.T, c *testChannel, variant crasher.Variant, environ []string, args ...string) *program {
+	t.Helper()
+	p := &program{Cmd: exec.Command(crasher.Build(t, variant), args...), channel: c, end: make(chan error, 1)}
+	p.ExtraFiles = []*os.File{c.programs}
+	p.Env = append(append(os.Environ(), c.environ(t)), environ...)
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	end.Close()
 	go func() { p.end <- p.Wait() }()
-	t.Cleanup(func() { p.Process.Kill(); s.Close() })
+	t.Cleanup(func() { p.Process.Kill() })
 	return p
+}
+
+// accept waits for the next program to register.
+func accept(t *testing.T, c *testChannel) *Registered {
+	t.Helper()
+	c.file.SetReadDeadline(time.Now().Add(20 * time.Second))
+	r, err := c.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
 }
 
 func (p *program) wait(t *testing.T) {
@@ -254,24 +299,7 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// The program's children get neither descriptor nor variable.
-func TestChildren(t *testing.T) {
-	p := start(t, crasher.Plain, nil, "child")
-	if e := p.event(t); e != Crash {
-		t.Fatal(e)
-	}
-	p.held(t)
-	if !strings.Contains(p.stdout.String(), "child: exit status 2") {
-		t.Error("it was the child that was held")
-	}
-	text, _, err := p.socket.Release(1<<20, time.Now().Add(10*time.Second))
-	if err != nil || strings.Contains(string(text), "it went wrong") || !strings.Contains(string(text), "and now the parent") {
-		t.Errorf("%v, report %q", err, text)
-	}
-	p.wait(t)
-}
-
-// A descriptor that is not the socket meant is left alone, and the variable goes.
+// A descriptor that is not the channel meant is left alone.
 func TestWrongDescriptor(t *testing.T) {
 	file, err := os.Create(t.TempDir() + "/file")
 	if err != nil {
@@ -283,7 +311,7 @@ func TestWrongDescriptor(t *testing.T) {
 		cmd := exec.Command(crasher.Build(t, crasher.Plain), "environ")
 		cmd.ExtraFiles = []*os.File{file}
 		cmd.Env = []string{crashenv.Variable + "=" + value}
-		if out, err := cmd.Output(); err != nil || string(out) != " false\n" {
+		if out, err := cmd.Output(); err != nil || string(out) != value+" true\n" {
 			t.Errorf("%q: %q, %v", value, out, err)
 		}
 		cmd = exec.Command(cmd.Path, "panic")
@@ -296,13 +324,35 @@ func TestWrongDescriptor(t *testing.T) {
 	}
 }
 
-// Only the first bytes of a long report are kept, all of it is read, and a
-// program that never ends it is given up on.
-func TestRelease(t *testing.T) {
-	s, end, err := New()
+// pair makes a crash socket as a program does.
+func pair(t *testing.T) (*Socket, *os.File) {
+	t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, fd := range fds {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	unix.SetsockoptInt(fds[1], unix.SOL_SOCKET, unix.SO_SNDBUF, 1)
+	filled := 0
+	for unix.Sendto(fds[1], []byte{0}, unix.MSG_DONTWAIT, nil) == nil {
+		filled++
+	}
+	unix.Read(fds[0], make([]byte, 1))
+	s, err := adopt(fds[0], filled-1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, os.NewFile(uintptr(fds[1]), "program's end")
+}
+
+// Only the first bytes of a long report are kept, all of it is read, and a
+// program that never ends it is given up on.
+func TestRelease(t *testing.T) {
+	s, end := pair(t)
 	defer s.Close()
 	if s.Pending() {
 		t.Fatal("our own bytes pass for a report")

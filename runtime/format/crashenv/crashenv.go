@@ -1,27 +1,39 @@
-// Package crashenv is the text in which a supervisor tells a program's runtime
-// where its end of the crash socket is: an environment variable with a
-// descriptor and an inode,
+// Package crashenv is what a supervisor and the runtimes of the programs below
+// it agree on. An environment variable names the descriptor and the inode of the
+// supervisor's channel, a socket that every descendant inherits:
 //
-//	MEMINSPECT_CRASH=3:48151623
+//	MEMINSPECT_CRASH=100:48151623
+//
+// Each program that embeds the runtime makes a crash socket when it starts, and
+// sends the other end of it over the channel with a [Registration]. The kernel
+// adds who sent that.
 //
 // The inode is there because an environment travels further than descriptors
-// do: a grandchild that inherited the variable and has something else open
-// under that number must not take it for a crash socket.
+// do: a program that inherited the variable and has something else open under
+// that number must not write to it.
 package crashenv
 
-import "strconv"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
 // Variable is the environment variable's name.
 const Variable = "MEMINSPECT_CRASH"
 
-// Value returns the variable's value for a socket with the given inode that the
-// program will find under descriptor fd.
+// Descriptor is the number from which on a supervisor looks for a free one for
+// the channel. It is high because programs that start others lay out low numbers
+// anew for them.
+const Descriptor = 100
+
+// Value returns the variable's value for a channel with the given inode that
+// programs find under descriptor fd.
 func Value(fd int, inode uint64) string {
 	return strconv.Itoa(fd) + ":" + strconv.FormatUint(inode, 10)
 }
 
-// Parse is Value's inverse. It reports false for anything that Value does not
-// write, among it descriptors below 3, which are never a crash socket.
+// Parse is the inverse of Value. It reports false for anything that Value does
+// not write, and for descriptors below 3, which are never a channel.
 func Parse(value string) (fd int, inode uint64, ok bool) {
 	for i := 0; i < len(value); i++ {
 		if value[i] != ':' {
@@ -38,4 +50,48 @@ func Parse(value string) (fd int, inode uint64, ok bool) {
 		return int(fd), inode, true
 	}
 	return 0, 0, false
+}
+
+// RegistrationSize is the length of an encoded Registration.
+const RegistrationSize = 16
+
+// A Registration describes the crash socket whose other end comes along with it,
+// as SCM_RIGHTS. It is encoded as
+//
+//	0	version, 1	uint32
+//	4	Filled		uint32
+//	8	Inode		uint64
+//
+// in little-endian order.
+type Registration struct {
+	// Filled is how many bytes the program has left in the socket, so that there
+	// is room for one more write.
+	Filled uint32
+
+	// Inode is that of the program's end.
+	Inode uint64
+}
+
+const version = 1
+
+// Encode returns the registration's bytes.
+func (r Registration) Encode() []byte {
+	b := make([]byte, RegistrationSize)
+	binary.LittleEndian.PutUint32(b, version)
+	binary.LittleEndian.PutUint32(b[4:], r.Filled)
+	binary.LittleEndian.PutUint64(b[8:], r.Inode)
+	return b
+}
+
+// ParseRegistration is the inverse of Encode. It reports false for bytes that
+// Encode does not write.
+func ParseRegistration(b []byte) (Registration, bool) {
+	if len(b) != RegistrationSize || binary.LittleEndian.Uint32(b) != version {
+		return Registration{}, false
+	}
+	r := Registration{Filled: binary.LittleEndian.Uint32(b[4:]), Inode: binary.LittleEndian.Uint64(b[8:])}
+	if r.Filled == 0 || r.Inode == 0 {
+		return Registration{}, false
+	}
+	return r, true
 }

@@ -1,6 +1,9 @@
 package crashenv
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+)
 
 // Parse accepts what Value writes, and nothing else.
 func FuzzParse(f *testing.F) {
@@ -26,4 +29,20 @@ func TestRoundTrip(t *testing.T) {
 	if !ok || fd != 57 || inode != 1<<63 {
 		t.Fatal(fd, inode, ok)
 	}
+}
+
+// ParseRegistration accepts what Encode writes, and nothing else.
+func FuzzRegistration(f *testing.F) {
+	f.Add(Registration{Filled: 5, Inode: 4711}.Encode())
+	f.Add([]byte{})
+	f.Add(make([]byte, RegistrationSize))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, ok := ParseRegistration(b)
+		if ok && (!bytes.Equal(r.Encode(), b) || r.Filled == 0 || r.Inode == 0) {
+			t.Fatalf("%x: read as %+v", b, r)
+		}
+		if !ok && r != (Registration{}) {
+			t.Fatalf("%x: refused, yet %+v", b, r)
+		}
+	})
 }

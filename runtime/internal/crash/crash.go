@@ -1,12 +1,13 @@
-// Package crash is the door between package meminspect, which keeps the
-// anchor, and package monitor, which makes a crash socket of its own.
+// Package crash is the door between package meminspect, which keeps the anchor,
+// and package monitor, which starts a supervisor from inside.
 package crash
 
-// Adopt makes the socket with that descriptor and inode the place to which the
-// runtime copies a fatal report, notes it in the anchor, and closes the
-// descriptor given. It reports whether the runtime took it. Package meminspect
-// sets it; it is nil where there are no crash sockets.
-var Adopt func(fd int, inode uint64) bool
+// Register makes a crash socket, gives its other end to the supervisor at the
+// channel with that descriptor, makes it the place to which the runtime copies a
+// fatal report, and records it in the anchor. It reports whether all of that
+// succeeded. Package meminspect sets it; it is nil where there are no crash
+// sockets.
+var Register func(channel int) bool
 
-// Adopted tells whether there is a crash socket already.
-var Adopted func() bool
+// Registered reports whether that has been done.
+var Registered func() bool

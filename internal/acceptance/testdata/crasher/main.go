@@ -94,6 +94,8 @@ var ways = map[string]func(){
 	"work":      work,
 	"detour":    detour,
 	"again":     again,
+	"exec":      func() { panic(syscall.Exec(os.Args[0], append(os.Args[:1:1], os.Args[2:]...), os.Environ())) },
+	"daemon":    daemon,
 	"linger":    func() { time.Sleep(200 * time.Millisecond); os.Exit(4) },
 	"obey":      obey,
 	"grow":      grow,
@@ -313,6 +315,20 @@ func again() {
 	runtime.LockOSThread() // main's, so that the goroutine runs on another
 	go syscall.Exec("/proc/self/exe", []string{"crasher", "linger"}, os.Environ())
 	time.Sleep(5 * time.Second)
+}
+
+// daemon starts a process that outlives this one, and prints its number.
+func daemon() {
+	cmd := exec.Command(os.Args[0], "wait")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err == nil {
+		_, err = out.Read(make([]byte, 1)) // it is ready
+	}
+	fmt.Println(cmd.Process.Pid, err)
 }
 
 // work allocates on all processors, so that the collector of garbage stops the
