@@ -2,6 +2,7 @@ package gen
 
 import (
 	"fmt"
+	"github.com/meminspect/meminspect/internal/folders"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -189,7 +190,7 @@ func plant(b *testing.B, tree string) (planted, packages int) {
 	b.Helper()
 	var dirs []string
 	err := filepath.WalkDir(filepath.Join(tree, "pkg"), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() && !hidden(d.Name()) {
+		if err == nil && d.IsDir() && !folders.PassedOver(d.Name()) {
 			dirs = append(dirs, path)
 		}
 		return err
@@ -222,7 +223,7 @@ func plantIn(b *testing.B, dir string, want int) int {
 		b.Fatal(err)
 	}
 	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") || isOutputName(filepath.Base(name)) {
+		if strings.HasSuffix(name, "_test.go") || folders.IsOutputName(filepath.Base(name)) {
 			continue
 		}
 		source, err := os.ReadFile(name)
@@ -263,7 +264,7 @@ func generated(b *testing.B, tree string) []string {
 	b.Helper()
 	var list []string
 	err := filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && (isOutputName(d.Name()) || d.Name() == "meminspect.ids") {
+		if err == nil && (folders.IsOutputName(d.Name()) || d.Name() == "meminspect.ids") {
 			list = append(list, path)
 		}
 		return err

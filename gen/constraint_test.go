@@ -1,6 +1,7 @@
 package gen
 
 import (
+	"github.com/meminspect/meminspect/internal/folders"
 	"go/build"
 	"go/build/constraint"
 	"go/parser"
@@ -109,7 +110,7 @@ func TestCanonicalMeansTheSame(t *testing.T) {
 			if tags := nameTags(name); len(tags) > 0 {
 				t.Fatalf("%s implies %v", name, tags)
 			}
-			if !isOutputName(name) {
+			if !folders.IsOutputName(name) {
 				t.Fatalf("%s is not known as ours", name)
 			}
 			if other, ok := names[name]; ok && other != c {

@@ -18,6 +18,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/meminspect/meminspect/internal/folders"
 )
 
 // A Config says what to generate.
@@ -87,14 +89,14 @@ func (r *Result) Failed() bool {
 // in use that the ledger does not have. An error means that the run could not
 // be done, or not to its end; the result tells what was.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	folders, o, err := load(ctx, &cfg)
+	list, o, err := load(ctx, &cfg)
 	if err != nil {
 		return nil, err
 	}
-	plans := make([]*plan, len(folders))
-	parallel(len(folders), func(i int) {
+	plans := make([]*plan, len(list))
+	parallel(len(list), func(i int) {
 		if ctx.Err() == nil {
-			plans[i] = newPlan(&cfg, o, folders[i])
+			plans[i] = newPlan(&cfg, o, list[i])
 		}
 	})
 	if err := ctx.Err(); err != nil {
@@ -113,63 +115,54 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 			result.Changes = append(result.Changes, p.changes...)
 		}
 	}
-	slices.SortStableFunc(result.Changes, func(a, b Change) int {
-		return ledgersFirst(a.Path) - ledgersFirst(b.Path)
-	})
 	if cfg.Check {
 		result.Changes = slices.DeleteFunc(result.Changes, onlyLinesMoved)
 		return result, nil
 	}
-	for i, change := range result.Changes {
-		if err := ctx.Err(); err != nil {
-			result.Changes = result.Changes[:i]
-			return result, err
-		}
-		if err := replace(o, change); err != nil {
-			result.Changes = result.Changes[:i]
-			return result, err
-		}
-	}
-	return result, nil
+	parallel(len(list), func(i int) { removeLeftovers(list[i]) })
+	result.Changes, err = applyChanges(ctx, o, result.Changes)
+	return result, err
+}
+
+// A folder is a package folder and where its ledger and generated files go.
+type folder struct {
+	*folders.Folder
+	out string
 }
 
 // load finds the folders to work on.
-func load(ctx context.Context, cfg *Config) ([]*folder, *overlay, error) {
+func load(ctx context.Context, cfg *Config) ([]*folder, *folders.Overlay, error) {
 	if len(cfg.Files) > 0 {
-		f, err := filesFolder(cfg)
-		return []*folder{f}, &overlay{}, err
+		overlay, err := folders.ReadOverlay(cfg.Dir, append(slices.Clone(cfg.GoFlags), folders.EnvFlags(cfg.Env)...))
+		if err != nil {
+			return nil, nil, err
+		}
+		f, err := filesFolder(cfg, overlay)
+		return []*folder{f}, overlay, err
 	}
-	var o *overlay
-	var overlayErr error
-	done := make(chan struct{})
-	go func() {
-		o, overlayErr = readOverlay(ctx, cfg)
-		close(done)
-	}()
-	modules, err := listModules(ctx, cfg)
-	<-done
-	if err := errors.Join(err, overlayErr); err != nil {
-		return nil, nil, err
-	}
-	roots, err := expand(cfg, modules)
+	tree, err := folders.Locate(ctx, folders.Query{Dir: cfg.Dir, Env: cfg.Env, Flags: cfg.GoFlags, Patterns: cfg.Patterns})
 	if err != nil {
 		return nil, nil, err
 	}
-	folders, errs := walk(modules, o, roots)
-	return folders, o, errors.Join(errs...)
+	found, err := tree.Scan()
+	list := make([]*folder, len(found))
+	for i, f := range found {
+		list[i] = &folder{f, f.Dir}
+	}
+	return list, tree.Overlay, err
 }
 
-// filesFolder is the folder of an explicit list of files.
-func filesFolder(cfg *Config) (*folder, error) {
+// filesFolder returns the folder of an explicit list of files.
+func filesFolder(cfg *Config, overlay *folders.Overlay) (*folder, error) {
 	if cfg.ImportPath == "" {
-		return nil, errors.New("a list of files needs their import path (--importpath)")
+		return nil, errors.New("generate for a list of files: the import path is missing: add --importpath")
 	}
 	dir := ""
 	var names []string
 	for _, file := range cfg.Files {
 		path := absolute(cfg.Dir, file)
 		if !strings.HasSuffix(path, ".go") {
-			return nil, fmt.Errorf("%s is no .go file", file)
+			return nil, fmt.Errorf("%s is not a .go file", file)
 		}
 		if dir == "" {
 			dir = filepath.Dir(path)
@@ -180,30 +173,37 @@ func filesFolder(cfg *Config) (*folder, error) {
 		names = append(names, filepath.Base(path))
 	}
 	slices.Sort(names)
-	f, err := scanFolder(&overlay{}, &sync.Pool{}, dir, slices.Compact(names))
+	scanned, err := folders.ScanFiles(overlay, dir, slices.Compact(names))
 	if err != nil {
 		return nil, err
 	}
-	if f == nil {
-		f = &folder{dir: dir, hits: map[string]bool{}}
-	}
-	f.importPath = cfg.ImportPath
-	f.out = dir
+	f := &folder{scanned, dir}
+	f.ImportPath = cfg.ImportPath
 	if cfg.OutDir != "" {
 		f.out = absolute(cfg.Dir, cfg.OutDir)
 	}
-	// What stands in the output folder, not what was named, is replaced.
-	f.generated = nil
+	// The generated files of the output folder are replaced, whatever was named.
+	f.Generated, f.Ledger = nil, true // if there is a ledger, it counts
 	entries, err := os.ReadDir(f.out)
 	if err != nil {
 		return nil, err
 	}
 	for _, entry := range entries {
-		if isOutputName(entry.Name()) {
-			f.generated = append(f.generated, entry.Name())
+		switch name := entry.Name(); {
+		case folders.IsOutputName(name):
+			f.Generated = append(f.Generated, name)
+		case strings.HasPrefix(name, folders.TemporaryPrefix):
+			f.Leftovers = append(f.Leftovers, name)
 		}
 	}
 	return f, nil
+}
+
+func absolute(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(dir, path)
 }
 
 // parallel calls work for 0 … n-1, on all processors.

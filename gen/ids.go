@@ -26,18 +26,18 @@ type ID struct {
 // IDs reads the ledgers of the packages that cfg names and returns their IDs,
 // by folder and in the order of the files. Lines that are wrong are findings.
 func IDs(ctx context.Context, cfg Config) ([]ID, []Finding, error) {
-	folders, o, err := load(ctx, &cfg)
+	found, o, err := load(ctx, &cfg)
 	if err != nil {
 		return nil, nil, err
 	}
 	var list []ID
 	var findings []Finding
-	for _, f := range folders {
-		if !f.ledger {
+	for _, f := range found {
+		if !f.Ledger {
 			continue
 		}
-		path := filepath.Join(f.dir, ledger.FileName)
-		data, err := o.read(path, nil)
+		path := filepath.Join(f.Dir, ledger.FileName)
+		data, err := o.Read(path, nil)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
@@ -52,7 +52,7 @@ func IDs(ctx context.Context, cfg Config) ([]ID, []Finding, error) {
 		for _, row := range ids.Rows {
 			list = append(list, ID{
 				Value: row.ID, Name: row.Name, State: string(row.State), Was: row.Was, Type: row.Type,
-				Package: f.importPath, Namespace: row.Namespace, File: path, Line: row.Line,
+				Package: f.ImportPath, Namespace: row.Namespace, File: path, Line: row.Line,
 			})
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/meminspect/meminspect/internal/folders"
 	"go/parser"
 	"go/token"
 	"math/rand/v2"
@@ -219,7 +220,7 @@ func TestReadOnlyFolder(t *testing.T) {
 		if after := readFile(t, dir, "p/meminspect_gen.go") + readFile(t, dir, "p/meminspect.ids"); after != before {
 			t.Error("something changed")
 		}
-		if left, _ := filepath.Glob(filepath.Join(dir, "p", temporary+"*")); len(left) > 0 {
+		if left, _ := filepath.Glob(filepath.Join(dir, "p", folders.TemporaryPrefix+"*")); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
 	}
@@ -256,7 +257,7 @@ func makeReadable(t *testing.T, dir string) {
 // belong to a run beside this one.
 func TestLeftoversAreRemoved(t *testing.T) {
 	dir := fixture(t, "-- go.mod --\nmodule example.com/left\n\ngo 1.24\n-- p.go --\npackage p\n\n//meminspect:entry\nvar a int\n")
-	old, young := filepath.Join(dir, temporary+"1.tmp"), filepath.Join(dir, temporary+"2.tmp")
+	old, young := filepath.Join(dir, folders.TemporaryPrefix+"1.tmp"), filepath.Join(dir, folders.TemporaryPrefix+"2.tmp")
 	for _, name := range []string{old, young} {
 		if err := os.WriteFile(name, nil, 0o666); err != nil {
 			t.Fatal(err)

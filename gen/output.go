@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/meminspect/meminspect/annotate"
+	"github.com/meminspect/meminspect/internal/folders"
 )
 
 // Names of the runtime's kinds of exclusions and flags of entries.
@@ -47,14 +48,14 @@ func (k outputKey) table() string {
 
 // outputs makes the generated files as plain data, and reports what is in their
 // way.
-func (p *plan) outputs(ov *overlay) []*outputFile {
+func (p *plan) outputs(ov *folders.Overlay) []*outputFile {
 	made := map[outputKey]*outputFile{}
 	get := func(k outputKey) *outputFile {
 		o := made[k]
 		if o == nil {
 			o = &outputFile{
 				Name: k.fileName(), Clause: p.pkg.clause, Constraint: string(k.constraint), Table: k.table(),
-				Package: p.pkg.folder.importPath, Namespace: p.namespace(k.unit), Aliases: map[string]string{},
+				Package: p.pkg.folder.ImportPath, Namespace: p.namespace(k.unit), Aliases: map[string]string{},
 			}
 			if k.unit == externalUnit {
 				o.Clause += "_test"

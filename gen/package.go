@@ -15,6 +15,7 @@ import (
 	xmodule "golang.org/x/mod/module"
 
 	"github.com/meminspect/meminspect/annotate"
+	"github.com/meminspect/meminspect/internal/folders"
 )
 
 // A sourceFile is one parsed .go file of a folder.
@@ -49,17 +50,17 @@ type pkg struct {
 // parsePackage parses the files of a folder and groups them by package clause.
 // It reports what is wrong with the lines; what it returns is whole only when
 // there is no finding but warnings.
-func parsePackage(o *overlay, f *folder) *pkg {
+func parsePackage(o *folders.Overlay, f *folder) *pkg {
 	p := &pkg{folder: f, fset: token.NewFileSet()}
-	if len(f.hits) == 0 {
+	if len(f.Hits) == 0 {
 		return p // the last annotation went: nothing else matters
 	}
-	if err := xmodule.CheckImportPath(f.importPath); err != nil {
-		p.find(Finding{Pos: token.Position{Filename: f.dir}, Code: "bad-path", Message: err.Error()})
+	if err := xmodule.CheckImportPath(f.ImportPath); err != nil {
+		p.find(Finding{Pos: token.Position{Filename: f.Dir}, Code: "bad-path", Message: err.Error()})
 		return p
 	}
 	var all []*sourceFile
-	for _, name := range f.names {
+	for _, name := range f.Names {
 		if file := p.parse(o, name); file != nil {
 			all = append(all, file)
 		}
@@ -77,14 +78,14 @@ func parsePackage(o *overlay, f *folder) *pkg {
 
 // parse parses one file. Files without directives count for the identifiers
 // they declare: what the parser makes of them will do, errors or not.
-func (p *pkg) parse(o *overlay, name string) *sourceFile {
-	path := filepath.Join(p.folder.dir, name)
-	data, err := o.read(path, nil)
+func (p *pkg) parse(o *folders.Overlay, name string) *sourceFile {
+	path := filepath.Join(p.folder.Dir, name)
+	data, err := o.Read(path, nil)
 	if err != nil {
 		p.find(Finding{Pos: token.Position{Filename: path}, Code: "unreadable", Message: err.Error()})
 		return nil
 	}
-	hit := p.folder.hits[name]
+	hit := p.folder.Hits[name]
 	syntax, err := parser.ParseFile(p.fset, path, data, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil && hit {
 		p.syntaxErrors(path, err)
@@ -153,7 +154,7 @@ func (p *pkg) chooseClause(files []*sourceFile) {
 	}
 	slices.SortStableFunc(list, order)
 	if len(list) > 1 && list[1].always > 0 {
-		p.find(Finding{Pos: token.Position{Filename: p.folder.dir}, Code: "two-packages",
+		p.find(Finding{Pos: token.Position{Filename: p.folder.Dir}, Code: "two-packages",
 			Message: fmt.Sprintf("the folder has files of package %s and of package %s", list[0].name, list[1].name)})
 		return
 	}

@@ -14,17 +14,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meminspect/meminspect/annotate"
+	"github.com/meminspect/meminspect/internal/folders"
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
 // planFolder plans one folder without the go command.
 func planFolder(dir string, names ...string) (*plan, error) {
-	f, err := filesFolder(&Config{Dir: dir, Files: names, ImportPath: "example.com/p"})
+	f, err := filesFolder(&Config{Dir: dir, Files: names, ImportPath: "example.com/p"}, &folders.Overlay{})
 	if err != nil {
 		return nil, err
 	}
-	p := newPlan(&Config{}, &overlay{}, f)
-	p.finish(&overlay{})
+	p := newPlan(&Config{}, &folders.Overlay{}, f)
+	p.finish(&folders.Overlay{})
 	return p, nil
 }
 
@@ -70,7 +71,7 @@ func FuzzPlan(f *testing.F) {
 			} else if _, err := ledger.Parse(change.New); err != nil {
 				t.Fatalf("%v in\n%s", err, change.New)
 			}
-			if err := replace(&overlay{}, change); err != nil {
+			if err := replace(&folders.Overlay{}, change); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -2,64 +2,118 @@ package gen
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
+
+	"github.com/meminspect/meminspect/internal/folders"
+	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// temporary begins the names of files that are being written. A run that was
-// killed leaves at most one behind, which a later run in the folder removes.
-const temporary = ".meminspect-"
+// applyChanges makes the changes, all ledgers before all generated files, so
+// that no ID is ever in use that its ledger does not have. It returns the
+// changes that it made, in that order.
+func applyChanges(ctx context.Context, o *folders.Overlay, changes []Change) ([]Change, error) {
+	var ledgers, others []Change
+	for _, change := range changes {
+		if filepath.Base(change.Path) == ledger.FileName {
+			ledgers = append(ledgers, change)
+		} else {
+			others = append(others, change)
+		}
+	}
+	made, err := replaceAll(ctx, o, ledgers)
+	if err != nil {
+		return made, err
+	}
+	more, err := replaceAll(ctx, o, others)
+	return append(made, more...), err
+}
 
-// replace makes a change in one step: whoever looks sees the old file or the
-// new one, also when the run is killed at any moment.
-func replace(o *overlay, change Change) error {
-	path := o.actual(change.Path)
+// replaceAll makes the changes, several at a time: creating files is most of the
+// time of a first run. After an error it makes no further ones.
+func replaceAll(ctx context.Context, o *folders.Overlay, changes []Change) ([]Change, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	made := make([]bool, len(changes))
+	parallel(len(changes), func(i int) {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := replace(o, changes[i]); err != nil {
+			cancel(err)
+			return
+		}
+		made[i] = true
+	})
+	i := 0
+	done := slices.DeleteFunc(slices.Clone(changes), func(Change) bool { i++; return !made[i-1] })
+	if len(done) < len(changes) {
+		return done, context.Cause(ctx)
+	}
+	return done, nil
+}
+
+// replace makes a change in one step: a reader sees the old file or the new
+// one, also if the run is killed at any moment. It does not wait for the disk:
+// after a power failure a file may be empty, which the next run reports.
+func replace(o *folders.Overlay, change Change) error {
+	path := o.Actual(change.Path)
 	if path == "" {
 		path = change.Path
 	}
 	if change.New == nil {
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("removing: %w", err)
+			return fmt.Errorf("remove: %w", err)
 		}
 		return nil
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // a link stays a link
-	}
-	dir := filepath.Dir(path)
-	removeLeftovers(dir)
-	f, err := os.CreateTemp(dir, temporary+"*.tmp")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", change.Path, err)
-	}
-	defer os.Remove(f.Name()) // gone already when all went well
-	mode := os.FileMode(0o644)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
-	_, err = f.Write(change.New)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", change.Path, err)
+	if err := write(path, change.New); err != nil {
+		return fmt.Errorf("write %s: %w", change.Path, err)
 	}
 	return nil
 }
 
-// removeLeftovers removes what killed runs left in a folder.
-func removeLeftovers(dir string) {
-	old, err := filepath.Glob(filepath.Join(dir, temporary+"*.tmp"))
-	if err != nil {
-		return
+// write writes a temporary file in the folder of path and renames it. An
+// existing file keeps its mode, and a symbolic link stays a link.
+func write(path string, data []byte) error {
+	mode := os.FileMode(0)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return err
+		}
 	}
-	for _, name := range old {
-		// A young one may belong to a run beside this one.
+	temporary := filepath.Join(filepath.Dir(path), fmt.Sprintf("%s%016x.tmp", folders.TemporaryPrefix, rand.Uint64()))
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if mode != 0 {
+		err = errors.Join(err, f.Chmod(mode))
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(temporary, path)
+	}
+	if err != nil {
+		os.Remove(temporary) // the error that is returned is the first one
+	}
+	return err
+}
+
+// removeLeftovers removes the temporary files of killed runs from a folder. A
+// young file may belong to a run that works at the same time.
+func removeLeftovers(f *folder) {
+	for _, name := range f.Leftovers {
+		name = filepath.Join(f.out, name)
 		if info, err := os.Stat(name); err == nil && time.Since(info.ModTime()) > time.Minute {
 			os.Remove(name) // the next run tries again
 		}
@@ -68,8 +122,8 @@ func removeLeftovers(dir string) {
 
 var linePositions = regexp.MustCompile(`(Pos:\s*"[^":]*):[0-9]+"`)
 
-// onlyLinesMoved tells that a generated file differs in the lines of positions
-// alone: an edit further up in a source file is no reason to fail a check.
+// onlyLinesMoved reports whether a generated file differs only in the lines of
+// positions: an edit further up in a source file does not make a check fail.
 func onlyLinesMoved(change Change) bool {
 	if change.Old == nil || change.New == nil {
 		return false

@@ -57,9 +57,9 @@ func (p *plan) means(wish, namespace, name string) bool {
 // namespace: the folder's, or that of its external tests.
 func (p *plan) packageOf(namespace string) string {
 	if namespace == p.namespace(externalUnit) {
-		return p.pkg.folder.importPath + ledger.TestSuffix
+		return p.pkg.folder.ImportPath + ledger.TestSuffix
 	}
-	return p.pkg.folder.importPath
+	return p.pkg.folder.ImportPath
 }
 
 // findLost finds the lost ID that a wish means.
@@ -89,7 +89,7 @@ func findLost(plans []*plan, flag, wish string) (*plan, *ledger.Row, error) {
 		}
 		return nil, nil, fmt.Errorf("%s %s: which one: %s?", flag, wish, strings.Join(names, ", "))
 	case live != nil:
-		return nil, nil, fmt.Errorf("%s %s: %s still has that annotation: change the source first", flag, wish, live.pkg.folder.importPath)
+		return nil, nil, fmt.Errorf("%s %s: %s still has that annotation: change the source first", flag, wish, live.pkg.folder.ImportPath)
 	}
 	return nil, nil, fmt.Errorf("%s %s: no ledger of these packages has a lost ID of that name", flag, wish)
 }

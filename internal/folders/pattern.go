@@ -1,4 +1,4 @@
-package gen
+package folders
 
 import (
 	"fmt"
@@ -9,27 +9,27 @@ import (
 	"strings"
 )
 
-// A root is a folder to look at, with all below it when recursive.
+// A root is a folder to scan, with all folders below it if recursive.
 type root struct {
-	module    *module
+	module    *Module
 	dir       string // absolute
 	recursive bool
-	match     func(dir, importPath string) bool // nil takes all
-	pattern   string                            // that asked for it
+	match     func(dir, importPath string) bool // nil matches all
+	pattern   string                            // the pattern it comes from
 }
 
-// expand turns package patterns, as the go command has them, into folders:
-// relative and absolute folders, import paths of the main modules, each with
-// "...", and the word "all" or "work" for everything in the main modules. No
-// pattern means the working folder.
-func expand(cfg *Config, modules []*module) ([]root, error) {
-	patterns := cfg.Patterns
+// expand turns package patterns of the go command into folders: relative and
+// absolute folders, import paths of the main modules, each with "...", and the
+// word "all" or "work" for everything in the main modules. No pattern means the
+// working folder. Below a folder it finds every main module, also a nested one.
+func expand(q *Query, modules []*Module) ([]root, error) {
+	patterns := q.Patterns
 	if len(patterns) == 0 {
 		patterns = []string{"."}
 	}
 	var roots []root
 	for _, pattern := range patterns {
-		more, err := expandOne(cfg, modules, pattern)
+		more, err := expandOne(q, modules, pattern)
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +38,7 @@ func expand(cfg *Config, modules []*module) ([]root, error) {
 	return roots, nil
 }
 
-func expandOne(cfg *Config, modules []*module, pattern string) ([]root, error) {
+func expandOne(q *Query, modules []*Module, pattern string) ([]root, error) {
 	switch {
 	case pattern == "all" || pattern == "work":
 		var roots []root
@@ -50,14 +50,14 @@ func expandOne(cfg *Config, modules []*module, pattern string) ([]root, error) {
 		return nil, fmt.Errorf("%s is a file: name its folder, or use --files", pattern)
 	case filepath.IsAbs(pattern), pattern == ".", pattern == "..", strings.HasPrefix(pattern, "./"), strings.HasPrefix(pattern, "../"),
 		filepath.Separator == '\\' && (strings.HasPrefix(pattern, `.\`) || strings.HasPrefix(pattern, `..\`)):
-		return folderRoots(cfg, modules, pattern)
+		return folderRoots(q, modules, pattern)
 	}
 	return importRoots(modules, strings.TrimSuffix(pattern, "/"))
 }
 
 // folderRoots expands a pattern of the file system.
-func folderRoots(cfg *Config, modules []*module, pattern string) ([]root, error) {
-	path := filepath.Clean(absolute(cfg.Dir, pattern))
+func folderRoots(q *Query, modules []*Module, pattern string) ([]root, error) {
+	path := filepath.Clean(absolute(q.Dir, pattern))
 	base, wild, recursive := strings.Cut(path, "...")
 	if !recursive {
 		if !isDir(path) {
@@ -86,7 +86,7 @@ func folderRoots(cfg *Config, modules []*module, pattern string) ([]root, error)
 	if r.module != nil {
 		return []root{r}, nil
 	}
-	// The top of a workspace is in no module, but has some below it.
+	// A folder above the modules of a workspace is in no module itself.
 	var roots []root
 	for _, m := range modules {
 		if within(top, m.Dir) {
@@ -97,14 +97,14 @@ func folderRoots(cfg *Config, modules []*module, pattern string) ([]root, error)
 	return roots, nil
 }
 
-func containsModule(modules []*module, dir string) bool {
-	return slices.ContainsFunc(modules, func(m *module) bool { return within(dir, m.Dir) })
+func containsModule(modules []*Module, dir string) bool {
+	return slices.ContainsFunc(modules, func(m *Module) bool { return within(dir, m.Dir) })
 }
 
 // place finds the module of a folder. Names reach the same folder in several
 // ways where symbolic links are on the way: the folder is named as its module
 // is.
-func place(modules []*module, dir string) (string, *module, error) {
+func place(modules []*Module, dir string) (string, *Module, error) {
 	m, err := ownerOf(modules, dir)
 	if err == nil {
 		return dir, m, nil
@@ -125,7 +125,7 @@ func place(modules []*module, dir string) (string, *module, error) {
 }
 
 // importRoots expands a pattern of import paths.
-func importRoots(modules []*module, pattern string) ([]root, error) {
+func importRoots(modules []*Module, pattern string) ([]root, error) {
 	base, _, recursive := strings.Cut(pattern, "...")
 	if !recursive {
 		for _, m := range modules {

@@ -1,4 +1,4 @@
-package gen
+package folders
 
 import (
 	"bytes"
@@ -16,20 +16,24 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// A module is one that the user works on: a main module of the workspace.
-type module struct {
+// A Module is a main module: the one of the working folder, or one that go.work
+// uses.
+type Module struct {
 	Path   string
-	Dir    string // absolute, as the go command says it
+	Dir    string // absolute, as the go command prints it
 	Main   bool
 	ignore []string // folders that go.mod's ignore lines name, relative to Dir, or */name for any depth
 }
 
-// listModules asks the go command for the main modules. It is the only run of
-// the go command that a generation needs: everything else is in the folders.
-func listModules(ctx context.Context, cfg *Config) ([]*module, error) {
-	args := append([]string{"list", "-m", "-json"}, cfg.GoFlags...)
+// ErrNoModule is wrapped by the error for a folder that is in no module and no
+// workspace.
+var ErrNoModule = errors.New("no module here")
+
+// listModules asks the go command for the main modules.
+func listModules(ctx context.Context, q *Query) ([]*Module, error) {
+	args := append([]string{"list", "-m", "-json"}, q.Flags...)
 	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Dir, cmd.Env = cfg.Dir, cfg.Env
+	cmd.Dir, cmd.Env = q.Dir, q.Env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -38,9 +42,9 @@ func listModules(ctx context.Context, cfg *Config) ([]*module, error) {
 		}
 		return nil, fmt.Errorf("go list -m: %w", err)
 	}
-	var modules []*module
+	var modules []*Module
 	for decoder := json.NewDecoder(&stdout); ; {
-		m := &module{}
+		m := &Module{}
 		if err := decoder.Decode(m); err == io.EOF {
 			break
 		} else if err != nil {
@@ -55,16 +59,16 @@ func listModules(ctx context.Context, cfg *Config) ([]*module, error) {
 		modules = append(modules, m)
 	}
 	if len(modules) == 0 {
-		return nil, errors.New("no module here: annotations are found by modules; run in one, or name files with --files")
+		return nil, fmt.Errorf("find packages: %w: run the command in a module, or name files with --files", ErrNoModule)
 	}
 	// Longest first: a nested module owns its folder.
-	slices.SortFunc(modules, func(a, b *module) int { return len(b.Dir) - len(a.Dir) })
+	slices.SortFunc(modules, func(a, b *Module) int { return len(b.Dir) - len(a.Dir) })
 	return modules, nil
 }
 
 // readIgnores reads the ignore lines of go.mod, which hide folders from
 // patterns (Go 1.25).
-func (m *module) readIgnores() error {
+func (m *Module) readIgnores() error {
 	data, err := os.ReadFile(filepath.Join(m.Dir, "go.mod"))
 	if err != nil {
 		return nil // a module without go.mod cannot ignore
@@ -84,8 +88,8 @@ func (m *module) readIgnores() error {
 	return nil
 }
 
-// ignores tells whether go.mod hides the folder rel (relative to the module).
-func (m *module) ignores(rel string) bool {
+// ignores reports whether go.mod hides the folder rel (relative to the module).
+func (m *Module) ignores(rel string) bool {
 	slashed := filepath.ToSlash(rel)
 	for _, ignore := range m.ignore {
 		if anywhere, ok := strings.CutPrefix(ignore, "*/"); ok {
@@ -100,7 +104,7 @@ func (m *module) ignores(rel string) bool {
 }
 
 // importPath returns the import path of a folder of the module.
-func (m *module) importPath(dir string) string {
+func (m *Module) importPath(dir string) string {
 	rel, err := filepath.Rel(m.Dir, dir)
 	if err != nil || rel == "." {
 		return m.Path
@@ -108,21 +112,21 @@ func (m *module) importPath(dir string) string {
 	return m.Path + "/" + filepath.ToSlash(rel)
 }
 
-// within tells whether dir is root or below it.
+// within reports whether dir is root or below it.
 func within(root, dir string) bool {
 	return dir == root || strings.HasPrefix(dir, strings.TrimSuffix(root, string(filepath.Separator))+string(filepath.Separator))
 }
 
-// ownerOf returns the main module that dir belongs to, and an error that names
-// the obstacle when it belongs to none.
-func ownerOf(modules []*module, dir string) (*module, error) {
-	i := slices.IndexFunc(modules, func(m *module) bool { return within(m.Dir, dir) })
+// ownerOf returns the main module that dir belongs to. If there is none, the
+// error explains why.
+func ownerOf(modules []*Module, dir string) (*Module, error) {
+	i := slices.IndexFunc(modules, func(m *Module) bool { return within(m.Dir, dir) })
 	for up := dir; i < 0 || up != modules[i].Dir; up = filepath.Dir(up) {
 		switch {
 		case isFile(filepath.Join(up, "go.mod")):
-			return nil, fmt.Errorf("%s belongs to the module in %s, which is not a main module here: run there (with GOWORK=off where a go.work leaves it out), or add it to go.work", dir, up)
+			return nil, fmt.Errorf("%s belongs to the module in %s, which is not a main module here: run the command there (with GOWORK=off if a go.work does not use it), or add it to go.work", dir, up)
 		case i >= 0 && filepath.Base(up) == "vendor":
-			return nil, fmt.Errorf("%s is vendored: generate in the module that it comes from, and vendor again", dir)
+			return nil, fmt.Errorf("%s is vendored: run the command in the module that it comes from, and vendor again", dir)
 		case up == filepath.Dir(up):
 			return nil, fmt.Errorf("%s is outside of the main modules", dir)
 		}

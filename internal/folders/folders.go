@@ -1,0 +1,118 @@
+// Package folders finds the package folders that a build-time command works on.
+// All commands use it, so they agree on modules, workspaces, package patterns,
+// folders that patterns pass over, ignore lines of go.mod, and overlays.
+//
+//	tree, err := folders.Locate(ctx, folders.Query{Dir: dir, Patterns: []string{"./..."}})
+//	list, err := tree.Scan()
+//
+// [Locate] runs the go command once for the main modules. [Tree.Scan] reads
+// folders and the bytes of .go files. Nothing is built and no package is loaded,
+// so the result depends neither on build tags, GOOS and the C compiler nor on
+// whether the tree compiles.
+package folders
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// A Query names packages as for the go command.
+type Query struct {
+	Dir      string   // absolute; patterns are relative to it
+	Env      []string // of the go command; nil means that of this process
+	Flags    []string // -modfile, -overlay and the like, for the go command
+	Patterns []string // none means "."
+}
+
+// A Tree is what a query leads to.
+type Tree struct {
+	Modules []*Module // main modules, the longest folder first
+	Overlay *Overlay
+	roots   []root
+}
+
+// Locate finds the main modules and the folders that the patterns name. The
+// error wraps [ErrNoModule] if the folder is in no module and no workspace.
+func Locate(ctx context.Context, q Query) (*Tree, error) {
+	t := &Tree{}
+	var overlayErr error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		flags := q.Flags
+		if flagValue(flags, "overlay") == "" {
+			if flags, overlayErr = configuredFlags(ctx, &q); overlayErr != nil {
+				return
+			}
+		}
+		t.Overlay, overlayErr = ReadOverlay(q.Dir, flags)
+	}()
+	var err error
+	t.Modules, err = listModules(ctx, &q)
+	<-done
+	if err := errors.Join(err, overlayErr); err != nil {
+		return nil, err
+	}
+	t.roots, err = expand(&q, t.Modules)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// GoPatterns returns patterns that make the go command match the packages of
+// the tree. The go command neither enters nested modules nor accepts "./..." in
+// a folder above the modules of a workspace, so each module has a pattern. The
+// go command may match more packages than the tree has: see [Tree.Has].
+func (t *Tree) GoPatterns() []string {
+	var list []string
+	for _, r := range t.roots {
+		if !r.recursive {
+			list = append(list, r.dir)
+			continue
+		}
+		list = append(list, filepath.Join(r.dir, "..."))
+		for _, m := range t.Modules {
+			if m.Dir != r.dir && within(r.dir, m.Dir) && t.Contains(filepath.Dir(m.Dir)) && !PassedOver(filepath.Base(m.Dir)) {
+				list = append(list, filepath.Join(m.Dir, "..."))
+			}
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// Has reports whether the patterns match a package of a main module.
+func (t *Tree) Has(importPath string) bool {
+	for _, m := range t.Modules {
+		rel, ok := strings.CutPrefix(importPath+"/", m.Path+"/")
+		if !ok {
+			continue
+		}
+		dir := filepath.Join(m.Dir, filepath.FromSlash(rel))
+		for _, r := range t.roots {
+			if (dir == r.dir || r.recursive && within(r.dir, dir)) && (r.match == nil || r.match(dir, importPath)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Contains reports whether a folder belongs to one of the main modules: not to
+// another module below it, and not to a folder that patterns pass over.
+func (t *Tree) Contains(dir string) bool {
+	m, err := ownerOf(t.Modules, dir)
+	if err != nil || hiddenBelow(m.Dir, dir) {
+		return false
+	}
+	for up := dir; up != m.Dir; up = filepath.Dir(up) {
+		if rel, err := filepath.Rel(m.Dir, up); err == nil && m.ignores(rel) {
+			return false
+		}
+	}
+	return true
+}
