@@ -1,10 +1,13 @@
 package gen
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
@@ -12,58 +15,106 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/meminspect/meminspect/internal/folders"
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// A Break is a change between two states of a repository that concerns who
-// knows its IDs.
+// A Break is a change of an ID between two states of a repository.
 type Break struct {
-	Kind    string // "lost", "reused", "type" break; "renamed", "retired", "moved" do not
+	Kind    string // "lost", "reused" and "type" break readers; "renamed", "retired" and "moved" do not
 	ID      uint64
 	Name    string // now, or the last one
 	Package string // namespace
-	File    string // relative to the folder asked about, slashes
-	Line    int    // in File as it is now, 0 when it is not there
+	File    string // relative to the folder that Breaking compared, with slashes
+	Line    int    // in File as it is now, 0 if the ID is no longer in it
 	Message string
 }
 
-// Breaks tells whether somebody who knows the ID is misled.
+// Breaks reports whether the change misleads a program or a person that knows
+// the ID.
 func (b *Break) Breaks() bool { return b.Kind == "lost" || b.Kind == "reused" || b.Kind == "type" }
 
-// Breaking compares all ledgers below dir, as they are now, with those of a git
-// revision. It reads ledgers alone: "generate --check" tells whether they are
-// true.
+// Breaking compares the ledgers of the packages below dir, as they are now, with
+// those of a git revision. The packages are those that "./..." matches; outside
+// of a module, all below dir. IDs are global: a ledger that moved into or out of
+// dir is compared, too. Breaking reads only ledgers: use [Config].Check to find
+// out whether they are up to date.
 func Breaking(ctx context.Context, dir, revision string) ([]Break, error) {
-	g := git{ctx, dir}
+	g, err := openRepository(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
 	commit, err := g.run("rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}")
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) { // and not a word, as --quiet asks for
-		return nil, fmt.Errorf("%s is no revision of this repository; one that a shallow clone lacks must be fetched first", revision)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) { // without a message, because of --quiet
+		return nil, fmt.Errorf("%s is not a revision of this repository; fetch it first if this is a shallow clone", revision)
 	}
 	if err != nil {
 		return nil, err
 	}
-	before, err := g.ledgersAt(strings.TrimSpace(string(commit)))
+	in, err := scope(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
-	after, err := g.ledgersNow()
+	before, err := g.ledgersAt(strings.TrimSpace(string(commit)), in)
+	if err != nil {
+		return nil, err
+	}
+	after, err := g.ledgersNow(in)
 	if err != nil {
 		return nil, err
 	}
 	return compareLedgers(before, after), nil
 }
 
-// git runs git in a folder.
-type git struct {
-	ctx context.Context
-	dir string
+// scope returns the function that reports whether the packages below dir include
+// a folder.
+func scope(ctx context.Context, dir string) (func(folder string) bool, error) {
+	tree, err := folders.Locate(ctx, folders.Query{Dir: dir, Patterns: []string{"./..."}})
+	if errors.Is(err, folders.ErrNoModule) || errors.Is(err, exec.ErrNotFound) {
+		tree, err = &folders.Tree{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tree.Below(dir), nil
 }
 
-func (g git) run(args ...string) ([]byte, error) {
+// A repository is the git repository of a folder.
+type repository struct {
+	ctx    context.Context
+	dir    string   // the folder
+	prefix string   // from the top of the work tree to the folder, with slashes
+	env    []string // of git
+}
+
+// openRepository finds the repository of a folder. A hook's environment names
+// the repository, but then git takes the working folder for the top of the work
+// tree: such variables are dropped, unless they name the work tree as well.
+func openRepository(ctx context.Context, dir string) (*repository, error) {
+	g := &repository{ctx: ctx, dir: dir, env: os.Environ()}
+	if os.Getenv("GIT_WORK_TREE") == "" {
+		g.env = slices.DeleteFunc(g.env, func(line string) bool {
+			name, _, _ := strings.Cut(line, "=")
+			return name == "GIT_DIR" || name == "GIT_INDEX_FILE" || name == "GIT_PREFIX"
+		})
+	}
+	prefix, err := g.run("rev-parse", "--show-prefix")
+	if err != nil && os.Getenv("GIT_DIR") != "" {
+		g.env = os.Environ() // a work tree that only the environment knows
+		prefix, err = g.run("rev-parse", "--show-prefix")
+	}
+	g.prefix = strings.TrimSuffix(string(prefix), "\n")
+	return g, err
+}
+
+func (g *repository) run(args ...string) ([]byte, error) { return g.pipe(nil, args...) }
+
+// pipe runs git with an input.
+func (g *repository) pipe(stdin io.Reader, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(g.ctx, "git", args...)
-	cmd.Dir = g.dir
+	cmd.Dir, cmd.Env = g.dir, g.env
 	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		if text := strings.TrimSpace(stderr.String()); text != "" {
 			err = errors.New(text)
@@ -73,80 +124,138 @@ func (g git) run(args ...string) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
-// ledgersAt reads the ledgers below the folder at a commit.
-func (g git) ledgersAt(commit string) (map[string]*ledger.Ledger, error) {
-	out, err := g.run("ls-tree", "-r", "-z", "--name-only", commit)
+// A packageLedger is a ledger at a place.
+type packageLedger struct {
+	*ledger.Ledger
+	in bool // the place is in the scope of the comparison
+}
+
+// ledgersAt reads the ledgers of the repository at a commit, by file name
+// relative to the folder.
+func (g *repository) ledgersAt(commit string, in func(string) bool) (map[string]packageLedger, error) {
+	out, err := g.run("ls-tree", "-r", "-z", "--full-tree", commit)
 	if err != nil {
 		return nil, err
 	}
-	ledgers := map[string]*ledger.Ledger{}
-	for _, name := range ledgerNames(out) {
-		data, err := g.run("show", commit+":./"+name)
-		if err != nil {
-			return nil, err
+	var names, objects []string
+	for line := range strings.SplitSeq(string(out), "\x00") {
+		about, name, _ := strings.Cut(line, "\t") // mode, type, object
+		fields := strings.Fields(about)
+		if path.Base(name) == ledger.FileName && len(fields) == 3 && fields[1] == "blob" {
+			names, objects = append(names, g.relative(name)), append(objects, fields[2])
 		}
-		if ledgers[name], err = ledger.Parse(data); err != nil {
+	}
+	contents, err := g.objects(objects)
+	if err != nil {
+		return nil, err
+	}
+	ledgers := map[string]packageLedger{}
+	for i, name := range names {
+		if err := g.parse(ledgers, name, contents[i], in); err != nil {
 			return nil, fmt.Errorf("%s at %.12s: %w", name, commit, err)
 		}
 	}
 	return ledgers, nil
 }
 
-// ledgersNow reads the ledgers of the work tree, checked in or not yet.
-func (g git) ledgersNow() (map[string]*ledger.Ledger, error) {
-	out, err := g.run("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+// objects reads objects by their names.
+func (g *repository) objects(names []string) ([][]byte, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	out, err := g.pipe(strings.NewReader(strings.Join(names, "\n")+"\n"), "cat-file", "--batch")
 	if err != nil {
 		return nil, err
 	}
-	ledgers := map[string]*ledger.Ledger{}
-	for _, name := range ledgerNames(out) {
+	r := bufio.NewReader(bytes.NewReader(out))
+	var contents [][]byte
+	for range names {
+		var name, kind string
+		var size int
+		if _, err := fmt.Fscanf(r, "%s %s %d\n", &name, &kind, &size); err != nil || size < 0 || size > len(out) {
+			return nil, fmt.Errorf("git cat-file: unexpected output: %w", err)
+		}
+		data := make([]byte, size+1) // and a newline
+		if _, err := io.ReadFull(r, data); err != nil {
+			return nil, fmt.Errorf("git cat-file: %w", err)
+		}
+		contents = append(contents, data[:size])
+	}
+	return contents, nil
+}
+
+// ledgersNow reads the ledgers of the work tree, checked in or not yet.
+func (g *repository) ledgersNow(in func(string) bool) (map[string]packageLedger, error) {
+	out, err := g.run("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", ":/")
+	if err != nil {
+		return nil, err
+	}
+	ledgers := map[string]packageLedger{}
+	for name := range strings.SplitSeq(string(out), "\x00") {
+		if path.Base(name) != ledger.FileName {
+			continue
+		}
+		name = g.relative(name)
 		data, err := os.ReadFile(filepath.Join(g.dir, filepath.FromSlash(name)))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = g.parse(ledgers, name, data, in)
 		}
-		if ledgers[name], err = ledger.Parse(data); err != nil {
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	return ledgers, nil
 }
 
-// ledgerNames picks the ledgers from a list of files, each ended by a zero.
-func ledgerNames(list []byte) []string {
-	var names []string
-	for name := range strings.SplitSeq(string(list), "\x00") {
-		if path.Base(name) == ledger.FileName {
-			names = append(names, name)
-		}
+// relative turns a name from the top of the work tree into one from the folder.
+func (g *repository) relative(name string) string {
+	rel, err := filepath.Rel("/"+g.prefix, "/"+name)
+	if err != nil {
+		return name
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return filepath.ToSlash(rel)
 }
 
-// compareLedgers finds what became of each ID.
-func compareLedgers(before, after map[string]*ledger.Ledger) []Break {
+// parse adds a ledger. One that is out of scope may be broken.
+func (g *repository) parse(ledgers map[string]packageLedger, name string, data []byte, in func(string) bool) error {
+	inScope := in(filepath.Join(g.dir, filepath.FromSlash(path.Dir(name))))
+	l, err := ledger.Parse(data)
+	switch {
+	case err == nil:
+		ledgers[name] = packageLedger{l, inScope}
+	case inScope:
+		return err
+	}
+	return nil
+}
+
+// compareLedgers finds what became of each ID of the ledgers in scope, and of
+// those that moved into the scope.
+func compareLedgers(before, after map[string]packageLedger) []Break {
 	var list []Break
-	for _, name := range sortedNames(before) {
+	for _, name := range slices.Sorted(maps.Keys(before)) {
 		for _, old := range before[name].Rows {
 			at, row := findNow(after, before, name, old)
-			list = append(list, compareRow(name, old, at, row)...)
+			if before[name].in || row != nil && at != name && after[at].in {
+				list = append(list, compareRow(name, old, at, row)...)
+			}
 		}
 	}
 	return list
 }
 
-// findNow finds an ID where it was, else in a ledger that was not there before:
-// a folder may have moved. A fork of a package has the same IDs in another
-// folder all along; those are not what became of this one.
-func findNow(after, before map[string]*ledger.Ledger, name string, old *ledger.Row) (string, *ledger.Row) {
-	if l := after[name]; l != nil {
+// findNow finds an ID in its ledger, or else in a ledger that did not exist
+// before: a folder may have moved. A fork of a package has the same IDs in
+// another folder, before and after; they are not where this one moved to.
+func findNow(after, before map[string]packageLedger, name string, old *ledger.Row) (string, *ledger.Row) {
+	if l, ok := after[name]; ok {
 		return name, l.ByID(old.ID)
 	}
-	for _, other := range sortedNames(after) {
-		if before[other] != nil {
+	for _, other := range slices.Sorted(maps.Keys(after)) {
+		if _, existed := before[other]; existed {
 			continue
 		}
 		if row := after[other].ByID(old.ID); row != nil {
@@ -156,15 +265,15 @@ func findNow(after, before map[string]*ledger.Ledger, name string, old *ledger.R
 	return name, nil
 }
 
-// compareRow tells what became of one ID.
+// compareRow returns what became of one ID.
 func compareRow(name string, old *ledger.Row, at string, row *ledger.Row) []Break {
 	b := Break{ID: old.ID, Name: old.Name, Package: old.Namespace, File: at}
 	if row == nil {
 		b.Kind = "lost"
-		b.Message = fmt.Sprintf("the ID %016x of %s is in no ledger any more: what knows it finds nothing, or one day something else. "+
+		b.Message = fmt.Sprintf("the ID %016x of %s is no longer in a ledger: a reader that knows it finds nothing, or later something else. "+
 			"Restore the line %q and retire it with: meminspect generate --retire %s", old.ID, old.Name, old, old.Name)
 		if old.State == ledger.Gone {
-			b.Message = fmt.Sprintf("the tombstone of %s (ID %016x) is gone, so that the ID may be issued again: restore the line %q", old.Name, old.ID, old)
+			b.Message = fmt.Sprintf("the tombstone of %s (ID %016x) is gone, so the ID may be issued again: restore the line %q", old.Name, old.ID, old)
 		}
 		return []Break{b}
 	}
@@ -176,7 +285,7 @@ func compareRow(name string, old *ledger.Row, at string, row *ledger.Row) []Brea
 	}
 	switch {
 	case old.State == ledger.Gone && row.State != ledger.Gone:
-		add("reused", "the ID %016x was retired and now stands for %s: what knew it as %s takes the one for the other", old.ID, row.Name, old.Name)
+		add("reused", "the ID %016x was retired and is now that of %s: a reader that knows it as %s reads the wrong variable", old.ID, row.Name, old.Name)
 		return list
 	case old.State != ledger.Gone && row.State == ledger.Gone:
 		add("retired", "the ID %016x of %s was retired", old.ID, old.Name)
@@ -185,13 +294,13 @@ func compareRow(name string, old *ledger.Row, at string, row *ledger.Row) []Brea
 		add("moved", "the ID %016x of %s moved here from %s", old.ID, old.Name, name)
 	}
 	if old.Name != row.Name {
-		add("renamed", "the ID %016x of %s now stands for %s", old.ID, old.Name, row.Name)
+		add("renamed", "the ID %016x of %s is now that of %s", old.ID, old.Name, row.Name)
 	}
 	switch {
 	case old.State != row.State:
-		add("type", "%s was %s and is %s: what reads it by its ID %016x expects the other", row.Name, stateText(old.State), stateText(row.State), old.ID)
+		add("type", "%s was %s and is %s: a reader of its ID %016x expects the former", row.Name, stateText(old.State), stateText(row.State), old.ID)
 	case old.Type != row.Type && old.Type != ledger.UnknownType && row.Type != ledger.UnknownType:
-		add("type", "%s was a %s and is a %s: what reads it by its ID %016x misreads it. Give the new variable an ID of its own with name=, and retire the old", row.Name, old.Type, row.Type, old.ID)
+		add("type", "the type of %s was %s and is %s: a reader of its ID %016x decodes it wrongly. Give the new variable another ID with name=, and retire the old one", row.Name, old.Type, row.Type, old.ID)
 	}
 	return list
 }
@@ -201,13 +310,4 @@ func stateText(s ledger.State) string {
 		return "registered at run time"
 	}
 	return "a variable"
-}
-
-func sortedNames(m map[string]*ledger.Ledger) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -214,7 +214,7 @@ func TestReadOnlyFolder(t *testing.T) {
 			cmd.Env = append(cmd.Env, "HOME=/nonexistent", "GOCACHE=off", "GOFLAGS=", "GOENV=off", "GOTELEMETRY=off", "GOPATH="+t.TempDir())
 		}
 		out, err := cmd.CombinedOutput()
-		if err == nil || !strings.Contains(string(out), "writing "+filepath.Join(dir, "p", ledger.FileName)) {
+		if err == nil || !strings.Contains(string(out), "write "+filepath.Join(dir, "p", ledger.FileName)) {
 			t.Errorf("%q: %v: %s", command, err, out)
 		}
 		if after := readFile(t, dir, "p/meminspect_gen.go") + readFile(t, dir, "p/meminspect.ids"); after != before {

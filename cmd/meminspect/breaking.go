@@ -10,7 +10,7 @@ import (
 	"github.com/meminspect/meminspect/gen"
 )
 
-// A breakRecord is what "breaking --json" says of one ID.
+// A breakRecord is one change in the output of "breaking --json".
 type breakRecord struct {
 	Kind      string `json:"kind"` // lost, reused, type; renamed, retired, moved
 	Breaks    bool   `json:"breaks"`
@@ -27,20 +27,22 @@ func breakingCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "breaking --against GITREV",
-		Short: "Tell whether IDs were lost, reused or changed their types since a revision",
-		Long: `Breaking compares the ledgers below this folder with those of a git revision. It
-exits with status 1 when an ID was lost or reused or its variable has another
-type: then somebody who knows the ID, or reads an older core, is misled. Renamed,
-retired and moved IDs are named but break nothing.
+		Short: "Report IDs that were lost, reused, or changed type since a revision",
+		Long: `Breaking compares the ledgers of the packages below this folder with those of a
+git revision. It exits with status 1 if an ID was lost or reused, or if its
+variable has another type: a reader that knows the ID, or reads an older core,
+then gets a wrong value. Renamed, retired and moved IDs are printed, but do not
+change the exit status.
 
-It reads ledgers alone; "meminspect generate --check ./..." tells whether they
-are up to date.`,
+The packages are those that "meminspect generate ./..." finds. Outside of a
+module, they are all packages below this folder. Breaking reads only ledgers:
+"meminspect generate --check ./..." reports whether they are up to date.`,
 		Example: `  meminspect breaking --against origin/main
   meminspect breaking --against v1.4.0 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if against == "" {
-				return fmt.Errorf("breaking: --against wants a git revision")
+				return fmt.Errorf("breaking: the revision is missing: add --against GITREV")
 			}
 			dir, err := os.Getwd()
 			if err != nil {
@@ -52,12 +54,12 @@ are up to date.`,
 			}
 			n, err := printBreaks(cmd, breaks, asJSON)
 			if err == nil && n > 0 {
-				err = &exitError{exitFindings, fmt.Errorf("breaking: %d of the changes since %s mislead who knows the IDs", n, against)}
+				err = &exitError{exitFindings, fmt.Errorf("breaking: %d of the changes since %s break readers of the IDs", n, against)}
 			}
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&against, "against", "", "the git revision (`GITREV`) to compare with")
+	cmd.Flags().StringVar(&against, "against", "", "compare with the git revision `GITREV`")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print an array of objects")
 	return cmd
 }

@@ -75,8 +75,9 @@ func (t *Tree) GoPatterns() []string {
 			continue
 		}
 		list = append(list, filepath.Join(r.dir, "..."))
+		below := t.Below(r.dir)
 		for _, m := range t.Modules {
-			if m.Dir != r.dir && within(r.dir, m.Dir) && t.Contains(filepath.Dir(m.Dir)) && !PassedOver(filepath.Base(m.Dir)) {
+			if m.Dir != r.dir && below(m.Dir) {
 				list = append(list, filepath.Join(m.Dir, "..."))
 			}
 		}
@@ -102,17 +103,43 @@ func (t *Tree) Has(importPath string) bool {
 	return false
 }
 
-// Contains reports whether a folder belongs to one of the main modules: not to
-// another module below it, and not to a folder that patterns pass over.
-func (t *Tree) Contains(dir string) bool {
-	m, err := ownerOf(t.Modules, dir)
-	if err != nil || hiddenBelow(m.Dir, dir) {
-		return false
+// Below returns a function that reports whether "./..." in dir matches a folder:
+// it is dir or below it, no folder on the way is passed over by its name or an
+// ignore line, and none is the top of a module that is not a main module. The
+// folder need not exist.
+func (t *Tree) Below(dir string) func(folder string) bool {
+	base := dir
+	if named, _, err := place(t.Modules, dir); err == nil {
+		base = named
 	}
-	for up := dir; up != m.Dir; up = filepath.Dir(up) {
-		if rel, err := filepath.Rel(m.Dir, up); err == nil && m.ignores(rel) {
+	return func(folder string) bool {
+		rel, err := filepath.Rel(dir, folder)
+		if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
 			return false
 		}
+		for at := filepath.Join(base, rel); at != base; at = filepath.Dir(at) {
+			if PassedOver(filepath.Base(at)) || t.foreign(at) {
+				return false
+			}
+		}
+		return true
 	}
-	return true
+}
+
+// foreign reports whether a folder is the top of a module that is not a main
+// module, or is ignored by the one that it is in.
+func (t *Tree) foreign(dir string) bool {
+	if slices.ContainsFunc(t.Modules, func(m *Module) bool { return m.Dir == dir }) {
+		return false
+	}
+	if len(t.Modules) > 0 && isFile(filepath.Join(dir, "go.mod")) {
+		return true
+	}
+	for _, m := range t.Modules { // the longest folder first
+		if within(m.Dir, dir) {
+			rel, err := filepath.Rel(m.Dir, dir)
+			return err == nil && m.ignores(rel)
+		}
+	}
+	return false
 }
