@@ -42,13 +42,22 @@ type Config struct {
 // preceded by an import path and a dot.
 type Rename struct{ Old, New string }
 
-// A Finding is something in the source, a ledger or a generated file that must
-// be put right, or that should be known.
+// A Finding is a problem in the source, a ledger or a generated file.
 type Finding struct {
-	Pos     token.Position // Line 0 where the whole file is meant
+	Pos     token.Position // Line 0 for the whole file
+	End     token.Position // of the place, or the zero value
+	Package string         // import path
 	Code    string
 	Message string
-	Warning bool // known is enough
+	Warning bool // nothing has to be changed
+	Fix     *Fix // nil if no edit is certain to be right
+}
+
+// A Fix is an edit that resolves a finding.
+type Fix struct {
+	Message    string
+	Start, End int // byte offsets in the finding's file
+	New        string
 }
 
 // String returns the finding as file:line:col: message (code).
@@ -66,8 +75,8 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s: %s (%s)", at, f.Message, f.Code)
 }
 
-// A Change is a file that is not as it should be. Old or New is nil where there
-// is or should be none.
+// A Change is a file that is not up to date. Old is nil for a file to create, New
+// for one to remove.
 type Change struct {
 	Path     string
 	Old, New []byte
@@ -76,18 +85,23 @@ type Change struct {
 // A Result is what a run found and did.
 type Result struct {
 	Findings []Finding // by folder, in source order
-	Changes  []Change  // made, or under Check to be made
+	Changes  []Change  // made, or to be made in a check
+	// Stale has the place of each change in the source, in a check: the
+	// annotations that the generated files do not have as they are written.
+	Stale []Finding
+	// Folders is the number of packages that have annotations or ledgers.
+	Folders int
 }
 
-// Failed tells whether something must be put right by hand.
+// Failed reports whether there is a finding that needs a change of the source.
 func (r *Result) Failed() bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Warning })
 }
 
-// Run generates. Folders with findings are left as they are, the others are
-// written: first all ledgers, then the generated files, so that no ID is ever
-// in use that the ledger does not have. An error means that the run could not
-// be done, or not to its end; the result tells what was.
+// Run generates. It changes nothing in folders with findings. In the others it
+// writes first all ledgers, then the generated files, so that no ID is ever in
+// use that its ledger does not have. If it returns an error, the result, unless
+// it is nil, has what was done before.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	list, o, err := load(ctx, &cfg)
 	if err != nil {
@@ -107,7 +121,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	parallel(len(plans), func(i int) { plans[i].finish(o) })
 
-	result := &Result{}
+	result := &Result{Folders: len(list)}
 	for _, p := range plans {
 		p.pkg.sortFindings()
 		result.Findings = append(result.Findings, p.pkg.findings...)
@@ -117,6 +131,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	if cfg.Check {
 		result.Changes = slices.DeleteFunc(result.Changes, onlyLinesMoved)
+		for _, p := range plans {
+			result.Stale = append(result.Stale, p.stale()...)
+		}
 		return result, nil
 	}
 	parallel(len(list), func(i int) { removeLeftovers(list[i]) })

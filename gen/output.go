@@ -142,7 +142,7 @@ func (p *plan) position(pos token.Pos) string {
 
 // addRow adds what one annotation means.
 func (p *plan) addRow(o *outputFile, u unit, file *sourceFile, a *annotate.Annotation) {
-	pos := p.position(a.Target.Ident.Pos())
+	pos := p.position(rowPos(a))
 	switch a.Kind {
 	case annotate.Entry, annotate.Area:
 		p.checkExprs(u, file, a)

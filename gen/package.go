@@ -170,9 +170,12 @@ func (p *pkg) place(file *sourceFile) {
 	case test && name == p.clause+"_test":
 		at = externalUnit
 	case name != p.clause:
-		if file.found != nil && len(file.found.Annotations)+len(file.found.Diagnostics) > 0 {
-			p.find(Finding{Pos: p.fset.Position(firstLine(file.found)), Code: "passed-over", Warning: true,
-				Message: fmt.Sprintf("passed over: package %s in the folder of package %s", name, p.clause)})
+		if file.found != nil {
+			p.diagnose(file.found.Diagnostics)
+			if len(file.found.Annotations) > 0 {
+				p.find(Finding{Pos: p.fset.Position(file.found.Annotations[0].Pos), Code: "passed-over", Warning: true,
+					Message: fmt.Sprintf("no code is generated: package %s is not the package %s of this folder", name, p.clause)})
+			}
 		}
 		return
 	case test:
@@ -182,21 +185,6 @@ func (p *pkg) place(file *sourceFile) {
 	if file.found != nil {
 		p.diagnose(file.found.Diagnostics)
 	}
-}
-
-func firstLine(found *annotate.File) token.Pos {
-	first := token.Pos(0)
-	for _, a := range found.Annotations {
-		if first == 0 || a.Pos < first {
-			first = a.Pos
-		}
-	}
-	for _, d := range found.Diagnostics {
-		if first == 0 || d.Pos < first {
-			first = d.Pos
-		}
-	}
-	return first
 }
 
 // duplicates reports names given twice: the tests inside share the package's
@@ -217,11 +205,18 @@ func (p *pkg) duplicates() {
 
 func (p *pkg) diagnose(list []annotate.Diagnostic) {
 	for _, d := range list {
-		p.find(Finding{Pos: p.fset.Position(d.Pos), Code: string(d.Code), Message: d.Message})
+		f := Finding{Pos: p.fset.Position(d.Pos), End: p.fset.Position(d.End), Code: string(d.Code), Message: d.Message}
+		if d.Fix != nil {
+			f.Fix = &Fix{d.Fix.Message, p.fset.Position(d.Fix.Pos).Offset, p.fset.Position(d.Fix.End).Offset, d.Fix.NewText}
+		}
+		p.find(f)
 	}
 }
 
-func (p *pkg) find(f Finding) { p.findings = append(p.findings, f) }
+func (p *pkg) find(f Finding) {
+	f.Package = p.folder.ImportPath
+	p.findings = append(p.findings, f)
+}
 
 // broken tells whether something is wrong that must be put right first.
 func (p *pkg) broken() bool {

@@ -1,14 +1,12 @@
 package gen
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
 
@@ -118,16 +116,4 @@ func removeLeftovers(f *folder) {
 			os.Remove(name) // the next run tries again
 		}
 	}
-}
-
-var linePositions = regexp.MustCompile(`(Pos:\s*"[^":]*):[0-9]+"`)
-
-// onlyLinesMoved reports whether a generated file differs only in the lines of
-// positions: an edit further up in a source file does not make a check fail.
-func onlyLinesMoved(change Change) bool {
-	if change.Old == nil || change.New == nil {
-		return false
-	}
-	mask := func(text []byte) []byte { return linePositions.ReplaceAll(text, []byte(`$1"`)) }
-	return bytes.Equal(mask(change.Old), mask(change.New))
 }

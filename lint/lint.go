@@ -73,6 +73,10 @@ func Names() []string {
 	return names
 }
 
+// FromSyntax lists the names of the analyzers that need no types. What they find,
+// "meminspect generate --check" finds as well.
+func FromSyntax() []string { return []string{"directive", "stale"} }
+
 // Summary completes the sentence "NAME finds …".
 func Summary(name string) string {
 	i := slices.IndexFunc(checks, func(c check) bool { return c.name == name })

@@ -1,12 +1,11 @@
 package lint
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"go/token"
+	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -21,55 +20,78 @@ func stale(u *unit) {
 		return
 	}
 	dir := u.dir()
-	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
-	if err != nil || !u.allIn(files) {
-		return // an overlay, or a build system that keeps files elsewhere
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return // a folder of an overlay, or one that a build system has removed
+	}
+	var names []string
+	for _, entry := range entries {
+		if strings.HasSuffix(entry.Name(), ".go") {
+			names = append(names, entry.Name())
+		}
+	}
+	names = u.source.overlay.Names(dir, names)
+	if !u.allIn(dir, names) {
+		return // an overlay that is not in GOFLAGS, or a build system that keeps files elsewhere
 	}
 	result, err := gen.Run(context.Background(), gen.Config{
-		Dir: dir, Files: files, ImportPath: importPath(u.pass.Pkg.Path()), Check: true,
+		Dir: dir, Files: names, ImportPath: u.importPath(), Check: true,
+		Env: []string{}, GoFlags: u.source.overlay.Flags(),
 	})
 	if err != nil {
-		u.reportStale(u.clause(), fmt.Sprintf("cannot tell whether the generated files are fresh: %v", err))
+		u.report(finding{pos: u.clause(), message: fmt.Sprintf("check the generated files: %v", err)})
 		return
 	}
 	for _, f := range result.Findings {
-		// What is wrong with a line is the directive analyzer's to say.
+		// The directive analyzer reports what is wrong with a line.
 		if !f.Warning && !slices.Contains(annotate.Codes, annotate.Code(f.Code)) {
-			u.reportGenerator(f)
+			u.reportRefusal(f)
 		}
 	}
-	if !result.Failed() {
-		u.reportChanges(result.Changes)
+	for _, f := range result.Stale {
+		if pos, ok := u.annotationAt(f.Pos); ok {
+			u.report(finding{pos: pos.Pos, end: pos.End, message: f.Message})
+		} else if f.Pos.Line == 0 && !u.isExternalTest() {
+			u.report(finding{pos: u.firstPos(), message: f.Message})
+		}
 	}
 }
 
-// allIn tells whether all files of the package are among these.
-func (u *unit) allIn(files []string) bool {
+// allIn reports whether all files of the package are among those of the folder.
+func (u *unit) allIn(dir string, names []string) bool {
 	for _, file := range u.pass.Files {
 		name, _, _ := original(u.pass.Fset, file)
-		if !madeByGo(name) && !slices.Contains(files, name) {
+		name = u.source.overlay.Logical(name)
+		if !madeByGo(name) && (filepath.Dir(name) != dir || !slices.Contains(names, filepath.Base(name))) {
 			return false
 		}
 	}
 	return true
 }
 
-// importPath returns the path of the package whose tests a package may be.
-func importPath(path string) string {
-	path, _, _ = strings.Cut(path, " ")
-	return strings.TrimSuffix(path, "_test")
+// importPath returns the import path of the folder: a package of external tests
+// has another path, and one with tests has the tested package after it.
+func (u *unit) importPath() string {
+	path, _, _ := strings.Cut(u.pass.Pkg.Path(), " ")
+	if u.isExternalTest() {
+		path = strings.TrimSuffix(path, "_test")
+	}
+	return path
 }
 
-func (u *unit) reportStale(pos token.Pos, message string) {
-	u.report(finding{pos: pos, message: message})
+// isExternalTest reports whether the package has the external tests of another.
+// The name does not suffice: folders and packages may be called x_test.
+func (u *unit) isExternalTest() bool {
+	return strings.HasSuffix(u.pass.Pkg.Name(), "_test") &&
+		!slices.ContainsFunc(u.writtenFiles(), func(name string) bool { return !isTest(name) })
 }
 
-// reportGenerator reports what keeps the generator from working, where a file
-// of this very package is concerned.
-func (u *unit) reportGenerator(f gen.Finding) {
+// reportRefusal reports a problem that keeps the generator from working, if it
+// concerns a file of this package.
+func (u *unit) reportRefusal(f gen.Finding) {
 	for _, file := range u.pass.Files {
 		name, _, generated := original(u.pass.Fset, file)
-		if name != f.Pos.Filename {
+		if u.source.overlay.Logical(name) != f.Pos.Filename {
 			continue
 		}
 		pos := file.Name.Pos()
@@ -78,16 +100,32 @@ func (u *unit) reportGenerator(f gen.Finding) {
 				pos = place
 			}
 		}
-		u.reportStale(pos, "generate refuses: "+f.Message)
+		u.report(finding{pos: pos, message: "generate refuses: " + f.Message})
 		return
 	}
-	if filepath.Ext(f.Pos.Filename) != ".go" && !isExternalTest(u) {
-		u.reportStale(u.firstPos(), fmt.Sprintf("generate refuses: %s: %s", filepath.Base(f.Pos.Filename), f.Message))
+	if filepath.Ext(f.Pos.Filename) != ".go" && !u.isExternalTest() {
+		u.report(finding{pos: u.firstPos(), message: fmt.Sprintf("generate refuses: %s: %s", filepath.Base(f.Pos.Filename), f.Message)})
 	}
 }
 
-// firstPos is where a finding about the package as a whole stands: at its first
-// annotation, else at a package clause.
+// annotationAt returns the annotation of this package at a position.
+func (u *unit) annotationAt(at token.Position) (*annotate.Annotation, bool) {
+	for _, file := range u.source.files {
+		if u.source.overlay.Logical(file.name) != at.Filename {
+			continue
+		}
+		for i := range file.Annotations {
+			a := &file.Annotations[i]
+			if pos := u.pass.Fset.Position(a.Pos); pos.Line == at.Line && pos.Column == at.Column {
+				return a, true
+			}
+		}
+	}
+	return nil, false
+}
+
+// firstPos returns the place of a finding about the whole package: its first
+// annotation, or else a package clause.
 func (u *unit) firstPos() token.Pos {
 	for _, file := range u.source.files {
 		if len(file.Annotations) > 0 {
@@ -95,77 +133,4 @@ func (u *unit) firstPos() token.Pos {
 		}
 	}
 	return u.clause()
-}
-
-func isExternalTest(u *unit) bool { return strings.HasSuffix(u.pass.Pkg.Name(), "_test") }
-
-// reportChanges reports what the generator would change: each annotation of
-// this package that is not carried as written, or the package when none is the
-// reason.
-func (u *unit) reportChanges(changes []gen.Change) {
-	if len(changes) == 0 {
-		return
-	}
-	const cure = ": run meminspect generate"
-	found := false
-	for _, change := range changes {
-		fresh := newRows(change)
-		for _, file := range u.source.files {
-			for i := range file.Annotations {
-				a := &file.Annotations[i]
-				if !slices.Contains(fresh, u.rowPosition(a)) {
-					continue
-				}
-				found = true
-				what := "does not carry this line as it is written"
-				if change.Old == nil {
-					what = "is missing"
-				}
-				u.report(finding{pos: a.Pos, end: a.End, message: filepath.Base(change.Path) + " " + what + cure})
-			}
-		}
-	}
-	if found || isExternalTest(u) {
-		return
-	}
-	for _, change := range changes {
-		name := filepath.Base(change.Path)
-		switch {
-		case change.New == nil:
-			u.reportStale(u.firstPos(), name+" carries annotations that are gone"+cure)
-		case change.Old == nil:
-			u.reportStale(u.firstPos(), name+" is missing"+cure)
-		default:
-			u.reportStale(u.firstPos(), name+" is stale"+cure)
-		}
-	}
-}
-
-// rowPosition is what the row of an annotation gives as its position.
-func (u *unit) rowPosition(a *annotate.Annotation) string {
-	pos := a.Pos
-	if a.Target.Ident != nil {
-		pos = a.Target.Ident.Pos()
-	}
-	at := u.pass.Fset.Position(pos)
-	return fmt.Sprintf("%s:%d", filepath.Base(at.Filename), at.Line)
-}
-
-var rowPositions = regexp.MustCompile(`Pos:\s*"([^":]*:)([0-9]+)"`)
-
-// newRows returns the positions of the rows that the new file has and the old
-// one does not, be it elsewhere.
-func newRows(change gen.Change) []string {
-	mask := func(line []byte) string { return string(rowPositions.ReplaceAll(line, []byte("$1"))) }
-	old := map[string]bool{}
-	for line := range bytes.Lines(change.Old) {
-		old[mask(line)] = true
-	}
-	var list []string
-	for line := range bytes.Lines(change.New) {
-		if m := rowPositions.FindSubmatch(line); m != nil && !old[mask(line)] {
-			list = append(list, string(m[1])+string(m[2]))
-		}
-	}
-	return list
 }

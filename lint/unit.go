@@ -4,9 +4,12 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
+
+	"github.com/meminspect/meminspect/internal/nolint"
 )
 
 // A unit is one package under one check.
@@ -26,31 +29,41 @@ func newUnit(pass *analysis.Pass, s Suppression) *unit {
 	}
 }
 
-// idle tells that nothing can be wrong: no line of ours, nothing generated, no
-// call of the runtime, here or below.
+// idle reports whether there is nothing to check: no directive, no generated
+// file, and no call of the runtime, here or in imported packages.
 func (u *unit) idle() bool {
 	return len(u.source.files) == 0 && !u.source.generated && u.world.empty()
 }
 
-// dir returns the package's directory.
+// dir returns the package's folder.
 func (u *unit) dir() string {
-	for _, file := range u.pass.Files {
-		if name, _, _ := original(u.pass.Fset, file); !madeByGo(name) {
-			return filepath.Dir(name)
-		}
+	if names := u.writtenFiles(); len(names) > 0 {
+		return filepath.Dir(names[0])
 	}
 	return ""
 }
 
-// madeByGo tells whether a file is one that the go command adds to packages with
+// writtenFiles returns the names of the package's files that the go command did
+// not make. A file that an overlay replaces has the name of the replaced one.
+func (u *unit) writtenFiles() []string {
+	var names []string
+	for _, file := range u.pass.Files {
+		if name, _, _ := original(u.pass.Fset, file); !madeByGo(name) {
+			names = append(names, u.source.overlay.Logical(name))
+		}
+	}
+	return names
+}
+
+// madeByGo reports whether a file is one that the go command adds to packages with
 // cgo: _cgo_gotypes.go in a folder elsewhere, or one in its cache that has a hash
 // for a name.
 func madeByGo(name string) bool {
 	return filepath.Ext(name) != ".go" || strings.HasPrefix(filepath.Base(name), "_")
 }
 
-// clause returns a package clause that was written, for findings about the
-// package as a whole.
+// clause returns a package clause in a file that was not generated, the place of
+// findings about the whole package.
 func (u *unit) clause() token.Pos {
 	for _, file := range u.pass.Files {
 		if _, syntax, generated := original(u.pass.Fset, file); !generated {
@@ -60,7 +73,7 @@ func (u *unit) clause() token.Pos {
 	return u.pass.Files[0].Name.Pos()
 }
 
-// A finding is what a check has to say.
+// A finding is what a check reports.
 type finding struct {
 	pos, end token.Pos
 	category string
@@ -68,11 +81,11 @@ type finding struct {
 	fix      *analysis.SuggestedFix
 }
 
-// report hands a finding over, unless it stands in a generated file or a
-// comment suppresses it.
+// report reports a finding, unless it is in a generated file or a comment
+// suppresses it.
 func (u *unit) report(f finding) {
 	at := u.pass.Fset.Position(f.pos)
-	if u.generated(f.pos) || suppressed(at.Filename, at.Line, u.pass.Analyzer.Name, u.suppression) {
+	if u.generated(f.pos) || u.suppressed(at) {
 		return
 	}
 	d := analysis.Diagnostic{Pos: f.pos, End: f.end, Category: f.category, Message: f.message}
@@ -83,20 +96,28 @@ func (u *unit) report(f finding) {
 	u.pass.Report(d)
 }
 
-// generated tells whether a position of the package is in a generated file.
-// Other positions are in files that were looked at before.
+// suppressed reports whether a comment suppresses the analyzer's findings there.
+func (u *unit) suppressed(at token.Position) bool {
+	source, err := u.source.overlay.Read(at.Filename, nil)
+	return err == nil && nolint.Suppressed(source,
+		nolint.Finding{Line: at.Line, Linter: Name, Analyzer: u.pass.Analyzer.Name}, u.suppression == Nolint)
+}
+
+// generated reports whether a position of the package is in a generated file
+// that the analyzer leaves out. The generator refuses to work if there is a wrong
+// line in a file of another generator, so those lines are reported there, too.
 func (u *unit) generated(pos token.Pos) bool {
 	for _, file := range u.pass.Files {
 		if file.FileStart <= pos && pos < file.FileEnd {
-			_, _, generated := original(u.pass.Fset, file)
-			return generated
+			_, syntax, generated := original(u.pass.Fset, file)
+			return generatedByUs(syntax) || generated && !slices.Contains(FromSyntax(), u.pass.Analyzer.Name)
 		}
 	}
 	return false
 }
 
-// foreign returns a position in a file of another package, so that a finding
-// stands at its annotation there; NoPos when the file is not as it was.
+// foreign returns a position in a file that is not part of the pass. It returns
+// NoPos if the file does not have that position.
 func foreign(fset *token.FileSet, name string, line, column int) token.Pos {
 	text, err := os.ReadFile(name)
 	if err != nil {

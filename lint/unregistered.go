@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/meminspect/meminspect/internal/folders"
 )
 
 // unregistered reports IDs that an id line declares and nothing registers.
@@ -115,7 +117,7 @@ func deleteUsed(root string, names map[string]bool) {
 			return nil
 		}
 		switch base := d.Name(); {
-		case d.IsDir() && path != root && (base == "vendor" || base == "testdata" || strings.HasPrefix(base, ".") || strings.HasPrefix(base, "_") || isModule(path)):
+		case d.IsDir() && path != root && (folders.PassedOver(base) || isModule(path)):
 			return filepath.SkipDir
 		case d.IsDir() || filepath.Ext(base) != ".go":
 			return nil
@@ -136,7 +138,7 @@ func isModule(dir string) bool {
 // deleteUsedIn deletes the constants that a file may register.
 func deleteUsedIn(path string, names map[string]bool) {
 	text, err := os.ReadFile(path)
-	if err != nil || bytes.HasPrefix(text, []byte(generatedBy)) {
+	if err != nil || folders.IsGenerated(text) {
 		return
 	}
 	mentions := func(name string) bool { return bytes.Contains(text, []byte(name)) }

@@ -16,6 +16,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/tools/go/analysis/unitchecker"
 
+	"github.com/meminspect/meminspect/annotate"
+	"github.com/meminspect/meminspect/gen"
+	"github.com/meminspect/meminspect/internal/folders"
+	"github.com/meminspect/meminspect/internal/nolint"
 	"github.com/meminspect/meminspect/internal/vetoutput"
 	"github.com/meminspect/meminspect/lint"
 )
@@ -65,9 +69,14 @@ func runLint(cmd *cobra.Command, o *lintOptions, patterns []string) error {
 	if err != nil {
 		return fmt.Errorf("lint: %w", err)
 	}
-	findings, incomplete, err := vet(cmd, o, patterns)
+	findings, incomplete, err := findMistakes(cmd.Context(), o, dir, patterns)
 	if err != nil {
 		return fmt.Errorf("lint: %w", err)
+	}
+	if incomplete != "" {
+		if newer, ok := newerGo(cmd.Context()); ok {
+			return fmt.Errorf("lint: this program was built with %s and cannot read the standard library of %s: build it with that", runtime.Version(), newer)
+		}
 	}
 	if o.fix {
 		fixed, err := vetoutput.Apply(findings)
@@ -83,14 +92,11 @@ func runLint(cmd *cobra.Command, o *lintOptions, patterns []string) error {
 		return fmt.Errorf("lint: %w", err)
 	}
 	if incomplete != "" {
-		if newer, ok := newerGo(cmd.Context()); ok {
-			return fmt.Errorf("lint: this program was built with %s and cannot read the standard library of %s: build it with that", runtime.Version(), newer)
-		}
 		fmt.Fprintln(cmd.ErrOrStderr(), incomplete)
 		if !strings.HasPrefix(incomplete, "# ") {
-			return errors.New("lint: go vet did not get to look at packages")
+			return errors.New("lint: go vet could not load the packages: only the findings \"directive\" and \"stale\" are complete")
 		}
-		return errors.New("lint: go vet leaves out packages that do not compile; \"meminspect generate --check\" looks at them too")
+		return errors.New("lint: go vet leaves out packages that do not compile: only the findings \"directive\" and \"stale\" are complete")
 	}
 	if len(findings) > 0 {
 		return &exitError{status: exitFindings}
@@ -113,26 +119,95 @@ func writeFindings(w io.Writer, o *lintOptions, dir string, findings []vetoutput
 	return vetoutput.Text(w, dir, findings)
 }
 
-// vet runs go vet with this program as its tool. What go vet said besides
-// findings, when it failed, is incomplete.
-func vet(cmd *cobra.Command, o *lintOptions, patterns []string) (findings []vetoutput.Finding, incomplete string, err error) {
+// findMistakes runs the generator's check and go vet at the same time, and
+// returns the findings of both. The check finds what is wrong with directives and
+// generated files in all packages, go vet finds the rest in packages that
+// compile. If go vet failed, incomplete has its messages.
+func findMistakes(ctx context.Context, o *lintOptions, dir string, patterns []string) (findings []vetoutput.Finding, incomplete string, err error) {
+	for _, name := range o.skip {
+		if !slices.Contains(lint.Names(), name) {
+			return nil, "", fmt.Errorf("--skip %s: there is %s", name, strings.Join(lint.Names(), ", "))
+		}
+	}
+	query := folders.Query{Dir: dir, Patterns: patterns, Flags: goFlags(o.tags, o.modfile, o.overlays)}
+	tree, err := folders.Locate(ctx, query)
+	if err != nil {
+		return nil, "", err
+	}
+	var checked []vetoutput.Finding
+	var checkErr error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		checked, checkErr = checkSources(ctx, o, tree, query)
+	}()
+	findings, incomplete, err = vet(ctx, o, tree, query)
+	<-done
+	if err := errors.Join(err, checkErr); err != nil {
+		return nil, "", err
+	}
+	findings = append(findings, checked...)
+	vetoutput.Sort(findings)
+	return findings, incomplete, nil
+}
+
+// checkSources returns what "meminspect generate --check" finds, as findings of
+// the analyzers that report the same under go vet.
+func checkSources(ctx context.Context, o *lintOptions, tree *folders.Tree, query folders.Query) ([]vetoutput.Finding, error) {
+	result, err := gen.Run(ctx, gen.Config{Dir: query.Dir, Patterns: query.Patterns, GoFlags: query.Flags, Check: true})
+	if err != nil {
+		return nil, err
+	}
+	var findings []vetoutput.Finding
+	for _, f := range append(result.Findings, result.Stale...) {
+		analyzer := "stale"
+		if slices.Contains(annotate.Codes, annotate.Code(f.Code)) {
+			analyzer = "directive"
+		} else if f.Code != analyzer {
+			f.Message = "generate refuses: " + f.Message
+		}
+		if f.Warning || slices.Contains(o.skip, analyzer) {
+			continue
+		}
+		source, err := tree.Overlay.Read(f.Pos.Filename, nil)
+		if err == nil && nolint.Suppressed(source, nolint.Finding{Line: f.Pos.Line, Linter: lint.Name, Analyzer: analyzer}, true) {
+			continue
+		}
+		findings = append(findings, vetFinding(f, analyzer))
+	}
+	return findings, nil
+}
+
+// vetFinding returns a finding in the form that go vet prints.
+func vetFinding(f gen.Finding, analyzer string) vetoutput.Finding {
+	v := vetoutput.Finding{
+		Package: f.Package, Analyzer: analyzer, Message: f.Message,
+		Posn: f.Pos.String(), End: f.End.String(),
+	}
+	if analyzer == "directive" {
+		v.Category = f.Code
+	}
+	if f.Fix != nil {
+		v.Fixes = []vetoutput.Fix{{Message: f.Fix.Message, Edits: []vetoutput.Edit{
+			{Filename: f.Pos.Filename, Start: f.Fix.Start, End: f.Fix.End, New: f.Fix.New},
+		}}}
+	}
+	return v
+}
+
+// vet runs go vet with this program as its tool.
+func vet(ctx context.Context, o *lintOptions, tree *folders.Tree, query folders.Query) (findings []vetoutput.Finding, incomplete string, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, "", fmt.Errorf("find this program: %w", err)
 	}
 	args := []string{"vet", "-json", "-vettool=" + self}
-	for _, name := range o.skip {
-		if !slices.Contains(lint.Names(), name) {
-			return nil, "", fmt.Errorf("--skip %s: there is %s", name, strings.Join(lint.Names(), ", "))
-		}
+	for _, name := range append(lint.FromSyntax(), o.skip...) {
 		args = append(args, "-"+name+"=false")
 	}
-	for _, flag := range []struct{ name, value string }{{"tags", o.tags}, {"modfile", o.modfile}, {"overlay", o.overlays}} {
-		if flag.value != "" {
-			args = append(args, "-"+flag.name+"="+flag.value)
-		}
-	}
-	run := exec.CommandContext(cmd.Context(), "go", append(append(args, "--"), patterns...)...)
+	args = append(append(args, query.Flags...), "--")
+	run := exec.CommandContext(ctx, "go", append(args, tree.GoPatterns()...)...)
+	run.Dir = query.Dir
 	var stdout, stderr bytes.Buffer
 	run.Stdout, run.Stderr = &stdout, &stderr
 	failed := run.Run()
@@ -141,13 +216,17 @@ func vet(cmd *cobra.Command, o *lintOptions, patterns []string) (findings []veto
 		return nil, "", fmt.Errorf("run go vet: %w", failed)
 	}
 	// Up to Go 1.25 the findings are on standard error, among other lines.
-	tree, rest, err := vetoutput.Read(append(stdout.Bytes(), stderr.Bytes()...))
+	output, rest, err := vetoutput.Read(append(stdout.Bytes(), stderr.Bytes()...))
 	if err != nil {
 		return nil, "", err
 	}
-	findings, failures := tree.Findings()
+	findings, failures := output.Findings()
 	if failed != nil || len(failures) > 0 {
 		incomplete = strings.Join(append(rest, failures...), "\n")
+	}
+	findings = slices.DeleteFunc(findings, func(f vetoutput.Finding) bool { return !tree.Has(f.ImportPath()) })
+	for i := range findings {
+		findings[i].MapFiles(tree.Overlay.Logical)
 	}
 	return findings, incomplete, nil
 }

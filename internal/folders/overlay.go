@@ -16,6 +16,7 @@ import (
 // and the files that replace them, "" if the path is removed. The zero value
 // replaces nothing.
 type Overlay struct {
+	file    string // absolute
 	replace map[string]string
 	byDir   map[string][]string // names of replaced or added files
 }
@@ -28,7 +29,8 @@ func ReadOverlay(dir string, flags []string) (*Overlay, error) {
 	if name == "" {
 		return o, nil
 	}
-	data, err := os.ReadFile(absolute(dir, name))
+	o.file = absolute(dir, name)
+	data, err := os.ReadFile(o.file)
 	if err != nil {
 		return nil, fmt.Errorf("read the overlay: %w", err)
 	}
@@ -54,13 +56,33 @@ func ReadOverlay(dir string, flags []string) (*Overlay, error) {
 // of this process.
 func EnvFlags(env []string) []string {
 	if env == nil {
-		return strings.Fields(os.Getenv("GOFLAGS"))
+		return splitFlags(os.Getenv("GOFLAGS"))
 	}
 	var flags []string
 	for _, line := range env { // the last one counts
 		if value, ok := strings.CutPrefix(line, "GOFLAGS="); ok {
-			flags = strings.Fields(value)
+			flags = splitFlags(value)
 		}
+	}
+	return flags
+}
+
+// splitFlags splits GOFLAGS as the go command does: at spaces, but not inside a
+// field that is quoted as a whole.
+func splitFlags(text string) []string {
+	var flags []string
+	for text = strings.TrimLeft(text, " \t\n\r"); text != ""; text = strings.TrimLeft(text, " \t\n\r") {
+		if quote := text[0]; quote == '\'' || quote == '"' {
+			if field, rest, ok := strings.Cut(text[1:], string(quote)); ok {
+				flags, text = append(flags, field), rest
+				continue
+			}
+		}
+		end := strings.IndexAny(text, " \t\n\r")
+		if end < 0 {
+			end = len(text)
+		}
+		flags, text = append(flags, text[:end]), text[end:]
 	}
 	return flags
 }
@@ -74,7 +96,7 @@ func configuredFlags(ctx context.Context, q *Query) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("go env GOFLAGS: %w", err)
 	}
-	return strings.Fields(string(out)), nil
+	return splitFlags(string(out)), nil
 }
 
 // flagValue returns the value of -name=value or -name value, "" without one.
@@ -105,6 +127,24 @@ func (o *Overlay) Actual(path string) string {
 		return to
 	}
 	return path
+}
+
+// Flags returns the flag that names the overlay, nil for an empty one.
+func (o *Overlay) Flags() []string {
+	if o.file == "" {
+		return nil
+	}
+	return []string{"-overlay=" + o.file}
+}
+
+// Logical returns the path that a file replaces, or the file itself.
+func (o *Overlay) Logical(file string) string {
+	for path, to := range o.replace {
+		if to == file {
+			return path
+		}
+	}
+	return file
 }
 
 // Names adds the overlay's files of a folder to the names of its own files, and

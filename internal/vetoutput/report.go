@@ -43,6 +43,29 @@ type Edit struct {
 	New      string `json:"new"`
 }
 
+// ImportPath returns the path of the package that the finding is about: go vet
+// names external tests x_test, and packages with tests "x [x.test]".
+func (f *Finding) ImportPath() string {
+	path, test, ok := strings.Cut(f.Package, " [")
+	if ok {
+		return strings.TrimSuffix(test, ".test]")
+	}
+	return path
+}
+
+// MapFiles replaces the names of the finding's files.
+func (f *Finding) MapFiles(name func(string) string) {
+	for _, posn := range []*string{&f.Posn, &f.End} {
+		file, _, _ := splitPosition(*posn)
+		*posn = name(file) + strings.TrimPrefix(*posn, file)
+	}
+	for _, fix := range f.Fixes {
+		for i := range fix.Edits {
+			fix.Edits[i].Filename = name(fix.Edits[i].Filename)
+		}
+	}
+}
+
 // Position returns the file, line and column of a finding.
 func (f *Finding) Position() (file string, line, column int) { return splitPosition(f.Posn) }
 
@@ -146,11 +169,14 @@ func (t Tree) Findings() (list []Finding, failures []string) {
 		}
 	}
 	slices.Sort(failures)
-	slices.SortFunc(list, compare)
+	Sort(list)
 	return slices.CompactFunc(list, func(a, b Finding) bool {
 		return a.Posn == b.Posn && a.Analyzer == b.Analyzer && a.Message == b.Message
 	}), failures
 }
+
+// Sort sorts findings by place, analyzer and message.
+func Sort(list []Finding) { slices.SortFunc(list, compare) }
 
 func compare(a, b Finding) int {
 	fileA, lineA, columnA := a.Position()

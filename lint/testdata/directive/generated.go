@@ -2,5 +2,7 @@
 
 package directive
 
+// want +2 `unknown directive //meminspect:entri: .*`
+
 //meminspect:entri
 var inGenerated int

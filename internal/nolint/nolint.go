@@ -1,4 +1,6 @@
-package lint
+// Package nolint finds the comments that suppress findings of linters:
+// //nolint, as golangci-lint has it, and //lint:ignore, as staticcheck has it.
+package nolint
 
 import (
 	"go/ast"
@@ -15,35 +17,42 @@ type mark struct {
 	names       []string // patterns of names; none for all
 }
 
-// suppressed tells whether a comment of the file suppresses the named
-// analyzer's finding on a line of it. A comment covers the lines of its comment
-// group, so that the doc comment in which an annotation stands can hold it,
-// and what begins on the line below the group.
-func suppressed(filename string, line int, analyzer string, s Suppression) bool {
+// A Finding is what a comment may suppress.
+type Finding struct {
+	Line     int
+	Linter   string // the name that covers all its analyzers
+	Analyzer string
+}
+
+// Suppressed reports whether a comment of the source suppresses the finding. A
+// comment covers the lines of its comment group, so that it can be in the doc
+// comment that has an annotation, and what begins on the line below the group.
+// //nolint counts only with nolint.
+func Suppressed(source []byte, f Finding, nolint bool) bool {
 	fset := token.NewFileSet()
 	// Findings are rare: nothing is kept between them. A file that cannot be
 	// parsed as a whole still has its comments.
-	file, _ := parser.ParseFile(fset, filename, nil, parser.ParseComments|parser.SkipObjectResolution)
+	file, _ := parser.ParseFile(fset, "", source, parser.ParseComments|parser.SkipObjectResolution)
 	if file == nil {
 		return false
 	}
 	for _, m := range marks(fset, file) {
-		if m.first <= line && line <= m.last && m.covers(analyzer) && !(m.nolint && s == NolintElsewhere) {
+		if m.first <= f.Line && f.Line <= m.last && m.covers(f) && (nolint || !m.nolint) {
 			return true
 		}
 	}
 	return false
 }
 
-func (m *mark) covers(analyzer string) bool {
+func (m *mark) covers(f Finding) bool {
 	if m.nolint && len(m.names) == 0 {
 		return true
 	}
 	for _, pattern := range m.names {
-		if pattern == Name {
+		if pattern == f.Linter {
 			return true
 		}
-		if ok, err := path.Match(pattern, Name+"/"+analyzer); ok && err == nil {
+		if ok, err := path.Match(pattern, f.Linter+"/"+f.Analyzer); ok && err == nil {
 			return true
 		}
 	}
@@ -73,7 +82,7 @@ func marks(fset *token.FileSet, file *ast.File) []mark {
 	return list
 }
 
-// endBelow returns the last line of what begins at the line and column, 0 when
+// endBelow returns the last line of what begins at the line and column, 0 if
 // nothing does.
 func endBelow(fset *token.FileSet, file *ast.File, line, column int) (last int) {
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -92,8 +101,8 @@ func endBelow(fset *token.FileSet, file *ast.File, line, column int) (last int) 
 	return last
 }
 
-// parseMark understands "//nolint", "//nolint:a,b // why" and
-// "//lint:ignore a,b why", without which the latter counts for nothing.
+// parseMark parses "//nolint", "//nolint:a,b // why" and "//lint:ignore a,b why".
+// The last one needs a reason.
 func parseMark(text string) (mark, bool) {
 	if rest, ok := strings.CutPrefix(text, "//lint:ignore "); ok {
 		names, why, _ := strings.Cut(strings.TrimSpace(rest), " ")

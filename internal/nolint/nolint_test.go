@@ -1,8 +1,6 @@
-package lint
+package nolint
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -40,7 +38,6 @@ func TestParseMark(t *testing.T) {
 
 // A comment covers its comment group and what begins on the line below it.
 func TestSuppressed(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "a.go")
 	text := `package a
 
 //lint:ignore meminspect/secret why
@@ -68,13 +65,10 @@ func f() {
 	g() // 25
 }
 `
-	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	lines := func(analyzer string, s Suppression) []int {
+	lines := func(analyzer string, nolint bool) []int {
 		var list []int
 		for line := range strings.Count(text, "\n") {
-			if suppressed(name, line+1, analyzer, s) {
+			if Suppressed([]byte(text), Finding{line + 1, "meminspect", analyzer}, nolint) {
 				list = append(list, line+1)
 			}
 		}
@@ -82,25 +76,25 @@ func f() {
 	}
 	for _, test := range []struct {
 		analyzer string
-		s        Suppression
+		nolint   bool
 		want     []int
 	}{
-		{"secret", Nolint, []int{3, 4, 5, 6, 7, 10, 18, 19, 23}},
-		{"area", Nolint, []int{10, 12, 13, 14, 15, 18, 19, 23}},
-		{"secret", NolintElsewhere, []int{3, 4, 5, 6, 7}},
-		{"stale", NolintElsewhere, nil},
+		{"secret", true, []int{3, 4, 5, 6, 7, 10, 18, 19, 23}},
+		{"area", true, []int{10, 12, 13, 14, 15, 18, 19, 23}},
+		{"secret", false, []int{3, 4, 5, 6, 7}},
+		{"stale", false, nil},
 	} {
-		if got := lines(test.analyzer, test.s); !slices.Equal(got, test.want) {
-			t.Errorf("%s, %d: lines %v, want %v", test.analyzer, test.s, got, test.want)
+		if got := lines(test.analyzer, test.nolint); !slices.Equal(got, test.want) {
+			t.Errorf("%s, %v: lines %v, want %v", test.analyzer, test.nolint, got, test.want)
 		}
 	}
-	if suppressed(filepath.Join(t.TempDir(), "missing.go"), 1, "area", Nolint) {
-		t.Error("a file that is not there suppresses")
+	if Suppressed(nil, Finding{1, "meminspect", "area"}, true) {
+		t.Error("an empty file suppresses")
 	}
 }
 
-// Any comment is a mark or none; a mark that names nobody is //nolint, and one
-// that covers all of us covers each.
+// A mark without names is //nolint, and one that names the linter covers each of
+// its analyzers.
 func FuzzParseMark(f *testing.F) {
 	f.Add("//nolint:a,b // c")
 	f.Add("//lint:ignore meminspect/[ why")
@@ -113,9 +107,9 @@ func FuzzParseMark(f *testing.F) {
 			t.Errorf("%q is a mark", text)
 		}
 		if len(m.names) == 0 && !m.nolint {
-			t.Errorf("%q names nobody", text)
+			t.Errorf("%q has no names", text)
 		}
-		if slices.Contains(m.names, Name) && !m.covers("area") {
+		if slices.Contains(m.names, "meminspect") && !m.covers(Finding{1, "meminspect", "area"}) {
 			t.Errorf("%q does not cover us", text)
 		}
 	})

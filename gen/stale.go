@@ -1,0 +1,106 @@
+package gen
+
+import (
+	"bytes"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"github.com/meminspect/meminspect/annotate"
+)
+
+// stale returns a finding for each annotation that a generated file does not
+// have as it is written. If no annotation is the reason for a change, the
+// findings are about the changed files.
+func (p *plan) stale() []Finding {
+	if p.pkg.broken() {
+		return nil
+	}
+	const cure = ": run meminspect generate"
+	var list []Finding
+	for _, change := range p.changes {
+		fresh := newRows(change)
+		message := filepath.Base(change.Path) + " does not carry this line as it is written" + cure
+		if change.Old == nil {
+			message = filepath.Base(change.Path) + " is missing" + cure
+		}
+		for _, file := range p.pkg.annotated() {
+			for i := range file.Annotations {
+				a := &file.Annotations[i]
+				if slices.Contains(fresh, p.position(rowPos(a))) {
+					list = append(list, Finding{Pos: p.pkg.fset.Position(a.Pos), End: p.pkg.fset.Position(a.End), Message: message})
+				}
+			}
+		}
+	}
+	if len(list) == 0 {
+		for _, change := range p.changes {
+			name := filepath.Base(change.Path)
+			message := name + " is stale" + cure
+			switch {
+			case onlyLinesMoved(change):
+				continue
+			case change.New == nil:
+				message = name + " carries annotations that are gone" + cure
+			case change.Old == nil:
+				message = name + " is missing" + cure
+			}
+			list = append(list, Finding{Pos: token.Position{Filename: change.Path}, Message: message})
+		}
+	}
+	for i := range list {
+		list[i].Package, list[i].Code = p.pkg.folder.ImportPath, "stale"
+	}
+	return list
+}
+
+// annotated returns the annotations of the folder's files.
+func (p *pkg) annotated() []*annotate.File {
+	var list []*annotate.File
+	for _, files := range p.files {
+		for _, file := range files {
+			if file.found != nil {
+				list = append(list, file.found)
+			}
+		}
+	}
+	return list
+}
+
+// rowPos returns the position that the row of an annotation has.
+func rowPos(a *annotate.Annotation) token.Pos {
+	if a.Target.Ident != nil {
+		return a.Target.Ident.Pos()
+	}
+	return a.Pos
+}
+
+var rowPositions = regexp.MustCompile(`Pos:\s*"([^":]*:)([0-9]+)"`)
+
+// newRows returns the positions of the rows that the new file has and the old
+// one does not have, except for a change of the line alone.
+func newRows(change Change) []string {
+	mask := func(line []byte) string { return string(rowPositions.ReplaceAll(line, []byte("$1"))) }
+	old := map[string]bool{}
+	for line := range bytes.Lines(change.Old) {
+		old[mask(line)] = true
+	}
+	var list []string
+	for line := range bytes.Lines(change.New) {
+		if m := rowPositions.FindSubmatch(line); m != nil && !old[mask(line)] {
+			list = append(list, string(m[1])+string(m[2]))
+		}
+	}
+	return list
+}
+
+// onlyLinesMoved reports whether a generated file differs only in the lines of
+// positions: an edit further up in a source file does not make a check fail.
+func onlyLinesMoved(change Change) bool {
+	if change.Old == nil || change.New == nil {
+		return false
+	}
+	mask := func(text []byte) []byte { return rowPositions.ReplaceAll(text, []byte("$1")) }
+	return bytes.Equal(mask(change.Old), mask(change.New))
+}
