@@ -89,8 +89,9 @@ type Result struct {
 	// Stale has the place of each change in the source, in a check: the
 	// annotations that the generated files do not have as they are written.
 	Stale []Finding
-	// Folders is the number of packages that have annotations or ledgers.
-	Folders int
+	// Packages and Annotations count what the run has looked at: packages with
+	// annotations, and annotations without findings in their package.
+	Packages, Annotations int
 }
 
 // Failed reports whether there is a finding that needs a change of the source.
@@ -121,12 +122,17 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	parallel(len(plans), func(i int) { plans[i].finish(o) })
 
-	result := &Result{Folders: len(list)}
+	result := &Result{}
 	for _, p := range plans {
 		p.pkg.sortFindings()
 		result.Findings = append(result.Findings, p.pkg.findings...)
-		if !p.pkg.broken() {
-			result.Changes = append(result.Changes, p.changes...)
+		if p.pkg.broken() {
+			continue
+		}
+		result.Changes = append(result.Changes, p.changes...)
+		if n := p.pkg.annotations(); n > 0 {
+			result.Packages++
+			result.Annotations += n
 		}
 	}
 	if cfg.Check {

@@ -68,6 +68,15 @@ func (p *pkg) annotated() []*annotate.File {
 	return list
 }
 
+// annotations counts the annotations of the folder's files.
+func (p *pkg) annotations() int {
+	n := 0
+	for _, file := range p.annotated() {
+		n += len(file.Annotations)
+	}
+	return n
+}
+
 // rowPos returns the position that the row of an annotation has.
 func rowPos(a *annotate.Annotation) token.Pos {
 	if a.Target.Ident != nil {

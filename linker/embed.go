@@ -68,6 +68,7 @@ func (p *Program) content() (*embedded.Content, error) {
 		Exclusions: []embedded.Exclusion{},
 		Types:      []embedded.Type{},
 	}}
+	e.c.Notes = p.untyped()
 	e.entries()
 	e.exclusions()
 	if err := e.types(); err != nil {

@@ -149,6 +149,19 @@ func TestIncludeBuilds(t *testing.T) {
 			if got, want := included(p), []string{"os.Args " + c.typ + " list:1"}; !slices.Equal(got, want) {
 				t.Errorf("included %q, want %q", got, want)
 			}
+			// What is not followed is reported, by the map and by what Embed writes.
+			content, err := p.Content()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, notes := range [][]string{p.Map().Notes, content.Notes} {
+				noted := slices.ContainsFunc(notes, func(note string) bool {
+					return strings.HasPrefix(note, "os.Args (list:1): the type is not known, so only its own 24 bytes are captured")
+				})
+				if noted != (c.typ == "?") {
+					t.Errorf("type %s, notes %q", c.typ, notes)
+				}
+			}
 		})
 	}
 }

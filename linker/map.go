@@ -150,10 +150,22 @@ func (p *Program) Map() *Map {
 	m.sort()
 	m.Totals.Packages, m.Totals.Tables = len(packages), len(m.Tables)
 	m.Totals.Entries, m.Totals.Exclusions, m.Totals.Declared = len(m.Entries), len(m.Exclusions), len(m.Declared)
+	m.Notes = append(m.Notes, p.untyped()...)
 	for _, problem := range p.found.Problems {
 		m.Notes = append(m.Notes, problem.Error())
 	}
 	return m
+}
+
+// untyped returns a note for each included variable without a type.
+func (p *Program) untyped() []string {
+	var notes []string
+	for _, e := range p.entries {
+		if e.Included != "" && e.Type == nil {
+			notes = append(notes, fmt.Sprintf("%s (%s): the type is not known, so only its own %d bytes are captured and pointers are not followed: %v", e, e.Included, e.Size, e.TypeErr))
+		}
+	}
+	return notes
 }
 
 // sort makes the map the same for the same program, whatever the linker did.

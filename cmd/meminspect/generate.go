@@ -21,13 +21,15 @@ func generateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "generate [packages]",
 		Short: "Generate tables and IDs from the //meminspect: lines of packages",
-		Long: `Generate writes, beside each package with //meminspect: lines, the ledger
-meminspect.ids and generated files with the ID constants and the static tables.
-It works from syntax alone: the tree need not compile, and the result is the
-same whatever the system, the tags and the C compiler of this machine.
+		Long: `Generate writes files into the folder of each package that has //meminspect:
+lines: the ledger meminspect.ids, and generated files with the ID constants and
+the static tables. It reads only syntax: the packages need not compile, and the
+result depends neither on the operating system, nor on build tags, nor on the C
+compiler. It prints one line about what it did.
 
-Packages are named as for the go command, within the main modules; none means
-the package in this folder. See "meminspect help annotations" for the lines.`,
+Packages are named as for the go command, within the main modules; without an
+argument it is the package in this folder. "meminspect help annotations" explains
+the lines.`,
 		Example: `  meminspect generate ./...
   meminspect generate --check ./...
   meminspect generate --rename sessions=liveSessions ./store
@@ -42,22 +44,22 @@ the package in this folder. See "meminspect help annotations" for the lines.`,
 			if files {
 				cfg.Files = args
 				if len(args) == 0 {
-					return fmt.Errorf("generate: --files wants the names of files")
+					return fmt.Errorf("generate: --files: no file is named: add the .go files of one package")
 				}
 			} else if cmd.Flags().Changed("importpath") || cmd.Flags().Changed("out") {
-				return fmt.Errorf("generate: --importpath and --out are for --files")
+				return fmt.Errorf("generate: --importpath and --out need --files")
 			} else {
 				cfg.Patterns = args
 			}
 			for _, rename := range renames {
 				before, after, ok := strings.Cut(rename, "=")
 				if !ok || before == "" || after == "" {
-					return fmt.Errorf("generate: --rename %s: want OLD=NEW", rename)
+					return fmt.Errorf("generate: --rename %s: not of the form OLD=NEW", rename)
 				}
 				cfg.Renames = append(cfg.Renames, gen.Rename{Old: before, New: after})
 			}
 			if cfg.Check && len(cfg.Renames)+len(cfg.Retire) > 0 {
-				return fmt.Errorf("generate: --check writes nothing: run --rename and --retire without it")
+				return fmt.Errorf("generate: --check does not change IDs: use --rename and --retire without it")
 			}
 			cfg.GoFlags = goFlags(tags, modfile, overlay)
 			result, err := gen.Run(cmd.Context(), cfg)
@@ -71,14 +73,14 @@ the package in this folder. See "meminspect help annotations" for the lines.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&cfg.Check, "check", false, "write nothing; show what is stale as a diff and exit with status 1")
-	flags.StringArrayVar(&renames, "rename", nil, "let the ID of OLD stand for NEW from now on (`OLD=NEW`)")
-	flags.StringArrayVar(&cfg.Retire, "retire", nil, "turn the ID of `NAME`, which has no annotation any more, into a tombstone")
-	flags.BoolVarP(&verbose, "verbose", "v", false, "say which files were written and removed")
+	flags.BoolVar(&cfg.Check, "check", false, "write nothing; print a diff of stale files and exit with status 1 if there are any")
+	flags.StringArrayVar(&renames, "rename", nil, "keep the ID of the annotation OLD for NEW (`OLD=NEW`)")
+	flags.StringArrayVar(&cfg.Retire, "retire", nil, "retire the ID of `NAME`, whose annotation was removed: it is never used again")
+	flags.BoolVarP(&verbose, "verbose", "v", false, "print the files that were written and removed")
 	addGoFlags(cmd, &tags, &modfile, &overlay)
-	flags.BoolVar(&files, "files", false, "the arguments are the .go files of one package; the go command is not run")
-	flags.StringVar(&cfg.ImportPath, "importpath", "", "with --files: their import path")
-	flags.StringVar(&cfg.OutDir, "out", "", "with --files: the folder to write to (theirs if not given)")
+	flags.BoolVar(&files, "files", false, "the arguments are the .go files of one package; do not run the go command")
+	flags.StringVar(&cfg.ImportPath, "importpath", "", "with --files: the import path of the package")
+	flags.StringVar(&cfg.OutDir, "out", "", "with --files: the folder to write to (default: that of the files)")
 	return cmd
 }
 
@@ -100,7 +102,8 @@ func goFlags(tags, modfile, overlay string) []string {
 	return list
 }
 
-// report prints findings, and under --check a diff for each stale file.
+// report prints findings, under --check a diff for each stale file, and else one
+// line about what was done.
 func report(cmd *cobra.Command, cfg *gen.Config, result *gen.Result, verbose bool) {
 	printFindings(cmd.ErrOrStderr(), cfg.Dir, result.Findings)
 	for _, change := range result.Changes {
@@ -114,22 +117,52 @@ func report(cmd *cobra.Command, cfg *gen.Config, result *gen.Result, verbose boo
 			fmt.Fprintln(cmd.OutOrStdout(), "wrote", path)
 		}
 	}
+	if !cfg.Check && !result.Failed() {
+		fmt.Fprintln(cmd.OutOrStdout(), summary(result))
+	}
 }
 
-// generateStatus turns a result into the command's end.
+// summary is one line about what a run did.
+func summary(r *gen.Result) string {
+	text := fmt.Sprintf("%s in %s: ", plural(r.Annotations, "annotation"), plural(r.Packages, "package"))
+	removed := 0
+	for _, change := range r.Changes {
+		if change.New == nil {
+			removed++
+		}
+	}
+	switch wrote := len(r.Changes) - removed; {
+	case len(r.Changes) == 0:
+		return text + "up to date"
+	case removed == 0:
+		return text + "wrote " + plural(wrote, "file")
+	case wrote == 0:
+		return text + "removed " + plural(removed, "file")
+	default:
+		return text + fmt.Sprintf("wrote %s, removed %s", plural(wrote, "file"), plural(removed, "file"))
+	}
+}
+
+// plural returns a number of things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// generateStatus returns the error that a result makes.
 func generateStatus(cfg *gen.Config, result *gen.Result) error {
 	switch n := failures(result.Findings); {
-	case n == 1:
-		return &exitError{exitFindings, fmt.Errorf("generate: 1 finding; its folder was left as it was")}
-	case n > 1:
-		return &exitError{exitFindings, fmt.Errorf("generate: %d findings; their folders were left as they were", n)}
+	case n > 0:
+		return &exitError{exitFindings, fmt.Errorf("generate: %s: nothing was written into these packages", plural(n, "finding"))}
 	case cfg.Check && len(result.Changes) > 0:
-		return &exitError{exitFindings, fmt.Errorf("generate: stale: run meminspect generate")}
+		return &exitError{exitFindings, fmt.Errorf("generate: generated files are stale: run meminspect generate")}
 	}
 	return nil
 }
 
-// printFindings prints a line each, with paths relative to dir.
+// printFindings prints each finding in one line, with paths relative to dir.
 func printFindings(w io.Writer, dir string, findings []gen.Finding) {
 	for _, f := range findings {
 		f.Pos.Filename = relative(dir, f.Pos.Filename)
@@ -147,7 +180,7 @@ func failures(findings []gen.Finding) int {
 	return n
 }
 
-// relative is path as seen from dir, where that is shorter.
+// relative returns path relative to dir, if that is shorter.
 func relative(dir, path string) string {
 	if rel, err := filepath.Rel(dir, path); err == nil && !strings.HasPrefix(rel, ".."+string(filepath.Separator)+"..") {
 		return rel

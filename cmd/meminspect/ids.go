@@ -12,7 +12,7 @@ import (
 	"github.com/meminspect/meminspect/gen"
 )
 
-// An idRecord is what "ids --json" says of one ID.
+// An idRecord is one ID in the output of "ids --json".
 type idRecord struct {
 	ID        string `json:"id"` // 16 hexadecimal digits
 	Name      string `json:"name"`
@@ -30,10 +30,10 @@ func idsCommand() *cobra.Command {
 	var tags, modfile, overlay string
 	cmd := &cobra.Command{
 		Use:   "ids [packages]",
-		Short: "List the IDs that the ledgers of packages hold",
-		Long: `Ids lists every ID that was ever issued in the packages, tombstones too, from
-their ledgers (meminspect.ids). Packages are named as for generate; none means
-all below this folder.`,
+		Short: "List the IDs in the ledgers of packages",
+		Long: `Ids lists every ID that was ever issued in the packages, retired ones included,
+from their ledgers (meminspect.ids). Packages are named as for generate; without
+an argument they are all packages below this folder.`,
 		Example: `  meminspect ids
   meminspect ids --json ./store`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,7 +53,7 @@ all below this folder.`,
 				return err
 			}
 			if len(findings) > 0 {
-				return &exitError{exitFindings, fmt.Errorf("ids: not every ledger could be read")}
+				return &exitError{exitFindings, fmt.Errorf("ids: a ledger could not be read: correct the lines above")}
 			}
 			return nil
 		},

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// BenchmarkGenerate compares generate over a tree of 1,000 packages with one
+// annotated variable each with "go list ./..." of the same tree.
+func BenchmarkGenerate(b *testing.B) {
+	tree := b.TempDir()
+	writeText(b, filepath.Join(tree, "go.mod"), "module example.com/many\n\ngo 1.24\n")
+	for i := range 1000 {
+		writeText(b, filepath.Join(tree, fmt.Sprintf("p%d", i), "p.go"), "package p\n\n//meminspect:entry\nvar queue []int\n")
+	}
+	removeOutputs := func(b *testing.B) {
+		for _, name := range []string{"meminspect.ids", "meminspect_gen.go"} {
+			names, err := filepath.Glob(filepath.Join(tree, "*", name))
+			if err != nil {
+				b.Fatal(err)
+			}
+			for _, name := range names {
+				if err := os.Remove(name); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	}
+	b.Run("golist", func(b *testing.B) { benchCommand(b, tree, nil, nil, "go", "list", "./...") })
+	b.Run("generate/first", func(b *testing.B) { benchCommand(b, tree, nil, removeOutputs, "meminspect", "generate", "./...") })
+	b.Run("generate/unchanged", func(b *testing.B) { benchCommand(b, tree, nil, nil, "meminspect", "generate", "./...") })
+	b.Run("generate/check", func(b *testing.B) { benchCommand(b, tree, nil, nil, "meminspect", "generate", "--check", "./...") })
+}
+
+// BenchmarkLint compares lint with go vet of the same tree, golang.org/x/tools:
+// without any result in the build cache but those of the standard library's
+// packages and the tree's own, and with all results in it.
+func BenchmarkLint(b *testing.B) {
+	tree := b.TempDir()
+	from, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/tools").Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.CopyFS(tree, os.DirFS(strings.TrimSpace(string(from)))); err != nil {
+		b.Fatal(err)
+	}
+	cache := b.TempDir()
+	env := []string{"GOCACHE=" + cache, "GOFLAGS=-mod=mod", "GOPROXY=off"}
+	// What both need: export data.
+	build := exec.Command("go", "build", "./...")
+	build.Dir, build.Env = tree, append(append(os.Environ(), "GOWORK=off"), env...)
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
+	clean := b.TempDir()
+	if err := os.CopyFS(clean, os.DirFS(cache)); err != nil {
+		b.Fatal(err)
+	}
+	restore := func(b *testing.B) {
+		if err := errors.Join(os.RemoveAll(cache), os.CopyFS(cache, os.DirFS(clean))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("cold/vet", func(b *testing.B) { benchCommand(b, tree, env, restore, "go", "vet", "./...") })
+	b.Run("cold/lint", func(b *testing.B) { benchCommand(b, tree, env, restore, "meminspect", "lint", "./...") })
+	b.Run("warm/vet", func(b *testing.B) {
+		timeCommand(b, tree, env, "go", "vet", "./...")
+		benchCommand(b, tree, env, nil, "go", "vet", "./...")
+	})
+	b.Run("warm/lint", func(b *testing.B) {
+		timeCommand(b, tree, env, "meminspect", "lint", "./...")
+		benchCommand(b, tree, env, nil, "meminspect", "lint", "./...")
+	})
+}
+
+// benchCommand measures a whole command, and the processor time that it and its
+// children take. The preparation is not measured.
+func benchCommand(b *testing.B, dir string, env []string, prepare func(*testing.B), name string, args ...string) {
+	b.Helper()
+	var processor time.Duration
+	for b.Loop() {
+		if prepare != nil {
+			b.StopTimer()
+			prepare(b)
+			b.StartTimer()
+		}
+		processor += timeCommand(b, dir, env, name, args...)
+	}
+	b.ReportMetric(processor.Seconds()/float64(b.N), "cpu-s/op")
+}
+
+// timeCommand runs a command, which may find something, and returns the processor
+// time that it and its children took.
+func timeCommand(b *testing.B, dir string, env []string, name string, args ...string) time.Duration {
+	b.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(append(os.Environ(), "GOWORK=off", "GOFLAGS="), env...)
+	out, err := cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 1) {
+		b.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+}
+
+func writeText(b *testing.B, name, text string) {
+	b.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o777), os.WriteFile(name, []byte(text), 0o666)); err != nil {
+		b.Fatal(err)
+	}
+}
