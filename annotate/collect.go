@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// A File is what the lines of one source file say.
+// A File has the directives of one source file.
 type File struct {
 	Syntax      *ast.File
 	Annotations []Annotation // in source order
@@ -21,8 +21,8 @@ type Annotation struct {
 	Target Target
 }
 
-// ID returns the name that the annotation's ID stands for: name=, else the
-// variable with its member path; "" for directives that have no ID.
+// ID returns the name that has the annotation's ID: that of name=, or else the
+// variable with its member path. It returns "" for a directive without an ID.
 func (a *Annotation) ID() string {
 	switch {
 	case a.Kind != Entry && a.Kind != Area && a.Kind != ID:
@@ -33,7 +33,7 @@ func (a *Annotation) ID() string {
 	return a.Expr()
 }
 
-// Expr returns the source expression that is annotated: queue.head.
+// Expr returns the annotated source expression, like queue.head.
 func (a *Annotation) Expr() string {
 	expr := a.Target.String()
 	if a.Member != nil {
@@ -42,22 +42,22 @@ func (a *Annotation) Expr() string {
 	return expr
 }
 
-// A TargetKind is what an annotation stands on.
+// A TargetKind is a kind of declaration that an annotation can be on.
 type TargetKind uint8
 
 // Kinds of targets.
 const (
-	NoTarget TargetKind = iota // an id line stands for itself
+	NoTarget TargetKind = iota // an id directive has no target
 	Variable
 	Constant
 	Type
 	Field
 )
 
-// A Target is the declared thing that an annotation is about.
+// A Target is the declaration that an annotation is on.
 type Target struct {
 	Kind  TargetKind
-	Ident *ast.Ident // what is named; of an embedded field, its type's name
+	Ident *ast.Ident // the declared name; of an embedded field, its type's name
 	Name  string     // the package-level variable, constant or type
 	Path  []string   // of a field: the fields from the type or variable on
 	Field *ast.Field // of a field
@@ -65,20 +65,20 @@ type Target struct {
 	Index int        // of a variable or constant: its place in the spec's names
 }
 
-// String returns the target as source says it: T.In.Key for a field.
+// String returns the target's name, and T.In.Key for a field.
 func (t Target) String() string {
 	return strings.Join(append([]string{t.Name}, t.Path...), ".")
 }
 
-// TypeSpec returns the type declaration of a type or of a field of one, else
-// nil.
+// TypeSpec returns the declaration of a type, or of the type that a field is in.
+// It returns nil for other targets.
 func (t Target) TypeSpec() *ast.TypeSpec {
 	spec, _ := t.Spec.(*ast.TypeSpec)
 	return spec
 }
 
-// Collect reads all directives of a file that was parsed with comments and
-// attaches them.
+// Collect parses all directives of a file, which must have been parsed with
+// comments, and attaches them to the declarations that they are on.
 func Collect(fset *token.FileSet, syntax *ast.File) *File {
 	c := &collector{
 		fset: fset, file: &File{Syntax: syntax},
@@ -99,11 +99,11 @@ func Collect(fset *token.FileSet, syntax *ast.File) *File {
 	return c.file
 }
 
-// A place is where a comment group stands.
+// A place is the position of a comment group among the declarations.
 type place struct {
 	what     string   // for messages
-	targets  []Target // what a line there can be about
-	trailing bool     // behind what it would be about
+	targets  []Target // the declarations that a directive there is on
+	trailing bool     // after the declaration, not above it
 	unnamed  bool     // a field that no named type or variable leads to
 }
 
@@ -122,7 +122,7 @@ func (c *collector) errorf(pos, end token.Pos, code Code, format string, args ..
 		Diagnostic{Pos: pos, End: end, Code: code, Message: fmt.Sprintf(format, args...)})
 }
 
-// applies lists what each directive stands on.
+// applies lists the kinds of targets of each directive.
 var applies = map[Kind][]TargetKind{
 	Entry:   {Variable},
 	Area:    {Variable},
@@ -140,7 +140,7 @@ var targetNames = map[Kind]string{
 	Number:  "a package-level constant",
 }
 
-// attach finds what a line is about.
+// attach finds the targets of a directive.
 func (c *collector) attach(line *Line, group *ast.CommentGroup) {
 	where := c.places[group]
 	local := within(line.Pos, c.bodies)
@@ -162,27 +162,27 @@ func (c *collector) attach(line *Line, group *ast.CommentGroup) {
 	case where == nil:
 		c.floating(line, group, wants)
 	case where.trailing:
-		c.errorf(line.Pos, line.End, Trailing, "%s%s must stand on a line of its own above what it annotates", Prefix, line.Kind)
+		c.errorf(line.Pos, line.End, Trailing, "%s%s after a declaration: write it on a separate line above the declaration", Prefix, line.Kind)
 	case where.unnamed:
 		c.errorf(line.Pos, line.End, Unnamed,
-			"%s%s on a field of an unnamed struct type in a value, or behind a pointer, slice, array, map, channel or function: declare the struct type with a name", Prefix, line.Kind)
+			"%s%s on a field of an unnamed struct type, in a value or in the type of a pointer, slice, array, map, channel or function: declare the struct type with a name", Prefix, line.Kind)
 	default:
 		c.apply(line, where, wants)
 	}
 }
 
-// floating reports a line that is above nothing.
+// floating reports a directive without a declaration below it.
 func (c *collector) floating(line *Line, group *ast.CommentGroup, wants string) {
 	// Physical lines: a "//line" comment must not hide the neighbour.
 	next := c.fset.PositionFor(group.End(), false).Line + 2
 	for _, begin := range c.begins {
 		if at := c.fset.PositionFor(begin, false).Line; at == next || at == next+1 {
 			c.errorf(line.Pos, line.End, Floating,
-				"%s%s is cut off by a blank line from the declaration below it", Prefix, line.Kind)
+				"%s%s is separated by a blank line from the declaration below it: remove the blank line", Prefix, line.Kind)
 			return
 		}
 	}
-	c.errorf(line.Pos, line.End, Floating, "%s%s stands above nothing: it applies to %s", Prefix, line.Kind, wants)
+	c.errorf(line.Pos, line.End, Floating, "%s%s has no declaration below it: it applies to %s", Prefix, line.Kind, wants)
 }
 
 // apply makes one annotation for each target of the place.
@@ -194,7 +194,7 @@ func (c *collector) apply(line *Line, where *place, wants string) {
 	targets := named(where.targets)
 	if len(targets) > 1 && line.Name != "" {
 		pos, end := line.Arg("name")
-		c.errorf(pos, end, Duplicate, "name=%s would name %d variables: declare them apart", line.Name, len(targets))
+		c.errorf(pos, end, Duplicate, "name=%s would name %d variables: declare them separately", line.Name, len(targets))
 		return
 	}
 	for _, target := range targets {
@@ -204,8 +204,8 @@ func (c *collector) apply(line *Line, where *place, wants string) {
 	}
 }
 
-// named leaves blank variables out that stand beside others: in
-// var f, _ = os.Open(name) the file is meant.
+// named leaves out blank variables that are declared with others: in
+// var f, _ = os.Open(name) the target is f.
 func named(targets []Target) []Target {
 	out := slices.DeleteFunc(slices.Clone(targets), func(t Target) bool {
 		return t.Kind == Variable && t.Ident != nil && t.Ident.Name == "_"
@@ -225,10 +225,10 @@ func fits(kind Kind, target TargetKind) bool {
 	return false
 }
 
-// sound reports what a target of the right kind may still lack.
+// sound checks a target of the right kind, and reports what is wrong with it.
 func (c *collector) sound(line *Line, target Target) bool {
 	if target.Ident != nil && target.Ident.Name == "_" {
-		c.errorf(line.Pos, line.End, Blank, "%s%s on the blank identifier, which is no memory that can be named", Prefix, line.Kind)
+		c.errorf(line.Pos, line.End, Blank, "%s%s on the blank identifier, which has no memory: give the variable a name", Prefix, line.Kind)
 		return false
 	}
 	spec := target.TypeSpec()
@@ -245,16 +245,16 @@ func (c *collector) sound(line *Line, target Target) bool {
 	return true
 }
 
-// contradictions reports variables that are both to be captured and not to be,
-// and lines without an ID that are written twice.
+// contradictions reports variables that are both annotated and excluded, and
+// directives without an ID that are written twice.
 func (c *collector) contradictions() {
-	type said struct {
+	type directive struct {
 		kind   Kind
 		target string
 	}
-	seen := map[said]bool{}
+	seen := map[directive]bool{}
 	for _, a := range c.file.Annotations {
-		key := said{a.Kind, a.Target.String()}
+		key := directive{a.Kind, a.Target.String()}
 		if a.ID() == "" && seen[key] {
 			c.errorf(a.Pos, a.End, Duplicate, "%s%s is written twice on %s", Prefix, a.Kind, a.Target)
 		}
@@ -268,15 +268,15 @@ func (c *collector) contradictions() {
 	}
 	for _, a := range c.file.Annotations {
 		if (a.Kind == Entry || a.Kind == Area) && (excluded[a.Target.Name] || excluded[a.Expr()]) {
-			c.errorf(a.Pos, a.End, Contradict, "%s is excluded and annotated: an exclusion always wins", a.Expr())
+			c.errorf(a.Pos, a.End, Contradict, "%s is excluded and annotated: remove one of the two; an exclusion always wins", a.Expr())
 		}
 	}
 }
 
-// Duplicates reports names that two annotations of one package give: the
-// files of the package and of its tests in the package, in source order. One
-// variable declared in several files (under constraints that exclude each
-// other) has one name and is none.
+// Duplicates reports names that two annotations of one package have, in source
+// order. The files are those of the package and of its tests in the package. One
+// variable that is declared in several files, under constraints that exclude
+// each other, is not a duplicate.
 func Duplicates(fset *token.FileSet, files ...*File) []Diagnostic {
 	type first struct {
 		annotation *Annotation
@@ -304,7 +304,7 @@ func Duplicates(fset *token.FileSet, files ...*File) []Diagnostic {
 			pos, end := a.Arg("name")
 			at := fset.Position(before.annotation.Pos)
 			list = append(list, Diagnostic{Pos: pos, End: end, Code: Duplicate, Message: fmt.Sprintf(
-				"the name %s is taken at %s:%d: give another with name=", name, baseName(at.Filename), at.Line)})
+				"the name %s is already used at %s:%d: give this annotation another name with name=", name, baseName(at.Filename), at.Line)})
 		}
 	}
 	sortDiagnostics(list)

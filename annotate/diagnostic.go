@@ -6,16 +6,16 @@ import (
 	"slices"
 )
 
-// A Code names a kind of diagnostic. docs/annotations.md explains each one.
+// A Code is a kind of diagnostic. docs/annotations.md explains each one.
 type Code string
 
-// What can be wrong with a line.
+// The kinds of diagnostics.
 const (
-	NearMiss         Code = "near-miss"         // looks like ours and is not
-	Malformed        Code = "malformed"         // our prefix, but no directive follows
+	NearMiss         Code = "near-miss"         // looks like a directive and is not one
+	Malformed        Code = "malformed"         // the prefix without a directive
 	UnknownDirective Code = "unknown-directive" // //meminspect:foo
 	BadQuoting       Code = "bad-quoting"       // a quoted argument that does not end
-	UnknownArgument  Code = "unknown-argument"  // an argument the directive does not have
+	UnknownArgument  Code = "unknown-argument"  // the directive has no such argument
 	RepeatedArgument Code = "repeated-argument" // the same argument twice
 	MissingArgument  Code = "missing-argument"  // area without size=, id without a name
 	BadName          Code = "bad-name"          // not an identifier
@@ -23,15 +23,15 @@ const (
 	BadSize          Code = "bad-size"          // neither a size nor a constant expression
 	BadNumber        Code = "bad-number"        // depth= that is not a small number
 
-	Misplaced  Code = "misplaced"  // above something the directive does not apply to
-	Trailing   Code = "trailing"   // behind a declaration instead of above it
-	Floating   Code = "floating"   // above nothing
+	Misplaced  Code = "misplaced"  // above a declaration that the directive does not apply to
+	Trailing   Code = "trailing"   // after a declaration instead of above it
+	Floating   Code = "floating"   // no declaration follows
 	Local      Code = "local"      // inside a function
 	Blank      Code = "blank"      // on the blank identifier
 	Alias      Code = "alias"      // exclude or layout on an alias
 	Generic    Code = "generic"    // layout on a generic type
 	Unnamed    Code = "unnamed"    // a field that no named type or variable leads to
-	Duplicate  Code = "duplicate"  // a name given twice
+	Duplicate  Code = "duplicate"  // a name is used twice
 	Contradict Code = "contradict" // annotated and excluded
 )
 
@@ -42,12 +42,12 @@ var Codes = []Code{
 	Misplaced, Trailing, Floating, Local, Blank, Alias, Generic, Unnamed, Duplicate, Contradict,
 }
 
-// A Diagnostic is something that is wrong at [Pos, End) of the source.
+// A Diagnostic is a mistake at [Pos, End) of the source.
 type Diagnostic struct {
 	Pos, End token.Pos
 	Code     Code
 	Message  string // lower case, one line
-	Fix      *Fix   // nil where no edit is sure to be meant
+	Fix      *Fix   // nil if no edit is certain to be right
 }
 
 // A Fix replaces [Pos, End) with NewText.
@@ -57,7 +57,7 @@ type Fix struct {
 	NewText  string
 }
 
-// sortDiagnostics puts a file's diagnostics in source order.
+// sortDiagnostics sorts a file's diagnostics by position.
 func sortDiagnostics(list []Diagnostic) {
 	slices.SortStableFunc(list, func(a, b Diagnostic) int { return cmp.Compare(a.Pos, b.Pos) })
 }

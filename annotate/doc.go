@@ -1,20 +1,19 @@
-// Package annotate understands //meminspect: lines: the grammar of one line,
-// and which declaration of a file a line belongs to. It works from syntax
-// alone, so it also works on source that does not compile yet.
+// Package annotate parses //meminspect: directives: it has the grammar of one
+// line, and finds the declaration that a directive is on. It needs only syntax,
+// so it works on source that does not compile.
 //
-// The levels, from the inside out:
+// From the smallest unit to the largest:
 //
 //   - [ParseLine] parses one comment line into a [Line] or diagnostics. Every
-//     line with our prefix gives one or the other, as do the near-misses that
-//     gofmt would turn into prose ("// meminspect:entry", "//mem-inspect:entry").
-//   - [Collect] does so for a parsed file (with comments) and attaches each line
-//     to what it annotates: one [Annotation] for each variable, constant, type
-//     or field, so that a line above "var a, b int" gives two.
-//   - [Duplicates] finds names that are given twice within one package.
-//   - [Hit] tells from the bytes of a file whether parsing it can give
-//     anything.
+//     line with the prefix gives one or the other, as do near-misses that gofmt
+//     would turn into prose ("// meminspect:entry", "//mem-inspect:entry").
+//   - [Collect] parses the directives of a file and attaches each to its
+//     declaration: one [Annotation] for each variable, constant, type or field.
+//     A directive above "var a, b int" gives two.
+//   - [Duplicates] finds names that are used twice in a package.
+//   - [Hit] reports, from the bytes of a file, whether it can have directives.
 //
-// An analyzer does
+// An analyzer calls them like this:
 //
 //	for _, f := range pass.Files {
 //		file := annotate.Collect(pass.Fset, f)
@@ -25,10 +24,9 @@
 //
 // Positions are those of the file set; diagnostics are in source order. A
 // diagnostic's End is never before its Pos and never past the comment it
-// belongs to. The expressions in [Size] and [Path] were parsed on their own:
-// their positions mean nothing, their Text can be given to types.Eval at the
-// annotation's target.
+// belongs to. The expressions in [Size] and [Path] are parsed separately: their
+// positions have no meaning. Pass their Text to types.Eval at the annotation's
+// target.
 //
-// Messages and the written grammar (docs/annotations.md) are kept together by
-// the [Code] of each diagnostic: a test compares the two.
+// docs/annotations.md explains each [Code]; a test compares the two.
 package annotate

@@ -2,10 +2,10 @@ package annotate
 
 import "bytes"
 
-// Hit tells whether a file may have lines for [Collect] to understand or
-// report, by its bytes alone: whether somewhere a comment mark is followed by
-// something like our name. It errs on the side of true; false is certain for
-// everything that begins with the letters "mem" in any case.
+// Hit reports whether a file can have directives, or near-misses, for [Collect].
+// It looks only for comments that begin like the tool's name. If it returns
+// false, the file has no line that begins with the letters "mem", in any case, and
+// that Collect would report.
 func Hit(source []byte) bool {
 	seen := 0 // up to here lines of block comments were looked at
 	for at := 0; ; {
@@ -47,8 +47,8 @@ func blockHit(body []byte) bool {
 	return false
 }
 
-// startsLikeUs tells whether a comment's text begins with "mem", whatever its
-// case, behind the junk that near-misses put there.
+// startsLikeUs reports whether a comment's text begins with "mem", in any case,
+// after the characters that near-misses have there.
 func startsLikeUs(text []byte) bool {
 	for len(text) > 0 && (text[0] == ' ' || text[0] == '\t' || text[0] == '+' || text[0] == '@') {
 		text = text[1:]
@@ -56,8 +56,8 @@ func startsLikeUs(text []byte) bool {
 	return len(text) >= 5 && text[0]|0x20 == 'm' && text[1]|0x20 == 'e' && text[2]|0x20 == 'm' && !plainWord(text[3:])
 }
 
-// plainWord tells that the word goes on like one that cannot be meant for us:
-// memory, member, memo, memcpy.
+// plainWord reports whether the rest of the word is that of a common one: memory,
+// member, memo, memcpy.
 func plainWord(text []byte) bool {
 	for _, word := range []string{"or", "be", "o ", "cp", "se", "st"} {
 		if bytes.HasPrefix(bytes.ToLower(text[:2]), []byte(word)) {

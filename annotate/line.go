@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// Tool is the word before the colon of our directives.
+// Tool is the word before the colon of a directive.
 const Tool = "meminspect"
 
-// Prefix begins every line that is ours.
+// Prefix begins every directive.
 const Prefix = "//" + Tool + ":"
 
 // A Kind is a directive's word.
@@ -37,7 +37,7 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// A Line is one understood directive line. What was not written is zero.
+// A Line is one parsed directive. An argument that is not written is zero.
 type Line struct {
 	Kind     Kind
 	Pos, End token.Pos // the whole comment
@@ -53,8 +53,8 @@ type Line struct {
 	args map[string]argument
 }
 
-// Arg returns the range of the named argument in the source, or that of the
-// whole line when it was not written.
+// Arg returns the range of the named argument in the source, or that of the whole
+// line if the argument is not written.
 func (l *Line) Arg(name string) (pos, end token.Pos) {
 	if a, ok := l.args[name]; ok {
 		return a.pos, a.end
@@ -84,9 +84,9 @@ type argument struct {
 	pos, end   token.Pos
 }
 
-// ParseLine parses one comment, text being what [ast.Comment] has and pos its
-// place. It returns a line, or diagnostics, never both; a comment that is not
-// ours and does not look like ours gives neither.
+// ParseLine parses one comment: text is that of an [ast.Comment], pos its position.
+// It returns a line or diagnostics, never both. For a comment that neither is a
+// directive nor looks like one, it returns nothing.
 func ParseLine(pos token.Pos, text string) (*Line, []Diagnostic) {
 	if strings.HasPrefix(text, "//") {
 		text, _, _ = strings.Cut(text, "\n")
@@ -163,7 +163,7 @@ func required(name string) string {
 	return name + "="
 }
 
-// locate splits an argument and finds its end, which go/ast does not tell.
+// locate splits an argument and finds its end, which go/ast does not provide.
 func (p *lineParser) locate(arg ast.DirectiveArg) argument {
 	raw := p.text[arg.Pos-p.line.Pos:]
 	length := len(arg.Arg)

@@ -6,9 +6,8 @@ import (
 	"strings"
 )
 
-// nearMisses reports a comment that its writer must have meant for us. Prose
-// about the tool is left alone: after the directive's word it goes on with
-// words, not with arguments.
+// nearMisses reports a comment that is certainly meant as a directive. It ignores
+// prose about the tool, in which words follow the directive's name, not arguments.
 func nearMisses(pos token.Pos, text string) []Diagnostic {
 	if strings.HasPrefix(text, "/*") {
 		return blockMisses(pos, text)
@@ -32,8 +31,8 @@ func nearMisses(pos token.Pos, text string) []Diagnostic {
 	return []Diagnostic{diagnostic}
 }
 
-// blockMisses looks at each line of a block comment. No fix is offered: what
-// else the comment says would have to go somewhere.
+// blockMisses checks each line of a block comment. It offers no fix, because the
+// rest of the comment would need another place.
 func blockMisses(pos token.Pos, text string) []Diagnostic {
 	var list []Diagnostic
 	body := strings.TrimSuffix(text[len("/*"):], "*/")
@@ -43,7 +42,7 @@ func blockMisses(pos token.Pos, text string) []Diagnostic {
 		if miss := look(strings.TrimLeft(content, " \t*")); miss != nil && miss.known && miss.exact && miss.colon {
 			list = append(list, Diagnostic{
 				Pos: pos + token.Pos(offset), End: pos + token.Pos(offset+len(content)), Code: NearMiss,
-				Message: fmt.Sprintf("a directive in a block comment is none: write %s on a line of its own", miss.fix),
+				Message: fmt.Sprintf("a directive in a block comment has no effect: write %s on a separate line", miss.fix),
 			})
 		}
 		offset += len(line)
@@ -51,11 +50,11 @@ func blockMisses(pos token.Pos, text string) []Diagnostic {
 	return list
 }
 
-// A miss is a comment that looks like a directive of ours.
+// A miss is a comment that looks like a directive.
 type miss struct {
 	exact bool   // the tool's name is right but for case and punctuation
 	known bool   // the directive's word is right but for case
-	colon bool   // a colon stands between them
+	colon bool   // there is a colon between them
 	fix   string // what was meant, "" if that is not sure
 }
 
@@ -69,8 +68,8 @@ func (m *miss) message(text string) string {
 	return fmt.Sprintf("%q is not a directive and would be ignored: write %s", text, m.fix)
 }
 
-// look takes a comment's text behind its slashes apart: junk, tool, separator,
-// word, rest.
+// look splits a comment's text, without its slashes, into junk, tool, separator,
+// word and rest.
 func look(body string) *miss {
 	trimmed := strings.TrimLeft(body, " \t+@")
 	flush := trimmed == body
@@ -103,7 +102,7 @@ func look(body string) *miss {
 	return nil
 }
 
-// looksLikeArguments tells arguments from prose.
+// looksLikeArguments distinguishes arguments from prose.
 func looksLikeArguments(word, rest string) bool {
 	first, more, _ := strings.Cut(rest, " ")
 	switch {

@@ -5,7 +5,7 @@ import (
 	"go/token"
 )
 
-// findPlaces notes for each comment group of the file what stands below it.
+// findPlaces records, for each comment group of the file, the declaration below.
 // go/parser attaches a comment to a lone declaration's GenDecl, to a spec of a
 // grouped one, or to a field: all shapes are needed.
 func (c *collector) findPlaces(file *ast.File) {
@@ -122,7 +122,7 @@ func (c *collector) fields(typ ast.Expr, owner *Target) {
 		}
 	case nil:
 	default:
-		// Struct types behind pointers, slices, maps and so on: no name
+		// Struct types of pointers, slices, maps and so on: no name
 		// leads to their fields.
 		ast.Inspect(typ, func(n ast.Node) bool {
 			switch n := n.(type) {
@@ -210,7 +210,7 @@ func (c *collector) locals(node ast.Node) {
 	})
 }
 
-// within tells whether pos lies inside one of the nodes.
+// within reports whether pos is inside one of the nodes.
 func within(pos token.Pos, nodes []ast.Node) bool {
 	for _, n := range nodes {
 		if n.Pos() < pos && pos < n.End() {

@@ -13,7 +13,7 @@ import (
 	"github.com/meminspect/meminspect/internal/bytesize"
 )
 
-// A Path is what member= says: fields and constant indices from the variable
+// A Path is the value of member=: fields and constant indices from the variable
 // on, like a.b[3].c.
 type Path struct {
 	Text  string // as it is appended to the variable: .a.b[3].c
@@ -69,7 +69,7 @@ func ParsePath(text string) (*Path, error) {
 	return path, nil
 }
 
-// A Size is what size= says: bytes, or a constant expression in the scope of
+// A Size is the value of size=: bytes, or a constant expression in the scope of
 // the annotated file.
 type Size struct {
 	Bytes uint64   // when Expr is nil

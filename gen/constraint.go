@@ -70,7 +70,7 @@ func buildLines(syntax *ast.File) (constraint.Expr, token.Pos, error) {
 }
 
 // canonical joins terms by "and". Negations are pushed down to the tags, nested
-// terms of the same kind are flattened, sorted and said once.
+// terms of the same kind are flattened, sorted and made unique.
 func canonical(terms []constraint.Expr) fileConstraint {
 	if len(terms) == 0 {
 		return ""
@@ -161,8 +161,8 @@ func anyOf(list []fileConstraint) fileConstraint {
 	return canonical([]constraint.Expr{all})
 }
 
-// wantsIgnored tells whether the file is built under the tag "ignore" alone,
-// the custom for programs that stand in another package's folder.
+// wantsIgnored reports whether the file is built only under the tag "ignore",
+// the custom for programs in another package's folder.
 func (c fileConstraint) wantsIgnored() bool {
 	if c == "" {
 		return false

@@ -23,7 +23,7 @@ type outputFile struct {
 	Name       string // of the file
 	Clause     string // package name
 	Constraint string // //go:build expression, "" for none
-	Package    string // import path, what the table says
+	Package    string // import path
 	Namespace  string // what the IDs are hashed with
 	Table      string // name of the table's variable
 	Aliases    map[string]string
@@ -79,7 +79,7 @@ type outputDeclared struct{ Const, Name, Pos string }
 // imports resolves the package names of one file.
 type imports func(name string) (path string, ok bool)
 
-// hasTable tells whether there is anything to link.
+// hasTable reports whether there is anything to link.
 func (o *outputFile) hasTable() bool {
 	return len(o.Entries)+len(o.Exclusions)+len(o.Layouts)+len(o.Numbers)+len(o.Declared) > 0
 }

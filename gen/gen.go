@@ -1,10 +1,9 @@
-// Package gen turns annotations into what a program carries: for each package
-// the ledger meminspect.ids, which keeps its IDs, and generated files with the
-// ID constants and the static tables. It works from syntax alone: one run of
-// the go command for the modules, a walk of their folders, a byte scan of the
-// files, and a parse of those that have directives and of what stands beside
-// them. What it writes therefore depends neither on the machine's system, tags
-// and C compiler nor on whether the tree compiles.
+// Package gen generates code from annotations: for each package the ledger
+// meminspect.ids, which keeps its IDs, and files with the ID constants and the
+// static tables. It needs only syntax: it runs the go command for the modules,
+// walks their folders, scans the bytes of the files, and parses the packages that
+// have directives. The result depends neither on the machine's system, build tags
+// and C compiler nor on whether the packages compile.
 package gen
 
 import (
@@ -22,7 +21,7 @@ import (
 	"github.com/meminspect/meminspect/internal/folders"
 )
 
-// A Config says what to generate.
+// A Config selects the packages and what to do with them.
 type Config struct {
 	Dir      string   // absolute; patterns and messages are relative to it
 	Env      []string // of the go command; nil = this process's
@@ -38,8 +37,8 @@ type Config struct {
 	Retire  []string // names whose IDs become tombstones
 }
 
-// A Rename lets the ID of one name stand for another from now on. Either may be
-// preceded by an import path and a dot.
+// A Rename gives the ID of one name to another. An import path and a dot may
+// precede each name.
 type Rename struct{ Old, New string }
 
 // A Finding is a problem in the source, a ledger or a generated file.

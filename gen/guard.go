@@ -10,7 +10,7 @@ import (
 )
 
 // emitGuards writes functions that are never called and not even compiled into
-// code: they hold what must be true for the table to be static data.
+// code: they do not compile unless the table is static data.
 func (o *outputFile) emitGuards(file *jen.File) {
 	var lines []jen.Code
 	seen := map[string]bool{}

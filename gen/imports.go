@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// importOf returns the path of the import that name stands for in a file. A
-// path does not tell its package's name; custom does: the last element, but
+// importOf returns the path of the import that has a name in a file. A path does
+// not determine its package's name; custom does: the last element, but
 // for major versions and the like. Where custom fails and only one import is
 // left that could be meant, that is it.
 func importOf(file *ast.File, name string) (string, bool) {

@@ -168,7 +168,7 @@ func (p *plan) checkNames(made map[outputKey]*outputFile) {
 	}
 }
 
-// aliasTaken tells whether an import other than path has the name.
+// aliasTaken reports whether an import other than path has the name.
 func aliasTaken(aliases map[string]string, path, name string) bool {
 	for other, alias := range aliases {
 		if other != path && alias == name {

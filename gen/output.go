@@ -23,7 +23,7 @@ const (
 	excludeGenericField = "ExcludeGenericField"
 )
 
-// An outputKey tells generated files of a folder apart.
+// An outputKey identifies a generated file of a folder.
 type outputKey struct {
 	unit       unit
 	constraint fileConstraint

@@ -119,7 +119,7 @@ func (p *pkg) syntaxErrors(path string, err error) {
 }
 
 // chooseClause finds the name of the folder's package. Programs under
-// "//go:build ignore", and package documentation, may stand beside it.
+// "//go:build ignore", and package documentation, may be in the same folder.
 func (p *pkg) chooseClause(files []*sourceFile) {
 	type candidate struct {
 		name                       string
@@ -218,7 +218,7 @@ func (p *pkg) find(f Finding) {
 	p.findings = append(p.findings, f)
 }
 
-// broken tells whether something is wrong that must be put right first.
+// broken reports whether there is a finding that stops the generation.
 func (p *pkg) broken() bool {
 	return slices.ContainsFunc(p.findings, func(f Finding) bool { return !f.Warning })
 }

@@ -141,13 +141,13 @@ func (p *plan) compare(o *folders.Overlay) {
 	}
 }
 
-// ledgerLost reports a generated file with IDs that has no ledger beside it.
+// ledgerLost reports a generated file with IDs in a folder without a ledger.
 func (p *plan) ledgerLost(o *folders.Overlay) bool {
 	for _, name := range p.pkg.folder.Generated {
 		data, err := o.Read(filepath.Join(p.pkg.folder.out, name), nil)
 		if err == nil && folders.IsGenerated(data) && bytes.Contains(data, []byte("meminspect.ID = 0x")) {
 			p.pkg.find(Finding{Pos: token.Position{Filename: filepath.Join(p.pkg.folder.out, name)}, Code: "ledger", Message: fmt.Sprintf(
-				"there are IDs but no %s, which keeps them: restore it from version control, or delete this file too to begin anew", ledger.FileName)})
+				"the file has IDs, but %s is missing: restore it from version control, or delete this file as well to start again", ledger.FileName)})
 			return true
 		}
 	}
@@ -172,10 +172,10 @@ func (p *plan) finish(o *folders.Overlay) {
 	p.outputChanges(o, outputs)
 }
 
-// refuseLost reports IDs that no annotation has any more.
+// refuseLost reports IDs whose annotations were removed.
 func (p *plan) refuseLost() {
 	for _, row := range p.lost {
-		hint := fmt.Sprintf("say what became of it: --rename %s=NEWNAME or --retire %s", row.Name, row.Name)
+		hint := fmt.Sprintf("use --rename %s=NEWNAME or --retire %s", row.Name, row.Name)
 		var same []string
 		for _, n := range p.fresh {
 			if p.namespace(n.unit) == row.Namespace {
@@ -183,14 +183,14 @@ func (p *plan) refuseLost() {
 			}
 		}
 		if len(same) == 1 {
-			hint = fmt.Sprintf("say what became of it: --rename %s=%s or --retire %s", row.Name, same[0], row.Name)
+			hint = fmt.Sprintf("use --rename %s=%s or --retire %s", row.Name, same[0], row.Name)
 		}
 		p.pkg.find(Finding{Pos: token.Position{Filename: p.ledgerPath(), Line: row.Line}, Code: "lost-id",
-			Message: fmt.Sprintf("the ID of %s has no annotation any more (%q): %s", row.Name, row, hint)})
+			Message: fmt.Sprintf("the annotation of %s was removed, but not its ID (%q): %s", row.Name, row, hint)})
 	}
 }
 
-// issue gives IDs to new names, and tells the ledger of every type.
+// issue gives IDs to new names, and records every type in the ledger.
 func (p *plan) issue() {
 	for _, n := range p.fresh {
 		state := ledger.Entry

@@ -10,7 +10,7 @@ import (
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// A typeReader tells types from syntax, as far as syntax tells them: what is
+// A typeReader finds types in the syntax, as far as it has them: what is
 // declared with a type, or with a value whose form or whose function in the
 // same package says it. Names of other packages are spelt with their import
 // paths, so that a new major version of a dependency is another type.

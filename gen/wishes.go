@@ -9,9 +9,8 @@ import (
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// applyWishes does what --rename and --retire say, each in the one folder that
-// it fits. A wish that fits nothing, or several folders, is an error: nothing
-// is written then.
+// applyWishes renames and retires IDs, each in the one folder that it fits. A
+// wish that fits no folder, or several, is an error: then nothing is written.
 func applyWishes(cfg *Config, plans []*plan) error {
 	for _, wish := range cfg.Renames {
 		p, row, err := findLost(plans, "--rename", wish.Old)
@@ -46,7 +45,7 @@ func (p *plan) settle(row *ledger.Row) {
 	p.lost = slices.DeleteFunc(p.lost, func(r *ledger.Row) bool { return r == row })
 }
 
-// means tells whether a wish is about a name of one of the folder's packages: it
+// means reports whether a wish is about a name of one of the folder's packages: it
 // may be preceded by the package's import path, or the last element of that.
 func (p *plan) means(wish, namespace, name string) bool {
 	pkg := p.packageOf(namespace)
@@ -87,7 +86,7 @@ func findLost(plans []*plan, flag, wish string) (*plan, *ledger.Row, error) {
 		for i, p := range found {
 			names = append(names, p.packageOf(rows[i].Namespace)+"."+rows[i].Name)
 		}
-		return nil, nil, fmt.Errorf("%s %s: which one: %s?", flag, wish, strings.Join(names, ", "))
+		return nil, nil, fmt.Errorf("%s %s: more than one package has that name: use one of %s", flag, wish, strings.Join(names, ", "))
 	case live != nil:
 		return nil, nil, fmt.Errorf("%s %s: %s still has that annotation: change the source first", flag, wish, live.pkg.folder.ImportPath)
 	}

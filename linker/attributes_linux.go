@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// signatures are the extended attributes that hold a signature or a hash of the
+// signatures are the extended attributes with a signature or a hash of the
 // file (the kernel's integrity subsystem).
 var signatures = []string{"security.ima", "security.evm"}
 
@@ -24,7 +24,7 @@ func checkAttributes(f *os.File) error {
 	return nil
 }
 
-// keepOwner gives dst the owner that info says.
+// keepOwner gives dst the owner in info.
 func keepOwner(dst *os.File, info os.FileInfo) error {
 	want, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

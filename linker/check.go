@@ -15,12 +15,12 @@ import (
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// A Code names what a finding is about; it does not change between versions.
+// A Code is a kind of finding. It does not change between versions.
 type Code string
 
 // The findings of Check.
 const (
-	// Collision: one ID stands for two names.
+	// Collision: two names have the same ID.
 	Collision Code = "collision"
 	// SameID: two packages have an entry with the same ID: a copy, or a fork
 	// that kept the namespace.
@@ -28,23 +28,23 @@ const (
 	// TwoVersions: two major versions of one module are in the program, both
 	// with annotations.
 	TwoVersions Code = "two-versions"
-	// NeverRegistered: an ID is declared, and nothing in the program holds it.
+	// NeverRegistered: an ID is declared, but the program does not contain it.
 	NeverRegistered Code = "never-registered"
-	// UnknownVersion: a table of a layout that this tool does not know.
+	// UnknownVersion: a table has a layout that this tool does not know.
 	UnknownVersion Code = "unknown-version"
-	// Unreadable: something that begins as a table and makes no sense.
+	// Unreadable: something that begins like a table and cannot be read.
 	Unreadable Code = "unreadable"
 	// Disagrees: a ledger and the program contradict each other.
 	Disagrees Code = "ledger"
-	// ReadOnly: a variable that cannot change, or is no variable.
+	// ReadOnly: a variable that cannot change, or is in no segment.
 	ReadOnly Code = "read-only"
-	// Forbidden: an annotated variable that a list forbids.
+	// Forbidden: a variable is annotated, and a list forbids it.
 	Forbidden Code = "forbidden"
-	// KeptAlive: a variable that is in the program for its annotation alone.
+	// KeptAlive: a variable is in the program only because of its annotation.
 	KeptAlive Code = "kept-alive"
 )
 
-// A Finding is something wrong in a program.
+// A Finding is a mistake in a program.
 type Finding struct {
 	Code    Code   `json:"code"`
 	Package string `json:"package,omitempty"`
@@ -75,8 +75,8 @@ type LedgerFile struct {
 	Data []byte
 }
 
-// Check returns all findings, sorted by position, code and text. An error
-// means that a check could not be made.
+// Check returns all findings, sorted by position, code and text. It returns an
+// error if a check was not possible.
 func (p *Program) Check(o CheckOptions) ([]Finding, error) {
 	c := checker{p: p}
 	c.problems()
@@ -124,7 +124,7 @@ func (c *checker) problems() {
 	}
 }
 
-// A use is a place where an ID stands for a name.
+// A use is a name that has an ID.
 type use struct {
 	id             uint64
 	pkg, namespace string
@@ -155,7 +155,7 @@ func (p *Program) uses() []use {
 	return all
 }
 
-// ids reports IDs that stand for more than one thing.
+// ids reports IDs that more than one name has.
 func (c *checker) ids() {
 	all := c.p.uses()
 	for i := 1; i < len(all); i++ {
@@ -172,7 +172,7 @@ func (c *checker) ids() {
 			f.Code = Collision
 			f.Text = fmt.Sprintf("%s and %s have the same ID %s", a, b, f.ID)
 		case majorless(a.pkg) == majorless(b.pkg):
-			continue // versions says it once for the module
+			continue // versions reports it once for the module
 		default:
 			f.Code = SameID
 			f.Text = fmt.Sprintf("%s of %s has the ID %s, as in %s: a copy that kept the namespace %s", b.name, b.pkg, f.ID, a.pkg, a.namespace)
@@ -205,17 +205,17 @@ func (c *checker) versions() {
 		}
 		slices.Sort(packages)
 		c.add(Finding{Code: TwoVersions, Package: packages[0], Pos: packages[0],
-			Text: fmt.Sprintf("%s are versions of one module, each with annotations of its own: %s", strings.Join(packages, " and "), c.p.moduleVersions(packages))})
+			Text: fmt.Sprintf("%s are versions of one module, and each has annotations: %s", strings.Join(packages, " and "), c.p.moduleVersions(packages))})
 	}
 }
 
-// moduleVersions says which module versions some packages come from, as far as
-// the build information tells.
+// moduleVersions returns the module versions that packages come from, if the
+// build information has them.
 func (p *Program) moduleVersions(packages []string) string {
 	if p.module == nil || p.module.BuildInfo == nil {
-		return "the program does not say which"
+		return "the program has no record of the versions"
 	}
-	var said []string
+	var versions []string
 	for _, pkg := range packages {
 		var best *debug.Module // the module with the longest path that holds it
 		for _, dep := range p.module.BuildInfo.Deps {
@@ -224,13 +224,13 @@ func (p *Program) moduleVersions(packages []string) string {
 			}
 		}
 		if best != nil {
-			said = append(said, best.Path+" "+best.Version)
+			versions = append(versions, best.Path+" "+best.Version)
 		}
 	}
-	if len(said) == 0 {
-		return "the program does not say which"
+	if len(versions) == 0 {
+		return "the program has no record of the versions"
 	}
-	return strings.Join(said, ", ")
+	return strings.Join(versions, ", ")
 }
 
 // memory reports entries whose memory is not that of a variable.
@@ -239,7 +239,7 @@ func (c *checker) memory() {
 	relro := c.p.image.ReadOnlyAfterRelocation()
 	for _, e := range c.p.entries {
 		if e.SizeKnown && e.Size == 0 {
-			continue // the address of nothing says nothing
+			continue // an empty variable has no address of its own
 		}
 		r := memory.RangeOf(e.Addr, max(e.Size, 1))
 		at := slices.IndexFunc(segments, func(s memory.Segment) bool { return s.ContainsRange(r) })

@@ -48,7 +48,7 @@ func (in *includer) types() error {
 			continue
 		}
 		if e.Type.Size != e.Size {
-			e.TypeErr = fmt.Errorf("the debug information says %v, of %d bytes, and the symbol has %d", e.Type, e.Type.Size, e.Size)
+			e.TypeErr = fmt.Errorf("the debug information has the type %v of %d bytes, and the symbol %d bytes", e.Type, e.Type.Size, e.Size)
 			e.Type = nil
 		}
 	}

@@ -32,18 +32,18 @@ const (
 	shAlign  = 48
 )
 
-// Errors of Embed that tell what to do.
+// Errors of Embed.
 var (
 	// ErrSigned is wrapped by the error for a file whose signature would
 	// break.
 	ErrSigned = errors.New("the file is signed: embed before signing")
-	// ErrTrailer is wrapped by the error for a file that has more bytes behind
-	// the program than ELF knows of.
-	ErrTrailer = errors.New("the file has data behind the program: embed before appending it")
+	// ErrTrailer is wrapped by the error for a file that has data after the end of
+	// the ELF file.
+	ErrTrailer = errors.New("the file has data after the program: embed before appending it")
 )
 
-// An edit says how a file becomes one with the section: its first Keep bytes
-// with another header, then Tail.
+// An edit makes a file with the section: the first keep bytes of the old file
+// with another header, then tail.
 type edit struct {
 	header []byte
 	keep   int64

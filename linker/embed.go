@@ -89,8 +89,8 @@ type embedder struct {
 	queue []*gotypes.Type
 }
 
-// typesMost bounds the types that one program's section describes.
-const typesMost = 1 << 16
+// maxTypes limits the types that one program's section describes.
+const maxTypes = 1 << 16
 
 // typ returns the index of t, which is described when its turn comes.
 func (e *embedder) typ(t *gotypes.Type) int {
@@ -153,8 +153,8 @@ func (e *embedder) exclusions() {
 // types describes the types met so far and all that they lead to.
 func (e *embedder) types() error {
 	for i := 0; i < len(e.queue); i++ {
-		if i == typesMost {
-			return fmt.Errorf("the entries' types lead to more than %d others", typesMost)
+		if i == maxTypes {
+			return fmt.Errorf("the entries' types lead to more than %d others", maxTypes)
 		}
 		t := e.queue[i]
 		d := embedded.Type{
@@ -261,7 +261,7 @@ func (e *embedder) structs() error {
 		if unit == nil {
 			return nil
 		}
-		// A type stands in the unit of the package that needs it first.
+		// A type is in the unit of the package that needs it first.
 		if unit.Tag == dwarf.TagCompileUnit {
 			continue
 		}

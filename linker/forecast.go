@@ -12,15 +12,16 @@ import (
 
 // ForecastOptions are those of the capture that is forecast.
 type ForecastOptions struct {
-	// Depth is how many pointers are followed from an entry that does not say.
+	// Depth is the number of pointers that are followed from an entry without a
+	// depth.
 	Depth int
 	// Budget is how many bytes a capture may take in all, 0 for no limit.
 	Budget uint64
 }
 
-// A Forecast says what the regions of a capture take, at the least and at the
-// worst: what the program annotates, without what every core has besides
-// (headers, goroutines, the runtime's own variables).
+// A Forecast has the smallest and the largest size of the regions of a capture:
+// what the program annotates, without the other parts of a core (headers,
+// goroutines, the runtime's variables).
 type Forecast struct {
 	Entries []EntryForecast `json:"entries"`
 	Total   Bounds          `json:"total"`
@@ -42,7 +43,7 @@ type Bounds struct {
 	// Worst counts with Unbounded false alone.
 	Worst     uint64 `json:"worst,omitempty"`
 	Unbounded bool   `json:"unbounded,omitempty"`
-	// Why names what has no bound of its own: also when a budget bounds it.
+	// Why names the value that has no limit, also if a budget limits it.
 	Why string `json:"why,omitempty"`
 }
 
@@ -97,13 +98,13 @@ type reachKey struct {
 	depth int
 }
 
-// A reach is how many bytes lie behind the pointers of a value, at most.
+// A reach is the largest number of bytes that the pointers of a value lead to.
 type reach struct {
 	bytes uint64
 	why   string // not empty: there is no bound
 }
 
-// unlimited stands for a depth that does not count.
+// unlimited is a depth without a limit.
 const unlimited = -1
 
 // entry returns an entry's bounds.
@@ -115,10 +116,10 @@ func (r *reacher) entry(e *entry, depth int) Bounds {
 		if depth < 0 {
 			depth = unlimited
 		}
-		behind := r.behind(e.Type, depth, 0)
-		b.Worst = add(b.Worst, behind.bytes)
-		if behind.why != "" || b.Worst == math.MaxUint64 {
-			b.Unbounded, b.Why = true, cmp.Or(behind.why, "more than can be counted")
+		rest := r.pointedTo(e.Type, depth, 0)
+		b.Worst = add(b.Worst, rest.bytes)
+		if rest.why != "" || b.Worst == math.MaxUint64 {
+			b.Unbounded, b.Why = true, cmp.Or(rest.why, "more than can be counted")
 		}
 	}
 	if e.Budget > 0 {
@@ -133,14 +134,14 @@ func (r *reacher) entry(e *entry, depth int) Bounds {
 	return b
 }
 
-// behind is what lies behind the pointers in one value of type t when depth
+// pointedTo returns what the pointers in one value of type t lead to if depth
 // more pointers may be followed.
-func (r *reacher) behind(t *gotypes.Type, depth, nesting int) reach {
+func (r *reacher) pointedTo(t *gotypes.Type, depth, nesting int) reach {
 	if depth == 0 || !t.HasPointers() {
 		return reach{}
 	}
-	const nestingMost = 10000
-	if nesting > nestingMost {
+	const maxNesting = 10000
+	if nesting > maxNesting {
 		return reach{why: fmt.Sprintf("%v leads on without end", t)}
 	}
 	key := reachKey{t, depth}
@@ -174,14 +175,14 @@ func (r *reacher) compute(t *gotypes.Type, depth, nesting int) reach {
 	case gotypes.Chan:
 		return reach{why: "a channel may have any size"}
 	case gotypes.Interface:
-		return reach{why: "an interface may hold a value of any size"}
+		return reach{why: "an interface may have a value of any size"}
 	case gotypes.Func:
 		return reach{why: "a function may have captured anything"}
 	case gotypes.Array:
 		if err != nil {
 			return reach{why: fmt.Sprintf("%v: %v", t, err)}
 		}
-		one := r.behind(elem, depth, nesting)
+		one := r.pointedTo(elem, depth, nesting)
 		one.bytes = times(one.bytes, t.Len)
 		return one
 	case gotypes.Struct:
@@ -190,7 +191,7 @@ func (r *reacher) compute(t *gotypes.Type, depth, nesting int) reach {
 	return reach{} // unsafe.Pointer is not followed
 }
 
-// fields sums what lies behind the fields of a struct.
+// fields adds up what the fields of a struct lead to.
 func (r *reacher) fields(t *gotypes.Type, depth, nesting int) reach {
 	if to, ok := typedPointer(t); ok {
 		return r.pointee(to, depth, nesting)
@@ -200,7 +201,7 @@ func (r *reacher) fields(t *gotypes.Type, depth, nesting int) reach {
 	}
 	var sum reach
 	for _, f := range t.Fields {
-		part := r.behind(f.Type, depth, nesting)
+		part := r.pointedTo(f.Type, depth, nesting)
 		sum.bytes = add(sum.bytes, part.bytes)
 		if sum.why == "" && part.why != "" {
 			// The way to it, as long as that helps.
@@ -212,17 +213,18 @@ func (r *reacher) fields(t *gotypes.Type, depth, nesting int) reach {
 	return sum
 }
 
-// pointee is a value that a pointer leads to, and what lies behind it.
+// pointee returns the size of a value that a pointer leads to, with what the
+// value leads to.
 func (r *reacher) pointee(t *gotypes.Type, depth, nesting int) reach {
 	if depth != unlimited {
 		depth--
 	}
-	behind := r.behind(t, depth, nesting)
-	behind.bytes = add(behind.bytes, t.Size)
-	return behind
+	rest := r.pointedTo(t, depth, nesting)
+	rest.bytes = add(rest.bytes, t.Size)
+	return rest
 }
 
-// typedPointer knows the structs that hold an unsafe.Pointer to a known type:
+// typedPointer finds the structs that have an unsafe.Pointer to a known type:
 // sync/atomic.Pointer[T] and weak.Pointer[T], which have an array [0]*T before
 // it.
 func typedPointer(t *gotypes.Type) (*gotypes.Type, bool) {

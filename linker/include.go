@@ -19,8 +19,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/nameid"
 )
 
-// An IncludeList names variables to capture in code that one does not own. It
-// is a text, a line a variable:
+// An IncludeList names variables of packages whose source cannot be changed. It
+// is a text with one variable in each line:
 //
 //	# what the transport has open
 //	net/http.DefaultTransport depth=2 budget=64KiB
@@ -30,9 +30,8 @@ import (
 //
 // A name is an import path, a dot and a variable of the package; package main
 // goes by main or by its import path. Names may be shell patterns, in which *
-// and ? stop at a slash. A line with ! forbids what it matches, wherever it
-// stands: such a variable is not included, and is a finding when it is
-// annotated.
+// and ? do not match a slash. A line with ! forbids what it matches: no line
+// includes the variable, and it is a finding if it is annotated.
 type IncludeList struct {
 	Path  string
 	Lines []IncludeLine
@@ -155,7 +154,7 @@ func (p *Program) variables() ([]variable, error) {
 	}
 	segments := p.file.Segments()
 	main := p.mainPath()
-	tables := map[memory.Address]bool{} // what annotations stand in is no program's variable
+	tables := map[memory.Address]bool{} // the tables of annotations are not variables of the program
 	for _, t := range p.found.Tables {
 		tables[t.Addr-p.image.Bias] = true
 	}

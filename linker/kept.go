@@ -10,7 +10,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// Cost says what annotations add to a program, in bytes of memory image,
+// A Cost is the number of bytes that annotations add to a program in memory,
 // compared with the same program built with the tag meminspect_off.
 type Cost struct {
 	Text     int64 `json:"text"`     // code
@@ -39,7 +39,7 @@ func (p *Program) Cost(off *Program) (*Cost, error) {
 		return nil, fmt.Errorf("compare %s with %s: one is for %s, the other for %s", p.Path, off.Path, p.file.Arch, off.file.Arch)
 	}
 	if n := len(off.found.Tables); n > 0 {
-		return nil, fmt.Errorf("compare with %s: it has %d tables of its own: it was not built with the tag meminspect_off", off.Path, n)
+		return nil, fmt.Errorf("compare with %s: it has %d tables: build it with the tag meminspect_off", off.Path, n)
 	}
 	mine, theirs := p.kinds(), off.kinds()
 	c := &Cost{

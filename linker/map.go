@@ -11,9 +11,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// A Map is a program in one view, in a form that is stable as JSON: addresses
-// and IDs are texts of hexadecimal digits, what is not known or not said is
-// left out.
+// A Map describes a program. As JSON it is stable: addresses and IDs are strings
+// of hexadecimal digits, and what is not known or not set is left out.
 type Map struct {
 	Path       string         `json:"path"`
 	Arch       string         `json:"arch"`
@@ -26,7 +25,7 @@ type Map struct {
 	Exclusions []MapExclusion `json:"exclusions"`
 	Declared   []MapDeclared  `json:"declared"`
 	Totals     Totals         `json:"totals"`
-	// Notes say what could not be told, and why.
+	// Notes list what is not known, and why.
 	Notes []string `json:"notes,omitempty"`
 }
 
@@ -58,7 +57,7 @@ type MapEntry struct {
 	Included  string   `json:"included,omitempty"` // line of the list that it comes from
 }
 
-// A MapExclusion is memory that no capture may hold.
+// A MapExclusion is memory that is never captured.
 type MapExclusion struct {
 	Package string `json:"package"`
 	Kind    string `json:"kind"` // variable, type, field, generic type, generic field
@@ -77,8 +76,8 @@ type MapDeclared struct {
 	Pos     string `json:"pos,omitempty"`
 }
 
-// A Layout is how a type's values look in memory, its undeclared parts
-// included; what is declared stands there by name.
+// A Layout describes the values of a type in memory. It contains types without a
+// name, and refers to others by name.
 type Layout struct {
 	Kind   string        `json:"kind"`
 	Size   uint64        `json:"size"`
@@ -109,7 +108,7 @@ type Totals struct {
 	Unknown    int    `json:"unknown"` // entries whose size is not known
 }
 
-// Map returns the program in one view.
+// Map returns the description of the program.
 func (p *Program) Map() *Map {
 	m := &Map{
 		Path:       p.Path,
@@ -219,7 +218,7 @@ func (e *entry) mapped() MapEntry {
 	return m
 }
 
-// layoutOf describes how values of a type stand in memory.
+// layoutOf returns the layout of a type.
 func layoutOf(t *gotypes.Type) *Layout {
 	l := &Layout{Kind: t.Kind.String(), Size: t.Size, Align: t.Align, Len: t.Len}
 	if elem, err := t.Elem(); err == nil {

@@ -45,8 +45,8 @@ func (p *Program) mapped() error {
 	if err != nil {
 		return err
 	}
-	// Of a file that was replaced or deleted the name tells, as the kernel
-	// remembers it in both places.
+	// The name identifies the executable, also one that was replaced or deleted:
+	// the kernel has the same name in both places.
 	name, err := p.process.ExeName()
 	if err != nil {
 		return err

@@ -1,8 +1,8 @@
-// Package linker sees a whole program in one view: every table of annotations
-// in what go build produced, read from the file alone, stripped or not. It
-// maps them, checks them against each other and against the ledgers, forecasts
-// what a capture takes, and embeds what a collector needs. It is what the
-// command meminspect link is made of, for build systems to call.
+// Package linker reads all tables of annotations of a program that go build has
+// built, from the file alone, stripped or not. It returns a map of them, checks
+// them, compares them with ledgers, forecasts the size of a capture, and embeds the
+// map into the file. The command meminspect link is made of it, and build systems
+// can call it.
 //
 //	p, err := linker.Open("bin/server")
 //	if err != nil { … }
@@ -44,11 +44,11 @@ type Program struct {
 	entries []*entry
 }
 
-// ErrNotGo is wrapped by the error for an ELF file that holds no Go program.
+// ErrNotGo is wrapped by the error for an ELF file that is not a Go program.
 var ErrNotGo = errors.New("not a Go program")
 
-// Open reads the executable file at path. A program of a Go release that is
-// not known is read as far as it goes: see Degraded. The caller closes it.
+// Open reads the executable file at path. Of a program of an unknown Go release it
+// reads only the tables, which is a note in [Map]. The caller closes the program.
 func Open(path string) (*Program, error) {
 	file, err := exe.Open(path)
 	if err != nil {
@@ -92,23 +92,22 @@ func (p *Program) Close() error {
 	return errors.Join(err, p.file.Close())
 }
 
-// An entry is one variable to capture, with what the program's own types say
-// of it.
+// An entry is one variable to capture, with its type in the program.
 type entry struct {
 	Package string // import path
-	Name    string // what the ID stands for
+	Name    string // the name that has the ID
 	Expr    string // the source expression in the package
 	ID      uint64
 	Addr    memory.Address
-	// Size is how many bytes are taken of the variable itself; it is known
-	// when the type or the entry tells it.
+	// Size is the number of bytes that are captured of the variable itself. It is
+	// known if the type is, or if the entry has it.
 	Size      uint64
 	SizeKnown bool
 	Type      *gotypes.Type // of the variable; nil with TypeErr
 	TypeErr   error
 	Depth     int32 // counts only with HasDepth
 	HasDepth  bool
-	Budget    uint64 // 0 = not said
+	Budget    uint64 // 0 if not set
 	Flags     uint32 // package anchor's
 	Pos       string // file:line, relative to the package's folder
 	Note      string
@@ -139,7 +138,7 @@ func (p *Program) entry(t *tables.Table, raw *tables.Entry) *entry {
 	return e
 }
 
-// setSize says how many bytes are taken: first, or all when it is 0.
+// setSize sets the number of bytes that are captured: first, or all if it is 0.
 func (e *entry) setSize(first uint64) {
 	switch {
 	case e.Type != nil && first != 0:

@@ -48,7 +48,7 @@ func (c *checker) declared() error {
 		for _, u := range uses {
 			c.add(Finding{
 				Code: NeverRegistered, Package: u.pkg, Name: u.name, ID: idText(u.id), Pos: position(u.pkg, u.pos),
-				Text: fmt.Sprintf("the ID of %s is declared, and no code or data in the program holds it: nothing registers it", u.name),
+				Text: fmt.Sprintf("the ID of %s is declared, but no code or data of the program contains it: nothing registers it", u.name),
 			})
 		}
 	}
@@ -59,13 +59,13 @@ func (c *checker) declared() error {
 type idSearch struct {
 	arch   exe.Arch
 	left   map[uint64][]use        // not found yet
-	tables map[memory.Address]bool // where the declarations themselves stand
+	tables map[memory.Address]bool // addresses of the declarations themselves
 	regs   [32]uint64              // arm64: what the last instructions put into each register
 }
 
 const (
-	searchPiece = 1 << 20
-	operandMost = 16 // bytes of an instruction
+	searchPiece    = 1 << 20
+	maxInstruction = 16 // bytes of an instruction
 )
 
 // segment searches one segment, in pieces that overlap by a number.
@@ -75,14 +75,14 @@ func (s *idSearch) segment(mem memory.Memory, seg memory.Segment) error {
 	for at := r.Start; at < r.End && len(s.left) > 0; {
 		b := buf[:min(searchPiece, uint64(r.End-at))]
 		if n, err := mem.ReadAt(b, at); n < len(b) {
-			return err // what was not read may hold any of them
+			return err // the IDs may be in what was not read
 		}
 		s.piece(b, at, seg.Exec)
 		if at.Add(uint64(len(b))) >= r.End {
 			return nil
 		}
 		// An instruction may lie across; keep words aligned.
-		at = at.Add(uint64(len(b)-operandMost) &^ 7)
+		at = at.Add(uint64(len(b)-maxInstruction) &^ 7)
 	}
 	return nil
 }

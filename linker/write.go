@@ -10,10 +10,10 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/embedded"
 )
 
-// writeSection replaces the file at path by one with the section, in one step:
-// whoever opens it sees the old or the new one whole. Mode, owner and extended
-// attributes are kept, or the file is left as it is. The section is that of a
-// build: a file that is another by now is left as it is, too.
+// writeSection replaces the file at path by one with the section, in one step: a
+// reader opens the old or the new file. The new file has the mode, owner and
+// extended attributes of the old one, or the old file stays. It also stays if it
+// is not the build that the section belongs to.
 func writeSection(path string, build embedded.Build, section []byte) error {
 	// A link stays a link.
 	path, err := filepath.EvalSymlinks(path)

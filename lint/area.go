@@ -26,10 +26,10 @@ func areas(u *unit) {
 		f := finding{pos: pos, end: end, message: fmt.Sprintf(
 			"size=%s is %s, but %s has only %d", a.Size.Text, bytesText(size), a.Expr(), has)}
 		if holdsElsewhere(typ) {
-			f.message += fmt.Sprintf(": an area is part of the variable itself, and what a %s refers to is another piece of memory (use depth=)", kindName(typ))
+			f.message += fmt.Sprintf(": an area is part of the variable itself, and a %s refers to other memory: use //meminspect:entry with depth=", kindName(typ))
 		} else {
 			f.fix = &analysis.SuggestedFix{
-				Message:   fmt.Sprintf("take all %d bytes", has),
+				Message:   fmt.Sprintf("capture all %d bytes", has),
 				TextEdits: []analysis.TextEdit{{Pos: pos, End: end, NewText: fmt.Appendf(nil, "size=%d", has)}},
 			}
 		}
@@ -60,7 +60,7 @@ func (u *unit) annotatedType(a *annotate.Annotation) (types.Type, bool) {
 	return tv.Type, true
 }
 
-// sizeOf returns what size= says.
+// sizeOf returns the value of size=.
 func (u *unit) sizeOf(a *annotate.Annotation) (uint64, bool) {
 	if a.Size.Expr == nil {
 		return a.Size.Bytes, true
@@ -78,8 +78,7 @@ func (u *unit) eval(obj types.Object, expr string) (types.TypeAndValue, error) {
 	return types.Eval(u.pass.Fset, u.pass.Pkg, obj.Pos(), expr)
 }
 
-// holdsElsewhere tells whether values of the type refer to other memory first
-// of all.
+// holdsElsewhere reports whether values of the type refer to other memory.
 func holdsElsewhere(t types.Type) bool { return kindName(t) != "" }
 
 func kindName(t types.Type) string {

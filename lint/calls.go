@@ -27,7 +27,7 @@ type registration struct {
 	stack   []ast.Node // the nodes around the call, outermost first
 	results int
 	options map[string]*ast.CallExpr // Depth, Budget, Another, … by name
-	memory  types.Type               // what is registered, nil when not told by type
+	memory  types.Type               // what is registered, nil if not known
 	target  ast.Expr                 // the argument that is a pointer to it, or a slice
 	// returns is the place of the ID among the results, -1 without.
 	returns int
@@ -54,18 +54,18 @@ func (r *registration) findOptions(info *types.Info, signature *types.Signature)
 	}
 }
 
-// another tells that the call allows others under the same ID, or may.
+// another reports whether the call allows, or may allow, others with the same ID.
 func (r *registration) another() bool {
 	return r.options["Another"] != nil || r.call.Ellipsis.IsValid()
 }
 
-// replaces tells that the call means to take the place of another.
+// replaces reports whether the call replaces another registration.
 func (r *registration) replaces() bool { return strings.HasPrefix(r.name, "Replace") }
 
-// specs tells that the call only says what RegisterAll is to register.
+// specs reports whether the call only makes an argument of RegisterAll.
 func (r *registration) specs() bool { return r.name == "Value" || r.name == "Elements" }
 
-// registers tells whether a function of the runtime gives a region an ID.
+// registers reports whether a function of the runtime gives a region an ID.
 func registers(name string) bool {
 	for _, prefix := range []string{"Register", "Replace", "New", "Make", "Value", "Elements"} {
 		if strings.HasPrefix(name, prefix) {
@@ -75,7 +75,7 @@ func registers(name string) bool {
 	return false
 }
 
-// isID tells whether a type is the runtime's ID.
+// isID reports whether a type is the runtime's ID.
 func isID(t types.Type) bool {
 	named, ok := types.Unalias(t).(*types.Named)
 	if !ok {
@@ -85,7 +85,7 @@ func isID(t types.Type) bool {
 	return obj.Name() == "ID" && obj.Pkg() != nil && obj.Pkg().Path() == runtimePath
 }
 
-// importsRuntime tells whether a package can use the runtime.
+// importsRuntime reports whether a package can use the runtime.
 func importsRuntime(pkg *types.Package) bool {
 	return slices.ContainsFunc(pkg.Imports(), func(p *types.Package) bool { return p.Path() == runtimePath })
 }
@@ -141,8 +141,7 @@ func runtimeFunction(info *types.Info, call *ast.CallExpr) *types.Func {
 	return fn
 }
 
-// unregistersByPointer tells whether a call takes back registrations without
-// naming their IDs.
+// unregistersByPointer reports whether a call unregisters without naming an ID.
 func unregistersByPointer(info *types.Info, call *ast.CallExpr) bool {
 	fn := runtimeFunction(info, call)
 	return fn != nil && (fn.Name() == "UnregisterPointer" || fn.Name() == "UnregisterRange")
@@ -177,8 +176,8 @@ func registrationOf(info *types.Info, call *ast.CallExpr) *registration {
 	return r
 }
 
-// usedFor tells whether a use of an ID constant can lead to a registration of
-// it, as all can but those that are sure not to, and whether it ends one.
+// usedFor reports whether a use of an ID constant can lead to a registration, and
+// whether it ends one. A use counts unless it certainly does not register.
 func usedFor(n ast.Expr, stack []ast.Node) (register, unregister bool) {
 	for i := len(stack) - 1; i >= 0; i-- {
 		switch parent := stack[i].(type) {
@@ -207,7 +206,7 @@ func usedFor(n ast.Expr, stack []ast.Node) (register, unregister bool) {
 	return true, false
 }
 
-// takesBack tells whether a function called by this name ends registrations.
+// takesBack reports whether a function of this name ends registrations.
 func takesBack(fun ast.Expr) bool {
 	switch fun := fun.(type) {
 	case *ast.Ident:

@@ -6,7 +6,7 @@ import (
 	"github.com/meminspect/meminspect/annotate"
 )
 
-// directives reports what package annotate has to say about lines of ours.
+// directives reports the diagnostics of package annotate.
 func directives(u *unit) {
 	var together []*annotate.File
 	for _, file := range u.source.files {

@@ -13,9 +13,9 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/nameid"
 )
 
-// once tells whether the registration is made in every run of the program,
+// once reports whether the registration is made in every run of the program,
 // once, for good: a statement of main or of an init, or a variable's value,
-// whose ID nobody keeps to take it back.
+// whose ID is not kept to unregister it.
 func (r *registration) once(pass *analysis.Pass) bool {
 	if r.replaces() || r.another() || r.specs() || r.test || r.returns >= 0 && !r.drops() {
 		return false
@@ -95,7 +95,7 @@ func duplicates(u *unit) {
 func (u *unit) reportTwice(r *registration, where string) {
 	name := types.ExprString(r.id)
 	u.report(finding{pos: r.call.Pos(), end: r.call.End(), message: fmt.Sprintf(
-		"%s is registered already at %s, and a second registration of an ID is refused: use Replace, or an ID of its own",
+		"%s is already registered at %s, and a second registration of an ID is refused: use Replace, or another ID",
 		name, where)})
 }
 
@@ -163,7 +163,7 @@ func (u *unit) copiedLedgers() {
 	}
 	module, self := u.pass.Module.Path, u.pass.Pkg.Path()
 	first := map[uint64]idFact{}
-	told := map[string]bool{}
+	reported := map[string]bool{}
 	for _, id := range u.world.IDs {
 		if id.Module != module || id.File == "" {
 			continue
@@ -179,7 +179,7 @@ func (u *unit) copiedLedgers() {
 		if nameid.Of(id.Package, id.Name) == id.Value {
 			before, id = id, before // the ledger is at home here
 		}
-		if told[id.Package] {
+		if reported[id.Package] {
 			continue
 		}
 		pos := token.NoPos
@@ -190,7 +190,7 @@ func (u *unit) copiedLedgers() {
 			pos = u.positionBelow(id)
 		}
 		if pos.IsValid() {
-			told[id.Package] = true
+			reported[id.Package] = true
 			u.report(finding{pos: pos, message: fmt.Sprintf(
 				"%s has the ID of %s in %s: the package was copied with its meminspect.ids; remove that file here and generate again",
 				id.Name, before.Name, before.Package)})

@@ -1,11 +1,11 @@
-// Package lint finds what is wrong with a program's annotations and with its
-// registrations at run time. Its analyzers run under go vet, golangci-lint and
-// `meminspect lint` alike.
+// Package lint finds mistakes in a program's annotations and in its registrations
+// at run time. Its analyzers run under go vet, golangci-lint and
+// `meminspect lint`.
 //
-// Each finding stands at the annotation or at the call that it is about, never
-// in a generated file. What a finding needs to know of other packages comes as
-// one package fact that holds everything below a package: facts about packages
-// reach direct importers only, and main imports few packages directly.
+// A finding is reported at the annotation or the call that causes it, not in the
+// file that meminspect generates. Each package has one fact about itself and all
+// packages that it imports, directly or not: facts about packages reach only
+// direct importers, and main imports few packages directly.
 package lint
 
 import (
@@ -17,18 +17,18 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// Name is the name that stands for all analyzers together: the linter's name in
-// golangci-lint and in comments that suppress findings.
+// Name is the name of all analyzers together: the linter's name in golangci-lint
+// and in comments that suppress findings.
 const Name = "meminspect"
 
-// A Suppression says which comments keep a finding from being reported.
+// A Suppression selects the comments that suppress findings.
 type Suppression int
 
 const (
-	// Nolint honours //nolint:meminspect and //lint:ignore.
+	// Nolint obeys //nolint:meminspect and //lint:ignore.
 	Nolint Suppression = iota
-	// NolintElsewhere honours //lint:ignore alone: golangci-lint itself
-	// takes out what //nolint covers, and wants to know that it did.
+	// NolintElsewhere obeys only //lint:ignore: golangci-lint itself removes
+	// what //nolint covers, and records that the comment was needed.
 	NolintElsewhere
 )
 
@@ -42,12 +42,12 @@ type check struct {
 // checks lists all kinds in the order of the documentation.
 var checks = []check{
 	{"directive", "malformed, unknown and misplaced //meminspect: lines", directives},
-	{"stale", "annotations that the generated file does not carry", stale},
+	{"stale", "annotations that the generated files do not have", stale},
 	{"unregistered", "IDs that are declared and never registered", unregistered},
-	{"unknownid", "registrations with a number that is nobody's ID", unknownIDs},
+	{"unknownid", "registrations with a number that is not a declared ID", unknownIDs},
 	{"duplicate", "IDs that are registered twice", duplicates},
 	{"area", "areas that are larger than their variable", areas},
-	{"dropped", "dynamic registrations that nobody can take back", dropped},
+	{"dropped", "dynamic registrations that cannot be unregistered", dropped},
 	{"secret", "annotated values that look like secrets", secrets},
 	{"unbounded", "captures that follow growing values without a budget", unbounded},
 }
@@ -59,7 +59,7 @@ var pages embed.FS
 func Page(name string) (string, error) {
 	text, err := pages.ReadFile("pages/" + name + ".md")
 	if err != nil {
-		return "", fmt.Errorf("no finding is named %s: there are %s", name, strings.Join(Names(), ", "))
+		return "", fmt.Errorf("no finding has the name %s: the names are %s", name, strings.Join(Names(), ", "))
 	}
 	return string(text), nil
 }

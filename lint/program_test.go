@@ -20,11 +20,11 @@ func TestWholePrograms(t *testing.T) {
 		want              []string
 	}{
 		{"unregistered", "unregistered/cmd/forgets", []string{
-			"unregistered/lib/lib.go:3:1: Forgotten is declared and nothing registers it: call meminspect.Register(IDForgotten, …), or retire the ID",
+			"unregistered/lib/lib.go:3:1: Forgotten is declared, but nothing registers it: call meminspect.Register(IDForgotten, …), or retire the ID",
 		}},
 		// ByAnother is registered by a sibling, Registered two packages down.
 		{"unregistered", "unregistered/cmd/throughmiddle", []string{
-			"unregistered/lib/lib.go:3:1: Forgotten is declared and nothing registers it: call meminspect.Register(IDForgotten, …), or retire the ID",
+			"unregistered/lib/lib.go:3:1: Forgotten is declared, but nothing registers it: call meminspect.Register(IDForgotten, …), or retire the ID",
 		}},
 		{"duplicate", "duplicate/cmd/twice", []string{
 			"duplicate/copied/copied.go:3:1: Queue has the ID of Queue in example.com/fixture/duplicate/original: the package was copied with its meminspect.ids; remove that file here and generate again",

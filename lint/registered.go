@@ -14,7 +14,7 @@ func unknownIDs(u *unit) {
 		}
 		if _, ok := u.world.id(r.value); !ok {
 			u.report(finding{pos: r.id.Pos(), end: r.id.End(), message: fmt.Sprintf(
-				"%s with %#x, which is no ID of an annotation: declare one with //meminspect:id NAME, or use meminspect.IDDynamic",
+				"%s with %#x, which is not the ID of an annotation: declare one with //meminspect:id NAME, or use meminspect.IDDynamic",
 				r.name, r.value)})
 		}
 	}
@@ -24,7 +24,7 @@ func unknownIDs(u *unit) {
 // of New and Make by the pointer that they return, weak ones go by themselves.
 var idAlone = []string{"Register", "RegisterSlice", "RegisterString", "RegisterForeign"}
 
-// dropped reports dynamic registrations whose ID nobody keeps, in packages that
+// dropped reports dynamic registrations whose ID is not kept, in packages that
 // do not take back registrations by their addresses either.
 func dropped(u *unit) {
 	if u.world.use.byPointer {
@@ -33,13 +33,13 @@ func dropped(u *unit) {
 	for _, r := range u.world.use.registrations {
 		if r.known && r.value == 0 && slices.Contains(idAlone, r.name) && r.drops() {
 			u.report(finding{pos: r.call.Pos(), end: r.call.End(), message: fmt.Sprintf(
-				"the ID that %s picks is dropped, so nobody can unregister the region: keep it, or declare an ID with //meminspect:id NAME",
+				"the ID that %s picks is not kept, so the region cannot be unregistered: keep the ID, or declare one with //meminspect:id NAME",
 				r.name)})
 		}
 	}
 }
 
-// drops tells whether the call's ID goes nowhere.
+// drops reports whether the call's ID is not kept.
 func (r *registration) drops() bool {
 	var call ast.Expr = r.call
 	for i := len(r.stack) - 1; i >= 0; i-- {

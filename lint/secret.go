@@ -13,7 +13,7 @@ import (
 	"github.com/meminspect/meminspect/annotate"
 )
 
-// keyTypes hold private keys or passwords, whatever their variable is called.
+// keyTypes have private keys or passwords, whatever the variable's name.
 var keyTypes = []string{
 	"crypto.PrivateKey", "crypto/rsa.PrivateKey", "crypto/ecdsa.PrivateKey", "crypto/ed25519.PrivateKey",
 	"crypto/ecdh.PrivateKey", "crypto/dsa.PrivateKey", "crypto/tls.Certificate",
@@ -59,7 +59,7 @@ func (u *unit) secretIn(pos, end token.Pos, typ types.Type, expr, cure string) {
 	w.visit(typ, name, expr, nil)
 }
 
-// excluded tells whether an exclude line stands on a variable, type or field.
+// excluded reports whether a variable, type or field has an exclude directive.
 func (u *unit) excluded(key string) bool {
 	_, found := slices.BinarySearch(u.world.Excluded, key)
 	return found
@@ -68,7 +68,7 @@ func (u *unit) excluded(key string) bool {
 // A secretWalk looks through what one annotation or registration captures.
 type secretWalk struct {
 	*unit
-	pos, end token.Pos           // where findings stand
+	pos, end token.Pos           // where findings are reported
 	cure     string              // for the captured value itself
 	seen     map[types.Type]bool // structs, and what leads to the value at hand
 	key      string              // of the innermost variable or named type: what fields are excluded by
@@ -101,7 +101,7 @@ func (w *secretWalk) visit(t types.Type, name, expr string, field *types.Var) {
 	}
 	if isText(t) {
 		if word := secretWord(name, field == nil && isBytes(t)); word != "" {
-			w.reportSecret(expr, field, fmt.Sprintf("its name says %q", word))
+			w.reportSecret(expr, field, fmt.Sprintf("its name contains %q", word))
 		}
 		return
 	}
@@ -170,7 +170,7 @@ func (w *secretWalk) excludeField(field *types.Var) *analysis.SuggestedFix {
 	return nil
 }
 
-// aloneOnLine tells whether a line above a field would be about it alone.
+// aloneOnLine reports whether a directive above a field would be on it alone.
 func aloneOnLine(fset *token.FileSet, syntax *ast.File, field *types.Var) bool {
 	alone := false
 	lineOf := func(n ast.Node) int { return fset.Position(n.Pos()).Line }
@@ -180,14 +180,14 @@ func aloneOnLine(fset *token.FileSet, syntax *ast.File, field *types.Var) bool {
 			return true
 		}
 		list := stack[len(stack)-1].(*ast.FieldList)
-		beside := func(other *ast.Field) bool { return other != f && lineOf(other) == lineOf(f) }
-		alone = lineOf(list) < lineOf(f) && !slices.ContainsFunc(list.List, beside) && named(stack)
+		sameLine := func(other *ast.Field) bool { return other != f && lineOf(other) == lineOf(f) }
+		alone = lineOf(list) < lineOf(f) && !slices.ContainsFunc(list.List, sameLine) && named(stack)
 		return false
 	})
 	return alone
 }
 
-// named tells whether the package-level type or variable that a field is
+// named reports whether the package-level type or variable that a field is
 // declared in leads to it by fields alone: others cannot be excluded.
 func named(stack []ast.Node) bool {
 	for i, n := range slices.Backward(stack) {
@@ -208,8 +208,8 @@ func named(stack []ast.Node) bool {
 	return false
 }
 
-// ours tells whether a package belongs to the module at hand: the insides of
-// others are their own business, and nobody here could exclude them.
+// ours reports whether a package belongs to the same module: fields of other
+// modules' types cannot be excluded here.
 func (w *secretWalk) ours(pkg *types.Package) bool {
 	if pkg == nil || pkg == w.pass.Pkg {
 		return true
@@ -228,7 +228,7 @@ func typeKey(named *types.Named) string {
 	return named.Obj().Name()
 }
 
-// isText tells whether values of the type can hold a password.
+// isText reports whether values of the type can be a password.
 func isText(t types.Type) bool {
 	if basic, ok := t.Underlying().(*types.Basic); ok {
 		return basic.Info()&types.IsString != 0

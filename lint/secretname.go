@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// secretWords make a name suspicious wherever they stand in it.
+// secretWords make a name suspicious anywhere in it.
 var secretWords = []string{
 	"password", "passwords", "passwd", "passphrase", "passphrases", "passcode", "passcodes",
 	"secret", "secrets", "credential", "credentials", "creds",

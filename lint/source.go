@@ -30,7 +30,7 @@ type packageSource struct {
 	generated bool          // whether there are files that the generator wrote
 }
 
-// A sourceFile is one file with lines of ours.
+// A sourceFile is a file with directives.
 type sourceFile struct {
 	*annotate.File
 	name    string // of the file that the programmer wrote
@@ -100,7 +100,7 @@ func generatedByUs(file *ast.File) bool {
 	return len(file.Comments) > 0 && file.Comments[0].List[0].Text == folders.Banner
 }
 
-// commentsHit tells whether the file may have lines of ours.
+// commentsHit reports whether the file can have directives.
 func commentsHit(file *ast.File) bool {
 	for _, group := range file.Comments {
 		for _, comment := range group.List {
@@ -128,5 +128,5 @@ func original(fset *token.FileSet, file *ast.File) (name string, syntax *ast.Fil
 	return source, parsed, ast.IsGenerated(parsed)
 }
 
-// isTest tells whether the file belongs to tests.
+// isTest reports whether the file belongs to tests.
 func isTest(name string) bool { return strings.HasSuffix(name, "_test.go") }

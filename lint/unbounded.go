@@ -27,7 +27,7 @@ func unbounded(u *unit) {
 		if why := growth(typ, a.Depth, nil); why != "" {
 			pos, end := a.Arg("depth")
 			u.report(finding{pos: pos, end: end,
-				message: fmt.Sprintf("depth=%d follows %s, which has no bound: add budget=, or the capture has room for little else", a.Depth, why),
+				message: fmt.Sprintf("depth=%d follows %s, which has no limit: add budget=, or the entry can take the space of others", a.Depth, why),
 				fix: &analysis.SuggestedFix{Message: "add budget=" + defaultBudget, TextEdits: []analysis.TextEdit{
 					{Pos: end, End: end, NewText: []byte(" budget=" + defaultBudget)},
 				}}})
@@ -59,7 +59,7 @@ func (u *unit) unboundedCall(r *registration) {
 			qualifier = types.ExprString(selector.X) + "."
 		}
 		u.report(finding{pos: depth.Pos(), end: end,
-			message: fmt.Sprintf("Depth(%d) follows %s, which has no bound: add Budget, or the capture has room for little else", pointers, why),
+			message: fmt.Sprintf("Depth(%d) follows %s, which has no limit: add Budget, or the region can take the space of others", pointers, why),
 			fix: &analysis.SuggestedFix{Message: "add Budget(64<<10)", TextEdits: []analysis.TextEdit{
 				{Pos: end, End: end, NewText: []byte(", " + qualifier + "Budget(64<<10)")},
 			}}})
@@ -84,7 +84,7 @@ func growth(t types.Type, depth int, seen []types.Type) string {
 	case *types.Chan:
 		return shortType(t)
 	case *types.Interface:
-		return shortType(t) + ", which may hold anything"
+		return shortType(t) + ", which can contain anything"
 	case *types.Pointer:
 		return growth(underlying.Elem(), depth-1, append(seen, t))
 	case *types.Array:

@@ -18,9 +18,9 @@ import (
 
 // unregistered reports IDs that an id line declares and nothing registers.
 // What other packages cannot name is settled in its own package. For the rest
-// only main sees the whole program: there the finding still stands at the
+// only main sees the whole program: there the finding is also reported at the
 // annotation, and only IDs of main's own module are looked at, since others
-// declare theirs for whoever wants to use them.
+// declare theirs for their users.
 func unregistered(u *unit) {
 	isMain := u.pass.Pkg.Name() == "main"
 	var below []idFact
@@ -42,7 +42,7 @@ func unregistered(u *unit) {
 func (u *unit) reportUnregistered(id idFact, pos token.Pos) {
 	if pos.IsValid() {
 		u.report(finding{pos: pos, message: fmt.Sprintf(
-			"%s is declared and nothing registers it: call meminspect.Register(%s, …), or retire the ID", id.Name, id.Const)})
+			"%s is declared, but nothing registers it: call meminspect.Register(%s, …), or retire the ID", id.Name, id.Const)})
 	}
 }
 
@@ -60,7 +60,7 @@ func (u *unit) ownPosition(id idFact) token.Pos {
 
 // unregisteredBelow reports IDs of other packages that the whole program does
 // not register, but for those that another program of the module does. Programs
-// are not named, so that each of them says the same.
+// are not named, so that each of them reports the same.
 func (u *unit) unregisteredBelow(ids []idFact) {
 	root, ok := moduleRoot(u.dir())
 	if !ok || len(ids) == 0 {
@@ -111,7 +111,7 @@ func moduleRoot(dir string) (string, bool) {
 // package may. It works from syntax, reads the module once, and is only asked
 // when a finding is at hand.
 func deleteUsed(root string, names map[string]bool) {
-	// Unreadable directories hold nothing that this program could be told from.
+	// A folder that cannot be read has no file that registers anything here.
 	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return nil

@@ -51,10 +51,10 @@ func (w *worldFact) String() string {
 type idFact struct {
 	Package, Module string
 	Const           string // its name
-	Name            string // what the ID stands for
+	Name            string // the name that has the ID
 	Value           uint64
 	Declared        bool // by an id line: to be registered at run time
-	// Where the annotation stands; no File when the generated file is stale.
+	// The position of the annotation; File is empty if the generated file is stale.
 	// Directories are not kept: facts are cached and a checkout may move.
 	File         string
 	Line, Column int
@@ -141,7 +141,7 @@ func (w *worldFact) normalize() {
 // An ownID is an ID constant of the package's generated files.
 type ownID struct {
 	object *types.Const
-	name   string // what it stands for, which the comment behind it says
+	name   string // the name that has the ID, from the comment after the constant
 }
 
 // generatedIDs returns the ID constants of the package's generated files.

@@ -41,17 +41,17 @@ func linkCommand() *cobra.Command {
 	var job linkJob
 	cmd := &cobra.Command{
 		Use:   "link BINARY | --pid PID",
-		Short: "See, check and forecast the annotations of a whole program",
-		Long: `Link reads every table of annotations out of an executable, a shared library
-or a plugin, stripped or not, or out of a running process, and prints the map of
-the program: what a capture takes, where it stands and what type it has.
+		Short: "Print, check and forecast the annotations of a whole program",
+		Long: `Link reads all tables of annotations in an executable, a shared library or a
+plugin, stripped or not, or in a running process. It prints the map of the
+program: the variables that a capture takes, with their addresses and types.
 
-What is wrong with the program as a whole is printed on standard error, and
-makes link exit with status 1.
+Findings about the whole program are printed on standard error, and the exit
+status is then 1.
 
-With --embed, what link knows of the program is written into it, as a section
-that is not loaded and that strip keeps: included variables, types, and where
-the Go runtime has what. Embed before strip, and before signing.`,
+With --embed, link writes the map into the binary, as a section that is not loaded
+and that strip keeps: included variables, types, and the addresses of the Go
+runtime's variables. Embed before strip, and before signing.`,
 		Example: `  meminspect link bin/server
   meminspect link --json bin/server
   meminspect link --check --ids store/meminspect.ids --ids queue/meminspect.ids bin/server
@@ -72,19 +72,18 @@ the Go runtime has what. Embed before strip, and before signing.`,
 	flags.IntVar(&job.pid, "pid", 0, "read the process `PID` instead of a file")
 	flags.BoolVar(&job.json, "json", false, "print JSON")
 	flags.BoolVar(&job.layout, "layout", false, "print the fields of the entries' types too")
-	flags.BoolVar(&job.checkOnly, "check", false, "print findings alone")
-	flags.StringArrayVar(&job.ledgers, "ids", nil, "hold the program against the ledger `FILE`; may be given often")
-	flags.StringArrayVar(&job.includes, "include", nil, "add the variables that `FILE` lists; may be given often")
+	flags.BoolVar(&job.checkOnly, "check", false, "print only findings")
+	flags.StringArrayVar(&job.ledgers, "ids", nil, "compare the program with the ledger `FILE`; may be repeated")
+	flags.StringArrayVar(&job.includes, "include", nil, "add the variables that `FILE` lists; may be repeated")
 	flags.StringVar(&job.off, "off", "", "compare with `BINARY`, the same program built with the tag meminspect_off")
-	flags.BoolVar(&job.forecast, "forecast", false, "print the least and the most bytes that a capture takes")
-	flags.StringVar(&job.max, "max", "", "forecast, and exit with status 1 when more than `BYTES` may be needed")
-	flags.StringVar(&job.budget, "budget", "", "with --forecast: `BYTES` that the capture may take in all")
-	flags.IntVar(&job.depth, "depth", anchor.DefaultDepth, "with --forecast: pointers to follow from entries that do not say")
+	flags.BoolVar(&job.forecast, "forecast", false, "print the smallest and the largest size of a capture")
+	flags.StringVar(&job.max, "max", "", "forecast, and exit with status 1 if a capture may take more than `BYTES`")
+	flags.StringVar(&job.budget, "budget", "", "with --forecast: the budget of the capture in `BYTES`")
+	flags.IntVar(&job.depth, "depth", anchor.DefaultDepth, "with --forecast: pointers to follow from entries without a depth")
 	flags.BoolVar(&job.embed, "embed", false, "write the section .meminspect into the binary")
 	flags.BoolVar(&job.extract, "extract", false, "print the section .meminspect of the binary")
 	exclusive(cmd, "embed", "extract", "pid")
-	// Link does one thing at a time: a gate that it passed over would hold
-	// nobody up.
+	// Link does one thing at a time: a check that it ignores would always pass.
 	for _, flag := range []string{"layout", "check", "ids", "off"} {
 		for _, other := range append([]string{"embed", "extract"}, forecasts...) {
 			exclusive(cmd, flag, other)
@@ -128,7 +127,7 @@ func (j *linkJob) open(args []string) (*linker.Program, error) {
 	case j.pid == 0 && len(args) == 1:
 		return linker.Open(args[0])
 	}
-	return nil, errors.New("want the path of a binary, or --pid")
+	return nil, errors.New("no program is named: give the path of a binary, or --pid")
 }
 
 // include adds what the lists name.
@@ -254,16 +253,16 @@ func (j *linkJob) printForecast(p *linker.Program, stdout, stderr io.Writer) err
 		return nil
 	}
 	if f.Total.Unbounded {
-		fmt.Fprintf(stderr, "over-max: a capture may take any number of bytes (%s), and %d are allowed\n", f.Total.Why, most)
+		fmt.Fprintf(stderr, "over-max: a capture may take any number of bytes (%s), more than --max %d\n", f.Total.Why, most)
 	} else {
-		fmt.Fprintf(stderr, "over-max: a capture may take %d bytes, and %d are allowed\n", f.Total.Worst, most)
+		fmt.Fprintf(stderr, "over-max: a capture may take %d bytes, more than --max %d\n", f.Total.Worst, most)
 	}
 	return &exitError{status: exitFindings}
 }
 
 // embedSection writes the section into the binary.
 func (j *linkJob) embedSection(p *linker.Program, stdout, stderr io.Writer, findings []linker.Finding) error {
-	if len(findings) > 0 { // what a list forbids must not be written down as wanted
+	if len(findings) > 0 { // what a list forbids must not be embedded
 		for _, f := range findings {
 			fmt.Fprintln(stderr, f)
 		}
@@ -284,7 +283,7 @@ func (j *linkJob) embedSection(p *linker.Program, stdout, stderr io.Writer, find
 // extractSection prints what embedSection wrote.
 func extractSection(stdout io.Writer, args []string) error {
 	if len(args) != 1 {
-		return errors.New("link: --extract wants the path of a binary")
+		return errors.New("link: --extract: no program is named: give the path of a binary")
 	}
 	text, err := linker.Extract(args[0])
 	if errors.Is(err, embedded.ErrNone) {

@@ -12,7 +12,7 @@ import (
 	"github.com/meminspect/meminspect/linker"
 )
 
-// dash stands for what is not said, so that each line has all columns.
+// dash is printed for a value that is not set, so that each line has all columns.
 const dash = "-"
 
 func orDash(text string) string { return cmp.Or(text, dash) }
@@ -50,7 +50,7 @@ func printLinkMap(out io.Writer, m *linker.Map, layout bool) error {
 	}
 	for _, x := range m.Exclusions {
 		what := strings.Trim(x.Type+"."+x.Field, ".")
-		if x.Address != "" { // a variable: its position tells which
+		if x.Address != "" { // a variable: the position identifies it
 			what = dash
 		}
 		row("exclude", x.Package, what, dash, dash, x.Address, strconv.FormatUint(x.Size, 10), dash, dash, strings.ReplaceAll(x.Kind, " ", "-"), x.Pos, x.Type)
@@ -103,7 +103,7 @@ func printCost(w io.Writer, c *linker.Cost) error {
 	if c == nil {
 		return nil
 	}
-	_, err := fmt.Fprintf(w, "annotations add: %+d bytes of code, %+d read-only, %+d data, %+d bss; %d variables of %d bytes are kept alive by them alone\n",
+	_, err := fmt.Fprintf(w, "annotations add: %+d bytes of code, %+d read-only, %+d data, %+d bss; they alone keep %d variables of %d bytes\n",
 		c.Text, c.ReadOnly, c.Data, c.BSS, len(c.Kept), c.KeptBytes)
 	if err == nil && c.Note != "" {
 		_, err = fmt.Fprintln(w, c.Note)

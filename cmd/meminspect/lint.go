@@ -24,7 +24,7 @@ import (
 	"github.com/meminspect/meminspect/lint"
 )
 
-// lintOptions are what the command line of lint says.
+// lintOptions are the flags of lint.
 type lintOptions struct {
 	json, sarif, fix        bool
 	skip                    []string
@@ -36,22 +36,22 @@ func lintCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "lint [packages]",
 		Short: "Find mistakes in annotations and registrations",
-		Long: `lint looks for mistakes in the //meminspect: lines and in the registrations of
-the packages, by default those below the current directory, and of all they
-import. It runs "go vet" with itself as the tool, so that what did not change is
-not looked at again, and packages are named as for go vet.
+		Long: `Lint finds mistakes in the //meminspect: lines and in the registrations of
+packages, by default all below this folder. Packages are named as for generate.
+It checks directives and generated files in all of them, and runs "go vet" with
+itself as the tool for the checks that need types. go vet caches its results.
 
-The exit status is 1 when something was found. Each finding names what found it;
-"meminspect help lint NAME" explains it.`,
+The exit status is 1 if something was found. Each line ends with the name of the
+finding; "meminspect help lint NAME" explains it.`,
 		Example: "  meminspect lint ./...\n  meminspect lint --fix ./...\n  meminspect lint --sarif ./...",
 		Args:    cobra.ArbitraryArgs,
 		RunE:    func(cmd *cobra.Command, args []string) error { return runLint(cmd, &o, args) },
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&o.json, "json", false, "print findings as JSON, in the shape of go vet -json")
-	flags.BoolVar(&o.sarif, "sarif", false, "print findings as SARIF 2.1.0, which code hosts and editors read")
-	flags.BoolVar(&o.fix, "fix", false, "make the suggested changes; print what is left")
-	flags.StringSliceVar(&o.skip, "skip", nil, "findings not to look for, by `name`")
+	flags.BoolVar(&o.json, "json", false, "print findings as JSON, in the form of go vet -json")
+	flags.BoolVar(&o.sarif, "sarif", false, "print findings as SARIF 2.1.0, for code hosts and editors")
+	flags.BoolVar(&o.fix, "fix", false, "apply suggested fixes, and print the other findings")
+	flags.StringSliceVar(&o.skip, "skip", nil, "leave out findings of this `name`; may be repeated")
 	flags.StringVar(&o.tags, "tags", "", "build `tags`, as for go build")
 	flags.StringVar(&o.modfile, "modfile", "", "another `file` than go.mod, as for go build")
 	flags.StringVar(&o.overlays, "overlay", "", "JSON `file` that replaces source files, as for go build")
@@ -126,7 +126,7 @@ func writeFindings(w io.Writer, o *lintOptions, dir string, findings []vetoutput
 func findMistakes(ctx context.Context, o *lintOptions, dir string, patterns []string) (findings []vetoutput.Finding, incomplete string, err error) {
 	for _, name := range o.skip {
 		if !slices.Contains(lint.Names(), name) {
-			return nil, "", fmt.Errorf("--skip %s: there is %s", name, strings.Join(lint.Names(), ", "))
+			return nil, "", fmt.Errorf("--skip %s: not the name of a finding: the names are %s", name, strings.Join(lint.Names(), ", "))
 		}
 	}
 	query := folders.Query{Dir: dir, Patterns: patterns, Flags: goFlags(o.tags, o.modfile, o.overlays)}
@@ -231,21 +231,21 @@ func vet(ctx context.Context, o *lintOptions, tree *folders.Tree, query folders.
 	return findings, incomplete, nil
 }
 
-// newerGo returns the version of the go command here when the packages that it
-// names are too new for the type checker in this program.
+// newerGo returns the version of the go command if its packages are too new for
+// the type checker in this program.
 func newerGo(ctx context.Context) (string, bool) {
 	out, err := exec.CommandContext(ctx, "go", "env", "GOVERSION").Output()
 	newer := strings.TrimSpace(string(out))
 	return newer, err == nil && tooNew(newer, runtime.Version())
 }
 
-// tooNew tells whether a program that was built with one Go cannot look at the
-// packages of another.
+// tooNew reports whether a program that was built with one Go release cannot read
+// the packages of another.
 func tooNew(goVersion, built string) bool {
 	return version.IsValid(goVersion) && version.IsValid(built) && version.Compare(version.Lang(goVersion), version.Lang(built)) > 0
 }
 
-// asVetTool tells whether go vet calls this program as its tool: for its
+// asVetTool reports whether go vet calls this program as its tool: for its
 // version, its flags, or with a package's configuration.
 func asVetTool(args []string) bool {
 	return len(args) > 0 && (args[0] == "-V=full" || args[0] == "-flags" || strings.HasSuffix(args[len(args)-1], ".cfg"))

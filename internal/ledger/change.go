@@ -6,7 +6,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/nameid"
 )
 
-// A TakenError tells that a name's ID was issued before, for something else.
+// A TakenError reports that a name's ID was issued before, for something else.
 type TakenError struct {
 	Name string
 	Row  *Row
@@ -33,13 +33,13 @@ func (l *Ledger) Issue(namespace, name string, state State, typ string) (*Row, e
 	return row, nil
 }
 
-// Rename lets an ID stand for another name from now on.
+// Rename gives an ID to another name.
 func (l *Ledger) Rename(row *Row, name string) error {
 	if row.State == Gone {
 		return fmt.Errorf("%s is retired (%q): its ID is never issued again", row.Name, row)
 	}
 	if taken := l.Find(row.Namespace, name); taken != nil {
-		return fmt.Errorf("%s has an ID of its own already (%q)", name, taken)
+		return fmt.Errorf("%s already has an ID (%q)", name, taken)
 	}
 	if origin := row.Origin(); origin == name {
 		row.Was = ""

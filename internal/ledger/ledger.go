@@ -1,6 +1,6 @@
-// Package ledger keeps the file meminspect.ids, which stands in a package's
-// folder, is checked in, and holds what must never change: the namespace that
-// the folder's IDs are hashed with, and every ID that was ever issued.
+// Package ledger reads and changes the file meminspect.ids. The file is in a
+// package's folder and is checked in. It has what must never change: the namespace
+// that the folder's IDs are hashed with, and every ID that was ever issued.
 //
 // The file is text, a line an ID, sorted by name:
 //
@@ -12,10 +12,10 @@
 //	a54d88e06612d820 Old gone
 //
 // Fields are separated by one space: the ID as 16 hexadecimal digits, the name
-// it stands for now, and its state: entry (a variable), id (declared, and
+// that has it now, and its state: entry (a variable), id (declared, and
 // registered at run time) or gone (a tombstone, never issued again). After a
 // rename was= keeps the name that the ID is the hash of. What follows is the
-// variable's type as far as syntax tells it, "?" where it does not. Lines that
+// variable's type if the syntax shows it, "?" if not. Lines that
 // begin with # are comments.
 //
 // Everything can be checked: an ID is the hash of one of the namespaces and the
@@ -39,7 +39,7 @@ import (
 // FileName is the ledger's name in a package's folder.
 const FileName = "meminspect.ids"
 
-// A State tells what an ID stands for.
+// A State is a kind of ID.
 type State string
 
 // The states.
@@ -49,7 +49,7 @@ const (
 	Gone     State = "gone"  // retired: a tombstone
 )
 
-// UnknownType stands for a type that syntax alone does not tell.
+// UnknownType is the text for a type that the syntax does not show.
 const UnknownType = "?"
 
 // A Row is one ID.
@@ -191,13 +191,13 @@ func parseRow(fields []string) (*Row, error) {
 			}
 		}
 		if row.Type != strings.TrimSpace(row.Type) || row.Type != "" && row.State != Entry {
-			return nil, errors.New("something stands behind the state")
+			return nil, errors.New("unexpected text after the state")
 		}
 	}
 	return row, nil
 }
 
-// isWord tells whether s is one field of a line.
+// isWord reports whether s is one field of a line.
 func isWord(s string) bool {
 	return s != "" && strings.IndexFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }) < 0
 }
@@ -252,7 +252,7 @@ func (p *parser) unite() {
 			byID[row.ID], byName[key{row.Namespace, row.Name}] = row, row
 			rows = append(rows, row)
 		case twin.ID == row.ID && twin.Name == row.Name && twin.State == row.State:
-			// The same, but perhaps for the type, which source tells.
+			// The same, except perhaps the type, which comes from the source.
 			if twin.Type != row.Type {
 				twin.Type = UnknownType
 			}

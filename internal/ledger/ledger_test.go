@@ -31,7 +31,7 @@ func TestParseErrors(t *testing.T) {
 		{"short ID", file("12 a id\n"), `line 3: "12 a id": an ID has 16 hexadecimal digits`},
 		{"no state", file(other + " a\n"), `line 3: "` + other + ` a": want an ID, a name and a state`},
 		{"bad state", file(line("a", "dead")), `the state "dead" is not entry, id or gone`},
-		{"junk", file(line("a", "gone int")), `something stands behind the state`},
+		{"junk", file(line("a", "gone int")), `unexpected text after the state`},
 		{"was itself", file(line("a", "entry was=a int")), `was= has another name`},
 		{"edited ID", file(other + " a entry int\n"), `the ID is not that of a in the namespace example.com/shop: was it edited?`},
 		{"edited namespace", "meminspect 1\nnamespace moved\n" + line("a", "id"), `was it edited?`},

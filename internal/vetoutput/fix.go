@@ -51,8 +51,8 @@ func Apply(findings []Finding) (Fixed, error) {
 // edits are the accepted edits of one file.
 type edits struct{ list []Edit }
 
-// fits tells whether none of the new edits overlaps an accepted one. The very
-// same edit may come twice: two annotations lead to one field.
+// fits reports whether no new edit overlaps an accepted one. The same edit may
+// come twice: two annotations lead to one field.
 func fits(files map[string]*edits, list []Edit) bool {
 	for _, e := range list {
 		if accepted := files[e.Filename]; accepted != nil {
@@ -92,7 +92,7 @@ func (l *edits) write(name string) error {
 }
 
 // formatted is gofmt's form of a file when that is what the file had before:
-// a comment between two fields moves what stands beside it.
+// a comment between two fields changes the alignment of others.
 func formatted(before, after []byte) []byte {
 	if was, err := format.Source(before); err != nil || !bytes.Equal(was, before) {
 		return after
@@ -103,8 +103,8 @@ func formatted(before, after []byte) []byte {
 	return after
 }
 
-// replace writes a file beside name and renames it, so that nobody ever sees
-// half of it. A link stays a link.
+// replace writes a temporary file and renames it, so that a reader never sees a
+// part of it. A link stays a link.
 func replace(name string, data []byte) error {
 	name, err := filepath.EvalSymlinks(name)
 	if err != nil {

@@ -78,8 +78,8 @@ func splitPosition(posn string) (file string, line, column int) {
 	return file, line, column
 }
 
-// cutNumber cuts a number behind the last colon, as a drive letter's colon is
-// followed by none.
+// cutNumber cuts the number after the last colon. No number follows the colon of
+// a drive letter.
 func cutNumber(s string) (string, int) {
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 {

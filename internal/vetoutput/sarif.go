@@ -135,7 +135,7 @@ func (s sourceLines) region(e Edit) (sarifRegion, error) {
 		}
 		at += len(text)
 	}
-	return r, fmt.Errorf("an edit ends behind the end of %s", e.Filename)
+	return r, fmt.Errorf("an edit ends after the end of %s", e.Filename)
 }
 
 func artifact(dir, file string) sarifArtifact {

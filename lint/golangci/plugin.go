@@ -16,10 +16,10 @@ import (
 
 func init() { register.Plugin(lint.Name, New) }
 
-// Settings are what .golangci.yaml may say under
+// Settings are the settings in .golangci.yaml under
 // linters.settings.custom.meminspect.settings.
 type Settings struct {
-	// Skip names findings not to look for.
+	// Skip names findings to leave out.
 	Skip []string `json:"skip"`
 }
 

@@ -37,7 +37,7 @@ func f() {
 //meminspect:entry name=same
 var e int
 
-// want +2 "the name same is taken at directive.go:37"
+// want +2 "the name same is already used at directive.go:37"
 //
 //meminspect:entry name=same
 var g int

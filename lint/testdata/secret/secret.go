@@ -8,17 +8,17 @@ import (
 	meminspect "github.com/meminspect/meminspect/runtime"
 )
 
-// want +2 `password looks like a secret: its name says "password"; annotate it with //meminspect:exclude instead`
+// want +2 `password looks like a secret: its name contains "password"; annotate it with //meminspect:exclude instead`
 //
 //meminspect:entry
 var password string
 
-// want +2 `apiKeys\[\] looks like a secret: its name says "api keys"`
+// want +2 `apiKeys\[\] looks like a secret: its name contains "api keys"`
 //
 //meminspect:entry
 var apiKeys map[string][]byte
 
-// want +2 `key looks like a secret: its name says "key"`
+// want +2 `key looks like a secret: its name contains "key"`
 //
 //meminspect:entry
 var key [32]byte
@@ -37,7 +37,7 @@ type session struct {
 	keys         struct{ signing *url.Userinfo }
 }
 
-// want +2 `sessions\[\].authToken looks like a secret: its name says "token"; write //meminspect:exclude above the field` `sessions\[\].keys.signing looks like a secret: it is a net/url.Userinfo`
+// want +2 `sessions\[\].authToken looks like a secret: its name contains "token"; write //meminspect:exclude above the field` `sessions\[\].keys.signing looks like a secret: it is a net/url.Userinfo`
 //
 //meminspect:entry
 var sessions map[string]*session
@@ -109,7 +109,7 @@ type vault struct{ passphrase string }
 
 func register(v *vault, names []string) {
 	var apiKey string
-	keep(meminspect.Register(meminspect.IDDynamic, &apiKey))    // want `apiKey looks like a secret: its name says "api key"; do not register it`
+	keep(meminspect.Register(meminspect.IDDynamic, &apiKey))    // want `apiKey looks like a secret: its name contains "api key"; do not register it`
 	keep(meminspect.Register(meminspect.IDDynamic, v))          // want `v.passphrase looks like a secret`
 	keep(meminspect.Register(meminspect.IDDynamic, &secretKey)) // excluded
 	keep(meminspect.RegisterSlice(meminspect.IDDynamic, names))

@@ -12,7 +12,7 @@ type config struct {
 	name   string
 }
 
-// want +2 `depth=8 follows map\[string\]\*unbounded.node, which has no bound: add budget=`
+// want +2 `depth=8 follows map\[string\]\*unbounded.node, which has no limit: add budget=`
 //
 //meminspect:entry depth=8
 var sessions map[string]*node

@@ -14,8 +14,8 @@ const invented meminspect.ID = 0x8000000000000001
 var v int
 
 func register(id meminspect.ID) {
-	meminspect.Register(invented, &v)            // want `Register with 0x8000000000000001, which is no ID of an annotation`
-	meminspect.RegisterString(7, "seven")        // want `RegisterString with 0x7, which is no ID of an annotation`
+	meminspect.Register(invented, &v)            // want `Register with 0x8000000000000001, which is not the ID of an annotation`
+	meminspect.RegisterString(7, "seven")        // want `RegisterString with 0x7, which is not the ID of an annotation`
 	meminspect.Register(meminspect.ID(1<<3), &v) // want `Register with 0x8`
 
 	meminspect.RegisterAll(

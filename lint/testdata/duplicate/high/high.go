@@ -7,7 +7,7 @@ import (
 
 var config, state int
 
-var _, _ = meminspect.Register(low.IDConfig, &config) // want `low.IDConfig is registered already at example.com/fixture/duplicate/low, low.go:12`
+var _, _ = meminspect.Register(low.IDConfig, &config) // want `low.IDConfig is already registered at example.com/fixture/duplicate/low, low.go:12`
 
 func init() {
 	meminspect.Register(low.IDState, &state)

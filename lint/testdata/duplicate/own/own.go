@@ -22,7 +22,7 @@ func init() {
 }
 
 func init() {
-	if _, err := meminspect.Register(IDOnce, &v); err != nil { // want `IDOnce is registered already at own.go:21`
+	if _, err := meminspect.Register(IDOnce, &v); err != nil { // want `IDOnce is already registered at own.go:21`
 		panic(err)
 	}
 }
@@ -33,7 +33,7 @@ func start(first bool) error {
 	if _, err := meminspect.Register(IDConfig, &v); err != nil {
 		return err
 	}
-	_, err := meminspect.Register(IDConfig, &w) // want `IDConfig is registered already at line 33`
+	_, err := meminspect.Register(IDConfig, &w) // want `IDConfig is already registered at line 33`
 
 	meminspect.Register(IDBack, &v)
 	meminspect.Unregister(IDBack)

@@ -2,10 +2,10 @@ package own
 
 import "github.com/meminspect/meminspect/runtime"
 
-// want +1 `forgotten is declared and nothing registers it: call meminspect.Register\(idForgotten, …\), or retire the ID`
+// want +1 `forgotten is declared, but nothing registers it: call meminspect.Register\(idForgotten, …\), or retire the ID`
 //meminspect:id forgotten
 
-// want +1 `compared is declared and nothing registers it`
+// want +1 `compared is declared, but nothing registers it`
 //meminspect:id compared
 
 //meminspect:id registered
