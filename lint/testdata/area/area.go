@@ -20,7 +20,7 @@ var exact header
 //meminspect:area size=25 member=name
 var member header
 
-// want +2 `size=4096 is 4096 bytes, but buffer has only 24: .* what a slice refers to is another piece of memory`
+// want +2 `size=4096 is 4096 bytes, but buffer has only 24: .* a slice refers to other memory`
 //
 //meminspect:area size=4KiB
 var buffer []byte

@@ -24,7 +24,7 @@ var c int
 // meminspect:entry
 var d int
 
-// want +1 "stands above nothing"
+// want +1 "has no declaration below it"
 //meminspect:entry
 
 func f() {

@@ -5,11 +5,11 @@ import "github.com/meminspect/meminspect/runtime"
 var v, w int
 
 func drops() {
-	meminspect.Register(meminspect.IDDynamic, &v)                            // want `the ID that Register picks is dropped`
-	_, err := meminspect.Register(meminspect.IDDynamic, &v)                  // want `the ID that Register picks is dropped`
-	_, _ = meminspect.RegisterSlice(0, []int{1})                             // want `the ID that RegisterSlice picks is dropped`
-	defer meminspect.RegisterString(meminspect.IDDynamic, "a")               // want `the ID that RegisterString picks is dropped`
-	if _, err := meminspect.Register(meminspect.IDDynamic, &w); err != nil { // want `dropped`
+	meminspect.Register(meminspect.IDDynamic, &v)                            // want `the ID that Register picks is not kept`
+	_, err := meminspect.Register(meminspect.IDDynamic, &v)                  // want `the ID that Register picks is not kept`
+	_, _ = meminspect.RegisterSlice(0, []int{1})                             // want `the ID that RegisterSlice picks is not kept`
+	defer meminspect.RegisterString(meminspect.IDDynamic, "a")               // want `the ID that RegisterString picks is not kept`
+	if _, err := meminspect.Register(meminspect.IDDynamic, &w); err != nil { // want `is not kept`
 		panic(err)
 	}
 	_ = err
@@ -32,11 +32,11 @@ func others() {
 	defer meminspect.Free(p)
 	meminspect.RegisterWeak(meminspect.IDDynamic, &v)
 	meminspect.RegisterAll(meminspect.Value(meminspect.IDDynamic, &v))
-	meminspect.RegisterForeign(meminspect.IDDynamic, 0, 8) // want `the ID that RegisterForeign picks is dropped`
+	meminspect.RegisterForeign(meminspect.IDDynamic, 0, 8) // want `the ID that RegisterForeign picks is not kept`
 }
 
 func keep(meminspect.ID, error) {}
 
 var kept, _ = meminspect.Register(meminspect.IDDynamic, &v)
 
-var _, _ = meminspect.Register(meminspect.IDDynamic, &v) // want `dropped`
+var _, _ = meminspect.Register(meminspect.IDDynamic, &v) // want `is not kept`
