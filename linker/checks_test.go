@@ -100,9 +100,9 @@ func TestCheck(t *testing.T) {
 			want := []string{
 				"unknown-version: layout version 2, and this tool knows version 1: update meminspect",
 				"example.com/app/main.go:2: collision: first (example.com/app/main.go:1) and second (example.com/app/main.go:2) have the same ID 800000000000002a",
-				"example.com/app/main.go:5: never-registered: the ID of Nowhere is declared, and no code or data of the program contains it: nothing registers it",
-				"example.com/app/main.go:6: never-registered: the ID of InDeadCode is declared, and no code or data of the program contains it: nothing registers it",
-				"example.com/lib: two-versions: example.com/lib and example.com/lib/v2 are versions of one module, each with annotations of its own: example.com/lib (devel), example.com/lib/v2 (devel)",
+				"example.com/app/main.go:5: never-registered: the ID of Nowhere is declared, but no code or data of the program contains it: nothing registers it",
+				"example.com/app/main.go:6: never-registered: the ID of InDeadCode is declared, but no code or data of the program contains it: nothing registers it",
+				"example.com/lib: two-versions: example.com/lib and example.com/lib/v2 are versions of one module, and each has annotations: example.com/lib (devel), example.com/lib/v2 (devel)",
 				"example.com/lib/lib.go:4: same-id: Jobs of example.com/lib has the ID 8000000000000007, as in example.com/copied: a copy that kept the namespace example.com/lib",
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -277,7 +277,7 @@ func TestCost(t *testing.T) {
 	if err != nil || !slices.ContainsFunc(findings, func(f linker.Finding) bool { return f.Code == linker.KeptAlive && f.Name == "unused" }) {
 		t.Errorf("findings %v, %v", findings, err)
 	}
-	if _, err := p.Cost(p); err == nil || !strings.Contains(err.Error(), "was not built with the tag meminspect_off") {
+	if _, err := p.Cost(p); err == nil || !strings.Contains(err.Error(), "build it with the tag meminspect_off") {
 		t.Errorf("compared with itself: %v", err)
 	}
 	// Without symbols the sizes are still told, and that the rest is not.
