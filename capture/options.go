@@ -33,9 +33,9 @@ type Stop uint8
 const (
 	// StopAuto stops pure Go programs, whose system calls survive it, and not
 	// those with cgo: C code may see its calls fail with EINTR.
-	StopAuto Stop = iota
-	StopAlways // stops every program
-	StopNever  // reads the program while it runs
+	StopAuto   Stop = iota
+	StopAlways      // stops every program
+	StopNever       // reads the program while it runs
 
 	// StopTry stops every program, and reads on where that is not possible: for
 	// one that is dying and held by other means.

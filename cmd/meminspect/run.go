@@ -125,7 +125,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 // closes the report.
 func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 	var none supervise.Config
-	env := supervise.Scrub()
+	env := sanitizeEnv()
 	report, closeReport, err := f.reporter(stderr)
 	if err != nil {
 		return none, nil, err
