@@ -7,18 +7,19 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// A Mode says how much of the program a capture takes.
+// A Mode selects which memory of the program a capture reads.
 type Mode uint8
 
 const (
-	// Default takes the regions and what they lead to, goroutines, threads and
-	// the Go runtime's own variables.
+	// Default reads the regions and what is reachable from them, goroutines,
+	// threads, and the variables of the Go runtime that debuggers need.
 	Default Mode = iota
 
-	// Strict takes regions alone: nothing that was not annotated or registered.
+	// Strict reads only the regions and what is reachable from them, and no
+	// goroutine: nothing that was not annotated or registered.
 	Strict
 
-	// Data takes the program's unannotated package variables too.
+	// Data also reads the program's package variables that are not annotated.
 	Data
 )
 
@@ -27,39 +28,44 @@ func (m Mode) String() string {
 	return [...]string{"default", "strict", "data"}[m%3]
 }
 
-// A Stop says whether the program is held still while it is read.
+// A Stop selects whether the program is stopped while it is read.
 type Stop uint8
 
 const (
-	// StopAuto stops pure Go programs, whose system calls survive it, and not
-	// those with cgo: C code may see its calls fail with EINTR.
-	StopAuto   Stop = iota
-	StopAlways      // stops every program
-	StopNever       // reads the program while it runs
+	// StopAuto stops pure Go programs, whose system calls are restarted, and does
+	// not stop programs with cgo: system calls of C code may fail with EINTR.
+	StopAuto Stop = iota
 
-	// StopTry stops every program, and reads on where that is not possible: for
-	// one that is dying and held by other means.
+	// StopAlways stops every program. A program that cannot be stopped is an
+	// error.
+	StopAlways
+
+	// StopNever reads every program while it runs.
+	StopNever
+
+	// StopTry stops every program, and reads one that cannot be stopped while it
+	// runs.
 	StopTry
 )
 
-// A Stacks says what is taken of goroutine stacks.
+// A Stacks selects what a core has of goroutine stacks.
 type Stacks uint8
 
 const (
-	// StacksAuto is StacksFull in programs that exclude nothing, else
-	// StacksSkeleton: stacks are untyped, so what is excluded cannot be found
-	// in them.
+	// StacksAuto is StacksFull in programs that exclude nothing, and
+	// StacksSkeleton in others: stacks have no types, so that excluded values
+	// cannot be found in them.
 	StacksAuto Stacks = iota
 
-	// StacksFull takes stacks as they are. Where something is excluded, its
-	// copies in local variables come along.
+	// StacksFull has stacks as they are. Copies of excluded values in local
+	// variables are in the core.
 	StacksFull
 
-	// StacksSkeleton keeps return addresses and saved frame pointers and
-	// overwrites every other word, so that traces are whole and locals absent.
+	// StacksSkeleton has return addresses and saved frame pointers, and redacts
+	// every other word: traces are complete, local variables are not there.
 	StacksSkeleton
 
-	// StacksNone takes none.
+	// StacksNone has no stacks.
 	StacksNone
 )
 
@@ -68,46 +74,48 @@ func (s Stacks) String() string {
 	return [...]string{"auto", "full", "skeleton", "none"}[s%4]
 }
 
-// Options say what to capture and how. The zero value is the default of each.
+// Options select what to capture and how. The zero value of each field selects
+// its default.
 type Options struct {
 	Mode   Mode
 	Stop   Stop
 	Stacks Stacks
 
-	// What is left out unless asked for, since it may hold secrets: the
-	// command line, and what pprof.SetGoroutineLabels was given.
+	// Args stores the command line, Labels what pprof.SetGoroutineLabels set.
+	// Both may contain secrets.
 	Args, Labels bool
 
-	// Include names variables to take as if they were annotated, by their
-	// symbols ("example.com/shop.queue").
+	// Include names package variables to capture as if they were annotated, by
+	// import path and name: "example.com/shop.queue".
 	Include []string
 
-	// Symbols is the path of an unstripped twin of the executable, to find by
-	// name what the running file has no symbols for. It must be of the same
-	// build.
+	// Symbols is the path of an unstripped executable of the same build, for the
+	// symbols that the program's own executable does not have. A file of another
+	// build is an error.
 	Symbols string
 
-	// Budget is how many bytes of memory the core may hold; 0 is
-	// DefaultBudget. Marked segments cost nothing.
+	// Budget is the upper bound of the memory in the core, in bytes; 0 is
+	// DefaultBudget. Memory that was not captured costs nothing, although
+	// segments of the fill pattern cover it.
 	Budget uint64
 
-	// RegionBudget is how many bytes a region that does not say may take with
-	// all that is followed from it; 0 is DefaultRegionBudget.
+	// RegionBudget is the budget, in bytes, of a region that has none of its own,
+	// including everything reachable from it; 0 is DefaultRegionBudget.
 	RegionBudget uint64
 
-	// Depth is how many pointers are followed from a region that does not say;
-	// negative means none, 0 is anchor.DefaultDepth.
+	// Depth is how many pointers are followed from a region that has no depth of
+	// its own; 0 is the default, 4, and a negative depth follows none.
 	Depth int
 
-	// Segments is how many segments to merge down to; 0 is DefaultSegments.
-	// Debuggers get slow above.
+	// Segments is the number of segments to join down to; 0 is DefaultSegments.
+	// More segments make a smaller core, which debuggers open more slowly.
 	Segments int
 
-	// Reason is why the capture is made, for the core's record and the file's
-	// name; empty means "asked".
+	// Reason is why the capture is made, for the core's record and the name of
+	// the file; "" is "asked".
 	Reason string
 
-	// Progress, if not nil, is called now and then from the goroutine that
+	// Progress, if not nil, is called now and then, by the goroutine that
 	// captures. It must not block: the program may be stopped at that time.
 	Progress func(Progress)
 
@@ -117,16 +125,16 @@ type Options struct {
 
 // Defaults of Options.
 const (
-	DefaultBudget       = 256 << 20
-	DefaultRegionBudget = 16 << 20
+	DefaultBudget       = 256 << 20 // bytes
+	DefaultRegionBudget = 16 << 20  // bytes
 	DefaultSegments     = 2000
 )
 
-// A Progress says where a capture stands.
+// A Progress reports how far a capture is.
 type Progress struct {
-	Step  string // "find", "stop", "walk", "goroutines", "read", "write"
-	Done  uint64 // of Total, in bytes or pieces; both 0 when it is not known
-	Total uint64
+	Step  string // "find", "stop", "walk", "goroutines", "read" or "write"
+	Done  uint64 // bytes that are done, of Total
+	Total uint64 // 0 if it is not known
 }
 
 // setDefaults fills in what is not set.
