@@ -5,9 +5,9 @@
 package main
 
 import (
-	"golang.org/x/tools/go/analysis/unitchecker"
+	"os"
 
-	"github.com/meminspect/meminspect/lint"
+	"github.com/meminspect/meminspect/internal/vettool"
 )
 
-func main() { unitchecker.Main(lint.Analyzers(lint.Nolint)...) }
+func main() { vettool.Main(os.Args[1:]) }
