@@ -105,13 +105,6 @@ func (p *Program) Paused() bool {
 	return err == nil && (stat.State == 'T' || stat.State == 't')
 }
 
-// CrashFD returns the descriptor of the crash socket that the program took up,
-// 0 if it took none, -1 if it has one of unknown number.
-func (p *Program) CrashFD() (int64, error) {
-	v, err := p.read.Uint64(p.anchor.Add(anchor.AnchorCrashFD))
-	return int64(v), err
-}
-
 // Snapshots returns how many snapshots the program has asked for, and the
 // reason of the latest, which is set before the count is.
 func (p *Program) Snapshots() (count uint64, reason string, err error) {

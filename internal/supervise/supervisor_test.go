@@ -1,0 +1,164 @@
+//go:build linux
+
+package supervise
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/supervise/child"
+	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
+)
+
+// supervisorOf returns a Supervisor of a process that is not watched, and what it
+// reports.
+func supervisorOf(pid int) (*Supervisor, *bytes.Buffer) {
+	var reports bytes.Buffer
+	s := newSupervisor(Config{Report: &Reporter{W: &reports}}, "/bin/program")
+	s.child = child.Other(pid)
+	return s, &reports
+}
+
+func TestListed(t *testing.T) {
+	few := map[int]string{20: "worker", 3: "sh"}
+	if got, want := listed(few), "sh (pid 3), worker (pid 20)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	many := map[int]string{}
+	for pid := range 14 {
+		many[pid] = "worker"
+	}
+	if got := listed(many); strings.Count(got, "(pid ") != 10 || !strings.HasSuffix(got, "(pid 9), and 4 more") {
+		t.Errorf("%q", got)
+	}
+}
+
+// The processes that hold a socket are found by its inode.
+func TestHolders(t *testing.T) {
+	c, programs, err := crashsocket.NewChannel()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	inode, err := crashsocket.Inode(programs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sleep", "60")
+	cmd.ExtraFiles = []*os.File{programs}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	programs.Close()
+	if found := holders(inode); len(found) != 1 || found[cmd.Process.Pid] != "sleep" || !c.Inherited() {
+		t.Errorf("%v, want process %d; inherited %v", found, cmd.Process.Pid, c.Inherited())
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	if found := holders(inode); len(found) != 0 || c.Inherited() {
+		t.Errorf("%v hold it after their end; inherited %v", found, c.Inherited())
+	}
+}
+
+// A parent that does not embed the runtime is not captured for the status of a
+// child that crashed. One that embeds it, and a child, are.
+func TestBlameless(t *testing.T) {
+	for _, c := range []struct{ anchored, crashed, child, want bool }{
+		{want: false},
+		{crashed: true, want: true},
+		{crashed: true, anchored: true, want: false},
+		{crashed: true, child: true, want: false},
+	} {
+		s, _ := supervisorOf(os.Getpid())
+		defer s.keeper.Close()
+		s.image.Load().view.anchored = c.anchored
+		if c.crashed {
+			s.family.lost()
+		}
+		if c.child {
+			s.parent = s
+		}
+		if got := s.blameless(); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
+// A death has one capture, whoever comes first.
+func TestClaimDeath(t *testing.T) {
+	s, _ := supervisorOf(os.Getpid())
+	defer s.keeper.Close()
+	if !s.claimDeath() || s.claimDeath() {
+		t.Error("two may capture one death")
+	}
+}
+
+// There is a bound to the processes that are watched, which is reported once.
+func TestFamilyBound(t *testing.T) {
+	s, reports := supervisorOf(os.Getpid())
+	defer s.keeper.Close()
+	var last *Supervisor
+	for range maxChildren {
+		last = &Supervisor{}
+		if !s.family.add(last, nil) {
+			t.Fatal("no room below the bound")
+		}
+	}
+	for range 2 {
+		if s.family.add(s, nil) {
+			t.Error("room above the bound")
+		}
+	}
+	if n := strings.Count(reports.String(), "are not captured"); n != 1 {
+		t.Errorf("reported %d times: %s", n, reports)
+	}
+	s.family.remove(last)
+	if !s.family.add(s, nil) {
+		t.Error("no room after one has left")
+	}
+}
+
+// A view notices that its process runs another program, and answers for one that
+// cannot be read.
+func TestView(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "read line; exec sleep 60")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	v, _ := openView(cmd.Process.Pid)
+	defer v.close()
+	if v.replaced() || v.anchored || !v.readable() {
+		t.Errorf("replaced %v, anchored %v, readable %v at the start", v.replaced(), v.anchored, v.readable())
+	}
+	fmt.Fprintln(in)
+	for end := time.Now().Add(10 * time.Second); !v.replaced(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("exec is not noticed")
+		}
+	}
+	none := &view{}
+	if count, reason := none.asked(7); count != 7 || reason != "" || none.beats() != nil || none.paused() || none.backlog() != nil || none.findMemoryLimit() {
+		t.Error("a program that cannot be read says something")
+	}
+}
+
+func TestEndReason(t *testing.T) {
+	for status, want := range map[unix.WaitStatus]string{3 << 8: "exit-3", 9: "signal-sigkill", 11 | 0x80: "signal-sigsegv"} {
+		if got := endReason(status); got != want {
+			t.Errorf("%#x: %q, want %q", status, got, want)
+		}
+	}
+}
