@@ -76,7 +76,7 @@ func (s *Supervisor) adopt(r *crashsocket.Registered) {
 	old := s.image.Load()
 	var now *image
 	if old.socket == nil && old.exe == exeOf(r.PID) && !old.view.replaced() {
-		now = &image{old.name, old.exe, r.Socket, old.view}
+		now = &image{name: old.name, exe: old.exe, socket: r.Socket, view: old.view}
 	} else {
 		now = imageOf(r.PID, r.Socket)
 		if now.exe == old.exe {

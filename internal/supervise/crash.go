@@ -14,6 +14,7 @@ import (
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
 	"github.com/meminspect/meminspect/internal/supervise/crashtext"
+	"github.com/meminspect/meminspect/internal/supervise/live"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -49,9 +50,12 @@ func (s *Supervisor) gaveAway(i *image) {
 	case <-time.After(200 * time.Millisecond):
 	}
 	switch {
-	case s.image.Load() != i || !s.alive():
+	case s.image.Load() != i || i.stale || !s.alive():
 	case i.view.replaced():
-		if s.parent == nil {
+		// One that embeds the runtime registers, sooner or later.
+		next, err := openView(s.child.PID)
+		next.close()
+		if s.parent == nil && errors.Is(err, live.ErrNoAnchor) {
 			s.report(Event{What: Note, Text: "the program has replaced itself (exec) by one that does not embed the runtime, so its fatal errors are not captured; " + s.otherwise()})
 		}
 	default:

@@ -23,6 +23,7 @@ type image struct {
 	exe    string // path of the executable as the kernel has it, "" if unknown
 	socket *crashsocket.Socket
 	view   *view
+	stale  bool // it was gone before its view was opened, which may be of the next
 }
 
 // imageOf returns what the process runs now. The name is that of its executable.
@@ -34,6 +35,7 @@ func imageOf(pid int, socket *crashsocket.Socket) *image {
 		i.name = strings.TrimSpace(string(comm))
 	}
 	i.view, _ = openView(pid)
+	i.stale = socket.HungUp()
 	return i
 }
 

@@ -120,6 +120,19 @@ func TestChildrenFlag(t *testing.T) {
 	}
 }
 
+// A program that replaces itself by one that does not embed the runtime is
+// reported, since its fatal errors are not captured any longer.
+func TestExecOfAnother(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	r := start(t, plainly, nil, program, []string{"--exit-stop=off"}, "become", "/bin/sleep", "60")
+	note := r.event(t, "note")
+	kill(t, note.PID)
+	r.finish(t)
+	if !strings.Contains(note.Text, "does not embed the runtime") {
+		t.Errorf("%+v", note)
+	}
+}
+
 // A child whose parent closes what it inherited is not captured, and unharmed.
 func TestChannelClosed(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)

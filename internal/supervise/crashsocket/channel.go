@@ -199,7 +199,7 @@ func (m *message) registered() (*Registered, error) {
 		// Linux before 6.5. The number is still the sender's if the sender still
 		// has its end of the socket.
 		m.pidfd, err = unix.PidfdOpen(m.pid, 0)
-		if err == nil && s.hungUp() {
+		if err == nil && s.HungUp() {
 			err = errMessage
 		}
 	}
@@ -214,8 +214,8 @@ func (m *message) registered() (*Registered, error) {
 	return &Registered{Socket: s, PID: m.pid, pidfd: m.pidfd}, nil
 }
 
-// hungUp reports whether no process has the program's end open any longer.
-func (s *Socket) hungUp() bool {
+// HungUp reports whether no process has the program's end open any longer.
+func (s *Socket) HungUp() bool {
 	gone := false
 	s.conn.Control(func(fd uintptr) { gone = s.look(int(fd)) == Closed })
 	return gone

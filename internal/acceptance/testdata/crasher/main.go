@@ -95,7 +95,9 @@ var ways = map[string]func(){
 	"detour":    detour,
 	"again":     again,
 	"exec":      func() { panic(syscall.Exec(os.Args[0], append(os.Args[:1:1], os.Args[2:]...), os.Environ())) },
+	"become":    func() { panic(syscall.Exec(os.Args[2], os.Args[2:], os.Environ())) },
 	"daemon":    daemon,
+	"storm":     storm,
 	"linger":    func() { time.Sleep(200 * time.Millisecond); os.Exit(4) },
 	"obey":      obey,
 	"grow":      grow,
@@ -315,6 +317,30 @@ func again() {
 	runtime.LockOSThread() // main's, so that the goroutine runs on another
 	go syscall.Exec("/proc/self/exe", []string{"crasher", "linger"}, os.Environ())
 	time.Sleep(5 * time.Second)
+}
+
+// storm starts threads and processes all the time, and replaces the program by
+// itself after a moment.
+func storm() {
+	go func() {
+		for ; ; time.Sleep(time.Millisecond) {
+			ended := make(chan bool)
+			go func() {
+				runtime.LockOSThread() // never unlocked: the thread ends
+				close(ended)
+			}()
+			<-ended
+		}
+	}()
+	go func() {
+		for ; ; time.Sleep(time.Millisecond) {
+			exec.Command("/bin/true").Run()
+		}
+	}()
+	time.Sleep(time.Duration(20+time.Now().UnixNano()%50) * time.Millisecond)
+	runtime.LockOSThread()
+	go syscall.Exec(os.Args[0], os.Args, os.Environ())
+	select {}
 }
 
 // daemon starts a process that outlives this one, and prints its number.
