@@ -2,11 +2,15 @@ module github.com/meminspect/meminspect
 
 go 1.26.0
 
-require pgregory.net/rapid v1.3.0
+require (
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+	pgregory.net/rapid v1.3.0
+)
 
 require (
 	filippo.io/edwards25519 v1.2.0 // indirect
 	filippo.io/nistec v0.0.4 // indirect
+	golang.org/x/text v0.41.0 // indirect
 )
 
 require (

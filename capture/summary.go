@@ -8,44 +8,43 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// A Summary describes the outcome of a capture. It is made to be printed as
-// JSON; fields may be added, none changes its meaning.
+// A Summary describes the outcome of a capture.
 type Summary struct {
 	Target
-	When     time.Time `json:"when"` // of the memory
-	Reason   string    `json:"reason"`
-	Mode     string    `json:"mode"`
-	FullCore string    `json:"full_core,omitempty"` // that it was made from, instead of a live process
+	When     time.Time // of the memory
+	Reason   string
+	Mode     string
+	FullCore string // that it was made from, instead of a live process
 	Outcome
 
-	Threads    Count   `json:"threads"`
-	Goroutines Count   `json:"goroutines"`
-	Stacks     string  `json:"stacks"` // full, skeleton or none
-	Regions    Regions `json:"regions"`
+	Threads    Count
+	Goroutines Count
+	Stacks     string // full, skeleton or none
+	Regions    Regions
 
 	// Partial reports that something was asked for and is not in the core.
 	// Problems are what and why, in the order in which they were met.
-	Partial  bool      `json:"partial"`
-	Problems []Problem `json:"problems,omitempty"`
+	Partial  bool
+	Problems []Problem
 }
 
 // A Target is what was captured.
 type Target struct {
-	PID       int    `json:"pid"`
-	Program   string `json:"program"` // path of the executable
-	GoVersion string `json:"go_version,omitempty"`
-	BuildID   string `json:"build_id,omitempty"` // the go command's
+	PID       int
+	Program   string // path of the executable
+	GoVersion string
+	BuildID   string // the go command's
 }
 
 // An Outcome is how large a core became and how long that took.
 type Outcome struct {
-	Bytes    int64  `json:"bytes"`   // of the core, uncompressed
-	Payload  uint64 `json:"payload"` // bytes of memory in it
-	Segments int    `json:"segments"`
+	Bytes    int64  // of the core, uncompressed
+	Payload  uint64 // bytes of memory in it
+	Segments int
 
-	Find    time.Duration `json:"find_ns"`    // before the program was stopped
-	Stopped time.Duration `json:"stopped_ns"` // 0 if it was not
-	Total   time.Duration `json:"total_ns"`
+	Find    time.Duration // before the program was stopped
+	Stopped time.Duration // 0 if it was not
+	Total   time.Duration
 }
 
 // A Count is how many there were and how many of them the core has.

@@ -39,9 +39,9 @@ type EntryForecast struct {
 
 // Bounds are the least and the most bytes of something.
 type Bounds struct {
-	Least uint64 `json:"least"`
+	Least uint64 `json:"least,string"`
 	// Worst counts with Unbounded false alone.
-	Worst     uint64 `json:"worst,omitempty"`
+	Worst     uint64 `json:"worst,omitempty,string"`
 	Unbounded bool   `json:"unbounded,omitempty"`
 	// Why names the value that has no limit, also if a budget limits it.
 	Why string `json:"why,omitempty"`

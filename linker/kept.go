@@ -13,14 +13,14 @@ import (
 // A Cost is the number of bytes that annotations add to a program in memory,
 // compared with the same program built with the tag meminspect_off.
 type Cost struct {
-	Text     int64 `json:"text"`     // code
-	ReadOnly int64 `json:"readOnly"` // types, texts, tables of the linker
-	Data     int64 `json:"data"`     // initialised variables
-	BSS      int64 `json:"bss"`      // others
+	Text     int64 `json:"text,string"`     // code
+	ReadOnly int64 `json:"readOnly,string"` // types, texts, tables of the linker
+	Data     int64 `json:"data,string"`     // initialised variables
+	BSS      int64 `json:"bss,string"`      // others
 	// Kept are the annotated variables that nothing else keeps in the
 	// program, with their bytes; nil, with a note, without symbols.
 	Kept      []Kept `json:"kept"`
-	KeptBytes uint64 `json:"keptBytes"`
+	KeptBytes uint64 `json:"keptBytes,string"`
 	Note      string `json:"note,omitempty"`
 }
 
@@ -29,7 +29,7 @@ type Kept struct {
 	Package string `json:"package"`
 	Name    string `json:"name"`
 	Symbol  string `json:"symbol"`
-	Bytes   uint64 `json:"bytes"`
+	Bytes   uint64 `json:"bytes,string"`
 	entry   *entry
 }
 

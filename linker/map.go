@@ -16,7 +16,7 @@ import (
 type Map struct {
 	Path       string         `json:"path"`
 	Arch       string         `json:"arch"`
-	Go         string         `json:"go,omitempty"`
+	Go         string         `json:"goVersion,omitempty"`
 	Main       string         `json:"main,omitempty"` // import path of package main
 	GoBuildID  string         `json:"goBuildID,omitempty"`
 	GNUBuildID string         `json:"gnuBuildID,omitempty"`
@@ -45,12 +45,12 @@ type MapEntry struct {
 	Expr      string   `json:"expr,omitempty"`
 	ID        string   `json:"id"`
 	Address   string   `json:"address"`
-	Size      *uint64  `json:"size,omitempty"`
+	Size      *uint64  `json:"size,omitempty,string"`
 	Type      string   `json:"type,omitempty"`
 	TypeError string   `json:"typeError,omitempty"`
 	Layout    *Layout  `json:"layout,omitempty"`
 	Depth     *int32   `json:"depth,omitempty"`
-	Budget    uint64   `json:"budget,omitempty"`
+	Budget    uint64   `json:"budget,omitempty,string"`
 	Flags     []string `json:"flags,omitempty"`
 	Pos       string   `json:"pos,omitempty"`
 	Note      string   `json:"note,omitempty"`
@@ -64,7 +64,7 @@ type MapExclusion struct {
 	Type    string `json:"type,omitempty"`
 	Field   string `json:"field,omitempty"`
 	Address string `json:"address,omitempty"`
-	Size    uint64 `json:"size,omitempty"`
+	Size    uint64 `json:"size,omitempty,string"`
 	Pos     string `json:"pos,omitempty"`
 }
 
@@ -80,19 +80,19 @@ type MapDeclared struct {
 // name, and refers to others by name.
 type Layout struct {
 	Kind   string        `json:"kind"`
-	Size   uint64        `json:"size"`
-	Align  uint64        `json:"align"`
+	Size   uint64        `json:"size,string"`
+	Align  uint64        `json:"align,string"`
 	Elem   string        `json:"elem,omitempty"`
 	Key    string        `json:"key,omitempty"`
-	Len    uint64        `json:"len,omitempty"`
+	Len    uint64        `json:"len,omitempty,string"`
 	Fields []LayoutField `json:"fields,omitempty"`
 }
 
 // A LayoutField is a field of a struct.
 type LayoutField struct {
 	Name   string `json:"name"`
-	Offset uint64 `json:"offset"`
-	Size   uint64 `json:"size"`
+	Offset uint64 `json:"offset,string"`
+	Size   uint64 `json:"size,string"`
 	Type   string `json:"type"`
 }
 
@@ -104,8 +104,8 @@ type Totals struct {
 	Included   int    `json:"included"`
 	Exclusions int    `json:"exclusions"`
 	Declared   int    `json:"declared"`
-	Bytes      uint64 `json:"bytes"`   // of the variables themselves
-	Unknown    int    `json:"unknown"` // entries whose size is not known
+	Bytes      uint64 `json:"bytes,string"` // of the variables themselves
+	Unknown    int    `json:"unknown"`      // entries whose size is not known
 }
 
 // Map returns the description of the program.

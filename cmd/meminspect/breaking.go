@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 
@@ -78,9 +77,7 @@ func printBreaks(cmd *cobra.Command, breaks []gen.Break, asJSON bool) (int, erro
 		}
 	}
 	if asJSON {
-		encoder := json.NewEncoder(cmd.OutOrStdout())
-		encoder.SetIndent("", "\t")
-		return n, encoder.Encode(records)
+		return n, printJSON(cmd.OutOrStdout(), records)
 	}
 	for _, r := range records {
 		at := r.File

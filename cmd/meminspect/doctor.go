@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 
@@ -40,9 +39,7 @@ exit status is 1 when something fails.`,
 func printChecks(cmd *cobra.Command, checks []capture.Check, asJSON bool) error {
 	w := cmd.OutOrStdout()
 	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(checks); err != nil {
+		if err := printJSON(w, checks); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -101,8 +100,8 @@ func printFrame(w io.Writer, f *stacks.Frame, behind string) {
 
 // goroutineJSON is a goroutine as --json prints it.
 type goroutineJSON struct {
-	ID      uint64      `json:"id"`
-	Parent  uint64      `json:"parent,omitempty"`
+	ID      uint64      `json:"id,string"`
+	Parent  uint64      `json:"parent,omitempty,string"`
 	State   string      `json:"state"`
 	Failed  bool        `json:"failed,omitempty"`
 	Thread  int         `json:"thread,omitempty"`
@@ -112,21 +111,21 @@ type goroutineJSON struct {
 }
 
 type frameJSON struct {
-	PC       uint64 `json:"pc"`
-	Function string `json:"function"`
-	File     string `json:"file"`
-	Line     int    `json:"line"`
+	PC       address `json:"pc"`
+	Function string  `json:"function"`
+	File     string  `json:"file"`
+	Line     int     `json:"line"`
 }
 
 func frameOf(f *stacks.Frame) *frameJSON {
 	if f == nil {
 		return nil
 	}
-	return &frameJSON{PC: uint64(f.PC), Function: f.Function, File: f.File, Line: f.Line}
+	return &frameJSON{PC: address(f.PC), Function: f.Function, File: f.File, Line: f.Line}
 }
 
 func printGoroutinesJSON(w io.Writer, list []stacks.Goroutine) error {
-	enc := json.NewEncoder(w)
+	enc := jsonLines(w)
 	for i := range list {
 		g := &list[i]
 		out := goroutineJSON{ID: g.ID, Parent: g.Parent, State: g.State, Failed: g.Failed, Thread: g.Thread,

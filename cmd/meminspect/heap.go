@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -142,21 +141,15 @@ func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report,
 func (f *heapFlags) print(w io.Writer, r, old *heapreport.Report) error {
 	switch {
 	case f.json && old != nil:
-		return writeJSON(w, struct {
+		return printJSON(w, struct {
 			Changes []heapreport.Change `json:"changes"`
 		}{r.Diff(old)})
 	case f.json:
-		return writeJSON(w, r)
+		return printJSON(w, r)
 	case old != nil:
 		return r.PrintDiff(w, old, f.top)
 	}
 	return r.Print(w, f.top)
-}
-
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
 }
 
 // writeProfile writes the file under another name first, so that a profile under
@@ -212,14 +205,4 @@ func (p *heapProgress) clear() {
 	if p.shown {
 		fmt.Fprint(p.w, "\r\x1b[K")
 	}
-}
-
-// isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -77,9 +76,7 @@ func idRecords(dir string, ids []gen.ID) []idRecord {
 
 func printIDs(cmd *cobra.Command, records []idRecord, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(cmd.OutOrStdout())
-		encoder.SetIndent("", "\t")
-		return encoder.Encode(records)
+		return printJSON(cmd.OutOrStdout(), records)
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 2, ' ', 0)
 	for _, r := range records {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -42,9 +42,7 @@ as it says.`,
 			}
 			info := coreInfo(core)
 			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(info)
+				return printJSON(cmd.OutOrStdout(), info)
 			}
 			info.print(cmd.OutOrStdout())
 			return nil
@@ -58,30 +56,30 @@ as it says.`,
 // infoJSON is what info says, in the words of --json.
 type infoJSON struct {
 	Core       string            `json:"core"`
-	Bytes      int64             `json:"bytes"`
-	Missing    uint64            `json:"missing,omitempty"`
-	Compressed bool              `json:"compressed,omitempty"`
-	Packed     int64             `json:"fileBytes,omitempty"` // of a compressed core
+	Bytes      int64             `json:"bytes,string"`
+	Missing    uint64            `json:"missingBytes,omitempty,string"`
+	Packed     int64             `json:"storedBytes,omitempty,string"` // of a compressed core
+	Encrypted  bool              `json:"encrypted,omitempty"`
 	Machine    string            `json:"machine"`
 	Program    string            `json:"program,omitempty"`
 	PID        int               `json:"pid,omitempty"`
 	GoVersion  string            `json:"goVersion,omitempty"`
-	BuildID    string            `json:"buildID,omitempty"`
+	BuildID    string            `json:"goBuildID,omitempty"`
 	GNUBuildID string            `json:"gnuBuildID,omitempty"`
-	Why        string            `json:"why,omitempty"`
-	When       *time.Time        `json:"when,omitempty"`
-	Who        string            `json:"who,omitempty"`
+	Why        string            `json:"reason,omitempty"`
+	When       *time.Time        `json:"time,omitempty"`
+	Who        string            `json:"requester,omitempty"`
 	Tool       string            `json:"tool,omitempty"`
 	Host       string            `json:"host,omitempty"`
 	Kernel     string            `json:"kernel,omitempty"`
-	Stopped    time.Duration     `json:"stoppedNanoseconds,omitempty"`
+	Stopped    duration.Seconds  `json:"stopped,omitempty"`
 	Strict     bool              `json:"strict,omitempty"`
 	More       map[string]string `json:"more,omitempty"`
 	Signal     int32             `json:"signal,omitempty"`
 	Threads    int               `json:"threads"`
 	Segments   int               `json:"segments"`
-	Held       uint64            `json:"bytesHeld"`
-	Marked     uint64            `json:"bytesMarked"`
+	Held       uint64            `json:"capturedBytes,string"`
+	Marked     uint64            `json:"markedBytes,string"`
 	Regions    *int              `json:"regions,omitempty"` // nil: no table
 	Incomplete map[string]int    `json:"incomplete,omitempty"`
 	Receipts   []receiptJSON     `json:"receipts,omitempty"`
@@ -90,7 +88,7 @@ type infoJSON struct {
 
 type receiptJSON struct {
 	Reason string `json:"reason"`
-	Bytes  uint64 `json:"bytes"`
+	Bytes  uint64 `json:"bytes,string"`
 	Places uint32 `json:"places"`
 	Rule   string `json:"rule,omitempty"`
 }
@@ -98,7 +96,7 @@ type receiptJSON struct {
 func coreInfo(c *inspect.Core) *infoJSON {
 	held, marked := c.Captured()
 	info := &infoJSON{
-		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Compressed: c.Compressed > 0, Packed: c.Compressed, Machine: elfcore.MachineName(c.Machine),
+		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Packed: c.Compressed, Encrypted: c.Encrypted, Machine: elfcore.MachineName(c.Machine),
 		Threads: len(c.Threads), Segments: len(c.Loads), Held: held, Marked: marked,
 	}
 	if p := c.Process; p != nil {
@@ -122,7 +120,7 @@ func coreInfo(c *inspect.Core) *infoJSON {
 	if r := c.Capture; r != nil {
 		info.Why, info.Who, info.Tool, info.Host, info.Kernel = r.Why, r.Who, r.ToolVersion, r.Host, r.Kernel
 		info.GoVersion, info.BuildID, info.GNUBuildID = r.GoVersion, r.BuildID, r.GNUBuildID
-		info.Stopped, info.Strict = r.Stopped, r.Strict
+		info.Stopped, info.Strict = duration.Seconds(r.Stopped), r.Strict
 		if r.Program != "" {
 			info.Program = r.Program
 		}
@@ -159,7 +157,7 @@ func (i *infoJSON) print(w io.Writer) {
 	if i.Missing > 0 {
 		state = fmt.Sprintf(", truncated: %d bytes are missing", i.Missing)
 	}
-	if i.Compressed {
+	if i.Packed > 0 {
 		state += fmt.Sprintf(", compressed to %d", i.Packed)
 	}
 	line("core", "%s, %d bytes, %s%s", i.Core, i.Bytes, i.Machine, state)
@@ -180,7 +178,7 @@ func (i *infoJSON) print(w io.Writer) {
 		line("host", "%s, kernel %s", i.Host, i.Kernel)
 	}
 	if i.Stopped != 0 {
-		line("stopped", "for %v", i.Stopped)
+		line("stopped", "for %v", time.Duration(i.Stopped))
 	}
 	for _, key := range sortedKeys(i.More) {
 		line(key, "%s", i.More[key])

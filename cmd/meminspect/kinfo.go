@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -39,7 +38,7 @@ any other of its layout. A block with a wrong magic or checksum is refused.`,
 			}
 			w := cmd.OutOrStdout()
 			if asJSON {
-				return json.NewEncoder(w).Encode(kinfoJSON(info))
+				return jsonLines(w).Encode(kinfoJSON(info))
 			}
 			fmt.Fprintf(w, "release   %s\nbuild     %s\nsymbols   %d\nbits      %d\n", oneLine(info.Release), oneLine(info.BuildInfo), info.NumSyms, info.BitPerLong)
 			for i, name := range kinfo.AddressNames {
@@ -55,9 +54,9 @@ any other of its layout. A block with a wrong magic or checksum is refused.`,
 }
 
 func kinfoJSON(i *kinfo.Info) map[string]any {
-	addresses := map[string]uint64{}
+	addresses := map[string]address{}
 	for k, name := range kinfo.AddressNames {
-		addresses[name] = i.Address[k]
+		addresses[name] = address(i.Address[k])
 	}
 	return map[string]any{
 		"release": i.Release, "build": i.BuildInfo, "symbols": i.NumSyms, "bits": i.BitPerLong,

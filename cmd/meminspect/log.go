@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/logring"
 	"github.com/meminspect/meminspect/runtime/format/ramoops"
@@ -144,7 +144,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if d, err := time.ParseDuration(s); err == nil {
+	if d, err := duration.Parse(s); err == nil {
 		return now.Add(-d), nil
 	}
 	t, err := time.Parse(time.RFC3339, s)
@@ -156,7 +156,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 
 func (f *logFlags) print(w io.Writer, r *logring.Record) error {
 	if f.json {
-		return json.NewEncoder(w).Encode(logJSON(r))
+		return jsonLines(w).Encode(logJSON(r))
 	}
 	var b strings.Builder
 	if !r.Time.IsZero() {
@@ -203,11 +203,11 @@ func oneLine(s string) string {
 
 // recordJSON is a record as --json prints it.
 type recordJSON struct {
-	Sequence  uint64         `json:"seq,omitempty"`
+	Sequence  uint64         `json:"sequence,omitempty,string"`
 	Time      *time.Time     `json:"time,omitempty"`
 	Level     string         `json:"level,omitempty"`
-	Message   string         `json:"msg"`
-	Attrs     map[string]any `json:"attrs,omitempty"`
+	Message   string         `json:"message"`
+	Attrs     map[string]any `json:"attributes,omitempty"`
 	Truncated bool           `json:"truncated,omitempty"`
 }
 
@@ -232,8 +232,12 @@ func attrsJSON(attrs []logring.Attr) map[string]any {
 		switch v := a.Value.(type) {
 		case []logring.Attr:
 			m[a.Key] = attrsJSON(v)
+		case int64:
+			m[a.Key] = strconv.FormatInt(v, 10)
+		case uint64:
+			m[a.Key] = strconv.FormatUint(v, 10)
 		case time.Duration:
-			m[a.Key] = v.String()
+			m[a.Key] = duration.Seconds(v)
 		case float64:
 			m[a.Key] = v
 			if v != v || v > 1e308 || v < -1e308 {

@@ -1,5 +1,5 @@
-// Command meminspect marks, checks, captures and reads the variables that
-// matter of Go programs.
+// Command meminspect annotates, checks, captures and reads variables of Go
+// programs.
 package main
 
 import (
@@ -21,13 +21,13 @@ func main() {
 // Exit statuses.
 const (
 	exitDone     = 0
-	exitFindings = 1 // findings, or a stale tree
-	exitUsage    = 2 // wrong usage or bad input
-	exitPartial  = 3 // captured in part
+	exitFindings = 1 // the command found what it looks for: findings, hits, stale files
+	exitUsage    = 2 // wrong usage, bad input, or a failed write
+	exitPartial  = 3 // something that was asked for is missing from the result
 )
 
-// An exitError is an error with an exit status of its own. With a nil err,
-// what there is to say has been said.
+// An exitError is an error with its exit status. If err is nil, the command has
+// printed everything.
 type exitError struct {
 	status int
 	err    error
@@ -42,17 +42,21 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// run works as the command line says and returns the exit status.
+// run executes a command line and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if asVetTool(args) {
 		vetTool()
 	}
+	out := &output{w: stdout}
 	cmd := rootCommand()
 	cmd.SetArgs(args)
 	cmd.SetIn(stdin)
-	cmd.SetOut(stdout)
+	cmd.SetOut(out)
 	cmd.SetErr(stderr)
 	err := cmd.ExecuteContext(ctx)
+	if out.err != nil {
+		err = fmt.Errorf("write standard output: %w", out.err)
+	}
 	if err == nil {
 		return exitDone
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -136,18 +135,18 @@ type valueJSON struct {
 	Package string       `json:"package,omitempty"`
 	Expr    string       `json:"expr,omitempty"`
 	Type    string       `json:"type"`
-	Address uint64       `json:"address"`
+	Address address      `json:"address"`
 	Status  string       `json:"status"`
 	Value   *value.Value `json:"value"`
 }
 
 func printValuesJSON(w io.Writer, prog *value.Program, regions []*note.Region, limits value.Limits) error {
-	enc := json.NewEncoder(w)
+	enc := jsonLines(w)
 	for _, r := range regions {
 		v := prog.Region(r, limits)
 		if err := enc.Encode(valueJSON{
 			ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr,
-			Type: v.Type, Address: r.Addr, Status: r.Status.String(), Value: v,
+			Type: v.Type, Address: address(r.Addr), Status: r.Status.String(), Value: v,
 		}); err != nil {
 			return err
 		}

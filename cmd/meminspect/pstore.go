@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -43,7 +42,7 @@ marked as torn.`,
 			if err != nil {
 				return fmt.Errorf("pstore show %s: %w", args[0], err)
 			}
-			enc := json.NewEncoder(cmd.OutOrStdout())
+			enc := jsonLines(cmd.OutOrStdout())
 			for i := range zones {
 				if asJSON {
 					if err := enc.Encode(zoneJSON(&zones[i], list)); err != nil {
@@ -88,9 +87,9 @@ func printZone(w io.Writer, i int, z *ramoops.Zone, list bool) {
 // pstoreZone is a zone as --json prints it.
 type pstoreZone struct {
 	Kind       string     `json:"kind"`
-	Offset     int64      `json:"offset"`
+	Offset     int64      `json:"offset,string"`
 	Capacity   int        `json:"capacity"`
-	When       *time.Time `json:"when,omitempty"`
+	Time       *time.Time `json:"time,omitempty"`
 	Torn       bool       `json:"torn,omitempty"`
 	Compressed bool       `json:"compressed,omitempty"`
 	Text       string     `json:"text,omitempty"`
@@ -100,7 +99,7 @@ func zoneJSON(z *ramoops.Zone, list bool) pstoreZone {
 	out := pstoreZone{Kind: z.Kind.String(), Offset: z.Offset, Capacity: z.Capacity, Torn: z.Torn, Compressed: z.Compressed}
 	if !z.When.IsZero() {
 		when := z.When.UTC()
-		out.When = &when
+		out.Time = &when
 	}
 	if !list {
 		out.Text = z.Text

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -87,18 +86,18 @@ func regionWhere(r *note.Region) string {
 
 // regionJSON is a region as --json prints it.
 type regionJSON struct {
-	ID       string `json:"id"`
-	Name     string `json:"name"`
-	Package  string `json:"package,omitempty"`
-	Expr     string `json:"expr,omitempty"`
-	Type     string `json:"type,omitempty"`
-	Kind     string `json:"kind"`
-	Address  uint64 `json:"address"`
-	Size     uint64 `json:"size"`
-	Captured uint64 `json:"captured"`
-	Status   string `json:"status"`
-	Pos      string `json:"pos,omitempty"`
-	Note     string `json:"note,omitempty"`
+	ID       string  `json:"id"`
+	Name     string  `json:"name"`
+	Package  string  `json:"package,omitempty"`
+	Expr     string  `json:"expr,omitempty"`
+	Type     string  `json:"type,omitempty"`
+	Kind     string  `json:"kind"`
+	Address  address `json:"address"`
+	Size     uint64  `json:"size,string"`
+	Captured uint64  `json:"capturedBytes,string"`
+	Status   string  `json:"status"`
+	Pos      string  `json:"pos,omitempty"`
+	Note     string  `json:"note,omitempty"`
 }
 
 var regionKinds = map[uint32]string{
@@ -107,12 +106,12 @@ var regionKinds = map[uint32]string{
 }
 
 func printRegionsJSON(w io.Writer, regions []note.Region) error {
-	enc := json.NewEncoder(w)
+	enc := jsonLines(w)
 	for i := range regions {
 		r := &regions[i]
 		if err := enc.Encode(regionJSON{
 			ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr, Type: r.Type,
-			Kind: regionKinds[r.Kind], Address: r.Addr, Size: r.Size, Captured: r.Captured,
+			Kind: regionKinds[r.Kind], Address: address(r.Addr), Size: r.Size, Captured: r.Captured,
 			Status: r.Status.String(), Pos: r.Pos, Note: r.Note,
 		}); err != nil {
 			return err

@@ -96,6 +96,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.to, "to", "", "send cores to this `destination` instead of the directory: - (standard output; the program's goes to standard error), exec:COMMAND, or a presigned URL, in which {name} is the file's name (default $MEMINSPECT_TO)")
 	fl.StringVar(&f.message, "message", "", "write a short report of each core to this `file`, at most 4096 bytes, as Kubernetes reads a termination message: the reason, and the values of entries marked summary")
 	fl.BoolVar(&f.json, "json", false, "report events as JSON, one object on each line")
+	cmd.Annotations[schemaName] = "events"
 	fl.BoolVar(&f.quiet, "quiet", false, "report only captures and failures")
 	fl.StringVar(&f.report, "report", "", "append reports to this `file` instead of standard error")
 	fl.Var(number{&f.policy.Keep, 0, math.MaxInt32}, "keep", "maximum number of cores in the directory; 0 keeps any number")

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -9,10 +8,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/request"
 )
@@ -79,7 +78,7 @@ func (f *saveFlags) write(cmd *cobra.Command, core *capture.Core, form corefile.
 		return path, corefile.Save(path, form, corefile.From(core))
 	}
 	w := cmd.OutOrStdout()
-	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if isTerminal(w) {
 		return "", fmt.Errorf("%s: write a core to a terminal: name a file with -o, or redirect standard output", verbOf(cmd))
 	}
 	return "", form.Write(w, corefile.From(core))
@@ -93,12 +92,7 @@ func (f *saveFlags) report(cmd *cobra.Command, s *capture.Summary, path string) 
 	}
 	switch {
 	case f.json:
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(struct {
-			Path string `json:"path,omitempty"`
-			*capture.Summary
-		}{path, s}); err != nil {
+		if err := printJSON(w, summaryOf(s, path)); err != nil {
 			return err
 		}
 	case !f.quiet:
@@ -138,8 +132,7 @@ func summaryLine(s *capture.Summary) string {
 // its output must not stop the captured program: lines that it does not take are
 // lost.
 func progress(w io.Writer) (func(capture.Progress), func()) {
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !isTerminal(w) {
 		return nil, func() {}
 	}
 	lines := make(chan string, 1)
@@ -170,5 +163,42 @@ func progress(w io.Writer) (func(capture.Progress), func()) {
 			drawn = time.Time{}
 			lines <- ""
 		}
+	}
+}
+
+// summaryJSON is a summary as --json prints it.
+type summaryJSON struct {
+	Path      string    `json:"path,omitempty"`
+	PID       int       `json:"pid"`
+	Program   string    `json:"program"`
+	GoVersion string    `json:"goVersion,omitempty"`
+	GoBuildID string    `json:"goBuildID,omitempty"`
+	Time      time.Time `json:"time"`
+	Reason    string    `json:"reason"`
+	Mode      string    `json:"mode"`
+	FullCore  string    `json:"fullCore,omitempty"`
+
+	Bytes         int64  `json:"bytes,string"`
+	CapturedBytes uint64 `json:"capturedBytes,string"`
+	Segments      int    `json:"segments"`
+
+	Find    duration.Seconds `json:"find"`
+	Stopped duration.Seconds `json:"stopped"`
+	Total   duration.Seconds `json:"total"`
+
+	Threads    capture.Count     `json:"threads"`
+	Goroutines capture.Count     `json:"goroutines"`
+	Stacks     string            `json:"stacks"`
+	Regions    capture.Regions   `json:"regions"`
+	Partial    bool              `json:"partial"`
+	Problems   []capture.Problem `json:"problems,omitempty"`
+}
+
+func summaryOf(s *capture.Summary, path string) summaryJSON {
+	return summaryJSON{
+		Path: path, PID: s.PID, Program: s.Program, GoVersion: s.GoVersion, GoBuildID: s.BuildID, Time: s.When.UTC(),
+		Reason: s.Reason, Mode: s.Mode, FullCore: s.FullCore, Bytes: s.Bytes, CapturedBytes: s.Payload, Segments: s.Segments,
+		Find: duration.Seconds(s.Find), Stopped: duration.Seconds(s.Stopped), Total: duration.Seconds(s.Total), Threads: s.Threads, Goroutines: s.Goroutines,
+		Stacks: s.Stacks, Regions: s.Regions, Partial: s.Partial, Problems: s.Problems,
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -56,10 +55,10 @@ The exit status is 0 when nothing was found and 1 when something was.`,
 
 // scanHit is a hit as --json prints it.
 type scanHit struct {
-	Pattern  string `json:"pattern"`
-	Offset   int64  `json:"offset"`
-	Address  uint64 `json:"address,omitempty"` // in the program's memory
-	Reversed bool   `json:"reversed"`
+	Pattern  string  `json:"pattern"`
+	Offset   int64   `json:"offset,string"`
+	Address  address `json:"address,omitempty"` // in the program's memory
+	Reversed bool    `json:"reversed"`
 }
 
 func scanFile(cmd *cobra.Command, path string, patterns []scan.Pattern, asJSON bool) (hits int, err error) {
@@ -85,12 +84,13 @@ func scanFile(cmd *cobra.Command, path string, patterns []scan.Pattern, asJSON b
 	if encoding.Compressed || encoding.Encrypted {
 		where = nil // offsets are those of the core in the clear
 	}
-	enc := json.NewEncoder(cmd.OutOrStdout())
+	enc := jsonLines(cmd.OutOrStdout())
 	size, err := scan.Reader(stream, patterns, func(h scan.Hit) {
 		hits++
 		out := scanHit{Pattern: patterns[h.Pattern].Name, Offset: h.Offset, Reversed: h.Reversed}
 		if where != nil {
-			out.Address, _ = where(h.Offset)
+			at, _ := where(h.Offset)
+			out.Address = address(at)
 		}
 		if asJSON {
 			enc.Encode(out)
@@ -110,7 +110,7 @@ func scanFile(cmd *cobra.Command, path string, patterns []scan.Pattern, asJSON b
 func printHit(w io.Writer, path string, h scanHit) {
 	fmt.Fprintf(w, "%s: offset %d", path, h.Offset)
 	if h.Address != 0 {
-		fmt.Fprintf(w, " (memory 0x%x)", h.Address)
+		fmt.Fprintf(w, " (memory 0x%x)", uint64(h.Address))
 	}
 	fmt.Fprintf(w, ": %q", h.Pattern)
 	if h.Reversed {

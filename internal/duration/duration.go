@@ -77,6 +77,21 @@ func Format(d time.Duration) string {
 	return b.String() + text
 }
 
+// Seconds is a duration in JSON: a string in seconds, such as "0.0012s".
+type Seconds time.Duration
+
+// MarshalText is encoding.TextMarshaler's.
+func (s Seconds) MarshalText() ([]byte, error) {
+	return append(strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', -1, 64), 's'), nil
+}
+
+// UnmarshalText is encoding.TextUnmarshaler's.
+func (s *Seconds) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	*s = Seconds(d)
+	return err
+}
+
 // A Value is a duration as a command-line flag.
 type Value time.Duration
 

@@ -1,6 +1,7 @@
 package duration
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -60,4 +61,19 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q is %v, then %v, %v", text, d, again, err)
 		}
 	})
+}
+
+func TestSeconds(t *testing.T) {
+	for d, want := range map[Seconds]string{
+		0: `"0s"`, 1: `"0.000000001s"`, Seconds(1500 * time.Millisecond): `"1.5s"`, Seconds(-time.Minute): `"-60s"`, Seconds(30 * Day): `"2592000s"`,
+	} {
+		text, err := json.Marshal(d)
+		if err != nil || string(text) != want {
+			t.Errorf("%d is %s, %v, want %s", d, text, err, want)
+		}
+		var again Seconds
+		if err := json.Unmarshal(text, &again); err != nil || again != d {
+			t.Errorf("%s is %d, %v, want %d", text, again, err, d)
+		}
+	}
 }

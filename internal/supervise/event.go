@@ -9,24 +9,43 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/meminspect/meminspect/internal/duration"
 )
 
-// An Event is one thing that a supervisor has to say. It is made to be printed
-// as a line of JSON; names may be added, none changes its meaning.
+// An Event is one thing that a supervisor reports.
 type Event struct {
-	Time    time.Time `json:"time"`
-	What    string    `json:"what"` // one of the words below
-	Program string    `json:"program"`
-	PID     int       `json:"pid,omitempty"`
-	Reason  string    `json:"reason,omitempty"`
-	Text    string    `json:"text,omitempty"` // for people
-	Path    string    `json:"path,omitempty"` // where a core went
-	Bytes   int64     `json:"bytes,omitempty"`
+	Time    time.Time
+	What    string // one of the words below
+	Program string
+	PID     int
+	Reason  string
+	Text    string // for people
+	Path    string // where a core went
+	Bytes   int64
 
-	Held    time.Duration `json:"held_ns,omitempty"` // from the first sign to the release
-	Took    time.Duration `json:"took_ns,omitempty"` // from the first sign to the file
-	Partial bool          `json:"partial,omitempty"`
-	Status  string        `json:"status,omitempty"` // of a program that ended
+	Held    time.Duration // from the first sign to the release
+	Took    time.Duration // from the first sign to the file
+	Partial bool
+	Status  string // of a program that ended
+}
+
+// MarshalJSON writes the event as docs/reference/schema/events.json describes.
+func (e Event) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Time    time.Time        `json:"time"`
+		What    string           `json:"what"`
+		Program string           `json:"program"`
+		PID     int              `json:"pid,omitempty"`
+		Reason  string           `json:"reason,omitempty"`
+		Text    string           `json:"text,omitempty"`
+		Path    string           `json:"path,omitempty"`
+		Bytes   int64            `json:"bytes,omitempty,string"`
+		Held    duration.Seconds `json:"held,omitempty"`
+		Took    duration.Seconds `json:"took,omitempty"`
+		Partial bool             `json:"partial,omitempty"`
+		Status  string           `json:"status,omitempty"`
+	}{e.Time.UTC(), e.What, e.Program, e.PID, e.Reason, e.Text, e.Path, e.Bytes, duration.Seconds(e.Held), duration.Seconds(e.Took), e.Partial, e.Status})
 }
 
 // Words of Event.What.

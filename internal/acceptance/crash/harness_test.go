@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/meminspect/meminspect/internal/duration"
 )
 
 var (
@@ -79,10 +81,23 @@ type run struct {
 type event struct {
 	What, Reason, Path, Text string
 	PID                      int
-	Bytes                    int64
+	Bytes                    int64 `json:",string"`
 	Partial                  bool
-	Held                     time.Duration `json:"held_ns"`
-	Took                     time.Duration `json:"took_ns"`
+	Held, Took               time.Duration
+}
+
+// UnmarshalJSON reads the durations, which events have as texts.
+func (e *event) UnmarshalJSON(text []byte) error {
+	type plain event
+	v := struct {
+		*plain
+		Held, Took duration.Seconds
+	}{plain: (*plain)(e)}
+	if err := json.Unmarshal(text, &v); err != nil {
+		return err
+	}
+	e.Held, e.Took = time.Duration(v.Held), time.Duration(v.Took)
+	return nil
 }
 
 // supervise runs the program under meminspect to its end.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 	"github.com/meminspect/meminspect/internal/gocore/heap"
 )
@@ -22,8 +23,8 @@ type Report struct {
 	PID       int       `json:"pid,omitempty"`
 	GoVersion string    `json:"goVersion"`
 	Time      time.Time `json:"time"`
-	// Stopped is how many nanoseconds the program was stopped for, 0 for a core.
-	Stopped time.Duration `json:"stopped,string,omitempty"`
+	// Stopped is how long the program was stopped, 0 for a core.
+	Stopped duration.Seconds `json:"stopped,omitempty"`
 	// Partial tells that the deadline came first: only the totals of the heap are
 	// known.
 	Partial bool `json:"partial,omitempty"`
@@ -155,7 +156,7 @@ func (p *program) extractStopped(ctx context.Context, proc *process.Process, opt
 	}
 	defer func() {
 		stopped.Resume()
-		r.Stopped = time.Since(stopped.Since)
+		r.Stopped = duration.Seconds(time.Since(stopped.Since))
 	}()
 	if n := len(stopped.Missed); n > 0 {
 		return nil, fmt.Errorf("stop the program: %d threads did not stop: %v; try again", n, stopped.Missed[0])

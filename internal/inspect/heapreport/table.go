@@ -20,7 +20,7 @@ func (r *Report) Print(w io.Writer, top int) error {
 	}
 	fmt.Fprintf(out, ", %s", printable(r.GoVersion))
 	if r.Stopped > 0 {
-		fmt.Fprintf(out, ", stopped for %v", r.Stopped.Round(100*time.Microsecond))
+		fmt.Fprintf(out, ", stopped for %v", time.Duration(r.Stopped).Round(100*time.Microsecond))
 	}
 	fmt.Fprint(out, "\n\n")
 	r.printHeap(out)

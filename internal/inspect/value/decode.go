@@ -82,6 +82,7 @@ func scalar(v *Value, t *gotypes.Type, b []byte) {
 		v.Text = strconv.FormatInt(int64(int32(le.Uint32(b))), 10)
 	case gotypes.Int, gotypes.Int64:
 		v.Text = strconv.FormatInt(int64(le.Uint64(b)), 10)
+		v.JSON = v.Text // readers of JSON lose digits of larger numbers
 	case gotypes.Uint8:
 		v.Text = strconv.FormatUint(uint64(b[0]), 10)
 	case gotypes.Uint16:
@@ -90,6 +91,7 @@ func scalar(v *Value, t *gotypes.Type, b []byte) {
 		v.Text = strconv.FormatUint(uint64(le.Uint32(b)), 10)
 	case gotypes.Uint, gotypes.Uint64:
 		v.Text = strconv.FormatUint(le.Uint64(b), 10)
+		v.JSON = v.Text
 	case gotypes.Uintptr:
 		v.Text = hex(le.Uint64(b))
 		v.JSON = v.Text

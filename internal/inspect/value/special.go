@@ -103,6 +103,7 @@ func (r *reader) bigInt(v *Value, t *gotypes.Type, addr memory.Address) bool {
 		number.Neg(number)
 	}
 	v.Shape, v.Text = Literal, number.String()
+	v.JSON = v.Text
 	return true
 }
 

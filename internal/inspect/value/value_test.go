@@ -118,8 +118,8 @@ func TestJSON(t *testing.T) {
 		t.Fatalf("%v in %s", err, b)
 	}
 	for name, want := range map[string]string{
-		"Name": `"first"`, "Data": `{"$bytes":"ZGF0YQ=="}`, "Map": `{"a":1,"b":2}`, "Any": `{"$type":"uint8","$value":3}`,
-		"Ch": `{"$note":"1 of 3","$value":{"$chan":[4]}}`, "Fn": `null`, "When": `"2024-05-06T07:08:09.00000001-01:00"`, "Big": `-5`, "Flag": `true`,
+		"Name": `"first"`, "Data": `{"$bytes":"ZGF0YQ=="}`, "Map": `{"a":"1","b":"2"}`, "Any": `{"$type":"uint8","$value":3}`,
+		"Ch": `{"$note":"1 of 3","$value":{"$chan":["4"]}}`, "Fn": `null`, "When": `"2024-05-06T07:08:09.00000001-01:00"`, "Big": `"-5"`, "Flag": `true`,
 	} {
 		if b, _ := json.Marshal(root.Value[name]); string(b) != want {
 			t.Errorf("%s is %s, want %s", name, b, want)

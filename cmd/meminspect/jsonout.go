@@ -1,0 +1,54 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The JSON of all commands follows one convention, that of Protocol Buffers:
+// names in lowerCamelCase; numbers of 64 bits (the tag ",string"), addresses and
+// durations as strings; times as RFC 3339. docs/reference/json.md documents it,
+// and the scenarios validate each output against its schema.
+
+// schemaName is the annotation of a command whose --json has the schema of
+// another name than its own.
+const schemaName = "schema"
+
+// schemaOf returns the name of the schema of a command's JSON, "" if it has none:
+// a file in docs/reference/schema.
+func schemaOf(cmd *cobra.Command) string {
+	switch {
+	case cmd.Flags().Lookup("json") == nil:
+		return ""
+	case cmd.Annotations[schemaName] != "":
+		return cmd.Annotations[schemaName]
+	}
+	return strings.ReplaceAll(verbOf(cmd), " ", "-")
+}
+
+// printJSON writes one value, for people to read too.
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// jsonLines returns an encoder that writes each value on a line.
+func jsonLines(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e
+}
+
+// An address is an address in JSON.
+type address uint64
+
+// MarshalText is encoding.TextMarshaler's.
+func (a address) MarshalText() ([]byte, error) {
+	return strconv.AppendUint([]byte("0x"), uint64(a), 16), nil
+}

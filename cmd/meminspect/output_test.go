@@ -1,0 +1,61 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// silent are the commands that write nothing to standard output, and why.
+var silent = map[string]string{
+	"run":                    "standard output is the program's",
+	"core-handler":           "the kernel starts it without a standard output",
+	"core-handler install":   "changes the machine; it prints as the others do",
+	"core-handler uninstall": "changes the machine; it prints as the others do",
+	"man":                    "writes files",
+}
+
+// A scenario runs each command with a standard output that cannot be written.
+func TestEveryCommandChecksItsOutput(t *testing.T) {
+	scripts, err := filepath.Glob(filepath.Join(repository, "testdata/script/*.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, script := range scripts {
+		text, err := os.ReadFile(script)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+	}
+	for _, cmd := range allCommands(rootCommand()) {
+		verb := verbOf(cmd)
+		if !cmd.Runnable() || cmd.HasSubCommands() || silent[verb] != "" {
+			continue
+		}
+		if !regexp.MustCompile(`meminspect ` + verb + `[^\n]* >/dev/full'`).MatchString(all.String()) {
+			t.Errorf("no scenario runs %s with standard output on /dev/full", cmd.CommandPath())
+		}
+	}
+}
+
+type brokenWriter struct{ err error }
+
+func (b brokenWriter) Write([]byte) (int, error) { return 0, b.err }
+
+// run reports a failed write whatever a command does with the error.
+func TestFailedWrite(t *testing.T) {
+	for _, args := range [][]string{{"version"}, {"--help"}, {"help", "annotations"}, {"completion", "bash"}} {
+		var stderr bytes.Buffer
+		status := run(context.Background(), args, nil, brokenWriter{errors.New("disk is full")}, &stderr)
+		if status != exitUsage || stderr.String() != "meminspect: write standard output: disk is full\n" {
+			t.Errorf("%v: status %d, %q", args, status, stderr.String())
+		}
+	}
+}
