@@ -17,6 +17,7 @@ package monitor
 
 import (
 	"errors"
+	"strconv"
 	"time"
 )
 
@@ -26,8 +27,68 @@ type Options struct {
 	Dir  string   // for cores, "" = the collector's default
 	Args []string // more flags, as of `meminspect run`: --redact-text, --exit-stop=off
 
+	// Capture is what cores contain and how they are stored.
+	Capture Capture
+
 	// Wait is how long Start waits for the collector to be ready, 0 = 5 seconds.
 	Wait time.Duration
+}
+
+// A Capture describes what cores contain and how they are stored. Each field is
+// the flag of `meminspect run` with its name. The zero value selects the defaults.
+type Capture struct {
+	Stacks       string // full, skeleton, none; "" is auto
+	Depth        int    // pointers to follow; negative is none
+	Budget       string // maximum size of a core: "64MiB"
+	RegionBudget string // of a region that has none of its own
+	Segments     int
+	Include      []string // variables to capture as if they were annotated
+	Symbols      string   // file of an unstripped build
+	Strict, Data bool
+	Args, Labels bool // which may contain secrets
+
+	Compress       bool
+	Recipients     []string // age or SSH public keys to encrypt for
+	RecipientsFile string
+}
+
+// flags returns the command line for c.
+func (c *Capture) flags() []string {
+	var line []string
+	text := func(flag, value string) {
+		if value != "" {
+			line = append(line, "--"+flag+"="+value)
+		}
+	}
+	number := func(flag string, value int) {
+		if value != 0 {
+			text(flag, strconv.Itoa(max(value, 0)))
+		}
+	}
+	yes := func(flag string, value bool) {
+		if value {
+			line = append(line, "--"+flag)
+		}
+	}
+	text("stacks", c.Stacks)
+	number("depth", c.Depth)
+	text("budget", c.Budget)
+	text("region-budget", c.RegionBudget)
+	number("segments", c.Segments)
+	for _, variable := range c.Include {
+		text("include", variable)
+	}
+	text("symbols", c.Symbols)
+	yes("strict", c.Strict)
+	yes("data", c.Data)
+	yes("args", c.Args)
+	yes("labels", c.Labels)
+	yes("compress", c.Compress)
+	for _, key := range c.Recipients {
+		text("recipient", key)
+	}
+	text("recipients-file", c.RecipientsFile)
+	return line
 }
 
 // ErrUnsupported is returned where there are no crash sockets: outside Linux,

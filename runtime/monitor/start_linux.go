@@ -71,6 +71,7 @@ func launch(o Options, path string, channel *os.File) (promise string, err error
 	if o.Dir != "" {
 		args = append(args, "--dir="+o.Dir)
 	}
+	args = append(args, o.Capture.flags()...)
 	args = append(append(args, o.Args...), strconv.Itoa(os.Getpid()))
 	cmd := exec.Command(path, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, os.Stderr
