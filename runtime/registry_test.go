@@ -89,7 +89,7 @@ func TestRegister(t *testing.T) {
 	}
 }
 
-func second(_ ID, err error) error { return err }
+func second[T any](_ T, err error) error { return err }
 
 // However many regions stand under one ID, one more costs the same. Where each
 // walked by the others, this would take minutes.

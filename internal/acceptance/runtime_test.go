@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -102,6 +103,37 @@ func TestOffLeavesNoTrace(t *testing.T) {
 		if out, err := exec.Command(exe).CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "done\n") {
 			t.Errorf("tags %q: %v: %s", c.tags, err, out)
 		}
+	}
+}
+
+// With the tag, the other packages of the runtime leave the functions that the
+// program, or package slog, calls, the errors that it gets, and nothing else: no
+// data, no code behind them.
+func TestOffLeavesOnlyCalledFunctions(t *testing.T) {
+	exe := filepath.Join(t.TempDir(), "offall")
+	if out, err := exec.Command("go", "build", "-tags=meminspect_off", "-o", exe, "./testdata/offall").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	out, err := exec.Command("go", "tool", "nm", "-size", exe).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Package slog calls the handler through an interface. A package whose
+	// variables are all static data keeps an empty init.
+	allowed := regexp.MustCompile(`/logring\.\(\*Handler\)\.(Enabled|Handle)$|/logring\.Handler,log/slog\.Handler$|/(coreimage|monitor)\.ErrUnsupported$|\.\.inittask$|\b1 T \S+\.init$`)
+	for line := range strings.Lines(string(out)) {
+		if line = strings.TrimSpace(line); strings.Contains(line, "meminspect/meminspect/runtime") && !allowed.MatchString(line) {
+			t.Errorf("left: %s", line)
+		}
+	}
+	run := exec.Command(exe)
+	run.Dir = t.TempDir()
+	if out, err := run.CombinedOutput(); err != nil || !strings.HasSuffix(string(out), "done\n") {
+		t.Errorf("%v: %s", err, out)
+	}
+	made, err := filepath.Glob(exe + ".*")
+	if err != nil || len(made) > 0 {
+		t.Errorf("files of the program: %q, %v", made, err)
 	}
 }
 

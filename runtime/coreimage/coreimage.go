@@ -37,13 +37,11 @@ var (
 	// core.
 	ErrNoRoom = errors.New("core image: larger than the process may write (RLIMIT_FSIZE)")
 	// ErrFull is returned for each region beyond those that a Live has room for.
-	ErrFull = liveimage.ErrFull
+	ErrFull error = liveimage.ErrFull
 	// ErrWeak is returned for each weak region: when the program is dead, nothing
 	// can tell whether its object still existed.
-	ErrWeak = liveimage.ErrWeak
+	ErrWeak error = liveimage.ErrWeak
 )
-
-var errOff = fmt.Errorf("%w: built with the tag meminspect_off", ErrUnsupported)
 
 // A Place is where an agent finds one of the files.
 type Place struct {
@@ -82,7 +80,10 @@ func Why(reason string) Option { return func(o *options) { o.why = reason } }
 // Write writes a core of this process to w. It reads while it writes; no more
 // than some hundred kilobytes are held. When it fails, what w got is no core.
 func Write(w io.Writer, opts ...Option) error {
-	core, err := begin(opts)
+	if registry.Off {
+		return ErrUnsupported
+	}
+	core, err := plan(opts)
 	if err != nil {
 		return prefixed(err)
 	}
@@ -98,7 +99,10 @@ func Write(w io.Writer, opts ...Option) error {
 // left alone when WriteFile fails. A path that is there and no regular file, as
 // a directory or a device, is refused.
 func WriteFile(path string, opts ...Option) error {
-	core, err := begin(opts)
+	if registry.Off {
+		return ErrUnsupported
+	}
+	core, err := plan(opts)
 	if err != nil {
 		return prefixed(err)
 	}
@@ -124,14 +128,6 @@ func prefixed(err error) error {
 		return err
 	}
 	return fmt.Errorf("core image: %w", err)
-}
-
-// begin refuses where a core would be empty.
-func begin(opts []Option) (*image, error) {
-	if registry.Off {
-		return nil, errOff
-	}
-	return plan(opts)
 }
 
 func (c *image) writeTo(f *os.File) error {

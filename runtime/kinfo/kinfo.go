@@ -23,6 +23,7 @@ import (
 type Block struct {
 	mu      sync.Mutex
 	path    string
+	info    kinfo.Info
 	written []byte
 }
 
@@ -30,10 +31,10 @@ type Block struct {
 // replaced whole when the block changes, so that it is right at every moment
 // that somebody may read it.
 func Open(path string) (*Block, error) {
-	b := &Block{path: path}
 	if registry.Off {
-		return b, nil
+		return &Block{}, nil
 	}
+	b := &Block{path: path, info: describe()}
 	if err := b.update(); err != nil {
 		return nil, err
 	}
@@ -44,7 +45,12 @@ func Open(path string) (*Block, error) {
 }
 
 // Close detaches the block; the file stays.
-func (b *Block) Close() error { return registry.Detach((*backend)(b)) }
+func (b *Block) Close() error {
+	if registry.Off {
+		return nil
+	}
+	return registry.Detach((*backend)(b))
+}
 
 // A backend is a Block as the registry sees it.
 type backend Block
@@ -57,7 +63,7 @@ func (b *backend) UnregisterRegion(registry.Region) error { return (*Block)(b).u
 func (b *Block) update() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	block := describe().Encode()
+	block := b.info.Encode()
 	if string(block) == string(b.written) {
 		return nil
 	}
@@ -72,8 +78,9 @@ func (b *Block) update() error {
 	return nil
 }
 
-// constant is what cannot change while the program runs.
-var constant = sync.OnceValue(func() kinfo.Info {
+// describe returns the description of the program, which does not change while
+// it runs.
+func describe() kinfo.Info {
 	text, etext, pclntab := self.Bounds()
 	i := kinfo.Info{EnabledAll: pclntab != 0, BitPerLong: strconv.IntSize, NameLen: 512, ModuleNameLen: 56, SymbolLen: 512, Release: runtime.Version()}
 	i.Address[kinfo.Relative] = uint64(text)
@@ -100,9 +107,4 @@ var constant = sync.OnceValue(func() kinfo.Info {
 		}
 	}
 	return i
-})
-
-func describe() *kinfo.Info {
-	i := constant()
-	return &i
 }

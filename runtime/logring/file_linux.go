@@ -17,7 +17,7 @@ func Open(path string, size int) (*Ring, error) {
 	if registry.Off {
 		return New(0), nil
 	}
-	if !shared.LittleEndian {
+	if !shared.LittleEndian() {
 		return nil, ErrSystem
 	}
 	length := logring.HeaderSize + max(size, leastSize)&^7

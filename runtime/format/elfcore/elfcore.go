@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 )
 
 // Machines (e_machine) whose registers this package can lay out.
@@ -116,7 +117,11 @@ type Core struct {
 var ErrOverlap = errors.New("segments overlap")
 
 // ErrTooManySegments says that a core would have more than MaxSegments.
-var ErrTooManySegments = fmt.Errorf("more than %d segments", MaxSegments)
+var ErrTooManySegments error = tooMany{}
+
+type tooMany struct{}
+
+func (tooMany) Error() string { return "more than " + strconv.Itoa(MaxSegments) + " segments" }
 
 // layout is a core with every place in the file known.
 type layout struct {

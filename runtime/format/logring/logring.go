@@ -96,8 +96,10 @@ const (
 	TokenClose    = 9 // key of length 0
 )
 
-// Checksums is the table of the records' checksum.
-var Checksums = crc32.MakeTable(crc32.Castagnoli)
+// Checksum returns the checksum of a record, in which its own place is zero.
+func Checksum(record []byte) uint32 {
+	return crc32.Checksum(record, crc32.MakeTable(crc32.Castagnoli))
+}
 
 var le = binary.LittleEndian
 
@@ -184,7 +186,7 @@ func record(data []byte, at, head uint64, buf *[]byte) []byte {
 	wrapped(b, data, at%size)
 	sum := le.Uint32(b[RecChecksum:])
 	le.PutUint32(b[RecChecksum:], 0)
-	if crc32.Checksum(b, Checksums) != sum {
+	if Checksum(b) != sum {
 		return nil
 	}
 	return b

@@ -2,7 +2,6 @@ package logring
 
 import (
 	"errors"
-	"hash/crc32"
 	"reflect"
 	"testing"
 	"time"
@@ -18,7 +17,7 @@ func appendRecord(b []byte, pos, seq uint64, message string, tokens []byte) []by
 	r = append(r, message...)
 	r = append(r, tokens...)
 	le.PutUint32(r[RecLength:], uint32(len(r)))
-	le.PutUint32(r[RecChecksum:], crc32.Checksum(r, Checksums))
+	le.PutUint32(r[RecChecksum:], Checksum(r))
 	for len(r)%8 != 0 {
 		r = append(r, 0)
 	}

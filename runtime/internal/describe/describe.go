@@ -19,9 +19,6 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
-// started is when the program's packages were initialised.
-var started = time.Now()
-
 // Text returns the description as it is now: what does not change, the tables'
 // entries, layouts and numbers, and the regions that are registered. What the
 // format cannot say (a name with a line break) is left out.

@@ -3,10 +3,10 @@
 // make a core of a dead program. Packages coreimage and minidump publish it.
 package liveimage
 
-import "errors"
+import "github.com/meminspect/meminspect/runtime/internal/registry"
 
 // What can be wrong with a region.
-var (
-	ErrFull = errors.New("core image: the table of regions is full")
-	ErrWeak = errors.New("core image: a weak region has no address that stays")
+const (
+	ErrFull = registry.Error("core image: the table of regions is full")
+	ErrWeak = registry.Error("core image: a weak region has no address that stays")
 )

@@ -88,18 +88,11 @@ func findEntry(id uint64) (*Entry, Region) {
 	return nil, Region{}
 }
 
-// withdraw marks all static entries under id as unregistered, which a process
-// outside sees too, and reports whether there were any.
-func (c *change) withdraw(id uint64) (found bool) {
-	for {
-		e, r := findEntry(id)
-		if e == nil {
-			return found
-		}
-		found = true
-		atomic.StoreUint32(&e.Flags, e.Flags|anchor.EntryWithdrawn)
-		if c.tell {
-			c.events = append(c.events, Event{Region: r})
-		}
+// withdraw marks a static entry as unregistered, which a process outside sees
+// too.
+func (c *change) withdraw(e *Entry, r Region) {
+	atomic.StoreUint32(&e.Flags, e.Flags|anchor.EntryWithdrawn)
+	if c.tell {
+		c.events = append(c.events, Event{Region: r})
 	}
 }

@@ -85,17 +85,14 @@ func (b *Block) change(from, to uint64, next func(before []piece) (after []piece
 	}
 	after, v := next(before)
 	stays := map[uint32]bool{}
-	added := 0
 	for _, p := range after {
-		if p.ref == 0 {
-			added++
-		}
 		stays[p.ref] = true
 	}
-	if !reg.reserve(added) {
+	added, room := stays[0], len(after)-len(before)
+	if room > 0 && !reg.reserve(room) {
 		return 0, ErrFull
 	}
-	if v.ID == 0 && added > 0 {
+	if v.ID == 0 && added {
 		v.ID = reg.newID()
 	}
 	for _, p := range before {

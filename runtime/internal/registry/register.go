@@ -107,13 +107,21 @@ func RemoveAll(ids []uint64) (missing uint64, ok bool) {
 	return missing, ok
 }
 
-// RemoveIf unregisters the dynamic regions that match and reports whether there
-// were any. match must not use this package.
+// RemoveIf unregisters the regions that match, static entries included, and
+// reports whether there were any. match must not use this package.
 func RemoveIf(match func(*Region) bool) bool {
 	var c change
 	c.begin()
 	defer c.end()
 	found := false
+	for t := root.tables.Load(); t != nil; t = t.next {
+		for i := range t.Entries {
+			if r, ok := t.region(&t.Entries[i]); ok && match(&r) {
+				c.withdraw(&t.Entries[i], r)
+				found = true
+			}
+		}
+	}
 	for ref := uint32(1); ref <= reg.chunks*anchor.SlotsPerChunk; ref++ {
 		s := reg.slot(ref)
 		if s.Kind == anchor.SlotFree || s.Kind == anchor.SlotExcluded {
@@ -130,30 +138,22 @@ func RemoveIf(match func(*Region) bool) bool {
 // add puts v into the registry within a change, under v.ID from then on, and
 // returns its slot. It changes nothing if it fails.
 func (c *change) add(id uint64, v *Slot, mode Mode) (ref uint32, err error) {
-	if !reg.reserve(1) {
+	dynamic := id != 0 && reg.find(id, 0) != 0
+	entry, _ := findEntry(id)
+	switch {
+	case mode == New && (dynamic || entry != nil):
+		return 0, ErrRegistered
+	case id != 0 && !dynamic && id&anchor.NamedBit == 0:
+		return 0, ErrReserved
+	case !(dynamic && mode == Replace) && !reg.reserve(1):
 		return 0, ErrFull
 	}
-	if id == 0 {
+	if mode == Replace {
+		c.removeAll(id)
+	}
+	if v.ID = id; id == 0 {
 		v.ID = reg.newID()
-		return c.put(v)
 	}
-	taken := reg.find(id, 0) != 0
-	if !taken {
-		if id&anchor.NamedBit == 0 {
-			return 0, ErrReserved
-		}
-		e, _ := findEntry(id)
-		taken = e != nil
-	}
-	if taken {
-		switch mode {
-		case New:
-			return 0, ErrRegistered
-		case Replace:
-			c.removeAll(id)
-		}
-	}
-	v.ID = id
 	return c.put(v)
 }
 
@@ -169,7 +169,11 @@ func (c *change) put(v *Slot) (ref uint32, err error) {
 // removeAll unregisters all regions under id within a change and reports
 // whether there were any.
 func (c *change) removeAll(id uint64) bool {
-	found := c.withdraw(id)
+	found := false
+	for e, r := findEntry(id); e != nil; e, r = findEntry(id) {
+		c.withdraw(e, r)
+		found = true
+	}
 	for ref := reg.find(id, 0); ref != 0; {
 		next := reg.find(id, ref)
 		c.remove(ref)

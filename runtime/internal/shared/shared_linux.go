@@ -18,9 +18,9 @@ type Mapping struct {
 	file  *os.File
 }
 
-// LittleEndian says that words stored by this machine are those of the formats.
-// Where they are not, a file would not be known again when it is opened.
-var LittleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+// LittleEndian reports whether words that this machine stores are those of the
+// formats. If they are not, a file would not be recognized when it is opened.
+func LittleEndian() bool { return binary.NativeEndian.Uint16([]byte{1, 0}) == 1 }
 
 // Errors of Open.
 var (

@@ -1,0 +1,7 @@
+//go:build meminspect_off
+
+package describe
+
+import "time"
+
+var started time.Time

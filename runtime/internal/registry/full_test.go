@@ -1,0 +1,83 @@
+//go:build !meminspect_off
+
+package registry
+
+import (
+	"testing"
+	"unsafe"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+)
+
+// Where there is no room, an operation fails and changes nothing: neither what
+// it would have replaced nor what it would have split.
+func TestFullRegistry(t *testing.T) {
+	var x [64]int
+	slot := func() *Slot {
+		return &Slot{Kind: anchor.SlotValue, Base: (*byte)(unsafe.Pointer(&x)), Size: 8, Type: TypeWord((*int)(nil))}
+	}
+	table := &Table{Package: "example.com/p", Entries: []Entry{{ID: anchor.NamedBit | 1, Name: "entry", Var: &x}}}
+	Link(table)
+	defer Unlink(table)
+	block := Block{Base: (*byte)(unsafe.Pointer(&x)), Size: uint64(unsafe.Sizeof(x)), Type: TypeWord((*int)(nil))}
+	marked, err := Mark(block, 0, 80, Slot{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer RemoveIf(func(*Region) bool { return true })
+	for {
+		if err := Add(0, slot(), New); err == ErrFull {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := Count(); n != maxChunks*anchor.SlotsPerChunk {
+		t.Errorf("full with %d regions", n)
+	}
+	var events []Event
+	first := true
+	stop := Notify(func(e Event) {
+		if !first {
+			events = append(events, e)
+		}
+	})
+	first = false
+	defer stop()
+	for _, c := range []struct {
+		what string
+		err  error
+	}{
+		{"Add", Add(0, slot(), New)},
+		{"Add, replacing an entry", Add(anchor.NamedBit|1, slot(), Replace)},
+		{"AddAll", second(AddAll([]Spec{{Slot: *slot()}}))},
+		{"Exclude", Exclude(slot())},
+		{"Clear in the middle", Clear(block, 16, 32)},
+		{"Mark apart", second(Mark(block, 160, 168, Slot{}))},
+	} {
+		if c.err != ErrFull {
+			t.Errorf("%s: %v", c.what, c.err)
+		}
+	}
+	if len(events) > 0 {
+		t.Errorf("failed operations were announced: %+v", events)
+	}
+	if r, ok := Lookup(anchor.NamedBit | 1); !ok || r.Name != "entry" {
+		t.Errorf("the entry that was not replaced: %+v, %v", r, ok)
+	}
+	if r, ok := Lookup(marked); !ok || r.Size != 80 {
+		t.Errorf("the range that was not split: %+v, %v", r, ok)
+	}
+	// What needs no more room than it frees works.
+	if _, err := Mark(block, 80, 96, Slot{}); err != nil {
+		t.Errorf("a range that grows: %v", err)
+	}
+	if err := Add(marked, slot(), Replace); err != nil {
+		t.Errorf("a region in place of another: %v", err)
+	}
+	if len(events) != 4 {
+		t.Errorf("%d events for two regions that changed", len(events))
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
