@@ -7,14 +7,14 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// A Live is a core image that is kept up to date in memory: its head is region 1
-// (ELF header, program headers, notes, and the block that marks what is not
-// captured) and vmcoreinfo is region 2, and both change as regions come and go.
-// An agent that does not know ELF copies the memory of Places, in order, into
-// files; their concatenation is a core.
+// A Live is a core image that is kept up to date in memory: a head (ELF header,
+// program headers, the block that marks what is not captured, notes), the note
+// of vmcoreinfo, and the regions. An agent that does not know ELF copies the
+// memory of Places, in order, into files; their concatenation is a core.
 //
-// A file's size is the region's rounded up to 4, padded with zeros. Memory that
-// an earlier region covers is not covered twice.
+// A file's size is that of its memory rounded up to 4, padded with zeros. Memory
+// that an earlier region covers has no second segment. The places that one call
+// of Places returned are a right core until the second change after it.
 type Live struct{ image *liveimage.Image }
 
 // NewLive makes an image for at most regions regions, and keeps it up to date
@@ -29,7 +29,6 @@ func NewLive(regions int) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	image.Announce()
 	return &Live{image}, registry.Attach(image)
 }
 
@@ -46,12 +45,10 @@ func (l *Live) Places() []Place {
 	return out
 }
 
-// Close stops keeping the image up to date and unregisters regions 1 and 2.
+// Close stops keeping the image up to date.
 func (l *Live) Close() error {
 	if registry.Off {
 		return nil
 	}
-	err := registry.Detach(l.image)
-	l.image.Withdraw()
-	return err
+	return registry.Detach(l.image)
 }

@@ -3,21 +3,25 @@
 package minidump
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/minidump"
+	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
-// table reads the file as firmware does: its regions, and the bytes behind the
-// last.
-func table(t *testing.T, path string) (regions []minidump.Region, behind []byte) {
+// read reads the file as firmware does: its regions, and the rest of their array.
+func read(t *testing.T, toc *Table, path string) (regions []minidump.Region, rest []byte) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -27,12 +31,143 @@ func table(t *testing.T, path string) (regions []minidump.Region, behind []byte)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rest := b[regionsAt:]
+	at := s.Address - uint64(uintptr(unsafe.Pointer(&toc.file.Bytes[0])))
+	rest = b[at:][:toc.max*minidump.RegionSize]
 	for range s.Count {
-		regions = append(regions, minidump.ParseRegion(rest))
+		if r := minidump.ParseRegion(rest); r.Valid {
+			regions = append(regions, r)
+		}
 		rest = rest[minidump.RegionSize:]
 	}
 	return regions, rest
+}
+
+// core does what an agent and cat do with a table.
+func core(t *testing.T, toc *Table, path string) *elfcore.File {
+	t.Helper()
+	var file []byte
+	regions, _ := read(t, toc, path)
+	for _, r := range regions {
+		b := make([]byte, r.Size)
+		if n := self.Read(b, r.Address); n != len(b) {
+			t.Fatalf("%s: %d of %d bytes", r.Name, n, len(b))
+		}
+		file = append(file, b...)
+	}
+	f, err := elfcore.Open(bytes.NewReader(file), int64(len(file)))
+	if err != nil || f.Missing() != 0 {
+		t.Fatalf("%d regions are no core: %v", len(regions), err)
+	}
+	return f
+}
+
+// A table that is frozen after any store is the core of before the change or of
+// after it, by plain concatenation.
+func TestFrozenAtEveryStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "toc")
+	toc, err := Open(path, Regions(64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer toc.Close()
+	var x [8]uint64
+	for i := range x {
+		x[i] = 0x1111111111111111 * uint64(i+1)
+	}
+	// state is what a core says of x: the values that it has.
+	state := func() string {
+		f := core(t, toc, path)
+		desc, _ := f.Note(note.Owner, note.TypeRegions)
+		regions, err := note.DecodeRegions(desc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, ok := f.Note(elfcore.VMCoreInfoNote(nil).Name, elfcore.VMCoreInfoNote(nil).Type)
+		if !ok {
+			t.Fatal("no vmcoreinfo")
+		}
+		var out []string
+		for _, r := range regions {
+			if !strings.HasPrefix(r.Name, "x") {
+				continue
+			}
+			var b [8]byte
+			if _, err := f.ReadMemory(r.Addr, b[:]); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Contains(info, []byte("SYMBOL("+r.Name+")=")) {
+				t.Errorf("vmcoreinfo has no symbol %s", r.Name)
+			}
+			out = append(out, fmt.Sprintf("%s=%x", r.Name, b[0]))
+		}
+		return strings.Join(out, " ")
+	}
+	stores, before := 0, state()
+	var seen []string
+	toc.stored = func() {
+		stores++
+		if s := state(); len(seen) == 0 || seen[len(seen)-1] != s {
+			seen = append(seen, s)
+		}
+	}
+	change := func(what string, do func() error) {
+		t.Helper()
+		seen = nil
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+		after := state()
+		for _, s := range seen {
+			if s != before && s != after {
+				t.Errorf("%s: frozen, it shows %q, neither %q nor %q", what, s, before, after)
+			}
+		}
+		if len(seen) != 2 {
+			t.Errorf("%s: %d states: %q", what, len(seen), seen)
+		}
+		before = after
+	}
+	var ids []meminspect.ID
+	for i := range x {
+		change("register", func() error {
+			id, err := meminspect.Register(meminspect.IDDynamic, &x[i], meminspect.Name(fmt.Sprint("x", i)))
+			ids = append(ids, id)
+			return err
+		})
+	}
+	for _, i := range []int{3, 7, 0, 5, 1, 2, 6, 4} {
+		change("unregister", func() error { return meminspect.Unregister(ids[i]) })
+	}
+	if stores < 16*10 {
+		t.Errorf("looked after %d stores", stores)
+	}
+}
+
+// Regions without names have their numbers, so that files sort as they are
+// registered.
+func TestUnnamedRegions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "toc")
+	toc, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer toc.Close()
+	var x [12]int32
+	for i := range x {
+		id, err := meminspect.Register(meminspect.IDDynamic, &x[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer meminspect.Unregister(id)
+	}
+	regions, _ := read(t, toc, path)
+	var files []string
+	for _, r := range regions[len(regions)-len(x):] {
+		files = append(files, minidump.FileName(&r))
+	}
+	if !slices.IsSorted(files) {
+		t.Errorf("%q", files)
+	}
 }
 
 // Regions are named and numbered as the driver does; one that goes has the
@@ -50,7 +185,7 @@ func TestTable(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	before, _ := table(t, path)
+	before, _ := read(t, toc, path)
 	if len(before) < 2 || before[0].Name != "KELF" || before[0].Sequence != 1 || before[1].Name != "Kvmcorein" || before[1].Sequence != 2 {
 		t.Fatalf("%+v", before)
 	}
@@ -62,7 +197,7 @@ func TestTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer meminspect.UnregisterAll(a, c)
-	got, _ := table(t, path)
+	got, _ := read(t, toc, path)
 	at := func(p unsafe.Pointer) uint64 { return uint64(uintptr(p)) }
 	want := []minidump.Region{
 		{Name: "Ka_name_t", Sequence: first, Valid: true, Address: at(unsafe.Pointer(&x[0])), Size: 8},
@@ -75,7 +210,7 @@ func TestTable(t *testing.T) {
 	if err := meminspect.Unregister(b); err != nil {
 		t.Fatal(err)
 	}
-	got, behind := table(t, path)
+	got, behind := read(t, toc, path)
 	if fmt.Sprint(got[len(before):]) != fmt.Sprint([]minidump.Region{want[0], want[2]}) {
 		t.Errorf("after one went: %+v", got[len(before):])
 	}
@@ -115,7 +250,7 @@ func TestLimit(t *testing.T) {
 		}
 		ids = append(ids, id)
 	}
-	if regions, _ := table(t, path); len(regions) != minidump.MaxRegions {
+	if regions, _ := read(t, toc, path); len(regions) != minidump.MaxRegions {
 		t.Errorf("%d regions", len(regions))
 	}
 	if len(refused) < 99 || !strings.Contains(refused[0], "201") {
@@ -129,7 +264,7 @@ func TestLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer larger.Close()
-	if regions, _ := table(t, path); len(regions) < 302 {
+	if regions, _ := read(t, larger, path); len(regions) < 302 {
 		t.Errorf("%d regions in a larger table", len(regions))
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "toc"), Regions(2)); err == nil {

@@ -3,10 +3,10 @@
 package minidump
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/meminspect/meminspect/runtime/format/anchor"
@@ -17,7 +17,14 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/shared"
 )
 
-// A Table is a table of contents that is kept up to date: a Backend.
+// A Table is a table of contents that is kept up to date. Its methods can be
+// called from several goroutines at the same time.
+//
+// The file has two arrays of regions, and the image two heads. A change is
+// written to those that the table does not refer to; one store of the array's
+// address switches to them. So a table that is frozen at any moment, because the
+// program was killed or the machine stopped, refers to one whole head and its
+// regions.
 type Table struct {
 	mu       sync.Mutex
 	file     *shared.Mapping
@@ -25,6 +32,16 @@ type Table struct {
 	image    *liveimage.Image
 	entries  []entry // after the first two
 	sequence uint32
+	arrays   [2]array
+	current  int    // index of the array that the table refers to
+	stored   func() // for tests: called after each store that an agent could see
+}
+
+// An array is the memory of max regions, of which the first count are in use and
+// the others zero.
+type array struct {
+	regions []byte
+	count   int
 }
 
 type entry struct {
@@ -41,8 +58,8 @@ type key struct {
 
 func keyOf(r *registry.Region) key { return key{r.ID, r.Order, r.Part, r.Addr()} }
 
-// regionsAt is where the regions stand in the file.
-const regionsAt = 512
+// arraysAt is where the arrays of regions begin in the file.
+const arraysAt = 512
 
 // Open makes the table in a file, which is refused if it holds something else,
 // and attaches itself, so that it has all regions that there are. Regions that do not fit, or that have no fixed
@@ -56,7 +73,7 @@ func Open(path string, opts ...Option) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := shared.Open(path, regionsAt+o.regions*minidump.RegionSize, minidump.Is)
+	file, err := shared.Open(path, arraysAt+2*o.regions*minidump.RegionSize, minidump.Is)
 	if err != nil {
 		return nil, fmt.Errorf("minidump: %w", err)
 	}
@@ -66,7 +83,6 @@ func Open(path string, opts ...Option) (*Table, error) {
 		return nil, fmt.Errorf("minidump: %w", err)
 	}
 	describe.Register()
-	t.image.Announce()
 	return t, registry.Attach((*backend)(t))
 }
 
@@ -75,13 +91,18 @@ func newTable(file *shared.Mapping, o options) (*Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Table{file: file, max: o.regions, image: image, sequence: leastRegions}
+	t := &Table{file: file, max: o.regions, image: image, sequence: leastRegions, stored: func() {}}
 	clear(file.Bytes)
+	for i := range t.arrays {
+		size := o.regions * minidump.RegionSize
+		t.arrays[i].regions = file.Bytes[arraysAt+i*size:][:size]
+	}
+	minidump.PutGlobal(file.Bytes, minidump.Subsystem{Address: t.arrays[0].address()})
 	t.write()
-	at := uint64(uintptr(unsafe.Pointer(&file.Bytes[regionsAt])))
-	minidump.PutGlobal(file.Bytes, minidump.Subsystem{Count: leastRegions, Address: at})
 	return t, nil
 }
+
+func (a *array) address() uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(a.regions)))) }
 
 // A backend is a Table as the registry sees it.
 type backend Table
@@ -102,13 +123,13 @@ func (b *backend) RegisterRegion(r registry.Region) error {
 	if err := t.image.RegisterRegion(r); err != nil {
 		return err
 	}
-	name := r.Name
-	if name == "" {
-		name = registry.FormatID(r.ID)
-	}
 	t.sequence++
+	name := minidump.UnnamedEntry(t.sequence)
+	if r.Name != "" {
+		name = minidump.EntryName(r.Name)
+	}
 	t.entries = append(t.entries, entry{keyOf(&r), minidump.Region{
-		Name: minidump.EntryName(name), Sequence: t.sequence, Valid: true, Address: uint64(r.Addr()), Size: (r.Size + 3) &^ 3,
+		Name: name, Sequence: t.sequence, Valid: true, Address: uint64(r.Addr()), Size: (r.Size + 3) &^ 3,
 	}})
 	t.write()
 	return nil
@@ -131,23 +152,14 @@ func (b *backend) UnregisterRegion(r registry.Region) error {
 	return nil
 }
 
-// write brings the file up to date: what changed, from the front. An agent that
-// looks in the middle of it sees a region twice, or not yet, never half of one
-// that says it is valid.
+// write brings the other array up to date and switches to it.
 func (t *Table) write() {
-	regions := t.file.Bytes[regionsAt:]
-	at := 0
+	now, next := &t.arrays[t.current], &t.arrays[1-t.current]
+	count := 0
 	put := func(r minidump.Region) {
-		var b [minidump.RegionSize]byte
-		r.Put(b[:])
-		old := regions[at : at+minidump.RegionSize]
-		if string(old) != string(b[:]) {
-			binary.LittleEndian.PutUint32(old[minidump.RegionValid:], 0)
-			copy(old[:minidump.RegionValid], b[:])
-			copy(old[minidump.RegionAddress:], b[minidump.RegionAddress:])
-			binary.LittleEndian.PutUint32(old[minidump.RegionValid:], minidump.Valid)
-		}
-		at += minidump.RegionSize
+		r.Put(next.regions[count*minidump.RegionSize:])
+		count++
+		t.stored()
 	}
 	for i, p := range t.image.Places()[:leastRegions] {
 		put(minidump.Region{Name: minidump.EntryName(p.Name), Sequence: uint32(i + 1), Valid: true, Address: p.Addr, Size: (p.Size + 3) &^ 3})
@@ -155,17 +167,37 @@ func (t *Table) write() {
 	for i := range t.entries {
 		put(t.entries[i].Region)
 	}
-	count := uint32(at / minidump.RegionSize)
-	binary.LittleEndian.PutUint32(t.file.Bytes[minidump.GlobalSubsystems+minidump.SubsystemRegionCount:], count)
-	clear(regions[at:min(at+minidump.RegionSize, len(regions))])
+	clear(next.regions[count*minidump.RegionSize : max(count, next.count)*minidump.RegionSize])
+	next.count = count
+	t.stored()
+
+	// Agents skip regions that are not valid, as zeros are. So a count that is too
+	// large is right for both arrays while the address changes.
+	t.storeCount(max(now.count, count))
+	t.storeAddress(next.address())
+	t.storeCount(count)
+	t.current = 1 - t.current
 }
 
-// Close withdraws all regions and unmaps the file, which stays.
+// The words of subsystem 0 that change, in little-endian files on machines of
+// the same order.
+func (t *Table) storeCount(n int) {
+	word := &t.file.Bytes[minidump.GlobalSubsystems+minidump.SubsystemRegionCount]
+	atomic.StoreUint32((*uint32)(unsafe.Pointer(word)), uint32(n))
+	t.stored()
+}
+
+func (t *Table) storeAddress(at uint64) {
+	word := &t.file.Bytes[minidump.GlobalSubsystems+minidump.SubsystemRegions]
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(word)), at)
+	t.stored()
+}
+
+// Close unregisters all regions and unmaps the file, which stays.
 func (t *Table) Close() error {
 	if registry.Off {
 		return nil
 	}
 	err := registry.Detach((*backend)(t))
-	t.image.Withdraw()
 	return errors.Join(err, t.file.Close())
 }

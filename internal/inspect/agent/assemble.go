@@ -119,9 +119,16 @@ func Order(dir string) ([]string, error) {
 // next finds the file of a region: the one with the least number after the last.
 func next(sizes map[string]int64, r *note.Region, after uint64) (name string, number uint64, ok bool) {
 	prefix := "md_" + minidump.EntryName(r.Name)
+	unnamed := r.Name == fmt.Sprintf("%016x", r.ID)
 	for file, size := range sizes {
+		if unnamed {
+			prefix = file[:min(len(file), len("md_K00000000"))]
+		}
 		digits, found := strings.CutPrefix(strings.TrimSuffix(file, ".BIN"), prefix)
 		n, err := strconv.ParseUint(digits, 10, 32)
+		if unnamed && prefix != "md_"+minidump.UnnamedEntry(uint32(n)) {
+			continue
+		}
 		if !found || err != nil || n <= after || uint64(size) != (r.Size+3)&^3 {
 			continue
 		}

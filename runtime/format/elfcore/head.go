@@ -9,16 +9,16 @@ import "encoding/binary"
 type Head struct {
 	Machine uint16
 	Notes   []Note  // in the head; Late is not asked
-	After   []Piece // the files that follow, in order
+	More    uint64  // size of the first file that follows: notes that continue those of the head
+	After   []Piece // the other files that follow, in order
 	Marked  []Range // memory that is not captured
 }
 
 // A Piece is one of the files that follow the head.
 type Piece struct {
-	Addr  uint64
-	Size  uint64  // true size
-	Load  []Range // what of it is mapped; the rest an earlier piece covers
-	Notes bool    // it is a note, not memory
+	Addr uint64
+	Size uint64  // true size
+	Load []Range // what of it is mapped; the rest an earlier piece covers
 }
 
 // Bytes returns the head, its length a multiple of 4.
@@ -35,12 +35,11 @@ func (h *Head) Bytes() []byte {
 		notes = AppendNote(notes, n)
 	}
 
-	programs := []Program{{Type: ptNote, FileSize: uint64(len(notes)), Align: 4}}
+	// crash finds VMCOREINFO only in a PT_NOTE that is the first program header
+	// and has all notes. So the notes end the head, where those of the next file
+	// continue them.
+	programs := []Program{{Type: ptNote, FileSize: uint64(len(notes)) + h.More, Align: 4}}
 	for _, p := range h.After {
-		if p.Notes {
-			programs = append(programs, Program{Type: ptNote, FileSize: p.Size, Align: 4})
-			continue
-		}
 		for _, r := range p.Load {
 			programs = append(programs, Program{Type: ptLoad, Flags: FlagRead | FlagWrite, Addr: r.Start, FileSize: r.Len(), MemSize: r.Len(), Align: 1})
 		}
@@ -54,15 +53,11 @@ func (h *Head) Bytes() []byte {
 	}
 
 	// Offsets, now that the number of program headers is known.
-	notesAt := uint64(headerSize + progSize*len(programs))
-	blockAt := notesAt + uint64(len(notes))
+	blockAt := uint64(headerSize + progSize*len(programs))
+	notesAt := blockAt + block
 	programs[0].Offset = notesAt
-	at, next := blockAt+block, 1
+	at, next := notesAt+uint64(len(notes))+align4(h.More), 1
 	for _, p := range h.After {
-		if p.Notes {
-			programs[next].Offset = at
-			next++
-		}
 		for _, r := range p.Load {
 			programs[next].Offset = at + r.Start - p.Addr
 			next++
@@ -73,13 +68,12 @@ func (h *Head) Bytes() []byte {
 		programs[i].Offset = blockAt
 	}
 
-	b := appendHeader(make([]byte, 0, blockAt+block), h.Machine, len(programs))
+	b := appendHeader(make([]byte, 0, notesAt+uint64(len(notes))), h.Machine, len(programs))
 	for _, p := range programs {
 		b = AppendProgram(b, p)
 	}
-	b = append(b, notes...)
 	for range block / 4 {
 		b = le.AppendUint32(b, MarkByte*0x01010101)
 	}
-	return b
+	return append(b, notes...)
 }

@@ -130,6 +130,10 @@ func EntryName(name string) string {
 	return string(b)
 }
 
+// UnnamedEntry is what a table calls an entry without a name: "K" and its
+// sequence number in 8 digits, so that the files' names sort in their order.
+func UnnamedEntry(sequence uint32) string { return fmt.Sprintf("K%08d", sequence%100_000_000) }
+
 // FileName is what the host tools call a region's file.
 func FileName(r *Region) string { return fmt.Sprintf("md_%s%d.BIN", r.Name, r.Sequence) }
 

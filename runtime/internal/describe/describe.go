@@ -3,6 +3,7 @@
 package describe
 
 import (
+	"iter"
 	"os"
 	"reflect"
 	"runtime"
@@ -24,9 +25,13 @@ import (
 // format cannot say (a name with a line break) is left out.
 func Text() []byte {
 	t := Static()
-	for r := range registry.Regions() {
-		regionLines(t, &r)
-	}
+	Symbols(t, func(yield func(Symbol) bool) {
+		for r := range registry.Regions() {
+			if !yield(SymbolOf(&r)) {
+				return
+			}
+		}
+	})
 	return t.Bytes()
 }
 
@@ -159,21 +164,45 @@ func tableLines(t *vmcoreinfo.Text, table *registry.Table) {
 	}
 }
 
-func regionLines(t *vmcoreinfo.Text, r *registry.Region) {
-	name := r.Name
+// A Symbol is what vmcoreinfo has of a region.
+type Symbol struct {
+	Name   string
+	Addr   uint64
+	Length uint64 // elements of an array, else 0
+}
+
+// SymbolOf returns the symbol of a region, or of the region of which it is a
+// part.
+func SymbolOf(r *registry.Region) Symbol {
+	if r.Of != nil {
+		r = r.Of
+	}
+	s := Symbol{Name: r.Name, Addr: uint64(r.Addr())}
 	if r.Package != "" {
-		name = r.Package + "." + r.Expr
+		s.Name = r.Package + "." + r.Expr
 	}
-	if name == "" {
-		name = registry.FormatID(r.ID)
+	if s.Name == "" {
+		s.Name = registry.FormatID(r.ID)
 	}
-	addr := r.Addr()
-	if addr == 0 {
-		return
+	if t := r.Type(); t != nil && t.Kind() == reflect.Array && r.Kind != anchor.SlotSlice {
+		s.Length = uint64(t.Len())
 	}
-	t.Symbol(name, uint64(addr))
-	if typ := r.Type(); typ != nil && typ.Kind() == reflect.Array && r.Kind != anchor.SlotSlice {
-		t.Length(name, uint64(typ.Len()))
+	return s
+}
+
+// Symbols appends a SYMBOL line, and for an array a LENGTH line, for each name.
+// Readers take the last line of a name, so only its first region has one.
+func Symbols(t *vmcoreinfo.Text, symbols iter.Seq[Symbol]) {
+	seen := map[string]bool{}
+	for s := range symbols {
+		if s.Addr == 0 || seen[s.Name] {
+			continue
+		}
+		seen[s.Name] = true
+		t.Symbol(s.Name, s.Addr)
+		if s.Length > 0 {
+			t.Length(s.Name, s.Length)
+		}
 	}
 }
 

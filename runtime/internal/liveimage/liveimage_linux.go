@@ -22,26 +22,29 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
-// An Image keeps the head of a core image in memory, as regions 1 (ELF header,
-// program headers, notes, the block that marks what is not captured) and 2
-// (vmcoreinfo), and edits it as regions come and go. An agent that knows
-// nothing of ELF copies the memory of Regions, in order, into files: cat of
-// these files is a core. It is a Backend: attach it, or let package minidump do
-// so.
+// An Image is the head of a core in memory: a Backend. Its head has the ELF
+// header, the program headers, the block that marks what is not captured, and
+// notes, which vmcoreinfo continues. A head, the note of vmcoreinfo and the
+// memory of the regions, in the order of Places and rounded up to 4, are a core.
 //
-// The sizes of regions count rounded up to 4 in the file; what pads them is
-// zeros. A range that an earlier region covers gets no second segment.
+// There are two heads, each with its vmcoreinfo. A change is made to the one
+// that Places does not return, which then takes the place of the other: whatever
+// refers to the other still has a whole head, until the change after.
 type Image struct {
 	mu      sync.Mutex
 	max     int
 	me      *self.Process
 	notes   []elfcore.Note // that do not change
-	header  []byte         // the head's room
-	used    int            // of it
-	info    []byte         // the vmcoreinfo note's room
-	infoLen int
-	static  []byte // what vmcoreinfo says beside the regions
+	heads   [2]head
+	current int    // index of the head that is valid
+	static  []byte // what vmcoreinfo has besides the regions
 	placed  []placed
+}
+
+// A head is memory of a fixed address, with room for all regions.
+type head struct {
+	elf, info         []byte
+	elfSize, infoSize int
 }
 
 // mostRegions is as many as can be registered at a time.
@@ -57,7 +60,8 @@ type Place struct {
 
 type placed struct {
 	note.Region
-	part int
+	part   int
+	symbol describe.Symbol
 }
 
 // New makes the head of a core image for at most max regions. Registers in
@@ -95,39 +99,26 @@ func New(max int) (*Image, error) {
 	}
 	block := elfcore.BlockFor(data)
 	programs := 8 + 4*max + 2*len(me.Writable) + int(data/block) + 256
-	l.header = make([]byte, 64+56*programs+fixed+64+(96+512)*max+int(block))
 	l.static = describe.Static().Bytes()
-	l.info = make([]byte, len(l.static)+64+256*max)
+	for i := range l.heads {
+		l.heads[i].elf = make([]byte, 64+56*programs+fixed+64+(96+512)*max+int(block))
+		l.heads[i].info = make([]byte, len(l.static)+64+320*max)
+	}
 	return l, l.rebuild()
 }
 
 // Name is "coreimage".
 func (l *Image) Name() string { return "coreimage" }
 
-// Announce registers the head and vmcoreinfo as regions 1 and 2, for those who
-// walk the regions. Withdraw takes them back.
-func (l *Image) Announce() {
-	l.mu.Lock()
-	head, info := l.header[:l.used], l.info[:l.infoLen]
-	l.mu.Unlock()
-	// A full registry is no reason not to keep the image.
-	_ = registry.AddBuiltin(anchor.IDELFHeader, "ELF", head)
-	_ = registry.AddBuiltin(anchor.IDVMCoreInfo, "vmcoreinfo", info)
-}
-
-// Withdraw undoes Announce.
-func (l *Image) Withdraw() {
-	registry.RemoveAll([]uint64{anchor.IDELFHeader, anchor.IDVMCoreInfo})
-}
-
 // Places returns what an agent copies, in order: the head, vmcoreinfo, the
 // regions.
 func (l *Image) Places() []Place {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	h := &l.heads[l.current]
 	out := []Place{
-		{anchor.IDELFHeader, "ELF", address(l.header), uint64(l.used)},
-		{anchor.IDVMCoreInfo, "vmcoreinfo", address(l.info), uint64(l.infoLen)},
+		{anchor.IDELFHeader, "ELF", address(h.elf), uint64(h.elfSize)},
+		{anchor.IDVMCoreInfo, "vmcoreinfo", address(h.info), uint64(h.infoSize)},
 	}
 	for _, p := range l.placed {
 		out = append(out, Place{p.ID, p.Name, p.Addr, p.Size})
@@ -145,7 +136,7 @@ func (l *Image) RegisterRegion(r registry.Region) error {
 	if r.Kind == anchor.SlotWeak {
 		return ErrWeak
 	}
-	p := placed{part: r.Part, Region: note.Region{
+	p := placed{part: r.Part, symbol: describe.SymbolOf(&r), Region: note.Region{
 		ID: r.ID, Addr: uint64(r.Addr()), Size: r.Size, Captured: r.Size, TypeAddr: uint64(r.TypeAddr()), Budget: r.Budget,
 		Order: r.Order, Kind: r.Kind, Flags: r.Flags, Depth: int32(r.Depth),
 		Name: short(r.Name), Expr: short(r.Expr), Package: short(r.Package), Pos: short(r.Pos),
@@ -189,34 +180,33 @@ func (l *Image) UnregisterRegion(r registry.Region) error {
 	return l.rebuild()
 }
 
-// rebuild writes the head anew, in one copy, and vmcoreinfo. It changes nothing
-// when they do not fit.
+// rebuild writes the other head and makes it the current one. It changes nothing
+// if it does not fit.
 func (l *Image) rebuild() error {
 	info := elfcore.AppendNote(nil, elfcore.VMCoreInfoNote(l.vmcoreinfo()))
 	table := make([]note.Region, len(l.placed))
 	for i := range l.placed {
 		table[i] = l.placed[i].Region
 	}
-	notes := slices.Clone(l.notes)
-	notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeRegions, Desc: note.EncodeRegions(table)})
-	head := elfcore.Head{Machine: self.Machine, Notes: notes, After: []elfcore.Piece{{Notes: true, Size: uint64(len(info))}}}
+	notes := append(slices.Clone(l.notes), elfcore.Note{Name: note.Owner, Type: note.TypeRegions, Desc: note.EncodeRegions(table)})
+	image := elfcore.Head{Machine: self.Machine, Notes: notes, More: uint64(len(info))}
 	var covered []elfcore.Range
 	for _, r := range table {
 		mine := elfcore.Range{Start: r.Addr, End: r.Addr + r.Size}
-		head.After = append(head.After, elfcore.Piece{Addr: r.Addr, Size: r.Size, Load: elfcore.Subtract([]elfcore.Range{mine}, covered)})
+		image.After = append(image.After, elfcore.Piece{Addr: r.Addr, Size: r.Size, Load: elfcore.Subtract([]elfcore.Range{mine}, covered)})
 		covered = insert(covered, mine)
 	}
-	head.Marked = elfcore.Subtract(elfcore.Merge(l.me.Writable, 0), covered)
-	b := head.Bytes()
-	if len(b) > len(l.header) || len(info) > len(l.info) {
+	image.Marked = elfcore.Subtract(elfcore.Merge(l.me.Writable, 0), covered)
+	b := image.Bytes()
+	h := &l.heads[1-l.current]
+	if len(b) > len(h.elf) || len(info) > len(h.info) {
 		return fmt.Errorf("%w: head of %d bytes and vmcoreinfo of %d", ErrFull, len(b), len(info))
 	}
-	before := l.used
-	l.used = copy(l.header, b)
-	for i := l.used; i < before; i++ {
-		l.header[i] = 0
-	}
-	l.infoLen = copy(l.info, info)
+	h.elfSize, h.infoSize = copy(h.elf, b), copy(h.info, info)
+	// A file is larger than its region by up to 3 bytes, which are zeros.
+	clear(h.elf[h.elfSize:min(h.elfSize+4, len(h.elf))])
+	clear(h.info[h.infoSize:min(h.infoSize+4, len(h.info))])
+	l.current = 1 - l.current
 	return nil
 }
 
@@ -231,16 +221,16 @@ func insert(rs []elfcore.Range, r elfcore.Range) []elfcore.Range {
 	return slices.Replace(rs, i, j, r)
 }
 
-// vmcoreinfo has the image's regions, not the registry's: that cannot be walked
-// while a backend is told of a change.
+// vmcoreinfo returns the text with the image's regions. Those of the registry
+// cannot be listed while a backend is called.
 func (l *Image) vmcoreinfo() []byte {
 	var text format.Text
-	for i := range l.placed {
-		name := l.placed[i].Name
-		if l.placed[i].Package != "" {
-			name = l.placed[i].Package + "." + l.placed[i].Expr
+	describe.Symbols(&text, func(yield func(describe.Symbol) bool) {
+		for i := range l.placed {
+			if !yield(l.placed[i].symbol) {
+				return
+			}
 		}
-		text.Symbol(name, l.placed[i].Addr)
-	}
+	})
 	return append(slices.Clone(l.static), text.Bytes()...)
 }

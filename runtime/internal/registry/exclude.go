@@ -120,6 +120,7 @@ func (r *Region) Parts() []Region {
 		return []Region{*r}
 	}
 	var parts []Region
+	whole := *r
 	at := uint64(0)
 	for i := 0; i <= len(holes); i++ {
 		end := r.Size
@@ -131,6 +132,7 @@ func (r *Region) Parts() []Region {
 			p.addr += at
 			p.Size = end - at
 			p.typ = nil
+			p.Of = &whole
 			p.Part = len(parts) + 1
 			parts = append(parts, p)
 		}

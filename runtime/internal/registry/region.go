@@ -14,12 +14,13 @@ import (
 type Region struct {
 	Place
 	ID      uint64
-	Flags   uint32 // of an entry, see package anchor
-	Depth   int    // pointers to follow; counts only with anchor.EntryHasDepth
-	Size    uint64 // bytes
-	Budget  uint64 // most bytes to capture, followed memory included; 0 = not set
-	Order   uint64 // counts registrations; 0 for static entries
-	Part    int    // counts the parts that exclusions leave of a region; 0 for a whole one
+	Flags   uint32  // of an entry, see package anchor
+	Depth   int     // pointers to follow; counts only with anchor.EntryHasDepth
+	Size    uint64  // bytes
+	Budget  uint64  // most bytes to capture, followed memory included; 0 = not set
+	Order   uint64  // counts registrations; 0 for static entries
+	Of      *Region // the region that this is a part of, nil for a whole one
+	Part    int     // counts the parts that exclusions leave of a region; 0 for a whole one
 	Name    string
 	Expr    string // source expression; static entries only, like the three below
 	Package string

@@ -52,6 +52,9 @@ func Inspect() (*Process, error) {
 	if err := s.programHeaders(); err != nil {
 		return nil, fmt.Errorf("read the program's own headers: %w", err)
 	}
+	if s.GNUBuildID == "" {
+		s.noteSections()
+	}
 	return s, nil
 }
 
@@ -143,8 +146,37 @@ func (s *Process) programHeaders() error {
 
 // buildIDs reads the executable's notes; a program without any has none.
 func (s *Process) buildIDs(r elfcore.Range) {
-	b := make([]byte, min(r.Len(), 64<<10))
-	notes, err := elfcore.ParseNotes(b[:Read(b, r.Start)])
+	b := make([]byte, min(r.Len(), maxNotes))
+	s.parseBuildIDs(b[:Read(b, r.Start)])
+}
+
+// maxNotes is how much of the executable's notes is read.
+const maxNotes = 64 << 10
+
+// noteSections reads the notes from the sections of the executable's file: Go's
+// linker leaves the GNU build ID out of PT_NOTE since Go 1.24.
+func (s *Process) noteSections() {
+	f, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	le := binary.LittleEndian
+	sections, size := sectionHeaders(f)
+	for ; len(sections) >= size && size > 0; sections = sections[size:] {
+		off, n := le.Uint64(sections[24:]), le.Uint64(sections[32:])
+		if le.Uint32(sections[4:]) != shtNote || off > 1<<62 || n > maxNotes {
+			continue
+		}
+		b := make([]byte, n)
+		if _, err := f.ReadAt(b, int64(off)); err == nil {
+			s.parseBuildIDs(b)
+		}
+	}
+}
+
+func (s *Process) parseBuildIDs(b []byte) {
+	notes, err := elfcore.ParseNotes(b)
 	if err != nil {
 		return
 	}

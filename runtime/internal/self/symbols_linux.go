@@ -11,7 +11,11 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-const shtSymtab = 2
+// Types of sections.
+const (
+	shtSymtab = 2
+	shtNote   = 7
+)
 
 // Symbols returns the memory of those of the Go runtime's variables that want accepts, as far as the
 // executable has a symbol table: a stripped one has none. bias is the
@@ -46,18 +50,11 @@ func Symbols(bias uint64, want func(name string) bool) map[string]elfcore.Range 
 func symbolTable(f io.ReaderAt) (symbols, names []byte) {
 	const most = 256 << 20
 	le := binary.LittleEndian
-	var head [64]byte
-	if _, err := f.ReadAt(head[:], 0); err != nil {
+	sections, size := sectionHeaders(f)
+	if size == 0 {
 		return nil, nil
 	}
-	off, each, count := le.Uint64(head[40:]), uint64(le.Uint16(head[58:])), uint64(le.Uint16(head[60:]))
-	if each < 64 || off > 1<<62 {
-		return nil, nil
-	}
-	sections := make([]byte, each*count)
-	if _, err := f.ReadAt(sections, int64(off)); err != nil {
-		return nil, nil
-	}
+	each, count := uint64(size), uint64(len(sections)/size)
 	section := func(i uint64) []byte {
 		s := sections[i*each:]
 		off, size := le.Uint64(s[24:]), le.Uint64(s[32:])
@@ -78,4 +75,23 @@ func symbolTable(f io.ReaderAt) (symbols, names []byte) {
 		}
 	}
 	return nil, nil
+}
+
+// sectionHeaders returns the section headers of an executable and the size of
+// each, or nothing.
+func sectionHeaders(f io.ReaderAt) (headers []byte, size int) {
+	le := binary.LittleEndian
+	var head [64]byte
+	if _, err := f.ReadAt(head[:], 0); err != nil {
+		return nil, 0
+	}
+	off, each, count := le.Uint64(head[40:]), int(le.Uint16(head[58:])), int(le.Uint16(head[60:]))
+	if each < 64 || off > 1<<62 {
+		return nil, 0
+	}
+	headers = make([]byte, each*count)
+	if _, err := f.ReadAt(headers, int64(off)); err != nil {
+		return nil, 0
+	}
+	return headers, each
 }
