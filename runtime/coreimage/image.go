@@ -62,7 +62,7 @@ func seams(regions []region, erased []elfcore.Range) []elfcore.Range {
 	var out []elfcore.Range
 	for i := range regions {
 		all := elfcore.Range{Start: regions[i].Addr, End: regions[i].Addr + regions[i].Size}
-		holes := overlapping(erased, all)
+		holes := elfcore.Overlapping(erased, all)
 		if regions[i].Addr == 0 || len(holes) == 0 || len(elfcore.Subtract([]elfcore.Range{all}, holes)) == 0 {
 			continue
 		}
@@ -85,7 +85,7 @@ func absent(regions []region, readable []elfcore.Range) []elfcore.Range {
 		if all.Start == 0 {
 			continue
 		}
-		for _, r := range elfcore.Subtract([]elfcore.Range{all}, overlapping(readable, all)) {
+		for _, r := range elfcore.Subtract([]elfcore.Range{all}, elfcore.Overlapping(readable, all)) {
 			if r.Len() > mostSeam {
 				out = append(out, r)
 			}
@@ -249,14 +249,14 @@ func (c *image) finish() []note.Region {
 		if r.Addr != 0 {
 			all := elfcore.Range{Start: r.Addr, End: r.Addr + r.Size}
 			r.Captured = r.Size
-			for _, h := range overlapping(holes, all) {
+			for _, h := range elfcore.Overlapping(holes, all) {
 				r.Status |= note.Unreadable
 				r.Captured -= min(h.End, all.End) - max(h.Start, all.Start)
 			}
-			if len(overlapping(torn, all)) > 0 {
+			if len(elfcore.Overlapping(torn, all)) > 0 {
 				r.Status |= note.Torn
 			}
-			for _, e := range overlapping(c.erased, all) {
+			for _, e := range elfcore.Overlapping(c.erased, all) {
 				r.Status |= note.Erased
 				r.Captured -= min(e.End, all.End) - max(e.Start, all.Start)
 			}
@@ -264,19 +264,4 @@ func (c *image) finish() []note.Region {
 		rs[i] = *r
 	}
 	return rs
-}
-
-// overlapping returns those of rs, which are sorted, that share bytes with r.
-func overlapping(rs []elfcore.Range, r elfcore.Range) []elfcore.Range {
-	from, _ := slices.BinarySearchFunc(rs, r.Start, func(e elfcore.Range, at uint64) int {
-		if e.End <= at {
-			return -1
-		}
-		return 1
-	})
-	to := from
-	for to < len(rs) && rs[to].Start < r.End {
-		to++
-	}
-	return rs[from:to]
 }

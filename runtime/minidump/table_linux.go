@@ -34,6 +34,7 @@ type Table struct {
 	sequence uint32
 	arrays   [2]array
 	current  int    // index of the array that the table refers to
+	order    int    // counts removals: entries before the last one have other places
 	stored   func() // for tests: called after each store that an agent could see
 }
 
@@ -42,6 +43,7 @@ type Table struct {
 type array struct {
 	regions []byte
 	count   int
+	order   int // of its entries, see Table
 }
 
 type entry struct {
@@ -145,6 +147,7 @@ func (b *backend) UnregisterRegion(r registry.Region) error {
 		if t.entries[i].key == keyOf(&r) {
 			err := t.image.UnregisterRegion(r)
 			t.entries = append(t.entries[:i], t.entries[i+1:]...)
+			t.order++
 			t.write()
 			return err
 		}
@@ -161,14 +164,17 @@ func (t *Table) write() {
 		count++
 		t.stored()
 	}
-	for i, p := range t.image.Places()[:leastRegions] {
+	for i, p := range t.image.Head() {
 		put(minidump.Region{Name: minidump.EntryName(p.Name), Sequence: uint32(i + 1), Valid: true, Address: p.Addr, Size: (p.Size + 3) &^ 3})
 	}
-	for i := range t.entries {
-		put(t.entries[i].Region)
+	if next.order == t.order {
+		count = max(count, next.count)
+	}
+	for _, e := range t.entries[count-leastRegions:] {
+		put(e.Region)
 	}
 	clear(next.regions[count*minidump.RegionSize : max(count, next.count)*minidump.RegionSize])
-	next.count = count
+	next.count, next.order = count, t.order
 	t.stored()
 
 	// Agents skip regions that are not valid, as zeros are. So a count that is too

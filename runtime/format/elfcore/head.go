@@ -12,6 +12,7 @@ type Head struct {
 	More    uint64  // size of the first file that follows: notes that continue those of the head
 	After   []Piece // the other files that follow, in order
 	Marked  []Range // memory that is not captured
+	Spare   int     // program headers for which there is room, for AddPiece
 }
 
 // A Piece is one of the files that follow the head.
@@ -53,7 +54,7 @@ func (h *Head) Bytes() []byte {
 	}
 
 	// Offsets, now that the number of program headers is known.
-	blockAt := uint64(headerSize + progSize*len(programs))
+	blockAt := uint64(headerSize + progSize*(len(programs)+h.Spare))
 	notesAt := blockAt + block
 	programs[0].Offset = notesAt
 	at, next := notesAt+uint64(len(notes))+align4(h.More), 1
@@ -72,8 +73,32 @@ func (h *Head) Bytes() []byte {
 	for _, p := range programs {
 		b = AppendProgram(b, p)
 	}
+	b = append(b, make([]byte, progSize*h.Spare)...)
 	for range block / 4 {
 		b = le.AppendUint32(b, MarkByte*0x01010101)
 	}
 	return append(b, notes...)
 }
+
+// AddPiece adds a piece of memory that follows at offset end to a head that
+// Bytes returned, in its spare program headers. It reports false, and changes
+// nothing, if that takes more than spare program headers.
+func AddPiece(head []byte, p Piece, end uint64, spare int) bool {
+	if len(p.Load) > spare {
+		return false
+	}
+	le := binary.LittleEndian
+	n := int(le.Uint16(head[programCountAt:]))
+	for _, r := range p.Load {
+		at := headerSize + progSize*n
+		AppendProgram(head[at:at], Program{
+			Type: ptLoad, Flags: FlagRead | FlagWrite, Offset: end + r.Start - p.Addr, Addr: r.Start, FileSize: r.Len(), MemSize: r.Len(), Align: 1,
+		})
+		n++
+	}
+	le.PutUint16(head[programCountAt:], uint16(n))
+	return true
+}
+
+// programCountAt is the offset of e_phnum.
+const programCountAt = 56

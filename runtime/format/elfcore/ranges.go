@@ -73,3 +73,18 @@ func Mark(cover []Range, captured []Segment) []Segment {
 	}
 	return marked
 }
+
+// Overlapping returns those of rs, which are sorted and apart, that share bytes with r.
+func Overlapping(rs []Range, r Range) []Range {
+	from, _ := slices.BinarySearchFunc(rs, r.Start, func(e Range, at uint64) int {
+		if e.End <= at {
+			return -1
+		}
+		return 1
+	})
+	to := from
+	for to < len(rs) && rs[to].Start < r.End {
+		to++
+	}
+	return rs[from:to]
+}

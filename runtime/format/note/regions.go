@@ -89,18 +89,67 @@ const (
 // The length depends on the number of regions and on their strings alone, so
 // that room can be set aside before statuses are known.
 func EncodeRegions(rs []Region) []byte {
-	return encodeTable(rs, regionSize, func(b []byte, r *Region, text func(string) uint32) []byte {
-		for _, v := range [...]uint64{r.ID, r.Addr, r.Size, r.Captured, r.TypeAddr, r.Budget, r.Order} {
-			b = le.AppendUint64(b, v)
+	return encodeTable(rs, regionSize, appendRegion)
+}
+
+func appendRegion(b []byte, r *Region, text func(string) uint32) []byte {
+	for _, v := range [...]uint64{r.ID, r.Addr, r.Size, r.Captured, r.TypeAddr, r.Budget, r.Order} {
+		b = le.AppendUint64(b, v)
+	}
+	for _, v := range [...]uint32{r.Kind, r.Flags, uint32(r.Status), uint32(r.Depth)} {
+		b = le.AppendUint32(b, v)
+	}
+	for _, s := range r.texts() {
+		b = le.AppendUint32(b, text(*s))
+	}
+	return b
+}
+
+// A RegionTable is the descriptor of a region table with room for more regions
+// and for their strings.
+type RegionTable struct {
+	b       []byte
+	strings int // offset of the strings
+	end     int // of the strings so far
+}
+
+// RegionTableSize returns the size of a table with room for regions, and for
+// strings of so many bytes, 4 for the length of each included.
+func RegionTableSize(regions, text int) int { return tableHead + regionSize*regions + 4 + text }
+
+// NewRegionTable makes b, whose size is that of RegionTableSize, an empty table.
+func NewRegionTable(b []byte, regions int) *RegionTable {
+	clear(b)
+	t := &RegionTable{b: b, strings: tableHead + regionSize*regions}
+	t.end = t.strings + 4 // the empty string
+	le.PutUint32(b, Version)
+	le.PutUint32(b[8:], regionSize)
+	le.PutUint32(b[12:], uint32(t.strings))
+	return t
+}
+
+// Append adds a region. It reports false, and changes nothing, if there is no
+// room for it.
+func (t *RegionTable) Append(r *Region) bool {
+	n := int(le.Uint32(t.b[4:]))
+	at, need := tableHead+regionSize*n, 0
+	for _, s := range r.texts() {
+		need += 4 + len(*s)
+	}
+	if at+regionSize > t.strings || t.end+need > len(t.b) {
+		return false
+	}
+	appendRegion(t.b[at:at], r, func(s string) uint32 {
+		if s == "" {
+			return 0
 		}
-		for _, v := range [...]uint32{r.Kind, r.Flags, uint32(r.Status), uint32(r.Depth)} {
-			b = le.AppendUint32(b, v)
-		}
-		for _, s := range r.texts() {
-			b = le.AppendUint32(b, text(*s))
-		}
-		return b
+		off := t.end - t.strings
+		le.PutUint32(t.b[t.end:], uint32(len(s)))
+		t.end += 4 + copy(t.b[t.end+4:], s)
+		return uint32(off)
 	})
+	le.PutUint32(t.b[4:], uint32(n+1))
+	return true
 }
 
 // DecodeRegions reads what EncodeRegions returned.

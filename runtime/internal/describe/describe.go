@@ -199,10 +199,15 @@ func Symbols(t *vmcoreinfo.Text, symbols iter.Seq[Symbol]) {
 			continue
 		}
 		seen[s.Name] = true
-		t.Symbol(s.Name, s.Addr)
-		if s.Length > 0 {
-			t.Length(s.Name, s.Length)
-		}
+		s.Put(t)
+	}
+}
+
+// Put appends the lines of a symbol.
+func (s Symbol) Put(t *vmcoreinfo.Text) {
+	t.Symbol(s.Name, s.Addr)
+	if s.Length > 0 {
+		t.Length(s.Name, s.Length)
 	}
 }
 

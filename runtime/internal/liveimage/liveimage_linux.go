@@ -3,6 +3,7 @@
 package liveimage
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,12 +40,23 @@ type Image struct {
 	current int    // index of the head that is valid
 	static  []byte // what vmcoreinfo has besides the regions
 	placed  []placed
+	covered []elfcore.Range // by placed; sorted and apart
+	named   map[string]bool // symbols of placed
+	layout  int             // counts changes that no head can be extended by
 }
 
-// A head is memory of a fixed address, with room for all regions.
+// A head is memory of a fixed address, with room for all regions. It is laid out
+// with room for twice the regions that it has, so that one more extends it and
+// registering n regions takes O(n) time.
 type head struct {
 	elf, info         []byte
 	elfSize, infoSize int
+	layout            int               // that it has
+	placed            int               // regions that it has
+	table             *note.RegionTable // in elf
+	spare             int               // program headers
+	text              int               // end of vmcoreinfo's text in info
+	end               uint64            // offset in the file of what comes next
 }
 
 // mostRegions is as many as can be registered at a time.
@@ -62,6 +74,8 @@ type placed struct {
 	note.Region
 	part   int
 	symbol describe.Symbol
+	load   []elfcore.Range // what no earlier region covers
+	lines  []byte          // of vmcoreinfo
 }
 
 // New makes the head of a core image for at most max regions. Registers in
@@ -83,7 +97,7 @@ func New(max int) (*Image, error) {
 		Why: "kept ready for an agent", When: time.Now(), Who: "coreimage.Live", GoVersion: runtime.Version(), BuildID: me.GoBuildID,
 		GNUBuildID: me.GNUBuildID, Program: me.Path, Main: describe.MainPackage(), Host: me.Host, Kernel: me.Kernel, PID: os.Getpid(), Strict: true,
 	}
-	l := &Image{max: max, me: me, notes: []elfcore.Note{
+	l := &Image{max: max, me: me, layout: 1, named: map[string]bool{}, notes: []elfcore.Note{
 		thread.Note(), proc.Note(), elfcore.AuxvNote(me.Auxv), elfcore.FileNote(me.Files),
 		{Name: note.Owner, Type: note.TypeCapture, Desc: capture.Encode()},
 	}}
@@ -104,7 +118,7 @@ func New(max int) (*Image, error) {
 		l.heads[i].elf = make([]byte, 64+56*programs+fixed+64+(96+512)*max+int(block))
 		l.heads[i].info = make([]byte, len(l.static)+64+320*max)
 	}
-	return l, l.rebuild()
+	return l, l.update()
 }
 
 // Name is "coreimage".
@@ -115,15 +129,27 @@ func (l *Image) Name() string { return "coreimage" }
 func (l *Image) Places() []Place {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h := &l.heads[l.current]
-	out := []Place{
-		{anchor.IDELFHeader, "ELF", address(h.elf), uint64(h.elfSize)},
-		{anchor.IDVMCoreInfo, "vmcoreinfo", address(h.info), uint64(h.infoSize)},
-	}
+	head := l.head()
+	out := head[:]
 	for _, p := range l.placed {
 		out = append(out, Place{p.ID, p.Name, p.Addr, p.Size})
 	}
 	return out
+}
+
+// Head returns the first two of Places: the head and vmcoreinfo.
+func (l *Image) Head() [2]Place {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.head()
+}
+
+func (l *Image) head() [2]Place {
+	h := &l.heads[l.current]
+	return [2]Place{
+		{anchor.IDELFHeader, "ELF", address(h.elf), uint64(h.elfSize)},
+		{anchor.IDVMCoreInfo, "vmcoreinfo", address(h.info), uint64(h.infoSize)},
+	}
 }
 
 func address(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) }
@@ -152,9 +178,11 @@ func (l *Image) RegisterRegion(r registry.Region) error {
 	if len(l.placed) == l.max {
 		return fmt.Errorf("%w: it was made for %d", ErrFull, l.max)
 	}
+	l.place(&p)
 	l.placed = append(l.placed, p)
-	if err := l.rebuild(); err != nil {
+	if err := l.update(); err != nil {
 		l.placed = l.placed[:len(l.placed)-1]
+		l.replace()
 		return err
 	}
 	return nil
@@ -177,37 +205,109 @@ func (l *Image) UnregisterRegion(r registry.Region) error {
 		return nil // 1, 2 and what was refused
 	}
 	l.placed = slices.Delete(l.placed, i, i+1)
-	return l.rebuild()
+	l.replace()
+	return l.update()
 }
 
-// rebuild writes the other head and makes it the current one. It changes nothing
-// if it does not fit.
-func (l *Image) rebuild() error {
-	info := elfcore.AppendNote(nil, elfcore.VMCoreInfoNote(l.vmcoreinfo()))
-	table := make([]note.Region, len(l.placed))
+// place determines what of a region is new to the image.
+func (l *Image) place(p *placed) {
+	mine := []elfcore.Range{{Start: p.Addr, End: p.Addr + p.Size}}
+	p.load = elfcore.Subtract(mine, elfcore.Overlapping(l.covered, mine[0]))
+	l.covered = insert(l.covered, mine[0])
+	if len(elfcore.Overlapping(l.me.Writable, mine[0])) > 0 {
+		l.layout++ // it is no longer marked
+	}
+	var text format.Text
+	if !l.named[p.symbol.Name] {
+		l.named[p.symbol.Name] = true
+		p.symbol.Put(&text)
+	}
+	p.lines = text.Bytes()
+}
+
+// replace places all regions anew, after one was removed.
+func (l *Image) replace() {
+	l.covered, l.named = nil, map[string]bool{}
+	l.layout++
 	for i := range l.placed {
-		table[i] = l.placed[i].Region
+		l.place(&l.placed[i])
 	}
-	notes := append(slices.Clone(l.notes), elfcore.Note{Name: note.Owner, Type: note.TypeRegions, Desc: note.EncodeRegions(table)})
-	image := elfcore.Head{Machine: self.Machine, Notes: notes, More: uint64(len(info))}
-	var covered []elfcore.Range
-	for _, r := range table {
-		mine := elfcore.Range{Start: r.Addr, End: r.Addr + r.Size}
-		image.After = append(image.After, elfcore.Piece{Addr: r.Addr, Size: r.Size, Load: elfcore.Subtract([]elfcore.Range{mine}, covered)})
-		covered = insert(covered, mine)
-	}
-	image.Marked = elfcore.Subtract(elfcore.Merge(l.me.Writable, 0), covered)
-	b := image.Bytes()
+}
+
+// update brings the other head up to date and makes it the current one. It
+// changes nothing if there is no room.
+func (l *Image) update() error {
 	h := &l.heads[1-l.current]
-	if len(b) > len(h.elf) || len(info) > len(h.info) {
-		return fmt.Errorf("%w: head of %d bytes and vmcoreinfo of %d", ErrFull, len(b), len(info))
+	if h.layout != l.layout || !h.extend(l.placed[h.placed:]) {
+		if err := l.rebuild(h); err != nil {
+			h.layout = 0
+			return err
+		}
 	}
-	h.elfSize, h.infoSize = copy(h.elf, b), copy(h.info, info)
-	// A file is larger than its region by up to 3 bytes, which are zeros.
-	clear(h.elf[h.elfSize:min(h.elfSize+4, len(h.elf))])
-	clear(h.info[h.infoSize:min(h.infoSize+4, len(h.info))])
 	l.current = 1 - l.current
 	return nil
+}
+
+// extend adds regions to a head. It reports false if there is no room, and the
+// head is of no use then.
+func (h *head) extend(regions []placed) bool {
+	for i := range regions {
+		p := &regions[i]
+		if h.text+len(p.lines) > h.infoSize || !h.table.Append(&p.Region) ||
+			!elfcore.AddPiece(h.elf[:h.elfSize], elfcore.Piece{Addr: p.Addr, Size: p.Size, Load: p.load}, h.end, h.spare) {
+			return false
+		}
+		h.spare -= len(p.load)
+		h.text += copy(h.info[h.text:], p.lines)
+		h.end += (p.Size + 3) &^ 3
+		h.placed++
+	}
+	return true
+}
+
+// rebuild writes a head from scratch, with room for as many regions again if
+// that fits.
+func (l *Image) rebuild(h *head) error {
+	if l.lay(h, max(16, len(l.placed))) || l.lay(h, 0) {
+		return nil
+	}
+	return fmt.Errorf("%w: %d regions, with their names", ErrFull, len(l.placed))
+}
+
+// lay writes a head with room for so many more regions. It reports false if that
+// does not fit.
+func (l *Image) lay(h *head, more int) bool {
+	texts, loads, lines := 0, 0, len(l.static)
+	for i := range l.placed {
+		p := &l.placed[i]
+		for _, s := range []string{p.Name, p.Expr, p.Package, p.Type, p.Pos, p.Note} {
+			texts += 4 + len(s)
+		}
+		loads += len(p.load)
+		lines += len(p.lines)
+	}
+	regions := len(l.placed) + more
+	table := make([]byte, note.RegionTableSize(regions, texts+64*more))
+	note.NewRegionTable(table, regions)
+	info := elfcore.AppendNote(nil, elfcore.VMCoreInfoNote(append(slices.Clone(l.static), make([]byte, (lines+64*more-len(l.static)+3)&^3)...)))
+	image := elfcore.Head{
+		Machine: self.Machine,
+		Notes:   append(slices.Clone(l.notes), elfcore.Note{Name: note.Owner, Type: note.TypeRegions, Desc: table}),
+		More:    uint64(len(info)),
+		Marked:  elfcore.Subtract(elfcore.Merge(l.me.Writable, 0), l.covered),
+		Spare:   loads + more,
+	}
+	b := image.Bytes()
+	if len(b) > len(h.elf) || len(info) > len(h.info) {
+		return false
+	}
+	h.elfSize, h.infoSize = copy(h.elf, b), copy(h.info, info)
+	at := h.elfSize - (len(table)+3)&^3
+	h.table = note.NewRegionTable(h.elf[at:at+len(table)], regions)
+	h.text = bytes.Index(info, l.static) + len(l.static)
+	h.end = uint64(h.elfSize + h.infoSize)
+	h.layout, h.placed, h.spare = l.layout, 0, image.Spare
+	return h.extend(l.placed)
 }
 
 // insert adds r to ranges that are sorted and apart, and leaves them so.
@@ -219,18 +319,4 @@ func insert(rs []elfcore.Range, r elfcore.Range) []elfcore.Range {
 		j++
 	}
 	return slices.Replace(rs, i, j, r)
-}
-
-// vmcoreinfo returns the text with the image's regions. Those of the registry
-// cannot be listed while a backend is called.
-func (l *Image) vmcoreinfo() []byte {
-	var text format.Text
-	describe.Symbols(&text, func(yield func(describe.Symbol) bool) {
-		for i := range l.placed {
-			if !yield(l.placed[i].symbol) {
-				return
-			}
-		}
-	})
-	return append(slices.Clone(l.static), text.Bytes()...)
 }
