@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"time"
@@ -83,6 +84,10 @@ func (f *heapFlags) run(cmd *cobra.Command, from string) error {
 	case f.timeout < 0:
 		return fmt.Errorf("--timeout=%v: want 0 or more", f.timeout)
 	}
+	// The arrays of a graph are large, few, and without pointers: collecting often
+	// costs little and saves memory.
+	const percent = 10
+	defer debug.SetGCPercent(debug.SetGCPercent(percent))
 	var old *heapreport.Report
 	if f.diff != "" {
 		var err error

@@ -229,7 +229,7 @@ func (w *pathWalker) arrive(slot, number uint32) {
 		// A directory begins with a pointer, a group with its control word.
 		kind := mapGroups
 		if !s.noscan() {
-			word := s.word + uint64(slot-s.first)*(s.elem/memory.PtrSize)
+			word := s.word + uint64(slot-s.first)*(s.elem/memory.PtrSize) + g.typed.header(s)
 			if g.typed.words[word/64]>>(word%64)&1 != 0 {
 				kind = mapTables
 			}
@@ -271,10 +271,7 @@ func (w *pathWalker) leave(slot uint32, labels []uint32, label uint32, queue []u
 	number := w.at[slot] - 1
 	s := &g.spans[g.spanOf(slot)]
 	first := s.word + uint64(slot-s.first)*(s.elem/memory.PtrSize)
-	offset := uint64(0)
-	if g.typed.hasHeader(s) {
-		offset = 1
-	}
+	offset := g.typed.header(s)
 	word := first
 	for _, e := range edges {
 		word = g.typed.next(word)
@@ -301,9 +298,12 @@ func (t *typedGraph) next(word uint64) uint64 {
 	return i*64 + uint64(bits.TrailingZeros64(w))
 }
 
-// hasHeader reports whether the objects of a span begin with their type.
-func (t *typedGraph) hasHeader(s *span) bool {
-	return t.headed && s.elem > headerFrom && !s.isLarge() && !s.arena
+// header returns how many words an object of a span begins with that are its type.
+func (t *typedGraph) header(s *span) uint64 {
+	if t.headed && s.elem > headerFrom && !s.isLarge() && !s.arena {
+		return 1
+	}
+	return 0
 }
 
 // follow returns the state of what an object in a state points at with its word.

@@ -53,6 +53,7 @@ var (
 	closures []func() int
 	queue    = make(chan *session, 100)
 	numbers  [300]*int
+	index    = map[int]*int{} // its directory of tables is larger than 512 bytes
 	pool     = sync.Pool{New: func() any { return new(row) }}
 	array    [3]struct {
 		name string
@@ -102,6 +103,9 @@ func fill(n int) {
 	}
 	for i := range numbers {
 		numbers[i] = new(int)
+	}
+	for i := 0; i < 100000; i++ {
+		index[i] = lists[i%3][i%3000*100]
 	}
 	*literal.p = &session{user: "literal"}
 	tree = grow(14)
