@@ -29,11 +29,10 @@ type Path struct {
 // most first. The graph must have been extracted with Options.Paths; types are the
 // program's. It uses the graph up: no other method may be called afterwards.
 func (g *Graph) Paths(types *gotypes.Set) []Path {
-	labels := g.labels()
 	w := newPathWalker(g, types)
-	w.walk(labels)
-	w.count(labels)
-	labels, g.label, g.typed = nil, nil, nil // the tree takes more memory than all of this
+	w.walk(g.labels())
+	w.count(g.labels())
+	g.label, g.typed = nil, nil // the tree takes more memory than all of this
 	d := g.dominators()
 	w.retained(d, d.retained(g))
 	return w.result()
