@@ -38,8 +38,10 @@ type Program struct {
 	Types     *gotypes.Set
 	TypeReads *walk.Trace
 
-	funcs map[*module.Module]*module.Functions // as they are asked for
-	debug *debugTypes                          // as they are asked for
+	// Code has the calls at addresses, from the executable: the program may be gone.
+	Code *module.Code
+
+	debug *debugTypes // as they are asked for
 }
 
 // A Runtime is how the program's copy of the Go runtime is laid out.
@@ -58,7 +60,7 @@ type Runtime struct {
 // Locate finds the program of a source. It fails with [ErrNotGo] if that is not
 // a Go program that can be read.
 func Locate(source Source, opts *model.Options) (*Program, error) {
-	p := &Program{Source: source, funcs: map[*module.Module]*module.Functions{}}
+	p := &Program{Source: source}
 	if err := p.findBinary(); err != nil {
 		return nil, err
 	}
@@ -110,7 +112,7 @@ func (p *Program) findRuntime() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotGo, err)
 	}
-	p.Runtime.Program = prog
+	p.Runtime.Program, p.Code = prog, module.NewCode(prog, p.Binary.Image)
 	if p.Runtime.Goroutine, err = goroutine.LayoutOf(prog.Version); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotGo, err)
 	}

@@ -21,7 +21,7 @@ func WithFunctions(s *model.Snapshot, p *locate.Program) *model.Snapshot {
 			return
 		}
 		if _, ok := t.Functions.Calls[pc]; !ok {
-			t.Functions.Calls[pc] = p.Calls(pc)
+			t.Functions.Calls[pc] = p.Code.Calls(pc)
 		}
 	})
 	return &t

@@ -120,7 +120,7 @@ func (gs *goroutines) panicArgument(start goroutine.Place) (memory.Address, bool
 	if start.PC == 0 {
 		return 0, false
 	}
-	f := gs.program.Function(start.PC)
+	f := gs.program.Code.Func(start.PC)
 	if f == nil || f.Name != "runtime.gopanic" {
 		return 0, false
 	}
