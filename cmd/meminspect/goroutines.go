@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
-	"github.com/meminspect/meminspect/internal/inspect/value"
 )
 
 func goroutinesCommand() *cobra.Command {
@@ -32,7 +32,7 @@ same, or the one given with --exe.`,
 				return fmt.Errorf("goroutines: %w", err)
 			}
 			defer core.Close()
-			prog, err := value.Open(core, exe)
+			prog, err := inspect.OpenProgram(core, exe)
 			if err != nil {
 				return fmt.Errorf("goroutines: %w", err)
 			}

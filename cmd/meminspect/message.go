@@ -63,7 +63,7 @@ func messageOf(c supervise.Core, where string) (string, error) {
 			}
 		}
 	}
-	prog, err := value.Open(core, "")
+	prog, err := inspect.OpenProgram(core, "")
 	if err != nil {
 		return b.String() + err.Error() + "\n", nil
 	}
@@ -71,7 +71,7 @@ func messageOf(c supervise.Core, where string) (string, error) {
 	for i := range core.Regions {
 		r := &core.Regions[i]
 		if r.Flags&anchor.EntrySummary != 0 {
-			fmt.Fprintf(&b, "%s = %s\n", regionLabel(r, mainPath(core)), prog.Region(r, value.Limits{}).Go())
+			fmt.Fprintf(&b, "%s = %s\n", regionLabel(r, mainPath(core)), value.Region(prog, r, value.Limits{}).Go())
 		}
 	}
 	return b.String(), nil

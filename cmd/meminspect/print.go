@@ -25,10 +25,11 @@ printed but the project's own, as the log (meminspect log) and vmcoreinfo
 (meminspect info --vmcoreinfo). A NAME is that of a region, its variable (queue, main.queue,
 example.com/shop.queue) or its ID; * and ? match as in a shell.
 
-What the core does not hold is a comment in its place: not captured, erased (an
+What the core does not hold is a comment in its place: not captured, redacted (an
 exclusion covers it), unreadable, torn, cut by budget, or left out because of
 the limits below. A pointer to what was printed before is written as its
-address.
+address. Values that goroutines wait to send on a channel follow those in its
+buffer, after an arrow.
 
 The executable is the one that the core names, if its build ID is still the
 same, or the one given with --exe. Without one the core's own types and names
@@ -50,7 +51,7 @@ are used.`,
 			if err != nil {
 				return fmt.Errorf("print: %s: %w", args[0], err)
 			}
-			prog, err := value.Open(core, exe)
+			prog, err := inspect.OpenProgram(core, exe)
 			if err != nil {
 				return fmt.Errorf("print: %w", err)
 			}
@@ -119,9 +120,9 @@ func mainPath(core *inspect.Core) string {
 	return core.Capture.Main
 }
 
-func printValues(w io.Writer, prog *value.Program, main string, regions []*note.Region, limits value.Limits) error {
+func printValues(w io.Writer, prog *inspect.Program, main string, regions []*note.Region, limits value.Limits) error {
 	for _, r := range regions {
-		if _, err := fmt.Fprintf(w, "%s = %s\n", oneLine(regionLabel(r, main)), prog.Region(r, limits).Go()); err != nil {
+		if _, err := fmt.Fprintf(w, "%s = %s\n", oneLine(regionLabel(r, main)), value.Region(prog, r, limits).Go()); err != nil {
 			return err
 		}
 	}
@@ -140,10 +141,10 @@ type valueJSON struct {
 	Value   *value.Value `json:"value"`
 }
 
-func printValuesJSON(w io.Writer, prog *value.Program, regions []*note.Region, limits value.Limits) error {
+func printValuesJSON(w io.Writer, prog *inspect.Program, regions []*note.Region, limits value.Limits) error {
 	enc := jsonLines(w)
 	for _, r := range regions {
-		v := prog.Region(r, limits)
+		v := value.Region(prog, r, limits)
 		if err := enc.Encode(valueJSON{
 			ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr,
 			Type: v.Type, Address: address(r.Addr), Status: r.Status.String(), Value: v,

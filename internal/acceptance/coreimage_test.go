@@ -107,7 +107,7 @@ func TestSelfWrittenCoreWithExcludedField(t *testing.T) {
 		t.Errorf("Delve shows %s, want %s", got, want)
 	}
 	out, err := exec.Command(tool(t), "print", core).CombinedOutput()
-	if want := "main.owner = main.account{ID: 11, Key: [2]int64{/* erased */, /* erased */}, Count: 44}\n"; err != nil || string(out) != want {
+	if want := "main.owner = main.account{ID: 11, Key: [2]int64{/* redacted */, /* redacted */}, Count: 44}\n"; err != nil || string(out) != want {
 		t.Errorf("%v; meminspect shows %s, want %s", err, out, want)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
-	values "github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/internal/kinds"
 )
 
@@ -26,7 +25,7 @@ func read(t *testing.T, path string) map[string][]string {
 		t.Fatal(err)
 	}
 	defer core.Close()
-	prog, err := values.Open(core, "")
+	prog, err := inspect.OpenProgram(core, "")
 	if err != nil {
 		t.Fatal(err)
 	}

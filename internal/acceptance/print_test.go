@@ -41,7 +41,7 @@ func printedOf(t *testing.T, path, file string, alone bool) (texts map[string]st
 		t.Fatal(err)
 	}
 	defer core.Close()
-	prog, err := values.Open(core, "")
+	prog, err := inspect.OpenProgram(core, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func printedOf(t *testing.T, path, file string, alone bool) (texts map[string]st
 		if r.Status != note.Complete {
 			t.Errorf("%s: %v", r.Expr, r.Status)
 		}
-		texts[r.Expr] = prog.Region(r, values.Limits{Depth: 200}).Go()
+		texts[r.Expr] = values.Region(prog, r, values.Limits{Depth: 200}).Go()
 		order = append(order, r.Expr)
 	}
 	return texts, order

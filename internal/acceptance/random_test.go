@@ -132,7 +132,7 @@ func (r *randomRun) check(name, path string, own bool) {
 	defer core.Close()
 	r.bytes(name, core)
 	r.secrets(name, path)
-	prog, err := values.Open(core, "")
+	prog, err := inspect.OpenProgram(core, "")
 	if err != nil {
 		r.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func (r *randomRun) check(name, path string, own bool) {
 		if bad := region.Status &^ (note.Cut | note.Complete | note.Erased); bad != 0 {
 			r.Errorf("%s: %s is %v", name, e.Expr, region.Status)
 		}
-		v := prog.Region(region, values.Limits{Depth: 200, Elements: -1, Bytes: -1, Values: 100_000})
+		v := values.Region(prog, region, values.Limits{Depth: 200, Elements: -1, Bytes: -1, Values: 100_000})
 		if last := len(v.Notes) - 1; cut && last >= 0 && v.Notes[last] == "cut by budget" {
 			v.Notes = v.Notes[:last]
 		}

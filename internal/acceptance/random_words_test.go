@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/inspect"
 	values "github.com/meminspect/meminspect/internal/inspect/value"
 )
 
@@ -78,13 +79,13 @@ func (h *holding) fault(path, format string, args ...any) {
 // compare holds a value that is cost pointers away.
 func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
 	switch {
-	case s.Kind == "more" || v.Missing == values.TooMuch || h.trial && len(h.faults) > 0:
+	case s.Kind == "more" || v.Absent == inspect.TooMuch || h.trial && len(h.faults) > 0:
 		return
 	case s.Hidden:
 		h.erased(path, v, cost)
 		return
-	case v.Missing != "":
-		h.absent(path, v.Missing, s, cost)
+	case v.Absent != "":
+		h.absent(path, v.Absent, s, cost)
 		return
 	}
 	want := map[string][]values.Shape{
@@ -116,15 +117,15 @@ func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
 	case "pointer":
 		h.pointer(path, s, v, cost+1)
 	case "interface":
-		if v.To.Type != s.Type {
-			h.fault(path, "it holds a %s, not a %s", v.To.Type, s.Type)
+		if v.Elem.Type != s.Type {
+			h.fault(path, "it holds a %s, not a %s", v.Elem.Type, s.Type)
 			return
 		}
 		if h.own && s.Parts[0].Hidden && s.Cost == 0 {
-			h.address(path, v.To)
+			h.address(path, v.Elem)
 			return
 		}
-		h.compare(path+".("+s.Type+")", s.Parts[0], v.To, cost+s.Cost)
+		h.compare(path+".("+s.Type+")", s.Parts[0], v.Elem, cost+s.Cost)
 	case "func":
 		if instance.ReplaceAllString(v.Func.Name, "[...]") != s.Text {
 			h.fault(path, "it is %s, not %s", v.Func.Name, s.Text)
@@ -136,7 +137,7 @@ func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
 var instance = regexp.MustCompile(`\[.*\]`)
 
 // absent judges why a value is not shown.
-func (h *holding) absent(path string, why values.Missing, s *said, cost int) {
+func (h *holding) absent(path string, why inspect.Missing, s *said, cost int) {
 	if !h.may(why, s, cost) {
 		h.fault(path, "%s, of depth %d", why, cost)
 	}
@@ -155,19 +156,19 @@ func (h *holding) sameTime(s *said, v *values.Value) bool {
 }
 
 // may reports whether a value may be missing for a reason.
-func (h *holding) may(why values.Missing, s *said, cost int) bool {
+func (h *holding) may(why inspect.Missing, s *said, cost int) bool {
 	switch {
-	case why == values.Erased && (h.alias || s.Hidden):
+	case why == inspect.Redacted && (h.alias || s.Hidden):
 		return true
 	case s.Kind == "struct" && len(s.Parts) > 0: // all of it
 		return !slices.ContainsFunc(s.Parts, func(p *said) bool { return !h.may(why, p, cost) })
 	case s.Kind == "interface" && s.Cost == 0 && cost <= h.depth:
 		return h.may(why, s.Parts[0], cost) || h.own
-	case why == values.BadType && s.Kind == "interface": // such a core has no types that are the heap's
+	case why == inspect.BadType && s.Kind == "interface": // such a core has no types that are the heap's
 		return h.own
-	case why == values.NotCaptured:
+	case why == inspect.NotCaptured:
 		return h.cut || cost+s.Cost > h.depth
-	case why == values.Erased:
+	case why == inspect.Redacted:
 		return s.any(func(s *said) bool { return s.Hidden })
 	}
 	return false
@@ -175,15 +176,15 @@ func (h *holding) may(why values.Missing, s *said, cost int) bool {
 
 // erased holds that nothing is shown of an excluded value.
 func (h *holding) erased(path string, v *values.Value, cost int) {
-	if v.Missing == values.Erased || v.Missing == values.NotCaptured && (h.cut || cost > h.depth) {
+	if v.Absent == inspect.Redacted || v.Absent == inspect.NotCaptured && (h.cut || cost > h.depth) {
 		return
 	}
 	parts := append([]*values.Value{}, v.Elems...)
 	for _, f := range v.Fields {
 		parts = append(parts, f.Value)
 	}
-	if v.Missing != "" || len(parts) == 0 || v.Shape != values.Struct && v.Shape != values.List {
-		h.fault(path, "excluded and shown: %s (%s)", clip(v.Go()), v.Missing)
+	if v.Absent != "" || len(parts) == 0 || v.Shape != values.Struct && v.Shape != values.List {
+		h.fault(path, "excluded and shown: %s (%s)", clip(v.Go()), v.Absent)
 	}
 	for _, p := range parts {
 		h.erased(path, p, cost)
@@ -194,16 +195,16 @@ func (h *holding) erased(path string, v *values.Value, cost int) {
 // more is shown than where it leads: the program does not look into interfaces
 // when it writes a core, see docs/inside.md.
 func (h *holding) address(path string, v *values.Value) {
-	gone := func(v *values.Value) bool { return v.Missing == values.NotCaptured || v.Missing == values.Erased }
-	if !gone(v) && v.Shape != values.Literal && (v.Shape != values.Pointer || v.To == nil || !gone(v.To)) {
-		h.fault(path, "excluded and shown: %s (%s)", clip(v.Go()), v.Missing)
+	gone := func(v *values.Value) bool { return v.Absent == inspect.NotCaptured || v.Absent == inspect.Redacted }
+	if !gone(v) && v.Shape != values.Literal && (v.Shape != values.Pointer || v.Elem == nil || !gone(v.Elem)) {
+		h.fault(path, "excluded and shown: %s (%s)", clip(v.Go()), v.Absent)
 	}
 }
 
 func (h *holding) text(path string, s *said, v *values.Value, cost int) {
 	want := s.Text
 	for _, n := range v.Notes {
-		if strings.Contains(n, "more bytes: not captured") && (h.cut || cost+s.Cost > h.depth) || strings.Contains(n, "more bytes: erased") && h.alias {
+		if strings.Contains(n, "more bytes: not captured") && (h.cut || cost+s.Cost > h.depth) || strings.Contains(n, "more bytes: redacted") && h.alias {
 			want = want[:min(len(v.Text), len(want))]
 		}
 	}
@@ -238,11 +239,11 @@ func (h *holding) list(path string, s *said, v *values.Value, cost int) {
 
 // differ reports whether two keys are not the same, at a glance.
 func differ(s *said, v *values.Value) bool {
-	for s.Kind == "interface" && v.Shape == values.Interface && v.Missing == "" {
-		s, v = s.Parts[0], v.To
+	for s.Kind == "interface" && v.Shape == values.Interface && v.Absent == "" {
+		s, v = s.Parts[0], v.Elem
 	}
 	switch {
-	case v.Missing != "" || s.Hidden:
+	case v.Absent != "" || s.Hidden:
 		return false
 	case s.Kind == "literal":
 		return v.Shape != values.Literal || v.Text != s.Text && v.JSON != any(s.Text)
@@ -279,8 +280,8 @@ func lacks(v *values.Value) int {
 	if v == nil {
 		return 0
 	}
-	n := lacks(v.To)
-	if v.Missing != "" {
+	n := lacks(v.Elem)
+	if v.Absent != "" {
 		n++
 	}
 	for _, f := range v.Fields {
@@ -320,14 +321,14 @@ func (h *holding) mapping(path string, s *said, v *values.Value, cost int) {
 			return
 		}
 	}
-	if len(v.Notes) > 0 && strings.HasSuffix(v.Notes[0], string(values.TooMuch)) { // the reader's own limit
+	if len(v.Notes) > 0 && strings.HasSuffix(v.Notes[0], string(inspect.TooMuch)) { // the reader's own limit
 		return
 	}
 	hidden := 0
 	for i := range taken {
 		if !taken[i] {
 			hidden++
-			for _, why := range []values.Missing{values.NotCaptured, values.Erased} {
+			for _, why := range []inspect.Missing{inspect.NotCaptured, inspect.Redacted} {
 				if slices.ContainsFunc(v.Notes, func(n string) bool { return strings.HasSuffix(n, string(why)) }) && h.may(why, s.Parts[2*i], cost) && h.may(why, s.Parts[2*i+1], cost) {
 					taken[i] = true
 				}
@@ -345,12 +346,12 @@ func (h *holding) pointer(path string, s *said, v *values.Value, cost int) {
 		return
 	}
 	target := h.all[s.Text+s.Type]
-	if v.Again || target == nil {
+	if v.BackRef || target == nil {
 		return
 	}
-	if v.To == nil {
+	if v.Elem == nil {
 		h.fault(path, "it shows no target")
 		return
 	}
-	h.compare("*"+path, target, v.To, cost)
+	h.compare("*"+path, target, v.Elem, cost)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/inspect"
 	values "github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -77,7 +78,7 @@ func TestSecretsAreInNoCore(t *testing.T) {
 					}
 				}
 				// Of an excluded variable, annotated as it is, nothing was taken.
-				if why := variable(t, core, "globalArray").Missing; why != values.Erased {
+				if why := variable(t, core, "globalArray").Absent; why != inspect.Redacted {
 					t.Errorf("%s: print says of an excluded variable that it is %q", c.name, why)
 				}
 				if summary.Regions.Erased == 0 || summary.Regions.All != 14 {
@@ -100,7 +101,7 @@ func TestSecretsAreInNoCore(t *testing.T) {
 func variable(t *testing.T, core, expr string) *values.Value {
 	t.Helper()
 	c := openCore(t, core)
-	prog, err := values.Open(c, "")
+	prog, err := inspect.OpenProgram(c, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func variable(t *testing.T, core, expr string) *values.Value {
 	if i < 0 {
 		t.Fatalf("no region %s", expr)
 	}
-	return prog.Region(&c.Regions[i], values.Limits{})
+	return values.Region(prog, &c.Regions[i], values.Limits{})
 }
 
 // present returns the secrets that data holds, in either direction.

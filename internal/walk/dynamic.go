@@ -2,6 +2,7 @@ package walk
 
 import (
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
@@ -33,27 +34,11 @@ func (w *walker) itab(addr memory.Address, t *gotypes.Type) *plan {
 	key := itabKey{addr, t}
 	p, ok := w.itabs[key]
 	if !ok {
-		if inter, concrete := w.readItab(addr); concrete != nil && inter == t.Addr {
-			p = w.planOf(concrete)
-			w.facts = append(w.facts, memory.RangeOf(addr, itabHead+uint64(max(t.Methods, 1))*wordBytes))
+		if it, err := goobject.ItabAt(w.cfg.Types, addr); err == nil && it.Inter.Addr == t.Addr {
+			p = w.planOf(it.Type)
+			w.facts = append(w.facts, it.Range)
 		}
 		w.itabs[key] = p
 	}
 	return p
-}
-
-// itabHead is where the methods begin in an itab.
-const itabHead = 24
-
-// readItab returns the interface's and the concrete type of an itab.
-func (w *walker) readItab(addr memory.Address) (inter memory.Address, concrete *gotypes.Type) {
-	concrete, err := w.cfg.Types.Itab(addr)
-	if err != nil {
-		return 0, nil
-	}
-	inter, err = memory.Reader{Memory: w.cfg.Memory}.Pointer(addr)
-	if err != nil {
-		return 0, nil
-	}
-	return inter, concrete
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
@@ -256,7 +257,7 @@ func (x *excluder) cover(rule int, r memory.Range) {
 }
 
 func (x *excluder) coverHeld(rule int, addr memory.Address, size uint64) {
-	if addr < lowest || addr >= canonical || size == 0 || size > canonical {
+	if addr < lowest || addr >= goobject.AddressSpace || size == 0 || size > goobject.AddressSpace {
 		return
 	}
 	x.receipts[rule].Held += size

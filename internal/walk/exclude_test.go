@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 	"github.com/meminspect/meminspect/internal/kinds"
 	"github.com/meminspect/meminspect/internal/walk"
@@ -218,19 +219,22 @@ func chanBuffer(c chan token) memory.Address {
 func tokensIn(t testing.TB, self *kinds.Program, h *holder) memory.Address {
 	t.Helper()
 	f := mustField(t, rootOf(t, self.Types, h, 0).Type, "Tokens")
-	l, err := f.Type.MapLayout()
+	m, err := goobject.MapOf(f.Type)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := *(*unsafe.Pointer)(unsafe.Pointer(&h.Tokens))
-	group := *(*memory.Address)(unsafe.Add(m, gotypes.SwissDir))
-	ctrl, err := memory.Reader{Memory: self.Mem}.Bytes(group, 8, 8)
+	read := func(addr memory.Address, size uint64) ([]byte, bool) {
+		b, err := memory.Reader{Memory: self.Mem}.Bytes(addr, size, size)
+		return b, err == nil
+	}
+	data, _ := read(*(*memory.Address)(unsafe.Pointer(&h.Tokens)), goobject.MapHeaderSize)
+	header, err := m.Header(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, c := range ctrl {
-		if c&gotypes.SwissEmptyBit == 0 {
-			return group.Add(l.ElemsOff + uint64(i)*l.ElemStride)
+	for piece := range m.Pieces(header, read, 1<<20) {
+		for _, elem := range m.Entries(piece) {
+			return elem
 		}
 	}
 	t.Fatal("the map is empty")

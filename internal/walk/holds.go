@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 )
 
 // holds covers what a value of an excluded type holds directly: a string's and
@@ -121,7 +122,7 @@ func (x *excluder) holdsSlot(rule int, s *slot, addr memory.Address, depth int) 
 		}
 	case opTrie:
 		if depth == 0 {
-			x.holdsTrie(rule, s.elem, ptr, mostHeld)
+			x.holdsTrie(rule, s.elem, ptr)
 		}
 	}
 }
@@ -152,7 +153,7 @@ func (x *excluder) holdsIface(rule int, s *slot, words []uint64, addr memory.Add
 			x.coverHeld(rule, memory.Address(words[1]), unknownTarget)
 		}
 	case p.direct:
-		x.holds(rule, x.w.rawPlan(p.typ), addr.Add(wordBytes), depth)
+		x.holds(rule, x.w.rawPlan(p.typ), addr.Add(goobject.InterfaceData), depth)
 	default:
 		x.target(rule, x.w.rawPlan(p.typ), memory.Address(words[1]), 1, depth)
 	}
@@ -165,91 +166,45 @@ func (x *excluder) holdsMap(rule int, p *plan, addr memory.Address) {
 		x.coverHeld(rule, addr, unknownTarget)
 		return
 	}
-	h, ok := x.read(addr, mapHeaderSize)
+	data, ok := x.read(addr, goobject.MapHeaderSize)
 	if !ok {
 		return
 	}
-	x.coverHeld(rule, addr, mapHeaderSize)
-	parts, _, ok := m.header(h)
-	if !ok {
+	x.coverHeld(rule, addr, goobject.MapHeaderSize)
+	h, err := m.Header(data)
+	if err != nil {
 		x.blind++
 		return
 	}
-	left := uint64(16 * mostHeld) // groups and tables
-	for _, part := range parts {
-		if part.kind != itemDirectory {
-			x.holdsGroups(rule, m, part, &left)
+	for piece := range m.Pieces(h, x.read, 16*mostHeld) {
+		switch {
+		case piece.Err == goobject.ErrLimit:
+			x.blind++
+			return
+		case piece.Err == goobject.ErrUnreadable:
 			continue
+		case piece.Err != nil:
+			x.blind++
 		}
-		x.coverHeld(rule, part.addr, mul(part.count, wordBytes))
-		last := memory.Address(0)
-		for i := range part.count {
-			if left == 0 {
-				x.blind++
-				return
-			}
-			left--
-			word := x.words(part.addr.Add(i*wordBytes), 1)
-			if word == nil {
-				break
-			}
-			table := memory.Address(word[0])
-			if table == last { // a table of lesser depth stands in several entries
-				continue
-			}
-			last = table
-			t, ok := x.read(table, tableSize)
-			if !ok {
-				continue
-			}
-			x.coverHeld(rule, table, tableSize)
-			if groups, ok := tableGroups(t); ok {
-				x.holdsGroups(rule, m, groups, &left)
-			} else {
-				x.blind++
-			}
+		x.coverHeld(rule, piece.Start, piece.Size())
+		for key, elem := range m.Entries(piece) {
+			x.holdsEntry(rule, m.key, m.IndirectKey, key)
+			x.holdsEntry(rule, m.elem, m.IndirectElem, elem)
 		}
 	}
 }
 
-func (x *excluder) holdsGroups(rule int, m *mapPlan, part storage, left *uint64) {
-	x.coverHeld(rule, part.addr, mul(part.count, m.group.size))
-	for i := uint64(0); i < part.count; i++ {
-		addr := part.addr.Add(i * m.group.size)
-		for addr != 0 {
-			if *left == 0 {
-				x.blind++
-				return
-			}
-			*left--
-			data, ok := x.read(addr, m.group.size)
-			if !ok {
-				break
-			}
-			x.coverHeld(rule, addr, m.group.size)
-			for k := uint64(0); k < slotsPerGroup; k++ {
-				if m.live(data[k]) {
-					x.holdsEntry(rule, m.key, m.keyIndirect, addr, data, m.keys+k*m.keyStride)
-					x.holdsEntry(rule, m.elem, m.elemIndirect, addr, data, m.elems+k*m.elemStride)
-				}
-			}
-			if addr = 0; !m.swiss {
-				addr = memory.Address(le.Uint64(data[m.overflow:]))
-			}
-		}
+func (x *excluder) holdsEntry(rule int, p *plan, indirect bool, addr memory.Address) {
+	if !indirect {
+		x.holds(rule, p, addr, 1)
+	} else if ptr := x.words(addr, 1); ptr != nil {
+		x.target(rule, p, memory.Address(ptr[0]), 1, 0)
 	}
-}
-
-func (x *excluder) holdsEntry(rule int, p *plan, indirect bool, group memory.Address, data []byte, off uint64) {
-	if indirect {
-		x.target(rule, p, memory.Address(le.Uint64(data[off:])), 1, 0)
-		return
-	}
-	x.holds(rule, p, group.Add(off), 1)
 }
 
 func (x *excluder) holdsChan(rule int, p *plan, addr memory.Address) {
-	h, ok := x.read(addr, x.w.layout.chanSize)
+	chans := x.w.chans
+	data, ok := x.read(addr, chans.Size)
 	if !ok {
 		return
 	}
@@ -259,25 +214,20 @@ func (x *excluder) holdsChan(rule int, p *plan, addr memory.Address) {
 		return
 	}
 	x.w.compile(p.chanElem)
-	c, ok := decodeChannel(h, p.chanElem.typ.Addr, p.chanElem.size)
-	if !ok {
+	c, err := chans.Chan(data, p.chanElem.typ)
+	if err != nil {
 		x.coverHeld(rule, addr, unknownTarget)
 		return
 	}
-	x.coverHeld(rule, addr, x.w.layout.chanSize)
-	x.target(rule, p.chanElem, c.buf, c.length, 0)
-	waiter := c.sender
-	for n := 0; waiter != 0; n++ {
-		if n == mostHeld {
+	x.coverHeld(rule, addr, chans.Size)
+	x.target(rule, p.chanElem, c.Buf, c.Cap, 0)
+	for waiter, err := range chans.Waiters(addr, c.Senders, x.read, mostHeld) {
+		if err != nil && err != goobject.ErrUnreadable {
 			x.blind++
-			return
 		}
-		s := x.words(waiter, x.w.layout.sudogElem/wordBytes+1)
-		if s == nil {
-			return
+		if waiter.Elem != 0 {
+			x.target(rule, p.chanElem, waiter.Elem, 1, 0)
 		}
-		x.target(rule, p.chanElem, memory.Address(s[x.w.layout.sudogElem/wordBytes]), 1, 0)
-		waiter = memory.Address(s[sudogNext/wordBytes])
 	}
 }
 
@@ -295,34 +245,23 @@ func (x *excluder) holdsClosure(rule int, addr memory.Address) {
 }
 
 // holdsTrie covers the entries of a sync.Map.
-func (x *excluder) holdsTrie(rule int, inner *plan, addr memory.Address, left int) {
-	queue := []memory.Address{addr}
-	for len(queue) > 0 && left > 0 {
-		addr, queue = queue[0], queue[1:]
-		left--
-		kind, ok := x.read(addr, 1)
-		if !ok {
+func (x *excluder) holdsTrie(rule int, inner *plan, root memory.Address) {
+	anySlot := slot{op: opEface, holder: inner.trieEntry}
+	for node := range inner.trie.Nodes(root, x.read, mostHeld) {
+		switch {
+		case node.Err == goobject.ErrLimit:
+			x.blind++
+			return
+		case node.Err == goobject.ErrUnreadable:
+			continue
+		case node.Err != nil:
+			x.blind++
 			continue
 		}
-		p := inner
-		if kind[0] != 0 {
-			p = inner.trieEntry
+		x.coverHeld(rule, node.Start, node.Size())
+		if node.Entry {
+			x.holdsSlot(rule, &anySlot, node.Key, 0)
+			x.holdsSlot(rule, &anySlot, node.Value, 0)
 		}
-		x.w.compile(p)
-		x.coverHeld(rule, addr, p.size)
-		for i := range p.slots {
-			s := &p.slots[i]
-			switch {
-			case s.op == opTrie:
-				if word := x.words(addr.Add(s.off), 1); word != nil && word[0] != 0 {
-					queue = append(queue, memory.Address(word[0]))
-				}
-			case s.op == opEface:
-				x.holdsSlot(rule, s, addr.Add(s.off), 0)
-			}
-		}
-	}
-	if len(queue) > 0 {
-		x.blind++
 	}
 }

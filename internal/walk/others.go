@@ -1,95 +1,17 @@
 package walk
 
 import (
+	"errors"
+
 	"github.com/meminspect/meminspect/internal/core/memory"
-	"github.com/meminspect/meminspect/internal/gocore/module"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 )
-
-// Offsets in runtime.hchan. In front of elemtype stands a timer from Go 1.23
-// on; behind the queues a synctest bubble from 1.25 on.
-const (
-	chanCount    = 0
-	chanCap      = 8
-	chanBuf      = 16
-	chanElemSize = 24
-	// From elemtype on.
-	chanElemType  = 32
-	chanSendIndex = 8
-	chanRecvFirst = 24
-	chanSendFirst = 40
-)
-
-// Offsets in runtime.sudog, a goroutine that waits on a channel.
-const (
-	sudogG    = 0
-	sudogNext = 8
-	sudogPrev = 16
-)
-
-// A layout holds what differs between Go releases in the objects of the
-// runtime that values point at.
-type layout struct {
-	chanSize  uint64 // of runtime.hchan
-	sudogSize uint64
-	sudogElem uint64 // the value that is sent
-	sudogChan uint64 // the channel that is waited for
-}
-
-// layoutOf follows the runtime's sources. From Go 1.26 on a sudog holds its
-// pointers twice, the second time as plain numbers, which are right also when
-// the leak detector has taken the first ones away.
-func layoutOf(v module.Version) layout {
-	l := layout{chanSize: 112, sudogSize: 104, sudogElem: 32, sudogChan: 96}
-	if v.Minor < 26 {
-		l.sudogSize, l.sudogElem, l.sudogChan = 88, 24, 80
-	}
-	switch {
-	case v.Minor <= 22:
-		l.chanSize = 96
-	case v.Minor <= 24:
-		l.chanSize = 104
-	}
-	return l
-}
 
 // mostFuncs bounds the functions that are listed.
 const mostFuncs = 1 << 16
 
 // mostWaiters bounds the goroutines that are listed for one end of a channel.
 const mostWaiters = 1 << 16
-
-// A channel is a decoded channel.
-type channel struct {
-	buf      memory.Address
-	length   uint64 // of the buffer
-	count    uint64 // values in it
-	receiver memory.Address
-	sender   memory.Address
-}
-
-// decodeChannel decodes a channel of elements of size bytes, whose type has
-// this address. Where elemtype stands tells how the rest is laid out, and at
-// the same time that this is a channel of the right type.
-func decodeChannel(h []byte, elemType memory.Address, size uint64) (channel, bool) {
-	elem := uint64(chanElemType)
-	if memory.Address(le.Uint64(h[elem:])) != elemType {
-		elem += wordBytes
-		if memory.Address(le.Uint64(h[elem:])) != elemType {
-			return channel{}, false
-		}
-	}
-	c := channel{
-		buf:      memory.Address(le.Uint64(h[chanBuf:])),
-		length:   le.Uint64(h[chanCap:]),
-		count:    le.Uint64(h[chanCount:]),
-		receiver: memory.Address(le.Uint64(h[elem+chanRecvFirst:])),
-		sender:   memory.Address(le.Uint64(h[elem+chanSendFirst:])),
-	}
-	index := le.Uint64(h[elem+chanSendIndex:])
-	ok := c.count <= c.length && uint64(le.Uint16(h[chanElemSize:])) == size &&
-		mul(c.length, size) < canonical && (index < c.length || index == 0)
-	return c, ok
-}
 
 func (w *walker) channel(it *item) {
 	w.compile(it.plan)
@@ -99,49 +21,41 @@ func (w *walker) channel(it *item) {
 		return
 	}
 	w.compile(elem)
-	h, ok := w.object(it, w.layout.chanSize)
+	data, ok := w.object(it, w.chans.Size)
 	if !ok {
 		return
 	}
-	c, ok := decodeChannel(h, elem.typ.Addr, elem.size)
-	if !ok {
+	c, err := w.chans.Chan(data, elem.typ)
+	if err != nil {
 		w.record(it.root, it.rank, BadChan, it.addr, it.plan)
 		return
 	}
-	if elem.size > 0 && c.buf != 0 && c.length > 0 {
-		w.push(item{addr: c.buf, plan: elem, count: c.length, root: it.root, rank: it.rank})
+	if elem.size > 0 && c.Buf != 0 && c.Cap > 0 {
+		w.push(item{addr: c.Buf, plan: elem, count: c.Cap, root: it.root, rank: it.rank})
 	}
-	w.waiters(it, c.receiver, false)
-	w.waiters(it, c.sender, true)
+	w.waiters(it, c.Receivers, false)
+	w.waiters(it, c.Senders, true)
 }
 
 // waiters captures the list of goroutines that wait on a channel, and what the
 // senders among them want to send.
 func (w *walker) waiters(it *item, first memory.Address, sends bool) {
-	prev := memory.Address(0)
-	for addr, n := first, 0; addr != 0; n++ {
-		if n == mostWaiters || !addr.Aligned(wordBytes) || addr >= canonical {
-			w.record(it.root, it.rank, BadChan, it.addr, it.plan)
+	for waiter, err := range w.chans.Waiters(it.addr, first, w.pages.bytes, mostWaiters) {
+		switch {
+		case errors.Is(err, goobject.ErrUnreadable):
+			w.record(it.root, it.rank, UnreadableMem, waiter.Start, it.plan)
 			return
-		}
-		s, ok := w.pages.bytes(addr, w.layout.sudogSize)
-		if !ok {
-			w.record(it.root, it.rank, UnreadableMem, addr, it.plan)
-			return
-		}
-		if memory.Address(le.Uint64(s[sudogPrev:])) != prev || le.Uint64(s[sudogG:]) == 0 ||
-			memory.Address(le.Uint64(s[w.layout.sudogChan:])) != it.addr {
+		case err != nil:
 			w.record(it.root, it.rank, BadChan, it.addr, it.plan)
 			return
 		}
 		w.stats.Values++
-		if it.rank >= own && w.capture(it.root, addr, w.layout.sudogSize) < w.layout.sudogSize {
+		if it.rank >= own && w.capture(it.root, waiter.Start, waiter.Size()) < waiter.Size() {
 			return
 		}
-		if elem := memory.Address(le.Uint64(s[w.layout.sudogElem:])); sends && elem != 0 && it.plan.chanElem.size > 0 {
-			w.push(item{addr: elem, plan: it.plan.chanElem, count: 1, root: it.root, rank: it.rank})
+		if sends && waiter.Elem != 0 && it.plan.chanElem.size > 0 {
+			w.push(item{addr: waiter.Elem, plan: it.plan.chanElem, count: 1, root: it.root, rank: it.rank})
 		}
-		prev, addr = addr, memory.Address(le.Uint64(s[sudogNext:]))
 	}
 }
 
@@ -152,7 +66,7 @@ func (w *walker) closure(it *item) {
 	if !ok {
 		return
 	}
-	entry := memory.Address(le.Uint64(data))
+	entry := goobject.FuncEntry(data)
 	if !w.isText(entry) {
 		w.record(it.root, it.rank, BadFunc, it.addr, it.plan)
 		return
@@ -190,8 +104,8 @@ func (w *walker) guessClosure(it *item) {
 		return
 	}
 	for data = data[wordBytes:]; len(data) >= wordBytes; data = data[wordBytes:] {
-		ptr := memory.Address(le.Uint64(data))
-		if ptr >= lowest && ptr < canonical && !w.image.Has(ptr) && !w.code.Has(ptr) {
+		ptr := goobject.Pointer(data)
+		if ptr >= lowest && ptr < goobject.AddressSpace && !w.image.Has(ptr) && !w.code.Has(ptr) {
 			w.push(item{addr: ptr, plan: w.bytePlan(), count: 1, root: it.root, rank: it.rank, kind: itemGuess})
 		}
 	}
@@ -211,7 +125,7 @@ func (w *walker) guess(it *item) ([]byte, bool) {
 // isText reports whether addr lies in the program's code, as far as is known.
 func (w *walker) isText(addr memory.Address) bool {
 	if len(w.code) == 0 {
-		return addr >= lowest && addr < canonical
+		return addr >= lowest && addr < goobject.AddressSpace
 	}
 	return w.code.Has(addr)
 }
@@ -229,7 +143,7 @@ func (w *walker) weak(it *item) {
 		w.record(it.root, it.rank, UnreadableMem, it.addr, it.plan)
 		return
 	}
-	ptr := memory.Address(le.Uint64(data))
+	ptr := goobject.Pointer(data)
 	if it.rank >= own && w.capture(it.root, it.addr, wordBytes) < wordBytes {
 		return
 	}
@@ -239,22 +153,22 @@ func (w *walker) weak(it *item) {
 }
 
 // trieNode follows a node of the hash trie behind sync.Map from Go 1.24 on: an
-// entry or an inner node, as its first byte says.
+// entry or an inner node.
 func (w *walker) trieNode(it *item) {
 	data, ok := w.pages.bytes(it.addr, 1)
 	if !ok {
 		w.record(it.root, it.rank, UnreadableMem, it.addr, it.plan)
 		return
 	}
-	node := *it
-	node.kind = itemValues
-	switch data[0] {
-	case 0: // an inner node: the type that it.plan is
-	case 1:
-		node.plan = it.plan.trieEntry
-	default:
+	entry, err := it.plan.trie.IsEntry(data[0])
+	if err != nil {
 		w.record(it.root, it.rank, UnknownLayout, it.addr, it.plan)
 		return
+	}
+	node := *it
+	node.kind = itemValues
+	if entry {
+		node.plan = it.plan.trieEntry
 	}
 	w.values(&node)
 }

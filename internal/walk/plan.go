@@ -2,6 +2,7 @@ package walk
 
 import (
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
@@ -28,7 +29,8 @@ type plan struct {
 
 	m         *mapPlan
 	chanElem  *plan
-	trieEntry *plan // for an inner node of a hash trie: what its entries are
+	trie      *goobject.Trie // for an inner node of a hash trie
+	trieEntry *plan          // and what its entries are
 }
 
 // leaf reports whether nothing is to be done with a value but to capture it. A
@@ -69,10 +71,12 @@ const (
 // width is how many bytes a slot takes.
 func (op slotOp) width() uint64 {
 	switch op {
-	case opString, opEface, opIface:
-		return 2 * wordBytes
+	case opString:
+		return goobject.StringSize
+	case opEface, opIface:
+		return goobject.InterfaceSize
 	case opSlice:
-		return 3 * wordBytes
+		return goobject.SliceSize
 	}
 	return wordBytes
 }
@@ -106,7 +110,7 @@ func (w *walker) planIn(plans map[*gotypes.Type]*plan, t *gotypes.Type, raw bool
 	}
 	p := w.newPlan(t.String(), t.Size)
 	p.typ, p.direct, p.raw, p.opaque = t, t.Direct, raw, isOpaque(t)
-	p.free = t.PkgPath == "sync" && (t.Name() == "readOnly" || t.Name() == "entry") // of a sync.Map
+	p.free = goobject.IsSyncMapPart(t)
 	plans[t] = p
 	if !raw {
 		w.types = append(w.types, t)
@@ -115,15 +119,10 @@ func (w *walker) planIn(plans map[*gotypes.Type]*plan, t *gotypes.Type, raw bool
 	return p
 }
 
-// factsOf notes what debuggers read beside the descriptor when they print a
+// factsOf notes what debuggers read next to the descriptor when they print a
 // type: the function value with which its values are compared.
 func (w *walker) factsOf(t *gotypes.Type) {
-	const equal = 24 // in abi.Type
-	data, ok := w.pages.lasting(t.Addr.Add(equal), wordBytes)
-	if !ok {
-		return
-	}
-	if fn := memory.Address(le.Uint64(data)); fn >= lowest && fn < canonical && fn.Aligned(wordBytes) {
+	if fn := t.Equal; fn >= lowest && fn < goobject.AddressSpace && fn.Aligned(wordBytes) {
 		w.facts = append(w.facts, memory.RangeOf(fn, wordBytes))
 	}
 }
@@ -181,7 +180,7 @@ func (w *walker) compile(p *plan) {
 	switch t.Kind {
 	case gotypes.Array:
 		elem, err := t.Elem()
-		if err != nil || t.Len == 0 {
+		if err != nil || t.Len == 0 || elem.Size == 0 {
 			return
 		}
 		array := w.planFor(p, elem)
@@ -279,7 +278,7 @@ func (w *walker) hidden(p *plan, t *gotypes.Type) int {
 
 func (w *walker) addArray(p *plan, t *gotypes.Type, off uint64) {
 	elem, err := t.Elem()
-	if err != nil || t.Len == 0 {
+	if err != nil || t.Len == 0 || elem.Size == 0 {
 		return
 	}
 	array := w.planFor(p, elem)
@@ -315,36 +314,17 @@ func (w *walker) addStruct(p *plan, t *gotypes.Type, off uint64) {
 
 // mapPlan makes the plan of a map's storage, nil when its layout is not known.
 func (w *walker) mapPlan(p *plan) *mapPlan {
-	l, err := p.typ.MapLayout()
-	if err != nil || l.CtrlOff != 0 || l.Slots != slotsPerGroup || l.Group.Size < slotsPerGroup {
+	decoder, err := goobject.MapOf(p.typ)
+	if err != nil {
 		return nil
 	}
 	m := &mapPlan{
-		swiss: l.Swiss,
-		key:   w.planFor(p, l.Key), elem: w.planFor(p, l.Elem),
-		keys: l.KeysOff, keyStride: l.KeyStride, elems: l.ElemsOff, elemStride: l.ElemStride,
-		keyIndirect: l.IndirectKey, elemIndirect: l.IndirectElem,
-		overflow: l.Overflow,
-		group:    w.newPlan("group of "+p.name, l.Group.Size),
-		table:    w.newPlan("table of "+p.name, tableSize),
-	}
-	if !m.fits(l) {
-		return nil
+		MapType: decoder,
+		key:     w.planFor(p, decoder.Key), elem: w.planFor(p, decoder.Elem),
+		group: w.newPlan("group of "+p.name, decoder.Group.Size),
+		table: w.newPlan("table of "+p.name, goobject.TableSize),
 	}
 	w.compile(m.key)
 	w.compile(m.elem)
 	return m
-}
-
-// fits checks that all slots lie within a group.
-func (m *mapPlan) fits(l *gotypes.MapLayout) bool {
-	inside := func(off, stride, size uint64, indirect bool) bool {
-		if indirect {
-			size = wordBytes
-		}
-		return off <= l.Group.Size && stride <= l.Group.Size && off+(slotsPerGroup-1)*stride+size <= l.Group.Size
-	}
-	return inside(m.keys, m.keyStride, l.Key.Size, m.keyIndirect) &&
-		inside(m.elems, m.elemStride, l.Elem.Size, m.elemIndirect) &&
-		(m.swiss || m.overflow+wordBytes <= l.Group.Size)
 }

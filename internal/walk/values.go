@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 )
 
 var le = binary.LittleEndian
@@ -197,7 +198,7 @@ func (w *walker) slot(s *slot, addr memory.Address, data []byte, root int32, ran
 		w.loop(s.elem, s.length, addr, data, root, rank)
 		return
 	}
-	first := memory.Address(le.Uint64(data))
+	first := goobject.Pointer(data)
 	if first == 0 {
 		return
 	}
@@ -211,21 +212,22 @@ func (w *walker) slot(s *slot, addr memory.Address, data []byte, root int32, ran
 			next.rank = rank
 		}
 	case opString:
-		next.count = le.Uint64(data[8:])
-		if next.count > canonical {
+		_, length, err := goobject.String(data)
+		if err != nil {
 			w.record(root, rank, BadHeader, addr, s.holder)
 			return
 		}
+		next.count = length
 	case opSlice:
-		length, capacity := le.Uint64(data[8:]), le.Uint64(data[16:])
-		if length > capacity || mul(capacity, s.elem.size) > canonical {
+		header, err := goobject.Slice(data, s.elem.size)
+		if err != nil {
 			w.record(root, rank, BadHeader, addr, s.holder)
 			return
 		}
 		if s.elem.size == 0 {
 			return
 		}
-		next.count = length
+		next.count = header.Len
 	case opEface, opIface:
 		w.iface(s, addr, data, root, rank)
 		return
@@ -272,7 +274,7 @@ func (w *walker) loop(elem *plan, length uint64, addr memory.Address, data []byt
 
 // iface follows an interface: its dynamic type first.
 func (w *walker) iface(s *slot, addr memory.Address, data []byte, root int32, rank uint16) {
-	word := memory.Address(le.Uint64(data))
+	word := goobject.Pointer(data)
 	var p *plan
 	if s.op == opEface {
 		if p = w.dynamic(word); p == nil {
@@ -286,10 +288,10 @@ func (w *walker) iface(s *slot, addr memory.Address, data []byte, root int32, ra
 	if p.direct {
 		// The data word is the value. It costs no depth of its own.
 		w.compile(p)
-		w.follow(p, addr.Add(wordBytes), data[wordBytes:2*wordBytes], root, rank)
+		w.follow(p, addr.Add(goobject.InterfaceData), data[goobject.InterfaceData:goobject.InterfaceSize], root, rank)
 		return
 	}
-	if ptr := memory.Address(le.Uint64(data[wordBytes:])); ptr != 0 && p.size > 0 {
+	if ptr := goobject.Pointer(data[goobject.InterfaceData:]); ptr != 0 && p.size > 0 {
 		w.push(item{addr: ptr, plan: p, count: 1, root: root, rank: w.deeper(rank)})
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
@@ -55,7 +56,6 @@ const (
 	heldPages    = 64 << 10  // pages whose bytes are kept: 256 MiB
 	queueLimit   = 8 << 20   // items
 	shadowLimit  = 4 << 20   // values looked at for exclusions alone
-	canonical    = 1 << 48   // user addresses are below; on amd64 below half of it, on arm64 PIEs and mappings stand above
 	lowest       = pageSize  // no value stands in the first page
 	mostRecords  = 16        // kept a root
 	probeBytes   = 256 << 10 // values without pointers from this size on are probed before they are believed
@@ -79,7 +79,7 @@ type walker struct {
 	text     *plan
 	code     memory.Ranges
 	image    memory.Ranges
-	layout   layout
+	chans    goobject.ChanLayout
 
 	types   []*gotypes.Type
 	funcs   map[memory.Address]struct{}
@@ -112,7 +112,7 @@ func newWalker(cfg Config) (*walker, error) {
 		left:     orUnlimited(cfg.Budget),
 		plans:    make(map[*gotypes.Type]*plan),
 		raws:     make(map[*gotypes.Type]*plan),
-		layout:   layoutOf(cfg.Version),
+		chans:    goobject.ChanLayoutOf(cfg.Version),
 		code:     memory.RangesOf(cfg.Text...),
 		image:    memory.RangesOf(cfg.Image...),
 		numbered: make([]*plan, 1), // no plan has number 0
@@ -228,7 +228,7 @@ func (w *walker) push(it item) {
 	if it.rank == 0 || it.count == 0 {
 		return
 	}
-	if it.addr < lowest || it.addr >= canonical {
+	if it.addr < lowest || it.addr >= goobject.AddressSpace {
 		w.record(it.root, it.rank, BadPointer, it.addr, it.plan)
 		return
 	}

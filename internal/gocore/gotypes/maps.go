@@ -33,30 +33,6 @@ type MapLayout struct {
 // Slots in a group, and in a bucket.
 const mapSlots = 8
 
-// Offsets in the maps themselves, the same in all releases that have them:
-// internal/runtime/maps.Map and table, and runtime.hmap.
-const (
-	SwissUsed       = 0  // uint64
-	SwissDir        = 16 // pointer to one group, or to the directory of tables
-	SwissDirLen     = 24 // int; 0 = one group
-	SwissWriting    = 34 // uint8, not 0 while the map is written
-	SwissMapSize    = 48 // at the least: later releases have more
-	SwissGroups     = 16 // in a table: pointer to the groups
-	SwissLengthMask = 24 // in a table: number of groups less 1
-	SwissTableSize  = 32
-	SwissEmptyBit   = 0x80 // set in the control byte of a slot that holds nothing
-
-	BucketsCount        = 0  // int
-	BucketsFlags        = 8  // uint8
-	BucketsB            = 9  // uint8, log2 of the number of buckets
-	BucketsNow          = 16 // pointer to the buckets
-	BucketsOld          = 24 // pointer to those not yet moved, while it grows
-	BucketsSize         = 48
-	BucketsSameSizeGrow = 8 // flag: as many old buckets as new ones
-	BucketsWriting      = 4 // flag: the map is written
-	BucketsLeastTopHash = 5 // top hash of the least slot that holds something
-)
-
 // mapInfoSize is how much of a map's descriptor stands behind the group's
 // address in the longest layout.
 const mapInfoSize = 136 - 72

@@ -169,44 +169,6 @@ func checkMap(t *testing.T, got *gotypes.Type, want reflect.Type) {
 	}
 }
 
-// The layout leads to the keys and values of a map in memory.
-func TestMapLayoutInMemory(t *testing.T) {
-	mem, set := self(t)
-	r := memory.Reader{Memory: mem}
-	words := map[int64]int64{}
-	for i := range int64(8) {
-		words[i*3] = i * 5
-	}
-	typ, err := set.At(addrOf(reflect.TypeOf(words)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := typ.MapLayout()
-	if err != nil || !l.Swiss {
-		t.Fatalf("layout %+v, %v", l, err)
-	}
-	m := *(*memory.Address)(unsafe.Pointer(&words))
-	used, _ := r.Uint64(m.Add(gotypes.SwissUsed))
-	dirLen, _ := r.Uint64(m.Add(gotypes.SwissDirLen))
-	group, _ := r.Pointer(m.Add(gotypes.SwissDir))
-	if used != 8 || dirLen != 0 {
-		t.Fatalf("used %d, directory of %d", used, dirLen)
-	}
-	got := map[int64]int64{}
-	for i := range l.Slots {
-		ctrl, _ := r.Uint8(group.Add(l.CtrlOff + i))
-		if ctrl&gotypes.SwissEmptyBit != 0 {
-			continue
-		}
-		k, _ := r.Uint64(group.Add(l.KeysOff + i*l.KeyStride))
-		e, _ := r.Uint64(group.Add(l.ElemsOff + i*l.ElemStride))
-		got[int64(k)] = int64(e)
-	}
-	if !reflect.DeepEqual(got, words) {
-		t.Errorf("read %v, want %v", got, words)
-	}
-}
-
 // Types that the program makes while it runs are read too, without a name of
 // their own.
 func TestMadeTypes(t *testing.T) {
@@ -221,45 +183,5 @@ func TestMadeTypes(t *testing.T) {
 	}
 	if want := "struct { A int32; B [7]*gotypes_test.outer }"; got.Static || got.String() != want || got.Size != uint64(made.Size()) {
 		t.Errorf("%v of %d bytes, want %s of %d", got, got.Size, want, made.Size())
-	}
-}
-
-// sighted becomes a handler in front of the runtime's eyes alone, which makes
-// the itab then.
-type sighted struct{}
-
-func (*sighted) ServeHTTP(http.ResponseWriter, *http.Request) {}
-
-//go:noinline
-func asHandler(v any) http.Handler { return v.(http.Handler) }
-
-// The value in an interface has the type that it has.
-func TestDynamic(t *testing.T) {
-	mem, set := self(t)
-	r := memory.Reader{Memory: mem}
-	var empty any = &outer{}
-	var full http.Handler = http.NewServeMux()
-	seen := asHandler(new(sighted))
-	for _, c := range []struct {
-		addr  unsafe.Pointer
-		iface reflect.Type
-		want  reflect.Type
-	}{
-		{unsafe.Pointer(&empty), reflect.TypeFor[any](), reflect.TypeOf(empty)},
-		{unsafe.Pointer(&full), reflect.TypeFor[http.Handler](), reflect.TypeOf(full)},
-		{unsafe.Pointer(&seen), reflect.TypeFor[http.Handler](), reflect.TypeOf(seen)},
-	} {
-		iface, err := set.At(addrOf(c.iface))
-		if err != nil {
-			t.Fatal(err)
-		}
-		word, _ := r.Pointer(memory.Address(uintptr(c.addr)))
-		got, err := set.Dynamic(iface, word)
-		if err != nil || got.Addr != addrOf(c.want) || !got.Direct {
-			t.Errorf("%v: %+v, %v", c.want, got, err)
-		}
-	}
-	if got, err := set.Itab(addrOf(reflect.TypeFor[outer]())); err == nil {
-		t.Errorf("a type taken for an itab: %v", got)
 	}
 }

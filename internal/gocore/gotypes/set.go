@@ -31,6 +31,7 @@ const (
 	typeAlign      = 21
 	typeFieldAlign = 22
 	typeKind       = 23
+	typeEqual      = 24
 	typeGCData     = 32
 	typeStr        = 40
 	typeHeader     = 48
@@ -142,6 +143,7 @@ func (s *Set) decode(addr memory.Address) (*Type, error) {
 		Named:      b[typeTFlag]&tflagNamed != 0,
 		Direct:     b[typeKind]&kindDirectIface != 0,
 		GCData:     memory.Address(le.Uint64(b[typeGCData:])),
+		Equal:      memory.Address(le.Uint64(b[typeEqual:])),
 		set:        s,
 	}
 	if s.version.Minor >= 26 {
@@ -273,53 +275,10 @@ func (s *Set) pkgPath(addr memory.Address, m *module.Module) (string, error) {
 	return n.text, err
 }
 
-// Itab returns the concrete type of the itab at addr, which the first word of
-// a non-empty interface points at: the interface's type, the concrete one, its
-// hash, then methods. The runtime makes itabs too, for conversions that the
-// compiler did not see (x.(I)), and leaves their hash zero: their first method
-// tells that they are itabs.
-func (s *Set) Itab(addr memory.Address) (*Type, error) {
-	const itabHead = 32 // with one method: an empty interface has no itab
-	if addr == 0 || !addr.Aligned(memory.PtrSize) {
-		return nil, fmt.Errorf("itab at %v: no such address", addr)
-	}
-	b, err := s.r.Bytes(addr, itabHead, itabHead)
-	if err != nil {
-		return nil, fmt.Errorf("itab at %v: %w", addr, err)
-	}
-	le := binary.LittleEndian
-	inter, err := s.At(memory.Address(le.Uint64(b)))
-	if err != nil {
-		return nil, fmt.Errorf("itab at %v: its interface: %w", addr, err)
-	}
-	t, err := s.At(memory.Address(le.Uint64(b[8:])))
-	if err != nil {
-		return nil, fmt.Errorf("itab at %v: %w", addr, err)
-	}
-	hash, method := le.Uint32(b[16:]), memory.Address(le.Uint64(b[24:]))
-	if inter.Kind != Interface || t.Kind == Interface || hash != t.Hash && (hash != 0 || !s.isText(method)) {
-		return nil, fmt.Errorf("itab at %v: %w: %v as %v", addr, ErrNotType, t, inter)
-	}
-	return t, nil
-}
+// Memory returns the memory that the types are read from.
+func (s *Set) Memory() memory.Memory { return s.r.Memory }
 
-// isText tells whether addr is in the program's Go code.
-func (s *Set) isText(addr memory.Address) bool {
+// IsText reports whether addr is in the program's Go code.
+func (s *Set) IsText(addr memory.Address) bool {
 	return slices.ContainsFunc(s.modules, func(m *module.Module) bool { return m.Text.Contains(addr) })
-}
-
-// Dynamic returns the type of the value in an interface of type t whose first
-// word is word; nil for a nil interface.
-func (s *Set) Dynamic(t *Type, word memory.Address) (*Type, error) {
-	switch {
-	case word == 0:
-		return nil, nil
-	case t.Methods > 0:
-		return s.Itab(word)
-	}
-	dynamic, err := s.At(word)
-	if err == nil && dynamic.Kind == Interface {
-		return nil, fmt.Errorf("type at %v: %w: an interface in an interface", word, ErrNotType)
-	}
-	return dynamic, err
 }

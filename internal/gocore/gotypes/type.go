@@ -96,6 +96,7 @@ type Type struct {
 	Static     bool           // laid down by the linker, not made while the program ran
 	Made       bool           // by Make: the program has no descriptor of it
 	GCData     memory.Address // of the pointer mask; see internal/abi.Type
+	Equal      memory.Address // of the function value that compares values, 0 when they cannot be compared
 	PkgPath    string         // import path of a declared type's package, else empty
 
 	Len      uint64  // of an array
@@ -149,21 +150,6 @@ func (t *Type) Field(name string) (Field, bool) {
 		}
 	}
 	return Field{}, false
-}
-
-// TypedPointer returns the offset of the named field of a struct { _ [0]*T; …;
-// field unsafe.Pointer } and T: what atomic.Pointer[T] and weak.Pointer[T] are.
-func (t *Type) TypedPointer(field string) (offset uint64, elem *Type, ok bool) {
-	f, ok := t.Field(field)
-	if !ok || f.Type.Kind != UnsafePointer || t.Fields[0].Type.Kind != Array {
-		return 0, nil, false
-	}
-	ptr, err := t.Fields[0].Type.Elem()
-	if err != nil || ptr.Kind != Pointer {
-		return 0, nil, false
-	}
-	elem, err = ptr.Elem()
-	return f.Offset, elem, err == nil
 }
 
 // HasPointers reports whether a value of the type can hold a pointer that the

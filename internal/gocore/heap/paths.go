@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
@@ -395,21 +396,20 @@ func (w *pathWalker) target(st *state, off uint64, tag uint32) (step string, kin
 	case mapTables:
 		return "", mapTable, st.typ, false
 	case mapTable:
-		if off == gotypes.SwissGroups {
+		if off == goobject.TableGroups {
 			return "", mapGroups, st.typ, false
 		}
 	case chanHeader:
-		const chanBuf = 16
-		if elem, err := st.typ.Elem(); err == nil && off == chanBuf {
+		if elem, err := st.typ.Elem(); err == nil && off == goobject.ChanBuf {
 			return "", elements, elem, false
 		}
 	case mapHeader:
 		l, err := st.typ.MapLayout()
 		switch {
-		case err != nil:
-		case l.Swiss && off == gotypes.SwissDir:
+		case err != nil || !goobject.IsStoragePointer(l, off):
+		case l.Swiss:
 			return "", mapContents, st.typ, false
-		case !l.Swiss && (off == gotypes.BucketsNow || off == gotypes.BucketsOld):
+		default:
 			return "", mapGroups, st.typ, false
 		}
 	case mapGroups:
@@ -491,8 +491,8 @@ func (w *pathWalker) field(t *gotypes.Type, off uint64, tag uint32) (step string
 		switch t.Kind {
 		case gotypes.Struct, gotypes.Array:
 			if t.Kind == gotypes.Struct {
-				if at, elem, ok := typedPointer(t); ok && at == off {
-					return step, single, elem
+				if ptr, ok := goobject.TypedPointerOf(t); ok && !ptr.Weak && ptr.Offset == off {
+					return step, single, ptr.Elem
 				}
 			}
 			inner, in, more, ok := within(t, off)
@@ -519,7 +519,7 @@ func (w *pathWalker) field(t *gotypes.Type, off uint64, tag uint32) (step string
 			if tag == noTag {
 				return step, untyped, nil
 			}
-			inner, err := w.types.Dynamic(t, memory.Address(w.g.typed.values[tag]))
+			inner, err := goobject.DynamicType(w.types, t, memory.Address(w.g.typed.values[tag]))
 			if err != nil || inner == nil {
 				return step, untyped, nil
 			}
@@ -533,14 +533,6 @@ func (w *pathWalker) field(t *gotypes.Type, off uint64, tag uint32) (step string
 		break
 	}
 	return step, untyped, nil
-}
-
-// typedPointer is [gotypes.Type.TypedPointer] for atomic.Pointer.
-func typedPointer(t *gotypes.Type) (offset uint64, elem *gotypes.Type, ok bool) {
-	if t.PkgPath != "sync/atomic" {
-		return 0, nil, false
-	}
-	return t.TypedPointer("v")
 }
 
 // count adds each object to its path.

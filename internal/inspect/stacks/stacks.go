@@ -11,7 +11,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
-	"github.com/meminspect/meminspect/internal/inspect/value"
+	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -51,7 +51,7 @@ const (
 
 // Read returns the goroutines, the failed one first, the others by their IDs,
 // and how many of the core's list could not be read.
-func Read(p *value.Program) (list []Goroutine, missing int, err error) {
+func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 	desc, ok := p.Core.Note(note.Owner, note.TypeGoroutines)
 	if !ok {
 		return nil, 0, ErrNone
@@ -115,7 +115,7 @@ func Read(p *value.Program) (list []Goroutine, missing int, err error) {
 }
 
 type reader struct {
-	p       *value.Program
+	p       *inspect.Program
 	info    *note.Goroutines
 	layout  goroutine.Layout
 	threads map[uint64]*elfcore.Thread // by the goroutine that they work for
@@ -163,7 +163,7 @@ func (r *reader) standing(t *elfcore.Thread) goroutine.Place {
 
 // frames returns the calls under way at pc, the innermost first.
 func (r *reader) frames(pc memory.Address) (list []Frame, size uint64) {
-	calls := r.p.Code(pc)
+	calls := r.p.Calls(pc)
 	for i, f := range calls {
 		list = append(list, Frame{
 			Inlined: i < len(calls)-1, PC: pc, Function: f.Name, Entry: memory.Address(f.Entry), File: f.File, Line: int(f.Line),

@@ -2,24 +2,18 @@ package value
 
 import (
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/inspect"
 )
 
-// Bounds of what is believed. mostTables is that of the tables of one map,
-// mostChain that of the buckets that overflow one into the next.
-const (
-	mostTables = 1 << 20
-	mostChain  = 1 << 16
-	mostGroups = 1 << 24 // groups and buckets of one map
-	mostLost   = 1 << 16 // of them that are not there
-)
-
-// mapping reads a map. Entries are sorted by their keys.
+// mapping reads a map.
 func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth int) {
 	v.Shape, v.Addr = Map, addr
 	if addr == 0 {
@@ -28,238 +22,165 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	}
 	// Of a map that was not followed the core need not have what its type
 	// consists of.
-	if _, ok := r.p.read(addr, memory.PtrSize); !ok {
-		r.missing(v, addr, memory.PtrSize)
+	if _, ok := r.fetch(addr, memory.PtrSize); !ok {
+		r.absent(v, addr, memory.PtrSize)
 		return
 	}
-	layout, err := t.MapLayout()
+	m, err := goobject.MapOf(t)
 	if err != nil {
-		v.Missing = BadType
+		v.Absent = inspect.BadType
 		v.Notes = append(v.Notes, err.Error())
 		return
 	}
-	m := mapReader{r: r, v: v, l: layout, depth: depth - 1}
-	if layout.Swiss {
-		m.swiss(addr)
-	} else {
-		m.buckets(addr)
-	}
-	if v.Missing == "" && depth == 0 && m.count > 0 {
-		v.Missing = TooMuch
+	e := entries{r: r, v: v, follow: depth > 0}
+	e.key = func(addr memory.Address) *Value { return r.slot(m.Key, m.IndirectKey, addr, depth-1) }
+	e.elem = func(addr memory.Address) *Value { return r.slot(m.Elem, m.IndirectElem, addr, depth-1) }
+	e.readMap(m, addr)
+	if v.Absent == "" && depth == 0 && e.count > 0 {
+		v.Absent = inspect.TooMuch
 		return
 	}
-	m.finish()
-}
-
-// A mapReader collects the entries of one map.
-type mapReader struct {
-	r     *reader
-	v     *Value
-	l     *gotypes.MapLayout
-	depth int
-	count uint64 // that the map says it has
-	found uint64
-	slots []slot
-	seen  uint64 // groups
-	lost  uint64 // groups that are not there
-	why   Missing
-}
-
-// A slot is where an entry's key and value stand.
-type slot struct{ key, elem memory.Address }
-
-// sortedKeys is how many keys of a map are read to find those that come first.
-const sortedKeys = 1 << 16
-
-func (m *mapReader) finish() {
-	most := min(len(m.slots), m.r.limits.Elements)
-	if len(m.slots) > sortedKeys {
-		m.slots = m.slots[:most]
+	e.finish()
+	switch {
+	case e.lost != "" && e.found < e.count: // else what is lost was empty
+		v.Notes = append(v.Notes, strconv.FormatUint(e.count, 10)+" entries, some of them "+string(e.lost))
+	case e.found != e.count && v.Absent == "":
+		v.Notes = append(v.Notes, "torn: it says that it has "+strconv.FormatUint(e.count, 10)+" entries, "+strconv.FormatUint(e.found, 10)+" are there")
 	}
-	keys := make([]Entry, 0, len(m.slots))
-	at := make(map[*Value]memory.Address, len(m.slots))
-	for _, s := range m.slots {
-		key := m.slot(m.l.Key, m.l.IndirectKey, s.key)
+}
+
+// slot reads a value that is in a slot of a map, or that a pointer there leads
+// to.
+func (r *reader) slot(t *gotypes.Type, indirect bool, addr memory.Address, depth int) *Value {
+	if indirect {
+		to, ok := r.pointer(addr)
+		if !ok {
+			return r.absent(&Value{Type: t.String(), Addr: addr}, addr, memory.PtrSize)
+		}
+		addr = to
+	}
+	return r.value(t, addr, depth)
+}
+
+// Bounds of one map.
+const (
+	maxEntries = 1 << 20 // whose places are kept
+	maxLost    = 1 << 16 // parts that are not there, until the rest is given up
+	sortedKeys = 1 << 16 // keys that are read to find those that come first
+)
+
+// An entries collects the entries of a map or a sync.Map, and shows those
+// whose keys come first.
+type entries struct {
+	r         *reader
+	v         *Value
+	follow    bool // the limits allow to show entries at all
+	key, elem func(memory.Address) *Value
+
+	count  uint64 // entries, by the map's own account
+	found  uint64
+	places []entryPlace
+	lost   inspect.Missing // why a part of the map is not known, empty when all is
+	gone   int             // parts that are not known
+}
+
+// An entryPlace is where the key and the value of an entry are.
+type entryPlace struct{ key, elem memory.Address }
+
+// readMap finds the entries of a map. When its header is not there or does not
+// fit, the value is absent.
+func (e *entries) readMap(m *goobject.MapType, addr memory.Address) {
+	data, ok := e.r.fetch(addr, goobject.MapHeaderSize)
+	if !ok {
+		e.r.absent(e.v, addr, goobject.MapHeaderSize)
+		return
+	}
+	h, err := m.Header(data)
+	e.count = h.Count
+	if h.Writing {
+		e.v.Notes = append(e.v.Notes, "torn: it was being written to")
+	}
+	if err != nil {
+		e.v.Absent = inspect.Inconsistent
+		return
+	}
+	for piece := range m.Pieces(h, e.r.fetch, e.r.parts) {
+		e.r.parts--
+		if piece.Err != nil && errors.Is(piece.Err, goobject.ErrInconsistent) {
+			e.v.Absent = inspect.Inconsistent
+			return
+		}
+		if piece.Err != nil && !e.lose(piece.Range, piece.Err) {
+			return
+		}
+		for key, elem := range m.Entries(piece) {
+			e.add(key, elem)
+		}
+	}
+}
+
+// lose notes that a part of the map is not known. It returns false when so
+// much is lost that the rest is given up.
+func (e *entries) lose(part memory.Range, err error) bool {
+	e.gone++
+	switch {
+	case errors.Is(err, goobject.ErrUnreadable):
+		e.lost = e.r.p.Why(part)
+	case errors.Is(err, goobject.ErrLimit):
+		e.lost = inspect.TooMuch
+	default:
+		e.lost = inspect.Inconsistent
+	}
+	return e.gone < maxLost
+}
+
+func (e *entries) add(key, elem memory.Address) {
+	e.found++
+	if e.follow && len(e.places) < maxEntries {
+		e.places = append(e.places, entryPlace{key, elem})
+	}
+}
+
+// finish shows the entries, sorted by their keys. An elem of nil means that
+// there is no entry after all.
+func (e *entries) finish() {
+	most := min(len(e.places), e.r.limits.Elements)
+	if len(e.places) > sortedKeys {
+		e.places = e.places[:most]
+	}
+	keys := make([]Entry, 0, len(e.places))
+	at := make(map[*Value]memory.Address, len(e.places))
+	for _, p := range e.places {
+		key := e.key(p.key)
 		keys = append(keys, Entry{Key: key})
-		at[key] = s.elem
+		at[key] = p.elem
 	}
 	slices.SortStableFunc(keys, func(a, b Entry) int { return compareKeys(a.Key, b.Key) })
-	hidden := map[Missing]int{}
-	for _, e := range keys[:min(most, len(keys))] {
-		e.Value = m.slot(m.l.Elem, m.l.IndirectElem, at[e.Key])
-		if why := e.Key.absence(); why != "" && e.Value.absence() != "" {
+	hidden := map[inspect.Missing]int{}
+	for _, entry := range keys[:min(most, len(keys))] {
+		if entry.Value = e.elem(at[entry.Key]); entry.Value == nil {
+			continue
+		}
+		if why := entry.Key.absence(); why != "" && entry.Value.absence() != "" {
 			hidden[why]++
 			continue
 		}
-		m.v.Entries = append(m.v.Entries, e)
+		e.v.Entries = append(e.v.Entries, entry)
 	}
 	for _, why := range slices.Sorted(maps.Keys(hidden)) {
-		m.v.Notes = append(m.v.Notes, strconv.Itoa(hidden[why])+" entries "+string(why))
+		e.v.Notes = append(e.v.Notes, strconv.Itoa(hidden[why])+" entries "+string(why))
 	}
-	m.v.Omitted = m.found - uint64(most)
-	if m.lost > 0 && m.found < m.count { // else what is lost was empty
-		m.v.Notes = append(m.v.Notes, strconv.FormatUint(m.count, 10)+" entries, some of them "+string(m.why))
-	} else if m.found != m.count && m.v.Missing == "" {
-		m.v.Notes = append(m.v.Notes, "torn: it says that it has "+strconv.FormatUint(m.count, 10)+" entries, "+strconv.FormatUint(m.found, 10)+" are there")
-	}
-}
-
-// writing notes that somebody was writing to the map when it was captured.
-func (m *mapReader) writing() {
-	m.v.Notes = append(m.v.Notes, "torn: it was being written to")
-}
-
-func (m *mapReader) swiss(addr memory.Address) {
-	h, ok := m.r.p.read(addr, gotypes.SwissMapSize)
-	if !ok {
-		m.r.missing(m.v, addr, gotypes.SwissMapSize)
-		return
-	}
-	m.count = le.Uint64(h[gotypes.SwissUsed:])
-	dir, length := memory.Address(le.Uint64(h[gotypes.SwissDir:])), le.Uint64(h[gotypes.SwissDirLen:])
-	if h[gotypes.SwissWriting] != 0 {
-		m.writing()
-	}
-	switch {
-	case dir == 0:
-		return
-	case length == 0:
-		m.groups(dir, 1)
-		return
-	case length > mostTables:
-		m.v.Missing = Inconsistent
-		return
-	}
-	last := memory.Address(0)
-	for i := range length {
-		word, ok := m.r.p.read(dir.Add(i*8), 8)
-		if !ok {
-			m.lose(dir.Add(i*8), 8)
-			continue
-		}
-		if m.lost > mostLost {
-			break
-		}
-		table := memory.Address(le.Uint64(word))
-		if table == last { // it stands in several places of the directory
-			continue
-		}
-		last = table
-		t, ok := m.r.p.read(table, gotypes.SwissTableSize)
-		if !ok {
-			m.lose(table, gotypes.SwissTableSize)
-			continue
-		}
-		mask := le.Uint64(t[gotypes.SwissLengthMask:])
-		if mask > mostTables {
-			m.v.Missing = Inconsistent
-			return
-		}
-		m.groups(memory.Address(le.Uint64(t[gotypes.SwissGroups:])), mask+1)
-	}
-}
-
-func (m *mapReader) lose(addr memory.Address, size uint64) {
-	m.lost++
-	m.why = m.r.p.why(memory.RangeOf(addr, size))
-}
-
-func (m *mapReader) groups(addr memory.Address, n uint64) {
-	for i := range n {
-		if m.seen > mostGroups || m.lost > mostLost {
-			return
-		}
-		m.group(addr.Add(i * m.l.Group.Size))
-	}
-}
-
-// group reads the live entries of a group or bucket.
-func (m *mapReader) group(addr memory.Address) {
-	m.seen++
-	ctrl, ok := m.r.p.read(addr.Add(m.l.CtrlOff), m.l.Slots)
-	if !ok {
-		m.lose(addr.Add(m.l.CtrlOff), m.l.Slots)
-		return
-	}
-	for i := range m.l.Slots {
-		live := ctrl[i]&gotypes.SwissEmptyBit == 0
-		if !m.l.Swiss {
-			live = ctrl[i] >= gotypes.BucketsLeastTopHash
-		}
-		if !live {
-			continue
-		}
-		m.found++
-		if m.depth >= 0 && len(m.slots) < mostTables {
-			m.slots = append(m.slots, slot{addr.Add(m.l.KeysOff + i*m.l.KeyStride), addr.Add(m.l.ElemsOff + i*m.l.ElemStride)})
-		}
-	}
-}
-
-func (m *mapReader) slot(t *gotypes.Type, indirect bool, addr memory.Address) *Value {
-	if indirect {
-		ptr, ok := m.r.p.read(addr, 8)
-		if !ok {
-			return m.r.missing(&Value{Type: t.String(), Addr: addr}, addr, 8)
-		}
-		addr = memory.Address(le.Uint64(ptr))
-	}
-	return m.r.value(t, addr, m.depth)
-}
-
-func (m *mapReader) buckets(addr memory.Address) {
-	h, ok := m.r.p.read(addr, gotypes.BucketsSize)
-	if !ok {
-		m.r.missing(m.v, addr, gotypes.BucketsSize)
-		return
-	}
-	m.count = le.Uint64(h[gotypes.BucketsCount:])
-	flags, b := h[gotypes.BucketsFlags], h[gotypes.BucketsB]
-	if flags&gotypes.BucketsWriting != 0 {
-		m.writing()
-	}
-	if b > 32 {
-		m.v.Missing = Inconsistent
-		return
-	}
-	n := uint64(1) << b
-	if now := memory.Address(le.Uint64(h[gotypes.BucketsNow:])); now != 0 {
-		m.chains(now, n)
-	}
-	if old := memory.Address(le.Uint64(h[gotypes.BucketsOld:])); old != 0 {
-		// What was not moved yet to the new buckets, which are twice as many.
-		if flags&gotypes.BucketsSameSizeGrow == 0 {
-			n /= 2
-		}
-		m.chains(old, n)
-	}
-}
-
-func (m *mapReader) chains(addr memory.Address, n uint64) {
-	for i := range n {
-		bucket := addr.Add(i * m.l.Group.Size)
-		for k := 0; bucket != 0 && k < mostChain && m.seen < mostGroups; k++ {
-			m.group(bucket)
-			next, ok := m.r.p.read(bucket.Add(m.l.Overflow), 8)
-			if !ok {
-				break
-			}
-			bucket = memory.Address(le.Uint64(next))
-		}
-		if m.lost > mostLost || m.seen > mostGroups {
-			return
-		}
-	}
+	e.v.Omitted = e.found - uint64(most)
 }
 
 // compareKeys orders keys as package fmt does: numbers by value, texts by
 // their bytes, the rest by what they look like.
 func compareKeys(a, b *Value) int {
-	for a.Shape == Interface && a.To != nil {
-		a = a.To
+	for a.Shape == Interface && a.Elem != nil {
+		a = a.Elem
 	}
-	for b.Shape == Interface && b.To != nil {
-		b = b.To
+	for b.Shape == Interface && b.Elem != nil {
+		b = b.Elem
 	}
 	if a.Shape != b.Shape || a.Type != b.Type {
 		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Shape, b.Shape))
@@ -283,47 +204,83 @@ func compareKeys(a, b *Value) int {
 	return cmp.Compare(a.Go(), b.Go())
 }
 
-// channel reads what is in a channel's buffer, oldest first.
+// channel reads what is in a channel's buffer, oldest first, and what
+// goroutines wait to send.
 func (r *reader) channel(v *Value, t *gotypes.Type, addr memory.Address, depth int) {
 	v.Shape, v.Addr = Chan, addr
 	if addr == 0 {
 		v.Shape = Nil
 		return
 	}
-	// Offsets in runtime.hchan; a timer stands in front of the element type
-	// from Go 1.23 on.
-	const count, length, buf, elemSize, closed, elemType, recvx, size = 0, 8, 16, 24, 28, 32, 16, 88
-	h, ok := r.p.read(addr, size)
+	layout := goobject.ChanLayoutOf(r.p.Version())
+	data, ok := r.fetch(addr, layout.Size)
 	if !ok {
-		r.missing(v, addr, size)
+		r.absent(v, addr, layout.Size)
 		return
 	}
 	elem, err := t.Elem()
 	if err != nil {
-		v.Missing = BadType
+		v.Absent = inspect.BadType
 		return
 	}
-	at := elemType
-	if memory.Address(le.Uint64(h[at:])) != elem.Addr {
-		at += 8
-	}
-	n, capacity, first := le.Uint64(h[count:]), le.Uint64(h[length:]), le.Uint64(h[at+recvx:])
-	if memory.Address(le.Uint64(h[at:])) != elem.Addr || n > capacity || uint64(le.Uint16(h[elemSize:])) != elem.Size || first > capacity {
-		v.Missing = Inconsistent
+	c, err := layout.Chan(data, elem)
+	if err != nil {
+		v.Absent = inspect.Inconsistent
 		return
 	}
-	v.Notes = append(v.Notes, strconv.FormatUint(n, 10)+" of "+strconv.FormatUint(capacity, 10))
-	if le.Uint32(h[closed:]) != 0 {
+	v.Notes = append(v.Notes, strconv.FormatUint(c.Len, 10)+" of "+strconv.FormatUint(c.Cap, 10))
+	if c.Closed {
 		v.Notes = append(v.Notes, "closed")
 	}
-	if n > 0 && depth == 0 {
-		v.Missing = TooMuch
+	senders := r.waiters(v, &layout, addr, c.Senders, "sender")
+	r.waiters(v, &layout, addr, c.Receivers, "receiver")
+	if c.Len+uint64(len(senders)) > 0 && depth == 0 {
+		v.Absent = inspect.TooMuch
 		return
 	}
-	most := min(n, uint64(r.limits.Elements))
-	ring := memory.Address(le.Uint64(h[buf:]))
+	most := min(c.Len, uint64(r.limits.Elements))
 	for i := range most {
-		v.Elems = append(v.Elems, r.value(elem, ring.Add((first+i)%capacity*elem.Size), depth-1))
+		v.Elems = append(v.Elems, r.value(elem, c.Elem(i), depth-1))
 	}
-	v.Omitted = n - most
+	v.Omitted = c.Len - most
+	if len(senders) == 0 {
+		return
+	}
+	shown := min(len(senders), r.limits.Elements)
+	v.Senders = &Senders{Omitted: uint64(len(senders) - shown)}
+	for _, w := range senders[:shown] {
+		v.Senders.Values = append(v.Senders.Values, r.value(elem, w.Elem, depth-1))
+	}
+}
+
+// waiters returns the goroutines that wait at one end of a channel, as far as
+// they are known, and notes how many there are.
+func (r *reader) waiters(v *Value, layout *goobject.ChanLayout, addr, first memory.Address, what string) (list []goobject.Waiter) {
+	var lost inspect.Missing
+	for w, err := range layout.Waiters(addr, first, r.fetch, r.parts) {
+		r.parts--
+		switch {
+		case err == nil:
+			list = append(list, w)
+		case errors.Is(err, goobject.ErrUnreadable):
+			lost = r.p.Why(w.Range)
+		case errors.Is(err, goobject.ErrLimit):
+			lost = inspect.TooMuch
+		default:
+			lost = inspect.Inconsistent
+		}
+	}
+	verb := "s wait"
+	if len(list) == 1 {
+		verb = " waits"
+	}
+	switch {
+	case lost != "" && len(list) == 0:
+		v.Notes = append(v.Notes, what+"s wait: "+string(lost))
+	case lost != "":
+		v.Notes = append(v.Notes, strconv.Itoa(len(list))+" "+what+verb+", and more: "+string(lost))
+	case len(list) > 0:
+		v.Notes = append(v.Notes, strconv.Itoa(len(list))+" "+what+verb)
+	}
+	return list
 }

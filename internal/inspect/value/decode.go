@@ -8,7 +8,9 @@ import (
 	"strconv"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/inspect"
 )
 
 var le = binary.LittleEndian
@@ -18,7 +20,7 @@ var le = binary.LittleEndian
 func (r *reader) value(t *gotypes.Type, addr memory.Address, depth int) *Value {
 	v := &Value{Type: t.String(), Addr: addr}
 	if r.left--; r.left < 0 {
-		v.Missing = TooMuch
+		v.Absent = inspect.TooMuch
 		return v
 	}
 	if special := r.special(v, t, addr, depth); special {
@@ -32,26 +34,26 @@ func (r *reader) value(t *gotypes.Type, addr memory.Address, depth int) *Value {
 		r.array(v, t, addr, depth)
 		return v
 	}
-	data, ok := r.p.read(addr, t.Size)
+	data, ok := r.read(addr, t.Size)
 	if !ok {
-		return r.missing(v, addr, t.Size)
+		return r.absent(v, addr, t.Size)
 	}
 	switch t.Kind {
 	case gotypes.String:
 		v.Shape = Text
-		r.bytes(v, memory.Address(le.Uint64(data)), le.Uint64(data[8:]))
+		r.text(v, data)
 	case gotypes.Slice:
 		r.slice(v, t, data, depth)
 	case gotypes.Pointer:
-		r.pointer(v, t, memory.Address(le.Uint64(data)), depth)
+		r.pointerTo(v, t, goobject.Pointer(data), depth)
 	case gotypes.Interface:
 		r.iface(v, t, data, addr, depth)
 	case gotypes.Map:
-		r.mapping(v, t, memory.Address(le.Uint64(data)), depth)
+		r.mapping(v, t, goobject.Pointer(data), depth)
 	case gotypes.Chan:
-		r.channel(v, t, memory.Address(le.Uint64(data)), depth)
+		r.channel(v, t, goobject.Pointer(data), depth)
 	case gotypes.Func:
-		r.function(v, memory.Address(le.Uint64(data)))
+		r.function(v, goobject.Pointer(data))
 	case gotypes.UnsafePointer:
 		if v.Shape = Nil; le.Uint64(data) != 0 {
 			v.Shape, v.Text = Literal, "unsafe.Pointer("+hex(le.Uint64(data))+")"
@@ -104,7 +106,7 @@ func scalar(v *Value, t *gotypes.Type, b []byte) {
 	case gotypes.Complex128:
 		v.Text, v.JSON = complexText(math.Float64frombits(le.Uint64(b)), math.Float64frombits(le.Uint64(b[8:])), 64)
 	default:
-		v.Missing = BadType
+		v.Absent = inspect.BadType
 	}
 }
 
@@ -148,12 +150,12 @@ func (r *reader) structure(v *Value, t *gotypes.Type, addr memory.Address, depth
 	}
 	// Nothing of it is there: say so once.
 	for i := range v.Fields {
-		missing := v.Fields[i].Value.Missing
-		if missing == "" || missing == TooMuch || missing != v.Fields[0].Value.Missing {
+		absent := v.Fields[i].Value.Absent
+		if absent == "" || absent == inspect.TooMuch || absent != v.Fields[0].Value.Absent {
 			return
 		}
 		if i == len(v.Fields)-1 {
-			v.Missing, v.Fields = missing, nil
+			v.Absent, v.Fields = absent, nil
 		}
 	}
 }
@@ -162,7 +164,7 @@ func (r *reader) array(v *Value, t *gotypes.Type, addr memory.Address, depth int
 	v.Shape = List
 	elem, err := t.Elem()
 	if err != nil {
-		v.Missing = BadType
+		v.Absent = inspect.BadType
 		return
 	}
 	if elem.Kind == gotypes.Uint8 {
@@ -187,15 +189,17 @@ func (r *reader) elements(v *Value, elem *gotypes.Type, addr memory.Address, n u
 }
 
 func (r *reader) slice(v *Value, t *gotypes.Type, data []byte, depth int) {
-	ptr, length, capacity := memory.Address(le.Uint64(data)), le.Uint64(data[8:]), le.Uint64(data[16:])
 	elem, err := t.Elem()
+	if err != nil {
+		v.Absent = inspect.BadType
+		return
+	}
+	header, err := goobject.Slice(data, elem.Size)
+	ptr, length := header.Data, header.Len
 	switch {
 	case err != nil:
-		v.Missing = BadType
-		return
-	case length > capacity || elem.Size > 0 && capacity > 1<<47/elem.Size:
-		v.Missing = Inconsistent
-		v.Notes = append(v.Notes, "length "+strconv.FormatUint(length, 10)+", capacity "+strconv.FormatUint(capacity, 10))
+		v.Absent = inspect.Inconsistent
+		v.Notes = append(v.Notes, "length "+strconv.FormatUint(length, 10)+", capacity "+strconv.FormatUint(header.Cap, 10))
 		return
 	case ptr == 0:
 		v.Shape = Nil
@@ -209,19 +213,25 @@ func (r *reader) slice(v *Value, t *gotypes.Type, data []byte, depth int) {
 	}
 	v.Shape = List
 	if length > 0 && depth == 0 {
-		v.Missing = TooMuch
+		v.Absent = inspect.TooMuch
 		return
 	}
 	r.elements(v, elem, ptr, length, depth-1)
 }
 
-// bytes reads a text, as far as the core has it.
-func (r *reader) bytes(v *Value, addr memory.Address, size uint64) {
-	if size > 1<<47 {
-		v.Missing = Inconsistent
-		v.Notes = append(v.Notes, "length "+strconv.FormatUint(size, 10))
+// text reads a string.
+func (r *reader) text(v *Value, data []byte) {
+	addr, length, err := goobject.String(data)
+	if err != nil {
+		v.Absent = inspect.Inconsistent
+		v.Notes = append(v.Notes, "length "+strconv.FormatUint(length, 10))
 		return
 	}
+	r.bytes(v, addr, length)
+}
+
+// bytes reads bytes, as far as the core has them.
+func (r *reader) bytes(v *Value, addr memory.Address, size uint64) {
 	want := min(size, uint64(r.limits.Bytes))
 	if want == 0 {
 		v.Omitted = size
@@ -230,13 +240,13 @@ func (r *reader) bytes(v *Value, addr memory.Address, size uint64) {
 	b := make([]byte, min(want, 1<<16))
 	for done := uint64(0); done < want; {
 		part := b[:min(uint64(len(b)), want-done)]
-		n, err := r.p.mem.ReadAt(part, addr.Add(done))
+		n, err := r.p.Memory().ReadAt(part, addr.Add(done))
 		v.Text += string(part[:max(n, 0)])
 		done += uint64(max(n, 0))
 		if err != nil || n < len(part) {
-			why := r.p.why(memory.RangeOf(addr.Add(done), 1))
+			why := r.p.Why(memory.RangeOf(addr.Add(done), 1))
 			if done == 0 {
-				v.Missing = why
+				v.Absent = why
 				return
 			}
 			v.Notes = append(v.Notes, strconv.FormatUint(size-done, 10)+" more bytes: "+string(why))
@@ -246,7 +256,7 @@ func (r *reader) bytes(v *Value, addr memory.Address, size uint64) {
 	v.Omitted = size - want
 }
 
-func (r *reader) pointer(v *Value, t *gotypes.Type, addr memory.Address, depth int) {
+func (r *reader) pointerTo(v *Value, t *gotypes.Type, addr memory.Address, depth int) {
 	v.Addr = addr
 	if addr == 0 {
 		v.Shape = Nil
@@ -254,7 +264,7 @@ func (r *reader) pointer(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	}
 	elem, err := t.Elem()
 	if err != nil {
-		v.Shape, v.Missing = Pointer, BadType
+		v.Shape, v.Absent = Pointer, inspect.BadType
 		return
 	}
 	r.target(v, elem, addr, depth)
@@ -265,42 +275,42 @@ func (r *reader) target(v *Value, elem *gotypes.Type, addr memory.Address, depth
 	v.Shape, v.Addr = Pointer, addr
 	key := pointed{addr, elem}
 	if first, ok := r.shown[key]; ok {
-		first.Shown, v.Again = true, true
+		first.Referenced, v.BackRef = true, true
 		return
 	}
 	if depth == 0 {
-		v.Missing = TooMuch
+		v.Absent = inspect.TooMuch
 		return
 	}
 	r.shown[key] = v
-	v.To = r.value(elem, addr, depth-1)
-	if v.To.Missing != "" {
+	v.Elem = r.value(elem, addr, depth-1)
+	if v.Elem.Absent != "" {
 		delete(r.shown, key)
 	}
 }
 
 func (r *reader) iface(v *Value, t *gotypes.Type, data []byte, addr memory.Address, depth int) {
 	v.Shape = Interface
-	word := memory.Address(le.Uint64(data))
+	word := goobject.Pointer(data)
 	if word == 0 {
 		v.Shape = Nil
 		return
 	}
-	dynamic, err := r.p.Types.Dynamic(t, word)
+	dynamic, err := goobject.DynamicType(r.p.Types, t, word)
 	if err != nil {
-		v.Missing = BadType
+		v.Absent = inspect.BadType
 		return
 	}
 	if dynamic.Direct {
-		v.To = r.value(dynamic, addr.Add(8), depth)
+		v.Elem = r.value(dynamic, addr.Add(goobject.InterfaceData), depth)
 		return
 	}
-	ptr := memory.Address(le.Uint64(data[8:]))
+	ptr := goobject.Pointer(data[goobject.InterfaceData:])
 	if depth == 0 {
-		v.To = &Value{Type: dynamic.String(), Addr: ptr, Missing: TooMuch}
+		v.Elem = &Value{Type: dynamic.String(), Addr: ptr, Absent: inspect.TooMuch}
 		return
 	}
-	v.To = r.value(dynamic, ptr, depth-1)
+	v.Elem = r.value(dynamic, ptr, depth-1)
 }
 
 func (r *reader) function(v *Value, addr memory.Address) {
@@ -309,11 +319,11 @@ func (r *reader) function(v *Value, addr memory.Address) {
 		return
 	}
 	v.Shape = Func
-	data, ok := r.p.read(addr, 8)
+	data, ok := r.fetch(addr, memory.PtrSize)
 	if !ok {
-		r.missing(v, addr, 8)
+		r.absent(v, addr, memory.PtrSize)
 		return
 	}
-	v.Func = &Function{Entry: memory.Address(le.Uint64(data))}
-	v.Func.Name = r.p.funcName(v.Func.Entry)
+	v.Func = &Function{Entry: goobject.FuncEntry(data)}
+	v.Func.Name = r.p.FuncName(v.Func.Entry)
 }

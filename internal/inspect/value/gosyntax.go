@@ -29,7 +29,7 @@ const (
 // goText writes the value; indent is the number of tabs that its lines have.
 func (v *Value) goText(at place, indent int) string {
 	text := v.bare(at, indent)
-	if v.Shown {
+	if v.Referenced {
 		text = "/* " + v.Addr.String() + " */ " + text
 	}
 	notes := v.Notes
@@ -44,7 +44,7 @@ func (v *Value) goText(at place, indent int) string {
 
 func (v *Value) bare(at place, indent int) string {
 	implied := at != alone
-	if v.Missing != "" {
+	if v.Absent != "" {
 		return v.absent()
 	}
 	switch v.Shape {
@@ -72,41 +72,45 @@ func (v *Value) bare(at place, indent int) string {
 		}
 		return v.head(at) + braces(parts, indent)
 	case List:
-		return v.head(at) + braces(v.goElems(indent), indent)
+		return v.head(at) + braces(goElems(v.Elems, v.Omitted, "elements", indent), indent)
 	case Map:
 		parts := make([]string, 0, len(v.Entries)+1)
 		for _, e := range v.Entries {
 			parts = append(parts, e.Key.goText(element, indent+1)+": "+e.Value.goText(element, indent+1))
 		}
-		return v.head(at) + braces(v.more(parts, "entries"), indent)
+		return v.head(at) + braces(more(parts, v.Omitted, "entries"), indent)
 	case Pointer:
-		if v.Again || v.To == nil {
+		if v.BackRef || v.Elem == nil {
 			return conversion(v.Type) + "(" + v.Addr.String() + ")"
 		}
-		if v.To.Missing != "" && v.To.Shape != Pointer {
-			return conversion(v.Type) + "(" + v.Addr.String() + ") " + v.To.absent()
+		if v.Elem.Absent != "" && v.Elem.Shape != Pointer {
+			return conversion(v.Type) + "(" + v.Addr.String() + ") " + v.Elem.absent()
 		}
-		switch v.To.Shape {
+		switch v.Elem.Shape {
 		case Struct, List, Map:
-			return "&" + v.To.goText(alone, indent)
+			return "&" + v.Elem.goText(alone, indent)
 		}
-		return "new(" + v.To.goText(alone, indent) + ")"
+		return "new(" + v.Elem.goText(alone, indent) + ")"
 	case Interface:
-		return v.To.goText(alone, indent)
+		return v.Elem.goText(alone, indent)
 	case Func:
 		if v.Func.Name != "" {
 			return v.Func.Name
 		}
 		return conversion(v.Type) + "(" + v.Func.Entry.String() + ")"
 	case Chan:
-		return "(" + v.Type + ")(" + v.Addr.String() + ")" + braces(v.goElems(indent), indent)
+		text := "(" + v.Type + ")(" + v.Addr.String() + ")" + braces(goElems(v.Elems, v.Omitted, "elements", indent), indent)
+		if v.Senders != nil {
+			text += " <- " + braces(goElems(v.Senders.Values, v.Senders.Omitted, "senders", indent), indent)
+		}
+		return text
 	}
 	return "/* ? */"
 }
 
 // absent writes why a value is not there.
 func (v *Value) absent() string {
-	why := "/* " + string(v.Missing) + " */"
+	why := "/* " + string(v.Absent) + " */"
 	switch v.Shape {
 	case Pointer:
 		return conversion(v.Type) + "(" + v.Addr.String() + ") " + why
@@ -124,17 +128,18 @@ func (v *Value) head(at place) string {
 	return v.Type
 }
 
-func (v *Value) goElems(indent int) []string {
-	parts := make([]string, 0, len(v.Elems)+1)
-	for _, e := range v.Elems {
+// goElems writes the parts of a list, of which omitted are left out.
+func goElems(list []*Value, omitted uint64, what string, indent int) []string {
+	parts := make([]string, 0, len(list)+1)
+	for _, e := range list {
 		parts = append(parts, e.goText(element, indent+1))
 	}
-	return v.more(parts, "elements")
+	return more(parts, omitted, what)
 }
 
-func (v *Value) more(parts []string, what string) []string {
-	if v.Omitted > 0 {
-		parts = append(parts, fmt.Sprintf("/* %d more %s */", v.Omitted, what))
+func more(parts []string, omitted uint64, what string) []string {
+	if omitted > 0 {
+		parts = append(parts, fmt.Sprintf("/* %d more %s */", omitted, what))
 	}
 	return parts
 }

@@ -11,7 +11,7 @@ import (
 // as arrays, pointers as what they point at. What JSON has no form for is an
 // object whose keys begin with a dollar sign:
 //
-//	{"$missing": "erased"}            what the core does not hold, and why
+//	{"$missing": "redacted"}          what the core does not hold, and why
 //	{"$bytes": "…"}                   bytes, base64
 //	{"$type": "T", "$value": …}       what an interface holds
 //	{"$map": [[key, value], …]}       a map whose keys are no texts
@@ -19,6 +19,7 @@ import (
 //	{"$again": "0x…"}                 that other one
 //	{"$func": "name"}                 a function
 //	{"$chan": […]}                    what is in a channel's buffer
+//	{"$chan": […], "$senders": […]}   and what goroutines wait to send on it
 //	{"$value": …, "$note": "…"}       what is to be said beside a value
 //	{"$omitted": n}                   what limits left out
 func (v *Value) MarshalJSON() ([]byte, error) {
@@ -35,14 +36,14 @@ func (v *Value) json(b *strings.Builder) {
 		b.WriteString(`"$value":`)
 		close++
 	}
-	if v.Shown {
+	if v.Referenced {
 		open("$address", v.Addr.String())
 	}
 	if len(v.Notes) > 0 {
 		open("$note", strings.Join(v.Notes, "; "))
 	}
-	if v.Shape == Interface && v.Missing == "" {
-		open("$type", v.To.Type)
+	if v.Shape == Interface && v.Absent == "" {
+		open("$type", v.Elem.Type)
 	}
 	v.bareJSON(b)
 	for range close {
@@ -51,8 +52,8 @@ func (v *Value) json(b *strings.Builder) {
 }
 
 func (v *Value) bareJSON(b *strings.Builder) {
-	if v.Missing != "" {
-		b.WriteString(`{"$missing":` + encoded(string(v.Missing)))
+	if v.Absent != "" {
+		b.WriteString(`{"$missing":` + encoded(string(v.Absent)))
 		if v.Shape == Pointer {
 			b.WriteString(`,"$address":` + encoded(v.Addr.String()))
 		}
@@ -87,21 +88,25 @@ func (v *Value) bareJSON(b *strings.Builder) {
 		}
 		b.WriteByte('}')
 	case List:
-		v.listJSON(b)
+		listJSON(b, v.Elems, v.Omitted)
 	case Chan:
 		b.WriteString(`{"$chan":`)
-		v.listJSON(b)
+		listJSON(b, v.Elems, v.Omitted)
+		if v.Senders != nil {
+			b.WriteString(`,"$senders":`)
+			listJSON(b, v.Senders.Values, v.Senders.Omitted)
+		}
 		b.WriteByte('}')
 	case Map:
 		v.mapJSON(b)
 	case Pointer:
-		if v.Again || v.To == nil {
+		if v.BackRef || v.Elem == nil {
 			b.WriteString(`{"$again":` + encoded(v.Addr.String()) + "}")
 			return
 		}
-		v.To.json(b)
+		v.Elem.json(b)
 	case Interface:
-		v.To.json(b)
+		v.Elem.json(b)
 	case Func:
 		name := v.Func.Name
 		if name == "" {
@@ -111,19 +116,20 @@ func (v *Value) bareJSON(b *strings.Builder) {
 	}
 }
 
-func (v *Value) listJSON(b *strings.Builder) {
+// listJSON writes the values of a list, of which omitted are left out.
+func listJSON(b *strings.Builder, list []*Value, omitted uint64) {
 	b.WriteByte('[')
-	for i, e := range v.Elems {
+	for i, e := range list {
 		if i > 0 {
 			b.WriteByte(',')
 		}
 		e.json(b)
 	}
-	if v.Omitted > 0 {
-		if len(v.Elems) > 0 {
+	if omitted > 0 {
+		if len(list) > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(`{"$omitted":` + encoded(v.Omitted) + "}")
+		b.WriteString(`{"$omitted":` + encoded(omitted) + "}")
 	}
 	b.WriteByte(']')
 }
@@ -131,7 +137,7 @@ func (v *Value) listJSON(b *strings.Builder) {
 func (v *Value) mapJSON(b *strings.Builder) {
 	texts := true
 	for _, e := range v.Entries {
-		texts = texts && e.Key.Shape == Text && e.Key.Missing == "" && utf8.ValidString(e.Key.Text)
+		texts = texts && e.Key.Shape == Text && e.Key.Absent == "" && utf8.ValidString(e.Key.Text)
 	}
 	first := true
 	sep := func() {

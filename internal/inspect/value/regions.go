@@ -7,40 +7,41 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // Region returns the value of a region. Without its type the region's bytes
 // are returned, with the reason beside them.
-func (p *Program) Region(r *note.Region, limits Limits) *Value {
+func Region(p *inspect.Program, r *note.Region, limits Limits) *Value {
 	addr := memory.Address(r.Addr)
 	switch {
 	case r.Status&note.Gone != 0:
-		return &Value{Type: r.Type, Missing: "its object was collected before"}
+		return &Value{Type: r.Type, Absent: "its object was collected before"}
 	case r.Kind == anchor.SlotString:
-		return p.ReadText(addr, r.Size, limits)
+		return ReadText(p, addr, r.Size, limits)
 	case r.Kind == anchor.SlotForeign && r.TypeAddr == 0:
-		v := p.ReadBytes(addr, r.Size, limits)
+		v := ReadBytes(p, addr, r.Size, limits)
 		if r.Type != "" {
 			v.Notes = append(v.Notes, "a "+r.Type+", which the program has no descriptor of: debuggers print it")
 		}
 		return v
 	}
-	t, err := p.regionType(r)
+	t, err := regionType(p, r)
 	if err != nil {
-		v := p.ReadBytes(addr, r.Size, limits)
+		v := ReadBytes(p, addr, r.Size, limits)
 		v.Notes = append(v.Notes, err.Error())
 		return v
 	}
 	var v *Value
 	switch {
 	case r.Kind == anchor.SlotSlice && t.Size > 0:
-		v = p.ReadList(t, addr, r.Size/t.Size, limits)
+		v = ReadList(p, t, addr, r.Size/t.Size, limits)
 	case r.Size < t.Size && t.Kind == gotypes.Array && t.Len > 0: // the first bytes of an area
-		v = p.area(t, addr, r.Size, limits)
+		v = area(p, t, addr, r.Size, limits)
 	default:
-		v = p.Read(t, addr, limits)
+		v = Read(p, t, addr, limits)
 	}
 	if r.Status&note.Torn != 0 {
 		v.Notes = append(v.Notes, "torn: some of it changed while it was read")
@@ -54,7 +55,7 @@ func (p *Program) Region(r *note.Region, limits Limits) *Value {
 	return v
 }
 
-func (p *Program) regionType(r *note.Region) (*gotypes.Type, error) {
+func regionType(p *inspect.Program, r *note.Region) (*gotypes.Type, error) {
 	if p.Types == nil || r.TypeAddr == 0 {
 		return nil, ErrNoType
 	}
@@ -72,16 +73,16 @@ func (p *Program) regionType(r *note.Region) (*gotypes.Type, error) {
 
 // area reads the elements of an array of which the first size bytes were
 // registered.
-func (p *Program) area(t *gotypes.Type, addr memory.Address, size uint64, limits Limits) *Value {
+func area(p *inspect.Program, t *gotypes.Type, addr memory.Address, size uint64, limits Limits) *Value {
 	elem, err := t.Elem()
 	if err != nil || elem.Size == 0 {
-		return p.ReadBytes(addr, size, limits)
+		return ReadBytes(p, addr, size, limits)
 	}
 	var v *Value
 	if elem.Kind == gotypes.Uint8 {
-		v = p.ReadBytes(addr, size, limits)
+		v = ReadBytes(p, addr, size, limits)
 	} else {
-		v = p.ReadList(elem, addr, size/elem.Size, limits)
+		v = ReadList(p, elem, addr, size/elem.Size, limits)
 	}
 	v.Type, v.Slice = t.String(), false
 	v.Omitted += t.Len - size/elem.Size

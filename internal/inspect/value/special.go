@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"math/big"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
@@ -27,8 +27,8 @@ func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	case "sync":
 		return name == "Map" && r.syncMap(v, t, addr, depth)
 	case "sync/atomic":
-		if strings.HasPrefix(name, "Pointer[") {
-			return r.typedPointer(v, t, addr, "v", false, depth)
+		if ptr, ok := goobject.TypedPointerOf(t); ok {
+			return r.typedPointer(v, ptr, addr, depth)
 		}
 		if f, ok := t.Field("v"); ok && (f.Type.PtrBytes == 0 || name == "Value") {
 			inner := r.value(f.Type, addr.Add(f.Offset), depth)
@@ -41,36 +41,31 @@ func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth i
 			return true
 		}
 	case "weak":
-		return strings.HasPrefix(name, "Pointer[") && r.typedPointer(v, t, addr, "u", true, depth)
+		ptr, ok := goobject.TypedPointerOf(t)
+		return ok && r.typedPointer(v, ptr, addr, depth)
 	}
 	return false
 }
 
-// typedPointer reads an atomic or a weak pointer. A weak one's word is the
-// address of one that holds the address proper.
-func (r *reader) typedPointer(v *Value, t *gotypes.Type, addr memory.Address, field string, weak bool, depth int) bool {
-	off, elem, ok := t.TypedPointer(field)
-	if !ok {
-		return false
+// typedPointer reads the value that an atomic or a weak pointer points at.
+func (r *reader) typedPointer(v *Value, ptr goobject.TypedPointer, addr memory.Address, depth int) bool {
+	at, words := addr.Add(ptr.Offset), 1
+	if ptr.Weak {
+		words = 2
 	}
-	at := addr.Add(off)
-	for range 2 {
-		word, ok := r.p.read(at, 8)
+	for range words {
+		to, ok := r.pointer(at)
 		if !ok {
-			r.missing(v, at, 8)
+			r.absent(v, at, memory.PtrSize)
 			return true
 		}
-		to := memory.Address(le.Uint64(word))
 		if to == 0 {
 			v.Shape = Nil
 			return true
 		}
-		if !weak {
-			r.target(v, elem, to, depth)
-			return true
-		}
-		at, weak = to, false
+		at = to
 	}
+	r.target(v, ptr.Elem, at, depth)
 	return true
 }
 
@@ -80,18 +75,19 @@ func (r *reader) bigInt(v *Value, t *gotypes.Type, addr memory.Address) bool {
 	if !ok1 || !ok2 || abs.Type.Kind != gotypes.Slice {
 		return false
 	}
-	head, ok := r.p.read(addr, t.Size)
+	head, ok := r.read(addr, t.Size)
 	if !ok {
-		r.missing(v, addr, t.Size)
+		r.absent(v, addr, t.Size)
 		return true
 	}
-	ptr, n := memory.Address(le.Uint64(head[abs.Offset:])), le.Uint64(head[abs.Offset+8:])
-	if n > 1<<16 { // a million digits are no number to print
+	const word = 8
+	digits, err := goobject.Slice(head[abs.Offset:], word)
+	if err != nil || digits.Len > 1<<16 { // a million digits are no number to print
 		return false
 	}
-	b, ok := r.p.read(ptr, n*8)
+	b, ok := r.read(digits.Data, digits.Len*word)
 	if !ok {
-		r.missing(v, ptr, n*8)
+		r.absent(v, digits.Data, digits.Len*word)
 		return true
 	}
 	words := make([]byte, len(b)) // big-endian
@@ -123,9 +119,9 @@ func (r *reader) time(v *Value, t *gotypes.Type, addr memory.Address) bool {
 	if !ok1 || !ok2 || !ok3 || t.Size != 24 {
 		return false
 	}
-	b, ok := r.p.read(addr, t.Size)
+	b, ok := r.read(addr, t.Size)
 	if !ok {
-		r.missing(v, addr, t.Size)
+		r.absent(v, addr, t.Size)
 		return true
 	}
 	wall, ext := le.Uint64(b[wallField.Offset:]), int64(le.Uint64(b[extField.Offset:]))
@@ -161,7 +157,7 @@ func (r *reader) zone(ptr *gotypes.Type, addr memory.Address, unix int64) (name 
 	if err != nil {
 		return "", 0, false
 	}
-	quick := r.p.reader(Limits{Depth: 4, Elements: 4096})
+	quick := newReader(r.p, Limits{Depth: 4, Elements: 4096})
 	loc := quick.value(t, addr, 4)
 	// An untouched Local, or UTC, has no zones.
 	zones, tx := loc.field("zone"), loc.field("tx")
@@ -194,7 +190,7 @@ func (r *reader) zone(ptr *gotypes.Type, addr memory.Address, unix int64) (name 
 }
 
 // there reports whether a field exists and its value is known.
-func (v *Value) there() bool { return v != nil && v.Missing == "" }
+func (v *Value) there() bool { return v != nil && v.Absent == "" }
 
 // field returns a field of a struct, nil when there is none.
 func (v *Value) field(name string) *Value {

@@ -9,15 +9,15 @@ import (
 	"unsafe"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
+	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // lacking is this process without some of its memory.
-func lacking(t *testing.T, root any, at memory.Address, size uint64, why note.MarkReason) *Program {
+func lacking(t *testing.T, root any, at memory.Address, size uint64, why note.MarkReason) *inspect.Program {
 	t.Helper()
-	p, _, _ := self(t, root, plain)
-	p.marked = []note.MarkedRange{{Addr: uint64(at), Size: size, Why: why}}
-	p.mem.Cut(memory.RangeOf(at, size))
+	p, _, _ := self(t, root, plain, inspect.Lost{Range: memory.RangeOf(at, size), Why: why})
 	return p
 }
 
@@ -29,48 +29,40 @@ func TestSyncMapGone(t *testing.T) {
 	}
 	p, typ, addr := self(t, m, plain)
 	word := func(at memory.Address) memory.Address {
-		b, ok := p.read(at, 8)
-		if !ok {
-			t.Fatalf("nothing is at %v", at)
+		to, err := memory.Reader{Memory: p.Memory()}.Pointer(at)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return memory.Address(le.Uint64(b))
+		return to
 	}
-	trie, ok := typ.Field("m")
-	if !ok {
+	known, err := goobject.SyncMapOf(typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if known.Trie == nil {
 		t.Skip("this Go's sync.Map is no trie")
 	}
-	rootField, _ := trie.Type.Field("root")
-	v, _ := rootField.Type.Field("v")
-	root := addr.Add(trie.Offset + rootField.Offset + v.Offset)
-	ptr, err := rootField.Type.Fields[0].Type.Elem()
-	if err != nil {
-		t.Fatal(err)
-	}
-	inner, err := ptr.Elem()
-	if err != nil {
-		t.Fatal(err)
-	}
-	children, _ := inner.Field("children")
+	root := addr.Add(known.Root)
 	child := memory.Address(0)
-	for i := range children.Type.Len {
-		child = max(child, word(word(root).Add(children.Offset+i*8)))
+	for i := range known.Trie.Count {
+		child = max(child, word(word(root).Add(known.Trie.Children+i*8)))
 	}
 	for name, test := range map[string]struct {
 		at   memory.Address
 		size uint64
 		why  note.MarkReason
-		want Missing
+		want inspect.Missing
 		note string
 	}{
-		"it is excluded":             {addr, typ.Size, note.MarkedExcluded, Erased, ""},
-		"its root is excluded":       {root, 8, note.MarkedExcluded, Erased, ""},
-		"its root lies too deep":     {word(root), inner.Size, note.MarkedGap, NotCaptured, ""},
+		"it is excluded":             {addr, typ.Size, note.MarkedExcluded, inspect.Redacted, ""},
+		"its root is excluded":       {root, 8, note.MarkedExcluded, inspect.Redacted, ""},
+		"its root lies too deep":     {word(root), known.Trie.InnerSize, note.MarkedGap, inspect.NotCaptured, ""},
 		"some entries lie too deep":  {child, 8, note.MarkedGap, "", "some of its entries are not captured"},
-		"some entries are forbidden": {child, 8, note.MarkedExcluded, "", "some of its entries are erased"},
+		"some entries are forbidden": {child, 8, note.MarkedExcluded, "", "some of its entries are redacted"},
 	} {
-		got := lacking(t, m, test.at, test.size, test.why).Read(typ, addr, Limits{})
-		if got.Missing != test.want || slices.Contains(got.Notes, test.note) != (test.note != "") || (len(got.Entries) > 0) != (test.want == "") {
-			t.Errorf("%s: %q %q, %s", name, got.Missing, got.Notes, got.Go())
+		got := Read(lacking(t, m, test.at, test.size, test.why), typ, addr, Limits{})
+		if got.Absent != test.want || slices.Contains(got.Notes, test.note) != (test.note != "") || (len(got.Entries) > 0) != (test.want == "") {
+			t.Errorf("%s: %q %q, %s", name, got.Absent, got.Notes, got.Go())
 		}
 	}
 	runtime.KeepAlive(m)
@@ -99,23 +91,23 @@ func TestSyncMapOfTwoMapsGone(t *testing.T) {
 		at   memory.Address
 		size uint64
 		why  note.MarkReason
-		want Missing
+		want inspect.Missing
 	}{
 		"fresh":                       {fresh, 8, 8, note.MarkedGap, ""},
 		"old":                         {old, 8, 8, note.MarkedGap, ""},
-		"fresh, excluded":             {fresh, at(unsafe.Pointer(fresh)), 16, note.MarkedExcluded, Erased},
-		"fresh, its map too deep":     {fresh, *(*memory.Address)(unsafe.Pointer(&fresh.dirty)), 8, note.MarkedGap, NotCaptured},
-		"old, its pointer excluded":   {old, at(unsafe.Pointer(&old.read)), 8, note.MarkedExcluded, Erased},
-		"old, what it reads too deep": {old, at(unsafe.Pointer(old.read.Load())), 16, note.MarkedGap, NotCaptured},
+		"fresh, excluded":             {fresh, at(unsafe.Pointer(fresh)), 16, note.MarkedExcluded, inspect.Redacted},
+		"fresh, its map too deep":     {fresh, *(*memory.Address)(unsafe.Pointer(&fresh.dirty)), 8, note.MarkedGap, inspect.NotCaptured},
+		"old, its pointer excluded":   {old, at(unsafe.Pointer(&old.read)), 8, note.MarkedExcluded, inspect.Redacted},
+		"old, what it reads too deep": {old, at(unsafe.Pointer(old.read.Load())), 16, note.MarkedGap, inspect.NotCaptured},
 	} {
 		_, typ, addr := self(t, test.m, plain)
-		r := lacking(t, test.m, test.at, test.size, test.why).reader(Limits{})
+		r := newReader(lacking(t, test.m, test.at, test.size, test.why), Limits{})
 		got := &Value{Type: "sync.Map"}
 		if !r.syncMap(got, typ, addr, 4) {
 			t.Errorf("%s: it is not taken for a sync.Map", name)
 		}
-		if got.Missing != test.want || test.want == "" && got.Go() != `sync.Map{"key": "value"}` {
-			t.Errorf("%s: %q, %s", name, got.Missing, got.Go())
+		if got.Absent != test.want || test.want == "" && got.Go() != `sync.Map{"key": "value"}` {
+			t.Errorf("%s: %q, %s", name, got.Absent, got.Go())
 		}
 	}
 	runtime.KeepAlive(fresh)

@@ -10,7 +10,9 @@ import (
 	"fmt"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/inspect"
 )
 
 // A Value is a Go value as far as it is in a core: a tree that renders as Go
@@ -21,22 +23,24 @@ type Value struct {
 	Type  string // as reflect writes it
 	Addr  memory.Address
 
-	// Missing says why there is nothing to show, empty when there is.
-	Missing Missing
+	// Absent is why there is nothing to show, empty when there is.
+	Absent inspect.Missing
 
 	Text string // of a Literal: Go source. Of a Text: its bytes
 	JSON any    // of a Literal, when its JSON is not the number in Text
 
-	Fields  []Field   // of a Struct
-	Elems   []*Value  // of a List
-	Entries []Entry   // of a Map
-	To      *Value    // of a Pointer; of an Interface its value. Nil for nil
-	Again   bool      // a Pointer whose target is shown elsewhere
-	Shown   bool      // a Pointer that another one refers to
-	Omitted uint64    // elements, entries or bytes that limits left out
-	Func    *Function // of a Func
-	Slice   bool      // Bytes of a slice, not of an array
-	Notes   []string  // what is to be said beside it
+	Fields  []Field  // of a Struct
+	Elems   []*Value // of a List
+	Entries []Entry  // of a Map
+	Elem    *Value   // of a Pointer; of an Interface its value. Nil for nil
+	BackRef bool     // a Pointer whose target is shown elsewhere
+	// Referenced is set on a Pointer whose target another one refers to.
+	Referenced bool
+	Senders    *Senders  // of a Chan: goroutines that wait to send, nil when there are none
+	Omitted    uint64    // elements, entries or bytes that limits left out
+	Func       *Function // of a Func
+	Slice      bool      // Bytes of a slice, not of an array
+	Notes      []string  // remarks about the value
 }
 
 // A Shape is how a value is written.
@@ -57,27 +61,20 @@ const (
 	Nil
 )
 
-// A Missing is why a value is not shown.
-type Missing string
-
-// The reasons.
-const (
-	NotCaptured  Missing = "not captured"
-	Erased       Missing = "erased"   // an exclusion covers it
-	Withheld     Missing = "withheld" // what it is was not known, where exclusions are
-	Unreadable   Missing = "unreadable"
-	BadType      Missing = "its type cannot be read"
-	Inconsistent Missing = "inconsistent"
-	TooMuch      Missing = "limit reached"
-)
-
-// absence is why there is nothing to show of a value, or of what an interface
-// holds.
-func (v *Value) absence() Missing {
-	for v.Missing == "" && v.Shape == Interface && v.To != nil {
-		v = v.To
+// absence returns why there is nothing to show of a value, or of the value in
+// an interface.
+func (v *Value) absence() inspect.Missing {
+	for v.Absent == "" && v.Shape == Interface && v.Elem != nil {
+		v = v.Elem
 	}
-	return v.Missing
+	return v.Absent
+}
+
+// Senders are the values that goroutines wait to send on a channel, the first
+// to be received first.
+type Senders struct {
+	Values  []*Value
+	Omitted uint64 // senders whose values limits left out
 }
 
 // A Field is a field of a struct.
@@ -135,10 +132,12 @@ var ErrNoType = fmt.Errorf("its type is not known")
 
 // A reader reads one tree.
 type reader struct {
-	p      *Program
+	p      *inspect.Program
 	limits Limits
-	left   int // values
-	shown  map[pointed]*Value
+	left   int                // values that may still be read
+	parts  int                // of maps and channels, that may still be visited
+	shown  map[pointed]*Value // by what they point at
+	buf    [256]byte          // see fetch
 }
 
 type pointed struct {
@@ -146,54 +145,83 @@ type pointed struct {
 	typ  *gotypes.Type
 }
 
+// maxParts is how many groups and buckets of maps, nodes of tries and waiting
+// goroutines are visited for one tree.
+const maxParts = 1 << 24
+
 // Read returns the value of type t at addr.
-func (p *Program) Read(t *gotypes.Type, addr memory.Address, limits Limits) *Value {
-	r := p.reader(limits)
+func Read(p *inspect.Program, t *gotypes.Type, addr memory.Address, limits Limits) *Value {
+	r := newReader(p, limits)
 	// Pointers back to it refer to it.
 	self := &Value{}
 	r.shown[pointed{addr, t}] = self
 	v := r.value(t, addr, r.limits.Depth)
-	if self.Shown {
-		v.Shown, v.Addr = true, addr
+	if self.Referenced {
+		v.Referenced, v.Addr = true, addr
 	}
 	return v
 }
 
 // ReadList returns n values of type t that stand from addr on.
-func (p *Program) ReadList(t *gotypes.Type, addr memory.Address, n uint64, limits Limits) *Value {
+func ReadList(p *inspect.Program, t *gotypes.Type, addr memory.Address, n uint64, limits Limits) *Value {
 	if t.Kind == gotypes.Uint8 {
-		return p.ReadBytes(addr, n, limits)
+		return ReadBytes(p, addr, n, limits)
 	}
-	r := p.reader(limits)
+	r := newReader(p, limits)
 	v := &Value{Shape: List, Type: "[]" + t.String(), Addr: addr}
 	r.elements(v, t, addr, n, r.limits.Depth)
 	return v
 }
 
 // ReadText returns the size bytes at addr as text.
-func (p *Program) ReadText(addr memory.Address, size uint64, limits Limits) *Value {
-	r := p.reader(limits)
+func ReadText(p *inspect.Program, addr memory.Address, size uint64, limits Limits) *Value {
+	r := newReader(p, limits)
 	v := &Value{Shape: Text, Type: "string", Addr: addr}
 	r.bytes(v, addr, size)
 	return v
 }
 
 // ReadBytes returns the size bytes at addr as bytes.
-func (p *Program) ReadBytes(addr memory.Address, size uint64, limits Limits) *Value {
-	r := p.reader(limits)
+func ReadBytes(p *inspect.Program, addr memory.Address, size uint64, limits Limits) *Value {
+	r := newReader(p, limits)
 	v := &Value{Shape: Bytes, Slice: true, Type: "[]uint8", Addr: addr}
 	r.bytes(v, addr, size)
 	return v
 }
 
-func (p *Program) reader(limits Limits) *reader {
+func newReader(p *inspect.Program, limits Limits) *reader {
 	limits = limits.filled()
-	return &reader{p: p, limits: limits, left: limits.Values, shown: map[pointed]*Value{}}
+	return &reader{p: p, limits: limits, left: limits.Values, parts: maxParts, shown: map[pointed]*Value{}}
 }
 
-// missing returns a value of which nothing is there, with the reason that the
-// core gives for the first byte of it that is not.
-func (r *reader) missing(v *Value, addr memory.Address, size uint64) *Value {
-	v.Missing = r.p.why(memory.RangeOf(addr, max(size, 1)))
+// read returns the bytes of a value.
+func (r *reader) read(addr memory.Address, size uint64) ([]byte, bool) {
+	b := make([]byte, size)
+	return b, r.p.Read(b, addr)
+}
+
+// fetch returns bytes of an object between values; they are valid until the
+// next call. It is a goobject.ReadFunc.
+func (r *reader) fetch(addr memory.Address, size uint64) ([]byte, bool) {
+	if size > uint64(len(r.buf)) {
+		return r.read(addr, size)
+	}
+	b := r.buf[:size]
+	return b, r.p.Read(b, addr)
+}
+
+// pointer reads the pointer at addr.
+func (r *reader) pointer(addr memory.Address) (memory.Address, bool) {
+	b, ok := r.fetch(addr, memory.PtrSize)
+	if !ok {
+		return 0, false
+	}
+	return goobject.Pointer(b), true
+}
+
+// absent marks a value as not there, for the reason that the core gives for
+// the first byte of the range that it lacks.
+func (r *reader) absent(v *Value, addr memory.Address, size uint64) *Value {
+	v.Absent = r.p.Why(memory.RangeOf(addr, max(size, 1)))
 	return v
 }

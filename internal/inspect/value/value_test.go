@@ -1,14 +1,12 @@
 package value
 
 import (
-	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"math"
 	"math/big"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -49,14 +47,12 @@ func newNode() *node {
 	return n
 }
 
-// self is this process as a program whose core was taken; mem stands between.
-func self(t testing.TB, root any, mem func(memory.Memory) memory.Memory) (*Program, *gotypes.Type, memory.Address) {
+// self is this process as a program; mem is what of its memory is read, and
+// lost is not there.
+func self(t testing.TB, root any, mem func(memory.Memory) memory.Memory, lost ...inspect.Lost) (*inspect.Program, *gotypes.Type, memory.Address) {
 	t.Helper()
 	k := kinds.Open(t, os.Getpid(), nil)
-	p := newProgram(&inspect.Core{})
-	p.Go, p.types = k.Prog, k.Mem
-	p.mem.Put(memory.Segment{Range: memory.Range{End: 1 << 47}}, mem(k.Mem))
-	p.Types = gotypes.New(mem(k.Mem), k.Prog)
+	p := inspect.NewProgram(k.Prog, mem(k.Mem), lost...)
 	words := *(*[2]memory.Address)(unsafe.Pointer(&root))
 	ptr, err := gotypes.New(k.Mem, k.Prog).At(words[0])
 	if err != nil {
@@ -75,22 +71,20 @@ func plain(m memory.Memory) memory.Memory { return m }
 // beside it is shown.
 func TestMissingInItsPlace(t *testing.T) {
 	n := newNode()
-	p, typ, addr := self(t, n, plain)
-	at := func(p unsafe.Pointer) uint64 { return uint64(uintptr(p)) }
-	p.marked = []note.MarkedRange{
-		{Addr: at(unsafe.Pointer(unsafe.StringData(n.Name))), Size: 5, Why: note.MarkedExcluded},
-		{Addr: at(unsafe.Pointer(&n.Data[2])), Size: 2, Why: note.MarkedGap},
-		{Addr: at(unsafe.Pointer(&n.Any)), Size: 16, Why: note.MarkedUnknown},
-		{Addr: at(unsafe.Pointer(&n.Big)), Size: 8, Why: note.MarkedHole},
-		{Addr: at(unsafe.Pointer(n.Next)), Size: typ.Size, Why: note.MarkedGap},
+	_, typ, _ := self(t, n, plain)
+	lose := func(p unsafe.Pointer, size uint64, why note.MarkReason) inspect.Lost {
+		return inspect.Lost{Range: memory.RangeOf(memory.Address(uintptr(p)), size), Why: why}
 	}
-	for _, m := range p.marked {
-		p.mem.Cut(memory.RangeOf(memory.Address(m.Addr), m.Size))
-	}
-	slices.SortFunc(p.marked, func(a, b note.MarkedRange) int { return cmp.Compare(a.Addr, b.Addr) })
-	text := p.Read(typ, addr, Limits{}).Go()
+	p, typ, addr := self(t, n, plain,
+		lose(unsafe.Pointer(unsafe.StringData(n.Name)), 5, note.MarkedExcluded),
+		lose(unsafe.Pointer(&n.Data[2]), 2, note.MarkedGap),
+		lose(unsafe.Pointer(&n.Any), 16, note.MarkedUnknown),
+		lose(unsafe.Pointer(&n.Big), 8, note.MarkedHole),
+		lose(unsafe.Pointer(n.Next), typ.Size, note.MarkedGap),
+	)
+	text := Read(p, typ, addr, Limits{}).Go()
 	for _, want := range []string{
-		"Name: /* erased */,", `Data: []byte("da") /* 2 more bytes: not captured */,`, "Any: /* withheld */,", "Big: /* unreadable */,",
+		"Name: /* redacted */,", `Data: []byte("da") /* 2 more bytes: not captured */,`, "Any: /* redacted, type not known */,", "Big: /* unreadable */,",
 		"Next: (*value.node)(0x", ") /* not captured */,", `Map: map[string]int{"a": 1, "b": 2},`, "Flag: true,",
 		"/* 1 of 3 */", `time.FixedZone("X", -3600)`, `Sync: &sync.Map{"key": (*value.node)(0x`,
 	} {
@@ -105,7 +99,7 @@ func TestMissingInItsPlace(t *testing.T) {
 func TestJSON(t *testing.T) {
 	n := newNode()
 	p, typ, addr := self(t, n, plain)
-	v := p.Read(typ, addr, Limits{})
+	v := Read(p, typ, addr, Limits{})
 	b, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +137,7 @@ func TestCorners(t *testing.T) {
 		json.RawMessage(`{"a":1}`), []byte{0xff, 0}, []octet("ab"), [2]byte{'a', 'b'},
 	}
 	p, typ, addr := self(t, x, plain)
-	v := p.Read(typ, addr, Limits{})
+	v := Read(p, typ, addr, Limits{})
 	text, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
@@ -177,13 +171,13 @@ func TestLimits(t *testing.T) {
 		long.Map[i] = -i
 	}
 	p, typ, addr := self(t, long, plain)
-	text := p.Read(typ, addr, Limits{Elements: 3, Bytes: 4, Depth: 1}).Go()
+	text := Read(p, typ, addr, Limits{Elements: 3, Bytes: 4, Depth: 1}).Go()
 	for _, want := range []string{"{0, 0, 0, /* 97 more elements */}", `"xxxx" /* 96 more bytes */`, "0: 0,", "2: -2,", "/* 47 more entries */", "new((*int)(0x", "/* limit reached */"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if got := p.Read(typ, addr, Limits{Values: 20}); len(got.Go()) > 4000 {
+	if got := Read(p, typ, addr, Limits{Values: 20}); len(got.Go()) > 4000 {
 		t.Errorf("twenty values take %d bytes", len(got.Go()))
 	}
 	runtime.KeepAlive(long)
@@ -221,7 +215,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed, rate uint64) {
 		p, typ, addr := self(t, n, func(m memory.Memory) memory.Memory { return liar{m, seed, max(rate, 2)} })
 		start := time.Now()
-		v := p.Read(typ, addr, Limits{Values: 20_000})
+		v := Read(p, typ, addr, Limits{Values: 20_000})
 		text := v.Go()
 		if len(text) > 64<<20 {
 			t.Errorf("%d bytes of text", len(text))

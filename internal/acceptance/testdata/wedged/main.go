@@ -26,6 +26,8 @@ var (
 	serial = int64(4)
 	secret = []byte("initial password")
 	plain  = int64(77)
+	jobs   = make(chan int, 2)
+	done   = make(chan *order)
 )
 
 var table = meminspectimpl.Table{
@@ -54,13 +56,16 @@ func main() {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetPtracer, any, 0)
 	switch os.Args[1] {
 	case "sleep":
-		if len(os.Args) > 2 {
-			text := fmt.Sprint(os.Getpid())
-			if err := os.WriteFile(os.Args[2], []byte(text), 0o600); err != nil {
-				panic(err)
-			}
-		}
+		writePID()
 		ready()
+		time.Sleep(time.Hour)
+	case "channels":
+		jobs <- 1
+		jobs <- 2
+		go func() { jobs <- 3 }()
+		go func() { <-done }()
+		go func() { <-done }()
+		writePID()
 		time.Sleep(time.Hour)
 	case "deadlock":
 		// A watched signal keeps the runtime from seeing it.
@@ -143,4 +148,14 @@ func busy() {
 	}
 	ready()
 	time.Sleep(time.Hour)
+}
+
+// writePID writes the process ID into the file that the second argument names.
+func writePID() {
+	if len(os.Args) <= 2 {
+		return
+	}
+	if err := os.WriteFile(os.Args[2], []byte(fmt.Sprint(os.Getpid())), 0o600); err != nil {
+		panic(err)
+	}
 }

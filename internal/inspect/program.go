@@ -1,25 +1,27 @@
-package value
+package inspect
 
 import (
 	"errors"
 	"fmt"
 	"os"
-	"sort"
+	"slices"
 
 	"debug/elf"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 	"github.com/meminspect/meminspect/internal/gocore/module"
-	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// A Program is the program that a core was taken of.
+// A Program is the program that a core was taken of: its memory, as far as the
+// core has it, its modules, types and functions. It must not be used by two
+// goroutines at once.
 type Program struct {
-	Core  *inspect.Core
+	Core  *Core
 	Go    *module.Program // nil when nothing of it could be found
 	Types *gotypes.Set    // nil then
 	// Exe is the executable in use, nil when the core has to do alone.
@@ -27,22 +29,22 @@ type Program struct {
 	// Warnings are what the reader should know about the executable.
 	Warnings []string
 
-	mem    *memory.Spliced            // values: the core, and what is read-only in the executable
-	marked []note.MarkedRange         // sorted
-	funcs  map[uint64]string          // names by entry
-	calls  map[uint64][]note.Function // by address in code, inlined calls first
-	lines  map[*module.Module]*module.Functions
-	types  memory.Mapped
+	mem   *memory.Spliced            // values: the core, and what is read-only in the executable
+	lost  []Lost                     // what the memory lacks and why, sorted
+	code  *module.Code               // nil when Go is nil
+	calls map[uint64][]note.Function // by address in code, inlined calls first
+	names map[uint64]string          // of functions, by their entries
 }
 
-// Open finds the program of a core. path names the executable; when it is
-// empty, the one that the core names is taken if it has the same build ID.
+// OpenProgram finds the program of a core. path names the executable; when it
+// is empty, the one that the core names is taken if it has the same build ID.
 // Without an executable the core must carry the types of its own values, as
-// those of the collector do. The caller closes the Program, not the core.
-func Open(core *inspect.Core, path string) (*Program, error) {
-	p := newProgram(core)
+// captures do. The caller closes the Program, not the core.
+func OpenProgram(core *Core, path string) (*Program, error) {
+	p := &Program{Core: core, mem: &memory.Spliced{}, calls: map[uint64][]note.Function{}, names: map[uint64]string{}}
+	// Descriptors and tables are constants: all of the executable counts where
+	// the core has nothing.
 	types := &memory.Spliced{}
-	p.types = types
 	image, err := p.open(path)
 	if err != nil {
 		return nil, err
@@ -70,15 +72,31 @@ func Open(core *inspect.Core, path string) (*Program, error) {
 	if err := p.cutMarked(image); err != nil {
 		return nil, err
 	}
-	p.find(image)
+	p.find(image, types)
 	return p, nil
 }
 
-func newProgram(core *inspect.Core) *Program {
-	return &Program{
-		Core: core, mem: &memory.Spliced{},
-		funcs: map[uint64]string{}, calls: map[uint64][]note.Function{}, lines: map[*module.Module]*module.Functions{},
+// NewProgram returns a program without a core file, whose values and types are
+// in mem: a process, say. lost is what of it cannot be read, with the reason.
+func NewProgram(prog *module.Program, mem memory.Memory, lost ...Lost) *Program {
+	p := &Program{
+		Core: &Core{}, Go: prog, Types: gotypes.New(mem, prog), mem: &memory.Spliced{}, code: module.NewCode(prog, prog.Mem),
+		calls: map[uint64][]note.Function{}, names: map[uint64]string{},
 	}
+	p.mem.Put(memory.Segment{Range: memory.Range{End: goobject.AddressSpace}}, mem)
+	p.lose(lost)
+	return p
+}
+
+// lose takes ranges out of the memory.
+func (p *Program) lose(lost []Lost) {
+	cut := make([]memory.Range, len(lost))
+	for i := range lost {
+		cut[i] = lost[i].Range
+	}
+	p.mem.CutAll(cut)
+	p.lost = append(p.lost, lost...)
+	slices.SortStableFunc(p.lost, func(a, b Lost) int { return a.Start.Compare(b.Start) })
 }
 
 // Close closes the executable.
@@ -170,44 +188,42 @@ func (p *Program) cutMarked(image *exe.Image) error {
 		if err != nil {
 			return err
 		}
-		cut := make([]memory.Range, len(ranges))
+		lost := make([]Lost, len(ranges))
 		for k, m := range ranges {
-			cut[k] = memory.RangeOf(memory.Address(m.Addr), m.Size)
+			lost[k] = Lost{memory.RangeOf(memory.Address(m.Addr), m.Size), m.Why}
 		}
-		p.mem.CutAll(cut)
-		for k, m := range ranges {
-			r := cut[k]
+		p.lose(lost)
+		for _, l := range lost {
 			for _, seg := range constants {
-				if both := seg.Intersect(r); m.Why == note.MarkedGap && !both.Empty() {
+				if both := seg.Intersect(l.Range); l.Why == note.MarkedGap && !both.Empty() {
 					p.mem.Put(memory.Segment{Range: both, Exec: seg.Exec}, image)
 				}
 			}
 		}
-		p.marked = append(p.marked, ranges...)
 	}
 	return nil
 }
 
 // find finds the Go program: its modules, types and functions.
-func (p *Program) find(image *exe.Image) {
+func (p *Program) find(image *exe.Image, types memory.Mapped) {
 	version := ""
 	if p.Core.Capture != nil {
 		version = p.Core.Capture.GoVersion
 	}
 	var err error
 	if image != nil {
-		if p.Go, err = module.OfImage(image, p.types); err != nil {
+		if p.Go, err = module.OfImage(image, types); err != nil {
 			p.Go, err = module.OfImage(image, image)
 		}
 	} else {
-		p.Go, err = module.Find(p.types, module.Hints{Version: version})
+		p.Go, err = module.Find(types, module.Hints{Version: version})
 	}
 	if err != nil {
 		p.Go = nil
 		p.warn("%v", err)
 		return
 	}
-	p.Types = gotypes.New(p.types, p.Go)
+	p.Types, p.code = gotypes.New(types, p.Go), module.NewCode(p.Go, types)
 	for i := range p.Core.Notes {
 		n := &p.Core.Notes[i]
 		if n.Name == note.Owner && n.Type == note.TypeFunctions {
@@ -216,7 +232,7 @@ func (p *Program) find(image *exe.Image) {
 				p.warn("%v", err)
 			}
 			for _, f := range fs {
-				p.funcs[f.Entry] = f.Name // the function itself comes last
+				p.names[f.Entry] = f.Name // the function itself comes last
 				p.calls[f.PC] = append(p.calls[f.PC], f)
 			}
 		}
@@ -227,86 +243,44 @@ func (p *Program) find(image *exe.Image) {
 // in the executable. What is filled with marks cannot be read.
 func (p *Program) Memory() memory.Memory { return p.mem }
 
-// Code says what stands at an address in code: the calls that were inlined
-// there, the innermost first, and last the function itself. It knows it from
-// the core, or else from the executable. Behind a call pc is a return address:
-// files and lines are those of the call.
-func (p *Program) Code(pc memory.Address) []note.Function {
+// Version returns the Go release that built the program, zero when it is not
+// known.
+func (p *Program) Version() module.Version {
+	if p.Go == nil {
+		return module.Version{}
+	}
+	return p.Go.Version
+}
+
+// Read fills b with the program's memory at addr. It reports false, and what b
+// holds then is not defined, when not all of it is there: see Why.
+func (p *Program) Read(b []byte, addr memory.Address) bool {
+	n, err := p.mem.ReadAt(b, addr)
+	return err == nil && n == len(b)
+}
+
+// Calls returns the calls under way at an address in code: those that were
+// inlined there, the innermost first, and last the function itself. It takes
+// them from the core, or else from the executable; nil when neither has them.
+// After a call pc is a return address: file and line are then those of the call.
+func (p *Program) Calls(pc memory.Address) []note.Function {
 	calls, ok := p.calls[uint64(pc)]
-	if !ok {
-		calls = p.code(pc)
+	if !ok && p.code != nil {
+		calls = p.code.Calls(pc)
 		p.calls[uint64(pc)] = calls
 	}
 	return calls
 }
 
-func (p *Program) code(pc memory.Address) []note.Function {
-	if p.Go == nil {
-		return nil
-	}
-	m := p.Go.ModuleOf(pc)
-	if m == nil {
-		return nil
-	}
-	table, ok := p.lines[m]
-	if !ok {
-		table, _ = m.Functions(p.types)
-		p.lines[m] = table
-	}
-	if table == nil {
-		return nil
-	}
-	f, err := table.At(pc)
-	if err != nil {
-		return nil
-	}
-	frame := uint32(0)
-	if delta, err := f.SPDelta(pc); err == nil && delta >= 0 {
-		frame = uint32(delta)
-	}
-	calls, err := f.Standing(pc)
-	if err != nil {
-		calls = []module.Call{{Name: f.Name}}
-	}
-	out := make([]note.Function, len(calls))
-	for i, c := range calls {
-		out[i] = note.Function{PC: uint64(pc), Entry: uint64(f.Range.Start), Frame: frame, Name: c.Name, File: c.File, Line: uint32(c.Line)}
-	}
-	return out
-}
-
-// funcName returns the name of the function at entry, empty when neither the
-// executable nor the core knows it.
-func (p *Program) funcName(entry memory.Address) string {
-	if name, ok := p.funcs[uint64(entry)]; ok {
+// FuncName returns the name of the function at entry, empty when neither the
+// executable nor the core has it.
+func (p *Program) FuncName(entry memory.Address) string {
+	if name, ok := p.names[uint64(entry)]; ok {
 		return name
 	}
 	// At its first byte nothing is inlined that the name could be of.
-	if calls := p.Code(entry); len(calls) > 0 {
+	if calls := p.Calls(entry); len(calls) > 0 {
 		return calls[len(calls)-1].Name
 	}
 	return ""
-}
-
-// read reads bytes of a value.
-func (p *Program) read(addr memory.Address, size uint64) ([]byte, bool) {
-	b := make([]byte, size)
-	n, err := p.mem.ReadAt(b, addr)
-	return b, err == nil && n == len(b)
-}
-
-// why says why the first byte of r that cannot be read cannot be.
-func (p *Program) why(r memory.Range) Missing {
-	i := sort.Search(len(p.marked), func(i int) bool { return p.marked[i].Addr+p.marked[i].Size > uint64(r.Start) })
-	if i < len(p.marked) && p.marked[i].Addr < uint64(r.End) {
-		switch p.marked[i].Why {
-		case note.MarkedExcluded:
-			return Erased
-		case note.MarkedUnknown:
-			return Withheld
-		case note.MarkedHole:
-			return Unreadable
-		}
-	}
-	return NotCaptured
 }
