@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"runtime"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -38,7 +39,7 @@ func (p patched) ReadAt(b []byte, addr memory.Address) (int, error) {
 // a core holds neither values that cannot be printed, nor lacks those that can.
 func TestCapturingAndReadingAgree(t *testing.T) {
 	small, large := map[int]int{1: 2}, map[int]int{}
-	for i := range 5000 {
+	for i := range 1000 {
 		large[i] = -i
 	}
 	maps := &struct{ Small, Large map[int]int }{small, large}
@@ -89,7 +90,8 @@ func TestCapturingAndReadingAgree(t *testing.T) {
 			v := &Value{}
 			e := entries{r: reads, v: v}
 			e.readMap(m, at)
-			captures, prints := res.Ends[0].Failures == 0, v.Absent == "" && e.lost == ""
+			refuses := func(r walk.Record) bool { return r.Kind != walk.MapWriting } // which is a remark
+			captures, prints := !slices.ContainsFunc(res.Ends[0].Records, refuses), v.Absent == "" && e.lost == ""
 			if !captures {
 				refused++
 			}
