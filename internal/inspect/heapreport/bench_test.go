@@ -49,7 +49,7 @@ func BenchmarkHeap(b *testing.B) {
 				if r, err = OfProcess(context.Background(), pid, Options{Paths: paths}); err != nil {
 					b.Fatal(err)
 				}
-				stopped += r.Stopped
+				stopped += time.Duration(r.Stopped)
 				rounds++
 			}
 			b.ReportMetric(float64(stopped.Milliseconds())/float64(rounds), "stopped-ms")
