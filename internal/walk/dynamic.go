@@ -6,9 +6,9 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
-// dynamic returns the plan of the type whose descriptor stands at addr, or nil
-// when there is none.
-func (w *walker) dynamic(addr memory.Address) *plan {
+// dynamic returns the plan of the type whose descriptor is at addr, or nil when
+// there is no type.
+func (w *walker) dynamic(addr memory.Address) *typePlan {
 	if addr == w.lastType && w.lastPlan != nil {
 		return w.lastPlan
 	}
@@ -28,9 +28,9 @@ type itabKey struct {
 	iface *gotypes.Type
 }
 
-// itab returns the plan of the concrete type of the itab at addr, which stands
-// in an interface of type t; nil when it does not fit.
-func (w *walker) itab(addr memory.Address, t *gotypes.Type) *plan {
+// itab returns the plan of the concrete type of the itab at addr, which is in an
+// interface of type t; nil when it does not fit.
+func (w *walker) itab(addr memory.Address, t *gotypes.Type) *typePlan {
 	key := itabKey{addr, t}
 	p, ok := w.itabs[key]
 	if !ok {

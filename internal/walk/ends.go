@@ -134,7 +134,7 @@ func (r Record) String() string {
 // record notes that something failed on the way from a root. What is only
 // looked at for exclusions does not count against the root, but what hides
 // behind it is unknown.
-func (w *walker) record(root int32, rank uint16, kind RecordKind, addr memory.Address, p *plan) {
+func (w *walker) record(root int32, rank uint16, kind RecordKind, addr memory.Address, p *typePlan) {
 	if kind == UnreadableMem && w.ex.byType && (p == nil || !p.leaf()) {
 		w.ex.lose(addr, chunkBytes)
 	}
@@ -148,7 +148,7 @@ func (w *walker) record(root int32, rank uint16, kind RecordKind, addr memory.Ad
 	} else {
 		r.failed = true
 	}
-	if len(r.Records) >= mostRecords {
+	if len(r.Records) >= maxRecords {
 		return
 	}
 	rec := Record{Kind: kind, Addr: addr}

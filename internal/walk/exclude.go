@@ -44,9 +44,9 @@ type Receipt struct {
 // type that is not known.
 const unknownTarget = 4096
 
-// mostHeld bounds the elements, groups and waiters that are looked at in what
+// maxReachable bounds the elements, groups and waiters that are looked at in what
 // one excluded value holds.
-const mostHeld = 1 << 16
+const maxReachable = 1 << 16
 
 type genericName struct{ pkg, name string }
 
@@ -165,7 +165,7 @@ func (x *excluder) begin() {
 			x.cover(i, memory.RangeOf(e.Addr, e.Size))
 		case e.Kind == anchor.ExcludeVariable:
 			x.cover(i, memory.RangeOf(e.Addr, e.Type.Size))
-			x.holds(i, x.w.rawPlan(e.Type), e.Addr, 0)
+			x.redactReachable(i, x.w.rawPlan(e.Type), e.Addr, 0)
 		}
 	}
 }
@@ -222,17 +222,17 @@ func (x *excluder) lose(addr memory.Address, size uint64) {
 	}
 }
 
-// meet covers an excluded part of a value, and what it holds. What holds reads
+// meet covers an excluded part of a value, and what it leads to. What that reads
 // goes through pages.bytes: the caller's data may be gone afterwards.
 func (x *excluder) meet(s *secret, addr memory.Address) {
 	x.receipts[s.rule].Values++
 	x.cover(s.rule, memory.RangeOf(addr, s.size))
-	x.holds(s.rule, s.raw, addr, 0)
+	x.redactReachable(s.rule, s.raw, addr, 0)
 }
 
 // coverParts covers the excluded parts of what may be a value, and nothing that
 // they would hold.
-func (x *excluder) coverParts(p *plan, addr memory.Address) {
+func (x *excluder) coverParts(p *typePlan, addr memory.Address) {
 	for i := range p.secrets {
 		x.cover(p.secrets[i].rule, memory.RangeOf(addr.Add(p.secrets[i].off), p.secrets[i].size))
 	}
@@ -256,7 +256,7 @@ func (x *excluder) cover(rule int, r memory.Range) {
 	x.erase = append(x.erase, r)
 }
 
-func (x *excluder) coverHeld(rule int, addr memory.Address, size uint64) {
+func (x *excluder) coverReachable(rule int, addr memory.Address, size uint64) {
 	if addr < lowest || addr >= goobject.AddressSpace || size == 0 || size > goobject.AddressSpace {
 		return
 	}

@@ -8,9 +8,9 @@ import (
 // A mapPlan is how maps of one type are walked.
 type mapPlan struct {
 	*goobject.MapType
-	key, elem *plan
-	group     *plan // stands for a group or bucket: its number and size
-	table     *plan // stands for a table
+	key, elem *typePlan
+	group     *typePlan // represents groups or buckets: their number and size
+	table     *typePlan // represents tables
 }
 
 // extentKinds are the items that the extents of a map's storage become.
@@ -42,7 +42,7 @@ func (w *walker) mapHeader(it *item) {
 }
 
 // pushExtent queues a part of the storage of a map, whose plan is p.
-func (w *walker) pushExtent(it *item, p *plan, e goobject.Extent) {
+func (w *walker) pushExtent(it *item, p *typePlan, e goobject.Extent) {
 	w.push(item{addr: e.Addr, plan: p, count: e.Count, root: it.root, rank: it.rank, kind: extentKinds[e.Kind]})
 }
 
@@ -83,7 +83,7 @@ func (w *walker) mapDirectory(it *item) {
 	last := memory.Address(0)
 	for i := uint64(0); i < n; i++ {
 		table := goobject.Pointer(data[i*wordBytes:])
-		if table == last { // a table of lesser depth stands in several entries
+		if table == last { // a table of a lesser depth has several entries in a row
 			continue
 		}
 		last = table
@@ -154,7 +154,7 @@ func (w *walker) mapGroup(m *mapPlan, addr memory.Address, data []byte, it *item
 }
 
 // mapSlot follows the key or the element at an offset of a group.
-func (w *walker) mapSlot(p *plan, indirect, live bool, group memory.Address, data []byte, off uint64, it *item) {
+func (w *walker) mapSlot(p *typePlan, indirect, live bool, group memory.Address, data []byte, off uint64, it *item) {
 	switch {
 	case indirect:
 		if ptr := goobject.Pointer(data[off:]); live && ptr != 0 {

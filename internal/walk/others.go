@@ -7,11 +7,11 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
 )
 
-// mostFuncs bounds the functions that are listed.
-const mostFuncs = 1 << 16
+// maxFuncs bounds the functions that are listed.
+const maxFuncs = 1 << 16
 
-// mostWaiters bounds the goroutines that are listed for one end of a channel.
-const mostWaiters = 1 << 16
+// maxWaiters bounds the goroutines that are listed for one end of a channel.
+const maxWaiters = 1 << 16
 
 func (w *walker) channel(it *item) {
 	w.compile(it.plan)
@@ -40,7 +40,7 @@ func (w *walker) channel(it *item) {
 // waiters captures the list of goroutines that wait on a channel, and what the
 // senders among them want to send.
 func (w *walker) waiters(it *item, first memory.Address, sends bool) {
-	for waiter, err := range w.chans.Waiters(it.addr, first, w.pages.bytes, mostWaiters) {
+	for waiter, err := range w.chans.Waiters(it.addr, first, w.pages.bytes, maxWaiters) {
 		switch {
 		case errors.Is(err, goobject.ErrUnreadable):
 			w.record(it.root, it.rank, UnreadableMem, waiter.Start, it.plan)
@@ -59,8 +59,8 @@ func (w *walker) waiters(it *item, first memory.Address, sends bool) {
 	}
 }
 
-// closure takes a function value's code pointer, and the variables behind it
-// where their layout is known.
+// closure captures a function value's code pointer, and the variables that follow
+// if their layout is known.
 func (w *walker) closure(it *item) {
 	data, ok := w.object(it, wordBytes)
 	if !ok {
@@ -71,7 +71,7 @@ func (w *walker) closure(it *item) {
 		w.record(it.root, it.rank, BadFunc, it.addr, it.plan)
 		return
 	}
-	if it.rank >= own && len(w.funcs) < mostFuncs {
+	if it.rank >= own && len(w.funcs) < maxFuncs {
 		w.funcs[entry] = struct{}{}
 	}
 	if w.cfg.Closure == nil {

@@ -6,11 +6,11 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
-// A plan is a type as the walk sees it: where its values hold pointers, and
+// A typePlan is a type as the walk sees it: where its values hold pointers, and
 // what exclusions hide in them. It is made when the type is met and compiled
 // when the first value of it is walked, so that types which contain pointers
 // to themselves are no problem.
-type plan struct {
+type typePlan struct {
 	id       uint32
 	typ      *gotypes.Type // nil for what has no type: bytes, groups, tables
 	name     string
@@ -24,19 +24,19 @@ type plan struct {
 
 	slots   []slot
 	secrets []secret
-	array   *plan // the elements' plan, when this is an array with something to follow
+	array   *typePlan // the elements' plan, when this is an array with something to follow
 	length  uint64
 
 	m         *mapPlan
-	chanElem  *plan
+	chanElem  *typePlan
 	trie      *goobject.Trie // for an inner node of a hash trie
-	trieEntry *plan          // and what its entries are
+	trieEntry *typePlan      // and what its entries are
 }
 
 // leaf reports whether nothing is to be done with a value but to capture it. A
 // plan that is under way is none: a type leads back to itself through the arrays
 // and maps in it.
-func (p *plan) leaf() bool {
+func (p *typePlan) leaf() bool {
 	return p.compiled && !p.underWay && len(p.slots) == 0 && len(p.secrets) == 0 && p.array == nil
 }
 
@@ -44,10 +44,10 @@ func (p *plan) leaf() bool {
 type slot struct {
 	off    uint64
 	op     slotOp
-	elem   *plan         // what it points at; of a map, channel or function its own plan
+	elem   *typePlan     // what it points at; of a map, channel or function its own plan
 	typ    *gotypes.Type // of an interface: its own
 	length uint64        // of an array within a value
-	holder *plan         // the value's plan, for records
+	holder *typePlan     // the value's plan, for records
 }
 
 type slotOp uint8
@@ -85,26 +85,26 @@ func (op slotOp) width() uint64 {
 type secret struct {
 	off, size uint64
 	rule      int // index of the exclusion
-	raw       *plan
+	raw       *typePlan
 }
 
 // Limits of one plan: types come from the memory that is walked.
 const (
-	mostSlots  = 1 << 14
-	unrollMost = 16 // elements' slots that an array within a value may become
+	maxSlots    = 1 << 14
+	maxUnrolled = 16 // elements' slots that an array within a value may become
 )
 
-func (w *walker) planOf(t *gotypes.Type) *plan { return w.planIn(w.plans, t, false) }
+func (w *walker) planOf(t *gotypes.Type) *typePlan { return w.planIn(w.plans, t, false) }
 
 // rawPlan is the plan of a type as if nothing were excluded.
-func (w *walker) rawPlan(t *gotypes.Type) *plan {
+func (w *walker) rawPlan(t *gotypes.Type) *typePlan {
 	if !w.ex.byType {
 		return w.planOf(t)
 	}
 	return w.planIn(w.raws, t, true)
 }
 
-func (w *walker) planIn(plans map[*gotypes.Type]*plan, t *gotypes.Type, raw bool) *plan {
+func (w *walker) planIn(plans map[*gotypes.Type]*typePlan, t *gotypes.Type, raw bool) *typePlan {
 	if p := plans[t]; p != nil {
 		return p
 	}
@@ -127,14 +127,14 @@ func (w *walker) factsOf(t *gotypes.Type) {
 	}
 }
 
-func (w *walker) newPlan(name string, size uint64) *plan {
-	p := &plan{id: uint32(len(w.numbered)), name: name, size: size}
+func (w *walker) newPlan(name string, size uint64) *typePlan {
+	p := &typePlan{id: uint32(len(w.numbered)), name: name, size: size}
 	w.numbered = append(w.numbered, p)
 	return p
 }
 
 // bytePlan is the plan of text.
-func (w *walker) bytePlan() *plan {
+func (w *walker) bytePlan() *typePlan {
 	if w.text == nil {
 		w.text = w.newPlan("byte", 1)
 		w.text.compiled = true
@@ -161,7 +161,7 @@ func isOpaque(t *gotypes.Type) bool {
 }
 
 // compile finds a plan's slots.
-func (w *walker) compile(p *plan) {
+func (w *walker) compile(p *typePlan) {
 	if p.compiled {
 		return
 	}
@@ -202,7 +202,7 @@ func (w *walker) compile(p *plan) {
 }
 
 // planFor is the plan of a type that belongs to p: raw when p is.
-func (w *walker) planFor(p *plan, t *gotypes.Type) *plan {
+func (w *walker) planFor(p *typePlan, t *gotypes.Type) *typePlan {
 	if p.raw {
 		return w.rawPlan(t)
 	}
@@ -210,8 +210,8 @@ func (w *walker) planFor(p *plan, t *gotypes.Type) *plan {
 }
 
 // addSlots adds the slots of a value of type t that stands at off in p.
-func (w *walker) addSlots(p *plan, t *gotypes.Type, off uint64) {
-	if t.PtrBytes == 0 && (!w.ex.byType || p.raw) || len(p.slots) > mostSlots {
+func (w *walker) addSlots(p *typePlan, t *gotypes.Type, off uint64) {
+	if t.PtrBytes == 0 && (!w.ex.byType || p.raw) || len(p.slots) > maxSlots {
 		return
 	}
 	if off > 0 || t != p.typ {
@@ -269,14 +269,14 @@ func (w *walker) addSlots(p *plan, t *gotypes.Type, off uint64) {
 }
 
 // hidden returns the exclusion of a type within p, or -1.
-func (w *walker) hidden(p *plan, t *gotypes.Type) int {
+func (w *walker) hidden(p *typePlan, t *gotypes.Type) int {
 	if p.raw {
 		return -1
 	}
 	return w.ex.typeRule(t)
 }
 
-func (w *walker) addArray(p *plan, t *gotypes.Type, off uint64) {
+func (w *walker) addArray(p *typePlan, t *gotypes.Type, off uint64) {
 	elem, err := t.Elem()
 	if err != nil || t.Len == 0 || elem.Size == 0 {
 		return
@@ -287,7 +287,7 @@ func (w *walker) addArray(p *plan, t *gotypes.Type, off uint64) {
 		return
 	}
 	parts := uint64(len(array.slots) + len(array.secrets))
-	if array.array == nil && !array.underWay && mul(t.Len, parts) <= unrollMost {
+	if array.array == nil && !array.underWay && mul(t.Len, parts) <= maxUnrolled {
 		for i := range t.Len {
 			w.addSlots(p, elem, off+i*elem.Size)
 		}
@@ -296,7 +296,7 @@ func (w *walker) addArray(p *plan, t *gotypes.Type, off uint64) {
 	p.slots = append(p.slots, slot{off: off, op: opLoop, elem: array, length: t.Len, holder: p})
 }
 
-func (w *walker) addStruct(p *plan, t *gotypes.Type, off uint64) {
+func (w *walker) addStruct(p *typePlan, t *gotypes.Type, off uint64) {
 	if w.addSpecial(p, t, off) {
 		return
 	}
@@ -313,7 +313,7 @@ func (w *walker) addStruct(p *plan, t *gotypes.Type, off uint64) {
 }
 
 // mapPlan makes the plan of a map's storage, nil when its layout is not known.
-func (w *walker) mapPlan(p *plan) *mapPlan {
+func (w *walker) mapPlan(p *typePlan) *mapPlan {
 	decoder, err := goobject.MapOf(p.typ)
 	if err != nil {
 		return nil

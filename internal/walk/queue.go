@@ -5,7 +5,7 @@ import "github.com/meminspect/meminspect/internal/core/memory"
 // An item is work for the next round: count values of plan at addr.
 type item struct {
 	addr  memory.Address
-	plan  *plan
+	plan  *typePlan
 	count uint64
 	root  int32
 	rank  uint16

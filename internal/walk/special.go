@@ -6,7 +6,7 @@ import (
 )
 
 // addSpecial adds the slots of types whose unsafe.Pointers have a known target.
-func (w *walker) addSpecial(p *plan, t *gotypes.Type, off uint64) bool {
+func (w *walker) addSpecial(p *typePlan, t *gotypes.Type, off uint64) bool {
 	if !t.Named {
 		return false
 	}
@@ -34,7 +34,7 @@ func (w *walker) addSpecial(p *plan, t *gotypes.Type, off uint64) bool {
 // addTrie adds the children of an inner node of the trie behind sync.Map, from
 // Go 1.24 on. They have the type of any node; what they are is known when their
 // first byte is read.
-func (w *walker) addTrie(p *plan, t *gotypes.Type, off uint64) bool {
+func (w *walker) addTrie(p *typePlan, t *gotypes.Type, off uint64) bool {
 	trie, err := goobject.TrieOf(t)
 	if err != nil {
 		return false
@@ -51,7 +51,7 @@ func (w *walker) addTrie(p *plan, t *gotypes.Type, off uint64) bool {
 
 // trieEntryPlan makes the plan of the entries of a sync.Map, whose type has no
 // descriptor.
-func (w *walker) trieEntryPlan() *plan {
+func (w *walker) trieEntryPlan() *typePlan {
 	entry := w.newPlan("internal/sync.entry[interface {},interface {}]", goobject.TrieEntrySize)
 	entry.compiled = true
 	entry.slots = []slot{

@@ -136,7 +136,7 @@ func (w *walker) elements(it *item, n uint64) {
 
 // follow queues what a value points at. It must not call pages.bytes, in whose
 // scratch memory data may stand.
-func (w *walker) follow(p *plan, addr memory.Address, data []byte, root int32, rank uint16) {
+func (w *walker) follow(p *typePlan, addr memory.Address, data []byte, root int32, rank uint16) {
 	if p.array != nil {
 		w.loop(p.array, p.length, addr, data, root, rank)
 		return
@@ -152,7 +152,7 @@ func (w *walker) follow(p *plan, addr memory.Address, data []byte, root int32, r
 }
 
 // giant follows a value that is too big to be read in one piece.
-func (w *walker) giant(p *plan, addr memory.Address, root int32, rank uint16) {
+func (w *walker) giant(p *typePlan, addr memory.Address, root int32, rank uint16) {
 	for i := range p.slots {
 		s := &p.slots[i]
 		at := addr.Add(s.off)
@@ -258,7 +258,7 @@ func (w *walker) opaqueRank(rank uint16) uint16 {
 }
 
 // loop follows an array within a value.
-func (w *walker) loop(elem *plan, length uint64, addr memory.Address, data []byte, root int32, rank uint16) {
+func (w *walker) loop(elem *typePlan, length uint64, addr memory.Address, data []byte, root int32, rank uint16) {
 	size := mul(length, elem.size)
 	if data == nil || size > pageSize {
 		// The bytes are captured with the value that holds them; this is the
@@ -275,7 +275,7 @@ func (w *walker) loop(elem *plan, length uint64, addr memory.Address, data []byt
 // iface follows an interface: its dynamic type first.
 func (w *walker) iface(s *slot, addr memory.Address, data []byte, root int32, rank uint16) {
 	word := goobject.Pointer(data)
-	var p *plan
+	var p *typePlan
 	if s.op == opEface {
 		if p = w.dynamic(word); p == nil {
 			w.record(root, rank, BadType, addr, s.holder)

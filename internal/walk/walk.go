@@ -54,10 +54,10 @@ const (
 	defaultSteps = 64 << 20
 	defaultPages = 512 << 10
 	heldPages    = 64 << 10  // pages whose bytes are kept: 256 MiB
-	queueLimit   = 8 << 20   // items
-	shadowLimit  = 4 << 20   // values looked at for exclusions alone
+	maxQueue     = 8 << 20   // items
+	maxShadows   = 4 << 20   // values looked at for exclusions alone
 	lowest       = pageSize  // no value stands in the first page
-	mostRecords  = 16        // kept a root
+	maxRecords   = 16        // kept a root
 	probeBytes   = 256 << 10 // values without pointers from this size on are probed before they are believed
 )
 
@@ -69,14 +69,14 @@ type walker struct {
 
 	next queue // the round to come
 
-	plans    map[*gotypes.Type]*plan
-	raws     map[*gotypes.Type]*plan  // as if nothing were excluded
-	byType   map[memory.Address]*plan // dynamic types, by the address of their descriptor
-	itabs    map[itabKey]*plan
+	plans    map[*gotypes.Type]*typePlan
+	raws     map[*gotypes.Type]*typePlan  // as if nothing were excluded
+	byType   map[memory.Address]*typePlan // dynamic types, by the address of their descriptor
+	itabs    map[itabKey]*typePlan
 	lastType memory.Address
-	lastPlan *plan
-	numbered []*plan // by their ids
-	text     *plan
+	lastPlan *typePlan
+	numbered []*typePlan // by their ids
+	text     *typePlan
 	code     memory.Ranges
 	image    memory.Ranges
 	chans    goobject.ChanLayout
@@ -110,15 +110,15 @@ func newWalker(cfg Config) (*walker, error) {
 		cfg:      cfg,
 		pages:    newPages(cfg.Memory, heldPages, cfg.Pages, cfg.Arena),
 		left:     orUnlimited(cfg.Budget),
-		plans:    make(map[*gotypes.Type]*plan),
-		raws:     make(map[*gotypes.Type]*plan),
+		plans:    make(map[*gotypes.Type]*typePlan),
+		raws:     make(map[*gotypes.Type]*typePlan),
 		chans:    goobject.ChanLayoutOf(cfg.Version),
 		code:     memory.RangesOf(cfg.Text...),
 		image:    memory.RangesOf(cfg.Image...),
-		numbered: make([]*plan, 1), // no plan has number 0
-		byType:   make(map[memory.Address]*plan),
+		numbered: make([]*typePlan, 1), // no plan has number 0
+		byType:   make(map[memory.Address]*typePlan),
 		funcs:    make(map[memory.Address]struct{}),
-		itabs:    make(map[itabKey]*plan),
+		itabs:    make(map[itabKey]*typePlan),
 	}
 	for i := range cfg.Exclusions {
 		if err := cfg.Exclusions[i].check(); err != nil {
@@ -232,7 +232,7 @@ func (w *walker) push(it item) {
 		w.record(it.root, it.rank, BadPointer, it.addr, it.plan)
 		return
 	}
-	if w.next.count >= queueLimit {
+	if w.next.count >= maxQueue {
 		if it.rank >= own {
 			w.roots[it.root].Cut = true
 		}
@@ -243,7 +243,7 @@ func (w *walker) push(it item) {
 		if it.kind == itemValues && it.plan.leaf() {
 			return
 		}
-		if w.shadows++; w.shadows > shadowLimit {
+		if w.shadows++; w.shadows > maxShadows {
 			w.ex.missed(it.rank)
 			return
 		}
@@ -283,7 +283,7 @@ func (w *walker) want(it *item) {
 
 // again queues the rest of an item for the next round.
 func (w *walker) again(it item) {
-	if w.next.count >= queueLimit {
+	if w.next.count >= maxQueue {
 		w.roots[it.root].Cut = true
 		w.ex.missed(it.rank)
 		return

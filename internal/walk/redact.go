@@ -7,43 +7,43 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
 )
 
-// holds covers what a value of an excluded type holds directly: a string's and
-// a slice's bytes, a pointer's target, an interface's value, a map's tables, a
-// channel's buffer. In what those hold (depth 1) it covers texts and other
-// bulk data without pointers, and goes no further: an excluded field that
-// points back at its owner must not erase the program.
+// redactReachable covers what a value of an excluded type leads to: the bytes of
+// strings and slices, what pointers point at, values in interfaces, tables of
+// maps, buffers of channels. In those (depth 1) it covers texts and other data
+// without pointers, and goes no further: an excluded field that points back at
+// its owner must not redact the program.
 //
-// p is a plan that exclusions do not hide anything from.
-func (x *excluder) holds(rule int, p *plan, addr memory.Address, depth int) {
+// p is a raw plan: exclusions hide nothing from it.
+func (x *excluder) redactReachable(rule int, p *typePlan, addr memory.Address, depth int) {
 	w := x.w
 	w.compile(p)
 	if len(p.slots) == 0 && p.array == nil || !addr.Aligned(wordBytes) {
 		return
 	}
 	if p.array != nil {
-		x.holdsEach(rule, p.array, addr, p.length, depth)
+		x.redactEach(rule, p.array, addr, p.length, depth)
 		return
 	}
 	for i := range p.slots {
 		s := &p.slots[i]
-		x.holdsSlot(rule, s, addr.Add(s.off), depth)
+		x.redactSlot(rule, s, addr.Add(s.off), depth)
 	}
 }
 
-func (x *excluder) holdsEach(rule int, p *plan, addr memory.Address, n uint64, depth int) {
+func (x *excluder) redactEach(rule int, p *typePlan, addr memory.Address, n uint64, depth int) {
 	x.w.compile(p)
 	if p.leaf() && p.array == nil {
 		return
 	}
-	for i := range min(n, mostHeld) {
-		x.holds(rule, p, addr.Add(i*p.size), depth)
+	for i := range min(n, maxReachable) {
+		x.redactReachable(rule, p, addr.Add(i*p.size), depth)
 	}
-	if n > mostHeld {
+	if n > maxReachable {
 		x.blind++
 	}
 }
 
-// read returns bytes of what an excluded value holds.
+// read returns bytes that an excluded value leads to.
 func (x *excluder) read(addr memory.Address, size uint64) ([]byte, bool) {
 	data, ok := x.w.pages.lasting(addr, size)
 	if !ok {
@@ -55,8 +55,8 @@ func (x *excluder) read(addr memory.Address, size uint64) ([]byte, bool) {
 	return data, ok
 }
 
-// remember keeps what was read, to hold it against a later reading: a copy,
-// since data may be a part of a page that is forgotten.
+// remember keeps what was read, to compare it with a later reading: a copy,
+// since data may be part of a page that is forgotten.
 func (x *excluder) remember(addr memory.Address, data []byte) {
 	const most = 64 << 20
 	if x.seenBytes += len(data); x.seenBytes > most {
@@ -79,9 +79,9 @@ func (x *excluder) words(addr memory.Address, n uint64) []uint64 {
 	return words
 }
 
-func (x *excluder) holdsSlot(rule int, s *slot, addr memory.Address, depth int) {
+func (x *excluder) redactSlot(rule int, s *slot, addr memory.Address, depth int) {
 	if s.op == opLoop {
-		x.holdsEach(rule, s.elem, addr, s.length, depth)
+		x.redactEach(rule, s.elem, addr, s.length, depth)
 		return
 	}
 	words := x.words(addr, s.op.width()/wordBytes)
@@ -91,57 +91,57 @@ func (x *excluder) holdsSlot(rule int, s *slot, addr memory.Address, depth int) 
 	ptr := memory.Address(words[0])
 	switch s.op {
 	case opString:
-		x.coverHeld(rule, ptr, words[1])
+		x.coverReachable(rule, ptr, words[1])
 	case opSlice:
-		// Behind the length may stand what was there before: the capacity counts.
+		// Old values may remain after the length: the capacity counts.
 		x.target(rule, s.elem, ptr, max(words[1], words[2]), depth)
 	case opPointer:
 		x.target(rule, s.elem, ptr, 1, depth)
 	case opWeak:
 		if held := x.words(ptr, 1); held != nil && held[0] != 0 {
-			x.coverHeld(rule, ptr, wordBytes)
+			x.coverReachable(rule, ptr, wordBytes)
 			x.target(rule, s.elem, memory.Address(held[0]), 1, depth)
 		}
 	case opUnknown:
 		if depth == 0 {
-			x.coverHeld(rule, ptr, unknownTarget)
+			x.coverReachable(rule, ptr, unknownTarget)
 		}
 	case opEface, opIface:
-		x.holdsIface(rule, s, words, addr, depth)
+		x.redactInterface(rule, s, words, addr, depth)
 	case opMap:
 		if depth == 0 {
-			x.holdsMap(rule, s.elem, ptr)
+			x.redactMap(rule, s.elem, ptr)
 		}
 	case opChan:
 		if depth == 0 {
-			x.holdsChan(rule, s.elem, ptr)
+			x.redactChan(rule, s.elem, ptr)
 		}
 	case opFunc:
 		if depth == 0 {
-			x.holdsClosure(rule, ptr)
+			x.redactClosure(rule, ptr)
 		}
 	case opTrie:
 		if depth == 0 {
-			x.holdsTrie(rule, s.elem, ptr)
+			x.redactTrie(rule, s.elem, ptr)
 		}
 	}
 }
 
 // target covers n values that an excluded one points at.
-func (x *excluder) target(rule int, p *plan, addr memory.Address, n uint64, depth int) {
+func (x *excluder) target(rule int, p *typePlan, addr memory.Address, n uint64, depth int) {
 	x.w.compile(p)
 	leaf := len(p.slots) == 0 && (p.array == nil || p.typ.PtrBytes == 0)
 	if depth > 0 && !leaf {
 		return
 	}
-	x.coverHeld(rule, addr, mul(n, p.size))
+	x.coverReachable(rule, addr, mul(n, p.size))
 	if !leaf {
-		x.holdsEach(rule, p, addr, n, depth+1)
+		x.redactEach(rule, p, addr, n, depth+1)
 	}
 }
 
-func (x *excluder) holdsIface(rule int, s *slot, words []uint64, addr memory.Address, depth int) {
-	var p *plan
+func (x *excluder) redactInterface(rule int, s *slot, words []uint64, addr memory.Address, depth int) {
+	var p *typePlan
 	if s.op == opEface {
 		p = x.w.dynamic(memory.Address(words[0]))
 	} else {
@@ -150,33 +150,33 @@ func (x *excluder) holdsIface(rule int, s *slot, words []uint64, addr memory.Add
 	switch {
 	case p == nil:
 		if depth == 0 {
-			x.coverHeld(rule, memory.Address(words[1]), unknownTarget)
+			x.coverReachable(rule, memory.Address(words[1]), unknownTarget)
 		}
 	case p.direct:
-		x.holds(rule, x.w.rawPlan(p.typ), addr.Add(goobject.InterfaceData), depth)
+		x.redactReachable(rule, x.w.rawPlan(p.typ), addr.Add(goobject.InterfaceData), depth)
 	default:
 		x.target(rule, x.w.rawPlan(p.typ), memory.Address(words[1]), 1, depth)
 	}
 }
 
-func (x *excluder) holdsMap(rule int, p *plan, addr memory.Address) {
+func (x *excluder) redactMap(rule int, p *typePlan, addr memory.Address) {
 	x.w.compile(p)
 	m := p.m
 	if m == nil {
-		x.coverHeld(rule, addr, unknownTarget)
+		x.coverReachable(rule, addr, unknownTarget)
 		return
 	}
 	data, ok := x.read(addr, goobject.MapHeaderSize)
 	if !ok {
 		return
 	}
-	x.coverHeld(rule, addr, goobject.MapHeaderSize)
+	x.coverReachable(rule, addr, goobject.MapHeaderSize)
 	h, err := m.Header(data)
 	if err != nil {
 		x.blind++
 		return
 	}
-	for piece := range m.Pieces(h, x.read, 16*mostHeld) {
+	for piece := range m.Pieces(h, x.read, 16*maxReachable) {
 		switch {
 		case piece.Err == goobject.ErrLimit:
 			x.blind++
@@ -186,23 +186,23 @@ func (x *excluder) holdsMap(rule int, p *plan, addr memory.Address) {
 		case piece.Err != nil:
 			x.blind++
 		}
-		x.coverHeld(rule, piece.Start, piece.Size())
+		x.coverReachable(rule, piece.Start, piece.Size())
 		for key, elem := range m.Entries(piece) {
-			x.holdsEntry(rule, m.key, m.IndirectKey, key)
-			x.holdsEntry(rule, m.elem, m.IndirectElem, elem)
+			x.redactEntry(rule, m.key, m.IndirectKey, key)
+			x.redactEntry(rule, m.elem, m.IndirectElem, elem)
 		}
 	}
 }
 
-func (x *excluder) holdsEntry(rule int, p *plan, indirect bool, addr memory.Address) {
+func (x *excluder) redactEntry(rule int, p *typePlan, indirect bool, addr memory.Address) {
 	if !indirect {
-		x.holds(rule, p, addr, 1)
+		x.redactReachable(rule, p, addr, 1)
 	} else if ptr := x.words(addr, 1); ptr != nil {
 		x.target(rule, p, memory.Address(ptr[0]), 1, 0)
 	}
 }
 
-func (x *excluder) holdsChan(rule int, p *plan, addr memory.Address) {
+func (x *excluder) redactChan(rule int, p *typePlan, addr memory.Address) {
 	chans := x.w.chans
 	data, ok := x.read(addr, chans.Size)
 	if !ok {
@@ -210,18 +210,18 @@ func (x *excluder) holdsChan(rule int, p *plan, addr memory.Address) {
 	}
 	x.w.compile(p)
 	if p.chanElem == nil {
-		x.coverHeld(rule, addr, unknownTarget)
+		x.coverReachable(rule, addr, unknownTarget)
 		return
 	}
 	x.w.compile(p.chanElem)
 	c, err := chans.Chan(data, p.chanElem.typ)
 	if err != nil {
-		x.coverHeld(rule, addr, unknownTarget)
+		x.coverReachable(rule, addr, unknownTarget)
 		return
 	}
-	x.coverHeld(rule, addr, chans.Size)
+	x.coverReachable(rule, addr, chans.Size)
 	x.target(rule, p.chanElem, c.Buf, c.Cap, 0)
-	for waiter, err := range chans.Waiters(addr, c.Senders, x.read, mostHeld) {
+	for waiter, err := range chans.Waiters(addr, c.Senders, x.read, maxReachable) {
 		if err != nil && err != goobject.ErrUnreadable {
 			x.blind++
 		}
@@ -231,23 +231,23 @@ func (x *excluder) holdsChan(rule int, p *plan, addr memory.Address) {
 	}
 }
 
-func (x *excluder) holdsClosure(rule int, addr memory.Address) {
+func (x *excluder) redactClosure(rule int, addr memory.Address) {
 	words := x.words(addr, 1)
 	if words == nil || x.w.cfg.Closure == nil {
 		return
 	}
 	for _, v := range x.w.cfg.Closure(memory.Address(words[0])) {
 		if v.Type != nil {
-			x.coverHeld(rule, addr.Add(v.Offset), v.Type.Size)
-			x.holds(rule, x.w.rawPlan(v.Type), addr.Add(v.Offset), 1)
+			x.coverReachable(rule, addr.Add(v.Offset), v.Type.Size)
+			x.redactReachable(rule, x.w.rawPlan(v.Type), addr.Add(v.Offset), 1)
 		}
 	}
 }
 
-// holdsTrie covers the entries of a sync.Map.
-func (x *excluder) holdsTrie(rule int, inner *plan, root memory.Address) {
+// redactTrie covers the entries of a sync.Map.
+func (x *excluder) redactTrie(rule int, inner *typePlan, root memory.Address) {
 	anySlot := slot{op: opEface, holder: inner.trieEntry}
-	for node := range inner.trie.Nodes(root, x.read, mostHeld) {
+	for node := range inner.trie.Nodes(root, x.read, maxReachable) {
 		switch {
 		case node.Err == goobject.ErrLimit:
 			x.blind++
@@ -258,10 +258,10 @@ func (x *excluder) holdsTrie(rule int, inner *plan, root memory.Address) {
 			x.blind++
 			continue
 		}
-		x.coverHeld(rule, node.Start, node.Size())
+		x.coverReachable(rule, node.Start, node.Size())
 		if node.Entry {
-			x.holdsSlot(rule, &anySlot, node.Key, 0)
-			x.holdsSlot(rule, &anySlot, node.Value, 0)
+			x.redactSlot(rule, &anySlot, node.Key, 0)
+			x.redactSlot(rule, &anySlot, node.Value, 0)
 		}
 	}
 }
