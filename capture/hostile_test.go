@@ -20,32 +20,32 @@ import (
 )
 
 // victim starts a program with annotated values, which sleeps.
-func victim(t testing.TB) int {
-	t.Helper()
-	pid, _ := running(t, "wedged", "sleep")
+func victim(tb testing.TB) int {
+	tb.Helper()
+	pid, _ := running(tb, "wedged", "sleep")
 	return pid
 }
 
 // running builds and starts one of the acceptance tests' programs.
-func running(t testing.TB, name string, args ...string) (pid int, exe string) {
-	t.Helper()
-	exe = filepath.Join(t.TempDir(), name)
+func running(tb testing.TB, name string, args ...string) (pid int, exe string) {
+	tb.Helper()
+	exe = filepath.Join(tb.TempDir(), name)
 	cmd := exec.Command("go", "build", "-o", exe, "../internal/acceptance/testdata/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+		tb.Fatalf("%v\n%s", err, out)
 	}
 	p := exec.Command(exe, args...)
 	out, err := p.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := p.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = p.Process.Kill(); _ = p.Wait() })
+	tb.Cleanup(func() { _ = p.Process.Kill(); _ = p.Wait() })
 	if _, err := io.ReadFull(out, make([]byte, len("ready\n"))); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p.Process.Pid, exe
 }

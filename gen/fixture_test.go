@@ -13,24 +13,24 @@ import (
 
 // fixture writes a txtar archive into a folder of its own, as a workspace of
 // the modules named and of this project's runtime.
-func fixture(t testing.TB, archive string, modules ...string) string {
-	t.Helper()
-	dir, err := filepath.EvalSymlinks(t.TempDir())
+func fixture(tb testing.TB, archive string, modules ...string) string {
+	tb.Helper()
+	dir, err := filepath.EvalSymlinks(tb.TempDir())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, f := range txtar.Parse([]byte(archive)).Files {
 		path := filepath.Join(dir, f.Name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := os.WriteFile(path, f.Data, 0o666); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	runtime, err := filepath.Abs("../runtime")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if len(modules) == 0 {
 		modules = []string{"."}
@@ -40,27 +40,27 @@ func fixture(t testing.TB, archive string, modules ...string) string {
 		work += "\t" + filepath.Join(dir, m) + "\n"
 	}
 	if err := os.WriteFile(filepath.Join(dir, "go.work"), []byte(work+")\n"), 0o666); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir
 }
 
 // generate runs the generator and demands that it finds nothing wrong.
-func generate(t testing.TB, dir string, patterns ...string) *Result {
-	t.Helper()
+func generate(tb testing.TB, dir string, patterns ...string) *Result {
+	tb.Helper()
 	result, err := Run(context.Background(), Config{Dir: dir, Patterns: patterns})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, f := range result.Findings {
-		t.Error(f)
+		tb.Error(f)
 	}
 	return result
 }
 
 // goTool runs the go command and returns its output and whether it went well.
-func goTool(t testing.TB, dir string, env []string, args ...string) (string, bool) {
-	t.Helper()
+func goTool(tb testing.TB, dir string, env []string, args ...string) (string, bool) {
+	tb.Helper()
 	cmd := exec.Command("go", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
@@ -69,20 +69,20 @@ func goTool(t testing.TB, dir string, env []string, args ...string) (string, boo
 }
 
 // mustGo runs the go command, which must go well.
-func mustGo(t testing.TB, dir string, env []string, args ...string) string {
-	t.Helper()
-	out, ok := goTool(t, dir, env, args...)
+func mustGo(tb testing.TB, dir string, env []string, args ...string) string {
+	tb.Helper()
+	out, ok := goTool(tb, dir, env, args...)
 	if !ok {
-		t.Fatalf("go %s:\n%s", strings.Join(args, " "), out)
+		tb.Fatalf("go %s:\n%s", strings.Join(args, " "), out)
 	}
 	return out
 }
 
-func readFile(t testing.TB, path ...string) string {
-	t.Helper()
+func readFile(tb testing.TB, path ...string) string {
+	tb.Helper()
 	data, err := os.ReadFile(filepath.Join(path...))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return string(data)
 }

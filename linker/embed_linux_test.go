@@ -19,46 +19,46 @@ import (
 )
 
 // embed embeds into the binary at path, with the variables of a list.
-func embed(t testing.TB, path, list string) *embedded.Content {
-	t.Helper()
+func embed(tb testing.TB, path, list string) *embedded.Content {
+	tb.Helper()
 	p, err := linker.Open(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer p.Close()
 	if list != "" {
 		parsed, err := linker.ParseIncludeList("list", strings.NewReader(list))
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if _, err := p.Include(parsed); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	c, err := p.Content()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	wrote, err := p.Embed()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if wrote.Entries != len(c.Entries) || wrote.Types != len(c.Types) || wrote.RuntimeVariables != len(c.Runtime.Symbols) {
-		t.Errorf("counts %+v of %d entries, %d types, %d variables", wrote, len(c.Entries), len(c.Types), len(c.Runtime.Symbols))
+		tb.Errorf("counts %+v of %d entries, %d types, %d variables", wrote, len(c.Entries), len(c.Types), len(c.Runtime.Symbols))
 	}
 	return c
 }
 
-func read(t testing.TB, path string) *embedded.Content {
-	t.Helper()
+func read(tb testing.TB, path string) *embedded.Content {
+	tb.Helper()
 	f, err := exe.Open(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer f.Close()
 	c, err := embedded.Read(f)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }

@@ -67,13 +67,13 @@ func (b build) name() string {
 func (b build) has(part string) bool { return strings.Contains(b.env+" "+b.args, part) }
 
 // run builds the fixture and returns the path of what came out.
-func (b build) run(t testing.TB) string {
-	t.Helper()
+func (b build) run(tb testing.TB) string {
+	tb.Helper()
 	work, err := workspace()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	bin := filepath.Join(t.TempDir(), "program")
+	bin := filepath.Join(tb.TempDir(), "program")
 	args := []string{"build"}
 	rest := strings.Fields(b.args)
 	if len(rest) > 0 && rest[0] == "test" {
@@ -90,26 +90,26 @@ func (b build) run(t testing.TB) string {
 	}
 	cmd.Env = append(cmd.Env, strings.Fields(b.env)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+		tb.Fatalf("build: %v\n%s", err, out)
 	}
 	if b.cut {
-		cutSections(t, bin)
+		cutSections(tb, bin)
 	}
 	return bin
 }
 
 // cutSections removes the section headers of an ELF file.
-func cutSections(t testing.TB, path string) {
-	t.Helper()
+func cutSections(tb testing.TB, path string) {
+	tb.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	binary.LittleEndian.PutUint64(data[40:], 0) // e_shoff
 	binary.LittleEndian.PutUint16(data[60:], 0) // e_shnum
 	binary.LittleEndian.PutUint16(data[62:], 0) // e_shstrndx
 	if err := os.WriteFile(path, data, 0o777); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -119,25 +119,25 @@ var plain struct {
 	path string
 }
 
-func plainBinary(t testing.TB) string {
-	t.Helper()
+func plainBinary(tb testing.TB) string {
+	tb.Helper()
 	plain.Do(func() {
-		built := build{}.run(t)
+		built := build{}.run(tb)
 		data, err := os.ReadFile(built)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		work, err := workspace()
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		plain.path = filepath.Join(filepath.Dir(work), "program")
 		if err := os.WriteFile(plain.path, data, 0o777); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	})
 	if plain.path == "" {
-		t.Fatal("the fixture was not built")
+		tb.Fatal("the fixture was not built")
 	}
 	return plain.path
 }
@@ -153,59 +153,59 @@ type said struct {
 }
 
 // ask runs the program.
-func ask(t testing.TB, bin string) map[string]said {
-	t.Helper()
+func ask(tb testing.TB, bin string) map[string]said {
+	tb.Helper()
 	cmd := exec.Command(bin)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("run: %v\n%s", err, stderr.Bytes())
+		tb.Fatalf("run: %v\n%s", err, stderr.Bytes())
 	}
 	var answer struct{ Entries []said }
 	if err := json.Unmarshal(out, &answer); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	all := map[string]said{}
 	for _, e := range answer.Entries {
 		all[e.Package+"."+e.Name] = e
 	}
 	if len(all) < 12 {
-		t.Fatalf("the program says %d entries", len(all))
+		tb.Fatalf("the program says %d entries", len(all))
 	}
 	return all
 }
 
-func open(t testing.TB, path string) *linker.Program {
-	t.Helper()
+func open(tb testing.TB, path string) *linker.Program {
+	tb.Helper()
 	p, err := linker.Open(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { p.Close() })
+	tb.Cleanup(func() { p.Close() })
 	return p
 }
 
 // copyTo copies a binary so that a test may write it.
-func copyTo(t testing.TB, from string) string {
-	t.Helper()
+func copyTo(tb testing.TB, from string) string {
+	tb.Helper()
 	data, err := os.ReadFile(from)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	to := filepath.Join(t.TempDir(), "program")
+	to := filepath.Join(tb.TempDir(), "program")
 	if err := os.WriteFile(to, data, 0o755); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return to
 }
 
 // command runs a program and returns what it prints.
-func command(t testing.TB, name string, args ...string) []byte {
-	t.Helper()
+func command(tb testing.TB, name string, args ...string) []byte {
+	tb.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		tb.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
 	}
 	return out
 }

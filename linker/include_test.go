@@ -11,11 +11,11 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/nameid"
 )
 
-func list(t testing.TB, text string) *linker.IncludeList {
-	t.Helper()
+func list(tb testing.TB, text string) *linker.IncludeList {
+	tb.Helper()
 	l, err := linker.ParseIncludeList("list", strings.NewReader(text))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return l
 }

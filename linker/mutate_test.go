@@ -136,10 +136,10 @@ func mutate(r *rand.Rand, data []byte, hot [][2]int64) *variant {
 }
 
 // hotSpots are the places of a file that the package looks at.
-func hotSpots(t testing.TB, data []byte) [][2]int64 {
+func hotSpots(tb testing.TB, data []byte) [][2]int64 {
 	f, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer f.Close()
 	le := binary.LittleEndian

@@ -111,10 +111,9 @@ func moduleRoot(dir string) (string, bool) {
 // package may. It works from syntax, reads the module once, and is only asked
 // when a finding is at hand.
 func deleteUsed(root string, names map[string]bool) {
-	// A folder that cannot be read has no file that registers anything here.
 	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // a folder that cannot be read registers nothing
 		}
 		switch base := d.Name(); {
 		case d.IsDir() && path != root && (folders.PassedOver(base) || isModule(path)):

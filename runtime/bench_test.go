@@ -18,7 +18,7 @@ func BenchmarkRegisterUnregister(b *testing.B) {
 					b.Fatal(err)
 				}
 			}
-			defer clear(b)
+			defer withdrawAll(b)
 			b.ReportAllocs()
 			for b.Loop() {
 				id, err := Register(IDDynamic, &x)
@@ -36,7 +36,7 @@ func BenchmarkRegisterUnregister(b *testing.B) {
 // BenchmarkRegister includes the chunks: what a region costs that stays.
 func BenchmarkRegister(b *testing.B) {
 	var x int
-	defer clear(b)
+	defer withdrawAll(b)
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
@@ -45,7 +45,7 @@ func BenchmarkRegister(b *testing.B) {
 		}
 		if n++; n == 50_000 {
 			b.StopTimer()
-			clear(b)
+			withdrawAll(b)
 			n = 0
 			b.StartTimer()
 		}

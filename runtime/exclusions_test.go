@@ -31,7 +31,7 @@ type box[T any] struct {
 // generic ones, variables, memory named at run time; and memory of no known
 // type comes not at all where any exclusion stands.
 func TestExclusions(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	var hidden struct{ A, B, C int64 }
 	table := &registry.Table{
 		Package: "example.com/p",
@@ -108,7 +108,7 @@ func TestExclusions(t *testing.T) {
 	}
 
 	// A backend hears of parts, and again when an exclusion comes or goes.
-	clear(t)
+	withdrawAll(t)
 	Register(IDDynamic, &hidden, Name("h"))
 	keeper := &book{name: "keeper"}
 	attach(t, keeper)

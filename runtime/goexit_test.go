@@ -11,7 +11,7 @@ import (
 // A listener that ends the goroutine, as t.FailNow does, or a backend without a
 // name leaves nothing locked: others, and it, are told of what comes next.
 func TestListenersThatEndTheGoroutine(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	elsewhere := func(f func()) {
 		done := make(chan struct{})
 		go func() {

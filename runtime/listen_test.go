@@ -59,7 +59,7 @@ func attach(t *testing.T, b *book) {
 // Attaching replays, detaching withdraws, the latest first; several backends
 // hear the same.
 func TestBackends(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	var x [4]int32
 	Register(named|1, &x[0], Name("one"))
 	first, late := &book{name: "first"}, &book{name: "late"}
@@ -100,7 +100,7 @@ func TestBackends(t *testing.T) {
 // What a backend refuses is reported with its name, stands all the same, and is
 // not withdrawn from it; the others go on. A panic is a refusal.
 func TestFailingBackend(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	full := errors.New("table is full")
 	bad := &book{name: "bad", refuse: func(r Region) error {
 		if r.Size == 8 {
@@ -146,7 +146,7 @@ func TestFailingBackend(t *testing.T) {
 // A notifier hears the past first, then every change in order, its own too; a
 // panic harms nobody.
 func TestNotify(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	var x [8]int
 	Register(named|1, &x[1], Name("past"))
 	var got []string
@@ -173,7 +173,7 @@ func TestNotify(t *testing.T) {
 
 // While one goroutine is held up in a slow notifier, others register on.
 func TestSlowNotifierHoldsUpNobodyElse(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	entered, leave := make(chan bool), make(chan bool)
 	var once sync.Once
 	var order []uint64
@@ -200,7 +200,7 @@ func TestSlowNotifierHoldsUpNobodyElse(t *testing.T) {
 }
 
 func TestBulk(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	var x [4]int64
 	events := 0
 	stop := Notify(func(Event) { events++ })

@@ -18,7 +18,7 @@ import (
 // Mark and Clear do what setting and clearing bits does, and their ranges never
 // touch each other.
 func TestMarkAgainstModel(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	type step struct {
 		From, To uint8
 		Clear    bool
@@ -60,7 +60,7 @@ func TestMarkAgainstModel(t *testing.T) {
 				return false
 			}
 		}
-		clear(t)
+		withdrawAll(t)
 		return true
 	}
 	if err := quick.Check(check, &quick.Config{MaxCount: 200}); err != nil {
@@ -81,7 +81,7 @@ func TestMarkAgainstModel(t *testing.T) {
 	if n := registry.Count(); n != uint64(len(comb)/2) {
 		t.Errorf("%d ranges of a comb of %d", n, len(comb)/2)
 	}
-	clear(t)
+	withdrawAll(t)
 	block := make([]int, 4)
 	if _, err := Mark(block, 2, 5); !errors.Is(err, ErrRange) {
 		t.Errorf("marked beyond the block: %v", err)
@@ -98,7 +98,7 @@ func TestMarkAgainstModel(t *testing.T) {
 
 // A region that stays as it is when its neighbour is marked is not told anew.
 func TestMarkTouchesNoOthers(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	block := make([]byte, 100)
 	Mark(block, 10, 20)
 	Mark(block, 30, 40)
@@ -118,7 +118,7 @@ func TestMarkTouchesNoOthers(t *testing.T) {
 
 // What a block was marked with is not lost when a range grows or is split.
 func TestMarkKeepsOptions(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	block := make([]uint32, 100)
 	id, _ := Mark(block, 10, 20, Name("arena"), Depth(2), Budget(64), InSummary())
 	check := func(regions int, name string, budget uint64, depth int) {
@@ -148,7 +148,7 @@ func TestMarkKeepsOptions(t *testing.T) {
 }
 
 func TestWeak(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	removed := make(chan ID, 10)
 	stop := Notify(func(e Event) {
 		if !e.Added {
@@ -207,7 +207,7 @@ func TestWeakRefusesOtherMemory(t *testing.T) {
 
 // A slot that was used again is not withdrawn for the object that had it before.
 func TestWeakAndReplace(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	id, err := RegisterWeak(named|77, new([64]int))
 	if err != nil {
 		t.Fatal(err)

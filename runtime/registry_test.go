@@ -16,13 +16,13 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// clear withdraws all dynamic regions, so that tests do not see each other's.
-func clear(t testing.TB) {
-	t.Helper()
+// withdrawAll withdraws all dynamic regions, so that tests do not see each other's.
+func withdrawAll(tb testing.TB) {
+	tb.Helper()
 	for r := range Regions() {
 		if r.Kind != KindEntry {
 			if err := Unregister(r.ID); err != nil && !errors.Is(err, ErrNotRegistered) {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 		}
 	}
@@ -31,7 +31,7 @@ func clear(t testing.TB) {
 const named = ID(anchor.NamedBit)
 
 func TestRegister(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	var x struct{ A, B int32 }
 	if id, err := Register(named|1, &x, Name("x"), Depth(3), Budget(99)); id != named|1 || err != nil {
 		t.Fatal(id, err)
@@ -94,7 +94,7 @@ func second[T any](_ T, err error) error { return err }
 // However many regions stand under one ID, one more costs the same. Where each
 // walked by the others, this would take minutes.
 func TestManyUnderOneID(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	const n = 30_000
 	x := make([]int, n)
 	specs := make([]Spec, 0, n/2)
@@ -131,7 +131,7 @@ func TestManyUnderOneID(t *testing.T) {
 // What is no registration, or no range that can be, is an error, and everything
 // from some address on is a range.
 func TestOddArguments(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	var x int
 	if _, err := RegisterAll(Value(IDDynamic, &x), Spec{}); !errors.Is(err, ErrEmpty) || registry.Count() != 0 {
 		t.Errorf("a Spec of nothing: %v, %d regions", err, registry.Count())
@@ -147,7 +147,7 @@ func TestOddArguments(t *testing.T) {
 // The registry does what a plain list does, over tens of thousands of random
 // steps that make its table grow and shrink.
 func TestRegistryAgainstModel(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	rng := rand.New(rand.NewPCG(1, 2))
 	type entry struct {
 		id   ID
@@ -217,7 +217,7 @@ func TestRegistryAgainstModel(t *testing.T) {
 // Registering allocates a chunk for 256 regions and nothing else; linking and
 // beating allocate nothing.
 func TestAllocations(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	var x [4]int
 	if n := testing.AllocsPerRun(1000, func() {
 		id, err := Register(IDDynamic, &x, Name("x"), Depth(2))
@@ -261,7 +261,7 @@ func TestAllocations(t *testing.T) {
 
 // Static entries come first and are what their table says.
 func TestStaticEntries(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	a, b := 1, [100]byte{}
 	table := &registry.Table{
 		Package: "example.com/p",
@@ -299,7 +299,7 @@ func TestStaticEntries(t *testing.T) {
 
 // Goroutines that register, look and unregister at once leave nothing behind.
 func TestConcurrent(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	var wg sync.WaitGroup
 	stop := Notify(func(Event) {})
 	defer stop()

@@ -49,7 +49,7 @@ func (f *runFlags) destination(config *supervise.Config) error {
 	if err != nil {
 		config.Place = func() (string, error) { return f.dir, err }
 		config.Sink = func(supervise.Core) (string, error) { return "", err }
-		return nil
+		return nil //nolint:nilerr // each core reports it
 	}
 	config.Limits = s.Admit
 	config.Socket = s.Dir()

@@ -41,14 +41,15 @@ the lines.`,
 				return err
 			}
 			cfg.Dir = dir
-			if files {
+			switch {
+			case files:
 				cfg.Files = args
 				if len(args) == 0 {
 					return fmt.Errorf("generate: --files: no file is named: add the .go files of one package")
 				}
-			} else if cmd.Flags().Changed("importpath") || cmd.Flags().Changed("out") {
+			case cmd.Flags().Changed("importpath") || cmd.Flags().Changed("out"):
 				return fmt.Errorf("generate: --importpath and --out need --files")
-			} else {
+			default:
 				cfg.Patterns = args
 			}
 			for _, rename := range renames {

@@ -171,7 +171,7 @@ func (f *runFlags) snapshots(config *supervise.Config) error {
 		keeper, err := f.snapshotsInFile()
 		if err != nil {
 			config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Text: "snapshots are kept in memory and end with this process: " + err.Error()})
-			return nil
+			return nil //nolint:nilerr // the report has it
 		}
 		config.Keeper = keeper
 	}

@@ -71,7 +71,7 @@ func listModules(ctx context.Context, q *Query) ([]*Module, error) {
 func (m *Module) readIgnores() error {
 	data, err := os.ReadFile(filepath.Join(m.Dir, "go.mod"))
 	if err != nil {
-		return nil // a module without go.mod cannot ignore
+		return nil //nolint:nilerr // a module without go.mod cannot ignore
 	}
 	file, err := modfile.ParseLax(filepath.Join(m.Dir, "go.mod"), data, nil)
 	if err != nil {

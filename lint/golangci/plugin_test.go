@@ -43,11 +43,11 @@ func TestWrongSettings(t *testing.T) {
 // build makes the plugin as golangci-lint does: by its registered name.
 func build(t *testing.T, settings any) []string {
 	t.Helper()
-	make, err := register.GetPlugin(lint.Name)
+	newPlugin, err := register.GetPlugin(lint.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugin, err := make(settings)
+	plugin, err := newPlugin(settings)
 	if err != nil {
 		t.Fatal(err)
 	}

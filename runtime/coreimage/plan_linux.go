@@ -59,7 +59,7 @@ func plan(opts []Option) (*image, error) {
 	// What is erased is marked wherever it lies, so that no debugger looks for
 	// it elsewhere.
 	cover := append(slices.Clone(me.Writable), c.erased...)
-	c.Segments = append(captured, elfcore.Mark(cover, captured)...)
+	c.Segments = slices.Concat(captured, elfcore.Mark(cover, captured))
 	c.Notes = c.notes(me, &o)
 	return c, nil
 }

@@ -25,37 +25,37 @@ func TestMain(m *testing.M) {
 }
 
 // start starts the crasher with its standard output and error in a file.
-func start(t testing.TB, seize bool, variant crasher.Variant, args ...string) (*Child, *os.File) {
-	t.Helper()
+func start(tb testing.TB, seize bool, variant crasher.Variant, args ...string) (*Child, *os.File) {
+	tb.Helper()
 	tracer := process.NewTracer()
-	t.Cleanup(func() { tracer.Close() })
-	out, err := os.Create(t.TempDir() + "/out")
+	tb.Cleanup(func() { tracer.Close() })
+	out, err := os.Create(tb.TempDir() + "/out")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { out.Close() })
-	path := crasher.Build(t, variant)
+	tb.Cleanup(func() { out.Close() })
+	path := crasher.Build(tb, variant)
 	c, notSeized, err := Start(Command{Path: path, Args: append([]string{path}, args...), Env: os.Environ(),
 		Files: []uintptr{^uintptr(0), out.Fd(), out.Fd()}}, tracer, seize)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if seize && (notSeized != nil || !c.Seized()) {
-		t.Fatal("not seized: ", notSeized)
+		tb.Fatal("not seized: ", notSeized)
 	}
-	t.Cleanup(func() { unix.Kill(-c.PID, unix.SIGKILL) })
+	tb.Cleanup(func() { unix.Kill(-c.PID, unix.SIGKILL) })
 	return c, out
 }
 
 // seizable skips where ptrace is not to be had.
-func seizable(t testing.TB) {
-	t.Helper()
-	c, _ := start(t, false, crasher.Plain, "wait")
+func seizable(tb testing.TB) {
+	tb.Helper()
+	c, _ := start(tb, false, crasher.Plain, "wait")
 	err := c.Seize()
 	unix.Kill(c.PID, unix.SIGKILL)
 	c.Wait(Events{})
 	if errors.Is(err, unix.EPERM) {
-		t.Skip("ptrace is not allowed here: ", err)
+		tb.Skip("ptrace is not allowed here: ", err)
 	}
 }
 
@@ -274,14 +274,14 @@ func TestSignalOutlivesKeeper(t *testing.T) {
 	})
 }
 
-func waitFor(t testing.TB, what func() bool) {
+func waitFor(tb testing.TB, what func() bool) {
 	for range 500 {
 		if what() {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Error("waited in vain")
+	tb.Error("waited in vain")
 }
 
 // A program that is traced already is left to its tracer.

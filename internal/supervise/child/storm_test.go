@@ -33,31 +33,26 @@ const (
 	patience = 10 * time.Second
 )
 
-var restless struct {
-	sync.Once
-	path string
-	err  error
-}
+// restless builds testdata/restless.c, once.
+var restless = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "restless")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "restless")
+	if out, err := exec.Command("gcc", "-O1", "-pthread", "-o", path, "testdata/restless.c").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, nil
+})
 
-// buildRestless builds testdata/restless.c.
 func buildRestless(t *testing.T) string {
 	t.Helper()
-	restless.Do(func() {
-		dir, err := os.MkdirTemp("", "restless")
-		if err != nil {
-			restless.err = err
-			return
-		}
-		restless.path = filepath.Join(dir, "restless")
-		out, err := exec.Command("gcc", "-O1", "-pthread", "-o", restless.path, "testdata/restless.c").CombinedOutput()
-		if err != nil {
-			restless.err = fmt.Errorf("%w: %s", err, out)
-		}
-	})
-	if restless.err != nil {
-		t.Fatal("building a C program: ", restless.err)
+	path, err := restless()
+	if err != nil {
+		t.Fatal("building a C program: ", err)
 	}
-	return restless.path
+	return path
 }
 
 // A storm is a program that does not hold still, with its supervisor.

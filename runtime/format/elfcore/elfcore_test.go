@@ -228,7 +228,7 @@ func TestOverlappingLoads(t *testing.T) {
 
 // A sparse file reads back as what was written, whatever the pieces.
 func TestSparse(t *testing.T) {
-	f := func(pieces []uint16, last bool) bool {
+	f := func(pieces []uint16, _ bool) bool {
 		file, err := os.Create(filepath.Join(t.TempDir(), "f"))
 		if err != nil {
 			t.Fatal(err)

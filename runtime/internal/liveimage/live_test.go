@@ -60,9 +60,9 @@ func concatenate(t *testing.T, l *Image) []byte {
 	return file
 }
 
-func attachLive(t *testing.T, max int) *Image {
+func attachLive(t *testing.T, limit int) *Image {
 	t.Helper()
-	l, err := New(max)
+	l, err := New(limit)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,7 +88,7 @@ type ExcludedSpan struct {
 // weak.Pointer of any type is its handle alone, which a test checks for every
 // toolchain.
 func strong(handle unsafe.Pointer) unsafe.Pointer {
-	return unsafe.Pointer((*(*weak.Pointer[byte])(unsafe.Pointer(&handle))).Value())
+	return unsafe.Pointer((*weak.Pointer[byte])(unsafe.Pointer(&handle)).Value())
 }
 
 // TypeWord returns the first word of an any: the runtime type.
