@@ -195,7 +195,9 @@ type PointerMask struct {
 }
 
 // Has reports whether the i-th word is a pointer.
-func (m PointerMask) Has(i uint64) bool { return i/8 < uint64(len(m.Bits)) && m.Bits[i/8]>>(i%8)&1 != 0 }
+func (m PointerMask) Has(i uint64) bool {
+	return i/8 < uint64(len(m.Bits)) && m.Bits[i/8]>>(i%8)&1 != 0
+}
 
 // PointerMasks reads the masks of the module's data and bss. The runtime makes
 // them when the program starts: an executable file has none.

@@ -42,7 +42,7 @@ func (c *Child) Wait(events Events) (unix.WaitStatus, error) {
 		}
 		// The notice is left where it is: a capture may be at work.
 		_, err := process.Peek(c.PID, 0)
-		if err == unix.ECHILD && c.foreign >= 0 {
+		if errors.Is(err, unix.ECHILD) && c.foreign >= 0 {
 			c.seized.Store(false) // it was let go
 			continue
 		}
