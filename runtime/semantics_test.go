@@ -98,7 +98,7 @@ func (uncomparable) UnregisterRegion(Region) error { return nil }
 // What cannot be a backend is an error. What a backend refuses of the current
 // regions is one too, and the backend is attached.
 func TestAttachErrors(t *testing.T) {
-	defer clear(t)
+	defer withdrawAll(t)
 	for _, b := range []Backend{nil, uncomparable{}} {
 		if err := Attach(b); !errors.Is(err, ErrBackend) {
 			t.Errorf("Attach(%T): %v", b, err)
@@ -164,7 +164,7 @@ func TestMarkByAddress(t *testing.T) {
 	} {
 		for where, block := range map[string][]uint16{"heap": make([]uint16, 100), "global": globalBlock[:]} {
 			t.Run(c.name+"/"+where, func(t *testing.T) {
-				defer clear(t)
+				defer withdrawAll(t)
 				var id ID
 				c.do(func(b []uint16, from, to int) {
 					got, err := Mark(b, from, to)
@@ -193,7 +193,7 @@ func TestMarkByAddress(t *testing.T) {
 			})
 		}
 	}
-	defer clear(t)
+	defer withdrawAll(t)
 	// Adjacent objects of one size class stay apart: a region keeps one alive.
 	objects := make([][]uint16, 64)
 	for i := range objects {

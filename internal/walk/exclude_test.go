@@ -51,28 +51,28 @@ const testPackage = "github.com/meminspect/meminspect/internal/walk_test"
 var escaped any
 
 // rootOf makes a root of what ptr points at in this process.
-func rootOf(t testing.TB, types *gotypes.Set, ptr any, depth int) walk.Root {
-	t.Helper()
+func rootOf(tb testing.TB, types *gotypes.Set, ptr any, depth int) walk.Root {
+	tb.Helper()
 	escaped = ptr
 	words := *(*[2]memory.Address)(unsafe.Pointer(&ptr))
 	typ, err := types.At(words[0])
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	elem, err := typ.Elem()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return walk.Root{Addr: words[1], Type: elem, Depth: depth}
 }
 
 func addrOf[T any](p *T) memory.Address { return memory.Address(uintptr(unsafe.Pointer(p))) }
 
-func fieldOf(t testing.TB, typ *gotypes.Type, name string) walk.Exclusion {
-	t.Helper()
+func fieldOf(tb testing.TB, typ *gotypes.Type, name string) walk.Exclusion {
+	tb.Helper()
 	f, ok := typ.Field(name)
 	if !ok {
-		t.Fatalf("%v has no field %s", typ, name)
+		tb.Fatalf("%v has no field %s", typ, name)
 	}
 	return walk.Exclusion{Kind: anchor.ExcludeField, Type: typ, Offset: f.Offset, Size: f.Type.Size, Field: name}
 }
@@ -190,11 +190,11 @@ func TestExclusions(t *testing.T) {
 	runtime.KeepAlive(h)
 }
 
-func mustField(t testing.TB, typ *gotypes.Type, name string) gotypes.Field {
-	t.Helper()
+func mustField(tb testing.TB, typ *gotypes.Type, name string) gotypes.Field {
+	tb.Helper()
 	f, ok := typ.Field(name)
 	if !ok {
-		t.Fatalf("%v has no field %s", typ, name)
+		tb.Fatalf("%v has no field %s", typ, name)
 	}
 	return f
 }
@@ -216,12 +216,12 @@ func chanBuffer(c chan token) memory.Address {
 }
 
 // tokensIn finds the only value of a map: after the key in the group's slot.
-func tokensIn(t testing.TB, self *kinds.Program, h *holder) memory.Address {
-	t.Helper()
-	f := mustField(t, rootOf(t, self.Types, h, 0).Type, "Tokens")
+func tokensIn(tb testing.TB, self *kinds.Program, h *holder) memory.Address {
+	tb.Helper()
+	f := mustField(tb, rootOf(tb, self.Types, h, 0).Type, "Tokens")
 	m, err := goobject.MapOf(f.Type)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	read := func(addr memory.Address, size uint64) ([]byte, bool) {
 		b, err := memory.Reader{Memory: self.Mem}.Bytes(addr, size, size)
@@ -230,14 +230,14 @@ func tokensIn(t testing.TB, self *kinds.Program, h *holder) memory.Address {
 	data, _ := read(*(*memory.Address)(unsafe.Pointer(&h.Tokens)), goobject.MapHeaderSize)
 	header, err := m.Header(data)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for piece := range m.Pieces(header, read, 1<<20) {
 		for _, elem := range m.Entries(piece) {
 			return elem
 		}
 	}
-	t.Fatal("the map is empty")
+	tb.Fatal("the map is empty")
 	return 0
 }
 

@@ -270,12 +270,12 @@ func kill(t *testing.T, pid int) {
 }
 
 // waitFor waits until a condition holds.
-func waitFor(t testing.TB, holds func() bool) {
-	t.Helper()
+func waitFor(tb testing.TB, holds func() bool) {
+	tb.Helper()
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if holds() {
 			return
 		}
 	}
-	t.Fatal("waited in vain")
+	tb.Fatal("waited in vain")
 }

@@ -36,8 +36,8 @@ func (a area) bytesOf(addr memory.Address, size uint64) []byte {
 var word = &gotypes.Type{Addr: 0x500000, Kind: gotypes.Int64, Size: 8, Align: 8, FieldAlign: 8}
 
 // mapTypes returns the layouts of map[int64]int64 of all releases.
-func mapTypes(t testing.TB) map[string]*MapType {
-	t.Helper()
+func mapTypes(tb testing.TB) map[string]*MapType {
+	tb.Helper()
 	group := func(size uint64) *gotypes.Type { return &gotypes.Type{Kind: gotypes.Struct, Size: size, Align: 8} }
 	all := map[string]*MapType{}
 	for name, l := range map[string]gotypes.MapLayout{
@@ -48,7 +48,7 @@ func mapTypes(t testing.TB) map[string]*MapType {
 		l.Slots, l.Key, l.Elem = Slots, word, word
 		m, err := newMapType(&l)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		all[name] = m
 	}

@@ -28,28 +28,28 @@ type process struct {
 	chans goobject.ChanLayout
 }
 
-func self(t testing.TB) process {
-	t.Helper()
+func self(tb testing.TB) process {
+	tb.Helper()
 	path, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	file, err := exe.Open(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { file.Close() })
+	tb.Cleanup(func() { file.Close() })
 	mem, err := os.Open("/proc/self/mem")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { mem.Close() })
+	tb.Cleanup(func() { mem.Close() })
 	if file.Type == 3 { // position-independent
-		t.Skip("the test's executable is position-independent")
+		tb.Skip("the test's executable is position-independent")
 	}
 	p, err := module.OfImage(file.Loaded(0), file)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	live := memory.Section{Range: memory.Range{End: 1 << 47}, File: mem}
 	return process{memory.Reader{Memory: live}, gotypes.New(live, p), goobject.ChanLayoutOf(p.Version)}

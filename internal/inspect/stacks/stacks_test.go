@@ -38,10 +38,10 @@ func (w *waits) outer(wait func()) { inlined(wait) }
 func inlined(wait func()) { wait() }
 
 // start starts the goroutines and returns when all of them wait.
-func start(t testing.TB) *waits {
+func start(tb testing.TB) *waits {
 	w := &waits{receive: make(chan int), send: make(chan int), choose: make(chan int)}
 	w.mu.Lock()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		close(w.receive)
 		close(w.choose)
 		<-w.send
@@ -140,28 +140,28 @@ type self struct {
 	gs   map[uint64]goroutine.G
 }
 
-func open(t testing.TB) *self {
-	t.Helper()
-	s := &self{Program: kinds.Open(t, os.Getpid(), nil), gs: map[uint64]goroutine.G{}}
+func open(tb testing.TB) *self {
+	tb.Helper()
+	s := &self{Program: kinds.Open(tb, os.Getpid(), nil), gs: map[uint64]goroutine.G{}}
 	layout, err := goroutine.LayoutOf(s.Prog.Version)
 	if err != nil {
-		t.Skip(err)
+		tb.Skip(err)
 	}
 	cells, err := goroutine.Find(s.Prog, func(string) (memory.Address, bool) { return 0, false })
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	list, err := cells.Read(s.Mem)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	addrs, err := list.Addrs(s.Mem)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	gs, _, err := layout.ReadAll(s.Mem, addrs)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for _, g := range gs {
 		s.gs[g.ID] = g
@@ -171,23 +171,23 @@ func open(t testing.TB) *self {
 }
 
 // program is a core of this process that lacks some of its memory.
-func (s *self) program(t testing.TB, mem memory.Memory, lost ...inspect.Lost) *inspect.Program {
-	t.Helper()
+func (s *self) program(tb testing.TB, mem memory.Memory, lost ...inspect.Lost) *inspect.Program {
+	tb.Helper()
 	p := inspect.NewProgram(s.Prog, mem, lost...)
-	p.Core = coreOf(t, elfcore.Note{Name: note.Owner, Type: note.TypeGoroutines, Desc: s.note.Encode()})
+	p.Core = coreOf(tb, elfcore.Note{Name: note.Owner, Type: note.TypeGoroutines, Desc: s.note.Encode()})
 	return p
 }
 
-func coreOf(t testing.TB, notes ...elfcore.Note) *inspect.Core {
-	t.Helper()
+func coreOf(tb testing.TB, notes ...elfcore.Note) *inspect.Core {
+	tb.Helper()
 	machine := map[string]uint16{"amd64": elfcore.MachineAMD64, "arm64": elfcore.MachineARM64}[runtime.GOARCH]
 	var b bytes.Buffer
 	if _, err := (&elfcore.Core{Machine: machine, Notes: notes}).Write(&b); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	core, err := inspect.Read(bytes.NewReader(b.Bytes()), int64(b.Len()))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return core
 }

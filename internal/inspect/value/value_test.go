@@ -49,18 +49,18 @@ func newNode() *node {
 
 // self is this process as a program; mem is what of its memory is read, and
 // lost is not there.
-func self(t testing.TB, root any, mem func(memory.Memory) memory.Memory, lost ...inspect.Lost) (*inspect.Program, *gotypes.Type, memory.Address) {
-	t.Helper()
-	k := kinds.Open(t, os.Getpid(), nil)
+func self(tb testing.TB, root any, mem func(memory.Memory) memory.Memory, lost ...inspect.Lost) (*inspect.Program, *gotypes.Type, memory.Address) {
+	tb.Helper()
+	k := kinds.Open(tb, os.Getpid(), nil)
 	p := inspect.NewProgram(k.Prog, mem(k.Mem), lost...)
 	words := *(*[2]memory.Address)(unsafe.Pointer(&root))
 	ptr, err := gotypes.New(k.Mem, k.Prog).At(words[0])
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	elem, err := ptr.Elem()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p, elem, words[1]
 }
