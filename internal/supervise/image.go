@@ -3,6 +3,7 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,7 +94,7 @@ func (v *view) close() {
 func (v *view) replaced() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.running != nil && v.running.Check() == process.ErrReplaced
+	return v.running != nil && errors.Is(v.running.Check(), process.ErrReplaced)
 }
 
 // readable reports whether the program's memory is there and can be read. One

@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -222,7 +223,7 @@ func (x *excluder) redactChan(rule int, p *typePlan, addr memory.Address) {
 	x.coverReachable(rule, addr, chans.Size)
 	x.target(rule, p.chanElem, c.Buf, c.Cap, 0)
 	for waiter, err := range chans.Waiters(addr, c.Senders, x.read, maxReachable) {
-		if err != nil && err != goobject.ErrUnreadable {
+		if err != nil && !errors.Is(err, goobject.ErrUnreadable) {
 			x.blind++
 		}
 		if waiter.Elem != 0 {

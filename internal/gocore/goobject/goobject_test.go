@@ -225,7 +225,7 @@ func checkPieces(t interface {
 		switch {
 		case over:
 			t.Fatalf("a piece after the limit: %+v", p)
-		case p.Err == ErrLimit:
+		case errors.Is(p.Err, ErrLimit):
 			over = true
 			continue
 		case p.Empty(), p.End > AddressSpace && p.Err == nil:

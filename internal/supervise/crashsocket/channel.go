@@ -72,7 +72,7 @@ func (c *Channel) Accept() (*Registered, error) {
 	var err error
 	if werr := c.conn.Read(func(fd uintptr) bool {
 		r, err = next(int(fd))
-		return err != unix.EAGAIN
+		return !errors.Is(err, unix.EAGAIN)
 	}); werr != nil {
 		return nil, fmt.Errorf("waiting for programs to register: %w", werr)
 	}
