@@ -179,7 +179,7 @@ func (x *excluder) redactMap(rule int, p *typePlan, addr memory.Address) {
 	}
 	for piece := range m.Pieces(h, x.read, 16*maxReachable) {
 		switch {
-		case piece.Err == goobject.ErrLimit:
+		case errors.Is(piece.Err, goobject.ErrLimit):
 			x.blind++
 			return
 		case piece.Err == goobject.ErrUnreadable:

@@ -189,7 +189,7 @@ func TestSetMemoryLimit(t *testing.T) {
 		})
 	}
 	t.Run("taken away", func(t *testing.T) {
-		r := start(t, plainly, []string{"GOMEMLIMIT=32MiB"}, crasher.Build(t, crasher.Plain), []string{"--memory=70"}, "limit", strconv.Itoa(math.MaxInt64))
+		r := start(t, plainly, []string{"GOMEMLIMIT=32MiB"}, crasher.Build(t, crasher.Plain), []string{"--memory=70"}, "limit", strconv.FormatInt(math.MaxInt64, 10))
 		pid := r.event(t, "started").PID
 		for begun := time.Now(); resident(t, pid) < 48<<20 && time.Since(begun) < 30*time.Second; {
 			time.Sleep(20 * time.Millisecond)

@@ -8,6 +8,7 @@ package value
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
@@ -115,7 +116,7 @@ func (l Limits) filled() Limits {
 		case *v == 0:
 			*v = by
 		case *v < 0:
-			*v = 1 << 40
+			*v = min(1<<40, math.MaxInt/2)
 		}
 	}
 	fill(&l.Depth, DefaultDepth)

@@ -3,6 +3,7 @@
 package registry
 
 import (
+	"errors"
 	"testing"
 	"unsafe"
 
@@ -26,7 +27,7 @@ func TestFullRegistry(t *testing.T) {
 	}
 	defer RemoveIf(func(*Region) bool { return true })
 	for {
-		if err := Add(0, slot(), New); err == ErrFull {
+		if err := Add(0, slot(), New); errors.Is(err, ErrFull) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
@@ -47,7 +48,7 @@ func TestFullRegistry(t *testing.T) {
 		{"Clear in the middle", Clear(block, 16, 32)},
 		{"Mark apart", second(Mark(block, 160, 168, Slot{}))},
 	} {
-		if c.err != ErrFull {
+		if !errors.Is(c.err, ErrFull) {
 			t.Errorf("%s: %v", c.what, c.err)
 		}
 	}
