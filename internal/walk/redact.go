@@ -182,7 +182,7 @@ func (x *excluder) redactMap(rule int, p *typePlan, addr memory.Address) {
 		case errors.Is(piece.Err, goobject.ErrLimit):
 			x.blind++
 			return
-		case piece.Err == goobject.ErrUnreadable:
+		case errors.Is(piece.Err, goobject.ErrUnreadable):
 			continue
 		case piece.Err != nil:
 			x.blind++
@@ -250,10 +250,10 @@ func (x *excluder) redactTrie(rule int, inner *typePlan, root memory.Address) {
 	anySlot := slot{op: opEface, holder: inner.trieEntry}
 	for node := range inner.trie.Nodes(root, x.read, maxReachable) {
 		switch {
-		case node.Err == goobject.ErrLimit:
+		case errors.Is(node.Err, goobject.ErrLimit):
 			x.blind++
 			return
-		case node.Err == goobject.ErrUnreadable:
+		case errors.Is(node.Err, goobject.ErrUnreadable):
 			continue
 		case node.Err != nil:
 			x.blind++
