@@ -5,9 +5,9 @@
 package main
 
 import (
-	"os"
+	"golang.org/x/tools/go/analysis/unitchecker"
 
-	"github.com/meminspect/meminspect/internal/vettool"
+	"github.com/meminspect/meminspect/lint"
 )
 
-func main() { vettool.Main(os.Args[1:]) }
+func main() { unitchecker.Main(lint.Analyzers(lint.Nolint)...) }

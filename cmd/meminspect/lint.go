@@ -14,13 +14,13 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/tools/go/analysis/unitchecker"
 
 	"github.com/meminspect/meminspect/annotate"
 	"github.com/meminspect/meminspect/gen"
 	"github.com/meminspect/meminspect/internal/folders"
 	"github.com/meminspect/meminspect/internal/nolint"
 	"github.com/meminspect/meminspect/internal/vetoutput"
-	"github.com/meminspect/meminspect/internal/vettool"
 	"github.com/meminspect/meminspect/lint"
 )
 
@@ -252,4 +252,4 @@ func asVetTool(args []string) bool {
 }
 
 // vetTool does what go vet asks for, and exits.
-func vetTool() { vettool.Main(os.Args[1:]) }
+func vetTool() { unitchecker.Main(lint.Analyzers(lint.Nolint)...) }
