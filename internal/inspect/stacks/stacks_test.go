@@ -28,8 +28,8 @@ import (
 
 // A waits has goroutines that wait, each in a way of its own.
 type waits struct {
-	receive, send, choose chan int
-	mu                    sync.Mutex
+	receive, send, choose, refuse chan int
+	mu                            sync.Mutex
 }
 
 //go:noinline
@@ -39,7 +39,7 @@ func inlined(wait func()) { wait() }
 
 // start starts the goroutines and returns when all of them wait.
 func start(tb testing.TB) *waits {
-	w := &waits{receive: make(chan int), send: make(chan int), choose: make(chan int)}
+	w := &waits{receive: make(chan int), send: make(chan int), choose: make(chan int), refuse: make(chan int)}
 	w.mu.Lock()
 	tb.Cleanup(func() {
 		close(w.receive)
@@ -53,7 +53,7 @@ func start(tb testing.TB) *waits {
 		func() {
 			select {
 			case <-w.choose:
-			case w.choose <- 1:
+			case w.refuse <- 1:
 			}
 		},
 		func() { w.mu.Lock() },
