@@ -274,19 +274,21 @@ func checkRegistry(t *rapid.T) {
 		}
 	})
 	defer stop()
-	defer func() {
-		for _, m := range model {
-			if err := meminspect.Unregister(m.id); err != nil {
-				t.Error(err)
-			}
-		}
-	}()
 	has := func(id meminspect.ID) bool {
 		return slices.ContainsFunc(model, func(m modelRegion) bool { return m.id == id })
 	}
 	drop := func(id meminspect.ID) {
 		model = slices.DeleteFunc(model, func(m modelRegion) bool { return m.id == id })
 	}
+	defer func() { // Unregister removes all regions of an ID
+		for len(model) > 0 {
+			id := model[0].id
+			if err := meminspect.Unregister(id); err != nil {
+				t.Error(err)
+			}
+			drop(id)
+		}
+	}()
 	names := rapid.Map(rapid.IntRange(1, 6), func(n int) meminspect.ID { return meminspect.ID(anchor.NamedBit) | meminspect.ID(n) })
 	bounds := func(t *rapid.T) (int, int) {
 		from := rapid.IntRange(0, len(block)-1).Draw(t, "from")

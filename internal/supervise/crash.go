@@ -43,11 +43,16 @@ func (s *Supervisor) watchSocket(i *image) {
 // gaveAway reports a program that lives on without its end of the crash socket.
 func (s *Supervisor) gaveAway(i *image) {
 	// Only the kernel knows why it was closed, and a program that ends or calls
-	// exec takes a moment for the rest of that.
-	select {
-	case <-s.gone:
-		return
-	case <-time.After(200 * time.Millisecond):
+	// exec takes a moment for the rest of that, a long one on a busy host.
+	for end := time.Now().Add(2 * time.Second); ; {
+		select {
+		case <-s.gone:
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+		if i.view.replaced() || time.Now().After(end) {
+			break
+		}
 	}
 	switch {
 	case s.image.Load() != i || i.stale || !s.alive():
@@ -86,6 +91,14 @@ func (s *Supervisor) claimDeath() bool {
 	first := !s.death.captured
 	s.death.captured = true
 	return first
+}
+
+// dying reports whether the program's death is captured, or about to be. Its
+// heartbeats are silent then because it is held.
+func (s *Supervisor) dying() bool {
+	s.death.Lock()
+	defer s.death.Unlock()
+	return s.death.captured
 }
 
 // crashed captures a program that is held in its report, lets it go, and keeps

@@ -61,7 +61,7 @@ func (s *Supervisor) watch() {
 		}
 		view := s.image.Load().view
 		beats := view.beats()
-		for _, v := range judge.Look(now, len(beats) > 0 && view.paused(), beats) {
+		for _, v := range judge.Look(now, len(beats) > 0 && (s.dying() || view.paused()), beats) {
 			s.verdict(v)
 		}
 		// Far from the limit a look now and then is enough.
