@@ -43,16 +43,11 @@ func (s *Supervisor) watchSocket(i *image) {
 // gaveAway reports a program that lives on without its end of the crash socket.
 func (s *Supervisor) gaveAway(i *image) {
 	// Only the kernel knows why it was closed, and a program that ends or calls
-	// exec takes a moment for the rest of that, a long one on a busy host.
-	for end := time.Now().Add(2 * time.Second); ; {
-		select {
-		case <-s.gone:
-			return
-		case <-time.After(200 * time.Millisecond):
-		}
-		if i.view.replaced() || time.Now().After(end) {
-			break
-		}
+	// exec takes a moment for the rest of that.
+	select {
+	case <-s.gone:
+		return
+	case <-time.After(200 * time.Millisecond):
 	}
 	switch {
 	case s.image.Load() != i || i.stale || !s.alive():

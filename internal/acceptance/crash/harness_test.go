@@ -220,7 +220,7 @@ func (r *started) read(t *testing.T) string {
 // event waits for an event of that kind.
 func (r *started) event(t *testing.T, what string) event {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		r.read(t)
 		for _, e := range r.events {
 			if e.What == what {
@@ -272,7 +272,7 @@ func kill(t *testing.T, pid int) {
 // waitFor waits until a condition holds.
 func waitFor(tb testing.TB, holds func() bool) {
 	tb.Helper()
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		if holds() {
 			return
 		}
