@@ -50,8 +50,8 @@ func (s *Supervisor) gaveAway(i *image) {
 	case <-time.After(200 * time.Millisecond):
 	}
 	switch {
-	case s.image.Load() != i || i.stale || !s.alive():
-	case i.view.replaced():
+	case s.image.Load() != i || !s.alive():
+	case i.stale || i.view.replaced():
 		// One that embeds the runtime registers, sooner or later.
 		next, err := openView(s.child.PID)
 		next.close()
