@@ -44,10 +44,15 @@ func (s *Supervisor) watchSocket(i *image) {
 func (s *Supervisor) gaveAway(i *image) {
 	// Only the kernel knows why it was closed, and a program that ends or calls
 	// exec takes a moment for the rest of that.
-	select {
-	case <-s.gone:
-		return
-	case <-time.After(200 * time.Millisecond):
+	for end := time.Now().Add(2 * time.Second); ; {
+		select {
+		case <-s.gone:
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+		if i.stale || i.view.replaced() || time.Now().After(end) {
+			break
+		}
 	}
 	switch {
 	case s.image.Load() != i || !s.alive():
