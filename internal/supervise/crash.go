@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
 	"github.com/meminspect/meminspect/internal/supervise/crashtext"
@@ -40,40 +40,53 @@ func (s *Supervisor) watchSocket(i *image) {
 	}
 }
 
-// gaveAway reports a program that lives on without its end of the crash socket.
+// gaveAway reports a program that closed its end of the crash socket before it
+// ended.
 func (s *Supervisor) gaveAway(i *image) {
-	// Only the kernel knows why it was closed, and a program that ends or calls
-	// exec takes a moment for the rest of that.
-	for end := time.Now().Add(2 * time.Second); ; {
+	if s.ending() {
+		return
+	}
+	// Only the kernel knows why it was closed, and an exec takes a moment for the
+	// rest of it.
+	const moment, look = 2 * time.Second, 50 * time.Millisecond
+	for end := time.Now().Add(moment); time.Now().Before(end) && !i.replaced(); {
 		select {
 		case <-s.gone:
+			s.reportGivenAway(i)
 			return
-		case <-time.After(200 * time.Millisecond):
-		}
-		if i.stale || i.view.replaced() || time.Now().After(end) {
-			break
+		case <-time.After(look):
 		}
 	}
 	switch {
-	case s.image.Load() != i || !s.alive():
-	case i.stale || i.view.replaced():
+	case s.image.Load() != i:
+	case !i.replaced():
+		s.reportGivenAway(i)
+	case s.parent == nil && !s.ending():
 		// One that embeds the runtime registers, sooner or later.
 		next, err := openView(s.child.PID)
 		next.close()
-		if s.parent == nil && errors.Is(err, live.ErrNoAnchor) {
+		if errors.Is(err, live.ErrNoAnchor) {
 			s.report(Event{What: Note, Text: "the program has replaced itself (exec) by one that does not embed the runtime, so its fatal errors are not captured; " + s.otherwise()})
 		}
-	default:
-		s.report(Event{What: Note, Text: "the program has given its crash output away (debug.SetCrashOutput), so its fatal errors are not held any longer; " + s.otherwise() + "; --crash-text gives it a copy of its report without that"})
 	}
 }
 
-// alive reports whether the program runs: a descriptor that was closed is no
-// death.
-func (s *Supervisor) alive() bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.child.PID))
-	_, rest, _ := strings.Cut(string(stat), ") ")
-	return err == nil && !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
+// ending reports whether the program has begun to end. It closes its files then,
+// the crash socket too.
+func (s *Supervisor) ending() bool {
+	p, err := process.Open(s.child.PID)
+	if err != nil {
+		return true
+	}
+	stat, err := p.Stat()
+	return err != nil || stat.Exiting || stat.Dead()
+}
+
+// reportGivenAway reports, once, that the program closed its crash socket.
+func (s *Supervisor) reportGivenAway(i *image) {
+	i.givenAway.Do(func() {
+		s.report(Event{What: Note, Text: "the program has given its crash output away (debug.SetCrashOutput), so its fatal errors are not held any longer; " + s.otherwise() + "; --crash-text gives it a copy of its report without that"})
+	})
 }
 
 // otherwise says what still captures the end of a program without its report.

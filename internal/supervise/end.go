@@ -25,6 +25,9 @@ func (s *Supervisor) exiting(end unix.WaitStatus) {
 		return
 	}
 	i := s.image.Load()
+	if i.socket != nil && i.socket.HungUp() && !i.replaced() {
+		s.reportGivenAway(i) // its files are still open, so this one it closed itself
+	}
 	killed := end.Signaled() && end.Signal() == unix.SIGKILL
 	d := &crash{s: s, image: i, began: time.Now(), fallback: endReason(end), oom: killed && s.gauge.Killed()}
 	if d.oom {

@@ -25,6 +25,8 @@ type image struct {
 	socket *crashsocket.Socket
 	view   *view
 	stale  bool // it was gone before its view was opened, which may be of the next
+
+	givenAway sync.Once // its report
 }
 
 // imageOf returns what the process runs now. The name is that of its executable.
@@ -44,6 +46,9 @@ func exeOf(pid int) string {
 	exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	return exe
 }
+
+// replaced reports whether the process runs another program by now.
+func (i *image) replaced() bool { return i.stale || i.view.replaced() }
 
 // close frees what is open of the image. Its process no longer blocks.
 func (i *image) close() {

@@ -249,8 +249,18 @@ func TestMapsAndThreads(t *testing.T) {
 		t.Errorf("threads %v, %v", ids, err)
 	}
 	stat, err := c.Stat()
-	if err != nil || stat.Parent != os.Getpid() || stat.Start == 0 {
+	if err != nil || stat.Parent != os.Getpid() || stat.Start == 0 || stat.Exiting {
 		t.Errorf("stat %+v, %v", stat, err)
+	}
+	if err := unix.Kill(c.PID, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	// Dead, and its parent has not waited for it.
+	if err := unix.Waitid(unix.P_PID, c.PID, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	if stat, err := c.Stat(); err != nil || !stat.Exiting || !stat.Dead() {
+		t.Errorf("stat of a dead process %+v, %v", stat, err)
 	}
 }
 

@@ -34,6 +34,7 @@ type Stat struct {
 	Name                string // at most 15 bytes
 	State               byte   // R running, S sleeping, D not to be woken, T stopped, t traced, Z dead, X dead
 	Parent, Group, Sess int
+	Exiting             bool   // it has begun to end, and is about to close its files
 	Start               uint64 // clock ticks since boot
 }
 
@@ -78,6 +79,12 @@ func parseStat(line string) (Stat, error) {
 		}
 		*into = n
 	}
+	flags, err := strconv.ParseUint(fields[6], 10, 64)
+	if err != nil {
+		return Stat{}, fmt.Errorf("%q is not a stat line", line)
+	}
+	const exiting = 0x4 // PF_EXITING of include/linux/sched.h
+	s.Exiting = flags&exiting != 0
 	ticks, err := strconv.ParseUint(fields[start], 10, 64)
 	if err != nil {
 		return Stat{}, fmt.Errorf("%q is not a stat line", line)
