@@ -3,9 +3,10 @@
 // one version made of the tree as it is. Tests use it to be a producer who
 // lives outside of this repository.
 //
-// The version carries a hash of the content, so that the go command's module
-// cache never hands out an older tree; [Proxy.Remove] takes the version out of
-// that cache again.
+// The version carries a hash of the folder and the content, so that the go
+// command's module cache never hands out an older tree, and proxies of tests
+// that run at the same time share no version: [Proxy.Remove] takes the version
+// out of that cache again.
 package moduleproxy
 
 import (
@@ -48,6 +49,7 @@ func Build(dir, repository string) (*Proxy, error) {
 		return nil, err
 	}
 	hash := sha256.New()
+	fmt.Fprintf(hash, "%s\n", dir)
 	for _, m := range modules {
 		if err := m.readFiles(); err != nil {
 			return nil, err

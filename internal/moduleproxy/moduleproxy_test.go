@@ -54,8 +54,9 @@ func TestBuild(t *testing.T) {
 	if !strings.Contains(strings.Join(required[root], " "), root+"/runtime@"+proxy.Version) {
 		t.Errorf("the root module does not require the runtime: %v", required[root])
 	}
-	again, err := Build(t.TempDir(), "../..")
-	if err != nil || again.Version != proxy.Version {
-		t.Errorf("the same tree gives %v, %v", again, err)
+	// Two tests at a time share the module cache, and each clears its own version.
+	other, err := Build(t.TempDir(), "../..")
+	if err != nil || other.Version == proxy.Version {
+		t.Errorf("a second proxy has the version of the first: %v, %v", other, err)
 	}
 }

@@ -73,7 +73,7 @@ func check(tb testing.TB, err error) {
 type run struct {
 	dir    string
 	stdout bytes.Buffer
-	stderr bytes.Buffer
+	stderr output
 	state  *os.ProcessState
 	events []event
 }
@@ -163,6 +163,24 @@ func start(t *testing.T, s surrounding, env []string, program string, flags []st
 	t.Cleanup(func() { r.leave(t, program) })
 	go func() { r.end <- r.cmd.Wait() }()
 	return r
+}
+
+// An output collects what a command writes, and can be read while it writes.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(data []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(data)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 // leave ends what a test that failed has left running: the program survives its
