@@ -1,11 +1,13 @@
 // Command testlog reads what `go test -json` prints and shows what matters of
-// it: the line of each package, all that failing tests said, and at the end
-// what was skipped for which reason. A skip that nobody sees hides what is missing.
+// it: the line of each package, all the output of failing tests, and at the end
+// the slowest tests, and what was skipped for which reason. A skip that stays
+// unseen hides what is missing.
 // Its exit status is not that of the tests: go test has that.
 package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,12 +28,17 @@ func main() {
 // An event is a line of test2json; see `go doc test2json`.
 type event struct {
 	Action, Package, Test, Output, ImportPath string
+	Elapsed                                   float64 // seconds
 }
+
+// slowest is how many of the slowest tests are shown.
+const slowest = 20
 
 // show copies what matters of in to out.
 func show(in io.Reader, out io.Writer) error {
 	said := map[string][]string{}  // by package and test, of those that run
 	skips := map[string][]string{} // tests by reason
+	var took []event
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadString('\n')
@@ -47,6 +54,10 @@ func show(in io.Reader, out io.Writer) error {
 			continue
 		}
 		key := e.Package + " " + e.Test
+		// A parent's time has its subtests' in it.
+		if e.Elapsed >= 1 && e.Test != "" && !strings.Contains(e.Test, "/") {
+			took = append(took, e)
+		}
 		switch {
 		case e.Action == "build-output":
 			fmt.Fprint(out, e.Output)
@@ -72,6 +83,10 @@ func show(in io.Reader, out io.Writer) error {
 				}
 			}
 		}
+	}
+	slices.SortStableFunc(took, func(a, b event) int { return cmp.Compare(b.Elapsed, a.Elapsed) })
+	for _, e := range took[:min(slowest, len(took))] {
+		fmt.Fprintf(out, "slow %6.1f s %s.%s\n", e.Elapsed, e.Package, e.Test)
 	}
 	for _, why := range sortedKeys(skips) {
 		fmt.Fprintf(out, "skipped %d: %s: %s\n", len(skips[why]), why, strings.Join(skips[why], " "))

@@ -52,6 +52,23 @@ func TestShow(t *testing.T) {
 	}
 }
 
+// The slowest tests come first, and a subtest is in its parent's time.
+func TestShowSlowest(t *testing.T) {
+	const events = `{"Action":"pass","Package":"p","Test":"TestA","Elapsed":1.5}
+{"Action":"pass","Package":"p","Test":"TestB/x","Elapsed":3}
+{"Action":"fail","Package":"p","Test":"TestB","Elapsed":4}
+{"Action":"pass","Package":"p","Test":"TestC","Elapsed":0.2}
+{"Action":"pass","Package":"p","Elapsed":6}
+`
+	var out bytes.Buffer
+	if err := show(strings.NewReader(events), &out); err != nil {
+		t.Fatal(err)
+	}
+	if want := "slow    4.0 s p.TestB\nslow    1.5 s p.TestA\n"; out.String() != want {
+		t.Errorf("shown is\n%swant\n%s", out.String(), want)
+	}
+}
+
 func TestNotJSON(t *testing.T) {
 	var out bytes.Buffer
 	if err := show(strings.NewReader("go: no module\n"), &out); err != nil || out.String() != "go: no module\n" {
