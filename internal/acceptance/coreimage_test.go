@@ -17,19 +17,6 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// build builds a program of testdata and returns the executable's path.
-func build(t *testing.T, program string, env []string, flags ...string) string {
-	t.Helper()
-	exe := filepath.Join(t.TempDir(), program)
-	args := append([]string{"build", "-o", exe}, flags...)
-	cmd := exec.Command("go", append(args, "./testdata/"+program)...)
-	cmd.Env = append(os.Environ(), env...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v %v: %v\n%s", cmd.Env[len(os.Environ()):], cmd.Args, err, out)
-	}
-	return exe
-}
-
 // marked is what both debuggers show for an int64 that was not captured.
 const marked = "-6510615555426900571"
 

@@ -4,8 +4,6 @@ package acceptance
 
 import (
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/meminspect/meminspect/capture"
@@ -14,13 +12,7 @@ import (
 
 func loadProgram(t *testing.T) string {
 	t.Helper()
-	exe := filepath.Join(t.TempDir(), "load")
-	build := exec.Command("go", "build", "-o", exe, "./testdata/load")
-	build.Env = append(build.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return exe
+	return build(t, "load", []string{"CGO_ENABLED=0"})
 }
 
 // A core of a thousand regions of a kilobyte describes each of them and is at

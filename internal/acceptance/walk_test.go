@@ -24,6 +24,7 @@ var full = os.Getenv("MEMINSPECT_FULL") != ""
 func TestMain(m *testing.M) {
 	status := m.Run()
 	kinds.Cleanup()
+	programs.remove()
 	os.Exit(status)
 }
 
