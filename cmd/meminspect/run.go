@@ -118,7 +118,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	supervise.EndLike(status)
+	supervise.ExitAs(status)
 	return nil
 }
 
@@ -157,7 +157,7 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 // snapshots sets where snapshots of the living program are kept, and publishes
 // those that a supervisor before this one left when it was killed.
 func (f *runFlags) snapshots(config *supervise.Config) error {
-	supervise.Left(f.dir, config)
+	supervise.PublishLeftovers(f.dir, config)
 	if f.snapshot <= 0 {
 		return nil
 	}

@@ -145,7 +145,7 @@ func writeWalked(t *testing.T, pid int, full, path string) *kinds.Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, end := range res.Ends {
+	for i, end := range res.Roots {
 		if end.State != walk.Complete {
 			t.Errorf("%s: %v %v", cfg.Roots[i].Name, end.State, end.Records)
 		}

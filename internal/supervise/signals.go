@@ -89,9 +89,9 @@ func (s *Supervisor) stopWith(sig unix.Signal) {
 	}
 }
 
-// EndLike ends this process as the program ended, by the same signal if one did
+// ExitAs ends this process as the program ended, by the same signal if one did
 // it. It does not return.
-func EndLike(status unix.WaitStatus) {
+func ExitAs(status unix.WaitStatus) {
 	if !status.Signaled() {
 		os.Exit(status.ExitStatus())
 	}

@@ -204,7 +204,7 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 			defer stop()
 		}
 	}
-	slim()
+	releaseMemory()
 	status, err := s.child.Wait(child.Events{Exiting: s.exiting, Stopped: s.stopWith})
 	close(s.gone)
 	s.leave(registering)
@@ -355,7 +355,7 @@ func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) 
 		size = info.Size() // it may have been compressed
 	}
 	e.Took, e.Bytes = time.Since(began), size
-	slim() // a supervisor is small but for its captures
+	releaseMemory() // a supervisor is small but for its captures
 	return s.finish(e, err)
 }
 

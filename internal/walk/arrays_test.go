@@ -12,7 +12,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// What stands in an array is followed and erased wherever the array stands: in a
+// What stands in an array is followed and redacted wherever the array stands: in a
 // map's slot, in an interface, in an array of another one.
 func TestArraysWithinValues(t *testing.T) {
 	type word [1]byte // small enough for a map's slot, without an alignment of its own
@@ -46,13 +46,13 @@ func TestArraysWithinValues(t *testing.T) {
 			t.Errorf("what %s array points at is not captured", name)
 		}
 	}
-	// Of the two maps all eight slots are erased, and only live ones are values.
-	if got := res.Erasure.Receipts[0]; got.Values != 60+3+2 || got.Bytes != 60+8*3+8*2 {
+	// Of the two maps all eight slots are redacted, and only live ones are values.
+	if got := res.Redactor.Receipts[0]; got.Values != 60+3+2 || got.Bytes != 60+8*3+8*2 {
 		t.Errorf("%+v", got)
 	}
 	for i := range a.Rows {
-		if r := memory.RangeOf(addrOf(&a.Rows[i]), 2); res.Erasure.Ranges.Overlap(r).Size() != 2 {
-			t.Errorf("row %d is not erased", i)
+		if r := memory.RangeOf(addrOf(&a.Rows[i]), 2); res.Redactor.Ranges.Overlap(r).Size() != 2 {
+			t.Errorf("row %d is not redacted", i)
 		}
 	}
 }
@@ -72,7 +72,7 @@ type (
 )
 
 // A type that leads back to itself through the arrays and maps in it is followed
-// and erased all the way, whichever of its parts the walk meets first.
+// and redacted all the way, whichever of its parts the walk meets first.
 func TestTypesThatLeadBackThroughArrays(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	var leaves []*[16]byte
@@ -116,8 +116,8 @@ func TestTypesThatLeadBackThroughArrays(t *testing.T) {
 		case "map of woods":
 			want, secrets = 5, 6
 		}
-		if got := res.Erasure.Receipts[0]; captured != want || got.Values != secrets {
-			t.Errorf("%s: %d leaves captured, want %d; %d values erased, want %d", name, captured, want, got.Values, secrets)
+		if got := res.Redactor.Receipts[0]; captured != want || got.Values != secrets {
+			t.Errorf("%s: %d leaves captured, want %d; %d values redacted, want %d", name, captured, want, got.Values, secrets)
 		}
 	}
 	runtime.KeepAlive(values)

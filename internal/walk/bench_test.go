@@ -26,8 +26,8 @@ func BenchmarkWalkMillionObjects(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	if res.Stats.Values < 1_000_000 || res.Ends[0].State != walk.Complete {
-		b.Fatalf("%+v, %+v", res.Stats, res.Ends[0])
+	if res.Stats.Values < 1_000_000 || res.Roots[0].State != walk.Complete {
+		b.Fatalf("%+v, %+v", res.Stats, res.Roots[0])
 	}
 	b.ReportMetric(float64(res.Captured.Size())/1e6, "MB-captured")
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/walk")

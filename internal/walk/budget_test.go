@@ -49,12 +49,12 @@ func TestBudgetIsSharedBreadthFirst(t *testing.T) {
 		}
 	}
 	for i := range small {
-		if res.Ends[i+1].State != walk.Complete {
-			t.Errorf("a small list ends %v: the large one took its share", res.Ends[i+1].State)
+		if res.Roots[i+1].State != walk.Complete {
+			t.Errorf("a small list ends %v: the large one took its share", res.Roots[i+1].State)
 		}
 	}
-	if res.Ends[0].State != walk.Cut {
-		t.Errorf("the large list ends %v", res.Ends[0].State)
+	if res.Roots[0].State != walk.Cut {
+		t.Errorf("the large list ends %v", res.Roots[0].State)
 	}
 	runtime.KeepAlive(hungry)
 }
@@ -71,7 +71,7 @@ func TestBudgetAndDepthOfOneRoot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if end := res.Ends[0]; end.State != walk.Cut || end.Bytes > 1000 || end.Bytes < 900 {
+		if end := res.Roots[0]; end.State != walk.Cut || end.Bytes > 1000 || end.Bytes < 900 {
 			t.Errorf("%+v with a budget of 1000", end)
 		}
 		const node = 88
@@ -79,7 +79,7 @@ func TestBudgetAndDepthOfOneRoot(t *testing.T) {
 		if nodes > 1 {
 			want++ // the text "b", which all share, is one pointer further
 		}
-		if end := res.Ends[1]; end.State != walk.Complete || end.Bytes != want {
+		if end := res.Roots[1]; end.State != walk.Complete || end.Bytes != want {
 			t.Errorf("depth %d: %+v, want %d bytes", depth, end, want)
 		}
 	}

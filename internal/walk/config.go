@@ -49,7 +49,7 @@ type Config struct {
 	Steps int
 	// Pages bounds the 4 KiB pages that are met, 0 for 512 Ki.
 	Pages int
-	// Moving says that the program runs: the Erasure can then tell whether what
+	// Moving reports whether the program runs. The Redactor then finds out whether what
 	// excluded values hold is still the same.
 	Moving bool
 	// Arena is where the bytes of pages are kept, as far as it goes; nil for
@@ -63,7 +63,7 @@ type Config struct {
 	Closure func(entry memory.Address) []ClosureVar
 	// Lacks reports whether the program had memory in a range that Memory does
 	// not have: a core that was cut short, or that leaves something out. Nil for
-	// memory that has all. See Erasure.Lost.
+	// memory that has all. See Redactor.Lost.
 	Lacks func(memory.Range) bool
 }
 
@@ -81,8 +81,8 @@ type Result struct {
 	// root pays for: itabs. (Type descriptors are what a Trace under the
 	// gotypes.Set saw.)
 	Facts memory.Ranges
-	// Ends say how each root ended, in the order of Config.Roots.
-	Ends []End
+	// Roots are the results of the roots, in the order of Config.Roots.
+	Roots []RootResult
 	// Types are the types met, in the order in which they were.
 	Types []*gotypes.Type
 	// Funcs are the entries of the functions that captured values point at.
@@ -91,9 +91,9 @@ type Result struct {
 	// was captured of them may be wrong: let the program run for a moment and
 	// walk again.
 	Writing []memory.Address
-	// Erasure is what exclusions cover. Never nil.
-	Erasure *Erasure
-	Stats   Stats
+	// Redactor removes what exclusions cover. Never nil.
+	Redactor *Redactor
+	Stats    Stats
 }
 
 // Stats counts what a walk did.

@@ -40,7 +40,7 @@ type Receipt struct {
 	Held uint64
 }
 
-// unknownTarget is how many bytes are erased behind an excluded pointer to a
+// unknownTarget is how many bytes are redacted at an excluded pointer to a
 // type that is not known.
 const unknownTarget = 4096
 
@@ -76,7 +76,7 @@ type excluder struct {
 	generics map[genericName]int
 	members  map[genericName][]int
 	hidden   memory.Ranges // the excluded variables
-	erase    []memory.Range
+	redacted []memory.Range
 	receipts []Receipt
 	blind    int // values that were not looked at
 	lost     int // values that the memory lacks
@@ -247,13 +247,13 @@ func (x *excluder) coverParts(p *typePlan, addr memory.Address) {
 	}
 }
 
-// cover erases a range.
+// cover redacts a range.
 func (x *excluder) cover(rule int, r memory.Range) {
 	if r.Empty() {
 		return
 	}
 	x.receipts[rule].Bytes += r.Size()
-	x.erase = append(x.erase, r)
+	x.redacted = append(x.redacted, r)
 }
 
 func (x *excluder) coverReachable(rule int, addr memory.Address, size uint64) {

@@ -123,16 +123,16 @@ func TestExclusions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := res.Erasure
+	e := res.Redactor
 	if !e.Active || e.Blind != 0 {
 		t.Errorf("active %v, %d values were not searched", e.Active, e.Blind)
 	}
 	tokens := tokensIn(t, self, h)
 	for _, c := range []struct {
-		name   string
-		addr   memory.Address
-		size   uint64
-		erased bool
+		name     string
+		addr     memory.Address
+		size     uint64
+		redacted bool
 	}{
 		{"a field", addrOf(&ann.key), 24, true},
 		{"its bytes", addrOf(&ann.key[0]), 10, true},
@@ -159,18 +159,18 @@ func TestExclusions(t *testing.T) {
 		{"what nobody excluded", addrOf(&plain["open"][0]), 9, false},
 	} {
 		r := memory.RangeOf(c.addr, c.size)
-		if got := e.Ranges.Overlap(r).Size(); c.erased && got != c.size || !c.erased && got != 0 {
-			t.Errorf("%s: %d of %d bytes are erased", c.name, got, c.size)
+		if got := e.Ranges.Overlap(r).Size(); c.redacted && got != c.size || !c.redacted && got != 0 {
+			t.Errorf("%s: %d of %d bytes are redacted", c.name, got, c.size)
 		}
 		image := make([]byte, c.size)
 		excluded, unknown := e.Apply(c.addr, image)
-		if c.erased && excluded != c.size || !c.erased && (excluded != 0 || unknown != 0) {
+		if c.redacted && excluded != c.size || !c.redacted && (excluded != 0 || unknown != 0) {
 			t.Errorf("%s: applied to an image, %d bytes are excluded and %d unknown", c.name, excluded, unknown)
 		}
 	}
 	// What is excluded is not followed either, and what no type is known of is
 	// not let through.
-	if end := res.Ends[4]; end.State != walk.Erased {
+	if end := res.Roots[4]; end.State != walk.Redacted {
 		t.Errorf("an annotated variable that is excluded ends %v", end.State)
 	}
 	image := []byte("sixteen bytes...")

@@ -43,7 +43,7 @@ func TestUpperHalf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if end := res.Ends[0]; end.State != walk.Complete || end.Bytes != 2*node+uint64(len(text)) {
+		if end := res.Roots[0]; end.State != walk.Complete || end.Bytes != 2*node+uint64(len(text)) {
 			t.Errorf("at %v: %+v", base, end)
 		}
 	}

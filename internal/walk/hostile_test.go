@@ -133,8 +133,8 @@ func FuzzWalk(f *testing.F) {
 	}
 	honest, err := walk.Walk(f.Context(), walk.Config{Memory: self.Mem, Types: self.Types, Version: self.Prog.Version,
 		Roots: []walk.Root{{Addr: iface[1], Type: typ, Depth: walk.Unlimited}}})
-	if err != nil || honest.Ends[0].State != walk.Complete {
-		f.Fatal(err, honest.Ends)
+	if err != nil || honest.Roots[0].State != walk.Complete {
+		f.Fatal(err, honest.Roots)
 	}
 	const here = "github.com/meminspect/meminspect/internal/walk_test"
 	if typ.PkgPath != here {
@@ -178,11 +178,11 @@ func FuzzWalk(f *testing.F) {
 		if size := res.Captured.Size(); size > budget {
 			t.Errorf("%d bytes were captured, the budget is %d", size, budget)
 		}
-		if got := res.Ends[0].Bytes + res.Ends[1].Bytes; got < res.Captured.Size() {
+		if got := res.Roots[0].Bytes + res.Roots[1].Bytes; got < res.Captured.Size() {
 			t.Errorf("the roots paid for %d bytes, %d were captured", got, res.Captured.Size())
 		}
-		if len(cfg.Exclusions) > 0 != res.Erasure.Active {
-			t.Errorf("erasure %v with %d exclusions", res.Erasure.Active, len(cfg.Exclusions))
+		if len(cfg.Exclusions) > 0 != res.Redactor.Active {
+			t.Errorf("active %v with %d exclusions", res.Redactor.Active, len(cfg.Exclusions))
 		}
 	})
 	runtime.KeepAlive(root)
@@ -206,7 +206,7 @@ func (p patched) ReadAt(b []byte, addr memory.Address) (int, error) {
 }
 
 // An excluded map that says that it has two million tables is looked into for a
-// bounded time, and the Erasure says that there may be more.
+// bounded time, and the Redactor says that there may be more.
 func TestLyingMapThatIsExcluded(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	m := map[int]string{}
@@ -232,7 +232,7 @@ func TestLyingMapThatIsExcluded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res.Erasure.Blind == 0 {
+	if res.Redactor.Blind == 0 {
 		t.Error("all of it is said to have been looked at")
 	}
 	runtime.KeepAlive(tables)

@@ -42,7 +42,7 @@ func TestEveryKindIsComplete(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Logf("%d variables: %d bytes in %d ranges, %d types, %+v in %v", len(p.Vars), res.Captured.Size(), len(res.Captured), len(res.Types), res.Stats, time.Since(start))
-			for i, end := range res.Ends {
+			for i, end := range res.Roots {
 				if end.State != walk.Complete {
 					t.Errorf("%s: %v %v", cfg.Roots[i].Name, end.State, end.Records)
 				}

@@ -11,7 +11,7 @@
 // panic.
 //
 // Exclusions are found on the way: what they cover is never followed and ends
-// up in the Erasure, which the writer of a core applies to every byte that it
+// up in the Redactor, which the writer of a core applies to every byte that it
 // is about to write.
 package walk
 
@@ -92,7 +92,7 @@ type walker struct {
 }
 
 type rootState struct {
-	End
+	RootResult
 	left uint64
 }
 
@@ -329,13 +329,13 @@ func (w *walker) result() *Result {
 		Stats:    w.stats,
 	}
 	res.Stats.Pages, res.Stats.Read = w.pages.count, w.pages.reads
-	res.Erasure = w.ex.finish(res.Captured, res.Facts)
-	res.Ends = make([]End, len(w.roots))
+	res.Redactor = w.ex.finish(res.Captured, res.Facts)
+	res.Roots = make([]RootResult, len(w.roots))
 	for i := range w.roots {
-		res.Ends[i] = w.roots[i].End
+		res.Roots[i] = w.roots[i].RootResult
 		root := &w.cfg.Roots[i]
 		extent := memory.RangeOf(root.Addr, rootBytes(root))
-		res.Ends[i].settle(res.Erasure.Ranges.OverlapSize(extent), extent.Size())
+		res.Roots[i].finalizeState(res.Redactor.Ranges.OverlapSize(extent), extent.Size())
 	}
 	return res
 }

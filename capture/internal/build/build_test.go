@@ -77,7 +77,7 @@ func build(t *testing.T, text string) *Core {
 	t.Helper()
 	s := &script{t: t, plan: model.Plan{Options: model.Options{Segments: 2000}}}
 	s.snapshot.Identity = model.Identity{Path: "/bin/shop", PID: 7, Machine: elfcore.MachineAMD64, GoVersion: "go1.26"}
-	s.snapshot.Redaction.Erasure = &walk.Erasure{}
+	s.snapshot.Redaction.Redactor = &walk.Redactor{}
 	s.snapshot.Goroutines.Note.Stacks = note.StackFull
 	s.snapshot.Functions.Calls = map[memory.Address][]note.Function{}
 	for n, line := range strings.Split(text, "\n") {
@@ -132,12 +132,12 @@ func (s *script) do(what string) {
 	case "region": // NAME RANGE [STATUS…]
 		s.region()
 	case "exclude": // RANGE: exclusions exist, and this is covered by one
-		e, r := snap.Redaction.Erasure, s.extent()
+		e, r := snap.Redaction.Redactor, s.extent()
 		e.Active, e.Ranges = true, memory.RangesOf(append(e.Ranges, r)...)
 		e.Receipts = append(e.Receipts, walk.Receipt{Exclusion: len(e.Receipts), Values: 1, Bytes: r.Size()})
 		snap.Redaction.Rules = append(snap.Redaction.Rules, fmt.Sprint("rule ", len(e.Receipts)))
 	case "known": // RANGE: of which it is known what it is
-		snap.Redaction.Erasure.Allow(memory.Ranges{s.extent()})
+		snap.Redaction.Redactor.Allow(memory.Ranges{s.extent()})
 	case "stacks": // KIND
 		snap.Goroutines.Note.Stacks = map[string]note.StackKind{"none": note.StackNone, "full": note.StackFull, "skeleton": note.StackSkeleton}[s.word()]
 	case "stack": // USED WHOLE [secret] [LEAD…]
@@ -154,7 +154,7 @@ func (s *script) do(what string) {
 	case "signal": // NUMBER CODE ADDRESS
 		snap.Threads.SigInfo = &elfcore.SigInfo{Signal: int32(s.number()), Code: int32(s.number()), Addr: s.number()}
 	case "unreadable": // WHY
-		snap.Unreadable, snap.Redaction.Erasure, snap.Identity.GoVersion = s.word(), nil, ""
+		snap.Unreadable, snap.Redaction.Redactor, snap.Identity.GoVersion = s.word(), nil, ""
 	default:
 		s.t.Fatalf("line %d: %q is not known", s.line, what)
 	}
@@ -167,11 +167,11 @@ func (s *script) region() {
 	for len(s.words) > 0 {
 		switch word := s.word(); word {
 		case "cut":
-			r.End = &walk.End{Cut: true}
+			r.Walk = &walk.RootResult{Cut: true}
 		case "writing":
-			r.End = &walk.End{Failures: 1, Records: []walk.Record{{Kind: walk.MapWriting, Addr: own.Start}}}
+			r.Walk = &walk.RootResult{Failures: 1, Records: []walk.Record{{Kind: walk.MapWriting, Addr: own.Start}}}
 		case "failed":
-			r.End = &walk.End{Failures: 1, Records: []walk.Record{{Kind: walk.BadPointer, Addr: own.Start}}}
+			r.Walk = &walk.RootResult{Failures: 1, Records: []walk.Record{{Kind: walk.BadPointer, Addr: own.Start}}}
 		case "gone":
 			r.Status = note.Gone
 		case "refused":
@@ -193,7 +193,7 @@ func (s *script) stack() {
 		}
 		stack.Leads = append(stack.Leads, s.extent())
 	}
-	s.snapshot.Redaction.Erasure.Allow(memory.Ranges{stack.Used})
+	s.snapshot.Redaction.Redactor.Allow(memory.Ranges{stack.Used})
 	s.snapshot.Goroutines.Stacks = append(s.snapshot.Goroutines.Stacks, stack)
 }
 

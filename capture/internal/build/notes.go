@@ -123,7 +123,7 @@ func markedNote(s *model.Snapshot, l *layout) elfcore.Note {
 // redactedRanges returns what exclusions cover of the image and the regions, and
 // what of the image is overwritten since it is not known what it is.
 func redactedRanges(s *model.Snapshot, l *layout) (excluded, unknown memory.Ranges) {
-	e := s.Redaction.Erasure
+	e := s.Redaction.Redactor
 	if e == nil || !e.Active {
 		return nil, nil
 	}

@@ -63,7 +63,7 @@ func redactStacks(s *model.Snapshot) []note.Receipt {
 // has it and whatever asked for it, and, if there are exclusions, every byte of
 // which it is not known what it is.
 func redactExcluded(s *model.Snapshot, problems *model.Problems) []note.Receipt {
-	e := s.Redaction.Erasure
+	e := s.Redaction.Redactor
 	if e == nil {
 		return nil
 	}

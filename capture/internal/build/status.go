@@ -13,7 +13,7 @@ func finalizeStatus(s *model.Snapshot) ([]note.Region, []note.Receipt) {
 	var receipts []note.Receipt
 	for i := range s.Regions {
 		r := &s.Regions[i]
-		if r.End != nil {
+		if r.Walk != nil {
 			receipts = append(receipts, failures(r)...)
 		}
 		regions[i] = r.Region.Region
@@ -30,26 +30,26 @@ func statusOf(r *model.Result) (status note.Status) {
 	if r.Refused {
 		status |= note.Erased
 	}
-	if r.End == nil {
+	if r.Walk == nil {
 		return status
 	}
-	if r.End.Cut {
+	if r.Walk.Cut {
 		status |= note.Cut
 	}
-	if r.End.State == walk.Unreadable {
+	if r.Walk.State == walk.Unreadable {
 		status |= note.Unreadable
 	}
-	if r.End.Erased > 0 {
+	if r.Walk.Redacted > 0 {
 		status |= note.Erased
 	}
-	for _, record := range r.End.Records {
+	for _, record := range r.Walk.Records {
 		if record.Kind == walk.MapWriting {
 			status |= note.Torn
 		} else {
 			status |= note.Broken
 		}
 	}
-	if r.End.Failures > 0 && (r.Status|status)&note.Torn == 0 {
+	if r.Walk.Failures > 0 && (r.Status|status)&note.Torn == 0 {
 		status |= note.Broken
 	}
 	return status
@@ -64,7 +64,7 @@ func memoryStatus(s *model.Snapshot, r *model.Result) (status note.Status) {
 	if s.Image.Torn.OverlapSize(own) > 0 {
 		status |= note.Torn
 	}
-	if e := s.Redaction.Erasure; e != nil && r.Status&note.Gone == 0 && e.Ranges.OverlapSize(own) > 0 {
+	if e := s.Redaction.Redactor; e != nil && r.Status&note.Gone == 0 && e.Ranges.OverlapSize(own) > 0 {
 		status |= note.Erased
 	}
 	return status
@@ -73,7 +73,7 @@ func memoryStatus(s *model.Snapshot, r *model.Result) (status note.Status) {
 // captured is how many of a region's own bytes the core has.
 func captured(s *model.Snapshot, r *model.Result) uint64 {
 	n := s.Image.SizeIn(r.Range())
-	if e := s.Redaction.Erasure; e != nil {
+	if e := s.Redaction.Redactor; e != nil {
 		excluded, unknown := e.Excluded(r.Range())
 		n -= min(n, excluded.Size()+unknown.Size())
 	}
@@ -83,7 +83,7 @@ func captured(s *model.Snapshot, r *model.Result) uint64 {
 // failures are the receipts of what could not be followed from a region.
 func failures(r *model.Result) []note.Receipt {
 	var receipts []note.Receipt
-	for _, record := range r.End.Records {
+	for _, record := range r.Walk.Records {
 		reason := note.ReasonUnreadable
 		if record.Kind == walk.MapWriting {
 			reason = note.ReasonChanged

@@ -76,14 +76,14 @@ type Threads struct {
 // A Result is a region with what became of it in a reading.
 type Result struct {
 	Region
-	End     *walk.End // how the walk from it ended, nil if there was none
-	Refused bool      // nothing was taken, since it has no type and exclusions exist
+	Walk    *walk.RootResult // how the walk from it ended, nil if there was none
+	Refused bool             // nothing was taken, since it has no type and exclusions exist
 }
 
 // A Redaction is what must not be in the core.
 type Redaction struct {
-	Erasure *walk.Erasure // nil if there is no memory
-	Rules   []string      // names of the exclusions, by their indexes in the erasure's receipts
+	Redactor *walk.Redactor // nil if there is no memory
+	Rules    []string       // names of the exclusions, by their indexes in the redactor's receipts
 }
 
 // Goroutines are a program's goroutines, in the order in which they were read.

@@ -119,7 +119,7 @@ func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, are
 	}
 	r.snapshot.Maps, r.snapshot.Threads = r.maps, held.Threads
 	r.snapshot.Problems = append(held.Problems, r.snapshot.Problems...)
-	r.snapshot.Redaction.Erasure.Allow(memory.RangesOf(r.queue.trusted...))
+	r.snapshot.Redaction.Redactor.Allow(memory.RangesOf(r.queue.trusted...))
 	return &r.snapshot, held.Final, nil
 }
 
@@ -144,7 +144,7 @@ func (r *reading) read(ctx context.Context, pl *model.Plan) error {
 	}
 	r.snapshot.Image = image
 	if !r.held.Still && !r.plan.Doubt {
-		r.snapshot.Changed.Excluded, err = r.snapshot.Redaction.Erasure.Moved(r.mem)
+		r.snapshot.Changed.Excluded, err = r.snapshot.Redaction.Redactor.Moved(r.mem)
 	}
 	return err
 }

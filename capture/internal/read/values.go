@@ -14,8 +14,8 @@ import (
 // queueRegions asks for the regions and what is reachable from them.
 func (r *reading) queueRegions(ctx context.Context) error {
 	found, results, err := r.walk(ctx)
-	if err == nil && found.Erasure.Lost > 0 && !r.plan.Doubt {
-		r.snapshot.Problems.Missing("exclusions", fmt.Errorf("%d values that they may be about are not in the full core: nothing was taken that may hold the same", found.Erasure.Lost))
+	if err == nil && found.Redactor.Lost > 0 && !r.plan.Doubt {
+		r.snapshot.Problems.Missing("exclusions", fmt.Errorf("%d values that they may be about are not in the full core: nothing was taken that may hold the same", found.Redactor.Lost))
 		r.plan = r.plan.WithDoubt()
 		found, results, err = r.walk(ctx)
 	}
@@ -23,7 +23,7 @@ func (r *reading) queueRegions(ctx context.Context) error {
 		return err
 	}
 	for i := range results {
-		if results[i].End == nil {
+		if results[i].Walk == nil {
 			r.queueRaw(&results[i])
 		}
 	}
@@ -35,7 +35,7 @@ func (r *reading) queueRegions(ctx context.Context) error {
 		}
 	}
 	r.snapshot.Regions = results
-	r.snapshot.Redaction = model.Redaction{Erasure: found.Erasure, Rules: rules(r.plan)}
+	r.snapshot.Redaction = model.Redaction{Redactor: found.Redactor, Rules: rules(r.plan)}
 	r.snapshot.Changed.Map = len(found.Writing) > 0
 	r.snapshot.Functions.InValues = found.Funcs
 	return nil
@@ -64,7 +64,7 @@ func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error
 		return nil, nil, err
 	}
 	for n, i := range walked {
-		results[i].End = &found.Ends[n]
+		results[i].Walk = &found.Roots[n]
 	}
 	return found, results, nil
 }
@@ -86,7 +86,7 @@ func (r *reading) root(region *model.Region) (walk.Root, bool) {
 }
 
 // exclusions are the plan's. In doubt there is one more, that covers nothing: it
-// makes the erasure work.
+// makes the redactor work.
 func exclusions(pl *model.Plan) []walk.Exclusion {
 	var all []walk.Exclusion
 	for i := range pl.Exclusions {

@@ -91,13 +91,13 @@ func TestCapturingAndReadingAgree(t *testing.T) {
 			e := entries{r: reads, v: v}
 			e.readMap(m, at)
 			refuses := func(r walk.Record) bool { return r.Kind != walk.MapWriting } // which is a remark
-			captures, prints := !slices.ContainsFunc(res.Ends[0].Records, refuses), v.Absent == "" && e.lost == ""
+			captures, prints := !slices.ContainsFunc(res.Roots[0].Records, refuses), v.Absent == "" && e.lost == ""
 			if !captures {
 				refused++
 			}
 			if captures != prints {
 				t.Fatalf("%s with %#x at %v: captured without fault %v (%v), read without fault %v (%q, %q)",
-					name, lie.word, lie.at, captures, res.Ends[0].Records, prints, v.Absent, e.lost)
+					name, lie.word, lie.at, captures, res.Roots[0].Records, prints, v.Absent, e.lost)
 			}
 		}
 	})

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slim gives memory back that is not needed while nothing happens: what a
+// releaseMemory returns memory to the kernel that is not needed while nothing happens: what a
 // capture allocated, and the pages of our own file, of which starting touches
 // most and watching few. The kernel has them in its cache and maps them again
 // one by one.
-func slim() {
+func releaseMemory() {
 	debug.FreeOSMemory()
 	text, err := os.ReadFile("/proc/self/maps")
 	if err != nil {

@@ -6,16 +6,16 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// An End says how a root's walk ended.
-type End struct {
+// A RootResult is the result of the walk from one root.
+type RootResult struct {
 	State State
 	// Bytes is what was captured for this root and had not been for another.
 	Bytes uint64
-	// Cut says that a budget or a bound of the walk left something out that
+	// Cut reports whether a budget or a bound of the walk left something out that
 	// the depth would have allowed.
 	Cut bool
-	// Erased is how many of the root's own bytes exclusions cover.
-	Erased uint64
+	// Redacted is how many of the root's own bytes exclusions cover.
+	Redacted uint64
 	// Records are the first of the things that went wrong; Failures counts
 	// them all.
 	Records  []Record
@@ -36,7 +36,7 @@ const (
 	Writing                 // a map in it was caught in the middle of a write
 	Failed                  // a cross-check failed in something it holds: that was not followed
 	Unreadable              // some of its own bytes cannot be read
-	Erased                  // all of its own bytes are excluded
+	Redacted                // all of its own bytes are excluded
 )
 
 func (s State) String() string {
@@ -51,26 +51,26 @@ func (s State) String() string {
 		return "failed"
 	case Unreadable:
 		return "unreadable"
-	case Erased:
-		return "erased"
+	case Redacted:
+		return "redacted"
 	}
 	return fmt.Sprintf("state %d", uint8(s))
 }
 
-// settle fixes the state when everything is known.
-func (e *End) settle(erased, size uint64) {
-	e.Erased = erased
+// finalizeState sets the state, when the walk and the redaction are complete.
+func (r *RootResult) finalizeState(redacted, size uint64) {
+	r.Redacted = redacted
 	switch {
-	case size > 0 && erased == size:
-		e.State = Erased
-	case e.unreadable:
-		e.State = Unreadable
-	case e.failed:
-		e.State = Failed
-	case e.writing:
-		e.State = Writing
-	case e.Cut:
-		e.State = Cut
+	case size > 0 && redacted == size:
+		r.State = Redacted
+	case r.unreadable:
+		r.State = Unreadable
+	case r.failed:
+		r.State = Failed
+	case r.writing:
+		r.State = Writing
+	case r.Cut:
+		r.State = Cut
 	}
 }
 

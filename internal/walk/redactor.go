@@ -1,0 +1,134 @@
+package walk
+
+import (
+	"bytes"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+)
+
+// MarkByte fills what must not be in a core. Debuggers print eight of them for
+// memory that was not captured.
+const MarkByte = 0xA5
+
+// A Redactor overwrites what exclusions cover. A writer applies it to every piece
+// of memory that it is about to write, wherever the piece comes from.
+type Redactor struct {
+	// Active reports whether there is any exclusion. Then the type of every byte
+	// that is written must be known: see Allow.
+	Active bool
+	// Ranges are redacted, in the capture and outside it.
+	Ranges memory.Ranges
+	// Receipts are per exclusion, in the order of Config.Exclusions.
+	Receipts []Receipt
+	// Blind counts values that could not be searched for excluded values: a bound
+	// was reached, or memory was inconsistent. If it is not zero, the capture may
+	// contain what an excluded value holds, under another name.
+	Blind int
+	// Lost counts values that Config.Lacks and that exclusions concern, or may
+	// concern by what they lead to. If it is not zero, the capture may contain
+	// what should have been redacted, under another name.
+	Lost int
+
+	known   memory.Ranges
+	seen    []memory.Piece
+	seenAll bool
+}
+
+func (x *excluder) finish(captured, facts memory.Ranges) *Redactor {
+	return &Redactor{
+		Active:   x.active,
+		Ranges:   memory.RangesOf(x.redacted...),
+		Receipts: x.receipts,
+		Blind:    x.blind,
+		Lost:     x.lost,
+		known:    captured.Union(facts),
+		seen:     x.seen,
+		seenAll:  x.seenAll,
+	}
+}
+
+// Moved counts the places in excluded values that have changed since the walk
+// read them. Ranges does not cover what they lead to now, or led to in between.
+// It needs Config.Moving. If there was too much to remember it returns 1.
+func (r *Redactor) Moved(mem memory.Memory) (n int, err error) {
+	if !r.seenAll {
+		return 1, nil
+	}
+	now := make([]memory.Piece, len(r.seen))
+	for i, p := range r.seen {
+		now[i] = memory.Piece{Addr: p.Addr, Data: make([]byte, len(p.Data))}
+	}
+	if err := memory.ReadBatch(mem, now); err != nil {
+		return 0, err
+	}
+	for i := range now {
+		if now[i].N < len(now[i].Data) || !bytes.Equal(now[i].Data, r.seen[i].Data) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+// Allow adds ranges whose content the caller knows and that no exclusion can
+// concern: the Go runtime's own variables, type descriptors, pc-line tables.
+func (r *Redactor) Allow(more memory.Ranges) { r.known = r.known.Union(more) }
+
+// Apply overwrites the excluded bytes of image, which is a copy of the memory at
+// addr. If there are exclusions it also overwrites all bytes of unknown type. It
+// returns how many bytes of each it overwrote.
+func (r *Redactor) Apply(addr memory.Address, image []byte) (excluded, unknown uint64) {
+	all := memory.RangeOf(addr, uint64(len(image)))
+	for _, part := range r.Ranges.Overlap(all) {
+		excluded += mark(image[part.Start-addr : part.End-addr])
+	}
+	if !r.Active {
+		return excluded, 0
+	}
+	for _, part := range r.known.Gaps(all) {
+		unknown += mark(image[part.Start-addr : part.End-addr])
+	}
+	return excluded, unknown
+}
+
+// Excluded returns the parts of a range that Apply overwrites because of an
+// exclusion, and those that it overwrites because their type is unknown.
+func (r *Redactor) Excluded(of memory.Range) (excluded, unknown memory.Ranges) {
+	excluded = r.Ranges.Overlap(of)
+	if r.Active {
+		unknown = r.known.Gaps(of)
+	}
+	return excluded, unknown
+}
+
+// Skeleton overwrites all words of a goroutine's stack but those that a traceback
+// needs: addresses in the program's code and in the stack itself. The image is a
+// copy of the memory at addr. Stacks have no types, so if anything is excluded
+// nothing else of them may be kept. A word that only partly lies in the image is
+// overwritten. Skeleton returns how many words it kept.
+func Skeleton(addr memory.Address, image []byte, stack memory.Range, text memory.Ranges) (kept int) {
+	head := int(-uint64(addr) & (wordBytes - 1))
+	if head >= len(image) {
+		mark(image)
+		return 0
+	}
+	mark(image[:head])
+	for len(image[head:]) >= wordBytes {
+		word := image[head : head+wordBytes]
+		if value := memory.Address(le.Uint64(word)); text.Has(value) || stack.Contains(value) || value == stack.End {
+			kept++
+		} else {
+			mark(word)
+		}
+		head += wordBytes
+	}
+	mark(image[head:])
+	return kept
+}
+
+// mark fills b with MarkByte.
+func mark(b []byte) uint64 {
+	for i := range b {
+		b[i] = MarkByte
+	}
+	return uint64(len(b))
+}
