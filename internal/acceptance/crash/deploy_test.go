@@ -233,8 +233,7 @@ func TestKilledWhole(t *testing.T) {
 	dir := t.TempDir()
 	inside := surrounding{wrap: []string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc"}}
 	killed := func() {
-		r := start(t, inside, nil, program, []string{"--dir", dir, "--snapshot", "50ms", "--snapshot-file"}, "wait")
-		r.event(t, "kept")
+		r, _ := startKept(t, inside, program, []string{"--dir", dir, "--snapshot-file"}, "wait")
 		r.cmd.Process.Kill()
 		<-r.end
 	}

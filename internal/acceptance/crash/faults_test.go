@@ -153,10 +153,9 @@ func TestNoRoom(t *testing.T) {
 	})
 	t.Run("snapshots", func(t *testing.T) {
 		// The file of snapshots is there and open: it needs no room any more.
-		r := start(t, plainly, nil, program, []string{"--exit-stop=off", "--snapshot=50ms", "--snapshot-file"}, "wait")
-		pid := r.event(t, "kept").PID
+		r, kept := startKept(t, plainly, program, []string{"--exit-stop=off", "--snapshot-file"}, "wait")
 		os.RemoveAll(r.dir)
-		kill(t, pid)
+		kill(t, kept.PID)
 		r.finish(t)
 		checkValues(t, program, crasher.Plain, r.one(t, "signal-sigkill"))
 	})

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -79,6 +80,7 @@ type run struct {
 }
 
 type event struct {
+	Time                     time.Time
 	What, Reason, Path, Text string
 	PID                      int
 	Bytes                    int64 `json:",string"`
@@ -181,6 +183,37 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String()
+}
+
+// startKept starts a program that prints "ready", under snapshots, and returns
+// when there is a snapshot of it after that.
+func startKept(t *testing.T, s surrounding, program string, flags []string, args ...string) (*started, event) {
+	t.Helper()
+	for interval := 50 * time.Millisecond; interval < 10*time.Second; interval *= 2 {
+		r := start(t, s, nil, program, append(slices.Clone(flags), "--snapshot="+interval.String()), args...)
+		kept := r.event(t, "kept")
+		waitOutput(t, r, "ready")
+		printed, err := os.Stat(r.out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept.Time.Add(-kept.Took).After(printed.ModTime()) {
+			return r, kept
+		}
+		// The first is of a program that was not ready, and no other is reported.
+		r.leave(t, program)
+		<-r.end
+		dir := r.dir
+		if i := slices.Index(flags, "--dir"); i >= 0 {
+			dir = flags[i+1]
+		}
+		left, _ := filepath.Glob(filepath.Join(dir, ".snapshots-*"))
+		for _, name := range left {
+			os.RemoveAll(name)
+		}
+	}
+	t.Fatal("each program was late for its first snapshot")
+	return nil, event{}
 }
 
 // leave ends what a test that failed has left running: the program survives its

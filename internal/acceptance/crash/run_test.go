@@ -69,8 +69,7 @@ func TestSnapshotFromInside(t *testing.T) {
 func TestLastSnapshot(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	for signal, end := range map[syscall.Signal]string{syscall.SIGTERM: "exit-4", syscall.SIGKILL: "signal-sigkill"} {
-		r := start(t, plainly, nil, program, []string{"--exit-stop=off", "--snapshot=50ms"}, "obey")
-		kept := r.event(t, "kept")
+		r, kept := startKept(t, plainly, program, []string{"--exit-stop=off"}, "obey")
 		if kept.Bytes == 0 || kept.Took == 0 {
 			t.Errorf("what the first cost is not said: %+v", kept)
 		}

@@ -176,6 +176,7 @@ func wait() {
 func obey() {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM)
+	fmt.Println("ready", os.Getpid())
 	<-asked
 	os.Exit(4)
 }
