@@ -4,6 +4,7 @@
 package inspect
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -113,6 +114,19 @@ func Read(r io.ReaderAt, size int64) (*Core, error) {
 
 // Close releases the file.
 func (c *Core) Close() error { return c.close() }
+
+// BuildIDs returns the build IDs of the core's program, each empty if it is not
+// known: Go's own, a text, and the GNU linker's, in hexadecimal digits.
+func (c *Core) BuildIDs() (goID, gnuID string) {
+	if c.Capture != nil {
+		goID, gnuID = c.Capture.BuildID, c.Capture.GNUBuildID
+	}
+	if c.VMCore != nil {
+		goID = cmp.Or(goID, c.VMCore.Fields["GOBUILDID"])
+		gnuID = cmp.Or(gnuID, c.VMCore.Fields["BUILD-ID"])
+	}
+	return goID, gnuID
+}
 
 // NeedRegions returns ErrNoRegions when the core has no region table at all;
 // one with an empty table is fine.

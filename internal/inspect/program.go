@@ -36,8 +36,9 @@ type Program struct {
 	names map[uint64]string          // of functions, by their entries
 }
 
-// OpenProgram finds the program of a core. path names the executable; when it
-// is empty, the one that the core names is taken if it has the same build ID.
+// OpenProgram finds the program of a core. path names the executable: it is an
+// error that wraps [ErrOtherBuild] if that is of another build. If path is empty,
+// the executable that the core names is used if it is of the same build.
 // Without an executable the core must carry the types of its own values, as
 // captures do. The caller closes the Program, not the core.
 func OpenProgram(core *Core, path string) (*Program, error) {
@@ -74,6 +75,26 @@ func OpenProgram(core *Core, path string) (*Program, error) {
 	}
 	p.find(image, types)
 	return p, nil
+}
+
+// ErrOtherBuild is wrapped by the errors about an executable that is not the one
+// that the core was taken of.
+var ErrOtherBuild = errors.New("it is another build of the program")
+
+// sameBuild compares an executable with what the core records of its program's. It
+// accepts one that has no ID in common with the record.
+func (c *Core) sameBuild(f *exe.File) error {
+	if machine := elfcore.MachineName(c.Machine); machine != string(f.Arch) {
+		return fmt.Errorf("%w: it is for %s, the core for %s", ErrOtherBuild, f.Arch, machine)
+	}
+	goID, gnuID := f.BuildIDs()
+	wantGo, wantGNU := c.BuildIDs()
+	for _, id := range []struct{ kind, got, want string }{{"Go", goID, wantGo}, {"GNU", gnuID, wantGNU}} {
+		if id.got != id.want && id.got != "" && id.want != "" {
+			return fmt.Errorf("%w: its %s build ID is %s, the core's %s", ErrOtherBuild, id.kind, id.got, id.want)
+		}
+	}
+	return nil
 }
 
 // NewProgram returns a program without a core file, whose values and types are
@@ -141,15 +162,13 @@ func (p *Program) open(path string) (*exe.Image, error) {
 		}
 		return nil, nil
 	}
-	if record != nil && record.BuildID != "" {
-		if id, _ := f.BuildIDs(); id != record.BuildID {
-			if !named {
-				f.Close()
-				p.warn("%s was built anew since; types and names are the core's own", path)
-				return nil, nil
-			}
-			p.warn("%s is not the executable that the core was taken of: its build ID is another", path)
+	if err := p.Core.sameBuild(f); err != nil {
+		f.Close()
+		if named {
+			return nil, fmt.Errorf("executable %s: %w", path, err)
 		}
+		p.warn("%s was built anew since; types and names are the core's own", path)
+		return nil, nil
 	}
 	p.Exe = f
 	bias := memory.Address(0)

@@ -177,7 +177,8 @@ func TestExecutables(t *testing.T) {
 		{"named and gone", gone, note.Capture{}, true, false, ""},
 		{"recorded and gone", "", note.Capture{Program: gone}, false, false, "is gone"},
 		{"recorded and built anew", "", note.Capture{Program: self, BuildID: "another"}, false, false, "was built anew"},
-		{"named and another", self, note.Capture{BuildID: "another"}, false, true, "its build ID is another"},
+		{"named and another", self, note.Capture{BuildID: "another"}, true, false, ""},
+		{"named and another for the GNU linker", self, note.Capture{GNUBuildID: "0123"}, true, false, ""},
 		{"recorded", "", note.Capture{Program: self}, false, true, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"compress/zlib"
 	"debug/elf"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"os"
 	"strings"
@@ -182,6 +183,38 @@ func TestRefused(t *testing.T) {
 				t.Errorf("%v, want an error with %q", err, c.want)
 			}
 		})
+	}
+}
+
+// The GNU build ID is found where Go's linker writes it, outside of all program
+// headers, as debug/elf finds it by its section.
+func TestBuildIDs(t *testing.T) {
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sections, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sections.Close()
+	const head = 16 // of a note with a name of four bytes
+	want := map[string]string{}
+	for _, name := range []string{".note.go.buildid", ".note.gnu.build-id"} {
+		note, err := sections.Section(name).Data()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[name] = string(note[head : head+binary.LittleEndian.Uint32(note[4:])])
+	}
+	f, err := exe.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	goID, gnuID := f.BuildIDs()
+	if goID != want[".note.go.buildid"] || gnuID != hex.EncodeToString([]byte(want[".note.gnu.build-id"])) {
+		t.Errorf("%q and %q, want %q", goID, gnuID, want)
 	}
 }
 

@@ -21,24 +21,37 @@ const notesMost = 1 << 20
 // BuildIDs returns the file's build IDs, each empty where there is none: Go's
 // own, a text, and the GNU linker's, in hexadecimal digits.
 func (f *File) BuildIDs() (goID, gnuID string) {
+	read := func(name string, typ uint32, desc []byte) {
+		switch {
+		case name == "Go\x00\x00" && typ == noteGoBuildID && goID == "":
+			goID = string(desc)
+		case name == "GNU\x00" && typ == noteGNUBuildID && gnuID == "":
+			gnuID = hex.EncodeToString(desc)
+		}
+	}
 	for _, p := range f.programs {
 		if p.typ != elf.PT_NOTE || p.filesz > notesMost {
 			continue
 		}
-		data, err := f.bytes(p.offset, p.filesz)
-		if err != nil {
-			continue
+		if data, err := f.bytes(p.offset, p.filesz); err == nil {
+			eachNote(data, read)
 		}
-		eachNote(data, func(name string, typ uint32, desc []byte) {
-			switch {
-			case name == "Go\x00\x00" && typ == noteGoBuildID && goID == "":
-				goID = string(desc)
-			case name == "GNU\x00" && typ == noteGNUBuildID && gnuID == "":
-				gnuID = hex.EncodeToString(desc)
-			}
-		})
+		if gnuID == "" {
+			f.noteAfter(p, read)
+		}
 	}
 	return goID, gnuID
+}
+
+// noteAfter calls visit with the note that follows a segment of notes: since Go
+// 1.24 Go's linker writes the GNU build ID there, and no program header has it.
+func (f *File) noteAfter(p program, visit func(name string, typ uint32, desc []byte)) {
+	const size = 12 + 4 + 20 // a head, "GNU" and a SHA-1
+	at := p.addr.Add(p.filesz+3) &^ 3
+	data := make([]byte, size)
+	if n, _ := f.ReadAt(data, at); n == size && string(data[12:16]) == "GNU\x00" {
+		eachNote(data, visit)
+	}
 }
 
 // eachNote calls visit with each note in data, until one is broken.
