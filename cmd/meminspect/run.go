@@ -27,6 +27,8 @@ type runFlags struct {
 
 	dir      string
 	exitStop choice
+	on       []string
+	except   []string
 	children choice
 	hold     time.Duration
 	redact   bool
@@ -82,6 +84,8 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.dir, "dir", "", "`directory` for cores (default $MEMINSPECT_DIR, else meminspect in the user's state directory)")
 	fl.Var(&f.exitStop, "exit-stop", "capture ends that Go does not report, by ptrace")
+	fl.StringSliceVar(&f.on, "on", nil, "capture these `ends` too: a signal such as sigterm, or exit-N. By default sigterm, sigint and sighup are not captured, and each other end is, except for status 0")
+	fl.StringSliceVar(&f.except, "except", nil, "do not capture these `ends`: a signal such as sigkill, exit-N for an exit status, or exit for all of them")
 	fl.Var(&f.children, "children", "action when a process that the program started crashes, if it embeds the runtime")
 	fl.Var((*duration.Value)(&f.hold), "hold", "maximum time for which a dying program is held")
 	fl.BoolVar(&f.redact, "redact-text", false, "store only the panic's type and the stacks of a crash text")
@@ -138,6 +142,9 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 		Children: map[string]supervise.Children{
 			"capture": supervise.CaptureChildren, "report": supervise.ReportChildren, "ignore": supervise.IgnoreChildren,
 		}[f.children.value],
+	}
+	if config.Ends, err = supervise.NewEnds(f.on, f.except); err != nil {
+		return none, nil, fmt.Errorf("run: --on, --except: %w", err)
 	}
 	config.MemoryShare = float64(f.memory) / 100
 	if f.signal != "" {

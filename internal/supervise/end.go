@@ -21,7 +21,7 @@ const killHold = 2 * time.Second
 // returns: when it has been read, or when the time for that is up, whatever the
 // capture waits for.
 func (s *Supervisor) exiting(end unix.WaitStatus) {
-	if end.Exited() && (end.ExitStatus() == 0 || s.blameless()) {
+	if !s.crash(end) {
 		return
 	}
 	i := s.image.Load()
@@ -53,6 +53,11 @@ func (s *Supervisor) exiting(end unix.WaitStatus) {
 	case <-read:
 	case <-ctx.Done():
 	}
+}
+
+// crash reports whether an end without a report is a crash of the program.
+func (s *Supervisor) crash(end unix.WaitStatus) bool {
+	return s.config.Ends.Crash(end) && !(end.Exited() && s.blameless())
 }
 
 // captureEnd captures a program in its exit stop, and calls read as soon as it is

@@ -146,7 +146,7 @@ func PublishLeftovers(dir string, config *Config) {
 
 // unseen deals with an end that left no core.
 func (s *Supervisor) unseen(status unix.WaitStatus, known bool) {
-	if known && status.Exited() && (status.ExitStatus() == 0 || s.blameless()) || !s.claimDeath() {
+	if known && !s.crash(status) || !s.claimDeath() {
 		return
 	}
 	reason := lost

@@ -45,6 +45,7 @@ type Config struct {
 
 	Capture  capture.Options // what each capture takes
 	ExitStop bool            // ask for the exit stop
+	Ends     Ends            // which ends are crashes
 	Children Children        // what to do about the processes that it starts
 	Hold     time.Duration   // for which a dying program is held at most, 0 = DefaultHold
 	Redact   bool            // keep of crash texts the type and the stacks alone

@@ -146,7 +146,7 @@ func contains(list []crasher.Variant, v crasher.Variant) bool {
 
 func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 	program := crasher.Build(t, variant)
-	r := supervise(t, s, program, nil, c.way)
+	r := supervise(t, s, program, []string{"--on=sigterm"}, c.way)
 
 	alone := exec.Command(program, c.way)
 	var stderr bytes.Buffer

@@ -86,6 +86,34 @@ func TestLastSnapshot(t *testing.T) {
 	}
 }
 
+// A program that is asked to end, and does, has not crashed: neither the exit stop
+// nor a snapshot makes a core of it, unless the user wants one.
+func TestAskedToEnd(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	for _, way := range [][]string{{}, {"--exit-stop=off", "--snapshot=50ms"}} {
+		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+			r := start(t, plainly, nil, program, way, "wait")
+			waitOutput(t, r, "ready")
+			syscall.Kill(r.event(t, "started").PID, sig)
+			r.finish(t)
+			if got := r.state.Sys().(syscall.WaitStatus); got.Signal() != sig {
+				t.Errorf("%v, %v: ended with %v", way, sig, r.state)
+			}
+			if len(r.cores(t)) != 0 || r.has("captured") || r.has("failed") || !r.has("ended") {
+				t.Errorf("%v, %v: cores %v, %+v", way, sig, r.cores(t), r.events)
+			}
+		}
+	}
+	supervise(t, plainly, program, []string{"--on=sigterm"}, "sigterm").one(t, "signal-sigterm")
+	if r := supervise(t, plainly, program, []string{"--except=exit-3,sigkill"}, "exit3"); len(r.cores(t)) != 0 || r.state.ExitCode() != 3 {
+		t.Errorf("%v, cores %v", r.state, r.cores(t))
+	}
+	out, err := command(t, "run", "--on=sigtrem", "--", program, "exit0")
+	if err == nil || !strings.Contains(string(out), `"sigtrem" is not the end of a program`) {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestHang(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	for action, want := range map[string]syscall.WaitStatus{"quit": 2 << 8, "kill": syscall.WaitStatus(syscall.SIGKILL)} {

@@ -114,7 +114,7 @@ type lasting struct {
 
 func startLasting(b *testing.B, path, program string) *lasting {
 	l := &lasting{dir: b.TempDir(), tool: path, stop: make(chan struct{})}
-	l.cmd = exec.Command(path, "run", "--dir", l.dir, "--quiet", "--report", l.dir+"/report", "--limit=0", "--limit-all=0", "--keep=10",
+	l.cmd = exec.Command(path, "run", "--dir", l.dir, "--quiet", "--report", l.dir+"/report", "--limit=0", "--limit-all=0", "--keep=10", "--on=sigterm",
 		"--snapshot=200ms", "--snapshot-keep=3", "--", program, "restless")
 	if err := l.cmd.Start(); err != nil {
 		b.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -23,11 +24,23 @@ var dumping = []int{3, 4, 5, 6, 7, 8, 11, 24, 25, 31}
 
 // Reason returns the reason of a capture of a program that a signal ended:
 // "signal-sigsegv".
-func Reason(sig int) string {
+func Reason(sig int) string { return "signal-" + Name(sig) }
+
+// Name returns the name of a signal, "sigsegv", or its number if it has none.
+func Name(sig int) string {
 	if sig > 0 && sig < len(names) {
-		return "signal-sig" + names[sig]
+		return "sig" + names[sig]
 	}
-	return "signal-" + strconv.Itoa(sig)
+	return strconv.Itoa(sig)
+}
+
+// Number returns the number of the signal of that name, 0 if there is none.
+func Number(name string) int {
+	short, ok := strings.CutPrefix(name, "sig")
+	if !ok || short == "" {
+		return 0
+	}
+	return max(slices.Index(names[:], short), 0)
 }
 
 // Dumps reports whether the default action of a signal makes the kernel write a
