@@ -29,7 +29,7 @@ import (
 // What install changes, and where it keeps what was there before.
 const (
 	corePattern = "/proc/sys/kernel/core_pattern"
-	patternMost = 127 // the kernel cuts longer ones without a word
+	maxPattern  = 127 // the kernel cuts longer ones without a word
 )
 
 func coreHandlerCommand() *cobra.Command {
@@ -180,8 +180,8 @@ func installHandler(out io.Writer, exe, dir, before, setting string) error {
 	}
 	// %P is the number that the process has for us, outside its container.
 	line := fmt.Sprintf("|%s core-handler --dir=%s %%P %%s %%e", exe, dir)
-	if len(line) > patternMost {
-		return fmt.Errorf("core-handler: %q is %d bytes long and the kernel takes %d: use shorter paths", line, len(line), patternMost)
+	if len(line) > maxPattern {
+		return fmt.Errorf("core-handler: %q is %d bytes long and the kernel takes %d: use shorter paths", line, len(line), maxPattern)
 	}
 	if strings.ContainsAny(exe+dir, " %|") {
 		return fmt.Errorf("core-handler: the kernel splits the line %q at spaces and percent signs: use other paths", line)

@@ -30,16 +30,16 @@ func writeMessage(path string, c supervise.Core, where string) error {
 	return os.WriteFile(path, []byte(cut(text, messageLimit)), 0o600)
 }
 
-// mostForMessage bounds the cores whose values are in a message: it takes a copy
+// maxForMessage bounds the cores whose values are in a message: it takes a copy
 // in memory, which the program's own group may be short of.
-const mostForMessage = 64 << 20
+const maxForMessage = 64 << 20
 
 // messageOf reads the core that is about to leave, or has left, from a copy in
 // the clear. That is in memory alone: a container may have no place where it could
 // write, and what is encrypted on its way is not for a disk.
 func messageOf(c supervise.Core, where string) (string, error) {
-	if c.Size <= 0 || c.Size > mostForMessage {
-		return "", fmt.Errorf("no values: the core is larger than %d bytes, or is the kernel's own", mostForMessage)
+	if c.Size <= 0 || c.Size > maxForMessage {
+		return "", fmt.Errorf("no values: the core is larger than %d bytes, or is the kernel's own", maxForMessage)
 	}
 	f, err := corefile.InMemory("core")
 	if err != nil {

@@ -9,12 +9,12 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// A header that is caught in the middle of a change may say anything: mostHeld
-// bounds the bytes that one value is believed to hold, mostLooks the headers
+// A header that is caught in the middle of a change may say anything: maxHeld
+// bounds the bytes that one value is believed to hold, maxLooks the headers
 // that are read for one.
 const (
-	mostHeld  = 1 << 40
-	mostLooks = 1 << 22
+	maxHeld  = 1 << 40
+	maxLooks = 1 << 22
 )
 
 // held returns what excluded values hold: the bytes of strings, slices to their
@@ -25,7 +25,7 @@ func (c *image) held(x registry.ExcludedSpan, base uint64) []elfcore.Range {
 	if x.Type == nil || x.Type.Size() == 0 || unsafe.Sizeof(uintptr(0)) != 8 {
 		return nil
 	}
-	h := holding{read: c.read, left: mostLooks}
+	h := holding{read: c.read, left: maxLooks}
 	h.array(base+x.Offset, x.Type, x.Size/uint64(x.Type.Size()), true)
 	return h.out
 }
@@ -79,7 +79,7 @@ func (h *holding) take(addr, n uint64, t reflect.Type, follow bool) {
 			return
 		}
 	}
-	if addr == 0 || n == 0 || each == 0 || n > mostHeld/each || addr+n*each < addr {
+	if addr == 0 || n == 0 || each == 0 || n > maxHeld/each || addr+n*each < addr {
 		return
 	}
 	h.out = append(h.out, elfcore.Range{Start: addr, End: addr + n*each})

@@ -50,9 +50,9 @@ type span struct {
 	marks   bool // a seam
 }
 
-// mostSeam is how much of a region may be erased in one piece before it becomes
+// maxSeam is how much of a region may be erased in one piece before it becomes
 // a marked segment of its own, which takes no room.
-const mostSeam = 4 << 10
+const maxSeam = 4 << 10
 
 // seams returns what is erased of regions that are otherwise captured, in small
 // pieces: it is written as marks, so that one segment holds the whole value.
@@ -67,7 +67,7 @@ func seams(regions []region, erased []elfcore.Range) []elfcore.Range {
 			continue
 		}
 		for _, h := range holes {
-			if h = (elfcore.Range{Start: max(h.Start, all.Start), End: min(h.End, all.End)}); h.Len() <= mostSeam {
+			if h = (elfcore.Range{Start: max(h.Start, all.Start), End: min(h.End, all.End)}); h.Len() <= maxSeam {
 				out = append(out, h)
 			}
 		}
@@ -86,7 +86,7 @@ func absent(regions []region, readable []elfcore.Range) []elfcore.Range {
 			continue
 		}
 		for _, r := range elfcore.Subtract([]elfcore.Range{all}, elfcore.Overlapping(readable, all)) {
-			if r.Len() > mostSeam {
+			if r.Len() > maxSeam {
 				out = append(out, r)
 			}
 		}

@@ -14,9 +14,9 @@ const (
 	noteGoBuildID  = 4
 )
 
-// notesMost bounds how much of one note segment is read; the notes that Go and
+// maxNotes bounds how much of one note segment is read; the notes that Go and
 // the C linkers write take some hundred bytes.
-const notesMost = 1 << 20
+const maxNotes = 1 << 20
 
 // BuildIDs returns the file's build IDs, each empty where there is none: Go's
 // own, a text, and the GNU linker's, in hexadecimal digits.
@@ -30,7 +30,7 @@ func (f *File) BuildIDs() (goID, gnuID string) {
 		}
 	}
 	for _, p := range f.programs {
-		if p.typ != elf.PT_NOTE || p.filesz > notesMost {
+		if p.typ != elf.PT_NOTE || p.filesz > maxNotes {
 			continue
 		}
 		if data, err := f.bytes(p.offset, p.filesz); err == nil {

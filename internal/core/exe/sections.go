@@ -88,8 +88,8 @@ func (f *File) readSections(offset uint64, entSize, count, names uint16) ([]Sect
 	return all, nil
 }
 
-// nameMost bounds a name. Symbols of generic functions reach some kilobytes.
-const nameMost = 32 << 10
+// maxName bounds a name. Symbols of generic functions reach some kilobytes.
+const maxName = 32 << 10
 
 // cstring returns the text at off that ends with a NUL, "" when there is none:
 // a part of table, so that many names that share a text cost nothing.
@@ -97,7 +97,7 @@ func cstring(table string, off uint32) string {
 	if uint64(off) >= uint64(len(table)) {
 		return ""
 	}
-	text := table[off:min(uint64(len(table)), uint64(off)+nameMost)]
+	text := table[off:min(uint64(len(table)), uint64(off)+maxName)]
 	if end := strings.IndexByte(text, 0); end >= 0 {
 		return text[:end]
 	}

@@ -1,7 +1,7 @@
 package memory
 
-// gatherMost is how many bytes are read in one piece: more gains nothing.
-const gatherMost = 1 << 20
+// maxGather is how many bytes are read in one piece: more gains nothing.
+const maxGather = 1 << 20
 
 // pageBytes is the least unit in which memory can be read or not.
 const pageBytes = 4096
@@ -17,7 +17,7 @@ const pageBytes = 4096
 // arena as far as it goes. each, when not nil, is told how many bytes of the
 // ranges are done, now and then.
 func Gather(mem Memory, ranges []Range, gap uint64, arena *Arena, each func(done uint64)) (data [][]byte, holes []Range, err error) {
-	const batchMost = 16 << 20
+	const maxBatch = 16 << 20
 	data = make([][]byte, len(ranges))
 	var batch []Piece
 	var first []int // the range with which each piece begins
@@ -50,7 +50,7 @@ func Gather(mem Memory, ranges []Range, gap uint64, arena *Arena, each func(done
 		own := span.Size()
 		for ; i+n < len(ranges); n++ {
 			next := ranges[i+n]
-			if uint64(next.Start-span.End) > gap || uint64(next.End-span.Start) > gatherMost {
+			if uint64(next.Start-span.End) > gap || uint64(next.End-span.Start) > maxGather {
 				break
 			}
 			span.End = next.End
@@ -60,7 +60,7 @@ func Gather(mem Memory, ranges []Range, gap uint64, arena *Arena, each func(done
 		first = append(first, i)
 		bytes += own
 		i += n
-		if bytes >= batchMost || i == len(ranges) {
+		if bytes >= maxBatch || i == len(ranges) {
 			if err := flush(i); err != nil {
 				return nil, nil, err
 			}

@@ -26,8 +26,8 @@ func ptrace(request, tid int, addr, data uintptr) error {
 	return nil
 }
 
-// mostRegSet is more than any register set takes, the extended state included.
-const mostRegSet = 64 << 10
+// maxRegSet is more than any register set takes, the extended state included.
+const maxRegSet = 64 << 10
 
 // getRegSet reads one register set of a stopped thread, by way of scratch.
 func getRegSet(tid, set int, scratch []byte) ([]byte, error) {

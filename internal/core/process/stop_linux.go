@@ -310,7 +310,7 @@ func (s *stopper) whyMissed(t *tracee) string {
 
 // registers reads the registers of the stopped threads, each through its owner.
 func (s *stopper) registers() error {
-	scratch := make([]byte, mostRegSet)
+	scratch := make([]byte, maxRegSet)
 	var failed error
 	read := func(owner *Tracer) {
 		for _, t := range s.tracees {

@@ -26,7 +26,7 @@ func Argument(prog *module.Program, caller, callee string, symbol func(string) (
 	if err != nil {
 		return 0, err
 	}
-	code, err := memory.Reader{Memory: prog.Mem}.Bytes(from.Range.Start, from.Range.Size(), mostCode)
+	code, err := memory.Reader{Memory: prog.Mem}.Bytes(from.Range.Start, from.Range.Size(), maxCode)
 	if err != nil {
 		return 0, fmt.Errorf("code of %s: %w", caller, err)
 	}

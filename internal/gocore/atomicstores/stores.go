@@ -14,7 +14,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/module"
 )
 
-const mostCode = 16 << 10 // bytes of a function
+const maxCode = 16 << 10 // bytes of a function
 
 // In returns, in order, the addresses that a function stores to atomically.
 // handed is what the last call before the first of these had as its first
@@ -29,7 +29,7 @@ func In(prog *module.Program, name string, symbol func(string) (memory.Address, 
 	if err != nil {
 		return nil, 0, err
 	}
-	code, err := memory.Reader{Memory: prog.Mem}.Bytes(f.Range.Start, f.Range.Size(), mostCode)
+	code, err := memory.Reader{Memory: prog.Mem}.Bytes(f.Range.Start, f.Range.Size(), maxCode)
 	if err != nil {
 		return nil, 0, fmt.Errorf("code of %s: %w", name, err)
 	}

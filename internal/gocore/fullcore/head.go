@@ -24,11 +24,11 @@ type Head struct {
 	Auxv    []byte
 }
 
-// mostHead bounds the head of a core. A thread takes 4 KB there, with the
+// maxHead bounds the head of a core. A thread takes 4 KB there, with the
 // largest of amd64's vector registers 11, and the Go runtime ends a program of
 // more than ten thousand; the table of segments takes 3.6 MB at most, the
 // kernel's list of mapped files 4.
-const mostHead = 128 << 20
+const maxHead = 128 << 20
 
 // errHead is wrapped by the errors about a stream that does not begin as the
 // kernel's cores do.
@@ -64,7 +64,7 @@ type headReader struct {
 
 // upTo returns the stream's first n bytes.
 func (h *headReader) upTo(n uint64) ([]byte, error) {
-	if n > mostHead {
+	if n > maxHead {
 		return nil, fmt.Errorf("%w: it takes %d bytes", errHead, n)
 	}
 	if more := int64(n) - int64(h.read.Len()); more > 0 {
@@ -94,7 +94,7 @@ func (h *headReader) notes() ([]elfcore.Note, error) {
 		return nil, fmt.Errorf("%w: it is of a program for %s", errHead, name)
 	}
 	at, count := le.Uint64(b[32:]), le.Uint16(b[56:])
-	if le.Uint16(b[54:]) != programSize || count == 0 || at < headerSize || at > mostHead {
+	if le.Uint16(b[54:]) != programSize || count == 0 || at < headerSize || at > maxHead {
 		return nil, fmt.Errorf("%w: no program headers", errHead)
 	}
 	if b, err = h.upTo(at + programSize); err != nil {
@@ -102,7 +102,7 @@ func (h *headReader) notes() ([]elfcore.Note, error) {
 	}
 	const note = 4 // PT_NOTE
 	p := elfcore.ParseProgram(b[at:])
-	if p.Type != note || p.Offset < at+programSize || p.Offset > mostHead || p.FileSize > mostHead {
+	if p.Type != note || p.Offset < at+programSize || p.Offset > maxHead || p.FileSize > maxHead {
 		return nil, fmt.Errorf("%w: its first segment is no notes", errHead)
 	}
 	if b, err = h.upTo(p.Offset + p.FileSize); err != nil {

@@ -68,7 +68,7 @@ func (c *Core) imageLike(f *exe.File) *image {
 const (
 	headerSize  = 64
 	programSize = 56
-	mostHeaders = 512
+	maxHeaders  = 512
 )
 
 // imageAt reads the executable whose ELF header stands at base, nil if there is
@@ -81,10 +81,10 @@ func (c *Core) imageAt(base memory.Address) *image {
 		return nil
 	}
 	at, count := le.Uint64(head[32:]), uint64(le.Uint16(head[56:]))
-	if count == 0 || count > mostHeaders || at > pageSize {
+	if count == 0 || count > maxHeaders || at > pageSize {
 		return nil
 	}
-	if head, err = r.Bytes(base, at+count*programSize, pageSize+mostHeaders*programSize); err != nil {
+	if head, err = r.Bytes(base, at+count*programSize, pageSize+maxHeaders*programSize); err != nil {
 		return nil
 	}
 	// What stands in the file alone is not in memory.

@@ -161,8 +161,8 @@ func (l Layout) ReadM(mem memory.Memory, addr memory.Address) (M, error) {
 		Cur:     memory.Address(le.Uint64(b[l.mCurG:])),
 	}
 	thread := le.Uint64(b[l.mProcID:])
-	const mostThread = 1 << 22 // the kernel's limit
-	if thread > mostThread || m.G0 == 0 {
+	const maxThread = 1 << 22 // the kernel's limit
+	if thread > maxThread || m.G0 == 0 {
 		return M{}, fmt.Errorf("runtime.m at %v: thread %d, g0 at %v", addr, thread, m.G0)
 	}
 	m.Thread = int(thread)

@@ -29,9 +29,9 @@ type List struct {
 	Len   uint64
 }
 
-// mostGoroutines bounds the list: at two kilobytes of stack each, more would
+// maxGoroutines bounds the list: at two kilobytes of stack each, more would
 // not fit into a terabyte.
-const mostGoroutines = 1 << 29
+const maxGoroutines = 1 << 29
 
 // Read reads the cells, the length first, as the runtime's own readers do.
 func (c Cells) Read(mem memory.Memory) (List, error) {
@@ -44,7 +44,7 @@ func (c Cells) Read(mem memory.Memory) (List, error) {
 	if err != nil {
 		return List{}, fmt.Errorf("list of goroutines: %w", err)
 	}
-	if n > mostGoroutines || !ptr.Aligned(memory.PtrSize) || n > 0 && ptr == 0 {
+	if n > maxGoroutines || !ptr.Aligned(memory.PtrSize) || n > 0 && ptr == 0 {
 		return List{}, fmt.Errorf("list of goroutines: %d of them at %v", n, ptr)
 	}
 	return List{ptr, n}, nil

@@ -93,8 +93,8 @@ func (s *Set) decodeArray(t *Type) error {
 // checkArray holds an array against its elements.
 func (t *Type) checkArray(elem *Type) error {
 	switch {
-	case t.Len >= sizeMost && elem.Size != 0,
-		elem.Size != 0 && t.Len > sizeMost/elem.Size,
+	case t.Len >= maxSize && elem.Size != 0,
+		elem.Size != 0 && t.Len > maxSize/elem.Size,
 		t.Len*elem.Size != t.Size:
 		return wrong("%d elements of %d bytes in %d", t.Len, elem.Size, t.Size)
 	case elem.Align != t.Align, (elem.PtrBytes != 0 && t.Len != 0) != (t.PtrBytes != 0):
@@ -139,7 +139,7 @@ func (s *Set) decodeInterface(t *Type) error {
 		return err
 	}
 	count := binary.LittleEndian.Uint64(b[16:])
-	if count > fieldsMost {
+	if count > maxFields {
 		return wrong("an interface of %d methods", count)
 	}
 	t.Methods = int(count)
@@ -153,10 +153,10 @@ func (s *Set) decodeStruct(t *Type) error {
 	}
 	le := binary.LittleEndian
 	at, count := memory.Address(le.Uint64(b[8:])), le.Uint64(b[16:])
-	if count > fieldsMost {
+	if count > maxFields {
 		return wrong("a struct of %d fields", count)
 	}
-	if b, err = s.bytes(at, count*fieldDescriptor, fieldsMost*fieldDescriptor); err != nil {
+	if b, err = s.bytes(at, count*fieldDescriptor, maxFields*fieldDescriptor); err != nil {
 		return err
 	}
 	pkg := t.Addr // names in the type's own module

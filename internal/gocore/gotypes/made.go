@@ -22,15 +22,15 @@ type Definition struct {
 // madeStart begins the addresses of types that were made. No memory stands there.
 const madeStart memory.Address = 1 << 63
 
-// madeMost bounds the types that are made.
-const madeMost = 1 << 16
+// maxMade bounds the types that are made.
+const maxMade = 1 << 16
 
 // Make returns the address of a type of which the program holds no descriptor.
 // define is called once, when the type is first asked for: types that point at
 // themselves have an address before they are known.
 func (s *Set) Make(define func() (Definition, error)) (memory.Address, error) {
-	if len(s.made) == madeMost {
-		return 0, fmt.Errorf("%w: more than %d types without a descriptor", ErrNotType, madeMost)
+	if len(s.made) == maxMade {
+		return 0, fmt.Errorf("%w: more than %d types without a descriptor", ErrNotType, maxMade)
 	}
 	s.made = append(s.made, define)
 	return madeStart.Add(uint64(len(s.made)) * memory.PtrSize), nil

@@ -15,11 +15,11 @@ var ErrNotType = errors.New("not a type")
 
 // Bounds of what is believed. Real programs stay far below each.
 const (
-	sizeMost    = 1 << 47   // of a value
-	fieldsMost  = 1 << 20   // of a struct
-	nestingMost = 1000      // structs and arrays within each other
-	nameMost    = 1 << 20   // bytes of a name
-	readMost    = 256 << 20 // bytes that one Set reads
+	maxSize    = 1 << 47   // of a value
+	maxFields  = 1 << 20   // of a struct
+	maxNesting = 1000      // structs and arrays within each other
+	maxName    = 1 << 20   // bytes of a name
+	maxRead    = 256 << 20 // bytes that one Set reads
 )
 
 // Offsets in an abi.Type.
@@ -85,8 +85,8 @@ func (s *Set) At(addr memory.Address) (*Type, error) {
 	if k, ok := s.known[addr]; ok {
 		return k.t, k.err
 	}
-	if s.nesting >= nestingMost {
-		return nil, fmt.Errorf("type at %v: %w: more than %d types within each other", addr, ErrNotType, nestingMost)
+	if s.nesting >= maxNesting {
+		return nil, fmt.Errorf("type at %v: %w: more than %d types within each other", addr, ErrNotType, maxNesting)
 	}
 	s.known[addr] = known{err: fmt.Errorf("type at %v: %w: %w", addr, ErrNotType, errUnderWay)}
 	s.nesting++
@@ -112,8 +112,8 @@ func (s *Set) typeAt(addr memory.Address) (*Type, error) {
 
 // bytes reads what a descriptor consists of, as long as the Set may.
 func (s *Set) bytes(addr memory.Address, size, limit uint64) ([]byte, error) {
-	if s.read += size; s.read > readMost {
-		return nil, fmt.Errorf("%w: the program's types take more than %d bytes", ErrNotType, readMost)
+	if s.read += size; s.read > maxRead {
+		return nil, fmt.Errorf("%w: the program's types take more than %d bytes", ErrNotType, maxRead)
 	}
 	return s.r.Bytes(addr, size, limit)
 }
@@ -188,7 +188,7 @@ func (t *Type) checkHeader() error {
 	if k == Invalid || int(k) >= len(kinds) {
 		return wrong("kind %d", k)
 	}
-	if t.Size >= sizeMost || t.PtrBytes > t.Size || t.PtrBytes%memory.PtrSize != 0 {
+	if t.Size >= maxSize || t.PtrBytes > t.Size || t.PtrBytes%memory.PtrSize != 0 {
 		return wrong("%d bytes, pointers in the first %d", t.Size, t.PtrBytes)
 	}
 	for _, align := range []uint64{t.Align, t.FieldAlign} {
@@ -249,14 +249,14 @@ func (s *Set) name(addr memory.Address, m *module.Module) (name, error) {
 		}
 	}
 	size, width := binary.Uvarint(head[1:n])
-	if width <= 0 || size > nameMost {
+	if width <= 0 || size > maxName {
 		return name{}, wrong("a name of a length that cannot be")
 	}
 	out := name{exported: head[0]&1 != 0, embedded: head[0]&8 != 0}
 	if size == 0 {
 		return out, nil
 	}
-	text, err := s.bytes(addr.Add(uint64(1+width)), size, nameMost)
+	text, err := s.bytes(addr.Add(uint64(1+width)), size, maxName)
 	out.text = string(text)
 	return out, err
 }

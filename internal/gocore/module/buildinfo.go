@@ -41,7 +41,7 @@ func findBuildInfo(mem memory.Mapped, hints []memory.Address) (string, *debug.Bu
 			if version, info, err := readBuildInfo(mem, addr); err == nil {
 				return version, info, nil
 			}
-			if tries++; tries == triesMost {
+			if tries++; tries == maxTries {
 				return "", nil, ErrNoBuildInfo
 			}
 		}

@@ -51,8 +51,8 @@ func OfImage(image *exe.Image, mem memory.Mapped) (*Program, error) {
 	return Find(mem, h)
 }
 
-// modulesMost bounds the modules of one program.
-const modulesMost = 4096
+// maxModules bounds the modules of one program.
+const maxModules = 4096
 
 // Find finds the program in mem.
 func Find(mem memory.Mapped, hints Hints) (*Program, error) {
@@ -77,7 +77,7 @@ func Find(mem memory.Mapped, hints Hints) (*Program, error) {
 	for m := first; ; {
 		p.Modules = append(p.Modules, m)
 		seen[m.Addr] = true
-		if m.Next == 0 || seen[m.Next] || len(p.Modules) == modulesMost {
+		if m.Next == 0 || seen[m.Next] || len(p.Modules) == maxModules {
 			return p, nil
 		}
 		next, err := decode(mem, m.Next, p.Version)
@@ -88,10 +88,10 @@ func Find(mem memory.Mapped, hints Hints) (*Program, error) {
 	}
 }
 
-// triesMost bounds the places with a magic that are looked at more closely:
+// maxTries bounds the places with a magic that are looked at more closely:
 // each costs a search of its own. Programs have one, and tools that read
 // programs a few more in their code.
-const triesMost = 64
+const maxTries = 64
 
 // firstModule finds a moduledata.
 func (p *Program) firstModule(hints Hints) (*Module, error) {
@@ -115,7 +115,7 @@ func (p *Program) firstModule(hints Hints) (*Module, error) {
 				if m := p.moduleOf(addr); m != nil {
 					return m, nil
 				}
-				if tries++; tries == triesMost {
+				if tries++; tries == maxTries {
 					return nil, ErrNoModule
 				}
 			}

@@ -23,7 +23,7 @@ const (
 	inlinedCallSize  = 16
 	inlinedCallName  = 4 // i32, in the table of names
 	inlinedCallPC    = 8 // i32, of the call in the function
-	inlinedCallsMost = 1 << 12
+	maxInlinedCalls  = 1 << 12
 )
 
 // Calls returns the calls under way at pc, the innermost first and f itself
@@ -34,7 +34,7 @@ func (f *Func) Calls(pc memory.Address) ([]Call, error) {
 		return nil, fmt.Errorf("inlined calls at %v: %w", pc, err)
 	}
 	var calls []Call
-	for range inlinedCallsMost {
+	for range maxInlinedCalls {
 		index := int32(-1)
 		if tree != 0 {
 			if index, err = f.PCData(inlineIndexTable, pc); err != nil {
@@ -58,5 +58,5 @@ func (f *Func) Calls(pc memory.Address) ([]Call, error) {
 		calls = append(calls, call)
 		pc = f.Range.Start.Add(uint64(binary.LittleEndian.Uint32(b[inlinedCallPC:])))
 	}
-	return nil, fmt.Errorf("inlined calls at %v: more than %d within each other", pc, inlinedCallsMost)
+	return nil, fmt.Errorf("inlined calls at %v: more than %d within each other", pc, maxInlinedCalls)
 }

@@ -140,8 +140,8 @@ func decode(mem memory.Memory, addr memory.Address, v Version) (*Module, error) 
 	return m, m.check(mem, b[l.hasMain])
 }
 
-// partMost bounds the size of each part: offsets in them have 32 bits.
-const partMost = 1 << 32
+// maxPart bounds the size of each part: offsets in them have 32 bits.
+const maxPart = 1 << 32
 
 // check holds the parts of a moduledata against each other and against the
 // pc-line table's header.
@@ -154,9 +154,9 @@ func (m *Module) check(mem memory.Memory, hasMain byte) error {
 		what string
 		ok   bool
 	}{
-		{"text", !m.Text.Empty() && m.Text.Size() <= partMost && m.minPC < m.maxPC && m.Text.Contains(m.minPC) && m.maxPC <= m.Text.End},
+		{"text", !m.Text.Empty() && m.Text.Size() <= maxPart && m.minPC < m.maxPC && m.Text.Contains(m.minPC) && m.maxPC <= m.Text.End},
 		{"data", m.NoPtrData.Start <= m.NoPtrData.End && m.Data.Start <= m.Data.End && m.BSS.Start <= m.BSS.End && m.NoPtrBSS.Start <= m.NoPtrBSS.End},
-		{"types", !m.Types.Empty() && m.Types.Size() <= partMost && m.TypeDescs <= m.Types.Size()},
+		{"types", !m.Types.Empty() && m.Types.Size() <= maxPart && m.TypeDescs <= m.Types.Size()},
 		{"function names", m.funcNames.Data == m.PCHeader.Add(h.funcNames)},
 		{"compilation units", m.cuTab.Data == m.PCHeader.Add(h.cuTab)},
 		{"files", m.fileTab.Data == m.PCHeader.Add(h.fileTab)},
@@ -171,7 +171,7 @@ func (m *Module) check(mem memory.Memory, hasMain byte) error {
 		}
 	}
 	for _, s := range []memory.Slice{m.funcNames, m.cuTab, m.fileTab, m.pcTab, m.pclnTable, m.textSects, m.TypeLinks} {
-		if s.Len > s.Cap || s.Len > partMost {
+		if s.Len > s.Cap || s.Len > maxPart {
 			return notModule(m.Addr, "a slice of length %d and capacity %d", s.Len, s.Cap)
 		}
 	}

@@ -84,9 +84,9 @@ const (
 	funcSize      = 44 // of runtime._func up to pcdata
 	ftabEntrySize = 8
 	textSectSize  = 24
-	nameMost      = 1 << 20
-	functionsMost = 16 << 20 // of one module; a binary of 100 MB has some 200,000
-	pcValueMost   = 1 << 20  // bytes of one function's pc-value table
+	maxName       = 1 << 20
+	maxFunctions  = 16 << 20 // of one module; a binary of 100 MB has some 200,000
+	maxPCValue    = 1 << 20  // bytes of one function's pc-value table
 )
 
 // Functions reads the module's table of functions.
@@ -98,7 +98,7 @@ func (m *Module) Functions(mem memory.Memory) (*Functions, error) {
 	r := memory.Reader{Memory: mem}
 	// A text address per function at the least.
 	size := m.ftab.Len * ftabEntrySize
-	if m.ftab.Len > m.Text.Size()+1 || m.ftab.Len > functionsMost {
+	if m.ftab.Len > m.Text.Size()+1 || m.ftab.Len > maxFunctions {
 		return nil, fmt.Errorf("pc-line table: %d functions in %d bytes of text", m.ftab.Len, m.Text.Size())
 	}
 	t := &Functions{m: m, r: r, quantum: h.quantum, count: int(m.ftab.Len) - 1}
@@ -207,7 +207,7 @@ func (t *Functions) Func(i int) (*Func, error) {
 // cstring reads the text at off in table, up to its NUL.
 func (t *Functions) cstring(table memory.Slice, off uint64) (string, error) {
 	var text []byte
-	for off < table.Len && len(text) < nameMost {
+	for off < table.Len && len(text) < maxName {
 		var piece [64]byte
 		want := piece[:min(uint64(len(piece)), table.Len-off)]
 		n, err := t.r.ReadAt(want, table.Data.Add(off))
@@ -295,7 +295,7 @@ func (f *Func) value(off uint32, pc memory.Address) (int32, error) {
 	if !f.Range.Contains(pc) {
 		return 0, fmt.Errorf("pc %v: not in %s", pc, f.Name)
 	}
-	s := stream{r: f.table.r, at: f.table.m.pcTab.Data.Add(uint64(off)), left: min(f.table.m.pcTab.Len-uint64(off), pcValueMost)}
+	s := stream{r: f.table.r, at: f.table.m.pcTab.Data.Add(uint64(off)), left: min(f.table.m.pcTab.Len-uint64(off), maxPCValue)}
 	value, here := int32(-1), f.Range.Start
 	for first := true; ; first = false {
 		step, err := s.uvarint()

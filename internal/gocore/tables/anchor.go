@@ -67,8 +67,8 @@ func (d *decoder) list(addr memory.Address, what string, visit func(memory.Addre
 		if seen[addr] {
 			return fmt.Errorf("%s: the list comes back to %v", what, addr)
 		}
-		if len(seen) == countMost {
-			return fmt.Errorf("%s: more than %d", what, countMost)
+		if len(seen) == maxCount {
+			return fmt.Errorf("%s: more than %d", what, maxCount)
 		}
 		seen[addr] = true
 		next, err := visit(addr)

@@ -31,7 +31,7 @@ func FindIn(where memory.Mapped, mem memory.Memory) Found {
 		t, err := d.table(addr)
 		if err != nil {
 			found.Problems = append(found.Problems, err)
-			if len(found.Problems) > problemsMost {
+			if len(found.Problems) > maxProblems {
 				return found
 			}
 			continue
@@ -42,7 +42,7 @@ func FindIn(where memory.Mapped, mem memory.Memory) Found {
 		a, err := d.anchor(addr)
 		if err != nil {
 			found.Problems = append(found.Problems, err)
-			if len(found.Problems) > problemsMost {
+			if len(found.Problems) > maxProblems {
 				return found
 			}
 			continue
@@ -52,8 +52,8 @@ func FindIn(where memory.Mapped, mem memory.Memory) Found {
 	return found
 }
 
-// problemsMost ends the search of memory that is full of magics.
-const problemsMost = 1000
+// maxProblems ends the search of memory that is full of magics.
+const maxProblems = 1000
 
 func magic(low, high uint64) []byte {
 	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, low), high)

@@ -28,8 +28,8 @@ type Slot struct {
 	Torn bool
 }
 
-// slotsReadMost is enough for some five million slots, each read twice.
-const slotsReadMost = 1 << 30
+// maxSlotsRead is enough for some five million slots, each read twice.
+const maxSlotsRead = 1 << 30
 
 // slotTries is how often a slot is read that changes meanwhile.
 const slotTries = 100
@@ -38,7 +38,7 @@ const slotTries = 100
 // registered. An error comes with those before it.
 func Slots(mem memory.Memory, a *Anchor) ([]Slot, error) {
 	d := newDecoder(mem)
-	d.left = slotsReadMost
+	d.left = maxSlotsRead
 	var all []Slot
 	var names []text
 	err := d.list(a.Chunks, "dynamic regions", func(addr memory.Address) (memory.Address, error) {
@@ -121,7 +121,7 @@ type text struct {
 func (d *decoder) texts(where []text) []string {
 	var ranges []memory.Range
 	for _, t := range where {
-		if t.size > 0 && t.size <= textMost && t.size <= d.left {
+		if t.size > 0 && t.size <= maxText && t.size <= d.left {
 			d.left -= t.size
 			ranges = append(ranges, memory.RangeOf(t.data, t.size))
 		}

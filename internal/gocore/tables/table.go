@@ -103,12 +103,12 @@ func (e *VersionError) Error() string {
 
 // Bounds of what is believed; real programs stay far below each.
 const (
-	countMost = 1 << 20  // entries of a table, slots, tables
-	textMost  = 1 << 16  // bytes of a name, a position, a note
-	readMost  = 64 << 20 // bytes that one call reads
+	maxCount = 1 << 20  // entries of a table, slots, tables
+	maxText  = 1 << 16  // bytes of a name, a position, a note
+	maxRead  = 64 << 20 // bytes that one call reads
 )
 
-var errTooMuch = fmt.Errorf("it takes more than %d bytes", readMost)
+var errTooMuch = fmt.Errorf("it takes more than %d bytes", maxRead)
 
 // A decoder reads records and keeps count of what that costs.
 type decoder struct {
@@ -117,7 +117,7 @@ type decoder struct {
 }
 
 func newDecoder(mem memory.Memory) *decoder {
-	return &decoder{memory.Reader{Memory: mem}, readMost}
+	return &decoder{memory.Reader{Memory: mem}, maxRead}
 }
 
 // bytes reads size bytes of records or text.
@@ -126,7 +126,7 @@ func (d *decoder) bytes(addr memory.Address, size uint64) ([]byte, error) {
 		return nil, errTooMuch
 	}
 	d.left -= size
-	return d.r.Bytes(addr, size, readMost)
+	return d.r.Bytes(addr, size, maxRead)
 }
 
 // A record is a structure in memory, read whole.
@@ -148,7 +148,7 @@ func (r *record) text(off int) string {
 	if r.err != nil || size == 0 {
 		return ""
 	}
-	if size > textMost {
+	if size > maxText {
 		r.err = fmt.Errorf("%v: a text of %d bytes", r.addr.Add(uint64(off)), size)
 		return ""
 	}
@@ -174,7 +174,7 @@ func each[T any](r *record, off int, size uint64, what string, decode func(*reco
 	if count == 0 {
 		return nil, nil
 	}
-	if count > capacity || count > countMost {
+	if count > capacity || count > maxCount {
 		return nil, fmt.Errorf("%s: %d of %d", what, count, capacity)
 	}
 	b, err := r.d.bytes(data, count*size)

@@ -45,8 +45,8 @@ var ErrNone = errors.New("the core has no goroutines: it holds regions alone, or
 
 // Bounds of what is read.
 const (
-	mostGoroutines = 1 << 22
-	mostFrames     = 1 << 12
+	maxGoroutines = 1 << 22
+	maxFrames     = 1 << 12
 )
 
 // Read returns the goroutines, the failed one first, the others by their IDs,
@@ -82,7 +82,7 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 		}
 	}
 	mem := memory.Reader{Memory: p.Memory()}
-	for i := range min(info.Length, mostGoroutines) {
+	for i := range min(info.Length, maxGoroutines) {
 		addr, err := mem.Pointer(memory.Address(info.List).Add(i * memory.PtrSize))
 		if err != nil {
 			missing++
@@ -175,7 +175,7 @@ func (r *reader) frames(pc memory.Address) (list []Frame, size uint64) {
 
 // unwind follows the return addresses.
 func (r *reader) unwind(out *Goroutine, g *goroutine.G, at goroutine.Place) {
-	for range mostFrames {
+	for range maxFrames {
 		calls, size := r.frames(at.PC)
 		if len(calls) == 0 {
 			if at.PC != 0 && out.Problem == "" {
@@ -205,7 +205,7 @@ func (r *reader) unwind(out *Goroutine, g *goroutine.G, at goroutine.Place) {
 		}
 		at = caller
 	}
-	out.fail("more than %d frames", mostFrames)
+	out.fail("more than %d frames", maxFrames)
 }
 
 // links reports whether calls leave the return address in a register, as on

@@ -62,15 +62,15 @@ func Make(seed uint64) *Program {
 	for try := uint64(0); ; try++ {
 		g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x6d696e+try)), p: &Program{Seed: seed}, places: map[string][]string{}}
 		g.program()
-		if !slices.ContainsFunc(g.sent, func(t *typ) bool { return t.size() > mostSent }) {
+		if !slices.ContainsFunc(g.sent, func(t *typ) bool { return t.size() > maxSent }) {
 			return g.p
 		}
 	}
 }
 
-// mostSent is how many bytes the elements of a channel have at the most: the
+// maxSent is how many bytes the elements of a channel have at the most: the
 // compiler refuses larger ones.
-const mostSent = 1 << 16
+const maxSent = 1 << 16
 
 // Write writes the program's source into dir.
 func (p *Program) Write(dir string) error {

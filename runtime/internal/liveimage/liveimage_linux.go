@@ -59,8 +59,8 @@ type head struct {
 	end               uint64            // offset in the file of what comes next
 }
 
-// mostRegions is as many as can be registered at a time.
-const mostRegions = 1 << 20
+// maxRegions is as many as can be registered at a time.
+const maxRegions = 1 << 20
 
 // A Place is where an agent finds one of the files.
 type Place struct {
@@ -81,8 +81,8 @@ type placed struct {
 // New makes the head of a core image for at most max regions. Registers in
 // it are those of the caller.
 func New(max int) (*Image, error) {
-	if max < 0 || max > mostRegions {
-		return nil, fmt.Errorf("live core image: for %d regions, at most %d are possible", max, mostRegions)
+	if max < 0 || max > maxRegions {
+		return nil, fmt.Errorf("live core image: for %d regions, at most %d are possible", max, maxRegions)
 	}
 	me, err := self.Inspect()
 	if err != nil {
