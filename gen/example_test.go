@@ -20,14 +20,16 @@ func ExampleRun() {
 	defer os.RemoveAll(dir)
 	source := "package shop\n\n//meminspect:entry\nvar requests int\n"
 	if err := os.WriteFile(filepath.Join(dir, "shop.go"), []byte(source), 0o644); err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	result, err := gen.Run(context.Background(), gen.Config{
 		Dir: dir, Files: []string{"shop.go"}, ImportPath: "example.com/shop",
 	})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	for _, f := range result.Findings {
 		fmt.Println(f)

@@ -20,7 +20,8 @@ func ExampleOpen() {
 	}
 	findings, err := p.Check(linker.CheckOptions{})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(len(p.Map().Entries), "entries,", len(findings), "findings")
 	// Output:

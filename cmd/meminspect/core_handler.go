@@ -80,7 +80,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	r := &opts.Request
 	r.Requester = "meminspect core-handler"
 	if config.Limits != nil {
-		var refused *store.Refused
+		var refused *store.RefusedError
 		suppressed, err := config.Limits(command, reason)
 		if errors.As(err, &refused) {
 			return fmt.Errorf("core-handler: %w", err)

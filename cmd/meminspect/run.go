@@ -68,7 +68,7 @@ writes says what of this works here.`,
 		Example: `  meminspect run -- ./server exit0
   meminspect run --dir cores --redact-text -- ./server exit0`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args) },
+		RunE: f.run,
 	}
 	cmd.Flags().SetInterspersed(false) // the program's flags are its own
 	f.add(cmd)

@@ -362,7 +362,7 @@ func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) 
 
 // finish reports a capture with its outcome, and returns that.
 func (s *Supervisor) finish(e Event, err error) Event {
-	var refused *store.Refused
+	var refused *store.RefusedError
 	switch {
 	case err == nil:
 		e.What = Captured
@@ -382,7 +382,7 @@ func (s *Supervisor) admit(reason string) (suppressed int, err error) {
 		return 0, nil
 	}
 	suppressed, err = s.config.Limits(s.image.Load().name, reason)
-	var refused *store.Refused
+	var refused *store.RefusedError
 	if err != nil && !errors.As(err, &refused) {
 		s.report(Event{What: Note, Text: "limits are not in force: " + err.Error()})
 		return 0, nil

@@ -200,7 +200,7 @@ func mustField(tb testing.TB, typ *gotypes.Type, name string) gotypes.Field {
 }
 
 func ifaceData(p *any) memory.Address {
-	return (*(*[2]memory.Address)(unsafe.Pointer(p)))[1]
+	return (*[2]memory.Address)(unsafe.Pointer(p))[1]
 }
 
 func textIn(m map[string]string) memory.Address {

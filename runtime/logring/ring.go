@@ -153,7 +153,7 @@ func (r *Ring) commit(d *draft, t time.Time, level int, pc uintptr, flags uint16
 		at := r.head.Add(room) - room
 		put64(b[logring.RecPosition:], at)
 		put32(b[logring.RecChecksum:], logring.Checksum(b))
-		d.b = append(b, zeros[:room-uint64(len(b))]...)
+		d.b = append(d.b, zeros[:room-uint64(len(b))]...)
 		store(r.data, at%uint64(len(r.data)), d.b)
 	}
 	if tee := r.tee.Load(); tee != nil {

@@ -155,17 +155,13 @@ func Outline(source Source) (model.Identity, []process.Mapping, error) {
 		return id, nil, err
 	}
 	id.Path = id.Stat.Name
-	id.Auxv, _ = source.Auxv() // it may be forbidden, as may be all that follows
-	maps, err := source.Maps()
-	if err != nil {
-		return id, nil, nil
-	}
-	file, name, path, err := source.Executable()
-	if err != nil {
-		return id, maps, nil
-	}
-	if b, err := place(file, path, name, maps); err == nil {
-		id.Files, id.Data = b.Files, b.data(maps)
+	// All that follows may be forbidden.
+	id.Auxv, _ = source.Auxv()
+	maps, _ := source.Maps()
+	if file, name, path, err := source.Executable(); err == nil {
+		if b, err := place(file, path, name, maps); err == nil {
+			id.Files, id.Data = b.Files, b.data(maps)
+		}
 	}
 	return id, maps, nil
 }

@@ -138,12 +138,11 @@ func include(p *locate.Program, name string, problems *model.Problems) (model.Re
 	if pkg, expr, ok := s.Variable(); ok {
 		r.Package, r.Expr, r.Name = pkg, expr, pkg+"."+expr
 	}
-	typ, err := p.DebugType(s)
-	if err != nil {
+	if typ, err := p.DebugType(s); err == nil {
+		setType(&r, typ)
+	} else {
 		problems.Mention("include "+name, "taken as bytes, not followed: "+err.Error(), "")
-		return r, nil
 	}
-	setType(&r, typ)
 	return r, nil
 }
 

@@ -110,13 +110,13 @@ func (s *Store) Loose() fs.FileMode {
 	return fi.Mode().Perm()
 }
 
-// A Refused is the error for a core that the policy does not want.
-type Refused struct {
+// A RefusedError reports that the policy does not allow another core.
+type RefusedError struct {
 	Why   string
 	Until time.Time // when it may be tried again, zero if that is not known
 }
 
-func (r *Refused) Error() string {
+func (r *RefusedError) Error() string {
 	if r.Until.IsZero() {
 		return r.Why
 	}
@@ -131,7 +131,7 @@ type history struct {
 
 // Admit asks whether a core of this program may be captured for this reason
 // now, and counts it. It returns how many were refused since the last one, or
-// a *Refused. When the directory cannot be written to, that is the error, and
+// a *RefusedError. When the directory cannot be written to, that is the error, and
 // nothing is limited.
 func (s *Store) Admit(program, reason string) (suppressed int, err error) {
 	err = s.update(func(all map[string]*history) error {
@@ -153,7 +153,7 @@ func (s *Store) Admit(program, reason string) (suppressed int, err error) {
 		}
 		if until.After(now) {
 			h.Suppressed[reason]++
-			return &Refused{Why: fmt.Sprintf("rate limit for %s reached (%s; %s in all)", reason, s.policy.Each, s.policy.All), Until: until}
+			return &RefusedError{Why: fmt.Sprintf("rate limit for %s reached (%s; %s in all)", reason, s.policy.Each, s.policy.All), Until: until}
 		}
 		h.Taken[reason] = append(h.Taken[reason], now)
 		suppressed = h.Suppressed[reason]

@@ -153,7 +153,7 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("%v, left %v", err, files(t, s))
 	}
 	s.policy.Floor = 1 << 20
-	var refused *Refused
+	var refused *RefusedError
 	if _, err := s.Write(corefile.Name("a", 1, noon, "x"), 1<<10, text("x")); !errors.As(err, &refused) {
 		t.Errorf("the floor was ignored: %v", err)
 	}
@@ -187,7 +187,7 @@ func TestRetention(t *testing.T) {
 	if got := files(t, s); len(got) < 2 || len(got) > 4 || !strings.HasPrefix(got[len(got)-1], "a.5.") {
 		t.Errorf("kept %v", got)
 	}
-	var refused *Refused
+	var refused *RefusedError
 	if _, err := s.Write(corefile.Name("a", 9, noon, "x"), 50<<10, text("")); !errors.As(err, &refused) {
 		t.Errorf("a core that is too large by itself: %v", err)
 	}
@@ -223,7 +223,7 @@ func TestUnknownSize(t *testing.T) {
 		write  func(io.Writer) error
 	}{"floor": {Policy{Floor: max(now-512<<20, 1)}, huge}, "bytes": {Policy{KeepBytes: size / 2}, large}} {
 		s, _ := open(t, c.policy)
-		var refused *Refused
+		var refused *RefusedError
 		if path, err := s.Write(corefile.Name("p", 1, noon, "r"), 0, c.write); !errors.As(err, &refused) || path != "" || len(files(t, s)) != 0 {
 			t.Errorf("%s: %q, %v, %v", name, path, err, files(t, s))
 		}
@@ -271,7 +271,7 @@ func TestLimits(t *testing.T) {
 		// Anew each time: limits survive a restart.
 		again := &Store{dir: s.dir, policy: policy, now: s.now}
 		n, err := again.Admit("prog", reason)
-		var refused *Refused
+		var refused *RefusedError
 		if (err == nil) != want || err != nil && !errors.As(err, &refused) || n != suppressed {
 			t.Errorf("%s at %v: %v, %d suppressed", reason, clock.Sub(noon), err, n)
 		}

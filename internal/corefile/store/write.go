@@ -22,7 +22,7 @@ import (
 
 // Write stores a core of about size bytes under name, or under name with a
 // number if there is one of that name, and returns its path. It makes room by
-// the policy first, and refuses with a *Refused what would eat into the floor, also
+// the policy first, and refuses with a *RefusedError what would eat into the floor, also
 // when that shows only as it is written: a size of 0 is one that is not known.
 // Nothing is left of a core that could not be written whole.
 func (s *Store) Write(name string, size int64, write func(io.Writer) error) (path string, err error) {
@@ -76,7 +76,7 @@ func (s *Store) room() (int64, error) {
 }
 
 // errNoRoom is returned while a core is written that turns out too large.
-var errNoRoom = &Refused{Why: "the core is larger than what may be kept, or than what would leave as much of the disk free as is to stay so"}
+var errNoRoom = &RefusedError{Why: "the core is larger than what may be kept, or than what would leave as much of the disk free as is to stay so"}
 
 // publish gives a whole file its final name, never one that is taken.
 func (s *Store) publish(from, name string) (string, error) {
@@ -143,7 +143,7 @@ func (s *Store) cores() ([]core, error) {
 func (s *Store) makeRoom(size int64) error {
 	p := s.policy
 	if p.KeepBytes > 0 && size > p.KeepBytes {
-		return &Refused{Why: fmt.Sprintf("a core of %d bytes is larger than the %d bytes that may be kept", size, p.KeepBytes)}
+		return &RefusedError{Why: fmt.Sprintf("a core of %d bytes is larger than the %d bytes that may be kept", size, p.KeepBytes)}
 	}
 	if err := s.retain(size, 1); err != nil {
 		return err
@@ -153,7 +153,7 @@ func (s *Store) makeRoom(size int64) error {
 		return err
 	}
 	if p.Floor > 0 && free-size < p.Floor {
-		return &Refused{Why: fmt.Sprintf("%d bytes are free in %s, and a core of %d would leave fewer than the %d that are to stay so", free, s.dir, size, p.Floor)}
+		return &RefusedError{Why: fmt.Sprintf("%d bytes are free in %s, and a core of %d would leave fewer than the %d that are to stay so", free, s.dir, size, p.Floor)}
 	}
 	return nil
 }

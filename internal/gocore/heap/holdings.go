@@ -1,6 +1,9 @@
 package heap
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // A Holding is what one root keeps alive.
 type Holding struct {
@@ -187,21 +190,7 @@ func (g *Graph) Holdings() *Holdings {
 func (h *Holdings) ByRetained() []Holding {
 	out := slices.DeleteFunc(slices.Clone(h.Roots), func(r Holding) bool { return r.Objects == 0 && r.Root.Kind != Entry })
 	slices.SortStableFunc(out, func(a, b Holding) int {
-		switch {
-		case a.Retained != b.Retained:
-			return compareDown(a.Retained, b.Retained)
-		}
-		return compareDown(a.Bytes, b.Bytes)
+		return cmp.Or(cmp.Compare(b.Retained, a.Retained), cmp.Compare(b.Bytes, a.Bytes))
 	})
 	return out
-}
-
-func compareDown(a, b uint64) int {
-	switch {
-	case a > b:
-		return -1
-	case a < b:
-		return 1
-	}
-	return 0
 }

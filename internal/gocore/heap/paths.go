@@ -1,6 +1,7 @@
 package heap
 
 import (
+	"cmp"
 	"math/bits"
 	"slices"
 
@@ -620,7 +621,7 @@ func (w *pathWalker) result() []Path {
 		n.path.Type = typeName(n.kind, n.typ)
 		out = append(out, n.path)
 	}
-	slices.SortStableFunc(out, func(a, b Path) int { return compareDown(a.Retained, b.Retained) })
+	slices.SortStableFunc(out, func(a, b Path) int { return cmp.Compare(b.Retained, a.Retained) })
 	return out
 }
 

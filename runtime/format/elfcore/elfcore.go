@@ -113,15 +113,15 @@ type Core struct {
 	Segments []Segment // in any order; may not overlap
 }
 
-// ErrOverlap says that two segments share bytes.
+// ErrOverlap reports that two segments share bytes.
 var ErrOverlap = errors.New("segments overlap")
 
-// ErrTooManySegments says that a core would have more than MaxSegments.
-var ErrTooManySegments error = tooMany{}
+// ErrTooManySegments reports that a core would have more than MaxSegments.
+var ErrTooManySegments error = tooManyError{}
 
-type tooMany struct{}
+type tooManyError struct{}
 
-func (tooMany) Error() string { return "more than " + strconv.Itoa(MaxSegments) + " segments" }
+func (tooManyError) Error() string { return "more than " + strconv.Itoa(MaxSegments) + " segments" }
 
 // layout is a core with every place in the file known.
 type layout struct {
