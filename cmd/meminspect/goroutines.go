@@ -71,6 +71,9 @@ func printGoroutines(w io.Writer, list []stacks.Goroutine) error {
 		if g.Thread != 0 {
 			fmt.Fprintf(w, ", thread %d", g.Thread)
 		}
+		if g.Locked {
+			fmt.Fprint(w, ", locked to thread")
+		}
 		fmt.Fprint(w, "]")
 		if g.Failed {
 			fmt.Fprint(w, " (failed)")
@@ -103,6 +106,7 @@ type goroutineJSON struct {
 	ID      uint64      `json:"id,string"`
 	Parent  uint64      `json:"parent,omitempty,string"`
 	State   string      `json:"state"`
+	Locked  bool        `json:"lockedToThread,omitempty"`
 	Failed  bool        `json:"failed,omitempty"`
 	Thread  int         `json:"thread,omitempty"`
 	Frames  []frameJSON `json:"frames"`
@@ -128,7 +132,7 @@ func printGoroutinesJSON(w io.Writer, list []stacks.Goroutine) error {
 	enc := jsonLines(w)
 	for i := range list {
 		g := &list[i]
-		out := goroutineJSON{ID: g.ID, Parent: g.Parent, State: g.State, Failed: g.Failed, Thread: g.Thread,
+		out := goroutineJSON{ID: g.ID, Parent: g.Parent, State: g.State, Locked: g.Locked, Failed: g.Failed, Thread: g.Thread,
 			Frames: []frameJSON{}, Created: frameOf(g.Created), Problem: g.Problem}
 		for k := range g.Frames {
 			out.Frames = append(out.Frames, *frameOf(&g.Frames[k]))

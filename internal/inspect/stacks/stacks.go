@@ -20,7 +20,8 @@ import (
 type Goroutine struct {
 	ID     uint64
 	Parent uint64 // that started it, 0 when not known
-	State  string // what it waits for where its stack tells, else its status
+	State  string // what it waits for or else its status, as the runtime's tracebacks name it
+	Locked bool   // to its thread
 	Failed bool   // the one that ended the program
 	Thread int    // that runs it, 0 when none does
 	Frames []Frame
@@ -122,7 +123,7 @@ type reader struct {
 }
 
 func (r *reader) goroutine(g *goroutine.G) Goroutine {
-	out := Goroutine{ID: g.ID, Parent: g.Parent, State: g.Status.String(), Failed: g.ID == r.info.Failed && g.ID != 0}
+	out := Goroutine{ID: g.ID, Parent: g.Parent, State: g.State(r.p.Go.Version), Locked: g.LockedM != 0, Failed: g.ID == r.info.Failed && g.ID != 0}
 	at := g.Where()
 	if t := r.threads[uint64(g.Addr)]; t != nil {
 		out.Thread = int(t.TID)
@@ -143,9 +144,6 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 		out.Problem = "stacks were not taken"
 	}
 	r.unwind(&out, g, at)
-	if out.State == goroutine.Waiting.String() {
-		out.State = waiting(out.Frames)
-	}
 	if g.GoPC != 0 && g.ID != 1 { // the runtime's first instructions made that one
 		if list, _ := r.frames(g.GoPC); len(list) > 0 {
 			out.Created = &list[len(list)-1]
@@ -253,34 +251,4 @@ func (g *Goroutine) fail(format string, args ...any) {
 	if g.Problem == "" {
 		g.Problem = fmt.Sprintf(format, args...)
 	}
-}
-
-// reasons are functions of the runtime in which goroutines wait, and what the
-// runtime's own tracebacks call it.
-var reasons = map[string]string{
-	"runtime.chanrecv": "chan receive", "runtime.chansend": "chan send", "runtime.selectgo": "select", "runtime.block": "select (no cases)",
-	"runtime.netpollblock": "IO wait", "runtime.timeSleep": "sleep", "time.Sleep": "sleep",
-	"internal/sync.runtime_SemacquireMutex": "sync.Mutex.Lock", "sync.runtime_SemacquireMutex": "sync.Mutex.Lock",
-	"sync.runtime_SemacquireRWMutexR": "sync.RWMutex.RLock", "sync.runtime_SemacquireRWMutex": "sync.RWMutex.Lock",
-	"sync.runtime_SemacquireWaitGroup": "sync.WaitGroup.Wait", "sync.runtime_notifyListWait": "sync.Cond.Wait",
-	"sync.runtime_Semacquire": "semacquire", "runtime.semacquire1": "semacquire", "internal/poll.runtime_Semacquire": "semacquire",
-	"runtime.bgsweep": "GC sweep wait", "runtime.bgscavenge": "GC scavenge wait", "runtime.forcegchelper": "force gc (idle)",
-	"runtime.runfinq": "finalizer wait", "runtime.runFinalizers": "finalizer wait", "runtime.gcBgMarkWorker": "GC worker (idle)",
-	"runtime.runCleanups": "cleanup wait", "runtime.(*cleanupQueue).dequeue": "cleanup wait",
-	"runtime.gcStart": "waiting for GC", "runtime.suspendG": "preempted", "runtime.debugCallWrap": "debug call",
-}
-
-// waiting says what a goroutine waits for: the outermost function of those
-// that it parks in says most.
-func waiting(frames []Frame) string {
-	state := "waiting"
-	for _, f := range frames {
-		if why, ok := reasons[f.Function]; ok {
-			state = why
-		}
-		if len(f.Function) > 5 && f.Function[:5] == "main." {
-			break
-		}
-	}
-	return state
 }

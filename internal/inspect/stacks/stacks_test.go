@@ -57,10 +57,14 @@ func start(tb testing.TB) *waits {
 			}
 		},
 		func() { w.mu.Lock() },
+		func() {
+			runtime.LockOSThread()
+			<-w.receive
+		},
 	} {
 		go func() { w.outer(wait) }() // tracebacks leave out the wrapper that `go w.outer(wait)` has
 	}
-	want := []string{"chan receive", "chan send", "select", "sync.Mutex.Lock"}
+	want := []string{"chan receive", "chan send", "select", "sync.Mutex.Lock", "chan receive, locked to thread"}
 	for {
 		found := 0
 		for _, g := range ownStacks() {
@@ -83,7 +87,7 @@ func start(tb testing.TB) *waits {
 // runtime's functions, which tracebacks leave out.
 type said struct {
 	ID      uint64
-	State   string
+	State   string // with what follows a comma
 	Frames  []string
 	Created string
 }
@@ -100,7 +104,7 @@ func ownStacks() map[uint64]said {
 		if !ok || err != nil {
 			continue
 		}
-		g := said{ID: id, State: strings.FieldsFunc(state, func(r rune) bool { return r == ',' || r == ']' })[0]}
+		g := said{ID: id, State: strings.TrimSuffix(state, "]:")}
 		for i := 1; i+1 < len(lines); i += 2 {
 			name, created := strings.CutPrefix(lines[i], "created by ")
 			place, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " +0x")
@@ -121,6 +125,9 @@ func ownStacks() map[uint64]said {
 
 func asSaid(g *stacks.Goroutine) said {
 	s := said{ID: g.ID, State: g.State}
+	if g.Locked {
+		s.State += ", locked to thread"
+	}
 	text := func(f *stacks.Frame) string { return fmt.Sprintf("%s %s:%d", f.Function, f.File, f.Line) }
 	for i := range g.Frames {
 		if f := &g.Frames[i]; !strings.HasPrefix(f.Function, "runtime.") {
@@ -220,8 +227,8 @@ func TestGoroutinesThatWait(t *testing.T) {
 			t.Errorf("goroutine %d ends in %s", g.ID, last)
 		}
 	}
-	if seen != 4 {
-		t.Errorf("%d goroutines of 4 wait", seen)
+	if seen != 5 {
+		t.Errorf("%d goroutines of 5 wait", seen)
 	}
 }
 
