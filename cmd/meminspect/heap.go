@@ -128,6 +128,9 @@ func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report,
 	if err != nil {
 		return nil, err
 	}
+	if from, err = corePath(cmd, from); err != nil {
+		return nil, err
+	}
 	file, err := corefile.Open(from, corefile.OpenOptions{Identities: ids})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", from, err)

@@ -65,5 +65,8 @@ func readCore(cmd *cobra.Command, path string) (*inspect.Core, error) {
 	if err != nil {
 		return nil, err
 	}
+	if path, err = corePath(cmd, path); err != nil {
+		return nil, err
+	}
 	return inspect.Open(path, ids...)
 }

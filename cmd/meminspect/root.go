@@ -27,13 +27,14 @@ dying process into a small core, and reads cores. gdb and Delve open them too.`,
 			c.GroupID = id
 			if id == groupRead {
 				addIdentity(c)
+				addDir(c)
 			}
 		}
 		root.AddCommand(commands...)
 	}
 	group(groupAnnotate, "Annotate:", generateCommand(), idsCommand(), breakingCommand(), lintCommand(), linkCommand())
 	group(groupCapture, "Capture:", append(supervising(), captureCommand(), filterCommand(), doctorCommand())...)
-	group(groupRead, "Read:", infoCommand(), regionsCommand(), printCommand(), goroutinesCommand(), logCommand(), heapCommand(), scanCommand())
+	group(groupRead, "Read:", listCommand(), rmCommand(), infoCommand(), regionsCommand(), printCommand(), goroutinesCommand(), logCommand(), heapCommand(), scanCommand())
 	group(groupFormats, "Formats:", minidumpCommand(), kinfoCommand(), pstoreCommand())
 	root.AddCommand(annotationsTopic(), manCommand(), versionCommand())
 	strictHelp(root)

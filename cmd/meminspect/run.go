@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -215,18 +214,4 @@ func (f *runFlags) reporter(stderr io.Writer) (*supervise.Reporter, func(), erro
 	}
 	r.W = file
 	return r, func() { file.Close() }, nil
-}
-
-// defaultDir is where cores go unless told otherwise.
-func defaultDir() string {
-	if dir := os.Getenv("MEMINSPECT_DIR"); dir != "" {
-		return dir
-	}
-	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
-		return filepath.Join(dir, "meminspect")
-	}
-	if home, err := os.UserHomeDir(); err == nil {
-		return filepath.Join(home, ".local", "state", "meminspect")
-	}
-	return filepath.Join(os.TempDir(), fmt.Sprintf("meminspect-%d", os.Getuid()))
 }

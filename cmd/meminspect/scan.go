@@ -65,6 +65,9 @@ func scanFile(cmd *cobra.Command, path string, patterns []scan.Pattern, asJSON b
 	in := cmd.InOrStdin()
 	var where func(int64) (uint64, bool)
 	if path != "-" {
+		if path, err = corePath(cmd, path); err != nil {
+			return 0, err
+		}
 		f, err := os.Open(path)
 		if err != nil {
 			return 0, err

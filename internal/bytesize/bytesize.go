@@ -81,6 +81,23 @@ func Format(n uint64) string {
 	return strconv.FormatUint(n, 10)
 }
 
+// Short returns n for people: rounded to at most three digits, in the largest unit
+// in which it is 1 or more, as "18.2 KiB".
+func Short(n uint64) string {
+	for _, u := range units {
+		if n < 1<<u.shift {
+			continue
+		}
+		whole := float64(n) / float64(uint64(1)<<u.shift)
+		digits := 1
+		if whole >= 99.95 {
+			digits = 0
+		}
+		return strconv.FormatFloat(whole, 'f', digits, 64) + " " + u.name
+	}
+	return strconv.FormatUint(n, 10) + " B"
+}
+
 // A Value is a size as a command-line flag.
 type Value int64
 

@@ -66,3 +66,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestShort(t *testing.T) {
+	for n, want := range map[uint64]string{
+		0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 18<<10 + 200: "18.2 KiB", 100 << 10: "100 KiB", 1<<20 - 1: "1024 KiB",
+		1 << 20: "1.0 MiB", 3 << 30: "3.0 GiB", 2 << 40: "2.0 TiB", 1<<64 - 1: "16777216 TiB",
+	} {
+		if got := Short(n); got != want {
+			t.Errorf("Short(%d) = %q, want %q", n, got, want)
+		}
+	}
+}

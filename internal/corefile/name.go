@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -30,15 +31,36 @@ func Name(program string, pid int, when time.Time, reason string) string {
 		when.UTC().Format(timeLayout), clean(reason, maxReason), Extension)
 }
 
-// IsName reports whether a file has a name that [Name] returns, with or without
-// the number of a duplicate and the suffix of a [Form].
-func IsName(name string) bool {
+// A Title is what the name of a core tells.
+type Title struct {
+	Program string // as [Name] writes it
+	PID     int
+	When    time.Time // UTC
+	Reason  string    // as [Name] writes it, with the number of a duplicate
+}
+
+// ParseName reads a name that [Name] returns, with or without the number of a
+// duplicate and the suffix of a [Form].
+func ParseName(name string) (Title, bool) {
 	parts := strings.Split(name, ".")
 	if slices.Index(parts, Extension[1:]) != 5 { // PROGRAM.PID.SECONDS.MILLIZ.REASON.core
-		return false
+		return Title{}, false
 	}
-	_, err := time.Parse(timeLayout, parts[2]+"."+parts[3])
-	return err == nil
+	when, err := time.Parse(timeLayout, parts[2]+"."+parts[3])
+	if err != nil {
+		return Title{}, false
+	}
+	pid, err := strconv.Atoi(parts[1])
+	if err != nil || pid < 0 {
+		return Title{}, false
+	}
+	return Title{Program: parts[0], PID: pid, When: when, Reason: parts[4]}, true
+}
+
+// IsName reports whether [ParseName] reads the name.
+func IsName(name string) bool {
+	_, ok := ParseName(name)
+	return ok
 }
 
 // Numbered returns the n-th alternative of a name that is taken: the number

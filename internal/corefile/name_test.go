@@ -32,6 +32,10 @@ func TestNameProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		name := Name(rapid.String().Draw(t, "program"), rapid.IntRange(0, 1<<22).Draw(t, "pid"),
 			time.UnixMilli(rapid.Int64Range(0, 4e12).Draw(t, "ms")), rapid.String().Draw(t, "reason"))
+		title, ok := ParseName(name)
+		if !ok || Name(title.Program, title.PID, title.When, title.Reason) != name {
+			t.Fatalf("%q is read as %+v, %v", name, title, ok)
+		}
 		for _, suffix := range []string{"", ".zst", ".age", ".zst.age"} {
 			for _, n := range []string{name + suffix, Numbered(name+suffix, 3)} {
 				if !IsName(n) || len(n) > 200 || strings.ContainsAny(n, "/ \x00") || n[0] == '-' || n[0] == '.' {
@@ -43,7 +47,7 @@ func TestNameProperties(t *testing.T) {
 }
 
 func TestIsName(t *testing.T) {
-	for _, other := range []string{"", "core", "a.core", "somebody.else.core", "core.12", "a.1.2026.000Z.panic.core", "a.1.20261120T120000.000Z.panic.txt"} {
+	for _, other := range []string{"", "core", "a.core", "somebody.else.core", "core.12", "a.1.2026.000Z.panic.core", "a.x.20261120T120000.000Z.panic.core", "a.-1.20261120T120000.000Z.panic.core", "a.1.20261120T120000.000Z.panic.txt"} {
 		if IsName(other) {
 			t.Errorf("%q is recognized as a core's name", other)
 		}

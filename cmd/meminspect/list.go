@@ -1,0 +1,220 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"filippo.io/age"
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/internal/bytesize"
+	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/duration"
+	"github.com/meminspect/meminspect/internal/inspect"
+)
+
+// defaultDir is where cores go unless told otherwise.
+func defaultDir() string {
+	if dir := os.Getenv("MEMINSPECT_DIR"); dir != "" {
+		return dir
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
+		return filepath.Join(dir, "meminspect")
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".local", "state", "meminspect")
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("meminspect-%d", os.Getuid()))
+}
+
+// addDir gives a command that reads cores the directory in which it finds
+// @1 and the like.
+func addDir(cmd *cobra.Command) {
+	cmd.Flags().String("dir", "", "`directory` of cores that are named @1 (the newest) or PROGRAM@2 (default as for run)")
+}
+
+// dirOf returns the directory that [addDir]'s flag names.
+func dirOf(cmd *cobra.Command) string {
+	if f := cmd.Flags().Lookup("dir"); f != nil && f.Value.String() != "" {
+		return f.Value.String()
+	}
+	return defaultDir()
+}
+
+// corePath returns the path of the core that an argument names: a path, or a
+// selector such as @1.
+func corePath(cmd *cobra.Command, arg string) (string, error) {
+	selector, ok := corefile.ParseSelector(arg)
+	if !ok {
+		return arg, nil
+	}
+	if _, err := os.Lstat(arg); err == nil {
+		return arg, nil // a file has that name
+	}
+	core, err := selector.Find(dirOf(cmd))
+	return core.Path, err
+}
+
+func listCommand() *cobra.Command {
+	var f listFlags
+	cmd := &cobra.Command{
+		Use:   "list [PROGRAM]",
+		Short: "List the cores in a directory, the newest first",
+		Long: `List the cores that run, core-handler and trigger left in a directory, the newest
+first. The first column is the name by which each command that reads cores accepts
+it: @1 is the newest of all, PROGRAM@1 the newest of a program.`,
+		Example: `  meminspect list --dir cores
+  meminspect list --dir cores --since 24h --reason panic server`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return f.list(cmd, args) },
+	}
+	cmd.Flags().Var((*duration.Value)(&f.since), "since", "list only cores that are at most this old; 0 lists all")
+	cmd.Flags().StringVar(&f.reason, "reason", "", "list only cores with this `reason`, such as panic or signal-sigkill")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object a line")
+	return cmd
+}
+
+type listFlags struct {
+	since  time.Duration
+	reason string
+	json   bool
+}
+
+func (f *listFlags) list(cmd *cobra.Command, args []string) error {
+	ids, err := identities(cmd)
+	if err != nil {
+		return fmt.Errorf("list: %w", err)
+	}
+	dir := dirOf(cmd)
+	cores, err := corefile.List(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("list: %w", err)
+	}
+	var lines []listJSON
+	places := map[string]int{}
+	for i, c := range cores {
+		places[c.Program]++
+		switch {
+		case len(args) > 0 && c.Program != args[0]:
+			continue
+		case f.reason != "" && c.Reason != f.reason:
+			continue
+		case f.since > 0 && time.Since(c.When) > f.since:
+			continue
+		}
+		selector := corefile.Selector{N: i + 1}
+		if len(args) > 0 {
+			selector = corefile.Selector{Program: c.Program, N: places[c.Program]}
+		}
+		lines = append(lines, listJSON{
+			Selector: selector.String(), Core: c.Path, Program: c.Program, PID: c.PID, When: c.When, Reason: c.Reason, Bytes: c.Bytes,
+			Message: listedMessage(c.Path, ids),
+		})
+	}
+	if f.json {
+		e := jsonLines(cmd.OutOrStdout())
+		for _, l := range lines {
+			if err := e.Encode(l); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(lines) == 0 {
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "no cores in %s\n", dir)
+		return err
+	}
+	return printList(cmd.OutOrStdout(), lines)
+}
+
+// listedMessage returns the message of a core, or why it cannot be read.
+func listedMessage(path string, ids []age.Identity) string {
+	core, err := inspect.Open(path, ids...)
+	switch {
+	case errors.Is(err, corefile.ErrEncrypted):
+		return "(encrypted)"
+	case err != nil:
+		return "(" + strings.TrimPrefix(err.Error(), "open core "+path+": ") + ")" // the row has the path
+	}
+	defer core.Close()
+	return coreInfo(core).More["message"]
+}
+
+// listJSON is a core in the words of --json.
+type listJSON struct {
+	Selector string    `json:"selector"`
+	Core     string    `json:"core"`
+	Program  string    `json:"program"`
+	PID      int       `json:"pid"`
+	When     time.Time `json:"time"`
+	Reason   string    `json:"reason"`
+	Bytes    int64     `json:"bytes,string"`
+	Message  string    `json:"message,omitempty"`
+}
+
+// longestMessage is how many characters of a message the table has.
+const longestMessage = 60
+
+func printList(w io.Writer, lines []listJSON) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "CORE\tTIME (UTC)\tPROGRAM\tPID\tREASON\tSIZE\tMESSAGE")
+	for _, l := range lines {
+		message := []rune(oneLine(l.Message))
+		if len(message) > longestMessage {
+			message = append(message[:longestMessage-1], '…')
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", l.Selector, l.When.Format(time.DateTime), l.Program, l.PID, l.Reason,
+			bytesize.Short(uint64(l.Bytes)), string(message))
+	}
+	return tw.Flush()
+}
+
+func rmCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "rm CORE...",
+		Short: "Remove cores",
+		Long: `Remove cores. Only files with the name of a core of meminspect are removed. If
+one of the names is wrong, nothing is.`,
+		Example: `  meminspect rm --dir cores @2 server@1`,
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var paths []string
+			for _, arg := range args {
+				path, err := corePath(cmd, arg)
+				if err != nil {
+					return fmt.Errorf("rm: %w", err)
+				}
+				info, err := os.Lstat(path)
+				if err != nil {
+					return fmt.Errorf("rm: %w", err)
+				}
+				if !corefile.IsName(filepath.Base(path)) || !info.Mode().IsRegular() {
+					return fmt.Errorf("rm %s: it is not a file with the name of a core: nothing is removed", path)
+				}
+				if !slices.Contains(paths, path) {
+					paths = append(paths, path)
+				}
+			}
+			var failed []error
+			for _, path := range paths {
+				if err := os.Remove(path); err != nil {
+					failed = append(failed, err)
+					continue
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), "removed "+strings.TrimPrefix(path, "./"))
+			}
+			if err := errors.Join(failed...); err != nil {
+				return fmt.Errorf("rm: %w", err)
+			}
+			return nil
+		},
+	}
+}

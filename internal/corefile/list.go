@@ -1,0 +1,87 @@
+package corefile
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+)
+
+// A Listed is a core in a directory.
+type Listed struct {
+	Title
+	Path  string
+	Bytes int64 // of the file
+}
+
+// List returns the cores in the directory that have a name of ours, the newest
+// first. Links and what is not a regular file are left out.
+func List(dir string) ([]Listed, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var cores []Listed
+	for _, e := range entries {
+		title, ok := ParseName(e.Name())
+		if !ok || !e.Type().IsRegular() {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil {
+			continue // removed since
+		}
+		cores = append(cores, Listed{Title: title, Path: filepath.Join(dir, e.Name()), Bytes: info.Size()})
+	}
+	slices.SortFunc(cores, func(a, b Listed) int {
+		return cmp.Or(b.When.Compare(a.When), cmp.Compare(b.Path, a.Path))
+	})
+	return cores, nil
+}
+
+// A Selector names a core by its place in a directory: "@1" is the newest, and
+// "shop@2" is the second newest of the program shop.
+type Selector struct {
+	Program string // "" for all
+	N       int    // from 1 on
+}
+
+var selectorSyntax = regexp.MustCompile(`^([A-Za-z0-9_-]*)@([1-9][0-9]{0,8})$`)
+
+// ParseSelector reads a selector.
+func ParseSelector(text string) (Selector, bool) {
+	m := selectorSyntax.FindStringSubmatch(text)
+	if m == nil {
+		return Selector{}, false
+	}
+	n, err := strconv.Atoi(m[2])
+	return Selector{Program: m[1], N: n}, err == nil
+}
+
+// String returns the selector as [ParseSelector] reads it.
+func (s Selector) String() string { return s.Program + "@" + strconv.Itoa(s.N) }
+
+// Find returns the core that the selector names in the directory.
+func (s Selector) Find(dir string) (Listed, error) {
+	cores, err := List(dir)
+	if err != nil {
+		return Listed{}, fmt.Errorf("find core %s: %w", s, err)
+	}
+	if s.Program != "" {
+		cores = slices.DeleteFunc(cores, func(c Listed) bool { return c.Program != s.Program })
+	}
+	if s.N > len(cores) {
+		have := strconv.Itoa(len(cores)) + " cores"
+		if len(cores) == 1 {
+			have = "1 core"
+		}
+		if s.Program != "" {
+			have += " of " + s.Program
+		}
+		return Listed{}, fmt.Errorf("find core %s: %s has %s: name another directory with --dir", s, dir, have)
+	}
+	return cores[s.N-1], nil
+}

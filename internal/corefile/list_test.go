@@ -1,0 +1,70 @@
+package corefile
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestList(t *testing.T) {
+	dir := t.TempDir()
+	names := []string{ // the newest first
+		Name("shop", 12, noon.Add(time.Minute), "hang"),
+		Name("cart", 13, noon.Add(time.Second), "panic") + ".zst.age",
+		Name("shop", 11, noon, "panic"),
+	}
+	for i, name := range names {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, i), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, other := range []string{".limits.json", "core.12", "." + names[0] + ".partial-1"} {
+		if err := os.WriteFile(filepath.Join(dir, other), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, Name("folder", 1, noon, "panic")), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(dir, names[0]), filepath.Join(dir, Name("link", 1, noon, "panic"))); err != nil {
+		t.Fatal(err)
+	}
+	cores, err := List(dir)
+	if err != nil || len(cores) != len(names) {
+		t.Fatalf("%d cores, %v", len(cores), err)
+	}
+	for i, c := range cores {
+		if c.Path != filepath.Join(dir, names[i]) || c.Bytes != int64(i) {
+			t.Errorf("core %d is %s, %d bytes, want %s", i, c.Path, c.Bytes, names[i])
+		}
+	}
+	for text, want := range map[string]string{"@1": names[0], "@2": names[1], "shop@2": names[2], "cart@1": names[1]} {
+		s, ok := ParseSelector(text)
+		if !ok || s.String() != text {
+			t.Errorf("%q is read as %+v, %v", text, s, ok)
+			continue
+		}
+		if c, err := s.Find(dir); err != nil || filepath.Base(c.Path) != want {
+			t.Errorf("%s finds %s, %v, want %s", text, c.Path, err, want)
+		}
+	}
+	for text, want := range map[string]string{"@4": "has 3 cores:", "cart@2": "has 1 core of cart:", "till@1": "has 0 cores of till:"} {
+		s, _ := ParseSelector(text)
+		if _, err := s.Find(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if _, err := List(filepath.Join(dir, "absent")); err == nil {
+		t.Error("a directory that is not there has a list")
+	}
+}
+
+func TestParseSelector(t *testing.T) {
+	for _, other := range []string{"", "@", "@0", "@-1", "@01", "1", "shop", "shop@", "a/b@1", "shop.core@1", "@9999999999"} {
+		if s, ok := ParseSelector(other); ok {
+			t.Errorf("%q is read as %+v", other, s)
+		}
+	}
+}
