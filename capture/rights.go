@@ -56,7 +56,7 @@ func Diagnose(pid int) []Check {
 		return append(checks, reasons(p, status)...)
 	}
 	checks = append(checks, read, goProgram(p))
-	return append(checks, canStop(p, status))
+	return append(checks, canStop(status))
 }
 
 // canRead tries to read the process' memory by either way.
@@ -110,7 +110,7 @@ func goProgram(p *process.Process) Check {
 	return c
 }
 
-func canStop(p *process.Process, status map[string]string) Check {
+func canStop(status map[string]string) Check {
 	c := Check{What: "stop", OK: true, Note: "yes"}
 	if tracer := status["TracerPid"]; tracer != "0" && tracer != "" {
 		c.OK = false

@@ -134,7 +134,7 @@ func corpus(b *testing.B, cache string) string {
 	if err := os.CopyFS(tree, os.DirFS(from)); err != nil {
 		b.Fatal(err)
 	}
-	err := filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(tree, func(path string, _ fs.DirEntry, err error) error {
 		if err == nil {
 			err = os.Chmod(path, 0o777)
 		}

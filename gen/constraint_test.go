@@ -121,8 +121,8 @@ func TestCanonicalMeansTheSame(t *testing.T) {
 				t.Fatalf("%s of unit %d", name, u)
 			}
 		}
-		if any := anyOf([]fileConstraint{c, "extra"}); !strings.Contains(string(any), "extra") {
-			t.Fatalf("any of %s and extra is %s", c, any)
+		if either := anyOf([]fileConstraint{c, "extra"}); !strings.Contains(string(either), "extra") {
+			t.Fatalf("any of %s and extra is %s", c, either)
 		}
 	})
 }

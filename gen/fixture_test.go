@@ -11,9 +11,9 @@ import (
 	"golang.org/x/tools/txtar"
 )
 
-// fixture writes a txtar archive into a folder of its own, as a workspace of
-// the modules named and of this project's runtime.
-func fixture(tb testing.TB, archive string, modules ...string) string {
+// fixture writes a txtar archive, which is one module, into a new folder, and
+// makes a workspace of it and of this project's runtime.
+func fixture(tb testing.TB, archive string) string {
 	tb.Helper()
 	dir, err := filepath.EvalSymlinks(tb.TempDir())
 	if err != nil {
@@ -32,14 +32,8 @@ func fixture(tb testing.TB, archive string, modules ...string) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if len(modules) == 0 {
-		modules = []string{"."}
-	}
-	work := "go 1.24.0\n\nuse (\n\t" + runtime + "\n"
-	for _, m := range modules {
-		work += "\t" + filepath.Join(dir, m) + "\n"
-	}
-	if err := os.WriteFile(filepath.Join(dir, "go.work"), []byte(work+")\n"), 0o666); err != nil {
+	work := "go 1.24.0\n\nuse (\n\t" + runtime + "\n\t" + dir + "\n)\n"
+	if err := os.WriteFile(filepath.Join(dir, "go.work"), []byte(work), 0o666); err != nil {
 		tb.Fatal(err)
 	}
 	return dir

@@ -110,7 +110,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	plans := make([]*plan, len(list))
 	parallel(len(list), func(i int) {
 		if ctx.Err() == nil {
-			plans[i] = newPlan(&cfg, o, list[i])
+			plans[i] = newPlan(o, list[i])
 		}
 	})
 	if err := ctx.Err(); err != nil {

@@ -36,7 +36,7 @@ type named struct {
 }
 
 // newPlan reads the folder and compares it with its ledger.
-func newPlan(cfg *Config, o *folders.Overlay, f *folder) *plan {
+func newPlan(o *folders.Overlay, f *folder) *plan {
 	p := &plan{pkg: parsePackage(o, f), ids: &ledger.Ledger{}}
 	p.readLedger(o)
 	if p.pkg.broken() {

@@ -24,7 +24,7 @@ func planFolder(dir string, names ...string) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := newPlan(&Config{}, &folders.Overlay{}, f)
+	p := newPlan(&folders.Overlay{}, f)
 	p.finish(&folders.Overlay{})
 	return p, nil
 }

@@ -46,7 +46,7 @@ var staleFixtures = []string{"stale/missing", "stale/changed", "stale/leftover",
 func TestFixturesAreFresh(t *testing.T) {
 	dir := fixture(t)
 	folders := map[string]bool{}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		if err == nil && filepath.Ext(path) == ".go" {
 			folders[filepath.Dir(path)] = true
 		}

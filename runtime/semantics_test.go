@@ -149,7 +149,7 @@ func TestMarkByAddress(t *testing.T) {
 	all := func(m, _ mark, b []uint16) { m(b[:50], 0, 50); m(b[50:], 0, 50) }
 	for _, c := range []struct {
 		name string
-		do   func(mark, clear mark, b []uint16)
+		do   func(mark, unmark mark, b []uint16)
 		want []int // from, to, from, to, …
 	}{
 		{"halves merge", all, []int{0, 100}},
@@ -157,10 +157,10 @@ func TestMarkByAddress(t *testing.T) {
 		{"a part within", func(m, _ mark, b []uint16) { m(b, 0, 100); m(b[20:30], 2, 3) }, []int{0, 100}},
 		{"what joins two", func(m, _ mark, b []uint16) { m(b[:10], 0, 10); m(b[20:], 0, 10); m(b[5:25], 5, 15) }, []int{0, 30}},
 		{"apart", func(m, _ mark, b []uint16) { m(b[:10], 0, 10); m(b[20:], 0, 10) }, []int{0, 10, 20, 30}},
-		{"cleared through another slice", func(m, clear mark, b []uint16) { all(m, nil, b); clear(b[40:60], 5, 15) }, []int{0, 45, 55, 100}},
-		{"cleared at an end", func(m, clear mark, b []uint16) { all(m, nil, b); clear(b[90:], 0, 10) }, []int{0, 90}},
-		{"cleared whole", func(m, clear mark, b []uint16) { all(m, nil, b); clear(b, 0, 100) }, nil},
-		{"cleared beside", func(m, clear mark, b []uint16) { m(b[:50], 0, 50); clear(b[50:], 0, 50) }, []int{0, 50}},
+		{"cleared through another slice", func(m, unmark mark, b []uint16) { all(m, nil, b); unmark(b[40:60], 5, 15) }, []int{0, 45, 55, 100}},
+		{"cleared at an end", func(m, unmark mark, b []uint16) { all(m, nil, b); unmark(b[90:], 0, 10) }, []int{0, 90}},
+		{"cleared whole", func(m, unmark mark, b []uint16) { all(m, nil, b); unmark(b, 0, 100) }, nil},
+		{"cleared beside", func(m, unmark mark, b []uint16) { m(b[:50], 0, 50); unmark(b[50:], 0, 50) }, []int{0, 50}},
 	} {
 		for where, block := range map[string][]uint16{"heap": make([]uint16, 100), "global": globalBlock[:]} {
 			t.Run(c.name+"/"+where, func(t *testing.T) {

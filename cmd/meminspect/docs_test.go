@@ -118,7 +118,7 @@ func elsewhere(t *testing.T) map[string]string {
 func documents(t *testing.T) []string {
 	t.Helper()
 	list := []string{filepath.Join(repository, "README.md")}
-	err := filepath.WalkDir(filepath.Join(repository, "docs"), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(repository, "docs"), func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && filepath.Ext(path) == ".md" {
 			list = append(list, path)
 		}

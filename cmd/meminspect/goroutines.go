@@ -47,7 +47,7 @@ same, or the one given with --exe.`,
 			if asJSON {
 				err = printGoroutinesJSON(cmd.OutOrStdout(), list)
 			} else {
-				err = printGoroutines(cmd.OutOrStdout(), list)
+				printGoroutines(cmd.OutOrStdout(), list)
 			}
 			if err == nil && missing > 0 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: goroutines: %d more are not in the core\n", missing)
@@ -61,7 +61,7 @@ same, or the one given with --exe.`,
 	return cmd
 }
 
-func printGoroutines(w io.Writer, list []stacks.Goroutine) error {
+func printGoroutines(w io.Writer, list []stacks.Goroutine) {
 	for i := range list {
 		g := &list[i]
 		if i > 0 {
@@ -94,7 +94,6 @@ func printGoroutines(w io.Writer, list []stacks.Goroutine) error {
 			printFrame(w, g.Created, in)
 		}
 	}
-	return nil
 }
 
 func printFrame(w io.Writer, f *stacks.Frame, behind string) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding"
 	"encoding/json"
 	"io"
 	"strconv"
@@ -47,6 +48,8 @@ func jsonLines(w io.Writer) *json.Encoder {
 
 // An address is an address in JSON.
 type address uint64
+
+var _ encoding.TextMarshaler = address(0)
 
 // MarshalText is encoding.TextMarshaler's.
 func (a address) MarshalText() ([]byte, error) {

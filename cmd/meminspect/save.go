@@ -45,22 +45,22 @@ func (f *saveFlags) options(cmd *cobra.Command) capture.Options {
 }
 
 // save makes a core, saves it and reports it.
-func (f *saveFlags) save(cmd *cobra.Command, opts capture.Options, make func(capture.Options) (*capture.Core, error)) error {
+func (f *saveFlags) save(cmd *cobra.Command, opts capture.Options, makeCore func(capture.Options) (*capture.Core, error)) error {
 	form, err := f.form()
 	if err != nil {
 		return fmt.Errorf("%s: %w", verbOf(cmd), err)
 	}
-	clear := func() {}
+	clearProgress := func() {}
 	if !f.quiet {
-		opts.Progress, clear = progress(cmd.ErrOrStderr())
+		opts.Progress, clearProgress = progress(cmd.ErrOrStderr())
 	}
-	core, err := make(opts)
-	clear()
+	core, err := makeCore(opts)
+	clearProgress()
 	if err != nil {
 		return err
 	}
 	path, err := f.write(cmd, core, form)
-	clear()
+	clearProgress()
 	if err != nil {
 		return err
 	}

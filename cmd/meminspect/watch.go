@@ -38,7 +38,7 @@ func watchCommand() *cobra.Command {
 				return f.detach(channel)
 			}
 			os.Unsetenv(watchStage)
-			return f.watch(cmd, pid, supervise.Attachment{PID: pid, Channel: channel})
+			return f.watch(cmd, supervise.Attachment{PID: pid, Channel: channel})
 		},
 	}
 	f.add(cmd)
@@ -65,7 +65,7 @@ func (f *runFlags) detach(channel int) error {
 
 // watch greets the program over standard input and output, then lets go of both:
 // they are the program's, and its readers must see their end.
-func (f *runFlags) watch(cmd *cobra.Command, pid int, a supervise.Attachment) error {
+func (f *runFlags) watch(cmd *cobra.Command, a supervise.Attachment) error {
 	config, closeReport, err := f.config(cmd.ErrOrStderr())
 	if err != nil {
 		return err

@@ -74,8 +74,8 @@ func folderRoots(q *Query, modules []*Module, pattern string) ([]root, error) {
 	top := base // as modules are named
 	if dir, m, err := place(modules, base); err == nil {
 		r.module, r.dir, top = m, dir, dir
-	} else if real, linkErr := filepath.EvalSymlinks(base); linkErr == nil && !containsModule(modules, base) && containsModule(modules, real) {
-		top = real
+	} else if resolved, linkErr := filepath.EvalSymlinks(base); linkErr == nil && !containsModule(modules, base) && containsModule(modules, resolved) {
+		top = resolved
 	} else if !containsModule(modules, base) {
 		return nil, err
 	}
@@ -109,14 +109,14 @@ func place(modules []*Module, dir string) (string, *Module, error) {
 	if err == nil {
 		return dir, m, nil
 	}
-	real, linkErr := filepath.EvalSymlinks(dir)
+	resolved, linkErr := filepath.EvalSymlinks(dir)
 	if linkErr != nil {
 		return "", nil, err
 	}
 	for _, m := range modules {
 		moduleDir, linkErr := filepath.EvalSymlinks(m.Dir)
-		if linkErr == nil && within(moduleDir, real) {
-			named := filepath.Join(m.Dir, strings.TrimPrefix(real, moduleDir))
+		if linkErr == nil && within(moduleDir, resolved) {
+			named := filepath.Join(m.Dir, strings.TrimPrefix(resolved, moduleDir))
 			owner, err := ownerOf(modules, named)
 			return named, owner, err
 		}

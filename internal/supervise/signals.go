@@ -81,9 +81,9 @@ func (s *Supervisor) signal(sig syscall.Signal) {
 	}
 }
 
-// stopWith stops us as the program was stopped, so that whoever controls our
-// job sees it; init, which nobody controls, goes on.
-func (s *Supervisor) stopWith(sig unix.Signal) {
+// stopToo stops this process like the program, so that the shell sees its job
+// stopped. Process 1 is no shell's job and runs on.
+func (s *Supervisor) stopToo(unix.Signal) {
 	if unix.Getpid() != 1 {
 		unix.Kill(unix.Getpid(), unix.SIGSTOP)
 	}

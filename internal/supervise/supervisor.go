@@ -206,7 +206,7 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 		}
 	}
 	releaseMemory()
-	status, err := s.child.Wait(child.Events{Exiting: s.exiting, Stopped: s.stopWith})
+	status, err := s.child.Wait(child.Events{Exiting: s.exiting, Stopped: s.stopToo})
 	close(s.gone)
 	s.leave(registering)
 	s.image.Load().close() // no report comes any longer

@@ -12,7 +12,7 @@ import (
 // process; and beside it the plain copy of as many bytes.
 func BenchmarkWalkMillionObjects(b *testing.B) {
 	p := kinds.Attach(b, kinds.Start(b, kinds.Make(b, kinds.Build{}), "graph=1000000"), nil)
-	cfg := config(p, walk.Unlimited)
+	cfg := config(p)
 	for i, v := range p.Vars {
 		if v.Name == "main.vGraph" {
 			cfg.Roots = cfg.Roots[i : i+1]
@@ -35,7 +35,7 @@ func BenchmarkWalkMillionObjects(b *testing.B) {
 
 func BenchmarkCopySameBytes(b *testing.B) {
 	p := kinds.Attach(b, kinds.Start(b, kinds.Make(b, kinds.Build{}), "graph=1000000"), nil)
-	cfg := config(p, walk.Unlimited)
+	cfg := config(p)
 	res, err := walk.Walk(context.Background(), cfg)
 	if err != nil {
 		b.Fatal(err)
@@ -57,7 +57,7 @@ func BenchmarkCopySameBytes(b *testing.B) {
 // All variables of every kind: what a capture of a usual program walks.
 func BenchmarkWalkEveryKind(b *testing.B) {
 	p := kinds.Attach(b, kinds.Start(b, kinds.Make(b, kinds.Build{})), nil)
-	cfg := config(p, walk.Unlimited)
+	cfg := config(p)
 	for b.Loop() {
 		if _, err := walk.Walk(context.Background(), cfg); err != nil {
 			b.Fatal(err)

@@ -17,14 +17,14 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-func config(p *kinds.Program, depth int) walk.Config {
+func config(p *kinds.Program) walk.Config {
 	cfg := walk.Config{Memory: p.Mem, Types: p.Types, Version: p.Prog.Version, Main: "kinds"}
 	for _, m := range p.Prog.Modules {
 		cfg.Text = append(cfg.Text, m.Text)
 		cfg.Image = append(cfg.Image, memory.Range{Start: m.Text.Start, End: m.End})
 	}
 	for _, v := range p.Vars {
-		cfg.Roots = append(cfg.Roots, walk.Root{Name: v.Name, Addr: v.Addr, Type: v.Type, Depth: depth})
+		cfg.Roots = append(cfg.Roots, walk.Root{Name: v.Name, Addr: v.Addr, Type: v.Type, Depth: walk.Unlimited})
 	}
 	return cfg
 }
@@ -35,7 +35,7 @@ func TestEveryKindIsComplete(t *testing.T) {
 	for _, b := range []kinds.Build{{}, {Toolchain: "go1.23.12"}} {
 		t.Run(b.String(), func(t *testing.T) {
 			p := kinds.Attach(t, kinds.Start(t, kinds.Make(t, b)), nil)
-			cfg := config(p, walk.Unlimited)
+			cfg := config(p)
 			start := time.Now()
 			res, err := walk.Walk(context.Background(), cfg)
 			if err != nil {

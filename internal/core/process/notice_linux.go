@@ -66,6 +66,6 @@ func Peek(tid, options int) (Notice, error) {
 // thread calls exec. Only its tracer may ask.
 func ExitMessage(tid int) (unix.WaitStatus, error) {
 	var message uint64
-	err := ptrace(unix.PTRACE_GETEVENTMSG, tid, 0, uintptr(unsafe.Pointer(&message)))
+	err := ptrace(unix.PTRACE_GETEVENTMSG, tid, uintptr(unsafe.Pointer(&message)))
 	return unix.WaitStatus(message), err
 }

@@ -153,7 +153,7 @@ func (s *stopper) ask(ids []int) {
 			continue
 		}
 		_ = s.opts.Main.Do(func() {
-			if t.err = ptrace(unix.PTRACE_INTERRUPT, id, 0, 0); t.err != nil {
+			if t.err = ptrace(unix.PTRACE_INTERRUPT, id, 0); t.err != nil {
 				t.phase.Store(refused)
 			}
 		})
@@ -165,8 +165,8 @@ func (s *stopper) ask(ids []int) {
 			if s.givenUp.Load() {
 				return
 			}
-			if t.err = ptrace(unix.PTRACE_SEIZE, t.ID, 0, 0); t.err == nil {
-				t.err = ptrace(unix.PTRACE_INTERRUPT, t.ID, 0, 0)
+			if t.err = ptrace(unix.PTRACE_SEIZE, t.ID, 0); t.err == nil {
+				t.err = ptrace(unix.PTRACE_INTERRUPT, t.ID, 0)
 			}
 			if t.err != nil {
 				t.phase.Store(refused)
@@ -287,7 +287,7 @@ func (s *stopper) look(t *tracee) {
 func (s *stopper) leave(t *tracee) (left bool) {
 	_ = s.opts.Main.Do(func() {
 		if status, err := ExitMessage(t.ID); err == nil && status == 0 {
-			left = ptrace(unix.PTRACE_CONT, t.ID, 0, 0) == nil
+			left = ptrace(unix.PTRACE_CONT, t.ID, 0) == nil
 		}
 	})
 	return left
@@ -397,7 +397,7 @@ func (s *stopper) drain() {
 
 // detach gives a thread a signal that it was about to take. A thread of a
 // process that was stopped by a signal stays stopped.
-func (t *tracee) detach() { _ = ptrace(unix.PTRACE_DETACH, t.ID, 0, uintptr(t.Signal)) }
+func (t *tracee) detach() { _ = ptrace(unix.PTRACE_DETACH, t.ID, uintptr(t.Signal)) }
 
 // cont continues the main thread for its tracer. One that was killed after it
 // had stopped for us is in its exit stop by now, where its tracer wants it.
@@ -405,8 +405,8 @@ func (t *tracee) cont() {
 	switch n, err := Peek(t.ID, unix.WNOHANG); {
 	case err != nil || n.PID == 0 || n.Ended() || n.Event() == eventExit:
 	case t.group:
-		_ = ptrace(unix.PTRACE_LISTEN, t.ID, 0, 0)
+		_ = ptrace(unix.PTRACE_LISTEN, t.ID, 0)
 	default:
-		_ = ptrace(unix.PTRACE_CONT, t.ID, 0, uintptr(t.Signal))
+		_ = ptrace(unix.PTRACE_CONT, t.ID, uintptr(t.Signal))
 	}
 }

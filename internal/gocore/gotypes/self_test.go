@@ -17,8 +17,8 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/module"
 )
 
-// self is the test's own memory, and its types.
-func self(tb testing.TB) (memory.Memory, *gotypes.Set) {
+// self returns the types of the test's own program.
+func self(tb testing.TB) *gotypes.Set {
 	tb.Helper()
 	path, err := os.Executable()
 	if err != nil {
@@ -43,7 +43,7 @@ func self(tb testing.TB) (memory.Memory, *gotypes.Set) {
 		tb.Fatal(err)
 	}
 	live := memory.Section{Range: memory.Range{End: 1 << 47}, File: mem}
-	return live, gotypes.New(live, p)
+	return gotypes.New(live, p)
 }
 
 // addrOf is where a type's descriptor stands in this process.
@@ -83,7 +83,7 @@ var roots = []any{
 
 // Every type that can be reached is what reflect says that it is.
 func TestTypesAsReflect(t *testing.T) {
-	_, set := self(t)
+	set := self(t)
 	seen := map[reflect.Type]bool{}
 	var check func(want reflect.Type)
 	check = func(want reflect.Type) {
@@ -172,7 +172,7 @@ func checkMap(t *testing.T, got *gotypes.Type, want reflect.Type) {
 // Types that the program makes while it runs are read too, without a name of
 // their own.
 func TestMadeTypes(t *testing.T) {
-	_, set := self(t)
+	set := self(t)
 	made := reflect.StructOf([]reflect.StructField{
 		{Name: "A", Type: reflect.TypeFor[int32]()},
 		{Name: "B", Type: reflect.ArrayOf(7, reflect.TypeFor[*outer]())},

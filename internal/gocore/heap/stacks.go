@@ -229,7 +229,7 @@ func (s *stackScan) frames(place goroutine.Place, known bool) {
 		name := m.fn.Name
 		preempted := name == "runtime.asyncPreempt" || name == "runtime.debugCallV2"
 		if exact && m.known && !preempted {
-			s.exact(m, sp, ret)
+			s.exact(m, ret)
 		} else {
 			s.all(sp, ret)
 			if n := uint64(max(m.fn.ArgsSize, 0)); n > 0 {
@@ -249,8 +249,8 @@ func (s *stackScan) frames(place goroutine.Place, known bool) {
 	s.all(sp, end)
 }
 
-// exact scans a frame by its map.
-func (s *stackScan) exact(m *frameMap, sp, ret uint64) {
+// exact scans a frame by its map. Its return address is at ret.
+func (s *stackScan) exact(m *frameMap, ret uint64) {
 	varp := ret
 	if m.delta > 0 {
 		varp -= 8 // the frame pointer

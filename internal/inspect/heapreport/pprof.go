@@ -85,12 +85,12 @@ func (b *builder) sample(kind, root string, steps []string, values ...uint64) {
 		root = "goroutines of " + root
 	}
 	s.Location = append(s.Location, b.location(root))
-	any := false
+	nonZero := false
 	for _, v := range values {
 		s.Value = append(s.Value, int64(v))
-		any = any || v != 0
+		nonZero = nonZero || v != 0
 	}
-	if any {
+	if nonZero {
 		b.p.Sample = append(b.p.Sample, s)
 	}
 }

@@ -29,12 +29,12 @@ func (v *Value) MarshalJSON() ([]byte, error) {
 }
 
 func (v *Value) json(b *strings.Builder) {
-	close := 0
+	opened := 0
 	open := func(key string, val any) {
 		b.WriteByte('{')
 		b.WriteString(quoted(key) + ":" + encoded(val) + ",")
 		b.WriteString(`"$value":`)
-		close++
+		opened++
 	}
 	if v.Referenced {
 		open("$address", v.Addr.String())
@@ -46,7 +46,7 @@ func (v *Value) json(b *strings.Builder) {
 		open("$type", v.Elem.Type)
 	}
 	v.bareJSON(b)
-	for range close {
+	for range opened {
 		b.WriteByte('}')
 	}
 }

@@ -215,7 +215,7 @@ func TestEndDuringCapture(t *testing.T) {
 			_, err := c.Wait(Events{Exiting: func(unix.WaitStatus) { exits <- true }})
 			ended <- err
 		}()
-		err = c.Capture(context.Background(), func(main *process.Tracer, held bool, done func()) error {
+		err = c.Capture(context.Background(), func(main *process.Tracer, held bool, _ func()) error {
 			p, err := process.Open(pid)
 			if err != nil {
 				return err

@@ -107,7 +107,7 @@ func (s *storm) stop(t *testing.T, round int) bool {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	began := time.Now()
-	err := s.Capture(ctx, func(main *process.Tracer, held bool, done func()) error {
+	err := s.Capture(ctx, func(main *process.Tracer, held bool, _ func()) error {
 		stopped, err := process.Stop(ctx, s.proc, process.StopOptions{Wait: stopWait, Main: main, MainHeld: held})
 		if err != nil {
 			return err

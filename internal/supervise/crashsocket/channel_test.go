@@ -31,7 +31,7 @@ func (r *Registered) crash(t *testing.T) {
 // A program and its child are two: each registers, is held, and is let go for
 // itself.
 func TestChildren(t *testing.T) {
-	p := startUnder(t, newChannel(t), crasher.Plain, nil, "child")
+	p := startUnder(t, newChannel(t), nil, "child")
 	parent := accept(t, p.channel)
 	child := accept(t, p.channel)
 	if parent.PID != p.Process.Pid || child.PID == parent.PID {
@@ -66,7 +66,7 @@ func TestManyAtOnce(t *testing.T) {
 	const n = 20
 	programs, seen := map[int]*program{}, map[int]*Registered{}
 	for range n {
-		p := startUnder(t, c, crasher.Plain, []string{"GOMAXPROCS=1"}, "panic")
+		p := startUnder(t, c, []string{"GOMAXPROCS=1"}, "panic")
 		programs[p.Process.Pid] = p
 	}
 	for range n {
@@ -96,7 +96,7 @@ func TestManyAtOnce(t *testing.T) {
 // A program that replaces itself registers again under its number, and the first
 // socket is closed.
 func TestRegisterAfterExec(t *testing.T) {
-	p := startUnder(t, newChannel(t), crasher.Plain, nil, "again")
+	p := startUnder(t, newChannel(t), nil, "again")
 	first, second := accept(t, p.channel), accept(t, p.channel)
 	if first.PID != p.Process.Pid || second.PID != first.PID {
 		t.Errorf("%d and %d registered, the program is %d", first.PID, second.PID, p.Process.Pid)
@@ -115,7 +115,7 @@ func TestWithoutPidfd(t *testing.T) {
 		c.conn.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSPIDFD, 0) })
 		return c
 	}
-	p := startUnder(t, old(), crasher.Plain, nil, "panic")
+	p := startUnder(t, old(), nil, "panic")
 	r := accept(t, p.channel)
 	r.crash(t)
 	if r.PID != p.Process.Pid || !r.Alive() {
@@ -124,7 +124,7 @@ func TestWithoutPidfd(t *testing.T) {
 	r.Close()
 	p.wait(t)
 
-	gone := startUnder(t, old(), crasher.Plain, nil, "exit0")
+	gone := startUnder(t, old(), nil, "exit0")
 	gone.wait(t)
 	if r := gone.channel.Pending(); r != nil {
 		t.Errorf("process %d, which has ended, is registered", r.PID)
@@ -144,11 +144,11 @@ func TestSupervisorAbsent(t *testing.T) {
 	t.Run("closed", func(t *testing.T) {
 		c := newChannel(t)
 		c.Close()
-		check(t, startUnder(t, c, crasher.Plain, nil, "panic"))
+		check(t, startUnder(t, c, nil, "panic"))
 	})
 	t.Run("closed while it registers", func(t *testing.T) {
 		c := newChannel(t)
-		p := startUnder(t, c, crasher.Plain, nil, "wait")
+		p := startUnder(t, c, nil, "wait")
 		for !strings.Contains(p.stdout.String(), "ready") {
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -160,13 +160,13 @@ func TestSupervisorAbsent(t *testing.T) {
 		c := newChannel(t)
 		for unix.Sendto(int(c.programs.Fd()), []byte("no registration"), unix.MSG_DONTWAIT, nil) == nil {
 		}
-		check(t, startUnder(t, c, crasher.Plain, nil, "panic"))
+		check(t, startUnder(t, c, nil, "panic"))
 		// It did not get in, and nothing else is one.
 		if r := c.Pending(); r != nil {
 			t.Errorf("process %d is registered", r.PID)
 		}
 		// The channel works again.
-		p := startUnder(t, c, crasher.Plain, nil, "panic")
+		p := startUnder(t, c, nil, "panic")
 		r := accept(t, c)
 		r.crash(t)
 		r.Close()

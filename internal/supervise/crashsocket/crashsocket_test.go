@@ -55,9 +55,9 @@ func (o *output) String() string {
 }
 
 // start runs the crasher with a crash socket, and with more environment.
-func start(t *testing.T, variant crasher.Variant, environ []string, args ...string) *program {
+func start(t *testing.T, environ []string, args ...string) *program {
 	t.Helper()
-	p := startUnder(t, newChannel(t), variant, environ, args...)
+	p := startUnder(t, newChannel(t), environ, args...)
 	r := accept(t, p.channel)
 	if r.PID != p.Process.Pid || !r.Alive() && args[0] != "exit0" {
 		t.Fatalf("process %d registered, want %d", r.PID, p.Process.Pid)
@@ -93,9 +93,9 @@ func (c *testChannel) environ(t *testing.T) string {
 }
 
 // startUnder runs the crasher under a channel.
-func startUnder(t *testing.T, c *testChannel, variant crasher.Variant, environ []string, args ...string) *program {
+func startUnder(t *testing.T, c *testChannel, environ []string, args ...string) *program {
 	t.Helper()
-	p := &program{Cmd: exec.Command(crasher.Build(t, variant), args...), channel: c, end: make(chan error, 1)}
+	p := &program{Cmd: exec.Command(crasher.Build(t, crasher.Plain), args...), channel: c, end: make(chan error, 1)}
 	p.ExtraFiles = []*os.File{c.programs}
 	p.Env = append(append(os.Environ(), c.environ(t)), environ...)
 	p.Stdout, p.Stderr = &p.stdout, &p.stderr
@@ -192,7 +192,7 @@ func TestHolds(t *testing.T) {
 			}
 			t.Run(c.way+"/"+level, func(t *testing.T) {
 				t.Parallel()
-				p := start(t, crasher.Plain, []string{"GOTRACEBACK=" + level}, c.way)
+				p := start(t, []string{"GOTRACEBACK=" + level}, c.way)
 				event := p.event(t)
 				if level == "none" && (c.way == "map" || c.way == "throw" || c.way == "deadlock" || c.way == "stack" || c.way == "oom") {
 					// These say all they say before the runtime starts to copy.
@@ -245,7 +245,7 @@ func (p *program) checkStatus(t *testing.T, way, level string) {
 func TestHolderGone(t *testing.T) {
 	for _, way := range []string{"panic", "throw", "sigquit"} {
 		t.Run(way, func(t *testing.T) {
-			p := start(t, crasher.Plain, nil, way)
+			p := start(t, nil, way)
 			p.event(t)
 			p.held(t)
 			began := time.Now()
@@ -259,7 +259,7 @@ func TestHolderGone(t *testing.T) {
 		})
 	}
 	t.Run("before", func(t *testing.T) {
-		p := start(t, crasher.Plain, nil, "wait")
+		p := start(t, nil, "wait")
 		for !strings.Contains(p.stdout.String(), "ready") {
 			time.Sleep(10 * time.Millisecond)
 		}
@@ -277,7 +277,7 @@ func TestHolderGone(t *testing.T) {
 func TestClosed(t *testing.T) {
 	for _, args := range [][]string{{"exit0"}, {"exit3"}, {"sigkill"}, {"own", t.TempDir() + "/own"}} {
 		t.Run(args[0], func(t *testing.T) {
-			p := start(t, crasher.Plain, nil, args...)
+			p := start(t, nil, args...)
 			if e := p.event(t); e != Closed {
 				t.Errorf("event %d", e)
 			}
@@ -394,7 +394,7 @@ func TestBufferLimits(t *testing.T) {
 		if err := os.WriteFile(file, []byte(limit), 0); err != nil {
 			t.Skip("net.core.wmem_max cannot be set: ", err)
 		}
-		p := start(t, crasher.Plain, []string{"GOTRACEBACK=none"}, "panic")
+		p := start(t, []string{"GOTRACEBACK=none"}, "panic")
 		if p.event(t) != Crash {
 			t.Fatal("no crash was seen")
 		}

@@ -78,11 +78,11 @@ type placed struct {
 	lines  []byte          // of vmcoreinfo
 }
 
-// New makes the head of a core image for at most max regions. Registers in
+// New makes the head of a core image for at most limit regions. Registers in
 // it are those of the caller.
-func New(max int) (*Image, error) {
-	if max < 0 || max > maxRegions {
-		return nil, fmt.Errorf("live core image: for %d regions, at most %d are possible", max, maxRegions)
+func New(limit int) (*Image, error) {
+	if limit < 0 || limit > maxRegions {
+		return nil, fmt.Errorf("live core image: for %d regions, at most %d are possible", limit, maxRegions)
 	}
 	me, err := self.Inspect()
 	if err != nil {
@@ -97,7 +97,7 @@ func New(max int) (*Image, error) {
 		Why: "kept ready for an agent", When: time.Now(), Who: "coreimage.Live", GoVersion: runtime.Version(), BuildID: me.GoBuildID,
 		GNUBuildID: me.GNUBuildID, Program: me.Path, Main: describe.MainPackage(), Host: me.Host, Kernel: me.Kernel, PID: os.Getpid(), Strict: true,
 	}
-	l := &Image{max: max, me: me, layout: 1, named: map[string]bool{}, notes: []elfcore.Note{
+	l := &Image{max: limit, me: me, layout: 1, named: map[string]bool{}, notes: []elfcore.Note{
 		thread.Note(), proc.Note(), elfcore.AuxvNote(me.Auxv), elfcore.FileNote(me.Files),
 		{Name: note.Owner, Type: note.TypeCapture, Desc: capture.Encode()},
 	}}
@@ -112,11 +112,11 @@ func New(max int) (*Image, error) {
 		data += r.Len()
 	}
 	block := elfcore.BlockFor(data)
-	programs := 8 + 4*max + 2*len(me.Writable) + int(data/block) + 256
+	programs := 8 + 4*limit + 2*len(me.Writable) + int(data/block) + 256
 	l.static = describe.Static().Bytes()
 	for i := range l.heads {
-		l.heads[i].elf = make([]byte, 64+56*programs+fixed+64+(96+512)*max+int(block))
-		l.heads[i].info = make([]byte, len(l.static)+64+320*max)
+		l.heads[i].elf = make([]byte, 64+56*programs+fixed+64+(96+512)*limit+int(block))
+		l.heads[i].info = make([]byte, len(l.static)+64+320*limit)
 	}
 	return l, l.update()
 }
