@@ -46,6 +46,7 @@ asked for, the exit status is 3.`,
 	}
 	f.add(cmd)
 	addIdentity(cmd)
+	endAtSignals(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.exe, "exe", "", "the program's executable file (default the one that the core names)")
 	fl.StringVar(&f.reason, "reason", "", "why, for the record and the file's name (default the signal that the program died of)")

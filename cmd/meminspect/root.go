@@ -1,6 +1,12 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
 
 // The groups of commands in help.
 const (
@@ -29,6 +35,9 @@ dying process into a small core, and reads cores. gdb and Delve open them too.`,
 				addIdentity(c)
 				addDir(c)
 			}
+			if id == groupRead || id == groupFormats {
+				endAtSignals(c)
+			}
 		}
 		root.AddCommand(commands...)
 	}
@@ -40,4 +49,11 @@ dying process into a small core, and reads cores. gdb and Delve open them too.`,
 	strictHelp(root)
 	explain(root)
 	return root
+}
+
+// endAtSignals lets SIGINT and SIGTERM end a command at once, as they do by
+// default: it has nothing to finish. The kernel releases a process that it had
+// stopped. Other commands see the signal in their context.
+func endAtSignals(cmd *cobra.Command) {
+	cmd.PersistentPreRun = func(*cobra.Command, []string) { signal.Reset(os.Interrupt, syscall.SIGTERM) }
 }

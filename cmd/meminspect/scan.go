@@ -135,7 +135,7 @@ func coreAddresses(f *os.File) func(int64) (uint64, bool) {
 	}
 	return func(off int64) (uint64, bool) {
 		for _, load := range core.Loads {
-			if !load.Marked() && uint64(off) >= load.Offset && uint64(off)-load.Offset < load.FileSize {
+			if !load.Marked() && uint64(off) >= load.Offset && uint64(off)-load.Offset < core.Present(&load) {
 				return load.Addr + uint64(off) - load.Offset, true
 			}
 		}

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -59,14 +60,16 @@ func OpenProgram(core *Core, path string) (*Program, error) {
 		}
 	}
 	held := coreMemory{core.File}
-	for i := range core.Loads {
-		l := &core.Loads[i]
-		r := memory.RangeOf(memory.Address(l.Addr), l.FileSize)
+	// In the order of addresses: each is then put last, in constant time.
+	loads := slices.Clone(core.Loads)
+	slices.SortStableFunc(loads, func(a, b elfcore.Load) int { return cmp.Compare(a.Addr, b.Addr) })
+	for i := range loads {
+		l := &loads[i]
 		if l.Marked() {
-			p.mem.Cut(r)
+			p.mem.Cut(memory.RangeOf(memory.Address(l.Addr), l.FileSize))
 			continue
 		}
-		seg := memory.Segment{Range: r, Write: l.Flags&elfcore.FlagWrite != 0, Exec: l.Flags&elfcore.FlagExec != 0}
+		seg := memory.Segment{Range: memory.RangeOf(memory.Address(l.Addr), core.Present(l)), Write: l.Flags&elfcore.FlagWrite != 0, Exec: l.Flags&elfcore.FlagExec != 0}
 		p.mem.Put(seg, held)
 		types.Put(seg, held)
 	}

@@ -93,8 +93,27 @@ func OpenCut(r io.ReaderAt, size int64) (*File, error) {
 			}
 		}
 	}
+	if err := f.checkContents(); err != nil {
+		return nil, err
+	}
 	f.pieces = index(f.Loads)
 	return f, nil
+}
+
+// checkContents returns an error if the file gives one of its bytes to several
+// segments: a reader could then have to read many times the file. Segments of
+// marks share one block, which no reader of memory reads.
+func (f *File) checkContents() error {
+	var total uint64
+	for i := range f.Loads {
+		if l := &f.Loads[i]; !l.Marked() {
+			total += f.Present(l)
+		}
+		if total > uint64(f.size) {
+			return fmt.Errorf("%w: its segments share bytes of the file: they claim more than its %d bytes", ErrNotCore, f.size)
+		}
+	}
+	return nil
 }
 
 func (f *File) programs(head []byte) ([]Program, error) {
