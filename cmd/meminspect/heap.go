@@ -115,7 +115,7 @@ func (f *heapFlags) run(cmd *cobra.Command, from string) error {
 
 // report reads the heap of a process, if from is its number, or of a core.
 func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report, error) {
-	p := heapProgress{w: cmd.ErrOrStderr(), on: !f.quiet && isTerminal(cmd.ErrOrStderr())}
+	p := heapProgress{w: raw(cmd.ErrOrStderr()), on: !f.quiet && isTerminal(cmd.ErrOrStderr())}
 	defer p.clear()
 	opts := heapreport.Options{Paths: f.paths, Timeout: f.timeout, Progress: p.show, Pause: gcpause.Begin}
 	if pid, err := strconv.Atoi(from); err == nil {

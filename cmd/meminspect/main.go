@@ -48,13 +48,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if asVetTool(args) {
 		vetTool()
 	}
-	out := &output{w: stdout}
+	out, errOut := &output{w: stdout}, &output{w: stderr}
 	cmd := rootCommand()
 	cmd.SetArgs(args)
 	cmd.SetIn(stdin)
 	cmd.SetOut(out)
-	cmd.SetErr(stderr)
+	cmd.SetErr(errOut)
 	err := cmd.ExecuteContext(ctx)
+	out.finish()
 	if out.err != nil {
 		err = fmt.Errorf("write standard output: %w", out.err)
 	}
@@ -69,6 +70,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return status
 		}
 	}
-	fmt.Fprintf(stderr, "meminspect: %v\n", err)
+	fmt.Fprintf(errOut, "meminspect: %v\n", err)
 	return status
 }

@@ -1,32 +1,139 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
 
-// An output is standard output. It remembers the first write that failed, so
-// that run reports it whatever the command did with the error.
+// An output is standard output or standard error. It escapes control characters,
+// invalid UTF-8 and characters that reorder text, because names and values come
+// from programs and files that are not trusted. In a JSON string the escape is
+// JSON's own. It keeps the first write error, so that run reports it whatever the
+// command did with the error.
 type output struct {
-	w   io.Writer
-	err error
+	w    io.Writer
+	err  error
+	rest []byte // the first bytes of a character that the next write completes
 }
 
+// Write is io.Writer's.
 func (o *output) Write(p []byte) (int, error) {
-	n, err := o.w.Write(p)
+	text := append(o.rest, p...)
+	o.rest = nil
+	if n := incomplete(text); n > 0 {
+		text, o.rest = text[:len(text)-n], append([]byte(nil), text[len(text)-n:]...)
+	}
+	if err := o.write(escape(text)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (o *output) write(p []byte) error {
+	_, err := o.w.Write(p)
 	if err != nil && o.err == nil {
 		o.err = err
 	}
-	return n, err
+	return err
+}
+
+// finish writes what is left of a character that was never completed.
+func (o *output) finish() {
+	if len(o.rest) > 0 {
+		o.write(escape(o.rest)) //nolint:errcheck // kept in o.err
+	}
+}
+
+// incomplete returns how many bytes at the end of p begin a character that p does
+// not complete.
+func incomplete(p []byte) int {
+	for n := 1; n <= min(len(p), utf8.UTFMax-1); n++ {
+		if utf8.RuneStart(p[len(p)-n]) {
+			if utf8.FullRune(p[len(p)-n:]) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
+}
+
+// escape returns text with escapes for what [output] escapes.
+func escape(text []byte) []byte {
+	for i := 0; i < len(text); {
+		c, size := utf8.DecodeRune(text[i:])
+		if unsafeRune(c, size) {
+			return escapeFrom(text, i)
+		}
+		i += size
+	}
+	return text
+}
+
+func escapeFrom(text []byte, i int) []byte {
+	out := append(make([]byte, 0, len(text)+16), text[:i]...)
+	for i < len(text) {
+		c, size := utf8.DecodeRune(text[i:])
+		switch {
+		case !unsafeRune(c, size):
+			out = append(out, text[i:i+size]...)
+		case c == utf8.RuneError:
+			out = fmt.Appendf(out, `\x%02x`, text[i])
+		default:
+			out = fmt.Appendf(out, `\u%04x`, c)
+		}
+		i += size
+	}
+	return out
+}
+
+// unsafeRune reports whether a character would do more than appear in its place.
+func unsafeRune(c rune, size int) bool {
+	switch c {
+	case '\n', '\t':
+		return false
+	case utf8.RuneError:
+		return size == 1
+	case '\u2028', '\u2029': // line and paragraph separator
+		return true
+	}
+	return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c)
+}
+
+// raw returns a command's stream without escapes: for cores, and for what moves
+// the cursor on purpose.
+func raw(stream io.Writer) io.Writer {
+	if o, ok := stream.(*output); ok {
+		return rawOutput{o}
+	}
+	return stream
+}
+
+// A rawOutput writes to an output as it is.
+type rawOutput struct{ *output }
+
+// Write is io.Writer's.
+func (r rawOutput) Write(p []byte) (int, error) {
+	if err := r.write(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // isTerminal reports whether a stream of a command is a terminal.
 func isTerminal(stream any) bool {
-	if o, ok := stream.(*output); ok {
-		stream = o.w
+	switch s := stream.(type) {
+	case *output:
+		return isTerminal(s.w)
+	case rawOutput:
+		return isTerminal(s.w)
+	case *os.File:
+		return term.IsTerminal(int(s.Fd()))
 	}
-	file, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
+	return false
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -56,6 +57,32 @@ func TestFailedWrite(t *testing.T) {
 		status := run(context.Background(), args, nil, brokenWriter{errors.New("disk is full")}, &stderr)
 		if status != exitUsage || stderr.String() != "meminspect: write standard output: disk is full\n" {
 			t.Errorf("%v: status %d, %q", args, status, stderr.String())
+		}
+	}
+}
+
+// Text that is not trusted does nothing to a terminal, however it is split into
+// writes, and stays JSON; what is harmless is not changed.
+func TestOutputEscapes(t *testing.T) {
+	for text, want := range map[string]string{
+		"naïve → 日本語 \t🙂\n":          "naïve → 日本語 \t🙂\n",
+		"\x1b[2J\r\a\x00\x7f":        `\u001b[2J\u000d\u0007\u0000\u007f`,
+		"\u009b2J\u202e\u2066\u2028": `\u009b2J\u202e\u2066\u2028`,
+		"\x9b2J \xff\xfe \xe2\x82":   `\x9b2J \xff\xfe \xe2\x82`,
+		"\ufffd":                     "\ufffd",
+	} {
+		for size := 1; size <= len(text); size++ {
+			var b bytes.Buffer
+			o := &output{w: &b}
+			for part := range slices.Chunk([]byte(text), size) {
+				if n, err := o.Write(part); n != len(part) || err != nil {
+					t.Fatalf("%q: %d, %v", part, n, err)
+				}
+			}
+			o.finish()
+			if b.String() != want {
+				t.Errorf("%q in pieces of %d: %q, want %q", text, size, b.String(), want)
+			}
 		}
 	}
 }

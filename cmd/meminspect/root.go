@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -55,5 +56,8 @@ dying process into a small core, and reads cores. gdb and Delve open them too.`,
 // default: it has nothing to finish. The kernel releases a process that it had
 // stopped. Other commands see the signal in their context.
 func endAtSignals(cmd *cobra.Command) {
-	cmd.PersistentPreRun = func(*cobra.Command, []string) { signal.Reset(os.Interrupt, syscall.SIGTERM) }
+	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
+		return context.Cause(cmd.Context()) // of a signal that came before
+	}
 }

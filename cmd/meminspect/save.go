@@ -81,7 +81,7 @@ func (f *saveFlags) write(cmd *cobra.Command, core *capture.Core, form corefile.
 	if isTerminal(w) {
 		return "", fmt.Errorf("%s: write a core to a terminal: name a file with -o, or redirect standard output", verbOf(cmd))
 	}
-	return "", form.Write(w, corefile.From(core))
+	return "", form.Write(raw(w), corefile.From(core))
 }
 
 // report prints where the core is and what it lacks.
@@ -135,6 +135,7 @@ func progress(w io.Writer) (func(capture.Progress), func()) {
 	if !isTerminal(w) {
 		return nil, func() {}
 	}
+	w = raw(w)
 	lines := make(chan string, 1)
 	go func() {
 		for line := range lines {
