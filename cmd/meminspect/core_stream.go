@@ -110,7 +110,7 @@ func (s *stream) filter(ctx context.Context, opts capture.Options, cause error) 
 	if err != nil {
 		return nil, err
 	}
-	if s.spool, err = corefile.Read(s.stdin, corefile.OpenOptions{Dir: s.f.dir, MaxBytes: room}); err != nil {
+	if s.spool, err = corefile.Read(s.stdin, corefile.OpenOptions{Dir: s.f.dir, Room: room}); err != nil {
 		s.lost = err
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -9,19 +8,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meminspect/meminspect/capture"
-	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 )
 
 type filterFlags struct {
 	saveFlags
-	exe     string
-	maxSize bytesize.Value
+	exe string
 }
 
 func filterCommand() *cobra.Command {
-	f := filterFlags{maxSize: 16 << 30}
+	f := filterFlags{}
 	cmd := &cobra.Command{
 		Use:   "filter FULL.core",
 		Short: "Make of a full core the small one that a capture would have made",
@@ -45,12 +42,11 @@ asked for, the exit status is 3.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	f.add(cmd)
-	addIdentity(cmd)
+	addOpenFlags(cmd)
 	endAtSignals(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.exe, "exe", "", "the program's executable file (default the one that the core names)")
 	fl.StringVar(&f.reason, "reason", "", "why, for the record and the file's name (default the signal that the program died of)")
-	fl.Var(&f.maxSize, "max-size", "maximum size of the temporary copy of a compressed, encrypted or piped core")
 	return cmd
 }
 
@@ -68,16 +64,14 @@ func (f *filterFlags) run(cmd *cobra.Command, path string) error {
 
 // open opens the full core. The caller closes it, and its file after it.
 func (f *filterFlags) open(cmd *cobra.Command, path string) (*fullcore.Core, *corefile.File, error) {
-	ids, err := identities(cmd)
+	o, err := openOptions(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
-	file, err := openFile(cmd.InOrStdin(), path, corefile.OpenOptions{Identities: ids, Dir: f.room(), MaxBytes: int64(f.maxSize)})
-	if errors.Is(err, corefile.ErrTooLarge) {
-		err = fmt.Errorf("%w: raise --max-size", err)
-	}
+	o.Dir = f.room()
+	file, err := openFile(cmd.InOrStdin(), path, o)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, nil, fmt.Errorf("open %s: %w", path, suggestSize(err))
 	}
 	full, err := fullcore.New(file, file.Size, fullcore.Options{Exe: f.exe})
 	if err != nil {

@@ -124,16 +124,16 @@ func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report,
 		}
 		return heapreport.OfProcess(cmd.Context(), pid, opts)
 	}
-	ids, err := identities(cmd)
+	o, err := openOptions(cmd)
 	if err != nil {
 		return nil, err
 	}
 	if from, err = corePath(cmd, from); err != nil {
 		return nil, err
 	}
-	file, err := corefile.Open(from, corefile.OpenOptions{Identities: ids})
+	file, err := corefile.Open(from, o)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", from, err)
+		return nil, fmt.Errorf("open %s: %w", from, suggestSize(err))
 	}
 	defer file.Close()
 	core, err := fullcore.New(file, file.Size, fullcore.Options{Exe: f.exe})

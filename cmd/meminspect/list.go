@@ -12,7 +12,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"github.com/meminspect/meminspect/internal/bytesize"
@@ -89,7 +88,7 @@ type listFlags struct {
 }
 
 func (f *listFlags) list(cmd *cobra.Command, args []string) error {
-	ids, err := identities(cmd)
+	o, err := openOptions(cmd)
 	if err != nil {
 		return fmt.Errorf("list: %w", err)
 	}
@@ -116,7 +115,7 @@ func (f *listFlags) list(cmd *cobra.Command, args []string) error {
 		}
 		lines = append(lines, listJSON{
 			Selector: selector.String(), Core: c.Path, Program: c.Program, PID: c.PID, When: c.When, Reason: c.Reason, Bytes: c.Bytes,
-			Message: listedMessage(c.Path, ids),
+			Message: listedMessage(c.Path, o),
 		})
 	}
 	if f.json {
@@ -136,8 +135,8 @@ func (f *listFlags) list(cmd *cobra.Command, args []string) error {
 }
 
 // listedMessage returns the message of a core, or why it cannot be read.
-func listedMessage(path string, ids []age.Identity) string {
-	core, err := inspect.Open(path, ids...)
+func listedMessage(path string, o corefile.OpenOptions) string {
+	core, err := inspect.OpenWith(path, o)
 	switch {
 	case errors.Is(err, corefile.ErrEncrypted):
 		return "(encrypted)"

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect"
 )
@@ -16,10 +17,22 @@ import (
 // identityVariable is the default of --identity.
 const identityVariable = "MEMINSPECT_IDENTITY"
 
-// addIdentity gives a command that reads cores the flag for encrypted ones; see
-// [identities].
-func addIdentity(cmd *cobra.Command) {
+// addOpenFlags gives a command that reads cores the flags of [openOptions].
+func addOpenFlags(cmd *cobra.Command) {
+	size := bytesize.Value(corefile.DefaultMaxBytes)
+	cmd.Flags().Var(&size, "max-size", "maximum size of a compressed or piped core, decompressed")
 	cmd.Flags().StringArray("identity", nil, "`file` of the age or SSH secret key of an encrypted core; may be repeated (default $"+identityVariable+")")
+}
+
+// openOptions returns how the command line asks to open cores.
+func openOptions(cmd *cobra.Command) (o corefile.OpenOptions, err error) {
+	size, ok := cmd.Flags().Lookup("max-size").Value.(*bytesize.Value)
+	if !ok || *size <= 0 {
+		return o, fmt.Errorf("--max-size=%v: want more than 0", cmd.Flags().Lookup("max-size").Value)
+	}
+	o.MaxBytes = int64(*size)
+	o.Identities, err = identities(cmd)
+	return o, err
 }
 
 // identities returns the secret keys that the command line names.
@@ -61,12 +74,21 @@ func openCore(cmd *cobra.Command, path string) (*inspect.Core, error) {
 
 // readCore is openCore without the warning.
 func readCore(cmd *cobra.Command, path string) (*inspect.Core, error) {
-	ids, err := identities(cmd)
+	o, err := openOptions(cmd)
 	if err != nil {
 		return nil, err
 	}
 	if path, err = corePath(cmd, path); err != nil {
 		return nil, err
 	}
-	return inspect.Open(path, ids...)
+	core, err := inspect.OpenWith(path, o)
+	return core, suggestSize(err)
+}
+
+// suggestSize adds what to do to the error about a core that is too large.
+func suggestSize(err error) error {
+	if errors.Is(err, corefile.ErrTooLarge) {
+		return fmt.Errorf("%w: raise --max-size", err)
+	}
+	return err
 }

@@ -33,7 +33,7 @@ dying process into a small core, and reads cores. gdb and Delve open them too.`,
 		for _, c := range commands {
 			c.GroupID = id
 			if id == groupRead {
-				addIdentity(c)
+				addOpenFlags(c)
 				addDir(c)
 			}
 			if id == groupRead || id == groupFormats {

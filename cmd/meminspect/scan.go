@@ -75,11 +75,11 @@ func scanFile(cmd *cobra.Command, path string, patterns []scan.Pattern, asJSON b
 		defer f.Close()
 		in, where = f, coreAddresses(f)
 	}
-	ids, err := identities(cmd)
+	o, err := openOptions(cmd)
 	if err != nil {
 		return 0, err
 	}
-	stream, encoding, err := corefile.NewReader(in, ids)
+	stream, encoding, err := corefile.NewReader(in, o)
 	if err != nil {
 		return 0, err
 	}
@@ -102,7 +102,7 @@ func scanFile(cmd *cobra.Command, path string, patterns []scan.Pattern, asJSON b
 		printHit(cmd.OutOrStdout(), path, out)
 	})
 	if err != nil {
-		return hits, err
+		return hits, suggestSize(err)
 	}
 	if hits == 0 && !asJSON {
 		fmt.Fprintf(cmd.OutOrStdout(), "%s: %d bytes, none of %d patterns found\n", path, size, len(patterns))

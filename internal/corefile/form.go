@@ -11,8 +11,6 @@ import (
 	"io/fs"
 
 	"filippo.io/age"
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
@@ -66,8 +64,7 @@ func (f Form) Write(w io.Writer, write func(io.Writer) error) error {
 		w, layers = encrypted, append(layers, encrypted)
 	}
 	if f.Compress {
-		// One goroutine: a program may wait for us, or need the memory.
-		compressed, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+		compressed, err := newFrameWriter(w)
 		if err != nil {
 			return fmt.Errorf("compress: %w", err)
 		}

@@ -62,7 +62,7 @@ func decryptIdentities(text []byte, ask func() ([]byte, error)) ([]age.Identity,
 	if err != nil {
 		return nil, err
 	}
-	r, _, err := NewReader(bytes.NewReader(bytes.TrimLeft(text, " \r\n")), []age.Identity{id})
+	r, _, err := NewReader(bytes.NewReader(bytes.TrimLeft(text, " \r\n")), OpenOptions{Identities: []age.Identity{id}})
 	if err != nil {
 		return nil, err
 	}

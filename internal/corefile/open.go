@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -14,13 +15,15 @@ import (
 	"filippo.io/age/armor"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
 // Errors of files that cannot be opened as they are.
 var (
 	ErrEncrypted = errors.New("core is encrypted: give the file of a secret key with --identity")
-	ErrTooLarge  = errors.New("core is larger than its temporary copy may be")
+	ErrTooLarge  = errors.New("the decompressed core is too large")
+	ErrNoRoom    = errors.New("no room for the decompressed copy of the core")
 	ErrPacked    = errors.New("unsupported compression")
 )
 
@@ -42,12 +45,32 @@ var packed = []struct{ magic, name, undo string }{
 type OpenOptions struct {
 	Identities []age.Identity // for an encrypted core; see [ParseIdentities]
 
-	// Dir is the directory for the temporary copy of a core that is compressed or
-	// comes through a pipe; "" is the system's. The decompressed copy of an
-	// encrypted core is in memory instead. MaxBytes bounds the copy, without its
-	// holes; 0 is no limit.
-	Dir      string
+	// MaxBytes bounds the size of a core that is decompressed or comes through a
+	// pipe; 0 is [DefaultMaxBytes].
 	MaxBytes int64
+
+	// Dir is the directory for the temporary copy of a core that comes through a
+	// pipe, or that is compressed in a way that cannot be read in parts; "" is the
+	// system's. The copy leaves a part of the disk free. The decompressed copy of
+	// an encrypted core is in memory instead. Room is how many bytes of the disk
+	// the copy may take, without its holes; 0 is all but 256 MiB of what is free.
+	Dir  string
+	Room int64
+}
+
+// DefaultMaxBytes is the default of [OpenOptions].
+const DefaultMaxBytes = 16 << 30
+
+// limit returns the bound of the decompressed size.
+func (o *OpenOptions) limit() int64 {
+	if o.MaxBytes > 0 {
+		return o.MaxBytes
+	}
+	return DefaultMaxBytes
+}
+
+func tooLarge(limit int64) error {
+	return fmt.Errorf("%w: it has more than %s", ErrTooLarge, bytesize.Format(uint64(limit)))
 }
 
 // A File is an open core, in the clear.
@@ -117,15 +140,30 @@ func open(in *os.File, o OpenOptions) (*File, error) {
 		head = headOf(f)
 	}
 	if encoded(head) {
-		copied, err := spool(io.NewSectionReader(f, 0, f.Size), f.Encrypted, o)
+		decoded, err := decode(f, head, o)
 		if err != nil {
 			return nil, err
 		}
-		copied.Encrypted = copied.Encrypted || f.Encrypted
-		f = copied
+		decoded.Encrypted = decoded.Encrypted || f.Encrypted
+		f = decoded
 	}
 	f.Stored, f.Modified = info.Size(), info.ModTime()
 	return f, nil
+}
+
+// decode opens a core whose first bytes are head: in place if it is compressed in
+// frames, else as a copy.
+func decode(f *File, head string, o OpenOptions) (*File, error) {
+	if strings.HasPrefix(head, zstdMagic) {
+		core, truncated, err := openFrames(f, f.Size, o.limit())
+		if err == nil {
+			return &File{ReaderAt: core, Size: core.size, Compressed: true, Truncated: truncated, closers: []io.Closer{core}}, nil
+		}
+		if !errors.Is(err, errFrames) {
+			return nil, err
+		}
+	}
+	return spool(io.NewSectionReader(f, 0, f.Size), f.Encrypted, o)
 }
 
 // Read reads a core from a stream into a temporary copy, decrypted and
@@ -135,22 +173,19 @@ func Read(r io.Reader, o OpenOptions) (*File, error) { return spool(r, false, o)
 // spool copies a stream to a file without a name; to one in memory if the core
 // is secret.
 func spool(r io.Reader, secret bool, o OpenOptions) (*File, error) {
-	plain, encoding, err := NewReader(r, o.Identities)
+	plain, encoding, err := NewReader(r, o)
 	if err != nil {
 		return nil, err
 	}
 	defer plain.Close()
 	f := &File{Compressed: encoding.Compressed, Encrypted: encoding.Encrypted}
-	temp, err := temporary(o.Dir, secret || encoding.Encrypted)
+	temp, room, err := temporary(&o, secret || encoding.Encrypted)
 	if err != nil {
 		return nil, err
 	}
-	limit := o.MaxBytes
-	if limit == 0 {
-		limit = math.MaxInt64
-	}
-	sparse := elfcore.NewSparse(Limit(temp, limit, ErrTooLarge))
-	f.Size, err = io.CopyBuffer(onlyWriter{sparse}, plain, make([]byte, 1<<20))
+	sparse := elfcore.NewSparse(Limit(temp, room, fmt.Errorf("%w in %s: set TMPDIR to a directory with room", ErrNoRoom, filepath.Dir(temp.Name()))))
+	limited := &limitedReader{plain, o.limit(), o.limit()}
+	f.Size, err = io.CopyBuffer(onlyWriter{sparse}, limited, make([]byte, 1<<20))
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		f.Truncated, err = err, nil
 	}
@@ -168,25 +203,58 @@ func spool(r io.Reader, secret bool, o OpenOptions) (*File, error) {
 // onlyWriter hides the other ways to write.
 type onlyWriter struct{ io.Writer }
 
-// temporary returns an empty file without a name.
-func temporary(dir string, secret bool) (*os.File, error) {
+// freeOnDisk is what a temporary copy leaves of a file system for others.
+const freeOnDisk = 256 << 20
+
+// temporary returns an empty file without a name, and how many bytes it may take.
+func temporary(o *OpenOptions, secret bool) (f *os.File, room int64, err error) {
 	if secret {
-		return InMemory("core")
+		f, err = InMemory("core")
+		return f, math.MaxInt64, err
 	}
-	f, err := os.CreateTemp(dir, ".meminspect-*")
-	if err != nil {
-		return nil, err
+	if f, err = os.CreateTemp(o.Dir, ".meminspect-*"); err != nil {
+		return nil, 0, err
 	}
 	os.Remove(f.Name())
-	return f, nil
+	if o.Room > 0 {
+		return f, o.Room, nil
+	}
+	return f, max(free(f)-freeOnDisk, 0), nil
 }
 
 // An Encoding is how a core was stored.
 type Encoding struct{ Compressed, Encrypted bool }
 
 // NewReader returns a reader of the core in r, decrypted and decompressed. A
-// stream that is neither encrypted nor compressed is read as it is.
-func NewReader(r io.Reader, identities []age.Identity) (io.ReadCloser, Encoding, error) {
+// stream that is neither encrypted nor compressed is read as it is. Decompressing
+// more than o.MaxBytes fails.
+func NewReader(r io.Reader, o OpenOptions) (io.ReadCloser, Encoding, error) {
+	plain, e, err := newReader(r, o.Identities)
+	if err != nil {
+		return nil, e, err
+	}
+	if e.Compressed {
+		plain = &limitedReader{plain, o.limit(), o.limit()}
+	}
+	return plain, e, nil
+}
+
+// A limitedReader fails when more than its limit is read.
+type limitedReader struct {
+	io.ReadCloser
+	left, limit int64
+}
+
+// Read is io.Reader's.
+func (l *limitedReader) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, tooLarge(l.limit)
+	}
+	return n, err
+}
+
+func newReader(r io.Reader, identities []age.Identity) (io.ReadCloser, Encoding, error) {
 	var e Encoding
 	in := bufio.NewReaderSize(r, 1<<20)
 	head := peek(in)

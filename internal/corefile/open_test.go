@@ -14,6 +14,7 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/crypto/ssh"
 )
 
@@ -180,13 +181,6 @@ func TestOpenErrors(t *testing.T) {
 		t.Errorf("truncated: %d bytes that differ", len(got))
 	}
 	half.Close()
-	before, _ := os.ReadDir(dir)
-	if _, err := Open(write("half", compressed.String()), OpenOptions{Dir: dir, MaxBytes: 10 << 10}); !errors.Is(err, ErrTooLarge) {
-		t.Error(err)
-	}
-	if after, _ := os.ReadDir(dir); len(after) != len(before) {
-		t.Errorf("left behind: %v", after)
-	}
 	for want, text := range map[string]string{
 		"line 2: not a secret key":     "# x\nnonsense\n",
 		"line 1: malformed secret key": "AGE-SECRET-KEY-1NONSENSE",
@@ -199,5 +193,66 @@ func TestOpenErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "NONSENSE") {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// A bound of the size holds for every way to store a core, and a copy leaves room
+// on the disk. Neither leaves a file.
+func TestOpenLimits(t *testing.T) {
+	mine := key(t)
+	var frames, stream, encrypted bytes.Buffer
+	if err := (Form{Compress: true}).Write(&frames, core); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Form{Compress: true, Recipients: []age.Recipient{mine.Recipient()}}).Write(&encrypted, core); err != nil {
+		t.Fatal(err)
+	}
+	compressStream(t, &stream, content)
+	for name, stored := range map[string]string{"frames": frames.String(), "stream": stream.String(), "encrypted": encrypted.String()} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "stored")
+		if err := os.WriteFile(path, []byte(stored), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o := OpenOptions{Dir: dir, MaxBytes: int64(len(content)) - 1, Identities: []age.Identity{mine}}
+		if _, err := Open(path, o); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := Read(strings.NewReader(stored), o); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s through a pipe: %v", name, err)
+		}
+		r, _, err := NewReader(strings.NewReader(stored), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, r); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%s as a stream: %v", name, err)
+		}
+		o.MaxBytes, o.Room = 0, 10<<10
+		f, err := Open(path, o)
+		if (name == "stream") != errors.Is(err, ErrNoRoom) {
+			t.Errorf("%s without room: %v", name, err)
+		}
+		if err == nil {
+			f.Close()
+		}
+		if after, _ := os.ReadDir(dir); len(after) != 1 {
+			t.Errorf("%s: left behind: %v", name, after)
+		}
+	}
+}
+
+// compressStream writes text as one frame that does not name its size, as zstd does
+// from a pipe.
+func compressStream(t *testing.T, w io.Writer, text string) {
+	t.Helper()
+	z, err := zstd.NewWriter(w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(z, text)
+	z.Flush()
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

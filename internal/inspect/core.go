@@ -10,8 +10,6 @@ import (
 	"io"
 	"io/fs"
 
-	"filippo.io/age"
-
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -46,11 +44,14 @@ type Core struct {
 	close      func() error
 }
 
-// Open opens a core file, decrypted with one of the identities and decompressed.
+// Open opens a core file, decrypted and decompressed.
 // Notes that cannot be read are errors; contents that a truncated file lacks are
 // not, see Missing. The caller closes the Core.
-func Open(path string, identities ...age.Identity) (*Core, error) {
-	f, err := corefile.Open(path, corefile.OpenOptions{Identities: identities})
+func Open(path string) (*Core, error) { return OpenWith(path, corefile.OpenOptions{}) }
+
+// OpenWith is [Open] with options.
+func OpenWith(path string, o corefile.OpenOptions) (*Core, error) {
+	f, err := corefile.Open(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open core %s: %w", path, unwrapPath(err))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -105,7 +106,7 @@ func TestOpen(t *testing.T) {
 		core.Close()
 		t.Error("an encrypted core was opened without a key")
 	}
-	core, err := Open(encrypted, key)
+	core, err := OpenWith(encrypted, corefile.OpenOptions{Identities: []age.Identity{key}})
 	if err != nil || !core.Encrypted || len(core.Regions) != 1 {
 		t.Fatalf("an encrypted core: %v", err)
 	}
