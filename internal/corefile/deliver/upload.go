@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
 // An Upload puts cores to a URL: a plain PUT with a length, which is what a
@@ -101,7 +103,7 @@ func (u *Upload) send(ctx context.Context, path string, pauses []time.Duration) 
 
 // attempt sends a file once and tells whether another attempt might do better.
 func (u *Upload) attempt(ctx context.Context, path string) (again bool, err error) {
-	f, err := os.Open(path)
+	f, err := plainfile.Open(path) // others may write to the folder
 	if err != nil {
 		return false, fmt.Errorf("upload: %w", err)
 	}

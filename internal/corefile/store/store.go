@@ -12,12 +12,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
 // A Policy says what may be kept. A zero number means no such limit.
@@ -47,17 +50,22 @@ func DefaultPolicy() Policy {
 
 // A Store is a directory of cores.
 type Store struct {
-	dir    string
-	policy Policy
-	now    func() time.Time
+	dir      string
+	policy   Policy
+	now      func() time.Time
+	patience time.Duration
 }
 
 // Files of ours in the directory that are no cores.
 const (
 	limitsFile = ".limits.json"
 	lockFile   = ".lock"
+	missedFile = ".missed"
 	partial    = ".partial-" // and random digits, behind a name that begins with a dot
 )
+
+// maxLimits is far more than the limits of the programs on one host.
+const maxLimits = 16 << 20
 
 // stale is how old a partial file must be to be nobody's any more. Its writer
 // may live in another pid namespace, so that its number would say nothing.
@@ -69,7 +77,7 @@ func Open(dir string, policy Policy) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
-	s := &Store{dir: abs, policy: policy, now: time.Now}
+	s := &Store{dir: abs, policy: policy, now: time.Now, patience: patience}
 	if err := s.prepare(); err != nil {
 		return nil, err
 	}
@@ -131,21 +139,12 @@ type history struct {
 
 // Admit asks whether a core of this program may be captured for this reason
 // now, and counts it. It returns how many were refused since the last one, or
-// a *RefusedError. When the directory cannot be written to, that is the error, and
-// nothing is limited.
+// a *RefusedError: also when others keep the limits locked, because the store is
+// then in use by a herd. When the directory cannot be written to, that is the
+// error, and nothing is limited.
 func (s *Store) Admit(program, reason string) (suppressed int, err error) {
 	err = s.update(func(all map[string]*history) error {
-		h := all[program]
-		if h == nil {
-			h = &history{}
-			all[program] = h
-		}
-		if h.Taken == nil {
-			h.Taken = map[string][]time.Time{}
-		}
-		if h.Suppressed == nil {
-			h.Suppressed = map[string]int{}
-		}
+		h := historyOf(all, program)
 		now := s.now()
 		until := s.policy.Each.next(h.Taken[reason], now)
 		if u := s.policy.All.next(slices.Concat(values(h.Taken)...), now); u.After(until) {
@@ -160,7 +159,25 @@ func (s *Store) Admit(program, reason string) (suppressed int, err error) {
 		delete(h.Suppressed, reason)
 		return nil
 	})
+	if errors.Is(err, errLocked) {
+		err = errors.Join(&RefusedError{Why: err.Error()}, s.countMissed(program, reason))
+	}
 	return suppressed, err
+}
+
+func historyOf(all map[string]*history, program string) *history {
+	h := all[program]
+	if h == nil {
+		h = &history{}
+		all[program] = h
+	}
+	if h.Taken == nil {
+		h.Taken = map[string][]time.Time{}
+	}
+	if h.Suppressed == nil {
+		h.Suppressed = map[string]int{}
+	}
+	return h
 }
 
 func (l Limit) String() string {
@@ -205,18 +222,17 @@ func (s *Store) update(change func(map[string]*history) error) error {
 	if err := s.prepare(); err != nil {
 		return err
 	}
-	// The directory may be one where others can make links.
-	lock, err := os.OpenFile(filepath.Join(s.dir, lockFile), os.O_CREATE|os.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	lock, err := plainfile.OpenFile(filepath.Join(s.dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("locking the store: %w", err)
 	}
 	defer lock.Close() // which unlocks
-	if err := flock(lock); err != nil {
+	if err := s.flock(lock); err != nil {
 		return err
 	}
 	path := filepath.Join(s.dir, limitsFile)
 	all := map[string]*history{}
-	if data, err := os.ReadFile(path); err == nil {
+	if data, err := plainfile.Read(path, maxLimits); err == nil {
 		// What cannot be read limits nothing: it is written anew.
 		if json.Unmarshal(data, &all) != nil || all == nil {
 			all = map[string]*history{}
@@ -228,6 +244,7 @@ func (s *Store) update(change func(map[string]*history) error) error {
 			delete(all, program)
 		}
 	}
+	s.addMissed(all)
 	result := change(all)
 	data, err := json.Marshal(all)
 	if err != nil {
@@ -255,15 +272,24 @@ func (s *Store) replace(path string, data []byte) error {
 	return err
 }
 
-// flock waits for the lock, not for ever: its holder may be stopped.
-func flock(f *os.File) error {
-	for end := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
+// patience is how long a supervisor waits for the limits: its program is dead, and
+// is not started again before that. The holder of the lock may be stopped.
+const patience = 5 * time.Second
+
+// errLocked is the error after that time.
+var errLocked = fmt.Errorf("the limits are locked by others for %v", patience)
+
+// flock waits for the lock. The pauses are random, so that a herd spreads out.
+func (s *Store) flock(f *os.File) error {
+	for end := time.Now().Add(s.patience); ; time.Sleep(time.Millisecond + rand.N(10*time.Millisecond)) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil || time.Now().After(end) {
-			if err != nil {
-				return fmt.Errorf("locking the store: %w", err)
-			}
+		switch {
+		case err == nil:
 			return nil
+		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
+			return fmt.Errorf("lock the limits: %w", err)
+		case time.Now().After(end):
+			return errLocked
 		}
 	}
 }

@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
@@ -311,23 +313,92 @@ func TestBrokenLimits(t *testing.T) {
 	}
 }
 
-// Many supervisors share a directory, and together they keep to the limit.
-func TestShared(t *testing.T) {
-	s, _ := open(t, Policy{Each: Limit{5, time.Hour}})
+// A herd shares a directory, and together they keep to the limit: each of them is
+// admitted or counted.
+func TestHerd(t *testing.T) {
+	const herd = 200
+	s, clock := open(t, Policy{Each: Limit{3, time.Hour}})
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	admitted := 0
-	for range 20 {
+	var admitted atomic.Int32
+	for range herd {
 		wg.Go(func() {
+			var refused *RefusedError
 			if _, err := s.Admit("prog", "panic"); err == nil {
-				mu.Lock()
-				admitted++
-				mu.Unlock()
+				admitted.Add(1)
+			} else if !errors.As(err, &refused) {
+				t.Error(err)
 			}
 		})
 	}
 	wg.Wait()
-	if admitted != 5 {
-		t.Errorf("%d were admitted", admitted)
+	if n := admitted.Load(); n != 3 {
+		t.Errorf("%d were admitted", n)
+	}
+	*clock = clock.Add(time.Hour)
+	if n, err := s.Admit("prog", "panic"); err != nil || n != herd-3 {
+		t.Errorf("%d were counted as refused, %v", n, err)
+	}
+}
+
+// While others keep the limits locked, every core is refused, and counted.
+func TestLockedLimits(t *testing.T) {
+	s, _ := open(t, Policy{Each: Limit{100, time.Hour}})
+	s.patience = time.Millisecond
+	if _, err := s.Admit("prog", "panic"); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.Open(filepath.Join(s.dir, lockFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			var refused *RefusedError
+			if _, err := s.Admit("prog \"x\"\n", "pa nic"); !errors.As(err, &refused) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	lock.Close()
+	if n, err := s.Admit("prog \"x\"\n", "pa nic"); err != nil || n != 50 {
+		t.Errorf("%d were counted as refused, %v", n, err)
+	}
+	if got := files(t, s); len(got) > 0 {
+		t.Errorf("left behind: %v", got)
+	}
+}
+
+// What another user put in the place of the store's files is not opened.
+func TestForeignFiles(t *testing.T) {
+	for _, name := range []string{lockFile, limitsFile, missedFile} {
+		s, _ := open(t, Policy{Each: Limit{1, time.Hour}})
+		victim := filepath.Join(t.TempDir(), "victim")
+		if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for what, put := range map[string]func(string) error{
+			"link": func(path string) error { return os.Symlink(victim, path) },
+			"pipe": func(path string) error { return unix.Mkfifo(path, 0o600) },
+		} {
+			path := filepath.Join(s.dir, name)
+			os.Remove(path)
+			if err := put(path); err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.Admit("prog", "panic") // ends at once
+			if name == lockFile && !errors.Is(err, plainfile.ErrSymlink) && !errors.Is(err, plainfile.ErrNotRegular) {
+				t.Errorf("%s for %s: %v", what, name, err)
+			}
+			s.countMissed("prog", "panic")
+			if text, _ := os.ReadFile(victim); string(text) != "precious" {
+				t.Errorf("%s for %s: it wrote %q through it", what, name, text)
+			}
+		}
 	}
 }

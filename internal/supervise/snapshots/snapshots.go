@@ -25,6 +25,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
 // A Snapshot is a whole core, and what is known of it.
@@ -275,7 +277,7 @@ func Orphans(dir string, publish func(Snapshot) error) error {
 const half = time.Minute
 
 func orphan(path string, publish func(Snapshot) error) error {
-	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := plainfile.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil // another was quicker
 	}
