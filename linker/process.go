@@ -65,7 +65,7 @@ func (p *Program) mapped() error {
 			p.image = image
 		} else {
 			// As the process sees the path, which may be in a container.
-			library, err := exe.Open(filepath.Join(fmt.Sprintf("/proc/%d/root", p.process.PID), m.Path))
+			library, err := exe.OpenRecorded(filepath.Join(fmt.Sprintf("/proc/%d/root", p.process.PID), m.Path))
 			if err != nil {
 				continue // a font, a database, a C library of another kind
 			}

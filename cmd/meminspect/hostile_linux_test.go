@@ -362,8 +362,8 @@ func damageOnce(b []byte, r *rand.Rand) []byte {
 			binary.LittleEndian.PutUint64(b[word:], interesting[r.IntN(len(interesting))]+uint64(r.IntN(3))-1)
 		}
 	case 5: // half a word
-		if word+4 <= len(b) {
-			binary.LittleEndian.PutUint32(b[at&^3:], uint32(interesting[r.IntN(len(interesting))]))
+		if half := at &^ 3; half+4 <= len(b) {
+			binary.LittleEndian.PutUint32(b[half:], uint32(interesting[r.IntN(len(interesting))]))
 		}
 	case 6: // a word from elsewhere: a pointer that leads to another object
 		if from := place(b, r) &^ 7; word+8 <= len(b) && from+8 <= len(b) {

@@ -153,7 +153,11 @@ func (p *Program) open(path string) (*exe.Image, error) {
 	if path == "" {
 		return nil, nil
 	}
-	f, err := exe.Open(path)
+	open := exe.OpenRecorded
+	if named {
+		open = exe.Open
+	}
+	f, err := open(path)
 	if err != nil {
 		if named {
 			return nil, err

@@ -19,6 +19,7 @@ import (
 	"debug/elf"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
 // Arch is the processor a program is for.
@@ -83,9 +84,14 @@ type program struct {
 
 func (p program) memory() memory.Range { return memory.RangeOf(p.addr, p.memsz) }
 
-// Open opens the executable file at path.
-func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+// Open opens the executable file at path, which the user names or the kernel keeps.
+func Open(path string) (*File, error) { return opened(plainfile.OpenLink(path)) }
+
+// OpenRecorded opens the executable file at a path that a core or another process
+// names. The kernel writes such paths without symbolic links: none is followed.
+func OpenRecorded(path string) (*File, error) { return opened(plainfile.Open(path)) }
+
+func opened(f *os.File, err error) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -94,14 +100,10 @@ func Open(path string) (*File, error) {
 		f.Close()
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		f.Close()
-		return nil, fmt.Errorf("open %s: not a regular file", path)
-	}
 	file, err := New(f, info.Size())
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, fmt.Errorf("open %s: %w", f.Name(), err)
 	}
 	file.close = f
 	return file, nil

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,7 +60,11 @@ func (c *Core) findExecutable(path string) error {
 	}
 	err := fmt.Errorf("%w (it does not say where that was)", ErrNoExecutable)
 	if path != "" {
-		if c.exe, err = c.match(path); err == nil {
+		open := exe.OpenRecorded
+		if named {
+			open = exe.Open
+		}
+		if c.exe, err = c.match(path, open); err == nil {
 			c.exePath = path
 			c.settleName(path)
 			return nil
@@ -125,17 +128,9 @@ func (c *Core) settleName(path string) {
 	}
 }
 
-// match opens the file at path and holds it against the core.
-func (c *Core) match(path string) (*exe.File, error) {
-	// A core may name anything: what is no file must not be opened.
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is no regular file")
-	}
-	f, err := exe.Open(path)
+// match opens the executable with open, and compares it with the core.
+func (c *Core) match(path string, open func(string) (*exe.File, error)) (*exe.File, error) {
+	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}
