@@ -89,9 +89,9 @@ func examine(v *variant) (*outcome, error) {
 		return o, nil
 	}
 	if list, err := linker.ParseIncludeList("list", strings.NewReader("os.Args\nruntime.printBacklog")); err == nil {
-		p.Include(list) // what it says of broken symbols and debug information is an error or not
+		_, _ = p.Include(list) // what it says of broken symbols and debug information is an error or not
 	}
-	p.Content() // the same
+	_, _ = p.Content() // the same
 	return o, nil
 }
 

@@ -32,7 +32,10 @@ func ExampleRegister() {
 func ExampleReplace() {
 	const config = meminspect.ID(1<<63 | 42) // generated code has such constants
 	first, second := 1, 2
-	meminspect.Register(config, &first)
+	if _, err := meminspect.Register(config, &first); err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer meminspect.Unregister(config)
 	_, err := meminspect.Register(config, &second)
 	fmt.Println(errors.Is(err, meminspect.ErrRegistered))
@@ -46,16 +49,23 @@ func ExampleReplace() {
 // Parts of a block come and go; ranges that touch are one region.
 func ExampleMark() {
 	arena := make([]byte, 4096)
-	id, _ := meminspect.Mark(arena, 0, 100)
-	meminspect.Mark(arena, 100, 300)
-	meminspect.Clear(arena, 50, 60)
+	id, err := meminspect.Mark(arena, 0, 100)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
 	defer meminspect.Unregister(id)
+	_, err = meminspect.Mark(arena, 100, 300)
+	fmt.Println(err)
+	fmt.Println(meminspect.Clear(arena, 50, 60))
 	for r := range meminspect.Regions() {
 		if r.ID == id {
 			fmt.Println(r.Size)
 		}
 	}
 	// Unordered output:
+	// <nil>
+	// <nil>
 	// 50
 	// 240
 }

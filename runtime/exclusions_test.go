@@ -109,7 +109,7 @@ func TestExclusions(t *testing.T) {
 
 	// A backend hears of parts, and again when an exclusion comes or goes.
 	withdrawAll(t)
-	Register(IDDynamic, &hidden, Name("h"))
+	must(Register(IDDynamic, &hidden, Name("h")))
 	keeper := &book{name: "keeper"}
 	attach(t, keeper)
 	if got := keeper.take(); got != "+h/8 +h/8" {

@@ -40,7 +40,7 @@ func TestListenersThatEndTheGoroutine(t *testing.T) {
 		return nil
 	}
 	for _, name := range []string{"out", "quit", "on"} {
-		elsewhere(func() { Register(IDDynamic, &x, Name(name)) })
+		elsewhere(func() { must(Register(IDDynamic, &x, Name(name))) })
 	}
 	if got := b.take(); got != "+quit/8 +on/8" {
 		t.Errorf("the backend was told %q", got)
@@ -55,7 +55,7 @@ func TestListenersThatEndTheGoroutine(t *testing.T) {
 				t.Error("a backend that has no name was attached")
 			}
 		}()
-		Attach((*book)(nil))
+		_ = Attach((*book)(nil))
 	}()
 	if _, err := Register(IDDynamic, &y, Name("y")); err != nil || b.take() != "+y/8" {
 		t.Errorf("after them: %v", err)

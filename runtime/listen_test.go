@@ -61,7 +61,7 @@ func attach(t *testing.T, b *book) {
 func TestBackends(t *testing.T) {
 	defer withdrawAll(t)
 	var x [4]int32
-	Register(named|1, &x[0], Name("one"))
+	must(Register(named|1, &x[0], Name("one")))
 	first, late := &book{name: "first"}, &book{name: "late"}
 	attach(t, first)
 	if got := first.take(); got != "+one/4" {
@@ -70,9 +70,9 @@ func TestBackends(t *testing.T) {
 	if err := Attach(first); !errors.Is(err, ErrAttached) {
 		t.Errorf("attached twice: %v", err)
 	}
-	RegisterSlice(named|2, x[1:3], Name("two"))
+	must(RegisterSlice(named|2, x[1:3], Name("two")))
 	attach(t, late)
-	Replace(named|1, &x[3], Name("other"))
+	must(Replace(named|1, &x[3], Name("other")))
 	Unregister(named | 2)
 	if got := first.take(); got != "+two/8 -one/4 +other/4 -two/8" {
 		t.Errorf("changes: %s", got)
@@ -80,7 +80,7 @@ func TestBackends(t *testing.T) {
 	if got := late.take(); got != "+one/4 +two/8 -one/4 +other/4 -two/8" {
 		t.Errorf("changes of the late one: %s", got)
 	}
-	Register(named|3, &x, Name("three"))
+	must(Register(named|3, &x, Name("three")))
 	first.take()
 	if err := Detach(first); err != nil {
 		t.Error(err)
@@ -148,12 +148,12 @@ func TestFailingBackend(t *testing.T) {
 func TestNotify(t *testing.T) {
 	defer withdrawAll(t)
 	var x [8]int
-	Register(named|1, &x[1], Name("past"))
+	must(Register(named|1, &x[1], Name("past")))
 	var got []string
 	stop := Notify(func(e Event) {
 		got = append(got, fmt.Sprint(e.Added, e.Region.Name))
 		if e.Region.Name == "asks" && e.Added {
-			Register(named|3, &x[3], Name("answer"))
+			must(Register(named|3, &x[3], Name("answer")))
 			got = append(got, "back")
 		}
 		if e.Region.Name == "answer" {
@@ -162,7 +162,7 @@ func TestNotify(t *testing.T) {
 	})
 	stopPanic := Notify(func(Event) { panic("always") })
 	defer stopPanic()
-	Register(named|2, &x[2], Name("asks"))
+	must(Register(named|2, &x[2], Name("asks")))
 	Unregister(named | 1)
 	stop()
 	Unregister(named | 2)
@@ -185,7 +185,7 @@ func TestSlowNotifierHoldsUpNobodyElse(t *testing.T) {
 	var x [20]int
 	var wg sync.WaitGroup
 	wg.Add(1)
-	go func() { defer wg.Done(); Register(IDDynamic, &x[0]) }()
+	go func() { defer wg.Done(); must(Register(IDDynamic, &x[0])) }()
 	<-entered
 	for i := range 10 {
 		if _, err := Register(IDDynamic, &x[i]); err != nil {

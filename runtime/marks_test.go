@@ -100,17 +100,17 @@ func TestMarkAgainstModel(t *testing.T) {
 func TestMarkTouchesNoOthers(t *testing.T) {
 	defer withdrawAll(t)
 	block := make([]byte, 100)
-	Mark(block, 10, 20)
-	Mark(block, 30, 40)
+	must(Mark(block, 10, 20))
+	must(Mark(block, 30, 40))
 	var events int
 	stop := Notify(func(Event) { events++ })
 	defer stop()
 	events = 0
-	Mark(block, 12, 15)
+	must(Mark(block, 12, 15))
 	if events != 0 {
 		t.Errorf("%d events for a range that was marked already", events)
 	}
-	Mark(block, 15, 25)
+	must(Mark(block, 15, 25))
 	if events != 2 {
 		t.Errorf("%d events for one range that grew", events)
 	}
@@ -137,13 +137,13 @@ func TestMarkKeepsOptions(t *testing.T) {
 			t.Errorf("%d regions, want %d", n, regions)
 		}
 	}
-	Mark(block, 18, 30)
+	must(Mark(block, 18, 30))
 	check(1, "arena", 64, 2)
-	Clear(block, 14, 16)
+	must(0, Clear(block, 14, 16))
 	check(2, "arena", 64, 2)
-	Mark(block, 40, 50)
+	must(Mark(block, 40, 50))
 	check(3, "arena", 64, 2)
-	Mark(block, 10, 50, Name("other"), Depth(1))
+	must(Mark(block, 10, 50, Name("other"), Depth(1)))
 	check(1, "other", 0, 1)
 }
 

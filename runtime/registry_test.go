@@ -337,3 +337,10 @@ func TestConcurrent(t *testing.T) {
 }
 
 var global [4]int
+
+// must ends the tests if a registration that a test is based on fails.
+func must(_ ID, err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -108,8 +108,8 @@ func TestAttachErrors(t *testing.T) {
 		}
 	}
 	var x, y int32
-	Register(named|1, &x, Name("x"))
-	Register(named|2, &y, Name("y"))
+	must(Register(named|1, &x, Name("x")))
+	must(Register(named|2, &y, Name("y")))
 	full := errors.New("full")
 	b := &book{name: "small", refuse: func(r Region) error {
 		if r.Name == "y" {

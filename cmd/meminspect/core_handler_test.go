@@ -18,7 +18,9 @@ func TestCoreHandlerInstall(t *testing.T) {
 	dir := t.TempDir()
 	setting, before := filepath.Join(dir, "core_pattern"), filepath.Join(dir, "state", "before")
 	const old = "|/usr/lib/systemd/systemd-coredump %P %u %g %s %t %c %h\n"
-	os.WriteFile(setting, []byte(old), 0o644)
+	if err := os.WriteFile(setting, []byte(old), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	var out bytes.Buffer
 	if err := uninstallHandler(&out, before, setting); err == nil || !strings.Contains(err.Error(), "not ours") {
 		t.Errorf("another's handler: %v", err)

@@ -111,7 +111,7 @@ func report(cmd *cobra.Command, cfg *gen.Config, result *gen.Result, verbose boo
 		path := relative(cfg.Dir, change.Path)
 		switch {
 		case cfg.Check:
-			cmd.OutOrStdout().Write(diff.Diff(path, change.Old, path+" (generated)", change.New))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s", diff.Diff(path, change.Old, path+" (generated)", change.New))
 		case verbose && change.New == nil:
 			fmt.Fprintln(cmd.OutOrStdout(), "removed", path)
 		case verbose:

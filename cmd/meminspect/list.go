@@ -73,7 +73,7 @@ it: @1 is the newest of all, PROGRAM@1 the newest of a program.`,
 		Example: `  meminspect list --dir cores
   meminspect list --dir cores --since 24h --reason panic server`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.list(cmd, args) },
+		RunE: f.list,
 	}
 	cmd.Flags().Var((*duration.Value)(&f.since), "since", "list only cores that are at most this old; 0 lists all")
 	cmd.Flags().StringVar(&f.reason, "reason", "", "list only cores with this `reason`, such as panic or signal-sigkill")

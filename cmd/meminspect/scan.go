@@ -96,7 +96,7 @@ func scanFile(cmd *cobra.Command, path string, patterns []scan.Pattern, asJSON b
 			out.Address = address(at)
 		}
 		if asJSON {
-			enc.Encode(out)
+			_ = enc.Encode(out) // main reports what failed on standard output
 			return
 		}
 		printHit(cmd.OutOrStdout(), path, out)

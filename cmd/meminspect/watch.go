@@ -5,7 +5,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -79,13 +78,14 @@ func (f *runFlags) watch(cmd *cobra.Command, a supervise.Attachment) error {
 		return fmt.Errorf("watch: the program went away: %q, %w", line, err)
 	}
 	a.Ready = func(promise string) {
-		io.WriteString(cmd.OutOrStdout(), "ready "+promise+"\n")
+		fmt.Fprintf(cmd.OutOrStdout(), "ready %s\n", promise)
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 		if err != nil {
 			return
 		}
-		syscall.Dup3(int(null.Fd()), 0, 0)
-		syscall.Dup3(int(null.Fd()), 1, 0)
+		for _, fd := range []int{0, 1} {
+			_ = syscall.Dup3(int(null.Fd()), fd, 0) // it replaces an open descriptor, which cannot fail
+		}
 		null.Close()
 	}
 	return supervise.Watch(config, a)

@@ -124,8 +124,8 @@ func sealed(t *testing.T, text string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(w, text)
-	if err := errors.Join(w.Close(), a.Close()); err != nil {
+	_, err = io.WriteString(w, text)
+	if err := errors.Join(err, w.Close(), a.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return b.String()

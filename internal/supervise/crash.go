@@ -120,7 +120,7 @@ func (s *Supervisor) crashed(i *image) {
 	began := time.Now()
 	if !s.claimDeath() {
 		// Captured already, and sent to its death by us.
-		i.socket.Release(0, began.Add(textWait))
+		_, _, _ = i.socket.Release(0, began.Add(textWait))
 		return
 	}
 	// The program is held until here, whatever else is slow.

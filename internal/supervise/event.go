@@ -126,5 +126,5 @@ func (r *Reporter) Report(e Event) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	io.WriteString(r.W, line+"\n")
+	fmt.Fprintln(r.W, line)
 }

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// releaseMemory returns memory to the kernel that is not needed while nothing happens: what a
-// capture allocated, and the pages of our own file, of which starting touches
-// most and watching few. The kernel has them in its cache and maps them again
-// one by one.
+// releaseMemory returns memory to the kernel that watching does not need: what a
+// capture allocated, and the pages of this executable, most of which are touched
+// only at the start. The kernel has them in its cache and maps them again one by
+// one.
 func releaseMemory() {
 	debug.FreeOSMemory()
 	text, err := os.ReadFile("/proc/self/maps")
@@ -38,7 +38,7 @@ func releaseMemory() {
 		if n, err := fmt.Sscanf(fields[0], "%x-%x", &start, &end); n != 2 || err != nil {
 			continue
 		}
-		unix.RawSyscall(unix.SYS_MADVISE, start, end-start, unix.MADV_DONTNEED)
+		_, _, _ = unix.RawSyscall(unix.SYS_MADVISE, start, end-start, unix.MADV_DONTNEED)
 	}
 }
 

@@ -96,16 +96,16 @@ func ExitAs(status unix.WaitStatus) {
 		os.Exit(status.ExitStatus())
 	}
 	sig := status.Signal()
-	// One core is enough, and it was the program's to leave.
-	unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	// The runtime would print stacks of ours for some of them: the kernel's
-	// default is asked for behind its back.
+	// Only the program leaves a core. To lower a limit cannot fail.
+	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
+	// The Go runtime would print this process' stacks for some signals. The system
+	// call restores the kernel's default action without the runtime's knowledge.
 	var act [4]uint64
-	syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&act)), 0, 8, 0, 0)
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&act)), 0, 8, 0, 0)
 	unix.Kill(unix.Getpid(), sig)
-	// As process 1 we cannot be killed by a signal of our own; a shell's way
-	// then.
+	// Process 1 cannot kill itself by a signal. It exits with the status that a
+	// shell would return.
 	time.Sleep(100 * time.Millisecond)
 	os.Exit(128 + int(sig))
 }

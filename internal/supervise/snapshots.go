@@ -118,8 +118,9 @@ func coreOf(snapshot snapshots.Snapshot, reason string) Core {
 		Write: func(w io.Writer) error { _, err := w.Write(snapshot.Core); return err }}
 }
 
-// PublishLeftovers publishes what dead supervisors left in the directory, as far as the limits
-// want it: a container that is killed at every start leaves one each time.
+// PublishLeftovers publishes the snapshots that dead supervisors left in the
+// directory, within the limits: a container that is killed at every start leaves
+// one each time.
 func PublishLeftovers(dir string, config *Config) {
 	s := &Supervisor{config: *config}
 	err := snapshots.Orphans(dir, func(snapshot snapshots.Snapshot) error {

@@ -91,7 +91,7 @@ const memoryRest = 10 * time.Minute
 func (s *Supervisor) answer(reason string) {
 	answer := func(taken bool) {
 		if socket := s.image.Load().socket; socket != nil {
-			socket.Answer(taken)
+			_ = socket.Answer(taken) // it fails if the program has ended
 		}
 	}
 	suppressed, err := s.admit("snapshot")

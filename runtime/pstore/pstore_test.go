@@ -249,7 +249,11 @@ func TestFullDisk(t *testing.T) {
 	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("a small tmpfs cannot be mounted here: %v: %s", err, out)
 	}
-	defer exec.Command("umount", dir).Run()
+	defer func() {
+		if err := exec.Command("umount", dir).Run(); err != nil {
+			t.Error(err)
+		}
+	}()
 	if _, err := Open(filepath.Join(dir, "pstore"), Sizes{}); err == nil || !strings.Contains(err.Error(), "no space left on device") {
 		t.Errorf("%v", err)
 	}

@@ -146,7 +146,7 @@ func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 		c.seized.Store(true)
 		stop() // seized while stopped, it tells of its stop
 		unix.Kill(pid, unix.SIGCONT)
-		c.request(unix.PTRACE_CONT, 0)
+		_ = c.request(unix.PTRACE_CONT, 0) // it fails if the program was killed
 		return true
 	}
 	unix.Kill(pid, unix.SIGCONT)

@@ -69,7 +69,9 @@ func readable(pid int) error {
 	}
 	for line := range strings.Lines(string(maps)) {
 		if strings.Contains(line, "/crasher-") {
-			fmt.Sscanf(line, "%x-", &addr)
+			if _, err := fmt.Sscanf(line, "%x-", &addr); err != nil {
+				return err
+			}
 			break
 		}
 	}

@@ -64,7 +64,7 @@ type storm struct {
 	exits int
 }
 
-func (s *storm) signal(sig unix.Signal) { unix.PidfdSendSignal(s.pidfd, sig, nil, 0) }
+func (s *storm) signal(sig unix.Signal) { _ = unix.PidfdSendSignal(s.pidfd, sig, nil, 0) } // it may have ended
 
 func startStorm(t *testing.T, seize bool, delay int, mode string) *storm {
 	t.Helper()

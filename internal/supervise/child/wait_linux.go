@@ -69,7 +69,7 @@ func (c *Child) next(events Events) (status unix.WaitStatus, ended bool) {
 		ended = c.ended
 		c.unlock()
 	case !n.Trapped():
-		unix.Wait4(c.PID, nil, unix.WNOHANG|unix.WUNTRACED, nil)
+		_, _ = unix.Wait4(c.PID, nil, unix.WNOHANG|unix.WUNTRACED, nil) // consumes the stop
 		c.unlock()
 		events.stop(n.Signal())
 	case n.Event() == unix.PTRACE_EVENT_EXIT:
@@ -172,7 +172,7 @@ func (c *Child) lost() {
 		// The kernel does not wake a thread that waits for a tracee when that
 		// stops being one. The signal is the one that Go's runtime interrupts
 		// threads with; by itself it does nothing.
-		unix.Tgkill(unix.Getpid(), int(tid), unix.SIGURG)
+		_ = unix.Tgkill(unix.Getpid(), int(tid), unix.SIGURG)
 	}
 }
 

@@ -130,7 +130,7 @@ func (s *Socket) Writer() int {
 		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, s.filled) != nil {
 			return
 		}
-		defer unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, -1)
+		defer func() { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, -1) }() // as it was set
 		m, err := receive(int(fd), make([]byte, 1), unix.MSG_PEEK)
 		if err == nil {
 			pid = m.pid

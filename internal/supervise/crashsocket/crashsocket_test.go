@@ -155,7 +155,9 @@ func (p *program) held(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Sscanf(string(maps), "%x-", &addr)
+	if _, err := fmt.Sscanf(string(maps), "%x-", &addr); err != nil {
+		t.Fatal(err)
+	}
 	buf := make([]byte, 4)
 	_, err = unix.ProcessVMReadv(p.Process.Pid, []unix.Iovec{{Base: &buf[0], Len: 4}}, []unix.RemoteIovec{{Base: addr, Len: 4}}, 0)
 	if err != nil || string(buf) != "\x7fELF" {
@@ -235,7 +237,7 @@ func (p *program) checkStatus(t *testing.T, way, level string) {
 	t.Helper()
 	alone := exec.Command(p.Path, way)
 	alone.Env = append(os.Environ(), "GOTRACEBACK="+level)
-	alone.Run()
+	_ = alone.Run() // its status is compared
 	if got, want := p.ProcessState.Sys(), alone.ProcessState.Sys(); got != want {
 		t.Errorf("ended with %v, alone with %v", got, want)
 	}
@@ -306,7 +308,9 @@ func TestWrongDescriptor(t *testing.T) {
 		t.Fatal(err)
 	}
 	var st unix.Stat_t
-	unix.Fstat(int(file.Fd()), &st)
+	if err := unix.Fstat(int(file.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
 	for _, value := range []string{"3:1", crashenv.Value(3, st.Ino), "99:5", "nonsense", ""} {
 		cmd := exec.Command(crasher.Build(t, crasher.Plain), "environ")
 		cmd.ExtraFiles = []*os.File{file}
@@ -317,7 +321,7 @@ func TestWrongDescriptor(t *testing.T) {
 		cmd = exec.Command(cmd.Path, "panic")
 		cmd.ExtraFiles = []*os.File{file}
 		cmd.Env = []string{crashenv.Variable + "=" + value}
-		cmd.Run()
+		_ = cmd.Run() // it fails: the file is looked at
 		if fi, _ := file.Stat(); fi.Size() != 0 {
 			t.Fatalf("%q: a report went into a file", value)
 		}
@@ -336,12 +340,16 @@ func pair(t *testing.T) (*Socket, *os.File) {
 			t.Fatal(err)
 		}
 	}
-	unix.SetsockoptInt(fds[1], unix.SOL_SOCKET, unix.SO_SNDBUF, 1)
+	if err := unix.SetsockoptInt(fds[1], unix.SOL_SOCKET, unix.SO_SNDBUF, 1); err != nil {
+		t.Fatal(err)
+	}
 	filled := 0
 	for unix.Sendto(fds[1], []byte{0}, unix.MSG_DONTWAIT, nil) == nil {
 		filled++
 	}
-	unix.Read(fds[0], make([]byte, 1))
+	if _, err := unix.Read(fds[0], make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	s, err := adopt(fds[0], filled-1, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -361,7 +369,7 @@ func TestRelease(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range 1000 {
-			end.Write([]byte("0123456789"))
+			_, _ = end.Write([]byte("0123456789")) // the other end is closed at last
 		}
 	}()
 	if e, err := s.Wait(); e != Crash || err != nil {
@@ -389,7 +397,11 @@ func TestBufferLimits(t *testing.T) {
 	if err != nil {
 		t.Skip("no net.core.wmem_max here: ", err)
 	}
-	defer os.WriteFile(file, old, 0)
+	defer func() {
+		if err := os.WriteFile(file, old, 0); err != nil {
+			t.Error(err)
+		}
+	}()
 	for _, limit := range []string{"4608", "8388608"} {
 		if err := os.WriteFile(file, []byte(limit), 0); err != nil {
 			t.Skip("net.core.wmem_max cannot be set: ", err)

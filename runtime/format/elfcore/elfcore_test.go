@@ -324,10 +324,10 @@ func FuzzOpen(f *testing.F) {
 		}
 		file.Missing()
 		for _, n := range file.Notes {
-			ParseThread(n.Desc)
-			ParseProcess(n.Desc)
-			ParseFiles(n.Desc)
-			ParseSigInfo(n.Desc)
+			_, _ = ParseThread(n.Desc)
+			_, _ = ParseProcess(n.Desc)
+			_, _ = ParseFiles(n.Desc)
+			_, _ = ParseSigInfo(n.Desc)
 		}
 	})
 }

@@ -42,8 +42,8 @@ func TestFile(t *testing.T) {
 	}
 	broken := errors.New("broken")
 	err := File(path, func(f *os.File) error {
-		f.WriteString("half")
-		return broken
+		_, err := f.WriteString("half")
+		return errors.Join(err, broken)
 	})
 	if !errors.Is(err, broken) {
 		t.Error(err)

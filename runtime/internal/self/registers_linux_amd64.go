@@ -30,7 +30,7 @@ func CallingThread() *elfcore.Thread {
 	r[elfcore.AMD64CS], r[elfcore.AMD64SS] = 0x33, 0x2b // of every 64-bit process
 	r[elfcore.AMD64EFLAGS] = 0x202
 	r[elfcore.AMD64OrigRAX] = ^uint64(0) // in no system call
-	// Where the kernel will not say it, debuggers find no thread-local storage.
-	syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archGetFS, uintptr(unsafe.Pointer(&r[elfcore.AMD64FSBase])), 0)
+	// If the kernel refuses, debuggers find no thread-local storage.
+	_, _, _ = syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archGetFS, uintptr(unsafe.Pointer(&r[elfcore.AMD64FSBase])), 0)
 	return thread(r)
 }
