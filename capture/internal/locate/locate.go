@@ -31,6 +31,7 @@ type Program struct {
 	Binary   Binary
 	Symbols  Symbols
 	Runtime  Runtime
+	Stacks   Stacks
 	Marks    Marks
 	Problems model.Problems
 
@@ -80,6 +81,7 @@ func Locate(source Source, opts *model.Options) (*Program, error) {
 	if err := p.identify(opts.Args); err != nil {
 		return nil, err
 	}
+	p.findStacks()
 	return p, nil
 }
 

@@ -24,7 +24,8 @@ const signalStack = 32 << 10
 // its thread if that is on it, else from where it was left.
 func (gs *goroutines) used(g *goroutine.G) memory.Range {
 	where := g.Where().SP
-	if th := gs.thread[g.Addr]; th != nil && th.SP() != 0 {
+	th := gs.thread[g.Addr]
+	if placed := th != nil && th.SP() != 0; placed {
 		if sp := memory.Address(th.SP()); g.Stack.Contains(sp) {
 			return g.InUse(max(g.Stack.Start, sp-redZone))
 		}
@@ -35,14 +36,12 @@ func (gs *goroutines) used(g *goroutine.G) memory.Range {
 			}
 		}
 	} else if g.Status == goroutine.Running {
-		where = 0 // it was not stopped: what was saved is from before
+		// How deep it is now is not known: its outermost frames, no further down
+		// than where it was left. Below may be what was freed before the stack was
+		// allocated.
+		return g.InUse(max(where, g.Stack.End-min(g.Stack.End, maxC)))
 	}
-	switch {
-	case g.Stack.Contains(where):
-	case g.Status == goroutine.Running:
-		// How deep it is now is not known: its outermost frames.
-		return memory.Range{Start: max(g.Stack.Start, g.Stack.End-min(g.Stack.End, maxC)), End: g.Stack.End}
-	default:
+	if !g.Stack.Contains(where) {
 		return memory.Range{}
 	}
 	if s := g.Sched.SP; g.Stack.Contains(s) {

@@ -168,82 +168,85 @@ func (gs *goroutines) interruptedScheduler(th *process.Thread, local memory.Addr
 }
 
 // threadStack returns the stack that sp is on, which may be that of the
-// runtime.g local.
+// runtime.g local, as far as the runtime or the kernel report where it ends.
 func (gs *goroutines) threadStack(th *process.Thread, local, sp memory.Address) (whole memory.Range, ok bool) {
 	for i := range gs.maps {
 		m := &gs.maps[i]
 		if !m.Contains(sp) || !m.Write {
 			continue
 		}
-		cgo := gs.program.Runtime.Cgo
-		if g, ok := gs.readG(local); ok && g.Stack.Contains(sp) {
-			end := callersEnd(gs.program.Identity.Machine, cgo, m, th, g.Stack.End)
-			return memory.Range{Start: g.Stack.Start, End: end}.Intersect(m.Range), true
+		limit := gs.limit(m, th)
+		g, ok := gs.readG(local)
+		if !ok || !g.Stack.Contains(sp) {
+			g, ok = gs.onStack(sp)
 		}
-		if known := gs.stackAt(sp); !known.Empty() {
-			return known.Intersect(m.Range), true
+		if !ok {
+			// The runtime does not know this stack. Above it may be any object,
+			// unless its limit is known.
+			return memory.Range{Start: m.Start, End: limit}, sp < limit
 		}
-		// A stack that is not known, in memory that Go shares out: objects may
-		// follow it. A thread that was cloned this moment is on one, and has its
-		// parent's local storage still.
-		return m.Range, m.Path == "[stack]" || cgo && !gs.shared(m.Range)
+		whole = g.Stack
+		if gs.ms[g.M].G0 == g.Addr {
+			whole.End = schedulerEnd(gs.program.Runtime.Cgo, whole.End, limit)
+		}
+		return whole.Intersect(m.Range), sp < whole.End
 	}
 	return memory.Range{}, false
 }
 
-// shared reports whether Go shares out the memory of r among its objects: the
-// list of goroutines, a goroutine or its stack is there.
-func (gs *goroutines) shared(r memory.Range) bool {
-	if r.Overlaps(gs.list.Range()) {
-		return true
+// limit returns the end of the frames on a stack in mapping m that C or the
+// kernel allocated for thread th, 0 if it is not known or if Go allocated it. Of
+// the first thread the initial stack follows, of others the thread-local
+// variables: below the thread pointer, on arm64 the C library's record of the
+// thread, which is larger.
+func (gs *goroutines) limit(m *process.Mapping, th *process.Thread) memory.Address {
+	const arm64Record = 2048
+	stacks, tls := &gs.program.Stacks, memory.Address(th.TLS)
+	size := stacks.TLS
+	if gs.program.Identity.Machine == elfcore.MachineARM64 {
+		size = arm64Record
 	}
-	for i := range gs.all {
-		if r.Contains(gs.all[i].Addr) || r.Overlaps(gs.all[i].Stack) {
-			return true
-		}
+	switch {
+	case m.Overlaps(stacks.Initial):
+		return max(stacks.Initial.Start, m.Start)
+	case !gs.program.Runtime.Cgo || !stacks.TLSKnown || !m.Contains(tls) || uint64(tls-m.Start) < size:
+		return 0
 	}
-	return false
+	return tls - memory.Address(size)
 }
 
-// stackAt returns the stack that an address is on, of those of goroutines and
-// of the runtime's own on each thread, else an empty range. The runtime
-// allocates most of them among the program's objects.
-func (gs *goroutines) stackAt(at memory.Address) memory.Range {
+// onStack returns the runtime.g on whose stack an address is: that of a
+// goroutine, or one of the runtime's own on each thread. The runtime allocates
+// most of them among the program's objects.
+func (gs *goroutines) onStack(at memory.Address) (goroutine.G, bool) {
 	for i := range gs.all {
 		if g := &gs.all[i]; g.Stack.Contains(at) {
-			return g.Stack
+			return *g, true
 		}
 	}
 	for _, m := range gs.ms {
 		for _, own := range []memory.Address{m.G0, m.GSignal} {
 			if g, ok := gs.readG(own); ok && g.Stack.Contains(at) {
-				return g.Stack
+				return g, true
 			}
 		}
 	}
-	return memory.Range{}
+	return goroutine.G{}, false
 }
 
-// callersEnd returns where to stop above a thread's own stack as the runtime
-// knows it, which ends at end. On a stack that C or the kernel made, the frames
-// of its callers follow, down to where the thread began, and for Delve the
-// caller of a function of the race detector or of C at the very top. On the
-// first thread's stack arguments and environment are further up, on others the
-// variables that C keeps for each thread: below the thread pointer, on arm64 the
-// C library's own record of the thread, which is larger. Above a stack that Go
-// allocated is any object.
-func callersEnd(machine uint16, cgo bool, m *process.Mapping, th *process.Thread, end memory.Address) memory.Address {
-	const first, others = 128, 1024
-	variables := memory.Address(512)
-	if machine == elfcore.MachineARM64 {
-		variables = 2048
-	}
-	tls := memory.Address(th.TLS)
+// schedulerEnd returns where to stop on the stack of a g0, which ends at end as
+// the runtime knows it. On a stack that C or the kernel allocated, up to limit,
+// the frames of its callers follow, down to where the thread began, and for
+// Delve the caller of a function of the race detector or of C at the very top.
+// Of a thread that C started, the runtime knows what the C library reports: the
+// whole mapping, with the thread's variables and with the initial stack.
+func schedulerEnd(cgo bool, end, limit memory.Address) memory.Address {
+	const callers = 1024
 	switch {
-	case m.Path == "[stack]":
-		return end.Add(first)
-	case !cgo || !m.Contains(tls) || tls < end+variables:
-		return end
+	case limit != 0:
+		return min(end.Add(callers), limit)
+	case cgo && end.Aligned(pageSize):
+		return 0
 	}
-	return min(end.Add(others), tls-variables)
+	return end
 }

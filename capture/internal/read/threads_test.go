@@ -3,36 +3,62 @@ package read
 import (
 	"testing"
 
+	"github.com/meminspect/meminspect/capture/internal/locate"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// What stands above a thread's stack is its caller's where C or the kernel made
-// the stack, and anybody's object where Go did: a skeleton of that would
-// overwrite it.
-func TestCallersEnd(t *testing.T) {
-	const end, amd64 = 0xc000338000, elfcore.MachineAMD64
-	heap := process.Mapping{Range: memory.Range{Start: 0xc000000000, End: 0xc000400000}, Write: true}
-	first := heap
-	first.Path = "[stack]"
+// Above a thread's stack are its callers' frames if C or the kernel allocated the
+// stack, up to the limit, and any object if Go did.
+func TestSchedulerEnd(t *testing.T) {
+	const end = 0x7f00003380a0
+	for _, c := range []struct {
+		name       string
+		cgo        bool
+		end, limit memory.Address
+		want       memory.Address
+	}{
+		{"allocated by Go", false, 0xc000338000, 0, 0xc000338000},
+		{"limit far away", true, end, end + 8192, end + 1024},
+		{"limit near", true, end, end + 100, end + 100},
+		{"reported by the C library, which includes variables", true, end, end - 4096, end - 4096},
+		{"limit not known, frames of the runtime's own", true, end, 0, end},
+		{"limit not known, reported by the C library", true, 0x7f0000339000, 0, 0},
+	} {
+		if got := schedulerEnd(c.cgo, c.end, c.limit); got != c.want {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// A stack ends where the kernel's initial stack or the thread's variables begin.
+func TestLimit(t *testing.T) {
+	first := process.Mapping{Range: memory.Range{Start: 0x7ffc00000000, End: 0x7ffc00021000}, Write: true}
+	other := process.Mapping{Range: memory.Range{Start: 0x7f0000000000, End: 0x7f0000800000}, Write: true}
+	initial := memory.Range{Start: 0x7ffc0001f000, End: first.End}
+	const tls = 0x7f00007ff700
 	for _, c := range []struct {
 		name    string
 		machine uint16
 		cgo     bool
+		stacks  locate.Stacks
 		m       process.Mapping
 		tls     uint64
 		want    memory.Address
 	}{
-		{"allotted by Go, storage in another object", amd64, false, heap, 0xc00038a090, end},
-		{"allotted by Go for signals, in a program with C", amd64, true, heap, 0x7f0000001000, end},
-		{"made by C, its variables on top", amd64, true, heap, 0xc0003ff700, end + 1024},
-		{"made by C, no room below its variables", amd64, true, heap, end + 100, end},
-		{"made by C for arm64, whose record of the thread is below the thread pointer", elfcore.MachineARM64, true, heap, end + 2048 + 64, end + 64},
-		{"the first thread's", amd64, false, first, 0x66db28, end + 128},
+		{"first thread", elfcore.MachineAMD64, false, locate.Stacks{Initial: initial}, first, 0, initial.Start},
+		{"first thread, initial stack not known", elfcore.MachineAMD64, false, locate.Stacks{Initial: first.Range}, first, 0, first.Start},
+		{"thread of C", elfcore.MachineAMD64, true, locate.Stacks{TLS: 4096, TLSKnown: true}, other, tls, tls - 4096},
+		{"thread of C on arm64", elfcore.MachineARM64, true, locate.Stacks{TLS: 4096, TLSKnown: true}, other, tls, tls - 2048},
+		{"variables of unknown size", elfcore.MachineAMD64, true, locate.Stacks{}, other, tls, 0},
+		{"thread pointer elsewhere", elfcore.MachineAMD64, true, locate.Stacks{TLSKnown: true}, other, 0x7f0000900000, 0},
+		{"thread pointer not known", elfcore.MachineAMD64, true, locate.Stacks{TLSKnown: true}, other, 0, 0},
+		{"without C", elfcore.MachineAMD64, false, locate.Stacks{}, other, tls, 0},
 	} {
-		th := &process.Thread{TLS: c.tls}
-		if got := callersEnd(c.machine, c.cgo, &c.m, th, end); got != c.want {
+		gs := goroutines{program: &locate.Program{Stacks: c.stacks}}
+		gs.program.Identity.Machine, gs.program.Runtime.Cgo = c.machine, c.cgo
+		if got := gs.limit(&c.m, &process.Thread{TLS: c.tls}); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
 // ThreadIDs returns the IDs of the threads that live now, in ascending order.
@@ -36,6 +38,11 @@ type Stat struct {
 	Parent, Group, Sess int
 	Exiting             bool   // it has begun to end, and is about to close its files
 	Start               uint64 // clock ticks since boot
+
+	// StackStart is the lowest address of what the kernel stored above the first
+	// frame of the main thread: arguments, environment, auxiliary vector. It is 0
+	// if the kernel does not report it.
+	StackStart memory.Address
 }
 
 // Dead reports whether the thread runs no more.
@@ -90,7 +97,26 @@ func parseStat(line string) (Stat, error) {
 		return Stat{}, fmt.Errorf("%q is not a stat line", line)
 	}
 	s.Start = ticks
+	s.StackStart = stackStart(fields)
 	return s, nil
+}
+
+// stackStart returns the lowest of the addresses at which the kernel says that
+// the stack, the arguments and the environment begin. It reports 0 to those who
+// may not read the process. A program may move each of them (man 2 prctl).
+func stackStart(fields []string) memory.Address {
+	const stack, args, environment = 28, 48, 50 // fields of the line, from 1
+	lowest := memory.Address(0)
+	for _, field := range []int{stack, args, environment} {
+		if field-3 >= len(fields) {
+			continue
+		}
+		at, err := strconv.ParseUint(fields[field-3], 10, 64)
+		if err == nil && at != 0 && (lowest == 0 || memory.Address(at) < lowest) {
+			lowest = memory.Address(at)
+		}
+	}
+	return lowest
 }
 
 // Ours returns our numbers of threads by those that the process itself knows them
