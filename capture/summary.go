@@ -53,16 +53,26 @@ type Count struct {
 	Captured int `json:"captured"`
 }
 
-// Regions counts regions by their status. A region may have several.
+// Regions counts regions by their status.
 type Regions struct {
 	All        int `json:"all"`
 	Complete   int `json:"complete"`
-	Cut        int `json:"cut,omitempty"`
+	Partial    int `json:"partial,omitempty"`
 	Torn       int `json:"torn,omitempty"`
 	Unreadable int `json:"unreadable,omitempty"`
-	Erased     int `json:"erased,omitempty"`
 	Gone       int `json:"gone,omitempty"`
-	Broken     int `json:"broken,omitempty"` // contradict their types in part
+
+	// Reasons counts, by reason, the regions of which something is missing.
+	Reasons map[string]int `json:"reasons,omitempty"`
+
+	// Incomplete are the regions of which something is missing or torn.
+	Incomplete []Incomplete `json:"-"`
+}
+
+// Incomplete is a region of which something is missing or torn.
+type Incomplete struct {
+	Name   string
+	Status string
 }
 
 // A Problem is something that a capture could not do, or that readers of the core
@@ -103,23 +113,34 @@ func summaryOf(s *model.Snapshot, core *build.Core) Summary {
 		Stacks:     s.Goroutines.Note.Stacks.String(),
 	}
 	for i := range core.Regions {
-		sum.Regions.count(core.Regions[i].Status)
+		r := &core.Regions[i]
+		sum.Regions.add(r)
+		sum.Partial = sum.Partial || r.Status&^(note.Expected|note.Gone) != 0
 	}
-	sum.Partial = sum.Regions.Cut+sum.Regions.Torn+sum.Regions.Unreadable > 0
 	return sum
 }
 
-func (c *Regions) count(s note.Status) {
+func (c *Regions) add(r *note.Region) {
 	c.All++
-	if s == note.Complete {
+	switch r.Status.Word() {
+	case "complete":
 		c.Complete++
+		return
+	case "gone":
+		c.Gone++
+		return
+	case "partial":
+		c.Partial++
+	case "torn":
+		c.Torn++
+	case "unreadable":
+		c.Unreadable++
 	}
-	for _, b := range []struct {
-		bit note.Status
-		n   *int
-	}{{note.Cut, &c.Cut}, {note.Torn, &c.Torn}, {note.Unreadable, &c.Unreadable}, {note.Erased, &c.Erased}, {note.Gone, &c.Gone}, {note.Broken, &c.Broken}} {
-		if s&b.bit != 0 {
-			*b.n++
+	for _, why := range r.Status.Reasons() {
+		if c.Reasons == nil {
+			c.Reasons = map[string]int{}
 		}
+		c.Reasons[why]++
 	}
+	c.Incomplete = append(c.Incomplete, Incomplete{Name: r.Name, Status: r.Status.String()})
 }

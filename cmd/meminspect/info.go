@@ -80,8 +80,9 @@ type infoJSON struct {
 	Segments   int               `json:"segments"`
 	Held       uint64            `json:"capturedBytes,string"`
 	Marked     uint64            `json:"markedBytes,string"`
-	Regions    *int              `json:"regions,omitempty"` // nil: no table
-	Incomplete map[string]int    `json:"incomplete,omitempty"`
+	Regions    *int              `json:"regions,omitempty"`    // nil: no table
+	Incomplete map[string]int    `json:"incomplete,omitempty"` // by status
+	Reasons    map[string]int    `json:"reasons,omitempty"`    // of incomplete regions
 	Receipts   []receiptJSON     `json:"receipts,omitempty"`
 	Crash      string            `json:"crash,omitempty"`
 }
@@ -111,9 +112,12 @@ func coreInfo(c *inspect.Core) *infoJSON {
 		for i := range c.Regions {
 			if s := c.Regions[i].Status; s != note.Complete {
 				if info.Incomplete == nil {
-					info.Incomplete = map[string]int{}
+					info.Incomplete, info.Reasons = map[string]int{}, map[string]int{}
 				}
-				info.Incomplete[s.String()]++
+				info.Incomplete[s.Word()]++
+				for _, why := range s.Reasons() {
+					info.Reasons[why]++
+				}
 			}
 		}
 	}
@@ -197,6 +201,9 @@ func (i *infoJSON) print(w io.Writer) {
 			rest += fmt.Sprintf(", %d %s", i.Incomplete[status], status)
 		}
 		line("regions", "%d%s", *i.Regions, rest)
+		for _, why := range sortedKeys(i.Reasons) {
+			line("missing", "%s, in %s", why, countOf(i.Reasons[why], "region"))
+		}
 	}
 	for _, r := range i.Receipts {
 		rule := r.Rule
@@ -208,6 +215,14 @@ func (i *infoJSON) print(w io.Writer) {
 	if i.Crash != "" {
 		fmt.Fprintf(w, "crash:\n%s\n", strings.TrimRight(i.Crash, "\n"))
 	}
+}
+
+// countOf returns a number of things as text.
+func countOf(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // places says where, unless that was not counted.

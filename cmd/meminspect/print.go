@@ -131,14 +131,14 @@ func printValues(w io.Writer, prog *inspect.Program, main string, regions []*not
 
 // valueJSON is a region's value as --json prints it.
 type valueJSON struct {
-	ID      string       `json:"id"`
-	Name    string       `json:"name"`
-	Package string       `json:"package,omitempty"`
-	Expr    string       `json:"expr,omitempty"`
-	Type    string       `json:"type"`
-	Address address      `json:"address"`
-	Status  string       `json:"status"`
-	Value   *value.Value `json:"value"`
+	ID      string  `json:"id"`
+	Name    string  `json:"name"`
+	Package string  `json:"package,omitempty"`
+	Expr    string  `json:"expr,omitempty"`
+	Type    string  `json:"type"`
+	Address address `json:"address"`
+	statusJSON
+	Value *value.Value `json:"value"`
 }
 
 func printValuesJSON(w io.Writer, prog *inspect.Program, regions []*note.Region, limits value.Limits) error {
@@ -147,7 +147,7 @@ func printValuesJSON(w io.Writer, prog *inspect.Program, regions []*note.Region,
 		v := value.Region(prog, r, limits)
 		if err := enc.Encode(valueJSON{
 			ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr,
-			Type: v.Type, Address: address(r.Addr), Status: r.Status.String(), Value: v,
+			Type: v.Type, Address: address(r.Addr), Value: v, statusJSON: statusOf(r),
 		}); err != nil {
 			return err
 		}

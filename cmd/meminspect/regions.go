@@ -17,9 +17,10 @@ func regionsCommand() *cobra.Command {
 		Use:   "regions CORE",
 		Short: "List the regions of a core and how each of them ended",
 		Long: `List the regions of a core: the annotated variables and what was registered at
-run time. STATUS says how the capture of each ended: complete, torn (it changed
-while it was read), cut by budget, unreadable, erased (an exclusion took some of
-it) or gone (its object was collected before).`,
+run time. STATUS is what the core has of each and of everything it leads to:
+complete; partial (something is missing; the reasons follow in parentheses);
+torn (some of it changed while it was read); unreadable; or gone (its object was
+collected before the capture).`,
 		Example: `  meminspect regions shop.core
   meminspect regions --json shop.core`,
 		Args: cobra.ExactArgs(1),
@@ -84,6 +85,16 @@ func regionWhere(r *note.Region) string {
 	return where
 }
 
+// statusJSON is a region's status as --json prints it.
+type statusJSON struct {
+	Status  string   `json:"status"`
+	Reasons []string `json:"reasons,omitempty"` // why something is missing
+}
+
+func statusOf(r *note.Region) statusJSON {
+	return statusJSON{Status: r.Status.Word(), Reasons: r.Status.Reasons()}
+}
+
 // regionJSON is a region as --json prints it.
 type regionJSON struct {
 	ID       string  `json:"id"`
@@ -95,9 +106,9 @@ type regionJSON struct {
 	Address  address `json:"address"`
 	Size     uint64  `json:"size,string"`
 	Captured uint64  `json:"capturedBytes,string"`
-	Status   string  `json:"status"`
-	Pos      string  `json:"pos,omitempty"`
-	Note     string  `json:"note,omitempty"`
+	statusJSON
+	Pos  string `json:"pos,omitempty"`
+	Note string `json:"note,omitempty"`
 }
 
 var regionKinds = map[uint32]string{
@@ -112,7 +123,7 @@ func printRegionsJSON(w io.Writer, regions []note.Region) error {
 		if err := enc.Encode(regionJSON{
 			ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr, Type: r.Type,
 			Kind: regionKinds[r.Kind], Address: address(r.Addr), Size: r.Size, Captured: r.Captured,
-			Status: r.Status.String(), Pos: r.Pos, Note: r.Note,
+			Pos: r.Pos, Note: r.Note, statusJSON: statusOf(r),
 		}); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -22,12 +23,15 @@ type saveFlags struct {
 	captureFlags
 	reason      string
 	output, dir string
+	require     choice
 	json, quiet bool
 }
 
 func (f *saveFlags) add(cmd *cobra.Command) {
 	f.captureFlags.add(cmd)
+	f.require = choose("nothing", "complete")
 	fl := cmd.Flags()
+	fl.Var(&f.require, "require", "complete makes it an error (exit status 3) that a region is partial, torn or unreadable; the core is written all the same")
 	fl.StringVarP(&f.output, "output", "o", "", "`file` to write; - is standard output")
 	fl.StringVar(&f.dir, "dir", "", "`directory` for the core (default the working directory)")
 	fl.BoolVar(&f.json, "json", false, "print a summary as JSON")
@@ -108,10 +112,29 @@ func (f *saveFlags) report(cmd *cobra.Command, s *capture.Summary, path string) 
 			fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %v\n", p)
 		}
 	}
+	if n := len(s.Regions.Incomplete); n > 0 && f.require.value == "complete" {
+		return &exitError{status: exitPartial, err: incomplete(verbOf(cmd), s)}
+	}
 	if s.Partial {
 		return &exitError{status: exitPartial}
 	}
 	return nil
+}
+
+// incomplete is the error about regions that are not complete, if they have to
+// be.
+func incomplete(verb string, s *capture.Summary) error {
+	const most = 20
+	list := s.Regions.Incomplete
+	var b strings.Builder
+	for i, r := range list {
+		if i == most {
+			fmt.Fprintf(&b, "\n\tand %d more: see meminspect regions", len(list)-most)
+			break
+		}
+		fmt.Fprintf(&b, "\n\t%s: %s", oneLine(r.Name), r.Status)
+	}
+	return fmt.Errorf("%s: --require=complete: %d of %d regions are not complete:%s", verb, len(list), s.Regions.All, &b)
 }
 
 func summaryLine(s *capture.Summary) string {

@@ -275,6 +275,32 @@ func certainFirst(entries []values.Entry) []values.Entry {
 	return entries
 }
 
+// shown reports whether a value lacks something that is not in the core, and
+// whether a limit of the reader leaves something out.
+func shown(v *values.Value) (missing, limited bool) {
+	if v == nil {
+		return false, false
+	}
+	for _, w := range append([]string{string(v.Absent)}, v.Notes...) {
+		limited = limited || strings.HasSuffix(w, string(inspect.TooMuch))
+		for _, m := range []inspect.Missing{inspect.NotCaptured, inspect.Redacted} {
+			missing = missing || strings.HasSuffix(w, string(m))
+		}
+	}
+	parts := append([]*values.Value{v.Elem}, v.Elems...)
+	for _, f := range v.Fields {
+		parts = append(parts, f.Value)
+	}
+	for _, e := range v.Entries {
+		parts = append(parts, e.Key, e.Value)
+	}
+	for _, p := range parts {
+		m, l := shown(p)
+		missing, limited = missing || m, limited || l
+	}
+	return missing, limited || v.Omitted > 0
+}
+
 // lacks counts the parts of a value that are missing.
 func lacks(v *values.Value) int {
 	if v == nil {

@@ -81,7 +81,7 @@ func TestSecretsAreInNoCore(t *testing.T) {
 				if why := variable(t, core, "globalArray").Absent; why != inspect.Redacted {
 					t.Errorf("%s: print says of an excluded variable that it is %q", c.name, why)
 				}
-				if summary.Regions.Erased == 0 || summary.Regions.All != 14 {
+				if summary.Regions.Reasons["redacted"] == 0 || summary.Regions.All != 14 {
 					t.Errorf("%s: %+v", c.name, summary.Regions)
 				}
 			}

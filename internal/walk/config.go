@@ -94,6 +94,8 @@ type Result struct {
 	// Redactor removes what exclusions cover. Never nil.
 	Redactor *Redactor
 	Stats    Stats
+	// Omissions are what depths and budgets left out.
+	Omissions Omissions
 }
 
 // Stats counts what a walk did.

@@ -62,7 +62,7 @@ func (w *walker) object(it *item, size uint64) ([]byte, bool) {
 		w.record(it.root, it.rank, UnreadableMem, it.addr, it.plan)
 		return nil, false
 	}
-	if it.rank >= own && w.capture(it.root, it.addr, size) < size {
+	if it.rank >= own && w.capture(it.root, it.addr, size) < size || w.blank(it.addr) {
 		return nil, false
 	}
 	return data, true
@@ -133,6 +133,9 @@ func (w *walker) mapGroups(it *item) {
 		if !ok {
 			return
 		}
+		if w.blank(addr) {
+			continue
+		}
 		w.mapGroup(m, addr, data, it)
 	}
 	if it.count > n {
@@ -157,7 +160,7 @@ func (w *walker) mapGroup(m *mapPlan, addr memory.Address, data []byte, it *item
 func (w *walker) mapSlot(p *typePlan, indirect, live bool, group memory.Address, data []byte, off uint64, it *item) {
 	switch {
 	case indirect:
-		if ptr := goobject.Pointer(data[off:]); live && ptr != 0 {
+		if ptr := goobject.Pointer(data[off:]); live && ptr != 0 && !w.blank(group.Add(off)) {
 			// It is a part of the map, as one in the group is.
 			w.push(item{addr: ptr, plan: p, count: 1, root: it.root, rank: it.rank})
 		}

@@ -75,6 +75,9 @@ func (w *walker) closure(it *item) {
 		w.funcs[entry] = struct{}{}
 	}
 	if w.cfg.Closure == nil {
+		if !w.image.Has(it.addr) {
+			w.untyped(it.root)
+		}
 		w.guessClosure(it)
 		return
 	}
@@ -96,7 +99,7 @@ const guessBytes = 64
 // have no runtime type, but debuggers know them from debug information. Where
 // anything is excluded nothing is taken whose type is not known.
 func (w *walker) guessClosure(it *item) {
-	if w.ex.active || it.rank < own || w.image.Has(it.addr) {
+	if w.copy != nil || w.ex.active || it.rank < own || w.image.Has(it.addr) {
 		return
 	}
 	data, ok := w.guess(it)
@@ -144,7 +147,7 @@ func (w *walker) weak(it *item) {
 		return
 	}
 	ptr := goobject.Pointer(data)
-	if it.rank >= own && w.capture(it.root, it.addr, wordBytes) < wordBytes {
+	if it.rank >= own && w.capture(it.root, it.addr, wordBytes) < wordBytes || w.blank(it.addr) {
 		return
 	}
 	if ptr != 0 {

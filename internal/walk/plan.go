@@ -64,7 +64,7 @@ const (
 	opWeak
 	opTrie
 	opLoop    // an array of values, standing here
-	opUnknown // an unsafe.Pointer; in raw plans only
+	opUnknown // an unsafe.Pointer; in raw plans and in audits only
 	opBroken  // its type cannot be read
 )
 
@@ -214,6 +214,10 @@ func (w *walker) addSlots(p *typePlan, t *gotypes.Type, off uint64) {
 	if t.PtrBytes == 0 && (!w.ex.byType || p.raw) || len(p.slots) > maxSlots {
 		return
 	}
+	if len(p.slots) == maxSlots { // the rest is not followed
+		p.slots = append(p.slots, slot{off: off, op: opBroken, elem: p, holder: p})
+		return
+	}
 	if off > 0 || t != p.typ {
 		if rule := w.hidden(p, t); rule >= 0 {
 			p.secrets = append(p.secrets, secret{off: off, size: t.Size, rule: rule, raw: w.rawPlan(t)})
@@ -255,7 +259,7 @@ func (w *walker) addSlots(p *typePlan, t *gotypes.Type, off uint64) {
 	case gotypes.Func:
 		s.op, s.elem = opFunc, w.planFor(p, t)
 	case gotypes.UnsafePointer:
-		if !p.raw {
+		if !p.raw && w.copy == nil {
 			return
 		}
 		s.op = opUnknown

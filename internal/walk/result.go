@@ -4,11 +4,14 @@ import (
 	"fmt"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // A RootResult is the result of the walk from one root.
 type RootResult struct {
 	State State
+	// Status are the statuses of what went wrong.
+	Status note.Status
 	// Bytes is what was captured for this root and had not been for another.
 	Bytes uint64
 	// Cut reports whether a budget or a bound of the walk left something out that
@@ -124,6 +127,19 @@ func (k RecordKind) String() string {
 	return fmt.Sprintf("record %d", uint8(k))
 }
 
+// status is what a region is that has such a value.
+func (k RecordKind) status() note.Status {
+	switch k {
+	case UnreadableMem:
+		return note.Holes
+	case MapWriting:
+		return note.Torn
+	case UnknownLayout:
+		return note.Unsupported
+	}
+	return note.Inconsistent
+}
+
 func (r Record) String() string {
 	if r.Type == "" {
 		return fmt.Sprintf("%v at %v", r.Kind, r.Addr)
@@ -143,6 +159,7 @@ func (w *walker) record(root int32, rank uint16, kind RecordKind, addr memory.Ad
 	}
 	r := &w.roots[root]
 	r.Failures++
+	r.Status |= kind.status()
 	if kind == MapWriting {
 		r.writing = true
 	} else {

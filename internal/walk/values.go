@@ -5,6 +5,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 var le = binary.LittleEndian
@@ -143,7 +144,9 @@ func (w *walker) follow(p *typePlan, addr memory.Address, data []byte, root int3
 	}
 	for i := range p.slots {
 		s := &p.slots[i]
-		w.slot(s, addr.Add(s.off), data[s.off:], root, rank)
+		if s.op == opLoop || !w.blank(addr.Add(s.off)) {
+			w.slot(s, addr.Add(s.off), data[s.off:], root, rank)
+		}
 	}
 	for i := range p.secrets {
 		s := &p.secrets[i]
@@ -158,6 +161,9 @@ func (w *walker) giant(p *typePlan, addr memory.Address, root int32, rank uint16
 		at := addr.Add(s.off)
 		if s.op == opLoop {
 			w.slot(s, at, nil, root, rank)
+			continue
+		}
+		if w.blank(at) {
 			continue
 		}
 		data, ok := w.pages.bytes(at, s.op.width())
@@ -241,9 +247,15 @@ func (w *walker) slot(s *slot, addr memory.Address, data []byte, root int32, ran
 		next.kind = itemWeak
 	case opTrie: // the map was paid for with the pointer to its root
 		next.kind, next.rank = itemTrie, rank
+	case opUnknown:
+		w.untyped(root)
+		return
 	case opBroken:
 		w.record(root, rank, UnknownLayout, addr, s.holder)
 		return
+	}
+	if rank == own && next.rank < own && next.count > 0 {
+		w.omit(first, note.Depth)
 	}
 	w.push(next)
 }
@@ -292,6 +304,9 @@ func (w *walker) iface(s *slot, addr memory.Address, data []byte, root int32, ra
 		return
 	}
 	if ptr := goobject.Pointer(data[goobject.InterfaceData:]); ptr != 0 && p.size > 0 {
+		if rank == own {
+			w.omit(ptr, note.Depth)
+		}
 		w.push(item{addr: ptr, plan: p, count: 1, root: root, rank: w.deeper(rank)})
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // Walk walks. It fails only when the configuration makes no sense, when ctx
@@ -87,6 +88,11 @@ type walker struct {
 	writing []memory.Address
 	ex      *excluder
 	stats   Stats
+	// What an audit looks at, nil in a walk that captures; what such a walk leaves
+	// out.
+	copy      *Copy
+	omissions Omissions
+
 	effort  int // pages of values, each time one is looked at
 	shadows int
 }
@@ -148,6 +154,11 @@ func (w *walker) run(ctx context.Context) error {
 	for i := range w.cfg.Roots {
 		w.pushRoot(i)
 	}
+	return w.rounds(ctx)
+}
+
+// rounds does what is queued, and what that queues.
+func (w *walker) rounds(ctx context.Context) error {
 	for w.next.count > 0 {
 		if err := w.pages.prefetch(); err != nil {
 			return fmt.Errorf("reading memory: %w", err)
@@ -192,6 +203,7 @@ func (w *walker) stop(rest [][]queued, why string) {
 		for i := range block {
 			if block[i].rank >= own {
 				w.roots[block[i].root].Cut = true
+				w.omit(block[i].addr, note.Budget)
 			}
 			w.ex.missed(block[i].rank)
 		}
@@ -235,6 +247,7 @@ func (w *walker) push(it item) {
 	if w.next.count >= maxQueue {
 		if it.rank >= own {
 			w.roots[it.root].Cut = true
+			w.omit(it.addr, note.Budget)
 		}
 		w.ex.missed(it.rank)
 		return
@@ -285,6 +298,7 @@ func (w *walker) want(it *item) {
 func (w *walker) again(it item) {
 	if w.next.count >= maxQueue {
 		w.roots[it.root].Cut = true
+		w.omit(it.addr, note.Budget)
 		w.ex.missed(it.rank)
 		return
 	}
@@ -303,6 +317,9 @@ func mul(a, b uint64) uint64 {
 // capture takes the bytes of a value for a root and returns how many of them,
 // from the first one on, the budgets allow.
 func (w *walker) capture(root int32, addr memory.Address, size uint64) uint64 {
+	if w.copy != nil {
+		return w.look(root, addr, size)
+	}
 	r := &w.roots[root]
 	allowed := size
 	if most := min(r.left, w.left); size > most {
@@ -310,6 +327,7 @@ func (w *walker) capture(root int32, addr memory.Address, size uint64) uint64 {
 		// first byte that must be paid and cannot ends it all the same.
 		if allowed = w.pages.affordable(addr, size, most); allowed < size {
 			r.Cut = true
+			w.omit(addr.Add(allowed), note.Budget)
 		}
 	}
 	fresh := w.pages.capture(addr, allowed)
@@ -327,6 +345,8 @@ func (w *walker) result() *Result {
 		Writing:  w.writing,
 		Funcs:    slices.Sorted(maps.Keys(w.funcs)),
 		Stats:    w.stats,
+
+		Omissions: w.omissions.sorted(),
 	}
 	res.Stats.Pages, res.Stats.Read = w.pages.count, w.pages.reads
 	res.Redactor = w.ex.finish(res.Captured, res.Facts)

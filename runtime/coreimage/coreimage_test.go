@@ -144,7 +144,7 @@ func TestUnreadableMemory(t *testing.T) {
 	defer meminspect.Unregister(id)
 	f := write(t)
 	r := regionsOf(t, f)[uint64(id)]
-	if r.Status != note.Unreadable || r.Captured != 2*pageSize-16 {
+	if r.Status != note.Holes || r.Captured != 2*pageSize-16 {
 		t.Errorf("%v, %d bytes captured", r.Status, r.Captured)
 	}
 	b := make([]byte, 3*pageSize-16)
@@ -182,7 +182,7 @@ func TestAbsentMemory(t *testing.T) {
 		t.Errorf("%v, %d bytes captured", r.Status, r.Captured)
 	}
 	r := regions[uint64(large)]
-	if r.Status&note.Unreadable == 0 || r.Captured < 2*pageSize || r.Captured > 1<<40 {
+	if r.Status&note.Holes == 0 || r.Captured < 2*pageSize || r.Captured > 1<<40 {
 		t.Errorf("%v, %d bytes captured", r.Status, r.Captured)
 	}
 	var b [1]byte

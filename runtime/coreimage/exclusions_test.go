@@ -89,10 +89,10 @@ func TestExclusions(t *testing.T) {
 			t.Errorf("%v, %v", b, err)
 		}
 		rs := regionsOf(t, f)
-		if r := rs[uint64(id)]; r.Status != note.Erased || r.Captured != 16 {
+		if r := rs[uint64(id)]; r.Status != note.Redacted || r.Captured != 16 {
 			t.Errorf("%v, %d bytes", r.Status, r.Captured)
 		}
-		if r := rs[uint64(all)]; r.Status != note.Erased || r.Captured != 6 {
+		if r := rs[uint64(all)]; r.Status != note.Redacted || r.Captured != 6 {
 			t.Errorf("what an excluded slice holds: %v, %d bytes", r.Status, r.Captured)
 		}
 		desc, ok := f.Note(note.Owner, note.TypeReceipts)

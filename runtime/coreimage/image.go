@@ -250,15 +250,18 @@ func (c *image) finish() []note.Region {
 			all := elfcore.Range{Start: r.Addr, End: r.Addr + r.Size}
 			r.Captured = r.Size
 			for _, h := range elfcore.Overlapping(holes, all) {
-				r.Status |= note.Unreadable
+				r.Status |= note.Holes
 				r.Captured -= min(h.End, all.End) - max(h.Start, all.Start)
 			}
 			if len(elfcore.Overlapping(torn, all)) > 0 {
 				r.Status |= note.Torn
 			}
 			for _, e := range elfcore.Overlapping(c.erased, all) {
-				r.Status |= note.Erased
+				r.Status |= note.Redacted
 				r.Captured -= min(e.End, all.End) - max(e.Start, all.Start)
+			}
+			if r.Status&note.Holes != 0 && r.Captured == 0 {
+				r.Status = r.Status&^note.Holes | note.Unreadable
 			}
 		}
 		rs[i] = *r

@@ -4,6 +4,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/runtime/internal/describe"
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
@@ -20,6 +21,7 @@ func (c *image) collect() {
 	}
 	for r := range registry.Regions() {
 		e := region{hold: r.Hold(), Region: note.Region{
+			Status: describe.StatusOf(&r),
 			ID: r.ID, Size: r.Size, TypeAddr: uint64(r.TypeAddr()), Budget: r.Budget, Order: r.Order,
 			Kind: r.Kind, Flags: r.Flags, Depth: int32(r.Depth),
 			Name: r.Name, Expr: r.Expr, Package: r.Package, Pos: r.Pos, Note: r.Note,

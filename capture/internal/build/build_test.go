@@ -169,9 +169,9 @@ func (s *script) region() {
 		case "cut":
 			r.Walk = &walk.RootResult{Cut: true}
 		case "writing":
-			r.Walk = &walk.RootResult{Failures: 1, Records: []walk.Record{{Kind: walk.MapWriting, Addr: own.Start}}}
+			r.Walk = &walk.RootResult{Status: note.Torn, Failures: 1, Records: []walk.Record{{Kind: walk.MapWriting, Addr: own.Start}}}
 		case "failed":
-			r.Walk = &walk.RootResult{Failures: 1, Records: []walk.Record{{Kind: walk.BadPointer, Addr: own.Start}}}
+			r.Walk = &walk.RootResult{Status: note.Inconsistent, Failures: 1, Records: []walk.Record{{Kind: walk.BadPointer, Addr: own.Start}}}
 		case "gone":
 			r.Status = note.Gone
 		case "refused":

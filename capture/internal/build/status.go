@@ -6,8 +6,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// finalizeStatus returns the regions with what became of each, and the receipts
-// of what kept values in them from being followed. The image is redacted.
+// finalizeStatus returns the regions with what the core has of each, and the
+// receipts of what kept values in them from being followed. The image is redacted.
 func finalizeStatus(s *model.Snapshot) ([]note.Region, []note.Receipt) {
 	regions := make([]note.Region, len(s.Regions))
 	var receipts []note.Receipt
@@ -17,55 +17,38 @@ func finalizeStatus(s *model.Snapshot) ([]note.Region, []note.Receipt) {
 			receipts = append(receipts, failures(r)...)
 		}
 		regions[i] = r.Region.Region
-		regions[i].Status |= statusOf(r) | memoryStatus(s, r)
-		if regions[i].Status&note.Gone == 0 {
+		regions[i].Status |= ownStatus(s, r)
+		if r.Status&note.Gone == 0 {
 			regions[i].Captured = captured(s, r)
+		}
+		if status := &regions[i].Status; *status&note.Holes != 0 && regions[i].Captured == 0 {
+			*status = *status&^note.Holes | note.Unreadable
 		}
 	}
 	return regions, receipts
 }
 
-// statusOf is the status of a region by what happened while it was read.
-func statusOf(r *model.Result) (status note.Status) {
-	if r.Refused {
-		status |= note.Erased
+// ownStatus is the status of a region by its own bytes, and by what kept values
+// in it from being followed.
+func ownStatus(s *model.Snapshot, r *model.Result) (status note.Status) {
+	if r.Walk != nil {
+		status |= r.Walk.Status
 	}
-	if r.Walk == nil {
-		return status
-	}
-	if r.Walk.Cut {
-		status |= note.Cut
-	}
-	if r.Walk.State == walk.Unreadable {
-		status |= note.Unreadable
-	}
-	if r.Walk.Redacted > 0 {
-		status |= note.Erased
-	}
-	for _, record := range r.Walk.Records {
-		if record.Kind == walk.MapWriting {
-			status |= note.Torn
-		} else {
-			status |= note.Broken
-		}
-	}
-	if r.Walk.Failures > 0 && (r.Status|status)&note.Torn == 0 {
-		status |= note.Broken
-	}
-	return status
-}
-
-// memoryStatus is the status of a region by what the image has of its bytes.
-func memoryStatus(s *model.Snapshot, r *model.Result) (status note.Status) {
 	own := r.Range()
-	if s.Image.Holes.OverlapSize(own) > 0 {
-		status |= note.Unreadable
+	if r.Status&(note.Gone|note.Unreadable) != 0 || own.Empty() {
+		return status
 	}
 	if s.Image.Torn.OverlapSize(own) > 0 {
 		status |= note.Torn
 	}
-	if e := s.Redaction.Redactor; e != nil && r.Status&note.Gone == 0 && e.Ranges.OverlapSize(own) > 0 {
-		status |= note.Erased
+	if s.Image.Holes.OverlapSize(own) > 0 {
+		status |= note.Holes
+	}
+	if e := s.Redaction.Redactor; r.Refused || e != nil && e.Ranges.OverlapSize(own) > 0 {
+		return status | note.Redacted
+	}
+	if s.Image.SizeIn(own)+s.Image.Holes.OverlapSize(own) < own.Size() {
+		status |= note.Budget
 	}
 	return status
 }

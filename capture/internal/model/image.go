@@ -79,3 +79,22 @@ func (im *Image) SizeIn(r memory.Range) (n uint64) {
 	im.Each(r, func(_ memory.Address, data []byte) { n += uint64(len(data)) })
 	return n - im.Holes.OverlapSize(r)
 }
+
+// ReadAt reads the image's bytes; where it has none, zeros. It makes an Image a
+// [memory.Memory] for readers who ask [Image.Has] what there is.
+func (im *Image) ReadAt(p []byte, addr memory.Address) (int, error) {
+	clear(p)
+	im.Each(memory.RangeOf(addr, uint64(len(p))), func(at memory.Address, data []byte) {
+		copy(p[at.Sub(addr):], data)
+	})
+	return len(p), nil
+}
+
+// Has returns what the image has, holes too.
+func (im *Image) Has() memory.Ranges {
+	ranges := make([]memory.Range, len(im.Pieces))
+	for i := range im.Pieces {
+		ranges[i] = im.Pieces[i].Range
+	}
+	return memory.RangesOf(ranges...)
+}

@@ -56,10 +56,12 @@ type Snapshot struct {
 	Threads    Threads
 	Image      Image
 	Regions    []Result
+	Omissions  walk.Omissions // what of the regions' values depths and budgets left out
 	Redaction  Redaction
 	Goroutines Goroutines
 	Functions  Functions
 	Changed    Changed
+	Still      bool          // no thread changed memory while it was read
 	Stopped    time.Duration // how long the program was stopped
 	Unreadable string        // why no memory could be read, "" if it could
 	Problems   Problems

@@ -108,11 +108,13 @@ func embeddedEntry(p *locate.Program, types *embedded.Types, e *embedded.Entry, 
 		r.Flags |= anchor.EntryHasDepth
 	}
 	if e.Type < 0 {
+		r.Status = note.Untyped
 		return r
 	}
 	typ, err := types.At(e.Type)
 	if err != nil {
 		problems.Missing("entry "+e.Name, err)
+		r.Status = note.Untyped
 		return r
 	}
 	setType(&r, typ)
@@ -142,6 +144,7 @@ func include(p *locate.Program, name string, problems *model.Problems) (model.Re
 		setType(&r, typ)
 	} else {
 		problems.Mention("include "+name, "taken as bytes, not followed: "+err.Error(), "")
+		r.Status = note.Untyped
 	}
 	return r, nil
 }
@@ -260,6 +263,7 @@ func slot(p *locate.Program, s *tables.Slot, mem memory.Memory, problems *model.
 	typ, err := p.PointedType(s.Type)
 	if err != nil {
 		problems.Missing("region "+s.Name, err)
+		r.Status |= note.Unsupported
 		return r
 	}
 	setType(&r, typ)

@@ -43,7 +43,7 @@ func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hol
 		if !moved && (final || !s.Changed.Map || n >= tries) {
 			s.Stopped = stopped
 			s.Problems = append(problems, s.Problems...)
-			return s, nil
+			return audited(ctx, s, p, pl), nil
 		}
 		if moved && n == tries {
 			problems.Missing("exclusions", errMoved)
@@ -117,7 +117,7 @@ func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, are
 	if err != nil {
 		return nil, false, err
 	}
-	r.snapshot.Maps, r.snapshot.Threads = r.maps, held.Threads
+	r.snapshot.Maps, r.snapshot.Threads, r.snapshot.Still = r.maps, held.Threads, held.Still
 	r.snapshot.Problems = append(held.Problems, r.snapshot.Problems...)
 	r.snapshot.Redaction.Redactor.Allow(memory.RangesOf(r.queue.trusted...))
 	return &r.snapshot, held.Final, nil

@@ -35,6 +35,7 @@ func (r *reading) queueRegions(ctx context.Context) error {
 		}
 	}
 	r.snapshot.Regions = results
+	r.snapshot.Omissions = found.Omissions
 	r.snapshot.Redaction = model.Redaction{Redactor: found.Redactor, Rules: rules(r.plan)}
 	r.snapshot.Changed.Map = len(found.Writing) > 0
 	r.snapshot.Functions.InValues = found.Funcs
@@ -54,7 +55,7 @@ func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error
 	var walked []int // indexes of the roots in results
 	for i := range results {
 		results[i].Region = r.plan.Regions[i]
-		if root, ok := r.root(&results[i].Region); ok {
+		if root, ok := rootOf(&results[i].Region, r.plan); ok {
 			cfg.Roots = append(cfg.Roots, root)
 			walked = append(walked, i)
 		}
@@ -69,15 +70,15 @@ func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error
 	return found, results, nil
 }
 
-// root returns where the walk of a region begins, if its type is known and may
+// rootOf returns where the walk of a region begins, if its type is known and may
 // be used.
-func (r *reading) root(region *model.Region) (walk.Root, bool) {
-	if region.Elem == nil || r.plan.Doubt || region.Status&(note.Gone|note.Unreadable) != 0 {
+func rootOf(region *model.Region, pl *model.Plan) (walk.Root, bool) {
+	if region.Elem == nil || pl.Doubt || region.Status&(note.Gone|note.Unreadable) != 0 {
 		return walk.Root{}, false
 	}
 	root := walk.Root{
 		Name: region.Name, Addr: memory.Address(region.Addr), Type: region.Elem, Count: region.Count,
-		Depth: r.plan.DepthOf(region), Budget: r.plan.BudgetOf(region),
+		Depth: pl.DepthOf(region), Budget: pl.BudgetOf(region),
 	}
 	if region.Size < region.Elem.Size {
 		root.Bytes = region.Size
@@ -121,9 +122,7 @@ func (r *reading) queueRaw(region *model.Result) {
 		return
 	}
 	own := region.Range()
-	if n := r.queue.addTrusted(memory.RangeOf(own.Start, min(own.Size(), r.plan.BudgetOf(&region.Region)))); n < own.Size() {
-		region.Status |= note.Cut
-	}
+	r.queue.addTrusted(memory.RangeOf(own.Start, min(own.Size(), r.plan.BudgetOf(&region.Region))))
 }
 
 // queueTypes asks for what readers without the executable know the program by:

@@ -46,10 +46,10 @@ func Region(p *inspect.Program, r *note.Region, limits Limits) *Value {
 	if r.Status&note.Torn != 0 {
 		v.Notes = append(v.Notes, "torn: some of it changed while it was read")
 	}
-	if r.Status&note.Broken != 0 {
+	if r.Status&note.Inconsistent != 0 {
 		v.Notes = append(v.Notes, "some of it contradicted its type and was not followed")
 	}
-	if r.Status&note.Cut != 0 {
+	if r.Status&note.Budget != 0 {
 		v.Notes = append(v.Notes, "cut by budget")
 	}
 	return v

@@ -10,7 +10,7 @@ import (
 
 func exampleRegions() []Region {
 	return []Region{
-		{ID: 1, Addr: 2, Size: 3, Captured: 2, TypeAddr: 5, Budget: 6, Order: 7, Kind: 8, Flags: 9, Status: Torn | Cut, Depth: -1, Name: "Name", Expr: "a.b", Package: "example.com/p", Type: "[]int", Pos: "x.go:1", Note: "n"},
+		{ID: 1, Addr: 2, Size: 3, Captured: 2, TypeAddr: 5, Budget: 6, Order: 7, Kind: 8, Flags: 9, Status: Torn | Budget, Depth: -1, Name: "Name", Expr: "a.b", Package: "example.com/p", Type: "[]int", Pos: "x.go:1", Note: "n"},
 		{ID: 1 << 63, Name: "Name", Package: "example.com/p"},
 	}
 }
@@ -60,7 +60,10 @@ func TestRegionTableLengthIsThatOfItsStrings(t *testing.T) {
 }
 
 func TestStatusWords(t *testing.T) {
-	for s, want := range map[Status]string{Complete: "complete", Torn | Erased: "torn, erased", 1 << 9: "status 0x200"} {
+	for s, want := range map[Status]string{
+		Complete: "complete", Gone: "gone", Torn: "torn", Unreadable: "unreadable", Depth: "partial (depth)",
+		Torn | Redacted: "torn (redacted)", Budget | Depth | Holes: "partial (depth, budget, unreadable)", 1 << 20: "partial (status 0x100000)",
+	} {
 		if s.String() != want {
 			t.Errorf("%d: %q, want %q", s, s, want)
 		}

@@ -5,37 +5,79 @@ import (
 	"strings"
 )
 
-// A Status says how the capture of a region ended: zero when all its bytes
-// are in the core as they were at one moment, else any of the bits.
+// A Status reports what a core has of a region and of everything that the
+// region leads to: zero if that is complete and of one moment, else any of the
+// bits.
 type Status uint32
 
 // Bits of a Status.
 const (
-	Torn       Status = 1 << iota // it changed while it was read
-	Cut                           // a budget ended it
-	Unreadable                    // some of its memory could not be read
-	Erased                        // an exclusion took some of it
-	Gone                          // its object was collected before
-	Broken                        // some of it contradicts its type and was not followed
+	Torn         Status = 1 << iota // some of it changed while it was read: it has values of different moments
+	Budget                          // partial: a budget was spent
+	Holes                           // partial: some of it could not be read
+	Redacted                        // partial: an exclusion covers some of it
+	Gone                            // its object was collected before the capture
+	Inconsistent                    // partial: a value contradicts its type, and was not followed
+	Depth                           // partial: it goes on beyond the depth
+	Unsupported                     // partial: a type or a layout is not known to the tool
+	Untyped                         // partial: it leads to memory that has no type
+	Unreadable                      // nothing of it could be read
 
 	Complete Status = 0
+
+	// Expected are the reasons that the program and the options ask for.
+	Expected = Budget | Redacted | Depth | Untyped
 )
 
-// String returns the words of the bits, joined by commas.
-func (s Status) String() string {
-	if s == Complete {
+// reasons are the words for the bits that are reasons, in the order in which
+// they are printed.
+var reasons = []struct {
+	bit  Status
+	word string
+}{
+	{Depth, "depth"}, {Budget, "budget"}, {Redacted, "redacted"}, {Untyped, "untyped"},
+	{Holes, "unreadable"}, {Inconsistent, "inconsistent"}, {Unsupported, "not supported"},
+}
+
+// knownBits are the bits that this package has words for.
+const knownBits = Unreadable<<1 - 1
+
+// Word returns the status as one word: "complete", "partial", "torn",
+// "unreadable" or "gone".
+func (s Status) Word() string {
+	switch {
+	case s == Complete:
 		return "complete"
+	case s&Gone != 0:
+		return "gone"
+	case s&Unreadable != 0:
+		return "unreadable"
+	case s&Torn != 0:
+		return "torn"
 	}
+	return "partial"
+}
+
+// Reasons returns the words for why something is missing, nil if nothing is.
+func (s Status) Reasons() []string {
 	var words []string
-	for i, w := range []string{"torn", "cut by budget", "unreadable", "erased", "gone", "broken"} {
-		if s&(1<<i) != 0 {
-			words = append(words, w)
+	for _, r := range reasons {
+		if s&r.bit != 0 {
+			words = append(words, r.word)
 		}
 	}
-	if rest := s >> 6; rest != 0 {
-		words = append(words, fmt.Sprintf("status %#x", uint32(rest<<6)))
+	if rest := s &^ knownBits; rest != 0 {
+		words = append(words, fmt.Sprintf("status %#x", uint32(rest)))
 	}
-	return strings.Join(words, ", ")
+	return words
+}
+
+// String returns the word, and the reasons in parentheses.
+func (s Status) String() string {
+	if why := s.Reasons(); len(why) > 0 {
+		return s.Word() + " (" + strings.Join(why, ", ") + ")"
+	}
+	return s.Word()
 }
 
 // A Region is one entry of the region table.

@@ -1,0 +1,95 @@
+package read
+
+import (
+	"context"
+
+	"github.com/meminspect/meminspect/capture/internal/locate"
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/walk"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// audited returns the snapshot with the status of what each region leads to, as
+// far as the image has it. The program may be gone.
+func audited(ctx context.Context, s *model.Snapshot, p *locate.Program, pl *model.Plan) *model.Snapshot {
+	t := *s
+	t.Regions = make([]model.Result, len(s.Regions))
+	cfg := walk.Config{Types: p.Types, Version: p.Runtime.Version, Main: p.Identity.Main, Image: fileRanges(s.Maps, s.Identity.Data)}
+	for _, m := range p.Runtime.Modules {
+		cfg.Text = append(cfg.Text, m.Text)
+	}
+	var walked []int // indexes of the roots in t.Regions
+	for i := range t.Regions {
+		t.Regions[i] = s.Regions[i]
+		r := &t.Regions[i]
+		if r.Walk == nil {
+			continue
+		}
+		root, _ := rootOf(&r.Region, pl)
+		cfg.Roots = append(cfg.Roots, root)
+		walked = append(walked, i)
+	}
+	found, err := walk.Audit(ctx, cfg, &walk.Copy{
+		Memory: &s.Image, Has: s.Image.Has(), Holes: s.Image.Holes, Torn: s.Image.Torn,
+		Redacted: redactedOf(s), Omissions: s.Omissions, Otherwise: otherwise(s),
+	})
+	if err != nil {
+		t.Problems.Missing("statuses", err)
+	}
+	for n, i := range walked {
+		if err != nil {
+			t.Regions[i].Status |= note.Unsupported
+		} else {
+			t.Regions[i].Status |= found[n]
+		}
+	}
+	return &t
+}
+
+// otherwise is why memory is missing that the walk did not leave out: it went
+// by when something else was there, if the program ran. Else the walk left out
+// more than it remembers.
+func otherwise(s *model.Snapshot) note.Status {
+	if !s.Still {
+		return note.Torn
+	}
+	for i := range s.Regions {
+		if end := s.Regions[i].Walk; end != nil && end.Cut {
+			return note.Budget
+		}
+	}
+	return note.Depth
+}
+
+// redactedOf returns what of the image and of the regions is not to be in the
+// core: what exclusions cover, what may be excluded, and stacks of which only
+// addresses in code stay.
+func redactedOf(s *model.Snapshot) memory.Ranges {
+	var all []memory.Range
+	if e := s.Redaction.Redactor; e != nil {
+		all = append(all, e.Ranges...)
+		for i := range s.Image.Pieces {
+			_, unknown := e.Excluded(s.Image.Pieces[i].Range)
+			all = append(all, unknown...)
+		}
+	}
+	for _, stack := range s.Goroutines.Stacks {
+		if stack.Secret || s.Goroutines.Note.Stacks != note.StackFull {
+			all = append(all, stack.Used)
+		}
+	}
+	return memory.RangesOf(all...)
+}
+
+// fileRanges returns the memory of loaded files, with their variables.
+func fileRanges(maps []process.Mapping, data memory.Ranges) []memory.Range {
+	var all []memory.Range
+	for _, m := range maps {
+		if m.Inode != 0 {
+			all = append(all, m.Range)
+		}
+	}
+	return append(all, data...)
+}

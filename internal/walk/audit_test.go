@@ -1,0 +1,97 @@
+package walk_test
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/internal/walk"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// TestAudit: a region is complete only if all that it leads to is in the copy,
+// whichever region paid for it.
+func TestAudit(t *testing.T) {
+	self := kinds.Open(t, os.Getpid(), nil)
+	shared := makeList(5, "shared")
+	captured := 7
+	var v struct {
+		first, second *list
+		text          string
+		opaque        unsafe.Pointer
+		static        func()
+		closure       func() int
+		table         map[string]*list
+		whole         int64
+	}
+	v.first, v.second, v.text = shared, shared, "some text"
+	v.opaque = unsafe.Pointer(shared)
+	v.static = runtime.GC
+	v.closure = func() int { captured++; return captured }
+	v.table = map[string]*list{"a": shared}
+	roots := []walk.Root{
+		rootOf(t, self.Types, &v.first, walk.Unlimited), rootOf(t, self.Types, &v.second, walk.Unlimited), rootOf(t, self.Types, &v.text, walk.Unlimited),
+		rootOf(t, self.Types, &v.opaque, walk.Unlimited), rootOf(t, self.Types, &v.static, walk.Unlimited), rootOf(t, self.Types, &v.closure, walk.Unlimited),
+		rootOf(t, self.Types, &v.table, walk.Unlimited), rootOf(t, self.Types, &v.whole, walk.Unlimited),
+	}
+	last := shared
+	for last.Next != nil {
+		last = last.Next
+	}
+	end := memory.RangeOf(memory.Address(uintptr(unsafe.Pointer(last))), uint64(unsafe.Sizeof(*last)))
+	for _, c := range []struct {
+		name string
+		walk func(cfg *walk.Config)
+		copy func(c *walk.Copy)
+		want []note.Status // of the roots in order
+	}{
+		{"all is there", nil, nil, []note.Status{0, 0, 0, note.Untyped, 0, note.Untyped, 0, 0}},
+		{"a depth", func(cfg *walk.Config) {
+			for i := range cfg.Roots {
+				cfg.Roots[i].Depth = 3
+			}
+		}, nil, []note.Status{note.Depth, note.Depth, 0, note.Untyped, 0, note.Untyped, note.Depth, 0}},
+		{"the budget of the first that pays", func(cfg *walk.Config) { cfg.Roots[0].Budget = 200 }, nil,
+			[]note.Status{note.Budget, note.Budget, 0, note.Untyped, 0, note.Untyped, note.Budget, 0}},
+		{"everybody's budget", func(cfg *walk.Config) { cfg.Budget = 300 }, nil,
+			[]note.Status{note.Budget, note.Budget, 0, note.Untyped, 0, note.Untyped, note.Budget, 0}},
+		{"torn", nil, func(c *walk.Copy) { c.Torn = memory.Ranges{end} },
+			[]note.Status{note.Torn, note.Torn, 0, note.Untyped, 0, note.Untyped, note.Torn, 0}},
+		{"redacted", nil, func(c *walk.Copy) { c.Redacted = memory.Ranges{end} },
+			[]note.Status{note.Redacted, note.Redacted, 0, note.Untyped, 0, note.Untyped, note.Redacted, 0}},
+		{"a hole", nil, func(c *walk.Copy) { c.Holes = memory.Ranges{end} },
+			[]note.Status{note.Holes, note.Holes, 0, note.Untyped, 0, note.Untyped, note.Holes, 0}},
+		{"replaced while it was read", nil, func(c *walk.Copy) { c.Has, c.Otherwise = c.Has.Minus(memory.Ranges{end}), note.Torn },
+			[]note.Status{note.Torn, note.Torn, 0, note.Untyped, 0, note.Untyped, note.Torn, 0}},
+	} {
+		cfg := walk.Config{Memory: self.Mem, Types: self.Types, Version: self.Prog.Version, Roots: append([]walk.Root{}, roots...)}
+		for _, m := range self.Prog.Modules {
+			cfg.Image = append(cfg.Image, memory.Range{Start: m.Text.Start, End: m.End})
+		}
+		if c.walk != nil {
+			c.walk(&cfg)
+		}
+		res, err := walk.Walk(context.Background(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied := walk.Copy{Memory: self.Mem, Has: res.Captured, Omissions: res.Omissions}
+		if c.copy != nil {
+			c.copy(&copied)
+		}
+		got, err := walk.Audit(context.Background(), cfg, &copied)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range c.want {
+			if got[i] != want {
+				t.Errorf("%s: root %d is %v, not %v", c.name, i, got[i], want)
+			}
+		}
+	}
+	runtime.KeepAlive(&v)
+}
