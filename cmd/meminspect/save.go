@@ -113,7 +113,7 @@ func (f *saveFlags) report(cmd *cobra.Command, s *capture.Summary, path string) 
 		}
 	}
 	if n := len(s.Regions.Incomplete); n > 0 && f.require.value == "complete" {
-		return &exitError{status: exitPartial, err: incomplete(verbOf(cmd), s)}
+		return &exitError{status: exitPartial, err: notComplete(verbOf(cmd), s)}
 	}
 	if s.Partial {
 		return &exitError{status: exitPartial}
@@ -121,9 +121,9 @@ func (f *saveFlags) report(cmd *cobra.Command, s *capture.Summary, path string) 
 	return nil
 }
 
-// incomplete is the error about regions that are not complete, if they have to
+// notComplete is the error about regions that are not complete, if they have to
 // be.
-func incomplete(verb string, s *capture.Summary) error {
+func notComplete(verb string, s *capture.Summary) error {
 	const most = 20
 	list := s.Regions.Incomplete
 	var b strings.Builder

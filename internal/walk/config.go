@@ -49,8 +49,10 @@ type Config struct {
 	Steps int
 	// Pages bounds the 4 KiB pages that are met, 0 for 512 Ki.
 	Pages int
-	// Moving reports whether the program runs. The Redactor then finds out whether what
-	// excluded values hold is still the same.
+	// Moving reports whether the program runs. Values that are caught in the middle
+	// of a change are then read again, what is captured stays as it was when it was
+	// followed, and the Redactor finds out whether what excluded values hold is still
+	// the same.
 	Moving bool
 	// Arena is where the bytes of pages are kept, as far as it goes; nil for
 	// memory that is asked for as it is needed.
@@ -96,6 +98,9 @@ type Result struct {
 	Stats    Stats
 	// Omissions are what depths and budgets left out.
 	Omissions Omissions
+	// Seen has the captured bytes that the walk read. If the memory is moving,
+	// they are as they were when the walk followed them.
+	Seen memory.Memory
 }
 
 // Stats counts what a walk did.

@@ -27,7 +27,12 @@ func (w *walker) mapHeader(it *item) {
 	if !ok {
 		return
 	}
-	h, err := m.Header(data)
+	var h goobject.MapHeader
+	var err error
+	w.settled(it.addr, data, func() bool {
+		h, err = m.Header(data)
+		return err == nil && !h.Writing
+	})
 	if h.Writing {
 		w.record(it.root, it.rank, MapWriting, it.addr, it.plan)
 		w.writing = append(w.writing, it.addr)
@@ -103,8 +108,12 @@ func (w *walker) mapTable(it *item) {
 	if !ok {
 		return
 	}
-	groups, err := holder.m.Table(data)
-	if err != nil {
+	var groups goobject.Extent
+	if !w.settled(it.addr, data, func() bool {
+		var err error
+		groups, err = holder.m.Table(data)
+		return err == nil
+	}) {
 		w.record(it.root, it.rank, BadMap, it.addr, holder)
 		return
 	}

@@ -25,8 +25,12 @@ func (w *walker) channel(it *item) {
 	if !ok {
 		return
 	}
-	c, err := w.chans.Chan(data, elem.typ)
-	if err != nil {
+	var c goobject.Chan
+	if !w.settled(it.addr, data, func() bool {
+		var err error
+		c, err = w.chans.Chan(data, elem.typ)
+		return err == nil
+	}) {
 		w.record(it.root, it.rank, BadChan, it.addr, it.plan)
 		return
 	}

@@ -2,6 +2,7 @@ package walk
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -55,6 +56,7 @@ const (
 // pages holds the pages that the walk met, in an open-addressed table.
 type pages struct {
 	mem    memory.Memory
+	moving bool    // it changes while it is read: see renew
 	table  []*page // power of two long
 	count  int
 	last   *page
@@ -69,6 +71,8 @@ type pages struct {
 	bits   [][pageSize / 64]uint64
 	mark   [][pageSize / wordBytes]visitMark
 	wide   []byte // scratch for reads across pages
+
+	scratch []byte // of renew
 }
 
 func newPages(mem memory.Memory, limit, most int, arena *memory.Arena) *pages {
@@ -141,7 +145,7 @@ func (s *pages) want(addr memory.Address, size uint64) {
 	}
 	end := addr.Add(size - 1)
 	for a := addr; ; a = a.Add(pageSize) {
-		if p := s.at(a); p.state == pageUnread {
+		if p := s.at(a); p.state == pageUnread || s.moving && p.state == pageWhole {
 			p.state = pageWanted
 			s.wanted = append(s.wanted, p)
 		}
@@ -162,6 +166,9 @@ func (s *pages) prefetch() error {
 	}
 	slices.SortFunc(s.wanted, func(a, b *page) int { return cmp.Compare(a.num, b.num) })
 	const most = 256 // pages in a piece: process_vm_readv gains nothing from more
+	if s.moving {
+		s.renew()
+	}
 	var pieces []memory.Piece
 	var first []int // index in wanted of each piece's first page
 	for i := 0; i < len(s.wanted); {
@@ -194,6 +201,101 @@ func (s *pages) prefetch() error {
 	s.wanted = s.wanted[:0]
 	return err
 }
+
+// renew reads the wanted pages that were read before, and takes them off the
+// list. What a round looks at was read after what led there: an older reading of
+// the page may be from before the value was there. Bytes that are captured stay
+// what they were when the walk followed them.
+func (s *pages) renew() {
+	const most = 256 // pages at a time
+	old := s.wanted[:0:0]
+	s.wanted = slices.DeleteFunc(s.wanted, func(p *page) bool {
+		if p.data == nil {
+			return false
+		}
+		p.state = pageWhole
+		old = append(old, p)
+		return true
+	})
+	for batch := range slices.Chunk(old, most) {
+		if len(s.scratch) == 0 {
+			s.scratch = make([]byte, most*pageSize)
+		}
+		pieces := make([]memory.Piece, len(batch))
+		for i, p := range batch {
+			pieces[i] = memory.Piece{Addr: memory.Address(p.num << pageShift), Data: s.scratch[i*pageSize : (i+1)*pageSize]}
+		}
+		if memory.ReadBatch(s.mem, pieces) != nil {
+			return // the next reading fails too, and reports it
+		}
+		for i, p := range batch {
+			if pieces[i].N == pageSize {
+				p.merge((*[pageSize]byte)(pieces[i].Data))
+			}
+		}
+	}
+}
+
+// merge takes over the bytes of a page that are not captured.
+func (p *page) merge(now *[pageSize]byte) {
+	switch {
+	case p.full:
+	case p.captured == nil:
+		*p.data = *now
+	default:
+		for at := 0; at < pageSize; {
+			start := nextBit(p.captured, at, false)
+			at = nextBit(p.captured, start, true)
+			copy(p.data[start:at], now[start:at])
+		}
+	}
+}
+
+// reread reads the bytes at addr anew, captured or not. They must have been
+// read before. It reports whether they can be read.
+func (s *pages) reread(addr memory.Address, data []byte) bool {
+	now := make([]byte, len(data))
+	if n, _ := s.mem.ReadAt(now, addr); n < len(now) {
+		return false
+	}
+	copy(data, now)
+	for len(now) > 0 {
+		p := s.at(addr)
+		off := uint64(addr) & (pageSize - 1)
+		n := min(pageSize-off, uint64(len(now)))
+		if p.data != nil {
+			copy(p.data[off:], now[:n])
+		}
+		now, addr = now[n:], addr.Add(n)
+	}
+	return true
+}
+
+// ReadAt reads bytes that are captured and that the walk has read, as they were
+// when it followed them. It stops at the first byte that is not.
+func (s *pages) ReadAt(b []byte, addr memory.Address) (n int, err error) {
+	for n < len(b) {
+		at := addr.Add(uint64(n))
+		p, off := s.find(at), int(uint64(at)&(pageSize-1))
+		if p == nil || p.data == nil || !p.full && p.captured == nil {
+			break
+		}
+		end := pageSize
+		if !p.full {
+			end = nextBit(p.captured, off, false)
+		}
+		if end <= off {
+			break
+		}
+		n += copy(b[n:], p.data[off:end])
+	}
+	if n < len(b) {
+		return n, memory.Unreadable(addr.Add(uint64(n)), errNotSeen)
+	}
+	return n, nil
+}
+
+var errNotSeen = errors.New("the walk did not read it")
 
 // block returns memory for n pages in one piece.
 func (s *pages) block(n int) []byte {
@@ -245,12 +347,18 @@ func (s *pages) anyByte(p *page) bool {
 // forget drops the bytes of all pages, to be read again when needed. What was
 // captured and walked stays known.
 func (s *pages) forget() {
+	held := 0
 	for _, p := range s.table {
-		if p != nil && p.state == pageWhole {
-			p.data, p.state = nil, pageUnread
+		if p == nil || p.state != pageWhole {
+			continue
 		}
+		if s.moving && (p.full || p.captured != nil) {
+			held++ // its bytes are what was captured
+			continue
+		}
+		p.data, p.state = nil, pageUnread
 	}
-	s.held, s.data = 0, nil
+	s.held, s.data = held, nil
 }
 
 // bytes returns the size bytes at addr, valid until the next call, or false
@@ -291,17 +399,17 @@ func (s *pages) read(addr memory.Address, size uint64, scratch *[]byte) ([]byte,
 
 // need reads a page unless that was tried.
 func (s *pages) need(p *page) {
-	if p.state == pageUnread || p.state == pageWanted {
+	if p.data == nil && (p.state == pageUnread || p.state == pageWanted) {
 		s.load(p) // prefetch passes over it then
 	}
 }
 
 func (s *pages) within(p *page, off, size uint64) ([]byte, bool) {
 	s.need(p)
-	switch p.state {
-	case pageWhole:
+	switch {
+	case p.data != nil:
 		return p.data[off : off+size], true
-	case pagePatchy:
+	case p.state == pagePatchy:
 		b := make([]byte, size)
 		n, _ := s.mem.ReadAt(b, memory.Address(p.num<<pageShift+off))
 		return b, uint64(n) == size

@@ -218,22 +218,30 @@ func (w *walker) slot(s *slot, addr memory.Address, data []byte, root int32, ran
 			next.rank = rank
 		}
 	case opString:
-		_, length, err := goobject.String(data)
-		if err != nil {
+		var length uint64
+		if !w.settled(addr, data[:s.op.width()], func() bool {
+			var err error
+			next.addr, length, err = goobject.String(data)
+			return err == nil
+		}) {
 			w.record(root, rank, BadHeader, addr, s.holder)
 			return
 		}
 		next.count = length
 	case opSlice:
-		header, err := goobject.Slice(data, s.elem.size)
-		if err != nil {
+		var header memory.Slice
+		if !w.settled(addr, data[:s.op.width()], func() bool {
+			var err error
+			header, err = goobject.Slice(data, s.elem.size)
+			return err == nil
+		}) {
 			w.record(root, rank, BadHeader, addr, s.holder)
 			return
 		}
 		if s.elem.size == 0 {
 			return
 		}
-		next.count = header.Len
+		next.addr, next.count = header.Data, header.Len
 	case opEface, opIface:
 		w.iface(s, addr, data, root, rank)
 		return
@@ -255,7 +263,7 @@ func (w *walker) slot(s *slot, addr memory.Address, data []byte, root int32, ran
 		return
 	}
 	if rank == own && next.rank < own && next.count > 0 {
-		w.omit(first, note.Depth)
+		w.omit(next.addr, note.Depth)
 	}
 	w.push(next)
 }
@@ -286,15 +294,24 @@ func (w *walker) loop(elem *typePlan, length uint64, addr memory.Address, data [
 
 // iface follows an interface: its dynamic type first.
 func (w *walker) iface(s *slot, addr memory.Address, data []byte, root int32, rank uint16) {
-	word := goobject.Pointer(data)
 	var p *typePlan
+	kind := BadItab
 	if s.op == opEface {
-		if p = w.dynamic(word); p == nil {
-			w.record(root, rank, BadType, addr, s.holder)
-			return
+		kind = BadType
+	}
+	if !w.settled(addr, data[:goobject.InterfaceSize], func() bool {
+		word := goobject.Pointer(data)
+		if kind == BadType {
+			p = w.dynamic(word)
+		} else {
+			p = w.itab(word, s.typ)
 		}
-	} else if p = w.itab(word, s.typ); p == nil {
-		w.record(root, rank, BadItab, addr, s.holder)
+		return p != nil || word == 0
+	}) {
+		w.record(root, rank, kind, addr, s.holder)
+		return
+	}
+	if p == nil { // it is nil by now
 		return
 	}
 	if p.direct {

@@ -126,6 +126,7 @@ func newWalker(cfg Config) (*walker, error) {
 		funcs:    make(map[memory.Address]struct{}),
 		itabs:    make(map[itabKey]*typePlan),
 	}
+	w.pages.moving = cfg.Moving
 	for i := range cfg.Exclusions {
 		if err := cfg.Exclusions[i].check(); err != nil {
 			return nil, err
@@ -345,6 +346,7 @@ func (w *walker) result() *Result {
 		Writing:  w.writing,
 		Funcs:    slices.Sorted(maps.Keys(w.funcs)),
 		Stats:    w.stats,
+		Seen:     w.pages,
 
 		Omissions: w.omissions.sorted(),
 	}

@@ -41,6 +41,17 @@ func (im *Image) Fill(r memory.Range) {
 	})
 }
 
+// Put replaces the bytes of a piece, wherever the image has them. They are no
+// holes then.
+func (im *Image) Put(p Piece) {
+	im.Each(p.Range, func(addr memory.Address, data []byte) {
+		copy(data, p.Data[addr.Sub(p.Start):])
+	})
+	if im.Holes.OverlapSize(p.Range) > 0 {
+		im.Holes = im.Holes.Minus(memory.Ranges{p.Range})
+	}
+}
+
 // Readable returns the pieces without the holes.
 func (im *Image) Readable() []Piece {
 	if len(im.Holes) == 0 {

@@ -5,32 +5,67 @@ import (
 
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/walk"
 )
 
 const pageSize = 4096
 
-// copyImage reads the ranges. With twice it reads them again and notes what has
-// changed in between: the second reading is kept, since the first may be from
-// before something that the walk has seen.
-//
-// The bytes are from arena as far as it goes.
-func copyImage(mem memory.Memory, wanted []memory.Range, twice bool, arena *memory.Arena, progress Progress) (model.Image, error) {
+// A copier copies memory.
+type copier struct {
+	mem      memory.Memory
+	moving   bool          // the program changes it
+	seen     *walk.Result  // of the walk that chose what to copy, or nil
+	arena    *memory.Arena // for the bytes, as far as it goes
+	progress Progress
+}
+
+// copy reads the ranges. Moving memory it reads twice, and notes what has changed
+// in between. Of values that were followed it keeps what the walk has read, so
+// that all they lead to is in the image; of other memory the second reading.
+func (c *copier) copy(wanted []memory.Range) (model.Image, error) {
 	ranges := memory.RangesOf(wanted...)
 	total := ranges.Size()
-	report := func(done uint64) { progress("read", done, total) }
-	first, err := gather(mem, ranges, arena, report)
-	if err != nil || !twice {
+	report := func(done uint64) { c.progress("read", done, total) }
+	first, err := gather(c.mem, ranges, c.arena, report)
+	if err != nil || !c.moving {
 		return first, err
 	}
-	again, err := gather(mem, ranges, arena, report)
+	again, err := gather(c.mem, ranges, c.arena, report)
 	if err != nil {
 		return again, err
+	}
+	again.Holes = first.Holes.Union(again.Holes)
+	followed := c.followed()
+	for _, r := range followed {
+		first.Put(r)
 	}
 	for i := range again.Pieces {
 		again.Torn = append(again.Torn, changes(again.Pieces[i].Range, first.Pieces[i].Data, again.Pieces[i].Data)...)
 	}
-	again.Holes = first.Holes.Union(again.Holes)
+	for _, r := range followed {
+		again.Put(r)
+	}
 	return again, nil
+}
+
+// followed returns the bytes that the walk has followed.
+func (c *copier) followed() []model.Piece {
+	if c.seen == nil {
+		return nil
+	}
+	var pieces []model.Piece
+	for _, r := range c.seen.Captured {
+		for at := r.Start; at < r.End; {
+			// A page at a time: of large values the walk reads some pages only.
+			end := min(r.End, at&^(pageSize-1)+pageSize)
+			data := make([]byte, end-at)
+			if n, _ := c.seen.Seen.ReadAt(data, at); n > 0 {
+				pieces = append(pieces, model.Piece{Range: memory.RangeOf(at, uint64(n)), Data: data[:n]})
+			}
+			at = end
+		}
+	}
+	return pieces
 }
 
 // gather reads the ranges once. Bytes that cannot be read have the fill pattern.

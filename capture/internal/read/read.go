@@ -16,6 +16,7 @@ import (
 	"github.com/meminspect/meminspect/capture/internal/plan"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/walk"
 )
 
 // A Progress function is called now and then with the bytes that are done, of
@@ -92,6 +93,7 @@ type reading struct {
 	held     *Held
 	arena    *memory.Arena
 	queue    queue
+	seen     *walk.Result // what the walk has read
 	progress Progress
 
 	snapshot model.Snapshot // what is read
@@ -138,7 +140,8 @@ func (r *reading) read(ctx context.Context, pl *model.Plan) error {
 			return err
 		}
 	}
-	image, err := copyImage(r.mem, r.queue.wanted, !r.held.Still, r.arena, r.progress)
+	c := copier{mem: r.mem, moving: !r.held.Still, seen: r.seen, arena: r.arena, progress: r.progress}
+	image, err := c.copy(r.queue.wanted)
 	if err != nil {
 		return err
 	}

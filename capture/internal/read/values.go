@@ -36,6 +36,7 @@ func (r *reading) queueRegions(ctx context.Context) error {
 	}
 	r.snapshot.Regions = results
 	r.snapshot.Omissions = found.Omissions
+	r.seen = found
 	r.snapshot.Redaction = model.Redaction{Redactor: found.Redactor, Rules: rules(r.plan)}
 	r.snapshot.Changed.Map = len(found.Writing) > 0
 	r.snapshot.Functions.InValues = found.Funcs
