@@ -116,6 +116,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	config.Args = args
+	config.Witness = []string{"/proc/self/exe", witnessName}
 	status, err := supervise.Run(config)
 	closeReport()
 	if err != nil {

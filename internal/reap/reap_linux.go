@@ -23,21 +23,31 @@ var waitedFor struct {
 
 // Run runs a command to its end, safe from Orphans.
 func Run(cmd *exec.Cmd) error {
-	waitedFor.Lock()
-	err := cmd.Start()
-	if err != nil {
-		waitedFor.Unlock()
+	if err := Start(cmd); err != nil {
 		return err
 	}
-	pid := cmd.Process.Pid
+	return Wait(cmd)
+}
+
+// Start starts a command, safe from Orphans until [Wait] returns.
+func Start(cmd *exec.Cmd) error {
+	waitedFor.Lock()
+	defer waitedFor.Unlock()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
 	if waitedFor.pids == nil {
 		waitedFor.pids = map[int]bool{}
 	}
-	waitedFor.pids[pid] = true
-	waitedFor.Unlock()
-	err = cmd.Wait()
+	waitedFor.pids[cmd.Process.Pid] = true
+	return nil
+}
+
+// Wait waits for the end of a command that [Start] started.
+func Wait(cmd *exec.Cmd) error {
+	err := cmd.Wait()
 	waitedFor.Lock()
-	delete(waitedFor.pids, pid)
+	delete(waitedFor.pids, cmd.Process.Pid)
 	waitedFor.Unlock()
 	return err
 }

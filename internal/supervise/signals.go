@@ -19,12 +19,20 @@ import (
 type signals struct{ ch chan os.Signal }
 
 // listen takes every signal that can be taken, from before the program starts:
-// none must end us, and none may be lost.
+// none must end this process, and none may be lost. A signal that is ignored, as
+// nohup does it, stays so, also in the program.
 func listen() signals {
 	s := signals{make(chan os.Signal, 64)}
-	signal.Notify(s.ch)
+	for sig := syscall.Signal(1); sig <= maxSignal; sig++ {
+		if !signal.Ignored(sig) {
+			signal.Notify(s.ch, sig)
+		}
+	}
 	return s
 }
+
+// maxSignal is the last real-time signal.
+const maxSignal = 64
 
 func (s signals) stop() { signal.Stop(s.ch) }
 
@@ -45,7 +53,14 @@ func (s *Supervisor) forward(from signals) {
 				continue
 			}
 			s.signal(sig.(syscall.Signal))
+		case done := <-s.stops:
+			s.drain(from)
+			stopSelf()
+			close(done)
 		case <-s.gone:
+			if s.witness != nil {
+				s.witness.Close()
+			}
 			return
 		}
 	}
@@ -71,19 +86,42 @@ func (s *Supervisor) signal(sig syscall.Signal) {
 		}
 	case unix.SIGURG, unix.SIGPIPE, unix.SIGTTOU, unix.SIGTTIN:
 		// Ours: our own runtime, our own output.
-	case unix.SIGCONT:
-		s.child.Continue()
-	case unix.SIGTSTP:
-		// As the terminal does it, to the whole group.
-		unix.Kill(-s.child.PID, sig)
 	default:
-		unix.Kill(s.child.PID, sig)
+		if s.witness == nil || !s.witness.Saw(sig) {
+			s.child.Signal(sig)
+		}
+	}
+}
+
+// drain handles the signals that have come before a stop: when this process is
+// continued, the witness has forgotten them.
+func (s *Supervisor) drain(from signals) {
+	for {
+		select {
+		case sig := <-from.ch:
+			s.signal(sig.(syscall.Signal))
+		case <-time.After(20 * time.Millisecond):
+			return
+		}
 	}
 }
 
 // stopToo stops this process like the program, so that the shell sees its job
-// stopped. Process 1 is no shell's job and runs on.
+// stopped.
 func (s *Supervisor) stopToo(unix.Signal) {
+	if s.stops == nil {
+		return
+	}
+	done := make(chan struct{})
+	select {
+	case s.stops <- done:
+		<-done
+	case <-s.gone:
+	}
+}
+
+// stopSelf stops this process. Process 1 is no shell's job and runs on.
+func stopSelf() {
 	if unix.Getpid() != 1 {
 		unix.Kill(unix.Getpid(), unix.SIGSTOP)
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise/pressure"
 	"github.com/meminspect/meminspect/internal/supervise/snapshots"
 	"github.com/meminspect/meminspect/internal/supervise/trigger"
+	"github.com/meminspect/meminspect/internal/supervise/witness"
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
 )
 
@@ -47,6 +48,7 @@ type Config struct {
 	ExitStop bool            // ask for the exit stop
 	Ends     Ends            // which ends are crashes
 	Children Children        // what to do about the processes that it starts
+	Witness  []string        // command line of package witness, nil = the program gets a process group of its own
 	Hold     time.Duration   // for which a dying program is held at most, 0 = DefaultHold
 	Redact   bool            // keep of crash texts the type and the stacks alone
 	TextFile string          // to which crash texts are appended too, "" = none
@@ -97,6 +99,7 @@ type Supervisor struct {
 	config  Config
 	who     string // we are
 	child   *child.Child
+	witness *witness.Witness      // nil if the program has a process group of its own
 	image   atomic.Pointer[image] // what it runs; the current one after an exec
 	keeper  *process.Tracer       // see package child
 	started time.Time
@@ -113,9 +116,10 @@ type Supervisor struct {
 		sync.Mutex
 		captured bool
 	}
-	asks    chan ask       // of users
-	working sync.WaitGroup // what must be done before the supervisor ends
-	gone    chan struct{}  // closed when the program is dead
+	asks    chan ask           // of users
+	working sync.WaitGroup     // what must be done before the supervisor ends
+	gone    chan struct{}      // closed when the program is dead
+	stops   chan chan struct{} // asks for a stop of this process; nil if it is not the program's parent
 }
 
 // Run starts the program, watches it, and returns how it ended. The error is
@@ -129,6 +133,8 @@ func Run(config Config) (unix.WaitStatus, error) {
 	defer s.keeper.Close()
 	signals := listen()
 	defer signals.stop()
+	s.stops = make(chan chan struct{})
+	s.shareGroup()
 	if err := s.start(path); err != nil {
 		return 0, err
 	}
@@ -229,6 +235,19 @@ func (s *Supervisor) readMemoryLimit(v *view) {
 	}
 }
 
+// shareGroup has the program started in the process group of this process if there
+// is a controlling terminal: the shell and the terminal then treat the job as they
+// treat the program alone.
+func (s *Supervisor) shareGroup() {
+	if len(s.config.Witness) == 0 || !child.HasTerminal() {
+		return
+	}
+	var err error
+	if s.witness, err = witness.Start(s.config.Witness); err != nil {
+		s.report(Event{What: Note, Text: "the program has a process group of its own, and a shell does not treat both as one job: " + err.Error()})
+	}
+}
+
 // start starts the program with its end of the channel.
 func (s *Supervisor) start(path string) error {
 	channel, programs, err := crashsocket.NewChannel()
@@ -254,7 +273,7 @@ func (s *Supervisor) start(path string) error {
 	var notSeized error
 	s.started = time.Now()
 	s.child, notSeized, err = child.Start(child.Command{
-		Path: path, Args: s.config.Args, Dir: s.config.Dir, Files: files,
+		Path: path, Args: s.config.Args, Dir: s.config.Dir, Files: files, ShareGroup: s.witness != nil,
 		Env: append(without(s.config.Env, crashenv.Variable), crashenv.Variable+"="+crashenv.Value(fd, inode)),
 	}, s.keeper, s.config.ExitStop)
 	if err != nil {

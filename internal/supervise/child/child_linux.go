@@ -1,6 +1,5 @@
-// Package child runs the program under supervision: it starts it in a process
-// group of its own, hands the terminal over, waits, and, where ptrace is
-// allowed, gets it stopped at its very end with its memory whole.
+// Package child runs the program under supervision: it starts it, waits, and,
+// where ptrace is allowed, gets it stopped at its very end with its memory whole.
 //
 // The exit stop is a seizure of the main thread alone with PTRACE_O_TRACEEXIT.
 // That thread is the last to leave at any end of the process: SIGKILL, SIGTERM,
@@ -33,6 +32,7 @@ type Child struct {
 	keeper  *process.Tracer // owns the main thread, and makes no call that blocks while it does
 	foreign int             // descriptor of a process that is not our child, -1 if it is
 	tty     int             // descriptor of the terminal that was handed over, -1 if none
+	shared  bool            // its process group is that of this process
 
 	waiter atomic.Int32 // thread of Wait, of a process that is not our child
 
@@ -59,22 +59,29 @@ type Command struct {
 	Env  []string
 	Dir  string
 
+	// ShareGroup leaves the program in the process group of this process: signals of
+	// the terminal and of the shell's job control reach both.
+	ShareGroup bool
+
 	// Files are descriptors of ours by the number under which the program gets
 	// them; ^uintptr(0) leaves a number out.
 	Files []uintptr
 }
 
-// Start starts the program. Its process group is its own, so that a signal to
-// one group spares the other; if ours has the terminal, the program's gets it.
+// Start starts the program. Without ShareGroup its process group is its own, and
+// gets the terminal if that of this process has it.
 //
 // With seize it is asked for the exit stop before its first instruction runs,
 // if that is allowed; see Seize. The error of that is the second one, and the
 // program runs all the same.
 func Start(c Command, keeper *process.Tracer, seize bool) (child *Child, notSeized, err error) {
 	child = newChild(keeper)
-	child.tty = foreground()
+	child.shared = c.ShareGroup
+	if !child.shared {
+		child.tty = foreground()
+	}
 	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Files: c.Files,
-		Sys: &syscall.SysProcAttr{Setpgid: true}}
+		Sys: &syscall.SysProcAttr{Setpgid: !child.shared}}
 	started := false
 	if seize && !privileged(c.Path) {
 		if derr := keeper.Do(func() { started = child.startSeized(c, attr) }); derr != nil {
@@ -184,6 +191,16 @@ func Other(pid int) *Child {
 	return c
 }
 
+// HasTerminal reports whether this process has a controlling terminal.
+func HasTerminal() bool {
+	fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOCTTY, 0)
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
 // foreground returns a descriptor of the controlling terminal if our group has
 // it, else -1.
 func foreground() int {
@@ -206,16 +223,27 @@ func (c *Child) giveTerminal() {
 	}
 }
 
-// Continue makes the program run on after a stop, with the terminal if our own
-// group was given it meanwhile.
-func (c *Child) Continue() {
-	if c.tty >= 0 {
-		if group, err := unix.IoctlGetInt(c.tty, unix.TIOCGPGRP); err == nil && group == unix.Getpgrp() {
-			c.giveTerminal()
-			return
-		}
+// Signal sends the program a signal that this process received. SIGTSTP and
+// SIGCONT go to the whole group if it is the program's own, as they do for a job.
+func (c *Child) Signal(sig unix.Signal) {
+	switch {
+	case c.shared, sig != unix.SIGTSTP && sig != unix.SIGCONT:
+		unix.Kill(c.PID, sig)
+	case sig == unix.SIGCONT && c.hasTerminal():
+		c.giveTerminal()
+	default:
+		unix.Kill(-c.PID, sig)
 	}
-	unix.Kill(-c.PID, unix.SIGCONT)
+}
+
+// hasTerminal reports whether the group of this process was given the terminal that
+// the program had.
+func (c *Child) hasTerminal() bool {
+	if c.tty < 0 {
+		return false
+	}
+	group, err := unix.IoctlGetInt(c.tty, unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
 }
 
 // Seize asks for the exit stop. It fails with EPERM where that is not allowed

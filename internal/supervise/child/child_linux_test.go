@@ -160,7 +160,7 @@ func TestJobControl(t *testing.T) {
 					waitFor(t, func() bool { text, _ := os.ReadFile(out.Name()); return strings.Contains(string(text), "ready") })
 					unix.Kill(child.PID, unix.SIGSTOP)
 					<-stopped
-					child.Continue()
+					child.Signal(unix.SIGCONT)
 				}
 				unix.Kill(child.PID, unix.SIGUSR1)
 				waitFor(t, func() bool {

@@ -1,0 +1,131 @@
+// Package witness tells a signal to a process group from one to a single process.
+//
+// A supervisor that shares the process group of its program must not forward a
+// signal that the program received too: a server that ends at once on its second
+// SIGTERM would see two. The kernel does not report to whom a signal was sent. So
+// a second process, the witness, is in the group. It starts with all signals
+// blocked: the kernel keeps those that it receives, from its first instruction on,
+// and none ends or stops it. What it received as well was sent to the group.
+package witness
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/reap"
+)
+
+// A Witness is that process. One goroutine may use it at a time.
+type Witness struct {
+	cmd  *exec.Cmd
+	ask  *os.File
+	tell *os.File
+}
+
+// Start starts the witness. The command calls [Run] with its standard input and
+// output, before it or Go's package signal unblocks a signal.
+func Start(command []string) (*Witness, error) {
+	w := &Witness{cmd: exec.Command(command[0], command[1:]...)}
+	w.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
+	in, ask, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start the witness of signals: %w", err)
+	}
+	defer in.Close()
+	tell, out, err := os.Pipe()
+	if err != nil {
+		ask.Close()
+		return nil, fmt.Errorf("start the witness of signals: %w", err)
+	}
+	defer out.Close()
+	w.cmd.Stdin, w.cmd.Stdout = in, out
+	w.ask, w.tell = ask, tell
+	if err := withSignalsBlocked(func() error { return reap.Start(w.cmd) }); err != nil {
+		ask.Close()
+		tell.Close()
+		return nil, fmt.Errorf("start the witness of signals: %w", err)
+	}
+	return w, nil
+}
+
+// withSignalsBlocked calls f with all signals blocked on its thread. A process
+// that f starts inherits that.
+func withSignalsBlocked(f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var all, before unix.Sigset_t
+	for i := range all.Val {
+		all.Val[i] = ^all.Val[i]
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &all, &before); err != nil {
+		return err
+	}
+	defer unix.PthreadSigmask(unix.SIG_SETMASK, &before, nil) //nolint:errcheck // it was valid
+	return f()
+}
+
+const (
+	// delay is how much later than this process the witness may receive a signal:
+	// the kernel sends a signal to all processes of a group within one call.
+	delay = 5 * time.Millisecond
+	// maxWait bounds the answer of a witness that somebody stopped.
+	maxWait = 2 * time.Second
+)
+
+// Saw reports whether the witness received a signal, which this process has just
+// received, since the last call for that signal. Of a witness that does not answer
+// it is assumed that it received the signals that a terminal sends.
+func (w *Witness) Saw(sig unix.Signal) bool {
+	time.Sleep(delay)
+	answer := []byte{0}
+	w.tell.SetReadDeadline(time.Now().Add(maxWait)) //nolint:errcheck // a pipe has deadlines
+	_, err := w.ask.Write([]byte{byte(sig)})
+	if err == nil {
+		_, err = w.tell.Read(answer)
+	}
+	if err != nil {
+		return sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGTSTP || sig == unix.SIGWINCH
+	}
+	return answer[0] != 0
+}
+
+// Close ends the witness.
+func (w *Witness) Close() {
+	w.ask.Close()
+	reap.Wait(w.cmd) //nolint:errcheck // it has nothing to report
+	w.tell.Close()
+}
+
+// Run is the witness: it answers each signal number in with whether it received
+// the signal since it was last asked. It returns when in ends.
+func Run(in io.Reader, out io.Writer) {
+	b := []byte{0}
+	for {
+		if _, err := in.Read(b); err != nil {
+			return // the supervisor has ended
+		}
+		if received(unix.Signal(b[0])) {
+			b[0] = 1
+		} else {
+			b[0] = 0
+		}
+		if _, err := out.Write(b); err != nil {
+			return
+		}
+	}
+}
+
+// received reports whether a blocked signal is pending, and takes it.
+func received(sig unix.Signal) bool {
+	set := uint64(1) << (uint(sig) - 1)
+	var now unix.Timespec
+	got, _, errno := unix.Syscall6(unix.SYS_RT_SIGTIMEDWAIT, uintptr(unsafe.Pointer(&set)), 0, uintptr(unsafe.Pointer(&now)), unsafe.Sizeof(set), 0, 0)
+	return errno == 0 && unix.Signal(got) == sig
+}
