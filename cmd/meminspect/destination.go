@@ -53,7 +53,9 @@ func (f *runFlags) destination(config *supervise.Config) error {
 	}
 	config.Limits = s.Admit
 	config.Socket = s.Dir()
-	send, where, err := f.sender(s, config.Env)
+	ctx, interrupt := context.WithCancel(context.Background())
+	config.Interrupt = interrupt
+	send, where, err := f.sender(ctx, s, config.Env)
 	if err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func (f *runFlags) place(s *store.Store, where string) (string, error) {
 }
 
 // sender returns what brings a core to its place and says where that is.
-func (f *runFlags) sender(s *store.Store, env []string) (send func(deliver.Core) (string, error), where string, err error) {
+func (f *runFlags) sender(ctx context.Context, s *store.Store, env []string) (send func(deliver.Core) (string, error), where string, err error) {
 	switch line, isCommand := strings.CutPrefix(f.to, "exec:"); {
 	case f.to == "":
 		return func(c deliver.Core) (string, error) { return s.Write(c.Name, c.Size, c.Write) }, "", nil
@@ -94,7 +96,7 @@ func (f *runFlags) sender(s *store.Store, env []string) (send func(deliver.Core)
 		return func(c deliver.Core) (string, error) { return stdoutName, c.Write(os.Stdout) }, "standard output", nil
 	case isCommand:
 		return func(c deliver.Core) (string, error) {
-			err := deliver.Command(context.Background(), line, env, c)
+			err := deliver.Command(ctx, line, env, c)
 			if err == nil {
 				return "exec", nil
 			}
@@ -111,12 +113,12 @@ func (f *runFlags) sender(s *store.Store, env []string) (send func(deliver.Core)
 			return nil, "", err
 		}
 		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), uploadWait)
+			ctx, cancel := context.WithTimeout(ctx, uploadWait)
 			defer cancel()
 			u.Flush(ctx)
 		}()
 		return func(c deliver.Core) (string, error) {
-			ctx, cancel := context.WithTimeout(context.Background(), uploadWait)
+			ctx, cancel := context.WithTimeout(ctx, uploadWait)
 			defer cancel()
 			return c.Name, u.Put(ctx, c)
 		}, "a URL", nil

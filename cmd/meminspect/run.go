@@ -3,10 +3,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"os/exec"
 	"strings"
 	"time"
 
@@ -111,6 +113,9 @@ func (f *runFlags) add(cmd *cobra.Command) {
 }
 
 func (f *runFlags) run(cmd *cobra.Command, args []string) error {
+	if err := roomForSupervisor(); err != nil {
+		return unsupervised(cmd, args, sanitizeEnv(), err)
+	}
 	config, closeReport, err := f.config(cmd.ErrOrStderr())
 	if err != nil {
 		return err
@@ -119,8 +124,12 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	config.Witness = []string{"/proc/self/exe", witnessName}
 	status, err := supervise.Run(config)
 	closeReport()
-	if err != nil {
-		return err
+	var start *supervise.StartError
+	switch {
+	case errors.As(err, &start):
+		return &exitError{status: start.ExitStatus(), err: err}
+	case err != nil:
+		return unsupervised(cmd, args, config.Env, err)
 	}
 	supervise.ExitAs(status)
 	return nil
@@ -215,4 +224,36 @@ func (f *runFlags) reporter(stderr io.Writer) (*supervise.Reporter, func(), erro
 	}
 	r.W = file
 	return r, func() { file.Close() }, nil
+}
+
+// roomForSupervisor returns an error if limits of this process leave no room for a
+// supervisor: Go's runtime ends a process that gets no descriptor or no memory.
+func roomForSupervisor() error {
+	for _, l := range []struct {
+		what     int
+		name     string
+		min      uint64
+		resource string
+	}{
+		{unix.RLIMIT_NOFILE, "descriptors", 32, "ulimit -n"},
+		{unix.RLIMIT_AS, "bytes of address space", 1 << 30, "ulimit -v"},
+	} {
+		var limit unix.Rlimit
+		if unix.Getrlimit(l.what, &limit) == nil && limit.Cur < l.min {
+			return fmt.Errorf("run: a supervisor needs %d %s, and %s allows %d", l.min, l.name, l.resource, limit.Cur)
+		}
+	}
+	return nil
+}
+
+// unsupervised replaces this process by the program, which cannot be supervised:
+// limits of this process leave no room for it. It returns only if that fails.
+func unsupervised(cmd *cobra.Command, args, env []string, cause error) error {
+	path, err := exec.LookPath(args[0])
+	if err != nil && !errors.Is(err, exec.ErrDot) {
+		start := &supervise.StartError{Err: err}
+		return &exitError{status: start.ExitStatus(), err: start}
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %v: the program runs without a supervisor, and leaves no core\n", cause)
+	return errors.Join(cause, unix.Exec(path, args, env))
 }

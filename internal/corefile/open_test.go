@@ -250,9 +250,8 @@ func compressStream(t *testing.T, w io.Writer, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(z, text)
-	z.Flush()
-	if err := z.Close(); err != nil {
+	_, err = io.WriteString(z, text)
+	if err := errors.Join(err, z.Flush(), z.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -61,7 +61,22 @@ func (s *Supervisor) forward(from signals) {
 			if s.witness != nil {
 				s.witness.Close()
 			}
+			s.interruptAt(from)
 			return
+		}
+	}
+}
+
+// interruptAt handles signals after the program's death. Those that came with it
+// were for the program.
+func (s *Supervisor) interruptAt(from signals) {
+	from.drain(func(os.Signal) {})
+	for sig := range from.ch {
+		switch sig {
+		case unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT:
+			if s.config.Interrupt != nil {
+				s.config.Interrupt()
+			}
 		}
 	}
 }
@@ -96,10 +111,14 @@ func (s *Supervisor) signal(sig syscall.Signal) {
 // drain handles the signals that have come before a stop: when this process is
 // continued, the witness has forgotten them.
 func (s *Supervisor) drain(from signals) {
+	from.drain(func(sig os.Signal) { s.signal(sig.(syscall.Signal)) })
+}
+
+func (from signals) drain(handle func(os.Signal)) {
 	for {
 		select {
 		case sig := <-from.ch:
-			s.signal(sig.(syscall.Signal))
+			handle(sig)
 		case <-time.After(20 * time.Millisecond):
 			return
 		}

@@ -11,11 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -67,6 +69,10 @@ type Config struct {
 	// what was captured and says where it went.
 	Limits func(program, reason string) (suppressed int, err error)
 	Sink   func(Core) (where string, err error)
+
+	// Interrupt is called when a signal asks this process to end while it still works
+	// after the program's death, as on an upload; nil = the signal is ignored.
+	Interrupt func()
 
 	// Place says where cores go, and whether they could now; nil = not known.
 	Place func() (string, error)
@@ -123,11 +129,11 @@ type Supervisor struct {
 }
 
 // Run starts the program, watches it, and returns how it ended. The error is
-// that of starting it.
+// that of starting it: a [StartError] if that is the program's own.
 func Run(config Config) (unix.WaitStatus, error) {
 	path, err := exec.LookPath(config.Args[0])
-	if err != nil {
-		return 0, fmt.Errorf("run: %w", err)
+	if err != nil && !errors.Is(err, exec.ErrDot) { // a shell takes it from there, too
+		return 0, &StartError{err}
 	}
 	s := newSupervisor(config, path)
 	defer s.keeper.Close()
@@ -150,6 +156,34 @@ func newSupervisor(config Config, path string) *Supervisor {
 		asks: make(chan ask), gone: make(chan struct{})}
 	s.image.Store(&image{name: filepath.Base(path), view: &view{}})
 	return s
+}
+
+// A StartError reports that the program cannot be started by anybody.
+type StartError struct{ Err error }
+
+func (e *StartError) Error() string { return "run: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *StartError) Unwrap() error { return e.Err }
+
+// ExitStatus returns that of a shell: 127 if there is no such program, 126 if it
+// cannot be executed.
+func (e *StartError) ExitStatus() int {
+	if errors.Is(e.Err, exec.ErrNotFound) || errors.Is(e.Err, fs.ErrNotExist) {
+		return 127
+	}
+	return 126
+}
+
+// isShortage reports whether an error of starting a program may come from what this
+// process uses itself.
+func isShortage(err error) bool {
+	for _, errno := range []syscall.Errno{unix.EMFILE, unix.ENFILE, unix.EBADF, unix.EAGAIN, unix.ENOMEM} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // An Attachment is a program that runs already and registers over a channel that
@@ -278,7 +312,10 @@ func (s *Supervisor) start(path string) error {
 	}, s.keeper, s.config.ExitStop)
 	if err != nil {
 		channel.Close()
-		return fmt.Errorf("run: %w", err)
+		if isShortage(err) {
+			return fmt.Errorf("run: %w", err)
+		}
+		return &StartError{err}
 	}
 	s.report(Event{What: Started, Text: s.promise(path, notSeized)})
 	return nil

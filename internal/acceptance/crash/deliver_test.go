@@ -3,6 +3,7 @@
 package crash
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +12,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/meminspect/meminspect/internal/crasher"
 )
@@ -113,5 +116,104 @@ func TestToCommand(t *testing.T) {
 	}
 	if !failed || r.state.ExitCode() != 2 {
 		t.Errorf("%v, %+v", r.state, r.events)
+	}
+}
+
+// SIGTERM ends an upload at once: the core stays in the spool, and the supervisor
+// ends as the program did.
+func TestInterruptedUpload(t *testing.T) {
+	arrived, end := make(chan struct{}, 10), make(chan struct{})
+	bucket := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-end
+	}))
+	defer bucket.Close()
+	defer close(end)
+	dir := t.TempDir()
+	cmd := exec.Command(tool(t), "run", "--dir", dir, "--to", bucket.URL+"/{name}?sig=s3cret", "--", crasher.Build(t, crasher.Plain), "panic")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-arrived
+	ended := make(chan struct{})
+	go func() {
+		for {
+			cmd.Process.Signal(syscall.SIGTERM) // the first may find the program alive
+			select {
+			case <-ended:
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}()
+	began := time.Now()
+	cmd.Wait()
+	close(ended)
+	if code := cmd.ProcessState.ExitCode(); code != 2 || time.Since(began) > 20*time.Second {
+		t.Errorf("exit status %d after %v", code, time.Since(began))
+	}
+	if cores, _ := filepath.Glob(filepath.Join(dir, "spool", "*.panic.core")); len(cores) != 1 || !strings.Contains(stderr.String(), "the core waits in "+cores[0]) {
+		t.Errorf("spooled: %v, %q", cores, stderr.String())
+	}
+	if strings.Contains(stderr.String(), "s3cret") {
+		t.Errorf("the signature is in %q", stderr.String())
+	}
+}
+
+// A program that cannot be started has the exit status of a shell, and whatever
+// starts alone starts below run.
+func TestStatusOfStart(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"data": "no program", "script": "echo from the shell; exit 7\n"} {
+		mode := os.FileMode(0o644)
+		if name == "script" {
+			mode = 0o755
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		program string
+		want    int
+	}{{"no-such-program", 127}, {"./none", 127}, {"./data", 126}, {"./script", 7}} {
+		for _, shell := range []string{"", tool(t) + " run --quiet --dir " + dir + "/cores -- "} {
+			cmd := exec.Command("bash", "-c", shell+c.program)
+			cmd.Dir = dir
+			out, _ := cmd.CombinedOutput()
+			if got := cmd.ProcessState.ExitCode(); got != c.want {
+				t.Errorf("%s%s: exit status %d, want %d: %s", shell, c.program, got, c.want, out)
+			}
+		}
+	}
+}
+
+// Under any limit under which a program starts alone, it starts below run; it is
+// captured, or a line reports that it is not.
+func TestLowLimits(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	limits := []string{"-v 600000", "-v 800000", "-v 1200000", "-v 2000000"}
+	for n := 4; n <= 128; n += 1 + n/8 {
+		limits = append(limits, fmt.Sprint("-n ", n))
+	}
+	for _, limit := range limits {
+		t.Run(limit, func(t *testing.T) {
+			alone := exec.Command("bash", "-c", fmt.Sprintf("ulimit %s; exec %s panic", limit, program))
+			if said, _ := alone.CombinedOutput(); !strings.Contains(string(said), "it went wrong") {
+				return // it does not start alone
+			}
+			dir := t.TempDir()
+			cmd := exec.Command("bash", "-c", fmt.Sprintf("ulimit %s; exec %s run --quiet --dir %s -- %s panic", limit, tool(t), dir, program))
+			out, _ := cmd.CombinedOutput()
+			if want, got := alone.ProcessState.ExitCode(), cmd.ProcessState.ExitCode(); got != want || !strings.Contains(string(out), "it went wrong") {
+				t.Fatalf("exit status %d, alone %d: %.1500s", got, want, out)
+			}
+			cores, _ := filepath.Glob(filepath.Join(dir, "*.core"))
+			if reported := strings.Contains(string(out), "without a supervisor"); reported == (len(cores) == 1) {
+				t.Errorf("cores %v: %.1500s", cores, out)
+			}
+		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,3 +153,26 @@ func TestUploadTwice(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (r roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return r(req) }
+
+// What a server answers is one line, without escapes of a terminal, and without the
+// signature in any form.
+func TestResponse(t *testing.T) {
+	request, err := url.Parse("https://u:passw0rd@example.com/a?X-Sig=ab%2Fcd%2B%26ef&X-Amz-Credential=AKIAXYZ%2F2026&n=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{
+		"plain": "plain",
+		"<Error>\r\n  <Code>SignatureDoesNotMatch</Code>\n<SignatureProvided>ab/cd+&amp;ef</SignatureProvided></Error>\n": "<Error> <Code>SignatureDoesNotMatch</Code> <SignatureProvided>…</SignatureProvided></Error>",
+		"ab%2Fcd%2B%26ef AKIAXYZ/2026 passw0rd":                      "… … …",
+		"?X-Sig=ab%2Fcd%2B%26ef&X-Amz-Credential=AKIAXYZ%2F2026&n=1": "?…",
+		"\x1b[2J\u009b\u202e\xff":                                    `\x1b[2J\u009b\u202e`,
+	} {
+		if got := responseLine(text, request); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	if got := responseLine(strings.Repeat("é", 1000), request); len(got) > maxLine+10 || !strings.HasSuffix(got, "é …") {
+		t.Errorf("%d bytes: %q", len(got), got)
+	}
+}

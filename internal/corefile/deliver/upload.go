@@ -6,14 +6,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/meminspect/meminspect/internal/plainfile"
 )
@@ -127,10 +131,61 @@ func (u *Upload) attempt(ctx context.Context, path string) (again bool, err erro
 		return true, fmt.Errorf("upload to %s: %w", req.URL.Host, err)
 	}
 	defer resp.Body.Close()
-	said, _ := io.ReadAll(io.LimitReader(resp.Body, tailSize))
+	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	if resp.StatusCode/100 == 2 {
 		return false, nil
 	}
 	again = resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusRequestTimeout
-	return again, fmt.Errorf("upload to %s: %s: %s", req.URL.Host, resp.Status, strings.TrimSpace(string(said)))
+	return again, fmt.Errorf("upload to %s: %d %s: %s", req.URL.Host, resp.StatusCode, http.StatusText(resp.StatusCode), responseLine(string(text), req.URL))
 }
+
+// Bounds of a server's response to a failed upload, in bytes.
+const (
+	maxResponse = 64 << 10 // read
+	maxLine     = 300      // reported
+)
+
+// responseLine returns the response of a server as one escaped line without the
+// secrets of the request: servers repeat the signature that they do not accept.
+func responseLine(text string, request *url.URL) string {
+	for _, secret := range secrets(request) {
+		text = strings.ReplaceAll(text, secret, "…")
+	}
+	line := strings.Join(strings.Fields(strings.ToValidUTF8(text, " ")), " ")
+	cut := strings.TrimFunc(line[:min(len(line), maxLine)], func(r rune) bool { return r == utf8.RuneError })
+	if len(cut) < len(line) {
+		cut += " …"
+	}
+	quoted := strconv.Quote(cut)
+	return quoted[1 : len(quoted)-1]
+}
+
+// secrets returns the values in a URL that may be secret, as they are and in the
+// forms in which XML, HTML, JSON and URLs quote them, the longest first.
+func secrets(u *url.URL) []string {
+	values := []string{u.RawQuery}
+	if password, ok := u.User.Password(); ok {
+		values = append(values, password)
+	}
+	for _, pair := range strings.Split(u.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		values = append(values, value)
+	}
+	var all []string
+	for _, value := range values {
+		plain, err := url.QueryUnescape(value)
+		if err != nil {
+			plain = value
+		}
+		for _, v := range []string{value, plain, url.QueryEscape(plain), url.PathEscape(plain), html.EscapeString(value), html.EscapeString(plain)} {
+			if len(v) >= minSecret {
+				all = append(all, v)
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
+	return slices.Compact(all)
+}
+
+// minSecret is shorter than any signature; shorter values are counts and names.
+const minSecret = 6

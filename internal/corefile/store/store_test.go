@@ -395,7 +395,7 @@ func TestForeignFiles(t *testing.T) {
 			if name == lockFile && !errors.Is(err, plainfile.ErrSymlink) && !errors.Is(err, plainfile.ErrNotRegular) {
 				t.Errorf("%s for %s: %v", what, name, err)
 			}
-			s.countMissed("prog", "panic")
+			_ = s.countMissed("prog", "panic") // fails for one of them
 			if text, _ := os.ReadFile(victim); string(text) != "precious" {
 				t.Errorf("%s for %s: it wrote %q through it", what, name, text)
 			}

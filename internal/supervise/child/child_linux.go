@@ -89,12 +89,12 @@ func Start(c Command, keeper *process.Tracer, seize bool) (child *Child, notSeiz
 		}
 	}
 	if !started {
-		child.PID, err = syscall.ForkExec(c.Path, c.Args, attr)
+		child.PID, err = forkExec(c, attr)
 		if err != nil {
 			if child.tty >= 0 {
 				unix.Close(child.tty)
 			}
-			return nil, nil, fmt.Errorf("starting %s: %w", c.Path, err)
+			return nil, nil, fmt.Errorf("start %s: %w", c.Path, err)
 		}
 		loaded(child.PID)
 		if seize {
@@ -103,6 +103,17 @@ func Start(c Command, keeper *process.Tracer, seize bool) (child *Child, notSeiz
 	}
 	child.giveTerminal()
 	return child, notSeized, nil
+}
+
+// forkExec starts the program. A script without an interpreter is one of the shell,
+// as for execvp.
+func forkExec(c Command, attr *syscall.ProcAttr) (pid int, err error) {
+	pid, err = syscall.ForkExec(c.Path, c.Args, attr)
+	if errors.Is(err, unix.ENOEXEC) {
+		const shell = "/bin/sh"
+		return syscall.ForkExec(shell, append([]string{shell, c.Path}, c.Args[1:]...), attr)
+	}
+	return pid, err
 }
 
 // loaded waits until the program stands in memory: its start is reported when it
@@ -334,14 +345,15 @@ func Inherited() []uintptr {
 }
 
 // Free returns a number for another descriptor: the first from want on that is
-// not in use, or the highest below it where the limit of this process does not
-// allow that many.
+// not in use, or the highest below it if the limit of this process does not allow
+// that many: less some numbers, to which descriptors are moved for the start.
 func Free(files []uintptr, want int) int {
+	const spare = 6
 	free := func(fd int) bool { return fd >= len(files) || files[fd] == ^uintptr(0) }
 	var limit unix.Rlimit
 	most := want
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur <= uint64(want) {
-		most = int(limit.Cur) - 1
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur <= uint64(want)+spare {
+		most = int(limit.Cur) - 1 - spare
 	}
 	for fd := most; fd < len(files)+want && most == want; fd++ {
 		if free(fd) {

@@ -85,7 +85,7 @@ const (
 func (w *Witness) Saw(sig unix.Signal) bool {
 	time.Sleep(delay)
 	answer := []byte{0}
-	w.tell.SetReadDeadline(time.Now().Add(maxWait)) //nolint:errcheck // a pipe has deadlines
+	w.tell.SetReadDeadline(time.Now().Add(maxWait))
 	_, err := w.ask.Write([]byte{byte(sig)})
 	if err == nil {
 		_, err = w.tell.Read(answer)
