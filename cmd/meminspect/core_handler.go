@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
@@ -29,7 +30,7 @@ import (
 // What install changes, and where it keeps what was there before.
 const (
 	corePattern = "/proc/sys/kernel/core_pattern"
-	maxPattern  = 127 // the kernel cuts longer ones without a word
+	maxPattern  = 127 // the kernel truncates longer ones without an error
 )
 
 func coreHandlerCommand() *cobra.Command {
@@ -37,13 +38,13 @@ func coreHandlerCommand() *cobra.Command {
 	var full bool
 	cmd := &cobra.Command{
 		Use:   "core-handler PID SIGNAL COMMAND",
-		Short: "Take what the kernel makes cores of, as the pipe handler of core_pattern",
-		Long: `core-handler is started by the kernel for a process that dumps core, if
-/proc/sys/kernel/core_pattern says so; install makes it say so. It captures Go
-programs as capture does, through /proc, while the kernel waits. Of a process that
-cannot be read there the kernel's own core, on standard input, is filtered as
-filter does. It is kept only where --full asks for it in case that neither works:
-it holds all memory, secrets included.
+		Short: "Act as a core_pattern pipe handler",
+		Long: `The kernel starts core-handler for a process that dumps core, if
+/proc/sys/kernel/core_pattern names it; install sets that. core-handler captures
+Go programs through /proc, as capture does, while the kernel waits. If the process
+cannot be read there, core-handler filters the kernel's core on standard input, as
+filter does. If that fails too, --full stores the kernel's core as it is, with all
+memory, secrets included.
 
 A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`,
 		Example: "  meminspect core-handler --dir cores 4711 11 server",
@@ -132,8 +133,8 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	return nil
 }
 
-// logToKernel writes an error to the kernel's log, when it is the kernel that
-// started us: then standard error leads nowhere.
+// logToKernel writes an error to the kernel's log if the kernel started this
+// process, which then has no standard error.
 func logToKernel(err error) {
 	const kthreadd = 2 // whose children the kernel's helpers are
 	if err == nil || os.Getppid() != kthreadd {
@@ -150,64 +151,112 @@ func logToKernel(err error) {
 }
 
 func coreHandlerInstall() *cobra.Command {
-	var dir, before string
+	var f runFlags
+	var before string
 	cmd := &cobra.Command{
-		Use:     "install",
-		Short:   "Make this command the kernel's handler of cores, and keep what was there",
-		Example: "  meminspect core-handler install --dir /var/lib/meminspect",
-		Args:    cobra.NoArgs,
+		Use:   "install",
+		Short: "Set core_pattern to this command, and keep the old setting",
+		Long: `install writes a command line of core-handler into /proc/sys/kernel/core_pattern. It
+accepts the flags of core-handler and puts those that are given into that line.
+The kernel accepts 127 bytes, and splits the line at spaces.`,
+		Example: `  meminspect core-handler install --dir /var/lib/meminspect
+  meminspect core-handler install --dir /var/cores --stacks=none --budget=1MiB --limit=3/1h`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			exe, err := os.Executable()
 			if err != nil {
-				return fmt.Errorf("core-handler: %w", err)
+				return fmt.Errorf("core-handler install: %w", err)
 			}
-			return installHandler(cmd.OutOrStdout(), exe, dir, before, corePattern)
+			if _, err := f.form(); err != nil {
+				return fmt.Errorf("core-handler install: %w", err)
+			}
+			line, err := handlerLine(exe, cmd.Flags())
+			if err == nil {
+				err = installHandler(cmd.OutOrStdout(), line, before, corePattern)
+			}
+			if err != nil {
+				return fmt.Errorf("core-handler install: %w", err)
+			}
+			return nil
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", "/var/lib/meminspect", "directory for cores")
-	cmd.Flags().StringVar(&before, "before", "/var/lib/meminspect/core_pattern.before", "file that keeps the setting from before")
+	f.add(cmd)
+	cmd.Flags().Bool("full", false, "store the kernel's core when the process cannot be captured")
+	dir := cmd.Flags().Lookup("dir")
+	dir.Usage, dir.DefValue, f.dir = "`directory` for cores", "/var/lib/meminspect", "/var/lib/meminspect"
+	cmd.Flags().StringVar(&before, "before", "/var/lib/meminspect/core_pattern.before", "`file` that keeps the old setting")
 	return cmd
 }
 
-func installHandler(out io.Writer, exe, dir, before, setting string) error {
+// handlerLine returns the setting of core_pattern that makes exe the handler, with
+// the flags that are set. The kernel starts it in the root directory, so paths are
+// absolute.
+func handlerLine(exe string, flags *pflag.FlagSet) (string, error) {
+	words := []string{exe, "core-handler"}
+	var failed error
+	add := func(flag *pflag.Flag, value string) {
+		switch flag.Name {
+		case "dir", "symbols", "recipients-file", "crash-text", "message", "report":
+			path, err := filepath.Abs(value)
+			value, failed = path, errors.Join(failed, err)
+		}
+		words = append(words, "--"+flag.Name+"="+value)
+	}
+	dir := flags.Lookup("dir")
+	add(dir, dir.Value.String()) // first, see isOurs
+	flags.Visit(func(flag *pflag.Flag) {
+		list, isList := flag.Value.(pflag.SliceValue)
+		switch {
+		case flag.Name == "dir" || flag.Name == "before":
+		case isList:
+			for _, value := range list.GetSlice() {
+				add(flag, value)
+			}
+		default:
+			add(flag, flag.Value.String())
+		}
+	})
+	if failed != nil {
+		return "", failed
+	}
+	for _, word := range words {
+		if strings.ContainsAny(word, " \t\n%|") {
+			return "", fmt.Errorf("%q has a space, %%, or |, which the kernel does not pass on: use another value", word)
+		}
+	}
+	// %P is the process ID in the host's PID namespace.
+	line := "|" + strings.Join(append(words, "%P", "%s", "%e"), " ")
+	if len(line) > maxPattern {
+		return "", fmt.Errorf("%q has %d bytes, and the kernel accepts %d: use shorter paths or fewer flags, and --recipients-file instead of --recipient", line, len(line), maxPattern)
+	}
+	return line, nil
+}
+
+// installHandler writes the line into the setting. It keeps the old setting in
+// the file before, unless that is a line of an earlier install.
+func installHandler(out io.Writer, line, before, setting string) error {
 	old, err := os.ReadFile(setting)
 	if err != nil {
-		return fmt.Errorf("core-handler: %w", err)
+		return err
 	}
-	dir, err = filepath.Abs(dir)
-	if err != nil {
-		return fmt.Errorf("core-handler: %w", err)
-	}
-	// %P is the number that the process has for us, outside its container.
-	line := fmt.Sprintf("|%s core-handler --dir=%s %%P %%s %%e", exe, dir)
-	if len(line) > maxPattern {
-		return fmt.Errorf("core-handler: %q is %d bytes long and the kernel takes %d: use shorter paths", line, len(line), maxPattern)
-	}
-	if strings.ContainsAny(exe+dir, " %|") {
-		return fmt.Errorf("core-handler: the kernel splits the line %q at spaces and percent signs: use other paths", line)
-	}
-	if isOurs(old) {
-		if string(bytes.TrimSpace(old)) == line {
-			fmt.Fprintf(out, "is installed already: %s\n", line)
-			return nil
-		}
-		// What was there before us is kept still.
-		if err := os.WriteFile(setting, []byte(line+"\n"), 0o644); err != nil {
-			return fmt.Errorf("core-handler: %w", err)
-		}
-		fmt.Fprintf(out, "was: %sis:  %s\n", old, line)
+	if string(bytes.TrimSpace(old)) == line {
+		fmt.Fprintf(out, "is installed already: %s\n", line)
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(before), 0o700); err != nil {
-		return fmt.Errorf("core-handler: %w", err)
-	}
-	if err := os.WriteFile(before, old, 0o600); err != nil {
-		return fmt.Errorf("core-handler: %w", err)
+	kept := ""
+	if !isOurs(old) {
+		if err := os.MkdirAll(filepath.Dir(before), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(before, old, 0o600); err != nil {
+			return err
+		}
+		kept = fmt.Sprintf("(kept in %s)\n", before)
 	}
 	if err := os.WriteFile(setting, []byte(line+"\n"), 0o644); err != nil {
-		return fmt.Errorf("core-handler: %w", err)
+		return err
 	}
-	fmt.Fprintf(out, "was: %s(kept in %s)\nis:  %s\n", old, before, line)
+	fmt.Fprintf(out, "was: %s%sis:  %s\n", old, kept, line)
 	return nil
 }
 
@@ -217,14 +266,14 @@ func coreHandlerUninstall() *cobra.Command {
 	var before string
 	cmd := &cobra.Command{
 		Use:     "uninstall",
-		Short:   "Put back what install found",
+		Short:   "Restore the setting that install replaced",
 		Example: "  meminspect core-handler uninstall",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return uninstallHandler(cmd.OutOrStdout(), before, corePattern)
 		},
 	}
-	cmd.Flags().StringVar(&before, "before", "/var/lib/meminspect/core_pattern.before", "file that keeps the setting from before")
+	cmd.Flags().StringVar(&before, "before", "/var/lib/meminspect/core_pattern.before", "`file` that keeps the old setting")
 	return cmd
 }
 
@@ -234,11 +283,11 @@ func uninstallHandler(out io.Writer, before, setting string) error {
 		return fmt.Errorf("core-handler: %w", err)
 	}
 	if !isOurs(now) {
-		return fmt.Errorf("core-handler: the kernel's handler is %q, which is not ours to take away", bytes.TrimSpace(now))
+		return fmt.Errorf("core-handler uninstall: core_pattern is %q, which install did not write: it is left as it is", bytes.TrimSpace(now))
 	}
 	old, err := os.ReadFile(before)
 	if err != nil {
-		return fmt.Errorf("core-handler: what was there before is not known: %w", err)
+		return fmt.Errorf("core-handler uninstall: read the old setting: %w", err)
 	}
 	if err := os.WriteFile(setting, old, 0o644); err != nil {
 		return fmt.Errorf("core-handler: %w", err)

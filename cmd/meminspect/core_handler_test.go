@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Installing shows and keeps what was there; uninstalling puts it back, and
-// takes nobody else's away.
+// Installing prints and keeps the old setting; uninstalling restores it, and
+// leaves other settings alone.
 func TestCoreHandlerInstall(t *testing.T) {
 	dir := t.TempDir()
 	setting, before := filepath.Join(dir, "core_pattern"), filepath.Join(dir, "state", "before")
@@ -22,23 +22,25 @@ func TestCoreHandlerInstall(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	if err := uninstallHandler(&out, before, setting); err == nil || !strings.Contains(err.Error(), "not ours") {
+	if err := uninstallHandler(&out, before, setting); err == nil || !strings.Contains(err.Error(), "install did not write") {
 		t.Errorf("another's handler: %v", err)
 	}
+	const line = "|/usr/bin/meminspect core-handler --dir=/var/cores %P %s %e"
 	for range 2 { // the second time nothing is lost
-		if err := installHandler(&out, "/usr/bin/meminspect", "/var/cores", before, setting); err != nil {
+		if err := installHandler(&out, line, before, setting); err != nil {
 			t.Fatal(err)
 		}
 	}
 	now, _ := os.ReadFile(setting)
-	if string(now) != "|/usr/bin/meminspect core-handler --dir=/var/cores %P %s %e\n" || !strings.Contains(out.String(), old) {
+	if string(now) != line+"\n" || !strings.Contains(out.String(), old) {
 		t.Errorf("installed %q, said %q", now, out.String())
 	}
-	// Another directory is taken up, and what was there before us is known still.
-	if err := installHandler(&out, "/usr/bin/meminspect", "/srv/cores", before, setting); err != nil {
+	// Another line of ours replaces the first, and the old setting is still kept.
+	const other = "|/usr/bin/meminspect core-handler --dir=/srv/cores %P %s %e"
+	if err := installHandler(&out, other, before, setting); err != nil {
 		t.Fatal(err)
 	}
-	if now, _ := os.ReadFile(setting); string(now) != "|/usr/bin/meminspect core-handler --dir=/srv/cores %P %s %e\n" {
+	if now, _ := os.ReadFile(setting); string(now) != other+"\n" {
 		t.Errorf("installed %q", now)
 	}
 	if err := uninstallHandler(&out, before, setting); err != nil {
@@ -47,13 +49,52 @@ func TestCoreHandlerInstall(t *testing.T) {
 	if now, _ := os.ReadFile(setting); string(now) != old {
 		t.Errorf("put back %q", now)
 	}
-	for _, bad := range []string{"/a b", "/" + strings.Repeat("x", 120), "/100%"} {
-		if err := installHandler(&out, "/usr/bin/meminspect", bad, before, setting); err == nil {
-			t.Errorf("%q was installed", bad)
+}
+
+// The flags of install are in the handler's line, which the kernel bounds and
+// splits at spaces.
+func TestCoreHandlerLine(t *testing.T) {
+	const exe = "/usr/bin/meminspect"
+	t.Chdir("/tmp")
+	for _, c := range []struct {
+		args        string // separated by commas
+		want, error string
+	}{
+		{"", "--dir=/var/lib/meminspect", ""},
+		{"--dir,cores", "--dir=/tmp/cores", ""},
+		{"--budget=1m,--before=b,--stacks=none,--dir=/c", "--dir=/c --budget=1MiB --stacks=none", ""},
+		{"--depth=0,--full,--include=main.a,--include=main.b", "--dir=/var/lib/meminspect --depth=0 --full=true --include=main.a --include=main.b", ""},
+		{"--dir,/var/cores,--stacks=none,--budget=1MiB,--limit=3/1h", "--dir=/var/cores --budget=1MiB --limit=3/1h --stacks=none", ""},
+		{"--limit=3/1h,--hold=2s,--dir=/c", "--dir=/c --hold=2s --limit=3/1h", ""},
+		{"--recipients-file=team,--dir=/c", "--dir=/c --recipients-file=/tmp/team", ""},
+		{"--to=exec:cat -n", "", `"--to=exec:cat -n" has a space`},
+		{"--dir=/100%", "", `"--dir=/100%" has a space, %`},
+		{"--dir=/" + strings.Repeat("x", 120), "", "the kernel accepts 127: use shorter paths or fewer flags"},
+		{"--recipient=age1" + strings.Repeat("q", 80), "", "--recipients-file instead of --recipient"},
+	} {
+		flags := coreHandlerInstall().Flags()
+		var args []string
+		if c.args != "" {
+			args = strings.Split(c.args, ",")
 		}
-	}
-	if now, _ := os.ReadFile(setting); string(now) != old {
-		t.Errorf("a refused install left %q", now)
+		if err := flags.Parse(args); err != nil {
+			t.Fatalf("%s: %v", c.args, err)
+		}
+		line, err := handlerLine(exe, flags)
+		if c.error != "" {
+			if err == nil || !strings.Contains(err.Error(), c.error) || line != "" {
+				t.Errorf("%s: %q, %v, want an error with %q", c.args, line, err, c.error)
+			}
+			continue
+		}
+		if want := "|" + exe + " core-handler " + c.want + " %P %s %e"; err != nil || line != want {
+			t.Errorf("%s:\n%q, %v, want\n%q", c.args, line, err, want)
+		}
+		// The handler accepts its line.
+		handler := coreHandlerCommand().Flags()
+		if err := handler.Parse(strings.Fields(line)[2:]); err != nil || handler.NArg() != 3 {
+			t.Errorf("%s: the handler reads %q: %v", line, handler.Args(), err)
+		}
 	}
 }
 

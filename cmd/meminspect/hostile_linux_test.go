@@ -214,7 +214,11 @@ func (h *hostile) try(t *testing.T, path string, contents []byte, label string) 
 	if err := os.WriteFile(path, contents, mode); err != nil {
 		t.Fatal(err)
 	}
-	defer os.WriteFile(path, h.original[path], mode)
+	defer func() {
+		if err := os.WriteFile(path, h.original[path], mode); err != nil {
+			t.Fatal(err)
+		}
+	}()
 	for _, line := range h.kind.commands {
 		r, err := execute(strings.Fields(line))
 		if err == nil {
@@ -286,7 +290,7 @@ func allocations() uint64 {
 
 func cpuTime() time.Duration {
 	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // it cannot fail with these arguments
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
@@ -431,7 +435,9 @@ func fileKinds(t *testing.T) []fileKind {
 
 	// What a program writes itself, and what is read of it while it lives.
 	program := build(t, in("backends"), "./internal/acceptance/testdata/backends")
-	os.Mkdir(in("out"), 0o700)
+	if err := os.Mkdir(in("out"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(program, in("out"))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -496,7 +502,7 @@ func fileKinds(t *testing.T) []fileKind {
 	t.Cleanup(crasher.Clean)
 	capture := exec.Command(os.Args[0], "run", "--quiet", "--dir", in("cores"), "--", crashing, "panic")
 	capture.Args[0] = "meminspect"
-	capture.Run() // ends as the program does
+	_ = capture.Run() // ends as the program does
 	crashed, err := filepath.Glob(in("cores/*.panic.core"))
 	if err != nil || len(crashed) != 1 {
 		t.Fatalf("cores of a panic: %v, %v", crashed, err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 
@@ -23,7 +24,7 @@ type output struct {
 
 // Write is io.Writer's.
 func (o *output) Write(p []byte) (int, error) {
-	text := append(o.rest, p...)
+	text := slices.Concat(o.rest, p)
 	o.rest = nil
 	if n := incomplete(text); n > 0 {
 		text, o.rest = text[:len(text)-n], append([]byte(nil), text[len(text)-n:]...)
