@@ -1,64 +1,135 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 )
 
+// goroutinesFlags are the flags of goroutines.
+type goroutinesFlags struct {
+	exe              string
+	all, group, json bool
+	user             bool
+	pprof            string
+	labels           []string
+	filter           stacks.Filter
+}
+
 func goroutinesCommand() *cobra.Command {
-	var exe string
-	var asJSON bool
+	var f goroutinesFlags
 	cmd := &cobra.Command{
 		Use:   "goroutines CORE",
-		Short: "Print the goroutines of a core with their stacks",
-		Long: `Print the goroutines of a core as a Go program's own traceback does, by the
-pc-line table: neither symbols nor debug information are needed, and when the
-executable is gone, what the core carries of that table is enough. The goroutine
-that ended the program is marked (failed).
+		Short: "Print the goroutines of a core, grouped by their stacks",
+		Long: `Print the goroutines of a core. On a terminal, goroutines with the same stack are
+one group: the group of the goroutine that ended the program first, then the
+largest. A group lists the states of its goroutines, how long they wait, their
+frames without those of the runtime and of wrappers, who started them, and their
+profiler labels. Elsewhere, and with --all, goroutines are printed one by one, as
+a Go program's own traceback does; --group groups them.
 
-The executable is the one that the core names, if its build ID is still the
-same, or the one given with --exe.`,
+The pc-line table is enough: neither symbols nor debug information are needed. If
+the executable is missing, the core's own part of that table is used. The
+executable is the one that the core names, if its build ID is the same, or the one
+given with --exe.
+
+Wait times are those that the garbage collector noted, as in tracebacks. Labels
+are in a core only if it was captured with --labels.`,
 		Example: `  meminspect goroutines now.core
-  meminspect goroutines --json now.core`,
+  meminspect goroutines --group --user now.core
+  meminspect goroutines --all --state 'chan receive' --with worker now.core
+  meminspect goroutines --waiting-longer 5m now.core
+  meminspect goroutines --pprof goroutines.pb.gz now.core`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			core, err := openCore(cmd, args[0])
-			if err != nil {
+			if err := f.run(cmd, args[0]); err != nil {
+				var exit *exitError
+				if errors.As(err, &exit) && exit.err == nil {
+					return err
+				}
 				return fmt.Errorf("goroutines: %w", err)
 			}
-			defer core.Close()
-			prog, err := inspect.OpenProgram(core, exe)
-			if err != nil {
-				return fmt.Errorf("goroutines: %w", err)
-			}
-			defer prog.Close()
-			for _, w := range prog.Warnings {
-				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: goroutines: %s\n", w)
-			}
-			list, missing, err := stacks.Read(prog)
-			if err != nil {
-				return fmt.Errorf("goroutines: %s: %w", args[0], err)
-			}
-			if asJSON {
-				err = printGoroutinesJSON(cmd.OutOrStdout(), list)
-			} else {
-				printGoroutines(cmd.OutOrStdout(), list)
-			}
-			if err == nil && missing > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: goroutines: %d more are not in the core\n", missing)
-				return &exitError{status: exitPartial}
-			}
-			return err
+			return nil
 		},
 	}
-	cmd.Flags().StringVar(&exe, "exe", "", "the executable that the core was taken of")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	fl := cmd.Flags()
+	fl.StringVar(&f.exe, "exe", "", "the executable that the core was taken of")
+	fl.BoolVar(&f.json, "json", false, "one JSON object a line")
+	fl.BoolVar(&f.group, "group", false, "print groups of goroutines with the same stack (default on a terminal)")
+	fl.BoolVar(&f.all, "all", false, "print goroutines one by one (default elsewhere)")
+	fl.StringVar(&f.pprof, "pprof", "", "write a goroutine profile for go tool pprof to `FILE` instead")
+	fl.StringArrayVar(&f.filter.States, "state", nil, "goroutines in this `STATE`, as tracebacks name it, or its first words; may be repeated")
+	fl.StringArrayVar(&f.filter.With, "with", nil, "goroutines with a function on the stack whose name has `TEXT` in it; may be repeated")
+	fl.StringArrayVar(&f.filter.Without, "without", nil, "goroutines without a function on the stack whose name has `TEXT` in it; may be repeated")
+	fl.Var((*duration.Value)(&f.filter.Longer), "waiting-longer", "goroutines that wait longer than this")
+	fl.StringArrayVar(&f.labels, "label", nil, "goroutines with this profiler label, as `KEY=VALUE`; may be repeated")
+	fl.BoolVar(&f.user, "user", false, "hide the standard library and the goroutines that run nothing else")
+	exclusive(cmd, "group", "all", "pprof")
+	exclusive(cmd, "json", "pprof")
 	return cmd
+}
+
+func (f *goroutinesFlags) run(cmd *cobra.Command, path string) error {
+	for _, text := range f.labels {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return fmt.Errorf("--label %s: no value: write --label KEY=VALUE", text)
+		}
+		f.filter.Labels = append(f.filter.Labels, stacks.Label{Key: key, Value: value})
+	}
+	core, err := openCore(cmd, path)
+	if err != nil {
+		return err
+	}
+	defer core.Close()
+	prog, err := inspect.OpenProgram(core, f.exe)
+	if err != nil {
+		return err
+	}
+	defer prog.Close()
+	for _, w := range prog.Warnings {
+		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: goroutines: %s\n", w)
+	}
+	list, missing, err := stacks.Read(prog)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	list = f.filter.Select(list)
+	if f.user {
+		list = stacks.WithoutLibrary(prog, list)
+	}
+	if err := f.write(cmd.OutOrStdout(), prog, list); err != nil {
+		return err
+	}
+	if missing > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: goroutines: %d more are not in the core\n", missing)
+		return &exitError{status: exitPartial}
+	}
+	return nil
+}
+
+func (f *goroutinesFlags) write(w io.Writer, prog *inspect.Program, list []stacks.Goroutine) error {
+	grouped := f.group || !f.all && !f.json && isTerminal(w)
+	switch {
+	case f.pprof != "":
+		return writeWhole(f.pprof, func(w io.Writer) error { return stacks.Profile(w, prog, list) })
+	case grouped && f.json:
+		return printGroupsJSON(w, stacks.Groups(list))
+	case grouped:
+		printGroups(w, stacks.Groups(list))
+	case f.json:
+		return printGoroutinesJSON(w, list)
+	default:
+		printGoroutines(w, list)
+	}
+	return nil
 }
 
 func printGoroutines(w io.Writer, list []stacks.Goroutine) {
@@ -70,6 +141,9 @@ func printGoroutines(w io.Writer, list []stacks.Goroutine) {
 		fmt.Fprintf(w, "goroutine %d [%s", g.ID, g.State)
 		if g.Thread != 0 {
 			fmt.Fprintf(w, ", thread %d", g.Thread)
+		}
+		if g.Waited > 0 {
+			fmt.Fprintf(w, ", %s", roughly(g.Waited))
 		}
 		if g.Locked {
 			fmt.Fprint(w, ", locked to thread")
@@ -102,15 +176,17 @@ func printFrame(w io.Writer, f *stacks.Frame, behind string) {
 
 // goroutineJSON is a goroutine as --json prints it.
 type goroutineJSON struct {
-	ID      uint64      `json:"id,string"`
-	Parent  uint64      `json:"parent,omitempty,string"`
-	State   string      `json:"state"`
-	Locked  bool        `json:"lockedToThread,omitempty"`
-	Failed  bool        `json:"failed,omitempty"`
-	Thread  int         `json:"thread,omitempty"`
-	Frames  []frameJSON `json:"frames"`
-	Created *frameJSON  `json:"created,omitempty"`
-	Problem string      `json:"problem,omitempty"`
+	ID      uint64            `json:"id,string"`
+	Parent  uint64            `json:"parent,omitempty,string"`
+	State   string            `json:"state"`
+	Waited  duration.Seconds  `json:"waited,omitempty"`
+	Locked  bool              `json:"lockedToThread,omitempty"`
+	Failed  bool              `json:"failed,omitempty"`
+	Thread  int               `json:"thread,omitempty"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	Frames  []frameJSON       `json:"frames"`
+	Created *frameJSON        `json:"created,omitempty"`
+	Problem string            `json:"problem,omitempty"`
 }
 
 type frameJSON struct {
@@ -127,14 +203,25 @@ func frameOf(f *stacks.Frame) *frameJSON {
 	return &frameJSON{PC: address(f.PC), Function: f.Function, File: f.File, Line: f.Line}
 }
 
+func framesOf(frames []stacks.Frame) []frameJSON {
+	out := make([]frameJSON, len(frames))
+	for i := range frames {
+		out[i] = *frameOf(&frames[i])
+	}
+	return out
+}
+
 func printGoroutinesJSON(w io.Writer, list []stacks.Goroutine) error {
 	enc := jsonLines(w)
 	for i := range list {
 		g := &list[i]
-		out := goroutineJSON{ID: g.ID, Parent: g.Parent, State: g.State, Locked: g.Locked, Failed: g.Failed, Thread: g.Thread,
-			Frames: []frameJSON{}, Created: frameOf(g.Created), Problem: g.Problem}
-		for k := range g.Frames {
-			out.Frames = append(out.Frames, *frameOf(&g.Frames[k]))
+		out := goroutineJSON{ID: g.ID, Parent: g.Parent, State: g.State, Waited: duration.Seconds(g.Waited), Locked: g.Locked, Failed: g.Failed, Thread: g.Thread,
+			Frames: framesOf(g.Frames), Created: frameOf(g.Created), Problem: g.Problem}
+		for _, l := range g.Labels {
+			if out.Labels == nil {
+				out.Labels = map[string]string{}
+			}
+			out.Labels[l.Key] = l.Value
 		}
 		if err := enc.Encode(out); err != nil {
 			return err

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -100,7 +99,7 @@ func (f *heapFlags) run(cmd *cobra.Command, from string) error {
 		return err
 	}
 	if f.pprof != "" {
-		if err := writeProfile(f.pprof, r); err != nil {
+		if err := writeWhole(f.pprof, r.Profile); err != nil {
 			return fmt.Errorf("--pprof: %w", err)
 		}
 	}
@@ -158,27 +157,6 @@ func (f *heapFlags) print(w io.Writer, r, old *heapreport.Report) error {
 		return r.PrintDiff(w, old, f.top)
 	}
 	return r.Print(w, f.top)
-}
-
-// writeProfile writes the file under another name first, so that a profile under
-// its own name is whole.
-func writeProfile(path string, r *heapreport.Report) error {
-	part := path + ".part"
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	err = r.Profile(f)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(part, path)
-	}
-	if err != nil {
-		os.Remove(part)
-	}
-	return err
 }
 
 // A heapProgress shows one line about what is done, on a terminal.

@@ -138,3 +138,24 @@ func isTerminal(stream any) bool {
 	}
 	return false
 }
+
+// writeWhole writes a file under another name first, so that a file under its own
+// name is whole.
+func writeWhole(path string, write func(io.Writer) error) error {
+	part := path + ".part"
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(part, path)
+	}
+	if err != nil {
+		os.Remove(part)
+	}
+	return err
+}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -77,7 +78,7 @@ func openFile(f *corefile.File) (*Core, error) {
 	if f.Truncated != nil {
 		return nil, fmt.Errorf("decompress: %w", f.Truncated)
 	}
-	c, err := Read(f, f.Size)
+	c, err := Read(memory.NewBlocks(f, f.Size), f.Size) // values are read in pieces of a few bytes
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func ourNote(kind uint32, desc []byte) elfcore.Note {
 func recordNote(s *model.Snapshot, pl *model.Plan, r Record) elfcore.Note {
 	id := &s.Identity
 	c := note.Capture{
-		Why: r.Reason, When: r.When, Who: r.Requester, Stopped: s.Stopped,
+		Why: r.Reason, When: r.When, Who: r.Requester, Stopped: s.Stopped, Clock: s.Clock,
 		GoVersion: id.GoVersion, BuildID: id.BuildID, GNUBuildID: id.GNUBuildID, ToolVersion: r.ToolVersion, Program: id.Path, Main: id.Main,
 		Host: r.Host, Kernel: r.Kernel, PID: id.PID, Strict: pl.Strict, Extra: r.Extra,
 	}

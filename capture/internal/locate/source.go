@@ -23,6 +23,10 @@ type Source interface {
 
 	Memory() memory.Memory
 
+	// Clock returns the time of the clock by which the runtime notes since when
+	// goroutines wait, in nanoseconds; 0 if it is not known.
+	Clock() int64
+
 	// Lacks reports whether the program had memory in r that Memory does not
 	// have.
 	Lacks(r memory.Range) bool
@@ -72,6 +76,9 @@ func (l *Live) Maps() ([]process.Mapping, error) { return l.Process.Maps() }
 
 // Memory is the process' memory.
 func (l *Live) Memory() memory.Memory { return l.Process.Memory() }
+
+// Clock is that of this host.
+func (l *Live) Clock() int64 { return process.Clock() }
 
 // Lacks is false: a live process has all of its memory.
 func (l *Live) Lacks(memory.Range) bool { return false }

@@ -62,6 +62,7 @@ type Snapshot struct {
 	Functions  Functions
 	Changed    Changed
 	Still      bool          // no thread changed memory while it was read
+	Clock      int64         // the runtime's clock when goroutines were read, in nanoseconds; 0 if not known
 	Stopped    time.Duration // how long the program was stopped
 	Unreadable string        // why no memory could be read, "" if it could
 	Problems   Problems

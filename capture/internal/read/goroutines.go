@@ -38,6 +38,7 @@ func (r *reading) queueGoroutines() {
 		layout: r.program.Runtime.Goroutine, out: &r.snapshot.Goroutines,
 		thread: map[memory.Address]*process.Thread{}, ms: map[memory.Address]goroutine.M{},
 	}
+	r.snapshot.Clock = r.program.Source.Clock()
 	if err := gs.readList(); err != nil {
 		r.snapshot.Problems.Missing("goroutines", err)
 	}

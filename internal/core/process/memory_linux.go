@@ -13,6 +13,16 @@ import (
 
 func supported() error { return nil }
 
+// Clock returns the time of the clock that Go's runtime uses for durations, in
+// nanoseconds. A process in another time namespace has another one.
+func Clock() int64 {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return 0
+	}
+	return now.Nano()
+}
+
 func isNoProcess(err error) bool { return errors.Is(err, unix.ESRCH) || errors.Is(err, ErrGone) }
 
 // isForbidden reports whether process_vm_readv as such is refused, whatever

@@ -39,6 +39,9 @@ func (i *Image) Check() error { return errSystem }
 // Close does nothing on this system.
 func (i *Image) Close() error { return nil }
 
+// Clock is not known on this system.
+func Clock() int64 { return 0 }
+
 func supported() error                                         { return errSystem }
 func isNoProcess(err error) bool                               { return errors.Is(err, ErrGone) }
 func isForbidden(error) bool                                   { return false }

@@ -47,6 +47,9 @@ func (m coreMemory) ReadAt(p []byte, addr memory.Address) (int, error) {
 	return n, err
 }
 
+// Clock is 0: a full core does not have the time.
+func (c *Core) Clock() int64 { return 0 }
+
 // Lacks reports whether the program had memory in r that is not in Memory: the
 // core was cut short before it, leaves it out, or cannot be read there.
 func (c *Core) Lacks(r memory.Range) bool {

@@ -5,9 +5,11 @@ package stacks
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
@@ -19,17 +21,27 @@ import (
 // A Goroutine is one goroutine of a core.
 type Goroutine struct {
 	ID     uint64
-	Parent uint64 // that started it, 0 when not known
-	State  string // what it waits for or else its status, as the runtime's tracebacks name it
-	Locked bool   // to its thread
-	Failed bool   // the one that ended the program
-	Thread int    // that runs it, 0 when none does
+	Parent uint64        // that started it, 0 when not known
+	State  string        // what it waits for or else its status, as the runtime's tracebacks name it
+	Locked bool          // to its thread
+	Waited time.Duration // at least; 0 when it does not wait or that is not known
+	Failed bool          // the one that ended the program
+	Thread int           // that runs it, 0 when none does
+	Start  string        // its first function, empty when not known
+	// Frames are its calls, the innermost first. Goroutines with the same stack
+	// share them: they must not be changed.
 	Frames []Frame
 	// Created is the go statement that started it; nil for the first one.
 	Created *Frame
+	// Labels are what pprof.SetGoroutineLabels set, sorted by their keys. Cores
+	// have them on request only.
+	Labels []Label
 	// Problem says why the frames end early, empty when they do not.
 	Problem string
 }
+
+// A Label is a profiler label of a goroutine.
+type Label struct{ Key, Value string }
 
 // A Frame is a function call.
 type Frame struct {
@@ -74,7 +86,11 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 	if c := p.Core.Capture; c != nil && info.Failed == 0 {
 		info.Failed = c.Goroutine()
 	}
-	r := reader{p: p, info: info, layout: layout, threads: map[uint64]*elfcore.Thread{}}
+	r := reader{
+		p: p, info: info, layout: layout, threads: map[uint64]*elfcore.Thread{},
+		calls: map[memory.Address]call{}, stacks: map[string][]Frame{}, labels: map[memory.Address][]Label{},
+	}
+	r.stack.Memory = p.Memory()
 	for _, t := range info.Threads {
 		for i := range p.Core.Threads {
 			if uint32(p.Core.Threads[i].TID) == t.TID && t.Cur != 0 {
@@ -82,15 +98,11 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 			}
 		}
 	}
-	mem := memory.Reader{Memory: p.Memory()}
+	pointers := memory.Reader{Memory: &window{Memory: p.Memory()}}
+	b := make([]byte, layout.Size)
 	for i := range min(info.Length, maxGoroutines) {
-		addr, err := mem.Pointer(memory.Address(info.List).Add(i * memory.PtrSize))
-		if err != nil {
-			missing++
-			continue
-		}
-		b, err := mem.Bytes(addr, uint64(layout.Size), uint64(layout.Size))
-		if err != nil {
+		addr, err := pointers.Pointer(memory.Address(info.List).Add(i * memory.PtrSize))
+		if err != nil || !p.Read(b, addr) {
 			missing++
 			continue
 		}
@@ -120,10 +132,28 @@ type reader struct {
 	info    *note.Goroutines
 	layout  goroutine.Layout
 	threads map[uint64]*elfcore.Thread // by the goroutine that they work for
+	stack   window                     // on the words of the stack that is unwound
+
+	// What goroutines have in common. A hundred thousand of them have a dozen
+	// stacks.
+	calls  map[memory.Address]call
+	stacks map[string][]Frame // by the addresses in them, see follow
+	labels map[memory.Address][]Label
+	key    []byte
+}
+
+// A call is the calls under way at an address, the innermost first, and the size
+// of the frame that they share.
+type call struct {
+	frames []Frame
+	size   uint64
 }
 
 func (r *reader) goroutine(g *goroutine.G) Goroutine {
-	out := Goroutine{ID: g.ID, Parent: g.Parent, State: g.State(r.p.Go.Version), Locked: g.LockedM != 0, Failed: g.ID == r.info.Failed && g.ID != 0}
+	out := Goroutine{
+		ID: g.ID, Parent: g.Parent, State: g.State(r.p.Go.Version), Locked: g.LockedM != 0, Failed: g.ID == r.info.Failed && g.ID != 0,
+		Start: r.p.FuncName(g.StartPC), Labels: r.labelsAt(g.Labels),
+	}
 	at := g.Where()
 	if t := r.threads[uint64(g.Addr)]; t != nil {
 		out.Thread = int(t.TID)
@@ -144,12 +174,24 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 		out.Problem = "stacks were not taken"
 	}
 	r.unwind(&out, g, at)
+	out.Waited = r.waited(g)
 	if g.GoPC != 0 && g.ID != 1 { // the runtime's first instructions made that one
 		if list, _ := r.frames(g.GoPC); len(list) > 0 {
 			out.Created = &list[len(list)-1]
 		}
 	}
 	return out
+}
+
+// waited returns how long a goroutine waits, as far as the garbage collector
+// noted: it notes the time when it first meets a goroutine that waits.
+func (r *reader) waited(g *goroutine.G) time.Duration {
+	c := r.p.Core.Capture
+	blocked := g.Status == goroutine.Waiting || g.Status == goroutine.Syscall || g.Status == goroutine.Leaked
+	if c == nil || !blocked || g.WaitSince <= 0 || c.Clock < g.WaitSince {
+		return 0
+	}
+	return time.Duration(c.Clock - g.WaitSince)
 }
 
 // standing returns where the thread stands.
@@ -159,20 +201,42 @@ func (r *reader) standing(t *elfcore.Thread) goroutine.Place {
 	return goroutine.Place{PC: word(set.PC), SP: word(set.SP), BP: word(set.FP), LR: word(set.Link)}
 }
 
-// frames returns the calls under way at pc, the innermost first.
-func (r *reader) frames(pc memory.Address) (list []Frame, size uint64) {
+// frames returns the calls under way at pc, the innermost first, and the size of
+// their frame.
+func (r *reader) frames(pc memory.Address) ([]Frame, uint64) {
+	if c, ok := r.calls[pc]; ok {
+		return c.frames, c.size
+	}
+	var c call
 	calls := r.p.Calls(pc)
 	for i, f := range calls {
-		list = append(list, Frame{
+		c.frames = append(c.frames, Frame{
 			Inlined: i < len(calls)-1, PC: pc, Function: f.Name, Entry: memory.Address(f.Entry), File: f.File, Line: int(f.Line),
 		})
-		size = uint64(f.Frame)
+		c.size = uint64(f.Frame)
 	}
-	return list, size
+	r.calls[pc] = c
+	return c.frames, c.size
 }
 
 // unwind follows the return addresses.
 func (r *reader) unwind(out *Goroutine, g *goroutine.G, at goroutine.Place) {
+	r.key = r.key[:0]
+	r.follow(out, g, at)
+	frames, ok := r.stacks[string(r.key)]
+	if !ok {
+		for pcs := r.key; len(pcs) > 0; pcs = pcs[memory.PtrSize:] {
+			calls, _ := r.frames(memory.Address(binary.LittleEndian.Uint64(pcs)))
+			frames = append(frames, calls...)
+		}
+		r.stacks[string(r.key)] = frames
+	}
+	out.Frames = frames
+}
+
+// follow collects in key the addresses at which the calls of a stack are, the
+// innermost first.
+func (r *reader) follow(out *Goroutine, g *goroutine.G, at goroutine.Place) {
 	for range maxFrames {
 		calls, size := r.frames(at.PC)
 		if len(calls) == 0 {
@@ -181,7 +245,7 @@ func (r *reader) unwind(out *Goroutine, g *goroutine.G, at goroutine.Place) {
 			}
 			return
 		}
-		out.Frames = append(out.Frames, calls...)
+		r.key = binary.LittleEndian.AppendUint64(r.key, uint64(at.PC))
 		f := calls[len(calls)-1].Function
 		if f == "runtime.goexit" || f == "runtime.mstart" || f == "runtime.rt0_go" {
 			return
@@ -218,7 +282,7 @@ func (r *reader) links() bool {
 // return address, on machines with a link register at its low end, or in that
 // register as long as there is no frame.
 func (r *reader) caller(at goroutine.Place, size uint64) (goroutine.Place, error) {
-	mem := memory.Reader{Memory: r.p.Memory()}
+	mem := memory.Reader{Memory: &r.stack}
 	if !r.links() {
 		end := at.SP.Add(size)
 		pc, err := mem.Pointer(end)

@@ -14,6 +14,7 @@ type Capture struct {
 	When        time.Time     // to the nanosecond
 	Who         string        // what captured: "coreimage.Write", "meminspect capture"
 	Stopped     time.Duration // how long the program stood still for it
+	Clock       int64         // the clock of the program's runtime at the capture, in nanoseconds; 0 if not known
 	ToolVersion string        // of this project
 	GoVersion   string        // that built the captured program
 	BuildID     string        // Go's, of the captured program
@@ -40,6 +41,7 @@ const (
 	keyWhen    = "when" // nanoseconds since 1970
 	keyWho     = "who"
 	keyStopped = "stopped" // nanoseconds
+	keyClock   = "clock"   // nanoseconds
 	keyTool    = "tool"
 	keyGo      = "go"
 	keyBuildID = "buildid"
@@ -68,6 +70,9 @@ func (c *Capture) Encode() []byte {
 	add(keyWho, c.Who)
 	if c.Stopped != 0 {
 		add(keyStopped, strconv.FormatInt(int64(c.Stopped), 10))
+	}
+	if c.Clock != 0 {
+		add(keyClock, strconv.FormatInt(c.Clock, 10))
 	}
 	add(keyTool, c.ToolVersion)
 	add(keyGo, c.GoVersion)
@@ -162,6 +167,12 @@ func (c *Capture) set(p Pair) error {
 			return err
 		}
 		c.Stopped = time.Duration(n)
+	case keyClock:
+		n, err := strconv.ParseInt(p.Value, 10, 64)
+		if err != nil {
+			return err
+		}
+		c.Clock = n
 	case keyTool:
 		c.ToolVersion = p.Value
 	case keyGo:

@@ -24,7 +24,7 @@ func TestRoundTrip(t *testing.T) {
 	if got, err := DecodeReceipts(EncodeReceipts(receipts)); err != nil || !reflect.DeepEqual(got, receipts) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	c := &Capture{Why: "asked", When: time.Unix(12, 345), Who: "w", Stopped: 5, ToolVersion: "v1", GoVersion: "go1.26", BuildID: "b", GNUBuildID: "00ff", Program: "/bin/p", Main: "example.com/p", Host: "h", Kernel: "6.1", PID: 9, Strict: true, Extra: []Pair{{"later", "thing"}}}
+	c := &Capture{Why: "asked", When: time.Unix(12, 345), Who: "w", Stopped: 5, Clock: 7, ToolVersion: "v1", GoVersion: "go1.26", BuildID: "b", GNUBuildID: "00ff", Program: "/bin/p", Main: "example.com/p", Host: "h", Kernel: "6.1", PID: 9, Strict: true, Extra: []Pair{{"later", "thing"}}}
 	padded, err := c.EncodeSize(1000)
 	if err != nil || len(padded) != 1000 {
 		t.Fatal(len(padded), err)
