@@ -185,10 +185,10 @@ func compile(t *testing.T, g goal, dir, name string, more ...string) string {
 	return exe
 }
 
-func needAMD64(t *testing.T) {
-	t.Helper()
+func needAMD64(tb testing.TB) {
+	tb.Helper()
 	if runtime.GOARCH != "amd64" {
-		t.Skip("another process' registers: only amd64 has been compared in the debuggers")
+		tb.Skip("another process' registers: only amd64 has been compared in the debuggers")
 	}
 }
 

@@ -4,9 +4,11 @@ package stacks_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strconv"
@@ -17,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/pprof/profile"
 
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -278,4 +281,50 @@ func TestGroupsAsProfile(t *testing.T) {
 	if diff := cmp.Diff(map[string]int64{"chan receive": 101, "chan send": 1, "select": 1, "sync.Mutex.Lock": 1}, tagged); diff != "" {
 		t.Errorf("samples by state:\n%s", diff)
 	}
+}
+
+// Goroutines have the labels that they set, and wait at least since the garbage
+// collector met them.
+func TestLabelsAndWaits(t *testing.T) {
+	w := start(t)
+	labeled := make(chan uint64)
+	go pprof.Do(t.Context(), pprof.Labels("user", "ada", "queue", "mail"), func(context.Context) {
+		labeled <- goroutineID()
+		<-w.receive
+	})
+	id := <-labeled
+	runtime.GC()
+	before := process.Clock()
+	time.Sleep(time.Millisecond)
+	s := open(t)
+	p := s.program(t, s.Mem)
+	p.Core.Capture = &note.Capture{Clock: process.Clock()}
+	least := time.Duration(p.Core.Capture.Clock - before)
+	all, _, err := stacks.Read(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waited := 0
+	for _, g := range all {
+		want := []stacks.Label(nil)
+		if g.ID == id {
+			want = []stacks.Label{{Key: "queue", Value: "mail"}, {Key: "user", Value: "ada"}}
+		}
+		if diff := cmp.Diff(want, g.Labels); diff != "" {
+			t.Errorf("goroutine %d:\n%s", g.ID, diff)
+		}
+		if strings.Contains(strings.Join(asSaid(&g).Frames, "\n"), "(*waits).outer") && g.Waited >= least && g.Waited < time.Hour {
+			waited++
+		}
+	}
+	if waited != 4 {
+		t.Errorf("%d goroutines of 4 wait for %v", waited, least)
+	}
+}
+
+func goroutineID() uint64 {
+	var buf [64]byte
+	text := strings.Fields(string(buf[:runtime.Stack(buf[:], false)]))
+	id, _ := strconv.ParseUint(text[1], 10, 64)
+	return id
 }

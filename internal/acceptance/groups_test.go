@@ -1,0 +1,87 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	"github.com/meminspect/meminspect/internal/kinds"
+)
+
+// delveGroup is a group that Delve prints: its function, then goroutines, then
+// their number.
+var delveGroup = regexp.MustCompile(`(?m)^\S+:\d+ in (.+)\n(?:\t.*\n)*?\tTotal: (\d+)$`)
+
+// delveGroups returns how many goroutines Delve counts for each function.
+func delveGroups(t *testing.T, exe, core, by string) map[string]int {
+	t.Helper()
+	text := escapes.ReplaceAllString(debuggers.DelveSays(t, exe, core, "goroutines -group "+by), "")
+	out := map[string]int{}
+	for _, g := range delveGroup.FindAllStringSubmatch(text, -1) {
+		n, err := strconv.Atoi(g[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[g[1]] += n
+	}
+	// The goroutine that waits for C to call into Go, and what the runtime's first
+	// instructions seem to have started.
+	for _, name := range []string{"?", "runtime.goexit", "runtime.newproc"} {
+		delete(out, name)
+	}
+	return out
+}
+
+// As many goroutines are at each function, started with it, or were started by it,
+// as Delve counts.
+func TestGroupsAsDelve(t *testing.T) {
+	needAMD64(t)
+	debuggers.Need(t, "dlv")
+	for i, b := range []kinds.Build{{}, {Toolchain: "go1.27.3"}, {Toolchain: "go1.24.9"}} {
+		t.Run(b.String(), func(t *testing.T) {
+			if i > 0 && os.Getenv("MEMINSPECT_FULL") == "" {
+				t.Skip("MEMINSPECT_FULL is not set")
+			}
+			exe := kinds.Make(t, b)
+			path, _ := takeCore(t, kinds.Start(t, exe), capture.Options{Stop: capture.StopAlways})
+			core, err := inspect.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer core.Close()
+			prog, err := inspect.OpenProgram(core, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer prog.Close()
+			list, _, err := stacks.Read(prog)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := map[string]map[string]int{"userloc": {}, "startloc": {}, "goloc": {}}
+			for _, group := range stacks.Groups(list) {
+				got["userloc"][group.Frames[0].Function] += len(group.Goroutines)
+				for _, g := range group.Goroutines {
+					got["startloc"][g.Start]++
+				}
+				for _, c := range group.Creators() {
+					got["goloc"][c.Name] += c.Count
+				}
+			}
+			for by, counts := range got {
+				if diff := cmp.Diff(delveGroups(t, exe, path, by), counts); diff != "" {
+					t.Errorf("%s, Delve (-), here (+):\n%s", by, diff)
+				}
+			}
+		})
+	}
+}
