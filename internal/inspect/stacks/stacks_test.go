@@ -38,7 +38,7 @@ func (w *waits) outer(wait func()) { inlined(wait) }
 func inlined(wait func()) { wait() }
 
 // start starts the goroutines and returns when all of them wait.
-func start(tb testing.TB) {
+func start(tb testing.TB) *waits {
 	w := &waits{receive: make(chan int), send: make(chan int), choose: make(chan int), refuse: make(chan int)}
 	w.mu.Lock()
 	tb.Cleanup(func() {
@@ -77,7 +77,7 @@ func start(tb testing.TB) {
 			}
 		}
 		if found == len(want) {
-			return
+			return w
 		}
 		time.Sleep(time.Millisecond)
 	}
