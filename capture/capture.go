@@ -102,7 +102,7 @@ func holdOf(proc *process.Process, auxv []byte, stop bool, opts *Options) read.H
 	return read.FirstThread(hold, r.Thread)
 }
 
-// A job is one capture: what it is made from, and what its core says about it.
+// A job is one capture: its source, and what its core records about it.
 type job struct {
 	source       locate.Source
 	opts         *Options // with defaults

@@ -99,8 +99,8 @@ type Options struct {
 	// segments of the fill pattern cover it.
 	Budget uint64
 
-	// RegionBudget is the budget, in bytes, of a region that has none of its own,
-	// including everything reachable from it; 0 is DefaultRegionBudget.
+	// RegionBudget is the budget, in bytes, of a region without a budget in its
+	// annotation, including everything reachable from it; 0 is DefaultRegionBudget.
 	RegionBudget uint64
 
 	// Depth is how many pointers are followed from a region that has no depth of
@@ -168,7 +168,7 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// record is what the options say for the core's record.
+// record returns what the options add to the core's record.
 func (o *Options) record() request.Record {
 	return request.Record{Reason: o.Reason, Extra: o.Request.Extra}
 }

@@ -24,14 +24,14 @@ type Check struct {
 	Fix  string `json:"fix,omitempty"`  // what to do, when it is not OK
 }
 
-// DiagnoseHost says what this host and this process' own rights allow.
+// DiagnoseHost reports what this host and the rights of this process allow.
 func DiagnoseHost() []Check {
 	checks := []Check{yama(), ownRights(), ownSeccomp()}
 	return append(checks, kernelAllows()...)
 }
 
-// Diagnose says what stands in the way of capturing a process, found out by
-// trying, and changes nothing about it.
+// Diagnose checks whether a capture of a process would work, and reports what
+// prevents it. It tries each step and does not change the process.
 func Diagnose(pid int) []Check {
 	p, err := process.Open(pid)
 	if err != nil {
@@ -83,7 +83,7 @@ func canRead(p *process.Process) Check {
 	return c
 }
 
-// goProgram says whether the program is one that can be understood.
+// goProgram checks whether the program is a Go program that can be read.
 func goProgram(p *process.Process) Check {
 	c := Check{What: "program", Fix: "only 64-bit Go programs for amd64 and arm64 are read"}
 	f, err := exe.Open(p.ExePath())
@@ -152,8 +152,8 @@ func nameOf(pid string) string {
 	return " (" + strings.TrimSpace(string(comm)) + ")"
 }
 
-// reasons says why memory may not be read: each of the rules that the kernel
-// applies (man ptrace, "Ptrace access mode checking") that looks broken.
+// reasons returns the rules of the kernel that forbid to read the memory (man
+// ptrace, "Ptrace access mode checking").
 func reasons(p *process.Process, status map[string]string) []Check {
 	var out []Check
 	add := func(what, note, fix string) { out = append(out, Check{What: what, Note: note, Fix: fix}) }
@@ -204,7 +204,7 @@ func yamaScope() (int, bool) {
 	return n, err == nil
 }
 
-// yama says what the Yama security module allows.
+// yama reports what the Yama security module allows.
 func yama() Check {
 	c := Check{What: "Yama", OK: true}
 	scope, ok := yamaScope()
@@ -222,7 +222,7 @@ func yama() Check {
 		c.OK, c.Note = false, "ptrace_scope 2: CAP_SYS_PTRACE is needed"
 		c.Fix = "run with CAP_SYS_PTRACE, or set kernel.yama.ptrace_scope to 1 or 0"
 	default:
-		c.OK, c.Note = false, "ptrace_scope 3: nobody may read another process until the next boot"
+		c.OK, c.Note = false, "ptrace_scope 3: no process may read another until the next boot"
 		c.Fix = "boot with another setting; the program can still write cores itself (package coreimage)"
 	}
 	return c

@@ -10,7 +10,7 @@ import "github.com/meminspect/meminspect/runtime/internal/registry"
 // that it refuses, with an error or a panic, stays registered for everything
 // else, and is not unregistered from it later.
 //
-// Around exclusions a region comes in several parts, each in a call of its own.
+// A region that contains exclusions comes in several parts, one in each call.
 type Backend interface {
 	// Name returns the backend's name, for errors.
 	Name() string

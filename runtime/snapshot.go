@@ -5,14 +5,14 @@ import "sync"
 // snapshotLock orders calls of Snapshot.
 var snapshotLock sync.Mutex
 
-// Snapshot asks the collector that watches this program for a capture, now,
-// and waits until it was taken, so that the caller's state is in it as it
-// stands here. It reports whether a collector took it: one that is absent, busy
-// or out of its rate limit leaves false, after at most three seconds, and at
-// once where the program has no collector. The program goes on in either case.
+// Snapshot asks the supervisor of this program for a capture and waits until it is
+// taken, so that the core has the state of this moment. It reports whether the
+// supervisor took it. It returns false after at most three seconds if the
+// supervisor is busy or its rate limit is reached, and at once if there is no
+// supervisor. The program continues in either case.
 //
-// The reason goes into the core and, shortened, into its file name. Calls wait
-// for each other.
+// The core has the reason; the name of its file has a shortened one. Concurrent
+// calls wait for each other.
 func Snapshot(reason string) bool {
 	snapshotLock.Lock()
 	defer snapshotLock.Unlock()

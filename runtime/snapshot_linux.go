@@ -36,9 +36,9 @@ func snapshot(reason string) bool {
 	return false
 }
 
-// answer takes one byte off our end of the crash socket without waiting. The
-// inode is looked at each time: a program that calls SetCrashOutput itself has
-// closed the socket, and its number may stand for something else by now.
+// answer receives one byte from this end of the crash socket without waiting. It
+// checks the inode each time: a program that calls SetCrashOutput itself has
+// closed the socket, and another file may have its number now.
 func answer(fd int, inode uint64) (byte, bool) {
 	if !isSocket(fd, inode) {
 		return 0, false

@@ -13,10 +13,10 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// A Handler writes slog records to a ring and hands them on to another handler.
+// A Handler writes slog records to a ring and passes them on to another handler.
 type Handler struct {
 	ring   *Ring
-	next   slog.Handler // nil = nobody
+	next   slog.Handler // or nil
 	level  slog.Leveler
 	tokens []byte // of WithAttrs and WithGroup, encoded
 	depth  int    // groups that tokens leave open
@@ -192,8 +192,8 @@ func (d *draft) attr(a slog.Attr) {
 	}
 }
 
-// countable reports whether nanoseconds since 1970 can say t: the zero time, for
-// one, lies too far back.
+// countable reports whether t fits into nanoseconds since 1970. The zero time does
+// not.
 func countable(t time.Time) bool { return time.Unix(0, t.UnixNano()).Equal(t) }
 
 // appendAny prints a value of no kind of slog's, which may allocate. A method

@@ -1,13 +1,13 @@
 // Package logring keeps the last log records of a program in memory that a
-// core holds: the counterpart of the kernel's printk buffer. A Ring is an
-// slog.Handler's and an io.Writer's place to write; meminspect log prints it
-// from a core, a living process or a file.
+// core contains, like the kernel's printk buffer. An slog.Handler and an io.Writer
+// write to a Ring; meminspect log prints it from a core, a running process or a
+// file.
 //
 //	ring := logring.New(1 << 20)
 //	slog.SetDefault(slog.New(ring.Handler(slog.NewTextHandler(os.Stderr, nil))))
 //
-// Writers take no lock and wait for nobody. A record that fits allocates
-// nothing. The oldest records give way whole.
+// Writers take no lock and never wait. A record that fits allocates nothing. New
+// records overwrite the oldest ones as a whole.
 package logring
 
 import (
@@ -85,13 +85,13 @@ func (r *Ring) Close() error {
 	return r.release()
 }
 
-// ErrSystem says that this system has no shared file mappings here, or stores
-// words the other way round.
+// ErrSystem reports that this system has no shared file mappings, or is
+// big-endian.
 var ErrSystem = errors.New("log ring: files are not supported on this system")
 
-// Tee has every record written to write, too, as a line of text, and to none
-// other any more; to none at all when it is nil. It is called from many
-// goroutines at once, must not log, and must not keep line.
+// Tee sets the function that also receives each record as a line of text. Nil
+// disables it. The function is called from many goroutines at once. It must not
+// log, and it must not retain line.
 func (r *Ring) Tee(write func(line []byte)) {
 	if registry.Off {
 		return

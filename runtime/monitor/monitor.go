@@ -7,12 +7,12 @@
 //		}
 //		…
 //
-// The collector is the installed meminspect binary, a process of its own in a
-// session of its own; nothing of this program runs in it, and a signal to this
-// program's group spares it. It ends with the program. There is nothing to
-// stop, and so nothing that a panic could stop too early.
+// The collector is the installed meminspect binary. It is a separate process in a
+// new session: no code of this program runs in it, and signals to this program's
+// process group do not reach it. It ends with the program. There is no stop
+// function that a panic could call too early.
 //
-// Start leaves no goroutine behind, so Go still finds deadlocks.
+// Start leaves no goroutine running, so Go still detects deadlocks.
 package monitor
 
 import (
@@ -21,7 +21,7 @@ import (
 	"time"
 )
 
-// Options say how to collect. The zero value is the default of each.
+// Options configure the collector. The zero value of each field selects its default.
 type Options struct {
 	Path string   // of the collector, "" = meminspect in $PATH
 	Dir  string   // for cores, "" = the collector's default
@@ -40,7 +40,7 @@ type Capture struct {
 	Stacks       string // full, skeleton, none; "" is auto
 	Depth        int    // pointers to follow; negative is none
 	Budget       string // maximum size of a core: "64MiB"
-	RegionBudget string // of a region that has none of its own
+	RegionBudget string // of a region without a budget in its annotation
 	Segments     int
 	Include      []string // variables to capture as if they were annotated
 	Symbols      string   // file of an unstripped build
@@ -95,7 +95,7 @@ func (c *Capture) flags() []string {
 // and in programs built with the tag meminspect_off.
 var ErrUnsupported = errors.New("monitor: not supported by this system or build")
 
-// Start starts a collector and returns when it watches. The string says what
-// will be captured and what will not, for a log. In a program that is
-// supervised already it does nothing.
+// Start starts a collector and returns when the collector watches this program.
+// The promise describes, for a log, what will be captured and what will not. If
+// the program is supervised already, Start does nothing.
 func Start(o Options) (promise string, err error) { return start(o) }

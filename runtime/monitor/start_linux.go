@@ -51,10 +51,11 @@ func start(o Options) (string, error) {
 	return promise, nil
 }
 
-// launch starts the collector. What we start only starts another and ends, so
-// that we have no child to wait for: a goroutine that waits would keep Go from
-// finding deadlocks. The other says its number, waits for our leave to look at
-// us (Yama lets a child read its parent only then), and says when it is ready.
+// launch starts the collector. The child only starts another process and ends, so
+// there is no child to wait for: a waiting goroutine would keep Go from detecting
+// deadlocks. The other process writes its process ID, waits until this one allows
+// it to read its memory (Yama forbids that by default), and writes when it is
+// ready.
 func launch(o Options, path string, channel *os.File) (promise string, err error) {
 	in, leave, err := os.Pipe()
 	if err != nil {

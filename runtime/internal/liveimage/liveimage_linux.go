@@ -164,7 +164,7 @@ func (l *Image) RegisterRegion(r registry.Region) error {
 	}
 	p := placed{part: r.Part, symbol: describe.SymbolOf(&r), Region: note.Region{
 		Status: describe.StatusOf(&r),
-		ID: r.ID, Addr: uint64(r.Addr()), Size: r.Size, Captured: r.Size, TypeAddr: uint64(r.TypeAddr()), Budget: r.Budget,
+		ID:     r.ID, Addr: uint64(r.Addr()), Size: r.Size, Captured: r.Size, TypeAddr: uint64(r.TypeAddr()), Budget: r.Budget,
 		Order: r.Order, Kind: r.Kind, Flags: r.Flags, Depth: int32(r.Depth),
 		Name: short(r.Name), Expr: short(r.Expr), Package: short(r.Package), Pos: short(r.Pos),
 	}}
