@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -34,6 +35,19 @@ var intended = []change{
 		withoutStatuses(baseline)
 		withoutStatuses(tree)
 	}},
+	{"extended states of threads are cut to what is in use", func(baseline, tree *core) {
+		withoutStates(baseline)
+		withoutStates(tree)
+	}},
+}
+
+// withoutStates empties the extended states of a core's threads.
+func withoutStates(c *core) {
+	for i := range c.Notes {
+		if n := &c.Notes[i]; n.Type == elfcore.NTX86State {
+			n.Desc = nil
+		}
+	}
 }
 
 // withoutStatuses clears the statuses in a core's table of regions.

@@ -1,0 +1,101 @@
+package build
+
+import (
+	"encoding/binary"
+
+	"github.com/meminspect/meminspect/internal/core/process"
+)
+
+// Offsets in the extended state of an x86 thread, in the standard format of XSAVE
+// (Intel SDM, volume 1, chapter 13), and in what Linux adds to it.
+const (
+	xcr0Offset   = 464 // which components the system has enabled, by Linux
+	xstateBV     = 512 // which components are in use
+	xstateHeader = 576 // end of the part that every thread has
+	avxEnd       = 832
+	mpxEnd       = 1088
+	avx512End    = 2688 // on Intel's processors
+	pkruEnd      = 2696
+)
+
+// Components of the extended state.
+const (
+	xLegacy = 1<<0 | 1<<1 // x87 and SSE
+	xAVX    = 1 << 2
+	xMPX    = 1<<3 | 1<<4
+	xAVX512 = 1<<5 | 1<<6 | 1<<7
+	xPKRU   = 1 << 9
+)
+
+// defaultPKRU is what Linux gives each thread: it grants the memory that has no
+// key of its own.
+const defaultPKRU = 0x55555554
+
+// trimStates cuts the extended states of threads to the components that one of
+// them uses, and returns the threads. All states get the same size, one that gdb
+// expects for the components: it warns of others once a thread. Processors with
+// AMX have 8 KiB more a thread, which hardly a program uses. Layouts that are not
+// known are left as they are.
+func trimStates(threads []process.Thread) []process.Thread {
+	used, size, ok := usedStates(threads)
+	if !ok {
+		return threads
+	}
+	out := make([]process.Thread, len(threads))
+	for i, th := range threads {
+		if len(th.XState) > 0 {
+			state := append([]byte(nil), th.XState[:size]...)
+			for _, at := range [...]int{xcr0Offset, xstateBV} {
+				binary.LittleEndian.PutUint64(state[at:], binary.LittleEndian.Uint64(state[at:])&used)
+			}
+			th.XState = state
+		}
+		out[i] = th
+	}
+	return out
+}
+
+// usedStates returns the components that threads use, as far as gdb knows them,
+// and the size of a state that has no others. It reports false if the states
+// should stay as they are.
+func usedStates(threads []process.Thread) (used uint64, size int, ok bool) {
+	used = xLegacy
+	full := 0
+	for i := range threads {
+		state := threads[i].XState
+		if len(state) == 0 {
+			continue
+		}
+		if len(state) < xstateHeader || full != 0 && len(state) != full {
+			return 0, 0, false
+		}
+		full = len(state)
+		bv := binary.LittleEndian.Uint64(state[xstateBV:])
+		if bv&xPKRU != 0 && full >= pkruEnd && binary.LittleEndian.Uint32(state[avx512End:]) == defaultPKRU {
+			bv &^= xPKRU
+		}
+		used |= bv
+	}
+	for _, part := range [...]struct {
+		bits uint64
+		end  int
+	}{{xAVX, avxEnd}, {xMPX, mpxEnd}, {xAVX512, avx512End}, {xPKRU, pkruEnd}} {
+		if used&part.bits != 0 {
+			used |= part.bits
+			size = part.end
+		}
+	}
+	if used&xAVX512 != 0 { // it widens the registers of AVX
+		used |= xAVX
+	}
+	if used&xPKRU != 0 {
+		used |= xAVX | xAVX512
+	}
+	used &= xLegacy | xAVX | xMPX | xAVX512 | xPKRU
+	size = max(size, xstateHeader)
+	// Processors of AMD keep AVX-512 at other places: their states are small.
+	if full == 0 || size > full || size > mpxEnd && full < pkruEnd {
+		return 0, 0, false
+	}
+	return used, size, true
+}

@@ -1,0 +1,49 @@
+package build
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/meminspect/meminspect/internal/core/process"
+)
+
+// TestTrimStates: all threads have a state of one size, that of the components
+// that one of them uses.
+func TestTrimStates(t *testing.T) {
+	const amx, all = 1<<17 | 1<<18, xLegacy | xAVX | xAVX512 | xPKRU | 1<<17 | 1<<18
+	state := func(size int, bv uint64, pkru uint32) process.Thread {
+		b := make([]byte, size)
+		binary.LittleEndian.PutUint64(b[xcr0Offset:], all)
+		binary.LittleEndian.PutUint64(b[xstateBV:], bv)
+		if size >= pkruEnd {
+			binary.LittleEndian.PutUint32(b[avx512End:], pkru)
+		}
+		return process.Thread{XState: b}
+	}
+	for _, c := range []struct {
+		name    string
+		threads []process.Thread
+		size    int
+		xcr0    uint64
+	}{
+		{"nothing but SSE", []process.Thread{state(11008, xLegacy|xPKRU, defaultPKRU), state(11008, xLegacy, defaultPKRU)}, 576, xLegacy},
+		{"AVX in one thread", []process.Thread{state(11008, xLegacy, 0), state(11008, xLegacy|xAVX, 0)}, 832, xLegacy | xAVX},
+		{"AVX-512", []process.Thread{state(11008, xLegacy|1<<6, 0)}, 2688, xLegacy | xAVX | xAVX512},
+		{"a key of its own", []process.Thread{state(11008, xLegacy|xPKRU, 0x55555550)}, 2696, xLegacy | xAVX | xAVX512 | xPKRU},
+		{"AMX", []process.Thread{state(11008, xLegacy|xAVX|amx, 0)}, 832, xLegacy | xAVX},
+		{"AMD with AVX", []process.Thread{state(2440, xLegacy|xAVX, 0)}, 832, xLegacy | xAVX},
+		{"AMD with AVX-512 stays", []process.Thread{state(2440, xLegacy|xAVX|1<<6, 0)}, 2440, all},
+		{"states of two sizes stay", []process.Thread{state(11008, xLegacy, 0), state(2696, xLegacy, 0)}, 11008, all},
+	} {
+		got := trimStates(append(c.threads, process.Thread{}))
+		if n := len(got[0].XState); n != c.size {
+			t.Errorf("%s: %d bytes, not %d", c.name, n, c.size)
+		}
+		if x := binary.LittleEndian.Uint64(got[0].XState[xcr0Offset:]); x != c.xcr0 {
+			t.Errorf("%s: components %#x, not %#x", c.name, x, c.xcr0)
+		}
+		if len(got[len(got)-1].XState) > 0 {
+			t.Errorf("%s: a thread without a state got one", c.name)
+		}
+	}
+}
