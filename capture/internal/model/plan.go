@@ -39,8 +39,9 @@ const (
 	StepRegions     Step = iota // annotated and registered memory, and what it leads to
 	StepTypes                   // descriptors of types, module data, the version
 	StepLoader                  // the dynamic loader's list of libraries
-	StepGoroutines              // runtime.g's and stacks, of threads too
+	StepGoroutines              // runtime.g's, threads' stacks, and both ends of goroutines' stacks
 	StepRuntime                 // variables of package runtime, for debuggers
+	StepStacks                  // what is between the ends of goroutines' stacks
 	StepPackageData             // the program's own variables
 )
 

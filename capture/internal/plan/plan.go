@@ -52,7 +52,7 @@ func steps(opts *model.Options) []model.Step {
 	if opts.Strict {
 		return s
 	}
-	s = append(s, model.StepLoader, model.StepGoroutines, model.StepRuntime)
+	s = append(s, model.StepLoader, model.StepGoroutines, model.StepRuntime, model.StepStacks)
 	if opts.Data {
 		s = append(s, model.StepPackageData)
 	}

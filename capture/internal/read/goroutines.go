@@ -44,20 +44,8 @@ func (r *reading) queueGoroutines() {
 	}
 	gs.queueThreads()
 	gs.sort()
-	missing := 0
 	for i := range gs.all {
-		g := &gs.all[i]
-		if !gs.queueGoroutine(g) {
-			missing++
-			continue
-		}
-		if g.Status.Alive() {
-			gs.out.Captured++
-		}
-		gs.out.Note.Captured++
-	}
-	if missing > 0 {
-		r.snapshot.Problems.Missing("goroutines", budgetError{missing, "goroutines"})
+		r.stacks = append(r.stacks, gs.queueGoroutine(&gs.all[i]))
 	}
 	gs.out.All = gs.all
 	gs.out.Thread = map[memory.Address]int{}
@@ -152,32 +140,33 @@ func (gs *goroutines) sort() {
 	gs.all = sorted
 }
 
-// queueGoroutine asks for a runtime.g and the used part of its stack. It
-// reports whether the budget was enough for all of that.
-func (gs *goroutines) queueGoroutine(g *goroutine.G) bool {
+// queueGoroutine asks for a runtime.g and both ends of the used part of its
+// stack.
+func (gs *goroutines) queueGoroutine(g *goroutine.G) deepStack {
+	s := deepStack{alive: g.Status.Alive()}
 	size := uint64(gs.layout.Size)
 	if gs.queue.addTrusted(memory.RangeOf(g.Addr, size)) < size {
-		return false
+		s.lacks = true
+		return s
 	}
 	if g.Status == goroutine.Idle || g.Status == goroutine.Dead || gs.out.Note.Stacks == note.StackNone {
-		return true
+		return s
 	}
 	if gs.plan.Labels {
 		gs.queueLabels(g)
 	}
-	return gs.queueStack(model.Stack{Used: gs.used(g), Whole: g.Stack, Secret: g.Secret})
+	s.Stack = model.Stack{Used: gs.used(g), Whole: g.Stack, Secret: g.Secret}
+	s.queueEnds(gs.queue)
+	return s
 }
 
-// queueStack asks for a stack. It reports whether the budget was enough.
-func (gs *goroutines) queueStack(s model.Stack) bool {
+// queueStack asks for a thread's stack.
+func (gs *goroutines) queueStack(s model.Stack) {
 	if s.Used.Empty() {
-		return true
+		return
 	}
-	size := s.Used.Size()
-	n := gs.queue.addTrusted(s.Used) // build decides what of it may stay
-	s.Used.End = s.Used.Start.Add(n)
+	s.Used.End = s.Used.Start.Add(gs.queue.addTrusted(s.Used)) // build decides what of it may stay
 	gs.out.Stacks = append(gs.out.Stacks, s)
-	return n == size
 }
 
 // queueLabels asks for what pprof.SetGoroutineLabels gave the goroutine: since

@@ -21,10 +21,15 @@ func TestStackBudget(t *testing.T) {
 		{"cut", 100, 100, false},
 		{"spent", 0, 0, false},
 	} {
-		gs := &goroutines{queue: &queue{left: c.left}, out: &model.Goroutines{}}
 		used := memory.RangeOf(0xc000, 256)
-		whole := gs.queueStack(model.Stack{Used: used, Whole: used})
-		if got := gs.out.Stacks[0].Used.Size(); whole != c.whole || got != c.granted {
+		r := &reading{queue: queue{left: c.left}, stacks: []deepStack{{Stack: model.Stack{Used: used, Whole: used}, alive: true}}}
+		r.stacks[0].queueEnds(&r.queue)
+		r.queueMiddles()
+		var got uint64
+		for _, s := range r.snapshot.Goroutines.Stacks {
+			got += s.Used.Size()
+		}
+		if whole := r.snapshot.Goroutines.Captured == 1; whole != c.whole || got != c.granted {
 			t.Errorf("%s: %d bytes, whole %v; want %d, %v", c.name, got, whole, c.granted, c.whole)
 		}
 	}

@@ -94,6 +94,7 @@ type reading struct {
 	arena    *memory.Arena
 	queue    queue
 	seen     *walk.Result // what the walk has read
+	stacks   []deepStack  // of which the ends are queued
 	progress Progress
 
 	snapshot model.Snapshot // what is read
@@ -166,6 +167,8 @@ func (r *reading) step(ctx context.Context, step model.Step) error {
 		r.queueGoroutines()
 	case model.StepRuntime:
 		r.queueRuntime()
+	case model.StepStacks:
+		r.queueMiddles()
 	case model.StepPackageData:
 		r.queuePackageData()
 	}

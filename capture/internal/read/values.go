@@ -47,7 +47,7 @@ func (r *reading) queueRegions(ctx context.Context) error {
 func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error) {
 	cfg := walk.Config{
 		Memory: r.mem, Types: r.program.Types, Version: r.program.Runtime.Version, Main: r.program.Identity.Main,
-		Budget: r.queue.left, Exclusions: exclusions(r.plan), Moving: !r.held.Still, Arena: r.arena, Lacks: r.program.Source.Lacks,
+		Budget: r.queue.left - r.reserve(), Exclusions: exclusions(r.plan), Moving: !r.held.Still, Arena: r.arena, Lacks: r.program.Source.Lacks,
 	}
 	for _, m := range r.program.Runtime.Modules {
 		cfg.Text = append(cfg.Text, m.Text)
@@ -69,6 +69,20 @@ func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error
 		results[i].Walk = &found.Roots[n]
 	}
 	return found, results, nil
+}
+
+// reserve is the part of the budget that regions must leave: for the ends of
+// each goroutine's stack and for the runtime's variables, half of it at most.
+func (r *reading) reserve() uint64 {
+	if r.plan.Strict {
+		return 0
+	}
+	const runtime = 1 << 20
+	need := uint64(runtime)
+	if list, err := r.program.Runtime.Cells.Read(r.mem); err == nil && r.program.Runtime.CellsErr == nil {
+		need += list.Len * (uint64(r.program.Runtime.Goroutine.Size) + innermost + outermost)
+	}
+	return min(need, r.queue.left/2)
 }
 
 // rootOf returns where the walk of a region begins, if its type is known and may

@@ -1,0 +1,107 @@
+package read
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/memory"
+)
+
+// Bytes at the ends of each stack that are taken before any stack gets more: of
+// the innermost frames, and of the outermost ones.
+const (
+	innermost = 4 << 10
+	outermost = 2 << 10
+)
+
+// A deepStack is the stack of a goroutine while it is queued: first its ends,
+// then what is in between.
+type deepStack struct {
+	model.Stack
+	inner, outer memory.Range // queued: both ends of Used
+	alive        bool         // the goroutine has not ended
+	lacks        bool         // the budget was not enough for what was asked for
+}
+
+// queueEnds asks for the innermost and outermost frames.
+func (s *deepStack) queueEnds(q *queue) {
+	s.inner = s.Used
+	if s.Used.Size() > innermost+outermost {
+		s.inner.End = s.Used.Start.Add(innermost)
+		s.outer = memory.Range{Start: s.Used.End - outermost, End: s.Used.End}
+	}
+	for _, end := range []*memory.Range{&s.inner, &s.outer} {
+		n := q.addTrusted(*end) // build decides what of it may stay
+		s.lacks = s.lacks || n < end.Size()
+		end.End = end.Start.Add(n)
+	}
+}
+
+// middle is what is not queued between the ends.
+func (s *deepStack) middle() memory.Range {
+	if s.lacks || s.outer.Empty() {
+		return memory.Range{}
+	}
+	return memory.Range{Start: s.inner.End, End: s.outer.Start}
+}
+
+// parts are the stack as the image has it: whole, or its ends.
+func (s *deepStack) parts() []model.Stack {
+	var parts []model.Stack
+	ends := []memory.Range{s.inner, s.outer}
+	if s.inner.End == s.outer.Start {
+		ends = []memory.Range{{Start: s.inner.Start, End: s.outer.End}}
+	}
+	for _, used := range ends {
+		if !used.Empty() {
+			part := s.Stack
+			part.Used = used
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
+// queueMiddles asks for what is between the ends of the goroutines' stacks. The
+// budget is shared: no stack gets more than its share while another lacks some
+// of its own. A stack that is too deep gets more of its innermost frames.
+func (r *reading) queueMiddles() {
+	var deep []*deepStack // those with something in between
+	for i := range r.stacks {
+		if s := &r.stacks[i]; !s.middle().Empty() {
+			deep = append(deep, s)
+		}
+	}
+	slices.SortStableFunc(deep, func(a, b *deepStack) int { return cmp.Compare(a.middle().Size(), b.middle().Size()) })
+	for i, s := range deep {
+		middle := s.middle()
+		share := min(middle.Size(), r.queue.left/uint64(len(deep)-i)) &^ (memory.PtrSize - 1)
+		if share < middle.Size() {
+			s.lacks = true
+		}
+		s.inner.End = s.inner.End.Add(r.queue.addTrusted(memory.RangeOf(middle.Start, share)))
+	}
+	r.countGoroutines()
+}
+
+// countGoroutines counts the goroutines that the image has whole, and lists
+// their stacks.
+func (r *reading) countGoroutines() {
+	out, missing := &r.snapshot.Goroutines, 0
+	for i := range r.stacks {
+		s := &r.stacks[i]
+		out.Stacks = append(out.Stacks, s.parts()...)
+		if s.lacks {
+			missing++
+			continue
+		}
+		out.Note.Captured++
+		if s.alive {
+			out.Captured++
+		}
+	}
+	if missing > 0 {
+		r.snapshot.Problems.Missing("goroutines", budgetError{missing, "goroutines"})
+	}
+}
