@@ -3,6 +3,7 @@ module github.com/meminspect/meminspect
 go 1.26.0
 
 require (
+	github.com/google/go-dap v0.12.0
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	pgregory.net/rapid v1.3.0
 )

@@ -128,15 +128,23 @@ func (r rawOutput) Write(p []byte) (int, error) {
 
 // isTerminal reports whether a stream of a command is a terminal.
 func isTerminal(stream any) bool {
-	switch s := stream.(type) {
-	case *output:
-		return isTerminal(s.w)
-	case rawOutput:
-		return isTerminal(s.w)
-	case *os.File:
-		return term.IsTerminal(int(s.Fd()))
+	if w, ok := stream.(io.Writer); ok {
+		stream = unwrapped(w)
 	}
-	return false
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// unwrapped returns the stream behind an output, for a process that we start: it
+// gets a terminal as a terminal.
+func unwrapped(w io.Writer) io.Writer {
+	switch o := w.(type) {
+	case *output:
+		return o.w
+	case rawOutput:
+		return o.w
+	}
+	return w
 }
 
 // writeWhole writes a file under another name first, so that a file under its own

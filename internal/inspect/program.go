@@ -84,9 +84,9 @@ func OpenProgram(core *Core, path string) (*Program, error) {
 // that the core was taken of.
 var ErrOtherBuild = errors.New("it is another build of the program")
 
-// sameBuild compares an executable with what the core records of its program's. It
+// SameBuild compares an executable with what the core records of its program. It
 // accepts one that has no ID in common with the record.
-func (c *Core) sameBuild(f *exe.File) error {
+func (c *Core) SameBuild(f *exe.File) error {
 	if machine := elfcore.MachineName(c.Machine); machine != string(f.Arch) {
 		return fmt.Errorf("%w: it is for %s, the core for %s", ErrOtherBuild, f.Arch, machine)
 	}
@@ -169,7 +169,7 @@ func (p *Program) open(path string) (*exe.Image, error) {
 		}
 		return nil, nil
 	}
-	if err := p.Core.sameBuild(f); err != nil {
+	if err := p.Core.SameBuild(f); err != nil {
 		f.Close()
 		if named {
 			return nil, fmt.Errorf("executable %s: %w", path, err)
