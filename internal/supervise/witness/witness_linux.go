@@ -4,16 +4,20 @@
 // signal that the program received too: a server that ends at once on its second
 // SIGTERM would see two. The kernel does not report to whom a signal was sent. So
 // a second process, the witness, is in the group. It starts with all signals
-// blocked: the kernel keeps those that it receives, from its first instruction on,
-// and none ends or stops it. What it received as well was sent to the group.
+// blocked, so that the kernel keeps what it receives, from its first instruction on.
+// Go's runtime unblocks those that end a process: one of them ends the witness, which
+// is seen too, and another one is started. What the witness received as well was sent
+// to the group.
 package witness
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"runtime"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -24,15 +28,16 @@ import (
 
 // A Witness is that process. One goroutine may use it at a time.
 type Witness struct {
-	cmd  *exec.Cmd
-	ask  *os.File
-	tell *os.File
+	command []string
+	cmd     *exec.Cmd
+	ask     *os.File
+	tell    *os.File
 }
 
 // Start starts the witness. The command calls [Run] with its standard input and
 // output, before it or Go's package signal unblocks a signal.
 func Start(command []string) (*Witness, error) {
-	w := &Witness{cmd: exec.Command(command[0], command[1:]...)}
+	w := &Witness{command: command, cmd: exec.Command(command[0], command[1:]...)}
 	w.cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
 	in, ask, err := os.Pipe()
 	if err != nil {
@@ -80,20 +85,41 @@ const (
 )
 
 // Saw reports whether the witness received a signal, which this process has just
-// received, since the last call for that signal. Of a witness that does not answer
-// it is assumed that it received the signals that a terminal sends.
+// received, since the last call for that signal. Of a witness that does not answer,
+// because it is stopped, it is assumed that it received the signals of a terminal.
 func (w *Witness) Saw(sig unix.Signal) bool {
 	time.Sleep(delay)
-	answer := []byte{0}
-	w.tell.SetReadDeadline(time.Now().Add(maxWait))
-	_, err := w.ask.Write([]byte{byte(sig)})
-	if err == nil {
-		_, err = w.tell.Read(answer)
+	saw, err := w.answer(sig)
+	if err == nil && !saw {
+		// A thread of the witness may be about to end it.
+		time.Sleep(delay)
+		saw, err = w.answer(sig)
 	}
-	if err != nil {
+	switch {
+	case err == nil:
+		return saw
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGTSTP || sig == unix.SIGWINCH
 	}
-	return answer[0] != 0
+	w.Close()
+	status, known := w.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if another, err := Start(w.command); err == nil {
+		*w = *another
+	}
+	const quit = 2 // the status of a Go program that SIGQUIT ends
+	return known && (status.Signaled() && status.Signal() == sig || sig == unix.SIGQUIT && status.ExitStatus() == quit)
+}
+
+func (w *Witness) answer(sig unix.Signal) (saw bool, err error) {
+	if err := w.tell.SetReadDeadline(time.Now().Add(maxWait)); err != nil {
+		return false, err
+	}
+	if _, err := w.ask.Write([]byte{byte(sig)}); err != nil {
+		return false, err
+	}
+	b := []byte{0}
+	_, err = w.tell.Read(b)
+	return b[0] != 0, err
 }
 
 // Close ends the witness.
