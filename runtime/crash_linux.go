@@ -23,7 +23,7 @@ func init() {
 	// The variable and the channel stay for the programs that this one starts:
 	// each registers itself. Nothing is reported if this fails: a supervisor sees
 	// by the anchor's crash descriptor who registered.
-	if fd, inode, ok := crashenv.Parse(os.Getenv(crashenv.Variable)); ok && isSocket(fd, inode) {
+	if fd, inode, ok := crashenv.Parse(os.Getenv(crashenv.Variable)); ok && isSocket(fd, inode) && !secure() {
 		registerCrash(fd)
 	}
 }

@@ -33,7 +33,7 @@ func (f *saveFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.Var(&f.require, "require", "complete makes it an error (exit status 3) that a region is partial, torn or unreadable; the core is written all the same")
 	fl.StringVarP(&f.output, "output", "o", "", "`file` to write; - is standard output")
-	fl.StringVar(&f.dir, "dir", "", "`directory` for the core (default the working directory)")
+	fl.StringVar(&f.dir, "dir", "", "`directory` for the core, made if it does not exist (default the working directory)")
 	fl.BoolVar(&f.json, "json", false, "print a summary as JSON")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print only errors")
 	exclusive(cmd, "output", "dir")
@@ -53,6 +53,11 @@ func (f *saveFlags) save(cmd *cobra.Command, opts capture.Options, makeCore func
 	form, err := f.form()
 	if err != nil {
 		return fmt.Errorf("%s: %w", verbOf(cmd), err)
+	}
+	if f.dir != "" {
+		if err := os.MkdirAll(f.dir, 0o700); err != nil {
+			return fmt.Errorf("%s: --dir: %w", verbOf(cmd), err)
+		}
 	}
 	clearProgress := func() {}
 	if !f.quiet {

@@ -155,3 +155,27 @@ func TestLimit(t *testing.T) {
 		t.Errorf("beyond the limit: %v", err)
 	}
 }
+
+// A save removes what killed ones left, and nothing of those under way.
+func TestSaveRemovesAbandoned(t *testing.T) {
+	dir := t.TempDir()
+	alive, err := createLocked(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alive.Close()
+	dead, err := createLocked(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.Close() // as the kernel does it
+	if err := Save(filepath.Join(dir, "a.core"), Form{}, core); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dead.Name()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the abandoned file is there: %v", err)
+	}
+	if _, err := os.Stat(alive.Name()); err != nil {
+		t.Errorf("another writer's file: %v", err)
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
 // Save writes a core to the file at path, with mode 0600. A regular file
@@ -31,7 +33,8 @@ func Save(path string, form Form, write func(io.Writer) error) error {
 }
 
 func replace(path string, form Form, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".meminspect-*") // mode 0600
+	removeAbandoned(filepath.Dir(path))
+	f, err := createLocked(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
@@ -44,6 +47,46 @@ func replace(path string, form Form, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// partial is the pattern of the names of files that become cores when they are
+// complete. Their writers have them locked.
+const partial = ".meminspect-core-*"
+
+// createLocked creates a file, with mode 0600, and locks it.
+func createLocked(dir string) (*os.File, error) {
+	for {
+		f, err := os.CreateTemp(dir, partial)
+		if err != nil {
+			return nil, err
+		}
+		lock(f) // a system without locks has no abandoned files removed
+		created, err := f.Stat()
+		there, lerr := os.Lstat(f.Name())
+		if err == nil && lerr == nil && os.SameFile(created, there) {
+			return f, nil
+		}
+		f.Close() // another writer took it for abandoned before it was locked
+	}
+}
+
+// removeAbandoned removes what writers left that were killed: the kernel has removed
+// their locks.
+func removeAbandoned(dir string) {
+	paths, err := filepath.Glob(filepath.Join(dir, partial))
+	if err != nil {
+		return
+	}
+	for _, path := range paths {
+		f, err := plainfile.Open(path)
+		if err != nil {
+			continue
+		}
+		if lock(f) {
+			os.Remove(path)
+		}
+		f.Close()
+	}
 }
 
 // WriteFile writes a core to f, waits until it is on the disk, and closes f
