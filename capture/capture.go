@@ -145,7 +145,7 @@ func (j *job) run(reading func(*locate.Program, *model.Plan) (*model.Snapshot, e
 
 // complete asks for what is known only after the program was released.
 func (j *job) complete(s *model.Snapshot) {
-	j.record.Panics = s.Goroutines.Panics
+	j.record.Panics, j.record.Excluded = s.Goroutines.Panics, s.Excluded
 	j.record = j.opts.Request.OnReleased(j.record)
 }
 

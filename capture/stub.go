@@ -11,6 +11,7 @@ import (
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/capture/internal/read"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/request"
 )
 
 // WriteStub returns a core without memory, of a process that may not be read or
@@ -44,7 +45,7 @@ func WriteStub(pid int, opts Options, cause error) (*Core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write stub: %w", err)
 	}
-	s := &model.Snapshot{Identity: identity, Maps: maps, Threads: held.Threads, Unreadable: cause.Error()}
+	s := &model.Snapshot{Identity: identity, Maps: maps, Threads: held.Threads, Unreadable: cause.Error(), Excluded: &request.Excluded{Partial: true}}
 	opts.Request.Released()
 	j.complete(s)
 	core, err := build.Build(s, &model.Plan{Options: *opts.resolved()}, j.buildRecord())

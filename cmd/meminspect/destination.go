@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,17 +61,33 @@ func (f *runFlags) destination(config *supervise.Config) error {
 	if err != nil {
 		return err
 	}
+	if len(form.Recipients) == 0 && inTheClear(f.to) {
+		config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Text: "--to sends cores over plain HTTP, so anyone on the network can read them: use https, or encrypt them with --recipient"})
+	}
 	config.Place = func() (string, error) { return f.place(s, where) }
 	config.Sink = func(c supervise.Core) (string, error) {
 		where, err := send(deliver.Core{Name: c.Name(), Program: c.Program, PID: c.PID, Reason: c.Reason, Size: c.Size, Write: c.Write}.Apply(form))
 		if f.message != "" {
-			if merr := writeMessage(f.message, c, where); merr != nil {
+			// Values that are encrypted in the core are not for the node's log.
+			values := len(form.Recipients) == 0 || f.messageValues
+			if merr := writeMessage(f.message, c, where, values); merr != nil {
 				config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Program: c.Program, PID: c.PID, Text: merr.Error()})
 			}
 		}
 		return where, err
 	}
 	return nil
+}
+
+// inTheClear reports whether cores that go to a destination leave this machine
+// unencrypted. What is sent to a loopback address does not leave it.
+func inTheClear(to string) bool {
+	u, err := url.Parse(to)
+	if err != nil || u.Scheme != "http" {
+		return false
+	}
+	addr, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() != "localhost" && (err != nil || !addr.IsLoopback())
 }
 
 // place says where cores go, and whether there is room.

@@ -20,12 +20,16 @@ const messageLimit = 4096
 
 // writeMessage writes a short report of a core to a file that is there already
 // or is made: why, where the core is, what the program said, and the values of
-// the entries that are marked summary. It is never longer than the kubelet
-// reads, and never has half a character at its end.
-func writeMessage(path string, c supervise.Core, where string) error {
-	text, err := messageOf(c, where)
-	if err != nil {
-		text = fmt.Sprintf("%s: %s\ncore: %s\n%v\n", c.Program, c.Reason, where, err)
+// the entries that are marked summary. Without values it is the reason and the
+// place alone. It is never longer than the kubelet reads, and never has half a
+// character at its end.
+func writeMessage(path string, c supervise.Core, where string, values bool) error {
+	text := fmt.Sprintf("%s: %s\ncore: %s\n", c.Program, c.Reason, where)
+	if values {
+		full, err := messageOf(c, where)
+		if text += fmt.Sprintln(err); err == nil {
+			text = full
+		}
 	}
 	return os.WriteFile(path, []byte(cut(text, messageLimit)), 0o600)
 }

@@ -26,17 +26,18 @@ import (
 type runFlags struct {
 	captureFlags
 
-	dir      string
-	exitStop choice
-	on       []string
-	except   []string
-	children choice
-	hold     time.Duration
-	redact   bool
-	text     string
-	onHang   choice
-	memory   int
-	signal   string
+	dir           string
+	exitStop      choice
+	on            []string
+	except        []string
+	children      choice
+	hold          time.Duration
+	messageValues bool
+	keepText      bool
+	text          string
+	onHang        choice
+	memory        int
+	signal        string
 
 	to      string
 	message string
@@ -67,7 +68,7 @@ needs no privileges. Any other end (a kill, os.Exit with a failing status, a
 fault in C code) is captured where ptrace is allowed. The first line that run
 writes says what of this works here.`,
 		Example: `  meminspect run -- ./server exit0
-  meminspect run --dir cores --redact-text -- ./server exit0`,
+  meminspect run --dir cores --keep-crash-text -- ./server exit0`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: f.run,
 	}
@@ -89,7 +90,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.StringSliceVar(&f.except, "except", nil, "do not capture these `ends`: a signal such as sigkill, exit-N for an exit status, or exit for all of them")
 	fl.Var(&f.children, "children", "action when a process that the program started crashes, if it embeds the runtime")
 	fl.Var((*duration.Value)(&f.hold), "hold", "maximum time for which a dying program is held")
-	fl.BoolVar(&f.redact, "redact-text", false, "store only the panic's type and the stacks of a crash text")
+	fl.BoolVar(&f.keepText, "keep-crash-text", false, "store crash texts whole: by default, if the program has exclusions, arguments of functions and excluded values are left out")
 	fl.StringVar(&f.text, "crash-text", "", "append crash texts to this `file` too, for programs that call debug.SetCrashOutput")
 	fl.Var(&f.onHang, "on-hang", "action after the capture of a program that misses a heartbeat: quit sends SIGQUIT, kill sends SIGKILL")
 	fl.Var(number{&f.memory, 0, 100}, "memory", "capture when this percentage of the memory limit is used; 0 never captures")
@@ -100,6 +101,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.snapshotFile, "snapshot-file", false, "keep snapshots in a file in the directory, which the next start publishes, instead of in memory")
 	fl.StringVar(&f.to, "to", "", "send cores to this `destination` instead of the directory: - (standard output; the program's goes to standard error), exec:COMMAND, or a presigned URL, in which {name} is the file's name (default $MEMINSPECT_TO)")
 	fl.StringVar(&f.message, "message", "", "write a short report of each core to this `file`, at most 4096 bytes, as Kubernetes reads a termination message: the reason, and the values of entries marked summary")
+	fl.BoolVar(&f.messageValues, "message-values", false, "write values and the panic's message to the file of --message although --recipient encrypts the core")
 	fl.BoolVar(&f.json, "json", false, "report events as JSON, one object on each line")
 	cmd.Annotations[schemaName] = "events"
 	fl.BoolVar(&f.quiet, "quiet", false, "report only captures and failures")
@@ -145,7 +147,7 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 		return none, nil, err
 	}
 	config := supervise.Config{
-		Env: env, ExitStop: f.exitStop.value == "auto", Hold: f.hold, Redact: f.redact, TextFile: f.text, Report: report,
+		Env: env, ExitStop: f.exitStop.value == "auto", Hold: f.hold, KeepText: f.keepText, TextFile: f.text, Report: report,
 		Capture: f.options(),
 		OnHang:  map[string]supervise.HangAction{"none": supervise.LetHang, "quit": supervise.QuitHang, "kill": supervise.KillHang}[f.onHang.value],
 		Children: map[string]supervise.Children{

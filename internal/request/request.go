@@ -69,6 +69,10 @@ type Record struct {
 	// Panics are the types of the values that goroutines panic with, by the IDs
 	// of the goroutines. They are for Request.OnReleased, not for the core.
 	Panics map[uint64]string
+
+	// Excluded is what texts about the program must not contain, nil if the
+	// program excludes nothing. It is for Request.OnReleased, not for the core.
+	Excluded *Excluded
 }
 
 // PanicOf returns a Request.OnReleased that records the goroutine and the type

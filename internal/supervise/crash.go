@@ -139,7 +139,7 @@ func (s *Supervisor) crashed(i *image) {
 	text.copy()
 	if err != nil {
 		report := crashtext.Parse(text.text, text.backlog)
-		s.finish(Event{Reason: report.Reason, Held: text.held}, fmt.Errorf("%s: %w", report.Message, err))
+		s.finish(Event{Reason: report.Reason, Held: text.held}, err)
 		return
 	}
 	if text.refused != nil {
@@ -209,15 +209,15 @@ func (c *crash) complete(r request.Record) request.Record {
 	if typ := r.Panics[report.Goroutine]; report.Reason == crashtext.Panic || report.Reason == crashtext.Nil {
 		// Memory knows it of errors too; what the text says may be a text that
 		// was made to look so, and is not trusted with somebody's secrets.
-		if typ != "" || c.s.config.Redact {
+		if typ != "" || r.Excluded != nil {
 			report.Type = typ
 		}
 	}
-	c.kept = c.s.mayKeep(c.text, report.Type)
+	c.redact(&report, r.Excluded)
 	if len(c.kept) > 0 {
 		r.Crash = &note.CrashText{Text: string(c.kept), Truncated: c.total > int64(len(c.text))}
 	}
-	if !c.s.config.Redact && report.Message != "" {
+	if report.Message != "" {
 		r = r.With(note.Pair{Key: "message", Value: report.Message})
 	}
 	for _, p := range []note.Pair{
@@ -239,15 +239,23 @@ func (c *crash) complete(r request.Record) request.Record {
 	return r
 }
 
-// mayKeep returns what the user lets us store of a report.
-func (s *Supervisor) mayKeep(text []byte, typ string) []byte {
+// redact decides what is kept of the text, and removes from the report's message
+// what the program excludes.
+func (c *crash) redact(report *crashtext.Report, excluded *request.Excluded) {
 	switch {
-	case s.config.Redact:
-		return crashtext.Redact(text, typ)
-	case !s.config.Capture.Labels:
-		return crashtext.WithoutLabels(text)
+	case c.s.config.KeepText || excluded == nil:
+		if c.kept = c.text; !c.s.config.Capture.Labels {
+			c.kept = crashtext.WithoutLabels(c.text)
+		}
+		return
+	case report.Reason != crashtext.Panic:
+		// The runtime's own words.
+	case excluded.Panics[report.Goroutine]:
+		report.Message = crashtext.Censor(report.Message, excluded)
+	default:
+		report.Message = ""
 	}
-	return text
+	c.kept = crashtext.Redact(c.text, report.Type, report.Message)
 }
 
 // copy appends what may be kept of the report to the file that the user wants it
@@ -257,7 +265,7 @@ func (c *crash) copy() {
 		return
 	}
 	if c.kept == nil { // there is no capture
-		c.kept = c.s.mayKeep(c.text, "")
+		c.redact(new(crashtext.Report), &request.Excluded{Partial: true})
 	}
 	f, err := os.OpenFile(c.s.config.TextFile, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err == nil {

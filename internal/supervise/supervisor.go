@@ -52,7 +52,7 @@ type Config struct {
 	Children Children        // what to do about the processes that it starts
 	Witness  []string        // command line of package witness, nil = the program gets a process group of its own
 	Hold     time.Duration   // for which a dying program is held at most, 0 = DefaultHold
-	Redact   bool            // keep of crash texts the type and the stacks alone
+	KeepText bool            // keep crash texts whole, also of programs that exclude something
 	TextFile string          // to which crash texts are appended too, "" = none
 
 	OnHang      HangAction  // after a missed heartbeat and its capture

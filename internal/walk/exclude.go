@@ -76,7 +76,7 @@ type excluder struct {
 	generics map[genericName]int
 	members  map[genericName][]int
 	hidden   memory.Ranges // the excluded variables
-	redacted []memory.Range
+	values   []Value
 	receipts []Receipt
 	blind    int // values that were not looked at
 	lost     int // values that the memory lacks
@@ -253,7 +253,7 @@ func (x *excluder) cover(rule int, r memory.Range) {
 		return
 	}
 	x.receipts[rule].Bytes += r.Size()
-	x.redacted = append(x.redacted, r)
+	x.values = append(x.values, Value{Range: r})
 }
 
 func (x *excluder) coverReachable(rule int, addr memory.Address, size uint64) {
@@ -262,4 +262,16 @@ func (x *excluder) coverReachable(rule int, addr memory.Address, size uint64) {
 	}
 	x.receipts[rule].Held += size
 	x.cover(rule, memory.RangeOf(addr, size))
+	x.values[len(x.values)-1].Reached = true
+}
+
+// ConcernsType reports whether the exclusion is about a type or a field of it.
+func (e *Exclusion) ConcernsType(t *gotypes.Type) bool {
+	switch e.Kind {
+	case anchor.ExcludeType, anchor.ExcludeField:
+		return e.Type == t
+	case anchor.ExcludeGenericType, anchor.ExcludeGenericField:
+		return nameOf(t).name == e.Name // in any package: main's path differs at run time
+	}
+	return false
 }

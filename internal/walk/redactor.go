@@ -18,6 +18,8 @@ type Redactor struct {
 	Active bool
 	// Ranges are redacted, in the capture and outside it.
 	Ranges memory.Ranges
+	// Values are the parts of Ranges, one for each value that they cover.
+	Values []Value
 	// Receipts are per exclusion, in the order of Config.Exclusions.
 	Receipts []Receipt
 	// Blind counts values that could not be searched for excluded values: a bound
@@ -34,10 +36,21 @@ type Redactor struct {
 	seenAll bool
 }
 
+// A Value is an excluded value, or memory that one leads to.
+type Value struct {
+	memory.Range
+	Reached bool // from an excluded value
+}
+
 func (x *excluder) finish(captured, facts memory.Ranges) *Redactor {
+	ranges := make([]memory.Range, len(x.values))
+	for i := range x.values {
+		ranges[i] = x.values[i].Range
+	}
 	return &Redactor{
 		Active:   x.active,
-		Ranges:   memory.RangesOf(x.redacted...),
+		Ranges:   memory.RangesOf(ranges...),
+		Values:   x.values,
 		Receipts: x.receipts,
 		Blind:    x.blind,
 		Lost:     x.lost,

@@ -25,7 +25,7 @@ import (
 type Options struct {
 	Path string   // of the collector, "" = meminspect in $PATH
 	Dir  string   // for cores, "" = the collector's default
-	Args []string // more flags, as of `meminspect run`: --redact-text, --exit-stop=off
+	Args []string // more flags, as of `meminspect run`: --keep-crash-text, --exit-stop=off
 
 	// Capture is what cores contain and how they are stored.
 	Capture Capture

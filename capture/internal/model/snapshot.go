@@ -17,6 +17,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -58,6 +59,7 @@ type Snapshot struct {
 	Regions    []Result
 	Omissions  walk.Omissions // what of the regions' values depths and budgets left out
 	Redaction  Redaction
+	Excluded   *request.Excluded // nil if nothing is excluded
 	Goroutines Goroutines
 	Functions  Functions
 	Changed    Changed
@@ -100,6 +102,7 @@ type Goroutines struct {
 	Captured int // of those, how many the image has whole
 
 	Panics map[uint64]string // types of panic values by IDs of goroutines
+	Shown  map[uint64]bool   // goroutines whose panic values have a type about which there is no exclusion
 }
 
 // A Stack is the part of a stack that the image has.

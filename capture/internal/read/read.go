@@ -17,6 +17,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/walk"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // A Progress function is called now and then with the bytes that are done, of
@@ -136,11 +137,16 @@ func (r *reading) read(ctx context.Context, pl *model.Plan) error {
 	r.plan, problems = plan.Registered(r.program, pl, r.mem)
 	r.snapshot.Problems = append(r.snapshot.Problems, problems...)
 	r.snapshot.Goroutines.Note.Stacks = r.plan.StackKind()
+	if r.plan.Guarded() && r.plan.StackKind() == note.StackFull {
+		r.snapshot.Problems.Mention("stacks", "the program has exclusions, and full stacks were asked for: excluded values in local variables are in the core",
+			"capture with --stacks=skeleton")
+	}
 	for _, step := range r.plan.Steps {
 		if err := r.step(ctx, step); err != nil {
 			return err
 		}
 	}
+	r.snapshot.Excluded = r.excluded()
 	c := copier{mem: r.mem, moving: !r.held.Still, seen: r.seen, arena: r.arena, progress: r.progress}
 	image, err := c.copy(r.queue.wanted)
 	if err != nil {

@@ -101,6 +101,12 @@ func (gs *goroutines) readPanic(g *goroutine.G) {
 		}
 	}
 	typ, err := gs.program.Types.At(word)
+	if err == nil && own && !excludes(gs.plan, typ) {
+		if gs.out.Shown == nil {
+			gs.out.Shown = map[uint64]bool{}
+		}
+		gs.out.Shown[g.ID] = true
+	}
 	if err != nil || !own && typ.Kind == gotypes.String {
 		return // a string, or a text that was made of something else
 	}

@@ -267,27 +267,26 @@ func TestCrashLoop(t *testing.T) {
 	}
 }
 
-// Texts are kept whole, or without what the program's data says.
-func TestRedactText(t *testing.T) {
+// Of a program with exclusions, texts are kept without arguments, or whole.
+func TestKeepCrashText(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
-	for _, redact := range []bool{false, true} {
-		r := supervise(t, plainly, program, []string{fmt.Sprint("--redact-text=", redact)}, "panic-typed")
+	for _, keep := range []bool{false, true} {
+		r := supervise(t, plainly, program, []string{fmt.Sprint("--keep-crash-text=", keep)}, "panic-typed")
 		data, err := os.ReadFile(r.one(t, "panic"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Contains(data, []byte("4111111111111111")) == redact {
-			t.Errorf("redact=%v: the card number stands in the core: %v", redact, !redact)
+		const whole = "\nmain.main()\n"
+		if bytes.Contains(data, []byte(whole)) != keep || bytes.Contains(data, []byte("\nmain.main(...)\n")) == keep {
+			t.Errorf("keep=%v: the text in the core is the other one", keep)
 		}
-		if !bytes.Contains(data, []byte("goroutine 1 [running]")) || !bytes.Contains(data, []byte("main.go:")) {
-			t.Errorf("redact=%v: the stack is not in the core", redact)
+		for _, want := range []string{"panic: typed error with 4111111111111111\n", "goroutine 1 [running]", "main.go:"} {
+			if !bytes.Contains(data, []byte(want)) && !(keep && strings.HasPrefix(want, "panic")) {
+				t.Errorf("keep=%v: the core lacks %q", keep, want)
+			}
 		}
-		// Go prints of an error what its method says, and nowhere its type.
-		if redact && !bytes.Contains(data, []byte("panic: (main.typedError)")) {
-			t.Error("the type of the panic's value is not in the text that was kept")
-		}
-		if !strings.Contains(r.stderr.String(), "4111111111111111") {
-			t.Errorf("redact=%v: standard error was changed", redact)
+		if !strings.Contains(r.stderr.String(), whole) {
+			t.Errorf("keep=%v: standard error was changed", keep)
 		}
 	}
 }

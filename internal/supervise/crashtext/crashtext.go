@@ -192,12 +192,15 @@ func (r *Report) fatal(backlog string) {
 // program's data says: why it ended, without values, and the stacks without
 // arguments, labels and registers. It goes by what it knows, line by line; a
 // line that it does not know is dropped. typ is the type of the panic value if
-// it is known: what looks like one in the text may be anybody's.
-func Redact(text []byte, typ string) []byte {
+// it is known: what looks like one in the text may be anybody's. message, if not
+// "", is what may be kept of the panic's message: see [Censor].
+func Redact(text []byte, typ, message string) []byte {
 	var out bytes.Buffer
 	r := Parse(text, nil)
 	switch {
 	case r.Reason == Unknown:
+	case r.Reason == Panic && message != "":
+		out.WriteString("panic: " + message + "\n")
 	case r.Reason == Panic && typ != "" && !strings.HasPrefix(typ, "runtime."):
 		out.WriteString("panic: (" + typ + ")\n")
 	case r.Reason == Panic:

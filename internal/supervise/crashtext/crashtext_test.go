@@ -1,8 +1,11 @@
 package crashtext
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
+
+	"github.com/meminspect/meminspect/internal/request"
 )
 
 const stack = `
@@ -62,7 +65,7 @@ func TestParse(t *testing.T) {
 }
 
 func TestRedact(t *testing.T) {
-	got := string(Redact([]byte("panic: card 4111111111111111\n\tgoroutine 99 [secret4111]:\n\tmain.secret4111(1)\n[signal SIGSEGV: x addr=0x4111]\n"+stack+"rax    0x4111\n"), ""))
+	got := string(Redact([]byte("panic: card 4111111111111111\n\tgoroutine 99 [secret4111]:\n\tmain.secret4111(1)\n[signal SIGSEGV: x addr=0x4111]\n"+stack+"rax    0x4111\n"), "", ""))
 	want := `panic: (message left out)
 [signal SIGSEGV]
 
@@ -93,15 +96,15 @@ func TestRedactTyped(t *testing.T) {
 		"no such buyer as 4111": "panic: (example.com/shop.BuyerError)\n",
 		"(main.T) 0x4b83f8":     "panic: (example.com/shop.BuyerError)\n",
 	} {
-		if got, _, _ := strings.Cut(string(Redact([]byte("panic: "+message+"\n"+stack), "example.com/shop.BuyerError")), "\ngoroutine"); got != want {
+		if got, _, _ := strings.Cut(string(Redact([]byte("panic: "+message+"\n"+stack), "example.com/shop.BuyerError", "")), "\ngoroutine"); got != want {
 			t.Errorf("%s: kept %q", message, got)
 		}
 	}
-	if got := string(Redact([]byte("panic: (main.Card4111) 0x1\n"+stack), "")); !strings.HasPrefix(got, "panic: (message left out)\n") {
+	if got := string(Redact([]byte("panic: (main.Card4111) 0x1\n"+stack), "", "")); !strings.HasPrefix(got, "panic: (message left out)\n") {
 		t.Errorf("a text that looks like a type was kept: %q", got)
 	}
 	index := "runtime error: index out of range [4111] with length 3"
-	if got := string(Redact([]byte("panic: "+index+"\n"+stack), "runtime.boundsError")); !strings.HasPrefix(got, "panic: runtime error: index out of range\n") {
+	if got := string(Redact([]byte("panic: "+index+"\n"+stack), "runtime.boundsError", "")); !strings.HasPrefix(got, "panic: runtime error: index out of range\n") {
 		t.Errorf("%s: kept %q", index, got)
 	}
 }
@@ -134,9 +137,38 @@ func FuzzRedact(f *testing.F) {
 			return r
 		}, label)
 		text := "panic: " + message + "\n\ngoroutine 3 [running] {k: \"" + mark + label + "\"}:\nmain.f(0x1)\n\t/src/main.go:5 +0x5\n"
-		if got := Redact([]byte(text), ""); strings.Contains(string(got), mark) {
+		if got := Redact([]byte(text), "", ""); strings.Contains(string(got), mark) {
 			t.Fatalf("%q\nkept as\n%q", text, got)
 		}
 		Parse([]byte(message), []byte(label))
 	})
+}
+
+// Excluded values are replaced in every form in which messages have them. A
+// message is dropped if some cannot be replaced.
+func TestCensor(t *testing.T) {
+	secret := request.ExcludedValue{Data: []byte("hunter2\tö\x00\x00"), Reached: true}
+	number := request.ExcludedValue{Data: binary.LittleEndian.AppendUint64(nil, 3472358116791568720)}
+	negative := request.ExcludedValue{Data: binary.LittleEndian.AppendUint64(nil, ^uint64(4710))}
+	for _, c := range []struct {
+		message  string
+		excluded request.Excluded
+		want     string
+	}{
+		{"with hunter2\tö!", request.Excluded{Values: []request.ExcludedValue{secret}}, "with [redacted]!"},
+		{`with "hunter2\tö" or "hunter2\t\u00f6"`, request.Excluded{Values: []request.ExcludedValue{secret}}, `with "[redacted]" or "[redacted]"`},
+		{"with 68756e7465723209c3b6", request.Excluded{Values: []request.ExcludedValue{secret}}, "with [redacted]"},
+		{"with [104 117 110 116 101 114 50 9 195 182]", request.Excluded{Values: []request.ExcludedValue{secret}}, "with [[redacted]]"},
+		{"with aHVudGVyMgnDtg==", request.Excluded{Values: []request.ExcludedValue{secret}}, "with [redacted]=="},
+		{"with 3472358116791568720 and -4711", request.Excluded{Values: []request.ExcludedValue{number, negative}}, "with [redacted] and [redacted]"},
+		{"with nothing", request.Excluded{Values: []request.ExcludedValue{number, secret}}, "with nothing"},
+		{"with nothing", request.Excluded{Values: []request.ExcludedValue{{Data: []byte("abc"), Reached: true}}}, ""},
+		{"with nothing", request.Excluded{Values: []request.ExcludedValue{{Data: []byte{1}}}}, ""},
+		{"with nothing", request.Excluded{Values: []request.ExcludedValue{{Data: make([]byte, 8)}, {Data: []byte{0}}}}, "with nothing"},
+		{"with nothing", request.Excluded{Partial: true}, ""},
+	} {
+		if got := Censor(c.message, &c.excluded); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.message, got, c.want)
+		}
+	}
 }

@@ -1,0 +1,568 @@
+//go:build linux
+
+// Package privacy looks for private data in everything that the tool and the
+// runtime write: it plants marks in a program's memory, captures the program in
+// every way, and scans the files.
+package privacy
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/marks"
+)
+
+var full = os.Getenv("MEMINSPECT_FULL") != ""
+
+// A build is a way to build the program.
+type build struct {
+	cgo, exclusions bool
+}
+
+func (b build) String() string {
+	return fmt.Sprintf("cgo=%v,exclusions=%v", b.cgo, b.exclusions)
+}
+
+var builds = []build{{false, false}, {true, false}, {false, true}, {true, true}}
+
+// planted returns the names of all marks that the program plants.
+func (b build) planted() []string {
+	names := []string{"argument", "environment", "path", "visible", "variable", "heap", "freed", "goroutine label", "pprof label", "stack"}
+	if b.cgo {
+		names = append(names, "C variable", "C heap", "C freed")
+	}
+	if b.exclusions {
+		names = append(names, "excluded variable", "excluded field")
+	}
+	return names
+}
+
+// An expectation is what a capture must have. It may have what is neither in
+// must nor forbidden: a stack or a register that was in use.
+type expectation struct {
+	must, may []string
+}
+
+// scan reports every mark in data that it may not have, and every one that it
+// lacks.
+func (b build) scan(t *testing.T, what string, data []byte, e expectation) {
+	t.Helper()
+	for _, name := range b.planted() {
+		form := marks.Find(data, marks.Of(name))
+		switch {
+		case slices.Contains(e.must, name):
+			if form == "" {
+				t.Errorf("%s lacks the mark %q", what, name)
+			}
+		case form != "" && !slices.Contains(e.may, name):
+			t.Errorf("%s has the mark %q, %s", what, name, form)
+		}
+	}
+}
+
+// A program is the program, built, in a folder whose path has a mark: the kernel
+// stores it next to the auxiliary vector.
+type program struct {
+	build
+	path string // through a link with a mark in its name
+}
+
+func compile(t *testing.T, b build) program {
+	t.Helper()
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "real")
+	cmd := exec.Command("go", "build", "-o", filepath.Join(folder, "marked"))
+	if b.exclusions {
+		cmd.Args = append(cmd.Args, "-tags=exclusions")
+	}
+	cmd.Args = append(cmd.Args, "../testdata/marked")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+map[bool]string{true: "1", false: "0"}[b.cgo])
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	link := filepath.Join(dir, string(marks.Of("path")))
+	if err := os.Symlink(folder, link); err != nil {
+		t.Fatal(err)
+	}
+	return program{b, filepath.Join(link, "marked")}
+}
+
+// environment is the program's.
+func environment() []string {
+	return append(os.Environ(), "MARKED_TOKEN="+string(marks.Of("environment")))
+}
+
+// start runs the program, under a command if there is one, until it is ready,
+// and returns its process ID.
+func (p program) start(t *testing.T, under []string, action string, args ...string) (cmd *exec.Cmd, pid int) {
+	t.Helper()
+	line := append(append(slices.Clone(under), p.path, action, string(marks.Of("argument"))), args...)
+	cmd = exec.Command(line[0], line[1:]...)
+	if len(under) == 0 {
+		cmd.Args[0] = "marked" // a core has the first 79 bytes of a command line
+	}
+	cmd.Env = environment()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	ready := make(chan int, 1)
+	go func() {
+		var pid int
+		_, _ = fmt.Fscanf(out, "ready %d\n", &pid)
+		ready <- pid
+		_, _ = io.Copy(io.Discard, out)
+	}()
+	select {
+	case pid = <-ready:
+	case <-time.After(time.Minute):
+	}
+	if pid == 0 {
+		t.Fatalf("%v did not get ready: %s", line, &stderr)
+	}
+	return cmd, pid
+}
+
+// control fails the test if the program's memory lacks a mark: a scan of a core
+// would prove nothing.
+func (b build) control(t *testing.T, pid int) {
+	t.Helper()
+	p, err := process.Open(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	list, err := p.Maps()
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := b.planted()
+	for _, m := range list {
+		if !m.Read || !m.Write {
+			continue
+		}
+		data := make([]byte, m.Size())
+		n, _ := p.Memory().ReadAt(data, m.Start)
+		missing = slices.DeleteFunc(missing, func(name string) bool { return bytes.Contains(data[:n], marks.Of(name)) })
+	}
+	if len(missing) > 0 {
+		t.Fatalf("the program's memory lacks the marks %q", missing)
+	}
+}
+
+// gcore returns gdb's core of all memory of a process.
+func gcore(t *testing.T, pid int) string {
+	t.Helper()
+	core := filepath.Join(t.TempDir(), "full.core")
+	out, err := exec.Command(debuggers.Need(t, "gdb"), "-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off",
+		"-p", strconv.Itoa(pid), "-ex", "generate-core-file "+core, "-ex", "detach").CombinedOutput()
+	if _, serr := os.Stat(core); serr != nil {
+		t.Fatalf("gdb wrote no core: %v\n%s", err, out)
+	}
+	return core
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// sampled reports whether the n-th combination is in the sample. The numbers of
+// values of all options have no factor in common with the step.
+func sampled(n int) bool { return full || n%17 == 5 }
+
+// No capture of a running program has private data, whatever its options; it has
+// what was annotated, and what was asked for.
+func TestCapture(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("another process' registers are read on amd64 only")
+	}
+	for i, b := range builds {
+		t.Run(b.String(), func(t *testing.T) {
+			t.Parallel()
+			p := compile(t, b)
+			_, pid := p.start(t, nil, "wait")
+			b.control(t, pid)
+			n := i
+			for _, c := range captures() {
+				if n++; !sampled(n) {
+					continue
+				}
+				core, err := capture.Capture(context.Background(), pid, c.Options)
+				if err != nil {
+					t.Fatalf("%s: %v", c.name, err)
+				}
+				var data bytes.Buffer
+				if _, err := core.WriteTo(&data); err != nil {
+					t.Fatal(err)
+				}
+				b.scan(t, c.name, data.Bytes(), b.expect(c.Options))
+			}
+			if !full && i > 0 {
+				return // a full core of a gigabyte
+			}
+			whole := gcore(t, pid)
+			for _, flags := range [][]string{nil, {"--stacks=full"}, {"--stacks=skeleton", "--data"}, {"--strict"}} {
+				small := filepath.Join(t.TempDir(), "small.core")
+				meminspect(t, append([]string{"filter", whole, "-q", "-o", small}, flags...)...)
+				opts := capture.Options{Stop: capture.StopAlways}
+				if slices.Contains(flags, "--stacks=full") {
+					opts.Stacks = capture.StacksFull
+				}
+				if slices.Contains(flags, "--data") {
+					opts.Mode, opts.Stacks = capture.Data, capture.StacksSkeleton
+				}
+				if slices.Contains(flags, "--strict") {
+					opts.Mode = capture.Strict
+				}
+				b.scan(t, fmt.Sprint("filter ", flags), read(t, small), b.expect(opts))
+			}
+		})
+	}
+}
+
+type captureCase struct {
+	name string
+	capture.Options
+}
+
+// captures are all combinations of the options that select memory.
+func captures() (all []captureCase) {
+	stops := map[string]capture.Stop{"auto": capture.StopAuto, "always": capture.StopAlways, "never": capture.StopNever, "try": capture.StopTry}
+	for _, stop := range slices.Sorted(maps.Keys(stops)) {
+		for stacks := capture.StacksAuto; stacks <= capture.StacksNone; stacks++ {
+			for mode := capture.Default; mode <= capture.Data; mode++ {
+				for private := range 4 {
+					all = append(all, captureCase{
+						fmt.Sprintf("stop %s, stacks %v, mode %v, args %v, labels %v", stop, stacks, mode, private&1 != 0, private&2 != 0),
+						capture.Options{Stop: stops[stop], Stacks: stacks, Mode: mode, Args: private&1 != 0, Labels: private&2 != 0},
+					})
+				}
+			}
+		}
+	}
+	return all
+}
+
+// expect returns what a capture of the program has.
+func (b build) expect(o capture.Options) (e expectation) {
+	e.must = append(e.must, "visible")
+	if o.Args {
+		e.must = append(e.must, "argument")
+	}
+	if o.Labels && o.Mode != capture.Strict && o.Stacks != capture.StacksNone {
+		e.must = append(e.must, "goroutine label", "pprof label")
+	}
+	if o.Mode == capture.Data && !b.exclusions {
+		e.must = append(e.must, "variable")
+	}
+	if o.Mode != capture.Strict && (o.Stacks == capture.StacksFull || o.Stacks == capture.StacksAuto && !b.exclusions) {
+		e.must = append(e.must, "stack")
+	}
+	return e
+}
+
+// tool is the path of the meminspect command.
+var tool string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "meminspect-privacy")
+	if err != nil {
+		panic(err)
+	}
+	tool = filepath.Join(dir, "meminspect")
+	if out, err := exec.Command("go", "build", "-o", tool, "../../../cmd/meminspect").CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("%v\n%s", err, out))
+	}
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+func meminspect(t *testing.T, args ...string) {
+	t.Helper()
+	out, err := exec.Command(tool, args...).CombinedOutput()
+	// Status 3 is a capture that lacks something.
+	if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 3) {
+		t.Fatalf("meminspect %v: %v\n%s", args, err, out)
+	}
+}
+
+// A trigger is a way to have `meminspect run` capture the program.
+type trigger struct {
+	action string
+	flags  []string
+	then   func(pid int, cores string) error // when the program is ready
+	lives  bool                              // the program does not end by itself
+}
+
+// parent returns the parent of a process.
+func parent(pid int) (int, error) {
+	p, err := process.Open(pid)
+	if err != nil {
+		return 0, err
+	}
+	defer p.Close()
+	stat, err := p.Stat()
+	return stat.Parent, err
+}
+
+var triggers = []trigger{
+	{action: "panic"},
+	{action: "nil"},
+	{action: "throw"},
+	{action: "sigquit"},
+	{action: "sigkill"},
+	{action: "exit"},
+	{action: "fault"},
+	{action: "snapshot"},
+	{action: "hang", lives: true},
+	{action: "wait", flags: []string{"--signal=USR1"}, then: func(pid int, _ string) error {
+		supervisor, err := parent(pid)
+		if err != nil {
+			return err
+		}
+		return syscall.Kill(supervisor, syscall.SIGUSR1)
+	}, lives: true},
+	{action: "wait", flags: []string{"--exit-stop=off", "--snapshot=50ms"}, lives: true, then: func(pid int, _ string) error {
+		time.Sleep(300 * time.Millisecond) // several snapshots
+		return syscall.Kill(pid, syscall.SIGKILL)
+	}},
+	{action: "wait", flags: []string{"--exit-stop=off", "--snapshot=50ms", "--snapshot-file"}, lives: true, then: func(pid int, _ string) error {
+		time.Sleep(300 * time.Millisecond)
+		return syscall.Kill(pid, syscall.SIGKILL)
+	}},
+	{action: "wait", lives: true, then: func(pid int, cores string) error {
+		out, err := exec.Command(tool, "trigger", "--dir", cores, strconv.Itoa(pid)).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("trigger: %w: %s", err, out)
+		}
+		return nil
+	}},
+}
+
+// What run writes has no private data: cores, the termination message, its
+// report, the crash text, files of snapshots. Cores have what was annotated.
+func TestRun(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("another process' registers are read on amd64 only")
+	}
+	more := [][]string{nil, {"--stacks=skeleton"}, {"--stacks=none", "--compress"}, {"--strict", "--compress"}, {"--data"}}
+	n := 0
+	for i, b := range builds {
+		p := compile(t, b)
+		for k, tr := range triggers {
+			for j, flags := range more {
+				n++
+				// Each trigger, with one build and one set of flags.
+				if !full && (k%len(builds) != i || k%len(more) != j) {
+					continue
+				}
+				flags := append(slices.Clone(tr.flags), flags...)
+				t.Run(fmt.Sprint(b, ",", tr.action, flags), func(t *testing.T) {
+					t.Parallel()
+					p.supervise(t, tr, flags)
+				})
+			}
+		}
+	}
+	t.Logf("%d combinations", n)
+}
+
+func (p program) supervise(t *testing.T, tr trigger, flags []string) {
+	base := t.TempDir()
+	cores := filepath.Join(base, "cores")
+	under := append([]string{tool, "run", "--json", "--dir", cores, "--report", base + "/report", "--message", base + "/message", "--crash-text", base + "/crash"}, flags...)
+	cmd, pid := p.start(t, append(under, "--"), tr.action)
+	if tr.then != nil {
+		if err := tr.then(pid, cores); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if tr.lives {
+		waitFor(t, func() bool { return len(coresIn(t, cores)) > 0 })
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+	}
+	_ = cmd.Wait()
+	if len(coresIn(t, cores)) == 0 {
+		t.Fatalf("no core was written: %s", read(t, base+"/report"))
+	}
+	p.scanDir(t, base, flags)
+}
+
+// scanDir scans every file in a directory, cores also decompressed.
+func (p program) scanDir(t *testing.T, base string, flags []string) {
+	t.Helper()
+	opts := capture.Options{}
+	for _, f := range flags {
+		switch f {
+		case "--strict":
+			opts.Mode = capture.Strict
+		case "--data":
+			opts.Mode = capture.Data
+		case "--stacks=skeleton":
+			opts.Stacks = capture.StacksSkeleton
+		case "--stacks=none":
+			opts.Stacks = capture.StacksNone
+		}
+	}
+	e := p.expect(opts)
+	// The stack may be that of a program that was not held.
+	e.may = append(e.may, e.must...)
+	err := filepath.WalkDir(base, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		what := strings.TrimPrefix(path, base)
+		if !strings.Contains(path, ".core") {
+			p.scan(t, what, read(t, path), expectation{})
+			return nil
+		}
+		f, err := corefile.Open(path, corefile.OpenOptions{})
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		data, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size))
+		if err != nil {
+			return err
+		}
+		must := []string{"visible"}
+		if opts.Mode == capture.Data && !p.exclusions {
+			must = append(must, "variable")
+		}
+		p.scan(t, what, data, expectation{must: must, may: e.may})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func coresIn(t *testing.T, dir string) []string {
+	t.Helper()
+	cores, err := filepath.Glob(filepath.Join(dir, "*.core*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cores
+}
+
+// waitFor waits until a condition holds.
+func waitFor(t *testing.T, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if holds() {
+			return
+		}
+	}
+	t.Fatal("waited in vain")
+}
+
+// What a program writes of itself has no private data.
+func TestOwnCores(t *testing.T) {
+	for _, b := range builds {
+		t.Run(b.String(), func(t *testing.T) {
+			t.Parallel()
+			p, dir := compile(t, b), t.TempDir()
+			cmd, _ := p.start(t, nil, "own", dir)
+			if err := cmd.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			found := 0
+			err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+				if err != nil || entry.IsDir() {
+					return err
+				}
+				found++
+				b.scan(t, strings.TrimPrefix(path, dir), read(t, path), expectation{may: []string{"visible"}})
+				return nil
+			})
+			if err != nil || found < 4 {
+				t.Fatalf("%d files, %v", found, err)
+			}
+		})
+	}
+}
+
+// What a program writes as it dies has no excluded value, in the core, the
+// termination message, the report and the copy of the text, unless the user wants
+// it whole.
+func TestCrashText(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("another process' registers are read on amd64 only")
+	}
+	pin := binary.LittleEndian.Uint64(marks.Of("pin"))
+	password := marks.Of("excluded variable")
+	secrets := [][]byte{
+		strconv.AppendUint(nil, pin, 10), strconv.AppendUint(nil, pin, 16), marks.Of("pin")[:8],
+		password, fmt.Appendf(nil, "%x", password),
+	}
+	p := compile(t, build{false, true})
+	for _, c := range []struct {
+		action string
+		kept   string // of the message
+	}{
+		{"panic-type", "panic: (" + path + ".pin)\n"},
+		{"panic-argument", "panic: check failed\n"},
+		{"panic-variable", "panic: [redacted]\n"},
+		{"panic-wrapped", "panic: bad: [redacted]\n"},
+		{"panic-quoted", "panic: bad: \"[redacted]\", [redacted]\n"},
+	} {
+		for _, keep := range []bool{false, true} {
+			t.Run(fmt.Sprint(c.action, ",keep=", keep), func(t *testing.T) {
+				t.Parallel()
+				base := t.TempDir()
+				cmd, _ := p.start(t, []string{
+					tool, "run", "--json", "--dir", base + "/cores", "--report", base + "/report", "--message", base + "/message", "--crash-text", base + "/crash",
+					fmt.Sprint("--keep-crash-text=", keep), "--",
+				}, c.action)
+				_ = cmd.Wait()
+				text := read(t, base+"/crash")
+				if kept := bytes.HasPrefix(text, []byte(c.kept)); kept == (keep && c.action != "panic-argument") {
+					t.Errorf("the text is %.200s", text)
+				}
+				all := slices.Concat(text, read(t, base+"/report"), read(t, base+"/message"))
+				for _, core := range coresIn(t, base+"/cores") {
+					all = append(all, read(t, core)...)
+				}
+				found := slices.ContainsFunc(secrets, func(s []byte) bool { return bytes.Contains(all, s) })
+				if found != keep {
+					t.Errorf("an excluded value is there: %v", found)
+				}
+			})
+		}
+	}
+}
+
+const path = "main"

@@ -1,0 +1,9 @@
+//go:build !cgo
+
+package main
+
+import "syscall"
+
+func plantC() {}
+
+func fault() { end(syscall.SIGSEGV) }
