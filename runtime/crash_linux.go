@@ -103,12 +103,12 @@ func fill(own, other int) (filled uint32, ok bool) {
 
 // sendWait bounds how long a program waits at its start for a supervisor that
 // does not read its channel.
-const sendWait = 100 * time.Millisecond
+const sendWait = 100 // milliseconds; an untyped constant, see TestConstants
 
 // send sends a message and a descriptor over the channel.
 func send(channel int, message []byte, fd int) bool {
 	rights := syscall.UnixRights(fd)
-	for waited := time.Duration(0); waited < sendWait; waited += time.Millisecond {
+	for waited := time.Duration(0); waited < sendWait*time.Millisecond; waited += time.Millisecond {
 		switch syscall.Sendmsg(channel, message, rights, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL) {
 		case nil:
 			return true

@@ -10,7 +10,7 @@ import (
 )
 
 // snapshotWait is how long Snapshot waits for its capture.
-const snapshotWait = 3 * time.Second
+const snapshotWait = 3 // seconds; an untyped constant, see TestConstants
 
 // snapshot raises the anchor's count, which the collector polls, and waits for
 // the byte that the collector sends to our end of the crash socket: 1 for a
@@ -28,7 +28,7 @@ func snapshot(reason string) bool {
 		}
 	}
 	registry.RequestSnapshot(reason)
-	for end := time.Now().Add(snapshotWait); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(snapshotWait * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if b, ok := answer(fd, inode); ok {
 			return b == 1
 		}

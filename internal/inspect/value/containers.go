@@ -32,6 +32,9 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth i
 		v.Notes = append(v.Notes, err.Error())
 		return
 	}
+	if (leads(m.Key) || leads(m.Elem)) && depth > 0 && r.again(v, pointed{addr: addr, typ: t}) {
+		return
+	}
 	e := entries{r: r, v: v, follow: depth > 0}
 	e.key = func(addr memory.Address) *Value { return r.slot(m.Key, m.IndirectKey, addr, depth-1) }
 	e.elem = func(addr memory.Address) *Value { return r.slot(m.Elem, m.IndirectElem, addr, depth-1) }

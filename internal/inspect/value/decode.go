@@ -216,6 +216,9 @@ func (r *reader) slice(v *Value, t *gotypes.Type, data []byte, depth int) {
 		v.Absent = inspect.TooMuch
 		return
 	}
+	if length > 0 && leads(elem) && r.again(v, pointed{addr: ptr, typ: t, n: length}) {
+		return
+	}
 	r.elements(v, elem, ptr, length, depth-1)
 }
 
@@ -273,16 +276,14 @@ func (r *reader) pointerTo(v *Value, t *gotypes.Type, addr memory.Address, depth
 // target reads what a pointer points at, once.
 func (r *reader) target(v *Value, elem *gotypes.Type, addr memory.Address, depth int) {
 	v.Shape, v.Addr = Pointer, addr
-	key := pointed{addr, elem}
-	if first, ok := r.shown[key]; ok {
-		first.Referenced, v.BackRef = true, true
-		return
-	}
-	if depth == 0 {
+	key := pointed{addr: addr, typ: elem}
+	if _, ok := r.shown[key]; !ok && depth == 0 {
 		v.Absent = inspect.TooMuch
 		return
 	}
-	r.shown[key] = v
+	if r.again(v, key) {
+		return
+	}
 	v.Elem = r.value(elem, addr, depth-1)
 	if v.Elem.Absent != "" {
 		delete(r.shown, key)

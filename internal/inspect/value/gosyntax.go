@@ -66,14 +66,23 @@ func (v *Value) bare(at place, indent int) string {
 	case Bytes:
 		return v.goBytes()
 	case Struct:
+		if v.zero() {
+			return v.head(at) + "{}"
+		}
 		parts := make([]string, len(v.Fields))
 		for i, f := range v.Fields {
 			parts[i] = f.Name + ": " + f.Value.goText(field, indent+1)
 		}
 		return v.head(at) + braces(parts, indent)
 	case List:
+		if v.BackRef {
+			return conversion(v.Type) + "(" + v.Addr.String() + ")"
+		}
 		return v.head(at) + braces(goElems(v.Elems, v.Omitted, "elements", indent), indent)
 	case Map:
+		if v.BackRef {
+			return conversion(v.Type) + "(" + v.Addr.String() + ")"
+		}
 		parts := make([]string, 0, len(v.Entries)+1)
 		for _, e := range v.Entries {
 			parts = append(parts, e.Key.goText(element, indent+1)+": "+e.Value.goText(element, indent+1))
@@ -131,10 +140,33 @@ func (v *Value) head(at place) string {
 // goElems writes the parts of a list, of which omitted are left out.
 func goElems(list []*Value, omitted uint64, what string, indent int) []string {
 	parts := make([]string, 0, len(list)+1)
-	for _, e := range list {
-		parts = append(parts, e.goText(element, indent+1))
+	for i, n := 0, 0; i < len(list); i += n {
+		text := list[i].goText(element, indent+1)
+		n = 1
+		for i+n < len(list) && list[i+n].same(list[i]) {
+			n++
+		}
+		if n >= minRun {
+			parts = append(parts, text+" /* × "+thousands(n)+" */")
+			continue
+		}
+		for range n {
+			parts = append(parts, text)
+		}
 	}
 	return more(parts, omitted, what)
+}
+
+// minRun is how many equal elements in a row are written as one.
+const minRun = 5
+
+// thousands writes a number with commas.
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
 }
 
 func more(parts []string, omitted uint64, what string) []string {
@@ -188,11 +220,22 @@ func (v *Value) goBytes() string {
 	}
 	var b strings.Builder
 	b.WriteString(v.Type + "{")
-	for i := range len(v.Text) {
+	for i, n := 0, 0; i < len(v.Text); i += n {
+		rest := v.Text[i:]
+		n = 1
+		for n < len(rest) && rest[n] == rest[0] {
+			n++
+		}
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "0x%x", v.Text[i])
+		fmt.Fprintf(&b, "0x%x", rest[0])
+		switch {
+		case n >= minRun:
+			b.WriteString(" /* × " + thousands(n) + " */")
+		default:
+			n = 1
+		}
 	}
 	return b.String() + "}"
 }

@@ -3,6 +3,7 @@ package value
 import (
 	"encoding/base64"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,14 +15,14 @@ import (
 //	{"$missing": "redacted"}          what the core does not hold, and why
 //	{"$bytes": "…"}                   bytes, base64
 //	{"$type": "T", "$value": …}       what an interface holds
-//	{"$map": [[key, value], …]}       a map whose keys are no texts
+//	{"$map": [[key, value], …]}       a map whose keys are not texts, or begin with a dollar sign
 //	{"$address": "0x…", "$value": …}  a pointer that another one refers to
-//	{"$again": "0x…"}                 that other one
+//	{"$again": "0x…"}                 that other one; also of slices and maps
 //	{"$func": "name"}                 a function
 //	{"$chan": […]}                    what is in a channel's buffer
 //	{"$chan": […], "$senders": […]}   and what goroutines wait to send on it
 //	{"$value": …, "$note": "…"}       what is to be said beside a value
-//	{"$omitted": n}                   what limits left out
+//	{"$omitted": "n"}                 what limits left out
 func (v *Value) MarshalJSON() ([]byte, error) {
 	var b strings.Builder
 	v.json(&b)
@@ -88,6 +89,10 @@ func (v *Value) bareJSON(b *strings.Builder) {
 		}
 		b.WriteByte('}')
 	case List:
+		if v.BackRef {
+			b.WriteString(`{"$again":` + encoded(v.Addr.String()) + "}")
+			return
+		}
 		listJSON(b, v.Elems, v.Omitted)
 	case Chan:
 		b.WriteString(`{"$chan":`)
@@ -98,6 +103,10 @@ func (v *Value) bareJSON(b *strings.Builder) {
 		}
 		b.WriteByte('}')
 	case Map:
+		if v.BackRef {
+			b.WriteString(`{"$again":` + encoded(v.Addr.String()) + "}")
+			return
+		}
 		v.mapJSON(b)
 	case Pointer:
 		if v.BackRef || v.Elem == nil {
@@ -129,7 +138,7 @@ func listJSON(b *strings.Builder, list []*Value, omitted uint64) {
 		if len(list) > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(`{"$omitted":` + encoded(omitted) + "}")
+		b.WriteString(`{"$omitted":` + encodedNumber(omitted) + "}")
 	}
 	b.WriteByte(']')
 }
@@ -137,7 +146,8 @@ func listJSON(b *strings.Builder, list []*Value, omitted uint64) {
 func (v *Value) mapJSON(b *strings.Builder) {
 	texts := true
 	for _, e := range v.Entries {
-		texts = texts && e.Key.Shape == Text && e.Key.Absent == "" && utf8.ValidString(e.Key.Text)
+		// A key of the program must not look like one of ours.
+		texts = texts && e.Key.Shape == Text && e.Key.Absent == "" && utf8.ValidString(e.Key.Text) && !strings.HasPrefix(e.Key.Text, "$")
 	}
 	first := true
 	sep := func() {
@@ -155,7 +165,7 @@ func (v *Value) mapJSON(b *strings.Builder) {
 		}
 		if v.Omitted > 0 {
 			sep()
-			b.WriteString(`"$omitted":` + encoded(v.Omitted))
+			b.WriteString(`"$omitted":` + encodedNumber(v.Omitted))
 		}
 		b.WriteByte('}')
 		return
@@ -171,7 +181,7 @@ func (v *Value) mapJSON(b *strings.Builder) {
 	}
 	b.WriteByte(']')
 	if v.Omitted > 0 {
-		b.WriteString(`,"$omitted":` + encoded(v.Omitted))
+		b.WriteString(`,"$omitted":` + encodedNumber(v.Omitted))
 	}
 	b.WriteByte('}')
 }
@@ -183,5 +193,8 @@ func encoded(v any) string {
 	}
 	return string(b)
 }
+
+// encodedNumber is a number of 64 bits: a string, as all of them.
+func encodedNumber(n uint64) string { return encoded(strconv.FormatUint(n, 10)) }
 
 func quoted(s string) string { return encoded(s) }

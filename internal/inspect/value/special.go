@@ -25,7 +25,10 @@ func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	case "math/big":
 		return name == "Int" && r.bigInt(v, t, addr)
 	case "sync":
-		return name == "Map" && r.syncMap(v, t, addr, depth)
+		if name == "Map" {
+			return r.syncMap(v, t, addr, depth)
+		}
+		return r.syncState(v, t, addr)
 	case "sync/atomic":
 		if ptr, ok := goobject.TypedPointerOf(t); ok {
 			return r.typedPointer(v, ptr, addr, depth)

@@ -34,8 +34,8 @@ type Value struct {
 	Elems   []*Value // of a List
 	Entries []Entry  // of a Map
 	Elem    *Value   // of a Pointer; of an Interface its value. Nil for nil
-	BackRef bool     // a Pointer whose target is shown elsewhere
-	// Referenced is set on a Pointer whose target another one refers to.
+	BackRef bool     // a Pointer, Map or List whose target is shown elsewhere
+	// Referenced is set on a value that a BackRef refers to.
 	Referenced bool
 	Senders    *Senders  // of a Chan: goroutines that wait to send, nil when there are none
 	Omitted    uint64    // elements, entries or bytes that limits left out
@@ -144,6 +144,22 @@ type reader struct {
 type pointed struct {
 	addr memory.Address
 	typ  *gotypes.Type
+	n    uint64 // elements of a slice
+}
+
+// leads reports whether values of a type may lead to other values, and so back to
+// themselves. Strings do not.
+func leads(t *gotypes.Type) bool { return t.PtrBytes > 0 && t.Kind != gotypes.String }
+
+// again marks v as a reference if what key names is shown elsewhere. Else v is
+// where it is shown.
+func (r *reader) again(v *Value, key pointed) bool {
+	if first, ok := r.shown[key]; ok {
+		first.Referenced, v.BackRef = true, true
+		return true
+	}
+	r.shown[key] = v
+	return false
 }
 
 // maxParts is how many groups and buckets of maps, nodes of tries and waiting
@@ -155,7 +171,7 @@ func Read(p *inspect.Program, t *gotypes.Type, addr memory.Address, limits Limit
 	r := newReader(p, limits)
 	// Pointers back to it refer to it.
 	self := &Value{}
-	r.shown[pointed{addr, t}] = self
+	r.shown[pointed{addr: addr, typ: t}] = self
 	v := r.value(t, addr, r.limits.Depth)
 	if self.Referenced {
 		v.Referenced, v.Addr = true, addr
