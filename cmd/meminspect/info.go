@@ -36,9 +36,7 @@ as it says.`,
 			}
 			defer core.Close()
 			if lines {
-				text, _ := core.Note(elfcore.OwnerVMCoreInfo, elfcore.NTVMCoreInfo)
-				_, err := cmd.OutOrStdout().Write(text)
-				return err
+				return printVMCoreInfo(cmd.OutOrStdout(), core)
 			}
 			info := coreInfo(core)
 			if asJSON {
@@ -49,8 +47,18 @@ as it says.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
-	cmd.Flags().BoolVar(&lines, "vmcoreinfo", false, "print the VMCOREINFO note as it is")
+	cmd.Flags().BoolVar(&lines, "vmcoreinfo", false, "print the vmcoreinfo: a line for each symbol, size, offset, length and number")
 	return cmd
+}
+
+// printVMCoreInfo prints the lines of a core's vmcoreinfo.
+func printVMCoreInfo(w io.Writer, core *inspect.Core) error {
+	text := core.VMCoreInfo()
+	if text == "" {
+		return fmt.Errorf("info: %s: it has no vmcoreinfo: it was not written by meminspect, or is not of a Go program", core.Path)
+	}
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 // infoJSON is what info says, in the words of --json.
@@ -66,6 +74,8 @@ type infoJSON struct {
 	GoVersion  string            `json:"goVersion,omitempty"`
 	BuildID    string            `json:"goBuildID,omitempty"`
 	GNUBuildID string            `json:"gnuBuildID,omitempty"`
+	Build      *buildJSON        `json:"build,omitempty"`
+	Process    *processJSON      `json:"process,omitempty"`
 	Why        string            `json:"reason,omitempty"`
 	When       *time.Time        `json:"time,omitempty"`
 	Who        string            `json:"requester,omitempty"`
@@ -100,6 +110,8 @@ func coreInfo(c *inspect.Core) *infoJSON {
 		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Packed: c.Compressed, Encrypted: c.Encrypted, Machine: elfcore.MachineName(c.Machine),
 		Threads: len(c.Threads), Segments: len(c.Loads), Held: held, Marked: marked,
 	}
+	info.BuildID, info.GNUBuildID = c.BuildIDs()
+	info.Build, info.Process = buildOf(c), processOf(c)
 	if p := c.Process; p != nil {
 		info.Program, info.PID = p.Name, int(p.PID)
 	}
@@ -123,7 +135,7 @@ func coreInfo(c *inspect.Core) *infoJSON {
 	}
 	if r := c.Capture; r != nil {
 		info.Why, info.Who, info.Tool, info.Host, info.Kernel = r.Why, r.Who, r.ToolVersion, r.Host, r.Kernel
-		info.GoVersion, info.BuildID, info.GNUBuildID = r.GoVersion, r.BuildID, r.GNUBuildID
+		info.GoVersion = r.GoVersion
 		info.Stopped, info.Strict = duration.Seconds(r.Stopped), r.Strict
 		if r.Program != "" {
 			info.Program = r.Program
@@ -170,6 +182,13 @@ func (i *infoJSON) print(w io.Writer) {
 	}
 	line("built by", "%s", i.GoVersion)
 	line("build id", "%s", i.BuildID)
+	line("GNU id", "%s", i.GNUBuildID)
+	if i.Build != nil {
+		i.Build.print(line)
+	}
+	if i.Process != nil {
+		i.Process.print(line)
+	}
 	line("why", "%s", i.Why)
 	if i.Signal != 0 {
 		line("signal", "%d", i.Signal)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/siginfo"
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -30,6 +31,15 @@ type Core struct {
 	Problems model.Problems
 }
 
+// headers returns how many segments the headers of the executable take. They do
+// not count, so that nothing is joined for them.
+func headers(s *model.Snapshot) int {
+	if len(s.Identity.Files) == 0 || s.Image.SizeIn(memory.RangeOf(s.Identity.Files[0].Start, 1)) == 0 {
+		return 0
+	}
+	return 1
+}
+
 // Build makes the core of a snapshot that was read as the plan says. It takes
 // over the snapshot's memory and registers: what must not be in the core is
 // overwritten in them, so that there is no second copy.
@@ -47,7 +57,7 @@ func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 		receipts = append(receipts, note.Receipt{Reason: note.ReasonUnreadable, Count: 1, Rule: s.Unreadable})
 	}
 
-	l, err := layOut(s.Image, s.Identity.Data, model.Constant(s.Maps, s.Identity.Data), flagsOf(s.Maps), pl.Segments)
+	l, err := layOut(s.Image, s.Identity.Data, model.Constant(s.Maps, s.Identity.Data), flagsOf(s.Maps), pl.Segments+headers(s))
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +65,7 @@ func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 
 	notes := linuxNotes(s, signal)
 	notes = append(notes, recordNote(s, pl, record), regionsNote(regions), receiptsNote(receipts), markedNote(s, l))
+	notes = append(notes, descriptionNotes(s, regions, record)...)
 	if s.Identity.GoVersion != "" {
 		if !pl.Strict {
 			notes = append(notes, ourNote(note.TypeGoroutines, s.Goroutines.Note.Encode()))

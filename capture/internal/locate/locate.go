@@ -12,6 +12,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/gcstats"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 	"github.com/meminspect/meminspect/internal/gocore/module"
@@ -51,7 +52,8 @@ type Runtime struct {
 	Goroutine goroutine.Layout
 	Cells     goroutine.Cells // of the list of all goroutines
 	CellsErr  error           // why that was not found
-	Cgo       bool            // C code runs in the program
+	Counters  gcstats.Place
+	Cgo       bool // C code runs in the program
 
 	// Variables is where the runtime's own variables are, as far as there are
 	// symbols.
@@ -78,6 +80,8 @@ func Locate(source Source, opts *model.Options) (*Program, error) {
 	p.Types = gotypes.New(p.TypeReads, p.Runtime.Program)
 	p.findMarks(len(opts.Include) > 0)
 	p.Runtime.Cells, p.Runtime.CellsErr = goroutine.Find(p.Runtime.Program, p.Symbols.Address)
+	p.Runtime.Counters = gcstats.Find(p.Runtime.Program, p.Symbols.Address)
+	p.Identity.Layouts = p.Marks.layouts()
 	if err := p.identify(opts.Args); err != nil {
 		return nil, err
 	}
@@ -121,7 +125,10 @@ func (p *Program) findRuntime() error {
 	p.Identity.GoVersion = prog.Version.Text
 	p.Identity.BuildID, p.Identity.GNUBuildID = p.Binary.File.BuildIDs()
 	if prog.BuildInfo != nil {
-		p.Identity.Main = prog.BuildInfo.Path
+		p.Identity.Main, p.Identity.BuildInfo = prog.BuildInfo.Path, prog.BuildInfo.String()
+		if p.Identity.Module = prog.BuildInfo.Main.Path; prog.BuildInfo.Main.Version != "" {
+			p.Identity.Module += "@" + prog.BuildInfo.Main.Version
+		}
 	}
 	return nil
 }
@@ -130,7 +137,7 @@ func (p *Program) findRuntime() error {
 // may be dead, and the kernel tells nothing about it.
 func (p *Program) identify(args bool) error {
 	id := &p.Identity
-	id.PID, id.Machine = p.Source.PID(), p.Source.Machine()
+	id.PID, id.Machine, id.Host = p.Source.PID(), p.Source.Machine(), p.Source.Host()
 	var err error
 	if id.Stat, err = p.Source.Stat(); err != nil {
 		return err

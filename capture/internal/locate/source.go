@@ -21,6 +21,9 @@ type Source interface {
 	// opened.
 	Executable() (file *exe.File, name, path string, err error)
 
+	// Host returns where and since when the process runs, as far as that is known.
+	Host() process.Host
+
 	Memory() memory.Memory
 
 	// Clock returns the time of the clock by which the runtime notes since when
@@ -73,6 +76,9 @@ func (l *Live) Args() ([]string, error) { return l.Process.Args() }
 
 // Maps are the process' mappings.
 func (l *Live) Maps() ([]process.Mapping, error) { return l.Process.Maps() }
+
+// Host is what the kernel tells about the process.
+func (l *Live) Host() process.Host { return l.Process.Host() }
 
 // Memory is the process' memory.
 func (l *Live) Memory() memory.Memory { return l.Process.Memory() }

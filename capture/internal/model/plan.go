@@ -43,6 +43,7 @@ const (
 	StepRuntime                 // variables of package runtime, for debuggers
 	StepStacks                  // what is between the ends of goroutines' stacks
 	StepPackageData             // the program's own variables
+	StepHeaders                 // the headers of the executable
 )
 
 // A Plan is what to read of a program, in which order, under which budget. It

@@ -16,6 +16,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/gcstats"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/walk"
@@ -36,6 +37,11 @@ type Identity struct {
 	Stat process.Stat
 	Auxv []byte
 	Args string // "" unless they are asked for
+
+	BuildInfo string       // as debug.BuildInfo.String returns it, "" if it is not known
+	Module    string       // path and version of the main module
+	Host      process.Host // what the kernel tells about the process
+	Layouts   []string     // lines of vmcoreinfo: the sizes, offsets and numbers of the tables
 
 	Files []process.Mapping // of the executable file
 	Data  memory.Ranges     // of loaded files: their writable variables
@@ -65,6 +71,7 @@ type Snapshot struct {
 	Changed    Changed
 	Still      bool          // no thread changed memory while it was read
 	Clock      int64         // the runtime's clock when goroutines were read, in nanoseconds; 0 if not known
+	Counters   gcstats.Stats // of the Go runtime
 	Stopped    time.Duration // how long the program was stopped
 	Unreadable string        // why no memory could be read, "" if it could
 	Problems   Problems

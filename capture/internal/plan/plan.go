@@ -56,7 +56,7 @@ func steps(opts *model.Options) []model.Step {
 	if opts.Data {
 		s = append(s, model.StepPackageData)
 	}
-	return s
+	return append(s, model.StepHeaders)
 }
 
 // entry is the region of an entry of a table.

@@ -54,6 +54,14 @@ func (r *reading) queueLoader() {
 	}
 }
 
+// queueHeaders asks for the first page of the executable: its headers and its
+// build IDs, by which other tools recognize the program.
+func (r *reading) queueHeaders() {
+	if files := r.program.Identity.Files; len(files) > 0 && files[0].Offset == 0 && !files[0].Write {
+		r.queue.addTrusted(memory.RangeOf(files[0].Start, min(pageSize, files[0].Size())))
+	}
+}
+
 const maxDynamic = 64 << 10
 
 // dynamicSection finds the executable's dynamic section by the program headers

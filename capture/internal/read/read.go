@@ -141,6 +141,7 @@ func (r *reading) read(ctx context.Context, pl *model.Plan) error {
 		r.snapshot.Problems.Mention("stacks", "the program has exclusions, and full stacks were asked for: excluded values in local variables are in the core",
 			"capture with --stacks=skeleton")
 	}
+	r.snapshot.Counters = r.program.Runtime.Counters.Read(r.mem)
 	for _, step := range r.plan.Steps {
 		if err := r.step(ctx, step); err != nil {
 			return err
@@ -175,6 +176,8 @@ func (r *reading) step(ctx context.Context, step model.Step) error {
 		r.queueRuntime()
 	case model.StepStacks:
 		r.queueMiddles()
+	case model.StepHeaders:
+		r.queueHeaders()
 	case model.StepPackageData:
 		r.queuePackageData()
 	}

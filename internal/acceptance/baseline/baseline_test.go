@@ -40,6 +40,40 @@ var intended = []change{
 		withoutStates(baseline)
 		withoutStates(tree)
 	}},
+	{"notes that describe the program", func(_, tree *core) {
+		tree.Notes = slices.DeleteFunc(tree.Notes, func(n elfcore.Note) bool { return n.Name == note.Owner && n.Type == note.TypeExtra })
+	}},
+	{"the headers of the executable", func(baseline, tree *core) {
+		// They may include constants that the baseline has too.
+		const page = 4096
+		i := slices.IndexFunc(tree.contents, func(b []byte) bool { return bytes.HasPrefix(b, []byte("\x7fELF")) })
+		if i < 0 {
+			return
+		}
+		first := tree.Loads[i].Addr
+		for _, c := range []*core{baseline, tree} {
+			for i := len(c.Loads) - 1; i >= 0; i-- {
+				if c.Loads[i].Addr >= first && c.Loads[i].Addr < first+page {
+					c.Loads, c.contents = slices.Delete(c.Loads, i, i+1), slices.Delete(c.contents, i, i+1)
+				}
+			}
+		}
+	}},
+	{"the GNU build ID of Go 1.24 and later", func(baseline, tree *core) {
+		for i := range baseline.Notes {
+			n := &baseline.Notes[i]
+			desc, ok := tree.Note(note.Owner, note.TypeCapture)
+			if n.Name != note.Owner || n.Type != note.TypeCapture || !ok {
+				continue
+			}
+			before, err1 := note.DecodeCapture(n.Desc)
+			now, err2 := note.DecodeCapture(desc)
+			if err1 == nil && err2 == nil && before.GNUBuildID == "" {
+				before.GNUBuildID = now.GNUBuildID
+				n.Desc = before.Encode()
+			}
+		}
+	}},
 }
 
 // spent reports whether a budget ended a region. That is no failure any longer: the

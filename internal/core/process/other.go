@@ -51,3 +51,17 @@ func readVMMany(int, []memory.Piece) (n, tried int, err error) { return 0, 0, er
 
 // Allowed fails on this system.
 func Allowed() error { return errSystem }
+
+// A Host is where and since when a process runs.
+type Host struct {
+	Started        time.Time
+	Resident, Peak uint64
+	Container, Pod string
+	Limits         []Limit
+}
+
+// A Limit is a limit of the process' control group.
+type Limit struct{ Name, Value string }
+
+// Host returns nothing.
+func (p *Process) Host() Host { return Host{} }

@@ -150,6 +150,9 @@ func (c *Core) Args() ([]string, error) {
 	return []string{c.linux.Process.Args}, nil
 }
 
+// Host is empty: a core does not say where it is from.
+func (c *Core) Host() process.Host { return process.Host{} }
+
 // Stat is what the core says of the process itself.
 func (c *Core) Stat() (process.Stat, error) {
 	p := c.linux.Process

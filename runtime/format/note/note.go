@@ -97,6 +97,13 @@ type Extra struct {
 	Data []byte
 }
 
+// Names of the Extra notes that captures write.
+const (
+	ExtraBuildInfo  = "buildinfo"  // as debug.BuildInfo.String returns it
+	ExtraVMCoreInfo = "vmcoreinfo" // in the format of package vmcoreinfo
+	ExtraProcess    = "process"    // lines KEY=value, see docs/formats.md
+)
+
 // Encode returns the descriptor: version, length of the name, the name, then
 // the data to the end.
 func (x *Extra) Encode() []byte {

@@ -1,0 +1,143 @@
+package process
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Host is where and since when a process runs. Fields are empty or zero if they
+// are not known.
+type Host struct {
+	Started   time.Time
+	Resident  uint64 // bytes of memory that it has now
+	Peak      uint64 // most that it has had
+	Container string // ID of its container
+	Pod       string // UID of its Kubernetes pod
+	Limits    []Limit
+}
+
+// A Limit is a limit of the process' control group, as the kernel writes it.
+type Limit struct{ Name, Value string }
+
+// Host returns what the kernel tells about a process without its help.
+func (p *Process) Host() Host {
+	var h Host
+	if stat, err := p.Stat(); err == nil {
+		h.Started = startTime(stat.Start)
+	}
+	if status, err := p.read("status"); err == nil {
+		h.Resident = statusSize(string(status), "VmRSS:")
+		h.Peak = statusSize(string(status), "VmHWM:")
+	}
+	if groups, err := p.read("cgroup"); err == nil {
+		h.Container, h.Pod = containerOf(string(groups))
+		h.Limits = limitsOf("/sys/fs/cgroup", string(groups))
+	}
+	return h
+}
+
+// ticksPerSecond is USER_HZ, which is the same on all processors that Go programs
+// of this tool run on.
+const ticksPerSecond = 100
+
+// startTime returns the time of a number of clock ticks since boot, zero if it is
+// not known when that was.
+func startTime(ticks uint64) time.Time {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return time.Time{}
+	}
+	for line := range strings.Lines(string(text)) {
+		word, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if word != "btime" {
+			continue
+		}
+		seconds, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return time.Time{}
+		}
+		return time.Unix(seconds, 0).Add(time.Duration(ticks) * time.Second / ticksPerSecond)
+	}
+	return time.Time{}
+}
+
+// statusSize returns the value of a line of /proc/PID/status in bytes: the kernel
+// writes kB.
+func statusSize(status, key string) uint64 {
+	for line := range strings.Lines(status) {
+		f := strings.Fields(line)
+		if len(f) == 3 && f[0] == key {
+			n, _ := strconv.ParseUint(f[1], 10, 54)
+			return n << 10
+		}
+	}
+	return 0
+}
+
+// What container engines and Kubernetes put into the names of control groups: an
+// ID of 64 hexadecimal digits, and "pod" with a UID.
+var (
+	containerID = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
+	podUID      = regexp.MustCompile(`pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})`)
+)
+
+// containerOf returns the IDs in the text of /proc/PID/cgroup.
+func containerOf(groups string) (container, pod string) {
+	if all := containerID.FindAllString(groups, -1); len(all) > 0 {
+		container = all[len(all)-1] // the innermost
+	}
+	if m := podUID.FindStringSubmatch(groups); m != nil {
+		pod = strings.ReplaceAll(m[1], "_", "-")
+	}
+	return container, pod
+}
+
+// limitFiles are the files of a control group that hold its limits, in both
+// versions of the interface.
+var limitFiles = []string{
+	"memory.max", "memory.high", "memory.swap.max", "cpu.max", "pids.max",
+	"memory.limit_in_bytes", "cpu.cfs_quota_us",
+}
+
+// limitsOf returns the limits of the groups that /proc/PID/cgroup lists, without
+// those that do not limit. In a container, the group is often mounted at root.
+func limitsOf(root, groups string) []Limit {
+	var dirs []string
+	for line := range strings.Lines(groups) {
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3) // ID, controllers, path
+		if len(f) < 3 {
+			continue
+		}
+		tree := filepath.Join(root, f[1])
+		for _, dir := range []string{filepath.Join(tree, f[2]), tree} {
+			if _, err := os.Stat(filepath.Join(dir, "cgroup.procs")); err == nil {
+				dirs = append(dirs, dir)
+				break
+			}
+		}
+	}
+	var limits []Limit
+	for _, file := range limitFiles {
+		for _, dir := range dirs {
+			text, err := os.ReadFile(filepath.Join(dir, file))
+			value := strings.TrimSpace(string(text))
+			if err == nil && value != "" && !unlimited(value) {
+				limits = append(limits, Limit{file, value})
+				break
+			}
+		}
+	}
+	return limits
+}
+
+// unlimited reports whether the kernel's text means no limit: "max", "max 100000",
+// -1, or in version 1 the largest number of pages.
+func unlimited(value string) bool {
+	first, _, _ := strings.Cut(value, " ")
+	n, err := strconv.ParseInt(first, 10, 64)
+	return first == "max" || err == nil && (n < 0 || n >= 1<<62)
+}

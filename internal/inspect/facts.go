@@ -1,0 +1,63 @@
+package inspect
+
+import (
+	"runtime/debug"
+	"strings"
+
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// BuildInfo returns the build information of the core's program, nil if the core
+// does not have it.
+func (c *Core) BuildInfo() *debug.BuildInfo {
+	text := c.text(note.ExtraBuildInfo, anchor.IDBuildInfo)
+	info, err := debug.ParseBuildInfo(text)
+	if text == "" || err != nil {
+		return nil
+	}
+	return info
+}
+
+// Facts returns what the core records of the process: the values by their keys,
+// which docs/formats.md lists.
+func (c *Core) Facts() map[string]string {
+	facts := map[string]string{}
+	for line := range strings.Lines(c.text(note.ExtraProcess, anchor.IDProcess)) {
+		if key, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "="); ok {
+			facts[key] = value
+		}
+	}
+	return facts
+}
+
+// VMCoreInfo returns the text of the vmcoreinfo, empty if the core has none.
+func (c *Core) VMCoreInfo() string {
+	if desc, ok := c.Note(elfcore.OwnerVMCoreInfo, elfcore.NTVMCoreInfo); ok {
+		return strings.TrimRight(string(desc), "\x00")
+	}
+	return c.text(note.ExtraVMCoreInfo, anchor.IDVMCoreInfo)
+}
+
+// text returns the text of a note, or of the region by which programs describe
+// themselves.
+func (c *Core) text(name string, region uint64) string {
+	for i := range c.Extras {
+		if c.Extras[i].Name == name {
+			return string(c.Extras[i].Data)
+		}
+	}
+	const maxText = 1 << 20
+	for i := range c.Regions {
+		r := &c.Regions[i]
+		if r.ID != region || r.Size > maxText {
+			continue
+		}
+		text := make([]byte, r.Size)
+		if n, err := c.ReadMemory(r.Addr, text); err == nil && n == len(text) {
+			return strings.TrimRight(string(text), "\x00")
+		}
+	}
+	return ""
+}
