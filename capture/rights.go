@@ -56,7 +56,7 @@ func Diagnose(pid int) []Check {
 		return append(checks, reasons(p, status)...)
 	}
 	checks = append(checks, read, goProgram(p))
-	return append(checks, canStop(status))
+	return append(checks, canStop(p, status))
 }
 
 // canRead tries to read the process' memory by either way.
@@ -110,46 +110,18 @@ func goProgram(p *process.Process) Check {
 	return c
 }
 
-func canStop(status map[string]string) Check {
+func canStop(p *process.Process, status map[string]string) Check {
 	c := Check{What: "stop", OK: true, Note: "yes"}
-	if tracer := status["TracerPid"]; tracer != "0" && tracer != "" {
+	if tracer, name := p.TracedBy(); tracer != 0 {
 		c.OK = false
-		tracer = groupOf(tracer)
-		c.Note = "process " + tracer + " traces it" + nameOf(tracer)
-		c.Fix = "end that debugger or strace, or capture with --no-stop"
+		c.Note = fmt.Sprintf("process %d (%s) traces it", tracer, name)
+		c.Fix = process.TracerAdvice(name, p.PID)
 		return c
 	}
 	if n, err := strconv.Atoi(status["Seccomp"]); err == nil && n == 1 {
 		c.Note = "yes; it runs in strict seccomp mode"
 	}
 	return c
-}
-
-// groupOf returns the process to which a thread belongs: the kernel names the
-// tracing thread.
-func groupOf(tid string) string {
-	id, err := strconv.Atoi(tid)
-	if err != nil {
-		return tid
-	}
-	p, err := process.Open(id)
-	if err != nil {
-		return tid
-	}
-	defer p.Close()
-	status, err := p.Status()
-	if err != nil || status["Tgid"] == "" {
-		return tid
-	}
-	return status["Tgid"]
-}
-
-func nameOf(pid string) string {
-	comm, err := os.ReadFile(filepath.Join("/proc", pid, "comm"))
-	if err != nil {
-		return ""
-	}
-	return " (" + strings.TrimSpace(string(comm)) + ")"
 }
 
 // reasons returns the rules of the kernel that forbid to read the memory (man

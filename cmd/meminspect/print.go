@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 
@@ -47,6 +48,9 @@ are used.`,
 			if err := core.NeedRegions(); err != nil {
 				return fmt.Errorf("print: %s: %w", args[0], err)
 			}
+			if err := noRegions(cmd, core); err != nil {
+				return err
+			}
 			regions, err := selected(core, args[1:])
 			if err != nil {
 				return fmt.Errorf("print: %s: %w", args[0], err)
@@ -72,6 +76,20 @@ are used.`,
 	fl.IntVar(&limits.Elements, "elements", value.DefaultElements, "elements of each array, slice and map to print; -1 for all")
 	fl.IntVar(&limits.Bytes, "bytes", value.DefaultBytes, "bytes of each text to print; -1 for all")
 	return cmd
+}
+
+// noRegions warns if a core has no regions, and says why. It is an error if it has
+// no memory at all.
+func noRegions(cmd *cobra.Command, core *inspect.Core) error {
+	if len(core.Regions) > 0 {
+		return nil
+	}
+	why := core.Without()
+	if errors.Is(why, inspect.ErrNoMemory) {
+		return &exitError{status: exitPartial, err: fmt.Errorf("%s: %s: %w", verbOf(cmd), core.Path, why)}
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %s: %s: nothing is annotated or registered in the program: if its source has annotations, run `meminspect generate` and build it again\n", verbOf(cmd), core.Path)
+	return nil
 }
 
 // selected returns the regions that the patterns name, in the core's order,

@@ -33,6 +33,9 @@ collected before the capture).`,
 			if err := core.NeedRegions(); err != nil {
 				return fmt.Errorf("regions: %s: %w", args[0], err)
 			}
+			if err := noRegions(cmd, core); err != nil {
+				return err
+			}
 			if asJSON {
 				return printRegionsJSON(cmd.OutOrStdout(), core.Regions)
 			}

@@ -17,8 +17,9 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
 )
 
-// ErrNoRegions says that a core has no region table: something else wrote it.
-var ErrNoRegions = errors.New("core has no region table: it was not written by meminspect")
+// ErrNoRegions is wrapped by the errors about a core without a region table: one
+// that something else wrote.
+var ErrNoRegions = errors.New("it has no regions")
 
 // A Core is an opened core file. Fields are nil or empty where the core does
 // not say.
@@ -133,10 +134,10 @@ func (c *Core) BuildIDs() (goID, gnuID string) {
 // NeedRegions returns ErrNoRegions when the core has no region table at all;
 // one with an empty table is fine.
 func (c *Core) NeedRegions() error {
-	if !c.hasRegions {
-		return ErrNoRegions
+	if c.hasRegions {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%w: %w", ErrNoRegions, c.Without())
 }
 
 func (c *Core) note(n *elfcore.Note) (err error) {

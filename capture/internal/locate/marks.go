@@ -61,6 +61,6 @@ func (p *Program) findMarks(included bool) {
 	case len(found.Anchors) > 0:
 		marks.Anchor = found.Anchors[0].Addr
 	case !marks.Doubt && !included:
-		p.Problems.Mention("regions", errNoAnchor.Error(), "")
+		p.Problems.Mention("regions", errNoAnchor.Error(), "if its source has annotations, run `meminspect generate` and build it again")
 	}
 }

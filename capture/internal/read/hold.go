@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -100,6 +101,7 @@ func Stopped(p *process.Process, opts StopOptions) Hold {
 				return nil, err
 			}
 			h.Problems.Missing("stop", err)
+			h.traced(p)
 			h.running(p)
 			return h, nil
 		}
@@ -110,10 +112,20 @@ func Stopped(p *process.Process, opts StopOptions) Hold {
 		for _, m := range s.Missed {
 			h.Problems.Missing("threads", fmt.Errorf("%v", m))
 		}
+		if len(s.Missed) > 0 {
+			h.traced(p)
+		}
 		h.Still = len(s.Missed) == 0
 		h.Threads = model.Threads{List: s.Threads, All: len(s.Threads) + len(s.Missed), Known: len(s.Threads)}
 		h.Numbers = p.Ours(threadIDs(s.Threads))
 		return h, nil
+	}
+}
+
+// traced records who keeps threads from being stopped: a process has one tracer.
+func (h *Held) traced(p *process.Process) {
+	if pid, name := p.TracedBy(); pid != 0 && pid != os.Getpid() {
+		h.Problems.Mention("tracer", fmt.Sprintf("process %d (%s) traces the program", pid, name), process.TracerAdvice(name, p.PID))
 	}
 }
 

@@ -53,8 +53,8 @@ type Frame struct {
 	Line     int
 }
 
-// ErrNone says that a core has no goroutines.
-var ErrNone = errors.New("the core has no goroutines: it holds regions alone, or was not written by the collector")
+// ErrNone is wrapped by the errors about a core without goroutines.
+var ErrNone = errors.New("it has no goroutines")
 
 // Bounds of what is read.
 const (
@@ -67,14 +67,14 @@ const (
 func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 	desc, ok := p.Core.Note(note.Owner, note.TypeGoroutines)
 	if !ok {
-		return nil, 0, ErrNone
+		return nil, 0, fmt.Errorf("%w: %w", ErrNone, p.Core.Without())
 	}
 	info, err := note.DecodeGoroutines(desc)
 	if err != nil {
 		return nil, 0, err
 	}
 	if info.Length == 0 {
-		return nil, 0, ErrNone
+		return nil, 0, fmt.Errorf("%w: %w", ErrNone, p.Core.Without())
 	}
 	if p.Go == nil {
 		return nil, 0, fmt.Errorf("goroutines: nothing is known of the program; name its executable with --exe")
