@@ -38,7 +38,7 @@ func printGroup(w io.Writer, g *stacks.Group) {
 	if len(g.Goroutines) == 1 {
 		head = fmt.Sprintf("goroutine %d", first.ID)
 	}
-	fmt.Fprintf(w, "%s: %s%s", head, tallies(g.States(), len(g.Goroutines), oneLine), waits(g))
+	fmt.Fprintf(w, "%s: %s%s", head, tallies(g.States(), len(g.Goroutines), oneLine), waitText(g))
 	if g.Failed() {
 		fmt.Fprintf(w, " (goroutine %d failed)", first.ID)
 	}
@@ -70,8 +70,8 @@ func printCalls(w io.Writer, frames []stacks.Frame) {
 	}
 }
 
-// waits tells how long the goroutines of a group wait, as far as it is known.
-func waits(g *stacks.Group) string {
+// waitText tells how long the goroutines of a group wait, as far as it is known.
+func waitText(g *stacks.Group) string {
 	shortest, longest := g.Waited()
 	switch {
 	case longest == 0:

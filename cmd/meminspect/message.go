@@ -75,7 +75,7 @@ func messageOf(c supervise.Core, where string) (string, error) {
 	for i := range core.Regions {
 		r := &core.Regions[i]
 		if r.Flags&anchor.EntrySummary != 0 {
-			fmt.Fprintf(&b, "%s = %s\n", regionLabel(r, mainPath(core)), value.Region(prog, r, value.Limits{}).Go())
+			fmt.Fprintf(&b, "%s = %s\n", value.Label(r, mainPath(core)), value.Region(prog, r, value.Limits{}).Go())
 		}
 	}
 	return b.String(), nil

@@ -118,17 +118,6 @@ func selected(core *inspect.Core, patterns []string) ([]*note.Region, error) {
 	return out, nil
 }
 
-// regionLabel names a region as the program's source does, where it can.
-func regionLabel(r *note.Region, main string) string {
-	if r.Package != "" && r.Expr != "" {
-		return value.PackageName(r.Package, main) + "." + r.Expr
-	}
-	if r.Name != "" {
-		return r.Name
-	}
-	return fmt.Sprintf("%016x", r.ID)
-}
-
 // mainPath is the import path of the captured program's package main, "" when
 // the core does not say.
 func mainPath(core *inspect.Core) string {
@@ -140,7 +129,7 @@ func mainPath(core *inspect.Core) string {
 
 func printValues(w io.Writer, prog *inspect.Program, main string, regions []*note.Region, limits value.Limits) error {
 	for _, r := range regions {
-		if _, err := fmt.Fprintf(w, "%s = %s\n", oneLine(regionLabel(r, main)), value.Region(prog, r, limits).Go()); err != nil {
+		if _, err := fmt.Fprintf(w, "%s = %s\n", oneLine(value.Label(r, main)), value.Region(prog, r, limits).Go()); err != nil {
 			return err
 		}
 	}

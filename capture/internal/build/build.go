@@ -69,6 +69,9 @@ func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 	if s.Identity.GoVersion != "" {
 		if !pl.Strict {
 			notes = append(notes, ourNote(note.TypeGoroutines, s.Goroutines.Note.Encode()))
+			if len(s.Goroutines.Waits) > 0 {
+				notes = append(notes, waitsNote(s))
+			}
 		}
 		notes = append(notes, functionsNote(s))
 	}

@@ -75,6 +75,21 @@ func receiptsNote(receipts []note.Receipt) elfcore.Note {
 	return ourNote(note.TypeReceipts, note.EncodeReceipts(receipts))
 }
 
+// waitsNote lists what goroutines wait for. The state of a channel that is
+// excluded is left out.
+func waitsNote(s *model.Snapshot) elfcore.Note {
+	waits := slices.Clone(s.Goroutines.Waits)
+	if r := s.Redaction.Redactor; r != nil {
+		for i := range waits {
+			w := &waits[i]
+			if w.Flags&note.WaitChannel != 0 && len(r.Ranges.Overlap(memory.RangeOf(memory.Address(w.Object), 1))) > 0 {
+				w.Len, w.Cap, w.Flags = 0, 0, w.Flags&^note.WaitClosed|note.WaitRedacted
+			}
+		}
+	}
+	return ourNote(note.TypeWaits, note.EncodeWaits(waits))
+}
+
 // functionsNote has the function and the line of every address in code that is
 // in a stack, a register, a goroutine's record or a value, so that stacks can be
 // printed without the executable. The image is redacted.

@@ -104,6 +104,7 @@ type Goroutines struct {
 	Thread map[memory.Address]int // ID of the thread that works for a runtime.g
 	Stacks []Stack
 	Note   note.Goroutines
+	Waits  []note.Wait
 
 	Alive    int // goroutines that have not ended
 	Captured int // of those, how many the image has whole

@@ -47,6 +47,7 @@ func (r *reading) queueGoroutines() {
 	for i := range gs.all {
 		r.stacks = append(r.stacks, gs.queueGoroutine(&gs.all[i]))
 	}
+	gs.readWaits()
 	gs.out.All = gs.all
 	gs.out.Thread = map[memory.Address]int{}
 	for g, th := range gs.thread {

@@ -74,6 +74,9 @@ var intended = []change{
 			}
 		}
 	}},
+	{"a note lists what goroutines wait for", func(_, tree *core) {
+		tree.Notes = slices.DeleteFunc(tree.Notes, func(n elfcore.Note) bool { return n.Name == note.Owner && n.Type == note.TypeWaits })
+	}},
 }
 
 // spent reports whether a budget ended a region. That is no failure any longer: the

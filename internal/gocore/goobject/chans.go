@@ -43,15 +43,17 @@ type ChanLayout struct {
 	SudogSize uint64 // of runtime.sudog
 	sudogElem uint64
 	sudogChan uint64
+	sudogLink uint64 // to the next record of the same goroutine
+	sudogSel  uint64 // bool
 }
 
 // ChanLayoutOf returns the layout of channels in a release. From Go 1.26 on a
 // sudog has its pointers twice, the second time as plain numbers: they are
 // right also when the leak detector has taken the first ones away.
 func ChanLayoutOf(v module.Version) ChanLayout {
-	l := ChanLayout{Size: 112, SudogSize: 104, sudogElem: 32, sudogChan: 96}
+	l := ChanLayout{Size: 112, SudogSize: 104, sudogElem: 32, sudogChan: 96, sudogLink: 72, sudogSel: 60}
 	if v.Minor < 26 {
-		l.SudogSize, l.sudogElem, l.sudogChan = 88, 24, 80
+		l.SudogSize, l.sudogElem, l.sudogChan, l.sudogLink, l.sudogSel = 88, 24, 80, 64, 52
 	}
 	switch {
 	case v.Minor <= 22:
@@ -72,6 +74,15 @@ type Chan struct {
 
 	elemSize uint64
 	first    uint64 // index of the oldest value
+}
+
+// ElemType returns the address of the type of a channel's elements; b has the
+// first Size bytes of the channel.
+func (l ChanLayout) ElemType(b []byte) memory.Address {
+	if l.Size == 96 {
+		return Pointer(b[chanElemType:])
+	}
+	return Pointer(b[chanElemType+memory.PtrSize:])
 }
 
 // Chan decodes the first Size bytes of a channel of elements of type elem.
@@ -118,26 +129,30 @@ func (c *Chan) Elem(i uint64) memory.Address {
 	return c.Buf.Add(at * c.elemSize)
 }
 
-// A Waiter is a goroutine that waits on a channel, perhaps among others in a
-// select statement.
+// A Waiter is the runtime's record of a goroutine that waits on a channel, perhaps
+// among others in a select statement, or in package sync.
 type Waiter struct {
 	memory.Range                // of the runtime.sudog
 	G            memory.Address // of the goroutine's runtime.g
-	Elem         memory.Address // the value to send, or where to put the value received; 0 when the value is not wanted
+	Elem         memory.Address // the value to send, or where to put the value received; 0 when the value is not wanted. In package sync, what it waits for
+	Chan         memory.Address // 0 in package sync
+	Select       bool           // in a select statement
 	next         memory.Address
 	prev         memory.Address
-	channel      memory.Address
+	link         memory.Address
 }
 
 // Waiter decodes the SudogSize bytes at addr.
 func (l ChanLayout) waiter(b []byte, addr memory.Address) Waiter {
 	return Waiter{
-		Range:   memory.RangeOf(addr, l.SudogSize),
-		G:       Pointer(b[sudogG:]),
-		Elem:    Pointer(b[l.sudogElem:]),
-		next:    Pointer(b[sudogNext:]),
-		prev:    Pointer(b[sudogPrev:]),
-		channel: Pointer(b[l.sudogChan:]),
+		Range:  memory.RangeOf(addr, l.SudogSize),
+		G:      Pointer(b[sudogG:]),
+		Elem:   Pointer(b[l.sudogElem:]),
+		next:   Pointer(b[sudogNext:]),
+		prev:   Pointer(b[sudogPrev:]),
+		link:   Pointer(b[l.sudogLink:]),
+		Chan:   Pointer(b[l.sudogChan:]),
+		Select: b[l.sudogSel] != 0,
 	}
 }
 
@@ -165,7 +180,7 @@ func (l ChanLayout) Waiters(addr, first memory.Address, read ReadFunc, limit int
 				return
 			}
 			w := l.waiter(b, at)
-			if w.prev != prev || w.channel != addr || w.G == 0 {
+			if w.prev != prev || w.Chan != addr || w.G == 0 {
 				yield(w, inconsistent("the goroutine at %v does not wait on the channel", w.G))
 				return
 			}
@@ -173,6 +188,39 @@ func (l ChanLayout) Waiters(addr, first memory.Address, read ReadFunc, limit int
 				return
 			}
 			prev, at = at, w.next
+		}
+	}
+}
+
+// Waits reads what the goroutine at g waits for, from the first record on, which
+// its runtime.g has: the cases of a select statement, in the order in which the
+// runtime locks their channels; or one channel; or, from Go 1.26 on, one semaphore or
+// condition variable of package sync. It ends with an error as Waiters does.
+func (l ChanLayout) Waits(first, g memory.Address, read ReadFunc, limit int) iter.Seq2[Waiter, error] {
+	return func(yield func(Waiter, error) bool) {
+		for at := first; at != 0; limit-- {
+			if limit <= 0 {
+				yield(Waiter{}, ErrLimit)
+				return
+			}
+			if !stored(at, 1, l.SudogSize) {
+				yield(Waiter{}, inconsistent("a record of a wait at %v", at))
+				return
+			}
+			b, ok := read(at, l.SudogSize)
+			if !ok {
+				yield(Waiter{Range: memory.RangeOf(at, l.SudogSize)}, ErrUnreadable)
+				return
+			}
+			w := l.waiter(b, at)
+			if w.G != g {
+				yield(w, inconsistent("the record at %v is of the goroutine at %v", at, w.G))
+				return
+			}
+			if !yield(w, nil) || w.Chan == 0 { // records of package sync lead on to other goroutines
+				return
+			}
+			at = w.link
 		}
 	}
 }

@@ -61,6 +61,7 @@ type G struct {
 	StartPC    memory.Address // of its first function
 	GoPC       memory.Address // of the go statement
 	Labels     memory.Address // what pprof.SetGoroutineLabels gave it
+	Waiting    memory.Address // the first record of what it waits for, see goobject.ChanLayout.Waits; 0 = none
 	Panic      memory.Address // the runtime._panic of its latest panic, 0 = none
 	Secret     bool           // it handles what package runtime/secret protects
 }
@@ -95,6 +96,7 @@ func (l Layout) Decode(addr memory.Address, b []byte) (G, error) {
 		StartPC:    word(l.startPC),
 		GoPC:       word(l.goPC),
 		Labels:     word(l.labels),
+		Waiting:    word(l.waiting),
 		Panic:      word(gPanic),
 		Secret:     l.secret >= 0 && le.Uint32(b[l.secret:]) != 0,
 	}

@@ -20,14 +20,15 @@ import (
 
 // A Goroutine is one goroutine of a core.
 type Goroutine struct {
-	ID     uint64
-	Parent uint64        // that started it, 0 when not known
-	State  string        // what it waits for or else its status, as the runtime's tracebacks name it
-	Locked bool          // to its thread
-	Waited time.Duration // at least; 0 when it does not wait or that is not known
-	Failed bool          // the one that ended the program
-	Thread int           // that runs it, 0 when none does
-	Start  string        // its first function, empty when not known
+	ID      uint64
+	Parent  uint64        // that started it, 0 when not known
+	State   string        // what it waits for or else its status, as the runtime's tracebacks name it
+	Blocked bool          // it waits
+	Locked  bool          // to its thread
+	Waited  time.Duration // at least; 0 when it does not wait or that is not known
+	Failed  bool          // the one that ended the program
+	Thread  int           // that runs it, 0 when none does
+	Start   string        // its first function, empty when not known
 	// Frames are its calls, the innermost first. Goroutines with the same stack
 	// share them: they must not be changed.
 	Frames []Frame
@@ -151,8 +152,9 @@ type call struct {
 
 func (r *reader) goroutine(g *goroutine.G) Goroutine {
 	out := Goroutine{
-		ID: g.ID, Parent: g.Parent, State: g.State(r.p.Go.Version), Locked: g.LockedM != 0, Failed: g.ID == r.info.Failed && g.ID != 0,
-		Start: r.p.FuncName(g.StartPC), Labels: r.labelsAt(g.Labels),
+		ID: g.ID, Parent: g.Parent, State: g.State(r.p.Go.Version), Locked: g.LockedM != 0, Blocked: g.Status == goroutine.Waiting || g.Status == goroutine.Leaked,
+		Failed: g.ID == r.info.Failed && g.ID != 0,
+		Start:  r.p.FuncName(g.StartPC), Labels: r.labelsAt(g.Labels),
 	}
 	at := g.Where()
 	if t := r.threads[uint64(g.Addr)]; t != nil {

@@ -89,6 +89,18 @@ func area(p *inspect.Program, t *gotypes.Type, addr memory.Address, size uint64,
 	return v
 }
 
+// Label names a region as the program's source does, where it can. main is the
+// import path of the program's package main, empty when it is not known.
+func Label(r *note.Region, main string) string {
+	if r.Package != "" && r.Expr != "" {
+		return PackageName(r.Package, main) + "." + r.Expr
+	}
+	if r.Name != "" {
+		return r.Name
+	}
+	return fmt.Sprintf("%016x", r.ID)
+}
+
 // Match reports whether a pattern names a region: by its name, the source
 // expression, that with the package's name or import path in front, or the ID
 // in hexadecimal. main is the import path of the program's package main, "" when

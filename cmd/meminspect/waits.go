@@ -1,0 +1,209 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/internal/duration"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	"github.com/meminspect/meminspect/internal/inspect/waits"
+)
+
+func waitsCommand() *cobra.Command {
+	var exe string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "waits CORE",
+		Short: "Print what goroutines wait for",
+		Long: `Print the objects for which the goroutines of a core wait, the most wanted first:
+channels, with the number of their values and their capacity, and mutexes, wait
+groups and condition variables. An object has the name of the annotated variable
+that leads to it, or else its address. Goroutines that wait for something else,
+such as a timer or the network, are listed by their states. The runtime's own
+goroutines are left out.
+
+A goroutine in a select statement is listed with each of its channels. The
+objects of package sync are known for programs built with Go 1.26 and later; of
+older ones the kind is printed alone.`,
+		Example: `  meminspect waits hang.core
+  meminspect waits --json hang.core`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			core, err := openCore(cmd, args[0])
+			if err != nil {
+				return fmt.Errorf("waits: %w", err)
+			}
+			defer core.Close()
+			prog, err := inspect.OpenProgram(core, exe)
+			if err != nil {
+				return fmt.Errorf("waits: %w", err)
+			}
+			defer prog.Close()
+			for _, w := range prog.Warnings {
+				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: waits: %s\n", w)
+			}
+			list, missing, err := stacks.Read(prog)
+			if err != nil {
+				return fmt.Errorf("waits: %s: %w", args[0], err)
+			}
+			objects, err := waits.Read(prog, list)
+			if err != nil {
+				return fmt.Errorf("waits: %s: %w", args[0], err)
+			}
+			if asJSON {
+				err = printWaitsJSON(cmd.OutOrStdout(), objects)
+			} else {
+				printWaits(cmd.OutOrStdout(), objects)
+			}
+			if err == nil && missing > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: waits: %s more are not in the core\n", plural(missing, "goroutine"))
+				return &exitError{status: exitPartial}
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&exe, "exe", "", "the executable that the core was taken of")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	return cmd
+}
+
+func printWaits(w io.Writer, objects []waits.Object) {
+	for i := range objects {
+		o := &objects[i]
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, objectText(o))
+		for _, same := range alike(o.Waiters) {
+			fmt.Fprintf(w, "    %s\n", same.text())
+		}
+	}
+}
+
+// objectText names an object and gives its state.
+func objectText(o *waits.Object) string {
+	kind := o.Kind
+	if o.Channel != nil {
+		kind = "chan " + o.Channel.Elem
+	}
+	name := o.Path
+	if name == "" && o.Addr != 0 {
+		name = o.Addr.String()
+	}
+	text := kind
+	if name != "" {
+		text = name + " (" + kind + ")"
+	}
+	switch c := o.Channel; {
+	case c == nil:
+	case c.Redacted:
+		text += ", redacted"
+	default:
+		text += fmt.Sprintf(", %d of %d", c.Len, c.Cap)
+		if c.Closed {
+			text += ", closed"
+		}
+	}
+	return oneLine(text)
+}
+
+// A sameWait is goroutines that wait for an object at the same place.
+type sameWait struct {
+	action waits.Action
+	inCase bool
+	place  string
+	group  stacks.Group
+}
+
+// alike groups the goroutines that wait for an object.
+func alike(waiters []waits.Waiter) []*sameWait {
+	var out []*sameWait
+	index := map[string]*sameWait{}
+	for _, w := range waiters {
+		place := ""
+		if frames := w.Calls(); len(frames) > 0 {
+			place = caller(frames)
+		}
+		key := fmt.Sprint(w.Action, w.Select, place)
+		same := index[key]
+		if same == nil {
+			same = &sameWait{action: w.Action, inCase: w.Select, place: place}
+			index[key] = same
+			out = append(out, same)
+		}
+		same.group.Goroutines = append(same.group.Goroutines, w.Goroutine)
+	}
+	return out
+}
+
+// caller is the innermost frame that is not in the packages that goroutines wait
+// in.
+func caller(frames []stacks.Frame) string {
+	at := slices.IndexFunc(frames, func(f stacks.Frame) bool {
+		pkg, _, _ := strings.Cut(f.Function, ".")
+		return !slices.Contains(waitingPackages, pkg)
+	})
+	f := &frames[max(at, 0)]
+	return fmt.Sprintf("%s  %s:%d", shortFunction(f.Function), shortFile(f.File), f.Line)
+}
+
+var waitingPackages = []string{"sync", "internal/sync", "internal/poll", "net", "os", "syscall", "time", "io"}
+
+func (s *sameWait) text() string {
+	who, verb := plural(len(s.group.Goroutines), "goroutine"), string(s.action)
+	if len(s.group.Goroutines) == 1 {
+		who, verb = fmt.Sprintf("goroutine %d", s.group.Goroutines[0].ID), verb+"s"
+	}
+	if s.inCase {
+		verb += " in select"
+	}
+	return fmt.Sprintf("%s %s%s: %s", who, verb, waitText(&s.group), s.place)
+}
+
+// waitJSON is an object as --json prints it.
+type waitJSON struct {
+	Kind    string       `json:"kind"`
+	Address address      `json:"address,omitempty"`
+	Path    string       `json:"path,omitempty"`
+	Channel *channelJSON `json:"channel,omitempty"`
+	Waiters []waiterJSON `json:"waiters"`
+}
+
+type channelJSON struct {
+	Elem     string `json:"elem"`
+	Len      uint64 `json:"len,string"`
+	Cap      uint64 `json:"cap,string"`
+	Closed   bool   `json:"closed,omitempty"`
+	Redacted bool   `json:"redacted,omitempty"`
+}
+
+type waiterJSON struct {
+	ID     string           `json:"id"`
+	Action waits.Action     `json:"action"`
+	Select bool             `json:"select,omitempty"`
+	Waited duration.Seconds `json:"waited,omitempty"`
+}
+
+func printWaitsJSON(w io.Writer, objects []waits.Object) error {
+	enc := jsonLines(w)
+	for i := range objects {
+		o := &objects[i]
+		out := waitJSON{Kind: o.Kind, Address: address(o.Addr), Path: o.Path}
+		if c := o.Channel; c != nil {
+			out.Channel = &channelJSON{c.Elem, c.Len, c.Cap, c.Closed, c.Redacted}
+		}
+		for _, waiter := range o.Waiters {
+			out.Waiters = append(out.Waiters, waiterJSON{strconv.FormatUint(waiter.ID, 10), waiter.Action, waiter.Select, duration.Seconds(waiter.Waited)})
+		}
+		if err := enc.Encode(out); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	"github.com/meminspect/meminspect/internal/inspect/waits"
+)
+
+// waitLines returns what goroutines of the program wait for, a line for each
+// function that waits.
+func waitLines(t *testing.T, path string) []string {
+	t.Helper()
+	core, err := inspect.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer core.Close()
+	prog, err := inspect.OpenProgram(core, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer prog.Close()
+	list, _, err := stacks.Read(prog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := map[string]bool{}
+	objects, err := waits.Read(prog, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range objects {
+		text := o.Kind
+		switch {
+		case o.Path != "":
+			text += " " + o.Path
+		case o.Addr != 0:
+			text += " without a path"
+		}
+		if c := o.Channel; c != nil {
+			text += fmt.Sprintf(" of %s, %d of %d", c.Elem, c.Len, c.Cap)
+		}
+		for _, w := range o.Waiters {
+			name := ""
+			for _, f := range w.Calls() {
+				if strings.HasPrefix(f.Function, "main.") && name == "" {
+					name = f.Function
+				}
+			}
+			line := fmt.Sprintf("%s: %s to %s", text, name, w.Action)
+			if w.Select {
+				line += " in select"
+			}
+			lines[line] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(lines))
+}
+
+// For each way to wait, the object is known, with the path that leads to it.
+func TestWaits(t *testing.T) {
+	needAMD64(t)
+	objects := []string{
+		"sync.Mutex main.state.Mu: main.lock to lock",
+		"sync.RWMutex main.state.RW: main.readLock to read-lock",
+		"sync.RWMutex main.state.Writer: main.writeLock to lock",
+		`sync.Mutex main.state.ByName["ada"].mu: main.lockOther to lock`,
+		"sync.WaitGroup main.state.Group: main.wait to wait",
+		"sync.Cond main.state.Cond: main.cond to wait",
+	}
+	states := []string{
+		"sync.Mutex.Lock: main.lock to wait",
+		"sync.RWMutex.RLock: main.readLock to wait",
+		"sync.RWMutex.Lock: main.writeLock to wait",
+		"sync.Mutex.Lock: main.lockOther to wait",
+		"sync.WaitGroup.Wait: main.wait to wait",
+		"sync.Cond.Wait: main.cond to wait",
+	}
+	always := []string{
+		"chan main.state.Jobs of int, 2 of 2: main.send to send",
+		"chan main.state.Jobs of int, 2 of 2: main.choose to send in select",
+		"chan main.state.Done of string, 0 of 0: main.receive to receive",
+		"chan main.state.Done of string, 0 of 0: main.choose to receive in select",
+		"chan without a path of bool, 0 of 0: main.hidden to receive",
+		"sleep: main.sleep to wait",
+		"sleep: main.main to wait",
+		"select (no cases): main.forever to wait",
+		"chan receive (nil chan): main.never to wait",
+		"IO wait: main.accept to wait",
+	}
+	for _, c := range []struct {
+		toolchain string
+		sync      []string
+	}{{"", objects}, {"go1.27.3", objects}, {"go1.25.5", states}} {
+		t.Run("toolchain "+c.toolchain, func(t *testing.T) {
+			if c.toolchain != "" && os.Getenv("MEMINSPECT_FULL") == "" {
+				t.Skip("MEMINSPECT_FULL is not set")
+			}
+			want := slices.Sorted(slices.Values(append(slices.Clone(always), c.sync...)))
+			exe := filepath.Join(t.TempDir(), "blocked")
+			build := exec.Command("go", "build", "-C", "testdata/blocked", "-o", exe)
+			build.Env = append(os.Environ(), "GOTOOLCHAIN="+cmp.Or(c.toolchain, runtime.Version()), "GOWORK=off", "CGO_ENABLED=0")
+			if text, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			p := exec.Command(exe)
+			out, err := p.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer p.Wait()
+			defer p.Process.Kill()
+			if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			var diff string
+			for range 50 { // until all of them wait
+				core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways, Stacks: capture.StacksSkeleton})
+				if diff = gocmp.Diff(want, waitLines(t, core)); diff == "" {
+					return
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			t.Error(diff)
+		})
+	}
+}

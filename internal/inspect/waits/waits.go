@@ -1,0 +1,180 @@
+// Package waits finds what the goroutines of a core wait for: the object, the path
+// of the annotated variable that leads to it, and who else waits for it.
+package waits
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// An Object is what goroutines wait for.
+type Object struct {
+	// Kind is the type of the object: "chan", "sync.Mutex", "sync.RWMutex",
+	// "sync.WaitGroup", "sync.Cond" or "semaphore". If the core does not name the
+	// object, or there is none, it is the state of the goroutines: "sleep".
+	Kind    string
+	Addr    memory.Address // 0 if the object is not known
+	Path    string         // of an annotated variable that leads to it, empty if there is none
+	Channel *Channel       // nil if it is no channel
+	Waiters []Waiter       // at least one
+}
+
+// A Channel is the state of a channel.
+type Channel struct {
+	Elem     string // type of its elements
+	Len, Cap uint64
+	Closed   bool
+	Redacted bool // an exclusion covers it: Len, Cap and Closed are not known
+}
+
+// A Waiter is a goroutine that waits for an object.
+type Waiter struct {
+	*stacks.Goroutine
+	Action Action
+	Select bool // in a select statement, perhaps for other objects too
+}
+
+// An Action is what a goroutine waits to do.
+type Action string
+
+// The actions.
+const (
+	Send     Action = "send"
+	Receive  Action = "receive"
+	Lock     Action = "lock"
+	ReadLock Action = "read-lock"
+	Wait     Action = "wait"
+)
+
+// A semaphore is how the state of a goroutine and the address of its semaphore
+// give the object of package sync.
+type semaphore struct {
+	state  string
+	kind   string
+	offset uint64 // of the semaphore in the object
+	action Action
+}
+
+// Offsets of semaphores are the same from Go 1.21 to 1.27.
+var semaphores = []semaphore{
+	{"sync.Mutex.Lock", mutex, 4, Lock},
+	{"sync.RWMutex.Lock", rwMutex, 8, Lock},
+	{"sync.RWMutex.RLock", rwMutex, 12, ReadLock},
+	{"sync.WaitGroup.Wait", "sync.WaitGroup", 8, Wait},
+	{"sync.Cond.Wait", "sync.Cond", 16, Wait},
+	{"semacquire", "semaphore", 0, Wait},
+}
+
+// Kinds that have a part in more than one place here.
+const (
+	channel = "chan"
+	mutex   = "sync.Mutex"
+	rwMutex = "sync.RWMutex"
+)
+
+// Read returns what the goroutines of a list wait for: the objects for which most
+// of them wait first. It leaves out the runtime's own goroutines and those that do
+// not wait. A goroutine in a select statement is with each of its channels.
+//
+// Go 1.25 and earlier do not record the object of a goroutine that waits in
+// package sync: it is with an Object that has no address.
+func Read(p *inspect.Program, list []stacks.Goroutine) ([]Object, error) {
+	waits := map[uint64][]note.Wait{}
+	if desc, ok := p.Core.Note(note.Owner, note.TypeWaits); ok {
+		all, err := note.DecodeWaits(desc)
+		if err != nil {
+			return nil, err
+		}
+		for _, w := range all {
+			waits[w.Goroutine] = append(waits[w.Goroutine], w)
+		}
+	}
+	r := reader{index: map[key]int{}}
+	for i := range list {
+		if g := &list[i]; g.Blocked && !g.System() {
+			r.add(g, waits[g.ID])
+		}
+	}
+	r.mergeLocks()
+	nameObjects(p, r.objects)
+	slices.SortStableFunc(r.objects, func(a, b Object) int {
+		return cmp.Or(cmp.Compare(len(b.Waiters), len(a.Waiters)), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Addr, b.Addr))
+	})
+	return r.objects, nil
+}
+
+type key struct {
+	kind string
+	addr memory.Address
+}
+
+// A reader collects objects.
+type reader struct {
+	objects []Object
+	index   map[key]int
+}
+
+// add adds a goroutine to the objects that it waits for.
+func (r *reader) add(g *stacks.Goroutine, waits []note.Wait) {
+	known := false
+	for _, w := range waits {
+		known = r.addWait(g, &w) || known
+	}
+	if !known {
+		o := r.object(g.State, 0)
+		o.Waiters = append(o.Waiters, Waiter{Goroutine: g, Action: Wait})
+	}
+}
+
+// addWait adds a goroutine to one object. It reports whether that is known.
+func (r *reader) addWait(g *stacks.Goroutine, w *note.Wait) bool {
+	if w.Flags&note.WaitChannel != 0 {
+		o := r.object(channel, memory.Address(w.Object))
+		o.Channel = &Channel{Elem: w.Elem, Len: w.Len, Cap: w.Cap, Closed: w.Flags&note.WaitClosed != 0, Redacted: w.Flags&note.WaitRedacted != 0}
+		waiter := Waiter{Goroutine: g, Action: Receive, Select: w.Flags&note.WaitSelect != 0}
+		if w.Flags&note.WaitSend != 0 {
+			waiter.Action = Send
+		}
+		o.Waiters = append(o.Waiters, waiter)
+		return true
+	}
+	for _, s := range semaphores {
+		if strings.HasPrefix(g.State, s.state) && w.Object > s.offset {
+			o := r.object(s.kind, memory.Address(w.Object-s.offset))
+			o.Waiters = append(o.Waiters, Waiter{Goroutine: g, Action: s.action})
+			return true
+		}
+	}
+	return false
+}
+
+// object returns the object at an address. The result is valid until the next
+// call.
+func (r *reader) object(kind string, addr memory.Address) *Object {
+	at, ok := r.index[key{kind, addr}]
+	if !ok {
+		at = len(r.objects)
+		r.index[key{kind, addr}] = at
+		r.objects = append(r.objects, Object{Kind: kind, Addr: addr})
+	}
+	return &r.objects[at]
+}
+
+// mergeLocks joins an RWMutex and the Mutex in its first bytes, for which its
+// second writer waits.
+func (r *reader) mergeLocks() {
+	for i := range r.objects {
+		o := &r.objects[i]
+		if at, ok := r.index[key{rwMutex, o.Addr}]; ok && o.Kind == mutex {
+			outer := &r.objects[at]
+			outer.Waiters, o.Waiters = append(outer.Waiters, o.Waiters...), nil
+		}
+	}
+	r.objects = slices.DeleteFunc(r.objects, func(o Object) bool { return len(o.Waiters) == 0 })
+}

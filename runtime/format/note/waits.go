@@ -1,0 +1,54 @@
+package note
+
+// TypeWaits is the type of the note that lists what goroutines wait for.
+const TypeWaits uint32 = typeBase + 11 // []Wait
+
+// A Wait is an object that a goroutine waits for: a channel, or an object of
+// package sync. A goroutine in a select statement has a Wait for each case.
+type Wait struct {
+	Goroutine uint64 // its ID
+	Object    uint64 // address of the channel, of a semaphore, or of a condition variable's list
+	Flags     uint32 // bits below
+	Elem      string // type of a channel's elements
+	Len, Cap  uint64 // of the channel
+}
+
+// Flags of a Wait.
+const (
+	WaitChannel  uint32 = 1 << iota // it is a channel
+	WaitSend                        // to send
+	WaitSelect                      // in a select statement
+	WaitClosed                      // the channel is closed
+	WaitRedacted                    // an exclusion covers the channel: its state is not in the core
+)
+
+const waitSize = 40
+
+// EncodeWaits returns the descriptor: a head as that of EncodeRegions, records of
+// 40 bytes
+//
+//	0   goroutine  u64
+//	8   object     u64
+//	16  len        u64
+//	24  cap        u64
+//	32  flags      u32
+//	36  elem       u32, as a region's strings
+//
+// and the strings.
+func EncodeWaits(ws []Wait) []byte {
+	return encodeTable(ws, waitSize, func(b []byte, w *Wait, text func(string) uint32) []byte {
+		for _, v := range [...]uint64{w.Goroutine, w.Object, w.Len, w.Cap} {
+			b = le.AppendUint64(b, v)
+		}
+		b = le.AppendUint32(b, w.Flags)
+		return le.AppendUint32(b, text(w.Elem))
+	})
+}
+
+// DecodeWaits reads what EncodeWaits returned.
+func DecodeWaits(desc []byte) ([]Wait, error) {
+	return decodeTable(TypeWaits, "wait", desc, waitSize, func(w *Wait, b []byte, text func(uint32) string) {
+		w.Goroutine, w.Object, w.Len, w.Cap = le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])
+		w.Flags, w.Elem = le.Uint32(b[32:]), text(le.Uint32(b[36:]))
+	})
+}
