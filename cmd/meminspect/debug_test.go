@@ -43,7 +43,7 @@ func TestDebugInEditor(t *testing.T) {
 	if err := json.NewDecoder(stderr).Decode(&entry); err != nil {
 		t.Fatal(err)
 	}
-	go io.Copy(io.Discard, stderr)
+	go discard(stderr)
 	address := regexp.MustCompile(`listening at: (\S+)`)
 	lines := bufio.NewScanner(server)
 	var found []string
@@ -53,13 +53,15 @@ func TestDebugInEditor(t *testing.T) {
 	if found == nil {
 		t.Fatal("Delve does not listen")
 	}
-	go io.Copy(io.Discard, server)
+	go discard(server)
 	conn, err := net.Dial("tcp", found[1])
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(time.Minute))
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	e := &editor{t: t, conn: conn, r: bufio.NewReader(conn)}
 	e.ask("initialize", &dap.InitializeRequest{Arguments: dap.InitializeRequestArguments{AdapterID: "go", LinesStartAt1: true, ColumnsStartAt1: true, PathFormat: "path"}})
 	e.ask("launch", &dap.LaunchRequest{Arguments: entry})
@@ -86,6 +88,11 @@ func TestDebugInEditor(t *testing.T) {
 	if _, err := os.Stat(core); err != nil {
 		t.Errorf("the core is gone: %v", err)
 	}
+}
+
+// discard reads to the end, so that the writer never waits.
+func discard(r io.Reader) {
+	_, _ = io.Copy(io.Discard, r) // it ends with the writer
 }
 
 // An editor is a DAP client.

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -108,7 +109,7 @@ func vmcoreinfoText(s *model.Snapshot, regions []note.Region, r Record) string {
 			t.Length(name, elem.Len)
 		}
 	}
-	lines := append(id.Layouts, "")
+	lines := append(slices.Clone(id.Layouts), "")
 	return string(t.Bytes()) + strings.Join(lines, "\n")
 }
 
