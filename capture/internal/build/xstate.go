@@ -2,6 +2,7 @@ package build
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/process"
 )
@@ -30,6 +31,38 @@ const (
 // defaultPKRU is what Linux gives each thread: it grants the memory that has no
 // key of its own.
 const defaultPKRU = 0x55555554
+
+// Offsets of the x87 and vector registers in the legacy part of the state, which
+// NT_PRFPREG has alone.
+const (
+	legacyRegisters = 32
+	legacyEnd       = 416
+)
+
+// withoutStale returns the threads with marks in the floating-point and vector
+// registers of those that are in a system call. Neither Go nor C keeps a value there
+// across a call, so what they hold is left of earlier code: of the C library, say,
+// which copies arguments and the environment through them.
+func withoutStale(threads []process.Thread, mark byte) []process.Thread {
+	fill := func(b []byte, from, to int) {
+		for i := from; i < min(to, len(b)); i++ {
+			b[i] = mark
+		}
+	}
+	out := slices.Clone(threads)
+	for i := range out {
+		th := &out[i]
+		if !th.InSystemCall() {
+			continue
+		}
+		th.Float, th.XState = slices.Clone(th.Float), slices.Clone(th.XState)
+		fill(th.Float, legacyRegisters, legacyEnd)
+		fill(th.XState, legacyRegisters, legacyEnd)
+		fill(th.XState, xstateHeader, avx512End) // what follows are rights, not values
+		fill(th.XState, pkruEnd, len(th.XState))
+	}
+	return out
+}
 
 // trimStates cuts the extended states of threads to the components that one of
 // them uses, and returns the threads. All states get the same size, one that gdb

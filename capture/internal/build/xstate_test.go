@@ -1,10 +1,13 @@
 package build
 
 import (
+	"bytes"
 	"encoding/binary"
+	"strings"
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
 // TestTrimStates: all threads have a state of one size, that of the components
@@ -45,5 +48,30 @@ func TestTrimStates(t *testing.T) {
 		if len(got[len(got)-1].XState) > 0 {
 			t.Errorf("%s: a thread without a state got one", c.name)
 		}
+	}
+}
+
+// A thread in a system call keeps nothing in its vector registers that is its own;
+// one that runs does.
+func TestWithoutStale(t *testing.T) {
+	thread := func(systemCall int64) process.Thread {
+		th := process.Thread{Machine: elfcore.MachineAMD64, General: make([]byte, 8*27), Float: bytes.Repeat([]byte("f"), 512), XState: bytes.Repeat([]byte("x"), 2696)}
+		binary.LittleEndian.PutUint64(th.General[8*15:], uint64(systemCall))
+		return th
+	}
+	before := []process.Thread{thread(202), thread(-1)}
+	after := withoutStale(before, 0xA5)
+	if !bytes.Equal(after[1].Float, before[1].Float) || !bytes.Equal(after[1].XState, before[1].XState) {
+		t.Error("registers of a running thread are marked")
+	}
+	if bytes.Contains(before[0].Float, []byte{0xA5}) || bytes.Contains(before[0].XState, []byte{0xA5}) {
+		t.Error("the snapshot is changed")
+	}
+	head, marks := "f", 512-32-96
+	if got := bytes.Count(after[0].Float, []byte{0xA5}); got != marks || string(after[0].Float[:32]) != strings.Repeat(head, 32) {
+		t.Errorf("%d bytes are marked in the legacy state, want %d", got, marks)
+	}
+	if got, want := bytes.Count(after[0].XState, []byte("x")), 32+(576-416)+8; got != want {
+		t.Errorf("%d bytes of the extended state are kept, want %d: control words, header and rights", got, want)
 	}
 }

@@ -40,6 +40,10 @@ var intended = []change{
 		withoutStates(baseline)
 		withoutStates(tree)
 	}},
+	{"vector registers of threads in system calls are marked", func(baseline, tree *core) {
+		withoutVectors(baseline)
+		withoutVectors(tree)
+	}},
 	{"notes that describe the program", func(_, tree *core) {
 		tree.Notes = slices.DeleteFunc(tree.Notes, func(n elfcore.Note) bool { return n.Name == note.Owner && n.Type == note.TypeExtra })
 	}},
@@ -89,6 +93,16 @@ func spent(c *core) bool {
 func withoutStates(c *core) {
 	for i := range c.Notes {
 		if n := &c.Notes[i]; n.Type == elfcore.NTX86State {
+			n.Desc = nil
+		}
+	}
+}
+
+// withoutVectors empties the floating-point and vector registers of a core's
+// threads.
+func withoutVectors(c *core) {
+	for i := range c.Notes {
+		if n := &c.Notes[i]; n.Type == elfcore.NTFPRegSet && n.Name == elfcore.OwnerCore {
 			n.Desc = nil
 		}
 	}

@@ -78,6 +78,17 @@ func (th *Thread) Strip(mark uint64) {
 	}
 }
 
+// InSystemCall reports whether the thread is in a system call, on machines whose
+// registers show it: amd64.
+func (th *Thread) InSystemCall() bool {
+	const origRAX = 15 // in struct user_regs_struct; negative outside of system calls
+	machine := th.Machine
+	if machine == 0 {
+		machine = HostMachine()
+	}
+	return machine == elfcore.MachineAMD64 && len(th.General) > 8*origRAX && int64(th.word(origRAX)) >= 0
+}
+
 // Place makes registers of a thread of which only its place is known, for one
 // that was not stopped: zero but for these.
 func (th *Thread) Place(pc, sp, bp uint64) {
