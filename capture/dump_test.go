@@ -65,6 +65,22 @@ func headOf(t *testing.T, auxv []byte, threads []process.Thread) *fullcore.Head 
 	return head
 }
 
+// sameFloat compares the floating-point and vector registers of a thread. Those of
+// one in a system call are marks in ours.
+func sameFloat(got *elfcore.LinuxThread, want *process.Thread) bool {
+	const control, registers = 32, 416 // ends of the parts of the legacy state
+	if want.InSystemCall() {
+		marks := bytes.Repeat([]byte{elfcore.MarkByte}, registers-control)
+		for _, state := range [][]byte{got.Float, got.XState} {
+			if len(state) < registers || !bytes.Equal(state[:control], want.Float[:control]) || !bytes.Equal(state[control:registers], marks) {
+				return false
+			}
+		}
+		return true
+	}
+	return bytes.Equal(got.Float, want.Float) && sameState(got.XState, want.XState)
+}
+
 // sameState compares the part of two extended states that every thread has. What
 // no thread uses is not in ours.
 func sameState(got, want []byte) bool {
@@ -100,7 +116,7 @@ func TestDump(t *testing.T) {
 	}
 	for i, got := range linux.Threads {
 		want := &threads[i]
-		if int(got.TID) != want.ID || !slices.Equal(got.Registers, want.Words()) || !bytes.Equal(got.Float, want.Float) || !sameState(got.XState, want.XState) {
+		if int(got.TID) != want.ID || !slices.Equal(got.Registers, want.Words()) || !sameFloat(&got, want) {
 			t.Errorf("thread %d is\n%+v, want\n%+v", i, got, want)
 		}
 	}

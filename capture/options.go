@@ -107,7 +107,8 @@ type Options struct {
 	// its own; 0 is the default, 4, and a negative depth follows none.
 	Depth int
 
-	// Segments is the number of segments to join down to; 0 is DefaultSegments.
+	// Segments is the number of segments to join down to; 0 is DefaultSegments. The
+	// headers of the executable are one more.
 	// More segments make a smaller core, which debuggers open more slowly.
 	Segments int
 

@@ -49,7 +49,7 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 	fl.Var(&f.budget, "budget", "maximum size of a core before compression")
 	fl.Var(&f.regionBudget, "region-budget", "maximum size of a region, with everything reachable from it, that has no budget in its annotation")
 	fl.Var(number{&f.depth, 0, maxDepth}, "depth", "pointers to follow from a region that has no depth in its annotation")
-	fl.Var(number{&f.segments, 1, maxSegments}, "segments", "maximum number of segments; more make a smaller file and slower debuggers")
+	fl.Var(number{&f.segments, 1, maxSegments}, "segments", "maximum number of segments, besides the headers of the executable; more make a smaller file and slower debuggers")
 	fl.BoolVar(&f.compress, "compress", false, "compress the core with zstd")
 	fl.StringArrayVar(&f.recipients, "recipient", nil, "encrypt the core for this age or SSH public `key` (age1…, age1pq1…, ssh-ed25519, ssh-rsa); may be repeated")
 	fl.StringArrayVar(&f.recipientFiles, "recipients-file", nil, "encrypt the core for the public keys in this `file`, one on each line; may be repeated")
