@@ -55,13 +55,29 @@ func printedOf(t *testing.T, path, file string, alone bool) (texts map[string]st
 		if r.Package != "kinds" {
 			continue
 		}
-		if r.Status != note.Complete {
-			t.Errorf("%s: %v", r.Expr, r.Status)
+		if want := statusOf(r.Expr); r.Status != want {
+			t.Errorf("%s: %v, want %v", r.Expr, r.Status, want)
 		}
 		texts[r.Expr] = values.Region(prog, r, values.Limits{Depth: 200}).Go()
 		order = append(order, r.Expr)
 	}
 	return texts, order
+}
+
+// untyped are variables that lead to memory without a type: by an unsafe.Pointer,
+// or to the variables of a function literal.
+var untyped = map[string]bool{
+	"vUnsafe": true, "vPtrUnsafe": true, "vReflect": true, "vReflPtr": true, "vDynFunc": true,
+	"vClosure": true, "vClosureStr": true, "vMethod": true, "vMethodPtr": true, "vCond": true,
+}
+
+// statusOf returns the status of a variable of the kinds program in a capture that
+// has all of it.
+func statusOf(name string) note.Status {
+	if untyped[name] {
+		return note.Untyped
+	}
+	return note.Complete
 }
 
 var addresses = regexp.MustCompile(`0x[0-9a-f]{5,}`)
