@@ -4,10 +4,9 @@ package meminspect
 
 import (
 	"encoding/binary"
-	"errors"
-	"io/fs"
 	"os"
 	"syscall"
+	"unsafe"
 )
 
 // secure reports whether this program has more rights than the user who started it:
@@ -18,15 +17,27 @@ func secure() bool {
 		return true
 	}
 	auxv, err := os.ReadFile("/proc/self/auxv")
-	return secureVector(auxv, err)
+	if err != nil {
+		// The kernel forbids it to a program with file capabilities, and to one whose
+		// file its user may not read. There may be no /proc.
+		return syscall.Getuid() != 0 && capable()
+	}
+	return secureVector(auxv)
 }
 
-// secureVector is secure for the auxiliary vector. The kernel lets a program with
-// file capabilities not read its own; without /proc, the IDs decide.
-func secureVector(auxv []byte, err error) bool {
-	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
-	}
+// capable reports whether this program has any capability.
+func capable() bool {
+	header := struct {
+		version uint32 // _LINUX_CAPABILITY_VERSION_3
+		pid     int32
+	}{version: 0x20080522}
+	var sets [2]struct{ effective, permitted, inheritable uint32 }
+	_, _, errno := syscall.RawSyscall(syscall.SYS_CAPGET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&sets)), 0)
+	return errno != 0 || sets[0].permitted|sets[1].permitted != 0
+}
+
+// secureVector is secure for the auxiliary vector.
+func secureVector(auxv []byte) bool {
 	const (
 		atSecure = 23
 		word     = 4 << (^uintptr(0) >> 63) // bytes

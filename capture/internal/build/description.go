@@ -99,8 +99,9 @@ func vmcoreinfoText(s *model.Snapshot, regions []note.Region, r Record) string {
 	field("MODULE", id.Module)
 	seen := map[string]bool{}
 	for i := range regions {
-		name := symbolName(&regions[i])
-		if regions[i].Addr == 0 || seen[name] {
+		// What is registered at run time is no symbol; the table of regions has it.
+		name := regions[i].Package + "." + regions[i].Expr
+		if regions[i].Addr == 0 || regions[i].Package == "" || regions[i].Expr == "" || seen[name] {
 			continue
 		}
 		seen[name] = true
@@ -111,15 +112,4 @@ func vmcoreinfoText(s *model.Snapshot, regions []note.Region, r Record) string {
 	}
 	lines := append(slices.Clone(id.Layouts), "")
 	return string(t.Bytes()) + strings.Join(lines, "\n")
-}
-
-// symbolName is the name of a region in vmcoreinfo.
-func symbolName(r *note.Region) string {
-	switch {
-	case r.Package != "" && r.Expr != "":
-		return r.Package + "." + r.Expr
-	case r.Name != "":
-		return r.Name
-	}
-	return strconv.FormatUint(r.ID, 16)
 }

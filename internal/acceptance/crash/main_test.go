@@ -4,12 +4,17 @@ package crash
 
 import (
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/crasher"
 )
 
 func TestMain(m *testing.M) {
+	// Programs get SIGHUP with its default action, also where nohup runs the tests:
+	// a signal that is handled here is not ignored there.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	status := m.Run()
 	crasher.Clean()
 	if dir, err := buildDir(); err == nil {

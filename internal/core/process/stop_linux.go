@@ -33,7 +33,7 @@ type Stopped struct {
 	Since   time.Time
 
 	stopper *stopper
-	unhook  func() bool // the release at the end of the context
+	unhook  atomic.Pointer[func() bool] // ends the wait for the context
 	once    sync.Once
 }
 
@@ -110,7 +110,8 @@ func Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
 		}
 		return nil, fmt.Errorf("stop process %d: no thread stopped: %v", p.PID, out.Missed)
 	}
-	out.unhook = context.AfterFunc(ctx, out.Resume)
+	unhook := context.AfterFunc(ctx, out.Resume)
+	out.unhook.Store(&unhook)
 	return out, nil
 }
 
@@ -353,8 +354,8 @@ func (th *Thread) registers(opts *StopOptions, scratch []byte) error {
 // Resume lets the process run on as it would have. It may be called twice.
 func (s *Stopped) Resume() {
 	s.once.Do(func() {
-		if s.unhook != nil {
-			s.unhook()
+		if unhook := s.unhook.Load(); unhook != nil { // nil if the context ended first
+			(*unhook)()
 		}
 		s.stopper.release()
 	})
