@@ -8,7 +8,8 @@ include tools.mk
 export PATH := $(TOOLS)/bin:$(PATH)
 
 # each runs a command in every module of the workspace.
-each = for dir in $$(go list -m -f '{{.Dir}}'); do echo "== $$dir: $(1)"; (cd "$$dir" && $(1)); done
+# Paths may have spaces in them.
+each = dirs=$$(go list -m -f '{{.Dir}}'); while IFS= read -r dir <&3; do echo "== $$dir: $(1)"; (cd "$$dir" && $(1)) 3<&-; done 3<<<"$$dirs"
 
 # what the project builds for, besides linux/amd64 and linux/arm64
 SYSTEMS := darwin/arm64 windows/amd64 freebsd/amd64 linux/386
@@ -33,12 +34,12 @@ build: ## build all packages, and the commands into bin/
 
 .PHONY: test
 test: tools-test build ## run all tests, with the race detector and a sample of every matrix
-	@go build -o $(TOOLS)/bin/testlog ./internal/testlog
+	@go build -o "$(TOOLS)/bin/testlog" ./internal/testlog
 	@$(call each,go test -json -race -timeout 35m $(TESTFLAGS) ./... | testlog)
 
 .PHONY: test-full
 test-full: tools-test build ## run all tests with every matrix whole; takes long
-	@go build -o $(TOOLS)/bin/testlog ./internal/testlog
+	@go build -o "$(TOOLS)/bin/testlog" ./internal/testlog
 	@export MEMINSPECT_FULL=1; $(call each,go test -json -race -timeout 240m $(TESTFLAGS) ./... | testlog)
 
 .PHONY: lint

@@ -89,7 +89,7 @@ func examine(v *variant) (*outcome, error) {
 		return o, nil
 	}
 	if list, err := linker.ParseIncludeList("list", strings.NewReader("os.Args\nruntime.printBacklog")); err == nil {
-		_, _ = p.Include(list) // what it says of broken symbols and debug information is an error or not
+		_, _ = p.Include(list) // broken symbols and debug information may be an error
 	}
 	_, _ = p.Content() // the same
 	return o, nil

@@ -160,7 +160,7 @@ func TestMarkByAddress(t *testing.T) {
 		{"cleared through another slice", func(m, unmark mark, b []uint16) { all(m, nil, b); unmark(b[40:60], 5, 15) }, []int{0, 45, 55, 100}},
 		{"cleared at an end", func(m, unmark mark, b []uint16) { all(m, nil, b); unmark(b[90:], 0, 10) }, []int{0, 90}},
 		{"cleared whole", func(m, unmark mark, b []uint16) { all(m, nil, b); unmark(b, 0, 100) }, nil},
-		{"cleared beside", func(m, unmark mark, b []uint16) { m(b[:50], 0, 50); unmark(b[50:], 0, 50) }, []int{0, 50}},
+		{"cleared next to it", func(m, unmark mark, b []uint16) { m(b[:50], 0, 50); unmark(b[50:], 0, 50) }, []int{0, 50}},
 	} {
 		for where, block := range map[string][]uint16{"heap": make([]uint16, 100), "global": globalBlock[:]} {
 			t.Run(c.name+"/"+where, func(t *testing.T) {

@@ -125,11 +125,11 @@ func plainCore(cmd *cobra.Command, core *inspect.Core, stored bool) (path string
 		path, err = filepath.Abs(core.Path)
 		return path, func() {}, err
 	}
-	ids, err := identities(cmd)
+	o, err := openOptions(cmd)
 	if err != nil {
 		return "", nil, err
 	}
-	file, err := corefile.Open(core.Path, corefile.OpenOptions{Identities: ids})
+	file, err := corefile.Open(core.Path, o)
 	if err != nil {
 		return "", nil, err
 	}
@@ -147,7 +147,10 @@ func plainCore(cmd *cobra.Command, core *inspect.Core, stored bool) (path string
 	path = filepath.Join(dir, base+corefile.Extension)
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {
-		_, err = io.Copy(out, io.NewSectionReader(file, 0, file.Size))
+		err = corefile.Form{}.Write(out, func(w io.Writer) error { // with holes, where the core has zeros
+			_, err := io.Copy(w, io.NewSectionReader(file, 0, file.Size))
+			return err
+		})
 		err = errors.Join(err, out.Close())
 	}
 	if err != nil {

@@ -135,7 +135,7 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// unwrapped returns the stream behind an output, for a process that we start: it
+// unwrapped returns the stream that an output writes to, for a process that we start: it
 // gets a terminal as a terminal.
 func unwrapped(w io.Writer) io.Writer {
 	switch o := w.(type) {

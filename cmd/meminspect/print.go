@@ -78,7 +78,7 @@ are used.`,
 	return cmd
 }
 
-// noRegions warns if a core has no regions, and says why. It is an error if it has
+// noRegions warns if a core has no regions, with the reason. It is an error if it has
 // no memory at all.
 func noRegions(cmd *cobra.Command, core *inspect.Core) error {
 	if len(core.Regions) > 0 {

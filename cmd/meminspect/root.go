@@ -33,8 +33,10 @@ dying process into a small core, and reads cores. gdb and Delve open them too.`,
 		for _, c := range commands {
 			c.GroupID = id
 			if id == groupRead {
-				addOpenFlags(c)
 				addDir(c)
+				if c.Name() != "rm" { // which opens none
+					addOpenFlags(c)
+				}
 			}
 			if id == groupRead || id == groupFormats {
 				endAtSignals(c)

@@ -114,6 +114,17 @@ func openCore(t *testing.T, path string) *inspect.Core {
 	return c
 }
 
+// openProgram opens a core with the executable that it names.
+func openProgram(t *testing.T, path string) *inspect.Program {
+	t.Helper()
+	prog, err := inspect.OpenProgram(openCore(t, path), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { prog.Close() })
+	return prog
+}
+
 // regionsOf returns what a core says of its regions, and of what it left out, a
 // line each.
 func regionsOf(t *testing.T, path string) (lines []string) {

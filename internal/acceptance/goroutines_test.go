@@ -12,7 +12,6 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
-	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/kinds"
 )
@@ -20,16 +19,7 @@ import (
 // read returns a core's goroutines, a line for each frame.
 func read(t *testing.T, path string) map[string][]string {
 	t.Helper()
-	core, err := inspect.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer core.Close()
-	prog, err := inspect.OpenProgram(core, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer prog.Close()
+	prog := openProgram(t, path)
 	list, missing, err := stacks.Read(prog)
 	if err != nil || missing > 0 {
 		t.Fatalf("%d goroutines are missing, %v", missing, err)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
-	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/kinds"
 )
@@ -53,16 +52,7 @@ func TestGroupsAsDelve(t *testing.T) {
 			}
 			exe := kinds.Make(t, b)
 			path, _ := takeCore(t, kinds.Start(t, exe), capture.Options{Stop: capture.StopAlways})
-			core, err := inspect.Open(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer core.Close()
-			prog, err := inspect.OpenProgram(core, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer prog.Close()
+			prog := openProgram(t, path)
 			list, _, err := stacks.Read(prog)
 			if err != nil {
 				t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/meminspect/meminspect/capture"
-	"github.com/meminspect/meminspect/internal/inspect"
 	values "github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -45,18 +44,9 @@ func TestTableThatChanges(t *testing.T) {
 // list and by way of the map.
 func readSessions(t *testing.T, path string) (list, table int, status note.Status) {
 	t.Helper()
-	core, err := inspect.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer core.Close()
-	prog, err := inspect.OpenProgram(core, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer prog.Close()
-	for i := range core.Regions {
-		r := &core.Regions[i]
+	prog := openProgram(t, path)
+	for i := range prog.Core.Regions {
+		r := &prog.Core.Regions[i]
 		if r.Expr != "tab" {
 			continue
 		}

@@ -19,7 +19,6 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/meminspect/meminspect/capture"
-	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/inspect/waits"
 )
@@ -28,16 +27,7 @@ import (
 // function that waits.
 func waitLines(t *testing.T, path string) []string {
 	t.Helper()
-	core, err := inspect.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer core.Close()
-	prog, err := inspect.OpenProgram(core, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer prog.Close()
+	prog := openProgram(t, path)
 	list, _, err := stacks.Read(prog)
 	if err != nil {
 		t.Fatal(err)

@@ -101,7 +101,7 @@ func TestOpen(t *testing.T) {
 			check(t, streamed, form)
 			streamed.Close()
 			if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
-				t.Errorf("left behind: %v", left)
+				t.Errorf("leaves files: %v", left)
 			}
 		}
 	}
@@ -237,7 +237,7 @@ func TestOpenLimits(t *testing.T) {
 			f.Close()
 		}
 		if after, _ := os.ReadDir(dir); len(after) != 1 {
-			t.Errorf("%s: left behind: %v", name, after)
+			t.Errorf("%s: leaves files: %v", name, after)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Only regular files are opened, at once, and nothing is made or changed through
-// what stands in their place.
+// what is in their place.
 func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }

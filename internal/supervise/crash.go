@@ -46,13 +46,16 @@ func (s *Supervisor) gaveAway(i *image) {
 	if s.ending() {
 		return
 	}
+	stopped := s.child.Seized()
 	// Only the kernel knows why it was closed, and an exec takes a moment for the
 	// rest of it.
 	const moment, look = 2 * time.Second, 50 * time.Millisecond
 	for end := time.Now().Add(moment); time.Now().Before(end) && !i.replaced(); {
 		select {
 		case <-s.gone:
-			s.reportGivenAway(i)
+			if !stopped { // otherwise the exit stop saw whether an exec closed it
+				s.reportGivenAway(i)
+			}
 			return
 		case <-time.After(look):
 		}

@@ -50,7 +50,7 @@ type Config struct {
 	ExitStop bool            // ask for the exit stop
 	Ends     Ends            // which ends are crashes
 	Children Children        // what to do about the processes that it starts
-	Witness  []string        // command line of package witness, nil = the program gets a process group of its own
+	Witness  []string        // command line of package witness, nil = the program gets its own process group
 	Hold     time.Duration   // for which a dying program is held at most, 0 = DefaultHold
 	KeepText bool            // keep crash texts whole, also of programs that exclude something
 	TextFile string          // to which crash texts are appended too, "" = none
@@ -105,7 +105,7 @@ type Supervisor struct {
 	config  Config
 	who     string // we are
 	child   *child.Child
-	witness *witness.Witness      // nil if the program has a process group of its own
+	witness *witness.Witness      // nil if the program has its own process group
 	image   atomic.Pointer[image] // what it runs; the current one after an exec
 	keeper  *process.Tracer       // see package child
 	started time.Time
@@ -278,7 +278,7 @@ func (s *Supervisor) shareGroup() {
 	}
 	var err error
 	if s.witness, err = witness.Start(s.config.Witness); err != nil {
-		s.report(Event{What: Note, Text: "the program has a process group of its own, and a shell does not treat both as one job: " + err.Error()})
+		s.report(Event{What: Note, Text: "the program has its own process group, and a shell does not treat both as one job: " + err.Error()})
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// What stands in an array is followed and redacted wherever the array stands: in a
+// What is in an array is followed and redacted wherever the array is: in a
 // map's slot, in an interface, in an array of another one.
 func TestArraysWithinValues(t *testing.T) {
 	type word [1]byte // small enough for a map's slot, without an alignment of its own

@@ -206,7 +206,7 @@ func (p patched) ReadAt(b []byte, addr memory.Address) (int, error) {
 }
 
 // An excluded map that says that it has two million tables is looked into for a
-// bounded time, and the Redactor says that there may be more.
+// bounded time, and the Redactor reports that there may be more.
 func TestLyingMapThatIsExcluded(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	m := map[int]string{}

@@ -39,7 +39,7 @@ const (
 	Writing                 // a map in it was caught in the middle of a write
 	Failed                  // a cross-check failed in something it holds: that was not followed
 	Unreadable              // some of its own bytes cannot be read
-	Redacted                // all of its own bytes are excluded
+	Redacted                // all of its bytes are excluded
 )
 
 func (s State) String() string {

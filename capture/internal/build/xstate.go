@@ -28,8 +28,8 @@ const (
 	xPKRU   = 1 << 9
 )
 
-// defaultPKRU is what Linux gives each thread: it grants the memory that has no
-// key of its own.
+// defaultPKRU is what Linux gives each thread: it grants the memory without a
+// protection key.
 const defaultPKRU = 0x55555554
 
 // Offsets of the x87 and vector registers in the legacy part of the state, which

@@ -32,7 +32,7 @@ func TestTrimStates(t *testing.T) {
 		{"nothing but SSE", []process.Thread{state(11008, xLegacy|xPKRU, defaultPKRU), state(11008, xLegacy, defaultPKRU)}, 576, xLegacy},
 		{"AVX in one thread", []process.Thread{state(11008, xLegacy, 0), state(11008, xLegacy|xAVX, 0)}, 832, xLegacy | xAVX},
 		{"AVX-512", []process.Thread{state(11008, xLegacy|1<<6, 0)}, 2688, xLegacy | xAVX | xAVX512},
-		{"a key of its own", []process.Thread{state(11008, xLegacy|xPKRU, 0x55555550)}, 2696, xLegacy | xAVX | xAVX512 | xPKRU},
+		{"a protection key", []process.Thread{state(11008, xLegacy|xPKRU, 0x55555550)}, 2696, xLegacy | xAVX | xAVX512 | xPKRU},
 		{"AMX", []process.Thread{state(11008, xLegacy|xAVX|amx, 0)}, 832, xLegacy | xAVX},
 		{"AMD with AVX", []process.Thread{state(2440, xLegacy|xAVX, 0)}, 832, xLegacy | xAVX},
 		{"AMD with AVX-512 stays", []process.Thread{state(2440, xLegacy|xAVX|1<<6, 0)}, 2440, all},

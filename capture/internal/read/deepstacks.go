@@ -64,8 +64,8 @@ func (s *deepStack) parts() []model.Stack {
 }
 
 // queueMiddles asks for what is between the ends of the goroutines' stacks. The
-// budget is shared: no stack gets more than its share while another lacks some
-// of its own. A stack that is too deep gets more of its innermost frames.
+// budget is shared: no stack gets more than its share while another lacks some.
+// A stack that is too deep gets more of its innermost frames.
 func (r *reading) queueMiddles() {
 	var deep []*deepStack // those with something in between
 	for i := range r.stacks {

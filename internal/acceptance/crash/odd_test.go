@@ -70,7 +70,7 @@ func TestOddPrograms(t *testing.T) {
 		}
 		r := supervise(t, plainly, program, nil, "drop")
 		checkValues(t, program, crasher.Plain, r.one(t, "panic"))
-		// A supervisor that may not read it any more stores what it knows: the text
+		// A supervisor that may no longer read it stores what it knows: the text
 		// came by the socket. Whether its message is an excluded value is not known.
 		weak := surrounding{wrap: []string{"setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", "--"}}
 		r = supervise(t, weak, program, nil, "drop")

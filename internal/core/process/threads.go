@@ -101,8 +101,8 @@ func parseStat(line string) (Stat, error) {
 	return s, nil
 }
 
-// stackStart returns the lowest of the addresses at which the kernel says that
-// the stack, the arguments and the environment begin. It reports 0 to those who
+// stackStart returns the lowest of the kernel's addresses of where the stack,
+// the arguments and the environment begin. It reports 0 to those who
 // may not read the process. A program may move each of them (man 2 prctl).
 func stackStart(fields []string) memory.Address {
 	const stack, args, environment = 28, 48, 50 // fields of the line, from 1

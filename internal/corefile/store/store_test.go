@@ -370,7 +370,7 @@ func TestLockedLimits(t *testing.T) {
 		t.Errorf("%d were counted as refused, %v", n, err)
 	}
 	if got := files(t, s); len(got) > 0 {
-		t.Errorf("left behind: %v", got)
+		t.Errorf("files are left: %v", got)
 	}
 }
 

@@ -101,7 +101,7 @@ func (w *Witness) Saw(sig unix.Signal) bool {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return sig == unix.SIGINT || sig == unix.SIGQUIT || sig == unix.SIGTSTP || sig == unix.SIGWINCH
 	}
-	w.Close()
+	w.wait() // its end of the pipes is closed: it has ended
 	status, known := w.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if another, err := Start(w.command); err == nil {
 		*w = *another
@@ -122,8 +122,14 @@ func (w *Witness) answer(sig unix.Signal) (saw bool, err error) {
 	return b[0] != 0, err
 }
 
-// Close ends the witness.
+// Close ends the witness, also one that is stopped.
 func (w *Witness) Close() {
+	_ = w.cmd.Process.Kill() // it may have ended
+	w.wait()
+}
+
+// wait waits for the end of the witness.
+func (w *Witness) wait() {
 	w.ask.Close()
 	reap.Wait(w.cmd) //nolint:errcheck // it has nothing to report
 	w.tell.Close()

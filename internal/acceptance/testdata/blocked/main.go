@@ -1,5 +1,5 @@
-// Command blocked has a goroutine for each way to wait. Each of them is a function
-// of its own.
+// Command blocked has a goroutine for each way to wait. Each of them runs another
+// function.
 package main
 
 import (
