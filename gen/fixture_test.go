@@ -2,6 +2,7 @@ package gen
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,7 +33,7 @@ func fixture(tb testing.TB, archive string) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	work := "go 1.24.0\n\nuse (\n\t" + runtime + "\n\t" + dir + "\n)\n"
+	work := fmt.Sprintf("go 1.24.0\n\nuse (\n\t%q\n\t%q\n)\n", runtime, dir)
 	if err := os.WriteFile(filepath.Join(dir, "go.work"), []byte(work), 0o666); err != nil {
 		tb.Fatal(err)
 	}

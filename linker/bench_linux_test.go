@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -70,7 +71,7 @@ func buildBig(dir, bin string) error {
 	}
 	files := map[string]string{
 		"go.mod":  "module example.com/big\n\ngo 1.24\n",
-		"go.work": "go 1.24\n\nuse (\n\t.\n\t" + runtime + "\n)\n",
+		"go.work": "go 1.24\n\nuse (\n\t.\n\t" + strconv.Quote(runtime) + "\n)\n",
 		"main.go": bigMain(),
 	}
 	for p := range bigPackages {

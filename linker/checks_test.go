@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func modules(t *testing.T, env ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write("go.work", "go 1.24\n\nuse (\n\t./app\n\t./lib\n\t./lib2\n\t./copied\n\t"+runtime+"\n)\n")
+	write("go.work", "go 1.24\n\nuse (\n\t./app\n\t./lib\n\t./lib2\n\t./copied\n\t"+strconv.Quote(runtime)+"\n)\n")
 	bin := filepath.Join(dir, "bin")
 	cmd := exec.Command("go", "build", "-o", bin, ".")
 	cmd.Dir = filepath.Join(dir, "app")

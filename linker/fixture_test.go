@@ -34,7 +34,7 @@ var workspace = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	file := filepath.Join(dir, "go.work")
-	return file, os.WriteFile(file, fmt.Appendf(nil, "go 1.24\n\nuse (\n\t%s\n\t%s\n)\n", program, runtime), 0o666)
+	return file, os.WriteFile(file, fmt.Appendf(nil, "go 1.24\n\nuse (\n\t%q\n\t%q\n)\n", program, runtime), 0o666)
 })
 
 func TestMain(m *testing.M) {

@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -56,7 +57,7 @@ func besides(t *testing.T, program string) (dir, work string) {
 	work = filepath.Join(dir, "go.work")
 	files := map[string]string{
 		"go.mod":    "module " + path.Dir(program) + "/tables\n\ngo 1.26\n",
-		"go.work":   "go 1.26.0\n\nuse (\n\t.\n\t" + repository + "\n\t" + filepath.Join(repository, "runtime") + "\n)\n",
+		"go.work":   "go 1.26.0\n\nuse (\n\t.\n\t" + strconv.Quote(repository) + "\n\t" + strconv.Quote(filepath.Join(repository, "runtime")) + "\n)\n",
 		"tables.go": "package main\n\nimport (\n\t_ \"" + shopPackages + "orders\"\n\t_ \"" + shopPackages + "pricing\"\n)\n",
 	}
 	for _, name := range fields[1:] {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -35,7 +36,7 @@ func TestGoVet(t *testing.T) {
 	}
 	for name, text := range map[string]string{
 		"go.mod":        "module example.com/vetted\n\ngo 1.24\n",
-		"go.work":       "go 1.26.0\n\nuse (\n\t.\n\t" + runtime + "\n)\n",
+		"go.work":       "go 1.26.0\n\nuse (\n\t.\n\t" + strconv.Quote(runtime) + "\n)\n",
 		"quiet/a.go":    "package quiet\n\nvar queue []int\n",
 		"mistaken/a.go": "package mistaken\n\n// meminspect:entry\nvar queue []int\n",
 	} {

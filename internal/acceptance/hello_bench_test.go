@@ -75,7 +75,7 @@ func helloModule(b *testing.B) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	work := fmt.Sprintf("go 1.26\n\nuse (\n\t.\n\t%s\n)\n", runtime)
+	work := fmt.Sprintf("go 1.26\n\nuse (\n\t.\n\t%q\n)\n", runtime)
 	for _, f := range append(archive.Files, txtar.File{Name: "go.work", Data: []byte(work)}) {
 		path := filepath.Join(dir, f.Name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

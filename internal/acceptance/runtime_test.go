@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -163,7 +164,7 @@ func TestGoroutineLayoutsAgainstDWARF(t *testing.T) {
 			}
 			write("main.go", "package main\nimport (\"os\"; \"github.com/meminspect/meminspect/runtime/coreimage\")\nfunc main() { if err := coreimage.WriteFile(os.Args[1]); err != nil { panic(err) } }\n")
 			write("go.mod", "module prog\ngo 1.24\nrequire github.com/meminspect/meminspect/runtime v0.0.0\n")
-			write("go.work", "go 1.24\nuse (\n\t.\n\t"+runtimeDir+"\n)\n")
+			write("go.work", "go 1.24\nuse (\n\t.\n\t"+strconv.Quote(runtimeDir)+"\n)\n")
 			build := exec.Command("go", "build", "-o", program, source)
 			build.Dir = dir
 			build.Env = append(os.Environ(), "GOTOOLCHAIN="+version, "GOFLAGS=", "GOWORK="+filepath.Join(dir, "go.work"))

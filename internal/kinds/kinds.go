@@ -13,7 +13,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -72,8 +71,7 @@ func Make(tb testing.TB, b Build) string {
 	}
 	dir, err := builtDir()
 	if err == nil {
-		dir = filepath.Join(dir, strconv.Itoa(len(built)))
-		err = os.Mkdir(dir, 0o700)
+		dir, err = os.MkdirTemp(dir, "")
 	}
 	if err != nil {
 		tb.Fatal(err)
@@ -87,7 +85,7 @@ func Make(tb testing.TB, b Build) string {
 	if b.Tables {
 		args = append(args, "-tags=tabled")
 		work = filepath.Join(dir, "go.work")
-		uses := fmt.Sprintf("go 1.24\n\nuse (\n\t%s\n\t%s\n)\n", source, filepath.Join(Source(), "../../../../runtime"))
+		uses := fmt.Sprintf("go 1.24\n\nuse (\n\t%q\n\t%q\n)\n", source, filepath.Join(Source(), "../../../../runtime"))
 		if err := os.WriteFile(work, []byte(uses), 0o600); err != nil {
 			tb.Fatal(err)
 		}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -93,7 +94,7 @@ func copyFixtures(t *testing.T, work string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(work, "go.work"), "go 1.26.0\n\nuse (\n\t.\n\t./other\n\t"+runtime+"\n)\n")
+	write(t, filepath.Join(work, "go.work"), "go 1.26.0\n\nuse (\n\t.\n\t./other\n\t"+strconv.Quote(runtime)+"\n)\n")
 }
 
 // repository makes a repository of golangci-lint's source, as its module has

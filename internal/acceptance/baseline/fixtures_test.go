@@ -177,7 +177,7 @@ func (b *base) build(t *testing.T, p program, exe string) {
 	env := append(strings.Fields(p.env), "GOFLAGS=-buildvcs=false")
 	if _, err := os.Stat(filepath.Join(source, "go.mod")); err == nil {
 		work := filepath.Join(t.TempDir(), "go.work")
-		write(t, work, fmt.Sprintf("go 1.24\n\nuse (\n\t%s\n\t%s\n)\n", source, filepath.Join(b.source, "runtime")))
+		write(t, work, fmt.Sprintf("go 1.24\n\nuse (\n\t%q\n\t%q\n)\n", source, filepath.Join(b.source, "runtime")))
 		env = append(env, "GOWORK="+work)
 	}
 	run(t, source, env, "go", append(append([]string{"build", "-o", exe}, p.flags...), ".")...)

@@ -125,7 +125,7 @@ func OfProcess(ctx context.Context, pid int, opts Options) (*Report, error) {
 	}
 	defer proc.Close()
 	opts.progress("find", 0, 0)
-	p, err := locate(living{proc}, proc.Memory())
+	p, err := locateRunning(ctx, proc)
 	if p != nil {
 		defer p.file.Close()
 	}
@@ -142,6 +142,27 @@ func OfProcess(ctx context.Context, pid int, opts Options) (*Report, error) {
 	}
 	r.fill(p, g, opts)
 	return r, nil
+}
+
+// locateRunning is locate for a process that runs. It may change its list of spans
+// while that is looked at, so that what is there does not look like one: there are
+// some more looks then.
+func locateRunning(ctx context.Context, proc *process.Process) (*program, error) {
+	const looks, pause = 20, 5 * time.Millisecond
+	for look := 1; ; look++ {
+		p, err := locate(living{proc}, proc.Memory())
+		if look == looks || !errors.Is(err, heap.ErrNoHeap) {
+			return p, err
+		}
+		if p != nil {
+			p.file.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(pause):
+		}
+	}
 }
 
 // extractStopped stops the process and reads its heap.
