@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +58,7 @@ func Source() string {
 var (
 	builtMu sync.Mutex
 	built   = map[Build]string{}
+	builds  int // that were tried
 	// builtDir makes the folder of all that Make builds, which outlives a test.
 	builtDir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "meminspect-kinds-") })
 )
@@ -71,7 +73,9 @@ func Make(tb testing.TB, b Build) string {
 	}
 	dir, err := builtDir()
 	if err == nil {
-		dir, err = os.MkdirTemp(dir, "")
+		builds++
+		dir = filepath.Join(dir, strconv.Itoa(builds))
+		err = os.Mkdir(dir, 0o700)
 	}
 	if err != nil {
 		tb.Fatal(err)
