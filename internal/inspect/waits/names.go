@@ -1,11 +1,9 @@
 package waits
 
 import (
-	"strconv"
-
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/paths"
 	"github.com/meminspect/meminspect/internal/inspect/value"
-	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
 // Bounds of what is searched of a region, and of what a path shows of a key.
@@ -25,45 +23,25 @@ func nameObjects(p *inspect.Program, objects []Object) {
 			}
 		}
 	}
-	main := ""
-	if c := p.Core.Capture; c != nil {
-		main = c.Main
-	}
-	for i := range p.Core.Regions {
-		if len(n) == 0 {
-			return
-		}
-		if r := &p.Core.Regions[i]; r.ID == anchor.IDNone || r.ID >= anchor.FirstDynamic {
-			n.visit(value.Region(p, r, value.Limits{Elements: -1, Bytes: maxKey, Values: maxValues}), value.Label(r, main))
-		}
-	}
+	limits := value.Limits{Elements: -1, Bytes: maxKey, Values: maxValues}
+	paths.All(p, limits, n.visit, func() bool { return len(n) == 0 })
 }
 
 // A namer is the objects that have no path yet.
 type namer map[key]*Object
 
-// visit looks for objects in a value, to which path leads.
-func (n namer) visit(v *value.Value, path string) {
+// visit gives the object that a value is its path.
+func (n namer) visit(path *paths.Path, v *value.Value) bool {
 	kind := v.Type
 	if v.Shape == value.Chan {
 		kind = channel
 	}
-	if o := n[key{kind, v.Addr}]; o != nil {
-		o.Kind, o.Path = kind, path
-		delete(n, key{kind, v.Addr})
-		delete(n, key{mutex, v.Addr})
-		return
+	o := n[key{kind, v.Addr}]
+	if o == nil {
+		return true
 	}
-	for _, f := range v.Fields {
-		n.visit(f.Value, path+"."+f.Name)
-	}
-	for i, e := range v.Elems {
-		n.visit(e, path+"["+strconv.Itoa(i)+"]")
-	}
-	for _, e := range v.Entries {
-		n.visit(e.Value, path+"["+e.Key.Go()+"]")
-	}
-	if v.Elem != nil {
-		n.visit(v.Elem, path)
-	}
+	o.Kind, o.Path = kind, path.String()
+	delete(n, key{kind, v.Addr})
+	delete(n, key{mutex, v.Addr})
+	return false
 }

@@ -1,0 +1,95 @@
+// Package paths visits the values of a core with the paths that lead to them from
+// its regions. A path is an expression as `meminspect print` accepts it:
+// main.sessions["ada"].Orders[3]. It names no pointer and no interface that it leads
+// through.
+package paths
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/value"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// A Path leads to a value. It is valid as long as its Visit call, unless it is
+// written with String.
+type Path struct {
+	from  *Path // nil for a region
+	name  string
+	index int
+	key   *value.Value
+}
+
+// String writes the path.
+func (p *Path) String() string {
+	var b strings.Builder
+	p.write(&b)
+	return b.String()
+}
+
+func (p *Path) write(b *strings.Builder) {
+	if p.from != nil {
+		p.from.write(b)
+	}
+	switch {
+	case p.from == nil:
+		b.WriteString(p.name)
+	case p.name != "":
+		b.WriteString("." + p.name)
+	case p.key != nil:
+		b.WriteString("[" + p.key.Go() + "]")
+	default:
+		b.WriteString("[" + strconv.Itoa(p.index) + "]")
+	}
+}
+
+// A Visitor looks at a value to which a path leads. It reports whether to go on
+// below the value.
+type Visitor func(path *Path, v *value.Value) bool
+
+// All visits the values of all regions of a program: the annotated ones and those that
+// it registered, not those in which it describes itself. It ends when done, which may
+// be nil, reports true.
+func All(p *inspect.Program, limits value.Limits, visit Visitor, done func() bool) {
+	for i := range p.Core.Regions {
+		if done != nil && done() {
+			return
+		}
+		if r := &p.Core.Regions[i]; r.ID == anchor.IDNone || r.ID >= anchor.FirstDynamic {
+			Region(p, r, limits, visit)
+		}
+	}
+}
+
+// Region visits the values of a region.
+func Region(p *inspect.Program, r *note.Region, limits value.Limits, visit Visitor) {
+	main := ""
+	if c := p.Core.Capture; c != nil {
+		main = c.Main
+	}
+	Value(value.Region(p, r, limits), value.Label(r, main), visit)
+}
+
+// Value visits a value that has a name, and the values below it.
+func Value(v *value.Value, name string, visit Visitor) { visit.below(&Path{name: name}, v) }
+
+func (visit Visitor) below(path *Path, v *value.Value) {
+	if !visit(path, v) {
+		return
+	}
+	for _, f := range v.Fields {
+		visit.below(&Path{from: path, name: f.Name}, f.Value)
+	}
+	for i, e := range v.Elems {
+		visit.below(&Path{from: path, index: i}, e)
+	}
+	for _, e := range v.Entries {
+		visit.below(&Path{from: path, key: e.Key}, e.Value)
+	}
+	if v.Elem != nil {
+		visit.below(path, v.Elem)
+	}
+}
