@@ -185,6 +185,7 @@ func (o *Options) resolved() *model.Options {
 		Strict: o.Mode == Strict, Data: o.Mode == Data, AutoStacks: o.Stacks == StacksAuto,
 		Args: o.Args, Labels: o.Labels, Include: o.Include, Symbols: o.Symbols,
 		Budget: o.Budget, RegionBudget: o.RegionBudget, Depth: o.Depth, Segments: o.Segments,
+		SaveMemory: o.Request.SaveMemory,
 	}
 	switch o.Stacks {
 	case StacksNone:

@@ -24,7 +24,7 @@ func (in *includer) types() error {
 		}
 		e.TypeErr = errors.New("the debug information does not have the variable")
 	}
-	data, err := debuginfo.Open(in.p.file)
+	data, err := debuginfo.Open(in.p.file, debuginfo.NoLimit)
 	if err != nil {
 		for _, e := range in.chosen {
 			e.TypeErr = err

@@ -248,7 +248,7 @@ func isRuntime(name string) bool {
 
 // structs takes the layout of the runtime's types from the debug information.
 func (e *embedder) structs() error {
-	data, err := debuginfo.Open(e.p.file)
+	data, err := debuginfo.Open(e.p.file, debuginfo.NoLimit)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/inspect"
 	values "github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/internal/kinds"
@@ -26,6 +27,7 @@ func printed(t *testing.T, path string, pid int, alone bool) (texts map[string]s
 // printedOf is printed for a core that is there.
 func printedOf(t *testing.T, path, file string, alone bool) (texts map[string]string, order []string) {
 	t.Helper()
+	described := hasDebugInfo(t, path)
 	if alone {
 		if err := os.Rename(path, path+".away"); err != nil {
 			t.Fatal(err)
@@ -55,7 +57,7 @@ func printedOf(t *testing.T, path, file string, alone bool) (texts map[string]st
 		if r.Package != "kinds" {
 			continue
 		}
-		if want := statusOf(r.Expr); r.Status != want {
+		if want := statusOf(r.Expr, described); r.Status != want {
 			t.Errorf("%s: %v, want %v", r.Expr, r.Status, want)
 		}
 		texts[r.Expr] = values.Region(prog, r, values.Limits{Depth: 200}).Go()
@@ -65,19 +67,33 @@ func printedOf(t *testing.T, path, file string, alone bool) (texts map[string]st
 }
 
 // untyped are variables that lead to memory without a type: by an unsafe.Pointer,
-// or to the variables of a function literal.
+// or to the receiver of a method value of an interface.
 var untyped = map[string]bool{
-	"vUnsafe": true, "vPtrUnsafe": true, "vReflect": true, "vReflPtr": true, "vDynFunc": true,
-	"vClosure": true, "vClosureStr": true, "vMethod": true, "vMethodPtr": true, "vCond": true,
+	"vUnsafe": true, "vPtrUnsafe": true, "vReflect": true, "vReflPtr": true, "vDynFunc": true, "vMethod": true, "vCond": true,
 }
 
+// closures are variables that lead to a function literal's variables, or to the
+// receiver of a method value. Debug information has their types.
+var closures = map[string]bool{"vClosure": true, "vClosureStr": true, "vMethodPtr": true}
+
 // statusOf returns the status of a variable of the kinds program in a capture that
-// has all of it.
-func statusOf(name string) note.Status {
-	if untyped[name] {
+// has all of it. described is set if the program has debug information.
+func statusOf(name string, described bool) note.Status {
+	if untyped[name] || closures[name] && !described {
 		return note.Untyped
 	}
 	return note.Complete
+}
+
+func hasDebugInfo(t *testing.T, path string) bool {
+	t.Helper()
+	f, err := exe.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, found := f.Section(".debug_info")
+	return found
 }
 
 var addresses = regexp.MustCompile(`0x[0-9a-f]{5,}`)

@@ -26,6 +26,10 @@ type Request struct {
 
 	Hold Hold
 
+	// SaveMemory keeps this process small: no debug information is read. Set it
+	// if the program is captured because memory is short.
+	SaveMemory bool
+
 	// Released, if not nil, is called once when the process is no longer needed:
 	// everything has been read and its threads run again. It may end then.
 	Released func()

@@ -159,6 +159,7 @@ func (s *Supervisor) capture(reason, why string, suppressed int, taken func()) E
 		o.Reason = reason
 		r := &o.Request
 		r.Hold.SkipRehearsal = reason == memoryReason
+		r.SaveMemory = reason == memoryReason
 		if why != "" {
 			r.Extra = append(r.Extra, note.Pair{Key: "message", Value: why})
 		}

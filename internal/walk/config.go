@@ -59,9 +59,9 @@ type Config struct {
 	Arena *memory.Arena
 	// Closure gives the layout of the variables that a function literal has
 	// captured, from debug information. Their offsets count from the start of
-	// the closure, whose first word is the code pointer entry. When it is nil
-	// some bytes of closures are taken as they are, unless anything is
-	// excluded.
+	// the closure, whose first word is the code pointer entry. If it is nil or
+	// returns none, some bytes of closures are taken as they are, unless
+	// anything is excluded.
 	Closure func(entry memory.Address) []ClosureVar
 	// Lacks reports whether the program had memory in a range that Memory does
 	// not have: a core that was cut short, or that leaves something out. Nil for

@@ -78,20 +78,32 @@ func (w *walker) closure(it *item) {
 	if it.rank >= own && len(w.funcs) < maxFuncs {
 		w.funcs[entry] = struct{}{}
 	}
-	if w.cfg.Closure == nil {
-		if !w.image.Has(it.addr) {
-			w.untyped(it.root)
-		}
+	if w.image.Has(it.addr) {
+		return // the linker made it: it has no variables
+	}
+	vars := w.closureVars(entry)
+	if len(vars) == 0 {
+		w.untyped(it.root)
 		w.guessClosure(it)
 		return
 	}
-	for _, v := range w.cfg.Closure(entry) {
+	for _, v := range vars {
 		if v.Type == nil || v.Offset > chunkBytes {
+			w.untyped(it.root)
 			continue
 		}
 		// They are a part of the function value, at no extra depth.
 		w.push(item{addr: it.addr.Add(v.Offset), plan: w.planOf(v.Type), count: 1, root: it.root, rank: it.rank})
 	}
+}
+
+// closureVars returns the variables that the function literal with this entry has
+// captured, or none if they are not known.
+func (w *walker) closureVars(entry memory.Address) []ClosureVar {
+	if w.cfg.Closure == nil {
+		return nil
+	}
+	return w.cfg.Closure(entry)
 }
 
 // guessBytes is how much is taken of a closure whose layout is not known, and
@@ -103,7 +115,7 @@ const guessBytes = 64
 // have no runtime type, but debuggers know them from debug information. Where
 // anything is excluded nothing is taken whose type is not known.
 func (w *walker) guessClosure(it *item) {
-	if w.copy != nil || w.ex.active || it.rank < own || w.image.Has(it.addr) {
+	if w.copy != nil || w.ex.active || it.rank < own {
 		return
 	}
 	data, ok := w.guess(it)

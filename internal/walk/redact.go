@@ -234,10 +234,10 @@ func (x *excluder) redactChan(rule int, p *typePlan, addr memory.Address) {
 
 func (x *excluder) redactClosure(rule int, addr memory.Address) {
 	words := x.words(addr, 1)
-	if words == nil || x.w.cfg.Closure == nil {
+	if words == nil {
 		return
 	}
-	for _, v := range x.w.cfg.Closure(memory.Address(words[0])) {
+	for _, v := range x.w.closureVars(memory.Address(words[0])) {
 		if v.Type != nil {
 			x.coverReachable(rule, addr.Add(v.Offset), v.Type.Size)
 			x.redactReachable(rule, x.w.rawPlan(v.Type), addr.Add(v.Offset), 1)

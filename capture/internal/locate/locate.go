@@ -12,6 +12,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/debuginfo"
 	"github.com/meminspect/meminspect/internal/gocore/gcstats"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
@@ -43,7 +44,9 @@ type Program struct {
 	// Code has the calls at addresses, from the executable: the program may be gone.
 	Code *module.Code
 
-	debug *debugTypes // as they are asked for
+	debug        *debugTypes // as they are asked for
+	closures     *debuginfo.Closures
+	closuresRead bool
 }
 
 // A Runtime is how the program's copy of the Go runtime is laid out.

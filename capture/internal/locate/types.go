@@ -2,6 +2,7 @@ package locate
 
 import (
 	"cmp"
+	"debug/dwarf"
 	"errors"
 	"fmt"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/debuginfo"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/walk"
 )
 
 // PointedType returns the type of the variable whose address has the runtime
@@ -51,13 +53,7 @@ func (p *Program) DebugType(s exe.Symbol) (*gotypes.Type, error) {
 // readDebugTypes reads the compilation units of the file with the symbols.
 func (p *Program) readDebugTypes() *debugTypes {
 	d := &debugTypes{byName: map[string]debuginfo.Variable{}}
-	f, err := exe.Open(p.Symbols.path)
-	if err != nil {
-		d.err = err
-		return d
-	}
-	defer f.Close()
-	data, err := debuginfo.Open(f)
+	data, types, err := p.debugInfo(debuginfo.NoLimit)
 	if err != nil {
 		d.err = err
 		return d
@@ -67,11 +63,52 @@ func (p *Program) readDebugTypes() *debugTypes {
 		d.err = err
 		return d
 	}
-	if d.types, d.err = debuginfo.NewTypes(data, p.Runtime.Program, p.Types, p.Binary.Image.Bias); d.err != nil {
-		return d
-	}
+	d.types = types
 	for _, v := range all {
 		d.byName[v.Name] = v
 	}
 	return d
+}
+
+// debugInfo reads the debug information of the file with the symbols, if no
+// section of it has more than limit bytes.
+func (p *Program) debugInfo(limit uint64) (*dwarf.Data, *debuginfo.Types, error) {
+	f, err := exe.Open(p.Symbols.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	data, err := debuginfo.Open(f, limit)
+	if err != nil {
+		return nil, nil, err
+	}
+	types, err := debuginfo.NewTypes(data, p.Runtime.Program, p.Types, p.Binary.Image.Bias)
+	return data, types, err
+}
+
+// maxClosureInfo bounds a section of debug information that is read for closures:
+// the process may be stopped, and its machine short of memory.
+const maxClosureInfo = 64 << 20
+
+// Closure returns the variables of the function literal with this entry, as far
+// as the debug information has them. Each program reads it once.
+func (p *Program) Closure(entry memory.Address) []walk.ClosureVar {
+	if !p.closuresRead {
+		p.closuresRead = true
+		if _, types, err := p.debugInfo(maxClosureInfo); err == nil {
+			p.closures = debuginfo.NewClosures(types)
+		}
+	}
+	if p.closures == nil {
+		return nil
+	}
+	vars, err := p.closures.Of(entry)
+	if err != nil {
+		return nil
+	}
+	out := make([]walk.ClosureVar, len(vars))
+	for i, v := range vars {
+		out[i] = walk.ClosureVar(v)
+	}
+	return out
 }

@@ -28,6 +28,9 @@ type Options struct {
 	RegionBudget uint64 // of bytes, for a region that has none of its own
 	Depth        int    // pointers to follow from a region that has no depth
 	Segments     int    // to join down to
+
+	// SaveMemory leaves out what needs debug information: the machine is short of memory.
+	SaveMemory bool
 }
 
 // A Step is a kind of memory that is read. A plan lists its steps in the order

@@ -17,6 +17,9 @@ func audited(ctx context.Context, s *model.Snapshot, p *locate.Program, pl *mode
 	t := *s
 	t.Regions = make([]model.Result, len(s.Regions))
 	cfg := walk.Config{Types: p.Types, Version: p.Runtime.Version, Main: p.Identity.Main, Image: fileRanges(s.Maps, s.Identity.Data)}
+	if !pl.SaveMemory {
+		cfg.Closure = p.Closure
+	}
 	for _, m := range p.Runtime.Modules {
 		cfg.Text = append(cfg.Text, m.Text)
 	}

@@ -49,6 +49,9 @@ func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error
 		Memory: r.mem, Types: r.program.Types, Version: r.program.Runtime.Version, Main: r.program.Identity.Main,
 		Budget: r.queue.left - r.reserve(), Exclusions: exclusions(r.plan), Moving: !r.held.Still, Arena: r.arena, Lacks: r.program.Source.Lacks,
 	}
+	if !r.plan.SaveMemory {
+		cfg.Closure = r.program.Closure
+	}
 	for _, m := range r.program.Runtime.Modules {
 		cfg.Text = append(cfg.Text, m.Text)
 	}

@@ -16,14 +16,16 @@ import (
 // opAddr is the operation of a fixed address.
 const opAddr = 0x03
 
-// most bounds what one section of debug information may expand to.
-const most = 4 << 30
+// NoLimit as the limit of Open is for a process that needs all there is: what a
+// section claims to expand to is bounded all the same.
+const NoLimit = 4 << 30
 
 // ErrNone is wrapped by the error for a program without debug information.
 var ErrNone = errors.New("the program has no debug information")
 
-// Open reads a file's debug information.
-func Open(f *exe.File) (*dwarf.Data, error) {
+// Open reads a file's debug information, but for the tables of lines. It fails if
+// a section of it has more than limit bytes.
+func Open(f *exe.File, limit uint64) (*dwarf.Data, error) {
 	sections, err := f.Sections()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNone, err)
@@ -31,9 +33,9 @@ func Open(f *exe.File) (*dwarf.Data, error) {
 	content := map[string][]byte{}
 	for _, s := range sections {
 		switch s.Name {
-		case ".debug_abbrev", ".debug_info", ".debug_str", ".debug_line", ".debug_ranges",
+		case ".debug_abbrev", ".debug_info", ".debug_str", ".debug_ranges",
 			".debug_addr", ".debug_line_str", ".debug_str_offsets", ".debug_rnglists":
-			if content[s.Name], err = f.Data(s, most); err != nil {
+			if content[s.Name], err = f.Data(s, limit); err != nil {
 				return nil, fmt.Errorf("debug information: %w", err)
 			}
 		}
@@ -41,7 +43,7 @@ func Open(f *exe.File) (*dwarf.Data, error) {
 	if content[".debug_info"] == nil {
 		return nil, ErrNone
 	}
-	data, err := dwarf.New(content[".debug_abbrev"], nil, nil, content[".debug_info"], content[".debug_line"], nil, content[".debug_ranges"], content[".debug_str"])
+	data, err := dwarf.New(content[".debug_abbrev"], nil, nil, content[".debug_info"], nil, nil, content[".debug_ranges"], content[".debug_str"])
 	if err != nil {
 		return nil, fmt.Errorf("debug information: %w", err)
 	}

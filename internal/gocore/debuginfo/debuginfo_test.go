@@ -106,7 +106,7 @@ func TestVariables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := debuginfo.Open(f)
+		data, err := debuginfo.Open(f, debuginfo.NoLimit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +177,7 @@ func TestVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := debuginfo.Open(f); err != nil && !errors.Is(err, debuginfo.ErrNone) {
+	if _, err := debuginfo.Open(f, debuginfo.NoLimit); err != nil && !errors.Is(err, debuginfo.ErrNone) {
 		t.Errorf("without debug information: %v", err)
 	}
 }

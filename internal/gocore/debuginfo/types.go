@@ -31,6 +31,8 @@ type Types struct {
 	known  map[dwarf.Offset]memory.Address
 }
 
+var errBreaksOff = errors.New("the debug information breaks off")
+
 // An entry is one of the debug information, with a reader that stands behind it.
 type entry struct {
 	*dwarf.Entry
@@ -95,7 +97,7 @@ func (ts *Types) resolve(off dwarf.Offset) (entry, error) {
 		r.Seek(off)
 		die, err := r.Next()
 		if err != nil || die == nil {
-			return entry{}, errors.Join(err, errors.New("the debug information breaks off"))
+			return entry{}, errors.Join(err, errBreaksOff)
 		}
 		if kindOf(die) != gotypes.Invalid {
 			return entry{die, r}, nil
@@ -222,7 +224,7 @@ func (ts *Types) fields(die entry) ([]gotypes.Field, error) {
 	for {
 		child, err := die.r.Next()
 		if err != nil || child == nil {
-			return nil, errors.Join(err, errors.New("the debug information breaks off"))
+			return nil, errors.Join(err, errBreaksOff)
 		}
 		if child.Tag == 0 {
 			return fields, nil

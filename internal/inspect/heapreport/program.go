@@ -185,7 +185,7 @@ func (p *program) packageName(path string) string {
 
 // addTypes gives variables their types by the debug information, if there is any.
 func (p *program) addTypes() {
-	data, err := debuginfo.Open(p.file)
+	data, err := debuginfo.Open(p.file, debuginfo.NoLimit)
 	if err != nil {
 		return
 	}
