@@ -65,7 +65,7 @@ the lines.`,
 			cfg.GoFlags = goFlags(tags, modfile, overlay)
 			result, err := gen.Run(cmd.Context(), cfg)
 			if result != nil {
-				report(cmd, &cfg, result, verbose)
+				printGenerated(cmd, &cfg, result, verbose)
 			}
 			if err != nil {
 				return fmt.Errorf("generate: %w", err)
@@ -103,9 +103,9 @@ func goFlags(tags, modfile, overlay string) []string {
 	return list
 }
 
-// report prints findings, under --check a diff for each stale file, and else one
+// printGenerated prints findings, under --check a diff for each stale file, and else one
 // line about what was done.
-func report(cmd *cobra.Command, cfg *gen.Config, result *gen.Result, verbose bool) {
+func printGenerated(cmd *cobra.Command, cfg *gen.Config, result *gen.Result, verbose bool) {
 	printFindings(cmd.ErrOrStderr(), cfg.Dir, result.Findings)
 	for _, change := range result.Changes {
 		path := relative(cfg.Dir, change.Path)

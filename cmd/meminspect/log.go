@@ -158,9 +158,15 @@ func (f *logFlags) print(w io.Writer, r *logring.Record) error {
 	if f.json {
 		return jsonLines(w).Encode(logJSON(r))
 	}
+	_, err := fmt.Fprintln(w, recordText(r, "2006-01-02T15:04:05.000000Z "))
+	return err
+}
+
+// recordText returns a record as a line. layout is that of its time.
+func recordText(r *logring.Record, layout string) string {
 	var b strings.Builder
 	if !r.Time.IsZero() {
-		b.WriteString(r.Time.UTC().Format("2006-01-02T15:04:05.000000Z "))
+		b.WriteString(r.Time.UTC().Format(layout))
 	}
 	if !r.Plain {
 		b.WriteString(slog.Level(r.Level).String() + " ")
@@ -170,8 +176,7 @@ func (f *logFlags) print(w io.Writer, r *logring.Record) error {
 	if r.Truncated {
 		b.WriteString(" …")
 	}
-	_, err := fmt.Fprintln(w, b.String())
-	return err
+	return b.String()
 }
 
 func writeAttrs(b *strings.Builder, prefix string, attrs []logring.Attr) {

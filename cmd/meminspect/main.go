@@ -64,7 +64,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	out, errOut := &output{w: stdout}, &output{w: stderr}
 	cmd := rootCommand()
-	cmd.SetArgs(args)
+	cmd.SetArgs(withReport(args))
 	cmd.SetIn(stdin)
 	cmd.SetOut(out)
 	cmd.SetErr(errOut)

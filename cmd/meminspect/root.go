@@ -24,7 +24,9 @@ func rootCommand() *cobra.Command {
 		Short: "Capture and read annotated variables of Go programs",
 		Long: `meminspect turns //meminspect: comments on Go variables into a static table and
 checks whole programs. It captures the annotated memory of a running, hanging or
-dying process into a small core, and reads cores. gdb and Delve open them too.`,
+dying process into a small core, and reads cores. gdb and Delve open them too.
+
+"meminspect CORE" prints the report of a core: why the program ended, and where.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -46,7 +48,7 @@ dying process into a small core, and reads cores. gdb and Delve open them too.`,
 	}
 	group(groupAnnotate, "Annotate:", generateCommand(), idsCommand(), breakingCommand(), lintCommand(), linkCommand())
 	group(groupCapture, "Capture:", append(supervising(), captureCommand(), filterCommand(), doctorCommand())...)
-	group(groupRead, "Read:", listCommand(), rmCommand(), infoCommand(), regionsCommand(), printCommand(), goroutinesCommand(), waitsCommand(), logCommand(), heapCommand(), scanCommand(), debugCommand())
+	group(groupRead, "Read:", reportCommand(), listCommand(), rmCommand(), infoCommand(), regionsCommand(), printCommand(), goroutinesCommand(), waitsCommand(), logCommand(), heapCommand(), scanCommand(), debugCommand())
 	group(groupFormats, "Formats:", minidumpCommand(), kinfoCommand(), pstoreCommand())
 	root.AddCommand(annotationsTopic(), manCommand(), versionCommand())
 	strictHelp(root)

@@ -190,18 +190,21 @@ type waiterJSON struct {
 	Waited duration.Seconds `json:"waited,omitempty"`
 }
 
+func waitOf(o *waits.Object) waitJSON {
+	out := waitJSON{Kind: o.Kind, Address: address(o.Addr), Path: o.Path}
+	if c := o.Channel; c != nil {
+		out.Channel = &channelJSON{c.Elem, c.Len, c.Cap, c.Closed, c.Redacted}
+	}
+	for _, waiter := range o.Waiters {
+		out.Waiters = append(out.Waiters, waiterJSON{strconv.FormatUint(waiter.ID, 10), waiter.Action, waiter.Select, duration.Seconds(waiter.Waited)})
+	}
+	return out
+}
+
 func printWaitsJSON(w io.Writer, objects []waits.Object) error {
 	enc := jsonLines(w)
 	for i := range objects {
-		o := &objects[i]
-		out := waitJSON{Kind: o.Kind, Address: address(o.Addr), Path: o.Path}
-		if c := o.Channel; c != nil {
-			out.Channel = &channelJSON{c.Elem, c.Len, c.Cap, c.Closed, c.Redacted}
-		}
-		for _, waiter := range o.Waiters {
-			out.Waiters = append(out.Waiters, waiterJSON{strconv.FormatUint(waiter.ID, 10), waiter.Action, waiter.Select, duration.Seconds(waiter.Waited)})
-		}
-		if err := enc.Encode(out); err != nil {
+		if err := enc.Encode(waitOf(&objects[i])); err != nil {
 			return err
 		}
 	}

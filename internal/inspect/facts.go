@@ -20,6 +20,28 @@ func (c *Core) BuildInfo() *debug.BuildInfo {
 	return info
 }
 
+// MainPath returns the import path of the program's package main, "" if it is not
+// known.
+func (c *Core) MainPath() string {
+	if c.Capture == nil {
+		return ""
+	}
+	return c.Capture.Main
+}
+
+// Fact returns what the record of the capture has under a key, "" if it has none.
+func (c *Core) Fact(key string) string {
+	if c.Capture == nil {
+		return ""
+	}
+	for _, p := range c.Capture.Extra {
+		if p.Key == key {
+			return strings.TrimRight(p.Value, " ") // one written over a longer one is padded
+		}
+	}
+	return ""
+}
+
 // Facts returns what the core records of the process: the values by their keys,
 // which docs/formats.md lists.
 func (c *Core) Facts() map[string]string {

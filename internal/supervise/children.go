@@ -13,9 +13,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/crashtext"
 	"github.com/meminspect/meminspect/internal/supervise/child"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
-	"github.com/meminspect/meminspect/internal/supervise/crashtext"
 )
 
 // Children selects what is done about the crash of a process that the program

@@ -11,9 +11,9 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/crashtext"
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
-	"github.com/meminspect/meminspect/internal/supervise/crashtext"
 	"github.com/meminspect/meminspect/internal/supervise/live"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )

@@ -32,6 +32,9 @@ type Goroutine struct {
 	// Frames are its calls, the innermost first. Goroutines with the same stack
 	// share them: they must not be changed.
 	Frames []Frame
+	// Extents are the parts of the stack that each of Frames has. The failed
+	// goroutine alone has them. Frames that are inlined share that of their caller.
+	Extents []memory.Range
 	// Created is the go statement that started it; nil for the first one.
 	Created *Frame
 	// Labels are what pprof.SetGoroutineLabels set, sorted by their keys. Cores
@@ -248,6 +251,12 @@ func (r *reader) follow(out *Goroutine, g *goroutine.G, at goroutine.Place) {
 			return
 		}
 		r.key = binary.LittleEndian.AppendUint64(r.key, uint64(at.PC))
+		if out.Failed {
+			extent := memory.RangeOf(at.SP, size)
+			for range calls {
+				out.Extents = append(out.Extents, extent)
+			}
+		}
 		f := calls[len(calls)-1].Function
 		if f == "runtime.goexit" || f == "runtime.mstart" || f == "runtime.rt0_go" {
 			return

@@ -1,0 +1,405 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/meminspect/meminspect/internal/bytesize"
+	"github.com/meminspect/meminspect/internal/inspect/report"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
+)
+
+// A section is a part of a report in text: lines below a title.
+type section struct {
+	title string
+	lines []string
+	width int  // of the lines
+	whole bool // no line may be left out
+}
+
+// add appends a line, of which it cuts what is too long.
+func (s *section) add(format string, args ...any) {
+	s.lines = append(s.lines, cutLine(fmt.Sprintf(format, args...), s.width))
+}
+
+// maxScreen is how many lines a report has, if its parts that are never cut leave
+// room for it.
+const maxScreen = 48
+
+// printReport prints a report in lines of at most width characters.
+func printReport(w io.Writer, r *report.Report, next []string, width int) error {
+	var b strings.Builder
+	for _, line := range wrap(oneLine(title(r)), width, 4) {
+		b.WriteString(line + "\n")
+	}
+	for _, s := range fit(sections(r, next, width), maxScreen-1) {
+		b.WriteByte('\n')
+		if s.title != "" {
+			b.WriteString(cutLine(s.title, width) + "\n")
+		}
+		for _, line := range s.lines {
+			b.WriteString("  " + line + "\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// printMarkdown prints a report for an issue tracker.
+func printMarkdown(w io.Writer, r *report.Report, next []string) error {
+	const width = 120
+	var b strings.Builder
+	b.WriteString("## " + markdownText(oneLine(title(r))) + "\n")
+	for _, s := range fit(sections(r, next, width), 2*maxScreen) {
+		if s.title != "" {
+			b.WriteString("\n### " + markdownText(s.title) + "\n")
+		}
+		fence := "```"
+		for strings.Contains(strings.Join(s.lines, "\n"), fence) {
+			fence += "`"
+		}
+		b.WriteString("\n" + fence + "\n" + strings.Join(s.lines, "\n") + "\n" + fence + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// markdownText escapes what has a meaning in Markdown or HTML.
+func markdownText(s string) string {
+	var b strings.Builder
+	for _, c := range s {
+		if strings.ContainsRune("\\`*_{}[]<>()#+!|&~", c) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+func sections(r *report.Report, next []string, width int) []section {
+	width -= 2 // lines are indented
+	all := []section{
+		{lines: factLines(r, width)},
+		failedSection(r.Failed, width),
+		groupSection(r, width),
+		waitSection(r, width),
+		summarySection(r, width),
+		logSection(r, width),
+		{title: "missing", lines: wrapAll(r.Gaps, width)},
+		{title: "next", lines: next, whole: true},
+	}
+	var out []section
+	for _, s := range all {
+		if len(s.lines) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// fit leaves lines out of the longest sections until all of them have at most most
+// lines.
+func fit(all []section, most int) []section {
+	const least = 3 // lines of a section
+	total := func() (n int) {
+		for _, s := range all {
+			n += 1 + len(s.lines)
+			if s.title != "" {
+				n++
+			}
+		}
+		return n
+	}
+	left := make([]int, len(all)) // out of each
+	for total() > most {
+		longest := -1
+		for i, s := range all {
+			if i > 0 && !s.whole && len(s.lines) > least && (longest < 0 || len(s.lines) > len(all[longest].lines)) {
+				longest = i
+			}
+		}
+		if longest < 0 {
+			break
+		}
+		s := &all[longest]
+		s.lines = s.lines[:len(s.lines)-1]
+		left[longest]++
+	}
+	for i, n := range left {
+		if s := &all[i]; n > 0 {
+			s.lines[len(s.lines)-1] = fmt.Sprintf("… %s more", plural(n+1, "line"))
+		}
+	}
+	return all
+}
+
+// factLines describe the program and its end.
+func factLines(r *report.Report, width int) []string {
+	info := coreInfo(r.Core)
+	var lines []string
+	add := func(name string, facts ...string) {
+		text := ""
+		for _, f := range facts {
+			if f != "" && text != "" {
+				text += ", "
+			}
+			text += f
+		}
+		if text == "" {
+			return
+		}
+		const indent = 9
+		for i, line := range wrap(oneLine(text), width-indent, 3) {
+			if i > 0 {
+				name = ""
+			}
+			lines = append(lines, fmt.Sprintf("%-*s%s", indent, name, line))
+		}
+	}
+	add("program", programFacts(info)...)
+	add("when", whenFacts(info)...)
+	if info.Process != nil && info.Process.Memory != nil {
+		add("memory", memoryFacts(info.Process)...)
+	}
+	add("core", coreFacts(info)...)
+	return lines
+}
+
+func programFacts(info *infoJSON) []string {
+	b := info.Build
+	if b == nil {
+		return []string{info.Program, info.GoVersion}
+	}
+	program := b.Package
+	if b.Version != "" && b.Version != "(devel)" {
+		program += "@" + b.Version
+	}
+	commit := b.Revision[:min(len(b.Revision), 12)] // as versions that are made of a commit have it
+	if commit != "" && !strings.Contains(b.Version, commit) {
+		program += ", commit " + commit
+	}
+	if b.Modified {
+		program += " with uncommitted changes"
+	}
+	return []string{program, info.GoVersion}
+}
+
+func whenFacts(info *infoJSON) []string {
+	var facts []string
+	if info.When != nil {
+		when := info.When.Format("2006-01-02 15:04:05 UTC")
+		if info.Process != nil && info.Process.Uptime > 0 {
+			when += ", " + roughly(time.Duration(info.Process.Uptime)) + " after its start"
+		}
+		facts = append(facts, when)
+	}
+	where := ""
+	if info.PID != 0 {
+		where = fmt.Sprintf("pid %d", info.PID)
+	}
+	if info.Host != "" {
+		where = strings.TrimSpace(where + " on " + info.Host)
+	}
+	facts = append(facts, where)
+	if p := info.Process; p != nil {
+		if p.Pod != "" {
+			facts = append(facts, "pod "+p.Pod)
+		} else if p.Container != "" {
+			facts = append(facts, "container "+p.Container[:min(len(p.Container), 12)])
+		}
+	}
+	return facts
+}
+
+func memoryFacts(p *processJSON) []string {
+	m := p.Memory
+	var facts []string
+	add := func(what string, n uint64) {
+		if n > 0 {
+			facts = append(facts, what+" "+bytesize.Short(n))
+		}
+	}
+	add("resident", m.Resident)
+	if m.Peak > m.Resident {
+		add("at most", m.Peak)
+	}
+	add("live heap", m.Live)
+	add("GOMEMLIMIT", m.Limit)
+	for _, name := range sortedKeys(p.Limits) {
+		facts = append(facts, name+" "+p.Limits[name])
+	}
+	return facts
+}
+
+func coreFacts(info *infoJSON) []string {
+	facts := []string{info.Core, bytesize.Short(uint64(info.Bytes))}
+	if info.Encrypted {
+		facts = append(facts, "encrypted")
+	}
+	if info.Strict {
+		facts = append(facts, "strict")
+	}
+	return facts
+}
+
+// failedSection has the goroutine that ended the program. Calls of the standard
+// library are counted only.
+func failedSection(g *report.Goroutine, width int) section {
+	if g == nil {
+		return section{}
+	}
+	s := section{title: fmt.Sprintf("goroutine %d ended the program", g.ID), width: width}
+	if g.State != "" && g.State != "running" {
+		s.title += ": " + oneLine(g.State)
+	}
+	column := callWidth(g)
+	hidden := 0
+	flush := func() {
+		if hidden > 0 {
+			s.add("… %s of the standard library", plural(hidden, "call"))
+		}
+		hidden = 0
+	}
+	for i := range g.Calls {
+		c := &g.Calls[i]
+		if c.Library {
+			hidden++
+			continue
+		}
+		flush()
+		s.add("%-*s  %s:%d", column, shortFunction(c.Function), shortFile(c.File), c.Line)
+		if c.Source != "" {
+			s.add("    %s", oneLine(c.Source))
+		}
+		for _, o := range c.Objects {
+			s.add("    %v = %s", o.Addr, oneLine(o.Path))
+		}
+		if c.Link != "" {
+			s.lines = append(s.lines, "    "+oneLine(c.Link)) // whole, so that it can be followed
+		}
+	}
+	flush()
+	if g.Problem != "" {
+		s.add("… %s", oneLine(g.Problem))
+	}
+	if g.Created != nil {
+		s.add("created by %s  %s:%d", shortFunction(g.Created.Function), shortFile(g.Created.File), g.Created.Line)
+	}
+	return s
+}
+
+// callWidth is the width of the column of functions.
+func callWidth(g *report.Goroutine) int {
+	const widest = 48
+	width := 0
+	for i := range g.Calls {
+		if n := utf8.RuneCountInString(shortFunction(g.Calls[i].Function)); n <= widest && !g.Calls[i].Library {
+			width = max(width, n)
+		}
+	}
+	return width
+}
+
+func groupSection(r *report.Report, width int) section {
+	total := 0
+	for i := range r.Groups {
+		total += len(r.Groups[i].Goroutines)
+	}
+	s := section{title: fmt.Sprintf("%s in %s", plural(total, "goroutine"), plural(len(r.Groups), "group")), width: width}
+	if r.Failed != nil {
+		s.title = fmt.Sprintf("%s in %s", plural(total, "other goroutine"), plural(len(r.Groups), "group"))
+	}
+	const most = 6
+	for i := range r.Groups {
+		if i == most && len(r.Groups) > most+1 {
+			s.add("… %s more", plural(len(r.Groups)-most, "group"))
+			break
+		}
+		s.add("%s", groupLine(&r.Groups[i]))
+	}
+	return s
+}
+
+func groupLine(g *stacks.Group) string {
+	line := fmt.Sprintf("%5d  %s%s", len(g.Goroutines), tallies(g.States(), len(g.Goroutines), oneLine), waitText(g))
+	if len(g.Frames) > 0 {
+		line += ": " + caller(g.Frames)
+	}
+	return line
+}
+
+func waitSection(r *report.Report, width int) section {
+	s := section{title: "what they wait for", width: width}
+	const most = 4
+	for i := range r.Waits {
+		if i == most {
+			s.add("… %s more", plural(len(r.Waits)-most, "object"))
+			break
+		}
+		s.add("%s", objectText(&r.Waits[i]))
+		for k, same := range alike(r.Waits[i].Waiters) {
+			if k == 2 {
+				break
+			}
+			s.add("    %s", same.text())
+		}
+	}
+	return s
+}
+
+func summarySection(r *report.Report, width int) section {
+	s := section{title: "summary", width: width}
+	for _, v := range r.Summary {
+		s.add("%s = %s", oneLine(v.Name), strings.Join(strings.Fields(v.Go()), " "))
+	}
+	return s
+}
+
+func logSection(r *report.Report, width int) section {
+	s := section{title: "log", width: width}
+	if r.Older > 0 {
+		s.title = fmt.Sprintf("log, the last %d of %d records", len(r.Log), len(r.Log)+r.Older)
+	}
+	for i := range r.Log {
+		s.add("%s", recordText(&r.Log[i], "15:04:05.000 "))
+	}
+	return s
+}
+
+// wrap breaks text at spaces into lines of at most width characters. After most
+// lines it is cut.
+func wrap(text string, width, most int) []string {
+	var lines []string
+	rest := []rune(text)
+	for len(rest) > width && len(lines) < most-1 {
+		at := width
+		for at > width/2 && rest[at] != ' ' {
+			at--
+		}
+		if rest[at] != ' ' {
+			at = width
+		}
+		lines = append(lines, strings.TrimRight(string(rest[:at]), " "))
+		rest = []rune(strings.TrimLeft(string(rest[at:]), " "))
+	}
+	return append(lines, cutLine(string(rest), width))
+}
+
+func wrapAll(texts []string, width int) []string {
+	var lines []string
+	for _, text := range texts {
+		lines = append(lines, wrap(oneLine(text), width, 3)...)
+	}
+	return lines
+}
+
+// cutLine shortens a line to at most width characters.
+func cutLine(line string, width int) string {
+	if utf8.RuneCountInString(line) <= width {
+		return line
+	}
+	return string([]rune(line)[:width-1]) + "…"
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"reflect"
+	"testing"
+)
+
+// A report that is too long loses lines of its longest parts, and none of those that
+// must be whole.
+func TestFit(t *testing.T) {
+	part := func(n int, whole bool) section {
+		s := section{title: "part", whole: whole}
+		for i := range n {
+			s.lines = append(s.lines, fmt.Sprint(i))
+		}
+		return s
+	}
+	for _, test := range []struct {
+		parts []section
+		most  int
+		want  []int
+	}{
+		{[]section{part(2, false), part(4, false)}, 20, []int{2, 4}},
+		{[]section{part(2, false), part(20, false), part(6, false)}, 20, []int{2, 6, 6}},
+		{[]section{part(4, false), part(20, true), part(6, false)}, 20, []int{4, 20, 3}},
+	} {
+		var got []int
+		for _, s := range fit(test.parts, test.most) {
+			got = append(got, len(s.lines))
+		}
+		if !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%v lines, want %v", got, test.want)
+		}
+	}
+	cut := fit([]section{part(1, false), part(9, false)}, 10)
+	if last := cut[1].lines[len(cut[1].lines)-1]; last != "… 5 lines more" {
+		t.Errorf("%d lines end with %q", len(cut[1].lines), last)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		want []string
+	}{
+		{"", []string{""}},
+		{"short", []string{"short"}},
+		{"a few words in lines", []string{"a few", "words in", "lines"}},
+		{"averylongwordwithoutspaces", []string{"averylongw", "ordwithout", "spaces"}},
+		{"Zürich Zürich Zürich and more of it", []string{"Zürich", "Zürich", "Zürich an…"}},
+	} {
+		if got := wrap(test.text, 10, 3); !reflect.DeepEqual(got, test.want) {
+			t.Errorf("%q: %q, want %q", test.text, got, test.want)
+		}
+	}
+}
+
+func TestQuoteForShell(t *testing.T) {
+	for arg, want := range map[string]string{
+		"cores/a.1.core": "cores/a.1.core", "": "''", "my core": "'my core'", "it's": `'it'\''s'`, "$(rm)": "'$(rm)'",
+	} {
+		if got := quoteForShell(arg); got != want {
+			t.Errorf("%q: %s, want %s", arg, got, want)
+		}
+	}
+}

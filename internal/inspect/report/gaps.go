@@ -1,0 +1,62 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/internal/bytesize"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// gaps returns what a core lacks, and why. lost is the number of goroutines that
+// cannot be read.
+func gaps(core *inspect.Core, lost int) []string {
+	var out []string
+	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	if n := core.Missing(); n > 0 {
+		add("the file is truncated: %s are missing", bytesize.Short(n))
+	}
+	if _, ok := core.Note(note.Owner, note.TypeGoroutines); !ok {
+		add("goroutines: %v", core.Without())
+	}
+	if lost > 0 {
+		add("%d goroutines cannot be read", lost)
+	}
+	counts := map[string]int{}
+	for i := range core.Regions {
+		if s := core.Regions[i].Status; s != note.Complete {
+			counts[s.String()]++
+		}
+	}
+	for status, n := range counts {
+		regions := "regions are"
+		if n == 1 {
+			regions = "region is"
+		}
+		add("%d of %d %s %s", n, len(core.Regions), regions, status)
+	}
+	slices.Sort(out[len(out)-len(counts):])
+	receipts := map[string]uint64{}
+	var reasons []string
+	for _, r := range core.Receipts {
+		if r.Reason == note.ReasonUnreadable && r.Rule != "" {
+			add("%s", r.Rule)
+			continue
+		}
+		reason := r.Reason.String()
+		if _, ok := receipts[reason]; !ok {
+			reasons = append(reasons, reason)
+		}
+		receipts[reason] += r.Size
+	}
+	var parts []string
+	for _, reason := range reasons {
+		parts = append(parts, bytesize.Short(receipts[reason])+" "+reason)
+	}
+	if len(parts) > 0 {
+		add("left out: %s", strings.Join(parts, ", "))
+	}
+	return out
+}

@@ -1,0 +1,102 @@
+// Package report answers what an on-call engineer asks of a core: why the program
+// ended, where, what its other goroutines do and wait for, what its log and its
+// summary values show, and what the core lacks.
+package report
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	"github.com/meminspect/meminspect/internal/inspect/value"
+	"github.com/meminspect/meminspect/internal/inspect/waits"
+	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/logring"
+)
+
+// A Report is what a core shows. Fields are empty if the core does not show it.
+type Report struct {
+	Core    *inspect.Core
+	Cause   Cause
+	Failed  *Goroutine     // that ended the program
+	Groups  []stacks.Group // of the program's other goroutines, the largest first
+	Waits   []waits.Object // that a variable leads to or that several goroutines wait for, the most wanted first
+	Summary []Value        // of the entries that are marked summary
+	Log     []logring.Record
+	Older   int      // records of the log before those
+	Gaps    []string // what the core lacks, and why
+}
+
+// A Value is the value of a variable.
+type Value struct {
+	Name string
+	*value.Value
+}
+
+// maxLog is how many records of the log a report has.
+const maxLog = 10
+
+// Make makes the report of a core. prog is its program, nil if that cannot be
+// opened. link is a template for links to the source, with {file}, {line} and
+// {commit}, or "".
+func Make(core *inspect.Core, prog *inspect.Program, link string) *Report {
+	r := &Report{Core: core, Cause: CauseOf(core)}
+	var list []stacks.Goroutine
+	lost := 0
+	if prog != nil {
+		list, lost, _ = stacks.Read(prog) // an error shows as a gap
+		if objects, err := waits.Read(prog, list); err == nil {
+			r.Waits = notable(objects)
+		}
+		r.Summary = summary(prog)
+	}
+	r.Failed = failed(core, prog, list)
+	r.Groups = others(list, r.Failed)
+	r.addSource(link)
+	r.Log, r.Older = lastRecords(core)
+	r.Gaps = gaps(core, lost)
+	return r
+}
+
+// others returns the groups of a program's goroutines but for the one that failed.
+func others(list []stacks.Goroutine, failed *Goroutine) []stacks.Group {
+	rest := slices.DeleteFunc(slices.Clone(list), func(g stacks.Goroutine) bool { return g.System() || failed != nil && g.ID == failed.ID })
+	return stacks.Groups(rest)
+}
+
+// notable returns the objects that have a name or several waiters.
+func notable(objects []waits.Object) []waits.Object {
+	return slices.DeleteFunc(objects, func(o waits.Object) bool {
+		return o.Addr == 0 || o.Path == "" && len(o.Waiters) < 2
+	})
+}
+
+func summary(prog *inspect.Program) []Value {
+	var out []Value
+	for i := range prog.Core.Regions {
+		if r := &prog.Core.Regions[i]; r.Flags&anchor.EntrySummary != 0 {
+			out = append(out, Value{value.Label(r, prog.Core.MainPath()), value.Region(prog, r, value.Limits{})})
+		}
+	}
+	return out
+}
+
+// lastRecords returns the last records of all log rings, the oldest first, and how
+// many there are before them.
+func lastRecords(core *inspect.Core) (last []logring.Record, older int) {
+	logs, err := core.Logs()
+	if err != nil && !errors.Is(err, inspect.ErrNoLog) && len(logs) == 0 {
+		return nil, 0
+	}
+	var all []logring.Record
+	for _, log := range logs {
+		all = append(all, log.Records...)
+	}
+	if len(logs) > 1 {
+		slices.SortStableFunc(all, func(a, b logring.Record) int { return cmp.Compare(a.Time.UnixNano(), b.Time.UnixNano()) })
+	}
+	older = max(len(all)-maxLog, 0)
+	return all[older:], older
+}
