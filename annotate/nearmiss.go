@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"go/token"
 	"strings"
+
+	"github.com/meminspect/meminspect/internal/nearest"
 )
 
 // nearMisses reports a comment that is certainly meant as a directive. It ignores
@@ -91,7 +93,7 @@ func look(body string) *miss {
 	if near, ok := nearestWord(lower); ok && !m.known && m.exact && m.colon {
 		lower, m.known = near, true
 	}
-	closeTool := m.exact || m.colon && len(normal) > 4 && distance(normal, Tool) <= 2
+	closeTool := m.exact || m.colon && len(normal) > 4 && nearest.Distance(normal, Tool) <= 2
 	switch {
 	case m.known && closeTool && looksLikeArguments(lower, rest) && (m.colon || flush):
 		m.fix = strings.TrimSpace(Prefix + lower + " " + rest)
@@ -147,36 +149,11 @@ func isDirective(word string) bool {
 	return false
 }
 
-// nearestWord returns the directive that a misspelt word must mean: one that
-// is at most two slips away, and one for short words.
+// nearestWord returns the directive that a misspelt word must mean.
 func nearestWord(word string) (string, bool) {
-	best, bestDistance := "", 3
-	for _, d := range directives {
-		slips := distance(word, d.word)
-		if slips < bestDistance && slips < (len(d.word)+1)/2 {
-			best, bestDistance = d.word, slips
-		}
+	words := make([]string, len(directives))
+	for i, d := range directives {
+		words[i] = d.word
 	}
-	return best, best != ""
-}
-
-// distance counts the insertions, deletions and replacements of bytes that
-// turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
+	return nearest.Word(word, words)
 }

@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/expr"
 	"github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -18,13 +20,24 @@ func printCommand() *cobra.Command {
 	var asJSON bool
 	var limits value.Limits
 	cmd := &cobra.Command{
-		Use:   "print CORE [NAME…]",
+		Use:   "print CORE [NAME|PATH…]",
 		Short: "Print the values of a core's regions",
 		Long: `Print the values in a core, in Go syntax, by the runtime types of the program:
 neither symbols nor debug information are needed. Without a NAME all regions are
 printed but the project's own, as the log (meminspect log) and vmcoreinfo
 (meminspect info --vmcoreinfo). A NAME is that of a region, its variable (queue, main.queue,
 example.com/shop.queue) or its ID; * and ? match as in a shell.
+
+A PATH is a Go expression that begins with a NAME and leads to values below it:
+
+  main.sessions["ada"].Orders[3]   fields, elements, and keys of maps
+  main.sessions[*].User            * selects all elements
+  main.queue.jobs[2:5]             a part of a slice, an array or a text
+  len(main.queue.jobs), cap(main.queue.jobs)
+  *main.head, main.shape.(*main.Circle)
+
+A path needs no * and no type assertion on its way: it leads through pointers,
+interfaces and atomic pointers. Keys that are structs are written as they are printed.
 
 What the core does not hold is a comment in its place: not captured, redacted (an
 exclusion covers it), unreadable, torn, cut by budget, or left out because of
@@ -34,11 +47,15 @@ buffer, after an arrow.
 
 The executable is the one that the core names, if its build ID is still the
 same, or the one given with --exe. Without one the core's own types and names
-are used.`,
+are used.
+
+The exit status is 3 if the core does not have a value that a PATH names.`,
 		Example: `  meminspect print shop.core
   meminspect print shop.core main.counter 'dyn*'
-  meminspect print --json shop.core main.last`,
-		Args: cobra.MinimumNArgs(1),
+  meminspect print --json shop.core main.last
+  meminspect print now.core 'main.sessions[*].User' 'len(main.queue.jobs)'`,
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: completePaths,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			core, err := openCore(cmd, args[0])
 			if err != nil {
@@ -51,10 +68,6 @@ are used.`,
 			if err := noRegions(cmd, core); err != nil {
 				return err
 			}
-			regions, err := selected(core, args[1:])
-			if err != nil {
-				return fmt.Errorf("print: %s: %w", args[0], err)
-			}
 			prog, err := inspect.OpenProgram(core, exe)
 			if err != nil {
 				return fmt.Errorf("print: %w", err)
@@ -63,10 +76,14 @@ are used.`,
 			for _, w := range prog.Warnings {
 				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: print: %s\n", w)
 			}
-			if asJSON {
-				return printValuesJSON(cmd.OutOrStdout(), prog, regions, limits)
+			p := printer{w: cmd.OutOrStdout(), prog: prog, limits: limits, asJSON: asJSON}
+			if err := p.print(args[1:]); err != nil {
+				return fmt.Errorf("print: %s: %w", args[0], err)
 			}
-			return printValues(cmd.OutOrStdout(), prog, mainPath(core), regions, limits)
+			if p.missing {
+				return &exitError{status: exitPartial}
+			}
+			return nil
 		},
 	}
 	fl := cmd.Flags()
@@ -92,31 +109,9 @@ func noRegions(cmd *cobra.Command, core *inspect.Core) error {
 	return nil
 }
 
-// selected returns the regions that the patterns name, in the core's order,
-// without patterns those of the program. A pattern that names nothing is an
-// error.
-func selected(core *inspect.Core, patterns []string) ([]*note.Region, error) {
-	used := make([]bool, len(patterns))
-	var out []*note.Region
-	for i := range core.Regions {
-		r := &core.Regions[i]
-		want := len(patterns) == 0 && (r.ID == anchor.IDNone || r.ID >= anchor.FirstDynamic)
-		for k, p := range patterns {
-			if value.Match(p, r, mainPath(core)) {
-				want, used[k] = true, true
-			}
-		}
-		if want {
-			out = append(out, r)
-		}
-	}
-	for k, p := range patterns {
-		if !used[k] {
-			return nil, fmt.Errorf("no region is called %q; `meminspect regions` lists them", p)
-		}
-	}
-	return out, nil
-}
+// ofProgram reports whether a region is the program's, not one in which it describes
+// itself.
+func ofProgram(r *note.Region) bool { return r.ID == anchor.IDNone || r.ID >= anchor.FirstDynamic }
 
 // mainPath is the import path of the captured program's package main, "" when
 // the core does not say.
@@ -127,37 +122,109 @@ func mainPath(core *inspect.Core) string {
 	return core.Capture.Main
 }
 
-func printValues(w io.Writer, prog *inspect.Program, main string, regions []*note.Region, limits value.Limits) error {
-	for _, r := range regions {
-		if _, err := fmt.Fprintf(w, "%s = %s\n", oneLine(value.Label(r, main)), value.Region(prog, r, limits).Go()); err != nil {
+// A printer prints the values of regions and of paths.
+type printer struct {
+	w       io.Writer
+	prog    *inspect.Program
+	limits  value.Limits
+	asJSON  bool
+	missing bool // a value that a path names is not in the core
+}
+
+// print prints what the arguments name, without arguments all regions of the program.
+func (p *printer) print(args []string) error {
+	core := p.prog.Core
+	if len(args) == 0 {
+		return p.regions(ofProgram)
+	}
+	var scope *expr.Scope
+	printed := map[*note.Region]bool{}
+	for _, arg := range args {
+		named := false
+		err := p.regions(func(r *note.Region) bool {
+			if !value.Match(arg, r, mainPath(core)) {
+				return false
+			}
+			named = true
+			again := printed[r]
+			printed[r] = true
+			return !again
+		})
+		if err != nil {
+			return err
+		}
+		if named {
+			continue
+		}
+		if scope == nil {
+			scope = expr.NewScope(p.prog)
+		}
+		if err := p.path(scope, arg); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// valueJSON is a region's value as --json prints it.
+// regions prints the regions that are wanted.
+func (p *printer) regions(want func(*note.Region) bool) error {
+	for i := range p.prog.Core.Regions {
+		r := &p.prog.Core.Regions[i]
+		if !want(r) {
+			continue
+		}
+		v := value.Region(p.prog, r, p.limits)
+		if err := p.value(value.Label(r, mainPath(p.prog.Core)), "", r, v, address(r.Addr)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// path prints the values to which a path leads.
+func (p *printer) path(scope *expr.Scope, text string) error {
+	path, err := expr.Parse(text, scope.Names())
+	if err != nil {
+		return err
+	}
+	for result, err := range path.Eval(scope) {
+		if err != nil {
+			return err
+		}
+		v := result.Read(p.prog, p.limits)
+		p.missing = p.missing || v.Absent != ""
+		addr := memory.Address(0)
+		if place, ok := result.Place(); ok {
+			addr = place.Addr
+		}
+		if err := p.value(result.Path, result.Path, result.Region, v, address(addr)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// value prints a value of a region.
+func (p *printer) value(name, path string, r *note.Region, v *value.Value, addr address) error {
+	if !p.asJSON {
+		_, err := fmt.Fprintf(p.w, "%s = %s\n", oneLine(name), v.Go())
+		return err
+	}
+	return jsonLines(p.w).Encode(valueJSON{
+		ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr, Path: path,
+		Type: v.Type, Address: addr, Value: v, statusJSON: statusOf(r),
+	})
+}
+
+// valueJSON is a value as --json prints it.
 type valueJSON struct {
 	ID      string  `json:"id"`
 	Name    string  `json:"name"`
 	Package string  `json:"package,omitempty"`
 	Expr    string  `json:"expr,omitempty"`
+	Path    string  `json:"path,omitempty"` // of a value below the region
 	Type    string  `json:"type"`
-	Address address `json:"address"`
+	Address address `json:"address,omitempty"`
 	statusJSON
 	Value *value.Value `json:"value"`
-}
-
-func printValuesJSON(w io.Writer, prog *inspect.Program, regions []*note.Region, limits value.Limits) error {
-	enc := jsonLines(w)
-	for _, r := range regions {
-		v := value.Region(prog, r, limits)
-		if err := enc.Encode(valueJSON{
-			ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr,
-			Type: v.Type, Address: address(r.Addr), Value: v, statusJSON: statusOf(r),
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -12,13 +12,16 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
+// collected is why a region with a weak pointer has no value.
+const collected inspect.Missing = "its object was collected before"
+
 // Region returns the value of a region. Without its type the region's bytes
 // are returned, with the reason beside them.
 func Region(p *inspect.Program, r *note.Region, limits Limits) *Value {
 	addr := memory.Address(r.Addr)
 	switch {
 	case r.Status&note.Gone != 0:
-		return &Value{Type: r.Type, Absent: "its object was collected before"}
+		return &Value{Type: r.Type, Absent: collected}
 	case r.Kind == anchor.SlotString:
 		return ReadText(p, addr, r.Size, limits)
 	case r.Kind == anchor.SlotForeign && r.TypeAddr == 0:
@@ -101,11 +104,10 @@ func Label(r *note.Region, main string) string {
 	return fmt.Sprintf("%016x", r.ID)
 }
 
-// Match reports whether a pattern names a region: by its name, the source
-// expression, that with the package's name or import path in front, or the ID
-// in hexadecimal. main is the import path of the program's package main, "" when
-// it is not known. Patterns are those of path.Match.
-func Match(pattern string, r *note.Region, main string) bool {
+// Names returns the names of a region: its own, the source expression, that with the
+// package's name or import path in front, and the ID in hexadecimal. main is the
+// import path of the program's package main, "" when it is not known.
+func Names(r *note.Region, main string) []string {
 	names := []string{r.Name, fmt.Sprintf("%016x", r.ID), fmt.Sprintf("%#x", r.ID)}
 	if r.Expr != "" {
 		names = append(names, r.Expr)
@@ -113,7 +115,12 @@ func Match(pattern string, r *note.Region, main string) bool {
 			names = append(names, r.Package+"."+r.Expr, PackageName(r.Package, main)+"."+r.Expr, path.Base(r.Package)+"."+r.Expr)
 		}
 	}
-	for _, name := range names {
+	return names
+}
+
+// Match reports whether a pattern, as of path.Match, is one of the names of a region.
+func Match(pattern string, r *note.Region, main string) bool {
+	for _, name := range Names(r, main) {
 		if name == pattern {
 			return true
 		}
