@@ -65,13 +65,13 @@ func captureLive(ctx context.Context, source locate.Source, proc *process.Proces
 	j.host, _ = os.Hostname()
 	j.kernel = kernelRelease()
 	return j.run(func(p *locate.Program, pl *model.Plan) (*model.Snapshot, error) {
-		return readLive(ctx, proc, running, p, pl, &opts)
+		return readLive(ctx, proc, running, p, pl, &opts, j.size)
 	})
 }
 
 // readLive reads a live process, after a rehearsal if the process is stopped.
 // running is the program that it ran at first, nil if that cannot be seen.
-func readLive(ctx context.Context, proc *process.Process, running *process.Image, p *locate.Program, pl *model.Plan, opts *Options) (*model.Snapshot, error) {
+func readLive(ctx context.Context, proc *process.Process, running *process.Image, p *locate.Program, pl *model.Plan, opts *Options, size read.SizeFunc) (*model.Snapshot, error) {
 	stop := opts.Stop == StopAlways || opts.Stop == StopTry || opts.Stop == StopAuto && !p.Runtime.Cgo
 	hold := read.SameProgram(holdOf(proc, p.Identity.Auxv, stop, opts), running)
 	var arena *memory.Arena
@@ -80,7 +80,7 @@ func readLive(ctx context.Context, proc *process.Process, running *process.Image
 		defer opts.Request.Hold.PauseGC()()
 		arena = memory.NewArena(size)
 	}
-	return read.Consistent(ctx, p, pl, hold, arena, opts.report)
+	return read.Consistent(ctx, p, pl, hold, size, arena, opts.report)
 }
 
 // holdOf returns what holds a live process while it is read.
@@ -141,6 +141,11 @@ func (j *job) run(reading func(*locate.Program, *model.Plan) (*model.Snapshot, e
 	c.summary.Find = found
 	c.summary.addProblems(j.problems, program.Problems, pl.Problems, snapshot.Problems, core.Problems)
 	return c, nil
+}
+
+// size is a read.SizeFunc.
+func (j *job) size(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges) uint64 {
+	return build.MaxSize(s, pl, j.buildRecord(), ranges)
 }
 
 // complete asks for what is known only after the program was released.

@@ -42,7 +42,7 @@ func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Core, erro
 	j.describe(full)
 	hold := read.FirstThread(read.Dead(j.threadsOf(full)), opts.Request.Thread)
 	c, err := j.run(func(p *locate.Program, pl *model.Plan) (*model.Snapshot, error) {
-		return read.Consistent(ctx, p, pl, hold, nil, opts.report)
+		return read.Consistent(ctx, p, pl, hold, j.size, nil, opts.report)
 	})
 	switch {
 	case err != nil && full.Cut > 0:

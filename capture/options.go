@@ -94,9 +94,9 @@ type Options struct {
 	// build is an error.
 	Symbols string
 
-	// Budget is the upper bound of the memory in the core, in bytes; 0 is
-	// DefaultBudget. Memory that was not captured costs nothing, although
-	// segments of the fill pattern cover it.
+	// Budget is the upper bound of the core's size in bytes, before compression,
+	// with headers and notes; 0 is DefaultBudget. A budget that is too small for a
+	// core without memory is an error.
 	Budget uint64
 
 	// RegionBudget is the budget, in bytes, of a region without a budget in its

@@ -57,29 +57,19 @@ func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 		receipts = append(receipts, note.Receipt{Reason: note.ReasonUnreadable, Count: 1, Rule: s.Unreadable})
 	}
 
-	l, err := layOut(s.Image, s.Identity.Data, model.Constant(s.Maps, s.Identity.Data), flagsOf(s.Maps), pl.Segments+headers(s))
+	room := pl.Budget - min(pl.Budget, MaxSize(s, pl, record, s.Image.Has()))
+	l, err := layOut(s.Image, s.Identity.Data, model.Constant(s.Maps, s.Identity.Data), flagsOf(s.Maps), limits{pl.Segments + headers(s), room / 2})
 	if err != nil {
 		return nil, err
 	}
 	l.report(&problems)
 
-	notes := linuxNotes(s, signal)
-	notes = append(notes, recordNote(s, pl, record), regionsNote(regions), receiptsNote(receipts), markedNote(s, l))
-	notes = append(notes, descriptionNotes(s, regions, record)...)
-	if s.Identity.GoVersion != "" {
-		if !pl.Strict {
-			notes = append(notes, ourNote(note.TypeGoroutines, s.Goroutines.Note.Encode()))
-			if len(s.Goroutines.Waits) > 0 {
-				notes = append(notes, waitsNote(s))
-			}
-		}
-		notes = append(notes, functionsNote(s))
-	}
-	if record.Crash != nil {
-		notes = append(notes, ourNote(note.TypeCrash, record.Crash.Encode()))
+	core := elfcore.Core{Machine: s.Identity.Machine, Segments: l.segments}
+	core.Notes = append(linuxNotes(s, signal), ourNotes(s, pl, record, regions, receipts, markedNote(s, l))...)
+	if core.Notes, err = withRest(s, pl, record, core, &problems); err != nil {
+		return nil, err
 	}
 	return &Core{
-		Core:    elfcore.Core{Machine: s.Identity.Machine, Segments: l.segments, Notes: notes},
-		Regions: regions, Payload: l.image.Size(), Problems: problems,
+		Core: core, Regions: regions, Payload: l.image.Size(), Problems: problems,
 	}, nil
 }

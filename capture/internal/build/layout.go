@@ -20,6 +20,12 @@ type layout struct {
 	dropped  uint64            // bytes of constants for which there was no segment
 }
 
+// limits are those of joining segments.
+type limits struct {
+	segments int    // to join down to
+	fill     uint64 // bytes of the fill pattern that this may cost
+}
+
 // maxSegments leaves room for the pieces into which the core's writer cuts
 // segments of the fill pattern, a thousand at most.
 const maxSegments = elfcore.MaxSegments - 2000
@@ -28,14 +34,13 @@ const maxSegments = elfcore.MaxSegments - 2000
 // every byte of cover that it does not have.
 //
 // A debugger's time grows with the number of segments, so neighbours are
-// joined, those with the smallest gaps first, until there are no more than
-// limit. A gap has the fill pattern, never the memory that is there: it was not
+// joined, those with the smallest gaps first, as far as the limits tell. A gap has the fill pattern, never the memory that is there: it was not
 // asked for. Gaps in constant memory stay open, since debuggers read that from
 // the file that it was mapped from, and rightly.
-func layOut(im model.Image, cover, constant memory.Ranges, flags func(memory.Address) uint32, limit int) (*layout, error) {
+func layOut(im model.Image, cover, constant memory.Ranges, flags func(memory.Address) uint32, limit limits) (*layout, error) {
 	l := &layout{image: im}
 	runs, filled := arrange(&l.image, cover, constant, limit)
-	if len(runs)+len(filled) > maxSegments && limit < maxSegments {
+	if len(runs)+len(filled) > maxSegments && limit.segments < maxSegments {
 		// The executable has the constants.
 		l.image, l.dropped = withoutConstants(im, constant)
 		runs, filled = arrange(&l.image, cover, constant, limit)
@@ -65,7 +70,7 @@ func (l *layout) report(problems *model.Problems) {
 
 // arrange returns the runs of pieces that become segments, and what of cover is
 // in none.
-func arrange(im *model.Image, cover, constant memory.Ranges, limit int) ([]run, memory.Ranges) {
+func arrange(im *model.Image, cover, constant memory.Ranges, limit limits) ([]run, memory.Ranges) {
 	runs := join(im.Readable(), cover, constant, limit)
 	inRuns := make([]memory.Range, len(runs))
 	for i := range runs {
@@ -105,10 +110,10 @@ func maxFill(pieces []model.Piece) uint64 {
 }
 
 // join makes runs of pieces: of those with small gaps between them, then of
-// those with the smallest gaps, until there are limit segments or the gaps
+// those with the smallest gaps, until there are few enough segments or the gaps
 // would be too large. A run does not cross the border of a covered range, where
 // another mapping begins, nor constant memory.
-func join(pieces []model.Piece, cover, constant memory.Ranges, limit int) []run {
+func join(pieces []model.Piece, cover, constant memory.Ranges, limit limits) []run {
 	type gap struct {
 		next  int // index of the piece after it
 		size  uint64
@@ -136,9 +141,9 @@ func join(pieces []model.Piece, cover, constant memory.Ranges, limit int) []run 
 		}
 	}
 	slices.SortStableFunc(gaps, func(a, b gap) int { return cmp.Compare(a.size, b.size) })
-	fill, most := uint64(0), maxFill(pieces)
+	fill, most := uint64(0), min(maxFill(pieces), limit.fill)
 	for _, g := range gaps {
-		if segments <= limit || segments <= maxSegments && fill+g.size > most {
+		if segments <= limit.segments || segments <= maxSegments && fill+g.size > most {
 			break
 		}
 		filled[g.next] = true

@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"math"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -10,6 +11,8 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
+
+const unbounded = math.MaxUint64 // bytes of the fill pattern
 
 // Whatever is wanted, readable, covered and constant, and whatever the limit:
 // the core holds of each byte that was wanted and could be read the right value,
@@ -52,7 +55,7 @@ func TestSegments(t *testing.T) {
 		erased := random("erased", 500)
 		im.Fill(erased)
 		limit := rapid.IntRange(1, 40).Draw(t, "limit")
-		l, err := layOut(im, covered, constants, readable, limit)
+		l, err := layOut(im, covered, constants, readable, limits{limit, unbounded})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +122,7 @@ func TestTooManyConstants(t *testing.T) {
 	}
 	constant := memory.RangeOf(mem.Base, n*200)
 	wanted = append(wanted, memory.RangeOf(constant.End+8, 8))
-	l, err := layOut(imageOf(t, mem, wanted), nil, memory.Ranges{constant}, readable, 2000)
+	l, err := layOut(imageOf(t, mem, wanted), nil, memory.Ranges{constant}, readable, limits{2000, unbounded})
 	if err != nil || len(l.segments) != 1 || l.segments[0].Addr != uint64(constant.End+8) || l.dropped != 8*n || l.image.Size() != 8 {
 		t.Errorf("%+v, %v", l, err)
 	}
@@ -134,7 +137,7 @@ func TestFarApart(t *testing.T) {
 	for i := range memory.Address(n) {
 		wanted = append(wanted, memory.RangeOf(mem.Base+i*8192, 48))
 	}
-	l, err := layOut(imageOf(t, mem, wanted), nil, nil, readable, 1)
+	l, err := layOut(imageOf(t, mem, wanted), nil, nil, readable, limits{1, unbounded})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,9 +126,36 @@ func usedStates(threads []process.Thread) (used uint64, size int, ok bool) {
 	}
 	used &= xLegacy | xAVX | xMPX | xAVX512 | xPKRU
 	size = max(size, xstateHeader)
-	// Processors of AMD keep AVX-512 at other places: their states are small.
-	if full == 0 || size > full || size > mpxEnd && full < pkruEnd {
-		return 0, 0, false
+	return used, size, full > 0 && size <= full
+}
+
+// amdParts are the components that processors of AMD keep at other places, since
+// they have no MPX: the place there, the place in Intel's states, and the size.
+var amdParts = [...]struct{ amd, intel, size int }{
+	{832, 1088, 64}, {896, 1152, 512}, {1408, 1664, 1024}, // AVX-512
+	{2432, 2688, 8}, // protection keys
+}
+
+// amdEnd is the end of AVX-512 in a state of AMD.
+const amdEnd = 2432
+
+// inIntelsPlaces returns the threads with the components of their states where
+// Intel's processors keep them, which are the places that every gdb knows.
+func inIntelsPlaces(threads []process.Thread) []process.Thread {
+	out := slices.Clone(threads)
+	for i := range out {
+		state := out[i].XState
+		if len(state) < amdEnd || len(state) >= avx512End || binary.LittleEndian.Uint64(state[xcr0Offset:])&xMPX != 0 {
+			continue
+		}
+		moved := make([]byte, pkruEnd)
+		copy(moved[:avxEnd], state)
+		for _, part := range amdParts {
+			if part.amd+part.size <= len(state) {
+				copy(moved[part.intel:part.intel+part.size], state[part.amd:])
+			}
+		}
+		out[i].XState = moved
 	}
-	return used, size, true
+	return out
 }

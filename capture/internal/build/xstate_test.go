@@ -35,10 +35,10 @@ func TestTrimStates(t *testing.T) {
 		{"a protection key", []process.Thread{state(11008, xLegacy|xPKRU, 0x55555550)}, 2696, xLegacy | xAVX | xAVX512 | xPKRU},
 		{"AMX", []process.Thread{state(11008, xLegacy|xAVX|amx, 0)}, 832, xLegacy | xAVX},
 		{"AMD with AVX", []process.Thread{state(2440, xLegacy|xAVX, 0)}, 832, xLegacy | xAVX},
-		{"AMD with AVX-512 stays", []process.Thread{state(2440, xLegacy|xAVX|1<<6, 0)}, 2440, all},
+		{"AMD with AVX-512", []process.Thread{state(2432, xLegacy|xAVX|1<<6, 0)}, 2688, xLegacy | xAVX | xAVX512},
 		{"states of two sizes stay", []process.Thread{state(11008, xLegacy, 0), state(2696, xLegacy, 0)}, 11008, all},
 	} {
-		got := trimStates(append(c.threads, process.Thread{}))
+		got := trimStates(inIntelsPlaces(append(c.threads, process.Thread{})))
 		if n := len(got[0].XState); n != c.size {
 			t.Errorf("%s: %d bytes, not %d", c.name, n, c.size)
 		}
@@ -48,6 +48,34 @@ func TestTrimStates(t *testing.T) {
 		if len(got[len(got)-1].XState) > 0 {
 			t.Errorf("%s: a thread without a state got one", c.name)
 		}
+	}
+}
+
+// TestInIntelsPlaces: each component of a state of AMD is where gdb looks for it.
+func TestInIntelsPlaces(t *testing.T) {
+	amd := make([]byte, 2440)
+	fill := func(from, to int, c byte) {
+		for i := from; i < to; i++ {
+			amd[i] = c
+		}
+	}
+	fill(576, 832, 'y')   // the upper halves of YMM0 to YMM15
+	fill(832, 896, 'k')   // masks
+	fill(896, 1408, 'z')  // the upper halves of ZMM0 to ZMM15
+	fill(1408, 2432, 'h') // ZMM16 to ZMM31
+	fill(2432, 2440, 'p') // protection keys
+	got := inIntelsPlaces([]process.Thread{{XState: amd}})[0].XState
+	for _, part := range []struct {
+		from, to int
+		c        string
+	}{{576, 832, "y"}, {1088, 1152, "k"}, {1152, 1664, "z"}, {1664, 2688, "h"}, {2688, 2696, "p"}} {
+		if want := strings.Repeat(part.c, part.to-part.from); string(got[part.from:part.to]) != want {
+			t.Errorf("from %d to %d there is %.16q…, not %.16q…", part.from, part.to, got[part.from:part.to], want)
+		}
+	}
+	intel := process.Thread{XState: make([]byte, 2696)}
+	if again := inIntelsPlaces([]process.Thread{intel})[0].XState; &again[0] != &intel.XState[0] {
+		t.Error("a state of Intel is changed")
 	}
 }
 

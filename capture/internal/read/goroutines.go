@@ -70,8 +70,6 @@ func (gs *goroutines) readList() error {
 	n.List, n.Length, n.All = uint64(list.Array), list.Len, list.Len
 	n.PtrCell, n.LenCell = uint64(cells.Ptr), uint64(cells.Len)
 	gs.queue.addTrusted(list.Range())
-	gs.queue.addTrusted(memory.RangeOf(cells.Ptr, memory.PtrSize))
-	gs.queue.addTrusted(memory.RangeOf(cells.Len, memory.PtrSize))
 	addrs, err := list.Addrs(gs.mem)
 	if err != nil {
 		return err

@@ -24,11 +24,16 @@ import (
 // total.
 type Progress func(step string, done, total uint64)
 
+// A SizeFunc bounds the size of the core file that will be made of a snapshot, if
+// its image has these ranges.
+type SizeFunc func(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges) uint64
+
 // Consistent reads the program until what was read is of one moment: again if a
 // map was caught in the middle of a write, or if what an excluded value holds
 // was replaced while memory was read. A moment later it is not, mostly. If the
-// latter goes on, the last reading takes no value that may hold the same.
-func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, arena *memory.Arena, progress Progress) (*model.Snapshot, error) {
+// latter goes on, the last reading takes no value that may hold the same. By size
+// it finds out what fits into the budget.
+func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, size SizeFunc, arena *memory.Arena, progress Progress) (*model.Snapshot, error) {
 	const tries = 3
 	var stopped time.Duration
 	var problems model.Problems
@@ -36,7 +41,7 @@ func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hol
 		if n > tries {
 			pl = pl.WithDoubt()
 		}
-		s, final, err := once(ctx, p, pl, hold, arena, progress)
+		s, final, err := once(ctx, p, pl, hold, size, arena, progress)
 		if err != nil {
 			return nil, err
 		}
@@ -79,9 +84,10 @@ func Rehearse(ctx context.Context, p *locate.Program, pl *model.Plan, proc *proc
 		}
 		return h, err
 	}
+	nothing := func(*model.Snapshot, *model.Plan, memory.Ranges) uint64 { return 0 } // no core is made
 	var arena memory.Arena
 	// What fails now may go well in earnest.
-	_, _, _ = once(ctx, p, pl.WithBudget(rehearsalMemory), pretend, &arena, func(string, uint64, uint64) {})
+	_, _, _ = once(ctx, p, pl.WithBudget(rehearsalMemory), pretend, nothing, &arena, func(string, uint64, uint64) {})
 	return arena.Taken() + arena.Taken()/8
 }
 
@@ -103,17 +109,16 @@ type reading struct {
 
 // once makes one reading. It reports whether another one would be the same,
 // since the program does not run on.
-func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, arena *memory.Arena, progress Progress) (s *model.Snapshot, final bool, err error) {
+func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, size SizeFunc, arena *memory.Arena, progress Progress) (s *model.Snapshot, final bool, err error) {
 	held, err := hold(ctx)
 	if err != nil {
 		return nil, false, err
 	}
 	r := &reading{
 		program: p, mem: p.Source.Memory(), maps: p.Maps, held: held, arena: arena, progress: progress,
-		queue: queue{left: pl.Budget},
 	}
-	r.snapshot.Identity = p.Identity
-	err = r.read(ctx, pl)
+	r.snapshot.Identity, r.snapshot.Threads, r.snapshot.Still = p.Identity, held.Threads, held.Still
+	err = r.read(ctx, pl, size)
 	if err == nil && held.check != nil {
 		err = held.check(ctx)
 	}
@@ -121,18 +126,17 @@ func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, are
 	if err != nil {
 		return nil, false, err
 	}
-	r.snapshot.Maps, r.snapshot.Threads, r.snapshot.Still = r.maps, held.Threads, held.Still
 	r.snapshot.Problems = append(held.Problems, r.snapshot.Problems...)
-	r.snapshot.Redaction.Redactor.Allow(memory.RangesOf(r.queue.trusted...))
 	return &r.snapshot, held.Final, nil
 }
 
-// read queues what the plan's steps ask for, in their order, and reads it.
-func (r *reading) read(ctx context.Context, pl *model.Plan) error {
+// read queues what the plan's steps ask for and reads it.
+func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error {
 	// The program may have grown since it was located.
 	if maps, err := r.program.Source.Maps(); err == nil {
 		r.maps = maps
 	}
+	r.snapshot.Maps = r.maps
 	var problems model.Problems
 	r.plan, problems = plan.Registered(r.program, pl, r.mem)
 	r.snapshot.Problems = append(r.snapshot.Problems, problems...)
@@ -142,10 +146,8 @@ func (r *reading) read(ctx context.Context, pl *model.Plan) error {
 			"capture with --stacks=skeleton")
 	}
 	r.snapshot.Counters = r.program.Runtime.Counters.Read(r.mem)
-	for _, step := range r.plan.Steps {
-		if err := r.step(ctx, step); err != nil {
-			return err
-		}
+	if err := r.queueWithin(ctx, size); err != nil {
+		return err
 	}
 	r.snapshot.Excluded = r.excluded()
 	c := copier{mem: r.mem, moving: !r.held.Still, seen: r.seen, arena: r.arena, progress: r.progress}
@@ -158,6 +160,61 @@ func (r *reading) read(ctx context.Context, pl *model.Plan) error {
 		r.snapshot.Changed.Excluded, err = r.snapshot.Redaction.Redactor.Moved(r.mem)
 	}
 	return err
+}
+
+// queueWithin queues what the plan's steps ask for, so that the core's file is
+// within the budget: what headers, notes and the borders of memory take is known
+// afterwards only. If it is too much, it queues less, from the start.
+func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
+	budget := r.plan.Budget
+	fixed := size(&r.snapshot, r.plan, nil)
+	for left := max(budget, fixed+1) - fixed; ; {
+		attempt := *r
+		attempt.queue.left = left
+		if err := attempt.queueSteps(ctx); err != nil {
+			return err
+		}
+		total := size(&attempt.snapshot, attempt.plan, memory.RangesOf(attempt.queue.wanted...))
+		switch spent := left - attempt.queue.left; {
+		case total <= budget:
+			*r = attempt
+			return nil
+		case left == 1:
+			return &model.InputError{Err: fmt.Errorf("write a core of at most %d bytes: the smallest core of this program has %d: raise --budget", budget, total)}
+		default:
+			left = lessOf(spent, budget-min(budget, fixed), total-fixed)
+		}
+	}
+}
+
+// lessOf returns what of spent to spend instead if it made a file of total bytes,
+// where room is what it may make.
+func lessOf(spent, room, total uint64) uint64 {
+	less := uint64(float64(spent) * float64(room) / float64(total))
+	return max(less-less/64, 1)
+}
+
+// queueCells asks for the variables that lead to the list of goroutines, whatever
+// the budget: Delve goes through as many goroutines as the fill pattern counts.
+func (r *reading) queueCells() {
+	if cells := r.program.Runtime.Cells; !r.plan.Strict && r.program.Runtime.CellsErr == nil {
+		for _, cell := range []memory.Address{cells.Ptr, cells.Len} {
+			own := memory.RangeOf(cell, memory.PtrSize)
+			r.queue.wanted, r.queue.trusted = append(r.queue.wanted, own), append(r.queue.trusted, own)
+		}
+	}
+}
+
+// queueSteps queues what the plan's steps ask for, in their order.
+func (r *reading) queueSteps(ctx context.Context) error {
+	r.queueCells()
+	for _, step := range r.plan.Steps {
+		if err := r.step(ctx, step); err != nil {
+			return err
+		}
+	}
+	r.snapshot.Redaction.Redactor.Allow(memory.RangesOf(r.queue.trusted...))
+	return nil
 }
 
 func (r *reading) step(ctx context.Context, step model.Step) error {

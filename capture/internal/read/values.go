@@ -149,13 +149,15 @@ func (r *reading) queueRaw(region *model.Result) {
 func (r *reading) queueTypes() {
 	p := r.program
 	constant := model.Constant(r.maps, p.Identity.Data)
-	for _, seen := range joined(p.TypeReads.Seen(), constant) {
-		r.queue.addTrusted(seen)
-	}
+	wanted := joined(p.TypeReads.Seen(), constant)
 	for _, m := range p.Runtime.Modules {
-		r.queue.addTrusted(memory.RangeOf(m.Addr, m.Bytes))
-		r.queue.addTrusted(memory.RangeOf(m.PCHeader, pcHeaderSize))
+		wanted = append(wanted, memory.RangeOf(m.Addr, m.Bytes), memory.RangeOf(m.PCHeader, pcHeaderSize))
 	}
+	var lacks uint64
+	for _, part := range wanted {
+		lacks += part.Size() - r.queue.addTrusted(part)
+	}
+	r.lacks("types", lacks)
 	_, _, infos := p.Binary.File.Hints()
 	for _, at := range infos {
 		// Not the rest of it: module paths and build flags are the program's.
@@ -198,8 +200,17 @@ func (r *reading) queueRuntime() {
 			"name the twin with --symbols")
 		return
 	}
+	var lacks uint64
 	for _, v := range r.program.Runtime.Variables {
-		r.queue.addTrusted(v)
+		lacks += v.Size() - r.queue.addTrusted(v)
+	}
+	r.lacks("runtime variables", lacks)
+}
+
+// lacks records that bytes of what was asked for do not fit into the budget.
+func (r *reading) lacks(what string, bytes uint64) {
+	if bytes > 0 {
+		r.snapshot.Problems.Missing(what, fmt.Errorf("%d bytes: %w", bytes, errBudget))
 	}
 }
 

@@ -1,0 +1,120 @@
+package build
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/siginfo"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// Sizes in a core.
+const (
+	headerBytes     = 56      // of a segment's header
+	markedBytes     = 12      // of a range in the note of marked ranges: two varints
+	statusBytes     = 16      // more that a region's final status takes in a dense table
+	receiptBytes    = 40      // of a receipt without a rule
+	unknownReceipts = 4       // of what redaction finds, one for each reason
+	recordBytes     = 4 << 10 // of what is known about an end only when the program was released
+)
+
+// MaxSize returns an upper bound of the size of the core that Build makes of a
+// snapshot, without functions and without a crash text, if its image has these
+// ranges. The image may be missing yet: this is asked while the program is held.
+func MaxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ranges) uint64 {
+	record.Record = record.With(siginfo.Facts(s.Threads.SigInfo)...)
+	regions, receipts := finalizeStatus(s)
+	receipts = append(receipts, refusals(s)...)
+	if e := s.Redaction.Redactor; e != nil {
+		for _, r := range e.Receipts {
+			receipts = append(receipts, note.Receipt{Rule: s.Redaction.Rules[r.Exclusion]})
+		}
+	}
+	marked := ourNote(note.TypeMarked, note.EncodeMarked(nil)) // see imageSize
+	core := elfcore.Core{Machine: s.Identity.Machine, Notes: append(linuxNotes(s, s.Threads.SigInfo), ourNotes(s, pl, record, regions, receipts, marked)...)}
+	size, err := core.Size()
+	if err != nil {
+		return 0 // notes alone are no error
+	}
+	later := recordBytes + statusBytes*len(regions) + receiptBytes*(unknownReceipts+len(s.Goroutines.Stacks))
+	return uint64(size) + uint64(later) + imageSize(s, ranges)
+}
+
+// imageSize bounds what the memory in these ranges takes in a core: its bytes, the
+// headers of segments, the fill pattern and the list of what is filled.
+func imageSize(s *model.Snapshot, ranges memory.Ranges) uint64 {
+	cover := s.Identity.Data
+	block := elfcore.BlockFor(cover.Size())
+	size := ranges.Size() + block + headerBytes*(cover.Size()/block+uint64(2*len(cover)))
+	segments := 2 * len(cover)
+	var gaps []uint64 // that stay open
+	for i, r := range ranges {
+		if i == 0 {
+			size += headerBytes
+			continue
+		}
+		between := memory.Range{Start: ranges[i-1].End, End: r.Start}
+		if between.Size() <= model.SmallGap {
+			size += max(between.Size()+markedBytes, 2*headerBytes) // a border keeps it open
+			continue
+		}
+		size += headerBytes
+		segments++
+		if cover.OverlapSize(between) > 0 {
+			size += headerBytes
+			segments++
+		}
+		gaps = append(gaps, between.Size())
+	}
+	if over := segments - maxSegments; over > 0 {
+		slices.Sort(gaps)
+		for _, gap := range gaps[:min(over, len(gaps))] {
+			size += gap + markedBytes
+		}
+	}
+	if e := s.Redaction.Redactor; e != nil && e.Active {
+		marked := len(e.Ranges)
+		for _, r := range ranges {
+			_, unknown := e.Excluded(r)
+			marked += len(unknown)
+		}
+		size += uint64(markedBytes * marked)
+	}
+	return size
+}
+
+// withRest returns the notes of a core with those that take what the budget
+// leaves: the functions and the crash text, of which the latter comes first.
+func withRest(s *model.Snapshot, pl *model.Plan, record Record, core elfcore.Core, problems *model.Problems) ([]elfcore.Note, error) {
+	size, err := core.Size()
+	if err != nil {
+		return nil, err
+	}
+	const head = 32 // of a note, with its version and padding
+	notes, left := core.Notes, int64(pl.Budget)-size
+	var last []elfcore.Note
+	if record.Crash != nil {
+		crash := ourNote(note.TypeCrash, cutText(record.Crash, left-2*head, problems).Encode())
+		left -= int64(len(crash.Desc)) + head
+		last = append(last, crash)
+	}
+	if s.Identity.GoVersion != "" {
+		notes = append(notes, functionsNote(s, left-head, problems))
+	}
+	return append(notes, last...), nil
+}
+
+// cutText cuts a crash text to size bytes, at the end of a line.
+func cutText(c *note.CrashText, size int64, problems *model.Problems) *note.CrashText {
+	if int64(len(c.Text)) <= size {
+		return c
+	}
+	text := c.Text[:max(size, 0)]
+	text = text[:strings.LastIndexByte(text, '\n')+1]
+	problems.Missing("crash text", fmt.Errorf("%d of %d bytes: the budget is spent", len(c.Text)-len(text), len(c.Text)))
+	return &note.CrashText{Text: text, Truncated: true}
+}
