@@ -29,8 +29,14 @@ func victim(tb testing.TB) int {
 // running builds and starts one of the acceptance tests' programs.
 func running(tb testing.TB, name string, args ...string) (pid int, exe string) {
 	tb.Helper()
+	return runningBuilt(tb, nil, name, args...)
+}
+
+// runningBuilt is running with flags for go build.
+func runningBuilt(tb testing.TB, flags []string, name string, args ...string) (pid int, exe string) {
+	tb.Helper()
 	exe = filepath.Join(tb.TempDir(), name)
-	cmd := exec.Command("go", "build", "-o", exe, "../internal/acceptance/testdata/"+name)
+	cmd := exec.Command("go", append(append([]string{"build", "-o", exe}, flags...), "../internal/acceptance/testdata/"+name)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("%v\n%s", err, out)

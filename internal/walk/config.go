@@ -63,6 +63,11 @@ type Config struct {
 	// returns none, some bytes of closures are taken as they are, unless
 	// anything is excluded.
 	Closure func(entry memory.Address) []ClosureVar
+	// Object returns the memory of the object that an address is in, for an object
+	// whose type is not known and that an excluded value leads to. It returns an
+	// empty range if no object is there, and false if that is not known. If it is
+	// nil, nothing is known. See Redactor.Unsized.
+	Object func(memory.Address) (memory.Range, bool)
 	// Lacks reports whether the program had memory in a range that Memory does
 	// not have: a core that was cut short, or that leaves something out. Nil for
 	// memory that has all. See Redactor.Lost.

@@ -40,10 +40,6 @@ type Receipt struct {
 	Held uint64
 }
 
-// unknownTarget is how many bytes are redacted at an excluded pointer to a
-// type that is not known.
-const unknownTarget = 4096
-
 // maxReachable bounds the elements, groups and waiters that are looked at in what
 // one excluded value holds.
 const maxReachable = 1 << 16
@@ -80,6 +76,7 @@ type excluder struct {
 	receipts []Receipt
 	blind    int // values that were not looked at
 	lost     int // values that the memory lacks
+	unsized  int // objects of which neither the type nor the size is known
 	// What was read of excluded values when the memory is moving, and whether
 	// that is all.
 	seen      []memory.Piece
@@ -263,6 +260,23 @@ func (x *excluder) coverReachable(rule int, addr memory.Address, size uint64) {
 	x.receipts[rule].Held += size
 	x.cover(rule, memory.RangeOf(addr, size))
 	x.values[len(x.values)-1].Reached = true
+}
+
+// coverObject redacts the object at an address, of which the type is not known.
+func (x *excluder) coverObject(rule int, addr memory.Address) {
+	if addr < lowest || addr >= goobject.AddressSpace {
+		return
+	}
+	if x.w.cfg.Object == nil {
+		x.unsized++
+		return
+	}
+	r, ok := x.w.cfg.Object(addr)
+	if !ok {
+		x.unsized++
+		return
+	}
+	x.coverReachable(rule, r.Start, r.Size())
 }
 
 // ConcernsType reports whether the exclusion is about a type or a field of it.

@@ -105,7 +105,7 @@ func (x *excluder) redactSlot(rule int, s *slot, addr memory.Address, depth int)
 		}
 	case opUnknown:
 		if depth == 0 {
-			x.coverReachable(rule, ptr, unknownTarget)
+			x.coverObject(rule, ptr)
 		}
 	case opEface, opIface:
 		x.redactInterface(rule, s, words, addr, depth)
@@ -151,7 +151,7 @@ func (x *excluder) redactInterface(rule int, s *slot, words []uint64, addr memor
 	switch {
 	case p == nil:
 		if depth == 0 {
-			x.coverReachable(rule, memory.Address(words[1]), unknownTarget)
+			x.coverObject(rule, memory.Address(words[1]))
 		}
 	case p.direct:
 		x.redactReachable(rule, x.w.rawPlan(p.typ), addr.Add(goobject.InterfaceData), depth)
@@ -164,7 +164,7 @@ func (x *excluder) redactMap(rule int, p *typePlan, addr memory.Address) {
 	x.w.compile(p)
 	m := p.m
 	if m == nil {
-		x.coverReachable(rule, addr, unknownTarget)
+		x.coverObject(rule, addr)
 		return
 	}
 	data, ok := x.read(addr, goobject.MapHeaderSize)
@@ -211,13 +211,13 @@ func (x *excluder) redactChan(rule int, p *typePlan, addr memory.Address) {
 	}
 	x.w.compile(p)
 	if p.chanElem == nil {
-		x.coverReachable(rule, addr, unknownTarget)
+		x.coverObject(rule, addr)
 		return
 	}
 	x.w.compile(p.chanElem)
 	c, err := chans.Chan(data, p.chanElem.typ)
 	if err != nil {
-		x.coverReachable(rule, addr, unknownTarget)
+		x.coverObject(rule, addr)
 		return
 	}
 	x.coverReachable(rule, addr, chans.Size)

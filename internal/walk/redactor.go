@@ -30,6 +30,10 @@ type Redactor struct {
 	// concern by what they lead to. If it is not zero, the capture may contain
 	// what should have been redacted, under another name.
 	Lost int
+	// Unsized counts excluded values that lead to an object of which neither the
+	// type nor the size is known. If it is not zero, the capture may contain that
+	// object.
+	Unsized int
 
 	known   memory.Ranges
 	seen    []memory.Piece
@@ -54,6 +58,7 @@ func (x *excluder) finish(captured, facts memory.Ranges) *Redactor {
 		Receipts: x.receipts,
 		Blind:    x.blind,
 		Lost:     x.lost,
+		Unsized:  x.unsized,
 		known:    captured.Union(facts),
 		seen:     x.seen,
 		seenAll:  x.seenAll,

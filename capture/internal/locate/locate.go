@@ -16,6 +16,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/gcstats"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/gocore/heap"
 	"github.com/meminspect/meminspect/internal/gocore/module"
 	"github.com/meminspect/meminspect/internal/walk"
 )
@@ -56,7 +57,9 @@ type Runtime struct {
 	Cells     goroutine.Cells // of the list of all goroutines
 	CellsErr  error           // why that was not found
 	Counters  gcstats.Place
-	Cgo       bool // C code runs in the program
+	Heap      heap.Place
+	HeapErr   error // why that was not found
+	Cgo       bool  // C code runs in the program
 
 	// Variables is where the runtime's own variables are, as far as there are
 	// symbols.
@@ -83,6 +86,9 @@ func Locate(source Source, opts *model.Options) (*Program, error) {
 	p.Types = gotypes.New(p.TypeReads, p.Runtime.Program)
 	p.findMarks(len(opts.Include) > 0)
 	p.Runtime.Cells, p.Runtime.CellsErr = goroutine.Find(p.Runtime.Program, p.Symbols.Address)
+	if p.Marks.excludes() {
+		p.Runtime.Heap, p.Runtime.HeapErr = heap.FindPlace(p.Runtime.Program, p.Symbols.Address)
+	}
 	p.Runtime.Counters = gcstats.Find(p.Runtime.Program, p.Symbols.Address)
 	p.Identity.Layouts = p.Marks.layouts()
 	if err := p.identify(opts.Args); err != nil {

@@ -2,6 +2,7 @@ package locate
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/embedded"
@@ -18,6 +19,11 @@ type Marks struct {
 	// Doubt is set if a table or the anchor could not be read: what they exclude
 	// is not known.
 	Doubt bool
+}
+
+// excludes reports whether a table excludes something.
+func (m *Marks) excludes() bool {
+	return slices.ContainsFunc(m.Tables, func(t *tables.Table) bool { return len(t.Exclusions) > 0 })
 }
 
 // errNoAnchor is about a program that does not embed the runtime, or whose

@@ -3,6 +3,7 @@ package locate
 import (
 	"debug/elf"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meminspect/meminspect/capture/internal/model"
@@ -96,6 +97,18 @@ func (s *Symbols) Variable(name string) (exe.Symbol, memory.Range, bool) {
 		}
 	}
 	return exe.Symbol{}, memory.Range{}, false
+}
+
+// Objects returns the memory of all variables, by address.
+func (s *Symbols) Objects() []memory.Range {
+	var all []memory.Range
+	for _, sym := range s.names {
+		if sym.Type == elf.STT_OBJECT && sym.Size > 0 {
+			all = append(all, s.rangeOf(sym))
+		}
+	}
+	slices.SortFunc(all, func(a, b memory.Range) int { return a.Start.Compare(b.Start) })
+	return all
 }
 
 func (s *Symbols) rangeOf(sym exe.Symbol) memory.Range {

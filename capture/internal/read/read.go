@@ -102,6 +102,7 @@ type reading struct {
 	queue    queue
 	seen     *walk.Result // what the walk has read
 	stacks   []deepStack  // of which the ends are queued
+	objects  objects
 	progress Progress
 
 	snapshot model.Snapshot // what is read

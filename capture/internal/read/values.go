@@ -13,9 +13,10 @@ import (
 
 // queueRegions asks for the regions and what is reachable from them.
 func (r *reading) queueRegions(ctx context.Context) error {
+	r.objects = objects{r: r}
 	found, results, err := r.walk(ctx)
-	if err == nil && found.Redactor.Lost > 0 && !r.plan.Doubt {
-		r.snapshot.Problems.Missing("exclusions", fmt.Errorf("%d values that they may be about are not in the full core: nothing was taken that may hold the same", found.Redactor.Lost))
+	if err == nil && !r.plan.Doubt && found.Redactor.Lost+found.Redactor.Unsized > 0 {
+		r.snapshot.Problems.Missing("exclusions", r.objects.doubts(found.Redactor))
 		r.plan = r.plan.WithDoubt()
 		found, results, err = r.walk(ctx)
 	}
@@ -49,6 +50,7 @@ func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error
 		Memory: r.mem, Types: r.program.Types, Version: r.program.Runtime.Version, Main: r.program.Identity.Main,
 		Budget: r.queue.left - r.reserve(), Exclusions: exclusions(r.plan), Moving: !r.held.Still, Arena: r.arena, Lacks: r.program.Source.Lacks,
 	}
+	cfg.Object = r.objects.at
 	if !r.plan.SaveMemory {
 		cfg.Closure = r.program.Closure
 	}

@@ -87,41 +87,41 @@ func (o *objects) sizeOf(slot uint32) uint64 { return o.spans[o.spanOf(slot)].el
 // each other.
 var errInconsistent = errors.New("the heap's structures contradict each other: the program was not stopped, or its layout is not the one of its Go release")
 
-// readSpans reads the list of spans of the runtime.mheap at addr, without their
-// objects.
-func (l *layout) readSpans(mem memory.Memory, addr memory.Address) (spans []span, totals Totals, err error) {
+// readSpans reads the list of spans of the runtime.mheap at addr: those that hold
+// objects, without these, and those of the runtime's own memory, as of stacks.
+func (l *layout) readSpans(mem memory.Memory, addr memory.Address) (spans, manual []span, totals Totals, err error) {
 	r := memory.Reader{Memory: mem}
 	list, err := r.Slice(addr.Add(heapSpans))
 	if err != nil {
-		return nil, totals, fmt.Errorf("list of spans: %w", err)
+		return nil, nil, totals, fmt.Errorf("list of spans: %w", err)
 	}
 	if !l.plausible(r, list, 1) {
-		return nil, totals, fmt.Errorf("%w: no list of spans at %v", ErrNoHeap, addr.Add(heapSpans))
+		return nil, nil, totals, fmt.Errorf("%w: no list of spans at %v", ErrNoHeap, addr.Add(heapSpans))
 	}
 	b, err := r.Bytes(list.Data, list.Len*memory.PtrSize, maxSpans*memory.PtrSize)
 	if err != nil {
-		return nil, totals, fmt.Errorf("list of spans: %w", err)
+		return nil, nil, totals, fmt.Errorf("list of spans: %w", err)
 	}
 	ranges := make([]memory.Range, 0, list.Len)
 	for ; len(b) > 0; b = b[memory.PtrSize:] {
 		ranges = append(ranges, memory.RangeOf(memory.Address(binary.LittleEndian.Uint64(b)), uint64(l.span)))
 	}
 	if err := sortRanges(ranges); err != nil {
-		return nil, totals, err
+		return nil, nil, totals, err
 	}
 	const near = 64
 	data, holes, err := memory.Gather(mem, ranges, near, nil, nil)
 	if err != nil {
-		return nil, totals, fmt.Errorf("spans: %w", err)
+		return nil, nil, totals, fmt.Errorf("spans: %w", err)
 	}
 	if len(holes) > 0 {
-		return nil, totals, fmt.Errorf("spans: %w", memory.Unreadable(holes[0].Start, memory.ErrNotMapped))
+		return nil, nil, totals, fmt.Errorf("spans: %w", memory.Unreadable(holes[0].Start, memory.ErrNotMapped))
 	}
 	spans = make([]span, 0, len(data))
 	for i, b := range data {
 		s, state, err := l.decode(b)
 		if err != nil {
-			return nil, totals, fmt.Errorf("span at %v: %w: %w", ranges[i].Start, errInconsistent, err)
+			return nil, nil, totals, fmt.Errorf("span at %v: %w: %w", ranges[i].Start, errInconsistent, err)
 		}
 		switch state {
 		case spanInUse:
@@ -131,16 +131,17 @@ func (l *layout) readSpans(mem memory.Memory, addr memory.Address) (spans []span
 				totals.ScanBytes += s.size
 			}
 		case spanManual:
+			manual = append(manual, s)
 			totals.StackBytes += s.size
 		}
 	}
 	totals.Spans = uint64(len(spans))
-	return spans, totals, nil
+	return spans, manual, totals, nil
 }
 
 // readObjects reads which slots of the heap are in use.
 func (l *layout) readObjects(ctx context.Context, mem memory.Memory, addr memory.Address) (*objects, Totals, error) {
-	spans, totals, err := l.readSpans(mem, addr)
+	spans, _, totals, err := l.readSpans(mem, addr)
 	if err != nil {
 		return nil, totals, err
 	}
