@@ -79,6 +79,8 @@ func Why(reason string) Option { return func(o *options) { o.why = reason } }
 
 // Write writes a core of this process to w. It reads while it writes; no more
 // than some hundred kilobytes are held. When it fails, what w got is no core.
+// If w is a file, the notes are in front of the memory, where crash(8) looks for
+// them; in a stream they are behind it.
 func Write(w io.Writer, opts ...Option) error {
 	if registry.Off {
 		return ErrUnsupported
@@ -88,7 +90,15 @@ func Write(w io.Writer, opts ...Option) error {
 		return prefixed(err)
 	}
 	defer core.release()
+	later := fileAt(w)
+	core.NotesLater = later != nil
 	if _, err := core.Write(w); err != nil {
+		return prefixed(err)
+	}
+	if later == nil {
+		return nil
+	}
+	if err := core.WriteNotes(later); err != nil {
 		return prefixed(err)
 	}
 	return nil
@@ -130,7 +140,9 @@ func prefixed(err error) error {
 	return fmt.Errorf("core image: %w", err)
 }
 
+// writeTo writes the core to a new file.
 func (c *image) writeTo(f *os.File) error {
+	c.NotesLater = true
 	sparse := elfcore.NewSparse(f)
 	buf := bufio.NewWriterSize(sparse, 64<<10)
 	if _, err := c.Write(buf); err != nil {
@@ -139,5 +151,28 @@ func (c *image) writeTo(f *os.File) error {
 	if err := buf.Flush(); err != nil {
 		return err
 	}
-	return sparse.Finish()
+	if err := sparse.Finish(); err != nil {
+		return err
+	}
+	return c.WriteNotes(f)
+}
+
+// fileAt returns w from its position on if it is a file, of which bytes that
+// were passed over can be written later, else nil.
+func fileAt(w io.Writer) io.WriterAt {
+	f, ok := w.(interface {
+		io.WriterAt
+		io.Seeker
+	})
+	if !ok {
+		return nil
+	}
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil // a pipe
+	}
+	if _, err := f.WriteAt(nil, at); err != nil {
+		return nil // a file that is appended to
+	}
+	return io.NewOffsetWriter(f, at)
 }

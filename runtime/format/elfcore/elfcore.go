@@ -111,6 +111,11 @@ type Core struct {
 	Machine  uint16
 	Notes    []Note
 	Segments []Segment // in any order; may not overlap
+
+	// NotesLater has Write leave zeros for the notes, in front of the segments.
+	// WriteNotes writes them. Without it late notes are behind the segments, where
+	// crash(8) does not look for them.
+	NotesLater bool
 }
 
 // ErrOverlap reports that two segments share bytes.
@@ -155,6 +160,19 @@ func (c *Core) Write(w io.Writer) (int64, error) {
 	return int64(out.n), nil
 }
 
+// WriteNotes writes the notes into a file that Write wrote with NotesLater. w's
+// offset 0 is the start of the core.
+func (c *Core) WriteNotes(w io.WriterAt) error {
+	l, err := c.plan()
+	if err != nil {
+		return fmt.Errorf("lay out core: %w", err)
+	}
+	if err := c.writeNotes(&counter{w: io.NewOffsetWriter(w, int64(l.notesOff)), n: l.notesOff}); err != nil {
+		return fmt.Errorf("write notes of core: %w", err)
+	}
+	return nil
+}
+
 // Size returns how many bytes Write will write.
 func (c *Core) Size() (int64, error) {
 	l, err := c.plan()
@@ -169,7 +187,7 @@ func (c *Core) plan() (*layout, error) {
 	l := &layout{notesFirst: true}
 	for i := range c.Notes {
 		n := &c.Notes[i]
-		if n.Late != nil {
+		if n.Late != nil && !c.NotesLater {
 			l.notesFirst = false
 		}
 		l.notesSize += noteSize(n)

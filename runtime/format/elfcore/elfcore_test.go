@@ -344,3 +344,58 @@ func BenchmarkWrite(b *testing.B) {
 		}
 	}
 }
+
+// A file has its late notes in front of the memory, one segment of them.
+func TestNotesLater(t *testing.T) {
+	memory := []byte("12345678")
+	c := &Core{
+		Machine:    62,
+		NotesLater: true,
+		Notes:      []Note{{Name: "X", Type: 9, LateSize: 4, Late: func() ([]byte, error) { return bytes.ToUpper(memory[:4]), nil }}},
+		Segments: []Segment{
+			{Addr: 0x1000, Size: 8, Flags: FlagRead, Content: func(w io.Writer) error {
+				defer copy(memory, "abcd") // what the note reports is known after that
+				_, err := w.Write(memory)
+				return err
+			}},
+			{Addr: 0x2000, Size: 100, Flags: FlagRead},
+		},
+	}
+	path := filepath.Join(t.TempDir(), "core")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	n, err := c.Write(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.WriteNotes(f); err != nil {
+		t.Fatal(err)
+	}
+	size, err := c.Size()
+	if info, _ := f.Stat(); err != nil || size != n || info.Size() != n {
+		t.Errorf("%d bytes were written, Size is %d, %v, the file has %d", n, size, err, info.Size())
+	}
+	file, err := elf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if file.Progs[0].Type != elf.PT_NOTE {
+		t.Fatalf("the first segment is %v", file.Progs[0])
+	}
+	for _, p := range file.Progs[1:] {
+		if p.Type != elf.PT_LOAD || p.Off < file.Progs[0].Off+file.Progs[0].Filesz {
+			t.Errorf("segment before the end of the notes: %+v", p.ProgHeader)
+		}
+	}
+	notes, _ := io.ReadAll(file.Progs[0].Open())
+	if want := AppendNote(nil, Note{Name: "X", Type: 9, Desc: []byte("ABCD")}); !bytes.Equal(notes, want) {
+		t.Errorf("notes are %q, want %q", notes, want)
+	}
+	if b, _ := io.ReadAll(file.Progs[1].Open()); string(b) != "12345678" {
+		t.Errorf("the memory is %q", b)
+	}
+}

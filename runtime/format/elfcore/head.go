@@ -3,14 +3,14 @@ package elfcore
 import "encoding/binary"
 
 // A Head is the first of several files whose concatenation is a core: ELF
-// header, program headers, notes and, where something is marked, a block of
-// MarkByte. The files that follow are pieces of memory as an agent copied them,
-// their sizes rounded up to 4.
+// header, program headers and notes. The second file has more notes and, if
+// something is marked, a block of MarkByte. The files that follow are pieces of
+// memory as an agent copied them, their sizes rounded up to 4.
 type Head struct {
 	Machine uint16
 	Notes   []Note  // in the head; Late is not asked
-	More    uint64  // size of the first file that follows: notes that continue those of the head
-	After   []Piece // the other files that follow, in order
+	More    uint64  // size of the notes in the second file, a multiple of 4
+	After   []Piece // the files that follow the second, in order
 	Marked  []Range // memory that is not captured
 	Spare   int     // program headers for which there is room, for AddPiece
 }
@@ -22,10 +22,10 @@ type Piece struct {
 	Load []Range // what of it is mapped; the rest an earlier piece covers
 }
 
-// Bytes returns the head, its length a multiple of 4.
-func (h *Head) Bytes() []byte {
-	le := binary.LittleEndian
-	var marked, block uint64
+// Bytes returns the head, its length a multiple of 4, and the size of the block,
+// which must be the end of the second file.
+func (h *Head) Bytes() (head []byte, block uint64) {
+	var marked uint64
 	for _, r := range h.Marked {
 		marked += r.Len()
 		block = max(block, r.Len())
@@ -36,9 +36,9 @@ func (h *Head) Bytes() []byte {
 		notes = AppendNote(notes, n)
 	}
 
-	// crash finds VMCOREINFO only in a PT_NOTE that is the first program header
-	// and has all notes. So the notes end the head, where those of the next file
-	// continue them.
+	// crash finds VMCOREINFO only in a PT_NOTE that is the first program header,
+	// has all notes, and is in front of all bytes of memory. So the notes end the
+	// head, those of the next file continue them, and the block follows these.
 	programs := []Program{{Type: ptNote, FileSize: uint64(len(notes)) + h.More, Align: 4}}
 	for _, p := range h.After {
 		for _, r := range p.Load {
@@ -54,10 +54,10 @@ func (h *Head) Bytes() []byte {
 	}
 
 	// Offsets, now that the number of program headers is known.
-	blockAt := uint64(headerSize + progSize*(len(programs)+h.Spare))
-	notesAt := blockAt + block
+	notesAt := uint64(headerSize + progSize*(len(programs)+h.Spare))
 	programs[0].Offset = notesAt
-	at, next := notesAt+uint64(len(notes))+align4(h.More), 1
+	blockAt := notesAt + uint64(len(notes)) + h.More
+	at, next := blockAt+block, 1
 	for _, p := range h.After {
 		for _, r := range p.Load {
 			programs[next].Offset = at + r.Start - p.Addr
@@ -74,10 +74,7 @@ func (h *Head) Bytes() []byte {
 		b = AppendProgram(b, p)
 	}
 	b = append(b, make([]byte, progSize*h.Spare)...)
-	for range block / 4 {
-		b = le.AppendUint32(b, MarkByte*0x01010101)
-	}
-	return append(b, notes...)
+	return append(b, notes...), block
 }
 
 // AddPiece adds a piece of memory that follows at offset end to a head that

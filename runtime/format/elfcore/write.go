@@ -1,6 +1,7 @@
 package elfcore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -10,12 +11,17 @@ func (c *Core) write(out *counter, l *layout) error {
 	if _, err := out.Write(c.headers(l)); err != nil {
 		return err
 	}
-	if l.notesFirst {
+	switch {
+	case c.NotesLater:
+		if err := fill(out, 0, l.notesSize); err != nil {
+			return err
+		}
+	case l.notesFirst:
 		if err := c.writeNotes(out); err != nil {
 			return err
 		}
 	}
-	if err := writeMarks(out, l.blockSize); err != nil {
+	if err := fill(out, MarkByte, l.blockSize); err != nil {
 		return err
 	}
 	for i := range l.segments {
@@ -148,11 +154,9 @@ func noteSize(n *Note) uint64 {
 	return 12 + align4(uint64(len(n.Name)+1)) + align4(uint64(desc))
 }
 
-func writeMarks(w io.Writer, size uint64) error {
-	buf := make([]byte, min(size, copyBufSize))
-	for i := range buf {
-		buf[i] = MarkByte
-	}
+// fill writes size bytes of one value.
+func fill(w io.Writer, value byte, size uint64) error {
+	buf := bytes.Repeat([]byte{value}, int(min(size, copyBufSize)))
 	for size > 0 {
 		n := min(size, uint64(len(buf)))
 		if _, err := w.Write(buf[:n]); err != nil {

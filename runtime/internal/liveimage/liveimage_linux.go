@@ -24,9 +24,9 @@ import (
 )
 
 // An Image is the head of a core in memory: a Backend. Its head has the ELF
-// header, the program headers, the block that marks what is not captured, and
-// notes, which vmcoreinfo continues. A head, the note of vmcoreinfo and the
-// memory of the regions, in the order of Places and rounded up to 4, are a core.
+// header, the program headers and notes. vmcoreinfo has one more note, and the
+// block that marks what is not captured. A head, vmcoreinfo and the memory of the
+// regions, in the order of Places and rounded up to 4, are a core.
 //
 // There are two heads, each with its vmcoreinfo. A change is made to the one
 // that Places does not return, which then takes the place of the other: whatever
@@ -55,7 +55,7 @@ type head struct {
 	placed            int               // regions that it has
 	table             *note.RegionTable // in elf
 	spare             int               // program headers
-	text              int               // end of vmcoreinfo's text in info
+	text, textEnd     int               // end of vmcoreinfo's text in info, and of the room for it
 	end               uint64            // offset in the file of what comes next
 }
 
@@ -115,8 +115,8 @@ func New(limit int) (*Image, error) {
 	programs := 8 + 4*limit + 2*len(me.Writable) + int(data/block) + 256
 	l.static = describe.Static().Bytes()
 	for i := range l.heads {
-		l.heads[i].elf = make([]byte, 64+56*programs+fixed+64+(96+512)*limit+int(block))
-		l.heads[i].info = make([]byte, len(l.static)+64+320*limit)
+		l.heads[i].elf = make([]byte, 64+56*programs+fixed+64+(96+512)*limit)
+		l.heads[i].info = make([]byte, len(l.static)+64+320*limit+int(block))
 	}
 	return l, l.update()
 }
@@ -254,7 +254,7 @@ func (l *Image) update() error {
 func (h *head) extend(regions []placed) bool {
 	for i := range regions {
 		p := &regions[i]
-		if h.text+len(p.lines) > h.infoSize || !h.table.Append(&p.Region) ||
+		if h.text+len(p.lines) > h.textEnd || !h.table.Append(&p.Region) ||
 			!elfcore.AddPiece(h.elf[:h.elfSize], elfcore.Piece{Addr: p.Addr, Size: p.Size, Load: p.load}, h.end, h.spare) {
 			return false
 		}
@@ -298,7 +298,9 @@ func (l *Image) lay(h *head, more int) bool {
 		Marked:  elfcore.Subtract(elfcore.Merge(l.me.Writable, 0), l.covered),
 		Spare:   loads + more,
 	}
-	b := image.Bytes()
+	b, block := image.Bytes()
+	h.textEnd = len(info)
+	info = append(info, bytes.Repeat([]byte{elfcore.MarkByte}, int(block))...)
 	if len(b) > len(h.elf) || len(info) > len(h.info) {
 		return false
 	}

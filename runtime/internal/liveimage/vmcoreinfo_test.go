@@ -52,9 +52,12 @@ func TestVMCoreInfo(t *testing.T) {
 	file := concatenate(t, l)
 	var noteHeaders []int
 	count := int(file[56]) | int(file[57])<<8
+	notes := elfcore.ParseProgram(file[64:])
 	for i := range count {
 		if p := elfcore.ParseProgram(file[64+56*i:]); p.Type == 4 {
 			noteHeaders = append(noteHeaders, i)
+		} else if p.Offset < notes.Offset+notes.FileSize {
+			t.Errorf("memory of %#x is in front of the end of the notes, where crash does not look for notes", p.Addr)
 		}
 	}
 	if len(noteHeaders) != 1 || noteHeaders[0] != 0 {
