@@ -144,6 +144,10 @@ func reasons(p *process.Process, status map[string]string) []Check {
 		add("dumpable", "the kernel has made it private: its binary has file capabilities or mode 0711, is set-user-ID, or it changed its user or called prctl(PR_SET_DUMPABLE, 0)",
 			"let the program call prctl(PR_SET_DUMPABLE, 1), give its binary mode 0755 and no capabilities, or run with CAP_SYS_PTRACE")
 	}
+	if lacks := capabilities(status["CapPrm"]) &^ capabilities(ownStatus()["CapEff"]); lacks != 0 && !powerful {
+		add("capabilities", fmt.Sprintf("it has capabilities that this process lacks (mask %#x)", lacks),
+			"run with the same capabilities, or with CAP_SYS_PTRACE")
+	}
 	if scope, ok := yamaScope(); ok && scope > 0 && !powerful {
 		out = append(out, yama())
 	}
@@ -202,9 +206,15 @@ func yama() Check {
 
 const capSysPtrace = 19
 
-func hasPtraceCap() bool {
-	caps, err := strconv.ParseUint(ownStatus()["CapEff"], 16, 64)
-	return err == nil && caps&(1<<capSysPtrace) != 0
+func hasPtraceCap() bool { return capabilities(ownStatus()["CapEff"])&(1<<capSysPtrace) != 0 }
+
+// capabilities parses a mask of /proc/PID/status; what is none is the empty one.
+func capabilities(mask string) uint64 {
+	caps, err := strconv.ParseUint(mask, 16, 64)
+	if err != nil {
+		return 0
+	}
+	return caps
 }
 
 func ownRights() Check {

@@ -54,6 +54,8 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 	fl.StringArrayVar(&f.recipients, "recipient", nil, "encrypt the core for this age or SSH public `key` (age1…, age1pq1…, ssh-ed25519, ssh-rsa); may be repeated")
 	fl.StringArrayVar(&f.recipientFiles, "recipients-file", nil, "encrypt the core for the public keys in this `file`, one on each line; may be repeated")
 	exclusive(cmd, "strict", "data")
+	exclusive(cmd, "strict", "stacks")
+	exclusive(cmd, "strict", "labels") // of goroutines
 }
 
 // options returns the flags as capture's options.

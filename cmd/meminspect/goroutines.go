@@ -94,10 +94,8 @@ func (f *goroutinesFlags) run(cmd *cobra.Command, path string) error {
 		return err
 	}
 	defer prog.Close()
-	for _, w := range prog.Warnings {
-		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: goroutines: %s\n", w)
-	}
 	list, missing, err := stacks.Read(prog)
+	warn(cmd, prog, err)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

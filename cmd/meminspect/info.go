@@ -48,6 +48,7 @@ as it says.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	cmd.Flags().BoolVar(&lines, "vmcoreinfo", false, "print the vmcoreinfo: a line for each symbol, size, offset, length and number")
+	exclusive(cmd, "json", "vmcoreinfo")
 	return cmd
 }
 

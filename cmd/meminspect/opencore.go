@@ -92,3 +92,14 @@ func suggestSize(err error) error {
 	}
 	return err
 }
+
+// warn prints the warnings about a program. A full core needs none: err, the
+// reason why it cannot be read, is the whole truth.
+func warn(cmd *cobra.Command, prog *inspect.Program, err error) {
+	if errors.Is(err, inspect.ErrFullCore) {
+		return
+	}
+	for _, w := range prog.Warnings {
+		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %s: %s\n", cmd.Name(), w)
+	}
+}

@@ -157,6 +157,9 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 	if config.Ends, err = supervise.NewEnds(f.on, f.except); err != nil {
 		return none, nil, fmt.Errorf("run: --on, --except: %w", err)
 	}
+	if len(f.on) > 0 && !config.ExitStop {
+		return none, nil, errors.New("run: --on names ends that are noticed in the exit stop: remove --exit-stop=off")
+	}
 	config.MemoryShare = float64(f.memory) / 100
 	if f.signal != "" {
 		if config.Signal = unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(f.signal), "SIG")); config.Signal == 0 {

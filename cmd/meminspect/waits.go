@@ -45,10 +45,8 @@ older ones the kind is printed alone.`,
 				return fmt.Errorf("waits: %w", err)
 			}
 			defer prog.Close()
-			for _, w := range prog.Warnings {
-				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: waits: %s\n", w)
-			}
 			list, missing, err := stacks.Read(prog)
+			warn(cmd, prog, err)
 			if err != nil {
 				return fmt.Errorf("waits: %s: %w", args[0], err)
 			}
