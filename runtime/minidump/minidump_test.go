@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -269,6 +270,39 @@ func TestLimit(t *testing.T) {
 	}
 	if _, err := Open(filepath.Join(t.TempDir(), "toc"), Regions(2)); err == nil {
 		t.Error("a table with no room was opened")
+	}
+}
+
+// Registering n regions takes stores and memory in proportion to n.
+func TestRegisterIsLinear(t *testing.T) {
+	work := func(n int) (int, uint64) {
+		toc, err := Open(filepath.Join(t.TempDir(), "toc"), Regions(n+16))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer toc.Close()
+		stores := 0
+		toc.stored = func() { stores++ }
+		mem := make([]int64, n)
+		ids := make([]meminspect.ID, 0, n)
+		defer func() { meminspect.UnregisterAll(ids...) }()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for i := range mem {
+			id, err := meminspect.Register(meminspect.IDDynamic, &mem[i], meminspect.Name("region"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ids = append(ids, id)
+		}
+		runtime.ReadMemStats(&after)
+		return stores, after.TotalAlloc - before.TotalAlloc
+	}
+	const few, many = 250, 2000
+	fewStores, fewBytes := work(few)
+	manyStores, manyBytes := work(many)
+	if most := 2 * many / few; manyStores > most*fewStores || manyBytes > uint64(most)*fewBytes {
+		t.Errorf("%d regions took %d stores and %d bytes, %d took %d and %d", few, fewStores, fewBytes, many, manyStores, manyBytes)
 	}
 }
 

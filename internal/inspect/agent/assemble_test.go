@@ -42,7 +42,8 @@ func TestOrderOfUnnamedRegions(t *testing.T) {
 		entry(n, r, minidump.UnnamedEntry(uint32(n)))
 	}
 	head := elfcore.Head{Machine: elfcore.MachineAMD64, Notes: []elfcore.Note{{Name: note.Owner, Type: note.TypeRegions, Desc: note.EncodeRegions(table)}}}
-	if err := os.WriteFile(filepath.Join(dir, want[0]), head.Bytes(), 0o600); err != nil {
+	first, _ := head.Bytes()
+	if err := os.WriteFile(filepath.Join(dir, want[0]), first, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	got, err := Order(dir)
