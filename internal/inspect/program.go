@@ -246,7 +246,9 @@ func (p *Program) find(image *exe.Image, types memory.Mapped) {
 	}
 	if err != nil {
 		p.Go = nil
-		p.warn("%v", err)
+		if !p.describe(version) {
+			p.warn("%v", err)
+		}
 		return
 	}
 	p.Types, p.code = gotypes.New(types, p.Go), module.NewCode(p.Go, types)
@@ -263,6 +265,47 @@ func (p *Program) find(image *exe.Image, types memory.Mapped) {
 			}
 		}
 	}
+}
+
+// describe takes the types from the core's description of them. It reports false
+// if it has none.
+func (p *Program) describe(version string) bool {
+	release, err := module.ParseVersion(version)
+	if err != nil {
+		return false
+	}
+	for i := range p.Core.Notes {
+		n := &p.Core.Notes[i]
+		if n.Name != note.Owner || n.Type != note.TypeTypes {
+			continue
+		}
+		described, err := note.DecodeTypes(n.Desc)
+		if err != nil {
+			p.warn("%v", err)
+			return false
+		}
+		p.Types = gotypes.New(p.mem, &module.Program{Version: release, Mem: p.mem})
+		for _, d := range described {
+			p.Types.Describe(memory.Address(d.Addr), func() (gotypes.Definition, error) { return definition(p.Types, d) })
+		}
+		return true
+	}
+	return false
+}
+
+// definition turns a description into a type's definition.
+func definition(types *gotypes.Set, d note.Type) (gotypes.Definition, error) {
+	out := gotypes.Definition{
+		Kind: gotypes.Kind(d.Kind), Name: d.Name, PkgPath: d.PkgPath, Size: d.Size, Len: d.Len, Elem: memory.Address(d.Elem), Methods: int(d.Methods),
+	}
+	for _, f := range d.Fields {
+		t, err := types.At(memory.Address(f.Type))
+		if err != nil {
+			return out, fmt.Errorf("field %s: %w", f.Name, err)
+		}
+		out.Fields = append(out.Fields, gotypes.Field{Name: f.Name, Offset: f.Offset, Type: t, Embedded: f.Embedded})
+	}
+	return out, nil
 }
 
 // Memory is what the core has of the program's memory, and what is read-only

@@ -9,6 +9,7 @@ import (
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/runtime/internal/describe"
 	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
@@ -19,6 +20,7 @@ const blockSize = 256 << 10
 type image struct {
 	elfcore.Core
 	regions  []region
+	types    describe.Types // of the regions
 	receipts []note.Receipt
 	erased   []elfcore.Range // no capture may hold it; sorted, without overlaps
 	seams    []elfcore.Range // of erased, what is written as marks; see seams

@@ -92,6 +92,7 @@ func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
 		elfcore.AuxvNote(me.Auxv),
 		elfcore.FileNote(me.Files),
 		elfcore.VMCoreInfoNote(describe.Text()),
+		{Name: note.Owner, Type: note.TypeTypes, Desc: note.EncodeTypes(c.types.List)},
 		{Name: note.Owner, Type: note.TypeCapture, Desc: capture.Encode()},
 		{
 			Name: note.Owner, Type: note.TypeRegions, LateSize: len(note.EncodeRegions(plain)),

@@ -36,6 +36,7 @@ func (c *image) collect() {
 		}
 		if t := r.Type(); t != nil {
 			e.Type = t.String()
+			c.types.Add(t)
 		}
 		if e.Name == "" {
 			e.Name = registry.FormatID(r.ID)

@@ -36,8 +36,20 @@ func (s *Set) Make(define func() (Definition, error)) (memory.Address, error) {
 	return madeStart.Add(uint64(len(s.made)) * memory.PtrSize), nil
 }
 
-// maker returns what defines the type at addr, nil for one that was not made.
+// Describe has the Set take the type at addr from a description, not from memory.
+// define is called once, when the type is first asked for.
+func (s *Set) Describe(addr memory.Address, define func() (Definition, error)) {
+	if s.described == nil {
+		s.described = map[memory.Address]func() (Definition, error){}
+	}
+	s.described[addr] = define
+}
+
+// maker returns what defines the type at addr, nil for one that memory has.
 func (s *Set) maker(addr memory.Address) func() (Definition, error) {
+	if define := s.described[addr]; define != nil {
+		return define
+	}
 	if i := uint64(addr-madeStart) / memory.PtrSize; addr > madeStart && addr.Aligned(memory.PtrSize) && i <= uint64(len(s.made)) {
 		return s.made[i-1]
 	}

@@ -59,6 +59,8 @@ type Set struct {
 	nesting int
 	read    uint64
 	made    []func() (Definition, error) // see Make
+
+	described map[memory.Address]func() (Definition, error)
 }
 
 type known struct {

@@ -42,6 +42,7 @@ type Image struct {
 	placed  []placed
 	covered []elfcore.Range // by placed; sorted and apart
 	named   map[string]bool // symbols of placed
+	types   describe.Types  // of all regions that were placed
 	layout  int             // counts changes that no head can be extended by
 }
 
@@ -58,6 +59,9 @@ type head struct {
 	text, textEnd     int               // end of vmcoreinfo's text in info, and of the room for it
 	end               uint64            // offset in the file of what comes next
 }
+
+// typesRoom is what is set aside for the descriptions of types.
+const typesRoom = 256 << 10
 
 // maxRegions is as many as can be registered at a time.
 const maxRegions = 1 << 20
@@ -115,7 +119,7 @@ func New(limit int) (*Image, error) {
 	programs := 8 + 4*limit + 2*len(me.Writable) + int(data/block) + 256
 	l.static = describe.Static().Bytes()
 	for i := range l.heads {
-		l.heads[i].elf = make([]byte, 64+56*programs+fixed+64+(96+512)*limit)
+		l.heads[i].elf = make([]byte, 64+56*programs+fixed+64+(96+512)*limit+typesRoom)
 		l.heads[i].info = make([]byte, len(l.static)+64+320*limit+int(block))
 	}
 	return l, l.update()
@@ -168,7 +172,8 @@ func (l *Image) RegisterRegion(r registry.Region) error {
 		Order: r.Order, Kind: r.Kind, Flags: r.Flags, Depth: int32(r.Depth),
 		Name: short(r.Name), Expr: short(r.Expr), Package: short(r.Package), Pos: short(r.Pos),
 	}}
-	if t := r.Type(); t != nil {
+	t := r.Type()
+	if t != nil {
 		p.Type = short(t.String())
 	}
 	if p.Name == "" {
@@ -178,6 +183,9 @@ func (l *Image) RegisterRegion(r registry.Region) error {
 	defer l.mu.Unlock()
 	if len(l.placed) == l.max {
 		return fmt.Errorf("%w: it was made for %d", ErrFull, l.max)
+	}
+	if t != nil && l.types.Add(t) {
+		l.layout++
 	}
 	l.place(&p)
 	l.placed = append(l.placed, p)
@@ -293,10 +301,11 @@ func (l *Image) lay(h *head, more int) bool {
 	info := elfcore.AppendNote(nil, elfcore.VMCoreInfoNote(append(slices.Clone(l.static), make([]byte, (lines+64*more-len(l.static)+3)&^3)...)))
 	image := elfcore.Head{
 		Machine: self.Machine,
-		Notes:   append(slices.Clone(l.notes), elfcore.Note{Name: note.Owner, Type: note.TypeRegions, Desc: table}),
-		More:    uint64(len(info)),
-		Marked:  elfcore.Subtract(elfcore.Merge(l.me.Writable, 0), l.covered),
-		Spare:   loads + more,
+		Notes: append(slices.Clone(l.notes), elfcore.Note{Name: note.Owner, Type: note.TypeTypes, Desc: note.EncodeTypes(l.types.List)},
+			elfcore.Note{Name: note.Owner, Type: note.TypeRegions, Desc: table}),
+		More:   uint64(len(info)),
+		Marked: elfcore.Subtract(elfcore.Merge(l.me.Writable, 0), l.covered),
+		Spare:  loads + more,
 	}
 	b, block := image.Bytes()
 	h.textEnd = len(info)
