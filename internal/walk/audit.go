@@ -51,7 +51,7 @@ func (o Omissions) at(addr memory.Address) note.Status {
 
 // omit notes that a walk does not capture what is at addr.
 func (w *walker) omit(addr memory.Address, why note.Status) {
-	if w.copy != nil || len(w.omissions) >= maxOmissions {
+	if w.audit != nil || len(w.omissions) >= maxOmissions {
 		return
 	}
 	w.omissions = append(w.omissions, Omission{addr, why})
@@ -63,17 +63,40 @@ func (o Omissions) sorted() Omissions {
 	return slices.Compact(o)
 }
 
-// auditSteps bounds the values and pages that are looked at for the roots one
-// by one. Those that are left are looked at together.
-const auditSteps = 16 << 20
+// An audit is the graph of what a copy has: objects, and which of them lead to
+// which. In an audit the root of an item is the node that it belongs to.
+type audit struct {
+	*Copy
+	status []note.Status // by node: what is wrong with its own bytes
+	nodes  []node        // the first are the roots
+	edges  []edge
+	others map[nodeKey]int32 // nodes at words that have another one
+	slab   [][pageSize / wordBytes]uint32
+}
 
-// Audit follows each root through a copy of its memory, however deep, and
-// returns what the copy has of it. It finds what a walk cannot know: what changed
+// A node is what a pointer leads to.
+type node struct {
+	plan uint32
+	rank uint16
+	kind itemKind
+}
+
+type nodeKey struct {
+	addr memory.Address
+	plan uint32
+	kind itemKind
+}
+
+// An edge leads from a node to one that it points at or contains.
+type edge struct{ from, to int32 }
+
+// Audit follows the roots through a copy of their memory, however deep, and
+// returns what the copy has of each. It finds what a walk cannot know: what changed
 // after the walk went by, and what another root was to pay for.
 //
-// Exclusions, depths and budgets of the configuration do not count. If the roots together
-// lead to more values than are looked at, the last of them get the status of
-// all that these lead to.
+// Exclusions, depths and budgets of the configuration do not count. Each object is
+// looked at once, however many roots lead to it: what is wrong with it spreads
+// against the direction of pointers.
 func Audit(ctx context.Context, cfg Config, c *Copy) ([]note.Status, error) {
 	cfg.Memory, cfg.Exclusions, cfg.Budget, cfg.Arena, cfg.Moving, cfg.Lacks = c.Memory, nil, 0, nil, false, nil
 	cfg.Roots = slices.Clone(cfg.Roots)
@@ -84,46 +107,133 @@ func Audit(ctx context.Context, cfg Config, c *Copy) ([]note.Status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
-	w.copy = c
-	found := make([]note.Status, len(cfg.Roots))
-	spent := 0
-	for first := 0; first < len(cfg.Roots); {
-		last := first + 1
-		if spent > auditSteps {
-			last = len(cfg.Roots)
-		}
-		w.pages = newPages(c.Memory, auditPages, w.cfg.Pages, nil)
-		w.stats, w.effort = Stats{}, 0
-		for i := first; i < last; i++ {
-			w.pushRoot(i)
-		}
-		if err := w.rounds(ctx); err != nil {
-			return nil, fmt.Errorf("audit: %w", err)
-		}
-		var all note.Status
-		for i := first; i < last; i++ {
-			all |= w.roots[i].Status
-			if w.stats.Stopped != "" {
-				all |= note.Unsupported // not everything was looked at
-			}
-		}
-		for i := first; i < last; i++ {
-			found[i] = all
-		}
-		spent += w.stats.Values + w.effort
-		first = last
+	w.audit = &audit{
+		Copy: c, others: make(map[nodeKey]int32),
+		status: make([]note.Status, len(cfg.Roots)), nodes: make([]node, len(cfg.Roots)),
 	}
-	return found, nil
+	if err := w.run(ctx); err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
+	w.audit.spread()
+	return w.audit.status[:len(cfg.Roots)], nil
 }
 
-// auditPages are the pages of a copy that are held at a time.
-const auditPages = 8 << 10
+// enter finds the node of an item, whose root is the node that leads there, and
+// makes it the item's root. It reports whether the item is to be looked at.
+func (w *walker) enter(it *item) bool {
+	from := it.root
+	if it.kind == itemValues {
+		w.compile(it.plan)
+		if size := mul(it.count, it.plan.size); it.plan.leaf() && size <= chunkBytes {
+			w.look(from, it.addr, size)
+			return false
+		}
+	}
+	fresh := true
+	if it.count == 1 {
+		it.root, fresh = w.nodeAt(it.addr, it.plan.id, it.rank, it.kind)
+	} else { // elements have nodes
+		it.root = w.audit.newNode(node{it.plan.id, it.rank, it.kind})
+	}
+	w.audit.lead(from, it.root)
+	return fresh
+}
+
+// enterElement finds the node of an element of an item. It reports whether the
+// element is to be looked at.
+func (w *walker) enterElement(it *item, addr memory.Address) (to int32, fresh bool) {
+	if it.count == 1 {
+		return it.root, true
+	}
+	to, fresh = w.nodeAt(addr, it.plan.id, it.rank, itemValues)
+	w.audit.lead(it.root, to)
+	return to, fresh
+}
+
+// nodeAt returns the node of what begins at addr. It reports whether there was
+// none that was looked at with this rank.
+func (w *walker) nodeAt(addr memory.Address, plan uint32, rank uint16, kind itemKind) (n int32, fresh bool) {
+	a := w.audit
+	want := node{plan, rank, kind}
+	p := w.pages.at(addr)
+	if p.nodes == nil {
+		p.nodes = take(&a.slab, 64)
+	}
+	first := &p.nodes[uint64(addr)&(pageSize-1)/wordBytes]
+	if *first == 0 && addr.Aligned(wordBytes) {
+		n = a.newNode(want)
+		*first = uint32(n) + 1
+		return n, true
+	}
+	if n = int32(*first) - 1; n < 0 || !addr.Aligned(wordBytes) || a.nodes[n].plan != plan || a.nodes[n].kind != kind {
+		key := nodeKey{addr, plan, kind}
+		var met bool
+		if n, met = a.others[key]; !met {
+			n = a.newNode(want)
+			a.others[key] = n
+			return n, true
+		}
+	}
+	if a.nodes[n].rank >= rank {
+		return n, false
+	}
+	a.nodes[n].rank = rank
+	return n, true
+}
+
+func (a *audit) newNode(n node) int32 {
+	a.nodes = append(a.nodes, n)
+	a.status = append(a.status, 0)
+	return int32(len(a.nodes) - 1)
+}
+
+func (a *audit) lead(from, to int32) {
+	if from != to {
+		a.edges = append(a.edges, edge{from, to})
+	}
+}
+
+// spread gives each node the statuses of all that it leads to.
+func (a *audit) spread() {
+	var changed []int32
+	for n, status := range a.status {
+		if status != 0 {
+			changed = append(changed, int32(n))
+		}
+	}
+	if len(changed) == 0 {
+		return
+	}
+	// The nodes that lead to n are leads[first[n]:first[n+1]].
+	first := make([]int32, len(a.nodes)+1)
+	for _, e := range a.edges {
+		first[e.to+1]++
+	}
+	for n := range a.nodes {
+		first[n+1] += first[n]
+	}
+	leads, next := make([]int32, len(a.edges)), slices.Clone(first)
+	for _, e := range a.edges {
+		leads[next[e.to]] = e.from
+		next[e.to]++
+	}
+	for len(changed) > 0 {
+		n := changed[len(changed)-1]
+		changed = changed[:len(changed)-1]
+		for _, from := range leads[first[n]:first[n+1]] {
+			if a.status[n]&^a.status[from] != 0 {
+				a.status[from] |= a.status[n]
+				changed = append(changed, from)
+			}
+		}
+	}
+}
 
 // look is capture for an audit: it returns how many bytes of a value, from the
 // first one on, the copy has, and notes what it lacks.
-func (w *walker) look(root int32, addr memory.Address, size uint64) uint64 {
-	c, r := w.copy, memory.RangeOf(addr, size)
-	status := &w.roots[root].Status
+func (w *walker) look(n int32, addr memory.Address, size uint64) uint64 {
+	c, r := w.audit, memory.RangeOf(addr, size)
+	status := &c.status[n]
 	for _, part := range []struct {
 		ranges memory.Ranges
 		why    note.Status
@@ -138,22 +248,20 @@ func (w *walker) look(root int32, addr memory.Address, size uint64) uint64 {
 		}
 		// The first bytes of what was left out may be there for another reason.
 		*status |= cmp.Or(c.Omissions.at(gap.Start), c.Omissions.at(addr), c.Otherwise)
-		size = uint64(gap.Start.Sub(addr))
-		break
+		return uint64(gap.Start.Sub(addr))
 	}
-	w.pages.capture(addr, size)
 	return size
 }
 
 // blank reports whether an audit must not believe the word at addr.
 func (w *walker) blank(addr memory.Address) bool {
-	c := w.copy
-	return c != nil && (c.Redacted.Has(addr) || c.Holes.Has(addr))
+	a := w.audit
+	return a != nil && (a.Redacted.Has(addr) || a.Holes.Has(addr))
 }
 
 // untyped notes that a value leads to memory that has no type.
-func (w *walker) untyped(root int32) {
-	if w.copy != nil {
-		w.roots[root].Status |= note.Untyped
+func (w *walker) untyped(n int32) {
+	if w.audit != nil {
+		w.audit.status[n] |= note.Untyped
 	}
 }

@@ -2,6 +2,7 @@ package walk_test
 
 import (
 	"context"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"testing"
@@ -94,4 +95,47 @@ func TestAudit(t *testing.T) {
 		}
 	}
 	runtime.KeepAlive(&v)
+}
+
+// TestAuditTogether: what a root leads to does not depend on the other roots,
+// which share objects with it.
+func TestAuditTogether(t *testing.T) {
+	p := kinds.Attach(t, kinds.Start(t, kinds.Make(t, kinds.Build{})), nil)
+	cfg := config(p)
+	res, err := walk.Walk(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 5 {
+		copied := walk.Copy{Memory: p.Mem, Has: res.Captured, Omissions: res.Omissions, Otherwise: note.Depth}
+		var torn, missing []memory.Range
+		for range 20 {
+			r := res.Captured[random.IntN(len(res.Captured))]
+			torn = append(torn, memory.RangeOf(r.Start, min(8, r.Size())))
+			r = res.Captured[random.IntN(len(res.Captured))]
+			missing = append(missing, memory.RangeOf(r.Start, min(16, r.Size())))
+		}
+		copied.Torn, copied.Has = memory.RangesOf(torn...), copied.Has.Minus(memory.RangesOf(missing...))
+		together, err := walk.Audit(t.Context(), cfg, &copied)
+		if err != nil {
+			t.Fatal(err)
+		}
+		differ := map[note.Status]bool{}
+		for i, root := range cfg.Roots {
+			alone := cfg
+			alone.Roots = []walk.Root{root}
+			got, err := walk.Audit(t.Context(), alone, &copied)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got[0] != together[i] {
+				t.Errorf("%s is %v alone, and %v with all roots", root.Name, got[0], together[i])
+			}
+			differ[got[0]] = true
+		}
+		if len(differ) < 3 {
+			t.Errorf("all roots have the statuses %v", differ)
+		}
+	}
 }

@@ -59,7 +59,7 @@ func (w *walker) object(it *item, size uint64) ([]byte, bool) {
 		w.record(it.root, it.rank, BadPointer, it.addr, it.plan)
 		return nil, false
 	}
-	if w.ex.hides(it.addr) || !w.pages.visit(it.addr, it.plan.id, it.rank) {
+	if w.ex.hides(it.addr) || w.audit == nil && !w.pages.visit(it.addr, it.plan.id, it.rank) {
 		return nil, false
 	}
 	data, ok := w.pages.bytes(it.addr, size)
@@ -135,7 +135,7 @@ func (w *walker) mapGroups(it *item) {
 	for i := uint64(0); i < n; i++ {
 		addr := it.addr.Add(i * size)
 		w.stats.Values++
-		if !w.pages.visit(addr, m.group.id, it.rank) {
+		if w.audit == nil && !w.pages.visit(addr, m.group.id, it.rank) {
 			continue
 		}
 		data, ok := w.pages.bytes(addr, size)

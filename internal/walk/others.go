@@ -115,7 +115,7 @@ const guessBytes = 64
 // have no runtime type, but debuggers know them from debug information. Where
 // anything is excluded nothing is taken whose type is not known.
 func (w *walker) guessClosure(it *item) {
-	if w.copy != nil || w.ex.active || it.rank < own {
+	if w.audit != nil || w.ex.active || it.rank < own {
 		return
 	}
 	data, ok := w.guess(it)

@@ -27,6 +27,8 @@ type page struct {
 	captured *[pageSize / 64]uint64
 	// What was walked from each word on: see visitMark. Nil when nothing was.
 	marks *[pageSize / wordBytes]visitMark
+	// The node of what begins at each word, in an audit; nil if nothing does.
+	nodes *[pageSize / wordBytes]uint32
 	state pageState
 	full  bool // every byte is captured
 }

@@ -259,7 +259,7 @@ func (w *walker) addSlots(p *typePlan, t *gotypes.Type, off uint64) {
 	case gotypes.Func:
 		s.op, s.elem = opFunc, w.planFor(p, t)
 	case gotypes.UnsafePointer:
-		if !p.raw && w.copy == nil {
+		if !p.raw && w.audit == nil {
 			return
 		}
 		s.op = opUnknown

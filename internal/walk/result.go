@@ -157,6 +157,10 @@ func (w *walker) record(root int32, rank uint16, kind RecordKind, addr memory.Ad
 	if rank < own {
 		return
 	}
+	if w.audit != nil {
+		w.audit.status[root] |= kind.status()
+		return
+	}
 	r := &w.roots[root]
 	r.Failures++
 	r.Status |= kind.status()

@@ -100,6 +100,9 @@ func (it *item) sparse() bool {
 
 func (w *walker) unreadable(it *item, addr memory.Address) {
 	w.record(it.root, it.rank, UnreadableMem, addr, it.plan)
+	if w.audit != nil {
+		return
+	}
 	root := &w.cfg.Roots[it.root]
 	if it.rank >= own && memory.RangeOf(root.Addr, rootBytes(root)).Contains(addr) {
 		w.roots[it.root].unreadable = true
@@ -115,15 +118,15 @@ func (w *walker) elements(it *item, n uint64) {
 	}
 	for i := uint64(0); i < n; i++ {
 		addr := it.addr.Add(i * p.size)
-		// Values with pointers are aligned; others may share a word.
-		if len(p.slots) > 0 && !w.pages.visit(addr, p.id, it.rank) {
+		root, fresh := w.visit(it, addr)
+		if !fresh {
 			continue
 		}
 		if i > 0 {
 			w.stats.Values++
 		}
 		if p.size > chunkBytes {
-			w.giant(p, addr, it.root, it.rank)
+			w.giant(p, addr, root, it.rank)
 			continue
 		}
 		data, ok := w.pages.bytes(addr, p.size)
@@ -131,8 +134,18 @@ func (w *walker) elements(it *item, n uint64) {
 			w.unreadable(it, addr)
 			return
 		}
-		w.follow(p, addr, data, it.root, it.rank)
+		w.follow(p, addr, data, root, it.rank)
 	}
+}
+
+// visit reports whether an element of an item is to be followed, and for which
+// root.
+func (w *walker) visit(it *item, addr memory.Address) (root int32, fresh bool) {
+	if w.audit != nil {
+		return w.enterElement(it, addr)
+	}
+	// Values with pointers are aligned; others may share a word.
+	return it.root, len(it.plan.slots) == 0 || w.pages.visit(addr, it.plan.id, it.rank)
 }
 
 // follow queues what a value points at. It must not call pages.bytes, in whose

@@ -82,15 +82,13 @@ type walker struct {
 	image    memory.Ranges
 	chans    goobject.ChanLayout
 
-	types   []*gotypes.Type
-	funcs   map[memory.Address]struct{}
-	facts   []memory.Range
-	writing []memory.Address
-	ex      *excluder
-	stats   Stats
-	// What an audit looks at, nil in a walk that captures; what such a walk leaves
-	// out.
-	copy      *Copy
+	types     []*gotypes.Type
+	funcs     map[memory.Address]struct{}
+	facts     []memory.Range
+	writing   []memory.Address
+	ex        *excluder
+	stats     Stats
+	audit     *audit // nil in a walk that captures
 	omissions Omissions
 
 	effort  int // pages of values, each time one is looked at
@@ -202,11 +200,7 @@ func (w *walker) stop(rest [][]queued, why string) {
 	w.stats.Stopped = why
 	for _, block := range append(rest, w.next.take()...) {
 		for i := range block {
-			if block[i].rank >= own {
-				w.roots[block[i].root].Cut = true
-				w.omit(block[i].addr, note.Budget)
-			}
-			w.ex.missed(block[i].rank)
+			w.cut(block[i].root, block[i].rank, block[i].addr)
 		}
 	}
 }
@@ -246,11 +240,14 @@ func (w *walker) push(it item) {
 		return
 	}
 	if w.next.count >= maxQueue {
-		if it.rank >= own {
-			w.roots[it.root].Cut = true
-			w.omit(it.addr, note.Budget)
+		w.cut(it.root, it.rank, it.addr)
+		return
+	}
+	if w.audit != nil {
+		if w.enter(&it) {
+			w.want(&it)
+			w.next.push(&it)
 		}
-		w.ex.missed(it.rank)
 		return
 	}
 	if it.rank == shadow {
@@ -276,6 +273,18 @@ func (w *walker) push(it item) {
 	w.next.push(&it)
 }
 
+// cut notes that a bound of the walk keeps it from following a value.
+func (w *walker) cut(root int32, rank uint16, addr memory.Address) {
+	switch {
+	case w.audit != nil:
+		w.audit.status[root] |= note.Unsupported // not everything was looked at
+	case rank >= own:
+		w.roots[root].Cut = true
+		w.omit(addr, note.Budget)
+	}
+	w.ex.missed(rank)
+}
+
 // want asks for the pages of an item that the next round will look at.
 func (w *walker) want(it *item) {
 	each := uint64(128) // more than any header has
@@ -298,9 +307,7 @@ func (w *walker) want(it *item) {
 // again queues the rest of an item for the next round.
 func (w *walker) again(it item) {
 	if w.next.count >= maxQueue {
-		w.roots[it.root].Cut = true
-		w.omit(it.addr, note.Budget)
-		w.ex.missed(it.rank)
+		w.cut(it.root, it.rank, it.addr)
 		return
 	}
 	w.want(&it)
@@ -318,7 +325,7 @@ func mul(a, b uint64) uint64 {
 // capture takes the bytes of a value for a root and returns how many of them,
 // from the first one on, the budgets allow.
 func (w *walker) capture(root int32, addr memory.Address, size uint64) uint64 {
-	if w.copy != nil {
+	if w.audit != nil {
 		return w.look(root, addr, size)
 	}
 	r := &w.roots[root]
