@@ -64,7 +64,7 @@ func captureLive(ctx context.Context, source locate.Source, proc *process.Proces
 	j.when = j.began
 	j.host, _ = os.Hostname()
 	j.kernel = kernelRelease()
-	return j.run(func(p *locate.Program, pl *model.Plan) (*model.Snapshot, error) {
+	return j.run(ctx, func(p *locate.Program, pl *model.Plan) (*model.Snapshot, error) {
 		return readLive(ctx, proc, running, p, pl, &opts, j.size)
 	})
 }
@@ -115,7 +115,7 @@ type job struct {
 }
 
 // run makes the capture: the chain from the source to the core.
-func (j *job) run(reading func(*locate.Program, *model.Plan) (*model.Snapshot, error)) (*Core, error) {
+func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan) (*model.Snapshot, error)) (*Core, error) {
 	j.opts.report("find", 0, 0)
 	options := j.opts.resolved()
 	program, err := locate.Locate(j.source, options)
@@ -132,6 +132,7 @@ func (j *job) run(reading func(*locate.Program, *model.Plan) (*model.Snapshot, e
 	if err != nil {
 		return nil, err
 	}
+	snapshot = read.WithStatuses(ctx, snapshot, program, pl)
 	j.complete(snapshot)
 	core, err := build.Build(read.WithFunctions(snapshot, program), pl, j.buildRecord())
 	if err != nil {

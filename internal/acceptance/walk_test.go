@@ -170,7 +170,7 @@ func writeWalked(t *testing.T, pid int, full, path string) *kinds.Program {
 			break
 		}
 	}
-	ours := res.Captured.Union(res.Facts).Union(trace.Seen()).Union(p.Runtime).Joined(64, 2000)
+	ours := res.Captured().Union(res.Facts).Union(trace.Seen()).Union(p.Runtime).Joined(64, 2000)
 	for _, m := range p.Prog.Modules { // no initial values from the executable
 		for _, r := range []memory.Range{m.NoPtrData, m.Data, m.BSS, m.NoPtrBSS} {
 			for _, gap := range ours.Gaps(r) {

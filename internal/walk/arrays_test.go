@@ -42,7 +42,7 @@ func TestArraysWithinValues(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, p := range map[string]*[16]byte{"a map's": a.ByName["k"][1], "an array's array": a.Grid[1][19], "two arrays' array": a.Cube[1][1][1], "an interface's": a.Any.([1]*[16]byte)[0]} {
-		if !res.Captured.Contains(memory.RangeOf(addrOf(p), 16)) {
+		if !res.Captured().Contains(memory.RangeOf(addrOf(p), 16)) {
 			t.Errorf("what %s array points at is not captured", name)
 		}
 	}
@@ -101,7 +101,7 @@ func TestTypesThatLeadBackThroughArrays(t *testing.T) {
 		}
 		captured := 0
 		for _, p := range leaves {
-			if res.Captured.Contains(memory.RangeOf(addrOf(p), 16)) {
+			if res.Captured().Contains(memory.RangeOf(addrOf(p), 16)) {
 				captured++
 			}
 		}

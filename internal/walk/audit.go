@@ -107,9 +107,10 @@ func Audit(ctx context.Context, cfg Config, c *Copy) ([]note.Status, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
+	n := len(cfg.Roots)
 	w.audit = &audit{
-		Copy: c, others: make(map[nodeKey]int32),
-		status: make([]note.Status, len(cfg.Roots)), nodes: make([]node, len(cfg.Roots)),
+		Copy: c, others: make(map[nodeKey]int32), edges: make([]edge, 0, n+len(c.Has)),
+		status: make([]note.Status, n, n+len(c.Has)), nodes: make([]node, n, n+len(c.Has)),
 	}
 	if err := w.run(ctx); err != nil {
 		return nil, fmt.Errorf("audit: %w", err)

@@ -80,7 +80,7 @@ func TestAudit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		copied := walk.Copy{Memory: self.Mem, Has: res.Captured, Omissions: res.Omissions}
+		copied := walk.Copy{Memory: self.Mem, Has: res.Captured(), Omissions: res.Omissions}
 		if c.copy != nil {
 			c.copy(&copied)
 		}
@@ -108,12 +108,12 @@ func TestAuditTogether(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 5 {
-		copied := walk.Copy{Memory: p.Mem, Has: res.Captured, Omissions: res.Omissions, Otherwise: note.Depth}
+		copied := walk.Copy{Memory: p.Mem, Has: res.Captured(), Omissions: res.Omissions, Otherwise: note.Depth}
 		var torn, missing []memory.Range
 		for range 20 {
-			r := res.Captured[random.IntN(len(res.Captured))]
+			r := res.Captured()[random.IntN(len(res.Captured()))]
 			torn = append(torn, memory.RangeOf(r.Start, min(8, r.Size())))
-			r = res.Captured[random.IntN(len(res.Captured))]
+			r = res.Captured()[random.IntN(len(res.Captured()))]
 			missing = append(missing, memory.RangeOf(r.Start, min(16, r.Size())))
 		}
 		copied.Torn, copied.Has = memory.RangesOf(torn...), copied.Has.Minus(memory.RangesOf(missing...))

@@ -29,7 +29,7 @@ func BenchmarkWalkMillionObjects(b *testing.B) {
 	if res.Stats.Values < 1_000_000 || res.Roots[0].State != walk.Complete {
 		b.Fatalf("%+v, %+v", res.Stats, res.Roots[0])
 	}
-	b.ReportMetric(float64(res.Captured.Size())/1e6, "MB-captured")
+	b.ReportMetric(float64(res.Captured().Size())/1e6, "MB-captured")
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/walk")
 }
 
@@ -40,7 +40,7 @@ func BenchmarkCopySameBytes(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	all := res.Captured.Joined(4096, 0)
+	all := res.Captured().Joined(4096, 0)
 	buf := make([]byte, 64<<20)
 	for b.Loop() {
 		for _, r := range all {

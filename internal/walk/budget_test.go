@@ -40,11 +40,11 @@ func TestBudgetIsSharedBreadthFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if size := res.Captured.Size(); size > 20_000 || size < 19_000 {
+	if size := res.Captured().Size(); size > 20_000 || size < 19_000 {
 		t.Errorf("%d bytes were captured, the budget is 20000", size)
 	}
 	for i, root := range roots {
-		if !res.Captured.Contains(memory.RangeOf(root.Addr, root.Type.Size)) {
+		if !res.Captured().Contains(memory.RangeOf(root.Addr, root.Type.Size)) {
 			t.Errorf("root %d has not its own bytes", i)
 		}
 	}
@@ -103,12 +103,12 @@ func TestFirstBytes(t *testing.T) {
 	}
 	got := []bool{}
 	for _, l := range array {
-		got = append(got, res.Captured.Contains(memory.RangeOf(addrOf(l), 88)))
+		got = append(got, res.Captured().Contains(memory.RangeOf(addrOf(l), 88)))
 	}
 	if want := []bool{true, true, false, false}; !slices.Equal(got, want) {
 		t.Errorf("the elements that were followed are %v, want %v", got, want)
 	}
-	if n := res.Captured.Overlap(memory.RangeOf(root.Addr, 32)).Size(); n != 20 {
+	if n := res.Captured().Overlap(memory.RangeOf(root.Addr, 32)).Size(); n != 20 {
 		t.Errorf("%d bytes of the array were captured, want 20", n)
 	}
 }

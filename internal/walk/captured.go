@@ -1,9 +1,7 @@
 package walk
 
 import (
-	"cmp"
 	"math/bits"
-	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
@@ -158,35 +156,6 @@ func (s *pages) readable(addr memory.Address, size uint64, sparse bool) uint64 {
 		done += n
 	}
 	return size
-}
-
-// ranges returns what is captured, sorted and merged.
-func (s *pages) ranges() memory.Ranges {
-	all := make([]*page, 0, s.count)
-	for _, p := range s.table {
-		if p != nil && p.state != pageMissing && (p.full || p.captured != nil) {
-			all = append(all, p)
-		}
-	}
-	slices.SortFunc(all, func(a, b *page) int { return cmp.Compare(a.num, b.num) })
-	var out memory.Ranges
-	for _, p := range all {
-		base := memory.Address(p.num << pageShift)
-		if p.full {
-			out = out.Append(memory.RangeOf(base, pageSize))
-			continue
-		}
-		for off := 0; off < pageSize; {
-			start := nextBit(p.captured, off, true)
-			if start == pageSize {
-				break
-			}
-			end := nextBit(p.captured, start, false)
-			out = out.Append(memory.Range{Start: base.Add(uint64(start)), End: base.Add(uint64(end))})
-			off = end
-		}
-	}
-	return out
 }
 
 // nextBit returns the first bit from off on that is set (or clear), or

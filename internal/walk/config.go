@@ -82,8 +82,6 @@ type ClosureVar struct {
 
 // A Result is what a walk found.
 type Result struct {
-	// Captured are the bytes that the roots need, by address.
-	Captured memory.Ranges
 	// Facts are the bytes that readers need to make sense of them and that no
 	// root pays for: itabs. (Type descriptors are what a Trace under the
 	// gotypes.Set saw.)
@@ -106,6 +104,25 @@ type Result struct {
 	// Seen has the captured bytes that the walk read. If the memory is moving,
 	// they are as they were when the walk followed them.
 	Seen memory.Memory
+
+	pages    *pages
+	captured memory.Ranges // nil before they are asked for
+}
+
+// Captured returns the bytes that the roots need, by address.
+func (r *Result) Captured() memory.Ranges {
+	if r.captured == nil {
+		r.captured = r.pages.ranges()
+	}
+	return r.captured
+}
+
+// Size returns the number of bytes that the roots need.
+func (r *Result) Size() (n uint64) {
+	for i := range r.Roots {
+		n += r.Roots[i].Bytes
+	}
+	return n
 }
 
 // Stats counts what a walk did.

@@ -141,8 +141,8 @@ func FuzzWalk(f *testing.F) {
 		f.Fatalf("the victim's package is %q", typ.PkgPath)
 	}
 	var values []uint64
-	for i := 0; i < len(honest.Captured); i += 7 {
-		values = append(values, uint64(honest.Captured[i].Start)&^7)
+	for i := 0; i < len(honest.Captured()); i += 7 {
+		values = append(values, uint64(honest.Captured()[i].Start)&^7)
 	}
 	for _, t := range honest.Types {
 		values = append(values, uint64(t.Addr))
@@ -175,11 +175,11 @@ func FuzzWalk(f *testing.F) {
 		if alloc := after.TotalAlloc - before.TotalAlloc; alloc > 2<<30 {
 			t.Errorf("the walk took %d MB", alloc>>20)
 		}
-		if size := res.Captured.Size(); size > budget {
+		if size := res.Captured().Size(); size > budget {
 			t.Errorf("%d bytes were captured, the budget is %d", size, budget)
 		}
-		if got := res.Roots[0].Bytes + res.Roots[1].Bytes; got < res.Captured.Size() {
-			t.Errorf("the roots paid for %d bytes, %d were captured", got, res.Captured.Size())
+		if got := res.Roots[0].Bytes + res.Roots[1].Bytes; got < res.Captured().Size() {
+			t.Errorf("the roots paid for %d bytes, %d were captured", got, res.Captured().Size())
 		}
 		if len(cfg.Exclusions) > 0 != res.Redactor.Active {
 			t.Errorf("active %v with %d exclusions", res.Redactor.Active, len(cfg.Exclusions))

@@ -41,12 +41,12 @@ func TestEveryKindIsComplete(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Logf("%d variables: %d bytes in %d ranges, %d types, %+v in %v", len(p.Vars), res.Captured.Size(), len(res.Captured), len(res.Types), res.Stats, time.Since(start))
+			t.Logf("%d variables: %d bytes in %d ranges, %d types, %+v in %v", len(p.Vars), res.Captured().Size(), len(res.Captured()), len(res.Types), res.Stats, time.Since(start))
 			for i, end := range res.Roots {
 				if end.State != walk.Complete {
 					t.Errorf("%s: %v %v", cfg.Roots[i].Name, end.State, end.Records)
 				}
-				if own := memory.RangeOf(cfg.Roots[i].Addr, cfg.Roots[i].Type.Size); !res.Captured.Contains(own) {
+				if own := memory.RangeOf(cfg.Roots[i].Addr, cfg.Roots[i].Type.Size); !res.Captured().Contains(own) {
 					t.Errorf("%s: its own memory %v is not captured", cfg.Roots[i].Name, own)
 				}
 			}

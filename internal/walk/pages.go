@@ -74,7 +74,8 @@ type pages struct {
 	mark   [][pageSize / wordBytes]visitMark
 	wide   []byte // scratch for reads across pages
 
-	scratch []byte // of renew
+	scratch []byte        // of renew
+	holes   memory.Ranges // of what is captured, known after readRest
 }
 
 func newPages(mem memory.Memory, limit, most int, arena *memory.Arena) *pages {

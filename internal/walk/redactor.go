@@ -35,9 +35,11 @@ type Redactor struct {
 	// object.
 	Unsized int
 
-	known   memory.Ranges
-	seen    []memory.Piece
-	seenAll bool
+	captured func() memory.Ranges // by the walk
+	allowed  memory.Ranges        // what else has a known type
+	known    memory.Ranges        // all of that, nil before it is asked for
+	seen     []memory.Piece
+	seenAll  bool
 }
 
 // A Value is an excluded value, or memory that one leads to.
@@ -46,7 +48,7 @@ type Value struct {
 	Reached bool // from an excluded value
 }
 
-func (x *excluder) finish(captured, facts memory.Ranges) *Redactor {
+func (x *excluder) finish(res *Result) *Redactor {
 	ranges := make([]memory.Range, len(x.values))
 	for i := range x.values {
 		ranges[i] = x.values[i].Range
@@ -59,7 +61,8 @@ func (x *excluder) finish(captured, facts memory.Ranges) *Redactor {
 		Blind:    x.blind,
 		Lost:     x.lost,
 		Unsized:  x.unsized,
-		known:    captured.Union(facts),
+		captured: res.Captured,
+		allowed:  res.Facts,
 		seen:     x.seen,
 		seenAll:  x.seenAll,
 	}
@@ -89,7 +92,18 @@ func (r *Redactor) Moved(mem memory.Memory) (n int, err error) {
 
 // Allow adds ranges whose content the caller knows and that no exclusion can
 // concern: the Go runtime's own variables, type descriptors, pc-line tables.
-func (r *Redactor) Allow(more memory.Ranges) { r.known = r.known.Union(more) }
+func (r *Redactor) Allow(more memory.Ranges) { r.allowed, r.known = r.allowed.Union(more), nil }
+
+// typed returns the memory of which the types are known.
+func (r *Redactor) typed() memory.Ranges {
+	if r.known == nil {
+		r.known = r.allowed
+		if r.captured != nil {
+			r.known = r.captured().Union(r.allowed)
+		}
+	}
+	return r.known
+}
 
 // Apply overwrites the excluded bytes of image, which is a copy of the memory at
 // addr. If there are exclusions it also overwrites all bytes of unknown type. It
@@ -102,7 +116,7 @@ func (r *Redactor) Apply(addr memory.Address, image []byte) (excluded, unknown u
 	if !r.Active {
 		return excluded, 0
 	}
-	for _, part := range r.known.Gaps(all) {
+	for _, part := range r.typed().Gaps(all) {
 		unknown += mark(image[part.Start-addr : part.End-addr])
 	}
 	return excluded, unknown
@@ -113,7 +127,7 @@ func (r *Redactor) Apply(addr memory.Address, image []byte) (excluded, unknown u
 func (r *Redactor) Excluded(of memory.Range) (excluded, unknown memory.Ranges) {
 	excluded = r.Ranges.Overlap(of)
 	if r.Active {
-		unknown = r.known.Gaps(of)
+		unknown = r.typed().Gaps(of)
 	}
 	return excluded, unknown
 }

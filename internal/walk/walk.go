@@ -347,18 +347,18 @@ func (w *walker) capture(root int32, addr memory.Address, size uint64) uint64 {
 
 func (w *walker) result() *Result {
 	res := &Result{
-		Captured: w.pages.ranges(),
-		Facts:    memory.RangesOf(w.facts...),
-		Types:    w.types,
-		Writing:  w.writing,
-		Funcs:    slices.Sorted(maps.Keys(w.funcs)),
-		Stats:    w.stats,
-		Seen:     w.pages,
+		Facts:   memory.RangesOf(w.facts...),
+		Types:   w.types,
+		Writing: w.writing,
+		Funcs:   slices.Sorted(maps.Keys(w.funcs)),
+		Stats:   w.stats,
+		Seen:    w.pages,
+		pages:   w.pages,
 
 		Omissions: w.omissions.sorted(),
 	}
 	res.Stats.Pages, res.Stats.Read = w.pages.count, w.pages.reads
-	res.Redactor = w.ex.finish(res.Captured, res.Facts)
+	res.Redactor = w.ex.finish(res)
 	res.Roots = make([]RootResult, len(w.roots))
 	for i := range w.roots {
 		res.Roots[i] = w.roots[i].RootResult

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -50,6 +51,40 @@ func (im *Image) Put(p Piece) {
 	if im.Holes.OverlapSize(p.Range) > 0 {
 		im.Holes = im.Holes.Minus(memory.Ranges{p.Range})
 	}
+}
+
+// Join returns the image of the first pieces and of what the second have besides.
+// Both are sorted by address, and no two of the first, or of the second, share a
+// byte. n is how many the first are, about.
+func Join(first iter.Seq[Piece], n int, second []Piece) []Piece {
+	all := make([]Piece, 0, n+len(second))
+	addBefore := func(end memory.Address) {
+		for len(second) > 0 && second[0].Start < end {
+			p := &second[0]
+			start := p.Start
+			if n := len(all); n > 0 {
+				start = max(start, all[n-1].End)
+			}
+			if stop := min(p.End, end); start < stop {
+				all = append(all, p.from(start, stop))
+			}
+			if p.End > end {
+				return
+			}
+			second = second[1:]
+		}
+	}
+	for p := range first {
+		addBefore(p.Start)
+		all = append(all, p)
+	}
+	addBefore(^memory.Address(0))
+	return all
+}
+
+// from returns the part of a piece from start to end.
+func (p *Piece) from(start, end memory.Address) Piece {
+	return Piece{memory.Range{Start: start, End: end}, p.Data[start-p.Start : end-p.Start : end-p.Start]}
 }
 
 // Readable returns the pieces without the holes.

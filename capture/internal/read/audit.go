@@ -11,9 +11,9 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// audited returns the snapshot with the status of what each region leads to, as
-// far as the image has it. The program may be gone.
-func audited(ctx context.Context, s *model.Snapshot, p *locate.Program, pl *model.Plan) *model.Snapshot {
+// WithStatuses returns the snapshot with the status of what each region leads to,
+// as far as the image has it. The program may be gone.
+func WithStatuses(ctx context.Context, s *model.Snapshot, p *locate.Program, pl *model.Plan) *model.Snapshot {
 	t := *s
 	t.Regions = make([]model.Result, len(s.Regions))
 	cfg := walk.Config{Types: p.Types, Version: p.Runtime.Version, Main: p.Identity.Main, Image: fileRanges(s.Maps, s.Identity.Data)}

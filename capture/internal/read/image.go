@@ -14,20 +14,69 @@ const pageSize = 4096
 type copier struct {
 	mem      memory.Memory
 	moving   bool          // the program changes it
-	seen     *walk.Result  // of the walk that chose what to copy, or nil
+	found    *walk.Result  // of the walk, whose memory is copied too; or nil
 	arena    *memory.Arena // for the bytes, as far as it goes
 	progress Progress
 }
 
-// copy reads the ranges. Moving memory it reads twice, and notes what has changed
-// in between. Of values that were followed it keeps what the walk has read, so
-// that all they lead to is in the image; of other memory the second reading.
-func (c *copier) copy(wanted []memory.Range) (model.Image, error) {
+// copy reads the ranges, and what the walk has captured. What it returns makes
+// the image, which takes time but no process.
+func (c *copier) copy(wanted []memory.Range) (func() model.Image, error) {
+	if c.moving {
+		image, err := c.copyTwice(wanted)
+		return func() model.Image { return image }, err
+	}
+	rest := memory.RangesOf(wanted...)
+	done, total := uint64(0), rest.Size()
+	if c.found != nil {
+		total += c.found.Size()
+	}
+	report := func(n uint64) { c.progress("read", done+n, total) }
+	if c.found != nil {
+		if err := c.found.ReadRest(report); err != nil {
+			return nil, fmt.Errorf("read memory: %w", err)
+		}
+		done = c.found.Size()
+	}
+	image, err := gather(c.mem, rest, c.arena, report)
+	return func() model.Image { return c.joined(image) }, err
+}
+
+// joined returns an image with what the walk has captured. Bytes that are in both
+// are the same.
+func (c *copier) joined(rest model.Image) model.Image {
+	if c.found == nil {
+		return rest
+	}
+	captured := func(yield func(model.Piece) bool) {
+		for addr, data := range c.found.Bytes() {
+			if !yield(model.Piece{Range: memory.RangeOf(addr, uint64(len(data))), Data: data}) {
+				return
+			}
+		}
+	}
+	im := model.Image{
+		Pieces: model.Join(captured, c.found.Count(), rest.Pieces),
+		Holes:  c.found.Holes().Union(rest.Holes),
+	}
+	for _, h := range im.Holes {
+		im.Fill(h)
+	}
+	return im
+}
+
+// copyTwice reads moving memory twice, and notes what has changed in between. Of
+// values that were followed it keeps what the walk has read, so that all they lead
+// to is in the image; of other memory the second reading.
+func (c *copier) copyTwice(wanted []memory.Range) (model.Image, error) {
+	if c.found != nil {
+		wanted = append(wanted, c.found.Captured()...)
+	}
 	ranges := memory.RangesOf(wanted...)
 	total := ranges.Size()
 	report := func(done uint64) { c.progress("read", done, total) }
 	first, err := gather(c.mem, ranges, c.arena, report)
-	if err != nil || !c.moving {
+	if err != nil {
 		return first, err
 	}
 	again, err := gather(c.mem, ranges, c.arena, report)
@@ -50,16 +99,16 @@ func (c *copier) copy(wanted []memory.Range) (model.Image, error) {
 
 // followed returns the bytes that the walk has followed.
 func (c *copier) followed() []model.Piece {
-	if c.seen == nil {
+	if c.found == nil {
 		return nil
 	}
 	var pieces []model.Piece
-	for _, r := range c.seen.Captured {
+	for _, r := range c.found.Captured() {
 		for at := r.Start; at < r.End; {
 			// A page at a time: of large values the walk reads some pages only.
 			end := min(r.End, at&^(pageSize-1)+pageSize)
 			data := make([]byte, end-at)
-			if n, _ := c.seen.Seen.ReadAt(data, at); n > 0 {
+			if n, _ := c.found.Seen.ReadAt(data, at); n > 0 {
 				pieces = append(pieces, model.Piece{Range: memory.RangeOf(at, uint64(n)), Data: data[:n]})
 			}
 			at = end

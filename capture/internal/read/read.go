@@ -50,7 +50,7 @@ func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hol
 		if !moved && (final || !s.Changed.Map || n >= tries) {
 			s.Stopped = stopped
 			s.Problems = append(problems, s.Problems...)
-			return audited(ctx, s, p, pl), nil
+			return s, nil
 		}
 		if moved && n == tries {
 			problems.Missing("exclusions", errMoved)
@@ -100,10 +100,12 @@ type reading struct {
 	held     *Held
 	arena    *memory.Arena
 	queue    queue
-	seen     *walk.Result // what the walk has read
+	found    *walk.Result // of the walk, nil if there was none
 	stacks   []deepStack  // of which the ends are queued
 	objects  objects
 	progress Progress
+
+	image func() model.Image // of what was copied
 
 	snapshot model.Snapshot // what is read
 }
@@ -127,6 +129,7 @@ func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, siz
 	if err != nil {
 		return nil, false, err
 	}
+	r.snapshot.Image = r.image()
 	r.snapshot.Problems = append(held.Problems, r.snapshot.Problems...)
 	return &r.snapshot, held.Final, nil
 }
@@ -151,12 +154,11 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 		return err
 	}
 	r.snapshot.Excluded = r.excluded()
-	c := copier{mem: r.mem, moving: !r.held.Still, seen: r.seen, arena: r.arena, progress: r.progress}
-	image, err := c.copy(r.queue.wanted)
-	if err != nil {
+	c := copier{mem: r.mem, moving: !r.held.Still, found: r.found, arena: r.arena, progress: r.progress}
+	var err error
+	if r.image, err = c.copy(r.queue.wanted); err != nil {
 		return err
 	}
-	r.snapshot.Image = image
 	if !r.held.Still && !r.plan.Doubt {
 		r.snapshot.Changed.Excluded, err = r.snapshot.Redaction.Redactor.Moved(r.mem)
 	}

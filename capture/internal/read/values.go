@@ -28,16 +28,15 @@ func (r *reading) queueRegions(ctx context.Context) error {
 			r.queueRaw(&results[i])
 		}
 	}
-	for _, ranges := range []memory.Ranges{found.Captured, found.Facts} {
-		for _, wanted := range ranges {
-			if r.queue.add(wanted) < wanted.Size() {
-				r.snapshot.Problems.Missing("regions", errBudget)
-			}
+	r.queue.left -= min(found.Size(), r.queue.left)
+	for _, fact := range found.Facts {
+		if r.queue.add(fact) < fact.Size() {
+			r.snapshot.Problems.Missing("regions", errBudget)
 		}
 	}
 	r.snapshot.Regions = results
 	r.snapshot.Omissions = found.Omissions
-	r.seen = found
+	r.found = found
 	r.snapshot.Redaction = model.Redaction{Redactor: found.Redactor, Rules: rules(r.plan)}
 	r.snapshot.Changed.Map = len(found.Writing) > 0
 	r.snapshot.Functions.InValues = found.Funcs

@@ -1,0 +1,149 @@
+package walk
+
+import (
+	"cmp"
+	"iter"
+	"math/bits"
+	"slices"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+)
+
+// ReadRest reads the captured memory that the walk had no need to read: the
+// bytes of texts and of other bulk data. The memory must be the same as during the
+// walk. After it, Bytes has all that is captured. progress, if it is not nil, is
+// called now and then with the number of bytes that are read.
+func (r *Result) ReadRest(progress func(done uint64)) error {
+	return r.pages.readRest(progress)
+}
+
+// Bytes returns the captured memory after ReadRest, by address, in pieces that may
+// touch. It is not copied, and needs no process.
+func (r *Result) Bytes() iter.Seq2[memory.Address, []byte] {
+	return func(yield func(memory.Address, []byte) bool) {
+		for _, p := range r.pages.capturedPages() {
+			if p.data == nil {
+				continue
+			}
+			base := memory.Address(p.num << pageShift)
+			for off := 0; off < pageSize; {
+				start, end := p.run(off)
+				if start < pageSize && !yield(base.Add(uint64(start)), p.data[start:end:end]) {
+					return
+				}
+				off = end
+			}
+		}
+	}
+}
+
+// Count returns the number of pieces in Bytes, or some more.
+func (r *Result) Count() (n int) {
+	for _, p := range r.pages.table {
+		switch {
+		case p == nil:
+		case p.full:
+			n++
+		case p.captured != nil:
+			last := uint64(0)
+			for _, w := range p.captured {
+				n += bits.OnesCount64(w &^ (w<<1 | last>>63))
+				last = w
+			}
+		}
+	}
+	return n
+}
+
+// Holes returns what of Bytes cannot be read. The bytes there are zero.
+func (r *Result) Holes() memory.Ranges { return r.pages.holes }
+
+// capturedPages returns the pages of which something is captured, by address.
+func (s *pages) capturedPages() []*page {
+	all := make([]*page, 0, s.count)
+	for _, p := range s.table {
+		if p != nil && p.state != pageMissing && (p.full || p.captured != nil) {
+			all = append(all, p)
+		}
+	}
+	slices.SortFunc(all, func(a, b *page) int { return cmp.Compare(a.num, b.num) })
+	return all
+}
+
+// run returns the first captured bytes of a page from off on: from start to end.
+// If there are none, both are pageSize.
+func (p *page) run(off int) (start, end int) {
+	if p.full {
+		return off, pageSize
+	}
+	start = nextBit(p.captured, off, true)
+	if start == pageSize {
+		return pageSize, pageSize
+	}
+	return start, nextBit(p.captured, start, false)
+}
+
+// ranges returns what is captured, sorted and merged.
+func (s *pages) ranges() memory.Ranges {
+	var out memory.Ranges
+	for _, p := range s.capturedPages() {
+		out = p.appendRuns(out)
+	}
+	return out
+}
+
+func (p *page) appendRuns(out memory.Ranges) memory.Ranges {
+	base := memory.Address(p.num << pageShift)
+	for off := 0; off < pageSize; {
+		start, end := p.run(off)
+		if start == pageSize {
+			break
+		}
+		out = out.Append(memory.Range{Start: base.Add(uint64(start)), End: base.Add(uint64(end))})
+		off = end
+	}
+	return out
+}
+
+// readRest reads what is captured of the pages that were not read: whole runs of
+// pages in one piece, and of others no more than is captured.
+func (s *pages) readRest(progress func(done uint64)) error {
+	var rest memory.Ranges
+	var unread []*page
+	for _, p := range s.capturedPages() {
+		if p.data == nil {
+			rest = p.appendRuns(rest)
+			unread = append(unread, p)
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	data, holes, err := memory.Gather(s.mem, rest, pageSize, s.arena, progress)
+	if err != nil {
+		return err
+	}
+	s.holes = memory.RangesOf(holes...)
+	i := 0 // the range of rest that has the captured bytes of a page, or the first of them
+	for _, p := range unread {
+		base := memory.Address(p.num << pageShift)
+		if p.full {
+			for rest[i].End <= base {
+				i++
+			}
+			p.data = (*[pageSize]byte)(data[i][base-rest[i].Start:])
+			continue
+		}
+		p.data = (*[pageSize]byte)(s.block(1))
+		end := base.Add(pageSize)
+		for k := i; k < len(rest) && rest[k].Start < end; k++ {
+			if part := rest[k].Intersect(memory.Range{Start: base, End: end}); !part.Empty() {
+				copy(p.data[part.Start-base:], data[k][part.Start-rest[k].Start:part.End-rest[k].Start])
+			}
+		}
+		for i < len(rest) && rest[i].End <= end {
+			i++
+		}
+	}
+	return nil
+}
