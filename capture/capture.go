@@ -74,13 +74,12 @@ func captureLive(ctx context.Context, source locate.Source, proc *process.Proces
 func readLive(ctx context.Context, proc *process.Process, running *process.Image, p *locate.Program, pl *model.Plan, opts *Options, size read.SizeFunc) (*model.Snapshot, error) {
 	stop := opts.Stop == StopAlways || opts.Stop == StopTry || opts.Stop == StopAuto && !p.Runtime.Cgo
 	hold := read.SameProgram(holdOf(proc, p.Identity.Auxv, stop, opts), running)
-	var arena *memory.Arena
+	var rehearsal *read.Rehearsal
 	if stop && !opts.Request.Hold.SkipRehearsal {
-		size := read.Rehearse(ctx, p, pl, proc)
+		rehearsal = read.Rehearse(ctx, p, pl, proc)
 		defer opts.Request.Hold.PauseGC()()
-		arena = memory.NewArena(size)
 	}
-	return read.Consistent(ctx, p, pl, hold, size, arena, opts.report)
+	return read.Consistent(ctx, p, pl, hold, size, rehearsal, opts.report)
 }
 
 // holdOf returns what holds a live process while it is read.

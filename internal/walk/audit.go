@@ -59,6 +59,7 @@ func (w *walker) omit(addr memory.Address, why note.Status) {
 
 // sorted returns the omissions in order, each once.
 func (o Omissions) sorted() Omissions {
+	o = slices.Clone(o)
 	slices.SortFunc(o, func(a, b Omission) int { return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Why, b.Why)) })
 	return slices.Compact(o)
 }

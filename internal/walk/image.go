@@ -17,6 +17,16 @@ func (r *Result) ReadRest(progress func(done uint64)) error {
 	return r.pages.readRest(progress)
 }
 
+// Unread returns how many bytes ReadRest is to read, or some more.
+func (r *Result) Unread() (n uint64) {
+	for _, p := range r.pages.table {
+		if p != nil && p.data == nil && (p.full || p.captured != nil) {
+			n += pageSize
+		}
+	}
+	return n
+}
+
 // Bytes returns the captured memory after ReadRest, by address, in pieces that may
 // touch. It is not copied, and needs no process.
 func (r *Result) Bytes() iter.Seq2[memory.Address, []byte] {

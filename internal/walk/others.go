@@ -44,6 +44,9 @@ func (w *walker) channel(it *item) {
 // waiters captures the list of goroutines that wait on a channel, and what the
 // senders among them want to send.
 func (w *walker) waiters(it *item, first memory.Address, sends bool) {
+	if first != 0 {
+		w.doubt() // their records are elsewhere
+	}
 	for waiter, err := range w.chans.Waiters(it.addr, first, w.pages.bytes, maxWaiters) {
 		switch {
 		case errors.Is(err, goobject.ErrUnreadable):

@@ -161,6 +161,7 @@ func (w *walker) record(root int32, rank uint16, kind RecordKind, addr memory.Ad
 		w.audit.status[root] |= kind.status()
 		return
 	}
+	w.doubt()
 	r := &w.roots[root]
 	r.Failures++
 	r.Status |= kind.status()

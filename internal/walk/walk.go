@@ -88,7 +88,8 @@ type walker struct {
 	writing   []memory.Address
 	ex        *excluder
 	stats     Stats
-	audit     *audit // nil in a walk that captures
+	audit     *audit     // nil in a walk that captures
+	rehearsed *rehearsed // nil if no other walk takes over
 	omissions Omissions
 
 	effort  int // pages of values, each time one is looked at
@@ -174,9 +175,16 @@ func (w *walker) rounds(ctx context.Context) error {
 					return nil
 				}
 				q := &block[i]
+				if w.rehearsed != nil {
+					w.rehearsed.doing = q
+				}
 				w.do(&item{q.addr, w.numbered[q.plan], q.count, q.root, q.rank, q.kind})
 			}
-			w.next.release(block)
+			if w.rehearsed != nil {
+				w.rehearsed.items = append(w.rehearsed.items, block)
+			} else {
+				w.next.release(block)
+			}
 		}
 	}
 	return nil

@@ -33,7 +33,7 @@ type SizeFunc func(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges) uint
 // was replaced while memory was read. A moment later it is not, mostly. If the
 // latter goes on, the last reading takes no value that may hold the same. By size
 // it finds out what fits into the budget.
-func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, size SizeFunc, arena *memory.Arena, progress Progress) (*model.Snapshot, error) {
+func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, size SizeFunc, rehearsal *Rehearsal, progress Progress) (*model.Snapshot, error) {
 	const tries = 3
 	var stopped time.Duration
 	var problems model.Problems
@@ -41,7 +41,7 @@ func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hol
 		if n > tries {
 			pl = pl.WithDoubt()
 		}
-		s, final, err := once(ctx, p, pl, hold, size, arena, progress)
+		s, final, err := once(ctx, p, pl, hold, size, rehearsal, progress)
 		if err != nil {
 			return nil, err
 		}
@@ -62,48 +62,19 @@ func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hol
 // errMoved is about a program that was not stopped.
 var errMoved = errors.New("what excluded values hold was replaced each time it was read, so that no value was taken that may hold the same; hold the program still")
 
-// Limits of a rehearsal. What is not known after the time has to be found out
-// while the program is stopped; a capture of more memory takes its time anyway.
-const (
-	rehearsalTime   = 250 * time.Millisecond
-	rehearsalMemory = 64 << 20
-)
-
-// Rehearse reads the process once while it runs, for nothing but the traces that
-// this leaves in caches: types that are known, memory of this process that is in
-// use and of the right size, code that is loaded. A reading after it takes a
-// fraction of the time. It returns the size of the arena that such a reading
-// needs.
-func Rehearse(ctx context.Context, p *locate.Program, pl *model.Plan, proc *process.Process) (size uint64) {
-	ctx, cancel := context.WithTimeout(ctx, rehearsalTime)
-	defer cancel()
-	pretend := func(ctx context.Context) (*Held, error) {
-		h, err := Running(proc)(ctx)
-		if h != nil {
-			h.Still = true // what changes does not matter
-		}
-		return h, err
-	}
-	nothing := func(*model.Snapshot, *model.Plan, memory.Ranges) uint64 { return 0 } // no core is made
-	var arena memory.Arena
-	// What fails now may go well in earnest.
-	_, _, _ = once(ctx, p, pl.WithBudget(rehearsalMemory), pretend, nothing, &arena, func(string, uint64, uint64) {})
-	return arena.Taken() + arena.Taken()/8
-}
-
 // A reading is one reading of a program, while it is made.
 type reading struct {
-	program  *locate.Program
-	plan     *model.Plan // with what the program registered while it ran
-	mem      memory.Memory
-	maps     []process.Mapping
-	held     *Held
-	arena    *memory.Arena
-	queue    queue
-	found    *walk.Result // of the walk, nil if there was none
-	stacks   []deepStack  // of which the ends are queued
-	objects  objects
-	progress Progress
+	program   *locate.Program
+	plan      *model.Plan // with what the program registered while it ran
+	mem       memory.Memory
+	maps      []process.Mapping
+	held      *Held
+	rehearsal *Rehearsal // nil if there was none, or it is used up
+	queue     queue
+	found     *walk.Result // of the walk, nil if there was none
+	stacks    []deepStack  // of which the ends are queued
+	objects   objects
+	progress  Progress
 
 	image func() model.Image // of what was copied
 
@@ -112,13 +83,13 @@ type reading struct {
 
 // once makes one reading. It reports whether another one would be the same,
 // since the program does not run on.
-func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, size SizeFunc, arena *memory.Arena, progress Progress) (s *model.Snapshot, final bool, err error) {
+func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, size SizeFunc, rehearsal *Rehearsal, progress Progress) (s *model.Snapshot, final bool, err error) {
 	held, err := hold(ctx)
 	if err != nil {
 		return nil, false, err
 	}
 	r := &reading{
-		program: p, mem: p.Source.Memory(), maps: p.Maps, held: held, arena: arena, progress: progress,
+		program: p, mem: p.Source.Memory(), maps: p.Maps, held: held, rehearsal: rehearsal, progress: progress,
 	}
 	r.snapshot.Identity, r.snapshot.Threads, r.snapshot.Still = p.Identity, held.Threads, held.Still
 	err = r.read(ctx, pl, size)
@@ -154,7 +125,10 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 		return err
 	}
 	r.snapshot.Excluded = r.excluded()
-	c := copier{mem: r.mem, moving: !r.held.Still, found: r.found, arena: r.arena, progress: r.progress}
+	c := copier{mem: r.mem, moving: !r.held.Still, found: r.found, arena: r.rehearsal.memory(), progress: r.progress}
+	if r.rehearsal.skips(r.found) {
+		c.found = nil
+	}
 	var err error
 	if r.image, err = c.copy(r.queue.wanted); err != nil {
 		return err

@@ -47,7 +47,7 @@ func (r *reading) queueRegions(ctx context.Context) error {
 func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error) {
 	cfg := walk.Config{
 		Memory: r.mem, Types: r.program.Types, Version: r.program.Runtime.Version, Main: r.program.Identity.Main,
-		Budget: r.queue.left - r.reserve(), Exclusions: exclusions(r.plan), Moving: !r.held.Still, Arena: r.arena, Lacks: r.program.Source.Lacks,
+		Budget: r.queue.left - r.reserve(), Exclusions: exclusions(r.plan), Moving: !r.held.Still, Arena: r.rehearsal.memory(), Lacks: r.program.Source.Lacks,
 	}
 	cfg.Object = r.objects.at
 	if !r.plan.SaveMemory {
@@ -65,7 +65,7 @@ func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error
 			walked = append(walked, i)
 		}
 	}
-	found, err := walk.Walk(ctx, cfg)
+	found, err := r.rehearsal.follow(ctx, cfg)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,0 +1,340 @@
+package walk
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goobject"
+)
+
+// A Rehearsal is a walk through a running program that a walk through the same
+// program, stopped a moment later, takes over. That one reads the same pages again
+// and follows only the values on pages that have changed, and what these newly
+// lead to: the program is stopped for little more than a copy of the pages takes.
+//
+// What has become garbage between the two stays captured.
+type Rehearsal struct {
+	w *walker
+}
+
+// maxDoubts bounds the items of a rehearsal that are done again in any case.
+const maxDoubts = 64 << 10
+
+// A rehearsed is what a walker remembers of a rehearsal.
+type rehearsed struct {
+	items  [][]queued // that were done
+	doubts []queued   // of these, what may be different although no page of the item changes
+	doing  *queued    // nil before the first item
+}
+
+// Rehearse walks through a program that runs. The configuration must have no
+// exclusions: what these cover is found in one walk.
+func Rehearse(ctx context.Context, cfg Config) (*Rehearsal, *Result, error) {
+	cfg.Moving, cfg.Arena = true, nil
+	if len(cfg.Exclusions) > 0 {
+		return nil, nil, fmt.Errorf("rehearse: %d exclusions", len(cfg.Exclusions))
+	}
+	w, err := newWalker(cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("rehearse: %w", err)
+	}
+	w.rehearsed = &rehearsed{}
+	if err := w.run(ctx); err != nil {
+		return nil, nil, fmt.Errorf("rehearse: %w", err)
+	}
+	return &Rehearsal{w}, w.result(), nil
+}
+
+// Walk is the function [Walk] for the program that was rehearsed and that does
+// not run now. It takes over what it can of the rehearsal, which is used up. A nil
+// Rehearsal has nothing to take over.
+func (r *Rehearsal) Walk(ctx context.Context, cfg Config) (*Result, error) {
+	if r == nil || r.w == nil {
+		return Walk(ctx, cfg)
+	}
+	w, re := r.w, r.w.rehearsed
+	r.w, w.rehearsed = nil, nil
+	order, ok := w.resume(re, cfg)
+	if !ok {
+		return Walk(ctx, cfg)
+	}
+	if err := w.repeat(re); err != nil {
+		return nil, fmt.Errorf("walk: reading memory: %w", err)
+	}
+	if err := w.rounds(ctx); err != nil {
+		return nil, fmt.Errorf("walk: %w", err)
+	}
+	if w.bounded() {
+		return Walk(ctx, cfg) // garbage may have taken what the budgets had for others
+	}
+	w.reorder(order)
+	return w.result(), nil
+}
+
+// bounded reports whether a bound kept the walk from anything.
+func (w *walker) bounded() bool {
+	return w.stats.Stopped != "" || slices.ContainsFunc(w.roots, func(r rootState) bool { return r.Cut })
+}
+
+// resume makes a walker that has rehearsed ready to walk as cfg says. It returns
+// the index of each root of cfg among its own. It reports false if it cannot.
+func (w *walker) resume(re *rehearsed, cfg Config) (order []int, ok bool) {
+	spent := uint64(0)
+	for i := range w.roots {
+		spent += w.roots[i].Bytes
+	}
+	if w.bounded() || len(re.doubts) > maxDoubts || cfg.Moving || len(cfg.Exclusions) > 0 || spent > orUnlimited(cfg.Budget) {
+		return nil, false
+	}
+	w.left = orUnlimited(cfg.Budget) - spent
+	w.cfg.Memory, w.cfg.Moving, w.cfg.Arena, w.cfg.Lacks = cfg.Memory, false, cfg.Arena, cfg.Lacks
+	w.pages.mem, w.pages.moving, w.pages.arena, w.pages.data = cfg.Memory, false, cfg.Arena, nil
+	w.writing, w.lastPlan = nil, nil
+	// What made no sense may have been read while it was written.
+	for addr, p := range w.byType {
+		if p == nil {
+			delete(w.byType, addr)
+		}
+	}
+	for key, p := range w.itabs {
+		if p == nil {
+			delete(w.itabs, key)
+		}
+	}
+	for i := range w.roots {
+		w.roots[i].RootResult = RootResult{Bytes: w.roots[i].Bytes}
+	}
+	return w.adopt(cfg.Roots), true
+}
+
+// adopt finds each root among the walker's own, and queues those that are new.
+func (w *walker) adopt(roots []Root) (order []int) {
+	known := make(map[Root]int, len(w.cfg.Roots))
+	for i, root := range w.cfg.Roots {
+		known[root] = i
+	}
+	w.cfg.Roots = slices.Clone(w.cfg.Roots)
+	for _, root := range roots {
+		i, ok := known[root]
+		if !ok {
+			i = len(w.roots)
+			known[root] = i
+			w.cfg.Roots = append(w.cfg.Roots, root)
+			w.roots = append(w.roots, rootState{left: orUnlimited(root.Budget)})
+			w.pushRoot(i)
+		}
+		order = append(order, i)
+	}
+	return order
+}
+
+// reorder leaves the roots in that order.
+func (w *walker) reorder(order []int) {
+	roots, states := make([]Root, len(order)), make([]rootState, len(order))
+	for to, from := range order {
+		roots[to], states[to] = w.cfg.Roots[from], w.roots[from]
+	}
+	w.cfg.Roots, w.roots = roots, states
+}
+
+// repeat reads the pages of the rehearsal again, and queues the items that have
+// changed.
+func (w *walker) repeat(re *rehearsed) error {
+	changed, err := w.pages.refresh()
+	if err != nil {
+		return err
+	}
+	for i := range re.doubts {
+		w.redo(&re.doubts[i])
+	}
+	if len(changed) == 0 {
+		return nil
+	}
+	pages := pageSet(changed)
+	for _, block := range re.items {
+		for i := range block {
+			q := &block[i]
+			if start, size := w.extent(q); size > 0 && pages.touch(start, size) {
+				w.redo(q)
+			}
+		}
+	}
+	return nil
+}
+
+// extent returns the memory that decides where an item leads. It is empty if
+// nothing does: bytes without pointers.
+func (w *walker) extent(q *queued) (start memory.Address, size uint64) {
+	p := w.numbered[q.plan]
+	switch q.kind {
+	case itemValues:
+		p, n := flat(p, q.count)
+		if p.leaf() {
+			return q.addr, 0
+		}
+		return q.addr, n * p.size
+	case itemMap:
+		size = goobject.MapHeaderSize
+	case itemTable:
+		size = goobject.TableSize
+	case itemDirectory:
+		size = min(q.count, chunkBytes/wordBytes) * wordBytes
+	case itemGroups, itemBuckets:
+		if p.m != nil {
+			size = min(q.count, max(chunkBytes/p.m.group.size, 1)) * p.m.group.size
+		}
+	case itemClosure:
+		size = guessBytes
+	case itemWeak:
+		size = wordBytes
+	case itemTrie:
+		size = max(p.size, goobject.TrieEntrySize)
+	case itemChan:
+		size = w.chans.Size
+	case itemGuess:
+	}
+	return q.addr, size
+}
+
+// flat returns the elements of values of p, if these are arrays, and how many of
+// them are looked at in one round.
+func flat(p *typePlan, count uint64) (elem *typePlan, n uint64) {
+	for p.array != nil {
+		count, p = mul(count, p.length), p.array
+	}
+	if p.size == 0 {
+		return p, 0
+	}
+	return p, min(count, max(chunkBytes/p.size, 1))
+}
+
+// redo queues an item that was done, as far as one round does it: the rest of a
+// large one is an item too.
+func (w *walker) redo(q *queued) {
+	again := *q
+	step := uint64(0)
+	switch p := w.numbered[q.plan]; q.kind {
+	case itemValues:
+		elem, n := flat(p, q.count)
+		again.plan, again.count, step = elem.id, n, elem.size
+	case itemDirectory:
+		again.count = min(q.count, chunkBytes/wordBytes)
+	case itemGroups, itemBuckets:
+		if p.m != nil {
+			step = p.m.group.size
+			again.count = min(q.count, max(chunkBytes/step, 1))
+		}
+	}
+	for i := range again.count {
+		addr := q.addr.Add(i * step)
+		if p := w.pages.find(addr); p != nil && p.marks != nil {
+			p.marks[(uint64(addr)&(pageSize-1))/wordBytes] = 0
+		}
+		if step == 0 {
+			break
+		}
+	}
+	it := item{again.addr, w.numbered[again.plan], again.count, again.root, again.rank, again.kind}
+	w.want(&it)
+	w.next.push(&it)
+}
+
+// doubt notes that the item which is being done may lead elsewhere although none
+// of its bytes changes.
+func (w *walker) doubt() {
+	if re := w.rehearsed; re != nil && len(re.doubts) <= maxDoubts {
+		if re.doing == nil { // a root that is no memory
+			re.doubts = make([]queued, maxDoubts+1)
+			return
+		}
+		re.doubts = append(re.doubts, *re.doing)
+	}
+}
+
+// refresh reads all pages again, which were read while they changed, and returns
+// those that are different now.
+func (s *pages) refresh() (changed []*page, err error) {
+	const most = 64 // pages at a time: they stay in the processor's cache until they are compared
+	var all []*page
+	for _, p := range s.table {
+		switch {
+		case p == nil || p.state == pageUnread && p.data == nil:
+		case p.data == nil: // a part of it, or all, could not be read
+			p.state = pageUnread
+			changed = append(changed, p)
+		default:
+			all = append(all, p)
+		}
+	}
+	slices.SortFunc(all, func(a, b *page) int { return cmp.Compare(a.num, b.num) })
+	scratch := make([]byte, most*pageSize)
+	pieces := make([]memory.Piece, 0, most)
+	for batch := range slices.Chunk(all, most) {
+		pieces = pieces[:0]
+		for i, p := range batch {
+			data := scratch[i*pageSize : (i+1)*pageSize]
+			if i > 0 && batch[i-1].num+1 == p.num {
+				last := &pieces[len(pieces)-1]
+				last.Data = last.Data[:len(last.Data)+pageSize]
+				continue
+			}
+			pieces = append(pieces, memory.Piece{Addr: memory.Address(p.num << pageShift), Data: data})
+		}
+		if err := memory.ReadBatch(s.mem, pieces); err != nil {
+			return nil, err
+		}
+		i := 0
+		for _, piece := range pieces {
+			for off := 0; off < len(piece.Data); off += pageSize {
+				p := batch[i]
+				i++
+				switch {
+				case off+pageSize > piece.N:
+					p.data, p.state = nil, pageUnread
+					s.held--
+				case bytes.Equal(p.data[:], piece.Data[off:off+pageSize]):
+					continue
+				default:
+					copy(p.data[:], piece.Data[off:])
+				}
+				changed = append(changed, p)
+			}
+		}
+	}
+	return changed, nil
+}
+
+// A pageFilter knows quickly that most pages are not among some few.
+type pageFilter struct {
+	maybe [1 << 12]uint64 // a bit for each value of hash
+	pages map[uint64]struct{}
+}
+
+func pageSet(pages []*page) *pageFilter {
+	f := &pageFilter{pages: make(map[uint64]struct{}, len(pages))}
+	for _, p := range pages {
+		h := pageHash(p.num)
+		f.maybe[h>>6] |= 1 << (h & 63)
+		f.pages[p.num] = struct{}{}
+	}
+	return f
+}
+
+func pageHash(num uint64) uint64 { return num * 0x9e3779b97f4a7c15 >> (64 - 18) }
+
+// touch reports whether one of the pages has a byte of a range.
+func (f *pageFilter) touch(start memory.Address, size uint64) bool {
+	last := uint64(start.Add(size-1)) >> pageShift
+	for num := uint64(start) >> pageShift; num <= last; num++ {
+		if h := pageHash(num); f.maybe[h>>6]&(1<<(h&63)) != 0 {
+			if _, ok := f.pages[num]; ok {
+				return true
+			}
+		}
+	}
+	return false
+}
