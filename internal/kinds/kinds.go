@@ -216,7 +216,7 @@ func Table(tb testing.TB, mem memory.Mapped, types *gotypes.Set) []Var {
 	r := memory.Reader{Memory: mem}
 	for at := range memory.Search(mem, magic[:], 8, func(s memory.Segment) bool { return s.Write }) {
 		rows, err := r.Slice(at.Add(16))
-		if err != nil || rows.Len < 100 || rows.Len > 10000 {
+		if err != nil || rows.Len < 10 || rows.Len > 10000 {
 			continue
 		}
 		var vars []Var

@@ -132,4 +132,7 @@ type Stats struct {
 	Read    int // pages read
 	Rounds  int
 	Stopped string // why the walk ended early, empty when it did not
+	// Rehearsed reports whether the walk took over a rehearsal. Values and Rounds
+	// are those of both then.
+	Rehearsed bool
 }

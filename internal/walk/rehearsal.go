@@ -16,10 +16,14 @@ import (
 // and follows only the values on pages that have changed, and what these newly
 // lead to: the program is stopped for little more than a copy of the pages takes.
 //
-// What has become garbage between the two stays captured.
+// What has become garbage between the two stays captured. If much has changed, the
+// walk begins anew.
 type Rehearsal struct {
 	w *walker
 }
+
+// maxChanged is the part of all items, one of so many, that may change.
+const maxChanged = 20
 
 // maxDoubts bounds the items of a rehearsal that are done again in any case.
 const maxDoubts = 64 << 10
@@ -62,22 +66,38 @@ func (r *Rehearsal) Walk(ctx context.Context, cfg Config) (*Result, error) {
 	if !ok {
 		return Walk(ctx, cfg)
 	}
-	if err := w.repeat(re); err != nil {
+	changed, err := w.pages.refresh()
+	if err != nil {
 		return nil, fmt.Errorf("walk: reading memory: %w", err)
+	}
+	items, all := w.changed(re, changed)
+	if len(items) > all/maxChanged {
+		return Walk(ctx, cfg)
+	}
+	for i := range items {
+		w.redo(&items[i])
 	}
 	if err := w.rounds(ctx); err != nil {
 		return nil, fmt.Errorf("walk: %w", err)
 	}
-	if w.bounded() {
-		return Walk(ctx, cfg) // garbage may have taken what the budgets had for others
+	if w.bounded() || w.failed() {
+		// What is garbage by now may have taken what a budget had for others, and
+		// may be something else than it was.
+		return Walk(ctx, cfg)
 	}
 	w.reorder(order)
+	w.stats.Rehearsed = true
 	return w.result(), nil
 }
 
 // bounded reports whether a bound kept the walk from anything.
 func (w *walker) bounded() bool {
 	return w.stats.Stopped != "" || slices.ContainsFunc(w.roots, func(r rootState) bool { return r.Cut })
+}
+
+// failed reports whether something kept a value from being followed.
+func (w *walker) failed() bool {
+	return slices.ContainsFunc(w.roots, func(r rootState) bool { return r.Failures > 0 })
 }
 
 // resume makes a walker that has rehearsed ready to walk as cfg says. It returns
@@ -141,29 +161,20 @@ func (w *walker) reorder(order []int) {
 	w.cfg.Roots, w.roots = roots, states
 }
 
-// repeat reads the pages of the rehearsal again, and queues the items that have
-// changed.
-func (w *walker) repeat(re *rehearsed) error {
-	changed, err := w.pages.refresh()
-	if err != nil {
-		return err
-	}
-	for i := range re.doubts {
-		w.redo(&re.doubts[i])
-	}
-	if len(changed) == 0 {
-		return nil
-	}
-	pages := pageSet(changed)
+// changed returns the items that may lead elsewhere than they did, of all that
+// were done.
+func (w *walker) changed(re *rehearsed, pages []*page) (items []queued, all int) {
+	items = re.doubts
+	set := pageSet(pages)
 	for _, block := range re.items {
+		all += len(block)
 		for i := range block {
-			q := &block[i]
-			if start, size := w.extent(q); size > 0 && pages.touch(start, size) {
-				w.redo(q)
+			if start, size := w.extent(&block[i]); size > 0 && set.touch(start, size) {
+				items = append(items, block[i])
 			}
 		}
 	}
-	return nil
+	return items, all
 }
 
 // extent returns the memory that decides where an item leads. It is empty if
@@ -299,13 +310,41 @@ func (s *pages) refresh() (changed []*page, err error) {
 				case bytes.Equal(p.data[:], piece.Data[off:off+pageSize]):
 					continue
 				default:
-					copy(p.data[:], piece.Data[off:])
+					now := (*[pageSize]byte)(piece.Data[off:])
+					same := !p.differs(now)
+					*p.data = *now
+					if same {
+						continue
+					}
 				}
 				changed = append(changed, p)
 			}
 		}
 	}
 	return changed, nil
+}
+
+// differs reports whether a captured byte of a page is another one now. The
+// others do not count: Go's collector keeps its marks among the objects of a page.
+func (p *page) differs(now *[pageSize]byte) bool {
+	if p.full {
+		return true
+	}
+	if p.captured == nil {
+		return false
+	}
+	for i, bits := range p.captured {
+		a, b := p.data[i*64:i*64+64], now[i*64:i*64+64]
+		if bits == 0 || bytes.Equal(a, b) {
+			continue
+		}
+		for k := range a {
+			if a[k] != b[k] && bits>>k&1 != 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // A pageFilter knows quickly that most pages are not among some few.
