@@ -144,8 +144,8 @@ func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan
 }
 
 // size is a read.SizeFunc.
-func (j *job) size(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges) uint64 {
-	return build.MaxSize(s, pl, j.buildRecord(), ranges)
+func (j *job) size(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges, pieces int) uint64 {
+	return build.MaxSize(s, pl, j.buildRecord(), ranges, pieces)
 }
 
 // complete asks for what is known only after the program was released.

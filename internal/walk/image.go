@@ -47,6 +47,14 @@ func (r *Result) Bytes() iter.Seq2[memory.Address, []byte] {
 	}
 }
 
+// Pages returns the pages of which something is captured.
+func (r *Result) Pages() (all memory.Ranges) {
+	for _, p := range r.pages.capturedPages() {
+		all = all.Append(memory.RangeOf(memory.Address(p.num<<pageShift), pageSize))
+	}
+	return all
+}
+
 // Count returns the number of pieces in Bytes, or some more.
 func (r *Result) Count() (n int) {
 	for _, p := range r.pages.table {

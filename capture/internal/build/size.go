@@ -24,8 +24,12 @@ const (
 
 // MaxSize returns an upper bound of the size of the core that Build makes of a
 // snapshot, without functions and without a crash text, if its image has these
-// ranges. The image may be missing yet: this is asked while the program is held.
-func MaxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ranges) uint64 {
+// ranges, or parts of them, in so many more pieces. The image may be missing yet:
+// this is asked while the program is held.
+//
+// What is not filled between two pieces of a range takes no more than its bytes,
+// or the header of a segment: of these there are no more than maxSegments.
+func MaxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ranges, pieces int) uint64 {
 	record.Record = record.With(siginfo.Facts(s.Threads.SigInfo)...)
 	regions, receipts := finalizeStatus(s)
 	receipts = append(receipts, refusals(s)...)
@@ -41,6 +45,7 @@ func MaxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ran
 		return 0 // notes alone are no error
 	}
 	later := recordBytes + statusBytes*len(regions) + receiptBytes*(unknownReceipts+len(s.Goroutines.Stacks))
+	later += markedBytes*pieces + 2*headerBytes*min(pieces, maxSegments)
 	return uint64(size) + uint64(later) + imageSize(s, ranges)
 }
 

@@ -25,8 +25,8 @@ import (
 type Progress func(step string, done, total uint64)
 
 // A SizeFunc bounds the size of the core file that will be made of a snapshot, if
-// its image has these ranges.
-type SizeFunc func(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges) uint64
+// its image has these ranges, or parts of them, in so many more pieces.
+type SizeFunc func(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges, pieces int) uint64
 
 // Consistent reads the program until what was read is of one moment: again if a
 // map was caught in the middle of a write, or if what an excluded value holds
@@ -144,14 +144,14 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 // afterwards only. If it is too much, it queues less, from the start.
 func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
 	budget := r.plan.Budget
-	fixed := size(&r.snapshot, r.plan, nil)
+	fixed := size(&r.snapshot, r.plan, nil, 0)
 	for left := max(budget, fixed+1) - fixed; ; {
 		attempt := *r
 		attempt.queue.left = left
 		if err := attempt.queueSteps(ctx); err != nil {
 			return err
 		}
-		total := size(&attempt.snapshot, attempt.plan, memory.RangesOf(attempt.queue.wanted...))
+		total := attempt.size(size)
 		switch spent := left - attempt.queue.left; {
 		case total <= budget:
 			*r = attempt
@@ -162,6 +162,22 @@ func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
 			left = lessOf(spent, budget-min(budget, fixed), total-fixed)
 		}
 	}
+}
+
+// size bounds the size of the core file if what is queued, and what the walk has
+// captured, is read. To list a million objects takes time: if whole pages fit into
+// the budget, they are enough.
+func (r *reading) size(size SizeFunc) uint64 {
+	ranges := memory.RangesOf(r.queue.wanted...)
+	if r.found == nil {
+		return size(&r.snapshot, r.plan, ranges, 0)
+	}
+	if !r.plan.Guarded() { // else what is redacted counts too
+		if total := size(&r.snapshot, r.plan, ranges.Union(r.found.Pages()), r.found.Count()); total <= r.plan.Budget {
+			return total
+		}
+	}
+	return size(&r.snapshot, r.plan, ranges.Union(r.found.Captured()), 0)
 }
 
 // lessOf returns what of spent to spend instead if it made a file of total bytes,

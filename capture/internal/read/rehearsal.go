@@ -47,7 +47,7 @@ func Rehearse(ctx context.Context, p *locate.Program, pl *model.Plan, proc *proc
 		}
 		return h, err
 	}
-	nothing := func(*model.Snapshot, *model.Plan, memory.Ranges) uint64 { return 0 } // no core is made
+	nothing := func(*model.Snapshot, *model.Plan, memory.Ranges, int) uint64 { return 0 } // no core is made
 	r := &Rehearsal{arena: new(memory.Arena)}
 	// What fails now may go well in earnest.
 	_, _, _ = once(ctx, p, pl, pretend, nothing, r, func(string, uint64, uint64) {})
