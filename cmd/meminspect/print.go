@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -14,6 +17,10 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
+
+// bytesOfValue bounds the values that are printed by the memory in a core: most values
+// have as many bytes.
+const bytesOfValue = 8
 
 func printCommand() *cobra.Command {
 	var exe string
@@ -76,6 +83,11 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 			for _, w := range prog.Warnings {
 				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: print: %s\n", w)
 			}
+			// Most of what is read is garbage as soon as it is written.
+			const percent = 50
+			defer debug.SetGCPercent(debug.SetGCPercent(percent))
+			held, _ := core.Captured()
+			limits.Values = max(value.DefaultValues, int(held/bytesOfValue))
 			p := printer{w: cmd.OutOrStdout(), prog: prog, limits: limits, asJSON: asJSON}
 			if err := p.print(args[1:]); err != nil {
 				return fmt.Errorf("print: %s: %w", args[0], err)
@@ -173,7 +185,7 @@ func (p *printer) regions(want func(*note.Region) bool) error {
 		if !want(r) {
 			continue
 		}
-		v := value.Region(p.prog, r, p.limits)
+		v := value.StreamRegion(p.prog, r, p.limits)
 		if err := p.value(value.Label(r, mainPath(p.prog.Core)), "", r, v, address(r.Addr)); err != nil {
 			return err
 		}
@@ -191,7 +203,7 @@ func (p *printer) path(scope *expr.Scope, text string) error {
 		if err != nil {
 			return err
 		}
-		v := result.Read(p.prog, p.limits)
+		v := result.Stream(p.prog, p.limits)
 		p.missing = p.missing || v.Absent != ""
 		addr := memory.Address(0)
 		if place, ok := result.Place(); ok {
@@ -207,16 +219,28 @@ func (p *printer) path(scope *expr.Scope, text string) error {
 // value prints a value of a region.
 func (p *printer) value(name, path string, r *note.Region, v *value.Value, addr address) error {
 	if !p.asJSON {
-		_, err := fmt.Fprintf(p.w, "%s = %s\n", oneLine(name), v.Go())
+		_, err := fmt.Fprintf(p.w, "%s = ", oneLine(name))
+		return errors.Join(err, v.WriteGo(p.w), writeString(p.w, "\n"))
+	}
+	var head bytes.Buffer
+	err := jsonLines(&head).Encode(valueJSON{
+		ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr, Path: path,
+		Type: v.Type, Address: addr, statusJSON: statusOf(r),
+	})
+	if err != nil {
 		return err
 	}
-	return jsonLines(p.w).Encode(valueJSON{
-		ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr, Path: path,
-		Type: v.Type, Address: addr, Value: v, statusJSON: statusOf(r),
-	})
+	// The value is written as it is read: one may be larger than memory.
+	text := strings.TrimSuffix(head.String(), "}\n") + `,"value":`
+	return errors.Join(writeString(p.w, text), v.WriteJSON(p.w), writeString(p.w, "}\n"))
 }
 
-// valueJSON is a value as --json prints it.
+func writeString(w io.Writer, text string) error {
+	_, err := io.WriteString(w, text)
+	return err
+}
+
+// valueJSON is what precedes a value, the property "value", as --json prints it.
 type valueJSON struct {
 	ID      string  `json:"id"`
 	Name    string  `json:"name"`
@@ -226,5 +250,4 @@ type valueJSON struct {
 	Type    string  `json:"type"`
 	Address address `json:"address,omitempty"`
 	statusJSON
-	Value *value.Value `json:"value"`
 }

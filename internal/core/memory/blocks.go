@@ -6,7 +6,7 @@ import (
 )
 
 // Blocks is a file of which it keeps the pieces that small reads hit again and
-// again: 16 MiB at most, however large the file. It may be read from several
+// again: 32 MiB at most, however large the file. It may be read from several
 // goroutines.
 type Blocks struct {
 	src  io.ReaderAt
@@ -19,8 +19,8 @@ type Blocks struct {
 }
 
 const (
-	blockSize  = 32 << 10
-	blocksKept = 512
+	blockSize  = 8 << 10
+	blocksKept = 4096
 )
 
 // NewBlocks reads the size bytes of src.
@@ -32,6 +32,8 @@ func (b *Blocks) ReadAt(p []byte, off int64) (int, error) {
 		return b.src.ReadAt(p, off)
 	}
 	done := 0
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for done < len(p) {
 		at := off + int64(done)
 		block, err := b.block(at / blockSize)
@@ -49,10 +51,9 @@ func (b *Blocks) ReadAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
-// block returns the number-th block, shorter where the file ends.
+// block returns the number-th block, shorter where the file ends. It is valid until the
+// next call.
 func (b *Blocks) block(number int64) ([]byte, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	if data, ok := b.kept[number]; ok {
 		return data, nil
 	}
@@ -60,7 +61,16 @@ func (b *Blocks) block(number int64) ([]byte, error) {
 	if start >= b.size {
 		return nil, io.EOF
 	}
-	data := make([]byte, min(blockSize, b.size-start))
+	var data []byte
+	if len(b.ring) == blocksKept { // the oldest one makes room
+		oldest := b.ring[b.next]
+		data = b.kept[oldest]
+		delete(b.kept, oldest)
+	}
+	if cap(data) < blockSize {
+		data = make([]byte, blockSize)
+	}
+	data = data[:min(blockSize, b.size-start)]
 	n, err := b.src.ReadAt(data, start)
 	if n < len(data) {
 		return data[:n], err
@@ -71,7 +81,6 @@ func (b *Blocks) block(number int64) ([]byte, error) {
 	if len(b.ring) < blocksKept {
 		b.ring = append(b.ring, number)
 	} else {
-		delete(b.kept, b.ring[b.next])
 		b.ring[b.next] = number
 		b.next = (b.next + 1) % blocksKept
 	}

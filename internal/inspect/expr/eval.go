@@ -72,6 +72,14 @@ func (r *Result) Read(p *inspect.Program, limits value.Limits) *value.Value {
 	return r.place.Read(p, limits)
 }
 
+// Stream is Read for values of any size: see [value.Place.Stream].
+func (r *Result) Stream(p *inspect.Program, limits value.Limits) *value.Value {
+	if r.value != nil {
+		return r.value
+	}
+	return r.place.Stream(p, limits)
+}
+
 // Place returns where the value is, false for one that was computed or that is not
 // known.
 func (r *Result) Place() (value.Place, bool) { return r.place, r.value == nil }

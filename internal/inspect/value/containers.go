@@ -26,17 +26,20 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth i
 		r.absent(v, addr, memory.PtrSize)
 		return
 	}
-	m, err := goobject.MapOf(t)
+	m, err := r.mapType(t)
 	if err != nil {
 		v.Absent = inspect.BadType
 		v.Notes = append(v.Notes, err.Error())
 		return
 	}
+	if r.marking && !leads(m.Key) && !leads(m.Elem) {
+		return
+	}
 	if (leads(m.Key) || leads(m.Elem)) && depth > 0 && r.again(v, pointed{addr: addr, typ: t}) {
 		return
 	}
-	e := entries{r: r, v: v, follow: depth > 0}
-	e.key = func(addr memory.Address) *Value { return r.slot(m.Key, m.IndirectKey, addr, depth-1) }
+	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0}
+	e.key = func(r *reader, addr memory.Address) *Value { return r.slot(m.Key, m.IndirectKey, addr, depth-1) }
 	e.elem = func(addr memory.Address) *Value { return r.slot(m.Elem, m.IndirectElem, addr, depth-1) }
 	e.readMap(m, addr)
 	if v.Absent == "" && depth == 0 && e.count > 0 {
@@ -50,6 +53,18 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	case e.found != e.count && v.Absent == "":
 		v.Notes = append(v.Notes, "torn: it says that it has "+strconv.FormatUint(e.count, 10)+" entries, "+strconv.FormatUint(e.found, 10)+" are there")
 	}
+}
+
+// mapType returns the layout of a map's type.
+func (r *reader) mapType(t *gotypes.Type) (*goobject.MapType, error) {
+	if m := r.maps[t]; m != nil {
+		return m, nil
+	}
+	m, err := goobject.MapOf(t)
+	if err == nil {
+		r.maps[t] = m
+	}
+	return m, err
 }
 
 // slot reads a value that is in a slot of a map, or that a pointer there leads
@@ -67,24 +82,28 @@ func (r *reader) slot(t *gotypes.Type, indirect bool, addr memory.Address, depth
 
 // Bounds of one map.
 const (
-	maxEntries = 1 << 20 // whose places are kept
-	maxLost    = 1 << 16 // parts that are not there, until the rest is given up
-	sortedKeys = 1 << 16 // keys that are read to find those that come first
+	maxEntries   = 1 << 20 // whose places are kept
+	maxLost      = 1 << 16 // parts that are not there, until the rest is given up
+	sortedKeys   = 1 << 16 // keys that are read to find those that come first
+	maxKeyValues = 1000    // of a key, that count for its order
 )
 
 // An entries collects the entries of a map or a sync.Map, and shows those
 // whose keys come first.
 type entries struct {
-	r         *reader
-	v         *Value
-	follow    bool // the limits allow to show entries at all
-	key, elem func(memory.Address) *Value
+	r      *reader
+	v      *Value
+	at     pointed
+	follow bool // the limits allow to show entries at all
+	key    func(*reader, memory.Address) *Value
+	elem   func(memory.Address) *Value
 
 	count  uint64 // entries, by the map's own account
 	found  uint64
 	places []entryPlace
-	lost   inspect.Missing // why a part of the map is not known, empty when all is
-	gone   int             // parts that are not known
+	lost   inspect.Missing         // why a part of the map is not known, empty when all is
+	hidden map[inspect.Missing]int // entries that are left out
+	gone   int                     // parts that are not known
 }
 
 // An entryPlace is where the key and the value of an entry are.
@@ -106,6 +125,9 @@ func (e *entries) readMap(m *goobject.MapType, addr memory.Address) {
 	if err != nil {
 		e.v.Absent = inspect.Inconsistent
 		return
+	}
+	if e.follow {
+		e.places = make([]entryPlace, 0, min(h.Count, 1<<10))
 	}
 	for piece := range m.Pieces(h, e.r.fetch, e.r.parts) {
 		e.r.parts--
@@ -151,29 +173,121 @@ func (e *entries) finish() {
 	if len(e.places) > sortedKeys {
 		e.places = e.places[:most]
 	}
-	keys := make([]Entry, 0, len(e.places))
-	at := make(map[*Value]memory.Address, len(e.places))
-	for _, p := range e.places {
-		key := e.key(p.key)
-		keys = append(keys, Entry{Key: key})
-		at[key] = p.elem
+	facts := e.r.seen[e.at]
+	if facts == nil {
+		texts := e.sort()
+		facts = &mapFacts{places: e.places[:min(most, len(e.places))], texts: texts}
 	}
-	slices.SortStableFunc(keys, func(a, b Entry) int { return compareKeys(a.Key, b.Key) })
-	hidden := map[inspect.Missing]int{}
-	for _, entry := range keys[:min(most, len(keys))] {
-		if entry.Value = e.elem(at[entry.Key]); entry.Value == nil {
-			continue
-		}
-		if why := entry.Key.absence(); why != "" && entry.Value.absence() != "" {
-			hidden[why]++
-			continue
-		}
+	e.places = facts.places
+	next := e.reading()
+	if e.r.streams(uint64(len(e.places))) {
+		e.stream(facts, next)
+		return
+	}
+	for entry, ok := next(); ok; entry, ok = next() {
 		e.v.Entries = append(e.v.Entries, entry)
+		if entry.Value.streamed {
+			e.stream(facts, next)
+			return
+		}
 	}
-	for _, why := range slices.Sorted(maps.Keys(hidden)) {
-		e.v.Notes = append(e.v.Notes, strconv.Itoa(hidden[why])+" entries "+string(why))
+	e.v.Notes = append(e.v.Notes, e.hiddenNotes()...)
+}
+
+// reading returns a function that reads one entry after the other. It leaves out those of
+// which neither the key nor the value is known: see hiddenNotes.
+func (e *entries) reading() func() (Entry, bool) {
+	e.hidden = map[inspect.Missing]int{}
+	e.v.Omitted = e.found - uint64(len(e.places))
+	return func() (entry Entry, ok bool) {
+		for len(e.places) > 0 {
+			p := e.places[0]
+			e.places = e.places[1:]
+			if entry = (Entry{Key: e.readKey(p), Value: e.elem(p.elem)}); entry.Value == nil {
+				continue
+			}
+			why := entry.Key.absence()
+			if why == "" || entry.Value.absence() == "" {
+				return entry, true
+			}
+			e.hidden[why]++
+		}
+		return entry, false
 	}
-	e.v.Omitted = e.found - uint64(most)
+}
+
+// hiddenNotes remarks how many entries are left out, and why.
+func (e *entries) hiddenNotes() (notes []string) {
+	for _, why := range slices.Sorted(maps.Keys(e.hidden)) {
+		notes = append(notes, strconv.Itoa(e.hidden[why])+" entries "+string(why))
+	}
+	return notes
+}
+
+// sort sorts the entries by their keys, and reports whether these are names in JSON. It
+// keeps no more of a key than its order needs.
+func (e *entries) sort() (names bool) {
+	type sortable struct {
+		text  string
+		place entryPlace
+	}
+	texts := make([]sortable, 0, len(e.places))
+	if e.r.scratch == nil {
+		e.r.scratch = newReader(e.r.p, e.r.limits)
+	}
+	scratch := e.r.scratch
+	names = true
+	for _, p := range e.places {
+		key := e.sortKey(scratch, p)
+		if key.Shape != Text || key.Absent != "" || !e.textKeys() {
+			e.sortValues(scratch)
+			return false
+		}
+		texts = append(texts, sortable{key.Text, p})
+		names = names && jsonName(key)
+	}
+	slices.SortStableFunc(texts, func(a, b sortable) int { return cmp.Compare(a.text, b.text) })
+	for i := range texts {
+		e.places[i] = texts[i].place
+	}
+	return names
+}
+
+// sortKey reads a key for its order alone.
+func (e *entries) sortKey(scratch *reader, p entryPlace) *Value {
+	clear(scratch.shown)
+	scratch.left = maxKeyValues
+	return e.key(scratch, p.key)
+}
+
+// readKey reads the key of an entry, never as a stream.
+func (e *entries) readKey(p entryPlace) *Value {
+	enabled := e.r.enabled
+	e.r.enabled = false
+	defer func() { e.r.enabled = enabled }()
+	return e.key(e.r, p.key)
+}
+
+// textKeys reports whether all keys are of one type of texts.
+func (e *entries) textKeys() bool {
+	key, err := e.at.typ.Key()
+	return err == nil && key.Kind == gotypes.String
+}
+
+// sortValues sorts the entries of any keys.
+func (e *entries) sortValues(scratch *reader) {
+	type sortable struct {
+		key   *Value
+		place entryPlace
+	}
+	keys := make([]sortable, len(e.places))
+	for i, p := range e.places {
+		keys[i] = sortable{e.sortKey(scratch, p), p}
+	}
+	slices.SortStableFunc(keys, func(a, b sortable) int { return compareKeys(a.key, b.key) })
+	for i := range keys {
+		e.places[i] = keys[i].place
+	}
 }
 
 // compareKeys orders keys as package fmt does: numbers by value, texts by

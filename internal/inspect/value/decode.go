@@ -18,8 +18,24 @@ var le = binary.LittleEndian
 // value reads the value of type t at addr; depth is how many pointers may be
 // followed from it.
 func (r *reader) value(t *gotypes.Type, addr memory.Address, depth int) *Value {
+	r.left--
+	if r.marking && r.left >= 0 && !leads(t) {
+		if _, ok := r.fetch(addr, t.Size); ok {
+			return nowhere
+		}
+	}
+	made := r.made
+	v := r.decode(t, addr, depth)
+	v.streamed = r.made > made
+	return v
+}
+
+// nowhere is a value that leads to no other, when only those are looked for that do.
+var nowhere = &Value{}
+
+func (r *reader) decode(t *gotypes.Type, addr memory.Address, depth int) *Value {
 	v := &Value{Type: t.String(), Addr: addr}
-	if r.left--; r.left < 0 {
+	if r.left < 0 {
 		v.Absent = inspect.TooMuch
 		return v
 	}
@@ -141,12 +157,18 @@ func jsonText(text string, inJSON any) string {
 
 func (r *reader) structure(v *Value, t *gotypes.Type, addr memory.Address, depth int) {
 	v.Shape = Struct
+	r.load(addr, t.Size)
+	v.Fields = make([]Field, 0, len(t.Fields))
 	for i := range t.Fields {
 		f := &t.Fields[i]
 		if f.Name == "_" { // padding, and marks for go vet
 			continue
 		}
 		v.Fields = append(v.Fields, Field{f.Name, r.value(f.Type, addr.Add(f.Offset), depth)})
+		if v.Fields[len(v.Fields)-1].Value.streamed {
+			v.stream = streamOf(r.fields(t.Fields[i+1:], addr, depth))
+			return
+		}
 	}
 	// Nothing of it is there: say so once.
 	for i := range v.Fields {
@@ -175,17 +197,44 @@ func (r *reader) array(v *Value, t *gotypes.Type, addr memory.Address, depth int
 	r.elements(v, elem, addr, t.Len, depth)
 }
 
+// fields returns a function that reads one field after the other.
+func (r *reader) fields(fields []gotypes.Field, addr memory.Address, depth int) func() (Entry, bool) {
+	return func() (e Entry, ok bool) {
+		for len(fields) > 0 {
+			f := &fields[0]
+			fields = fields[1:]
+			if f.Name != "_" {
+				return Entry{&Value{Text: f.Name}, r.value(f.Type, addr.Add(f.Offset), depth)}, true
+			}
+		}
+		return e, false
+	}
+}
+
 // elements reads n values in a row.
 func (r *reader) elements(v *Value, elem *gotypes.Type, addr memory.Address, n uint64, depth int) {
 	most := min(n, uint64(r.limits.Elements))
-	for i := range most {
-		if r.left < 0 {
-			most = i
-			break
+	shown := uint64(0)
+	next := func() (e Entry, ok bool) {
+		if shown == most || r.left < 0 {
+			v.Omitted += n - shown
+			return e, false
 		}
-		v.Elems = append(v.Elems, r.value(elem, addr.Add(i*elem.Size), depth))
+		shown++
+		return Entry{Value: r.value(elem, addr.Add((shown-1)*elem.Size), depth)}, true
 	}
-	v.Omitted = n - most
+	if r.streams(most) {
+		v.stream = streamOf(next)
+		return
+	}
+	r.load(addr, most*elem.Size)
+	for e, ok := next(); ok; e, ok = next() {
+		v.Elems = append(v.Elems, e.Value)
+		if e.Value.streamed {
+			v.stream = streamOf(next)
+			return
+		}
+	}
 }
 
 func (r *reader) slice(v *Value, t *gotypes.Type, data []byte, depth int) {
@@ -216,6 +265,9 @@ func (r *reader) slice(v *Value, t *gotypes.Type, data []byte, depth int) {
 		v.Absent = inspect.TooMuch
 		return
 	}
+	if r.marking && !leads(elem) {
+		return
+	}
 	if length > 0 && leads(elem) && r.again(v, pointed{addr: ptr, typ: t, n: length}) {
 		return
 	}
@@ -236,6 +288,9 @@ func (r *reader) text(v *Value, data []byte) {
 // bytes reads bytes, as far as the core has them.
 func (r *reader) bytes(v *Value, addr memory.Address, size uint64) {
 	want := min(size, uint64(r.limits.Bytes))
+	if r.marking {
+		want = min(want, 1)
+	}
 	if want == 0 {
 		v.Omitted = size
 		return

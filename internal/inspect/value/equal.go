@@ -46,6 +46,9 @@ func (v *Value) same(w *Value) bool {
 	if v.Absent != "" {
 		return v.Shape != Pointer
 	}
+	if v.stream != nil || w.stream != nil {
+		return false // not read yet
+	}
 	switch v.Shape {
 	case Nil:
 		return true

@@ -32,14 +32,19 @@ func (v *Value) goText(at place, indent int) string {
 	if v.Referenced {
 		text = "/* " + v.Addr.String() + " */ " + text
 	}
+	return text + v.remarks()
+}
+
+// remarks are the notes of a value as a comment.
+func (v *Value) remarks() string {
 	notes := v.Notes
 	if v.Omitted > 0 && v.Shape != List && v.Shape != Map && v.Shape != Chan {
 		notes = append(notes[:len(notes):len(notes)], fmt.Sprintf("%d more bytes", v.Omitted))
 	}
-	if len(notes) > 0 {
-		text += " /* " + strings.ReplaceAll(strings.Join(notes, "; "), "*/", "* /") + " */"
+	if len(notes) == 0 {
+		return ""
 	}
-	return text
+	return " /* " + strings.ReplaceAll(strings.Join(notes, "; "), "*/", "* /") + " */"
 }
 
 func (v *Value) bare(at place, indent int) string {
@@ -179,34 +184,12 @@ func more(parts []string, omitted uint64, what string) []string {
 // braces puts the parts of a composite literal into one line or into lines of
 // their own.
 func braces(parts []string, indent int) string {
-	width, lines := 2, false
+	var b built
+	l := layout{w: &b, indent: indent}
 	for _, p := range parts {
-		width += len(p) + 2
-		lines = lines || strings.Contains(p, "\n")
+		l.add(p)
 	}
-	if !lines && width+4*indent <= lineWidth {
-		return "{" + strings.Join(parts, ", ") + "}"
-	}
-	tabs := strings.Repeat("\t", indent+1)
-	var b strings.Builder
-	b.WriteString("{\n")
-	for i := 0; i < len(parts); {
-		b.WriteString(tabs)
-		// Short ones share a line: a thousand numbers need no thousand lines.
-		for n := 0; i < len(parts); i++ {
-			if n > 0 && (n+len(parts[i])+4*indent > lineWidth || strings.ContainsAny(parts[i], "\n:") || strings.ContainsAny(parts[i-1], "\n:")) {
-				break
-			}
-			if n > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteString(parts[i])
-			b.WriteByte(',')
-			n += len(parts[i]) + 2
-		}
-		b.WriteByte('\n')
-	}
-	b.WriteString(tabs[1:] + "}")
+	l.end()
 	return b.String()
 }
 

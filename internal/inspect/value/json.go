@@ -1,8 +1,11 @@
 package value
 
 import (
+	"bufio"
 	"encoding/base64"
 	"encoding/json"
+	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -24,17 +27,25 @@ import (
 //	{"$value": …, "$note": "…"}       what is to be said beside a value
 //	{"$omitted": "n"}                 what limits left out
 func (v *Value) MarshalJSON() ([]byte, error) {
-	var b strings.Builder
+	var b built
 	v.json(&b)
 	return []byte(b.String()), nil
 }
 
-func (v *Value) json(b *strings.Builder) {
+// WriteJSON writes the value as JSON, see [Value.MarshalJSON]. The value may be one of
+// [Place.Stream].
+func (v *Value) WriteJSON(w io.Writer) error {
+	b := buffered{bufio.NewWriterSize(w, bufferSize)}
+	v.json(b)
+	return b.Flush()
+}
+
+func (v *Value) json(b textWriter) {
 	opened := 0
 	open := func(key string, val any) {
-		b.WriteByte('{')
-		b.WriteString(quoted(key) + ":" + encoded(val) + ",")
-		b.WriteString(`"$value":`)
+		b.char('{')
+		b.text(quoted(key) + ":" + encoded(val) + ",")
+		b.text(`"$value":`)
 		opened++
 	}
 	if v.Referenced {
@@ -48,69 +59,68 @@ func (v *Value) json(b *strings.Builder) {
 	}
 	v.bareJSON(b)
 	for range opened {
-		b.WriteByte('}')
+		b.char('}')
 	}
 }
 
-func (v *Value) bareJSON(b *strings.Builder) {
+func (v *Value) bareJSON(b textWriter) {
 	if v.Absent != "" {
-		b.WriteString(`{"$missing":` + encoded(string(v.Absent)))
+		b.text(`{"$missing":` + encoded(string(v.Absent)))
 		if v.Shape == Pointer {
-			b.WriteString(`,"$address":` + encoded(v.Addr.String()))
+			b.text(`,"$address":` + encoded(v.Addr.String()))
 		}
-		b.WriteByte('}')
+		b.char('}')
 		return
 	}
 	switch v.Shape {
 	case Nil:
-		b.WriteString("null")
+		b.text("null")
 	case Literal:
 		if v.JSON != nil {
-			b.WriteString(encoded(v.JSON))
+			b.text(encoded(v.JSON))
 			return
 		}
-		b.WriteString(v.Text)
+		b.text(v.Text)
 	case Text:
 		if !utf8.ValidString(v.Text) {
-			b.WriteString(`{"$bytes":` + encoded(base64.StdEncoding.EncodeToString([]byte(v.Text))) + "}")
+			b.text(`{"$bytes":` + encoded(base64.StdEncoding.EncodeToString([]byte(v.Text))) + "}")
 			return
 		}
-		b.WriteString(encoded(v.Text))
+		b.text(encoded(v.Text))
 	case Bytes:
-		b.WriteString(`{"$bytes":` + encoded(base64.StdEncoding.EncodeToString([]byte(v.Text))) + "}")
+		b.text(`{"$bytes":` + encoded(base64.StdEncoding.EncodeToString([]byte(v.Text))) + "}")
 	case Struct:
-		b.WriteByte('{')
-		for i, f := range v.Fields {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(quoted(f.Name) + ":")
+		b.char('{')
+		first := true
+		for f := range v.fields() {
+			separate(b, &first)
+			b.text(quoted(f.Name) + ":")
 			f.Value.json(b)
 		}
-		b.WriteByte('}')
+		b.char('}')
 	case List:
 		if v.BackRef {
-			b.WriteString(`{"$again":` + encoded(v.Addr.String()) + "}")
+			b.text(`{"$again":` + encoded(v.Addr.String()) + "}")
 			return
 		}
-		listJSON(b, v.Elems, v.Omitted)
+		v.listJSON(b)
 	case Chan:
-		b.WriteString(`{"$chan":`)
-		listJSON(b, v.Elems, v.Omitted)
+		b.text(`{"$chan":`)
+		v.listJSON(b)
 		if v.Senders != nil {
-			b.WriteString(`,"$senders":`)
-			listJSON(b, v.Senders.Values, v.Senders.Omitted)
+			b.text(`,"$senders":`)
+			(&Value{Elems: v.Senders.Values, Omitted: v.Senders.Omitted}).listJSON(b)
 		}
-		b.WriteByte('}')
+		b.char('}')
 	case Map:
 		if v.BackRef {
-			b.WriteString(`{"$again":` + encoded(v.Addr.String()) + "}")
+			b.text(`{"$again":` + encoded(v.Addr.String()) + "}")
 			return
 		}
 		v.mapJSON(b)
 	case Pointer:
 		if v.BackRef || v.Elem == nil {
-			b.WriteString(`{"$again":` + encoded(v.Addr.String()) + "}")
+			b.text(`{"$again":` + encoded(v.Addr.String()) + "}")
 			return
 		}
 		v.Elem.json(b)
@@ -121,69 +131,73 @@ func (v *Value) bareJSON(b *strings.Builder) {
 		if name == "" {
 			name = v.Func.Entry.String()
 		}
-		b.WriteString(`{"$func":` + encoded(name) + "}")
+		b.text(`{"$func":` + encoded(name) + "}")
 	}
 }
 
-// listJSON writes the values of a list, of which omitted are left out.
-func listJSON(b *strings.Builder, list []*Value, omitted uint64) {
-	b.WriteByte('[')
-	for i, e := range list {
-		if i > 0 {
-			b.WriteByte(',')
-		}
+// listJSON writes the elements of a list.
+func (v *Value) listJSON(b textWriter) {
+	b.char('[')
+	first := true
+	for e := range v.elements() {
+		separate(b, &first)
 		e.json(b)
 	}
-	if omitted > 0 {
-		if len(list) > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(`{"$omitted":` + encodedNumber(omitted) + "}")
+	if v.Omitted > 0 {
+		separate(b, &first)
+		b.text(`{"$omitted":` + encodedNumber(v.Omitted) + "}")
 	}
-	b.WriteByte(']')
+	b.char(']')
 }
 
-func (v *Value) mapJSON(b *strings.Builder) {
-	texts := true
-	for _, e := range v.Entries {
-		// A key of the program must not look like one of ours.
-		texts = texts && e.Key.Shape == Text && e.Key.Absent == "" && utf8.ValidString(e.Key.Text) && !strings.HasPrefix(e.Key.Text, "$")
+// separate writes a comma, but before the first part.
+func separate(b textWriter, first *bool) {
+	if !*first {
+		b.char(',')
+	}
+	*first = false
+}
+
+// jsonName reports whether a key of a map is a name in JSON: a key of the program must
+// not look like one of ours.
+func jsonName(key *Value) bool {
+	return key.Shape == Text && key.Absent == "" && utf8.ValidString(key.Text) && !strings.HasPrefix(key.Text, "$")
+}
+
+func (v *Value) mapJSON(b textWriter) {
+	names := v.texts
+	if v.stream == nil {
+		names = !slices.ContainsFunc(v.Entries, func(e Entry) bool { return !jsonName(e.Key) })
 	}
 	first := true
-	sep := func() {
-		if !first {
-			b.WriteByte(',')
-		}
-		first = false
-	}
-	if texts {
-		b.WriteByte('{')
-		for _, e := range v.Entries {
-			sep()
-			b.WriteString(quoted(e.Key.Text) + ":")
+	if names {
+		b.char('{')
+		for e := range v.entries() {
+			separate(b, &first)
+			b.text(quoted(e.Key.Text) + ":")
 			e.Value.json(b)
 		}
 		if v.Omitted > 0 {
-			sep()
-			b.WriteString(`"$omitted":` + encodedNumber(v.Omitted))
+			separate(b, &first)
+			b.text(`"$omitted":` + encodedNumber(v.Omitted))
 		}
-		b.WriteByte('}')
+		b.char('}')
 		return
 	}
-	b.WriteString(`{"$map":[`)
-	for _, e := range v.Entries {
-		sep()
-		b.WriteByte('[')
+	b.text(`{"$map":[`)
+	for e := range v.entries() {
+		separate(b, &first)
+		b.char('[')
 		e.Key.json(b)
-		b.WriteByte(',')
+		b.char(',')
 		e.Value.json(b)
-		b.WriteByte(']')
+		b.char(']')
 	}
-	b.WriteByte(']')
+	b.char(']')
 	if v.Omitted > 0 {
-		b.WriteString(`,"$omitted":` + encodedNumber(v.Omitted))
+		b.text(`,"$omitted":` + encodedNumber(v.Omitted))
 	}
-	b.WriteByte('}')
+	b.char('}')
 }
 
 func encoded(v any) string {

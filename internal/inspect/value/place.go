@@ -73,15 +73,7 @@ func PlaceOf(p *inspect.Program, r *note.Region) (Place, error) {
 
 // Read returns the value at a place.
 func (pl Place) Read(p *inspect.Program, limits Limits) *Value {
-	switch {
-	case pl.Form == Chars:
-		return ReadText(p, pl.Addr, pl.Len, limits)
-	case pl.Type == nil:
-		return ReadBytes(p, pl.Addr, pl.Len, limits)
-	case pl.Form == Row:
-		return ReadList(p, pl.Type, pl.Addr, pl.Len, limits)
-	}
-	return Read(p, pl.Type, pl.Addr, limits)
+	return newReader(p, limits).root(pl)
 }
 
 // TypeName returns the type of the value, as reflect writes it.

@@ -1,6 +1,7 @@
 package value
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -18,33 +19,32 @@ const collected inspect.Missing = "its object was collected before"
 // Region returns the value of a region. Without its type the region's bytes
 // are returned, with the reason beside them.
 func Region(p *inspect.Program, r *note.Region, limits Limits) *Value {
-	addr := memory.Address(r.Addr)
-	switch {
-	case r.Status&note.Gone != 0:
-		return &Value{Type: r.Type, Absent: collected}
-	case r.Kind == anchor.SlotString:
-		return ReadText(p, addr, r.Size, limits)
-	case r.Kind == anchor.SlotForeign && r.TypeAddr == 0:
-		v := ReadBytes(p, addr, r.Size, limits)
-		if r.Type != "" {
-			v.Notes = append(v.Notes, "a "+r.Type+", which the program has no descriptor of: debuggers print it")
+	return region(p, r, func(pl Place) *Value { return pl.Read(p, limits) })
+}
+
+// StreamRegion is [Region] by [Place.Stream].
+func StreamRegion(p *inspect.Program, r *note.Region, limits Limits) *Value {
+	return region(p, r, func(pl Place) *Value { return pl.Stream(p, limits) })
+}
+
+func region(p *inspect.Program, r *note.Region, read func(Place) *Value) *Value {
+	pl, err := PlaceOf(p, r)
+	if absent := (*AbsentError)(nil); errors.As(err, &absent) {
+		return &Value{Type: r.Type, Absent: absent.Why}
+	}
+	v := read(pl)
+	if pl.Type == nil && pl.Form == Row {
+		if why := untyped(p, r); why != "" {
+			v.Notes = append(v.Notes, why)
 		}
 		return v
 	}
-	t, err := regionType(p, r)
-	if err != nil {
-		v := ReadBytes(p, addr, r.Size, limits)
-		v.Notes = append(v.Notes, err.Error())
-		return v
+	if t, err := regionType(p, r); err == nil && pl.Form == Row && r.Kind != anchor.SlotSlice { // an area
+		v.Type, v.Slice = t.String(), false
+		v.Omitted += t.Len - pl.Len
 	}
-	var v *Value
-	switch {
-	case r.Kind == anchor.SlotSlice && t.Size > 0:
-		v = ReadList(p, t, addr, r.Size/t.Size, limits)
-	case r.Size < t.Size && t.Kind == gotypes.Array && t.Len > 0: // the first bytes of an area
-		v = area(p, t, addr, r.Size, limits)
-	default:
-		v = Read(p, t, addr, limits)
+	if pl.Form == Chars {
+		return v
 	}
 	if r.Status&note.Torn != 0 {
 		v.Notes = append(v.Notes, "torn: some of it changed while it was read")
@@ -56,6 +56,20 @@ func Region(p *inspect.Program, r *note.Region, limits Limits) *Value {
 		v.Notes = append(v.Notes, "cut by budget")
 	}
 	return v
+}
+
+// untyped is the note about a region whose type is not known.
+func untyped(p *inspect.Program, r *note.Region) string {
+	if r.Kind == anchor.SlotForeign && r.TypeAddr == 0 {
+		if r.Type == "" {
+			return ""
+		}
+		return "a " + r.Type + ", which the program has no descriptor of: debuggers print it"
+	}
+	if _, err := regionType(p, r); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 func regionType(p *inspect.Program, r *note.Region) (*gotypes.Type, error) {
@@ -72,24 +86,6 @@ func regionType(p *inspect.Program, r *note.Region) (*gotypes.Type, error) {
 		return t.Elem()
 	}
 	return t, nil
-}
-
-// area reads the elements of an array of which the first size bytes were
-// registered.
-func area(p *inspect.Program, t *gotypes.Type, addr memory.Address, size uint64, limits Limits) *Value {
-	elem, err := t.Elem()
-	if err != nil || elem.Size == 0 {
-		return ReadBytes(p, addr, size, limits)
-	}
-	var v *Value
-	if elem.Kind == gotypes.Uint8 {
-		v = ReadBytes(p, addr, size, limits)
-	} else {
-		v = ReadList(p, elem, addr, size/elem.Size, limits)
-	}
-	v.Type, v.Slice = t.String(), false
-	v.Omitted += t.Len - size/elem.Size
-	return v
 }
 
 // Label names a region as the program's source does, where it can. main is the

@@ -17,9 +17,9 @@ func (r *reader) syncMap(v *Value, t *gotypes.Type, addr memory.Address, depth i
 		return false
 	}
 	v.Shape = Map
-	e := entries{r: r, v: v, follow: depth > 0, key: func(addr memory.Address) *Value { return r.any(addr, depth-1) }}
+	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0, key: func(r *reader, addr memory.Address) *Value { return r.any(addr, depth-1) }}
 	if m.Trie != nil {
-		e.elem = e.key
+		e.elem = func(addr memory.Address) *Value { return r.any(addr, depth-1) }
 		e.readTrie(m, addr)
 	} else {
 		e.elem = func(addr memory.Address) *Value { return r.syncEntry(addr, depth-1) }

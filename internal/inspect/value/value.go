@@ -8,6 +8,7 @@ package value
 
 import (
 	"fmt"
+	"iter"
 	"math"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -42,6 +43,13 @@ type Value struct {
 	Func       *Function // of a Func
 	Slice      bool      // Bytes of a slice, not of an array
 	Notes      []string  // remarks about the value
+
+	// stream has the Fields, Elems or Entries that are read when they are written: see
+	// [Place.Stream]. It sets Omitted and Notes at its end.
+	stream iter.Seq[Entry]
+	texts  bool // of a stream of entries: see jsonName
+	// streamed is set if the value has a stream, or one below it has.
+	streamed bool
 }
 
 // A Shape is how a value is written.
@@ -133,12 +141,44 @@ var ErrNoType = fmt.Errorf("its type is not known")
 
 // A reader reads one tree.
 type reader struct {
-	p      *inspect.Program
-	limits Limits
-	left   int                // values that may still be read
-	parts  int                // of maps and channels, that may still be visited
-	shown  map[pointed]*Value // by what they point at
-	buf    [256]byte          // see fetch
+	p       *inspect.Program
+	limits  Limits
+	left    int                // values that may still be read
+	parts   int                // of maps and channels, that may still be visited
+	shown   map[pointed]*Value // by what they point at; nil if that is streamed
+	buf     [256]byte          // see fetch
+	loaded  loaded
+	maps    map[*gotypes.Type]*goobject.MapType
+	scratch *reader // for the order of keys
+	streaming
+}
+
+// A loaded range was read at once: most values of a struct are next to each other, and
+// finding the place of a value in a core of many pieces is most of the work.
+type loaded struct {
+	addr memory.Address
+	data []byte
+	room [512]byte
+}
+
+// load reads the bytes at addr, as far as they are in one piece, for the values that are
+// read next.
+func (r *reader) load(addr memory.Address, size uint64) {
+	l := &r.loaded
+	if _, ok := l.at(addr, 1); ok || size > uint64(len(l.room)) {
+		return
+	}
+	n, _ := r.p.Memory().ReadAt(l.room[:size], addr) // what is missing is found later
+	l.addr, l.data = addr, l.room[:max(n, 0)]
+}
+
+// at returns bytes that were loaded.
+func (l *loaded) at(addr memory.Address, size uint64) ([]byte, bool) {
+	from := uint64(addr - l.addr)
+	if addr < l.addr || from > uint64(len(l.data)) || size > uint64(len(l.data))-from {
+		return nil, false
+	}
+	return l.data[from : from+size], true
 }
 
 type pointed struct {
@@ -154,12 +194,21 @@ func leads(t *gotypes.Type) bool { return t.PtrBytes > 0 && t.Kind != gotypes.St
 // again marks v as a reference if what key names is shown elsewhere. Else v is
 // where it is shown.
 func (r *reader) again(v *Value, key pointed) bool {
-	if first, ok := r.shown[key]; ok {
+	first, ok := r.shown[key]
+	switch {
+	case r.twice != nil && !r.marking && !r.twice[key]: // nothing refers to it
+		return false
+	case !ok && r.twice != nil:
+		v.Referenced = r.twice[key]
+		r.shown[key] = nil
+	case !ok:
+		r.shown[key] = v
+	case first != nil:
 		first.Referenced, v.BackRef = true, true
-		return true
+	default:
+		r.twice[key], v.BackRef = true, true
 	}
-	r.shown[key] = v
-	return false
+	return ok
 }
 
 // maxParts is how many groups and buckets of maps, nodes of tries and waiting
@@ -168,52 +217,47 @@ const maxParts = 1 << 24
 
 // Read returns the value of type t at addr.
 func Read(p *inspect.Program, t *gotypes.Type, addr memory.Address, limits Limits) *Value {
-	r := newReader(p, limits)
+	return Place{Addr: addr, Type: t}.Read(p, limits)
+}
+
+// root reads the value at a place.
+func (r *reader) root(pl Place) *Value {
+	switch {
+	case pl.Form == Chars:
+		v := &Value{Shape: Text, Type: "string", Addr: pl.Addr}
+		r.bytes(v, pl.Addr, pl.Len)
+		return v
+	case pl.Type == nil || pl.Form == Row && pl.Type.Kind == gotypes.Uint8:
+		v := &Value{Shape: Bytes, Slice: true, Type: "[]uint8", Addr: pl.Addr}
+		r.bytes(v, pl.Addr, pl.Len)
+		return v
+	case pl.Form == Row:
+		v := &Value{Shape: List, Type: "[]" + pl.Type.String(), Addr: pl.Addr}
+		r.elements(v, pl.Type, pl.Addr, pl.Len, r.limits.Depth)
+		return v
+	}
 	// Pointers back to it refer to it.
 	self := &Value{}
-	r.shown[pointed{addr: addr, typ: t}] = self
-	v := r.value(t, addr, r.limits.Depth)
+	r.again(self, pointed{addr: pl.Addr, typ: pl.Type})
+	v := r.value(pl.Type, pl.Addr, r.limits.Depth)
 	if self.Referenced {
-		v.Referenced, v.Addr = true, addr
+		v.Referenced, v.Addr = true, pl.Addr
 	}
-	return v
-}
-
-// ReadList returns n values of type t that stand from addr on.
-func ReadList(p *inspect.Program, t *gotypes.Type, addr memory.Address, n uint64, limits Limits) *Value {
-	if t.Kind == gotypes.Uint8 {
-		return ReadBytes(p, addr, n, limits)
-	}
-	r := newReader(p, limits)
-	v := &Value{Shape: List, Type: "[]" + t.String(), Addr: addr}
-	r.elements(v, t, addr, n, r.limits.Depth)
-	return v
-}
-
-// ReadText returns the size bytes at addr as text.
-func ReadText(p *inspect.Program, addr memory.Address, size uint64, limits Limits) *Value {
-	r := newReader(p, limits)
-	v := &Value{Shape: Text, Type: "string", Addr: addr}
-	r.bytes(v, addr, size)
-	return v
-}
-
-// ReadBytes returns the size bytes at addr as bytes.
-func ReadBytes(p *inspect.Program, addr memory.Address, size uint64, limits Limits) *Value {
-	r := newReader(p, limits)
-	v := &Value{Shape: Bytes, Slice: true, Type: "[]uint8", Addr: addr}
-	r.bytes(v, addr, size)
 	return v
 }
 
 func newReader(p *inspect.Program, limits Limits) *reader {
 	limits = limits.filled()
-	return &reader{p: p, limits: limits, left: limits.Values, parts: maxParts, shown: map[pointed]*Value{}}
+	return &reader{p: p, limits: limits, left: limits.Values, parts: maxParts, shown: map[pointed]*Value{}, maps: map[*gotypes.Type]*goobject.MapType{}}
 }
 
 // read returns the bytes of a value.
 func (r *reader) read(addr memory.Address, size uint64) ([]byte, bool) {
 	b := make([]byte, size)
+	if have, ok := r.loaded.at(addr, size); ok {
+		copy(b, have)
+		return b, true
+	}
 	return b, r.p.Read(b, addr)
 }
 
@@ -224,6 +268,10 @@ func (r *reader) fetch(addr memory.Address, size uint64) ([]byte, bool) {
 		return r.read(addr, size)
 	}
 	b := r.buf[:size]
+	if have, ok := r.loaded.at(addr, size); ok {
+		copy(b, have)
+		return b, true
+	}
 	return b, r.p.Read(b, addr)
 }
 

@@ -3,6 +3,7 @@ package value
 import (
 	"encoding/binary"
 	"encoding/json"
+	"io"
 	"math"
 	"math/big"
 	"os"
@@ -222,6 +223,9 @@ func FuzzRead(f *testing.F) {
 		}
 		if b, err := json.Marshal(v); err != nil || !json.Valid(b) {
 			t.Errorf("JSON: %v", err)
+		}
+		if err := (Place{Addr: addr, Type: typ}).Stream(p, Limits{Values: 20_000}).WriteGo(io.Discard); err != nil {
+			t.Error(err)
 		}
 		if d := time.Since(start); d > 20*time.Second {
 			t.Errorf("it took %v", d)

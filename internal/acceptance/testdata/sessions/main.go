@@ -1,5 +1,6 @@
 // Command sessions has annotated variables of many kinds, and as many sessions as its
-// argument asks for. It writes its process ID to a file. At SIGUSR1 it changes its
+// argument asks for. It writes its process ID to a file. With a third argument nothing
+// is excluded. At SIGUSR1 it changes its
 // values, as a server does in time, and writes the file's name with ".changed".
 package main
 
@@ -94,7 +95,12 @@ var table = meminspectimpl.Table{
 	}},
 }
 
-func init() { meminspectimpl.Link(&table) }
+func init() {
+	if len(os.Args) > 3 { // of which an argument makes all visible
+		table.Exclusions = nil
+	}
+	meminspectimpl.Link(&table)
+}
 
 func add(user string, orders ...order) *session {
 	s := &session{record: record{90 * time.Second, "root"}, User: user, Orders: orders, Tags: map[string]int{"visits": len(orders)}, Token: "secret-" + user}

@@ -1,0 +1,166 @@
+package value
+
+import (
+	"iter"
+
+	"github.com/meminspect/meminspect/internal/inspect"
+)
+
+// streaming is how a reader reads what has too many elements for one tree. Their
+// values are read when they are written, one at a time. A value that a later pointer
+// refers to must be known before it is written, so everything is read twice: the
+// first time to find these values.
+type streaming struct {
+	enabled bool
+	marking bool                  // the first time: what leads nowhere is not decoded
+	twice   map[pointed]bool      // what more than one pointer leads to; nil in a tree
+	seen    map[pointed]*mapFacts // large maps
+	made    int                   // streams
+}
+
+// mapFacts are what the first reading of a map finds for the second.
+type mapFacts struct {
+	places []entryPlace // sorted
+	texts  bool         // see jsonName
+	notes  []string
+}
+
+// maxTree is how many elements of one list or map are in a tree.
+const maxTree = 128
+
+// Stream is [Place.Read] for values of any size: elements of long lists and maps are
+// read when the value is written, so that memory does not grow with them. The value
+// can be written once, by [Value.WriteGo] or [Value.WriteJSON].
+func (pl Place) Stream(p *inspect.Program, limits Limits) *Value {
+	short := newReader(p, limits)
+	short.enabled, short.seen = true, map[pointed]*mapFacts{}
+	if v := short.root(pl); short.made == 0 {
+		return v
+	}
+	first := newReader(p, limits)
+	first.streaming = streaming{enabled: true, marking: true, twice: map[pointed]bool{}, seen: short.seen}
+	first.root(pl).drain()
+	second := newReader(p, limits)
+	second.streaming = streaming{enabled: true, twice: first.twice, seen: first.seen}
+	return second.root(pl)
+}
+
+// streams reports whether n elements are to be a stream.
+func (r *reader) streams(n uint64) bool {
+	if !r.enabled || n <= maxTree {
+		return false
+	}
+	r.made++
+	return true
+}
+
+// stream makes the entries of a map that next has not read a stream.
+func (e *entries) stream(facts *mapFacts, next func() (Entry, bool)) {
+	e.r.seen[e.at] = facts
+	e.v.texts = facts.texts
+	e.v.Notes = append(e.v.Notes, facts.notes...)
+	e.v.stream = func(yield func(Entry) bool) {
+		streamOf(next)(yield)
+		facts.notes = e.hiddenNotes()
+	}
+}
+
+// streamOf returns what a function reads until it has no more.
+func streamOf(next func() (Entry, bool)) iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for e, ok := next(); ok && yield(e); e, ok = next() {
+		}
+	}
+}
+
+// drain reads all streams of a value.
+func (v *Value) drain() {
+	for e := range v.below() {
+		e.drain()
+	}
+}
+
+// below returns the values in a value, but for keys, and reads those of a stream.
+func (v *Value) below() iter.Seq[*Value] {
+	return func(yield func(*Value) bool) {
+		for f := range v.fields() {
+			if !yield(f.Value) {
+				return
+			}
+		}
+		for e := range v.elements() {
+			if !yield(e) {
+				return
+			}
+		}
+		for e := range v.entries() {
+			if !yield(e.Value) {
+				return
+			}
+		}
+		if v.Elem != nil && !yield(v.Elem) || v.Senders == nil {
+			return
+		}
+		for _, e := range v.Senders.Values {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// fields returns the fields of a struct.
+func (v *Value) fields() iter.Seq[Field] {
+	return func(yield func(Field) bool) {
+		for _, f := range v.Fields {
+			if !yield(f) {
+				return
+			}
+		}
+		for e := range v.rest(Struct) {
+			if !yield(Field{e.Key.Text, e.Value}) {
+				return
+			}
+		}
+	}
+}
+
+// elements returns the elements of a list or a channel.
+func (v *Value) elements() iter.Seq[*Value] {
+	return func(yield func(*Value) bool) {
+		for _, e := range v.Elems {
+			if !yield(e) {
+				return
+			}
+		}
+		for e := range v.rest(List) {
+			if !yield(e.Value) {
+				return
+			}
+		}
+	}
+}
+
+// entries returns the entries of a map.
+func (v *Value) entries() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for _, e := range v.Entries {
+			if !yield(e) {
+				return
+			}
+		}
+		for e := range v.rest(Map) {
+			if !yield(e) {
+				return
+			}
+		}
+	}
+}
+
+// rest returns the stream of a value of a shape, none of another one.
+func (v *Value) rest(shape Shape) iter.Seq[Entry] {
+	if v.stream == nil || v.Shape != shape {
+		return func(func(Entry) bool) {}
+	}
+	return v.stream
+}
