@@ -27,6 +27,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // ErrNotGo is wrapped by the errors about a process that is not a Go program
@@ -137,8 +138,9 @@ func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan
 	if err != nil {
 		return nil, err
 	}
+	signature := j.sign(core, pl)
 	c := j.core(snapshot, core)
-	c.summary.Find = found
+	c.summary.Find, c.summary.Signature = found, signature
 	c.summary.addProblems(j.problems, program.Problems, pl.Problems, snapshot.Problems, core.Problems)
 	return c, nil
 }
@@ -152,6 +154,28 @@ func (j *job) size(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges, piec
 func (j *job) complete(s *model.Snapshot) {
 	j.record.Panics, j.record.Excluded = s.Goroutines.Panics, s.Excluded
 	j.record = j.opts.Request.OnReleased(j.record)
+}
+
+// sign has the core carry its signature if the budget has room for it, and returns
+// the signature.
+func (j *job) sign(core *build.Core, pl *model.Plan) string {
+	if j.opts.Request.Sign == nil {
+		return ""
+	}
+	text, err := j.opts.Request.Sign(&core.Core)
+	if err != nil {
+		core.Problems.Mention("signature", err.Error(), "")
+	}
+	if text == "" {
+		return ""
+	}
+	extra := note.Extra{Name: note.ExtraSignature, Data: []byte(text)}
+	signed := core.Core
+	signed.Notes = append(signed.Notes, elfcore.Note{Name: note.Owner, Type: note.TypeExtra, Desc: extra.Encode()})
+	if size, err := signed.Size(); err == nil && uint64(size) <= pl.Budget {
+		core.Core = signed
+	} // else readers compute it
+	return text
 }
 
 func (j *job) buildRecord() build.Record {

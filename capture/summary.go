@@ -15,6 +15,10 @@ type Summary struct {
 	Reason   string
 	Mode     string
 	FullCore string // that it was made from, instead of a live process
+
+	// Signature names the bug that ended the program: an ID, a space and a title. It is
+	// "" if the program did not end, or if this module's own commands did not capture it.
+	Signature string
 	Outcome
 
 	Threads    Count

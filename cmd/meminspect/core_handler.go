@@ -22,6 +22,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/siginfo"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -92,6 +93,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	}
 	r.Extra = append(r.Extra, note.Pair{Key: "signal", Value: sig.String()})
 	r.OnReleased = request.PanicOf(int(sig))
+	r.Sign = report.Sign
 	opts.Reason = reason
 	opts.Stop = capture.StopNever // the kernel holds every thread already
 	core := supervise.Core{Program: command, PID: pid, Reason: reason, When: time.Now()}

@@ -508,7 +508,7 @@ func fileKinds(t *testing.T) []fileKind {
 	if err != nil || len(crashed) != 1 {
 		t.Fatalf("cores of a panic: %v, %v", crashed, err)
 	}
-	add("core of a panic", crashed[0], append(cores(crashed[0]), "list --dir "+in("cores"), "list --json --dir "+in("cores"))...)
+	add("core of a panic", crashed[0], append(cores(crashed[0]), "list --dir "+in("cores"), "list --group --dir "+in("cores"), "list --json --dir "+in("cores"))...)
 
 	// Build-time files: an executable with its tables, source, a ledger.
 	must("link", "--embed", program)

@@ -46,6 +46,17 @@ func jsonLines(w io.Writer) *json.Encoder {
 	return e
 }
 
+// printJSONLines writes each of the values on a line.
+func printJSONLines[T any](w io.Writer, values []T) error {
+	e := jsonLines(w)
+	for _, v := range values {
+		if err := e.Encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // An address is an address in JSON.
 type address uint64
 

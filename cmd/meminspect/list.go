@@ -18,6 +18,8 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/report"
+	"github.com/meminspect/meminspect/internal/inspect/signature"
 )
 
 // defaultDir is where cores go unless told otherwise.
@@ -69,14 +71,18 @@ func listCommand() *cobra.Command {
 		Short: "List the cores in a directory, the newest first",
 		Long: `List the cores that run, core-handler and trigger left in a directory, the newest
 first. The first column is the name by which each command that reads cores accepts
-it: @1 is the newest of all, PROGRAM@1 the newest of a program.`,
+it: @1 is the newest of all, PROGRAM@1 the newest of a program. With --group the
+cores of one bug are one line, those of the bug that came last first: cores of a
+program whose signatures are the same.`,
 		Example: `  meminspect list --dir cores
+  meminspect list --dir cores --group
   meminspect list --dir cores --since 24h --reason panic server`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: f.list,
 	}
 	cmd.Flags().Var((*duration.Value)(&f.since), "since", "list only cores that are at most this old; 0 lists all")
 	cmd.Flags().StringVar(&f.reason, "reason", "", "list only cores with this `reason`, such as panic or signal-sigkill")
+	cmd.Flags().BoolVar(&f.group, "group", false, "print one line for all cores of a bug: how many, and when the first and the last were made")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object a line")
 	return cmd
 }
@@ -84,6 +90,7 @@ it: @1 is the newest of all, PROGRAM@1 the newest of a program.`,
 type listFlags struct {
 	since  time.Duration
 	reason string
+	group  bool
 	json   bool
 }
 
@@ -113,38 +120,41 @@ func (f *listFlags) list(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			selector = corefile.Selector{Program: c.Program, N: places[c.Program]}
 		}
-		lines = append(lines, listJSON{
-			Selector: selector.String(), Core: c.Path, Program: c.Program, PID: c.PID, When: c.When, Reason: c.Reason, Bytes: c.Bytes,
-			Message: listedMessage(c.Path, o),
-		})
+		line := listJSON{Selector: selector.String(), Core: c.Path, Program: c.Program, PID: c.PID, When: c.When, Reason: c.Reason, Bytes: c.Bytes}
+		line.describe(o)
+		lines = append(lines, line)
 	}
-	if f.json {
-		e := jsonLines(cmd.OutOrStdout())
-		for _, l := range lines {
-			if err := e.Encode(l); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if len(lines) == 0 {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "no cores in %s\n", dir)
+	w := cmd.OutOrStdout()
+	switch {
+	case f.json && f.group:
+		return printJSONLines(w, groupCores(lines))
+	case f.json:
+		return printJSONLines(w, lines)
+	case len(lines) == 0:
+		_, err := fmt.Fprintf(w, "no cores in %s\n", dir)
 		return err
+	case f.group:
+		return printCoreGroups(w, groupCores(lines))
 	}
-	return printList(cmd.OutOrStdout(), lines)
+	return printList(w, lines)
 }
 
-// listedMessage returns the message of a core, or why it cannot be read.
-func listedMessage(path string, o corefile.OpenOptions) string {
-	core, err := inspect.OpenWith(path, o)
+// describe adds what only the core has. If it cannot be read, the message is why.
+func (l *listJSON) describe(o corefile.OpenOptions) {
+	core, err := inspect.OpenWith(l.Core, o)
 	switch {
 	case errors.Is(err, corefile.ErrEncrypted):
-		return "(encrypted)"
+		l.Message = "(encrypted)"
+		return
 	case err != nil:
-		return "(" + strings.TrimPrefix(err.Error(), "open core "+path+": ") + ")" // the row has the path
+		l.Message = "(" + strings.TrimPrefix(err.Error(), "open core "+l.Core+": ") + ")" // the row has the path
+		return
 	}
 	defer core.Close()
-	return coreInfo(core).More["message"]
+	l.Message = report.CauseOf(core).Message
+	if s, err := report.SignatureOf(core); err == nil && s.ID != "" {
+		l.Signature = &s
+	}
 }
 
 // listJSON is a core in the words of --json.
@@ -157,6 +167,8 @@ type listJSON struct {
 	Reason   string    `json:"reason"`
 	Bytes    int64     `json:"bytes,string"`
 	Message  string    `json:"message,omitempty"`
+
+	Signature *signature.Signature `json:"signature,omitempty"`
 }
 
 // longestMessage is how many characters of a message the table has.
@@ -164,14 +176,14 @@ const longestMessage = 60
 
 func printList(w io.Writer, lines []listJSON) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "CORE\tTIME (UTC)\tPROGRAM\tPID\tREASON\tSIZE\tMESSAGE")
+	fmt.Fprintln(tw, "CORE\tTIME (UTC)\tPROGRAM\tPID\tREASON\tSIZE\tSIGNATURE\tMESSAGE")
 	for _, l := range lines {
-		message := []rune(oneLine(l.Message))
-		if len(message) > longestMessage {
-			message = append(message[:longestMessage-1], '…')
+		id := ""
+		if l.Signature != nil {
+			id = l.Signature.ID
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", l.Selector, l.When.Format(time.DateTime), l.Program, l.PID, l.Reason,
-			bytesize.Short(uint64(l.Bytes)), string(message))
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", l.Selector, l.When.Format(time.DateTime), l.Program, l.PID, l.Reason,
+			bytesize.Short(uint64(l.Bytes)), id, cutLine(oneLine(l.Message), longestMessage))
 	}
 	return tw.Flush()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/report"
+	"github.com/meminspect/meminspect/internal/inspect/signature"
 	"github.com/meminspect/meminspect/internal/inspect/value"
 )
 
@@ -160,27 +161,28 @@ func withReport(args []string) []string {
 
 // reportJSON is a report as --json prints it.
 type reportJSON struct {
-	Core      string       `json:"core"`
-	Bytes     int64        `json:"bytes,string"`
-	Title     string       `json:"title"`
-	Reason    string       `json:"reason,omitempty"`
-	Message   string       `json:"message,omitempty"`
-	PanicType string       `json:"panicType,omitempty"`
-	Program   string       `json:"program,omitempty"`
-	PID       int          `json:"pid,omitempty"`
-	GoVersion string       `json:"goVersion,omitempty"`
-	Build     *buildJSON   `json:"build,omitempty"`
-	Process   *processJSON `json:"process,omitempty"`
-	When      *time.Time   `json:"time,omitempty"`
-	Host      string       `json:"host,omitempty"`
-	Failed    *failedJSON  `json:"failed,omitempty"`
-	Groups    []groupJSON  `json:"groups,omitempty"`
-	Waits     []waitJSON   `json:"waits,omitempty"`
-	Summary   []namedJSON  `json:"summary,omitempty"`
-	Log       []recordJSON `json:"log,omitempty"`
-	Older     int          `json:"olderRecords,omitempty"`
-	Gaps      []string     `json:"gaps,omitempty"`
-	Next      []string     `json:"next,omitempty"`
+	Core      string               `json:"core"`
+	Bytes     int64                `json:"bytes,string"`
+	Title     string               `json:"title"`
+	Reason    string               `json:"reason,omitempty"`
+	Message   string               `json:"message,omitempty"`
+	PanicType string               `json:"panicType,omitempty"`
+	Signature *signature.Signature `json:"signature,omitempty"`
+	Program   string               `json:"program,omitempty"`
+	PID       int                  `json:"pid,omitempty"`
+	GoVersion string               `json:"goVersion,omitempty"`
+	Build     *buildJSON           `json:"build,omitempty"`
+	Process   *processJSON         `json:"process,omitempty"`
+	When      *time.Time           `json:"time,omitempty"`
+	Host      string               `json:"host,omitempty"`
+	Failed    *failedJSON          `json:"failed,omitempty"`
+	Groups    []groupJSON          `json:"groups,omitempty"`
+	Waits     []waitJSON           `json:"waits,omitempty"`
+	Summary   []namedJSON          `json:"summary,omitempty"`
+	Log       []recordJSON         `json:"log,omitempty"`
+	Older     int                  `json:"olderRecords,omitempty"`
+	Gaps      []string             `json:"gaps,omitempty"`
+	Next      []string             `json:"next,omitempty"`
 }
 
 type failedJSON struct {
@@ -217,6 +219,9 @@ func reportOf(r *report.Report, next []string) *reportJSON {
 		Core: info.Core, Bytes: info.Bytes, Title: title(r), Reason: r.Cause.Reason, Message: r.Cause.Message, PanicType: r.Cause.Type,
 		Program: info.Program, PID: info.PID, GoVersion: info.GoVersion, Build: info.Build, Process: info.Process, When: info.When, Host: info.Host,
 		Failed: failedOf(r.Failed), Older: r.Older, Gaps: r.Gaps, Next: next,
+	}
+	if r.Signature.ID != "" {
+		out.Signature = &r.Signature
 	}
 	for i := range r.Groups {
 		out.Groups = append(out.Groups, groupOf(&r.Groups[i]))

@@ -160,6 +160,7 @@ func factLines(r *report.Report, width int) []string {
 		}
 	}
 	add("program", programFacts(info)...)
+	add("bug", r.Signature.String())
 	add("when", whenFacts(info)...)
 	if info.Process != nil && info.Process.Memory != nil {
 		add("memory", memoryFacts(info.Process)...)

@@ -14,6 +14,7 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/gcpause"
+	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/request"
 )
 
@@ -44,7 +45,7 @@ func (f *saveFlags) add(cmd *cobra.Command) {
 func (f *saveFlags) options(cmd *cobra.Command) capture.Options {
 	o := f.captureFlags.options()
 	o.Reason = f.reason
-	o.Request = request.Request{Requester: "meminspect " + verbOf(cmd), Hold: request.Hold{PauseGC: gcpause.Begin}}
+	o.Request = request.Request{Requester: "meminspect " + verbOf(cmd), Hold: request.Hold{PauseGC: gcpause.Begin}, Sign: report.Sign}
 	return o
 }
 

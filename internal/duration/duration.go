@@ -8,6 +8,7 @@ package duration
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -80,9 +81,19 @@ func Format(d time.Duration) string {
 // Seconds is a duration in JSON: a string in seconds, such as "0.0012s".
 type Seconds time.Duration
 
-// MarshalText is encoding.TextMarshaler's.
+// MarshalText is encoding.TextMarshaler's. The text is exact: seconds as a float64
+// may have more digits than nanoseconds.
 func (s Seconds) MarshalText() ([]byte, error) {
-	return append(strconv.AppendFloat(nil, time.Duration(s).Seconds(), 'f', -1, 64), 's'), nil
+	var text []byte
+	if s < 0 {
+		text = append(text, '-')
+	}
+	n := uint64(max(s, -s))
+	text = strconv.AppendUint(text, n/uint64(time.Second), 10)
+	if rest := n % uint64(time.Second); rest > 0 {
+		text = append(text, strings.TrimRight(fmt.Sprintf(".%09d", rest), "0")...)
+	}
+	return append(text, 's'), nil
 }
 
 // UnmarshalText is encoding.TextUnmarshaler's.

@@ -66,6 +66,7 @@ func FuzzParse(f *testing.F) {
 func TestSeconds(t *testing.T) {
 	for d, want := range map[Seconds]string{
 		0: `"0s"`, 1: `"0.000000001s"`, Seconds(1500 * time.Millisecond): `"1.5s"`, Seconds(-time.Minute): `"-60s"`, Seconds(30 * Day): `"2592000s"`,
+		2866016575: `"2.866016575s"`, -3746290221: `"-3.746290221s"`, // as float64 they have more digits
 	} {
 		text, err := json.Marshal(d)
 		if err != nil || string(text) != want {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -38,6 +39,10 @@ type Request struct {
 	// is laid out, and returns the record that the core gets: a program says why
 	// it died only when it is let go. It must not change what it is given.
 	OnReleased func(Record) Record
+
+	// Sign, if not nil, returns the signature that the core carries, "" if it carries
+	// none. It is called with the core that is about to be returned.
+	Sign func(*elfcore.Core) (string, error)
 }
 
 // A Hold says who holds the process while it is read, and for how long.

@@ -24,6 +24,8 @@ type Event struct {
 	Path    string // where a core went
 	Bytes   int64
 
+	Signature string // of the core: an ID and a title
+
 	Held    time.Duration // from the first sign to the release
 	Took    time.Duration // from the first sign to the file
 	Partial bool
@@ -33,19 +35,20 @@ type Event struct {
 // MarshalJSON writes the event as docs/reference/schema/events.json describes.
 func (e Event) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
-		Time    time.Time        `json:"time"`
-		What    string           `json:"what"`
-		Program string           `json:"program"`
-		PID     int              `json:"pid,omitempty"`
-		Reason  string           `json:"reason,omitempty"`
-		Text    string           `json:"text,omitempty"`
-		Path    string           `json:"path,omitempty"`
-		Bytes   int64            `json:"bytes,omitempty,string"`
-		Held    duration.Seconds `json:"held,omitempty"`
-		Took    duration.Seconds `json:"took,omitempty"`
-		Partial bool             `json:"partial,omitempty"`
-		Status  string           `json:"status,omitempty"`
-	}{e.Time.UTC(), e.What, e.Program, e.PID, e.Reason, e.Text, e.Path, e.Bytes, duration.Seconds(e.Held), duration.Seconds(e.Took), e.Partial, e.Status})
+		Time      time.Time        `json:"time"`
+		What      string           `json:"what"`
+		Program   string           `json:"program"`
+		PID       int              `json:"pid,omitempty"`
+		Reason    string           `json:"reason,omitempty"`
+		Text      string           `json:"text,omitempty"`
+		Path      string           `json:"path,omitempty"`
+		Bytes     int64            `json:"bytes,omitempty,string"`
+		Signature string           `json:"signature,omitempty"`
+		Held      duration.Seconds `json:"held,omitempty"`
+		Took      duration.Seconds `json:"took,omitempty"`
+		Partial   bool             `json:"partial,omitempty"`
+		Status    string           `json:"status,omitempty"`
+	}{e.Time.UTC(), e.What, e.Program, e.PID, e.Reason, e.Text, e.Path, e.Bytes, e.Signature, duration.Seconds(e.Held), duration.Seconds(e.Took), e.Partial, e.Status})
 }
 
 // Words of Event.What.
@@ -70,6 +73,9 @@ func (e Event) String() string {
 		fmt.Fprintf(&b, "captured %s of %s (pid %d) in %v: %s, %d bytes", e.Reason, e.Program, e.PID, e.Took.Round(100*time.Microsecond), e.Path, e.Bytes)
 		if e.Partial {
 			b.WriteString(", in part")
+		}
+		if e.Signature != "" {
+			b.WriteString(": " + e.Signature)
 		}
 	case Refused, Failed:
 		fmt.Fprintf(&b, "no core of %s (pid %d) for %s", e.Program, e.PID, e.Reason)

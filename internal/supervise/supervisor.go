@@ -27,6 +27,7 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/gcpause"
+	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/supervise/child"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
 	"github.com/meminspect/meminspect/internal/supervise/pressure"
@@ -382,6 +383,7 @@ func (s *Supervisor) takeOnce(ctx context.Context, change func(*capture.Options)
 	r := &opts.Request
 	r.Requester = s.who
 	r.Hold.PauseGC = gcpause.Begin
+	r.Sign = report.Sign
 	err = s.child.Capture(ctx, func(main *process.Tracer, held bool, done func()) error {
 		r.Hold.Main, r.Hold.MainHeld = main, held
 		change(&opts)
@@ -401,7 +403,7 @@ func (s *Supervisor) takeOnce(ctx context.Context, change func(*capture.Options)
 // keep hands a capture to the sink and reports what came of it.
 func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) Event {
 	summary := c.Summary()
-	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial}
+	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial, Signature: summary.Signature}
 	size, err := c.Size()
 	if err == nil {
 		core := Core{Program: s.image.Load().name, PID: s.child.PID, When: summary.When, Reason: summary.Reason, Size: size,

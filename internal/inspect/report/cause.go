@@ -35,24 +35,29 @@ func CauseOf(core *inspect.Core) Cause {
 	return c
 }
 
-// verbs are what a program did for each reason.
-var verbs = map[string]string{
-	crashtext.Panic:         "panicked",
-	crashtext.Nil:           "dereferenced a nil pointer",
-	crashtext.MapRace:       "used a map in several goroutines at once",
-	crashtext.Deadlock:      "deadlocked",
-	crashtext.StackOverflow: "overflowed a stack",
-	crashtext.OutOfMemory:   "ran out of memory",
-	crashtext.Fatal:         "ended by a fatal error of the Go runtime",
-	crashtext.Unknown:       "crashed",
-	"oom-kill":              "was killed by the OOM killer",
-	"memory":                "is close to its memory limit",
-	"hang":                  "hangs",
-	"dumped":                "was dumped while it ran",
-	"asked":                 "was captured on request",
-	"snapshot":              "was captured in a snapshot",
-	"":                      "left a core",
-}
+// ends and others are what a program did for each reason: how it ended, and why a
+// core was made of a program that did not end.
+var (
+	ends = map[string]string{
+		crashtext.Panic:         "panicked",
+		crashtext.Nil:           "dereferenced a nil pointer",
+		crashtext.MapRace:       "used a map in several goroutines at once",
+		crashtext.Deadlock:      "deadlocked",
+		crashtext.StackOverflow: "overflowed a stack",
+		crashtext.OutOfMemory:   "ran out of memory",
+		crashtext.Fatal:         "ended by a fatal error of the Go runtime",
+		crashtext.Unknown:       "crashed",
+		"oom-kill":              "was killed by the OOM killer",
+	}
+	others = map[string]string{
+		"hang":     "hangs",
+		"memory":   "is close to its memory limit",
+		"dumped":   "was dumped while it ran",
+		"asked":    "was captured on request",
+		"snapshot": "was captured in a snapshot",
+		"":         "left a core",
+	}
+)
 
 // String returns what the program did, for after its name: "panicked: it went
 // wrong".
@@ -68,7 +73,10 @@ func (c Cause) String() string {
 }
 
 func (c Cause) verb() string {
-	if verb, ok := verbs[c.Reason]; ok {
+	if verb, ok := ends[c.Reason]; ok {
+		return verb
+	}
+	if verb, ok := others[c.Reason]; ok {
 		return verb
 	}
 	if name, ok := strings.CutPrefix(c.Reason, crashtext.Signal+"-"); ok {
@@ -78,6 +86,12 @@ func (c Cause) verb() string {
 		return "exited with status " + status
 	}
 	return "was captured for " + c.Reason
+}
+
+// End reports whether the program ended, or hangs: then the core has a signature.
+func (c Cause) End() bool {
+	_, ended := ends[c.Reason]
+	return ended || c.Hang() || strings.HasPrefix(c.Reason, crashtext.Signal+"-") || strings.HasPrefix(c.Reason, "exit-")
 }
 
 // Hang reports whether the program ended or was captured because it made no

@@ -42,7 +42,7 @@ func failed(core *inspect.Core, prog *inspect.Program, list []stacks.Goroutine) 
 		g = ofStack(prog, &list[at])
 	}
 	if core.Crash != nil {
-		g = withText(g, core.Crash.Text)
+		g = withText(g, core)
 	}
 	if g == nil {
 		return nil
@@ -50,9 +50,6 @@ func failed(core *inspect.Core, prog *inspect.Program, list []stacks.Goroutine) 
 	library := stacks.LibraryOf(core, list)
 	for i := range g.Calls {
 		g.Calls[i].Library = library.Has(&g.Calls[i].Frame)
-	}
-	if prog != nil {
-		nameObjects(prog, g.Calls)
 	}
 	return g
 }
@@ -92,13 +89,13 @@ func words(prog *inspect.Program, extent memory.Range) (out []memory.Address) {
 }
 
 // withText adds what the crash text shows of the goroutine: the arguments of its
-// calls, or all of it if the core has no stack. It returns nil if neither the core
-// nor the text names a goroutine that ended the program.
-func withText(g *Goroutine, text string) *Goroutine {
-	if parsed := crashtext.Parse([]byte(text), nil); g == nil && parsed.Failed() == 0 {
+// calls, or all of it if the core has no stack. It returns nil if the core names no
+// goroutine that ended the program: the text shows one in any case.
+func withText(g *Goroutine, core *inspect.Core) *Goroutine {
+	calls, id := crashtext.Stack(core.Crash.Text)
+	if g == nil && (core.Capture == nil || id == 0 || core.Capture.Goroutine() != id) {
 		return nil
 	}
-	calls, id := crashtext.Stack(text)
 	if g == nil {
 		g = &Goroutine{ID: id}
 		for _, c := range calls {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/signature"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/internal/inspect/waits"
@@ -18,15 +19,16 @@ import (
 
 // A Report is what a core shows. Fields are empty if the core does not show it.
 type Report struct {
-	Core    *inspect.Core
-	Cause   Cause
-	Failed  *Goroutine     // that ended the program
-	Groups  []stacks.Group // of the program's other goroutines, the largest first
-	Waits   []waits.Object // that a variable leads to or that several goroutines wait for, the most wanted first
-	Summary []Value        // of the entries that are marked summary
-	Log     []logring.Record
-	Older   int      // records of the log before those
-	Gaps    []string // what the core lacks, and why
+	Core      *inspect.Core
+	Cause     Cause
+	Signature signature.Signature // the zero value if the program did not end
+	Failed    *Goroutine          // that ended the program
+	Groups    []stacks.Group      // of the program's other goroutines, the largest first
+	Waits     []waits.Object      // that a variable leads to or that several goroutines wait for, the most wanted first
+	Summary   []Value             // of the entries that are marked summary
+	Log       []logring.Record
+	Older     int      // records of the log before those
+	Gaps      []string // what the core lacks, and why
 }
 
 // A Value is the value of a variable.
@@ -52,16 +54,24 @@ func Make(core *inspect.Core, prog *inspect.Program, link string) *Report {
 		}
 		r.Summary = summary(prog)
 	}
-	r.Failed = failed(core, prog, list)
-	r.Groups = others(list, r.Failed)
+	if r.Failed = failed(core, prog, list); r.Failed != nil && prog != nil {
+		nameObjects(prog, r.Failed.Calls)
+	}
+	r.Groups = otherGroups(list, r.Failed)
 	r.addSource(link)
+	if r.Cause.End() {
+		var ok bool
+		if r.Signature, ok = storedSignature(core); !ok {
+			r.Signature = sign(core, list, r.Failed)
+		}
+	}
 	r.Log, r.Older = lastRecords(core)
 	r.Gaps = gaps(core, lost)
 	return r
 }
 
-// others returns the groups of a program's goroutines but for the one that failed.
-func others(list []stacks.Goroutine, failed *Goroutine) []stacks.Group {
+// otherGroups returns the groups of a program's goroutines but for the one that failed.
+func otherGroups(list []stacks.Goroutine, failed *Goroutine) []stacks.Group {
 	rest := slices.DeleteFunc(slices.Clone(list), func(g stacks.Goroutine) bool { return g.System() || failed != nil && g.ID == failed.ID })
 	return stacks.Groups(rest)
 }

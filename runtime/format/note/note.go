@@ -102,6 +102,7 @@ const (
 	ExtraBuildInfo  = "buildinfo"  // as debug.BuildInfo.String returns it
 	ExtraVMCoreInfo = "vmcoreinfo" // in the format of package vmcoreinfo
 	ExtraProcess    = "process"    // lines KEY=value, see docs/formats.md
+	ExtraSignature  = "signature"  // ID and title, see docs/reference/signature.md
 )
 
 // Encode returns the descriptor: version, length of the name, the name, then
