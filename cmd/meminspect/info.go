@@ -91,6 +91,8 @@ type infoJSON struct {
 	Segments   int               `json:"segments"`
 	Held       uint64            `json:"capturedBytes,string"`
 	Marked     uint64            `json:"markedBytes,string"`
+	Torn       uint64            `json:"tornBytes,omitempty,string"`
+	TornPlaces int               `json:"tornPlaces,omitempty"`
 	Regions    *int              `json:"regions,omitempty"`    // nil: no table
 	Incomplete map[string]int    `json:"incomplete,omitempty"` // by status
 	Reasons    map[string]int    `json:"reasons,omitempty"`    // of incomplete regions
@@ -109,7 +111,7 @@ func coreInfo(c *inspect.Core) *infoJSON {
 	held, marked := c.Captured()
 	info := &infoJSON{
 		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Packed: c.Compressed, Encrypted: c.Encrypted, Machine: elfcore.MachineName(c.Machine),
-		Threads: len(c.Threads), Segments: len(c.Loads), Held: held, Marked: marked,
+		Threads: len(c.Threads), Segments: len(c.Loads), Held: held, Marked: marked, Torn: c.Torn.Size(), TornPlaces: len(c.Torn),
 	}
 	info.BuildID, info.GNUBuildID = c.BuildIDs()
 	info.Build, info.Process = buildOf(c), processOf(c)
@@ -212,6 +214,9 @@ func (i *infoJSON) print(w io.Writer) {
 		mode = ", strict: regions alone"
 	}
 	line("memory", "%d bytes held, %d marked as not captured, in %d segments%s", i.Held, i.Marked, i.Segments, mode)
+	if i.Torn > 0 {
+		line("torn", "%d bytes%s changed while they were read", i.Torn, places(uint32(i.TornPlaces)))
+	}
 	line("threads", "%d", i.Threads)
 	if i.Regions == nil {
 		line("regions", "no table: not written by meminspect")

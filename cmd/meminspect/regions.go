@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -37,7 +39,7 @@ collected before the capture).`,
 				return err
 			}
 			if asJSON {
-				return printRegionsJSON(cmd.OutOrStdout(), core.Regions)
+				return printRegionsJSON(cmd.OutOrStdout(), core)
 			}
 			return printRegions(cmd.OutOrStdout(), core.Regions)
 		},
@@ -109,6 +111,7 @@ type regionJSON struct {
 	Address  address `json:"address"`
 	Size     uint64  `json:"size,string"`
 	Captured uint64  `json:"capturedBytes,string"`
+	Torn     uint64  `json:"tornBytes,omitempty,string"` // of its own bytes
 	statusJSON
 	Pos  string `json:"pos,omitempty"`
 	Note string `json:"note,omitempty"`
@@ -119,13 +122,13 @@ var regionKinds = map[uint32]string{
 	anchor.SlotForeign: "foreign", anchor.SlotWeak: "weak",
 }
 
-func printRegionsJSON(w io.Writer, regions []note.Region) error {
+func printRegionsJSON(w io.Writer, core *inspect.Core) error {
 	enc := jsonLines(w)
-	for i := range regions {
-		r := &regions[i]
+	for i := range core.Regions {
+		r := &core.Regions[i]
 		if err := enc.Encode(regionJSON{
 			ID: fmt.Sprintf("%016x", r.ID), Name: r.Name, Package: r.Package, Expr: r.Expr, Type: r.Type,
-			Kind: regionKinds[r.Kind], Address: address(r.Addr), Size: r.Size, Captured: r.Captured,
+			Kind: regionKinds[r.Kind], Address: address(r.Addr), Size: r.Size, Captured: r.Captured, Torn: core.Torn.OverlapSize(memory.RangeOf(memory.Address(r.Addr), r.Size)),
 			Pos: r.Pos, Note: r.Note, statusJSON: statusOf(r),
 		}); err != nil {
 			return err

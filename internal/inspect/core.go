@@ -34,6 +34,7 @@ type Core struct {
 	Regions  []note.Region
 	Receipts []note.Receipt
 	Crash    *note.CrashText
+	Torn     memory.Ranges // changed while they were read
 	Extras   []note.Extra
 	VMCore   *vmcoreinfo.Info
 
@@ -140,6 +141,19 @@ func (c *Core) NeedRegions() error {
 	return fmt.Errorf("%w: %w", ErrNoRegions, c.Without())
 }
 
+// extents returns what a note lists.
+func extents(n *elfcore.Note) (memory.Ranges, error) {
+	es, err := note.DecodeExtents(n.Type, n.Desc)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]memory.Range, len(es))
+	for i, e := range es {
+		all[i] = memory.RangeOf(memory.Address(e.Addr), e.Size)
+	}
+	return memory.RangesOf(all...), nil
+}
+
 func (c *Core) note(n *elfcore.Note) (err error) {
 	switch {
 	case n.Name == note.Owner:
@@ -169,6 +183,8 @@ func (c *Core) own(n *elfcore.Note) (err error) {
 		c.Receipts = append(c.Receipts, rs...)
 	case note.TypeCrash:
 		c.Crash, err = note.DecodeCrashText(n.Desc)
+	case note.TypeTorn:
+		c.Torn, err = extents(n)
 	case note.TypeExtra:
 		var x *note.Extra
 		if x, err = note.DecodeExtra(n.Desc); err == nil {

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type Program struct {
 	Warnings []string
 
 	mem   *memory.Spliced            // values: the core, and what is read-only in the executable
+	stack *memory.Spliced            // mem with all words of stacks, also those of the fill pattern
 	lost  []Lost                     // what the memory lacks and why, sorted
 	code  *module.Code               // nil when Go is nil
 	calls map[uint64][]note.Function // by address in code, inlined calls first
@@ -76,6 +78,9 @@ func OpenProgram(core *Core, path string) (*Program, error) {
 	if err := p.cutMarked(image); err != nil {
 		return nil, err
 	}
+	if err := p.cutSkeletons(); err != nil {
+		return nil, err
+	}
 	p.find(image, types)
 	return p, nil
 }
@@ -109,6 +114,7 @@ func NewProgram(prog *module.Program, mem memory.Memory, lost ...Lost) *Program 
 	}
 	p.mem.Put(memory.Segment{Range: memory.Range{End: goobject.AddressSpace}}, mem)
 	p.lose(lost)
+	p.stack = p.mem
 	return p
 }
 
@@ -230,6 +236,60 @@ func (p *Program) cutMarked(image *exe.Image) error {
 	return nil
 }
 
+// cutSkeletons takes the words of stacks that were overwritten out of the memory.
+func (p *Program) cutSkeletons() error {
+	whole := *p.mem
+	p.stack = &whole
+	desc, _ := p.Core.Note(note.Owner, note.TypeSkeletons)
+	if desc == nil {
+		return nil
+	}
+	stacks, err := extents(&elfcore.Note{Type: note.TypeSkeletons, Desc: desc})
+	if err != nil {
+		return err
+	}
+	var lost []Lost
+	data := make([]byte, 64<<10)
+	for i := range p.Core.Loads { // what is read is bounded by the file
+		l := &p.Core.Loads[i]
+		if l.Marked() {
+			continue
+		}
+		for _, part := range stacks.Overlap(memory.RangeOf(memory.Address(l.Addr), p.Core.Present(l))) {
+			for at := part.Start; at < part.End; at = at.Add(uint64(len(data))) {
+				b := data[:min(uint64(len(data)), uint64(part.End-at))]
+				n, err := p.Core.ReadMemory(uint64(at), b)
+				for _, r := range overwritten(at, b[:n]) {
+					lost = append(lost, Lost{r, note.MarkedExcluded})
+				}
+				if err != nil {
+					break
+				}
+			}
+		}
+	}
+	p.lose(lost)
+	return nil
+}
+
+// overwritten returns the words of memory that have the fill pattern, and what of
+// words that are there in part.
+func overwritten(addr memory.Address, b []byte) (all []memory.Range) {
+	for off := 0; off < len(b); {
+		end := min(off+memory.PtrSize-int((uint64(addr)+uint64(off))%memory.PtrSize), len(b))
+		if bytes.Count(b[off:end], []byte{elfcore.MarkByte}) == end-off {
+			r := memory.Range{Start: addr.Add(uint64(off)), End: addr.Add(uint64(end))}
+			if n := len(all); n > 0 && all[n-1].End == r.Start {
+				all[n-1].End = r.End
+			} else {
+				all = append(all, r)
+			}
+		}
+		off = end
+	}
+	return all
+}
+
 // find finds the Go program: its modules, types and functions.
 func (p *Program) find(image *exe.Image, types memory.Mapped) {
 	version := ""
@@ -311,6 +371,15 @@ func definition(types *gotypes.Set, d note.Type) (gotypes.Definition, error) {
 // Memory is what the core has of the program's memory, and what is read-only
 // in the executable. What is filled with marks cannot be read.
 func (p *Program) Memory() memory.Memory { return p.mem }
+
+// Stack is Memory for those who unwind stacks: where a word was redacted, it has
+// the fill pattern.
+func (p *Program) Stack() memory.Memory { return p.stack }
+
+// Torn reports whether some of a range changed while it was read.
+func (p *Program) Torn(r memory.Range) bool {
+	return len(p.Core.Torn) > 0 && p.Core.Torn.OverlapSize(r) > 0
+}
 
 // Version returns the Go release that built the program, zero when it is not
 // known.

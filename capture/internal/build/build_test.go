@@ -373,6 +373,13 @@ func printNote(t *testing.T, b *strings.Builder, n elfcore.Note) {
 			why := [...]string{note.MarkedGap: "gap", note.MarkedExcluded: "excluded", note.MarkedUnknown: "unknown", note.MarkedHole: "hole"}[m.Why]
 			fmt.Fprintf(b, "marked %v %s\n", memory.RangeOf(memory.Address(m.Addr), m.Size), why)
 		}
+	case note.TypeTorn, note.TypeSkeletons:
+		extents, err := note.DecodeExtents(n.Type, n.Desc)
+		check(err)
+		for _, e := range extents {
+			what := map[uint32]string{note.TypeTorn: "torn", note.TypeSkeletons: "skeleton"}[n.Type]
+			fmt.Fprintf(b, "%s %v\n", what, memory.RangeOf(memory.Address(e.Addr), e.Size))
+		}
 	case note.TypeGoroutines:
 		g, err := note.DecodeGoroutines(n.Desc)
 		check(err)

@@ -61,6 +61,9 @@ func ourNotes(s *model.Snapshot, pl *model.Plan, record Record, regions []note.R
 		if len(s.Goroutines.Waits) > 0 {
 			notes = append(notes, waitsNote(s))
 		}
+		if skeletons := skeletonsOf(s); len(skeletons) > 0 {
+			notes = append(notes, ourNote(note.TypeSkeletons, note.EncodeExtents(extents(skeletons))))
+		}
 	}
 	return notes
 }
@@ -138,7 +141,7 @@ func functionsNote(s *model.Snapshot, size int64, problems *model.Problems) elfc
 		pcs = append(pcs, pc)
 	})
 	if missing > 0 {
-		problems.Missing("functions", fmt.Errorf("names and lines of %d of %d addresses in code: the budget is spent; the executable has them", missing, len(seen)))
+		problems.Missing("functions", fmt.Errorf("names and lines of %d of %d addresses in code: %w; the executable has them", missing, len(seen), errBudget))
 	}
 	slices.Sort(pcs)
 	var all []note.Function
@@ -171,6 +174,41 @@ func markedNote(s *model.Snapshot, l *layout) elfcore.Note {
 	add(unknown.Minus(excluded), note.MarkedUnknown)
 	slices.SortFunc(marked, func(a, b note.MarkedRange) int { return cmp.Compare(a.Addr, b.Addr) })
 	return ourNote(note.TypeMarked, note.EncodeMarked(marked))
+}
+
+// skeletonsOf returns the stacks of which only addresses are kept, as far as the
+// core has them.
+func skeletonsOf(s *model.Snapshot) memory.Ranges {
+	var all []memory.Range
+	for i := range s.Goroutines.Stacks {
+		if stack := &s.Goroutines.Stacks[i]; skeleton(s, stack) {
+			all = append(all, stack.Used)
+		}
+	}
+	return memory.RangesOf(all...)
+}
+
+// tornNote lists what of the image changed while it was read, if that fits into
+// size bytes. What exclusions cover is left out.
+func tornNote(s *model.Snapshot, size int64, problems *model.Problems) elfcore.Note {
+	torn := s.Image.Torn
+	if e := s.Redaction.Redactor; e != nil {
+		torn = torn.Minus(e.Ranges)
+	}
+	n := ourNote(note.TypeTorn, note.EncodeExtents(extents(torn)))
+	if int64(len(n.Desc)) > size {
+		problems.Missing("torn values", fmt.Errorf("%d ranges: %w", len(torn), errBudget))
+		n.Desc = note.EncodeExtents(nil)
+	}
+	return n
+}
+
+func extents(ranges memory.Ranges) []note.Extent {
+	es := make([]note.Extent, len(ranges))
+	for i, r := range ranges {
+		es[i] = note.Extent{Addr: uint64(r.Start), Size: r.Size()}
+	}
+	return es
 }
 
 // redactedRanges returns what exclusions cover of the image and the regions, and

@@ -34,7 +34,7 @@ func redactStacks(s *model.Snapshot) []note.Receipt {
 	var receipts []note.Receipt
 	var all note.Receipt // for the stacks that are not secret
 	for _, stack := range s.Goroutines.Stacks {
-		if !stack.Secret && s.Goroutines.Note.Stacks == note.StackFull {
+		if !skeleton(s, &stack) {
 			continue
 		}
 		keep := code
@@ -57,6 +57,11 @@ func redactStacks(s *model.Snapshot) []note.Receipt {
 		receipts = append(receipts, all)
 	}
 	return receipts
+}
+
+// skeleton reports whether a stack is to be a skeleton.
+func skeleton(s *model.Snapshot, stack *model.Stack) bool {
+	return stack.Secret || s.Goroutines.Note.Stacks != note.StackFull
 }
 
 // redactExcluded overwrites everything that exclusions cover, wherever the image

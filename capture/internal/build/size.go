@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,8 +23,10 @@ const (
 	recordBytes     = 4 << 10 // of what is known about an end only when the program was released
 )
 
+var errBudget = errors.New("the budget is spent")
+
 // MaxSize returns an upper bound of the size of the core that Build makes of a
-// snapshot, without functions and without a crash text, if its image has these
+// snapshot, without what withRest adds, if its image has these
 // ranges, or parts of them, in so many more pieces. The image may be missing yet:
 // this is asked while the program is held.
 //
@@ -93,7 +96,7 @@ func imageSize(s *model.Snapshot, ranges memory.Ranges) uint64 {
 }
 
 // withRest returns the notes of a core with those that take what the budget
-// leaves: the functions and the crash text, of which the latter comes first.
+// leaves, in the order of their weight: the crash text, what is torn, the functions.
 func withRest(s *model.Snapshot, pl *model.Plan, record Record, core elfcore.Core, problems *model.Problems) ([]elfcore.Note, error) {
 	size, err := core.Size()
 	if err != nil {
@@ -106,6 +109,11 @@ func withRest(s *model.Snapshot, pl *model.Plan, record Record, core elfcore.Cor
 		crash := ourNote(note.TypeCrash, cutText(record.Crash, left-2*head, problems).Encode())
 		left -= int64(len(crash.Desc)) + head
 		last = append(last, crash)
+	}
+	if len(s.Image.Torn) > 0 {
+		torn := tornNote(s, left-head, problems)
+		left -= int64(len(torn.Desc)) + head
+		notes = append(notes, torn)
 	}
 	if s.Identity.GoVersion != "" {
 		notes = append(notes, functionsNote(s, left-head, problems))
@@ -120,6 +128,6 @@ func cutText(c *note.CrashText, size int64, problems *model.Problems) *note.Cras
 	}
 	text := c.Text[:max(size, 0)]
 	text = text[:strings.LastIndexByte(text, '\n')+1]
-	problems.Missing("crash text", fmt.Errorf("%d of %d bytes: the budget is spent", len(c.Text)-len(text), len(c.Text)))
+	problems.Missing("crash text", fmt.Errorf("%d of %d bytes: %w", len(c.Text)-len(text), len(c.Text), errBudget))
 	return &note.CrashText{Text: text, Truncated: true}
 }

@@ -77,7 +77,7 @@ func (r *reader) context(base memory.Address, saved signalFrame) goroutine.Place
 		if reg.off < 0 {
 			continue
 		}
-		word, err := memory.Reader{Memory: r.p.Memory()}.Pointer(base.Add(uint64(reg.off)))
+		word, err := memory.Reader{Memory: r.p.Stack()}.Pointer(base.Add(uint64(reg.off)))
 		if err != nil {
 			return goroutine.Place{}
 		}

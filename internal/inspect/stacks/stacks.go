@@ -94,7 +94,7 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 		p: p, info: info, layout: layout, threads: map[uint64]*elfcore.Thread{},
 		calls: map[memory.Address]call{}, stacks: map[string][]Frame{}, labels: map[memory.Address][]Label{},
 	}
-	r.stack.Memory = p.Memory()
+	r.stack.Memory = p.Stack()
 	for _, t := range info.Threads {
 		for i := range p.Core.Threads {
 			if uint32(p.Core.Threads[i].TID) == t.TID && t.Cur != 0 {
@@ -314,7 +314,7 @@ var injected = map[string]bool{"runtime.sigpanic": true, "runtime.asyncPreempt":
 // link register, what stood in that is on the stack, in room of two words. A
 // function that had stored it itself does not need it.
 func (r *reader) signalled(at goroutine.Place) (goroutine.Place, error) {
-	link, err := memory.Reader{Memory: r.p.Memory()}.Pointer(at.SP)
+	link, err := memory.Reader{Memory: r.p.Stack()}.Pointer(at.SP)
 	at.SP = at.SP.Add(2 * memory.PtrSize)
 	if _, size := r.frames(at.PC); size == 0 {
 		at.LR = link

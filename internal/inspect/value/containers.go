@@ -117,6 +117,7 @@ func (e *entries) readMap(m *goobject.MapType, addr memory.Address) {
 		e.r.absent(e.v, addr, goobject.MapHeaderSize)
 		return
 	}
+	e.r.torn(e.v, addr, goobject.MapHeaderSize)
 	h, err := m.Header(data)
 	e.count = h.Count
 	if h.Writing {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -40,6 +41,7 @@ func (r *reader) decode(t *gotypes.Type, addr memory.Address, depth int) *Value 
 		return v
 	}
 	if special := r.special(v, t, addr, depth); special {
+		r.torn(v, addr, t.Size)
 		return v
 	}
 	switch t.Kind {
@@ -54,6 +56,7 @@ func (r *reader) decode(t *gotypes.Type, addr memory.Address, depth int) *Value 
 	if !ok {
 		return r.absent(v, addr, t.Size)
 	}
+	r.torn(v, addr, t.Size)
 	switch t.Kind {
 	case gotypes.String:
 		v.Shape = Text
@@ -79,6 +82,14 @@ func (r *reader) decode(t *gotypes.Type, addr memory.Address, depth int) *Value 
 		scalar(v, t, data)
 	}
 	return v
+}
+
+// torn remarks that some of a value's memory changed while it was read.
+func (r *reader) torn(v *Value, addr memory.Address, size uint64) {
+	const remark = "torn: it changed while it was read"
+	if size > 0 && r.p.Torn(memory.RangeOf(addr, size)) && !slices.Contains(v.Notes, remark) {
+		v.Notes = append(v.Notes, remark)
+	}
 }
 
 func hex(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
@@ -295,6 +306,7 @@ func (r *reader) bytes(v *Value, addr memory.Address, size uint64) {
 		v.Omitted = size
 		return
 	}
+	r.torn(v, addr, want)
 	b := make([]byte, min(want, 1<<16))
 	for done := uint64(0); done < want; {
 		part := b[:min(uint64(len(b)), want-done)]

@@ -1,0 +1,5 @@
+//go:build cgo
+
+package main
+
+import _ "net" // with the resolver of C
