@@ -117,7 +117,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	}
 	from.release()
 	summary := c.Summary()
-	core.When = summary.When
+	core.When, core.Signature = summary.When, summary.Signature
 	if core.Size, err = c.Size(); err == nil {
 		core.Write = corefile.From(c)
 		_, err = config.Sink(core)

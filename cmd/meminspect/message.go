@@ -5,33 +5,41 @@ package main
 import (
 	"fmt"
 	"os"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect"
-	"github.com/meminspect/meminspect/internal/inspect/value"
+	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/supervise"
-	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
 // messageLimit is what the kubelet reads of a container's termination message.
 const messageLimit = 4096
 
 // writeMessage writes a short report of a core to a file that is there already
-// or is made: why, where the core is, what the program said, and the values of
-// the entries that are marked summary. Without values it is the reason and the
-// place alone. It is never longer than the kubelet reads, and never has half a
-// character at its end.
+// or is made: why the program ended, where the core is, its signature, the calls of
+// the goroutine that ended the program, and the values of the entries that are
+// marked summary. Without values it has neither calls nor the message of a panic.
+// It is never longer than the kubelet reads, and never has half a character at its
+// end.
 func writeMessage(path string, c supervise.Core, where string, values bool) error {
-	text := fmt.Sprintf("%s: %s\ncore: %s\n", c.Program, c.Reason, where)
+	text := messageHead(c, report.Cause{Reason: c.Reason}, where)
 	if values {
 		full, err := messageOf(c, where)
 		if text += fmt.Sprintln(err); err == nil {
 			text = full
 		}
 	}
-	return os.WriteFile(path, []byte(cut(text, messageLimit)), 0o600)
+	return os.WriteFile(path, []byte(cut(string(escape([]byte(text))), messageLimit)), 0o600)
+}
+
+// messageHead is what every message has.
+func messageHead(c supervise.Core, cause report.Cause, where string) string {
+	text := fmt.Sprintf("%s %s\ncore: %s\n", c.Program, cut(oneLine(cause.String()), 1000), where)
+	if c.Signature != "" {
+		text += "bug: " + c.Signature + "\n"
+	}
+	return text
 }
 
 // maxForMessage bounds the cores whose values are in a message: it takes a copy
@@ -58,27 +66,25 @@ func messageOf(c supervise.Core, where string) (string, error) {
 		return "", err
 	}
 	defer core.Close()
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s\ncore: %s\n", c.Program, c.Reason, where)
-	if core.Capture != nil {
-		for _, p := range core.Capture.Extra {
-			if p.Key == "message" {
-				fmt.Fprintf(&b, "message: %s\n", cut(p.Value, 1000))
-			}
-		}
-	}
 	prog, err := inspect.OpenProgram(core, "")
 	if err != nil {
-		return b.String() + err.Error() + "\n", nil
+		return "", err
 	}
 	defer prog.Close()
-	for i := range core.Regions {
-		r := &core.Regions[i]
-		if r.Flags&anchor.EntrySummary != 0 {
-			fmt.Fprintf(&b, "%s = %s\n", value.Label(r, mainPath(core)), value.Region(prog, r, value.Limits{}).Go())
-		}
+	r := report.Brief(prog)
+	cause := report.Cause{Reason: c.Reason} // that of a snapshot is why the snapshot was taken
+	if r.Cause.Reason == c.Reason {
+		cause = r.Cause
 	}
-	return b.String(), nil
+	text := messageHead(c, cause, where)
+	const width = 120
+	for _, line := range failedSection(r.Failed, width).lines {
+		text += line + "\n"
+	}
+	for _, v := range r.Summary {
+		text += v.Name + " = " + v.Go() + "\n"
+	}
+	return text, nil
 }
 
 // cut shortens text to at most n bytes, and says so.

@@ -72,7 +72,7 @@ func (f *reportFlags) run(cmd *cobra.Command, path string) error {
 		return err
 	}
 	defer prog.Close()
-	r := report.Make(core, prog, f.link)
+	r := report.Make(prog, f.link)
 	w := cmd.OutOrStdout()
 	next := nextCommands(r, openArguments(cmd, core))
 	switch {

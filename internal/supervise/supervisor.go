@@ -89,6 +89,8 @@ type Core struct {
 	Reason  string
 	Size    int64
 	Write   func(io.Writer) error
+
+	Signature string // an ID and a title, "" if it is not known
 }
 
 // Name is the core's file name.
@@ -406,7 +408,7 @@ func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) 
 	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial, Signature: summary.Signature}
 	size, err := c.Size()
 	if err == nil {
-		core := Core{Program: s.image.Load().name, PID: s.child.PID, When: summary.When, Reason: summary.Reason, Size: size,
+		core := Core{Program: s.image.Load().name, PID: s.child.PID, When: summary.When, Reason: summary.Reason, Size: size, Signature: summary.Signature,
 			Write: corefile.From(c)}
 		e.Path, err = s.config.Sink(core)
 	}

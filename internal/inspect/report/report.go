@@ -40,34 +40,43 @@ type Value struct {
 // maxLog is how many records of the log a report has.
 const maxLog = 10
 
-// Make makes the report of a core. prog is its program, nil if that cannot be
-// opened. link is a template for links to the source, with {file}, {line} and
-// {commit}, or "".
-func Make(core *inspect.Core, prog *inspect.Program, link string) *Report {
-	r := &Report{Core: core, Cause: CauseOf(core)}
-	var list []stacks.Goroutine
-	lost := 0
-	if prog != nil {
-		list, lost, _ = stacks.Read(prog) // an error shows as a gap
-		if objects, err := waits.Read(prog, list); err == nil {
-			r.Waits = notable(objects)
-		}
-		r.Summary = summary(prog)
-	}
-	if r.Failed = failed(core, prog, list); r.Failed != nil && prog != nil {
+// Make makes the report of a program's core. link is a template for links to the
+// source, with {file}, {line} and {commit}, or "".
+func Make(prog *inspect.Program, link string) *Report {
+	r, list, lost := start(prog)
+	if r.Failed != nil {
 		nameObjects(prog, r.Failed.Calls)
+		r.addSource(link)
 	}
 	r.Groups = otherGroups(list, r.Failed)
-	r.addSource(link)
+	if objects, err := waits.Read(prog, list); err == nil {
+		r.Waits = notable(objects)
+	}
+	r.Log, r.Older = lastRecords(prog.Core)
+	r.Gaps = gaps(prog.Core, lost)
+	return r
+}
+
+// Brief makes the part of a report that needs little memory: the cause, the
+// signature, the goroutine that ended the program, and the summary.
+func Brief(prog *inspect.Program) *Report {
+	r, _, _ := start(prog)
+	return r
+}
+
+// start begins a report. It returns the goroutines too, and how many of them cannot
+// be read.
+func start(prog *inspect.Program) (r *Report, list []stacks.Goroutine, lost int) {
+	core := prog.Core
+	list, lost, _ = stacks.Read(prog) // an error shows as a gap
+	r = &Report{Core: core, Cause: CauseOf(core), Failed: failed(core, prog, list), Summary: summary(prog)}
 	if r.Cause.End() {
 		var ok bool
 		if r.Signature, ok = storedSignature(core); !ok {
 			r.Signature = sign(core, list, r.Failed)
 		}
 	}
-	r.Log, r.Older = lastRecords(core)
-	r.Gaps = gaps(core, lost)
-	return r
+	return r, list, lost
 }
 
 // otherGroups returns the groups of a program's goroutines but for the one that failed.

@@ -16,9 +16,6 @@ import (
 // addSource adds to the program's own calls the line of the source, and the link
 // that a template makes.
 func (r *Report) addSource(template string) {
-	if r.Failed == nil {
-		return
-	}
 	var taken time.Time
 	if r.Core.Capture != nil {
 		taken = r.Core.Capture.When
