@@ -424,7 +424,7 @@ func fileKinds(t *testing.T) []fileKind {
 		return []string{
 			"info " + path, "info --json " + path, "info --vmcoreinfo " + path, "regions " + path, "regions --json " + path,
 			"print " + path, "print " + path + " main.last.Tail[*] len(main.text)", "print --json --depth -1 --elements -1 --bytes -1 " + path, "goroutines " + path, "goroutines --json " + path,
-			"report " + path, "report --json " + path, "report --format markdown " + path, "waits " + path, "waits --json " + path, "debug --vscode " + path,
+			"report " + path, "report --json " + path, "report --format markdown " + path, "waits " + path, "waits --json " + path, "find " + path + " 42", "find --json " + path + " 0x1000", "diff " + path + " " + path, "diff --json " + path + " " + path, "debug --vscode " + path,
 			"log " + path, "log --json " + path, "scan --json " + path + " Pattern-not-there", "heap --json " + path,
 			"filter -o " + in("filtered") + " " + path,
 		}
@@ -528,7 +528,7 @@ func TestSignalsEndReaders(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
 	for _, line := range []string{
-		"info PIPE", "regions PIPE", "print PIPE", "goroutines PIPE", "log PIPE", "log --file PIPE", "log --pstore PIPE",
+		"info PIPE", "regions PIPE", "print PIPE", "find PIPE 1", "diff PIPE PIPE", "goroutines PIPE", "log PIPE", "log --file PIPE", "log --pstore PIPE",
 		"scan PIPE Pattern-not-there", "scan - Pattern-not-there", "heap PIPE", "heap --diff PIPE 1", "filter -o OUT PIPE", "filter -o OUT -",
 		"kinfo show PIPE", "pstore show PIPE",
 	} {

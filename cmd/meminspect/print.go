@@ -18,9 +18,12 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// bytesOfValue bounds the values that are printed by the memory in a core: most values
-// have as many bytes.
-const bytesOfValue = 8
+// maxValues bounds the values that are read by the memory in a core: most of them have
+// eight bytes.
+func maxValues(core *inspect.Core) int {
+	held, _ := core.Captured()
+	return max(value.DefaultValues, int(held/8))
+}
 
 func printCommand() *cobra.Command {
 	var exe string
@@ -86,8 +89,7 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 			// Most of what is read is garbage as soon as it is written.
 			const percent = 50
 			defer debug.SetGCPercent(debug.SetGCPercent(percent))
-			held, _ := core.Captured()
-			limits.Values = max(value.DefaultValues, int(held/bytesOfValue))
+			limits.Values = maxValues(core)
 			p := printer{w: cmd.OutOrStdout(), prog: prog, limits: limits, asJSON: asJSON}
 			if err := p.print(args[1:]); err != nil {
 				return fmt.Errorf("print: %s: %w", args[0], err)

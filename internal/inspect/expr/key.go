@@ -56,26 +56,12 @@ func (k wantedKey) is(v *value.Value) bool {
 	case k.constant != nil && k.constant.Kind() == constant.String:
 		return v.Shape == value.Text && v.Text == constant.StringVal(k.constant)
 	case k.constant != nil && v.Shape == value.Literal:
-		got := literal(v.Text)
+		got := value.Number(v.Text)
 		return got != nil && constant.Compare(got, token.EQL, k.constant)
 	}
 	printed := compact(v.Go())
 	// Within its package a type needs no package name.
 	return printed == k.text || strings.HasSuffix(printed, "."+k.text) || v.Text == k.text
-}
-
-// literal returns the number that a literal is, nil if it is none.
-func literal(text string) constant.Value {
-	digits, negative := strings.CutPrefix(text, "-")
-	for _, kind := range []token.Token{token.INT, token.FLOAT} {
-		if c := constant.MakeFromLiteral(digits, kind, 0); c.Kind() != constant.Unknown {
-			if negative {
-				c = constant.UnaryOp(token.SUB, c, 0)
-			}
-			return c
-		}
-	}
-	return nil
 }
 
 // maxHints is how many keys are compared with one that does not exist.

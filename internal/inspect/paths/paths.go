@@ -46,6 +46,10 @@ func (p *Path) write(b *strings.Builder) {
 	}
 }
 
+// Key returns the key of the map's entry to which the path leads, nil if it leads to
+// another value.
+func (p *Path) Key() *value.Value { return p.key }
+
 // A Visitor looks at a value to which a path leads. It reports whether to go on
 // below the value.
 type Visitor func(path *Path, v *value.Value) bool
@@ -64,13 +68,14 @@ func All(p *inspect.Program, limits value.Limits, visit Visitor, done func() boo
 	}
 }
 
-// Region visits the values of a region.
+// Region visits the values of a region, one at a time: a region may be larger than
+// memory.
 func Region(p *inspect.Program, r *note.Region, limits value.Limits, visit Visitor) {
 	main := ""
 	if c := p.Core.Capture; c != nil {
 		main = c.Main
 	}
-	Value(value.Region(p, r, limits), value.Label(r, main), visit)
+	Value(value.ScanRegion(p, r, limits), value.Label(r, main), visit)
 }
 
 // Value visits a value that has a name, and the values below it.
@@ -80,13 +85,15 @@ func (visit Visitor) below(path *Path, v *value.Value) {
 	if !visit(path, v) {
 		return
 	}
-	for _, f := range v.Fields {
+	for f := range v.AllFields() {
 		visit.below(&Path{from: path, name: f.Name}, f.Value)
 	}
-	for i, e := range v.Elems {
+	i := 0
+	for e := range v.AllElems() {
 		visit.below(&Path{from: path, index: i}, e)
+		i++
 	}
-	for _, e := range v.Entries {
+	for e := range v.AllEntries() {
 		visit.below(&Path{from: path, key: e.Key}, e.Value)
 	}
 	if v.Elem != nil {

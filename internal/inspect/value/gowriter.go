@@ -68,14 +68,14 @@ func (v *Value) writeGo(w textWriter, at place, indent int) {
 	case Struct:
 		w.text(v.head(at))
 		l := layout{w: w, indent: indent}
-		for f := range v.fields() {
+		for f := range v.AllFields() {
 			l.value(f.Name+": ", f.Value, field)
 		}
 		l.end()
 	case Map:
 		w.text(v.head(at))
 		l := layout{w: w, indent: indent}
-		for e := range v.entries() {
+		for e := range v.AllEntries() {
 			l.value(e.Key.goText(element, indent+1)+": ", e.Value, element)
 		}
 		l.more(v.Omitted, "entries")
@@ -104,7 +104,7 @@ func (v *Value) writeElements(w textWriter, what string, indent int) {
 			}
 		}
 	}
-	for e := range v.elements() {
+	for e := range v.AllElems() {
 		if n > 0 && e.same(first) {
 			n++
 			continue

@@ -92,7 +92,7 @@ func (v *Value) bareJSON(b textWriter) {
 	case Struct:
 		b.char('{')
 		first := true
-		for f := range v.fields() {
+		for f := range v.AllFields() {
 			separate(b, &first)
 			b.text(quoted(f.Name) + ":")
 			f.Value.json(b)
@@ -139,7 +139,7 @@ func (v *Value) bareJSON(b textWriter) {
 func (v *Value) listJSON(b textWriter) {
 	b.char('[')
 	first := true
-	for e := range v.elements() {
+	for e := range v.AllElems() {
 		separate(b, &first)
 		e.json(b)
 	}
@@ -172,7 +172,7 @@ func (v *Value) mapJSON(b textWriter) {
 	first := true
 	if names {
 		b.char('{')
-		for e := range v.entries() {
+		for e := range v.AllEntries() {
 			separate(b, &first)
 			b.text(quoted(e.Key.Text) + ":")
 			e.Value.json(b)
@@ -185,7 +185,7 @@ func (v *Value) mapJSON(b textWriter) {
 		return
 	}
 	b.text(`{"$map":[`)
-	for e := range v.entries() {
+	for e := range v.AllEntries() {
 		separate(b, &first)
 		b.char('[')
 		e.Key.json(b)

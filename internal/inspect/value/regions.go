@@ -27,6 +27,11 @@ func StreamRegion(p *inspect.Program, r *note.Region, limits Limits) *Value {
 	return region(p, r, func(pl Place) *Value { return pl.Stream(p, limits) })
 }
 
+// ScanRegion is [Region] by [Place.Scan].
+func ScanRegion(p *inspect.Program, r *note.Region, limits Limits) *Value {
+	return region(p, r, func(pl Place) *Value { return pl.Scan(p, limits) })
+}
+
 func region(p *inspect.Program, r *note.Region, read func(Place) *Value) *Value {
 	pl, err := PlaceOf(p, r)
 	if absent := (*AbsentError)(nil); errors.As(err, &absent) {

@@ -13,6 +13,7 @@ import (
 type streaming struct {
 	enabled bool
 	marking bool                  // the first time: what leads nowhere is not decoded
+	second  bool                  // twice is known
 	twice   map[pointed]bool      // what more than one pointer leads to; nil in a tree
 	seen    map[pointed]*mapFacts // large maps
 	made    int                   // streams
@@ -41,8 +42,16 @@ func (pl Place) Stream(p *inspect.Program, limits Limits) *Value {
 	first.streaming = streaming{enabled: true, marking: true, twice: map[pointed]bool{}, seen: short.seen}
 	first.root(pl).drain()
 	second := newReader(p, limits)
-	second.streaming = streaming{enabled: true, twice: first.twice, seen: first.seen}
+	second.streaming = streaming{enabled: true, second: true, twice: first.twice, seen: first.seen}
 	return second.root(pl)
+}
+
+// Scan is [Place.Stream] for those who look at each value once: which values other
+// pointers refer to is not known.
+func (pl Place) Scan(p *inspect.Program, limits Limits) *Value {
+	r := newReader(p, limits)
+	r.streaming = streaming{enabled: true, twice: map[pointed]bool{}, seen: map[pointed]*mapFacts{}}
+	return r.root(pl)
 }
 
 // streams reports whether n elements are to be a stream.
@@ -83,17 +92,17 @@ func (v *Value) drain() {
 // below returns the values in a value, but for keys, and reads those of a stream.
 func (v *Value) below() iter.Seq[*Value] {
 	return func(yield func(*Value) bool) {
-		for f := range v.fields() {
+		for f := range v.AllFields() {
 			if !yield(f.Value) {
 				return
 			}
 		}
-		for e := range v.elements() {
+		for e := range v.AllElems() {
 			if !yield(e) {
 				return
 			}
 		}
-		for e := range v.entries() {
+		for e := range v.AllEntries() {
 			if !yield(e.Value) {
 				return
 			}
@@ -109,8 +118,8 @@ func (v *Value) below() iter.Seq[*Value] {
 	}
 }
 
-// fields returns the fields of a struct.
-func (v *Value) fields() iter.Seq[Field] {
+// AllFields returns the fields of a struct, those of a stream included.
+func (v *Value) AllFields() iter.Seq[Field] {
 	return func(yield func(Field) bool) {
 		for _, f := range v.Fields {
 			if !yield(f) {
@@ -125,8 +134,8 @@ func (v *Value) fields() iter.Seq[Field] {
 	}
 }
 
-// elements returns the elements of a list or a channel.
-func (v *Value) elements() iter.Seq[*Value] {
+// AllElems returns the elements of a list or a channel, those of a stream included.
+func (v *Value) AllElems() iter.Seq[*Value] {
 	return func(yield func(*Value) bool) {
 		for _, e := range v.Elems {
 			if !yield(e) {
@@ -141,8 +150,8 @@ func (v *Value) elements() iter.Seq[*Value] {
 	}
 }
 
-// entries returns the entries of a map.
-func (v *Value) entries() iter.Seq[Entry] {
+// AllEntries returns the entries of a map, those of a stream included.
+func (v *Value) AllEntries() iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
 		for _, e := range v.Entries {
 			if !yield(e) {

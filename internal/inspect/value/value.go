@@ -196,7 +196,7 @@ func leads(t *gotypes.Type) bool { return t.PtrBytes > 0 && t.Kind != gotypes.St
 func (r *reader) again(v *Value, key pointed) bool {
 	first, ok := r.shown[key]
 	switch {
-	case r.twice != nil && !r.marking && !r.twice[key]: // nothing refers to it
+	case r.second && !r.twice[key]: // nothing refers to it
 		return false
 	case !ok && r.twice != nil:
 		v.Referenced = r.twice[key]
