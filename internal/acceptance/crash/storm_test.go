@@ -4,55 +4,185 @@ package crash
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/crasher"
 )
 
-// A program that execs, forks and starts threads all the time is captured again
-// and again, by snapshots and by users at once: no capture hangs, the program
-// runs on after each, and its end is seen.
+// Storms are what the program of TestStorm does, or what is done to it, while it is
+// captured.
+var storms = []struct {
+	name string
+	does string                             // the crasher's argument
+	to   func(t *testing.T, pid int) func() // disturbs the program until the function that it returns is called
+	ends bool                               // the program ends in each round
+}{
+	{name: "threads", does: "threads"},
+	{name: "forks", does: "forks"},
+	{name: "vforks", does: "vforks"},
+	{name: "execs", does: "threads,execs"},
+	{name: "all", does: "threads,forks,vforks,execs"},
+	{name: "exits", does: "threads,exits", ends: true},
+	{name: "killed", does: "threads,forks", ends: true, to: killed},
+	{name: "frozen", does: "threads,forks", to: frozen},
+	{name: "traced", does: "threads", to: traced},
+}
+
+// Whatever a program does or suffers while it is captured, by snapshots and by users
+// at once: no capture hangs, the program runs on after each, and its end is seen.
 func TestStorm(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
-	rounds := 20
+	rounds := 10
 	if os.Getenv("MEMINSPECT_FULL") != "" {
-		rounds = 1000
+		rounds = 500
 	}
-	for _, flag := range []string{"--exit-stop=auto", "--exit-stop=off"} {
-		t.Run(flag, func(t *testing.T) {
-			r := start(t, plainly, nil, program, []string{flag, "--snapshot=50ms", "--keep=5", "--limit=0", "--limit-all=0"}, "storm")
-			pid := r.event(t, "started").PID
-			taken := 0
-			for round := range rounds {
-				ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
-				out, err := exec.CommandContext(ctx, tool(t), "trigger", "--dir", r.dir).CombinedOutput()
-				if ctx.Err() != nil {
-					t.Fatalf("round %d: the capture hangs: %s\n%s", round, out, threadStates(pid))
+	for _, storm := range storms {
+		for _, flag := range []string{"--exit-stop=auto", "--exit-stop=off"} {
+			t.Run(storm.name+","+flag, func(t *testing.T) {
+				flags := []string{flag, "--snapshot=50ms", "--keep=5", "--limit=0", "--limit-all=0"}
+				var r *started
+				pid, taken := 0, 0
+				begin := func() {
+					r = start(t, plainly, nil, program, flags, "storm", storm.does)
+					pid = r.event(t, "started").PID
 				}
-				cancel()
-				if err == nil {
-					taken++
+				end := func(round int, want syscall.Signal) {
+					_ = syscall.Kill(pid, want)
+					r.finish(t)
+					if status := r.state.Sys().(syscall.WaitStatus); !status.Exited() && status.Signal() != syscall.SIGKILL {
+						t.Fatalf("round %d: ended with %v", round, r.state)
+					}
 				}
+				calm := func() {}
+				if !storm.ends {
+					begin()
+					if storm.to != nil {
+						calm = storm.to(t, pid)
+					}
+				}
+				for round := range rounds {
+					if storm.ends {
+						begin()
+						if storm.to != nil {
+							calm = storm.to(t, pid)
+						}
+					}
+					if ask(t, round, r.dir, pid) {
+						taken++
+					}
+					if storm.ends {
+						calm()
+						end(round, 0)
+					}
+				}
+				t.Logf("%d of %d captures", taken, rounds)
+				if storm.ends {
+					return
+				}
+				calm()
 				waitFor(t, func() bool { return !strings.Contains(threadStates(pid), " t ") })
-			}
-			t.Logf("%d of %d captures", taken, rounds)
-			if taken == 0 {
-				t.Error("it was never captured")
-			}
-			syscall.Kill(pid, syscall.SIGKILL)
-			r.finish(t)
-			if status := r.state.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
-				t.Errorf("ended with %v", r.state)
-			}
-		})
+				if taken == 0 {
+					t.Error("it was never captured")
+				}
+				end(rounds, syscall.SIGKILL)
+			})
+		}
 	}
+}
+
+// ask has a program captured and reports whether it was. It fails the test if that
+// takes too long.
+func ask(t *testing.T, round int, dir string, pid int) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, tool(t), "trigger", "--dir", dir, strconv.Itoa(pid)).CombinedOutput()
+	if ctx.Err() != nil {
+		t.Fatalf("round %d: the capture hangs: %s\n%s", round, out, threadStates(pid))
+	}
+	return err == nil
+}
+
+// killed kills the program a moment from now.
+func killed(_ *testing.T, pid int) func() {
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		time.Sleep(time.Duration(time.Now().UnixNano()%30) * time.Millisecond)
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}()
+	return func() { <-done }
+}
+
+// disturb calls on and off in turns until the function that it returns is called.
+func disturb(on, off func()) func() {
+	stop, done := make(chan bool), make(chan bool)
+	go func() {
+		defer close(done)
+		for {
+			on()
+			time.Sleep(3 * time.Millisecond)
+			off()
+			select {
+			case <-stop:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	return func() { close(stop); <-done }
+}
+
+// frozen freezes the program's control group and thaws it, again and again.
+func frozen(t *testing.T, pid int) func() {
+	dir := fmt.Sprintf("/sys/fs/cgroup/freezer/meminspect-storm-%d", pid)
+	file, on, off := dir+"/freezer.state", "FROZEN", "THAWED"
+	err := os.Mkdir(dir, 0o755)
+	if errors.Is(err, os.ErrNotExist) { // version 2
+		dir = fmt.Sprintf("/sys/fs/cgroup/meminspect-storm-%d", pid)
+		file, on, off = dir+"/cgroup.freeze", "1", "0"
+		err = os.Mkdir(dir, 0o755)
+	}
+	if err != nil {
+		t.Skip("no control group with a freezer: ", err)
+	}
+	t.Cleanup(func() {
+		for range 100 { // its last process may be on its way out
+			if os.Remove(dir) == nil {
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		t.Errorf("the control group %s stays", dir)
+	})
+	check(t, os.WriteFile(dir+"/cgroup.procs", []byte(strconv.Itoa(pid)), 0))
+	set := func(word string) func() { return func() { check(t, os.WriteFile(file, []byte(word), 0)) } }
+	return disturb(set(on), set(off))
+}
+
+// traced stops the program as another tracer would, again and again.
+func traced(t *testing.T, pid int) func() {
+	other, err := process.Open(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	release := func() {}
+	return disturb(func() {
+		if stopped, err := process.Stop(context.Background(), other, process.StopOptions{Wait: 300 * time.Millisecond}); err == nil {
+			release = func() { stopped.Resume() }
+		}
+	}, func() { release(); release = func() {} })
 }
 
 // threadStates describes the threads of a process, a line each.

@@ -320,28 +320,56 @@ func again() {
 	time.Sleep(5 * time.Second)
 }
 
-// storm starts threads and processes all the time, and replaces the program by
-// itself after a moment.
+// storm does all the time what its argument names, one or several of: start
+// threads, fork, fork as os/exec does (vfork), replace the program by itself, exit.
 func storm() {
-	go func() {
-		for ; ; time.Sleep(time.Millisecond) {
+	does := func(what string) bool { return len(os.Args) < 3 || strings.Contains(os.Args[2], what) }
+	again := func(f func()) {
+		go func() {
+			for ; ; time.Sleep(time.Millisecond) {
+				f()
+			}
+		}()
+	}
+	if does("threads") {
+		again(func() {
 			ended := make(chan bool)
 			go func() {
 				runtime.LockOSThread() // never unlocked: the thread ends
 				close(ended)
 			}()
 			<-ended
-		}
-	}()
-	go func() {
-		for ; ; time.Sleep(time.Millisecond) {
-			exec.Command("/bin/true").Run()
-		}
-	}()
-	time.Sleep(time.Duration(20+time.Now().UnixNano()%50) * time.Millisecond)
-	runtime.LockOSThread()
-	go syscall.Exec(os.Args[0], os.Args, os.Environ())
+		})
+	}
+	if does("forks") {
+		again(fork)
+	}
+	if does("vforks") {
+		again(func() { exec.Command("/bin/true").Run() })
+	}
+	wait := time.Duration(20+time.Now().UnixNano()%50) * time.Millisecond
+	switch {
+	case does("exits"):
+		time.Sleep(wait)
+		os.Exit(3)
+	case does("execs"):
+		time.Sleep(wait)
+		runtime.LockOSThread()
+		go syscall.Exec(os.Args[0], os.Args, os.Environ())
+	}
 	select {}
+}
+
+// fork makes a copy of the process, which ends at once, and waits for it.
+//
+//go:norace
+func fork() {
+	const clone = uintptr(syscall.SIGCHLD)
+	pid, _, _ := syscall.RawSyscall6(syscall.SYS_CLONE, clone, 0, 0, 0, 0, 0)
+	if pid == 0 {
+		syscall.RawSyscall(syscall.SYS_EXIT, 0, 0, 0)
+	}
+	syscall.Wait4(int(pid), nil, 0, nil)
 }
 
 // daemon starts a process that outlives this one, and prints its number.
