@@ -8,12 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // limitedGroup makes a control group whose memory is limited, of version 2 where
@@ -203,4 +207,37 @@ func TestSetMemoryLimit(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A program that the OOM killer ends is let go before the kernel takes its memory
+// back, and the record of a core names that as the cause of what is missing.
+func TestOOMKill(t *testing.T) {
+	inside := within(limitedGroup(t, 64<<20))
+	program := crasher.Build(t, crasher.Plain)
+	for _, flag := range []string{"--exit-stop=auto", "--exit-stop=off"} {
+		t.Run(flag, func(t *testing.T) {
+			r := supervise(t, inside, program, []string{"--memory=0", "--snapshot=50ms", flag}, "grow")
+			if status := r.state.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL && status.ExitStatus() != 128+int(syscall.SIGKILL) {
+				t.Errorf("ended with %v", r.state)
+			}
+			cores := r.cores(t)
+			if len(cores) != 1 || !strings.Contains(cores[0], ".oom-kill.") {
+				t.Fatalf("cores %v: %+v", cores, r.events)
+			}
+			core, err := inspect.Open(cores[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer core.Close()
+			named := slices.ContainsFunc(core.Capture.Extra, func(p note.Pair) bool { return p.Key == "oom-kill" })
+			if held := flag == "--exit-stop=auto"; held && (core.Capture.Why != "oom-kill" || !named) {
+				t.Errorf("the record does not name the OOM killer: %+v", core.Capture)
+			}
+			for _, e := range r.events {
+				if e.Held > 3*time.Second { // the kernel waits for two
+					t.Errorf("it was held for %v", e.Held)
+				}
+			}
+		})
+	}
 }

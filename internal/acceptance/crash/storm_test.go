@@ -80,6 +80,9 @@ func TestStorm(t *testing.T) {
 					if ask(t, round, r.dir, pid) {
 						taken++
 					}
+					if storm.to == nil && !storm.ends {
+						waitFor(t, func() bool { return !strings.Contains(threadStates(pid), " t ") })
+					}
 					if storm.ends {
 						calm()
 						end(round, 0)

@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/debuggers"
@@ -213,6 +214,7 @@ func TestCapture(t *testing.T) {
 			p := compile(t, b)
 			_, pid := p.start(t, nil, "wait")
 			b.control(t, pid)
+			random := randomBytes(t, pid)
 			n := i
 			for _, c := range captures() {
 				if n++; !sampled(n) {
@@ -227,7 +229,11 @@ func TestCapture(t *testing.T) {
 					t.Fatal(err)
 				}
 				b.scan(t, c.name, data.Bytes(), b.expect(c.Options))
+				if bytes.Contains(data.Bytes(), random) {
+					t.Errorf("%s has the bytes that the kernel made for AT_RANDOM", c.name)
+				}
 			}
+			p.handle(t, pid)
 			if !full && i > 0 {
 				return // a full core of a gigabyte
 			}
@@ -248,6 +254,47 @@ func TestCapture(t *testing.T) {
 				b.scan(t, fmt.Sprint("filter ", flags), read(t, small), b.expect(opts))
 			}
 		})
+	}
+}
+
+// randomBytes returns the bytes to which the auxiliary vector leads: the C library
+// makes of them what guards its stacks and its pointers.
+func randomBytes(t *testing.T, pid int) []byte {
+	t.Helper()
+	const atRandom, size = 25, 16
+	p, err := process.Open(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	auxv, err := p.Auxv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; len(auxv) >= size; auxv = auxv[size:] {
+		if binary.LittleEndian.Uint64(auxv) == atRandom {
+			random := make([]byte, size)
+			if _, err := p.Memory().ReadAt(random, memory.Address(binary.LittleEndian.Uint64(auxv[8:]))); err != nil {
+				t.Fatal(err)
+			}
+			return random
+		}
+	}
+	t.Fatal("the auxiliary vector has no AT_RANDOM")
+	return nil
+}
+
+// handle has the program captured as the kernel has one that crashes, and scans what
+// that leaves.
+func (p program) handle(t *testing.T, pid int) {
+	t.Helper()
+	for _, flags := range [][]string{nil, {"--stacks=skeleton"}, {"--stacks=none", "--compress"}, {"--strict"}, {"--data"}} {
+		dir := t.TempDir()
+		meminspect(t, append(append([]string{"core-handler", "--dir", dir}, flags...), strconv.Itoa(pid), "6", "marked")...)
+		if len(coresIn(t, dir)) == 0 {
+			t.Errorf("core-handler %v wrote no core", flags)
+		}
+		p.scanDir(t, dir, flags)
 	}
 }
 
