@@ -40,7 +40,7 @@ func TestValues(t *testing.T) {
 		"moved":        {before: pointer(16, structure(field("A", number("1")))), after: pointer(32, structure(field("A", number("1"))))},
 		"target":       {before: pointer(16, structure(field("A", number("1")))), after: pointer(16, structure(field("A", number("2")))), want: []string{"changed x.A"}},
 		"cycle":        {before: pointer(16, structure(field("Next", pointer(16, nil)))), after: pointer(48, structure(field("Next", pointer(48, nil))))},
-		// Two pointers to one value are no two pointers to equal values, by what they lead to.
+		// By what they lead to, two pointers to one value equal two pointers to equal values.
 		"shared":     {before: list(pointer(16, structure(field("A", number("1")))), pointer(16, nil)), after: list(pointer(16, structure(field("A", number("1")))), pointer(32, structure(field("A", number("1")))))},
 		"unknown":    {before: structure(field("A", absent)), after: structure(field("A", number("1"))), unknown: 1},
 		"nil":        {before: pointer(16, number("1")), after: &value.Value{Shape: value.Nil, Type: "*main.t"}, want: []string{"changed x"}},
