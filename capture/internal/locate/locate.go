@@ -6,6 +6,8 @@ package locate
 import (
 	"errors"
 	"fmt"
+	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/meminspect/meminspect/capture/internal/model"
@@ -134,7 +136,7 @@ func (p *Program) findRuntime() error {
 	p.Identity.GoVersion = prog.Version.Text
 	p.Identity.BuildID, p.Identity.GNUBuildID = p.Binary.File.BuildIDs()
 	if prog.BuildInfo != nil {
-		p.Identity.Main, p.Identity.BuildInfo = prog.BuildInfo.Path, prog.BuildInfo.String()
+		p.Identity.Main = prog.BuildInfo.Path
 		if p.Identity.Module = prog.BuildInfo.Main.Path; prog.BuildInfo.Main.Version != "" {
 			p.Identity.Module += "@" + prog.BuildInfo.Main.Version
 		}
@@ -154,6 +156,9 @@ func (p *Program) identify(args bool) error {
 	if id.Auxv, err = p.Source.Auxv(); err != nil {
 		p.Problems.Missing("auxiliary vector", err)
 	}
+	if info := p.Runtime.BuildInfo; info != nil {
+		id.BuildInfo = buildSettings(info, args)
+	}
 	if args {
 		words, err := p.Source.Args()
 		if err != nil {
@@ -162,6 +167,21 @@ func (p *Program) identify(args bool) error {
 		id.Args = strings.Join(words, " ")
 	}
 	return nil
+}
+
+// buildSettings returns the build information as text. Linker flags set variables to
+// texts, which may be secret as arguments may: without args their values are left out.
+func buildSettings(info *debug.BuildInfo, args bool) string {
+	kept := *info
+	if !args {
+		kept.Settings = slices.Clone(info.Settings)
+		for i := range kept.Settings {
+			if kept.Settings[i].Key == "-ldflags" {
+				kept.Settings[i].Value = "(left out)"
+			}
+		}
+	}
+	return kept.String()
 }
 
 // Outline returns what is known about a process that may not be read or is not

@@ -134,6 +134,9 @@ func (s *Symbols) runtimeVariables(data memory.Ranges) memory.Ranges {
 }
 
 func isRuntime(name string) bool {
+	if name == "go:buildinfo" {
+		return false // the flags of the build are the program's: see buildSettings
+	}
 	for _, prefix := range runtimePrefixes {
 		if strings.HasPrefix(name, prefix) {
 			return true

@@ -48,7 +48,7 @@ var builds = []build{{false, false}, {true, false}, {false, true}, {true, true}}
 
 // planted returns the names of all marks that the program plants.
 func (b build) planted() []string {
-	names := []string{"argument", "environment", "path", "visible", "variable", "heap", "freed", "goroutine label", "pprof label", "stack"}
+	names := []string{"linker flag", "argument", "environment", "path", "visible", "variable", "heap", "freed", "goroutine label", "pprof label", "stack"}
 	if b.cgo {
 		names = append(names, "C variable", "C heap", "C freed")
 	}
@@ -92,7 +92,7 @@ func compile(t *testing.T, b build) program {
 	t.Helper()
 	dir := t.TempDir()
 	folder := filepath.Join(dir, "real")
-	cmd := exec.Command("go", "build", "-o", filepath.Join(folder, "marked"))
+	cmd := exec.Command("go", "build", "-o", filepath.Join(folder, "marked"), "-ldflags=-X main.linked="+string(marks.Of("linker flag")))
 	if b.exclusions {
 		cmd.Args = append(cmd.Args, "-tags=exclusions")
 	}
@@ -325,7 +325,7 @@ func captures() (all []captureCase) {
 func (b build) expect(o capture.Options) (e expectation) {
 	e.must = append(e.must, "visible")
 	if o.Args {
-		e.must = append(e.must, "argument")
+		e.must = append(e.must, "argument", "linker flag")
 	}
 	if o.Labels && o.Mode != capture.Strict && o.Stacks != capture.StacksNone {
 		e.must = append(e.must, "goroutine label", "pprof label")
@@ -384,6 +384,17 @@ func parent(pid int) (int, error) {
 	return stat.Parent, err
 }
 
+// killAfterSnapshot kills the program when its first snapshot is kept.
+func killAfterSnapshot(pid int, cores string) error {
+	report := filepath.Join(filepath.Dir(cores), "report")
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if text, err := os.ReadFile(report); err == nil && bytes.Contains(text, []byte(`"kept"`)) {
+			return syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	return errors.New("no snapshot was kept")
+}
+
 var triggers = []trigger{
 	{action: "panic"},
 	{action: "nil"},
@@ -401,14 +412,8 @@ var triggers = []trigger{
 		}
 		return syscall.Kill(supervisor, syscall.SIGUSR1)
 	}, lives: true},
-	{action: "wait", flags: []string{"--exit-stop=off", "--snapshot=50ms"}, lives: true, then: func(pid int, _ string) error {
-		time.Sleep(300 * time.Millisecond) // several snapshots
-		return syscall.Kill(pid, syscall.SIGKILL)
-	}},
-	{action: "wait", flags: []string{"--exit-stop=off", "--snapshot=50ms", "--snapshot-file"}, lives: true, then: func(pid int, _ string) error {
-		time.Sleep(300 * time.Millisecond)
-		return syscall.Kill(pid, syscall.SIGKILL)
-	}},
+	{action: "wait", flags: []string{"--exit-stop=off", "--snapshot=50ms"}, lives: true, then: killAfterSnapshot},
+	{action: "wait", flags: []string{"--exit-stop=off", "--snapshot=50ms", "--snapshot-file"}, lives: true, then: killAfterSnapshot},
 	{action: "wait", lives: true, then: func(pid int, cores string) error {
 		out, err := exec.Command(tool, "trigger", "--dir", cores, strconv.Itoa(pid)).CombinedOutput()
 		if err != nil {

@@ -93,6 +93,11 @@ func Register() {
 	once.Do(func() {
 		info := "go\t" + runtime.Version() + "\n"
 		if b, ok := debug.ReadBuildInfo(); ok {
+			for i := range b.Settings {
+				if b.Settings[i].Key == "-ldflags" { // they set variables to texts, which may be secret
+					b.Settings[i].Value = "(left out)"
+				}
+			}
 			info = b.String()
 		}
 		// Such a region can only fail for want of room, which the next

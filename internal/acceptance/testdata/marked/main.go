@@ -36,6 +36,8 @@ var (
 	visible  *account // annotated
 	password string   // excluded if built with the tag exclusions
 
+	linked string // by the linker's flag -X
+
 	variable [20]byte // not annotated
 	heap     [][]byte // not annotated
 	kept     [][]byte // neighbours of what was freed
@@ -102,6 +104,7 @@ func main() {
 	})
 	go onStack()
 	time.Sleep(50 * time.Millisecond)
+	runtime.KeepAlive(linked)
 	fmt.Println("ready", os.Getpid())
 	actions[os.Args[1]]()
 	pause()
