@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/meminspect/meminspect/capture/internal/locate"
+	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/module"
@@ -97,8 +98,7 @@ func goProgram(p *process.Process) Check {
 	defer f.Close()
 	prog, err := module.OfFile(f)
 	if err != nil {
-		c.Note = err.Error()
-		return c
+		return goLibrary(p, err)
 	}
 	c.OK, c.Fix, c.Note = true, "", prog.Version.Text
 	if locate.UsesCgo(prog) {
@@ -108,6 +108,20 @@ func goProgram(p *process.Process) Check {
 		c.Note += ", stripped"
 	}
 	return c
+}
+
+// goLibrary checks whether a program that is not written in Go, as notGo reports,
+// has loaded Go code.
+func goLibrary(p *process.Process, notGo error) Check {
+	live, err := locate.Open(p.PID)
+	if err == nil {
+		defer live.Close()
+		var program *locate.Program
+		if program, err = locate.Locate(live, &model.Options{}); err == nil {
+			return Check{What: "program", OK: true, Note: program.Runtime.Version.Text + " in a shared library: it is not stopped unless asked (--stop)"}
+		}
+	}
+	return Check{What: "program", Note: notGo.Error(), Fix: "only 64-bit Go programs for amd64 and arm64 are read"}
 }
 
 func canStop(p *process.Process, status map[string]string) Check {

@@ -301,7 +301,8 @@ func (p *Program) find(image *exe.Image, types memory.Mapped) {
 		if p.Go, err = module.OfImage(image, types); err != nil {
 			p.Go, err = module.OfImage(image, image)
 		}
-	} else {
+	}
+	if p.Go == nil { // without the executable, or a C program with Go in a library
 		p.Go, err = module.Find(types, module.Hints{Version: version})
 	}
 	if err != nil {
@@ -310,6 +311,9 @@ func (p *Program) find(image *exe.Image, types memory.Mapped) {
 			p.warn("%v", err)
 		}
 		return
+	}
+	if p.Go.Incomplete != nil {
+		p.warn("%v", p.Go.Incomplete)
 	}
 	p.Types, p.code = gotypes.New(types, p.Go), module.NewCode(p.Go, types)
 	for i := range p.Core.Notes {

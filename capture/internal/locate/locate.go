@@ -44,7 +44,7 @@ type Program struct {
 	Types     *gotypes.Set
 	TypeReads *walk.Trace
 
-	// Code has the calls at addresses, from the executable: the program may be gone.
+	// Code has the calls at addresses, from files: the program may be gone.
 	Code *module.Code
 
 	debug        *debugTypes // as they are asked for
@@ -129,7 +129,11 @@ func (p *Program) findRuntime() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotGo, err)
 	}
-	p.Runtime.Program, p.Code = prog, module.NewCode(prog, p.Binary.Image)
+	p.Runtime.Program = prog
+	if prog.Incomplete != nil {
+		p.Problems.Missing("modules", prog.Incomplete)
+	}
+	p.findCode()
 	if p.Runtime.Goroutine, err = goroutine.LayoutOf(prog.Version); err != nil {
 		return fmt.Errorf("%w: %w", ErrNotGo, err)
 	}

@@ -48,6 +48,7 @@ func (p *Program) findMarks(included bool) {
 	for _, err := range found.Problems {
 		p.Problems.Missing("tables", err)
 	}
+	p.findOtherRuntimes()
 	marks := &p.Marks
 	marks.Tables, marks.Doubt = found.Tables, len(found.Problems) > 0
 	marks.Declared = map[uint64]string{}

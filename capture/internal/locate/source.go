@@ -39,7 +39,8 @@ type Source interface {
 type Live struct {
 	Process *process.Process
 
-	file *exe.File
+	file      *exe.File
+	libraries []*exe.File
 }
 
 // Open returns the process with that ID. It must be closed.
@@ -55,6 +56,9 @@ func Open(pid int) (*Live, error) {
 func (l *Live) Close() error {
 	if l.file != nil {
 		l.file.Close()
+	}
+	for _, f := range l.libraries {
+		f.Close()
 	}
 	return l.Process.Close()
 }
@@ -101,4 +105,13 @@ func (l *Live) Executable() (file *exe.File, name, path string, err error) {
 		return nil, "", "", err
 	}
 	return l.file, name, path, nil
+}
+
+// Library opens the file that is mapped, as the process sees it.
+func (l *Live) Library(m process.Mapping) (*exe.File, error) {
+	f, err := exe.Open(l.Process.FilePath(m))
+	if err == nil {
+		l.libraries = append(l.libraries, f)
+	}
+	return f, err
 }

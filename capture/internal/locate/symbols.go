@@ -150,6 +150,9 @@ func isRuntime(name string) bool {
 const cgoSymbol = "x_cgo_init"
 
 func (p *Program) usesCgo() bool {
+	if !covers(p.Binary.Image, p.Runtime.Modules[0].PCHeader) {
+		return true // a C program that loads Go code
+	}
 	if p.Symbols.table {
 		return p.Symbols.names[cgoSymbol].Name != ""
 	}

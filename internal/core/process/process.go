@@ -58,6 +58,9 @@ func (p *Process) path(name string) string {
 // when it was removed or stands in another mount namespace.
 func (p *Process) ExePath() string { return p.path("exe") }
 
+// FilePath is the path by which the file of a mapping can be opened.
+func (p *Process) FilePath(m Mapping) string { return p.path(filepath.Join("root", m.Path)) }
+
 // ExeName is the path of the executable as the kernel remembers it; for one
 // that was removed it ends in " (deleted)".
 func (p *Process) ExeName() (string, error) {

@@ -232,10 +232,11 @@ type name struct {
 	exported, embedded bool
 }
 
-// name reads the abi.Name at addr, in the module m when that is not nil: a
-// byte of flags, a varint length, the bytes.
+// name reads the abi.Name at addr: a byte of flags, a varint length, the bytes. It
+// is in a module, the one of the type or, of a plugin's type, that of the program,
+// unless package reflect made the type: m is nil then.
 func (s *Set) name(addr memory.Address, m *module.Module) (name, error) {
-	if m != nil && !m.Types.Contains(addr) {
+	if m != nil && s.moduleOf(addr) == nil {
 		return name{}, wrong("%v is not in the types", addr)
 	}
 	// Not one byte more is read than it has: a name that package reflect made

@@ -20,6 +20,9 @@ type Program struct {
 	Version   Version
 	BuildInfo *debug.BuildInfo // nil when only the version is known
 	Modules   []*Module        // the program's own first, then those it links to
+
+	// Incomplete is why modules behind the last of Modules could not be read, or nil.
+	Incomplete error
 }
 
 // Hints are addresses at which to look first. They need not be right.
@@ -82,7 +85,8 @@ func Find(mem memory.Mapped, hints Hints) (*Program, error) {
 		}
 		next, err := decode(mem, m.Next, p.Version)
 		if err != nil {
-			return p, fmt.Errorf("module behind %v: %w", m.Addr, err)
+			p.Incomplete = fmt.Errorf("module behind %v: %w", m.Addr, err)
+			return p, nil
 		}
 		m = next
 	}
