@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -247,6 +248,33 @@ func roomForSupervisor() error {
 		if unix.Getrlimit(l.what, &limit) == nil && limit.Cur < l.min {
 			return fmt.Errorf("run: a supervisor needs %d %s, and %s allows %d", l.min, l.name, l.resource, limit.Cur)
 		}
+	}
+	return roomForThreads()
+}
+
+// supervisorThreads is what a supervisor, its witness and the program that starts
+// may have of threads together.
+const supervisorThreads = 48
+
+// roomForThreads is roomForSupervisor for the threads of this user, of whatever
+// process. The kernel does not limit those of the superuser.
+func roomForThreads() error {
+	const many = 1 << 14 // no user comes near by accident, and counting takes time
+	var limit unix.Rlimit
+	known := unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil
+	if !known || os.Getuid() == 0 || limit.Cur > many {
+		return nil
+	}
+	n := uint64(0)
+	dirs, _ := filepath.Glob("/proc/[0-9]*/task")
+	for _, dir := range dirs {
+		var stat unix.Stat_t
+		if unix.Stat(dir, &stat) == nil && int(stat.Uid) == os.Getuid() {
+			n += uint64(stat.Nlink) - 2 // a directory for each thread
+		}
+	}
+	if n+supervisorThreads > limit.Cur {
+		return fmt.Errorf("run: a supervisor and a program need %d threads, and ulimit -u allows %d, of which this user has %d", supervisorThreads, limit.Cur, n)
 	}
 	return nil
 }
