@@ -1,6 +1,7 @@
 package value
 
 import (
+	"math"
 	"strconv"
 
 	"github.com/meminspect/meminspect/internal/inspect"
@@ -51,7 +52,7 @@ func (v *Value) Brief() *Value {
 func (v *Value) Line() string { return v.goText(alone, leftmost) }
 
 // leftmost is an indentation from which every literal fits into its line.
-const leftmost = -1 << 40
+const leftmost = math.MinInt / 2
 
 // inBrief returns a field of a brief struct.
 func (v *Value) inBrief() *Value {
