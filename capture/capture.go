@@ -42,6 +42,9 @@ var ErrNotGo = locate.ErrNotGo
 //
 // Captures of different processes may run at the same time.
 func Capture(ctx context.Context, pid int, opts Options) (*Core, error) {
+	if err := checkTags(opts.Tags); err != nil {
+		return nil, fmt.Errorf("capture: %w", err)
+	}
 	live, err := locate.Open(pid)
 	if err != nil {
 		return nil, fmt.Errorf("capture: %w", err)

@@ -27,6 +27,9 @@ const reasonDumped = "dumped"
 // An empty Options.Reason is the signal that the process died of, or
 // "dumped". Options about stopping mean nothing.
 func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Core, error) {
+	if err := checkTags(opts.Tags); err != nil {
+		return nil, fmt.Errorf("filter: %w", err)
+	}
 	reason, died := reasonDumped, 0
 	if sig := full.Signal(); siginfo.Dumps(sig) {
 		reason, died = siginfo.Reason(sig), sig

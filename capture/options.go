@@ -116,6 +116,11 @@ type Options struct {
 	// the file; "" is "asked".
 	Reason string
 
+	// Tags are facts about the program that the core records: its version, the pod,
+	// the customer. A key has 1 to 64 letters, digits, or characters of ._-/, a value
+	// at most 1,024 bytes of UTF-8; there are at most 64 tags. Other tags are an error.
+	Tags map[string]string
+
 	// Progress, if not nil, is called now and then, by the goroutine that
 	// captures. It must not block: the program may be stopped at that time.
 	Progress func(Progress)
@@ -171,7 +176,7 @@ func (o *Options) setDefaults() {
 
 // record returns what the options add to the core's record.
 func (o *Options) record() request.Record {
-	return request.Record{Reason: o.Reason, Extra: o.Request.Extra}
+	return request.Record{Reason: o.Reason, Extra: append(tagPairs(o.Tags), o.Request.Extra...)}
 }
 
 // report calls Progress.

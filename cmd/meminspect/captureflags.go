@@ -16,6 +16,7 @@ type captureFlags struct {
 	strict, data         bool
 	stacks               choice
 	args, labels         bool
+	tags                 tags
 	include              []string
 	symbols              string
 	budget, regionBudget bytesize.Value
@@ -36,7 +37,7 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 	*f = captureFlags{
 		stacks: choose("auto", "full", "skeleton", "none"),
 		budget: capture.DefaultBudget, regionBudget: capture.DefaultRegionBudget,
-		depth: anchor.DefaultDepth, segments: capture.DefaultSegments,
+		tags: tags{}, depth: anchor.DefaultDepth, segments: capture.DefaultSegments,
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&f.strict, "strict", false, "capture only annotated and registered regions")
@@ -44,6 +45,7 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 	fl.Var(&f.stacks, "stacks", "goroutine stacks to capture: full; skeleton (no local variables); none; auto is skeleton if the program has exclusions, else full")
 	fl.BoolVar(&f.args, "args", false, "store the command line, which may contain secrets")
 	fl.BoolVar(&f.labels, "labels", false, "store goroutine labels, which may contain secrets")
+	fl.Var(f.tags, "tag", "store this fact with the core: KEY=VALUE; may be repeated")
 	fl.StringArrayVar(&f.include, "include", nil, "capture this `variable` (IMPORTPATH.NAME) as if it were annotated; may be repeated")
 	fl.StringVar(&f.symbols, "symbols", "", "unstripped `file` of the same build, to find variables in a stripped program")
 	fl.Var(&f.budget, "budget", "maximum size of a core before compression")
@@ -61,7 +63,7 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 // options returns the flags as capture's options.
 func (f *captureFlags) options() capture.Options {
 	o := capture.Options{
-		Args: f.args, Labels: f.labels, Include: f.include, Symbols: f.symbols,
+		Args: f.args, Labels: f.labels, Tags: f.tags, Include: f.include, Symbols: f.symbols,
 		Budget: uint64(f.budget), RegionBudget: uint64(f.regionBudget), Depth: f.depth, Segments: f.segments,
 		Stacks: map[string]capture.Stacks{
 			"auto": capture.StacksAuto, "full": capture.StacksFull, "skeleton": capture.StacksSkeleton, "none": capture.StacksNone,

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/meminspect/meminspect/capture"
 )
 
 // A choice is a flag that takes one of a few words.
@@ -50,3 +52,43 @@ func (n number) Set(text string) error {
 
 // Type is pflag.Value's.
 func (n number) Type() string { return "number" }
+
+// tags is a flag that takes KEY=VALUE, again and again.
+type tags map[string]string
+
+func (t tags) String() string { return "" } // there are none by default
+
+// Set is pflag.Value's.
+func (t tags) Set(text string) error {
+	key, value, err := capture.ParseTag(text)
+	if err != nil {
+		return err
+	}
+	t[key] = value
+	return nil
+}
+
+// Type is pflag.Value's.
+func (t tags) Type() string { return "tag" }
+
+// GetSlice, Append and Replace are pflag.SliceValue's.
+func (t tags) GetSlice() (all []string) {
+	for _, key := range sortedKeys(t) {
+		all = append(all, key+"="+t[key])
+	}
+	return all
+}
+
+// Append is as Set.
+func (t tags) Append(text string) error { return t.Set(text) }
+
+// Replace sets these tags alone.
+func (t tags) Replace(all []string) error {
+	clear(t)
+	for _, text := range all {
+		if err := t.Set(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -85,6 +85,7 @@ type infoJSON struct {
 	Kernel     string            `json:"kernel,omitempty"`
 	Stopped    duration.Seconds  `json:"stopped,omitempty"`
 	Strict     bool              `json:"strict,omitempty"`
+	Tags       map[string]string `json:"tags,omitempty"`
 	More       map[string]string `json:"more,omitempty"`
 	Signal     int32             `json:"signal,omitempty"`
 	Threads    int               `json:"threads"`
@@ -150,7 +151,11 @@ func coreInfo(c *inspect.Core) *infoJSON {
 			when := r.When.UTC()
 			info.When = &when
 		}
+		info.Tags = c.Tags()
 		for _, p := range r.Extra {
+			if strings.HasPrefix(p.Key, note.TagPrefix) {
+				continue
+			}
 			if info.More == nil {
 				info.More = map[string]string{}
 			}
@@ -206,6 +211,7 @@ func (i *infoJSON) print(w io.Writer) {
 	if i.Stopped != 0 {
 		line("stopped", "for %v", time.Duration(i.Stopped))
 	}
+	line("tags", "%s", tagText(i.Tags))
 	for _, key := range sortedKeys(i.More) {
 		line(key, "%s", i.More[key])
 	}
@@ -240,6 +246,15 @@ func (i *infoJSON) print(w io.Writer) {
 	if i.Crash != "" {
 		fmt.Fprintf(w, "crash:\n%s\n", strings.TrimRight(i.Crash, "\n"))
 	}
+}
+
+// tagText returns tags in one line.
+func tagText(tags map[string]string) string {
+	var all []string
+	for _, key := range sortedKeys(tags) {
+		all = append(all, key+"="+tags[key])
+	}
+	return strings.Join(all, ", ")
 }
 
 // countOf returns a number of things as text.

@@ -65,7 +65,7 @@ func corePath(cmd *cobra.Command, arg string) (string, error) {
 }
 
 func listCommand() *cobra.Command {
-	var f listFlags
+	f := listFlags{tags: tags{}}
 	cmd := &cobra.Command{
 		Use:   "list [PROGRAM]",
 		Short: "List the cores in a directory, the newest first",
@@ -82,6 +82,7 @@ program whose signatures are the same.`,
 	}
 	cmd.Flags().Var((*duration.Value)(&f.since), "since", "list only cores that are at most this old; 0 lists all")
 	cmd.Flags().StringVar(&f.reason, "reason", "", "list only cores with this `reason`, such as panic or signal-sigkill")
+	cmd.Flags().Var(f.tags, "tag", "list only cores that have this tag: KEY=VALUE; may be repeated")
 	cmd.Flags().BoolVar(&f.group, "group", false, "print one line for all cores of a bug: how many, and when the first and the last were made")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object a line")
 	return cmd
@@ -90,6 +91,7 @@ program whose signatures are the same.`,
 type listFlags struct {
 	since  time.Duration
 	reason string
+	tags   tags
 	group  bool
 	json   bool
 }
@@ -122,7 +124,9 @@ func (f *listFlags) list(cmd *cobra.Command, args []string) error {
 		}
 		line := listJSON{Selector: selector.String(), Core: c.Path, Program: c.Program, PID: c.PID, When: c.When, Reason: c.Reason, Bytes: c.Bytes}
 		line.describe(o)
-		lines = append(lines, line)
+		if line.has(f.tags) {
+			lines = append(lines, line)
+		}
 	}
 	w := cmd.OutOrStdout()
 	switch {
@@ -151,10 +155,20 @@ func (l *listJSON) describe(o corefile.OpenOptions) {
 		return
 	}
 	defer core.Close()
-	l.Message = report.CauseOf(core).Message
+	l.Message, l.Tags = report.CauseOf(core).Message, core.Tags()
 	if s, err := report.SignatureOf(core); err == nil && s.ID != "" {
 		l.Signature = &s
 	}
+}
+
+// has reports whether the core has all of these tags.
+func (l *listJSON) has(tags tags) bool {
+	for key, value := range tags {
+		if got, ok := l.Tags[key]; !ok || got != value {
+			return false
+		}
+	}
+	return true
 }
 
 // listJSON is a core in the words of --json.
@@ -167,6 +181,7 @@ type listJSON struct {
 	Reason   string    `json:"reason"`
 	Bytes    int64     `json:"bytes,string"`
 	Message  string    `json:"message,omitempty"`
+	Tags     tags      `json:"tags,omitempty"`
 
 	Signature *signature.Signature `json:"signature,omitempty"`
 }

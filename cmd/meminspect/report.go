@@ -175,6 +175,7 @@ type reportJSON struct {
 	Process   *processJSON         `json:"process,omitempty"`
 	When      *time.Time           `json:"time,omitempty"`
 	Host      string               `json:"host,omitempty"`
+	Tags      map[string]string    `json:"tags,omitempty"`
 	Failed    *failedJSON          `json:"failed,omitempty"`
 	Groups    []groupJSON          `json:"groups,omitempty"`
 	Waits     []waitJSON           `json:"waits,omitempty"`
@@ -217,7 +218,7 @@ func reportOf(r *report.Report, next []string) *reportJSON {
 	info := coreInfo(r.Core)
 	out := &reportJSON{
 		Core: info.Core, Bytes: info.Bytes, Title: title(r), Reason: r.Cause.Reason, Message: r.Cause.Message, PanicType: r.Cause.Type,
-		Program: info.Program, PID: info.PID, GoVersion: info.GoVersion, Build: info.Build, Process: info.Process, When: info.When, Host: info.Host,
+		Program: info.Program, PID: info.PID, GoVersion: info.GoVersion, Build: info.Build, Process: info.Process, When: info.When, Host: info.Host, Tags: info.Tags,
 		Failed: failedOf(r.Failed), Older: r.Older, Gaps: r.Gaps, Next: next,
 	}
 	if r.Signature.ID != "" {

@@ -162,6 +162,7 @@ func factLines(r *report.Report, width int) []string {
 	add("program", programFacts(info)...)
 	add("bug", r.Signature.String())
 	add("when", whenFacts(info)...)
+	add("tags", tagText(info.Tags))
 	if info.Process != nil && info.Process.Memory != nil {
 		add("memory", memoryFacts(info.Process)...)
 	}

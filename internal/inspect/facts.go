@@ -42,6 +42,23 @@ func (c *Core) Fact(key string) string {
 	return ""
 }
 
+// Tags returns the tags that the user gave the core, nil if there are none.
+func (c *Core) Tags() map[string]string {
+	if c.Capture == nil {
+		return nil
+	}
+	var tags map[string]string
+	for _, p := range c.Capture.Extra {
+		if key, ok := strings.CutPrefix(p.Key, note.TagPrefix); ok {
+			if tags == nil {
+				tags = map[string]string{}
+			}
+			tags[key] = p.Value
+		}
+	}
+	return tags
+}
+
 // Facts returns what the core records of the process: the values by their keys,
 // which docs/formats.md lists.
 func (c *Core) Facts() map[string]string {

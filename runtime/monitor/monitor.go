@@ -17,6 +17,8 @@ package monitor
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -45,7 +47,8 @@ type Capture struct {
 	Include      []string // variables to capture as if they were annotated
 	Symbols      string   // file of an unstripped build
 	Strict, Data bool
-	Args, Labels bool // which may contain secrets
+	Args, Labels bool              // which may contain secrets
+	Tags         map[string]string // facts that cores record
 
 	Compress       bool
 	Recipients     []string // age or SSH public keys to encrypt for
@@ -83,6 +86,9 @@ func (c *Capture) flags() []string {
 	yes("data", c.Data)
 	yes("args", c.Args)
 	yes("labels", c.Labels)
+	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
+		text("tag", key+"="+c.Tags[key])
+	}
 	yes("compress", c.Compress)
 	for _, key := range c.Recipients {
 		text("recipient", key)

@@ -31,6 +31,9 @@ type Capture struct {
 // A Pair is a key and a value that readers may not know.
 type Pair struct{ Key, Value string }
 
+// TagPrefix is before the keys, in Extra, of the tags that the user gave the core.
+const TagPrefix = "tag."
+
 // KeyGoroutine is the key, in Extra, of the number of the goroutine that ended
 // the program.
 const KeyGoroutine = "goroutine"
