@@ -348,6 +348,9 @@ func waitSection(r *report.Report, width int) section {
 			}
 			s.add("    %s", same.text())
 		}
+		if others := r.Waits[i].Others; len(others) > 0 {
+			s.add("    %s", otherText(others[0]))
+		}
 	}
 	return s
 }

@@ -28,6 +28,11 @@ that leads to it, or else its address. Goroutines that wait for something else,
 such as a timer or the network, are listed by their states. The runtime's own
 goroutines are left out.
 
+The runtime does not record which goroutine holds a lock, or is to send on a
+channel. Goroutines that have a pointer to the object, or to a struct that it is a
+field of, on their stacks are listed below those that wait: one of them may be the
+one. Skeleton stacks have no pointers.
+
 A goroutine in a select statement is listed with each of its channels. The
 objects of package sync are known for programs built with Go 1.26 and later; of
 older ones the kind is printed alone.`,
@@ -81,6 +86,9 @@ func printWaits(w io.Writer, objects []waits.Object) {
 		for _, same := range alike(o.Waiters) {
 			fmt.Fprintf(w, "    %s\n", same.text())
 		}
+		for _, g := range o.Others {
+			fmt.Fprintf(w, "    %s\n", otherText(g))
+		}
 	}
 }
 
@@ -109,6 +117,15 @@ func objectText(o *waits.Object) string {
 		}
 	}
 	return oneLine(text)
+}
+
+// otherText tells of a goroutine that has a pointer to an object.
+func otherText(g *stacks.Goroutine) string {
+	text := fmt.Sprintf("goroutine %d has a pointer to it, %s", g.ID, g.State)
+	if frames := g.Calls(); len(frames) > 0 {
+		text += ": " + caller(frames)
+	}
+	return text
 }
 
 // A sameWait is goroutines that wait for an object at the same place.
@@ -171,6 +188,13 @@ type waitJSON struct {
 	Path    string       `json:"path,omitempty"`
 	Channel *channelJSON `json:"channel,omitempty"`
 	Waiters []waiterJSON `json:"waiters"`
+	Others  []otherJSON  `json:"others,omitempty"`
+}
+
+// otherJSON is a goroutine that has a pointer to the object.
+type otherJSON struct {
+	ID    string `json:"id"`
+	State string `json:"state"`
 }
 
 type channelJSON struct {
@@ -195,6 +219,9 @@ func waitOf(o *waits.Object) waitJSON {
 	}
 	for _, waiter := range o.Waiters {
 		out.Waiters = append(out.Waiters, waiterJSON{strconv.FormatUint(waiter.ID, 10), waiter.Action, waiter.Select, duration.Seconds(waiter.Waited)})
+	}
+	for _, g := range o.Others {
+		out.Others = append(out.Others, otherJSON{strconv.FormatUint(g.ID, 10), g.State})
 	}
 	return out
 }

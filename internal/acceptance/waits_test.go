@@ -73,6 +73,7 @@ func TestWaits(t *testing.T) {
 		"sync.RWMutex main.state.RW: main.readLock to read-lock",
 		"sync.RWMutex main.state.Writer: main.writeLock to lock",
 		`sync.Mutex main.state.ByName["ada"].mu: main.lockOther to lock`,
+		`sync.Mutex main.state.ByName["bob"].mu: main.(*worker).enter to lock`,
 		"sync.WaitGroup main.state.Group: main.wait to wait",
 		"sync.Cond main.state.Cond: main.cond to wait",
 	}
@@ -81,6 +82,7 @@ func TestWaits(t *testing.T) {
 		"sync.RWMutex.RLock: main.readLock to wait",
 		"sync.RWMutex.Lock: main.writeLock to wait",
 		"sync.Mutex.Lock: main.lockOther to wait",
+		"sync.Mutex.Lock: main.(*worker).enter to wait",
 		"sync.WaitGroup.Wait: main.wait to wait",
 		"sync.Cond.Wait: main.cond to wait",
 	}
@@ -92,6 +94,7 @@ func TestWaits(t *testing.T) {
 		"chan without a path of bool, 0 of 0: main.hidden to receive",
 		"sleep: main.sleep to wait",
 		"sleep: main.main to wait",
+		"sleep: main.(*worker).hold to wait",
 		"select (no cases): main.forever to wait",
 		"chan receive (nil chan): main.never to wait",
 		"IO wait: main.accept to wait",

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
@@ -21,6 +22,7 @@ type Path struct {
 	name  string
 	index int
 	key   *value.Value
+	value *value.Value
 }
 
 // String writes the path.
@@ -49,6 +51,15 @@ func (p *Path) write(b *strings.Builder) {
 // Key returns the key of the map's entry to which the path leads, nil if it leads to
 // another value.
 func (p *Path) Key() *value.Value { return p.key }
+
+// Enclosing returns the addresses of the structs that the value is a field of: the
+// innermost first.
+func (p *Path) Enclosing() (all []memory.Address) {
+	for ; p.from != nil && p.name != "" && p.from.value.Shape == value.Struct; p = p.from {
+		all = append(all, p.from.value.Addr)
+	}
+	return all
+}
 
 // A Visitor looks at a value to which a path leads. It reports whether to go on
 // below the value.
@@ -82,6 +93,7 @@ func Region(p *inspect.Program, r *note.Region, limits value.Limits, visit Visit
 func Value(v *value.Value, name string, visit Visitor) { visit.below(&Path{name: name}, v) }
 
 func (visit Visitor) below(path *Path, v *value.Value) {
+	path.value = v
 	if !visit(path, v) {
 		return
 	}

@@ -35,6 +35,8 @@ type Goroutine struct {
 	// Extents are the parts of the stack that each of Frames has. The failed
 	// goroutine alone has them. Frames that are inlined share that of their caller.
 	Extents []memory.Range
+	// Stack is the part of its stack that is in use. Empty if that is not known.
+	Stack memory.Range
 	// Created is the go statement that started it; nil for the first one.
 	Created *Frame
 	// Labels are what pprof.SetGoroutineLabels set, sorted by their keys. Cores
@@ -242,6 +244,9 @@ func (r *reader) unwind(out *Goroutine, g *goroutine.G, at goroutine.Place) {
 // follow collects in key the addresses at which the calls of a stack are, the
 // innermost first.
 func (r *reader) follow(out *Goroutine, g *goroutine.G, at goroutine.Place) {
+	if g.Stack.Contains(at.SP) {
+		out.Stack = memory.Range{Start: at.SP, End: g.Stack.End}
+	}
 	for range maxFrames {
 		calls, size := r.frames(at.PC)
 		if len(calls) == 0 {

@@ -40,7 +40,7 @@ func (n namer) visit(path *paths.Path, v *value.Value) bool {
 	if o == nil {
 		return true
 	}
-	o.Kind, o.Path = kind, path.String()
+	o.Kind, o.Path, o.within = kind, path.String(), path.Enclosing()
 	delete(n, key{kind, v.Addr})
 	delete(n, key{mutex, v.Addr})
 	return false

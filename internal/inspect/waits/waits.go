@@ -23,6 +23,14 @@ type Object struct {
 	Path    string         // of an annotated variable that leads to it, empty if there is none
 	Channel *Channel       // nil if it is no channel
 	Waiters []Waiter       // at least one
+
+	// Others are goroutines that do not wait for the object and have a pointer to it,
+	// or to a struct that it is a field of, on their stacks, as far as the core has
+	// these. One of them may be the one to go on: the runtime does not record who
+	// holds a lock. There are at most maxOthers.
+	Others []*stacks.Goroutine
+
+	within []memory.Address // the structs that it is a field of
 }
 
 // A Channel is the state of a channel.
@@ -103,6 +111,7 @@ func Read(p *inspect.Program, list []stacks.Goroutine) ([]Object, error) {
 	}
 	r.mergeLocks()
 	nameObjects(p, r.objects)
+	findOthers(p, r.objects, list)
 	slices.SortStableFunc(r.objects, func(a, b Object) int {
 		return cmp.Or(cmp.Compare(len(b.Waiters), len(a.Waiters)), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Addr, b.Addr))
 	})

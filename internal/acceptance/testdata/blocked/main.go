@@ -25,7 +25,7 @@ type queue struct {
 	ByName map[string]*worker
 }
 
-var state = queue{Jobs: make(chan int, 2), Done: make(chan string), ByName: map[string]*worker{"ada": {}}}
+var state = queue{Jobs: make(chan int, 2), Done: make(chan string), ByName: map[string]*worker{"ada": {}, "bob": {}}}
 
 var table = meminspectimpl.Table{
 	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
@@ -61,6 +61,27 @@ func choose() {
 	}
 }
 
+// hold has the lock for which enter waits, and a pointer to its worker.
+func (w *worker) hold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	time.Sleep(time.Hour)
+}
+
+// compete lets one goroutine have the lock and another wait for it.
+//
+//go:noinline
+func (w *worker) compete() {
+	go w.hold()
+	for w.mu.TryLock() {
+		w.mu.Unlock()
+		time.Sleep(time.Millisecond)
+	}
+	go w.enter()
+}
+
+func (w *worker) enter() { w.mu.Lock() }
+
 func accept(l net.Listener) { _, _ = l.Accept() }
 
 func main() {
@@ -80,6 +101,7 @@ func main() {
 		go f()
 	}
 	go accept(l)
+	state.ByName["bob"].compete()
 	ready()
 	time.Sleep(time.Hour)
 }
