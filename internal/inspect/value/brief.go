@@ -1,7 +1,6 @@
 package value
 
 import (
-	"math"
 	"strconv"
 
 	"github.com/meminspect/meminspect/internal/inspect"
@@ -52,7 +51,7 @@ func (v *Value) Brief() *Value {
 func (v *Value) Line() string { return v.goText(alone, leftmost) }
 
 // leftmost is an indentation from which every literal fits into its line.
-const leftmost = math.MinInt / 2
+const leftmost = -1 << 24
 
 // inBrief returns a field of a brief struct.
 func (v *Value) inBrief() *Value {
