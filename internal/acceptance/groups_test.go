@@ -18,7 +18,7 @@ import (
 
 // delveGroup is a group that Delve prints: its function, then goroutines, then
 // their number.
-var delveGroup = regexp.MustCompile(`(?m)^\S+:\d+ in (.+)\n(?:\t.*\n)*?\tTotal: (\d+)$`)
+var delveGroup = regexp.MustCompile(`(?m)^\S.*:\d+ in (.+)\n(?:\t.*\n)*?\tTotal: (\d+)$`)
 
 // delveGroups returns how many goroutines Delve counts for each function.
 func delveGroups(t *testing.T, exe, core, by string) map[string]int {
