@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -106,7 +107,7 @@ func alone(tb testing.TB, workspace string) string {
 	}
 	for name, text := range map[string]string{
 		filepath.Join(folder, "go.mod"):     "module crasher\n\ngo 1.24\n",
-		filepath.Join(workspace, "go.work"): "go 1.24\n\nuse ./crasher\nuse " + root + "\n",
+		filepath.Join(workspace, "go.work"): "go 1.24\n\nuse ./crasher\nuse " + strconv.Quote(root) + "\n",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			tb.Fatal(err)

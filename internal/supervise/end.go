@@ -83,6 +83,7 @@ func (s *Supervisor) captureEnd(ctx context.Context, d *crash, read func()) {
 	switch {
 	case err != nil:
 		s.finish(Event{Reason: d.fallback, Held: d.held}, err)
+		s.publishInstead(d.fallback)
 	case d.refused != nil:
 		s.finish(Event{Reason: c.Summary().Reason, Held: d.held}, d.refused)
 	default:

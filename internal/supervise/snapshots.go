@@ -92,12 +92,28 @@ func (s *Supervisor) publish(reason string) {
 		s.finish(Event{Reason: reason}, err)
 		return
 	}
+	s.publishAll(last, reason)
+}
+
+// publishInstead makes cores of the snapshots of a program that could not be
+// captured at its end.
+func (s *Supervisor) publishInstead(reason string) {
+	if s.config.Keeper == nil {
+		return
+	}
+	if last, err := s.config.Keeper.Last(); err == nil {
+		s.publishAll(last, reason)
+	}
+}
+
+func (s *Supervisor) publishAll(last []snapshots.Snapshot, reason string) {
 	died := time.Now()
 	for _, snapshot := range last {
 		age := died.Sub(snapshot.When).Round(time.Millisecond)
 		snapshot.Stamp(age.String() + " before " + whatEnded(reason))
 		e := Event{Reason: reason, Text: "from a snapshot, " + age.String() + " old"}
 		e.Bytes = int64(len(snapshot.Core))
+		var err error
 		e.Path, err = s.config.Sink(coreOf(snapshot, reason))
 		e.Took = time.Since(died)
 		s.finish(e, err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -146,7 +147,11 @@ func contains(list []crasher.Variant, v crasher.Variant) bool {
 
 func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 	program := crasher.Build(t, variant)
-	r := supervise(t, s, program, []string{"--on=sigterm"}, c.way)
+	var on []string
+	if !slices.Contains(s.flags, "--exit-stop=off") { // where such ends are noticed
+		on = []string{"--on=sigterm"}
+	}
+	r := supervise(t, s, program, on, c.way)
 
 	alone := exec.Command(program, c.way)
 	var stderr bytes.Buffer
