@@ -89,6 +89,7 @@ func (r *reading) queueMiddles() {
 // their stacks.
 func (r *reading) countGoroutines() {
 	out, missing := &r.snapshot.Goroutines, 0
+	out.Stacks = slices.Grow(out.Stacks, len(r.stacks))
 	for i := range r.stacks {
 		s := &r.stacks[i]
 		out.Stacks = append(out.Stacks, s.parts()...)

@@ -44,6 +44,9 @@ func (r *reading) queueGoroutines() {
 	}
 	gs.queueThreads()
 	gs.sort()
+	// A runtime.g and both ends of its stack, and later what is between these.
+	r.queue.grow(4 * len(gs.all))
+	r.stacks = slices.Grow(r.stacks, len(gs.all))
 	for i := range gs.all {
 		r.stacks = append(r.stacks, gs.queueGoroutine(&gs.all[i]))
 	}

@@ -21,13 +21,12 @@ type copier struct {
 
 // copy reads the ranges, and what the walk has captured. What it returns makes
 // the image, which takes time but no process.
-func (c *copier) copy(wanted []memory.Range) (func() model.Image, error) {
+func (c *copier) copy(wanted memory.Ranges) (func() model.Image, error) {
 	if c.moving {
 		image, err := c.copyTwice(wanted)
 		return func() model.Image { return image }, err
 	}
-	rest := memory.RangesOf(wanted...)
-	done, total := uint64(0), rest.Size()
+	done, total := uint64(0), wanted.Size()
 	if c.found != nil {
 		total += c.found.Size()
 	}
@@ -38,7 +37,7 @@ func (c *copier) copy(wanted []memory.Range) (func() model.Image, error) {
 		}
 		done = c.found.Size()
 	}
-	image, err := gather(c.mem, rest, c.arena, report)
+	image, err := gather(c.mem, wanted, c.arena, report)
 	return func() model.Image { return c.joined(image) }, err
 }
 
@@ -68,11 +67,11 @@ func (c *copier) joined(rest model.Image) model.Image {
 // copyTwice reads moving memory twice, and notes what has changed in between. Of
 // values that were followed it keeps what the walk has read, so that all they lead
 // to is in the image; of other memory the second reading.
-func (c *copier) copyTwice(wanted []memory.Range) (model.Image, error) {
+func (c *copier) copyTwice(wanted memory.Ranges) (model.Image, error) {
+	ranges := wanted
 	if c.found != nil {
-		wanted = append(wanted, c.found.Captured()...)
+		ranges = wanted.Union(c.found.Captured())
 	}
-	ranges := memory.RangesOf(wanted...)
 	total := ranges.Size()
 	report := func(done uint64) { c.progress("read", done, total) }
 	first, err := gather(c.mem, ranges, c.arena, report)

@@ -9,7 +9,7 @@ import (
 // What changed between two readings is torn, word by word, and the second
 // reading is kept.
 func TestTorn(t *testing.T) {
-	im, err := (&copier{mem: &moving{}, moving: true, progress: func(string, uint64, uint64) {}}).copyTwice([]memory.Range{memory.RangeOf(0x1000, 64)})
+	im, err := (&copier{mem: &moving{}, moving: true, progress: func(string, uint64, uint64) {}}).copyTwice(memory.Ranges{memory.RangeOf(0x1000, 64)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,8 @@ type reading struct {
 	objects   objects
 	progress  Progress
 
-	image func() model.Image // of what was copied
+	ranges memory.Ranges      // that are queued, when all of them are
+	image  func() model.Image // of what was copied
 
 	snapshot model.Snapshot // what is read
 }
@@ -130,7 +132,7 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 		c.found = nil
 	}
 	var err error
-	if r.image, err = c.copy(r.queue.wanted); err != nil {
+	if r.image, err = c.copy(r.ranges); err != nil {
 		return err
 	}
 	if !r.held.Still && !r.plan.Doubt {
@@ -168,7 +170,8 @@ func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
 // captured, is read. To list a million objects takes time: if whole pages fit into
 // the budget, they are enough.
 func (r *reading) size(size SizeFunc) uint64 {
-	ranges := memory.RangesOf(r.queue.wanted...)
+	r.ranges = memory.RangesOf(r.queue.wanted...)
+	ranges := r.ranges
 	if r.found == nil {
 		return size(&r.snapshot, r.plan, ranges, 0)
 	}
@@ -252,6 +255,11 @@ func (q *queue) add(r memory.Range) (granted uint64) {
 	q.left -= n
 	q.wanted = append(q.wanted, memory.RangeOf(r.Start, n))
 	return n
+}
+
+// grow makes room for n more ranges.
+func (q *queue) grow(n int) {
+	q.wanted, q.trusted = slices.Grow(q.wanted, n), slices.Grow(q.trusted, n)
 }
 
 // addTrusted asks for memory that is the runtime's own, or of which what may
