@@ -222,7 +222,7 @@ const capSysPtrace = 19
 
 func hasPtraceCap() bool { return capabilities(ownStatus()["CapEff"])&(1<<capSysPtrace) != 0 }
 
-// capabilities parses a mask of /proc/PID/status; what is none is the empty one.
+// capabilities parses a mask of /proc/PID/status; anything else is the empty mask.
 func capabilities(mask string) uint64 {
 	caps, err := strconv.ParseUint(mask, 16, 64)
 	if err != nil {

@@ -17,8 +17,11 @@ import (
 // WriteStub returns a core without memory, of a process that may not be read or
 // is not a Go program that this package can read: what the kernel reports about
 // the process, and why there is not more. cause is the error of [Capture]. It
-// fails only if the process is gone.
+// fails if the process is gone, or if a tag of the options is not valid.
 func WriteStub(pid int, opts Options, cause error) (*Core, error) {
+	if err := checkTags(opts.Tags); err != nil {
+		return nil, fmt.Errorf("write stub: %w", err)
+	}
 	opts.setDefaults()
 	j := job{opts: &opts, began: time.Now(), record: opts.record()}
 	j.when = j.began

@@ -79,9 +79,7 @@ func openSide(cmd *cobra.Command, core *inspect.Core) (s diffSide, err error) {
 	if s.prog, err = inspect.OpenProgram(core, ""); err != nil {
 		return s, err
 	}
-	for _, w := range s.prog.Warnings {
-		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: diff: %s\n", w)
-	}
+	warn(cmd, s.prog, nil)
 	if core.Capture != nil {
 		s.when = core.Capture.When
 	}

@@ -48,9 +48,7 @@ The exit status is 3 if nothing is found.`,
 				return fmt.Errorf("find: %w", err)
 			}
 			defer prog.Close()
-			for _, w := range prog.Warnings {
-				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: find: %s\n", w)
-			}
+			warn(cmd, prog, nil)
 			f := finder{query: queryOf(args[1])}
 			f.found = func(h findHit) error { return printFind(cmd, h, asJSON) }
 			paths.All(prog, value.Limits{Elements: -1, Bytes: maxSearched, Values: maxValues(core)}, f.visit, func() bool { return f.err != nil })

@@ -56,7 +56,7 @@ func (n number) Type() string { return "number" }
 // tags is a flag that takes KEY=VALUE, again and again.
 type tags map[string]string
 
-func (t tags) String() string { return "" } // there are none by default
+func (t tags) String() string { return "" } // the default is no tags
 
 // Set is pflag.Value's.
 func (t tags) Set(text string) error {

@@ -91,7 +91,10 @@ func processOf(c *inspect.Core) *processJSON {
 		n, _ := strconv.ParseUint(facts[key], 10, 64) // 0 if there is none
 		return n
 	}
-	p := &processJSON{Started: timeOf(facts["STARTED"]), MaxProcs: int(number("GOMAXPROCS")), Container: facts["CONTAINER"], Pod: facts["POD"]}
+	p := &processJSON{MaxProcs: int(number("GOMAXPROCS")), Container: facts["CONTAINER"], Pod: facts["POD"]}
+	if started := c.Started(); !started.IsZero() {
+		p.Started = &started
+	}
 	if p.Started != nil && c.Capture != nil && c.Capture.When.After(*p.Started) {
 		p.Uptime = duration.Seconds(c.Capture.When.Sub(*p.Started))
 	}

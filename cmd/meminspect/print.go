@@ -83,9 +83,7 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 				return fmt.Errorf("print: %w", err)
 			}
 			defer prog.Close()
-			for _, w := range prog.Warnings {
-				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: print: %s\n", w)
-			}
+			warn(cmd, prog, nil)
 			// Most of what is read is garbage as soon as it is written.
 			const percent = 50
 			defer debug.SetGCPercent(debug.SetGCPercent(percent))

@@ -111,7 +111,7 @@ type regionJSON struct {
 	Address  address `json:"address"`
 	Size     uint64  `json:"size,string"`
 	Captured uint64  `json:"capturedBytes,string"`
-	Torn     uint64  `json:"tornBytes,omitempty,string"` // of its own bytes
+	Torn     uint64  `json:"tornBytes,omitempty,string"` // in the region itself
 	statusJSON
 	Pos  string `json:"pos,omitempty"`
 	Note string `json:"note,omitempty"`

@@ -72,6 +72,7 @@ func (f *reportFlags) run(cmd *cobra.Command, path string) error {
 		return err
 	}
 	defer prog.Close()
+	warn(cmd, prog, core.Without())
 	r := report.Make(prog, f.link)
 	w := cmd.OutOrStdout()
 	next := nextCommands(r, openArguments(cmd, core))

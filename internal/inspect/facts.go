@@ -3,6 +3,7 @@ package inspect
 import (
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -42,7 +43,7 @@ func (c *Core) Fact(key string) string {
 	return ""
 }
 
-// Tags returns the tags that the user gave the core, nil if there are none.
+// Tags returns the tags that the user gave the core, nil if it has no tags.
 func (c *Core) Tags() map[string]string {
 	if c.Capture == nil {
 		return nil
@@ -69,6 +70,16 @@ func (c *Core) Facts() map[string]string {
 		}
 	}
 	return facts
+}
+
+// Started returns when the process started, the zero time if the core does not
+// record it.
+func (c *Core) Started() time.Time {
+	t, err := time.Parse(time.RFC3339Nano, c.Facts()["STARTED"])
+	if err != nil {
+		return time.Time{}
+	}
+	return t
 }
 
 // VMCoreInfo returns the text of the vmcoreinfo, empty if the core has none.

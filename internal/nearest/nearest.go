@@ -2,7 +2,7 @@
 package nearest
 
 // Word returns the candidate that is nearest to a word: one that is at most two
-// slips away, and one for short words. It returns false if there is none.
+// slips away, and one for short words. It returns false if no word is near.
 func Word(word string, candidates []string) (string, bool) {
 	best, bestDistance := "", 3
 	for _, c := range candidates {

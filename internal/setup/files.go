@@ -37,7 +37,7 @@ func (m *Module) addGenerate(context.Context) ([]Step, error) {
 }
 
 // generates returns a file of the module with a line for go generate that runs the
-// tool, "" if there is none.
+// tool, "" if no file has one.
 func (m *Module) generates() (file string, err error) {
 	found := errors.New("found")
 	err = filepath.WalkDir(m.Root, func(path string, d fs.DirEntry, err error) error {
@@ -166,7 +166,7 @@ func (m *Module) addWorkflow(context.Context) ([]Step, error) {
 }
 
 // repository returns the root of the git repository that the module is in, "" if
-// there is none.
+// it is in no repository.
 func (m *Module) repository() string {
 	for dir := m.Root; ; dir = filepath.Dir(dir) {
 		if exists(filepath.Join(dir, ".git")) {

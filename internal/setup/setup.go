@@ -1,5 +1,5 @@
 // Package setup prepares a module for annotations: the module requires the
-// runtime and nothing else, the tool has a mod file of its own, and go generate,
+// runtime and nothing else, the tool has a separate mod file, and go generate,
 // git and CI know what to do.
 //
 // Each step looks first whether it is done. So a second run changes nothing, and a
@@ -241,7 +241,7 @@ func (m *Module) read(name string) (*modfile.File, error) {
 	return modfile.Parse(path, data, nil)
 }
 
-// modulePath returns the path of the module in a directory, "" if there is none.
+// modulePath returns the path of the module in a directory, "" without a go.mod.
 func modulePath(dir string) string {
 	data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 	if err != nil {

@@ -88,25 +88,27 @@ func (s *Supervisor) publish(reason string) {
 		s.finish(Event{Reason: reason}, errors.Join(errors.New("there is no snapshot yet"), err))
 		return
 	}
-	if _, err := s.admit(reason); err != nil {
-		s.finish(Event{Reason: reason}, err)
-		return
-	}
 	s.publishAll(last, reason)
 }
 
-// publishInstead makes cores of the snapshots of a program that could not be
-// captured at its end.
+// publishInstead makes cores of the snapshots, if there are any, of a program that
+// could not be captured at its end. The failure is reported already. Whether the
+// limits were asked before it is not known, so they are asked now.
 func (s *Supervisor) publishInstead(reason string) {
 	if s.config.Keeper == nil {
 		return
 	}
-	if last, err := s.config.Keeper.Last(); err == nil {
+	if last, err := s.config.Keeper.Last(); err == nil && len(last) > 0 {
 		s.publishAll(last, reason)
 	}
 }
 
+// publishAll makes cores of snapshots, within the limits.
 func (s *Supervisor) publishAll(last []snapshots.Snapshot, reason string) {
+	if _, err := s.admit(reason); err != nil {
+		s.finish(Event{Reason: reason}, err)
+		return
+	}
 	died := time.Now()
 	for _, snapshot := range last {
 		age := died.Sub(snapshot.When).Round(time.Millisecond)

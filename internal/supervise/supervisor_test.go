@@ -13,8 +13,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/supervise/child"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
+	"github.com/meminspect/meminspect/internal/supervise/snapshots"
 )
 
 // supervisorOf returns a Supervisor of a process that is not watched, and what it
@@ -37,6 +39,37 @@ func TestListed(t *testing.T) {
 	}
 	if got := listed(many); strings.Count(got, "(pid ") != 10 || !strings.HasSuffix(got, "(pid 9), and 4 more") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestPublishInstead: the snapshots of a program that could not be captured at its
+// end become cores, within the limits.
+func TestPublishInstead(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		snapshots int
+		refused   error
+		cores     int
+		report    string
+	}{
+		{"one", 1, nil, 1, "from a snapshot"},
+		{"none", 0, nil, 0, ""},
+		{"refused", 1, &store.RefusedError{}, 0, "program"},
+	} {
+		s, reports := supervisorOf(os.Getpid())
+		cores := 0
+		s.config.Keeper = snapshots.Memory(1, 1<<20)
+		s.config.Limits = func(string, string) (int, error) { return 0, c.refused }
+		s.config.Sink = func(Core) (string, error) { cores++; return "a.core", nil }
+		for range c.snapshots {
+			if err := s.config.Keeper.Put(snapshots.Snapshot{When: time.Now(), Core: []byte("core"), Mark: snapshots.NewMark()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.publishInstead("oom-kill")
+		if cores != c.cores || (reports.Len() > 0) != (c.report != "") || !strings.Contains(reports.String(), c.report) {
+			t.Errorf("%s: %d cores, reported %q", c.name, cores, reports)
+		}
 	}
 }
 

@@ -89,7 +89,7 @@ func (s *pages) capturedPages() []*page {
 }
 
 // run returns the first captured bytes of a page from off on: from start to end.
-// If there are none, both are pageSize.
+// If no more are captured, both are pageSize.
 func (p *page) run(off int) (start, end int) {
 	if p.full {
 		return off, pageSize

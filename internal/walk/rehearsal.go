@@ -33,6 +33,7 @@ type rehearsed struct {
 	items  [][]queued // that were done
 	doubts []queued   // of these, what may be different although no page of the item changes
 	doing  *queued    // nil before the first item
+	failed bool       // what is in doubt is not known
 }
 
 // Rehearse walks through a program that runs. The configuration must have no
@@ -107,7 +108,7 @@ func (w *walker) resume(re *rehearsed, cfg Config) (order []int, ok bool) {
 	for i := range w.roots {
 		spent += w.roots[i].Bytes
 	}
-	if w.bounded() || len(re.doubts) > maxDoubts || cfg.Moving || len(cfg.Exclusions) > 0 || spent > orUnlimited(cfg.Budget) {
+	if w.bounded() || re.failed || cfg.Moving || len(cfg.Exclusions) > 0 || spent > orUnlimited(cfg.Budget) {
 		return nil, false
 	}
 	w.left = orUnlimited(cfg.Budget) - spent
@@ -257,11 +258,11 @@ func (w *walker) redo(q *queued) {
 // doubt notes that the item which is being done may lead elsewhere although none
 // of its bytes changes.
 func (w *walker) doubt() {
-	if re := w.rehearsed; re != nil && len(re.doubts) <= maxDoubts {
-		if re.doing == nil { // a root that is no memory
-			re.doubts = make([]queued, maxDoubts+1)
-			return
-		}
+	switch re := w.rehearsed; {
+	case re == nil:
+	case re.doing == nil, len(re.doubts) == maxDoubts: // a root that is not in memory
+		re.failed = true
+	default:
 		re.doubts = append(re.doubts, *re.doing)
 	}
 }

@@ -80,7 +80,7 @@ func Why(reason string) Option { return func(o *options) { o.why = reason } }
 // Write writes a core of this process to w. It reads while it writes; no more
 // than some hundred kilobytes are held. When it fails, what w got is no core.
 // If w is a file, the notes are in front of the memory, where crash(8) looks for
-// them; in a stream they are behind it.
+// them; in a stream they come after it.
 func Write(w io.Writer, opts ...Option) error {
 	if registry.Off {
 		return ErrUnsupported

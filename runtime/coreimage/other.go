@@ -9,7 +9,7 @@ import (
 
 func plan([]Option) (*image, error) {
 	if runtime.GOOS == "linux" {
-		return nil, fmt.Errorf("%w: the registers of linux/%s are not implemented", ErrUnsupported, runtime.GOARCH)
+		return nil, fmt.Errorf("%w: cores of linux/%s are not supported", ErrUnsupported, runtime.GOARCH)
 	}
 	return nil, fmt.Errorf("%w: %s has no ELF cores", ErrUnsupported, runtime.GOOS)
 }

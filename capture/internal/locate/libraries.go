@@ -18,7 +18,7 @@ type librarian interface {
 
 // findCode finds the files that have the modules' code: the executable, or shared
 // libraries of a C program and plugins. A module of which the file cannot be read
-// costs the names of its own functions.
+// costs only the names of its functions.
 func (p *Program) findCode() {
 	code := &memory.Spliced{}
 	put := func(image *exe.Image) {

@@ -50,7 +50,7 @@ func (o *objects) at(addr memory.Address) (memory.Range, bool) {
 // maxSpanReads bounds how often the spans of a program that runs are read.
 const maxSpanReads = 8
 
-// read reads the heap's spans, again if the program has changed them meanwhile.
+// read reads the heap's spans, again if the program changes them at that time.
 func (o *objects) read() {
 	if o.err = o.r.program.Runtime.HeapErr; o.err != nil {
 		o.reads = maxSpanReads

@@ -145,9 +145,13 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 // within the budget: what headers, notes and the borders of memory take is known
 // afterwards only. If it is too much, it queues less, from the start.
 func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
+	// So often the next attempt is in proportion to the last one. Then each has half
+	// of the budget of the one before it, since the program is held all the time.
+	const proportional = 4
 	budget := r.plan.Budget
 	fixed := size(&r.snapshot, r.plan, nil, 0)
-	for left := max(budget, fixed+1) - fixed; ; {
+	left := max(budget, fixed+1) - fixed
+	for n := 1; ; n++ {
 		attempt := *r
 		attempt.queue.left = left
 		if err := attempt.queueSteps(ctx); err != nil {
@@ -161,7 +165,11 @@ func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
 		case left == 1:
 			return &model.InputError{Err: fmt.Errorf("write a core of at most %d bytes: the smallest core of this program has %d: raise --budget", budget, total)}
 		default:
-			left = lessOf(spent, budget-min(budget, fixed), total-fixed)
+			less := lessOf(spent, budget-min(budget, fixed), total-fixed)
+			if n > proportional {
+				less = max(min(less, left/2), 1)
+			}
+			left = less
 		}
 	}
 }

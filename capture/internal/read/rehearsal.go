@@ -75,8 +75,8 @@ func (r *Rehearsal) memory() *memory.Arena {
 	return r.arena
 }
 
-// follow walks: through a running process if it is rehearsed, else on from where
-// the rehearsal ended.
+// follow walks through the program. While the reading is rehearsed, it keeps the
+// walk; afterwards it goes on from there.
 func (r *Rehearsal) follow(ctx context.Context, cfg walk.Config) (*walk.Result, error) {
 	switch {
 	case r == nil:

@@ -21,7 +21,7 @@ type Program struct {
 	BuildInfo *debug.BuildInfo // nil when only the version is known
 	Modules   []*Module        // the program's own first, then those it links to
 
-	// Incomplete is why modules behind the last of Modules could not be read, or nil.
+	// Incomplete is why modules after the last of Modules could not be read, or nil.
 	Incomplete error
 }
 
@@ -85,7 +85,7 @@ func Find(mem memory.Mapped, hints Hints) (*Program, error) {
 		}
 		next, err := decode(mem, m.Next, p.Version)
 		if err != nil {
-			p.Incomplete = fmt.Errorf("module behind %v: %w", m.Addr, err)
+			p.Incomplete = fmt.Errorf("module after the one at %v: %w", m.Addr, err)
 			return p, nil
 		}
 		m = next

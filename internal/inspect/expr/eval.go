@@ -61,7 +61,7 @@ type Result struct {
 	Path   string // that leads to this one
 	Region *note.Region
 	place  value.Place
-	value  *value.Value // that is at no place, or why there is none
+	value  *value.Value // a value without an address, or why there is no value
 }
 
 // Read returns the value.
@@ -554,7 +554,7 @@ func (e *evaluator) count(pl value.Place, capacity bool) (uint64, error) {
 	return list.Len, err
 }
 
-// typeName returns the type at a place, empty if there is none.
+// typeName returns the type at a place, "" if it has no type.
 func typeName(pl value.Place) string {
 	if pl.Form == value.One && pl.Type == nil {
 		return ""

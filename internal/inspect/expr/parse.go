@@ -2,7 +2,7 @@
 // values below them.
 //
 //	main.sessions["ada"].Orders[3]     fields, elements, keys
-//	main.sessions[*].User              * stands for all elements
+//	main.sessions[*].User              * means all elements
 //	main.queue.jobs[2:5]               a part of a slice, an array or a text
 //	len(main.queue.jobs), cap(…)
 //	*main.head, main.shape.(*main.Circle)
@@ -51,7 +51,7 @@ type Path struct {
 // maxText is how long a path may be. It bounds the depth of its tree.
 const maxText = 4096
 
-// all is the index that stands for every element: the parser knows no [*].
+// all is the index that means every element: the parser knows no [*].
 const all = "_"
 
 // Parse parses a path. names are those of the regions with which it may begin.

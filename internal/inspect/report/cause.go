@@ -11,7 +11,7 @@ import (
 // A Cause is why a core was made.
 type Cause struct {
 	Reason  string // a word, as in the core's name: panic, hang, oom-kill, asked
-	Message string // of the panic, the fatal error or the supervisor; "" if there is none
+	Message string // of the panic, the fatal error or the supervisor; "" without a message
 	Type    string // of the value of a panic, "" if it is not known
 }
 

@@ -16,22 +16,23 @@ import (
 // addSource adds to the program's own calls the line of the source, and the link
 // that a template makes.
 func (r *Report) addSource(template string) {
-	var taken time.Time
-	if r.Core.Capture != nil {
-		taken = r.Core.Capture.When
+	started := r.Core.Started()
+	if started.IsZero() && r.Core.Capture != nil {
+		started = r.Core.Capture.When
 	}
 	for i := range r.Failed.Calls {
 		if c := &r.Failed.Calls[i]; !c.Library {
-			c.Source = sourceLine(&c.Frame, taken)
+			c.Source = sourceLine(&c.Frame, started)
 			c.Link = link(template, r.Core, &c.Frame)
 		}
 	}
 }
 
 // sourceLine returns the line of a frame, "" if the file is not there, or was
-// changed after the core was taken. The file's name is the core's, so it is opened
-// only if it is that of a regular file with Go source.
-func sourceLine(f *stacks.Frame, taken time.Time) string {
+// changed after the program started: then it is not what the program was built of.
+// The file's name is the core's, so it is opened only if it is that of a regular file
+// with Go source.
+func sourceLine(f *stacks.Frame, started time.Time) string {
 	const maxLines, maxLine = 1 << 20, 1 << 12
 	if !strings.HasSuffix(f.File, ".go") || !path.IsAbs(f.File) || f.Line > maxLines {
 		return ""
@@ -41,7 +42,7 @@ func sourceLine(f *stacks.Frame, taken time.Time) string {
 		return ""
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err != nil || info.ModTime().After(taken) {
+	if info, err := file.Stat(); err != nil || info.ModTime().After(started) {
 		return ""
 	}
 	lines := bufio.NewScanner(file)

@@ -121,7 +121,7 @@ func (v *Value) writeElements(w textWriter, what string, indent int) {
 }
 
 // A layout writes the parts of a composite literal: into one line if they fit, else
-// into lines of their own, of which short parts share one.
+// into separate lines, of which short parts share one.
 type layout struct {
 	w      textWriter
 	indent int

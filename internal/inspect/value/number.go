@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Number returns the number that a literal is, nil if it is none.
+// Number returns the number that a literal is, nil if it is not a number.
 func Number(text string) constant.Value {
 	digits, negative := strings.CutPrefix(text, "-")
 	for _, kind := range []token.Token{token.INT, token.FLOAT} {

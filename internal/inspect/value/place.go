@@ -186,7 +186,7 @@ func (pl Place) Through(p *inspect.Program) (Place, error) {
 }
 
 // Field returns a field of a struct, or one that is promoted from embedded structs,
-// as Go selects it. The error wraps ErrKind if there is none.
+// as Go selects it. The error wraps ErrKind if it does not exist.
 func (pl Place) Field(p *inspect.Program, name string) (Place, error) {
 	if pl.Form != One || pl.Type.Kind != gotypes.Struct {
 		return pl, fmt.Errorf("%w: %s has no fields", ErrKind, pl.TypeName())
@@ -211,7 +211,7 @@ func (pl Place) Field(p *inspect.Program, name string) (Place, error) {
 }
 
 // promoted returns the fields that lead to the field with a name in the embedded
-// structs of a struct, the shallowest one; nil if there is none.
+// structs of a struct, the shallowest one; nil if no struct has it.
 func promoted(t *gotypes.Type, name string) []gotypes.Field {
 	type candidate struct {
 		t   *gotypes.Type

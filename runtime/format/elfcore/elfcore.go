@@ -113,7 +113,7 @@ type Core struct {
 	Segments []Segment // in any order; may not overlap
 
 	// NotesLater has Write leave zeros for the notes, in front of the segments.
-	// WriteNotes writes them. Without it late notes are behind the segments, where
+	// WriteNotes writes them. Without it late notes come after the segments, where
 	// crash(8) does not look for them.
 	NotesLater bool
 }
