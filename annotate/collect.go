@@ -21,8 +21,9 @@ type Annotation struct {
 	Target Target
 }
 
-// ID returns the name that has the annotation's ID: that of name=, or else the
-// variable with its member path. It returns "" for a directive without an ID.
+// ID returns the name that the ID is derived from: the name= argument, or else
+// the variable with its member path. It returns "" for a directive without an
+// ID.
 func (a *Annotation) ID() string {
 	switch {
 	case a.Kind != Entry && a.Kind != Area && a.Kind != ID:
@@ -59,19 +60,19 @@ type Target struct {
 	Kind  TargetKind
 	Ident *ast.Ident // the declared name; of an embedded field, its type's name
 	Name  string     // the package-level variable, constant or type
-	Path  []string   // of a field: the fields from the type or variable on
-	Field *ast.Field // of a field
+	Path  []string   // for a field: the fields that lead to it from the type or variable
+	Field *ast.Field // set for a field
 	Spec  ast.Spec   // the *ast.ValueSpec or *ast.TypeSpec of Name
-	Index int        // of a variable or constant: its place in the spec's names
+	Index int        // for a variable or constant: its index in the spec's names
 }
 
-// String returns the target's name, and T.In.Key for a field.
+// String returns the target's name, for a field its path, like T.In.Key.
 func (t Target) String() string {
 	return strings.Join(append([]string{t.Name}, t.Path...), ".")
 }
 
-// TypeSpec returns the declaration of a type, or of the type that a field is in.
-// It returns nil for other targets.
+// TypeSpec returns the declaration of a type, or of the type that contains a
+// field. It returns nil for other targets.
 func (t Target) TypeSpec() *ast.TypeSpec {
 	spec, _ := t.Spec.(*ast.TypeSpec)
 	return spec
@@ -102,9 +103,9 @@ func Collect(fset *token.FileSet, syntax *ast.File) *File {
 // A place is the position of a comment group among the declarations.
 type place struct {
 	what     string   // for messages
-	targets  []Target // the declarations that a directive there is on
+	targets  []Target // the declarations that a directive at this place applies to
 	trailing bool     // after the declaration, not above it
-	unnamed  bool     // a field that no named type or variable leads to
+	unnamed  bool     // a field that cannot be named: no named type or variable leads to it
 }
 
 // A collector collects from one file.
@@ -173,7 +174,7 @@ func (c *collector) attach(line *Line, group *ast.CommentGroup) {
 
 // floating reports a directive without a declaration below it.
 func (c *collector) floating(line *Line, group *ast.CommentGroup, wants string) {
-	// Physical lines: a "//line" comment must not hide the neighbour.
+	// Use physical lines: a "//line" comment must not hide the next declaration.
 	next := c.fset.PositionFor(group.End(), false).Line + 2
 	for _, begin := range c.begins {
 		if at := c.fset.PositionFor(begin, false).Line; at == next || at == next+1 {
@@ -204,8 +205,8 @@ func (c *collector) apply(line *Line, where *place, wants string) {
 	}
 }
 
-// named leaves out blank variables that are declared with others: in
-// var f, _ = os.Open(name) the target is f.
+// named drops blank variables that are declared with others: in var f, _ =
+// os.Open(name) the target is f.
 func named(targets []Target) []Target {
 	out := slices.DeleteFunc(slices.Clone(targets), func(t Target) bool {
 		return t.Kind == Variable && t.Ident != nil && t.Ident.Name == "_"
@@ -225,7 +226,7 @@ func fits(kind Kind, target TargetKind) bool {
 	return false
 }
 
-// sound checks a target of the right kind, and reports what is wrong with it.
+// sound checks a target of the right kind, and reports problems with it.
 func (c *collector) sound(line *Line, target Target) bool {
 	if target.Ident != nil && target.Ident.Name == "_" {
 		c.errorf(line.Pos, line.End, Blank, "%s%s on the blank identifier, which has no memory: give the variable a name", Prefix, line.Kind)
@@ -273,9 +274,9 @@ func (c *collector) contradictions() {
 	}
 }
 
-// Duplicates reports names that two annotations of one package have, in source
-// order. The files are those of the package and of its tests in the package. One
-// variable that is declared in several files, under constraints that exclude
+// Duplicates reports names that two annotations of one package share, in source
+// order. The files are those of the package and of its in-package tests. One
+// variable that several files declare, under build constraints that exclude
 // each other, is not a duplicate.
 func Duplicates(fset *token.FileSet, files ...*File) []Diagnostic {
 	type first struct {

@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the wanted parts of testdata")
 
-// Each archive in testdata is one source file, what is found in it, and what
-// is wrong with it.
+// Each archive in testdata contains one source file, the annotations expected
+// in it, and the diagnostics expected for it.
 func TestCollect(t *testing.T) {
 	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(archives) == 0 {
@@ -76,7 +76,7 @@ func TestCollect(t *testing.T) {
 	}
 }
 
-// checkInside holds a diagnostic to the comment it belongs to.
+// checkInside checks that a diagnostic is inside the comment it belongs to.
 func checkInside(t *testing.T, syntax *ast.File, d Diagnostic) {
 	t.Helper()
 	for _, group := range syntax.Comments {

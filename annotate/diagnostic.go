@@ -11,7 +11,7 @@ type Code string
 
 // The kinds of diagnostics.
 const (
-	NearMiss         Code = "near-miss"         // looks like a directive and is not one
+	NearMiss         Code = "near-miss"         // looks like a directive but is not one
 	Malformed        Code = "malformed"         // the prefix without a directive
 	UnknownDirective Code = "unknown-directive" // //meminspect:foo
 	BadQuoting       Code = "bad-quoting"       // a quoted argument that does not end
@@ -23,14 +23,14 @@ const (
 	BadSize          Code = "bad-size"          // neither a size nor a constant expression
 	BadNumber        Code = "bad-number"        // depth= that is not a small number
 
-	Misplaced  Code = "misplaced"  // above a declaration that the directive does not apply to
+	Misplaced  Code = "misplaced"  // above a declaration of a kind that the directive does not apply to
 	Trailing   Code = "trailing"   // after a declaration instead of above it
 	Floating   Code = "floating"   // no declaration follows
 	Local      Code = "local"      // inside a function
 	Blank      Code = "blank"      // on the blank identifier
 	Alias      Code = "alias"      // exclude or layout on an alias
 	Generic    Code = "generic"    // layout on a generic type
-	Unnamed    Code = "unnamed"    // a field that no named type or variable leads to
+	Unnamed    Code = "unnamed"    // a field that cannot be named: no named type or variable leads to it
 	Duplicate  Code = "duplicate"  // a name is used twice
 	Contradict Code = "contradict" // annotated and excluded
 )
@@ -47,7 +47,7 @@ type Diagnostic struct {
 	Pos, End token.Pos
 	Code     Code
 	Message  string // lower case, one line
-	Fix      *Fix   // nil if no edit is certain to be right
+	Fix      *Fix   // nil if no edit is certain to be correct
 }
 
 // A Fix replaces [Pos, End) with NewText.

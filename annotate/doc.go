@@ -1,6 +1,6 @@
-// Package annotate parses //meminspect: directives: it has the grammar of one
-// line, and finds the declaration that a directive is on. It needs only syntax,
-// so it works on source that does not compile.
+// Package annotate parses //meminspect: directives: it defines the grammar of
+// one line, and finds the declaration that a directive is on. It needs only
+// syntax, so it works on source that does not compile.
 //
 // From the smallest unit to the largest:
 //

@@ -21,7 +21,7 @@ func ExampleParseLine() {
 	// near-miss //meminspect:entry
 }
 
-// Each declared variable has an annotation.
+// Each declared variable gets an annotation of its own.
 func ExampleCollect() {
 	const source = `package shop
 

@@ -52,7 +52,8 @@ func FuzzParseLine(f *testing.F) {
 				t.Fatalf("%s at [%d, %d) is not in [%d, %d)", name, from, to, pos, end)
 			}
 		}
-		// What goes into generated code must parse as what it was taken for.
+		// Text that goes into generated code must parse back as the same kind of
+		// value.
 		if line.Size != nil {
 			if _, err := parser.ParseExpr(line.Size.Text); err != nil {
 				t.Fatalf("size %q: %v", line.Size.Text, err)
@@ -100,7 +101,7 @@ func FuzzCollect(f *testing.F) {
 	})
 }
 
-// The byte scan runs over every file of a repository.
+// The byte scan runs over every file of a repository, so its speed matters.
 func BenchmarkHit(b *testing.B) {
 	source := []byte(strings.Repeat("// A comment about memory.\nfunc f(a, b int) int { return a / b } /* done */\n", 1000))
 	b.SetBytes(int64(len(source)))

@@ -2,12 +2,12 @@ package annotate
 
 import "bytes"
 
-// Hit reports whether a file can have directives, or near-misses, for [Collect].
-// It looks only for comments that begin like the tool's name. If it returns
-// false, the file has no line that begins with the letters "mem", in any case, and
-// that Collect would report.
+// Hit reports whether a file can contain directives or near-misses that
+// [Collect] reports. It only looks for comments that begin like the tool's
+// name. If it returns false, no comment line of the file begins with the
+// letters "mem", in any case, and [Collect] finds nothing.
 func Hit(source []byte) bool {
-	seen := 0 // up to here lines of block comments were looked at
+	seen := 0 // block comments before this offset were already checked
 	for at := 0; ; {
 		i := bytes.IndexByte(source[at:], '/')
 		if i < 0 || at+i+2 > len(source) {
@@ -18,8 +18,8 @@ func Hit(source []byte) bool {
 		if mark != '/' && mark != '*' {
 			continue
 		}
-		// Nothing is skipped: what looks like a comment may be in a string
-		// ("image/*", "http://") and a directive may follow on the same line.
+		// Skip nothing: what looks like a comment may be in a string ("image/*",
+		// "http://"), and a directive may follow on the same line.
 		at++
 		if startsLikeUs(source[at:]) {
 			return true
@@ -37,7 +37,7 @@ func Hit(source []byte) bool {
 	}
 }
 
-// blockHit looks at each line of a block comment.
+// blockHit checks each line of a block comment.
 func blockHit(body []byte) bool {
 	for line := range bytes.Lines(body) {
 		if startsLikeUs(bytes.TrimLeft(line, " \t*")) {
@@ -48,7 +48,7 @@ func blockHit(body []byte) bool {
 }
 
 // startsLikeUs reports whether a comment's text begins with "mem", in any case,
-// after the characters that near-misses have there.
+// after the leading characters that near-misses may have.
 func startsLikeUs(text []byte) bool {
 	for len(text) > 0 && (text[0] == ' ' || text[0] == '\t' || text[0] == '+' || text[0] == '@') {
 		text = text[1:]
@@ -56,7 +56,7 @@ func startsLikeUs(text []byte) bool {
 	return len(text) >= 5 && text[0]|0x20 == 'm' && text[1]|0x20 == 'e' && text[2]|0x20 == 'm' && !plainWord(text[3:])
 }
 
-// plainWord reports whether the rest of the word is that of a common one: memory,
+// plainWord reports whether the word is a common English or C one: memory,
 // member, memo, memcpy.
 func plainWord(text []byte) bool {
 	for _, word := range []string{"or", "be", "o ", "cp", "se", "st"} {

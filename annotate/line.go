@@ -19,15 +19,15 @@ type Kind uint8
 
 // The directives.
 const (
-	Entry   Kind = iota + 1 // a variable, or a member of one, is captured
-	Area                    // the first bytes of it are
-	Exclude                 // a variable, type or field never is
-	ID                      // an ID for something registered at run time
-	Layout                  // a type's size and offsets go to vmcoreinfo
-	Number                  // a constant's value does
+	Entry   Kind = iota + 1 // capture a variable, or a member of one
+	Area                    // capture its first bytes
+	Exclude                 // never capture a variable, type or field
+	ID                      // declare an ID for something registered at run time
+	Layout                  // write a type's size and offsets to vmcoreinfo
+	Number                  // write a constant's value to vmcoreinfo
 )
 
-// String returns the verb of the directive.
+// String returns the directive's word.
 func (k Kind) String() string {
 	for _, d := range directives {
 		if d.kind == k {
@@ -37,14 +37,15 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-// A Line is one parsed directive. An argument that is not written is zero.
+// A Line is one parsed directive. Arguments that are not written have their
+// zero value.
 type Line struct {
 	Kind     Kind
 	Pos, End token.Pos // the whole comment
 	Name     string    // name=, or the name that an id line declares
 	Member   *Path     // member=
 	Size     *Size     // size=
-	Depth    int       // depth=, counts only under HasDepth
+	Depth    int       // depth=, valid only if HasDepth
 	HasDepth bool
 	Budget   uint64 // budget=, bytes
 	Note     string // note=
@@ -53,8 +54,8 @@ type Line struct {
 	args map[string]argument
 }
 
-// Arg returns the range of the named argument in the source, or that of the whole
-// line if the argument is not written.
+// Arg returns the source range of the named argument, or of the whole line if
+// the argument is not written.
 func (l *Line) Arg(name string) (pos, end token.Pos) {
 	if a, ok := l.args[name]; ok {
 		return a.pos, a.end
@@ -62,12 +63,12 @@ func (l *Line) Arg(name string) (pos, end token.Pos) {
 	return l.Pos, l.End
 }
 
-// directives is the grammar of a line: what each word takes.
+// directives is the grammar of a line: the arguments that each word accepts.
 var directives = []struct {
 	kind     Kind
 	word     string
 	args     []string
-	required string // an argument that must be there
+	required string // an argument that must be present
 }{
 	{Entry, "entry", []string{"name", "member", "depth", "budget", "note", "summary"}, ""},
 	{Area, "area", []string{"size", "name", "member", "depth", "budget", "note", "summary"}, "size"},
@@ -77,16 +78,16 @@ var directives = []struct {
 	{Number, "number", nil, ""},
 }
 
-// An argument is one written argument with its place in the source.
+// An argument is one written argument with its position in the source.
 type argument struct {
 	key, value string
 	hasValue   bool
 	pos, end   token.Pos
 }
 
-// ParseLine parses one comment: text is that of an [ast.Comment], pos its position.
-// It returns a line or diagnostics, never both. For a comment that neither is a
-// directive nor looks like one, it returns nothing.
+// ParseLine parses one comment. text is the text of an [ast.Comment], pos its
+// position. ParseLine returns a line or diagnostics, never both. It returns
+// neither for a comment that is not a directive and does not look like one.
 func ParseLine(pos token.Pos, text string) (*Line, []Diagnostic) {
 	if strings.HasPrefix(text, "//") {
 		text, _, _ = strings.Cut(text, "\n")
@@ -163,7 +164,7 @@ func required(name string) string {
 	return name + "="
 }
 
-// locate splits an argument and finds its end, which go/ast does not provide.
+// locate splits an argument and finds its end, which go/ast does not report.
 func (p *lineParser) locate(arg ast.DirectiveArg) argument {
 	raw := p.text[arg.Pos-p.line.Pos:]
 	length := len(arg.Arg)
@@ -176,7 +177,8 @@ func (p *lineParser) locate(arg ast.DirectiveArg) argument {
 	return argument{key, value, hasValue, arg.Pos, arg.Pos + token.Pos(length)}
 }
 
-// argument parses one argument of the directive word, which has those of known.
+// argument parses one argument of the directive word, which accepts the
+// arguments in known.
 func (p *lineParser) argument(word string, known []string, arg argument) {
 	if p.line.Kind == ID {
 		p.idName(arg)
@@ -202,7 +204,7 @@ func (p *lineParser) argument(word string, known []string, arg argument) {
 	p.value(arg)
 }
 
-// signature lists arguments as they are written.
+// signature formats a list of arguments as they are written in source.
 func signature(names []string) string {
 	var list []string
 	for _, name := range names {
@@ -283,11 +285,11 @@ func (p *lineParser) value(arg argument) {
 	}
 }
 
-// maxDepth bounds depth=: deeper graphs are bounded by budgets, and a larger
-// number is a slip.
+// maxDepth bounds depth=. Budgets bound deeper graphs, so a larger number is a
+// typing error.
 const maxDepth = 1000
 
-// isName tells whether s can name an entry: it becomes part of a constant's
+// isName reports whether s can name an entry: it becomes part of a constant's
 // name.
 func isName(s string) bool { return token.IsIdentifier(s) && s != "_" || token.IsKeyword(s) }
 

@@ -8,8 +8,9 @@ import (
 	"github.com/meminspect/meminspect/internal/nearest"
 )
 
-// nearMisses reports a comment that is certainly meant as a directive. It ignores
-// prose about the tool, in which words follow the directive's name, not arguments.
+// nearMisses reports a comment that is certainly meant as a directive. It
+// ignores prose about the tool, in which ordinary words, not arguments, follow
+// the tool's name.
 func nearMisses(pos token.Pos, text string) []Diagnostic {
 	if strings.HasPrefix(text, "/*") {
 		return blockMisses(pos, text)
@@ -33,8 +34,8 @@ func nearMisses(pos token.Pos, text string) []Diagnostic {
 	return []Diagnostic{diagnostic}
 }
 
-// blockMisses checks each line of a block comment. It offers no fix, because the
-// rest of the comment would need another place.
+// blockMisses checks each line of a block comment. It offers no fix, because
+// the rest of the comment would have to move.
 func blockMisses(pos token.Pos, text string) []Diagnostic {
 	var list []Diagnostic
 	body := strings.TrimSuffix(text[len("/*"):], "*/")
@@ -54,10 +55,10 @@ func blockMisses(pos token.Pos, text string) []Diagnostic {
 
 // A miss is a comment that looks like a directive.
 type miss struct {
-	exact bool   // the tool's name is right but for case and punctuation
-	known bool   // the directive's word is right but for case
+	exact bool   // the tool's name is right except for case and punctuation
+	known bool   // the directive's word is right except for case
 	colon bool   // there is a colon between them
-	fix   string // what was meant, "" if that is not sure
+	fix   string // the intended directive, "" if uncertain
 }
 
 func (m *miss) message(text string) string {
@@ -85,7 +86,7 @@ func look(body string) *miss {
 	normal := normalize(tool)
 	m := &miss{exact: normal == Tool, colon: strings.Contains(separator, ":")}
 	if joined, ok := strings.CutPrefix(normal, Tool); ok && flush && separator == "" || ok && isDirective(joined) {
-		// "//meminspect-entry": the word is glued to the tool.
+		// "//meminspect-entry": tool and word are joined.
 		rest, word, m.exact = strings.TrimSpace(strings.TrimPrefix(trimmed, tool)), joined, true
 	}
 	lower := strings.ToLower(word)
@@ -99,7 +100,7 @@ func look(body string) *miss {
 		m.fix = strings.TrimSpace(Prefix + lower + " " + rest)
 		return m
 	case m.exact && flush && strings.HasPrefix(separator, ":"):
-		return m // our prefix but for case or punctuation: never silence
+		return m // our prefix except for case or punctuation: always reported
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func looksLikeArguments(word, rest string) bool {
 	return strings.Contains(first, "=") || first == "summary"
 }
 
-// normalize forgets case and punctuation.
+// normalize removes case and punctuation.
 func normalize(tool string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' {
@@ -130,7 +131,7 @@ func isWordByte(b byte) bool {
 	return 'a' <= b && b <= 'z' || 'A' <= b && b <= 'Z' || '0' <= b && b <= '9' || b == '-' || b == '_'
 }
 
-// run returns the longest prefix of s made of bytes that fit.
+// run returns the longest prefix of s whose bytes all satisfy fit.
 func run(s string, fit func(byte) bool) string {
 	for i := range len(s) {
 		if !fit(s[i]) {

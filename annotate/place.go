@@ -5,9 +5,9 @@ import (
 	"go/token"
 )
 
-// findPlaces records, for each comment group of the file, the declaration below.
-// go/parser attaches a comment to a lone declaration's GenDecl, to a spec of a
-// grouped one, or to a field: all shapes are needed.
+// findPlaces records, for each comment group of the file, the declaration below
+// it. go/parser attaches a comment to the GenDecl of a lone declaration, to a
+// spec of a grouped one, or to a field, so findPlaces handles all of them.
 func (c *collector) findPlaces(file *ast.File) {
 	c.note(file.Doc, &place{what: "the package clause"})
 	for _, decl := range file.Decls {
@@ -24,7 +24,7 @@ func (c *collector) findPlaces(file *ast.File) {
 	}
 }
 
-// note records a place for a group that is there.
+// note records a place for a group, if there is a group.
 func (c *collector) note(group *ast.CommentGroup, where *place) {
 	if group != nil {
 		c.places[group] = where
@@ -40,7 +40,7 @@ func (c *collector) begin(doc *ast.CommentGroup, node ast.Node) {
 	c.begins = append(c.begins, node.Pos())
 }
 
-// genDecl notes the places of one var, const, type or import declaration.
+// genDecl records the places of one var, const, type or import declaration.
 func (c *collector) genDecl(decl *ast.GenDecl) {
 	c.begin(decl.Doc, decl)
 	if decl.Lparen.IsValid() {
@@ -85,8 +85,8 @@ func valuePlace(tok token.Token, spec *ast.ValueSpec) *place {
 	return where
 }
 
-// valueTypes notes the fields of a struct type that a variable is declared
-// with, and what function literals in its value hide.
+// valueTypes records the fields of a variable's struct type, and the
+// declarations inside function literals of its value.
 func (c *collector) valueTypes(tok token.Token, spec *ast.ValueSpec) {
 	for _, value := range spec.Values {
 		c.locals(value)
@@ -102,9 +102,9 @@ func (c *collector) valueTypes(tok token.Token, spec *ast.ValueSpec) {
 	c.fields(spec.Type, &owner)
 }
 
-// fields notes the fields of the struct types in typ. owner is the type or
-// variable, and the path so far, that lead to typ itself; nil when nothing
-// named does.
+// fields records the fields of the struct types in typ. owner is the type or
+// variable, and the path so far, that lead to typ; nil if nothing named leads
+// to it.
 func (c *collector) fields(typ ast.Expr, owner *Target) {
 	switch typ := typ.(type) {
 	case *ast.ParenExpr:
@@ -122,8 +122,8 @@ func (c *collector) fields(typ ast.Expr, owner *Target) {
 		}
 	case nil:
 	default:
-		// Struct types of pointers, slices, maps and so on: no name
-		// leads to their fields.
+		// Struct types inside pointers, slices, maps and so on: no name leads to
+		// their fields.
 		ast.Inspect(typ, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.StructType:
@@ -138,7 +138,7 @@ func (c *collector) fields(typ ast.Expr, owner *Target) {
 	}
 }
 
-// structField notes one line of a struct type, and the structs in it.
+// structField records one line of a struct type, and the structs inside it.
 func (c *collector) structField(field *ast.Field, owner *Target) {
 	where := &place{what: "a struct field", unnamed: owner == nil}
 	c.begin(field.Doc, field)
@@ -162,8 +162,8 @@ func (c *collector) structField(field *ast.Field, owner *Target) {
 	c.fields(field.Type, inner)
 }
 
-// FieldNames returns the names of a line of a struct type; an embedded field
-// has that of its type.
+// FieldNames returns the names on one line of a struct type. An embedded field
+// has the name of its type.
 func FieldNames(field *ast.Field) []*ast.Ident {
 	if len(field.Names) > 0 {
 		return field.Names
@@ -174,7 +174,7 @@ func FieldNames(field *ast.Field) []*ast.Ident {
 	return nil
 }
 
-// embeddedName returns the name that an embedded field of this type has.
+// embeddedName returns the name of an embedded field of this type.
 func embeddedName(typ ast.Expr) *ast.Ident {
 	switch typ := typ.(type) {
 	case *ast.Ident:
@@ -193,8 +193,8 @@ func embeddedName(typ ast.Expr) *ast.Ident {
 	return nil
 }
 
-// locals notes the places inside functions under node, and the fields of
-// struct types that function signatures or values spell out.
+// locals records the places inside functions under node, and the fields of
+// struct types in function signatures and values.
 func (c *collector) locals(node ast.Node) {
 	ast.Inspect(node, func(n ast.Node) bool {
 		switch n := n.(type) {

@@ -13,8 +13,8 @@ import (
 	"github.com/meminspect/meminspect/internal/bytesize"
 )
 
-// A Path is the value of member=: fields and constant indices from the variable
-// on, like a.b[3].c.
+// A Path is the value of member=: the fields and constant indices that lead
+// from the variable to the member, like a.b[3].c.
 type Path struct {
 	Text  string // as it is appended to the variable: .a.b[3].c
 	Steps []Step
@@ -96,8 +96,8 @@ func ParseSize(text string) (*Size, error) {
 	return &Size{Expr: expr, Text: exprText(expr)}, nil
 }
 
-// parseBytes parses a number of bytes. It refuses zero, since a budget of zero
-// would mean the default.
+// parseBytes parses a number of bytes. It rejects zero, because a budget of
+// zero would mean the default.
 func parseBytes(text string) (uint64, error) {
 	n, err := bytesize.Parse(text)
 	if err == nil && n == 0 {
@@ -106,7 +106,8 @@ func parseBytes(text string) (uint64, error) {
 	return n, err
 }
 
-// parseExpr parses an expression that has no comments, which would be lost.
+// parseExpr parses an expression. It rejects comments, because they would be
+// lost.
 func parseExpr(text string) (ast.Expr, error) {
 	if strings.Contains(text, "//") || strings.Contains(text, "/*") {
 		return nil, errors.New("comment in expression")
@@ -118,9 +119,9 @@ func parseExpr(text string) (ast.Expr, error) {
 	return parser.ParseExpr(text)
 }
 
-// checkConstant refuses what cannot be a constant expression by its form. Whether
-// it is one, the compiler tells: generated code uses it where only a constant
-// is allowed.
+// checkConstant rejects expressions whose form cannot be constant. The compiler
+// checks the rest: generated code uses the expression where only a constant is
+// allowed.
 func checkConstant(expr ast.Expr) error {
 	var err error
 	ast.Inspect(expr, func(n ast.Node) bool {
@@ -148,15 +149,15 @@ func checkConstant(expr ast.Expr) error {
 	return err
 }
 
-// exprText prints an expression as it was written, without spaces: as part of a
-// path it becomes part of a name, which is one word of a ledger's line.
+// exprText formats an expression without spaces: as part of a path it becomes
+// part of a name, which is one word of a ledger line.
 func exprText(expr ast.Expr) string {
 	var text strings.Builder
 	printExpr(&text, expr)
 	return text.String()
 }
 
-// printExpr prints the forms that checkConstant lets through.
+// printExpr prints the expression forms that checkConstant accepts.
 func printExpr(w *strings.Builder, expr ast.Expr) {
 	switch e := expr.(type) {
 	case *ast.Ident:

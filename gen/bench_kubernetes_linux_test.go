@@ -20,20 +20,21 @@ import (
 	"github.com/meminspect/meminspect/internal/peak"
 )
 
-// The corpus: a large repository that everybody can fetch.
+// The corpus is a large public repository.
 const (
 	corpusModule       = "k8s.io/kubernetes"
 	corpusVersion      = "v1.36.3"
-	corpusStaging      = "v0.36.3" // of the modules that live in its tree
+	corpusStaging      = "v0.36.3" // version of the modules inside its tree
 	controllerTools    = "sigs.k8s.io/controller-tools/cmd/controller-gen@v0.19.0"
 	plantedAnnotations = 106
 	plantedPackages    = 50
 )
 
-// BenchmarkKubernetes generates for all of Kubernetes, with annotations planted
-// over its packages, and measures beside it, on the same tree in the same run,
-// what generators are commonly made of: one run of go list, and controller-gen.
-// The corpus comes from the module proxy into .cache, which git ignores:
+// BenchmarkKubernetes generates for all of Kubernetes, with annotations
+// inserted into its packages. On the same tree and in the same run it also
+// measures what other generators typically cost: one run of go list, and
+// controller-gen. The corpus comes from the module proxy into .cache, which git
+// ignores:
 //
 //	MEMINSPECT_BENCH_CORPUS=1 go test -run '^$' -bench Kubernetes -benchtime 3x ./gen
 func BenchmarkKubernetes(b *testing.B) {
@@ -60,8 +61,8 @@ func BenchmarkKubernetes(b *testing.B) {
 	})
 	b.Run("generate/unchanged", func(b *testing.B) { measure(b, runner, tree, nil, tool, "generate", "./...") })
 	b.Run("generate/check", func(b *testing.B) { measure(b, runner, tree, nil, tool, "generate", "--check", "./...") })
-	// The corpus does not require the runtime, so the others see it without
-	// what was generated.
+	// The corpus does not require the runtime, so remove the generated files
+	// before the other tools run.
 	removeGenerated(b, tree)
 	b.Run("golist/modules", func(b *testing.B) { measure(b, runner, tree, nil, "go", "list", "-m", "-json") })
 	b.Run("golist/packages", func(b *testing.B) { measure(b, runner, tree, nil, "go", "list", "./...") })
@@ -71,12 +72,13 @@ func BenchmarkKubernetes(b *testing.B) {
 		if _, err := os.Stat(other); err != nil {
 			goRun(b, ".", []string{"GOBIN=" + filepath.Dir(other)}, "install", controllerTools)
 		}
-		// It has errors about types of this tree, after all its work.
+		// controller-gen reports errors about types of this tree, but only after all
+		// its work.
 		measure(b, runner, tree, nil, "sh", "-c", other+" object paths=./pkg/... output:dir="+b.TempDir()+" || test $? = 1")
 	})
 }
 
-// measure runs a command b.N times and reports its greatest memory too.
+// measure runs a command b.N times and also reports its peak memory.
 func measure(b *testing.B, runner peak.Runner, dir string, before func(), name string, args ...string) {
 	b.Helper()
 	var most int64
@@ -96,7 +98,7 @@ func measure(b *testing.B, runner peak.Runner, dir string, before func(), name s
 		most = max(most, resident)
 	}
 	b.ReportMetric(float64(most)/1e6, "peak-MB")
-	b.ReportMetric(0, "B/op") // of this process: says nothing
+	b.ReportMetric(0, "B/op") // allocations of this process are meaningless
 	b.ReportMetric(0, "allocs/op")
 }
 
@@ -112,9 +114,9 @@ func goRun(b *testing.B, dir string, env []string, args ...string) string {
 	return string(out)
 }
 
-// corpus copies the repository out of the module cache and makes it a module of
-// its own: the modules in its tree, which a module's archive lacks, come from
-// the proxy as well.
+// corpus copies the repository from the module cache and makes it a module. The
+// modules inside its tree, which a module's archive omits, come from the proxy
+// as well.
 func corpus(b *testing.B, cache string) string {
 	b.Helper()
 	tree := filepath.Join(cache, "kubernetes-"+corpusVersion)
@@ -156,7 +158,8 @@ func corpus(b *testing.B, cache string) string {
 	return tree
 }
 
-// publishedStaging turns the replacements by folders into ones by versions.
+// publishedStaging replaces the local-folder replacements by published
+// versions.
 func publishedStaging(b *testing.B, name string) {
 	b.Helper()
 	data, err := os.ReadFile(name)
@@ -184,8 +187,8 @@ func publishedStaging(b *testing.B, name string) {
 	}
 }
 
-// plant puts annotations above variables of the corpus, unless it did before:
-// two or three in each of the first packages that have enough.
+// plant writes annotations above variables of the corpus, unless an earlier run
+// did: two or three in each of the first packages with enough variables.
 func plant(b *testing.B, tree string) (planted, packages int) {
 	b.Helper()
 	var dirs []string
@@ -285,7 +288,7 @@ func removeGenerated(b *testing.B, tree string) {
 
 func countGenerated(b *testing.B, tree string) int { return len(generated(b, tree)) / 2 }
 
-// BenchmarkRun is the same on a small tree, for every day.
+// BenchmarkRun measures a run on a small tree.
 func BenchmarkRun(b *testing.B) {
 	var archive strings.Builder
 	archive.WriteString("-- go.mod --\nmodule example.com/many\n\ngo 1.24\n")

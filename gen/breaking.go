@@ -23,29 +23,29 @@ import (
 type Break struct {
 	Kind    string // "lost", "reused" and "type" break readers; "renamed", "retired" and "moved" do not
 	ID      uint64
-	Name    string // now, or the last one
+	Name    string // the current name, or the last one
 	Package string // namespace
 	File    string // relative to the folder that Breaking compared, with slashes
-	Line    int    // in File as it is now, 0 if the ID is no longer in it
+	Line    int    // in the current File, 0 if the ID is no longer in it
 	Message string
 }
 
-// Breaks reports whether the change misleads a program or a person that knows
-// the ID.
+// Breaks reports whether the change misleads a program or person that uses the
+// ID.
 func (b *Break) Breaks() bool { return b.Kind == "lost" || b.Kind == "reused" || b.Kind == "type" }
 
-// Breaking compares the ledgers of the packages below dir, as they are now, with
-// those of a git revision. The packages are those that "./..." matches; outside
-// of a module, all below dir. IDs are global: a ledger that moved into or out of
-// dir is compared, too. Breaking reads only ledgers: use [Config].Check to find
-// out whether they are up to date.
+// Breaking compares the current ledgers of the packages below dir with those of
+// a git revision. The packages are those that "./..." matches; outside a
+// module, all below dir. IDs are global, so Breaking also compares a ledger
+// that moved into or out of dir. It reads only ledgers: use [Config].Check to
+// find out whether they are up to date.
 func Breaking(ctx context.Context, dir, revision string) ([]Break, error) {
 	g, err := openRepository(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
 	commit, err := g.run("rev-parse", "--verify", "--quiet", "--end-of-options", revision+"^{commit}")
-	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) { // without a message, because of --quiet
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) { // git prints no message because of --quiet
 		return nil, fmt.Errorf("%s is not a revision of this repository; fetch it first if this is a shallow clone", revision)
 	}
 	if err != nil {
@@ -66,8 +66,8 @@ func Breaking(ctx context.Context, dir, revision string) ([]Break, error) {
 	return compareLedgers(before, after), nil
 }
 
-// scope returns the function that reports whether the packages below dir include
-// a folder.
+// scope returns a function that reports whether a folder is among the packages
+// below dir.
 func scope(ctx context.Context, dir string) (func(folder string) bool, error) {
 	tree, err := folders.Locate(ctx, folders.Query{Dir: dir, Patterns: []string{"./..."}})
 	if errors.Is(err, folders.ErrNoModule) || errors.Is(err, exec.ErrNotFound) {
@@ -84,12 +84,13 @@ type repository struct {
 	ctx    context.Context
 	dir    string   // the folder
 	prefix string   // from the top of the work tree to the folder, with slashes
-	env    []string // of git
+	env    []string // environment of git
 }
 
-// openRepository finds the repository of a folder. A hook's environment names
-// the repository, but then git takes the working folder for the top of the work
-// tree: such variables are dropped, unless they name the work tree as well.
+// openRepository finds the repository of a folder. In a git hook the
+// environment names the repository, but then git takes the working folder for
+// the top of the work tree. So openRepository drops these variables, unless
+// they name the work tree as well.
 func openRepository(ctx context.Context, dir string) (*repository, error) {
 	g := &repository{ctx: ctx, dir: dir, env: os.Environ()}
 	if os.Getenv("GIT_WORK_TREE") == "" {
@@ -100,7 +101,7 @@ func openRepository(ctx context.Context, dir string) (*repository, error) {
 	}
 	prefix, err := g.run("rev-parse", "--show-prefix")
 	if err != nil && os.Getenv("GIT_DIR") != "" {
-		g.env = os.Environ() // a work tree that only the environment knows
+		g.env = os.Environ() // only the environment names the work tree
 		prefix, err = g.run("rev-parse", "--show-prefix")
 	}
 	g.prefix = strings.TrimSuffix(string(prefix), "\n")
@@ -109,7 +110,7 @@ func openRepository(ctx context.Context, dir string) (*repository, error) {
 
 func (g *repository) run(args ...string) ([]byte, error) { return g.pipe(nil, args...) }
 
-// pipe runs git with an input.
+// pipe runs git with the given standard input.
 func (g *repository) pipe(stdin io.Reader, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(g.ctx, "git", args...)
 	cmd.Dir, cmd.Env = g.dir, g.env
@@ -124,13 +125,13 @@ func (g *repository) pipe(stdin io.Reader, args ...string) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
-// A packageLedger is a ledger at a place.
+// A packageLedger is a ledger and its location.
 type packageLedger struct {
 	*ledger.Ledger
-	in bool // the place is in the scope of the comparison
+	in bool // the location is in the scope of the comparison
 }
 
-// ledgersAt reads the ledgers of the repository at a commit, by file name
+// ledgersAt reads the repository's ledgers at a commit, keyed by file name
 // relative to the folder.
 func (g *repository) ledgersAt(commit string, in func(string) bool) (map[string]packageLedger, error) {
 	out, err := g.run("ls-tree", "-r", "-z", "--full-tree", commit)
@@ -158,7 +159,7 @@ func (g *repository) ledgersAt(commit string, in func(string) bool) (map[string]
 	return ledgers, nil
 }
 
-// objects reads objects by their names.
+// objects reads git objects by name.
 func (g *repository) objects(names []string) ([][]byte, error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -175,7 +176,7 @@ func (g *repository) objects(names []string) ([][]byte, error) {
 		if _, err := fmt.Fscanf(r, "%s %s %d\n", &name, &kind, &size); err != nil || size < 0 || size > len(out) {
 			return nil, fmt.Errorf("git cat-file: unexpected output: %w", err)
 		}
-		data := make([]byte, size+1) // and a newline
+		data := make([]byte, size+1) // plus a newline
 		if _, err := io.ReadFull(r, data); err != nil {
 			return nil, fmt.Errorf("git cat-file: %w", err)
 		}
@@ -184,7 +185,7 @@ func (g *repository) objects(names []string) ([][]byte, error) {
 	return contents, nil
 }
 
-// ledgersNow reads the ledgers of the work tree, checked in or not yet.
+// ledgersNow reads the ledgers of the work tree, including untracked ones.
 func (g *repository) ledgersNow(in func(string) bool) (map[string]packageLedger, error) {
 	out, err := g.run("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--full-name", ":/")
 	if err != nil {
@@ -210,7 +211,8 @@ func (g *repository) ledgersNow(in func(string) bool) (map[string]packageLedger,
 	return ledgers, nil
 }
 
-// relative turns a name from the top of the work tree into one from the folder.
+// relative converts a path relative to the top of the work tree into one
+// relative to the folder.
 func (g *repository) relative(name string) string {
 	rel, err := filepath.Rel("/"+g.prefix, "/"+name)
 	if err != nil {
@@ -219,7 +221,7 @@ func (g *repository) relative(name string) string {
 	return filepath.ToSlash(rel)
 }
 
-// parse adds a ledger. One that is out of scope may be broken.
+// parse adds a ledger. A ledger out of scope may be malformed.
 func (g *repository) parse(ledgers map[string]packageLedger, name string, data []byte, in func(string) bool) error {
 	inScope := in(filepath.Join(g.dir, filepath.FromSlash(path.Dir(name))))
 	l, err := ledger.Parse(data)
@@ -232,7 +234,7 @@ func (g *repository) parse(ledgers map[string]packageLedger, name string, data [
 	return nil
 }
 
-// compareLedgers finds what became of each ID of the ledgers in scope, and of
+// compareLedgers finds what happened to each ID of the ledgers in scope, and of
 // those that moved into the scope.
 func compareLedgers(before, after map[string]packageLedger) []Break {
 	var list []Break
@@ -249,7 +251,8 @@ func compareLedgers(before, after map[string]packageLedger) []Break {
 
 // findNow finds an ID in its ledger, or else in a ledger that did not exist
 // before: a folder may have moved. A fork of a package has the same IDs in
-// another folder, before and after; they are not where this one moved to.
+// another folder both before and after, so it is not the new place of a moved
+// one.
 func findNow(after, before map[string]packageLedger, name string, old *ledger.Row) (string, *ledger.Row) {
 	if l, ok := after[name]; ok {
 		return name, l.ByID(old.ID)
@@ -265,7 +268,7 @@ func findNow(after, before map[string]packageLedger, name string, old *ledger.Ro
 	return name, nil
 }
 
-// compareRow returns what became of one ID.
+// compareRow returns what happened to one ID.
 func compareRow(name string, old *ledger.Row, at string, row *ledger.Row) []Break {
 	b := Break{ID: old.ID, Name: old.Name, Package: old.Namespace, File: at}
 	if row == nil {

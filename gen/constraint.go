@@ -11,14 +11,13 @@ import (
 	"strings"
 )
 
-// A fileConstraint is the condition under which a file is built, in one
-// canonical spelling, "" for always: files whose conditions are spelt
-// differently but are made of the same terms share a generated file.
+// A fileConstraint is the condition under which a file is built, in a canonical
+// spelling; "" means always. Files whose conditions are spelt differently but
+// have the same terms share a generated file.
 type fileConstraint string
 
-// constraintOf reads a file's constraint: what its name implies, its
-// //go:build line (or // +build lines where there is none), and cgo when it
-// imports "C".
+// constraintOf reads a file's constraint: the tags that its name implies, its
+// //go:build line (or // +build lines without one), and cgo if it imports "C".
 func constraintOf(name string, syntax *ast.File) (fileConstraint, token.Pos, error) {
 	var terms []constraint.Expr
 	for _, tag := range nameTags(name) {
@@ -39,8 +38,7 @@ func constraintOf(name string, syntax *ast.File) (fileConstraint, token.Pos, err
 	return canonical(terms), token.NoPos, nil
 }
 
-// buildLines reads the constraint in a file's comments before the package
-// clause.
+// buildLines reads the constraint from the comments before the package clause.
 func buildLines(syntax *ast.File) (constraint.Expr, token.Pos, error) {
 	var plus constraint.Expr
 	for _, group := range syntax.Comments {
@@ -52,7 +50,8 @@ func buildLines(syntax *ast.File) (constraint.Expr, token.Pos, error) {
 				expr, err := constraint.Parse(comment.Text)
 				return expr, comment.Pos(), err
 			}
-			// The old form needs a blank line below it; a doc comment has none.
+			// The old form needs a blank line below it, which a doc comment does not
+			// have.
 			if constraint.IsPlusBuild(comment.Text) && group != syntax.Doc {
 				expr, err := constraint.Parse(comment.Text)
 				if err != nil {
@@ -69,8 +68,8 @@ func buildLines(syntax *ast.File) (constraint.Expr, token.Pos, error) {
 	return plus, token.NoPos, nil
 }
 
-// canonical joins terms by "and". Negations are pushed down to the tags, nested
-// terms of the same kind are flattened, sorted and made unique.
+// canonical joins terms by "and". It pushes negations down to the tags, then
+// flattens, sorts and deduplicates nested terms of the same kind.
 func canonical(terms []constraint.Expr) fileConstraint {
 	if len(terms) == 0 {
 		return ""
@@ -82,8 +81,8 @@ func canonical(terms []constraint.Expr) fileConstraint {
 	return fileConstraint(normalForm(all, false).text)
 }
 
-// A normal is a constraint in normal form: a tag, perhaps negated, or a
-// sorted conjunction or disjunction of others.
+// A normal is a constraint in normal form: a tag, possibly negated, or a sorted
+// conjunction or disjunction of others.
 type normal struct {
 	operator string // "", " && " or " || "
 	parts    []normal
@@ -137,8 +136,8 @@ func normalForm(expr constraint.Expr, negate bool) normal {
 	return n
 }
 
-// anyOf is the condition under which a file of one of these constraints is
-// built.
+// anyOf returns the condition under which at least one file with these
+// constraints is built.
 func anyOf(list []fileConstraint) fileConstraint {
 	var all constraint.Expr
 	for _, c := range list {
@@ -147,7 +146,7 @@ func anyOf(list []fileConstraint) fileConstraint {
 		}
 		expr, err := constraint.Parse("//go:build " + string(c))
 		if err != nil {
-			panic(err) // we spelt it ourselves
+			panic(err) // cannot fail: this package formatted it
 		}
 		if all == nil {
 			all = expr
@@ -162,7 +161,7 @@ func anyOf(list []fileConstraint) fileConstraint {
 }
 
 // wantsIgnored reports whether the file is built only under the tag "ignore",
-// the custom for programs in another package's folder.
+// which by convention marks programs in another package's folder.
 func (c fileConstraint) wantsIgnored() bool {
 	if c == "" {
 		return false
@@ -171,8 +170,8 @@ func (c fileConstraint) wantsIgnored() bool {
 	return err == nil && !expr.Eval(func(tag string) bool { return tag != "ignore" })
 }
 
-// slug is the constraint as a part of a file's name. Where spelling it out
-// would be ambiguous or long, a hash tells it from others.
+// slug returns the constraint as a part of a file name. If the plain spelling
+// would be ambiguous or long, it uses a hash instead.
 func (c fileConstraint) slug() string {
 	if c == "" {
 		return ""
@@ -201,7 +200,7 @@ func (c fileConstraint) slug() string {
 	}
 	s := b.String()
 	for part := range strings.SplitSeq(s, "_") {
-		// A tag called "or" or "gen" would read like our own words.
+		// A tag called "or" or "gen" would look like one of our own separators.
 		ambiguous = ambiguous || part == "gen" || part == "x" || part == "test" || part == ""
 	}
 	ambiguous = ambiguous || strings.Contains(string(c), "&&") && strings.Contains(string(c), "||") || strings.Contains("_"+strings.ReplaceAll(string(c), " ", "_")+"_", "_or_")
@@ -215,7 +214,7 @@ func (c fileConstraint) slug() string {
 	return s
 }
 
-// camel is the constraint as a part of an identifier.
+// camel returns the constraint as a part of an identifier.
 func (c fileConstraint) camel() string {
 	var b strings.Builder
 	for part := range strings.SplitSeq(c.slug(), "_") {
@@ -224,7 +223,7 @@ func (c fileConstraint) camel() string {
 	return b.String()
 }
 
-// nameTags returns the tags that a file's name implies: _GOOS, _GOARCH or
+// nameTags returns the tags that a file name implies: _GOOS, _GOARCH or
 // _GOOS_GOARCH at its end, before _test.
 func nameTags(name string) []string {
 	name, _, _ = strings.Cut(name, ".")
@@ -246,8 +245,8 @@ func nameTags(name string) []string {
 	return nil
 }
 
-// knownOS and knownArch are go/build's lists (internal/syslist), which a test
-// compares with what go/build does.
+// knownOS and knownArch are go/build's lists (internal/syslist). A test
+// compares them with what go/build does.
 var (
 	knownOS = set("aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 " +
 		"solaris wasip1 windows zos")

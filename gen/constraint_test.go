@@ -16,8 +16,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What a file's name implies is what go/build makes of it, for every system
-// and processor that it knows and some words that it does not.
+// nameTags agrees with go/build, for every system and processor that go/build
+// knows and for some unknown words.
 func TestNameTags(t *testing.T) {
 	words := []string{"", "_", "x", "test", "unix", "gen", "linux.pb", "ios"}
 	for word := range knownOS {
@@ -33,7 +33,7 @@ func TestNameTags(t *testing.T) {
 				name = osName + ".go"
 			}
 			if osName == "" && arch == "none" {
-				continue // ".go" is no Go file
+				continue // ".go" is not a Go file
 			}
 			tags := nameTags(name)
 			for goos := range knownOS {
@@ -57,14 +57,14 @@ func TestNameTags(t *testing.T) {
 	}
 }
 
-// satisfied is the go command's rule for the tags of systems and processors.
+// satisfied implements the go command's rule for system and processor tags.
 func satisfied(tag, goos, goarch string) bool {
 	return tag == goos || tag == goarch || goos == "android" && tag == "linux" ||
 		goos == "illumos" && tag == "solaris" || goos == "ios" && tag == "darwin"
 }
 
-// A canonical constraint means the same as what it was made of, is its own
-// canonical form, and gives a name that implies nothing.
+// A canonical constraint is equivalent to its source, is its own canonical
+// form, and yields a file name that implies no tags.
 func TestCanonicalMeansTheSame(t *testing.T) {
 	tags := []string{"linux", "cgo", "race", "go1.21", "my_tag", "or"}
 	var expr func(depth int) *rapid.Generator[constraint.Expr]

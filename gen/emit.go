@@ -12,7 +12,7 @@ import (
 )
 
 // Import paths of the packages that generated code uses: the public one for the
-// type of its IDs, and the one that only generated code calls.
+// type of its IDs, and the one for generated code only.
 const (
 	runtimePath = "github.com/meminspect/meminspect/runtime"
 	implPath    = runtimePath + "/meminspectimpl"
@@ -24,7 +24,7 @@ type outputFile struct {
 	Clause     string // package name
 	Constraint string // //go:build expression, "" for none
 	Package    string // import path
-	Namespace  string // what the IDs are hashed with
+	Namespace  string // namespace that the IDs are hashed with
 	Table      string // name of the table's variable
 	Aliases    map[string]string
 	IDs        []outputID
@@ -49,7 +49,7 @@ type outputEntry struct {
 	Var     string         // the variable
 	Member  *annotate.Path // nil for the whole variable
 	Size    *annotate.Size // nil for all of it
-	Imports imports        // of the annotated file, for Size and Member
+	Imports imports        // of the annotated file, used by Size and Member
 	Budget  uint64
 	Depth   int
 	Flags   []string
@@ -60,14 +60,14 @@ type outputEntry struct {
 // An outputExclusion is one row of the exclusions.
 type outputExclusion struct {
 	Kind    string // name of the constant
-	Var     string // a variable to point at, else
-	Type    string // a type, and Field a path in it
+	Var     string // the excluded variable, or else
+	Type    string // the excluded type; Field is a path in it
 	Path    []string
 	Package string
 	Pos     string
 }
 
-// An outputLayout is a type whose size and offsets are wanted.
+// An outputLayout is a type whose size and offsets go to vmcoreinfo.
 type outputLayout struct {
 	Type   string
 	Fields []string
@@ -85,7 +85,8 @@ func (o *outputFile) hasTable() bool {
 }
 
 // emit writes the file, gofmt-clean. It knows no flags, no files and no
-// globals. An error quotes the line that is no Go, and nothing was written.
+// globals. If the result is not valid Go, emit writes nothing and the error
+// quotes the line.
 func emit(w io.Writer, o *outputFile) error {
 	file := jen.NewFilePathName(o.Package, o.Clause)
 	file.HeaderComment(folders.Banner)
@@ -107,7 +108,7 @@ func emit(w io.Writer, o *outputFile) error {
 	return file.Render(w)
 }
 
-// emitIDs writes the constants, and a guard that stops compiling when one of
+// emitIDs writes the constants, and a guard that does not compile if one of
 // them was edited.
 func (o *outputFile) emitIDs(file *jen.File) {
 	if len(o.IDs) == 0 {
@@ -131,8 +132,7 @@ func (o *outputFile) emitIDs(file *jen.File) {
 
 func idLiteral(v uint64) string { return fmt.Sprintf("%#016x", v) }
 
-// A literal collects the fields of a struct literal, those that are zero left
-// out.
+// A literal collects the non-zero fields of a struct literal.
 type literal struct{ fields []jen.Code }
 
 func (l *literal) add(name string, value jen.Code) {
@@ -149,13 +149,13 @@ func (l *literal) multiline() *jen.Statement {
 	return jen.Custom(jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}, l.fields...)
 }
 
-// rows is a slice literal, a row a line. (A slice of an array variable would be
-// initialised by code.)
+// rows returns a slice literal with one row per line. (A slice of an array
+// variable would be initialised by code.)
 func rows(typ string, list []jen.Code) *jen.Statement {
 	return jen.Index().Qual(implPath, typ).Custom(jen.Options{Open: "{", Close: "}", Separator: ",", Multi: true}, list...)
 }
 
-// table is the whole static table.
+// table returns the whole static table.
 func (o *outputFile) table() jen.Code {
 	l := &literal{}
 	l.add("Magic", jen.Index(jen.Op("2")).Id("uint64").Values(jen.Qual(implPath, "TableMagic0"), jen.Qual(implPath, "TableMagic1")))
@@ -280,12 +280,12 @@ func (x *outputLayout) row() jen.Code {
 	return jen.Values(l.fields...)
 }
 
-// nilPointer is (*T)(nil), which names a type and is static data.
+// nilPointer returns (*T)(nil), which names a type and is static data.
 func nilPointer(typ string) *jen.Statement {
 	return jen.Parens(jen.Op("*").Id(typ)).Call(jen.Nil())
 }
 
-// fieldCode is a field of a type, for unsafe's functions, which do not
+// fieldCode returns a field selector for unsafe's functions, which do not
 // evaluate it.
 func fieldCode(typ string, path []string) *jen.Statement {
 	expr := nilPointer(typ)
@@ -295,7 +295,7 @@ func fieldCode(typ string, path []string) *jen.Statement {
 	return expr
 }
 
-// offsetCode is the offset of a field of nested structs.
+// offsetCode returns the offset of a field of nested structs.
 func offsetCode(typ string, path []string) *jen.Statement {
 	sum := jen.Null()
 	for i := range path {

@@ -10,8 +10,8 @@ import (
 	"github.com/meminspect/meminspect/gen"
 )
 
-// Run writes the ledger and the table of a package. A build system that names the
-// files, as here, does not need the go command.
+// Run writes the ledger and the table of a package. A build system that lists
+// the files, as in this example, does not need the go command.
 func ExampleRun() {
 	dir, err := os.MkdirTemp("", "")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 )
 
 // fixture writes a txtar archive, which is one module, into a new folder, and
-// makes a workspace of it and of this project's runtime.
+// makes a workspace of the module and this project's runtime.
 func fixture(tb testing.TB, archive string) string {
 	tb.Helper()
 	dir, err := filepath.EvalSymlinks(tb.TempDir())
@@ -40,7 +40,7 @@ func fixture(tb testing.TB, archive string) string {
 	return dir
 }
 
-// generate runs the generator and demands that it finds nothing wrong.
+// generate runs the generator and fails the test if it reports findings.
 func generate(tb testing.TB, dir string, patterns ...string) *Result {
 	tb.Helper()
 	result, err := Run(context.Background(), Config{Dir: dir, Patterns: patterns})
@@ -53,7 +53,7 @@ func generate(tb testing.TB, dir string, patterns ...string) *Result {
 	return result
 }
 
-// goTool runs the go command and returns its output and whether it went well.
+// goTool runs the go command and returns its output and whether it succeeded.
 func goTool(tb testing.TB, dir string, env []string, args ...string) (string, bool) {
 	tb.Helper()
 	cmd := exec.Command("go", args...)
@@ -63,7 +63,7 @@ func goTool(tb testing.TB, dir string, env []string, args ...string) (string, bo
 	return string(out), err == nil
 }
 
-// mustGo runs the go command, which must go well.
+// mustGo runs the go command and fails the test if it fails.
 func mustGo(tb testing.TB, dir string, env []string, args ...string) string {
 	tb.Helper()
 	out, ok := goTool(tb, dir, env, args...)

@@ -1,9 +1,10 @@
-// Package gen generates code from annotations: for each package the ledger
-// meminspect.ids, which keeps its IDs, and files with the ID constants and the
-// static tables. It needs only syntax: it runs the go command for the modules,
-// walks their folders, scans the bytes of the files, and parses the packages that
-// have directives. The result depends neither on the machine's system, build tags
-// and C compiler nor on whether the packages compile.
+// Package gen generates code from annotations. For each package it writes the
+// ledger meminspect.ids, which keeps its IDs, and files with the ID constants
+// and the static tables. It needs only syntax: it runs the go command to list
+// the modules, walks their folders, scans the bytes of the files, and parses
+// the packages that have directives. The result does not depend on the
+// machine's system, build tags or C compiler, and the packages need not
+// compile.
 package gen
 
 import (
@@ -24,15 +25,15 @@ import (
 // A Config selects the packages and what to do with them.
 type Config struct {
 	Dir      string   // absolute; patterns and messages are relative to it
-	Env      []string // of the go command; nil = this process's
-	Patterns []string // packages, as the go command takes them; none = "."
-	GoFlags  []string // -tags, -modfile, -overlay and the like, for the go command
+	Env      []string // of the go command; nil means this process's
+	Patterns []string // packages, as the go command takes them; none means "."
+	GoFlags  []string // -tags, -modfile, -overlay and similar, for the go command
 
-	Files      []string // instead of Patterns: the .go files of one package
-	ImportPath string   // of Files
-	OutDir     string   // where to write for Files, "" = their folder
+	Files      []string // the .go files of one package, instead of Patterns
+	ImportPath string   // import path of Files
+	OutDir     string   // output folder for Files, "" means their folder
 
-	Check   bool     // write nothing, find what is stale
+	Check   bool     // write nothing, report stale files
 	Renames []Rename // IDs whose names changed
 	Retire  []string // names whose IDs become tombstones
 }
@@ -44,12 +45,12 @@ type Rename struct{ Old, New string }
 // A Finding is a problem in the source, a ledger or a generated file.
 type Finding struct {
 	Pos     token.Position // Line 0 for the whole file
-	End     token.Position // of the place, or the zero value
+	End     token.Position // end of the range, or the zero value
 	Package string         // import path
 	Code    string
 	Message string
-	Warning bool // nothing has to be changed
-	Fix     *Fix // nil if no edit is certain to be right
+	Warning bool // no change is required
+	Fix     *Fix // nil if no edit is certain to be correct
 }
 
 // A Fix is an edit that resolves a finding.
@@ -84,24 +85,24 @@ type Change struct {
 // A Result is what a run found and did.
 type Result struct {
 	Findings []Finding // by folder, in source order
-	Changes  []Change  // made, or to be made in a check
-	// Stale has the place of each change in the source, in a check: the
-	// annotations that the generated files do not have as they are written.
+	Changes  []Change  // made, or in a check, needed
+	// Stale lists, in a check, the source position of each change: the annotations
+	// that the generated files do not contain in their current form.
 	Stale []Finding
-	// Packages and Annotations count what the run has looked at: packages with
-	// annotations, and annotations without findings in their package.
+	// Packages counts the packages with annotations. Annotations counts the
+	// annotations of packages without findings.
 	Packages, Annotations int
 }
 
-// Failed reports whether there is a finding that needs a change of the source.
+// Failed reports whether a finding requires a change of the source.
 func (r *Result) Failed() bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Warning })
 }
 
 // Run generates. It changes nothing in folders with findings. In the others it
-// writes first all ledgers, then the generated files, so that no ID is ever in
-// use that its ledger does not have. If it returns an error, the result, unless
-// it is nil, has what was done before.
+// first writes all ledgers, then the generated files, so that no generated file
+// ever uses an ID that its ledger lacks. If it returns an error together with a
+// result, the result describes the work done before the error.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	list, o, err := load(ctx, &cfg)
 	if err != nil {
@@ -146,13 +147,14 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	return result, err
 }
 
-// A folder is a package folder and where its ledger and generated files go.
+// A folder is a package folder, with the destination of its ledger and
+// generated files.
 type folder struct {
 	*folders.Folder
 	out string
 }
 
-// load finds the folders to work on.
+// load finds the folders to process.
 func load(ctx context.Context, cfg *Config) ([]*folder, *folders.Overlay, error) {
 	if len(cfg.Files) > 0 {
 		overlay, err := folders.ReadOverlay(cfg.Dir, append(slices.Clone(cfg.GoFlags), folders.EnvFlags(cfg.Env)...))
@@ -204,8 +206,9 @@ func filesFolder(cfg *Config, overlay *folders.Overlay) (*folder, error) {
 	if cfg.OutDir != "" {
 		f.out = absolute(cfg.Dir, cfg.OutDir)
 	}
-	// The generated files of the output folder are replaced, whatever was named.
-	f.Generated, f.Ledger = nil, true // if there is a ledger, it counts
+	// The generated files of the output folder are replaced, even if other files
+	// are listed.
+	f.Generated, f.Ledger = nil, true // use the ledger if there is one
 	entries, err := os.ReadDir(f.out)
 	if err != nil {
 		return nil, err

@@ -9,8 +9,8 @@ import (
 	"github.com/meminspect/meminspect/annotate"
 )
 
-// emitGuards writes functions that are never called and not even compiled into
-// code: they do not compile unless the table is static data.
+// emitGuards writes functions that are never called and that the compiler
+// discards. They do not compile unless the table is static data.
 func (o *outputFile) emitGuards(file *jen.File) {
 	var lines []jen.Code
 	seen := map[string]bool{}
@@ -33,9 +33,10 @@ func (o *outputFile) emitGuards(file *jen.File) {
 	file.Func().Id("_").Params().Block(body...)
 }
 
-// guards hold one entry: each step of its path is taken from a pointer to what
-// came before it. A field must then be a field of the struct itself, which
-// unsafe.Offsetof also demands of embedded ones, and an index one of an array.
+// guards returns the guards of one entry. Each step of its path is applied to a
+// pointer to the previous value. A field must then be a field of the struct
+// itself (unsafe.Offsetof demands it of embedded ones too), and an index an
+// index of an array.
 func (e *outputEntry) guards() []*jen.Statement {
 	var lines []*jen.Statement
 	if e.Member != nil {
@@ -58,7 +59,7 @@ func (e *outputEntry) guards() []*jen.Statement {
 	return lines
 }
 
-// stepCode is one step of a member path.
+// stepCode returns one step of a member path.
 func stepCode(step annotate.Step, imports imports) *jen.Statement {
 	if step.Index == nil {
 		return jen.Dot(step.Field)
@@ -66,8 +67,8 @@ func stepCode(step annotate.Step, imports imports) *jen.Statement {
 	return jen.Index(exprCode(step.Index, imports))
 }
 
-// exprCode is an expression of package annotate, with package names resolved
-// as in the file that it was written in.
+// exprCode returns an expression of package annotate, with package names
+// resolved as in its source file.
 func exprCode(expr ast.Expr, imports imports) *jen.Statement {
 	switch e := expr.(type) {
 	case *ast.Ident:
@@ -98,5 +99,5 @@ func exprCode(expr ast.Expr, imports imports) *jen.Statement {
 		}
 		return exprCode(e.Fun, imports).Call(args...)
 	}
-	return jen.Null() // package annotate lets nothing else through
+	return jen.Null() // package annotate accepts nothing else
 }

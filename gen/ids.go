@@ -13,18 +13,18 @@ import (
 // An ID is one ID of a package's ledger.
 type ID struct {
 	Value     uint64
-	Name      string // the annotation that has the ID, or had it last
+	Name      string // the annotation that has the ID, or the last one that had it
 	State     string // "entry" (a variable), "id" (registered at run time) or "gone" (retired)
-	Was       string // the first name, if the ID was renamed
-	Type      string // of an entry, as far as its syntax shows it
+	Was       string // the original name, if the ID was renamed
+	Type      string // of an entry, as far as the syntax shows it
 	Package   string // import path
-	Namespace string // what the ID is hashed with
+	Namespace string // namespace that the ID is hashed with
 	File      string // the ledger, absolute
 	Line      int    // in File
 }
 
-// IDs reads the ledgers of the packages that cfg names and returns their IDs,
-// by folder and in the order of the files. Lines that are wrong are findings.
+// IDs returns the IDs in the ledgers of the packages that cfg selects, by
+// folder and in file order. It reports malformed lines as findings.
 func IDs(ctx context.Context, cfg Config) ([]ID, []Finding, error) {
 	found, o, err := load(ctx, &cfg)
 	if err != nil {
@@ -59,7 +59,7 @@ func IDs(ctx context.Context, cfg Config) ([]ID, []Finding, error) {
 	return list, findings, nil
 }
 
-// ledgerFindings lists each line of a ledger that is wrong.
+// ledgerFindings returns a finding for each malformed line of a ledger.
 func ledgerFindings(path string, err error) []Finding {
 	list := []error{err}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {

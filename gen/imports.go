@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// importOf returns the path of the import that has a name in a file. A path does
-// not determine its package's name; custom does: the last element, but
-// for major versions and the like. Where custom fails and only one import is
-// left that could be meant, that is it.
+// importOf returns the path that a file imports under a name. A path does not
+// determine its package's name, but by convention it is the last element, apart
+// from major versions and the like. If the convention fails and only one
+// candidate import is left, importOf returns that one.
 func importOf(file *ast.File, name string) (string, bool) {
 	var guess, rest []string
 	for _, spec := range file.Imports {
@@ -39,7 +39,7 @@ func importOf(file *ast.File, name string) (string, bool) {
 
 var versionElement = regexp.MustCompile(`^v[0-9]+$`)
 
-// customaryName is the package name that an import path lets expect.
+// customaryName returns the package name that an import path suggests.
 func customaryName(path string) string {
 	elements := strings.Split(path, "/")
 	last := elements[len(elements)-1]
@@ -54,8 +54,8 @@ func customaryName(path string) string {
 	return strings.ReplaceAll(last, "-", "_")
 }
 
-// lastElements is the part of a path in which a package's name is to be
-// expected.
+// lastElements returns the part of a path that usually contains the package's
+// name.
 func lastElements(path string) string {
 	elements := strings.Split(path, "/")
 	return strings.Join(elements[max(0, len(elements)-2):], "/")

@@ -22,7 +22,7 @@ import (
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// TestMain lets the test's own program be a generator that can be killed.
+// TestMain lets the test binary act as a generator that can be killed.
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("MEMINSPECT_TEST_GENERATE"); dir != "" {
 		_, err := Run(context.Background(), Config{Dir: dir, Patterns: []string{"./..."}})
@@ -54,8 +54,8 @@ func annotateAll(t *testing.T, dir string, n int) {
 }
 
 // A run that is killed at any moment leaves only whole generated files and
-// ledgers, the old ones or the new ones, and never an ID in a generated file
-// that the ledger does not have. The next run makes all right.
+// ledgers, old or new. A generated file never contains an ID that the ledger
+// lacks. The next run completes the work.
 func TestKilledAtAnyMoment(t *testing.T) {
 	var archive strings.Builder
 	archive.WriteString("-- go.mod --\nmodule example.com/kill\n\ngo 1.24\n")
@@ -67,8 +67,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 	annotateAll(t, dir, 1)
 	begin := time.Now()
 	killedRun(t, dir, time.Hour, "")
-	// Moments are spread around the time of the writing, which is looked for
-	// on the way: machines differ, and the sources grow.
+	// Moments are spread around the time when files are written. The test searches
+	// for that time, because machines differ and sources grow.
 	center := time.Since(begin)
 
 	random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
@@ -78,11 +78,11 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		rounds = 100
 	}
 	for round := range rounds {
-		n := 2 + round // more each time, so that every run has all files to write
+		n := 2 + round // more each time, so that every run writes all files
 		annotateAll(t, dir, n)
 		after := time.Duration((0.7 + 0.6*random.Float64()) * float64(center))
-		// Writing takes a small part of a run: every other one is killed when
-		// it has just written the file of some package.
+		// Writing takes a small part of a run. So every other run is killed just
+		// after it has written the file of some package.
 		watched := ""
 		if round%2 == 0 {
 			watched = filepath.Join(dir, fmt.Sprintf("p%d", random.IntN(killPackages)), "meminspect_gen.go")
@@ -115,10 +115,10 @@ func TestKilledAtAnyMoment(t *testing.T) {
 }
 
 // killedRun starts a run and kills it after a time, or once a watched file has
-// changed. It tells whether it was killed.
+// changed. It reports whether the run was killed.
 func killedRun(t *testing.T, dir string, after time.Duration, watched string) bool {
 	t.Helper()
-	before, _ := os.Stat(watched) // nil where there is none yet
+	before, _ := os.Stat(watched) // nil if the file does not exist yet
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "MEMINSPECT_TEST_GENERATE="+dir)
 	cmd.Dir = dir
@@ -145,7 +145,7 @@ func killedRun(t *testing.T, dir string, after time.Duration, watched string) bo
 	return false
 }
 
-// killOnChange kills p when the file is another one than before.
+// killOnChange kills p when the file differs from before.
 func killOnChange(p *os.Process, file string, before os.FileInfo, done <-chan struct{}) {
 	for {
 		now, err := os.Stat(file)
@@ -161,7 +161,7 @@ func killOnChange(p *os.Process, file string, before os.FileInfo, done <-chan st
 	}
 }
 
-// checkWhole looks at every file of a tree whose source has n annotations a
+// checkWhole checks every file of a tree whose source has n annotations per
 // package, and counts the packages whose generated file is the new one.
 func checkWhole(t *testing.T, dir string, n int) int {
 	t.Helper()
@@ -178,8 +178,8 @@ func checkWhole(t *testing.T, dir string, n int) int {
 			t.Errorf("%s: %v", at, err)
 			return 0
 		}
-		// A whole file has a line for each ID in the constants, and ends
-		// with its guards.
+		// A whole file has one line per ID among the constants, and ends with its
+		// guards.
 		constants := strings.Count(text, "meminspect.ID = 0x")
 		if guards := strings.Count(text, "_ = x[id"); guards != constants {
 			t.Errorf("%s: %d constants, %d guards", at, constants, guards)
@@ -194,7 +194,7 @@ func checkWhole(t *testing.T, dir string, n int) int {
 	return updated
 }
 
-// A folder that cannot be written to is a clear error, and nothing is lost.
+// A read-only folder gives a clear error, and nothing is lost.
 func TestReadOnlyFolder(t *testing.T) {
 	dir := fixture(t, "-- go.mod --\nmodule example.com/ro\n\ngo 1.24\n-- p/p.go --\npackage p\n\n//meminspect:entry\nvar a int\n")
 	generate(t, dir, "./...")
@@ -208,7 +208,7 @@ func TestReadOnlyFolder(t *testing.T) {
 		cmd.Env = append(os.Environ(), "MEMINSPECT_TEST_GENERATE="+dir)
 		cmd.Dir = dir
 		if os.Geteuid() == 0 && command == "" {
-			// Nothing is read-only for root: be nobody.
+			// Root ignores read-only permissions: run as the user nobody.
 			makeReadable(t, dir)
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 			cmd.Env = append(cmd.Env, "HOME=/nonexistent", "GOCACHE=off", "GOFLAGS=", "GOENV=off", "GOTELEMETRY=off", "GOPATH="+t.TempDir())
@@ -231,11 +231,11 @@ func TestReadOnlyFolder(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "p"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	// The same on a disk without room: no file may grow.
+	// The same on a full disk: no file may grow.
 	run("trap '' XFSZ; ulimit -f 0; ")
 }
 
-// makeReadable lets another user come to a test's folder and program.
+// makeReadable lets another user reach a test's folder and program.
 func makeReadable(t *testing.T, dir string) {
 	t.Helper()
 	for _, path := range []string{dir, os.Args[0]} {
@@ -253,8 +253,8 @@ func makeReadable(t *testing.T, dir string) {
 	}
 }
 
-// What a killed run left is removed by a later one, unless it is young: it may
-// belong to a run beside this one.
+// A later run removes what a killed run left, unless it is recent: it may
+// belong to a concurrent run.
 func TestLeftoversAreRemoved(t *testing.T) {
 	dir := fixture(t, "-- go.mod --\nmodule example.com/left\n\ngo 1.24\n-- p.go --\npackage p\n\n//meminspect:entry\nvar a int\n")
 	old, young := filepath.Join(dir, folders.TemporaryPrefix+"1.tmp"), filepath.Join(dir, folders.TemporaryPrefix+"2.tmp")

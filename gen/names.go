@@ -9,7 +9,7 @@ import (
 	"github.com/meminspect/meminspect/annotate"
 )
 
-// exprsOf lists the expressions that an annotation has.
+// exprsOf lists the expressions of an annotation.
 func exprsOf(a *annotate.Annotation) []ast.Expr {
 	var list []ast.Expr
 	if a.Size != nil && a.Size.Expr != nil {
@@ -25,7 +25,7 @@ func exprsOf(a *annotate.Annotation) []ast.Expr {
 	return list
 }
 
-// packageNames lists the identifiers that may be names of packages.
+// packageNames lists the identifiers that may be package names.
 func packageNames(expr ast.Expr) []*ast.Ident {
 	var list []*ast.Ident
 	ast.Inspect(expr, func(n ast.Node) bool {
@@ -39,8 +39,9 @@ func packageNames(expr ast.Expr) []*ast.Ident {
 	return list
 }
 
-// importsOf resolves the package names of a file of the unit. What the package
-// declares is none: Go allows no import that has the name of a declaration.
+// importsOf resolves the package names of a file of the unit. A name that the
+// package declares is not an import: Go does not allow an import with the name
+// of a declaration.
 func (p *plan) importsOf(u unit, file *sourceFile) imports {
 	return func(name string) (string, bool) {
 		if len(p.declared(u, name)) > 0 {
@@ -64,8 +65,9 @@ func (p *plan) checkExprs(u unit, file *sourceFile, a *annotate.Annotation) {
 	}
 }
 
-// declared returns where an identifier of the unit's package is declared: a
-// package and its tests inside share theirs, external tests have their own.
+// declared returns where an identifier of the unit's package is declared. A
+// package and its in-package tests share their declarations; external tests
+// have their own.
 func (p *plan) declared(u unit, name string) []token.Pos {
 	if u == externalUnit {
 		return p.namedIn(externalUnit, name, packageLevel)
@@ -73,8 +75,8 @@ func (p *plan) declared(u unit, name string) []token.Pos {
 	return slices.Concat(p.namedIn(ownUnit, name, packageLevel), p.namedIn(testUnit, name, packageLevel))
 }
 
-// namedIn returns where a unit's files have an identifier, among those that
-// list finds.
+// namedIn returns the positions of an identifier in a unit's files, among those
+// that list returns.
 func (p *plan) namedIn(u unit, name string, list func(*ast.File) []*ast.Ident) []token.Pos {
 	var found []token.Pos
 	for _, file := range p.pkg.files[u] {
@@ -87,8 +89,8 @@ func (p *plan) namedIn(u unit, name string, list func(*ast.File) []*ast.Ident) [
 	return found
 }
 
-// importNames lists the names that a file gives to imports: no package-level
-// identifier may have one.
+// importNames lists the names that a file gives to imports. No package-level
+// identifier may have the same name.
 func importNames(file *ast.File) []*ast.Ident {
 	var list []*ast.Ident
 	for _, spec := range file.Imports {
@@ -99,7 +101,7 @@ func importNames(file *ast.File) []*ast.Ident {
 	return list
 }
 
-// packageLevel lists what a file declares for its package.
+// packageLevel lists the package-level identifiers that a file declares.
 func packageLevel(file *ast.File) []*ast.Ident {
 	var list []*ast.Ident
 	for _, decl := range file.Decls {
@@ -122,9 +124,9 @@ func packageLevel(file *ast.File) []*ast.Ident {
 	return list
 }
 
-// checkNames reports what generated code would declare or use under a name that
-// the package has for something else. Packages that it imports it calls by
-// another name then.
+// checkNames reports names that generated code declares or uses but that the
+// package already uses for something else. For imported packages the generated
+// code uses another name instead.
 func (p *plan) checkNames(made map[outputKey]*outputFile) {
 	for key, o := range made {
 		taken := func(name string) (token.Position, bool) {
@@ -159,8 +161,8 @@ func (p *plan) checkNames(made map[outputKey]*outputFile) {
 			}
 		}
 		for path, name := range o.Aliases {
-			// The annotated file calls an import so; another file of the
-			// package may declare that name.
+			// The annotated file may import the package under this name while another
+			// file of the package declares it.
 			if _, ok := taken(name); ok && path != runtimePath && path != implPath && path != "unsafe" {
 				o.Aliases[path] = name + "_"
 			}

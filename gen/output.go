@@ -14,7 +14,7 @@ import (
 	"github.com/meminspect/meminspect/internal/folders"
 )
 
-// Names of the runtime's kinds of exclusions and flags of entries.
+// Names of the runtime's exclusion kinds and entry flags.
 const (
 	excludeVariable     = "ExcludeVariable"
 	excludeType         = "ExcludeType"
@@ -29,9 +29,9 @@ type outputKey struct {
 	constraint fileConstraint
 }
 
-// fileName is the name of a generated file. It ends in _gen, or in _gen_x for
-// external tests, so that no part of the constraint in it is taken by the go
-// command for a GOOS or GOARCH.
+// fileName returns the name of a generated file. It ends in _gen, or in _gen_x
+// for external tests, so that the go command does not take any part of the
+// constraint in it for a GOOS or GOARCH.
 func (k outputKey) fileName() string {
 	name := "meminspect_"
 	if k.constraint != "" {
@@ -40,14 +40,13 @@ func (k outputKey) fileName() string {
 	return name + "gen" + [...]string{"", "_test", "_x_test"}[k.unit] + ".go"
 }
 
-// table is the name of the file's table: files of one package may be built
-// together.
+// table returns the name of the file's table. Names differ, because files of
+// one package may be built together.
 func (k outputKey) table() string {
 	return "meminspectTable" + [...]string{"", "Test", ""}[k.unit] + k.constraint.camel()
 }
 
-// outputs makes the generated files as plain data, and reports what is in their
-// way.
+// outputs returns the generated files as plain data, and reports conflicts.
 func (p *plan) outputs(ov *folders.Overlay) []*outputFile {
 	made := map[outputKey]*outputFile{}
 	get := func(k outputKey) *outputFile {
@@ -65,7 +64,7 @@ func (p *plan) outputs(ov *folders.Overlay) []*outputFile {
 		}
 		return o
 	}
-	var main [3]*outputFile // the files of the ID constants
+	var main [3]*outputFile // the files with ID constants
 	for _, n := range p.names {
 		if main[n.unit] == nil {
 			main[n.unit] = get(outputKey{unit: n.unit})
@@ -93,16 +92,16 @@ func (p *plan) outputs(ov *folders.Overlay) []*outputFile {
 		list = append(list, o)
 	}
 	slices.SortFunc(list, func(a, b *outputFile) int { return strings.Compare(a.Name, b.Name) })
-	if !p.refuseForeign(ov, list) { // whose names would be in the way too
+	if !p.refuseForeign(ov, list) { // their names would conflict too
 		p.checkNames(made)
 	}
 	return list
 }
 
-// unitConstraint is the constraint of the file with a unit's ID constants: none
-// when any file of the unit has none. Else it would make a package, or a
-// program without a main, appear where none was: then it is built with any of
-// the others.
+// unitConstraint returns the constraint of the file with a unit's ID constants.
+// If any file of the unit is unconstrained, there is none. Otherwise it is the
+// disjunction of all constraints: the constants' file must not create a
+// package, or a program without main, where the other files do not exist.
 func (p *plan) unitConstraint(u unit) fileConstraint {
 	var all []fileConstraint
 	for _, file := range p.pkg.files[u] {
@@ -111,7 +110,7 @@ func (p *plan) unitConstraint(u unit) fileConstraint {
 	return anyOf(all)
 }
 
-// addIDs adds the constants and the declared IDs.
+// addIDs adds the ID constants and the declared IDs.
 func (p *plan) addIDs(main [3]*outputFile) {
 	seen := map[string]*named{}
 	for _, n := range p.names {
@@ -134,13 +133,13 @@ func (p *plan) addIDs(main [3]*outputFile) {
 	}
 }
 
-// position is file:line, relative to the package's folder.
+// position returns file:line, relative to the package's folder.
 func (p *plan) position(pos token.Pos) string {
 	at := p.pkg.fset.Position(pos)
 	return fmt.Sprintf("%s:%d", at.Filename[strings.LastIndexAny(at.Filename, `/\`)+1:], at.Line)
 }
 
-// addRow adds what one annotation means.
+// addRow adds the rows of one annotation.
 func (p *plan) addRow(o *outputFile, u unit, file *sourceFile, a *annotate.Annotation) {
 	pos := p.position(rowPos(a))
 	switch a.Kind {
@@ -175,8 +174,9 @@ func (p *plan) addRow(o *outputFile, u unit, file *sourceFile, a *annotate.Annot
 	}
 }
 
-// exclusion makes the row of an exclusion. Types are named by what the Go
-// runtime calls their package: "main" for a program's, but not for its tests'.
+// exclusion returns the row of an exclusion. Types are named by the package
+// path that the Go runtime uses: "main" for a program's, but not for its
+// tests'.
 func (p *plan) exclusion(u unit, a *annotate.Annotation, pos string) outputExclusion {
 	x := outputExclusion{Path: a.Target.Path, Package: p.packageOf(p.namespace(u)), Pos: pos}
 	spec := a.Target.TypeSpec()
@@ -200,7 +200,7 @@ func (p *plan) exclusion(u unit, a *annotate.Annotation, pos string) outputExclu
 	return x
 }
 
-// layout lists the fields of a struct type that have a name.
+// layout lists the named fields of a struct type.
 func layout(a *annotate.Annotation) outputLayout {
 	l := outputLayout{Type: a.Target.Name}
 	if st, ok := a.Target.TypeSpec().Type.(*ast.StructType); ok {
@@ -215,7 +215,7 @@ func layout(a *annotate.Annotation) outputLayout {
 	return l
 }
 
-// sort puts everything into an order that does not depend on that of files.
+// sort makes the order independent of the order of files.
 func (o *outputFile) sort() {
 	slices.SortFunc(o.IDs, func(a, b outputID) int { return strings.Compare(a.Name, b.Name) })
 	slices.SortFunc(o.Entries, func(a, b outputEntry) int {
@@ -229,8 +229,8 @@ func (o *outputFile) sort() {
 	slices.SortFunc(o.Declared, func(a, b outputDeclared) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// constName is the name of an ID's constant: exported when the name is, with
-// what is no letter or digit in a path left out.
+// constName returns the name of an ID's constant. It is exported if the name
+// is, and omits all characters of a path that are not letters or digits.
 func constName(name string) string {
 	var b strings.Builder
 	for part := range strings.FieldsFuncSeq(name, func(r rune) bool {

@@ -24,12 +24,11 @@ type sourceFile struct {
 	hit        bool
 	syntax     *ast.File
 	constraint fileConstraint
-	found      *annotate.File // of a hit
+	found      *annotate.File // set if the file may have directives
 }
 
-// A unit is what Go compiles as one package, or as one with its tests: the
-// package's own files, those of its tests inside, or those of its external
-// tests.
+// A unit is a set of files that Go compiles together: the package's own files,
+// its in-package tests, or its external tests.
 type unit uint8
 
 const (
@@ -48,12 +47,12 @@ type pkg struct {
 }
 
 // parsePackage parses the files of a folder and groups them by package clause.
-// It reports what is wrong with the lines; what it returns is whole only when
-// there is no finding but warnings.
+// It reports malformed lines. Its result is complete only if all findings are
+// warnings.
 func parsePackage(o *folders.Overlay, f *folder) *pkg {
 	p := &pkg{folder: f, fset: token.NewFileSet()}
 	if len(f.Hits) == 0 {
-		return p // the last annotation went: nothing else matters
+		return p // the last annotation was removed: nothing else matters
 	}
 	if err := xmodule.CheckImportPath(f.ImportPath); err != nil {
 		p.find(Finding{Pos: token.Position{Filename: f.Dir}, Code: "bad-path", Message: err.Error()})
@@ -76,8 +75,8 @@ func parsePackage(o *folders.Overlay, f *folder) *pkg {
 	return p
 }
 
-// parse parses one file. Files without directives count for the identifiers
-// they declare: what the parser makes of them will do, errors or not.
+// parse parses one file. From files without directives only the declared
+// identifiers matter, so syntax errors in them are ignored.
 func (p *pkg) parse(o *folders.Overlay, name string) *sourceFile {
 	path := filepath.Join(p.folder.Dir, name)
 	data, err := o.Read(path, nil)
@@ -105,8 +104,8 @@ func (p *pkg) parse(o *folders.Overlay, name string) *sourceFile {
 	return file
 }
 
-// syntaxErrors reports why an annotated file cannot be read: an annotation in
-// the part that the parser gave up on would be lost.
+// syntaxErrors reports why an annotated file cannot be parsed: annotations in
+// the part that the parser skipped would be lost.
 func (p *pkg) syntaxErrors(path string, err error) {
 	var list scanner.ErrorList
 	if !errors.As(err, &list) {
@@ -118,12 +117,12 @@ func (p *pkg) syntaxErrors(path string, err error) {
 	}
 }
 
-// chooseClause finds the name of the folder's package. Programs under
-// "//go:build ignore", and package documentation, may be in the same folder.
+// chooseClause finds the name of the folder's package. The folder may also
+// contain programs under "//go:build ignore", and package documentation.
 func (p *pkg) chooseClause(files []*sourceFile) {
 	type candidate struct {
 		name                       string
-		always, constrained, tests int // files
+		always, constrained, tests int // numbers of files
 	}
 	var list []*candidate
 	for _, file := range files {
@@ -161,7 +160,7 @@ func (p *pkg) chooseClause(files []*sourceFile) {
 	p.clause = list[0].name
 }
 
-// place puts a file into its unit and takes its findings.
+// place puts a file into its unit and collects its findings.
 func (p *pkg) place(file *sourceFile) {
 	name := file.syntax.Name.Name
 	test := strings.HasSuffix(file.name, "_test.go")
@@ -187,8 +186,8 @@ func (p *pkg) place(file *sourceFile) {
 	}
 }
 
-// duplicates reports names given twice: the tests inside share the package's
-// names, external tests have their own.
+// duplicates reports names that are used twice. In-package tests share the
+// package's names; external tests have their own.
 func (p *pkg) duplicates() {
 	for _, units := range [][]unit{{ownUnit, testUnit}, {externalUnit}} {
 		var found []*annotate.File
@@ -218,13 +217,13 @@ func (p *pkg) find(f Finding) {
 	p.findings = append(p.findings, f)
 }
 
-// broken reports whether there is a finding that stops the generation.
+// broken reports whether a finding stops the generation.
 func (p *pkg) broken() bool {
 	return slices.ContainsFunc(p.findings, func(f Finding) bool { return !f.Warning })
 }
 
-// sortFindings puts a folder's findings in source order, each once: what is in
-// the way of several generated files is found for each of them.
+// sortFindings puts a folder's findings in source order and removes duplicates:
+// a conflict with several generated files is found once for each.
 func (p *pkg) sortFindings() {
 	slices.SortFunc(p.findings, func(a, b Finding) int {
 		return cmp.Or(strings.Compare(a.Pos.Filename, b.Pos.Filename), cmp.Compare(a.Pos.Line, b.Pos.Line),

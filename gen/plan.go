@@ -15,10 +15,10 @@ import (
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// A plan is what is to become of one folder.
+// A plan describes the changes to one folder.
 type plan struct {
 	pkg     *pkg
-	ids     *ledger.Ledger // as it was, and then as it is to be
+	ids     *ledger.Ledger // as it was, then as it will be
 	old     []byte         // the ledger's bytes, nil if there is none
 	lost    []*ledger.Row  // IDs without an annotation
 	fresh   []*named       // annotations without an ID
@@ -40,14 +40,14 @@ func newPlan(o *folders.Overlay, f *folder) *plan {
 	p := &plan{pkg: parsePackage(o, f), ids: &ledger.Ledger{}}
 	p.readLedger(o)
 	if p.pkg.broken() {
-		return p // what could not be understood would look lost
+		return p // unparsed annotations would look lost
 	}
 	p.collectNames()
 	p.compare(o)
 	return p
 }
 
-// ledgerPath is where the ledger is to be.
+// ledgerPath returns the path that the ledger is written to.
 func (p *plan) ledgerPath() string { return filepath.Join(p.pkg.folder.out, ledger.FileName) }
 
 // readLedger reads the ledger of the output folder, else that of the source
@@ -105,8 +105,8 @@ func (p *plan) collectNames() {
 	}
 }
 
-// namespace returns what the IDs of a unit are hashed with: what the ledger has
-// frozen, else the import path.
+// namespace returns the namespace that the IDs of a unit are hashed with: the
+// one frozen in the ledger, else the import path.
 func (p *plan) namespace(u unit) string {
 	own := p.pkg.folder.ImportPath
 	if len(p.ids.Namespaces) > 0 {
@@ -154,7 +154,7 @@ func (p *plan) ledgerLost(o *folders.Overlay) bool {
 	return false
 }
 
-// finish issues IDs for new names, refuses lost ones, and makes the files.
+// finish issues IDs for new names, rejects lost ones, and builds the files.
 func (p *plan) finish(o *folders.Overlay) {
 	if p.pkg.broken() {
 		return
@@ -221,13 +221,13 @@ func (p *plan) issue() {
 		types[n.row] = append(types[n.row], n.typ)
 	}
 	for row, list := range types {
-		// A variable of several constrained files may have several types.
+		// A variable that several constrained files declare may have several types.
 		slices.Sort(list)
 		row.Type = strings.Join(slices.Compact(list), " | ")
 	}
 }
 
-// ledgerChange notes what must become of the ledger.
+// ledgerChange records the change of the ledger, if any.
 func (p *plan) ledgerChange() {
 	if len(p.ids.Rows) == 0 && p.old == nil {
 		return
@@ -237,8 +237,8 @@ func (p *plan) ledgerChange() {
 	}
 }
 
-// refuseForeign reports files that meminspect did not write and would replace.
-// It reports whether there are any.
+// refuseForeign reports files that generation would replace but that meminspect
+// did not write. It returns whether there are any.
 func (p *plan) refuseForeign(o *folders.Overlay, outputs []*outputFile) (found bool) {
 	for _, output := range outputs {
 		if old, err := p.readOutput(o, output.Name); err == nil && !folders.IsGenerated(old) {
@@ -252,8 +252,8 @@ func (p *plan) refuseForeign(o *folders.Overlay, outputs []*outputFile) (found b
 
 func (p *plan) outputPath(name string) string { return filepath.Join(p.pkg.folder.out, name) }
 
-// readOutput reads a file of the output folder. The scan has listed the files
-// that are there, so that a new file costs no system call.
+// readOutput reads a file of the output folder. The scan has listed the
+// existing files, so a new file costs no system call.
 func (p *plan) readOutput(o *folders.Overlay, name string) ([]byte, error) {
 	f := p.pkg.folder
 	if !slices.Contains(f.Generated, name) && !slices.Contains(f.Names, name) {
@@ -262,7 +262,7 @@ func (p *plan) readOutput(o *folders.Overlay, name string) ([]byte, error) {
 	return o.Read(p.outputPath(name), nil)
 }
 
-// outputChanges notes which generated files must be written, and which go.
+// outputChanges records which generated files to write and which to remove.
 func (p *plan) outputChanges(o *folders.Overlay, outputs []*outputFile) {
 	wanted := map[string]bool{}
 	for _, output := range outputs {
@@ -289,8 +289,8 @@ func (p *plan) outputChanges(o *folders.Overlay, outputs []*outputFile) {
 	}
 }
 
-// unixLines takes out what git may have put at the ends of lines when it checked
-// a file out: that is no change.
+// unixLines removes the carriage returns that git may have added on checkout:
+// they are not a change.
 func unixLines(data []byte) []byte {
 	if !bytes.Contains(data, []byte("\r\n")) {
 		return data

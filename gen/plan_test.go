@@ -29,8 +29,8 @@ func planFolder(dir string, names ...string) (*plan, error) {
 	return p, nil
 }
 
-// Whatever the source, the plan does not panic; without findings all generated
-// files are Go as gofmt writes it, and a second run has nothing to change.
+// For any source, the plan does not panic. Without findings all generated files
+// are gofmt-formatted Go, and a second run changes nothing.
 func FuzzPlan(f *testing.F) {
 	for _, seed := range []string{
 		"package p\n\n//meminspect:entry member=a[n].b name=X \"note=\\x00\\\"`\" depth=3\nvar v struct{ a [3]struct{ b int } }\n",
@@ -85,7 +85,7 @@ func FuzzPlan(f *testing.F) {
 	})
 }
 
-// What the ledger says of types, as far as syntax tells.
+// The ledger records types as far as syntax shows them.
 func TestTypes(t *testing.T) {
 	const source = `package p
 
@@ -165,8 +165,8 @@ var (
 	}
 }
 
-// The order in which files are found or written makes no difference, nor does
-// how often the generator ran before.
+// The result depends neither on the order in which files are found or written
+// nor on earlier runs.
 func TestOutputIsDeterministic(t *testing.T) {
 	var first map[string]string
 	for range 5 {
@@ -186,7 +186,7 @@ func TestOutputIsDeterministic(t *testing.T) {
 	}
 }
 
-// Names that the package gives to what generated code imports or shadows.
+// The package uses names that the generated code imports or shadows.
 func TestShadowedNames(t *testing.T) {
 	dir := fixture(t, `
 -- go.mod --

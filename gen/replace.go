@@ -14,9 +14,9 @@ import (
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// applyChanges makes the changes, all ledgers before all generated files, so
-// that no ID is ever in use that its ledger does not have. It returns the
-// changes that it made, in that order.
+// applyChanges writes all ledgers before all generated files, so that no
+// generated file ever uses an ID that its ledger lacks. It returns the changes
+// that it made, in that order.
 func applyChanges(ctx context.Context, o *folders.Overlay, changes []Change) ([]Change, error) {
 	var ledgers, others []Change
 	for _, change := range changes {
@@ -34,8 +34,8 @@ func applyChanges(ctx context.Context, o *folders.Overlay, changes []Change) ([]
 	return append(made, more...), err
 }
 
-// replaceAll makes the changes, several at a time: creating files is most of the
-// time of a first run. After an error it makes no further ones.
+// replaceAll makes the changes, several at a time: creating files takes most of
+// the time of a first run. After an error it starts no further changes.
 func replaceAll(ctx context.Context, o *folders.Overlay, changes []Change) ([]Change, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -58,9 +58,9 @@ func replaceAll(ctx context.Context, o *folders.Overlay, changes []Change) ([]Ch
 	return done, nil
 }
 
-// replace makes a change in one step: a reader sees the old file or the new
-// one, also if the run is killed at any moment. It does not wait for the disk:
-// after a power failure a file may be empty, which the next run reports.
+// replace makes one change atomically: a reader sees the old file or the new
+// one, even if the run is killed at any moment. It does not sync to disk: after
+// a power failure a file may be empty, which the next run reports.
 func replace(o *folders.Overlay, change Change) error {
 	path := o.Actual(change.Path)
 	if path == "" {
@@ -102,13 +102,13 @@ func write(path string, data []byte) error {
 		err = os.Rename(temporary, path)
 	}
 	if err != nil {
-		os.Remove(temporary) // the error that is returned is the first one
+		os.Remove(temporary) // return the first error
 	}
 	return err
 }
 
 // removeLeftovers removes the temporary files of killed runs from a folder. A
-// young file may belong to a run that works at the same time.
+// recent file may belong to a concurrent run.
 func removeLeftovers(f *folder) {
 	for _, name := range f.Leftovers {
 		name = filepath.Join(f.out, name)

@@ -11,8 +11,8 @@ import (
 )
 
 // stale returns a finding for each annotation that a generated file does not
-// have as it is written. If no annotation is the reason for a change, the
-// findings are about the changed files.
+// contain in its current form. If no annotation caused a change, the findings
+// are about the changed files.
 func (p *plan) stale() []Finding {
 	if p.pkg.broken() {
 		return nil
@@ -77,7 +77,7 @@ func (p *pkg) annotations() int {
 	return n
 }
 
-// rowPos returns the position that the row of an annotation has.
+// rowPos returns the position that an annotation's row records.
 func rowPos(a *annotate.Annotation) token.Pos {
 	if a.Target.Ident != nil {
 		return a.Target.Ident.Pos()
@@ -87,8 +87,8 @@ func rowPos(a *annotate.Annotation) token.Pos {
 
 var rowPositions = regexp.MustCompile(`Pos:\s*"([^":]*:)([0-9]+)"`)
 
-// newRows returns the positions of the rows that the new file has and the old
-// one does not have, except for a change of the line alone.
+// newRows returns the positions of the rows that are in the new file only. It
+// ignores rows that differ only in the line number.
 func newRows(change Change) []string {
 	mask := func(line []byte) string { return string(rowPositions.ReplaceAll(line, []byte("$1"))) }
 	old := map[string]bool{}
@@ -104,8 +104,9 @@ func newRows(change Change) []string {
 	return list
 }
 
-// onlyLinesMoved reports whether a generated file differs only in the lines of
-// positions: an edit further up in a source file does not make a check fail.
+// onlyLinesMoved reports whether a generated file differs only in the line
+// numbers of positions: an edit further up in a source file must not fail a
+// check.
 func onlyLinesMoved(change Change) bool {
 	if change.Old == nil || change.New == nil {
 		return false

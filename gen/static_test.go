@@ -13,7 +13,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/nameid"
 )
 
-// Every kind of row that a table can have, on every kind of variable.
+// everyRow has every kind of row that a table can have, on every kind of
+// variable.
 const everyRow = `
 -- go.mod --
 module example.com/every
@@ -92,8 +93,8 @@ func main() {
 }
 `
 
-// No entry is initialised by code: in the file of a built program all rows are
-// there already, and the only code that touches the table hands it to Link.
+// No code initialises entries: the file of a built program contains all rows,
+// and the only code that refers to the table passes it to Link.
 func TestTablesAreStaticData(t *testing.T) {
 	toolchains := []string{"local"}
 	if os.Getenv("MEMINSPECT_FULL") != "" {
@@ -141,13 +142,13 @@ func checkStatic(t *testing.T, env []string) {
 		}
 	}
 
-	// The same by what the compiler made of init.
+	// Check the same in the code that the compiler generated for init.
 	dump := mustGo(t, dir, env, "tool", "objdump", "-s", `^main\.init(\.[0-9]+)?$`, exe)
 	if n := stores(dump, "meminspect_gen.go"); n > 0 {
 		t.Errorf("generated code has %d stores in init:\n%s", n, dump)
 	}
 
-	// What the test looks for is there when a row is not static.
+	// Prove that the test detects a row that is not static.
 	path := filepath.Join(dir, "meminspect_gen.go")
 	broken := strings.Replace(readFile(t, path), "Var: &counter", "Var: *new(any)", 1)
 	broken = strings.Replace(broken, `Note: "hello"`, `Note: fmt_Sprint()`, 1) + "\n\nfunc fmt_Sprint() string { return iface.(string) }\n"
@@ -160,7 +161,7 @@ func checkStatic(t *testing.T, env []string) {
 	}
 }
 
-// checkEntries holds the rows in the file to what was annotated.
+// checkEntries compares the rows in the file with the annotations.
 func checkEntries(t *testing.T, file *elf.File, rows []byte) {
 	t.Helper()
 	want := map[uint64]string{}
@@ -193,7 +194,7 @@ func checkEntries(t *testing.T, file *elf.File, rows []byte) {
 	}
 }
 
-// initLines are the disassembled lines of init.
+// initLines returns the disassembled lines of init.
 func initLines(dump string) []string {
 	var lines []string
 	for line := range strings.Lines(dump) {
@@ -204,7 +205,7 @@ func initLines(dump string) []string {
 	return lines
 }
 
-// stores counts instructions of a file that write to memory other than the
+// stores counts the instructions of a file that write to memory other than the
 // stack.
 func stores(dump, file string) int {
 	n := 0
@@ -253,7 +254,7 @@ func sectionData(t *testing.T, file *elf.File, addr, n uint64) []byte {
 	return nil
 }
 
-// Under meminspect_off nothing of a table is left, and the constants still are.
+// Under meminspect_off the table disappears, and the constants remain.
 func TestOffLeavesNothing(t *testing.T) {
 	dir := fixture(t, everyRow+`
 -- use.go --
@@ -281,7 +282,7 @@ func init() {
 	}
 }
 
-// Paths that are not static, and IDs that were edited, do not compile.
+// Paths that are not static, and edited IDs, do not compile.
 func TestGuards(t *testing.T) {
 	for _, test := range []struct{ name, source, edit, want string }{
 		{"pointer", "//meminspect:entry member=A\nvar v *struct{ A int }", "", "v"},

@@ -10,13 +10,13 @@ import (
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// A typeReader finds types in the syntax, as far as it has them: what is
-// declared with a type, or with a value whose form or whose function in the
-// same package says it. Names of other packages are spelt with their import
+// A typeReader finds types as far as the syntax shows them: of declarations
+// with an explicit type, or with a value whose form, or whose function in the
+// same package, shows it. It spells names of other packages with their import
 // paths, so that a new major version of a dependency is another type.
 type typeReader struct {
 	types map[string]declared // type name to its declaration
-	funcs map[string]declared // function name to its result list's file
+	funcs map[string]declared // function name to the file of its result list
 }
 
 // declared is a declaration and the file whose imports it uses.
@@ -53,7 +53,7 @@ func newTypeReader(files []*sourceFile) *typeReader {
 	return r
 }
 
-// of returns the type of what is annotated.
+// of returns the type of an annotated variable or member.
 func (r *typeReader) of(file *sourceFile, a *annotate.Annotation) string {
 	spec, ok := a.Target.Spec.(*ast.ValueSpec)
 	if !ok {
@@ -73,7 +73,7 @@ func (r *typeReader) of(file *sourceFile, a *annotate.Annotation) string {
 	return typ.text()
 }
 
-// variable returns the type of the spec's name number index.
+// variable returns the type of the spec's index-th name.
 func (r *typeReader) variable(file *sourceFile, spec *ast.ValueSpec, index int) (typed, bool) {
 	switch {
 	case spec.Type != nil:
@@ -150,7 +150,8 @@ func (r *typeReader) call(file *sourceFile, call *ast.CallExpr) (typed, bool) {
 	return typed{}, false
 }
 
-// result returns the type of a result of a call of a function of the package.
+// result returns the index-th result type of a call of a function of the
+// package.
 func (r *typeReader) result(value ast.Expr, index int) (typed, bool) {
 	call, ok := value.(*ast.CallExpr)
 	if !ok {
@@ -177,7 +178,7 @@ func (r *typeReader) result(value ast.Expr, index int) (typed, bool) {
 
 // step follows one step of a member path.
 func (r *typeReader) step(typ typed, step annotate.Step) (typed, bool) {
-	for range 100 { // a type declared as itself does not compile, yet may be read here
+	for range 100 { // a type declared as itself does not compile, but may be read here
 		switch t := typ.expr.(type) {
 		case *ast.ParenExpr:
 			typ.expr = t.X
@@ -205,7 +206,7 @@ func (r *typeReader) step(typ typed, step annotate.Step) (typed, bool) {
 	return typed{}, false
 }
 
-// text spells a type in one line, with import paths.
+// text formats a type in one line, with import paths.
 func (t typed) text() string {
 	var renamed []*ast.Ident
 	var names []string

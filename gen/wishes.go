@@ -9,8 +9,9 @@ import (
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// applyWishes renames and retires IDs, each in the one folder that it fits. A
-// wish that fits no folder, or several, is an error: then nothing is written.
+// applyWishes applies the requested renames and retirements of IDs, each in the
+// one folder that it matches. A request that matches no folder, or several, is
+// an error: then nothing is written.
 func applyWishes(cfg *Config, plans []*plan) error {
 	for _, wish := range cfg.Renames {
 		p, row, err := findLost(plans, "--rename", wish.Old)
@@ -40,20 +41,21 @@ func applyWishes(cfg *Config, plans []*plan) error {
 	return nil
 }
 
-// settle takes a row from the lost ones.
+// settle removes a row from the lost ones.
 func (p *plan) settle(row *ledger.Row) {
 	p.lost = slices.DeleteFunc(p.lost, func(r *ledger.Row) bool { return r == row })
 }
 
-// means reports whether a wish is about a name of one of the folder's packages: it
-// may be preceded by the package's import path, or the last element of that.
+// means reports whether a request refers to a name of one of the folder's
+// packages. The package's import path, or the last element of it, may precede
+// the name.
 func (p *plan) means(wish, namespace, name string) bool {
 	pkg := p.packageOf(namespace)
 	return wish == name || wish == path.Base(pkg)+"."+name || wish == pkg+"."+name
 }
 
-// packageOf returns the import path of the package whose IDs are hashed with the
-// namespace: the folder's, or that of its external tests.
+// packageOf returns the import path of the package whose IDs are hashed with
+// the namespace: the folder's, or that of its external tests.
 func (p *plan) packageOf(namespace string) string {
 	if namespace == p.namespace(externalUnit) {
 		return p.pkg.folder.ImportPath + ledger.TestSuffix
@@ -61,7 +63,7 @@ func (p *plan) packageOf(namespace string) string {
 	return p.pkg.folder.ImportPath
 }
 
-// findLost finds the lost ID that a wish means.
+// findLost finds the lost ID that a request refers to.
 func findLost(plans []*plan, flag, wish string) (*plan, *ledger.Row, error) {
 	var found []*plan
 	var rows []*ledger.Row
