@@ -10,11 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// signatures are the extended attributes with a signature or a hash of the
+// signatures are the extended attributes that hold a signature or a hash of the
 // file (the kernel's integrity subsystem).
 var signatures = []string{"security.ima", "security.evm"}
 
-// checkAttributes refuses a file that is signed by its attributes.
+// checkAttributes rejects a file that its extended attributes sign.
 func checkAttributes(f *os.File) error {
 	for _, name := range signatures {
 		if n, err := unix.Fgetxattr(int(f.Fd()), name, nil); err == nil && n > 0 {
@@ -40,8 +40,8 @@ func keepOwner(dst *os.File, info os.FileInfo) error {
 	return dst.Chown(int(want.Uid), int(want.Gid))
 }
 
-// copyAttributes copies the extended attributes, file capabilities for one. A
-// security label is the policy's to give.
+// copyAttributes copies the extended attributes, for example file capabilities.
+// It omits security labels, which the system's policy assigns.
 func copyAttributes(dst, src *os.File) error {
 	size, err := unix.Flistxattr(int(src.Fd()), nil)
 	if errors.Is(err, unix.ENOTSUP) || err == nil && size == 0 {

@@ -4,7 +4,7 @@ package linker
 
 import "os"
 
-// Elsewhere executables for Linux are ordinary files.
+// On other systems, executables for Linux are ordinary files.
 
 func checkAttributes(*os.File) error { return nil }
 

@@ -14,15 +14,15 @@ import (
 	"github.com/meminspect/meminspect/linker"
 )
 
-// Of the big program: packages, and annotated variables in each.
+// The size of the big program: packages, and annotated variables in each.
 const (
 	bigPackages = 40
 	bigEntries  = 25
 )
 
-// bigFunctions is how many functions each package has: a program of some 20 MB
-// in an ordinary run, and of more than 100 MB, which takes minutes to compile,
-// with MEMINSPECT_FULL.
+// bigFunctions is the number of functions in each package: a program of some 20
+// MB normally, and of more than 100 MB, which takes minutes to compile, with
+// MEMINSPECT_FULL.
 var bigFunctions = map[bool]int{false: 150, true: 1050}[os.Getenv("MEMINSPECT_FULL") != ""]
 
 // big is the program that the benchmarks read, with a thousand annotated
@@ -33,8 +33,8 @@ var big struct {
 	err  error
 }
 
-// bigBinary builds the big program once; MEMINSPECT_BIG keeps it there for the
-// next time.
+// bigBinary builds the big program once. MEMINSPECT_BIG names a path to keep it
+// for later runs.
 func bigBinary(b *testing.B) string {
 	b.Helper()
 	big.Do(func() {
@@ -170,7 +170,7 @@ func BenchmarkLink(b *testing.B) {
 }
 
 // BenchmarkLinkCommand runs meminspect link on the big program, and go tool nm
-// beside it.
+// for comparison.
 func BenchmarkLinkCommand(b *testing.B) {
 	path := bigBinary(b)
 	tool := filepath.Join(b.TempDir(), "meminspect")

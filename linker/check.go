@@ -25,18 +25,18 @@ const (
 	// SameID: two packages have an entry with the same ID: a copy, or a fork
 	// that kept the namespace.
 	SameID Code = "same-id"
-	// TwoVersions: two major versions of one module are in the program, both
-	// with annotations.
+	// TwoVersions: two major versions of one module, both with annotations, are in
+	// the program.
 	TwoVersions Code = "two-versions"
 	// NeverRegistered: an ID is declared, but the program does not contain it.
 	NeverRegistered Code = "never-registered"
 	// UnknownVersion: a table has a layout that this tool does not know.
 	UnknownVersion Code = "unknown-version"
-	// Unreadable: something that begins like a table and cannot be read.
+	// Unreadable: data that begins like a table but cannot be read.
 	Unreadable Code = "unreadable"
 	// Disagrees: a ledger and the program contradict each other.
 	Disagrees Code = "ledger"
-	// ReadOnly: a variable that cannot change, or is in no segment.
+	// ReadOnly: a variable that is read-only, or is in no segment.
 	ReadOnly Code = "read-only"
 	// Forbidden: a variable is annotated, and a list forbids it.
 	Forbidden Code = "forbidden"
@@ -62,7 +62,7 @@ func (f Finding) String() string {
 	return fmt.Sprintf("%s: %s: %s", f.Pos, f.Code, f.Text)
 }
 
-// CheckOptions name what a program is compared with.
+// CheckOptions selects what a program is compared with.
 type CheckOptions struct {
 	Ledgers []LedgerFile
 	// Off is the same program built with the tag meminspect_off, or nil.
@@ -129,7 +129,7 @@ type use struct {
 	id             uint64
 	pkg, namespace string
 	name, pos      string
-	addr           memory.Address // 0 for one that is declared
+	addr           memory.Address // 0 for a declared ID
 }
 
 func (u use) String() string { return fmt.Sprintf("%s (%s)", u.name, position(u.pkg, u.pos)) }
@@ -164,7 +164,7 @@ func (c *checker) ids() {
 			continue
 		}
 		if a.addr == b.addr && a.addr != 0 && a.pkg == b.pkg && a.name == b.name {
-			continue // a list includes what is annotated
+			continue // a list may include a variable that is also annotated
 		}
 		f := Finding{Package: b.pkg, Name: b.name, ID: idText(b.id), Pos: position(b.pkg, b.pos)}
 		switch {
@@ -172,7 +172,7 @@ func (c *checker) ids() {
 			f.Code = Collision
 			f.Text = fmt.Sprintf("%s and %s have the same ID %s", a, b, f.ID)
 		case majorless(a.pkg) == majorless(b.pkg):
-			continue // versions reports it once for the module
+			continue // versions reports it once per module
 		default:
 			f.Code = SameID
 			f.Text = fmt.Sprintf("%s of %s has the ID %s, as in %s: a copy that kept the namespace %s", b.name, b.pkg, f.ID, a.pkg, a.namespace)
@@ -183,13 +183,13 @@ func (c *checker) ids() {
 
 var majorElement = regexp.MustCompile(`(^|/)v([2-9]|[1-9]\d+)(/|$)|\.v\d+(/|$)`)
 
-// majorless is an import path without the major version of its module.
+// majorless returns an import path without the major version of its module.
 func majorless(pkg string) string {
 	return strings.TrimSuffix(majorElement.ReplaceAllString(pkg, "/"), "/")
 }
 
-// versions reports packages with annotations that are there in two major
-// versions of their module.
+// versions reports annotated packages of which the program contains two major
+// versions.
 func (c *checker) versions() {
 	byName := map[string][]string{}
 	seen := map[string]bool{}
@@ -210,14 +210,14 @@ func (c *checker) versions() {
 }
 
 // moduleVersions returns the module versions that packages come from, if the
-// build information has them.
+// build information lists them.
 func (p *Program) moduleVersions(packages []string) string {
 	if p.module == nil || p.module.BuildInfo == nil {
 		return "the program has no record of the versions"
 	}
 	var versions []string
 	for _, pkg := range packages {
-		var best *debug.Module // the module with the longest path that holds it
+		var best *debug.Module // the module with the longest path that contains the package
 		for _, dep := range p.module.BuildInfo.Deps {
 			if (pkg == dep.Path || strings.HasPrefix(pkg, dep.Path+"/")) && (best == nil || len(dep.Path) > len(best.Path)) {
 				best = dep
@@ -233,13 +233,13 @@ func (p *Program) moduleVersions(packages []string) string {
 	return strings.Join(versions, ", ")
 }
 
-// memory reports entries whose memory is not that of a variable.
+// memory reports entries whose address is not that of a variable.
 func (c *checker) memory() {
 	segments := c.p.mem.Segments()
 	relro := c.p.image.ReadOnlyAfterRelocation()
 	for _, e := range c.p.entries {
 		if e.SizeKnown && e.Size == 0 {
-			continue // an empty variable has no address of its own
+			continue // an empty variable may share its address
 		}
 		r := memory.RangeOf(e.Addr, max(e.Size, 1))
 		at := slices.IndexFunc(segments, func(s memory.Segment) bool { return s.ContainsRange(r) })

@@ -23,8 +23,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// table is what the generator writes for a package with one variable Jobs, as
-// text: the modules of the archive have the namespaces that a test wants.
+// table is the generated source of a package with one variable Jobs. As text,
+// it lets a test choose the namespaces of the archive's modules.
 const table = `package PKG
 
 import "github.com/meminspect/meminspect/runtime/meminspectimpl"
@@ -80,7 +80,7 @@ func modules(t *testing.T, env ...string) string {
 	return bin
 }
 
-// Findings are all there, in the order of their places, on amd64 and arm64.
+// Check reports all findings, in order of position, on amd64 and arm64.
 func TestCheck(t *testing.T) {
 	for _, env := range [][]string{{"GOARCH=amd64", "CGO_ENABLED=0"}, {"GOARCH=arm64", "CGO_ENABLED=0"}} {
 		t.Run(env[0], func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestCheck(t *testing.T) {
 			var got []string
 			for _, f := range findings {
 				text := f.String()
-				if f.Code == linker.UnknownVersion { // stands at an address
+				if f.Code == linker.UnknownVersion { // its text contains an address
 					_, text, _ = strings.Cut(text, ": layout")
 					text = "unknown-version: layout" + text
 				}
@@ -144,7 +144,7 @@ func patch(t *testing.T, words map[memory.Address]uint64) string {
 	return bin
 }
 
-// entryNamed is the address of an entry in the table, and its package.
+// entryNamed returns the address of an entry in the table, and its package.
 func entryNamed(t *testing.T, p *linker.Program, name string) (memory.Address, *linker.Entry) {
 	t.Helper()
 	for _, e := range p.Entries() {
@@ -161,7 +161,7 @@ func entryNamed(t *testing.T, p *linker.Program, name string) (memory.Address, *
 	return 0, nil
 }
 
-// Files whose tables were changed by hand: what no generator writes.
+// Tables that were patched into states that no generator writes.
 func TestCheckPatched(t *testing.T) {
 	p := open(t, plainBinary(t))
 	counter, _ := entryNamed(t, p, "counter")
@@ -192,7 +192,7 @@ func TestCheckPatched(t *testing.T) {
 			}
 		})
 	}
-	// A type that is none: the entry stays, its size is not known.
+	// An invalid type: the entry remains, its size is unknown.
 	broken := open(t, patch(t, map[memory.Address]uint64{counter.Add(anchor.EntryVar): uint64(code)}))
 	_, e := entryNamed(t, broken, "counter")
 	if e.Type != nil || e.TypeErr == nil || e.SizeKnown {
@@ -203,7 +203,7 @@ func TestCheckPatched(t *testing.T) {
 	}
 }
 
-// Ledgers that say something else than the program.
+// Ledgers that contradict the program.
 func TestCheckLedgers(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(fixture, ledger.FileName))
 	if err != nil {
@@ -248,8 +248,8 @@ func TestCheckLedgers(t *testing.T) {
 	}
 }
 
-// What annotations alone keep alive is told by comparison with a build without
-// them.
+// Cost finds what only annotations keep alive, by comparison with a build
+// without them.
 func TestCost(t *testing.T) {
 	p := open(t, plainBinary(t))
 	off := open(t, build{args: "-tags=meminspect_off"}.run(t))
@@ -267,7 +267,7 @@ func TestCost(t *testing.T) {
 		sum += k.Bytes
 		unused = unused || k.Symbol == "example.com/program/idle.unused" && k.Bytes == 1024
 	}
-	// greeting, sessions and others are used by the program itself.
+	// The program itself uses greeting, sessions and others.
 	if !unused || sum != cost.KeptBytes || len(cost.Kept) > 6 || !strings.Contains(names, " main.greeting\n") {
 		t.Errorf("kept alive: %+v", cost)
 	}
@@ -281,7 +281,7 @@ func TestCost(t *testing.T) {
 	if _, err := p.Cost(p); err == nil || !strings.Contains(err.Error(), "build it with the tag meminspect_off") {
 		t.Errorf("compared with itself: %v", err)
 	}
-	// Without symbols the sizes are still told, and that the rest is not.
+	// Without symbols Cost reports the sizes, and a note that the rest is unknown.
 	stripped := copyTo(t, off.Path)
 	command(t, "strip", "-s", stripped)
 	cost, err = p.Cost(open(t, stripped))
@@ -290,7 +290,7 @@ func TestCost(t *testing.T) {
 	}
 }
 
-// Something that is no Go program is said to be none.
+// Open reports a file that is not a Go program.
 func TestOpenOthers(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -321,8 +321,8 @@ func TestOpenOthers(t *testing.T) {
 	}
 }
 
-// A program of a Go that this tool does not know is read as far as its tables
-// go, and what is missing is said.
+// Of a program of an unknown Go release, Open reads the tables and notes what
+// is missing.
 func TestUnknownRelease(t *testing.T) {
 	data, err := os.ReadFile(plainBinary(t))
 	if err != nil {
@@ -346,7 +346,7 @@ func TestUnknownRelease(t *testing.T) {
 	if m.Totals.Entries != 12 || m.Totals.Unknown != 11 || len(m.Notes) != 1 || !strings.Contains(m.Notes[0], "types are not available: built with go1.99") {
 		t.Errorf("totals %+v, notes %q", m.Totals, m.Notes)
 	}
-	// IDs need no types.
+	// Checks of IDs need no types.
 	checkFindings(t, p)
 	if _, err := p.Forecast(linker.ForecastOptions{}); err == nil || !strings.Contains(err.Error(), "newer than this tool knows") {
 		t.Errorf("forecast: %v", err)
@@ -366,7 +366,7 @@ func TestClaims(t *testing.T) {
 	programs := data[le.Uint64(data[32:]):]
 	claimed := false
 	for range le.Uint16(data[56:]) {
-		// The last segment that is loaded and written has the zeroed memory.
+		// The last writable loaded segment contains the zeroed memory.
 		if le.Uint32(programs) == 1 && le.Uint32(programs[4:])&2 != 0 {
 			le.PutUint64(programs[40:], 1<<46)
 			claimed = true

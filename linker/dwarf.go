@@ -9,7 +9,7 @@ import (
 )
 
 // types finds the types of the chosen variables in the debug information. A
-// variable whose type is not found there keeps the size that its symbol has.
+// variable whose type is not found keeps the size of its symbol.
 func (in *includer) types() error {
 	if len(in.chosen) == 0 || in.p.types == nil {
 		return nil
@@ -29,7 +29,7 @@ func (in *includer) types() error {
 		for _, e := range in.chosen {
 			e.TypeErr = err
 		}
-		return nil // the list can do without types
+		return nil // types are optional for a list
 	}
 	all, err := debuginfo.Variables(data, func(pkg string) bool { return packages[pkg] })
 	if err != nil {

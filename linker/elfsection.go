@@ -42,17 +42,17 @@ var (
 	ErrTrailer = errors.New("the file has data after the program: embed before appending it")
 )
 
-// An edit makes a file with the section: the first keep bytes of the old file
-// with another header, then tail.
+// An edit describes a file with the section: the first keep bytes of the old
+// file with a new header, then tail.
 type edit struct {
 	header []byte
 	keep   int64
 	tail   []byte
 }
 
-// planSection plans the file with the section .meminspect: names and section
-// first, then the table of section headers, all behind what the file has now.
-// Headers keep their numbers, which symbols refer to.
+// planSection plans the file with the section .meminspect. It appends names and
+// section first, then the table of section headers, to the current content.
+// Headers keep their numbers, because symbols refer to them.
 func planSection(src io.ReaderAt, size int64, file *exe.File, section []byte) (*edit, error) {
 	header := make([]byte, elfHeaderSize)
 	if _, err := src.ReadAt(header, 0); err != nil {
@@ -86,7 +86,7 @@ func planSection(src io.ReaderAt, size int64, file *exe.File, section []byte) (*
 	if err != nil {
 		return nil, err
 	}
-	// A second section goes where the first was: its name is there already.
+	// A new section replaces the earlier one: its name is already present.
 	renamed := own < 0
 	if renamed {
 		own = len(sections)
@@ -97,7 +97,7 @@ func planSection(src io.ReaderAt, size int64, file *exe.File, section []byte) (*
 		le.PutUint64(h[shAlign:], 8)
 		names = append(names, embedded.SectionName+"\x00"...)
 	}
-	if bytes.Equal(names, []byte("\x00"+embedded.SectionName+"\x00")) { // no names were there
+	if bytes.Equal(names, []byte("\x00"+embedded.SectionName+"\x00")) { // the file had no names
 		le.PutUint32(table[namesAt*elfSectionSize+shName:], uint32(len(names)))
 		names = append(names, ".shstrtab\x00"...)
 	}
@@ -130,7 +130,7 @@ func (e *edit) align(n int64) {
 	}
 }
 
-// sectionTable reads the section headers as they are.
+// sectionTable reads the section headers unchanged.
 func sectionTable(src io.ReaderAt, header []byte, count int) ([]byte, error) {
 	table := make([]byte, count*elfSectionSize)
 	if count == 0 {
@@ -154,9 +154,9 @@ func sectionNames(src io.ReaderAt, s exe.Section) ([]byte, error) {
 	return names, nil
 }
 
-// contentEnd is where what must be kept of the file ends: everything but an
+// contentEnd returns the end of the content to keep: everything except an
 // earlier .meminspect section and the table of section headers, which are
-// written anew. Data that no header knows must not lie behind.
+// written anew. Data that no header describes must not follow it.
 func contentEnd(src io.ReaderAt, size int64, header []byte, file *exe.File, own int) (int64, error) {
 	le := binary.LittleEndian
 	end := max(file.SegmentsEnd(), le.Uint64(header[ehPhoff:])+uint64(le.Uint16(header[ehPhnum:]))*elfProgramSize)
@@ -164,7 +164,7 @@ func contentEnd(src io.ReaderAt, size int64, header []byte, file *exe.File, own 
 	if off := le.Uint64(header[ehShoff:]); off != 0 {
 		known = max(known, off+uint64(le.Uint16(header[ehShnum:]))*elfSectionSize)
 	}
-	sections, _ := file.Sections() // none is fine
+	sections, _ := file.Sections() // a file without sections is fine
 	for i, s := range sections {
 		if slices.Contains([]string{".signature", ".sig", ".pgpsign"}, s.Name) {
 			return 0, fmt.Errorf("%w: it has a section %s", ErrSigned, s.Name)
@@ -183,12 +183,12 @@ func contentEnd(src io.ReaderAt, size int64, header []byte, file *exe.File, own 
 	return int64(end), checkTrailer(src, size, int64(known))
 }
 
-// moduleSignature ends a file that was signed as the kernel signs modules.
+// moduleSignature ends a file that was signed like a kernel module.
 const moduleSignature = "~Module signature appended~\n"
 
-// checkTrailer refuses a file with data behind the part that ELF knows of,
-// which ends at known: it would be lost, or not found at the end any more.
-// Padding is no data.
+// checkTrailer rejects a file with data after known, the end of the part that
+// ELF describes: the data would be lost, or would no longer be at the end of
+// the file. Padding does not count as data.
 func checkTrailer(src io.ReaderAt, size, known int64) error {
 	if size <= known {
 		return nil

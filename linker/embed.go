@@ -14,7 +14,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
-// Embedded counts what Embed wrote.
+// Embedded reports what Embed wrote.
 type Embedded struct {
 	Entries          int
 	Types            int
@@ -81,7 +81,7 @@ func (p *Program) content() (*embedded.Content, error) {
 	return e.c, nil
 }
 
-// An embedder puts a content together.
+// An embedder builds a content.
 type embedder struct {
 	p     *Program
 	c     *embedded.Content
@@ -92,7 +92,7 @@ type embedder struct {
 // maxTypes limits the types that one program's section describes.
 const maxTypes = 1 << 16
 
-// typ returns the index of t, which is described when its turn comes.
+// typ returns the index of t and queues t for description.
 func (e *embedder) typ(t *gotypes.Type) int {
 	if t == nil {
 		return -1
@@ -134,7 +134,7 @@ func (e *embedder) exclusions() {
 	for _, t := range e.p.found.Tables {
 		for i := range t.Exclusions {
 			x := &t.Exclusions[i]
-			typ, _ := e.p.pointedAt(x.Type) // generic types have none
+			typ, _ := e.p.pointedAt(x.Type) // generic types have no pointer type
 			e.c.Exclusions = append(e.c.Exclusions, embedded.Exclusion{
 				Kind:      x.Kind,
 				Addr:      x.Var,
@@ -150,7 +150,7 @@ func (e *embedder) exclusions() {
 	}
 }
 
-// types describes the types met so far and all that they lead to.
+// types describes the queued types and everything that they lead to.
 func (e *embedder) types() error {
 	for i := 0; i < len(e.queue); i++ {
 		if i == maxTypes {
@@ -207,10 +207,10 @@ func mapLayout(t *gotypes.Type) (*embedded.Map, error) {
 	}, nil
 }
 
-// runtimePrefixes begin the names of the runtime's own variables.
+// runtimePrefixes are the prefixes of the runtime's own variables.
 var runtimePrefixes = []string{"runtime.", "internal/runtime/", "go:"}
 
-// runtimeStructs are the runtime's types that readers of memory look into.
+// runtimeStructs are the runtime's types that readers of memory inspect.
 var runtimeStructs = []string{
 	"runtime.g", "runtime.m", "runtime.p", "runtime.gobuf", "runtime.stack", "runtime.schedt", "runtime.moduledata",
 	"runtime.hchan", "runtime.sudog", "runtime.waitq", "runtime.hmap", "runtime.itab", "internal/abi.ITab",
@@ -218,8 +218,8 @@ var runtimeStructs = []string{
 	"runtime._func", "runtime._panic", "runtime._defer", "runtime.mspan",
 }
 
-// runtime collects the runtime's variables and layouts, and notes what is not
-// to be had.
+// runtime collects the runtime's variables and layouts, and notes what is
+// unavailable.
 func (e *embedder) runtime() {
 	e.c.Runtime = embedded.Runtime{Symbols: map[string]embedded.Symbol{}, Structs: map[string]embedded.Struct{}}
 	symbols, err := e.p.file.Symbols()
@@ -261,7 +261,7 @@ func (e *embedder) structs() error {
 		if unit == nil {
 			return nil
 		}
-		// A type is in the unit of the package that needs it first.
+		// The unit of the first package that uses a type describes it.
 		if unit.Tag == dwarf.TagCompileUnit {
 			continue
 		}
@@ -298,7 +298,7 @@ func structOf(s *dwarf.StructType) embedded.Struct {
 }
 
 // Extract returns the section that Embed wrote into the executable at path, as
-// the text that it is. A section of another build is an error that wraps
+// text. For a section of another build it returns an error that wraps
 // embedded.ErrStale.
 func Extract(path string) ([]byte, error) {
 	f, err := exe.Open(path)

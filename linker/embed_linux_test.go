@@ -63,7 +63,7 @@ func read(tb testing.TB, path string) *embedded.Content {
 	return c
 }
 
-// What is embedded is there after strip, and the program runs.
+// The embedded section survives strip, and the program runs.
 func TestEmbed(t *testing.T) {
 	bin := copyTo(t, plainBinary(t))
 	before := ask(t, bin)
@@ -94,7 +94,7 @@ func TestEmbed(t *testing.T) {
 			t.Errorf("readelf after strip %v:\n%s", strip, out)
 		}
 	}
-	// The section is no part of memory.
+	// The section is not loaded into memory.
 	f, err := elf.Open(bin)
 	if err != nil {
 		t.Fatal(err)
@@ -103,14 +103,14 @@ func TestEmbed(t *testing.T) {
 	if s := f.Section(embedded.SectionName); s == nil || s.Flags != 0 || s.Addr != 0 || s.Type != elf.SHT_PROGBITS {
 		t.Errorf("section %+v", s)
 	}
-	embed(t, bin, "") // the list cannot be resolved any more, the rest can
+	embed(t, bin, "") // the list can no longer be resolved, the rest can
 	if c := read(t, bin); len(c.Entries) != len(wrote.Entries)-2 || len(c.Runtime.Symbols) != 0 || len(c.Notes) == 0 {
 		t.Errorf("embedded after strip: %d entries, %d symbols, notes %q", len(c.Entries), len(c.Runtime.Symbols), c.Notes)
 	}
 }
 
-// What is embedded is what a collector needs: it says what the symbols and the
-// debug information said.
+// The embedded content has what a capture needs: the same facts as the symbols
+// and the debug information.
 func TestEmbeddedFacts(t *testing.T) {
 	bin := copyTo(t, plainBinary(t))
 	p := open(t, bin)
@@ -128,7 +128,7 @@ func TestEmbeddedFacts(t *testing.T) {
 			t.Errorf("%s: %+v, the symbol table has %+v", name, got, want[name])
 		}
 	}
-	// The goroutine package has its own tables of offsets, by release.
+	// Package goroutine has its own tables of offsets, by release.
 	layout, err := goroutine.LayoutOf(mustVersion(t, c.Go))
 	if err != nil {
 		t.Fatal(err)
@@ -180,7 +180,7 @@ func TestEmbeddedStale(t *testing.T) {
 	}
 }
 
-// A program without build ID is told by its code.
+// A program without a build ID is identified by its code.
 func TestEmbedWithoutBuildID(t *testing.T) {
 	bin := build{args: "-ldflags=-buildid="}.run(t)
 	c := embed(t, bin, "")
@@ -196,7 +196,7 @@ func TestEmbedWithoutBuildID(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := open(t, bin)
-	// One bit of the code is another: this is not the program.
+	// One changed bit of the code makes it a different program.
 	i := bytes.Index(data, functionBytes(t, p, "main.main"))
 	if i < 0 {
 		t.Fatal("main.main is not in the file")
@@ -210,7 +210,8 @@ func TestEmbedWithoutBuildID(t *testing.T) {
 	}
 }
 
-// What cannot be embedded is left as it is, with an answer that helps.
+// A file that Embed rejects stays unchanged, and the error tells the user what
+// to do.
 func TestEmbedRefuses(t *testing.T) {
 	pristine, err := os.ReadFile(plainBinary(t))
 	if err != nil {
@@ -245,7 +246,7 @@ func TestEmbedRefuses(t *testing.T) {
 	}
 }
 
-// A signature in an extended attribute would no longer hold.
+// Embedding would invalidate a signature in an extended attribute.
 func TestEmbedRefusesSignedAttributes(t *testing.T) {
 	bin := copyTo(t, plainBinary(t))
 	if !setAttribute(bin, "security.ima", "\x03\x02\x04signature") {
@@ -265,7 +266,7 @@ func TestEmbedRefusesSignedAttributes(t *testing.T) {
 	checkAlone(t, bin)
 }
 
-// checkAlone: no temporary file was left beside the program.
+// checkAlone checks that no temporary file was left in the program's folder.
 func checkAlone(t *testing.T, bin string) {
 	t.Helper()
 	files, err := os.ReadDir(filepath.Dir(bin))
@@ -274,11 +275,11 @@ func checkAlone(t *testing.T, bin string) {
 	}
 }
 
-// capabilities are those of a file that may bind low ports, as the kernel keeps
-// them (linux/capability.h, struct vfs_cap_data of revision 2).
+// capabilities let a file bind low ports, in the kernel's format
+// (linux/capability.h, struct vfs_cap_data of revision 2).
 const capabilities = "\x01\x00\x00\x02" + "\x00\x04\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
 
-// Mode, owner, attributes and links are kept.
+// Embed preserves mode, owner, attributes and links.
 func TestEmbedKeeps(t *testing.T) {
 	bin := copyTo(t, plainBinary(t))
 	if err := os.Chmod(bin, 0o751|os.ModeSetuid); err != nil {
@@ -326,8 +327,8 @@ func TestEmbedKeeps(t *testing.T) {
 	checkAlone(t, bin)
 }
 
-// A program that was built anew since it was read does not get the section of the
-// old one.
+// A program that was rebuilt after it was read does not get the section of the
+// old build.
 func TestEmbedIntoAnotherBuild(t *testing.T) {
 	bin := copyTo(t, plainBinary(t))
 	p := open(t, bin)
@@ -353,7 +354,7 @@ func TestEmbedIntoAnotherBuild(t *testing.T) {
 func TestEmbedWithoutSections(t *testing.T) {
 	bin := copyTo(t, plainBinary(t))
 	cutSections(t, bin)
-	// What only sections knew of may be anything now.
+	// Data that only section headers described may now be anything.
 	if _, err := open(t, bin).Embed(); !errors.Is(err, linker.ErrTrailer) {
 		t.Errorf("embed with unknown data behind the program: %v", err)
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/meminspect/meminspect/linker"
 )
 
-// Map lists what a capture of the program takes, and Check reports mistakes. This
-// program has no annotations.
+// Map lists what a capture of the program includes, and Check reports mistakes.
+// This program has no annotations.
 func ExampleOpen() {
 	p, err := linker.Open("/proc/self/exe")
 	if err != nil {

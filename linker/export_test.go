@@ -8,11 +8,11 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/tables"
 )
 
-// What the tests look at, inside a Program.
+// This file exposes the parts of a Program that tests need.
 
 type Entry = entry
 
-// New reads an executable that is open already; the caller keeps it open.
+// New reads an executable that is already open; the caller closes it.
 func New(name string, file *exe.File) (*Program, error) {
 	p := &Program{Path: name, file: file, image: file.Loaded(0), mem: file}
 	if err := p.read(); err != nil {

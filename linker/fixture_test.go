@@ -18,8 +18,8 @@ import (
 // fixture is the folder of the program that the tests build.
 const fixture = "testdata/program"
 
-// workspace makes a go.work of the fixture and the runtime module, both where
-// they are; any Go from 1.24 on takes it.
+// workspace writes a go.work that refers to the fixture and the runtime module
+// in place. Any Go from 1.24 on accepts it.
 var workspace = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "meminspect-linker-")
 	if err != nil {
@@ -45,9 +45,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// A build is a way of building the fixture.
+// A build is one way to build the fixture.
 type build struct {
-	toolchain string // "" for the one that runs the test
+	toolchain string // "" for the toolchain that runs the test
 	env       string // NAME=value, separated by spaces
 	args      string // of go build; "test" first for go test -c
 	cut       bool   // remove the section headers afterwards
@@ -66,7 +66,7 @@ func (b build) name() string {
 
 func (b build) has(part string) bool { return strings.Contains(b.env+" "+b.args, part) }
 
-// run builds the fixture and returns the path of what came out.
+// run builds the fixture and returns the path of the output.
 func (b build) run(tb testing.TB) string {
 	tb.Helper()
 	work, err := workspace()
@@ -113,7 +113,7 @@ func cutSections(tb testing.TB, path string) {
 	}
 }
 
-// plain is the fixture built once for the tests that need no other.
+// plain is the fixture built once, for tests that need no special build.
 var plain struct {
 	sync.Once
 	path string
@@ -142,7 +142,7 @@ func plainBinary(tb testing.TB) string {
 	return plain.path
 }
 
-// said is what the program says of its entries, by package and name.
+// said is what the program reports about its entries, by package and name.
 type said struct {
 	Package, Name, Expr, ID, Type string
 	Address, Size                 uint64
@@ -186,7 +186,7 @@ func open(tb testing.TB, path string) *linker.Program {
 	return p
 }
 
-// copyTo copies a binary so that a test may write it.
+// copyTo copies a binary so that a test can modify it.
 func copyTo(tb testing.TB, from string) string {
 	tb.Helper()
 	data, err := os.ReadFile(from)

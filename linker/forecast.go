@@ -10,49 +10,48 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
-// ForecastOptions are those of the capture that is forecast.
+// ForecastOptions are the options of the capture to forecast.
 type ForecastOptions struct {
-	// Depth is the number of pointers that are followed from an entry without a
-	// depth.
+	// Depth is the number of pointers to follow from an entry that sets no depth.
 	Depth int
-	// Budget is how many bytes a capture may take in all, 0 for no limit.
+	// Budget limits the bytes of a capture in total; 0 means no limit.
 	Budget uint64
 }
 
-// A Forecast has the smallest and the largest size of the regions of a capture:
-// what the program annotates, without the other parts of a core (headers,
-// goroutines, the runtime's variables).
+// A Forecast has the smallest and the largest size of a capture's regions: the
+// annotated data without the other parts of a core (headers, goroutines, the
+// runtime's variables).
 type Forecast struct {
 	Entries []EntryForecast `json:"entries"`
 	Total   Bounds          `json:"total"`
 }
 
-// An EntryForecast is an entry's.
+// An EntryForecast is the forecast of one entry.
 type EntryForecast struct {
 	Package string `json:"package"`
 	Name    string `json:"name"`
 	ID      string `json:"id"`
 	Type    string `json:"type,omitempty"`
-	Depth   int    `json:"depth"` // that counts
+	Depth   int    `json:"depth"` // the effective depth
 	Bounds
 }
 
-// Bounds are the least and the most bytes of something.
+// Bounds are a smallest and a largest number of bytes.
 type Bounds struct {
 	Least uint64 `json:"least,string"`
-	// Worst counts with Unbounded false alone.
+	// Worst is valid only if Unbounded is false.
 	Worst     uint64 `json:"worst,omitempty,string"`
 	Unbounded bool   `json:"unbounded,omitempty"`
-	// Why names the value that has no limit, also if a budget limits it.
+	// Why names the value without a limit, even if a budget limits it.
 	Why string `json:"why,omitempty"`
 }
 
-// Exceeds reports whether more than limit bytes may be needed.
+// Exceeds reports whether the worst case is more than limit bytes.
 func (b Bounds) Exceeds(limit uint64) bool { return b.Unbounded || b.Worst > limit }
 
-// Forecast computes the bounds from the types: the variable itself is exact,
-// what pointers lead to is bounded by the depth where all types on the way have
-// a fixed size, and by the budget.
+// Forecast computes the bounds from the types. The variable itself is exact.
+// The depth bounds what pointers lead to if all types on the way have a fixed
+// size; the budget bounds the rest.
 func (p *Program) Forecast(o ForecastOptions) (*Forecast, error) {
 	if p.types == nil {
 		return nil, fmt.Errorf("forecast: types are not available: %w", p.degrade)
@@ -74,7 +73,7 @@ func (p *Program) Forecast(o ForecastOptions) (*Forecast, error) {
 			f.Total.Unbounded, f.Total.Why = true, e.String()+": "+ef.Why
 		}
 	}
-	// Two entries may be parts of one variable.
+	// Two entries may overlap in one variable.
 	f.Total.Least = memory.RangesOf(fixed...).Size()
 	if o.Budget > 0 {
 		f.Total.Least = min(f.Total.Least, o.Budget)
@@ -88,7 +87,7 @@ func (p *Program) Forecast(o ForecastOptions) (*Forecast, error) {
 	return f, nil
 }
 
-// A reacher computes what pointers may lead to.
+// A reacher computes how much memory pointers may lead to.
 type reacher struct {
 	memo map[reachKey]reach
 }
@@ -101,7 +100,7 @@ type reachKey struct {
 // A reach is the largest number of bytes that the pointers of a value lead to.
 type reach struct {
 	bytes uint64
-	why   string // not empty: there is no bound
+	why   string // if not empty, there is no bound
 }
 
 // unlimited is a depth without a limit.
@@ -134,7 +133,7 @@ func (r *reacher) entry(e *entry, depth int) Bounds {
 	return b
 }
 
-// pointedTo returns what the pointers in one value of type t lead to if depth
+// pointedTo returns the reach of the pointers in one value of type t if depth
 // more pointers may be followed.
 func (r *reacher) pointedTo(t *gotypes.Type, depth, nesting int) reach {
 	if depth == 0 || !t.HasPointers() {
@@ -148,7 +147,7 @@ func (r *reacher) pointedTo(t *gotypes.Type, depth, nesting int) reach {
 	if known, ok := r.memo[key]; ok {
 		return known
 	}
-	// Met again on the way, at the same depth: only without a limit.
+	// The type recurs at the same depth: possible only without a limit.
 	r.memo[key] = reach{why: fmt.Sprintf("%v may lead to itself", t)}
 	found := r.compute(t, depth, nesting+1)
 	r.memo[key] = found
@@ -191,7 +190,7 @@ func (r *reacher) compute(t *gotypes.Type, depth, nesting int) reach {
 	return reach{} // unsafe.Pointer is not followed
 }
 
-// fields adds up what the fields of a struct lead to.
+// fields sums the reach of a struct's fields.
 func (r *reacher) fields(t *gotypes.Type, depth, nesting int) reach {
 	if to, ok := typedPointer(t); ok {
 		return r.pointee(to, depth, nesting)
@@ -204,7 +203,7 @@ func (r *reacher) fields(t *gotypes.Type, depth, nesting int) reach {
 		part := r.pointedTo(f.Type, depth, nesting)
 		sum.bytes = add(sum.bytes, part.bytes)
 		if sum.why == "" && part.why != "" {
-			// The way to it, as long as that helps.
+			// Prefix the path to the value, as long as it stays readable.
 			if sum.why = part.why; len(part.why) < 200 {
 				sum.why = fmt.Sprintf("%s.%s: %s", t, f.Name, part.why)
 			}
@@ -213,8 +212,8 @@ func (r *reacher) fields(t *gotypes.Type, depth, nesting int) reach {
 	return sum
 }
 
-// pointee returns the size of a value that a pointer leads to, with what the
-// value leads to.
+// pointee returns the size of a value that a pointer leads to, plus the reach
+// of that value.
 func (r *reacher) pointee(t *gotypes.Type, depth, nesting int) reach {
 	if depth != unlimited {
 		depth--
@@ -224,9 +223,9 @@ func (r *reacher) pointee(t *gotypes.Type, depth, nesting int) reach {
 	return rest
 }
 
-// typedPointer finds the structs that have an unsafe.Pointer to a known type:
-// sync/atomic.Pointer[T] and weak.Pointer[T], which have an array [0]*T before
-// it.
+// typedPointer recognizes the structs that have an unsafe.Pointer to a known
+// type: sync/atomic.Pointer[T] and weak.Pointer[T], which have an array [0]*T
+// before it.
 func typedPointer(t *gotypes.Type) (*gotypes.Type, bool) {
 	if t.PkgPath != "sync/atomic" && t.PkgPath != "weak" || !strings.HasPrefix(t.Name(), "Pointer[") || len(t.Fields) == 0 {
 		return nil, false
@@ -243,7 +242,7 @@ func typedPointer(t *gotypes.Type) (*gotypes.Type, bool) {
 	return to, err == nil
 }
 
-// add and times stop at the highest number.
+// add and times saturate at the highest number.
 func add(a, b uint64) uint64 {
 	if a > math.MaxUint64-b {
 		return math.MaxUint64

@@ -17,7 +17,8 @@ func ownerOf(info os.FileInfo) [2]uint32 {
 	return [2]uint32{st.Uid, st.Gid}
 }
 
-// setAttribute reports whether the file system has extended attributes.
+// setAttribute sets an extended attribute and reports whether the file system
+// supports it.
 func setAttribute(path, name, value string) bool {
 	return unix.Setxattr(path, name, []byte(value), 0) == nil
 }
@@ -40,7 +41,7 @@ func mustVersion(t *testing.T, text string) module.Version {
 	return v
 }
 
-// functionBytes is the code of a function.
+// functionBytes returns the code of a function.
 func functionBytes(t *testing.T, p *linker.Program, name string) []byte {
 	t.Helper()
 	prog, err := module.OfFile(p.File())

@@ -20,7 +20,7 @@ import (
 )
 
 // An IncludeList names variables of packages whose source cannot be changed. It
-// is a text with one variable in each line:
+// is a text with one variable per line:
 //
 //	# what the transport has open
 //	net/http.DefaultTransport depth=2 budget=64KiB
@@ -31,7 +31,7 @@ import (
 // A name is an import path, a dot and a variable of the package; package main
 // goes by main or by its import path. Names may be shell patterns, in which *
 // and ? do not match a slash. A line with ! forbids what it matches: no line
-// includes the variable, and it is a finding if it is annotated.
+// includes the variable, and Check reports it if it is annotated.
 type IncludeList struct {
 	Path  string
 	Lines []IncludeLine
@@ -42,7 +42,7 @@ type IncludeLine struct {
 	Number   int
 	Pattern  string
 	Forbid   bool
-	Depth    int32 // counts only with HasDepth
+	Depth    int32 // valid only if HasDepth
 	HasDepth bool
 	Budget   uint64
 }
@@ -103,8 +103,9 @@ func parseIncludeLine(words []string) (IncludeLine, error) {
 }
 
 // Include adds the variables that lists name to the program's entries, and
-// returns what they forbid as findings. A line that matches no variable of the
-// program is an error, as is a program without symbols; then nothing is added.
+// returns a finding for each annotated variable that a list forbids. It returns
+// an error and adds nothing if a line matches no variable of the program, or if
+// the program has no symbols.
 func (p *Program) Include(lists ...*IncludeList) ([]Finding, error) {
 	variables, err := p.variables()
 	if err != nil {
@@ -138,10 +139,10 @@ func (p *Program) Include(lists ...*IncludeList) ([]Finding, error) {
 	return findings, nil
 }
 
-// A variable is a package-level variable, as the symbol table has it.
+// A variable is a package-level variable from the symbol table.
 type variable struct {
 	symbol exe.Symbol
-	pkg    string // import path; package main by its own, where that is known
+	pkg    string // import path; for package main its own, if known
 	name   string
 	alias  string // main.name
 }
@@ -186,7 +187,7 @@ func (p *Program) variables() ([]variable, error) {
 	return found, nil
 }
 
-// matches reports whether a line's pattern names v.
+// matches reports whether a line's pattern matches v.
 func (v variable) matches(pattern string) bool {
 	full := v.pkg + "." + v.name
 	for _, name := range []string{full, v.alias} {
@@ -201,7 +202,7 @@ type includer struct {
 	p         *Program
 	variables []variable
 	chosen    map[int]*entry // by index of the variable
-	forbidden map[int]string // by index of the variable: the line that forbids
+	forbidden map[int]string // by index of the variable: the forbidding line
 }
 
 // line applies one line.
@@ -218,7 +219,7 @@ func (in *includer) line(file string, line IncludeLine) error {
 			continue
 		}
 		if in.forbidden[i] != "" || in.chosen[i] != nil {
-			continue // forbidden, or an earlier line has it
+			continue // forbidden, or chosen by an earlier line
 		}
 		e := &entry{
 			Package:   v.pkg,

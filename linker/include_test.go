@@ -20,8 +20,7 @@ func list(tb testing.TB, text string) *linker.IncludeList {
 	return l
 }
 
-// included are the entries of a program that a list added: name, type, size and
-// line.
+// included lists the entries that a list added: name, type, size and line.
 func included(p *linker.Program) []string {
 	var all []string
 	for _, e := range p.Entries() {
@@ -77,19 +76,19 @@ os.Args depth=9
 	if len(findings) != 1 || findings[0].Code != linker.Forbidden || findings[0].Name != "big" || !strings.Contains(findings[0].Text, "list:6 forbids example.com/program/store.big") {
 		t.Errorf("findings %v", findings)
 	}
-	// items is annotated too, and the same under the same ID: no collision.
+	// items is also annotated, under the same ID: not a collision.
 	found, err := p.Check(linker.CheckOptions{})
 	if err != nil || slices.ContainsFunc(found, func(f linker.Finding) bool { return f.Code == linker.Collision }) {
 		t.Errorf("findings %v, %v", found, err)
 	}
-	// The map says where each comes from.
+	// The map records the line of each included entry.
 	m := p.Map()
 	if m.Totals.Included != len(want) || !slices.ContainsFunc(m.Entries, func(e linker.MapEntry) bool { return e.Included == "list:7" && e.Name == "signingKey" }) {
 		t.Errorf("totals %+v", m.Totals)
 	}
 }
 
-// A list that cannot be obeyed is refused whole.
+// A list with an error has no effect.
 func TestIncludeRefused(t *testing.T) {
 	p := open(t, plainBinary(t))
 	before := len(p.Entries())
@@ -121,8 +120,8 @@ func TestIncludeRefused(t *testing.T) {
 	}
 }
 
-// Types of included variables are found however the program was built, and
-// without debug information the variables still are.
+// Included variables get their types in every kind of build. Without debug
+// information they are included without types.
 func TestIncludeBuilds(t *testing.T) {
 	for _, c := range []struct {
 		build
@@ -149,7 +148,7 @@ func TestIncludeBuilds(t *testing.T) {
 			if got, want := included(p), []string{"os.Args " + c.typ + " list:1"}; !slices.Equal(got, want) {
 				t.Errorf("included %q, want %q", got, want)
 			}
-			// What is not followed is reported, by the map and by what Embed writes.
+			// Both the map and Embed report what is not followed.
 			content, err := p.Content()
 			if err != nil {
 				t.Fatal(err)
@@ -166,7 +165,7 @@ func TestIncludeBuilds(t *testing.T) {
 	}
 }
 
-// Least and worst follow from the types alone.
+// The least and the worst size follow from the types alone.
 func TestForecast(t *testing.T) {
 	p := open(t, plainBinary(t))
 	f, err := p.Forecast(linker.ForecastOptions{Depth: 2})
@@ -194,12 +193,13 @@ func TestForecast(t *testing.T) {
 	if !f.Total.Unbounded || !f.Total.Exceeds(1<<60) || f.Total.Why == "" {
 		t.Errorf("total %+v", f.Total)
 	}
-	// A budget for the whole capture bounds it.
+	// A budget bounds the whole capture.
 	f, err = p.Forecast(linker.ForecastOptions{Depth: 2, Budget: 1 << 20})
 	if err != nil || f.Total.Unbounded || f.Total.Worst != 1<<20 || f.Total.Least != 1<<20 || f.Total.Exceeds(1<<20) || !f.Total.Exceeds(1<<20-1) {
 		t.Errorf("total with a budget %+v, %v", f.Total, err)
 	}
-	// With depth 0 all is exact, but for entries that say another depth.
+	// With depth 0 the forecast is exact, except for entries that set another
+	// depth.
 	f, err = p.Forecast(linker.ForecastOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -212,7 +212,7 @@ func TestForecast(t *testing.T) {
 	if f.Total.Unbounded || f.Total.Worst != f.Total.Least+4096-16+node*6 {
 		t.Errorf("total at depth 0: %+v", f.Total)
 	}
-	// A depth that does not end is seen where types lead to themselves.
+	// An unlimited depth is reported where a type leads to itself.
 	f, err = p.Forecast(linker.ForecastOptions{Depth: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func TestForecast(t *testing.T) {
 	}
 }
 
-// A list that parses says what its lines say.
+// A list that parses means what its lines contain.
 func FuzzParseIncludeList(f *testing.F) {
 	f.Add("# x\nos.Args depth=2 budget=64KiB\n!runtime.*\n")
 	f.Add("a.b depth=4294967296")

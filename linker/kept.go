@@ -10,21 +10,21 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// A Cost is the number of bytes that annotations add to a program in memory,
-// compared with the same program built with the tag meminspect_off.
+// A Cost is the memory that annotations add to a program, in bytes, compared
+// with the same program built with the tag meminspect_off.
 type Cost struct {
 	Text     int64 `json:"text,string"`     // code
-	ReadOnly int64 `json:"readOnly,string"` // types, texts, tables of the linker
+	ReadOnly int64 `json:"readOnly,string"` // types, strings, tables of the linker
 	Data     int64 `json:"data,string"`     // initialised variables
-	BSS      int64 `json:"bss,string"`      // others
-	// Kept are the annotated variables that nothing else keeps in the
-	// program, with their bytes; nil, with a note, without symbols.
+	BSS      int64 `json:"bss,string"`      // zeroed variables
+	// Kept are the annotated variables that nothing else keeps in the program,
+	// with their sizes. Without symbols it is nil, with a note.
 	Kept      []Kept `json:"kept"`
 	KeptBytes uint64 `json:"keptBytes,string"`
 	Note      string `json:"note,omitempty"`
 }
 
-// A Kept is a variable that is in the program for its annotation alone.
+// A Kept is a variable that only its annotation keeps in the program.
 type Kept struct {
 	Package string `json:"package"`
 	Name    string `json:"name"`
@@ -87,7 +87,7 @@ func (p *Program) kinds() [4]int64 {
 	return sums
 }
 
-// kept reports the variables of Cost as findings.
+// kept reports the variables in Cost.Kept as findings.
 func (c *checker) kept(off *Program) error {
 	cost, err := c.p.Cost(off)
 	if err != nil {

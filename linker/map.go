@@ -11,8 +11,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// A Map describes a program. As JSON it is stable: addresses and IDs are strings
-// of hexadecimal digits, and what is not known or not set is left out.
+// A Map describes a program. Its JSON form is stable: addresses and IDs are
+// strings of hexadecimal digits, and unknown or unset fields are omitted.
 type Map struct {
 	Path       string         `json:"path"`
 	Arch       string         `json:"arch"`
@@ -25,7 +25,7 @@ type Map struct {
 	Exclusions []MapExclusion `json:"exclusions"`
 	Declared   []MapDeclared  `json:"declared"`
 	Totals     Totals         `json:"totals"`
-	// Notes list what is not known, and why.
+	// Notes list what is unknown, and why.
 	Notes []string `json:"notes,omitempty"`
 }
 
@@ -35,7 +35,7 @@ type MapTable struct {
 	Namespace string `json:"namespace"`
 	Address   string `json:"address"`
 	Entries   int    `json:"entries"`
-	Linked    bool   `json:"linked"` // in a process: its package was initialised
+	Linked    bool   `json:"linked"` // in a process: its package is initialised
 }
 
 // A MapEntry is one entry.
@@ -54,10 +54,10 @@ type MapEntry struct {
 	Flags     []string `json:"flags,omitempty"`
 	Pos       string   `json:"pos,omitempty"`
 	Note      string   `json:"note,omitempty"`
-	Included  string   `json:"included,omitempty"` // line of the list that it comes from
+	Included  string   `json:"included,omitempty"` // line of the list that includes it
 }
 
-// A MapExclusion is memory that is never captured.
+// A MapExclusion is an exclusion: memory that is never captured.
 type MapExclusion struct {
 	Package string `json:"package"`
 	Kind    string `json:"kind"` // variable, type, field, generic type, generic field
@@ -68,7 +68,7 @@ type MapExclusion struct {
 	Pos     string `json:"pos,omitempty"`
 }
 
-// A MapDeclared is an ID for something registered at run time.
+// A MapDeclared is a declared ID for something registered at run time.
 type MapDeclared struct {
 	Package string `json:"package"`
 	Name    string `json:"name"`
@@ -76,8 +76,8 @@ type MapDeclared struct {
 	Pos     string `json:"pos,omitempty"`
 }
 
-// A Layout describes the values of a type in memory. It contains types without a
-// name, and refers to others by name.
+// A Layout describes the values of a type in memory. It contains unnamed types,
+// and refers to named ones by name.
 type Layout struct {
 	Kind   string        `json:"kind"`
 	Size   uint64        `json:"size,string"`
@@ -96,7 +96,7 @@ type LayoutField struct {
 	Type   string `json:"type"`
 }
 
-// Totals count a Map.
+// Totals are the counts of a Map.
 type Totals struct {
 	Packages   int    `json:"packages"`
 	Tables     int    `json:"tables"`
@@ -105,7 +105,7 @@ type Totals struct {
 	Exclusions int    `json:"exclusions"`
 	Declared   int    `json:"declared"`
 	Bytes      uint64 `json:"bytes,string"` // of the variables themselves
-	Unknown    int    `json:"unknown"`      // entries whose size is not known
+	Unknown    int    `json:"unknown"`      // entries of unknown size
 }
 
 // Map returns the description of the program.
@@ -167,7 +167,7 @@ func (p *Program) untyped() []string {
 	return notes
 }
 
-// sort makes the map the same for the same program, whatever the linker did.
+// sort makes the map independent of the linker's order.
 func (m *Map) sort() {
 	slices.SortFunc(m.Tables, func(a, b MapTable) int {
 		return cmp.Or(strings.Compare(a.Package, b.Package), strings.Compare(a.Address, b.Address))
@@ -181,7 +181,7 @@ func (m *Map) sort() {
 	})
 }
 
-// mainPath is the import path of package main, or "".
+// mainPath returns the import path of package main, or "".
 func (p *Program) mainPath() string {
 	if p.module == nil || p.module.BuildInfo == nil {
 		return ""
@@ -233,7 +233,7 @@ func layoutOf(t *gotypes.Type) *Layout {
 	return l
 }
 
-// exclusionKinds are the words for anchor's numbers.
+// exclusionKinds names anchor's exclusion kinds.
 var exclusionKinds = map[uint32]string{
 	anchor.ExcludeVariable:     "variable",
 	anchor.ExcludeType:         "type",

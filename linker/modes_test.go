@@ -14,7 +14,7 @@ import (
 	"github.com/meminspect/meminspect/linker"
 )
 
-// sample are the builds that run always, one of each kind of difficulty.
+// sample lists the builds that always run, one for each difficulty.
 var sample = []build{
 	{args: "-ldflags=-s+-w", cut: true},
 	{args: "-buildmode=pie -ldflags=-linkmode=external"},
@@ -23,7 +23,7 @@ var sample = []build{
 	{toolchain: "go1.27.3", args: "-trimpath"},
 }
 
-// all are every way of building with every toolchain.
+// all lists every kind of build with every toolchain.
 func all() []build {
 	var builds []build
 	for _, toolchain := range []string{"", "go1.24.9", "go1.25.5", "go1.27.3"} {
@@ -60,7 +60,7 @@ func all() []build {
 	return builds
 }
 
-// Whatever way the program is built, the file shows what the program says.
+// In every kind of build, the file shows what the program reports.
 func TestBuilds(t *testing.T) {
 	builds := sample
 	if os.Getenv("MEMINSPECT_FULL") != "" {
@@ -100,8 +100,8 @@ func TestBuilds(t *testing.T) {
 	}
 }
 
-// checkSaid holds the map of a file against what a program says of itself. With
-// addresses the program must be of the same file.
+// checkSaid compares the map of a file with what a program reports of itself.
+// If addresses is set, the program must run from the same file.
 func checkSaid(t *testing.T, p *linker.Program, want map[string]said, addresses bool) {
 	t.Helper()
 	entries := p.Entries()
@@ -131,7 +131,7 @@ func checkSaid(t *testing.T, p *linker.Program, want map[string]said, addresses 
 		if !addresses {
 			continue
 		}
-		// A position-independent program is moved by one distance, whole pages.
+		// A position-independent program is moved as a whole, by whole pages.
 		if moved := w.Address - uint64(e.Addr); i == 0 {
 			bias = moved
 		} else if moved != bias || bias%4096 != 0 {
@@ -140,11 +140,11 @@ func checkSaid(t *testing.T, p *linker.Program, want map[string]said, addresses 
 	}
 }
 
-// byMain is a type's name with package main by its name: in plugins, and partly
-// in test binaries, it goes by its path.
+// byMain returns a type's name with package main called main: in plugins, and
+// partly in test binaries, it has its path.
 func byMain(name string) string { return strings.ReplaceAll(name, "example.com/program.", "main.") }
 
-// sameButPlace holds what two builds of the program say against each other.
+// sameButPlace compares the reports of two builds of the program.
 func sameButPlace(t *testing.T, got, want map[string]said) {
 	t.Helper()
 	for name, w := range want {
@@ -156,8 +156,8 @@ func sameButPlace(t *testing.T, got, want map[string]said) {
 	}
 }
 
-// checkFindings: the fixture declares an ID that it never registers, and
-// nothing else is wrong with it.
+// checkFindings checks that the only finding is the ID that the fixture
+// declares but never registers.
 func checkFindings(t *testing.T, p *linker.Program) {
 	t.Helper()
 	findings, err := p.Check(linker.CheckOptions{})
@@ -166,7 +166,7 @@ func checkFindings(t *testing.T, p *linker.Program) {
 	}
 }
 
-// checkNM holds addresses and sizes against go tool nm -size.
+// checkNM compares addresses and sizes with go tool nm -size.
 func checkNM(t *testing.T, p *linker.Program, bin string) {
 	t.Helper()
 	out, err := exec.Command("go", "tool", "nm", "-size", bin).Output()
@@ -208,8 +208,8 @@ func checkNM(t *testing.T, p *linker.Program, bin string) {
 	}
 }
 
-// mainNames are the names that symbols have for a package: a plugin's main
-// package goes by its path.
+// mainNames returns the names that symbols use for a package: a plugin's main
+// package has its path.
 func mainNames(pkg string) []string {
 	if pkg == "example.com/program" {
 		return []string{pkg, "main"}
@@ -217,7 +217,7 @@ func mainNames(pkg string) []string {
 	return []string{pkg}
 }
 
-// checkDWARF holds addresses and sizes against the debug information.
+// checkDWARF compares addresses and sizes with the debug information.
 func checkDWARF(t *testing.T, p *linker.Program, bin string) {
 	t.Helper()
 	f, err := elf.Open(bin)

@@ -19,14 +19,14 @@ import (
 	"github.com/meminspect/meminspect/linker"
 )
 
-// A variant is a file with some of its bytes changed and its end cut off,
-// without a copy of the rest.
+// A variant is a file with some changed bytes and a truncated end, without a
+// copy of the rest.
 type variant struct {
 	data    []byte
 	patches []filePatch
 	size    int64
-	touched map[int64]bool // pages that were read, nil to keep none
-	deep    bool           // read symbols and debug information too, which takes long
+	touched map[int64]bool // pages that were read, nil to record none
+	deep    bool           // also read symbols and debug information, which takes long
 }
 
 type filePatch struct {
@@ -59,13 +59,13 @@ func (v *variant) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// An outcome is what the package says of a file by its tables and types.
+// An outcome is the result of reading a file's tables and types.
 type outcome struct {
 	Map      *linker.Map
 	Forecast *linker.Forecast
 }
 
-// examine runs everything that reads a file.
+// examine calls everything that reads a file.
 func examine(v *variant) (*outcome, error) {
 	f, err := exe.New(v, v.size)
 	if err != nil {
@@ -80,7 +80,7 @@ func examine(v *variant) (*outcome, error) {
 		return nil, err
 	}
 	if v.touched != nil {
-		return o, nil // what follows reads every byte
+		return o, nil // the rest reads every byte
 	}
 	if _, err := p.Check(linker.CheckOptions{}); err != nil {
 		return nil, err
@@ -89,17 +89,17 @@ func examine(v *variant) (*outcome, error) {
 		return o, nil
 	}
 	if list, err := linker.ParseIncludeList("list", strings.NewReader("os.Args\nruntime.printBacklog")); err == nil {
-		_, _ = p.Include(list) // broken symbols and debug information may be an error
+		_, _ = p.Include(list) // an error is allowed for broken symbols and debug information
 	}
 	_, _ = p.Content() // the same
 	return o, nil
 }
 
-// interesting are words that break arithmetic.
+// interesting lists words that break arithmetic.
 var interesting = []uint64{0, 1, 7, 8, 0xff, 1 << 16, 1 << 31, 1<<32 - 1, 1 << 40, 1 << 47, 1<<63 - 1, 1 << 63, 1<<64 - 8, 1<<64 - 1}
 
-// mutate makes the patches of one variant: most of them where headers, tables
-// and types stand.
+// mutate makes the patches of one variant, most of them in headers, tables and
+// types.
 func mutate(r *rand.Rand, data []byte, hot [][2]int64) *variant {
 	v := &variant{data: data, size: int64(len(data))}
 	if r.IntN(10) == 0 {
@@ -119,7 +119,7 @@ func mutate(r *rand.Rand, data []byte, hot [][2]int64) *variant {
 			b = []byte{byte(r.Uint32())}
 		case 2:
 			b = binary.LittleEndian.AppendUint64(nil, interesting[r.IntN(len(interesting))])
-		case 3: // a word from somewhere else: a pointer that is plausible
+		case 3: // a word from elsewhere: a plausible pointer
 			h := hot[r.IntN(len(hot))]
 			from := (h[0] + r.Int64N(h[1])) &^ 7
 			b = bytes.Clone(data[from:min(from+8, int64(len(data)))])
@@ -135,7 +135,7 @@ func mutate(r *rand.Rand, data []byte, hot [][2]int64) *variant {
 	return v
 }
 
-// hotSpots are the places of a file that the package looks at.
+// hotSpots returns the parts of a file that the package reads.
 func hotSpots(tb testing.TB, data []byte) [][2]int64 {
 	f, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
@@ -155,7 +155,7 @@ func hotSpots(tb testing.TB, data []byte) [][2]int64 {
 			if s.Size > 0 {
 				hot = append(hot, [2]int64{int64(s.Offset), int64(s.FileSize)})
 			}
-		case ".rodata", ".data.rel.ro": // types stand first
+		case ".rodata", ".data.rel.ro": // types come first
 			hot = append(hot, [2]int64{int64(s.Offset), int64(min(s.FileSize, 200<<10))})
 		case ".gopclntab":
 			hot = append(hot, [2]int64{int64(s.Offset), 128})
@@ -164,9 +164,8 @@ func hotSpots(tb testing.TB, data []byte) [][2]int64 {
 	return slices.DeleteFunc(hot, func(h [2]int64) bool { return h[1] <= 0 || h[0]+h[1] > int64(len(data)) })
 }
 
-// Files that were changed or cut off give an error or an answer, in bounded
-// time and memory; where nothing was changed that the answer depends on, it is
-// the right one.
+// Changed or truncated files give an error or a result, in bounded time and
+// memory. If no changed byte matters for the result, it is the correct one.
 func TestMutations(t *testing.T) {
 	count := 90
 	if os.Getenv("MEMINSPECT_FULL") != "" {
@@ -218,8 +217,8 @@ func TestMutations(t *testing.T) {
 	}
 }
 
-// disturbs reports whether bytes differ where the pristine file was read. A file
-// that is cut off and gives an answer all the same must give the right one.
+// disturbs reports whether bytes differ where the pristine file was read. A
+// truncated file that gives a result must give the correct one.
 func (v *variant) disturbs(touched map[int64]bool) bool {
 	for _, patch := range v.patches {
 		if touched[patch.off/filePage] || touched[(patch.off+int64(len(patch.bytes))-1)/filePage] {

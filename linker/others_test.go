@@ -17,7 +17,7 @@ import (
 // shopPackages are the example's packages that other programs import here.
 const shopPackages = "github.com/meminspect/meminspect/examples/shop/"
 
-// shopEntries are the entries of the example's packages, without addresses.
+// shopEntries returns the entries of the example's packages, without addresses.
 func shopEntries(p *linker.Program) []linker.MapEntry {
 	var all []linker.MapEntry
 	for _, e := range p.Map().Entries {
@@ -40,8 +40,9 @@ func goBuild(t *testing.T, args ...string) string {
 	return bin
 }
 
-// besides copies a program's main package, with a file more that imports the
-// example, into a module beside it, where it may import what the program may.
+// besides copies a program's main package, with one more file that imports the
+// example, into a module with a sibling path, which may import the same
+// internal packages.
 func besides(t *testing.T, program string) (dir, work string) {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-f", "{{.Dir}} {{join .GoFiles \" \"}}", program).Output()
@@ -75,8 +76,8 @@ func besides(t *testing.T, program string) (dir, work string) {
 	return dir, work
 }
 
-// Programs that others wrote, with the tables of the example linked in, show
-// the example's entries.
+// Third-party programs that link the example's tables show the example's
+// entries.
 func TestOthersPrograms(t *testing.T) {
 	want := shopEntries(open(t, goBuild(t, "../examples/shop")))
 	if len(want) < 10 {

@@ -9,9 +9,9 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// OpenProcess reads the program that runs as process pid, with the plugins and
-// shared libraries that it has loaded. The process is not stopped: its tables
-// do not change. The caller closes it.
+// OpenProcess reads the program that runs as process pid, with its loaded
+// plugins and shared libraries. It does not stop the process: tables do not
+// change. The caller closes the program.
 func OpenProcess(pid int) (*Program, error) {
 	proc, err := process.Open(pid)
 	if err != nil {
@@ -38,15 +38,15 @@ func OpenProcess(pid int) (*Program, error) {
 	return p, nil
 }
 
-// mapped lays the process' memory out by the segments of the files that it has
+// mapped builds the process' memory from the segments of the files that it has
 // mapped.
 func (p *Program) mapped() error {
 	maps, err := p.process.Maps()
 	if err != nil {
 		return err
 	}
-	// The name identifies the executable, also one that was replaced or deleted:
-	// the kernel has the same name in both places.
+	// The name identifies the executable, even if it was replaced or deleted: the
+	// kernel reports the same name in both places.
 	name, err := p.process.ExeName()
 	if err != nil {
 		return err
@@ -64,13 +64,13 @@ func (p *Program) mapped() error {
 			image = p.file.Loaded(bias(m, p.file))
 			p.image = image
 		} else {
-			// As the process sees the path, which may be in a container.
+			// Open the path as the process sees it: it may be in a container.
 			library, err := exe.OpenRecorded(filepath.Join(fmt.Sprintf("/proc/%d/root", p.process.PID), m.Path))
 			if err != nil {
-				continue // a font, a database, a C library of another kind
+				continue // a font, a database, a shared library that is not Go
 			}
 			image = library.Loaded(bias(m, library))
-			library.Close() // its segments are all that is needed of it
+			library.Close() // only its segments are needed
 		}
 		for _, seg := range image.Segments() {
 			mem.Put(seg, p.process.Memory())
@@ -83,7 +83,7 @@ func (p *Program) mapped() error {
 	return nil
 }
 
-// bias is by how much a file was moved whose first bytes are mapped by m.
+// bias returns the distance by which a file was moved whose first bytes m maps.
 func bias(m process.Mapping, f *exe.File) memory.Address {
 	const page = 4096
 	return m.Start - f.LowestAddress()&^(page-1)

@@ -36,7 +36,7 @@ func waiting(t *testing.T, bin string, args ...string) int {
 	return cmd.Process.Pid
 }
 
-// A process shows what its file shows, and which tables are linked.
+// A process shows the same as its file, and which tables are linked.
 func TestOpenProcess(t *testing.T) {
 	for _, b := range []build{{}, {args: "-buildmode=pie -ldflags=-s+-w"}} {
 		t.Run(b.name(), func(t *testing.T) {
@@ -58,8 +58,8 @@ func TestOpenProcess(t *testing.T) {
 	}
 }
 
-// A process that is stuck in the init of its first package has tables that
-// nobody linked yet.
+// In a process that hangs in the init of its first package, no table is linked
+// yet.
 func TestOpenProcessInInit(t *testing.T) {
 	bin := build{args: "-tags=stuck"}.run(t)
 	p, err := linker.OpenProcess(waiting(t, bin))
@@ -81,7 +81,8 @@ func TestOpenProcessInInit(t *testing.T) {
 	}
 }
 
-// What is no Go program, or no process, is an error.
+// OpenProcess returns an error for a process that is not a Go program, and for
+// a PID without a process.
 func TestOpenProcessOthers(t *testing.T) {
 	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {

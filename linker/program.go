@@ -1,7 +1,7 @@
 // Package linker reads all tables of annotations of a program that go build has
 // built, from the file alone, stripped or not. It returns a map of them, checks
-// them, compares them with ledgers, forecasts the size of a capture, and embeds the
-// map into the file. The command meminspect link is made of it, and build systems
+// them, compares them with ledgers, forecasts the size of a capture, and embeds
+// the map into the file. The command meminspect link uses it, and build systems
 // can call it.
 //
 //	p, err := linker.Open("bin/server")
@@ -37,9 +37,9 @@ type Program struct {
 	image   *exe.Image
 	mem     memory.Mapped
 	process *process.Process // nil for a file
-	module  *module.Program  // nil when Go's own tables cannot be read
-	types   *gotypes.Set     // nil when module is
-	degrade error            // why module is nil
+	module  *module.Program  // nil if Go's own tables cannot be read
+	types   *gotypes.Set     // nil if module is
+	degrade error            // the reason why module is nil
 	found   tables.Found
 	entries []*entry
 }
@@ -47,8 +47,9 @@ type Program struct {
 // ErrNotGo is wrapped by the error for an ELF file that is not a Go program.
 var ErrNotGo = errors.New("not a Go program")
 
-// Open reads the executable file at path. Of a program of an unknown Go release it
-// reads only the tables, which is a note in [Map]. The caller closes the program.
+// Open reads the executable file at path. If the program's Go release is
+// unknown, Open reads only the tables and adds a note to the [Map]. The caller
+// closes the program.
 func Open(path string) (*Program, error) {
 	file, err := exe.Open(path)
 	if err != nil {
@@ -62,7 +63,7 @@ func Open(path string) (*Program, error) {
 	return p, nil
 }
 
-// read finds what the program has.
+// read finds the program's tables, module and types.
 func (p *Program) read() error {
 	p.module, p.degrade = module.OfImage(p.image, p.mem)
 	p.found = tables.Find(p.mem)
@@ -99,8 +100,8 @@ type entry struct {
 	Expr    string // the source expression in the package
 	ID      uint64
 	Addr    memory.Address
-	// Size is the number of bytes that are captured of the variable itself. It is
-	// known if the type is, or if the entry has it.
+	// Size is the number of captured bytes of the variable itself. It is known if
+	// the type is known or the entry sets it.
 	Size      uint64
 	SizeKnown bool
 	Type      *gotypes.Type // of the variable; nil with TypeErr
@@ -111,10 +112,10 @@ type entry struct {
 	Flags     uint32 // package anchor's
 	Pos       string // file:line, relative to the package's folder
 	Note      string
-	// Included is where an entry comes from that is no annotation: the line of
-	// the list, file:line.
+	// Included is the position, file:line, of the list line that included the
+	// entry; "" for an annotation.
 	Included string
-	Table    *tables.Table // nil for one that was included
+	Table    *tables.Table // nil for an included variable
 }
 
 // entry resolves an entry of a table.
@@ -138,7 +139,8 @@ func (p *Program) entry(t *tables.Table, raw *tables.Entry) *entry {
 	return e
 }
 
-// setSize sets the number of bytes that are captured: first, or all if it is 0.
+// setSize sets the number of captured bytes: first, or the whole variable if
+// first is 0.
 func (e *entry) setSize(first uint64) {
 	switch {
 	case e.Type != nil && first != 0:
@@ -150,7 +152,7 @@ func (e *entry) setSize(first uint64) {
 	}
 }
 
-// pointedAt returns the type T for the address of the type *T.
+// pointedAt returns the type T, given the address of the type *T.
 func (p *Program) pointedAt(addr memory.Address) (*gotypes.Type, error) {
 	if p.types == nil {
 		return nil, fmt.Errorf("types are not available: %w", p.degrade)
@@ -190,10 +192,11 @@ func (e *entry) flagNames() []string {
 	return names
 }
 
-// String names the entry as messages do: package.name.
+// String returns the entry's name as messages show it: package.name.
 func (e *entry) String() string { return e.Package + "." + e.Name }
 
-// position is where to look in the source: the package and the line in it.
+// position returns the source position of an entry: the package and the line in
+// it.
 func position(pkg, pos string) string {
 	if pos == "" {
 		return pkg

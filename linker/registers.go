@@ -11,13 +11,13 @@ import (
 
 // declared reports declared IDs that nothing in the program registers.
 //
-// What can be proven from a binary: an ID is 63 bits of a hash and not
-// computed from anything, so code that registers it holds it, as an immediate
-// operand or in data. When the eight bytes stand nowhere in code or data but
-// in the tables themselves, nothing registers the ID: the call was never
-// written, or the linker dropped the function that has it, for nothing calls
-// it. When they do stand somewhere, the ID may still not be registered in a
-// run: that is not for a static check to say, and nothing is reported.
+// A static check can prove only this much. An ID is 63 bits of a hash and is
+// not computed, so code that registers it contains it, as an immediate operand
+// or as data. If the tables are the only place in code and data that contains
+// the eight bytes, nothing registers the ID: the call was never written, or the
+// linker dropped the function with the call because nothing calls it. If they
+// occur elsewhere, a run may still not register the ID; a static check cannot
+// tell, so declared reports nothing.
 func (c *checker) declared() error {
 	s := idSearch{arch: c.p.file.Arch, left: map[uint64][]use{}, tables: map[memory.Address]bool{}}
 	static := map[uint64]bool{}
@@ -60,36 +60,37 @@ type idSearch struct {
 	arch   exe.Arch
 	left   map[uint64][]use        // not found yet
 	tables map[memory.Address]bool // addresses of the declarations themselves
-	regs   [32]uint64              // arm64: what the last instructions put into each register
+	regs   [32]uint64              // arm64: the values that the last instructions put into each register
 }
 
 const (
 	searchPiece    = 1 << 20
-	maxInstruction = 16 // bytes of an instruction
+	maxInstruction = 16 // bytes of the longest instruction
 )
 
-// segment searches one segment, in pieces that overlap by a number.
+// segment searches one segment, in pieces that overlap by one number.
 func (s *idSearch) segment(mem memory.Memory, seg memory.Segment) error {
 	buf := make([]byte, searchPiece)
 	r := seg.Filled() // no ID is zero
 	for at := r.Start; at < r.End && len(s.left) > 0; {
 		b := buf[:min(searchPiece, uint64(r.End-at))]
 		if n, err := mem.ReadAt(b, at); n < len(b) {
-			return err // the IDs may be in what was not read
+			return err // the unread part may contain the IDs
 		}
 		s.piece(b, at, seg.Exec)
 		if at.Add(uint64(len(b))) >= r.End {
 			return nil
 		}
-		// An instruction may lie across; keep words aligned.
+		// An instruction may cross the boundary; keep words aligned.
 		at = at.Add(uint64(len(b)-maxInstruction) &^ 7)
 	}
 	return nil
 }
 
-// piece looks for the numbers in memory that begins at at, a multiple of 4: as
-// words of data, which are aligned, and as operands of instructions. Code is
-// looked at in both ways: some linkers lay constants into it.
+// piece searches memory that begins at the address at, a multiple of 4. It
+// looks for the numbers as aligned words of data, and as operands of
+// instructions. It searches code both ways, because some linkers put constants
+// into it.
 func (s *idSearch) piece(b []byte, at memory.Address, code bool) {
 	s.data(b, at)
 	switch {
@@ -100,8 +101,9 @@ func (s *idSearch) piece(b []byte, at memory.Address, code bool) {
 	}
 }
 
-// data looks at the aligned words. Half of all words have not the top bit that
-// IDs have, and few of the rest their low bits: the map is asked for those.
+// data checks the aligned words. Half of all words lack the top bit that IDs
+// have, and few of the rest have the low bits of one, so only those need a map
+// look-up.
 func (s *idSearch) data(b []byte, at memory.Address) {
 	filter := s.filter()
 	for i := int(-at & 7); i+8 <= len(b); i += 8 {
@@ -115,8 +117,8 @@ func (s *idSearch) data(b []byte, at memory.Address) {
 	}
 }
 
-// operands looks at the one amd64 instruction with an operand of 64 bits: MOV
-// to a register, which is REX.W, B8 to BF, the number.
+// operands checks the one amd64 instruction with a 64-bit operand: MOV to a
+// register, which is REX.W, B8 to BF, the number.
 func (s *idSearch) operands(b []byte) {
 	const head = 2
 	for i := 0; i+head+8 <= len(b); i++ {
@@ -129,8 +131,8 @@ func (s *idSearch) operands(b []byte) {
 	}
 }
 
-// filterSize is how many low bits of a number the filter knows: few enough for
-// the processor's nearest cache.
+// filterSize is the number of slots of the filter: small enough for the
+// processor's first-level cache.
 const filterSize = 1 << 12
 
 func (s *idSearch) filter() *[filterSize]bool {
@@ -141,10 +143,9 @@ func (s *idSearch) filter() *[filterSize]bool {
 	return &f
 }
 
-// moves follows the arm64 instructions that put a number into a register 16
-// bits at a time: MOVZ or MOVN first, then MOVK. An ID is a number of its own
-// kind, so what other instructions do to a register in between does not
-// matter here.
+// moves follows the arm64 instructions that build a number in a register 16
+// bits at a time: first MOVZ or MOVN, then MOVK. Other instructions in between
+// do not matter, because no other number looks like an ID.
 func (s *idSearch) moves(b []byte) {
 	for ; len(b) >= 4; b = b[4:] {
 		word := binary.LittleEndian.Uint32(b)

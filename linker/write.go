@@ -10,10 +10,10 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/embedded"
 )
 
-// writeSection replaces the file at path by one with the section, in one step: a
+// writeSection atomically replaces the file at path by one with the section: a
 // reader opens the old or the new file. The new file has the mode, owner and
-// extended attributes of the old one, or the old file stays. It also stays if it
-// is not the build that the section belongs to.
+// extended attributes of the old one; if that fails, or if the old file is not
+// the build that the section belongs to, the old file stays.
 func writeSection(path string, build embedded.Build, section []byte) error {
 	// A link stays a link.
 	path, err := filepath.EvalSymlinks(path)
@@ -47,7 +47,7 @@ func writeSection(path string, build embedded.Build, section []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(dst.Name()) // fails when all went well
+	defer os.Remove(dst.Name()) // fails after success, because the file was renamed
 	defer dst.Close()
 	if err := e.write(dst, src); err != nil {
 		return err
@@ -55,7 +55,7 @@ func writeSection(path string, build embedded.Build, section []byte) error {
 	if err := keepOwner(dst, info); err != nil {
 		return fmt.Errorf("keep the owner of %s: %w", path, err)
 	}
-	// After the owner: a change of that clears set-user-ID bits.
+	// Set the mode after the owner: changing the owner clears set-user-ID bits.
 	if err := dst.Chmod(info.Mode()); err != nil {
 		return err
 	}
