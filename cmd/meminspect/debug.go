@@ -73,7 +73,13 @@ type launchEntry struct {
 }
 
 func (f *debugFlags) run(cmd *cobra.Command, arg string, more []string) error {
-	core, err := openCore(cmd, arg)
+	if pid, ok := processID(arg); ok {
+		return fmt.Errorf("process %d: it has no core: use `dlv attach %d`, or capture it first", pid, pid)
+	}
+	if arg == stdinName {
+		return errors.New("a core on standard input: debuggers open files: store it in one")
+	}
+	core, err := readFileCore(cmd, arg)
 	if err != nil {
 		return err
 	}

@@ -85,9 +85,12 @@ func (f *filterFlags) open(cmd *cobra.Command, path string) (*fullcore.Core, *co
 	return full, file, nil
 }
 
-// openFile opens the core at path; - is standard input.
+// stdinName is the name of standard input.
+const stdinName = "-"
+
+// openFile opens the core at path.
 func openFile(stdin io.Reader, path string, o corefile.OpenOptions) (*corefile.File, error) {
-	if path == "-" {
+	if path == stdinName {
 		return corefile.Read(stdin, o)
 	}
 	return corefile.Open(path, o)

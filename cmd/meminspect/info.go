@@ -30,7 +30,7 @@ as it says.`,
   meminspect info --vmcoreinfo shop.core`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			core, err := readCore(cmd, args[0])
+			core, err := readWholeCore(cmd, args[0])
 			if err != nil {
 				return fmt.Errorf("info: %w", err)
 			}

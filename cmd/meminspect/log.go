@@ -19,7 +19,6 @@ import (
 
 // logFlags are log's.
 type logFlags struct {
-	pid          int
 	pstore, ring string
 	level        string
 	since, until string
@@ -32,7 +31,7 @@ func logCommand() *cobra.Command {
 		Use:   "log [CORE]",
 		Short: "Print the last log records of a program",
 		Long: `Print the log records that a program kept with package logring, oldest first:
-from a core, from a living process, from the file of a ring, or the console of a
+from a core, from a running process, from the file of a ring, or the console of a
 pstore file. Records that were not whole when the program died are not shown.
 
 LEVEL is DEBUG, INFO, WARN, ERROR or one of those and a distance (WARN+1). Times
@@ -49,7 +48,6 @@ are RFC 3339, or a duration before now (10m).`,
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&f.pid, "pid", 0, "read the log of a living process")
 	cmd.Flags().StringVar(&f.pstore, "pstore", "", "read the console of a pstore `FILE`")
 	cmd.Flags().StringVar(&f.ring, "file", "", "read a ring `FILE`, as logring.Open makes it")
 	cmd.Flags().StringVar(&f.level, "level", "", "records of this `LEVEL` and above")
@@ -66,13 +64,13 @@ func (f *logFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	sources := len(args)
-	for _, set := range []bool{f.pid != 0, f.pstore != "", f.ring != ""} {
+	for _, set := range []bool{f.pstore != "", f.ring != ""} {
 		if set {
 			sources++
 		}
 	}
 	if sources != 1 {
-		return errors.New("give one of CORE, --pid, --file and --pstore")
+		return errors.New("give one of CORE, --file and --pstore")
 	}
 	if f.pstore != "" {
 		return f.console(w, keep)
@@ -96,10 +94,7 @@ func (f *logFlags) run(cmd *cobra.Command, args []string) error {
 }
 
 func (f *logFlags) logs(cmd *cobra.Command, args []string) ([]inspect.Log, error) {
-	switch {
-	case f.pid != 0:
-		return inspect.LiveLogs(f.pid)
-	case f.ring != "":
+	if f.ring != "" {
 		b, err := readFile(f.ring)
 		if err != nil {
 			return nil, err
@@ -109,6 +104,9 @@ func (f *logFlags) logs(cmd *cobra.Command, args []string) ([]inspect.Log, error
 			return nil, fmt.Errorf("%s: %w", f.ring, err)
 		}
 		return []inspect.Log{{Name: f.ring, Records: records, Lost: lost}}, nil
+	}
+	if pid, ok := processID(args[0]); ok && !stops(cmd) {
+		return inspect.LiveLogs(pid)
 	}
 	core, err := openCore(cmd, args[0])
 	if err != nil {

@@ -1,17 +1,25 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"strconv"
 
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/gcpause"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/report"
+	"github.com/meminspect/meminspect/internal/request"
 )
 
 // identityVariable is the default of --identity.
@@ -59,30 +67,148 @@ func askPassphrase(file string) ([]byte, error) {
 	return term.ReadPassword(int(tty.Fd()))
 }
 
-// openCore opens the core at path for a command that reads it, and warns if it
+// openCore opens the core that an argument of a reading command names, and warns if it
 // is truncated: the missing part shows as not captured.
-func openCore(cmd *cobra.Command, path string) (*inspect.Core, error) {
-	core, err := readCore(cmd, path)
+func openCore(cmd *cobra.Command, arg string) (*inspect.Core, error) {
+	core, err := readCore(cmd, arg)
 	if err != nil {
 		return nil, err
 	}
 	if n := core.Missing(); n > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %s: %s is truncated: %d bytes are missing, and what they held shows as not captured\n", verbOf(cmd), path, n)
+		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %s: %s is truncated: %d bytes are missing, and what they held shows as not captured\n", verbOf(cmd), arg, n)
 	}
 	return core, nil
 }
 
+// readsCore reports whether a reading command opens its argument with [readCore].
+func readsCore(cmd *cobra.Command) bool {
+	switch cmd.Name() {
+	case "list", "rm", "heap", "scan", "debug":
+		return false
+	}
+	return true
+}
+
+// addStop adds the flag of commands that accept a process ID.
+func addStop(cmd *cobra.Command) {
+	cmd.Flags().Bool("stop", false, "if CORE is a process ID, stop the process while it is captured: then no value is torn")
+}
+
+// stops reports whether the command line asks to stop processes.
+func stops(cmd *cobra.Command) bool {
+	stop, err := cmd.Flags().GetBool("stop")
+	return err == nil && stop
+}
+
+// coreHelp is what the help of each reading command adds: see [readCore].
+const coreHelp = `CORE is a path, - for standard input, a name that "meminspect list" prints (@1,
+PROGRAM@1), or a process ID. A process is captured in memory; it is not stopped,
+unless --stop is given. A core with all memory, as gcore and the kernel write it,
+is reduced as by "meminspect filter".`
+
 // readCore is openCore without the warning.
-func readCore(cmd *cobra.Command, path string) (*inspect.Core, error) {
+func readCore(cmd *cobra.Command, arg string) (*inspect.Core, error) {
+	core, err := readWholeCore(cmd, arg)
+	if err != nil || !errors.Is(core.Without(), inspect.ErrFullCore) {
+		return core, err
+	}
+	defer core.Close()
+	return reduce(cmd, core)
+}
+
+// readWholeCore is readCore, but does not reduce a full core.
+func readWholeCore(cmd *cobra.Command, arg string) (*inspect.Core, error) {
+	if pid, ok := processID(arg); ok {
+		return captureProcess(cmd, pid)
+	}
+	return readFileCore(cmd, arg)
+}
+
+// readFileCore opens a core in a file or on standard input, as it is.
+func readFileCore(cmd *cobra.Command, arg string) (*inspect.Core, error) {
 	o, err := openOptions(cmd)
 	if err != nil {
 		return nil, err
 	}
-	if path, err = corePath(cmd, path); err != nil {
+	path, err := corePath(cmd, arg)
+	if err != nil {
 		return nil, err
+	}
+	if path == stdinName {
+		f, err := openFile(cmd.InOrStdin(), path, o)
+		if err != nil {
+			return nil, fmt.Errorf("open core on standard input: %w", suggestSize(err))
+		}
+		f.Path = path
+		return inspect.OfFile(f)
 	}
 	core, err := inspect.OpenWith(path, o)
 	return core, suggestSize(err)
+}
+
+// processID returns the process that an argument names: a number which is not the name of
+// a file.
+func processID(arg string) (int, bool) {
+	pid, err := strconv.Atoi(arg)
+	if err != nil || pid <= 0 {
+		return 0, false
+	}
+	_, err = os.Lstat(arg)
+	return pid, errors.Is(err, fs.ErrNotExist)
+}
+
+// captureProcess captures a process for a command that reads it.
+func captureProcess(cmd *cobra.Command, pid int) (*inspect.Core, error) {
+	opts := capture.Options{Stop: capture.StopNever, Request: requestOf(cmd)}
+	if stops(cmd) {
+		opts.Stop = capture.StopAlways
+	}
+	core, err := capture.Capture(cmd.Context(), pid, opts)
+	if err != nil {
+		return nil, err
+	}
+	return inMemory(core, strconv.Itoa(pid))
+}
+
+// reduce makes of a full core what a capture would have made.
+func reduce(cmd *cobra.Command, core *inspect.Core) (*inspect.Core, error) {
+	var exe string
+	if flag := cmd.Flags().Lookup("exe"); flag != nil {
+		exe = flag.Value.String()
+	}
+	fail := func(err error) (*inspect.Core, error) {
+		return nil, fmt.Errorf("reduce the full core %s: %w", core.Path, err)
+	}
+	full, err := fullcore.New(core.Contents(), core.Bytes, fullcore.Options{Exe: exe})
+	if err != nil {
+		return fail(err)
+	}
+	defer full.Close()
+	full.Path = core.Path
+	small, err := capture.Filter(cmd.Context(), full, capture.Options{Request: requestOf(cmd)})
+	if err != nil {
+		return fail(err)
+	}
+	return inMemory(small, core.Path)
+}
+
+// requestOf is the request of a command that makes a core.
+func requestOf(cmd *cobra.Command) request.Request {
+	return request.Request{Requester: "meminspect " + verbOf(cmd), Hold: request.Hold{PauseGC: gcpause.Begin}, Sign: report.Sign}
+}
+
+// inMemory opens a core that was just made. name is what the user calls it.
+func inMemory(made *capture.Core, name string) (*inspect.Core, error) {
+	var b bytes.Buffer
+	if _, err := made.WriteTo(&b); err != nil {
+		return nil, err
+	}
+	core, err := inspect.Read(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		return nil, err
+	}
+	core.Path = name
+	return core, nil
 }
 
 // suggestSize adds what to do to the error about a core that is too large.

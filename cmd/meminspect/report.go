@@ -154,7 +154,8 @@ func withReport(args []string) []string {
 		return args
 	}
 	_, selects := corefile.ParseSelector(args[0])
-	if info, err := os.Stat(args[0]); !selects && (err != nil || info.IsDir()) {
+	_, process := processID(args[0])
+	if info, err := os.Stat(args[0]); !selects && !process && (err != nil || info.IsDir()) {
 		return args
 	}
 	return append([]string{"report"}, args...)

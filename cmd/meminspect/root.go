@@ -39,6 +39,10 @@ dying process into a small core, and reads cores. gdb and Delve open them too.
 				if c.Name() != "rm" { // which opens none
 					addOpenFlags(c)
 				}
+				if readsCore(c) {
+					addStop(c)
+					c.Long += "\n\n" + coreHelp
+				}
 			}
 			if id == groupRead || id == groupFormats {
 				endAtSignals(c)

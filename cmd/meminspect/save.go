@@ -13,9 +13,6 @@ import (
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/duration"
-	"github.com/meminspect/meminspect/internal/gcpause"
-	"github.com/meminspect/meminspect/internal/inspect/report"
-	"github.com/meminspect/meminspect/internal/request"
 )
 
 // saveFlags are what the commands that make one core accept: what goes into it,
@@ -45,7 +42,7 @@ func (f *saveFlags) add(cmd *cobra.Command) {
 func (f *saveFlags) options(cmd *cobra.Command) capture.Options {
 	o := f.captureFlags.options()
 	o.Reason = f.reason
-	o.Request = request.Request{Requester: "meminspect " + verbOf(cmd), Hold: request.Hold{PauseGC: gcpause.Begin}, Sign: report.Sign}
+	o.Request = requestOf(cmd)
 	return o
 }
 

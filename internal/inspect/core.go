@@ -44,6 +44,7 @@ type Core struct {
 	Files   []elfcore.Mapping
 
 	hasRegions bool
+	contents   io.ReaderAt
 	close      func() error
 }
 
@@ -58,12 +59,17 @@ func OpenWith(path string, o corefile.OpenOptions) (*Core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open core %s: %w", path, unwrapPath(err))
 	}
+	return OfFile(f)
+}
+
+// OfFile opens the core in a file, which it closes if that fails. Else the Core closes it.
+func OfFile(f *corefile.File) (*Core, error) {
 	c, err := openFile(f)
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("open core %s: %w", path, err)
+		return nil, fmt.Errorf("open core %s: %w", f.Path, err)
 	}
-	c.Path, c.close = path, f.Close
+	c.Path, c.close = f.Path, f.Close
 	return c, nil
 }
 
@@ -98,7 +104,7 @@ func Read(r io.ReaderAt, size int64) (*Core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Core{File: file, Bytes: size, close: func() error { return nil }}
+	c := &Core{File: file, Bytes: size, contents: r, close: func() error { return nil }}
 	for i := range file.Notes {
 		n := &file.Notes[i]
 		if err := c.note(n); err != nil {
@@ -115,6 +121,10 @@ func Read(r io.ReaderAt, size int64) (*Core, error) {
 	}
 	return c, nil
 }
+
+// Contents returns the bytes of the core, decrypted and decompressed, of which there are
+// Bytes. They can be read until the core is closed.
+func (c *Core) Contents() io.ReaderAt { return c.contents }
 
 // Close releases the file.
 func (c *Core) Close() error { return c.close() }
