@@ -2,15 +2,17 @@ package meminspect
 
 import "github.com/meminspect/meminspect/runtime/internal/registry"
 
-// A Backend receives regions as they are registered and unregistered, to publish
-// them where something reads them when the program is dead.
+// A Backend receives regions as they are registered and unregistered, and
+// publishes them to a reader that works after the program is dead.
 //
 // Calls come one at a time and in order. A Backend must not register or
-// unregister regions, attach or detach; Regions and Lookup are allowed. A region
-// that it refuses, with an error or a panic, stays registered for everything
-// else, and is not unregistered from it later.
+// unregister regions, attach or detach; it may call Regions and Lookup. If a
+// Backend refuses a region, with an error or a panic, the region stays
+// registered for everything else, and the Backend receives no UnregisterRegion
+// for it.
 //
-// A region that contains exclusions comes in several parts, one in each call.
+// A region that contains exclusions comes in several parts, with one call for
+// each.
 type Backend interface {
 	// Name returns the backend's name, for errors.
 	Name() string
@@ -21,18 +23,18 @@ type Backend interface {
 }
 
 // An Event is a change of the regions. If Err is not nil, a backend refused the
-// change: Err names the backend and wraps its error, and Region is registered,
-// or gone, all the same.
+// change: Err names the backend and wraps its error. The change has still
+// happened: Region is registered or unregistered.
 type Event struct {
-	Added  bool // else removed
+	Added  bool // true if added, false if removed
 	Region Region
 	Err    error
 }
 
-// Attach adds a backend and registers all current regions with it. The error is
-// [ErrBackend] or [ErrAttached], and the backend is not attached; or the backend
-// is attached and the error joins what it refused of the current regions. What
-// it refuses later is reported through [Notify].
+// Attach adds a backend and registers all current regions with it. If the error
+// is [ErrBackend] or [ErrAttached], the backend is not attached. Otherwise it
+// is attached, and the error joins its refusals of current regions. [Notify]
+// reports later refusals.
 func Attach(b Backend) error {
 	if registry.Off {
 		return nil
@@ -52,7 +54,7 @@ func Detach(b Backend) error {
 	return registry.Detach(backend{b})
 }
 
-// A backend passes regions on to a public Backend.
+// A backend adapts a public Backend to the registry's interface.
 type backend struct{ Backend }
 
 func (b backend) RegisterRegion(r registry.Region) error {
@@ -63,10 +65,10 @@ func (b backend) UnregisterRegion(r registry.Region) error {
 	return b.Backend.UnregisterRegion(newRegion(&r))
 }
 
-// Notify calls fn for every current region, as added, and then for every change,
-// in order and one at a time. It is called on the goroutines that make the
-// changes, outside all locks: it may use all of this package. A panic of fn is
-// recovered. After stop returns, no call begins.
+// Notify calls fn for every current region, as added, and then for every
+// change, in order and one at a time. The calls happen on the goroutines that
+// make the changes, outside all locks, so fn may use this whole package. A
+// panic of fn is recovered. After stop returns, no call begins.
 func Notify(fn func(Event)) (stop func()) {
 	if registry.Off {
 		return func() {}

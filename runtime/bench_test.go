@@ -33,7 +33,8 @@ func BenchmarkRegisterUnregister(b *testing.B) {
 	}
 }
 
-// BenchmarkRegister includes the chunks: what a region costs that stays.
+// BenchmarkRegister includes the chunks: it measures a region that stays
+// registered.
 func BenchmarkRegister(b *testing.B) {
 	var x int
 	defer withdrawAll(b)
@@ -84,7 +85,7 @@ func BenchmarkBeat(b *testing.B) {
 	}
 }
 
-// BenchmarkNotify is a registration and its end with a listener.
+// BenchmarkNotify measures a registration and its removal with a listener.
 func BenchmarkNotify(b *testing.B) {
 	var x int
 	n := 0

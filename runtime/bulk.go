@@ -7,10 +7,10 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// A Spec is a registration for [RegisterAll] to make.
+// A Spec is one registration for [RegisterAll].
 type Spec struct{ s registry.Spec }
 
-// Value returns the Spec of what [Register] registers.
+// Value returns a Spec that registers what [Register] would.
 func Value[T any](id ID, p *T, opts ...Option) Spec {
 	if registry.Off {
 		return Spec{}
@@ -18,7 +18,7 @@ func Value[T any](id ID, p *T, opts ...Option) Spec {
 	return newSpec(id, value(p), opts)
 }
 
-// Elements returns the Spec of what [RegisterSlice] registers.
+// Elements returns a Spec that registers what [RegisterSlice] would.
 func Elements[T any](id ID, s []T, opts ...Option) Spec {
 	if registry.Off {
 		return Spec{}
@@ -31,8 +31,8 @@ func newSpec(id ID, s registry.Slot, opts []Option) Spec {
 	return Spec{registry.Spec{ID: uint64(id), Slot: s, Mode: mode}}
 }
 
-// RegisterAll registers all of specs in one step and returns their IDs in order.
-// If there is an error, none of them is registered.
+// RegisterAll registers all specs in one step and returns their IDs in order.
+// If it returns an error, it has registered nothing.
 func RegisterAll(specs ...Spec) ([]ID, error) {
 	if registry.Off {
 		return make([]ID, len(specs)), nil
@@ -51,8 +51,8 @@ func RegisterAll(specs ...Spec) ([]ID, error) {
 	return ids, nil
 }
 
-// UnregisterAll unregisters all regions under each of ids in one step. IDs
-// without regions are skipped; the error names the first of them.
+// UnregisterAll unregisters all regions under each of ids in one step. It skips
+// IDs without regions; the error names the first of them.
 func UnregisterAll(ids ...ID) error {
 	if registry.Off {
 		return nil
@@ -67,8 +67,8 @@ func UnregisterAll(ids ...ID) error {
 	return nil
 }
 
-// UnregisterPointer unregisters the regions that begin at p. It looks at every
-// region.
+// UnregisterPointer unregisters the regions that begin at p. Its time is
+// proportional to the number of regions.
 func UnregisterPointer[T any](p *T) error {
 	if registry.Off {
 		return nil
@@ -77,8 +77,8 @@ func UnregisterPointer[T any](p *T) error {
 	return unregisterIf(func(r *registry.Region) bool { return r.Addr() == at && at != 0 })
 }
 
-// UnregisterRange unregisters the regions that lie within size bytes from addr
-// on. It looks at every region.
+// UnregisterRange unregisters the regions within size bytes from addr. Its time
+// is proportional to the number of regions.
 func UnregisterRange(addr uintptr, size uint64) error {
 	if registry.Off {
 		return nil
@@ -122,7 +122,7 @@ func Make[T any](id ID, n int, opts ...Option) ([]T, ID, error) {
 }
 
 // Free unregisters what New registered. The garbage collector frees the memory
-// when nothing else refers to it.
+// once nothing else refers to it.
 func Free[T any](p *T) error { return UnregisterPointer(p) }
 
 // FreeSlice unregisters what Make registered.

@@ -21,25 +21,25 @@ func init() {
 	crash.Register = registerCrash
 	crash.Registered = func() bool { return crashInode.Load() != 0 }
 	// The variable and the channel stay for the programs that this one starts:
-	// each registers itself. Nothing is reported if this fails: a supervisor sees
-	// by the anchor's crash descriptor who registered.
+	// each registers itself. A failure is not reported: the anchor's crash
+	// descriptor shows a supervisor who registered.
 	if fd, inode, ok := crashenv.Parse(os.Getenv(crashenv.Variable)); ok && isSocket(fd, inode) && !secure() {
 		registerCrash(fd)
 	}
 }
 
-// registerCrash gives the supervisor at the channel one end of a new crash socket,
-// and makes the other one the place to which the Go runtime copies a fatal
-// report: the supervisor holds the dying program by not reading. It starts no
-// goroutine and leaves the channel as it is.
+// registerCrash creates a crash socket, sends one end to the supervisor over
+// the channel, and makes the Go runtime copy a fatal report to the other end.
+// The supervisor stops the dying program by not reading. registerCrash starts
+// no goroutine and leaves the channel unchanged.
 func registerCrash(channel int) bool {
 	own, other, r, ok := crashSocket()
 	if !ok {
 		return false
 	}
-	// SetCrashOutput works on a duplicate that is closed on exec. Ours is closed
-	// here, so that a program that calls SetCrashOutput itself leaves no end open
-	// and the supervisor learns of it.
+	// SetCrashOutput uses a duplicate that is closed on exec. The original is
+	// closed here, so that a program that calls SetCrashOutput itself leaves no
+	// end open and the supervisor notices.
 	f := os.NewFile(uintptr(own), "crash socket")
 	defer f.Close()
 	sent := send(channel, r.Encode(), other)
@@ -53,12 +53,12 @@ func registerCrash(channel int) bool {
 }
 
 // maxFill bounds the bytes that fill a crash socket. Linux rounds the buffer up
-// to 4.6 KB, which takes six; a kernel with a larger minimum takes more.
+// to 4.6 KB, which takes six bytes; a kernel with a larger minimum takes more.
 const maxFill = 1 << 16
 
-// crashSocket makes a socket pair of which our end is full but for one write: the
-// first write of a fatal report wakes the supervisor, a later one blocks. Both
-// ends carry credentials, so that the kernel attests who writes.
+// crashSocket makes a socket pair whose own end has room for exactly one write:
+// the first write of a fatal report wakes the supervisor, the next one blocks.
+// Both ends carry credentials, so that the kernel identifies the writer.
 func crashSocket() (own, other int, r crashenv.Registration, ok bool) {
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -77,8 +77,8 @@ func crashSocket() (own, other int, r crashenv.Registration, ok bool) {
 	return own, other, r, ok
 }
 
-// fill sends single bytes until it would block, then takes one back, which frees
-// the room of one write, whatever its length. It returns how many are left.
+// fill sends single bytes until it would block, then takes one back, which
+// makes room for one write of any length. It returns the number of bytes left.
 func fill(own, other int) (filled uint32, ok bool) {
 	if syscall.SetsockoptInt(own, syscall.SOL_SOCKET, syscall.SO_SNDBUF, 1) != nil ||
 		syscall.SetsockoptInt(own, syscall.SOL_SOCKET, syscall.SO_PASSCRED, 1) != nil ||
@@ -122,7 +122,7 @@ func send(channel int, message []byte, fd int) bool {
 	return false
 }
 
-// isSocket reports whether descriptor fd is the socket with that inode.
+// isSocket reports whether descriptor fd is the socket with the given inode.
 func isSocket(fd int, inode uint64) bool {
 	var st syscall.Stat_t
 	for {
@@ -134,9 +134,9 @@ func isSocket(fd int, inode uint64) bool {
 	}
 }
 
-// duplicate returns the number under which the runtime keeps its copy of the
-// socket fd: the lowest that was free, so a short search finds it. It returns -1
-// if the number is unknown.
+// duplicate returns the number of the runtime's duplicate of the socket fd: the
+// lowest number that was free, so a short search finds it. It returns -1 if the
+// number is unknown.
 func duplicate(fd int, inode uint64) int {
 	for n := 0; n < fd+64; n++ {
 		if n != fd && isSocket(n, inode) {

@@ -2,7 +2,7 @@ package meminspect
 
 import "github.com/meminspect/meminspect/runtime/internal/registry"
 
-// What can be wrong with a registration. They come wrapped in a [RegionError].
+// Errors of a registration. They are wrapped in a [RegionError].
 var (
 	// ErrRegistered: the ID has a region or a static entry.
 	ErrRegistered error = registry.ErrRegistered
@@ -10,18 +10,17 @@ var (
 	ErrNotRegistered error = registry.ErrNotRegistered
 	// ErrEmpty: the pointer is nil, or there are no bytes.
 	ErrEmpty error = registry.ErrEmpty
-	// ErrReserved: the ID is neither IDDynamic nor one that generated code
-	// declares.
+	// ErrReserved: the ID is neither IDDynamic nor declared by generated code.
 	ErrReserved error = registry.ErrReserved
 	// ErrNotGo: the memory is not an object on Go's heap.
 	ErrNotGo error = registry.ErrNotGo
-	// ErrRange: the range lies outside of its block.
+	// ErrRange: the range is outside its block.
 	ErrRange error = registry.ErrRange
 	// ErrFull: 1,048,576 dynamic regions are registered.
 	ErrFull error = registry.ErrFull
 )
 
-// What can be wrong with a backend.
+// Errors of a backend.
 var (
 	// ErrAttached: the backend is attached already.
 	ErrAttached error = registry.ErrAttached
@@ -33,16 +32,16 @@ var (
 	ErrPanic error = registry.ErrPanic
 )
 
-// A RegionError is an error about one region. Its text begins with
-// "meminspect: ", the operation, and the region's ID and name.
+// A RegionError is an error about one region. Its text is "meminspect: ", the
+// operation, and the region's ID and name.
 type RegionError struct {
 	Op   string // "register", "replace", "unregister", "mark", "clear" or "exclude"
 	ID   ID     // IDDynamic if none was given
 	Name string // of the region, "" if it has none
-	Err  error  // one of the sentinels of this package
+	Err  error  // a sentinel of this package
 }
 
-// Error returns the operation, the region, and what went wrong.
+// Error returns the operation, the region, and the cause.
 func (e *RegionError) Error() string {
 	return registry.ErrorText(e.Op, uint64(e.ID), e.Name, e.Err)
 }

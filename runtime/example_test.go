@@ -9,7 +9,7 @@ import (
 	meminspect "github.com/meminspect/meminspect/runtime"
 )
 
-// A region is found by its ID until it is withdrawn.
+// Lookup finds a region by its ID until it is unregistered.
 func ExampleRegister() {
 	sessions := [3]int{4, 5, 6}
 	id, err := meminspect.Register(meminspect.IDDynamic, &sessions, meminspect.Name("sessions"))
@@ -28,7 +28,7 @@ func ExampleRegister() {
 	// false
 }
 
-// An ID is taken once; Replace is the other wish.
+// Register refuses an ID that is in use; Replace replaces its region.
 func ExampleReplace() {
 	const config = meminspect.ID(1<<63 | 42) // generated code has such constants
 	first, second := 1, 2
@@ -46,7 +46,7 @@ func ExampleReplace() {
 	// <nil>
 }
 
-// Parts of a block come and go; ranges that touch are one region.
+// Mark and clear parts of a block; ranges that touch are one region.
 func ExampleMark() {
 	arena := make([]byte, 4096)
 	id, err := meminspect.Mark(arena, 0, 100)
@@ -70,7 +70,7 @@ func ExampleMark() {
 	// 240
 }
 
-// A notifier hears of what there is first, then of every change.
+// Notify first reports the current regions, then every change.
 func ExampleNotify() {
 	x, y := 1, 2
 	id, _ := meminspect.Register(meminspect.IDDynamic, &x, meminspect.Name("x"))

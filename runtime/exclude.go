@@ -3,7 +3,7 @@ package meminspect
 import "github.com/meminspect/meminspect/runtime/internal/registry"
 
 // Exclude keeps *p out of every capture, whatever is registered there, until
-// Unregister of the ID that it returns. It keeps *p alive.
+// Unregister is called with the returned ID. It keeps *p alive.
 func Exclude[T any](p *T) (ID, error) {
 	if registry.Off {
 		return 0, nil

@@ -27,9 +27,9 @@ type box[T any] struct {
 	Value T
 }
 
-// Regions come without what exclusions take from them: excluded types, fields,
-// generic ones, variables, memory named at run time; and memory of no known
-// type comes not at all where any exclusion stands.
+// Regions lack what exclusions remove: excluded types, fields, generic ones,
+// variables, and memory excluded at run time. If any exclusion exists, memory
+// of unknown type is omitted completely.
 func TestExclusions(t *testing.T) {
 	defer withdrawAll(t)
 	var hidden struct{ A, B, C int64 }
@@ -91,7 +91,7 @@ func TestExclusions(t *testing.T) {
 		if got := spans(r); !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
-		// Parts and excluded spans make up the whole.
+		// Parts and excluded spans add up to the whole.
 		sum := uint64(0)
 		for _, e := range r.Excluded() {
 			sum += e.Size
@@ -107,7 +107,7 @@ func TestExclusions(t *testing.T) {
 		}
 	}
 
-	// A backend hears of parts, and again when an exclusion comes or goes.
+	// A backend receives the parts, and new ones when exclusions change.
 	withdrawAll(t)
 	must(Register(IDDynamic, &hidden, Name("h")))
 	keeper := &book{name: "keeper"}

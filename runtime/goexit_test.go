@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A listener that ends the goroutine, as t.FailNow does, or a backend without a
-// name leaves nothing locked: others, and it, are told of what comes next.
+// A listener that ends its goroutine, as t.FailNow does, or a backend without a
+// name leaves nothing locked: it and others receive the next changes.
 func TestListenersThatEndTheGoroutine(t *testing.T) {
 	defer withdrawAll(t)
 	elsewhere := func(f func()) {

@@ -11,8 +11,8 @@ import (
 type Heartbeat struct{ h registry.Heartbeat }
 
 // NewHeartbeat starts a counter that the program must advance at least once
-// every limit; 0 means no limit. Nothing in the program watches it: a supervisor
-// does, and captures the program when the counter stops.
+// every limit; 0 means no limit. Nothing in the program watches it: a
+// supervisor does, and captures the program if the counter stops.
 func NewHeartbeat(name string, limit time.Duration) *Heartbeat {
 	if registry.Off {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// A book is a backend that writes down what it is told.
+// A book is a backend that records its calls.
 type book struct {
 	name    string
 	lines   []string
@@ -56,8 +56,8 @@ func attach(t *testing.T, b *book) {
 	t.Cleanup(func() { Detach(b) })
 }
 
-// Attaching replays, detaching withdraws, the latest first; several backends
-// hear the same.
+// Attach announces all regions, Detach withdraws them, the latest first;
+// several backends receive the same.
 func TestBackends(t *testing.T) {
 	defer withdrawAll(t)
 	var x [4]int32
@@ -97,8 +97,9 @@ func TestBackends(t *testing.T) {
 	}
 }
 
-// What a backend refuses is reported with its name, stands all the same, and is
-// not withdrawn from it; the others go on. A panic is a refusal.
+// A refusal is reported with the backend's name. The refused region stays
+// registered and is not unregistered from that backend; the others are not
+// affected. A panic counts as a refusal.
 func TestFailingBackend(t *testing.T) {
 	defer withdrawAll(t)
 	full := errors.New("table is full")
@@ -143,8 +144,8 @@ func TestFailingBackend(t *testing.T) {
 	}
 }
 
-// A notifier hears the past first, then every change in order, its own too; a
-// panic harms nobody.
+// A notifier first receives the current regions, then every change in order,
+// including its own. A panic has no effect on others.
 func TestNotify(t *testing.T) {
 	defer withdrawAll(t)
 	var x [8]int
@@ -171,7 +172,7 @@ func TestNotify(t *testing.T) {
 	}
 }
 
-// While one goroutine is held up in a slow notifier, others register on.
+// While a slow notifier blocks one goroutine, others can register.
 func TestSlowNotifierHoldsUpNobodyElse(t *testing.T) {
 	defer withdrawAll(t)
 	entered, leave := make(chan bool), make(chan bool)

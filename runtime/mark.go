@@ -7,14 +7,14 @@ import (
 )
 
 // Mark registers the elements block[from:to] of memory whose parts come and go:
-// an arena, a ring, a pool. Ranges go by address: those of one element type that
-// touch or overlap in one object become one region, also if they were marked
-// through different slices of it. All ranges of an object share one dynamic ID,
-// which Mark returns.
+// an arena, a ring, a pool. Ranges are compared by address: those of one
+// element type that touch or overlap in one object become one region, even if
+// they were marked through different slices of it. All ranges of an object
+// share one dynamic ID, which Mark returns.
 //
-// Options apply to the new range; without options it has those of the object's
-// other ranges. If there is an error, nothing changes. Mark and Clear look at
-// every region.
+// Options apply to the new range; without options it inherits those of the
+// object's other ranges. If there is an error, nothing changes. The time of
+// Mark and Clear is proportional to the number of regions.
 func Mark[T any](block []T, from, to int, opts ...Option) (ID, error) {
 	if registry.Off {
 		return 0, nil
@@ -32,9 +32,8 @@ func Mark[T any](block []T, from, to int, opts ...Option) (ID, error) {
 	return ID(id), nil
 }
 
-// Clear unregisters the elements block[from:to] as far as they are marked. It
-// splits a region of which it covers the middle. If there is an error, nothing
-// changes.
+// Clear unregisters the marked elements of block[from:to]. It splits a region
+// if it clears its middle. If there is an error, nothing changes.
 func Clear[T any](block []T, from, to int) error {
 	if registry.Off {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// Mark and Clear do what setting and clearing bits does, and their ranges never
+// Mark and Clear behave like setting and clearing bits, and their ranges never
 // touch each other.
 func TestMarkAgainstModel(t *testing.T) {
 	defer withdrawAll(t)
@@ -66,8 +66,7 @@ func TestMarkAgainstModel(t *testing.T) {
 	if err := quick.Check(check, &quick.Config{MaxCount: 200}); err != nil {
 		t.Error(err)
 	}
-	// Each step looks at each range once: many of them are a matter of
-	// milliseconds.
+	// Each step visits each range once, so many of them take milliseconds.
 	comb := make([]int, 1500)
 	for i := range comb {
 		var err error
@@ -96,7 +95,7 @@ func TestMarkAgainstModel(t *testing.T) {
 	}
 }
 
-// A region that stays as it is when its neighbour is marked is not told anew.
+// An unchanged region is not announced again when its neighbour is marked.
 func TestMarkTouchesNoOthers(t *testing.T) {
 	defer withdrawAll(t)
 	block := make([]byte, 100)
@@ -116,7 +115,7 @@ func TestMarkTouchesNoOthers(t *testing.T) {
 	}
 }
 
-// What a block was marked with is not lost when a range grows or is split.
+// A block keeps its options when a range grows or is split.
 func TestMarkKeepsOptions(t *testing.T) {
 	defer withdrawAll(t)
 	block := make([]uint32, 100)
@@ -188,7 +187,7 @@ func TestWeak(t *testing.T) {
 	}
 }
 
-// What is not Go's to collect is refused; the program lives on.
+// Memory that Go does not collect is refused, and the program survives.
 func TestWeakRefusesOtherMemory(t *testing.T) {
 	m, err := syscall.Mmap(-1, 0, 4096, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
@@ -205,7 +204,7 @@ func TestWeakRefusesOtherMemory(t *testing.T) {
 	}
 }
 
-// A slot that was used again is not withdrawn for the object that had it before.
+// A reused slot is not withdrawn for the object that had it before.
 func TestWeakAndReplace(t *testing.T) {
 	defer withdrawAll(t)
 	id, err := RegisterWeak(named|77, new([64]int))

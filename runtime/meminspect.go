@@ -1,5 +1,5 @@
-// Package meminspect is what a program embeds so that its annotated variables
-// and registered regions can be captured: by a process outside, by the program
+// Package meminspect is linked into a program so that its annotated variables
+// and registered regions can be captured: by another process, by the program
 // itself, or after its death.
 //
 // Annotated variables need no call: generated code links a static table when
@@ -7,12 +7,13 @@
 //
 //	id, err := meminspect.Register(meminspect.IDDynamic, &state, meminspect.Name("state"))
 //
-// A [Backend] or a function passed to [Notify] receives regions as they come and
-// go. A [Heartbeat] is a counter that a supervisor watches.
+// A [Backend] or a function passed to [Notify] receives every registration and
+// removal. A [Heartbeat] is a counter that a supervisor watches.
 //
-// The package starts no goroutine and no timer, and imports the standard library
-// only. Its functions can be called from several goroutines at the same time.
-// Errors wrap one of the sentinels in a [RegionError] that names the region.
+// The package starts no goroutine and no timer, and imports the standard
+// library only. Its functions can be called from several goroutines at the same
+// time. Errors wrap one of the sentinels in a [RegionError] that names the
+// region.
 //
 // In a program that is built with the tag meminspect_off the functions do
 // nothing and return no error, and the program contains no data of the package.
@@ -28,12 +29,12 @@ import (
 )
 
 // An ID identifies an entry or a region. Generated code declares IDs as
-// constants, which are the same in all builds, on all machines and in all
+// constants. They are the same in all builds, on all machines and in all
 // versions of a program.
 type ID uint64
 
-// IDDynamic is the argument with which Register and its relatives assign an
-// unused ID, which has no meaning in another process.
+// IDDynamic makes Register and the related functions assign an unused ID, which
+// has no meaning in another process.
 const IDDynamic ID = 0
 
 // String returns the name of an ID of generated code that is linked into the
@@ -53,21 +54,20 @@ const (
 	KindWeak    Kind = Kind(anchor.SlotWeak)    // one T that the region does not keep alive
 )
 
-// A Region is a range of memory that is registered: a static entry or a dynamic
-// region. A Region keeps Go memory alive as long as it is reachable, except that
-// of a weak region.
+// A Region is a registered range of memory: a static entry or a dynamic region.
+// A reachable Region keeps Go memory alive, except for weak regions.
 type Region struct {
 	ID       ID
 	Kind     Kind
 	Size     uint64 // bytes
 	Depth    int    // pointers that a capture follows, if HasDepth
-	HasDepth bool   // else the capture's default depth counts
+	HasDepth bool   // else the capture's default depth applies
 	Summary  bool   // short reports show the value
-	Budget   uint64 // most bytes that a capture takes, followed memory included; 0 = the capture's default
+	Budget   uint64 // maximum bytes that a capture takes, followed memory included; 0 = the capture's default
 	Order    uint64 // increases with each registration; 0 for static entries
-	Part     int    // counts from 1 the parts that exclusions leave of a region; 0 for a whole region
+	Part     int    // numbers the parts that exclusions leave of a region, from 1; 0 for a whole region
 	Name     string // as registered, else that of the ID, else ""
-	Expr     string // source expression in Package; of static entries only, like the next three
+	Expr     string // source expression in Package; for static entries only, like the next three
 	Package  string // import path
 	Pos      string // file:line
 	Note     string
@@ -84,7 +84,7 @@ func (r *Region) Addr() uintptr { return r.place.Addr() }
 func (r *Region) Hold() unsafe.Pointer { return r.place.Hold() }
 
 // Type returns the type of the value, or of an element of a slice. It is nil if
-// the type is not known, as for foreign memory, strings and parts.
+// the type is unknown, as for foreign memory, strings and parts.
 func (r *Region) Type() reflect.Type { return r.place.Type() }
 
 func newRegion(r *registry.Region) Region {
@@ -99,8 +99,8 @@ func newRegion(r *registry.Region) Region {
 
 // Regions returns an iterator over the regions that are registered when the
 // iteration begins: static entries in the order of their tables and of the
-// source, then dynamic regions in the order of their registration. The loop body
-// may register and unregister; the iteration does not see it.
+// source, then dynamic regions in the order of their registration. The loop
+// body may register and unregister; the iteration is not affected.
 func Regions() iter.Seq[Region] {
 	if registry.Off {
 		return func(func(Region) bool) {}

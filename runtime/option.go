@@ -26,14 +26,14 @@ func Name(name string) Option { return Option{kind: optName, s: name} }
 // Depth sets how many pointers in a row a capture follows from the region.
 func Depth(n int) Option { return Option{kind: optDepth, n: uint64(n)} }
 
-// Budget sets how many bytes a capture takes at most, including the memory that
-// it follows pointers to.
+// Budget sets the maximum number of bytes that a capture takes, including the
+// memory that it reaches through pointers.
 func Budget(bytes uint64) Option { return Option{kind: optBudget, n: bytes} }
 
 // InSummary shows the region's value in short reports.
 func InSummary() Option { return Option{kind: optSummary} }
 
-// Another registers one more region under an ID that is registered already.
+// Another registers one more region under an ID that is already registered.
 // Unregister removes all of them.
 func Another() Option { return Option{kind: optAnother} }
 

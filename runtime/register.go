@@ -13,13 +13,13 @@ import (
 // the region's ID: id, which must be one that generated code declares, or an
 // assigned one if id is IDDynamic. The region keeps *p alive.
 //
-// An ID that has a region or a static entry is refused with [ErrRegistered],
+// If the ID has a region or a static entry, Register returns [ErrRegistered],
 // unless the option [Another] is given; see [Replace]. If there is an error,
-// nothing is registered. What a backend refuses is no error of Register: see
+// nothing is registered. A backend's refusal is not an error of Register: see
 // [Attach].
 //
-// Register allocates nothing but a chunk of 28 KiB for every 256 regions that
-// are registered at the same time.
+// Register allocates only a chunk of 28 KiB for every 256 regions that are
+// registered at the same time.
 func Register[T any](id ID, p *T, opts ...Option) (ID, error) {
 	if registry.Off {
 		return id, nil
@@ -46,7 +46,7 @@ func RegisterString(id ID, s string, opts ...Option) (ID, error) {
 }
 
 // RegisterForeign is [Register] for size bytes at addr that Go does not manage:
-// mapped memory, or memory of C. The region does not keep them alive. A capture
+// mapped memory, or C memory. The region does not keep them alive. A capture
 // reports what it cannot read.
 func RegisterForeign(id ID, addr uintptr, size uint64, opts ...Option) (ID, error) {
 	if registry.Off {
@@ -61,8 +61,9 @@ func RegisterForeign(id ID, addr uintptr, size uint64, opts ...Option) (ID, erro
 // RegisterWeak is [Register] for an object that the region does not keep alive.
 // When the object is collected, the region is unregistered, and backends and
 // notifiers are informed. Until then a capture reports the region as gone; it
-// never takes another object at the same address. Memory that is not an object
-// on Go's heap, as a global variable, is refused with [ErrNotGo].
+// never takes another object at the same address. RegisterWeak returns
+// [ErrNotGo] for memory that is not an object on Go's heap, such as a global
+// variable.
 func RegisterWeak[T any](id ID, p *T, opts ...Option) (ID, error) {
 	if registry.Off {
 		return id, nil
@@ -84,9 +85,9 @@ func RegisterWeak[T any](id ID, p *T, opts ...Option) (ID, error) {
 	return id, err
 }
 
-// Replace is [Register] that unregisters what is registered under id, if
-// anything is, static entries included, in the same step: at no moment is the ID
-// without a region. If there is an error, nothing changes.
+// Replace is [Register] that also unregisters the current regions and static
+// entries under id, in the same step: at no moment is the ID without a region.
+// If there is an error, nothing changes.
 func Replace[T any](id ID, p *T, opts ...Option) (ID, error) {
 	if registry.Off {
 		return id, nil
@@ -112,10 +113,9 @@ func ReplaceString(id ID, s string, opts ...Option) (ID, error) {
 	return register(opReplace, id, &registry.Slot{Kind: anchor.SlotString, Base: unsafe.StringData(s), Size: uint64(len(s))}, opts)
 }
 
-// Unregister unregisters all regions under id: dynamic ones, static entries, and
-// exclusions. It returns an error that wraps [ErrNotRegistered] if there are
-// none. A static entry cannot be registered again except by Register under its
-// ID.
+// Unregister unregisters all regions under id: dynamic ones, static entries,
+// and exclusions. It returns an error that wraps [ErrNotRegistered] if there
+// are none. Only Register under its ID can register a static entry again.
 func Unregister(id ID) error {
 	if registry.Off {
 		return nil

@@ -16,7 +16,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// withdrawAll withdraws all dynamic regions, so that tests do not see each other's.
+// withdrawAll unregisters all dynamic regions, so that tests do not see each
+// other's.
 func withdrawAll(tb testing.TB) {
 	tb.Helper()
 	for r := range Regions() {
@@ -91,8 +92,8 @@ func TestRegister(t *testing.T) {
 
 func second[T any](_ T, err error) error { return err }
 
-// However many regions stand under one ID, one more costs the same. Where each
-// walked by the others, this would take minutes.
+// Registering one more region takes constant time, however many share its ID.
+// If each visited the others, this test would take minutes.
 func TestManyUnderOneID(t *testing.T) {
 	defer withdrawAll(t)
 	const n = 30_000
@@ -128,8 +129,8 @@ func TestManyUnderOneID(t *testing.T) {
 	}
 }
 
-// What is no registration, or no range that can be, is an error, and everything
-// from some address on is a range.
+// Invalid registrations and ranges are errors. A range may extend to the end of
+// the address space.
 func TestOddArguments(t *testing.T) {
 	defer withdrawAll(t)
 	var x int
@@ -144,8 +145,8 @@ func TestOddArguments(t *testing.T) {
 	}
 }
 
-// The registry does what a plain list does, over tens of thousands of random
-// steps that make its table grow and shrink.
+// The registry behaves like a plain list over tens of thousands of random steps
+// that make its table grow and shrink.
 func TestRegistryAgainstModel(t *testing.T) {
 	defer withdrawAll(t)
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -214,7 +215,7 @@ func TestRegistryAgainstModel(t *testing.T) {
 	}
 }
 
-// Registering allocates a chunk for 256 regions and nothing else; linking and
+// Registering allocates one chunk per 256 regions and nothing else; linking and
 // beating allocate nothing.
 func TestAllocations(t *testing.T) {
 	defer withdrawAll(t)
@@ -259,7 +260,7 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
-// Static entries come first and are what their table says.
+// Static entries come first and match their table.
 func TestStaticEntries(t *testing.T) {
 	defer withdrawAll(t)
 	a, b := 1, [100]byte{}
@@ -297,7 +298,8 @@ func TestStaticEntries(t *testing.T) {
 	}
 }
 
-// Goroutines that register, look and unregister at once leave nothing behind.
+// Goroutines that concurrently register, look up and unregister leave nothing
+// behind in the registry.
 func TestConcurrent(t *testing.T) {
 	defer withdrawAll(t)
 	var wg sync.WaitGroup
@@ -338,7 +340,7 @@ func TestConcurrent(t *testing.T) {
 
 var global [4]int
 
-// must ends the tests if a registration that a test is based on fails.
+// must fails the tests if a registration that a test depends on fails.
 func must(_ ID, err error) {
 	if err != nil {
 		panic(err)

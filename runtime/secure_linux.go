@@ -9,17 +9,17 @@ import (
 	"unsafe"
 )
 
-// secure reports whether this program has more rights than the user who started it:
-// a set-user-ID program, or one with file capabilities. Its environment is that
-// user's, and is not trusted.
+// secure reports whether this program has more privileges than the user who
+// started it: a set-user-ID program, or one with file capabilities. That user
+// controls its environment, so it is not trusted.
 func secure() bool {
 	if syscall.Getuid() != syscall.Geteuid() || syscall.Getgid() != syscall.Getegid() {
 		return true
 	}
 	auxv, err := os.ReadFile("/proc/self/auxv")
 	if err != nil {
-		// The kernel forbids it to a program with file capabilities, and to one whose
-		// file its user may not read. There may be no /proc.
+		// The kernel denies this to a program with file capabilities, and to one
+		// whose file its user cannot read. /proc may be missing.
 		return syscall.Getuid() != 0 && capable()
 	}
 	return secureVector(auxv)
@@ -36,7 +36,7 @@ func capable() bool {
 	return errno != 0 || sets[0].permitted|sets[1].permitted != 0
 }
 
-// secureVector is secure for the auxiliary vector.
+// secureVector implements secure for an auxiliary vector.
 func secureVector(auxv []byte) bool {
 	const (
 		atSecure = 23

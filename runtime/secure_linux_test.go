@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Rights that the user does not have make a program distrust its environment.
+// A program with more privileges than its user ignores its environment.
 func TestSecure(t *testing.T) {
 	vector := func(words ...uint64) (b []byte) {
 		for _, w := range words {
@@ -36,7 +36,7 @@ func TestSecure(t *testing.T) {
 	}
 }
 
-// Only root has capabilities here, as long as no one gave this test others.
+// Only root has capabilities here, unless this test was given others.
 func TestCapable(t *testing.T) {
 	if status, err := os.ReadFile("/proc/self/status"); err != nil {
 		t.Skip(err)

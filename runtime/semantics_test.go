@@ -36,8 +36,8 @@ func registered() string {
 	return strings.Join(names, " ")
 }
 
-// An ID of a static entry is taken until the entry is unregistered. A backend
-// and a notifier learn of it like of any other region.
+// The ID of a static entry is in use until the entry is unregistered. A backend
+// and a notifier receive it like any other region.
 func TestStaticEntriesAreRegions(t *testing.T) {
 	var x, y int32
 	replace := func() error { return second(Replace(named|1, &x, Name("x"))) }
@@ -46,7 +46,7 @@ func TestStaticEntriesAreRegions(t *testing.T) {
 		do      func() error
 		want    error
 		regions string
-		told    string // to the backend
+		told    string // calls of the backend
 	}{
 		{"register its ID", func() error { return second(Register(named|1, &x)) }, ErrRegistered, "A B", ""},
 		{"register its ID with others", func() error { return second(RegisterAll(Value(IDDynamic, &y), Value(named|1, &x))) }, ErrRegistered, "A B", ""},
@@ -95,8 +95,8 @@ func (uncomparable) Name() string                  { return "" }
 func (uncomparable) RegisterRegion(Region) error   { return nil }
 func (uncomparable) UnregisterRegion(Region) error { return nil }
 
-// What cannot be a backend is an error. What a backend refuses of the current
-// regions is one too, and the backend is attached.
+// An invalid backend is an error. A refusal of a current region is an error
+// too, but the backend is attached.
 func TestAttachErrors(t *testing.T) {
 	defer withdrawAll(t)
 	for _, b := range []Backend{nil, uncomparable{}} {
@@ -129,7 +129,8 @@ func TestAttachErrors(t *testing.T) {
 	}
 }
 
-// Every sentinel says whose it is, and a RegionError says it once.
+// Every sentinel begins with the package's name, and a RegionError contains it
+// once.
 func TestErrorTexts(t *testing.T) {
 	for _, err := range []error{ErrRegistered, ErrNotRegistered, ErrEmpty, ErrReserved, ErrNotGo, ErrRange, ErrFull, ErrAttached, ErrNotAttached, ErrBackend, ErrPanic} {
 		if !strings.HasPrefix(err.Error(), "meminspect: ") {
@@ -142,8 +143,8 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
-// Ranges go by address: those of one object merge, through whatever slice they
-// were marked, and those of two objects never do.
+// Ranges are compared by address: those of one object merge, through whatever
+// slice they were marked, and those of two objects never do.
 func TestMarkByAddress(t *testing.T) {
 	type mark = func(block []uint16, from, to int)
 	all := func(m, _ mark, b []uint16) { m(b[:50], 0, 50); m(b[50:], 0, 50) }
@@ -194,7 +195,8 @@ func TestMarkByAddress(t *testing.T) {
 		}
 	}
 	defer withdrawAll(t)
-	// Adjacent objects of one size class stay apart: a region keeps one alive.
+	// Adjacent objects of one size class stay separate: a region keeps one object
+	// alive.
 	objects := make([][]uint16, 64)
 	for i := range objects {
 		objects[i] = make([]uint16, 256)

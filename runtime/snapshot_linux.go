@@ -12,16 +12,16 @@ import (
 // snapshotWait is how long Snapshot waits for its capture.
 const snapshotWait = 3 // seconds; an untyped constant, see TestConstants
 
-// snapshot raises the anchor's count, which the collector polls, and waits for
-// the byte that the collector sends to our end of the crash socket: 1 for a
-// capture taken, 0 for one refused. Nothing is ever sent from here, since a
-// byte from us means a crash.
+// snapshot increments the anchor's count, which the supervisor polls, and waits
+// for the byte that the supervisor sends to our end of the crash socket: 1 for
+// a completed capture, 0 for a refusal. It never sends anything, because a byte
+// from this end means a crash.
 func snapshot(reason string) bool {
 	fd, inode := registry.CrashFD(), crashInode.Load()
 	if fd <= 0 || !isSocket(fd, inode) {
 		return false
 	}
-	// An answer to an earlier call that had given up is not ours.
+	// Discard an answer to an earlier call that timed out.
 	for {
 		if _, ok := answer(fd, inode); !ok {
 			break
@@ -36,9 +36,9 @@ func snapshot(reason string) bool {
 	return false
 }
 
-// answer receives one byte from this end of the crash socket without waiting. It
-// checks the inode each time: a program that calls SetCrashOutput itself has
-// closed the socket, and another file may have its number now.
+// answer receives one byte from this end of the crash socket without waiting.
+// It checks the inode each time: a program that calls SetCrashOutput itself has
+// closed the socket, and another file may now have its number.
 func answer(fd int, inode uint64) (byte, bool) {
 	if !isSocket(fd, inode) {
 		return 0, false

@@ -1,13 +1,13 @@
 // Package coreimage writes an ELF core of the running program itself: the
 // memory of its regions, and enough about the process for gdb and Delve to open
-// it. The rest of the executable's writable memory is covered by marked
-// segments, so that no debugger shows a value that was not captured: it shows
-// 0xA5 in every byte.
+// it. Marked segments cover the rest of the executable's writable memory, so a
+// debugger shows 0xA5 in every byte that was not captured, and not a stale
+// value.
 //
-// The program goes on while it is read. Each region is read twice, and one that
-// differed says so in the core ("torn"). Memory is read through the kernel, so
-// that a region whose memory went away is a hole in the core and no fault in
-// the program.
+// The program continues while its memory is read. Each region is read twice; if
+// the readings differ, the core reports the region as torn. Memory is read
+// through the kernel, so unmapped memory of a region becomes a hole in the
+// core, not a fault in the program.
 //
 // Linux/amd64 and linux/arm64 are supported; elsewhere the functions return
 // ErrUnsupported.
@@ -29,26 +29,24 @@ import (
 
 // Errors of this package.
 var (
-	// ErrUnsupported is returned where no core can be written: outside
-	// linux/amd64 and linux/arm64, and in programs that are built with the tag
-	// meminspect_off.
+	// ErrUnsupported is returned if no core can be written: outside linux/amd64
+	// and linux/arm64, and in programs built with the tag meminspect_off.
 	ErrUnsupported = errors.New("core image: not supported by this system or build")
-	// ErrNoRoom is returned if the process may not write a file as large as the
-	// core.
+	// ErrNoRoom is returned if RLIMIT_FSIZE is smaller than the core.
 	ErrNoRoom = errors.New("core image: larger than the process may write (RLIMIT_FSIZE)")
-	// ErrFull is returned for each region beyond those that a Live has room for.
+	// ErrFull is returned for each region that exceeds the limit of a Live.
 	ErrFull error = liveimage.ErrFull
-	// ErrWeak is returned for each weak region: when the program is dead, nothing
-	// can tell whether its object still existed.
+	// ErrWeak is returned for each weak region: once the program is dead, no
+	// reader can tell whether the region's object still existed.
 	ErrWeak error = liveimage.ErrWeak
 )
 
-// A Place is where an agent finds one of the files.
+// A Place is the location of one of the files in memory.
 type Place struct {
 	ID   uint64
 	Name string
 	Addr uint64
-	Size uint64 // true size; the file's is rounded up to 4, with zeros
+	Size uint64 // true size; the file's size is rounded up to 4, padded with zeros
 }
 
 // An Option changes what Write does.
@@ -62,25 +60,25 @@ type options struct {
 }
 
 // Data also captures the program's unannotated globals: all of the executable's
-// data and bss. Where exclusions stand it does not, since the bytes have no
-// types that could tell what is excluded; a receipt in the core says so.
+// data and bss. It has no effect if exclusions exist, because these bytes have
+// no types that identify the excluded ones; a receipt in the core reports that.
 func Data() Option { return func(o *options) { o.data = true } }
 
-// Strict promises that the core holds regions and nothing else of the
-// program's memory, now and in later versions.
+// Strict promises that the core contains regions and no other program memory,
+// now and in later versions.
 func Strict() Option { return func(o *options) { o.strict = true } }
 
-// Args stores the command line, which may hold secrets; without it the
-// program's name alone is stored.
+// Args stores the command line, which may contain secrets. Without it only the
+// program's name is stored.
 func Args() Option { return func(o *options) { o.args = true } }
 
 // Why stores the reason for the core.
 func Why(reason string) Option { return func(o *options) { o.why = reason } }
 
-// Write writes a core of this process to w. It reads while it writes; no more
-// than some hundred kilobytes are held. When it fails, what w got is no core.
-// If w is a file, the notes are in front of the memory, where crash(8) looks for
-// them; in a stream they come after it.
+// Write writes a core of this process to w. It reads memory while it writes,
+// and buffers no more than some hundred kilobytes. If it fails, the output is
+// not a valid core. If w is a file, the notes precede the memory, where
+// crash(8) looks for them; in a stream they follow it.
 func Write(w io.Writer, opts ...Option) error {
 	if registry.Off {
 		return ErrUnsupported
@@ -104,10 +102,11 @@ func Write(w io.Writer, opts ...Option) error {
 	return nil
 }
 
-// WriteFile writes a core of this process to a file of mode 0600. The file has
-// its name only when it is whole: a file of that name is replaced then, and
-// left alone when WriteFile fails. A path that is there and no regular file, as
-// a directory or a device, is refused.
+// WriteFile writes a core of this process to a file of mode 0600. The file
+// appears under its name only when it is complete, and then replaces an
+// existing file of that name. If WriteFile fails, the existing file stays.
+// WriteFile rejects a path that is not a regular file, such as a directory or a
+// device.
 func WriteFile(path string, opts ...Option) error {
 	if registry.Off {
 		return ErrUnsupported
@@ -131,8 +130,8 @@ func WriteFile(path string, opts ...Option) error {
 	return nil
 }
 
-// prefixed begins the text of an error with the package's name, as that of the
-// sentinels does.
+// prefixed prefixes the text of an error with the package's name, as the
+// sentinels have it.
 func prefixed(err error) error {
 	if strings.HasPrefix(err.Error(), "core image: ") {
 		return err
@@ -157,8 +156,8 @@ func (c *image) writeTo(f *os.File) error {
 	return c.WriteNotes(f)
 }
 
-// fileAt returns w from its position on if it is a file, of which bytes that
-// were passed over can be written later, else nil.
+// fileAt returns w from its position on if it is a file that allows writing
+// skipped bytes later, else nil.
 func fileAt(w io.Writer) io.WriterAt {
 	f, ok := w.(interface {
 		io.WriterAt
@@ -172,7 +171,7 @@ func fileAt(w io.Writer) io.WriterAt {
 		return nil // a pipe
 	}
 	if _, err := f.WriteAt(nil, at); err != nil {
-		return nil // a file that is appended to
+		return nil // a file opened for appending
 	}
 	return io.NewOffsetWriter(f, at)
 }

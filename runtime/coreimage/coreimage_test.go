@@ -69,7 +69,8 @@ func regionsOf(t *testing.T, f *elfcore.File) map[uint64]note.Region {
 	return byID
 }
 
-// Registered memory is in the core, its neighbours in data and bss are marked.
+// The core contains registered memory, and marks its neighbours in data and
+// bss.
 func TestRegionsAndMarks(t *testing.T) {
 	neighbours.A, neighbours.B, neighbours.C = 1, 2, 3
 	initialised++
@@ -111,7 +112,7 @@ func TestRegionsAndMarks(t *testing.T) {
 	}
 }
 
-// Data captures what is not annotated.
+// Data captures unannotated variables.
 func TestData(t *testing.T) {
 	zero[2] = 9
 	f := write(t, Data())
@@ -126,7 +127,7 @@ func TestData(t *testing.T) {
 	}
 }
 
-// Memory that went away is a hole in the core and no fault in the program.
+// Unmapped memory is a hole in the core, not a fault in the program.
 func TestUnreadableMemory(t *testing.T) {
 	m, err := syscall.Mmap(-1, 0, 3*pageSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
@@ -156,8 +157,8 @@ func TestUnreadableMemory(t *testing.T) {
 	}
 }
 
-// A region of far more than there is, a size that was computed wrongly, costs
-// neither time nor room: what is there is captured.
+// A region far larger than its memory, from a wrong size computation, costs
+// neither time nor space: the core contains the part that exists.
 func TestAbsentMemory(t *testing.T) {
 	m, err := syscall.Mmap(-1, 0, 2*pageSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
@@ -191,15 +192,15 @@ func TestAbsentMemory(t *testing.T) {
 	}
 }
 
-// A region that moves between its two readings is torn, or read again when it
-// is small and comes to rest; one that does not move is complete. A region
-// larger than what is read at a time is compared as a whole.
+// A region that changes between its two readings is torn, or read again if it
+// is small and settles. An unchanged one is complete. A region larger than one
+// block is compared as a whole.
 func TestTorn(t *testing.T) {
 	const words = 1 << 17 // 1 MB
 	for _, c := range []struct {
 		name  string
 		bytes int
-		moves int // how many readings are followed by a change
+		moves int // number of readings that are followed by a change
 		want  note.Status
 	}{
 		{"small, once", 100, 1, note.Complete},
@@ -275,8 +276,8 @@ func TestNotes(t *testing.T) {
 	}
 }
 
-// A writer that fails gives its error, and WriteFile leaves no file and no
-// piece of one, nor touches the one that was there.
+// Write returns the error of a failing writer. WriteFile then leaves no file
+// and no temporary file, and does not touch an existing one.
 func TestFailures(t *testing.T) {
 	register(t, &initialised)
 	boom := errors.New("boom")
@@ -334,7 +335,8 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// The cost of a core, as a ratio to copying the same bytes in the same run.
+// BenchmarkWrite measures a core relative to copying the same bytes in the same
+// run.
 func BenchmarkWrite(b *testing.B) {
 	for _, size := range []int{1 << 20, 64 << 20} {
 		b.Run(map[int]string{1 << 20: "1MB", 64 << 20: "64MB"}[size], func(b *testing.B) {
@@ -347,7 +349,7 @@ func BenchmarkWrite(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer meminspect.Unregister(id)
-			copy(copied, mem) // the first one faults its pages in
+			copy(copied, mem) // the first copy faults the pages in
 			rounds := 1 << 28 / size
 			start := time.Now()
 			for range rounds {

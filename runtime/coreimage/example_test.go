@@ -11,7 +11,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/coreimage"
 )
 
-// A core of this process, with what is registered at the moment.
+// Write a core of this process with the currently registered regions.
 func ExampleWriteFile() {
 	dir, err := os.MkdirTemp("", "core")
 	if err != nil {

@@ -19,10 +19,11 @@ import (
 	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
 
-// What an exclusion forbids is in no core, wherever it lies and whatever is
-// registered there; it is marked, and a receipt says so.
+// Excluded memory is in no core, wherever it is and whatever is registered
+// there. It is marked, and a receipt reports it.
 func TestExclusions(t *testing.T) {
-	// A linked table stays: in a process of its own it is in no other test's way.
+	// A linked table cannot be unlinked: use a separate process, so that it does
+	// not disturb other tests.
 	if os.Getenv("EXCLUSIONS_ALONE") == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestExclusions$")
 		cmd.Env = append(os.Environ(), "EXCLUSIONS_ALONE=1")
@@ -100,7 +101,7 @@ func TestExclusions(t *testing.T) {
 		if !ok || err != nil || len(receipts) < 4 {
 			t.Errorf("receipts: %+v, %v", receipts, err)
 		}
-		// One says of many places of a region what left them out.
+		// One receipt covers many places of a region.
 		i := slices.IndexFunc(receipts, func(r note.Receipt) bool { return r.ID == uint64(many) })
 		if i < 0 || receipts[i].Count != 2 || receipts[i].Size != 16 || receipts[i].Addr != 0 {
 			t.Errorf("receipts: %+v", receipts)
@@ -127,8 +128,8 @@ type (
 	}
 )
 
-// What an excluded field holds is in no core either, wherever else it is
-// registered; what stands behind that is no concern of the exclusion.
+// What an excluded field refers to directly is in no core either, even if it is
+// registered elsewhere. Memory further away is not covered by the exclusion.
 func TestExcludedFieldsHold(t *testing.T) {
 	if os.Getenv("EXCLUSIONS_ALONE") == "" {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestExcludedFieldsHold$")

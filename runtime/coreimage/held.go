@@ -9,18 +9,18 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// A header that is caught in the middle of a change may say anything: maxHeld
-// bounds the bytes that one value is believed to hold, maxLooks the headers
-// that are read for one.
+// A header read in the middle of a change may contain any value. maxHeld bounds
+// the bytes that one value is believed to refer to, maxLooks the headers that
+// are read for one value.
 const (
 	maxHeld  = 1 << 40
 	maxLooks = 1 << 22
 )
 
-// held returns what excluded values hold: the bytes of strings, slices to their
-// capacity, what pointers point at, and in these what has no pointers itself.
-// Offsets in x count from base. All of it is read through the kernel: the
-// program may be writing.
+// held returns the memory that excluded values refer to directly: the bytes of
+// strings, slices up to their capacity, the targets of pointers, and the
+// pointer-free memory that these refer to. Offsets in x count from base. It
+// reads through the kernel, because the program may be writing.
 func (c *image) held(x registry.ExcludedSpan, base uint64) []elfcore.Range {
 	if x.Type == nil || x.Type.Size() == 0 || unsafe.Sizeof(uintptr(0)) != 8 {
 		return nil
@@ -30,15 +30,15 @@ func (c *image) held(x registry.ExcludedSpan, base uint64) []elfcore.Range {
 	return h.out
 }
 
-// A holding gathers what values hold.
+// A holding collects the memory that values refer to.
 type holding struct {
 	read func(b []byte, addr uint64) int
-	left int // headers to read
+	left int // headers that may still be read
 	out  []elfcore.Range
 }
 
-// array goes through n values in a row. follow says that slices and pointers
-// whose targets have pointers count too.
+// array visits n consecutive values. If follow is set, it includes slices and
+// pointers whose targets have pointers.
 func (h *holding) array(addr uint64, t reflect.Type, n uint64, follow bool) {
 	if !pointers(t) {
 		return
@@ -69,8 +69,8 @@ func (h *holding) value(addr uint64, t reflect.Type, follow bool) {
 	}
 }
 
-// take adds n values of type t, bytes where that is nil, and what has no
-// pointers in them.
+// take adds n values of type t (bytes if t is nil) and the pointer-free memory
+// that they refer to.
 func (h *holding) take(addr, n uint64, t reflect.Type, follow bool) {
 	each := uint64(1)
 	if t != nil {
@@ -88,7 +88,7 @@ func (h *holding) take(addr, n uint64, t reflect.Type, follow bool) {
 	}
 }
 
-// words reads n words; those that cannot be read are zero.
+// words reads n words; unreadable ones are zero.
 func (h *holding) words(addr uint64, n int) (w [3]uint64) {
 	var b [24]byte
 	h.left--
@@ -100,7 +100,7 @@ func (h *holding) words(addr uint64, n int) (w [3]uint64) {
 	return w
 }
 
-// pointers reports whether values of type t have pointers to other memory.
+// pointers reports whether values of type t contain pointers to other memory.
 func pointers(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Struct:

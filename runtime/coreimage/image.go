@@ -13,28 +13,28 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
-// blockSize is how much is read and compared at a time.
+// blockSize is the number of bytes that are read and compared at a time.
 const blockSize = 256 << 10
 
-// An image is a core about to be written.
+// An image is a core to be written.
 type image struct {
 	elfcore.Core
 	regions  []region
 	types    describe.Types // of the regions
 	receipts []note.Receipt
-	erased   []elfcore.Range // no capture may hold it; sorted, without overlaps
-	seams    []elfcore.Range // of erased, what is written as marks; see seams
+	erased   []elfcore.Range // memory that no capture may contain; sorted, without overlaps
+	seams    []elfcore.Range // the parts of erased that are written as marks; see seams
 	holes    []elfcore.Range // found while writing
 	torn     []elfcore.Range // found while writing
 	a, b     []byte
 	seed     maphash.Seed
-	read     func(p []byte, addr uint64) int // up to the first byte that cannot be read
+	read     func(p []byte, addr uint64) int // reads up to the first unreadable byte
 }
 
-// A region as the core's table will have it.
+// A region is a row of the core's region table, with its memory.
 type region struct {
 	note.Region
-	hold unsafe.Pointer // keeps the memory where it is until the core is written
+	hold unsafe.Pointer // keeps the memory alive until the core is written
 }
 
 func (c *image) release() {
@@ -43,23 +43,23 @@ func (c *image) release() {
 	}
 }
 
-// A span is memory that is read in one go, so that its two readings lie close
-// together: one region, or several that share bytes. others are spans of their
-// own even where they touch.
+// A span is memory that is read in one go, so that its two readings are close
+// together: one region, or several overlapping ones. Regions that merely touch
+// are separate spans.
 type span struct {
 	elfcore.Range
 	program bool // the program's data, not a region
 	marks   bool // a seam
 }
 
-// maxSeam is how much of a region may be erased in one piece before it becomes
-// a marked segment of its own, which takes no room.
+// maxSeam is the largest erased piece of a region that is written as marks. A
+// larger one becomes a marked segment, which takes no space.
 const maxSeam = 4 << 10
 
-// seams returns what is erased of regions that are otherwise captured, in small
-// pieces: it is written as marks, so that one segment holds the whole value.
-// Delve fails to read across the border of two segments that lie in a mapping of
-// the executable, and would show nothing of a struct with an excluded field.
+// seams returns the small erased pieces of captured regions. They are written
+// as marks, so that one segment contains the whole value. Delve fails to read
+// across the border of two segments in a mapping of the executable, and would
+// show nothing of a struct with an excluded field.
 func seams(regions []region, erased []elfcore.Range) []elfcore.Range {
 	var out []elfcore.Range
 	for i := range regions {
@@ -77,9 +77,9 @@ func seams(regions []region, erased []elfcore.Range) []elfcore.Range {
 	return elfcore.Merge(out, 0)
 }
 
-// absent returns what of regions is no memory that can be read, in pieces that
-// are more than a seam: foreign memory that is gone, or that was never as large.
-// It is not in the core at all, where small holes are filled.
+// absent returns the unreadable parts of regions that are larger than a seam:
+// foreign memory that is unmapped, or was never that large. The core omits
+// them; smaller holes are filled.
 func absent(regions []region, readable []elfcore.Range) []elfcore.Range {
 	var out []elfcore.Range
 	for i := range regions {
@@ -96,8 +96,8 @@ func absent(regions []region, readable []elfcore.Range) []elfcore.Range {
 	return elfcore.Merge(out, 0)
 }
 
-// spans returns the ranges to capture, sorted, without overlaps and without
-// the ranges of without, but for the seams.
+// spans returns the ranges to capture, sorted and without overlaps. They omit
+// the ranges in without, except for the seams.
 func spans(regions []region, data, without, seams []elfcore.Range) []span {
 	var rs []elfcore.Range
 	for i := range regions {
@@ -173,8 +173,9 @@ func (c *image) segments(spans []span) []elfcore.Segment {
 	return out
 }
 
-// copySpan writes a span's memory, then looks whether it moved meanwhile. A
-// small one is read again until two readings agree, three times at most.
+// copySpan writes a span's memory, then checks whether it changed during the
+// read. A small span is read again until two readings agree, at most three
+// times.
 func (c *image) copySpan(w io.Writer, s span) error {
 	if s.marks {
 		_, err := w.Write(bytes.Repeat([]byte{elfcore.MarkByte}, int(s.Len())))
@@ -218,8 +219,8 @@ func (c *image) copySpan(w io.Writer, s span) error {
 
 const pageSize = self.PageSize
 
-// fill reads memory into p. Pages that cannot be read become MarkByte, and are
-// recorded when the caller asks for it.
+// fill reads memory into p. Unreadable pages are filled with MarkByte, and
+// recorded if record is set.
 func (c *image) fill(p []byte, addr uint64, record bool) {
 	for len(p) > 0 {
 		n := c.read(p, addr)
@@ -242,7 +243,7 @@ func (c *image) fill(p []byte, addr uint64, record bool) {
 	}
 }
 
-// finish gives the regions their statuses once all memory was read.
+// finish sets the regions' statuses after all memory was read.
 func (c *image) finish() []note.Region {
 	holes, torn := elfcore.Merge(c.holes, 0), elfcore.Merge(c.torn, 0)
 	rs := make([]note.Region, len(c.regions))

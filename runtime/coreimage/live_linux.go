@@ -10,17 +10,17 @@ import (
 // A Live is a core image that is kept up to date in memory: a head (ELF header,
 // program headers, the block that marks what is not captured, notes), the note
 // of vmcoreinfo, and the regions. An agent that does not know ELF copies the
-// memory of Places, in order, into files; their concatenation is a core.
+// memory of Places, in order, into files. Their concatenation is a core.
 //
-// A file's size is that of its memory rounded up to 4, padded with zeros. Memory
-// that an earlier region covers has no second segment. The places that one call
-// of Places returned are a right core until the second change after it.
+// A file's size is that of its memory rounded up to 4, padded with zeros.
+// Memory that an earlier region covers has no second segment. The result of one
+// call of Places describes a valid core until the second change after it.
 type Live struct{ image *liveimage.Image }
 
 // NewLive makes an image for at most regions regions, and keeps it up to date
-// until Close. The image's registers are those of the caller. An error with a
-// Live joins what the image refused of the current regions, each with
-// [ErrFull] or [ErrWeak]; with any other error the Live is nil.
+// until Close. The image contains the caller's registers. If NewLive returns a
+// Live and an error, the error joins the refused current regions, each with
+// [ErrFull] or [ErrWeak]. With any other error the Live is nil.
 func NewLive(regions int) (*Live, error) {
 	if registry.Off {
 		return nil, ErrUnsupported
@@ -32,8 +32,8 @@ func NewLive(regions int) (*Live, error) {
 	return &Live{image}, registry.Attach(image)
 }
 
-// Places returns what an agent copies, in order: the head, vmcoreinfo, and the
-// regions.
+// Places returns the memory for an agent to copy, in order: the head,
+// vmcoreinfo, and the regions.
 func (l *Live) Places() []Place {
 	if registry.Off {
 		return nil

@@ -14,7 +14,8 @@ func plan([]Option) (*image, error) {
 	return nil, fmt.Errorf("%w: %s has no ELF cores", ErrUnsupported, runtime.GOOS)
 }
 
-// A Live is a core image that is kept up to date in memory; not on this system.
+// A Live is a core image that is kept up to date in memory. This system does
+// not support it.
 type Live struct{}
 
 // NewLive returns ErrUnsupported on this system.

@@ -19,7 +19,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
-// plan decides what stands in the core; nothing of the regions is read yet.
+// plan decides the content of the core; it does not read the regions' memory.
 func plan(opts []Option) (*image, error) {
 	var o options
 	for _, opt := range opts {
@@ -34,7 +34,8 @@ func plan(opts []Option) (*image, error) {
 	c.Machine = self.Machine
 	describe.Register()
 	c.collect()
-	// The program may map more at any time. What regions lie in is held by now.
+	// The program may map more memory at any time. The regions' memory is already
+	// kept alive here.
 	me, err := self.Inspect()
 	if err != nil {
 		return nil, err
@@ -56,8 +57,8 @@ func plan(opts []Option) (*image, error) {
 	}
 	without := elfcore.Merge(slices.Concat(c.erased, absent), 0)
 	captured := c.segments(spans(c.regions, data, without, c.seams))
-	// What is erased is marked wherever it lies, so that no debugger looks for
-	// it elsewhere.
+	// Mark erased memory wherever it is, so that no debugger looks for it
+	// elsewhere.
 	cover := append(slices.Clone(me.Writable), c.erased...)
 	c.Segments = slices.Concat(captured, elfcore.Mark(cover, captured))
 	c.Notes = c.notes(me, &o)
@@ -112,12 +113,12 @@ func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
 	return notes
 }
 
-// runtimeVariables returns variables of the Go runtime that say nothing of the
-// program's data and that Delve reads unasked: the number of goroutines (the
-// marked pattern there would have it list 11 quintillion), where their list
-// is, and where the types stand that interface values refer to. The last text
-// that the runtime printed becomes a region. In a stripped program nothing is
-// found, and Delve looks for none of them there.
+// runtimeVariables returns variables of the Go runtime that reveal no program
+// data and that Delve always reads: the number of goroutines (with the fill
+// pattern there, Delve would list 11 quintillion), the address of their list,
+// and the location of the types that interface values refer to. The last text
+// that the runtime printed becomes a region. In a stripped program no variable
+// is found, and Delve looks for none.
 func (c *image) runtimeVariables(bias uint64) []elfcore.Range {
 	var ranges []elfcore.Range
 	for name, r := range self.Symbols(bias, func(name string) bool {
@@ -131,7 +132,7 @@ func (c *image) runtimeVariables(bias uint64) []elfcore.Range {
 			ranges = append(ranges, r)
 			continue
 		}
-		// What was printed may be anything: no type says that it is not secret.
+		// The printed text has no type that tells whether it is secret.
 		if !registry.HasExclusions() {
 			c.regions = append(c.regions, region{Region: note.Region{
 				ID: anchor.IDBacklog, Name: name, Addr: r.Start, Size: r.Len(), Kind: anchor.SlotString,

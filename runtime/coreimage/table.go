@@ -8,8 +8,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// collect takes the program's regions and exclusions as they are now: the
-// regions' memory is held, what exclusions forbid is known by address.
+// collect takes the program's current regions and exclusions: it keeps the
+// regions' memory alive, and determines the addresses of excluded memory.
 func (c *image) collect() {
 	var erased []elfcore.Range
 	leftOut := receiptBook{c: c, at: map[note.Receipt]int{}}
@@ -49,7 +49,7 @@ func (c *image) collect() {
 			erased = append(erased, elfcore.Range{Start: e.Addr + x.Offset, End: e.Addr + x.Offset + x.Size})
 			leftOut.add(e.Addr+x.Offset, x.Size, note.Receipt{ID: e.ID, Reason: reason(x.Rule), Rule: x.Rule})
 		}
-		// What an excluded value holds directly is as secret as itself.
+		// Memory that an excluded value refers to directly is as secret as the value.
 		for _, x := range r.ExcludedValues() {
 			secret(x, e.Addr)
 		}
@@ -63,7 +63,7 @@ func (c *image) collect() {
 }
 
 // A receiptBook writes one receipt for all places of a region that one rule
-// leaves out: a slice may have millions.
+// excludes: a slice may have millions.
 type receiptBook struct {
 	c  *image
 	at map[note.Receipt]int // by ID, reason and rule
@@ -80,7 +80,7 @@ func (b *receiptBook) add(addr, size uint64, what note.Receipt) {
 	r.Addr = addr
 	r.Size += size
 	if r.Count++; r.Count > 1 {
-		r.Addr = 0 // of many places
+		r.Addr = 0 // one receipt for many places has no address
 	}
 }
 

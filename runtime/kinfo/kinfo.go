@@ -1,6 +1,6 @@
 // Package kinfo keeps Android's Debug Kinfo block about a Go program in a file:
-// where its code begins and ends, where the pc-line table stands that a Go
-// program has in the place of kallsyms, what built it.
+// the bounds of its code, the address of the pc-line table (which a Go program
+// has instead of kallsyms), and its build.
 package kinfo
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
-// A Block keeps the file: a Backend. It holds addresses of the few things that
-// the block has room for, none of the program's regions.
+// A Block keeps the file up to date. It is a Backend. It records the few
+// addresses that the block has room for, and none of the program's regions.
 type Block struct {
 	mu      sync.Mutex
 	path    string
@@ -27,9 +27,9 @@ type Block struct {
 	written []byte
 }
 
-// Open writes the block, with mode 0600, and attaches itself. The file is
-// replaced whole when the block changes, so that it is right at every moment
-// that somebody may read it.
+// Open writes the block to a file of mode 0600 and attaches itself. It replaces
+// the file atomically when the block changes, so that a reader always sees a
+// valid one.
 func Open(path string) (*Block, error) {
 	if registry.Off {
 		return &Block{}, nil
@@ -52,7 +52,7 @@ func (b *Block) Close() error {
 	return registry.Detach((*backend)(b))
 }
 
-// A backend is a Block as the registry sees it.
+// A backend adapts a Block to the registry's interface.
 type backend Block
 
 func (b *backend) Name() string                           { return "kinfo" }
@@ -92,7 +92,7 @@ func describe() kinfo.Info {
 		for _, r := range me.Writable {
 			i.Address[kinfo.End] = max(i.Address[kinfo.End], r.End)
 		}
-		// The table's head has the number of functions at 8, since Go 1.20.
+		// The table's header has the number of functions at offset 8, since Go 1.20.
 		var n [8]byte
 		if pclntab != 0 && self.Read(n[:], uint64(pclntab)+8) == len(n) {
 			i.NumSyms = uint32(binary.LittleEndian.Uint64(n[:]))

@@ -9,7 +9,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/logring"
 )
 
-// One line puts a ring before the handler that a program has.
+// One line puts a ring in front of a program's handler.
 func ExampleRing_Handler() {
 	ring := logring.New(64 << 10)
 	defer ring.Close()

@@ -9,10 +9,10 @@ import (
 )
 
 // Open makes a ring of about size bytes in a file, which outlives the program
-// however it ends. Records of an earlier run are kept until they give way; a
-// ring of another size begins anew. The file's space is allocated here: a full
-// disk is an error now and never later. A file that holds something else, or a
-// ring of a later version, is refused.
+// in every case. It keeps records of an earlier run until they are overwritten;
+// a ring of another size starts empty. Open allocates the file's space, so that
+// a full disk is an error of Open and not of a later write. It rejects a file
+// of another format, or a ring of a later version.
 func Open(path string, size int) (*Ring, error) {
 	if registry.Off {
 		return New(0), nil

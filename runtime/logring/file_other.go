@@ -2,5 +2,5 @@
 
 package logring
 
-// Open returns ErrSystem here.
+// Open returns ErrSystem on this system.
 func Open(string, int) (*Ring, error) { return nil, ErrSystem }

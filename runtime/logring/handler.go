@@ -18,31 +18,33 @@ type Handler struct {
 	ring   *Ring
 	next   slog.Handler // or nil
 	level  slog.Leveler
-	tokens []byte // of WithAttrs and WithGroup, encoded
-	depth  int    // groups that tokens leave open
+	tokens []byte // encoded attributes and groups of WithAttrs and WithGroup
+	depth  int    // number of open groups in tokens
 }
 
 // Handler returns a handler that writes records of level Info and above to the
-// ring and hands every record on to next, which may be nil, if that wants it.
+// ring, and passes every record on to next if next is enabled for it. next may
+// be nil.
 func (r *Ring) Handler(next slog.Handler) *Handler {
 	return &Handler{ring: r, next: next, level: slog.LevelInfo}
 }
 
-// WithLevel returns a handler that keeps records from level on, whatever the
-// next handler wants.
+// WithLevel returns a handler that writes records of at least level to the
+// ring, independent of the next handler's level.
 func (h *Handler) WithLevel(level slog.Leveler) *Handler {
 	c := *h
 	c.level = level
 	return &c
 }
 
-// Enabled reports whether the ring or the next handler wants the level.
+// Enabled reports whether the ring or the next handler is enabled for the
+// level.
 func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
 	return !registry.Off && level >= h.level.Level() || h.next != nil && h.next.Enabled(ctx, level)
 }
 
-// Handle writes the record to the ring and hands it on. The error is the next
-// handler's; the ring has none.
+// Handle writes the record to the ring and passes it on. It returns the next
+// handler's error; the ring returns none.
 func (h *Handler) Handle(ctx context.Context, rec slog.Record) error {
 	if !registry.Off && rec.Level >= h.level.Level() {
 		d := h.ring.draft()
@@ -77,8 +79,8 @@ func (h *Handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &c
 }
 
-// WithGroup returns a handler whose records have all that follows in a group;
-// groups deeper than 100 are not told apart in the ring.
+// WithGroup returns a handler that puts all following attributes into a group.
+// The ring merges groups deeper than 100.
 func (h *Handler) WithGroup(name string) slog.Handler {
 	if name == "" {
 		return h
@@ -95,8 +97,8 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	return &c
 }
 
-// Writer returns what package log writes its lines to: log.SetOutput(…). Each
-// Write is a record.
+// Writer returns a writer for package log: log.SetOutput(…). Each Write is a
+// record.
 func (r *Ring) Writer() Writer { return Writer{r} }
 
 // A Writer writes lines to a ring.
@@ -117,7 +119,7 @@ func (w Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// message puts the record's message first; what does not fit is cut.
+// message puts the record's message first and truncates it if necessary.
 func (d *draft) message(s string) {
 	if room := d.longest - len(d.b) - 4; len(s) > room {
 		s = s[:room]
@@ -192,12 +194,12 @@ func (d *draft) attr(a slog.Attr) {
 	}
 }
 
-// countable reports whether t fits into nanoseconds since 1970. The zero time does
-// not.
+// countable reports whether t can be represented in nanoseconds since 1970. The
+// zero time cannot.
 func countable(t time.Time) bool { return time.Unix(0, t.UnixNano()).Equal(t) }
 
-// appendAny prints a value of no kind of slog's, which may allocate. A method
-// that panics does not take the program with it: fmt sees to that.
+// appendAny prints a value without an slog kind, which may allocate. fmt
+// recovers panics of its methods.
 func appendAny(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case []byte:

@@ -10,8 +10,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/logring"
 )
 
-// appendLine appends a record that was just made as a line of text, as
-// slog.TextHandler has it: time, level, message, key=value.
+// appendLine appends a new record as a line of text, as slog.TextHandler
+// formats it: time, level, message, key=value.
 func appendLine(dst, rec []byte) []byte {
 	le := binary.LittleEndian
 	if ns := int64(le.Uint64(rec[logring.RecTime:])); ns != 0 {
@@ -25,7 +25,7 @@ func appendLine(dst, rec []byte) []byte {
 	n := le.Uint32(rest)
 	dst = appendClean(dst, rest[4:4+n])
 	rest = rest[4+n:]
-	var prefix [8][]byte // keys of open groups; deeper ones go unnamed
+	var prefix [8][]byte // keys of open groups; deeper ones are omitted
 	depth := 0
 	for len(rest) > 0 {
 		kind, size := rest[0], int(le.Uint16(rest[1:]))
@@ -77,7 +77,7 @@ func appendNumber(dst []byte, kind byte, n uint64) []byte {
 	return time.Unix(0, int64(n)).UTC().AppendFormat(dst, time.RFC3339Nano)
 }
 
-// appendValue quotes what would not read as one word.
+// appendValue quotes a value that would not read as one word.
 func appendValue(dst, s []byte) []byte {
 	for _, c := range s {
 		if c <= ' ' || c == '"' || c == '=' || c >= 0x7f {
@@ -90,7 +90,7 @@ func appendValue(dst, s []byte) []byte {
 	return append(dst, s...)
 }
 
-// appendClean keeps a record on its line.
+// appendClean keeps a record on one line.
 func appendClean(dst, s []byte) []byte {
 	for _, c := range s {
 		if c < ' ' || c == 0x7f {

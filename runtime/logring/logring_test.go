@@ -26,7 +26,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/logring"
 )
 
-// memory returns the ring's bytes as an outsider finds them.
+// memory returns the ring's bytes as an external reader finds them.
 func memory(tb testing.TB, r *Ring) []byte {
 	tb.Helper()
 	for region := range meminspect.Regions() {
@@ -80,7 +80,7 @@ func TestSlogtest(t *testing.T) {
 	}
 }
 
-// The handler behind gets everything that it wants, the ring what it wants.
+// The next handler and the ring each receive the records of their levels.
 func TestWraps(t *testing.T) {
 	ring := New(1 << 16)
 	defer ring.Close()
@@ -126,8 +126,8 @@ func TestWriterAndTee(t *testing.T) {
 	}
 }
 
-// Old records give way whole: what is left is the end of what was written, in
-// order and unbroken, however long the records are.
+// Old records are overwritten as a whole: the remaining ones are the end of
+// what was written, in order and unbroken, for any record lengths.
 func TestOldestGiveWayWhole(t *testing.T) {
 	ring := New(leastSize)
 	defer ring.Close()
@@ -147,7 +147,7 @@ func TestOldestGiveWayWhole(t *testing.T) {
 	}
 }
 
-// A record that is too long is cut and says so.
+// A record that is too long is truncated and flagged.
 func TestLongRecords(t *testing.T) {
 	ring := New(leastSize)
 	defer ring.Close()
@@ -160,8 +160,8 @@ func TestLongRecords(t *testing.T) {
 	}
 }
 
-// Many writers at once: each record comes out whole or not at all, and in a
-// ring that is large enough all do.
+// With many concurrent writers each record is complete or missing, and in a
+// ring that is large enough none is missing.
 func TestConcurrentWriters(t *testing.T) {
 	for _, size := range []int{leastSize, 1 << 20} {
 		ring := New(size)
@@ -203,7 +203,8 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// A file keeps its records from one run to the next, and has one writer.
+// A file keeps its records from one run to the next, and has one writer at a
+// time.
 func TestOpen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ring")
 	first, err := Open(path, 1<<16)
@@ -232,8 +233,9 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// A goroutine that logs while the program closes the ring, and afterwards, loses
-// its records and nothing else; the next one to open the file has it alone.
+// A goroutine that logs while the program closes the ring, or afterwards, loses
+// its records and nothing else. The next process to open the file owns it
+// alone.
 func TestLogAfterClose(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ring")
 	first, err := Open(path, 1<<16)
@@ -283,7 +285,7 @@ func TestLogAfterClose(t *testing.T) {
 	}
 }
 
-// A ring of a later version is not overwritten.
+// Open does not overwrite a ring of a later version.
 func TestOpenLaterVersion(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ring")
 	r, err := Open(path, 1<<16)
@@ -313,12 +315,12 @@ func TestOpenLaterVersion(t *testing.T) {
 	}
 }
 
-// A group that holds itself.
+// An endless is a group that contains itself.
 type endless struct{}
 
 func (e endless) LogValue() slog.Value { return slog.GroupValue(slog.Any("again", e)) }
 
-// However deep a program nests its groups, the ring stays readable.
+// The ring stays readable however deep a program nests its groups.
 func TestDeepGroups(t *testing.T) {
 	ring := New(1 << 16)
 	defer ring.Close()

@@ -24,7 +24,7 @@ import (
 
 // A Ring holds log records.
 type Ring struct {
-	data     []byte // what follows the header
+	data     []byte // the memory after the header
 	head     *atomic.Uint64
 	sequence *atomic.Uint64
 	longest  int // of a record
@@ -49,8 +49,8 @@ func New(size int) *Ring {
 	return r
 }
 
-// newRing lays a ring over mem, which is 8-byte aligned and stays where it is,
-// and registers it. A ring of that size that is there already goes on.
+// newRing lays out a ring in mem, which must be 8-byte aligned and must not
+// move, and registers it. It continues an existing ring of that size.
 func newRing(mem []byte) *Ring {
 	word := func(off int) *atomic.Uint64 { return (*atomic.Uint64)(unsafe.Pointer(&mem[off])) }
 	size := uint64(len(mem)-logring.HeaderSize) &^ 7
@@ -72,8 +72,8 @@ func newRing(mem []byte) *Ring {
 	return r
 }
 
-// Close withdraws the ring and gives up the file that Open took. What is logged
-// later, as the program ends, is lost and does no harm.
+// Close withdraws the ring and closes the file that Open opened. Later records,
+// as the program ends, are lost without harm.
 func (r *Ring) Close() error {
 	if registry.Off {
 		return nil
@@ -106,7 +106,7 @@ func (r *Ring) Tee(write func(line []byte)) {
 // A draft is a record that is being written.
 type draft struct {
 	b         []byte
-	depth     int // groups that are open
+	depth     int // number of open groups
 	longest   int
 	truncated bool
 }
@@ -122,14 +122,15 @@ func (r *Ring) draft() *draft {
 	return d
 }
 
-// release gives the draft back, unless one long record has made it large.
+// release returns the draft to the pool, unless a long record has made it
+// large.
 func (d *draft) release() {
 	if cap(d.b) <= 4<<10 {
 		drafts.Put(d)
 	}
 }
 
-// commit gives the draft its place and writes it there.
+// commit reserves room for the draft and writes it there.
 func (r *Ring) commit(d *draft, t time.Time, level int, pc uintptr, flags uint16) {
 	b := d.b
 	if d.truncated {
@@ -165,10 +166,11 @@ func (r *Ring) commit(d *draft, t time.Time, level int, pc uintptr, flags uint16
 	d.release()
 }
 
-// store copies a record, padded to words, into the ring. A writer that was held
-// up since it took its room may find another one there, a whole ring later:
-// both write, and the checksum of what comes out fails. That is the price of
-// not waiting, and no news to the race detector, which copy would tell.
+// store copies a record, padded to words, into the ring. If a writer is delayed
+// after it reserved its room, another writer may have reached the same place, a
+// whole ring later: both write, and the record's checksum fails. That is the
+// price of not waiting. The function is excluded from the race detector, which
+// copy would trigger.
 //
 //go:norace
 func store(data []byte, off uint64, b []byte) {

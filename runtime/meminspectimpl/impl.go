@@ -1,8 +1,9 @@
-// Package meminspectimpl is what generated code calls. Programs do not use it:
-// it changes together with the generator, and makes no promise of compatibility.
+// Package meminspectimpl contains the functions and types that generated code
+// uses. Programs do not use it: it changes together with the generator, without
+// a promise of compatibility.
 //
-// A generated file declares one [Table] as static data, which a process outside
-// finds by its magic, and passes it to [Link] when the program starts.
+// A generated file declares one [Table] as static data, which an external
+// process finds by its magic, and passes it to [Link] when the program starts.
 package meminspectimpl
 
 import (
@@ -46,7 +47,7 @@ const (
 	ExcludeGenericField = anchor.ExcludeGenericField
 )
 
-// Link adds a table to those of the program. Generated code calls it from init.
-// It takes the same time for any number of entries and allocates nothing. A
-// table that is linked already is left alone.
+// Link adds a table to the program's tables. Generated code calls it from init.
+// It takes constant time and allocates nothing. It ignores a table that is
+// already linked.
 func Link(t *Table) { registry.Link(t) }

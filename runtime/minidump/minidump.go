@@ -1,13 +1,13 @@
 // Package minidump keeps Qualcomm's Minidump table of contents in a shared
 // file, as the kernel driver keeps it in the memory that it shares with the
-// firmware: the program's regions, and before them the head of a core image, so
-// that the files that an agent makes of the regions, concatenated, are a core.
+// firmware: the program's regions, preceded by the head of a core image. The
+// concatenation of the files that an agent writes for the regions is a core.
 //
 //	md, err := minidump.Open("/dev/shm/shop.minidump")
 //	…
 //	defer md.Close()
 //
-// meminspect minidump export plays the agent.
+// The command meminspect minidump export does the agent's work.
 package minidump
 
 import (
@@ -17,10 +17,10 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/minidump"
 )
 
-// ErrFull says that the table has as many regions as it may have.
+// ErrFull reports that the table has reached its maximum number of regions.
 var ErrFull = errors.New("the table of contents is full")
 
-// ErrUnsupported says that this system has no shared table.
+// ErrUnsupported reports that this system has no shared table.
 var ErrUnsupported = errors.New("minidump tables are not supported on this system")
 
 // An Option changes what Open does.
@@ -28,13 +28,13 @@ type Option func(*options)
 
 type options struct{ regions int }
 
-// Regions has the table take up to n regions, the two of the core image's head
-// included. Without it the limit is 201: old firmware takes no more from one
-// subsystem. Every registration writes the head of the image anew, which takes
-// about a microsecond for each region that stands.
+// Regions sets the maximum number of regions in the table, the two of the core
+// image's head included. The default is 201: old firmware reads no more from
+// one subsystem. Every registration rewrites the head of the image, which takes
+// about a microsecond per registered region.
 func Regions(n int) Option { return func(o *options) { o.regions = n } }
 
-// leastRegions are the head of the image and vmcoreinfo.
+// leastRegions counts the head of the image and vmcoreinfo.
 const leastRegions = 2
 
 func parse(opts []Option) (options, error) {

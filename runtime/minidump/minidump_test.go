@@ -21,7 +21,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
-// read reads the file as firmware does: its regions, and the rest of their array.
+// read reads the file as firmware does: the regions, and the rest of their
+// array.
 func read(t *testing.T, toc *Table, path string) (regions []minidump.Region, rest []byte) {
 	t.Helper()
 	b, err := os.ReadFile(path)
@@ -43,7 +44,7 @@ func read(t *testing.T, toc *Table, path string) (regions []minidump.Region, res
 	return regions, rest
 }
 
-// core does what an agent and cat do with a table.
+// core does the work of an agent and of cat with a table.
 func core(t *testing.T, toc *Table, path string) *elfcore.File {
 	t.Helper()
 	var file []byte
@@ -62,7 +63,7 @@ func core(t *testing.T, toc *Table, path string) *elfcore.File {
 	return f
 }
 
-// A table that is frozen after any store is the core of before the change or of
+// A table frozen after any store gives the core of before the change or of
 // after it, by plain concatenation.
 func TestFrozenAtEveryStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "toc")
@@ -75,7 +76,7 @@ func TestFrozenAtEveryStore(t *testing.T) {
 	for i := range x {
 		x[i] = 0x1111111111111111 * uint64(i+1)
 	}
-	// state is what a core says of x: the values that it has.
+	// state returns the values of x in the core.
 	state := func() string {
 		f := core(t, toc, path)
 		desc, _ := f.Note(note.Owner, note.TypeRegions)
@@ -144,8 +145,8 @@ func TestFrozenAtEveryStore(t *testing.T) {
 	}
 }
 
-// Regions without names have their numbers, so that files sort as they are
-// registered.
+// Unnamed regions get numbers, so that their files sort in order of
+// registration.
 func TestUnnamedRegions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "toc")
 	toc, err := Open(path)
@@ -171,8 +172,8 @@ func TestUnnamedRegions(t *testing.T) {
 	}
 }
 
-// Regions are named and numbered as the driver does; one that goes has the
-// later ones move up, with their numbers, and the last place cleared.
+// Regions are named and numbered as the driver does. When one is removed, the
+// later ones move up, with their numbers, and the last slot is cleared.
 func TestTable(t *testing.T) {
 	var x [3]int64
 	odd := []byte("12345")
@@ -225,7 +226,8 @@ func TestTable(t *testing.T) {
 	}
 }
 
-// 201 regions unless more are asked for; what does not fit is refused by name.
+// The default limit is 201 regions; the error for a region that does not fit
+// names it.
 func TestLimit(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "toc")
 	toc, err := Open(path)
@@ -306,7 +308,8 @@ func TestRegisterIsLinear(t *testing.T) {
 	}
 }
 
-// BenchmarkRegister is what one region costs in a table of n: the same for any n.
+// BenchmarkRegister measures one registration in a table of n regions: the time
+// is the same for any n.
 func BenchmarkRegister(b *testing.B) {
 	for _, n := range []int{250, 500, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

@@ -21,10 +21,10 @@ import (
 // called from several goroutines at the same time.
 //
 // The file has two arrays of regions, and the image two heads. A change is
-// written to those that the table does not refer to; one store of the array's
-// address switches to them. So a table that is frozen at any moment, because the
-// program was killed or the machine stopped, refers to one whole head and its
-// regions.
+// written to those that the table does not refer to, and one store of the
+// array's address switches to them. So a table that is frozen at any moment,
+// because the program was killed or the machine stopped, refers to one complete
+// head and its regions.
 type Table struct {
 	mu       sync.Mutex
 	file     *shared.Mapping
@@ -34,11 +34,11 @@ type Table struct {
 	sequence uint32
 	arrays   [2]array
 	current  int    // index of the array that the table refers to
-	order    int    // counts removals: entries before the last one have other places
-	stored   func() // for tests: called after each store that an agent could see
+	order    int    // counts removals, which move the other entries
+	stored   func() // for tests: called after each store that an agent could observe
 }
 
-// An array is the memory of max regions, of which the first count are in use and
+// An array is the memory of max regions, of which the first count are used and
 // the others zero.
 type array struct {
 	regions []byte
@@ -60,13 +60,13 @@ type key struct {
 
 func keyOf(r *registry.Region) key { return key{r.ID, r.Order, r.Part, r.Addr()} }
 
-// arraysAt is where the arrays of regions begin in the file.
+// arraysAt is the file offset of the arrays of regions.
 const arraysAt = 512
 
-// Open makes the table in a file, which is refused if it holds something else,
-// and attaches itself, so that it has all regions that there are. Regions that do not fit, or that have no fixed
-// address, are reported, each by its name, in an error that comes beside the
-// Table; with any other error the Table is nil.
+// Open makes the table in a file and attaches itself, so that the table lists
+// all current regions. It rejects a file of another format. If it returns a
+// Table and an error, the error names each region that does not fit or has no
+// fixed address. With any other error the Table is nil.
 func Open(path string, opts ...Option) (*Table, error) {
 	if registry.Off {
 		return &Table{}, nil
@@ -106,7 +106,7 @@ func newTable(file *shared.Mapping, o options) (*Table, error) {
 
 func (a *array) address() uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.SliceData(a.regions)))) }
 
-// A backend is a Table as the registry sees it.
+// A backend adapts a Table to the registry's interface.
 type backend Table
 
 func (b *backend) Name() string { return "minidump" }
@@ -115,7 +115,7 @@ func (b *backend) Name() string { return "minidump" }
 func (b *backend) RegisterRegion(r registry.Region) error {
 	t := (*Table)(b)
 	if id := r.ID; id == anchor.IDELFHeader || id == anchor.IDVMCoreInfo {
-		return nil // they stand first in any case
+		return nil // they are first in any case
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,7 +137,7 @@ func (b *backend) RegisterRegion(r registry.Region) error {
 	return nil
 }
 
-// UnregisterRegion takes a region out; later ones move up and the last place is
+// UnregisterRegion removes a region; later ones move up and the last slot is
 // cleared.
 func (b *backend) UnregisterRegion(r registry.Region) error {
 	t := (*Table)(b)
@@ -177,16 +177,16 @@ func (t *Table) write() {
 	next.count, next.order = count, t.order
 	t.stored()
 
-	// Agents skip regions that are not valid, as zeros are. So a count that is too
-	// large is right for both arrays while the address changes.
+	// Agents skip invalid regions, and zeros are invalid. So a count that is too
+	// large is correct for both arrays while the address changes.
 	t.storeCount(max(now.count, count))
 	t.storeAddress(next.address())
 	t.storeCount(count)
 	t.current = 1 - t.current
 }
 
-// The words of subsystem 0 that change, in little-endian files on machines of
-// the same order.
+// Only these words of subsystem 0 change. Files are little-endian, like the
+// machine.
 func (t *Table) storeCount(n int) {
 	word := &t.file.Bytes[minidump.GlobalSubsystems+minidump.SubsystemRegionCount]
 	atomic.StoreUint32((*uint32)(unsafe.Pointer(word)), uint32(n))

@@ -2,7 +2,8 @@
 
 package minidump
 
-// A Table is a table of contents that is kept up to date; not on this system.
+// A Table is a table of contents that is kept up to date. This system does not
+// support it.
 type Table struct{}
 
 // Open returns ErrUnsupported on this system.

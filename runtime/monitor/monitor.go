@@ -1,5 +1,5 @@
-// Package monitor starts a collector from inside a program, for programs that
-// are not started by `meminspect run`:
+// Package monitor starts a supervisor from inside a program, for programs that
+// `meminspect run` does not start:
 //
 //	func main() {
 //		if _, err := monitor.Start(monitor.Options{Dir: "/var/lib/cores"}); err != nil {
@@ -7,10 +7,10 @@
 //		}
 //		…
 //
-// The collector is the installed meminspect binary. It is a separate process in a
-// new session: no code of this program runs in it, and signals to this program's
-// process group do not reach it. It ends with the program. There is no stop
-// function that a panic could call too early.
+// The supervisor is the installed meminspect binary. It is a separate process
+// in a new session: no code of this program runs in it, and signals to this
+// program's process group do not reach it. It ends with the program. There is
+// no stop function, because a deferred one would run too early in a panic.
 //
 // Start leaves no goroutine running, so Go still detects deadlocks.
 package monitor
@@ -23,16 +23,17 @@ import (
 	"time"
 )
 
-// Options configure the collector. The zero value of each field selects its default.
+// Options configure the supervisor. The zero value of each field selects its
+// default.
 type Options struct {
-	Path string   // of the collector, "" = meminspect in $PATH
-	Dir  string   // for cores, "" = the collector's default
-	Args []string // more flags, as of `meminspect run`: --keep-crash-text, --exit-stop=off
+	Path string   // of the supervisor, "" = meminspect in $PATH
+	Dir  string   // for cores, "" = the supervisor's default
+	Args []string // more flags of `meminspect run`: --keep-crash-text, --exit-stop=off
 
-	// Capture is what cores contain and how they are stored.
+	// Capture describes what cores contain and how they are stored.
 	Capture Capture
 
-	// Wait is how long Start waits for the collector to be ready, 0 = 5 seconds.
+	// Wait is how long Start waits for the supervisor to be ready, 0 = 5 seconds.
 	Wait time.Duration
 }
 
@@ -42,20 +43,20 @@ type Capture struct {
 	Stacks       string // full, skeleton, none; "" is auto
 	Depth        int    // pointers to follow; negative is none
 	Budget       string // maximum size of a core: "64MiB"
-	RegionBudget string // of a region without a budget in its annotation
+	RegionBudget string // for a region without a budget in its annotation
 	Segments     int
 	Include      []string // variables to capture as if they were annotated
 	Symbols      string   // file of an unstripped build
 	Strict, Data bool
-	Args, Labels bool              // which may contain secrets
-	Tags         map[string]string // facts that cores record
+	Args, Labels bool              // they may contain secrets
+	Tags         map[string]string // facts to record in cores
 
 	Compress       bool
 	Recipients     []string // age or SSH public keys to encrypt for
 	RecipientsFile string
 }
 
-// flags returns the command line for c.
+// flags returns the command-line flags for c.
 func (c *Capture) flags() []string {
 	var line []string
 	text := func(flag, value string) {
@@ -97,11 +98,11 @@ func (c *Capture) flags() []string {
 	return line
 }
 
-// ErrUnsupported is returned where there are no crash sockets: outside Linux,
+// ErrUnsupported is returned on systems without crash sockets: outside Linux,
 // and in programs built with the tag meminspect_off.
 var ErrUnsupported = errors.New("monitor: not supported by this system or build")
 
-// Start starts a collector and returns when the collector watches this program.
-// The promise describes, for a log, what will be captured and what will not. If
-// the program is supervised already, Start does nothing.
+// Start starts a supervisor and returns when it watches this program. The
+// promise describes, for a log, what will be captured and what will not. If the
+// program is already supervised, Start does nothing.
 func Start(o Options) (promise string, err error) { return start(o) }

@@ -21,7 +21,7 @@ func TestFlags(t *testing.T) {
 	if line := c.flags(); !slices.Equal(line, want) {
 		t.Errorf("%q, want %q", line, want)
 	}
-	// Each field has its flag: setting it alone makes a command line.
+	// Each field has its flag: setting it alone changes the command line.
 	for i := range reflect.TypeFor[Capture]().NumField() {
 		var one Capture
 		reflect.ValueOf(&one).Elem().Field(i).Set(reflect.ValueOf(c).Field(i))

@@ -14,7 +14,7 @@ import (
 	"time"
 	"unsafe"
 
-	_ "github.com/meminspect/meminspect/runtime" // which sets what internal/crash holds
+	_ "github.com/meminspect/meminspect/runtime" // sets the variables of internal/crash
 	"github.com/meminspect/meminspect/runtime/internal/crash"
 )
 
@@ -36,7 +36,7 @@ func start(o Options) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("monitor: making the channel: %w", err)
 	}
-	// Ours is closed in the end: our children have another supervisor, or none.
+	// Close our end at the end: child processes have another supervisor, or none.
 	defer syscall.Close(fds[0])
 	channel := os.NewFile(uintptr(fds[1]), "channel")
 	defer channel.Close()
@@ -44,18 +44,18 @@ func start(o Options) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("monitor: %w", err)
 	}
-	// From here on a fatal error is held.
+	// From here on the supervisor can stop the program on a fatal error.
 	if !crash.Register(fds[0]) {
 		return "", errors.New("monitor: the runtime did not take the crash socket")
 	}
 	return promise, nil
 }
 
-// launch starts the collector. The child only starts another process and ends, so
-// there is no child to wait for: a waiting goroutine would keep Go from detecting
-// deadlocks. The other process writes its process ID, waits until this one allows
-// it to read its memory (Yama forbids that by default), and writes when it is
-// ready.
+// launch starts the supervisor. The child only starts another process and
+// exits, so there is no child to wait for: a waiting goroutine would keep Go
+// from detecting deadlocks. The other process writes its process ID, waits
+// until this one allows it to read its memory (Yama forbids that by default),
+// and writes again when it is ready.
 func launch(o Options, path string, channel *os.File) (promise string, err error) {
 	in, leave, err := os.Pipe()
 	if err != nil {
@@ -103,9 +103,9 @@ func launch(o Options, path string, channel *os.File) (promise string, err error
 	return promise, nil
 }
 
-// readLine reads a short line from a pipe. It waits in the kernel: a deadline of
-// the runtime's is a timer, and as long as one is set, expired or not, Go finds
-// no deadlock.
+// readLine reads a short line from a pipe. It waits in the kernel: a runtime
+// deadline is a timer, and while one is set, expired or not, Go detects no
+// deadlock.
 func readLine(pipe *os.File, end time.Time) (string, error) {
 	fd := pipe.Fd() // which makes it blocking
 	var line []byte
@@ -135,16 +135,15 @@ func readLine(pipe *os.File, end time.Time) (string, error) {
 	return string(line), nil
 }
 
-// allow lets a process read this one under Yama. Where there is no Yama the
-// kernel refuses, and nothing needs to be allowed.
+// allow lets a process read this one under Yama. Without Yama the kernel
+// returns an error, and no permission is needed.
 func allow(pid int) {
 	const prSetPtracer = 0x59616d61
 	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetPtracer, uintptr(pid), 0)
 }
 
-// scrubbed leaves out settings that are meant for this program: a memory limit
-// would be the collector's, and a debug setting that it does not know would end
-// it.
+// scrubbed removes settings that are meant for this program: a memory limit
+// would limit the supervisor, and an unknown GODEBUG setting would abort it.
 func scrubbed(env []string) []string {
 	var out []string
 	for _, kv := range env {

@@ -1,7 +1,7 @@
-// Package pstore keeps the program's last words in a file that outlives it
-// however it ends, laid out as Linux's ramoops: dump records written on demand
-// or when a heartbeat was missed, a console that the log ring feeds, and the Go
-// runtime's own report of a fatal error.
+// Package pstore keeps the program's last output in a file that outlives it in
+// every case. The layout is that of Linux's ramoops: dump records written on
+// demand or when a heartbeat was missed, a console that the log ring feeds, and
+// the Go runtime's report of a fatal error.
 //
 //	store, err := pstore.Open("/var/lib/shop/pstore")
 //	…
@@ -22,19 +22,19 @@ var (
 	ErrTaken       = errors.New("a supervisor has the crash output")
 )
 
-// Sizes are those of the zones in bytes, rounded up to pages, all together at
-// most 2 GB. Zeros mean the defaults.
+// Sizes are the sizes of the zones in bytes, rounded up to pages, at most 2 GB
+// in total. Zero selects the default.
 type Sizes struct {
-	Records int // how many dump records are kept: 4
-	Record  int // 64 KB
-	Console int // 256 KB
-	Crash   int // 64 KB
+	Records int // number of dump records; default 4
+	Record  int // default 64 KB
+	Console int // default 256 KB
+	Crash   int // default 64 KB
 }
 
-// most bounds a store: sizes in it are 32 bits wide.
+// most bounds the size of a store: the format has 32-bit sizes.
 const most = 1<<31 - 1
 
-// fill puts the defaults in, rounds, and returns the size of the whole.
+// fill sets the defaults, rounds, and returns the total size.
 func (s *Sizes) fill() (total int, err error) {
 	def := func(p *int, v int) {
 		if *p <= 0 {

@@ -45,7 +45,7 @@ func zones(t *testing.T, path string) []ramoops.Zone {
 	return z
 }
 
-// Dump records fill their zones in turn, and a run goes on where the last one
+// Dump records fill their zones in turn, and a run continues where the last one
 // ended.
 func TestDumps(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pstore")
@@ -100,8 +100,8 @@ func TestConsoleAgainstModel(t *testing.T) {
 	}
 }
 
-// What is written after Close, by a goroutine that does not know yet, is lost
-// and does no harm.
+// Output written after Close, by a goroutine that still runs, is lost without
+// harm.
 func TestWriteAfterClose(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pstore")
 	s := open(t, path, Sizes{Records: 1, Record: 4096, Console: 4096, Crash: 4096})
@@ -114,7 +114,7 @@ func TestWriteAfterClose(t *testing.T) {
 	}
 	s.Console([]byte("after\n"))
 	s.Dump("after", nil)
-	time.Sleep(5 * time.Millisecond) // the watch writes, too
+	time.Sleep(5 * time.Millisecond) // the watch writes too
 	if _, err := s.Crash(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("crash output of a store that is closed: %v", err)
 	}
@@ -127,8 +127,8 @@ func TestWriteAfterClose(t *testing.T) {
 	s.Watch(0)()
 }
 
-// A store of other sizes has no console that begins with a record; sizes that
-// cannot be are an error and make no file.
+// After a change of sizes no console begins with an old record. Impossible
+// sizes are an error and make no file.
 func TestSizes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pstore")
 	s := open(t, path, Sizes{Records: 2, Record: 4096, Console: 4096, Crash: 4096})
@@ -155,7 +155,7 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// What a writer that died has left is told as torn.
+// The record of a writer that died is torn.
 func TestTorn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "pstore")
 	s := open(t, path, Sizes{Records: 1, Record: 4096, Console: 4096, Crash: 4096})
@@ -208,8 +208,8 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// The Go runtime's report lands in the file without a line of Go running, and
-// the next run finds it.
+// The Go runtime's report reaches the file without running Go code, and the
+// next run finds it.
 func TestCrash(t *testing.T) {
 	if p := os.Getenv("PSTORE_CRASH"); p != "" {
 		s, err := Open(p, Sizes{})
@@ -265,7 +265,7 @@ func TestFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The rest of the disk fills up; every page of the store can be written.
+	// Fill the rest of the disk; every page of the store can still be written.
 	filler, _ := os.Create(filepath.Join(dir, "filler"))
 	for {
 		if _, err := filler.Write(make([]byte, 4096)); err != nil {

@@ -19,7 +19,7 @@ import (
 type Store struct {
 	path    string
 	file    *shared.Mapping // nil when it is closed
-	mu      sync.Mutex      // of all but the console
+	mu      sync.Mutex      // guards everything except the console
 	dumps   []zone
 	next    int
 	console struct {
@@ -38,11 +38,11 @@ type zone struct {
 func (z zone) word(off int) *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(&z.b[off])) }
 func (z zone) data() []byte                { return z.b[ramoops.OffData:] }
 
-// Open opens a store, or makes it. What an earlier run left stays until it is
-// overwritten: dump records in turn, the console from where it stopped, the
-// crash text by Crash. With other sizes than then, it stays as far as its zones
-// begin where they did. The file's space is allocated here, so that a full disk
-// is an error now and never later. A file that holds something else is refused.
+// Open opens a store, or creates it. Data of an earlier run stays until it is
+// overwritten: dump records in turn, the console from its last position, the
+// crash text by Crash. If the sizes changed, data stays in zones that begin at
+// the same offset. Open allocates the file's space, so that a full disk is an
+// error of Open and not of a later write. It rejects a file of another format.
 func Open(path string, sizes Sizes) (*Store, error) {
 	if registry.Off {
 		return &Store{}, nil
@@ -71,14 +71,14 @@ func Open(path string, sizes Sizes) (*Store, error) {
 	}
 	s.console.zone = take(sizes.Console)
 	if zones, err := ramoops.Read(s.console.b); err != nil || zones[0].Kind == ramoops.Dump {
-		s.console.reset() // a store of other sizes had a record here
+		s.console.reset() // with other sizes a record was here
 	}
 	s.crash = take(sizes.Crash)
 	s.next = s.oldest()
 	return s, nil
 }
 
-// adopt keeps a zone that is one, and makes one of what is not.
+// adopt keeps a valid zone, and initializes an invalid one.
 func (z zone) adopt() {
 	start, size := z.word(ramoops.OffStart).Load(), z.word(ramoops.OffSize).Load()
 	if z.word(ramoops.OffSignature).Load() == ramoops.Signature && int(size) <= len(z.data()) && start <= size {
@@ -92,7 +92,7 @@ func (z zone) reset() {
 	z.word(ramoops.OffSignature).Store(ramoops.Signature)
 }
 
-// oldest returns the dump zone to overwrite first: an empty one, a torn one,
+// oldest returns the dump zone to overwrite next: an empty one, a torn one, or
 // the one with the oldest record.
 func (s *Store) oldest() int {
 	best, when := 0, time.Time{}
@@ -108,8 +108,8 @@ func (s *Store) oldest() int {
 	return best
 }
 
-// Dump writes a dump record: a reason and a text, of which the end is kept when
-// it does not fit. The oldest record gives way.
+// Dump writes a dump record with a reason and a text, of which it keeps the end
+// if it does not fit. It overwrites the oldest record.
 func (s *Store) Dump(reason string, text []byte) {
 	if registry.Off {
 		return
@@ -128,7 +128,7 @@ func (s *Store) Dump(reason string, text []byte) {
 	if room := len(data) - len(head); len(text) > room {
 		text = text[len(text)-room:]
 	}
-	// The size comes last: until then the record is told as torn.
+	// Set the size last: until then readers report the record as torn.
 	z.word(ramoops.OffStart).Store(0)
 	z.word(ramoops.OffSize).Store(0)
 	n := copy(data, head)
@@ -140,7 +140,7 @@ func (s *Store) Dump(reason string, text []byte) {
 	}
 }
 
-// Console appends a line to the console ring. It is what logring's Tee takes.
+// Console appends a line to the console ring. It is suitable for logring's Tee.
 func (s *Store) Console(line []byte) {
 	if registry.Off {
 		return
@@ -159,8 +159,7 @@ func (s *Store) Console(line []byte) {
 	if size < len(data) {
 		start = size
 	}
-	// The room is cleared first: a reader tells by the NULs that a writer was
-	// here and did not come back.
+	// Clear the room first: NULs show a reader that a writer died here.
 	first := min(len(line), len(data)-start)
 	clear(data[start : start+first])
 	clear(data[:len(line)-first])
@@ -172,16 +171,16 @@ func (s *Store) Console(line []byte) {
 	z.word(ramoops.OffStart).Store(uint32((start + len(line)) % len(data)))
 }
 
-// Write is Console for package log and for slog handlers.
+// Write is Console as an io.Writer, for package log and slog handlers.
 func (s *Store) Write(p []byte) (int, error) {
 	s.Console(p)
 	return len(p), nil
 }
 
-// Crash has the Go runtime write its report of a fatal error into the store,
-// which takes no Go code in the dying program. It clears what an earlier crash
-// left, which it returns. A program has one crash output: where a supervisor
-// took it, Crash refuses with ErrTaken.
+// Crash makes the Go runtime write its report of a fatal error into the store,
+// which runs no Go code in the dying program. It clears the report of an
+// earlier crash and returns it. A program has one crash output: if a supervisor
+// uses it, Crash returns ErrTaken.
 func (s *Store) Crash() (last string, err error) {
 	if registry.Off {
 		return "", nil
@@ -199,9 +198,9 @@ func (s *Store) Crash() (last string, err error) {
 	}
 	clear(s.crash.data())
 	s.crash.word(ramoops.OffSize).Store(0)
-	// The report goes to the file with plain writes, from here on. The zone is
-	// the last: a report that is too long makes the file longer and hurts no
-	// other zone.
+	// The runtime writes the report to the file with plain writes, from here on.
+	// The zone is the last: a report that is too long extends the file and damages
+	// no other zone.
 	f, err := os.OpenFile(s.path, os.O_WRONLY, 0)
 	if err != nil {
 		return last, fmt.Errorf("pstore: %w", err)
@@ -216,10 +215,11 @@ func (s *Store) Crash() (last string, err error) {
 	return last, nil
 }
 
-// Watch looks at the program's heartbeats every interval and writes a dump
-// record, once for each time that one is missed, with the stacks of all
-// goroutines. An interval that is not positive is a second. It starts a goroutine, with which Go no longer notices that all
-// others are asleep for ever; a collector outside needs none. stop ends it.
+// Watch checks the program's heartbeats every interval and writes a dump record
+// with the stacks of all goroutines once for each miss. If interval is not
+// positive, it is one second. Watch starts a goroutine, so Go no longer detects
+// that all others are blocked forever; an external supervisor avoids that. stop
+// ends it.
 func (s *Store) Watch(interval time.Duration) (stop func()) {
 	if registry.Off {
 		return func() {}
@@ -249,8 +249,8 @@ func (s *Store) Watch(interval time.Duration) (stop func()) {
 	return func() { once.Do(func() { close(done); <-finished }) }
 }
 
-// Close unmaps the file, which stays. What is written later, as the program
-// ends, is lost and does no harm.
+// Close unmaps the file, which stays. Later output, as the program ends, is
+// lost without harm.
 func (s *Store) Close() error {
 	if registry.Off {
 		return nil

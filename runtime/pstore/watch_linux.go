@@ -8,7 +8,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// A watch remembers when heartbeats moved.
+// A watch remembers when heartbeats advanced.
 type watch struct {
 	seen map[*registry.Heartbeat]beat
 }
@@ -16,10 +16,10 @@ type watch struct {
 type beat struct {
 	count  uint64
 	moved  time.Time
-	missed bool // and told
+	missed bool // missed and already reported
 }
 
-// look returns a line for each heartbeat that was missed since the last look.
+// look returns a line for each heartbeat that was missed since the last call.
 func (w *watch) look(now time.Time) (missed []string) {
 	alive := map[*registry.Heartbeat]beat{}
 	for h := range registry.Heartbeats() {
@@ -37,8 +37,8 @@ func (w *watch) look(now time.Time) (missed []string) {
 	return missed
 }
 
-// stacks returns the stacks of all goroutines, which stops the program for as
-// long as it takes.
+// stacks returns the stacks of all goroutines. It stops the program while it
+// runs.
 func stacks() []byte {
 	b := make([]byte, 1<<20)
 	return b[:runtime.Stack(b, true)]

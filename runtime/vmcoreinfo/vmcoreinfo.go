@@ -1,8 +1,9 @@
 // Package vmcoreinfo describes the program in the format of the kernel's
-// vmcoreinfo: versions, addresses and layouts that a reader of its memory needs.
+// vmcoreinfo: versions, addresses and layouts that a reader of its memory
+// needs.
 //
-// Packages coreimage and minidump use it without being asked. A program calls
-// [Register] so that a process outside finds the description among its regions.
+// Packages coreimage and minidump always use it. A program calls [Register] so
+// that an external process finds the description among its regions.
 package vmcoreinfo
 
 import (
@@ -10,10 +11,10 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// Text returns the description of the program as it is now: a KEY=value a line,
-// with the entries, layouts and numbers of annotations and the regions that are
-// registered. A name that the format cannot express, with a line break for
-// example, is left out.
+// Text returns the current description of the program: one KEY=value per line,
+// with the entries, layouts and numbers of annotations and the registered
+// regions. It omits names that the format cannot express, for example with a
+// line break.
 func Text() []byte {
 	if registry.Off {
 		return nil
@@ -21,10 +22,9 @@ func Text() []byte {
 	return describe.Text()
 }
 
-// Register registers the description of the program as regions: the text of
-// vmcoreinfo as it is then, the build info, and the process with the names of
-// its environment variables, without values or arguments. Later calls do
-// nothing.
+// Register registers the description of the program as regions: the current
+// text of vmcoreinfo, the build info, and the process with the names of its
+// environment variables, without values or arguments. Later calls do nothing.
 func Register() {
 	if !registry.Off {
 		describe.Register()

@@ -1,18 +1,17 @@
-// Package anchor describes the plain memory in which a program keeps what it
-// tells the outside: its tables, its dynamic regions, its heartbeats and its
-// log rings, all reachable from one static anchor that is found by a magic
-// value.
+// Package anchor describes the plain memory in which a program publishes its
+// tables, its dynamic regions, its heartbeats and its log rings. All of them
+// are reachable from one static anchor that a reader finds by a magic value.
 //
 // The package knows bytes, no policy. The writer is package meminspect, whose
-// structs have exactly these offsets (a test there compares each one); readers
-// are the linker step, which finds tables in an executable file, and the
-// collector, which finds the anchor in a process that cannot help.
+// structs have exactly these offsets (a test there compares each one). Readers
+// are the linker step, which finds tables in an executable file, and a capture,
+// which finds the anchor in a process without its help.
 //
 // All layouts are those of a 64-bit little-endian program. A string is a
 // pointer and a length (16 bytes), a slice a pointer, a length and a capacity
 // (24 bytes), an any a pointer to a runtime type and a data pointer (16 bytes).
-// A layout never changes under its version: a reader that meets a version that
-// it does not know must say so and stop.
+// A layout never changes within a version: a reader must report an unknown
+// version and stop.
 package anchor
 
 // The two words at the head of the static anchor ("MIANCHOR", then a random
@@ -44,8 +43,8 @@ const (
 	AnchorHeartbeats = 56 // pointer to the first heartbeat
 	AnchorRings      = 64 // pointer to the first log ring descriptor
 	AnchorCrashFD    = 72 // int64, the descriptor of the crash socket, 0 if none
-	AnchorSnapshots  = 80 // uint64, snapshots asked for from inside so far
-	AnchorReason     = 88 // string, the reason of the latest of them
+	AnchorSnapshots  = 80 // uint64, number of snapshots requested by the program
+	AnchorReason     = 88 // string, the reason of the latest request
 	AnchorReserved   = 104
 	AnchorSize       = 128
 )
@@ -57,7 +56,7 @@ const (
 	TableFlags      = 20  // uint32, see TableLinked
 	TableNext       = 24  // pointer to the next linked table
 	TablePackage    = 32  // string, import path
-	TableNamespace  = 48  // string, what IDs are hashed with
+	TableNamespace  = 48  // string, namespace of the IDs
 	TableEntries    = 64  // slice of entries
 	TableExclusions = 88  // slice of exclusions
 	TableLayouts    = 112 // slice of layouts
@@ -66,18 +65,18 @@ const (
 	TableSize       = 184
 )
 
-// TableLinked is set in a table's flags once its package was initialised.
+// TableLinked is set in a table's flags once its package is initialised.
 const TableLinked uint32 = 1
 
 // Offsets in an entry.
 const (
 	EntryID     = 0  // uint64
-	EntryName   = 8  // string, the name that the ID stands for
+	EntryName   = 8  // string, the name of the ID
 	EntryExpr   = 24 // string, the source expression in its package: queue.head
 	EntryVar    = 40 // any, a pointer to the variable
-	EntryBytes  = 56 // uint64, first bytes to take, 0 = the whole variable
-	EntryBudget = 64 // uint64, bytes at most, followed memory included, 0 = not said
-	EntryDepth  = 72 // int32, pointers to follow; counts only under EntryHasDepth
+	EntryBytes  = 56 // uint64, number of leading bytes to capture, 0 = the whole variable
+	EntryBudget = 64 // uint64, maximum bytes, followed memory included, 0 = not set
+	EntryDepth  = 72 // int32, pointers to follow; valid only with EntryHasDepth
 	EntryFlags  = 76 // uint32
 	EntryPos    = 80 // string, file:line, relative to the package's folder
 	EntryNote   = 96 // string
@@ -89,15 +88,15 @@ const (
 	EntryArea     uint32 = 1 << iota // written as //meminspect:area
 	EntryMember                      // a member of the variable, not the whole
 	EntryHasDepth                    // depth= was written
-	EntrySummary                     // its value may stand in short reports
+	EntrySummary                     // short reports may show its value
 
 	// EntryWithdrawn is set at run time: the program has unregistered the entry.
 	EntryWithdrawn uint32 = 1 << 30
 )
 
-// DefaultDepth is how many pointers are followed from an entry without
-// EntryHasDepth, when nobody says otherwise: what Delve's print shows by itself,
-// and what a map of pointers to structs with strings in them holds.
+// DefaultDepth is the number of pointers followed from an entry without
+// EntryHasDepth if no option changes it. It covers what Delve's print shows by
+// default, and a map of pointers to structs that contain strings.
 const DefaultDepth = 4
 
 // Offsets in an exclusion.
@@ -107,15 +106,16 @@ const (
 	ExclusionVar     = 8  // any: a pointer to the variable, or a nil *T for a type or a field of it
 	ExclusionOffset  = 24 // uint64, of the field
 	ExclusionBytes   = 32 // uint64, of the field
-	ExclusionPackage = 40 // string, what the Go runtime calls the package of Type: "main" or the import path
+	ExclusionPackage = 40 // string, the Go runtime's name for the package of Type: "main" or the import path
 	ExclusionType    = 56 // string, type name without brackets
 	ExclusionField   = 72 // string
 	ExclusionPos     = 88 // string
 	ExclusionSize    = 104
 )
 
-// Kinds of an exclusion. Generic types have instances that no static table can
-// name: for them Var is nil and readers match by package, type and field name.
+// Kinds of an exclusion. No static table can name the instances of a generic
+// type: for generic types Var is nil, and readers match by package, type and
+// field name.
 const (
 	ExcludeVariable     uint32 = 1
 	ExcludeType         uint32 = 2
@@ -161,22 +161,22 @@ const (
 	SlotsPerChunk = 256
 )
 
-// Offsets in a slot. A slot's Seq is odd while the slot changes: a reader
-// outside reads Seq, the slot, then Seq again, and retries when they differ or
+// Offsets in a slot. A slot's Seq is odd while the slot changes. An external
+// reader reads Seq, the slot, then Seq again, and retries if the two differ or
 // are odd.
 const (
 	SlotSeq    = 0  // uint32
 	SlotKind   = 4  // uint32
 	SlotID     = 8  // uint64
-	SlotBase   = 16 // pointer to Go memory, or the weak handle of it
-	SlotAddr   = 24 // uint64, address of foreign memory; offset from what Base points at otherwise
+	SlotBase   = 16 // pointer to Go memory, or its weak handle
+	SlotAddr   = 24 // uint64, address of foreign memory; otherwise an offset from Base's target
 	SlotBytes  = 32 // uint64
 	SlotType   = 40 // pointer to the runtime type *T of an element, or nil
 	SlotName   = 48 // string
-	SlotDepth  = 64 // int32; counts only under EntryHasDepth in SlotFlags
+	SlotDepth  = 64 // int32; valid only with EntryHasDepth in SlotFlags
 	SlotFlags  = 68 // uint32, as for entries
 	SlotBudget = 72 // uint64
-	SlotOrder  = 80 // uint64, counts registrations: sorting by it gives the order in which they came
+	SlotOrder  = 80 // uint64, counts registrations: sorting by it gives registration order
 	SlotSpare  = 88
 	SlotSize   = 96
 )
@@ -192,20 +192,20 @@ const (
 	SlotString   uint32 = 3 // Bytes bytes of text at Base
 	SlotForeign  uint32 = 4 // Bytes bytes at Addr that Go does not manage
 	SlotWeak     uint32 = 5 // Base holds a weak handle: it points at a word that points at the T, or is zero when T is gone
-	SlotExcluded uint32 = 6 // Bytes bytes from Base+Addr on that no capture may hold
+	SlotExcluded uint32 = 6 // Bytes bytes from Base+Addr that no capture may contain
 )
 
 // Offsets in a heartbeat.
 const (
 	HeartbeatNext  = 0  // pointer
 	HeartbeatName  = 8  // string
-	HeartbeatLimit = 24 // int64, nanoseconds that may pass between two beats
+	HeartbeatLimit = 24 // int64, maximum nanoseconds between two beats
 	HeartbeatCount = 32 // uint64, beats so far
 	HeartbeatState = 40 // uint32, 1 = running, 0 = stopped
 	HeartbeatSize  = 48
 )
 
-// Offsets in a ring descriptor; the ring's own bytes are package logring's.
+// Offsets in a ring descriptor; package logring defines the ring's bytes.
 const (
 	RingNext    = 0  // pointer
 	RingName    = 8  // string
@@ -215,9 +215,9 @@ const (
 	RingSize    = 48
 )
 
-// IDs with a clear top bit are the project's own: fixed ones below
-// FirstDynamic, dynamic ones from there on. IDs with the top bit set are
-// hashes of annotated names.
+// IDs with a clear top bit are reserved for the project: fixed ones below
+// FirstDynamic, dynamic ones from there on. IDs with the top bit set are hashes
+// of annotated names.
 const (
 	IDNone       uint64 = 0
 	IDELFHeader  uint64 = 1

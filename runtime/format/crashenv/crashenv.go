@@ -1,16 +1,16 @@
-// Package crashenv is what a supervisor and the runtimes of the programs below
-// it agree on. An environment variable names the descriptor and the inode of the
-// supervisor's channel, a socket that every descendant inherits:
+// Package crashenv defines the protocol between a supervisor and the runtimes
+// of its descendants. An environment variable names the descriptor and the
+// inode of the supervisor's channel, a socket that every descendant inherits:
 //
 //	MEMINSPECT_CRASH=100:48151623
 //
 // Each program that embeds the runtime makes a crash socket when it starts, and
-// sends the other end of it over the channel with a [Registration]. The kernel
-// adds who sent that.
+// sends the other end over the channel with a [Registration]. The kernel
+// attaches the sender's credentials.
 //
-// The inode is there because an environment travels further than descriptors
-// do: a program that inherited the variable and has something else open under
-// that number must not write to it.
+// The inode is needed because the environment may be inherited without the
+// descriptor: a program that has another file open under that number must not
+// write to it.
 package crashenv
 
 import (
@@ -21,19 +21,19 @@ import (
 // Variable is the environment variable's name.
 const Variable = "MEMINSPECT_CRASH"
 
-// Descriptor is the number from which on a supervisor looks for a free one for
-// the channel. It is high because programs that start others lay out low numbers
-// anew for them.
+// Descriptor is the number at which a supervisor starts to search for a free
+// descriptor for the channel. It is high because programs that start others
+// reassign low numbers.
 const Descriptor = 100
 
 // Value returns the variable's value for a channel with the given inode that
-// programs find under descriptor fd.
+// programs inherit as descriptor fd.
 func Value(fd int, inode uint64) string {
 	return strconv.Itoa(fd) + ":" + strconv.FormatUint(inode, 10)
 }
 
-// Parse is the inverse of Value. It reports false for anything that Value does
-// not write, and for descriptors below 3, which are never a channel.
+// Parse is the inverse of Value. It reports false for any other value, and for
+// descriptors below 3, which are never a channel.
 func Parse(value string) (fd int, inode uint64, ok bool) {
 	for i := 0; i < len(value); i++ {
 		if value[i] != ':' {
@@ -55,8 +55,8 @@ func Parse(value string) (fd int, inode uint64, ok bool) {
 // RegistrationSize is the length of an encoded Registration.
 const RegistrationSize = 16
 
-// A Registration describes the crash socket whose other end comes along with it,
-// as SCM_RIGHTS. It is encoded as
+// A Registration describes the crash socket whose other end is attached to the
+// message, as SCM_RIGHTS. It is encoded as
 //
 //	0	version, 1	uint32
 //	4	Filled		uint32
@@ -64,17 +64,17 @@ const RegistrationSize = 16
 //
 // in little-endian order.
 type Registration struct {
-	// Filled is how many bytes the program has left in the socket, so that there
-	// is room for one more write.
+	// Filled is the number of bytes that the program left in the socket, so that
+	// it has room for exactly one more write.
 	Filled uint32
 
-	// Inode is that of the program's end.
+	// Inode is the inode of the program's end.
 	Inode uint64
 }
 
 const version = 1
 
-// Encode returns the registration's bytes.
+// Encode returns the encoded registration.
 func (r Registration) Encode() []byte {
 	b := make([]byte, RegistrationSize)
 	binary.LittleEndian.PutUint32(b, version)
@@ -83,8 +83,8 @@ func (r Registration) Encode() []byte {
 	return b
 }
 
-// ParseRegistration is the inverse of Encode. It reports false for bytes that
-// Encode does not write.
+// ParseRegistration is the inverse of Encode. It reports false for any other
+// bytes.
 func ParseRegistration(b []byte) (Registration, bool) {
 	if len(b) != RegistrationSize || binary.LittleEndian.Uint32(b) != version {
 		return Registration{}, false

@@ -1,10 +1,10 @@
 // Package elfcore writes and reads ELF core files (ET_CORE, 64 bits,
 // little-endian) as Linux, gdb and Delve know them, byte by byte and without
-// policy: what stands in a core is its callers' business.
+// policy: its callers decide the content of a core.
 //
-// The writer streams: sizes are said first, contents are asked for when their
-// place in the file has come, so that a core of gigabytes needs no memory and
-// goes down a pipe. The file is laid out as
+// The writer streams: callers give sizes first, and the writer requests each
+// content when its position in the file is reached. So a core of gigabytes
+// needs no memory and can be written to a pipe. The file is laid out as
 //
 //	ELF header                    64 bytes
 //	program headers               56 bytes each: PT_NOTE, then PT_LOADs by address
@@ -13,15 +13,15 @@
 //	contents of the segments      by address, without gaps
 //	notes                         when one of them is late
 //
-// Marked segments are how a core says "not captured" to a debugger. gdb and
-// Delve both show a variable's initial value from the executable file when the
-// core does not hold it; a range that was not captured is therefore covered by
-// segments that all share the one block of MarkByte, and the debuggers show
-// the pattern instead of a stale value. Segments may not overlap, since gdb
-// takes the first of two and Delve the last; alignment of p_offset and p_vaddr
-// is not needed by either.
+// Marked segments show "not captured" in a debugger. If a core lacks a
+// variable, gdb and Delve show its initial value from the executable file. So
+// segments that all share one block of MarkByte cover the ranges that were not
+// captured, and debuggers show the pattern instead of a stale value. Segments
+// may not overlap, since gdb uses the first of two and Delve the last. Neither
+// needs p_offset and p_vaddr to be aligned.
 //
-// Sources: the ELF gABI chapter 5, Linux fs/binfmt_elf.c, include/uapi/linux/elfcore.h.
+// Sources: the ELF gABI chapter 5, Linux fs/binfmt_elf.c,
+// include/uapi/linux/elfcore.h.
 package elfcore
 
 import (
@@ -44,18 +44,19 @@ const (
 	FlagWrite uint32 = 2
 	FlagRead  uint32 = 4
 
-	// FlagMarked is set on marked segments. It lies in PF_MASKOS, which
-	// debuggers ignore; readers of ours tell by it what was not captured.
+	// FlagMarked is set on marked segments. It is in PF_MASKOS, which debuggers
+	// ignore; this project's readers use it to recognize memory that was not
+	// captured.
 	FlagMarked uint32 = 0x00100000
 )
 
-// MarkByte fills what was not captured: eight of them are, as a signed
-// integer, -6510615555426900571.
+// MarkByte fills memory that was not captured: eight of them are the signed
+// integer -6510615555426900571.
 const MarkByte = 0xA5
 
-// MaxSegments is how many PT_LOADs a core may have. Beyond it the count moves
-// into a section header (PN_XNUM), which Go's debug/elf, and so Delve, does not
-// know: it would lose segments without a word.
+// MaxSegments is the maximum number of PT_LOADs in a core. Beyond it the count
+// moves into a section header (PN_XNUM), which Go's debug/elf, and therefore
+// Delve, does not read: it would silently lose segments.
 const MaxSegments = 65533
 
 const (
@@ -75,9 +76,9 @@ type Note struct {
 	Type uint32
 	Desc []byte
 
-	// Late, when set, is asked for the descriptor after the last segment was
-	// written, so that a note can say how the capture went. It must return
-	// exactly LateSize bytes. Desc is not looked at then.
+	// Late, if set, returns the descriptor. It is called after the last segment
+	// was written, so that a note can describe the result of the capture. It must
+	// return exactly LateSize bytes. Desc is ignored then.
 	Late     func() ([]byte, error)
 	LateSize int
 }
@@ -88,13 +89,13 @@ type Segment struct {
 	Size  uint64 // bytes of memory
 	Flags uint32
 
-	// Missing is how many of the Size bytes, at the end, the file does not
-	// hold (p_memsz - p_filesz). Debuggers look into the executable for them.
+	// Missing is the number of bytes at the end of Size that the file does not
+	// contain (p_memsz - p_filesz). Debuggers look for them in the executable.
 	Missing uint64
 
-	// Content writes the segment's Size - Missing bytes. It is called once, in
-	// the order of the segments' addresses. With a nil Content the segment is
-	// a marked one; Missing must be 0 then.
+	// Content writes the segment's Size - Missing bytes. It is called once, in the
+	// order of the segments' addresses. A nil Content makes the segment a marked
+	// one; Missing must then be 0.
 	Content func(w io.Writer) error
 }
 
@@ -106,29 +107,29 @@ func Bytes(b []byte) func(io.Writer) error {
 	}
 }
 
-// A Core is what Write makes a file of.
+// A Core is the input of Write.
 type Core struct {
 	Machine  uint16
 	Notes    []Note
 	Segments []Segment // in any order; may not overlap
 
-	// NotesLater has Write leave zeros for the notes, in front of the segments.
-	// WriteNotes writes them. Without it late notes come after the segments, where
+	// NotesLater makes Write leave room for the notes before the segments, which
+	// WriteNotes fills in later. Otherwise late notes follow the segments, where
 	// crash(8) does not look for them.
 	NotesLater bool
 }
 
-// ErrOverlap reports that two segments share bytes.
+// ErrOverlap reports that two segments overlap.
 var ErrOverlap = errors.New("segments overlap")
 
-// ErrTooManySegments reports that a core would have more than MaxSegments.
+// ErrTooManySegments reports that a core has more than MaxSegments segments.
 var ErrTooManySegments error = tooManyError{}
 
 type tooManyError struct{}
 
 func (tooManyError) Error() string { return "more than " + strconv.Itoa(MaxSegments) + " segments" }
 
-// layout is a core with every place in the file known.
+// A layout is a core with all file offsets computed.
 type layout struct {
 	segments   []Segment // by address, marked ones split
 	notesFirst bool
@@ -141,9 +142,9 @@ type layout struct {
 }
 
 // Write writes c to w and returns the number of bytes written. It fails before
-// the first byte when segments overlap, are too many or wrap around the address
-// space; after that only with w's, a Content's or a Late's error, and then what
-// was written is not a core.
+// the first byte if segments overlap, are too many or wrap around the address
+// space. Later it fails only with an error of w, a Content or a Late; the
+// output is then not a valid core.
 func (c *Core) Write(w io.Writer) (int64, error) {
 	l, err := c.plan()
 	if err != nil {
@@ -173,7 +174,7 @@ func (c *Core) WriteNotes(w io.WriterAt) error {
 	return nil
 }
 
-// Size returns how many bytes Write will write.
+// Size returns the number of bytes that Write will write.
 func (c *Core) Size() (int64, error) {
 	l, err := c.plan()
 	if err != nil {
@@ -182,7 +183,7 @@ func (c *Core) Size() (int64, error) {
 	return int64(l.size), nil
 }
 
-// plan sorts, splits and places.
+// plan sorts and splits the segments and computes offsets.
 func (c *Core) plan() (*layout, error) {
 	l := &layout{notesFirst: true}
 	for i := range c.Notes {
@@ -252,11 +253,12 @@ func (c *Core) plan() (*layout, error) {
 	return l, nil
 }
 
-// BlockFor returns the size of the shared block for so many marked bytes: the
-// smallest power of two that costs the file no less than the headers of the
-// segments that share it, which is near the least of both, and that keeps the
-// segments under 1,000, since a debugger's time grows with them. A program of
-// 300 KB of data gets 8 KiB, one of 34 MB 64 KiB; past 1 GB it stays at 1 MiB.
+// BlockFor returns the size of the shared block for a number of marked bytes:
+// the smallest power of two that costs the file no less than the headers of the
+// segments that share it, which is near the minimum of the sum. It also keeps
+// the segments under 1,000, because a debugger's time grows with their number.
+// A program with 300 KB of data gets 8 KiB, one with 34 MB 64 KiB; beyond 1 GB
+// it stays at 1 MiB.
 func BlockFor(marked uint64) uint64 {
 	const most = 1000
 	block := uint64(4 << 10)
@@ -266,7 +268,7 @@ func BlockFor(marked uint64) uint64 {
 	return block
 }
 
-// split cuts marked segments into pieces that the shared block can fill, and
+// split cuts marked segments into pieces no larger than the shared block, and
 // drops empty segments.
 func split(segments []Segment, block uint64) []Segment {
 	out := make([]Segment, 0, len(segments))
@@ -283,7 +285,7 @@ func split(segments []Segment, block uint64) []Segment {
 			out = append(out, Segment{Addr: s.Addr + s.Size - rest, Size: piece, Flags: s.Flags | FlagMarked})
 			rest -= piece
 			if len(out) > MaxSegments {
-				return out // the caller refuses it; do not build more
+				return out // the caller rejects it; do not build more
 			}
 		}
 	}

@@ -31,8 +31,8 @@ func example() *Core {
 	}
 }
 
-// What is written is read back by this package and by debug/elf, also with
-// late notes and unaligned segments, and Size is what was written.
+// This package and debug/elf read back what was written, including late notes
+// and unaligned segments, and Size is the number of bytes written.
 func TestRoundTrip(t *testing.T) {
 	c := example()
 	var buf bytes.Buffer
@@ -108,8 +108,7 @@ func TestSegmentsAreRefused(t *testing.T) {
 	}
 }
 
-// A content that is shorter or longer than its segment must not move what
-// follows.
+// A content shorter or longer than its segment must not shift what follows.
 func TestContentOfWrongLength(t *testing.T) {
 	for _, content := range []string{"ab", "abcd"} {
 		c := &Core{Segments: []Segment{{Addr: 1, Size: 3, Content: Bytes([]byte(content))}}}
@@ -157,8 +156,7 @@ func TestNotesRoundTrip(t *testing.T) {
 	}
 }
 
-// Every byte of a set of ranges is in exactly one of: what Mark covers, what
-// was captured.
+// Every byte of a set of ranges is either marked or captured, never both.
 func TestRanges(t *testing.T) {
 	type r8 struct{ At, Len uint8 }
 	f := func(cover, held []r8) bool {
@@ -197,8 +195,8 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-// Overlapping loads of a foreign core: the first in the file wins for every
-// byte, checked against the plain search.
+// In a third-party core with overlapping loads, the first in the file wins for
+// every byte. A linear search gives the same result.
 func TestOverlappingLoads(t *testing.T) {
 	type r8 struct{ At, Len uint8 }
 	f := func(rs []r8) bool {
@@ -226,7 +224,7 @@ func TestOverlappingLoads(t *testing.T) {
 	}
 }
 
-// A sparse file reads back as what was written, whatever the pieces.
+// A sparse file reads back as written, for any sizes of the writes.
 func TestSparse(t *testing.T) {
 	f := func(pieces []uint16, _ bool) bool {
 		file, err := os.Create(filepath.Join(t.TempDir(), "f"))
@@ -257,7 +255,8 @@ func TestSparse(t *testing.T) {
 	}
 }
 
-// A truncated file is told apart from one that never held the memory.
+// Reading distinguishes a truncated file from one that never contained the
+// memory.
 func TestTruncated(t *testing.T) {
 	var buf bytes.Buffer
 	c := example()
@@ -281,8 +280,8 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// FuzzOpen: an error comes with a nil File; a File never reads more than was
-// asked for, never beyond the file, and its headers are stable.
+// FuzzOpen: an error comes with a nil File. A File never reads more than
+// requested, never beyond the file, and its headers are stable.
 func FuzzOpen(f *testing.F) {
 	var buf bytes.Buffer
 	if _, err := example().Write(&buf); err != nil {
@@ -345,7 +344,7 @@ func BenchmarkWrite(b *testing.B) {
 	}
 }
 
-// A file has its late notes in front of the memory, one segment of them.
+// A file has its late notes before the memory, in one segment.
 func TestNotesLater(t *testing.T) {
 	memory := []byte("12345678")
 	c := &Core{
@@ -354,7 +353,7 @@ func TestNotesLater(t *testing.T) {
 		Notes:      []Note{{Name: "X", Type: 9, LateSize: 4, Late: func() ([]byte, error) { return bytes.ToUpper(memory[:4]), nil }}},
 		Segments: []Segment{
 			{Addr: 0x1000, Size: 8, Flags: FlagRead, Content: func(w io.Writer) error {
-				defer copy(memory, "abcd") // what the note reports is known after that
+				defer copy(memory, "abcd") // the note's content is known after that
 				_, err := w.Write(memory)
 				return err
 			}},

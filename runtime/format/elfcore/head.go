@@ -4,22 +4,22 @@ import "encoding/binary"
 
 // A Head is the first of several files whose concatenation is a core: ELF
 // header, program headers and notes. The second file has more notes and, if
-// something is marked, a block of MarkByte. The files that follow are pieces of
-// memory as an agent copied them, their sizes rounded up to 4.
+// something is marked, a block of MarkByte. The other files are pieces of
+// memory that an agent copied, with their sizes rounded up to 4.
 type Head struct {
 	Machine uint16
-	Notes   []Note  // in the head; Late is not asked
+	Notes   []Note  // in the head; Late is ignored
 	More    uint64  // size of the notes in the second file, a multiple of 4
 	After   []Piece // the files that follow the second, in order
 	Marked  []Range // memory that is not captured
-	Spare   int     // program headers for which there is room, for AddPiece
+	Spare   int     // number of unused program headers, for AddPiece
 }
 
 // A Piece is one of the files that follow the head.
 type Piece struct {
 	Addr uint64
 	Size uint64  // true size
-	Load []Range // what of it is mapped; the rest an earlier piece covers
+	Load []Range // the parts of it to map; earlier pieces cover the rest
 }
 
 // Bytes returns the head, its length a multiple of 4, and the size of the block,
@@ -37,8 +37,8 @@ func (h *Head) Bytes() (head []byte, block uint64) {
 	}
 
 	// crash finds VMCOREINFO only in a PT_NOTE that is the first program header,
-	// has all notes, and is in front of all bytes of memory. So the notes end the
-	// head, those of the next file continue them, and the block follows these.
+	// contains all notes, and precedes all memory. So the notes end the head,
+	// those of the next file continue them, and the block follows these.
 	programs := []Program{{Type: ptNote, FileSize: uint64(len(notes)) + h.More, Align: 4}}
 	for _, p := range h.After {
 		for _, r := range p.Load {
@@ -53,7 +53,7 @@ func (h *Head) Bytes() (head []byte, block uint64) {
 		}
 	}
 
-	// Offsets, now that the number of program headers is known.
+	// Compute offsets now that the number of program headers is known.
 	notesAt := uint64(headerSize + progSize*(len(programs)+h.Spare))
 	programs[0].Offset = notesAt
 	blockAt := notesAt + uint64(len(notes)) + h.More
@@ -77,9 +77,9 @@ func (h *Head) Bytes() (head []byte, block uint64) {
 	return append(b, notes...), block
 }
 
-// AddPiece adds a piece of memory that follows at offset end to a head that
-// Bytes returned, in its spare program headers. It reports false, and changes
-// nothing, if that takes more than spare program headers.
+// AddPiece adds a piece of memory at file offset end to a head that Bytes
+// returned, using its spare program headers. If it needs more than spare
+// program headers, it reports false and changes nothing.
 func AddPiece(head []byte, p Piece, end uint64, spare int) bool {
 	if len(p.Load) > spare {
 		return false

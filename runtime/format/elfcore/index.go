@@ -6,14 +6,15 @@ import (
 	"sort"
 )
 
-// A piece is a range whose contents one load gives.
+// A piece is a range whose contents come from one load.
 type piece struct {
 	Range
 	load int
 }
 
-// index returns the loads' contents as pieces, sorted and without overlaps.
-// Where loads of a foreign core overlap, the first in the file wins, as in gdb.
+// index returns the loads' contents as pieces, sorted and without overlaps. If
+// the loads of a third-party core overlap, the first in the file wins, as in
+// gdb.
 func index(loads []Load) []piece {
 	order := make([]int, 0, len(loads))
 	bounds := make([]uint64, 0, 2*len(loads))
@@ -27,8 +28,9 @@ func index(loads []Load) []piece {
 	slices.Sort(bounds)
 	bounds = slices.Compact(bounds)
 
-	// A sweep over the bounds; active holds the loads that have begun, the
-	// first in the file on top, and drops those that have ended when they come up.
+	// Sweep over the bounds. The heap active contains the loads that have begun,
+	// the first in the file on top; ended loads are dropped when they reach the
+	// top.
 	var pieces []piece
 	var active lowest
 	for b := 0; b+1 < len(bounds); b++ {
@@ -52,8 +54,8 @@ func index(loads []Load) []piece {
 	return pieces
 }
 
-// contents returns the addresses whose bytes stand in the file. A load that
-// would wrap around the address space ends with it.
+// contents returns the addresses whose bytes are in the file. A load that would
+// wrap around is cut at the end of the address space.
 func (l *Load) contents() Range {
 	end := l.Addr + l.FileSize
 	if end < l.Addr {
@@ -70,7 +72,7 @@ func (f *File) piece(addr uint64) *piece {
 	return &f.pieces[i]
 }
 
-// Find returns the load whose contents hold addr, or nil.
+// Find returns the load whose contents include addr, or nil.
 func (f *File) Find(addr uint64) *Load {
 	if p := f.piece(addr); p != nil {
 		return &f.Loads[p.load]

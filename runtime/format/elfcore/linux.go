@@ -6,18 +6,18 @@ import "fmt"
 // (owner LINUX).
 const NTARMTLS uint32 = 0x401
 
-// Linux is what a core's notes of Linux's kinds say. Fields are nil or empty
-// where the core does not say.
+// Linux is the content of a core's Linux notes. Fields without a note are nil
+// or empty.
 type Linux struct {
 	Process *Process
-	Signal  *SigInfo // of the first such note: the one that the process died of
+	Signal  *SigInfo // the first such note: the signal that ended the process
 	Threads []LinuxThread
 	Files   []Mapping
 	Auxv    []byte
 }
 
 // A LinuxThread is a thread with the register sets whose notes follow its
-// PRSTATUS. They are as the kernel gives them.
+// PRSTATUS, in the kernel's format.
 type LinuxThread struct {
 	Thread
 	Float  []byte // NT_FPREGSET

@@ -8,10 +8,10 @@ import (
 // Types of the notes that Linux writes (include/uapi/linux/elf.h), with their
 // owners.
 const (
-	NTPrStatus uint32 = 1          // CORE, one a thread; the first is the current one
+	NTPrStatus uint32 = 1          // CORE, one per thread; the first is the current one
 	NTFPRegSet uint32 = 2          // CORE
 	NTPrPsInfo uint32 = 3          // CORE
-	NTAuxv     uint32 = 6          // CORE, /proc/PID/auxv as it is
+	NTAuxv     uint32 = 6          // CORE, a copy of /proc/PID/auxv
 	NTFile     uint32 = 0x46494c45 // CORE
 	NTSigInfo  uint32 = 0x53494749 // CORE
 	NTX86State uint32 = 0x202      // LINUX
@@ -22,11 +22,11 @@ const (
 	NTVMCoreInfo    = uint32(0)
 )
 
-// A Thread is what PRSTATUS says of one.
+// A Thread is the content of a PRSTATUS note.
 type Thread struct {
 	TID, PPID, PGRP, SID int32
-	Signal               int16    // that it died of or was stopped by, 0 = none
-	Registers            []uint64 // RegistersAMD64 or RegistersARM64 of them, in the kernel's order
+	Signal               int16    // that ended or stopped it, 0 = none
+	Registers            []uint64 // RegistersAMD64 or RegistersARM64 elements, in the kernel's order
 	FPValid              bool     // an NT_FPREGSET note follows
 }
 
@@ -59,8 +59,8 @@ func (t *Thread) Note() Note {
 	return Note{Name: OwnerCore, Type: NTPrStatus, Desc: b}
 }
 
-// ParseThread reads a PRSTATUS descriptor. How many registers there are
-// follows from its length.
+// ParseThread reads a PRSTATUS descriptor. The number of registers follows from
+// its length.
 func ParseThread(desc []byte) (*Thread, error) {
 	if len(desc) < 120 || len(desc)%8 != 0 {
 		return nil, fmt.Errorf("PRSTATUS note of %d bytes", len(desc))
@@ -80,15 +80,15 @@ func ParseThread(desc []byte) (*Thread, error) {
 	return t, nil
 }
 
-// A Process is what PRPSINFO says of one.
+// A Process is the content of a PRPSINFO note.
 type Process struct {
 	State                uint8 // index into SName's letters: 0 = running
 	SName                byte  // 'R', 'S', 'D', 'T', 'Z'
 	Nice                 int8
 	UID, GID             uint32
 	PID, PPID, PGRP, SID int32
-	Name                 string // of the program; 15 bytes are kept
-	Args                 string // first of the command line; 79 bytes are kept
+	Name                 string // of the program; truncated to 15 bytes
+	Args                 string // beginning of the command line; truncated to 79 bytes
 }
 
 // Note returns p's PRPSINFO note (struct elf_prpsinfo, 136 bytes):
@@ -139,17 +139,18 @@ func ParseProcess(desc []byte) (*Process, error) {
 }
 
 // A Mapping is a line of NT_FILE. Delve takes every mapping in it for the
-// executable: list the executable's alone.
+// executable, so list only the executable's.
 type Mapping struct {
 	Start, End uint64
 	Offset     uint64 // in the file, bytes, a multiple of the page size
 	Path       string
 }
 
-// FilePageSize is the unit in which NT_FILE notes made here count offsets.
+// FilePageSize is the unit of the offsets in NT_FILE notes that this package
+// writes.
 const FilePageSize = 4096
 
-// FileNote returns the NT_FILE note of ms:
+// FileNote returns the NT_FILE note for ms:
 //
 //	count u64, page size u64
 //	count times start u64, end u64, offset in pages u64
@@ -229,23 +230,23 @@ func ParseSigInfo(desc []byte) (*SigInfo, error) {
 	}, nil
 }
 
-// AuxvNote returns the NT_AUXV note of what /proc/PID/auxv holds. Delve takes
-// the load address of a PIE from its AT_ENTRY.
+// AuxvNote returns the NT_AUXV note with the content of /proc/PID/auxv. Delve
+// takes the load address of a PIE from its AT_ENTRY.
 func AuxvNote(auxv []byte) Note { return Note{Name: OwnerCore, Type: NTAuxv, Desc: auxv} }
 
-// FPRegSetNote returns the NT_FPREGSET note of PTRACE_GETFPREGS's bytes.
+// FPRegSetNote returns the NT_FPREGSET note for the bytes of PTRACE_GETFPREGS.
 func FPRegSetNote(regs []byte) Note { return Note{Name: OwnerCore, Type: NTFPRegSet, Desc: regs} }
 
-// X86StateNote returns the NT_X86_XSTATE note of the bytes that
-// PTRACE_GETREGSET gives for it.
+// X86StateNote returns the NT_X86_XSTATE note for the bytes that
+// PTRACE_GETREGSET returns for it.
 func X86StateNote(state []byte) Note { return Note{Name: OwnerLinux, Type: NTX86State, Desc: state} }
 
-// ARMTLSNote returns the NT_ARM_TLS note of a thread pointer of arm64.
+// ARMTLSNote returns the NT_ARM_TLS note for an arm64 thread pointer.
 func ARMTLSNote(pointer uint64) Note {
 	return Note{Name: OwnerLinux, Type: NTARMTLS, Desc: binary.LittleEndian.AppendUint64(nil, pointer)}
 }
 
-// VMCoreInfoNote returns the VMCOREINFO note of a text.
+// VMCoreInfoNote returns the VMCOREINFO note for a text.
 func VMCoreInfoNote(text []byte) Note {
 	return Note{Name: OwnerVMCoreInfo, Type: NTVMCoreInfo, Desc: text}
 }

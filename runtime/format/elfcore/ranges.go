@@ -2,14 +2,14 @@ package elfcore
 
 import "slices"
 
-// A Range is the memory from Start up to but not including End.
+// A Range is the memory from Start to End, exclusive.
 type Range struct{ Start, End uint64 }
 
 // Len returns r's length in bytes.
 func (r Range) Len() uint64 { return r.End - r.Start }
 
-// Merge returns the union of rs, sorted, with neighbours joined that are at
-// most gap bytes apart. rs is not changed. Empty ranges are dropped.
+// Merge returns the sorted union of rs, and joins neighbours at most gap bytes
+// apart. It does not change rs and drops empty ranges.
 func Merge(rs []Range, gap uint64) []Range {
 	sorted := make([]Range, 0, len(rs))
 	for _, r := range rs {
@@ -37,8 +37,8 @@ func Merge(rs []Range, gap uint64) []Range {
 	return out
 }
 
-// Subtract returns what of rs lies in none of holes. Both must be sorted and
-// without overlaps, as Merge returns them.
+// Subtract returns the parts of rs that are in none of holes. Both must be
+// sorted and without overlaps, as Merge returns them.
 func Subtract(rs, holes []Range) []Range {
 	var out []Range
 	j := 0
@@ -60,8 +60,8 @@ func Subtract(rs, holes []Range) []Range {
 	return out
 }
 
-// Mark returns marked segments over everything in cover (the writable data of
-// the executable, say) that none of captured holds.
+// Mark returns marked segments over all of cover, for example the executable's
+// writable data, that is not in captured.
 func Mark(cover []Range, captured []Segment) []Segment {
 	held := make([]Range, 0, len(captured))
 	for i := range captured {
@@ -74,7 +74,8 @@ func Mark(cover []Range, captured []Segment) []Segment {
 	return marked
 }
 
-// Overlapping returns those of rs, which are sorted and apart, that share bytes with r.
+// Overlapping returns the elements of rs that overlap r. rs must be sorted and
+// without overlaps.
 func Overlapping(rs []Range, r Range) []Range {
 	from, _ := slices.BinarySearchFunc(rs, r.Start, func(e Range, at uint64) int {
 		if e.End <= at {

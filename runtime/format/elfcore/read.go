@@ -7,19 +7,19 @@ import (
 	"io"
 )
 
-// Bounds of what the reader takes from a file that it cannot trust.
+// Limits for untrusted files.
 const (
 	maxNotes    = 256 << 20
 	maxPrograms = 1 << 22 // gcore of a large process has more than MaxSegments
 )
 
-// ErrNotCore says that a file is not a core that this package can read.
+// ErrNotCore reports that a file is not a core that this package can read.
 var ErrNotCore = errors.New("not a 64-bit little-endian ELF core")
 
-// ErrTruncated says that a file is shorter than its headers promise.
+// ErrTruncated reports that a file is shorter than its headers require.
 var ErrTruncated = errors.New("core file is truncated")
 
-// ErrNotCaptured says that a core does not hold the memory asked for.
+// ErrNotCaptured reports that a core does not contain the requested memory.
 var ErrNotCaptured = errors.New("memory not in core")
 
 // A Load is a PT_LOAD of a core file.
@@ -38,10 +38,10 @@ func (l *Load) Marked() bool { return l.Flags&FlagMarked != 0 }
 type File struct {
 	Machine uint16
 	Loads   []Load // in the file's order
-	Notes   []Note // in the file's order; descriptors are the File's own
+	Notes   []Note // in the file's order; the File owns the descriptors
 
-	// NotesMissing is how many bytes of notes the headers promise beyond the end
-	// of the file: see OpenCut.
+	// NotesMissing is the number of bytes of notes missing at the end of a
+	// truncated file: see OpenCut.
 	NotesMissing uint64
 
 	r      io.ReaderAt
@@ -49,9 +49,9 @@ type File struct {
 	pieces []piece
 }
 
-// Open reads the headers and notes of a core of size bytes. The File reads
-// memory through r as long as it lives. Notes beyond the end of the file are
-// ErrTruncated; contents beyond it are found by Missing.
+// Open reads the headers and notes of a core of size bytes. The File keeps
+// reading memory through r. If notes extend beyond the end of the file, Open
+// returns ErrTruncated; Missing reports contents beyond it.
 func Open(r io.ReaderAt, size int64) (*File, error) {
 	f, err := OpenCut(r, size)
 	if err == nil && f.NotesMissing > 0 {
@@ -60,9 +60,8 @@ func Open(r io.ReaderAt, size int64) (*File, error) {
 	return f, err
 }
 
-// OpenCut is Open for cores that were cut short: of notes that the file does
-// not hold whole, those before the cut are read, and NotesMissing is set. gdb
-// and Delve write the notes behind the memory.
+// OpenCut is Open for truncated cores: it reads the complete notes before the
+// cut, and sets NotesMissing. gdb and Delve write the notes after the memory.
 func OpenCut(r io.ReaderAt, size int64) (*File, error) {
 	var head [headerSize]byte
 	if size < headerSize {
@@ -100,9 +99,9 @@ func OpenCut(r io.ReaderAt, size int64) (*File, error) {
 	return f, nil
 }
 
-// checkContents returns an error if the file gives one of its bytes to several
-// segments: a reader could then have to read many times the file. Segments of
-// marks share one block, which no reader of memory reads.
+// checkContents returns an error if several segments use the same bytes of the
+// file: a reader might then have to read many times the file's size. Marked
+// segments share one block, which readers of memory do not read.
 func (f *File) checkContents() error {
 	var total uint64
 	for i := range f.Loads {
@@ -196,7 +195,8 @@ func ParseNotes(b []byte) ([]Note, error) {
 	return notes, nil
 }
 
-// parseNotes returns with an error the notes before the one that is broken.
+// parseNotes returns, together with an error, the notes before the malformed
+// one.
 func parseNotes(b []byte) ([]Note, error) {
 	le := binary.LittleEndian
 	var notes []Note
@@ -213,12 +213,12 @@ func parseNotes(b []byte) ([]Note, error) {
 		owner := cString(b[at : at+name])
 		at += align4(name)
 		notes = append(notes, Note{Name: owner, Type: kind, Desc: b[at : at+desc : at+desc]})
-		at += align4(desc) // the last padding may be missing: Delve's writer forgets it
+		at += align4(desc) // the last padding may be missing: Delve omits it
 	}
 	return notes, nil
 }
 
-// Note returns the descriptor of the first note of that owner and type.
+// Note returns the descriptor of the first note with this owner and type.
 func (f *File) Note(owner string, kind uint32) ([]byte, bool) {
 	for i := range f.Notes {
 		if n := &f.Notes[i]; n.Type == kind && n.Name == owner {
@@ -228,8 +228,8 @@ func (f *File) Note(owner string, kind uint32) ([]byte, bool) {
 	return nil, false
 }
 
-// Missing returns how many bytes of contents the headers promise beyond the
-// end of the file.
+// Missing returns the number of bytes of contents that the headers require
+// beyond the end of the file.
 func (f *File) Missing() uint64 {
 	var missing uint64
 	for i := range f.Loads {
@@ -238,7 +238,7 @@ func (f *File) Missing() uint64 {
 	return missing
 }
 
-// Present returns how many of a load's bytes the file really holds.
+// Present returns how many of a load's bytes the file actually contains.
 func (f *File) Present(l *Load) uint64 {
 	if l.Offset >= uint64(f.size) {
 		return 0
@@ -246,10 +246,10 @@ func (f *File) Present(l *Load) uint64 {
 	return min(l.FileSize, uint64(f.size)-l.Offset)
 }
 
-// ReadMemory fills p with the memory at addr. Marked memory is read as any
-// other: whoever must tell asks Find first. At the first byte that the core
-// does not hold it stops with ErrNotCaptured (or ErrTruncated, where the file
-// should hold it), having read n bytes.
+// ReadMemory fills p with the memory at addr. It reads marked memory like any
+// other; callers that must distinguish it call Find first. At the first byte
+// that the core does not contain, it stops with ErrNotCaptured (or ErrTruncated
+// if the file should contain it) and returns the number n of bytes read.
 func (f *File) ReadMemory(addr uint64, p []byte) (n int, err error) {
 	for n < len(p) {
 		at := addr + uint64(n)
@@ -272,7 +272,7 @@ func (f *File) ReadMemory(addr uint64, p []byte) (n int, err error) {
 	return n, nil
 }
 
-// readFull reads all of p; an end before that is ErrTruncated.
+// readFull reads all of p; an earlier end of file is ErrTruncated.
 func readFull(r io.ReaderAt, p []byte, off int64) error {
 	n, err := r.ReadAt(p, off)
 	if n == len(p) {

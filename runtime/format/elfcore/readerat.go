@@ -8,13 +8,14 @@ import (
 	"sort"
 )
 
-// errLate reports a core with a note that is known after it was written.
+// errLate reports a core with a note whose content is known only after writing.
 var errLate = errors.New("a note of the core is not known before it is written")
 
 // ReaderAt returns the file that Write would write, without writing it, and its
-// size. The contents of a segment are made and kept when a byte of it is read, in
-// any order, so that a reader of a few segments needs no copy of the core. The
-// reader must not be used by two goroutines at once. Notes must not be late.
+// size. A segment's contents are created and kept when a byte of it is first
+// read, in any order, so a reader of a few segments needs no copy of the core.
+// The reader must not be used by two goroutines at once. Late notes are not
+// allowed.
 func (c *Core) ReaderAt() (io.ReaderAt, int64, error) {
 	l, err := c.plan()
 	if err == nil && (!l.notesFirst || c.NotesLater) {
@@ -37,13 +38,13 @@ func (c *Core) ReaderAt() (io.ReaderAt, int64, error) {
 
 func discardCount(_ int, err error) error { return err }
 
-// An unwritten is a file in parts.
+// An unwritten is a file made of parts.
 type unwritten struct {
 	parts []part
 	size  uint64
 }
 
-// A part is some bytes of a file, which are made when they are read.
+// A part is a piece of a file whose bytes are created when it is first read.
 type part struct {
 	at, size uint64
 	content  func(io.Writer) error
@@ -57,7 +58,7 @@ func (u *unwritten) add(size uint64, content func(io.Writer) error) {
 	}
 }
 
-// ReadAt is io.ReaderAt's.
+// ReadAt implements io.ReaderAt.
 func (u *unwritten) ReadAt(b []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("read core: offset %d", off)

@@ -8,7 +8,8 @@ import (
 	"testing/iotest"
 )
 
-// What is read of a core before it is written is what is written, in any order.
+// Reading a core before it is written gives the bytes that are written, in any
+// order.
 func TestReaderAt(t *testing.T) {
 	made := 0
 	content := func(b []byte) func(io.Writer) error {

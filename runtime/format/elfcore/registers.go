@@ -42,7 +42,7 @@ const (
 // Indices into a Thread's Registers, arm64 (struct user_pt_regs): x0 to x30,
 // then the rest.
 const (
-	ARM64G      = 28 // x28, which Go's ABI keeps the current runtime.g in
+	ARM64G      = 28 // x28, the current runtime.g in Go's ABI
 	ARM64FP     = 29
 	ARM64LR     = 30
 	ARM64SP     = 31
@@ -50,20 +50,21 @@ const (
 	ARM64PState = 33
 )
 
-// A RegisterMap says where those of a Thread's Registers stand that readers
-// want of every machine; -1 is for one that the machine does not have.
+// A RegisterMap has the indices, in a Thread's Registers, of the registers that
+// readers need of every machine; -1 means that the machine lacks the register.
 type RegisterMap struct {
 	Len, PC, SP, FP int
 
 	Link int // the return address of a function that has not stored it
-	G    int // the runtime.g that the thread works for while it runs Go
-	TLS  int // the thread pointer; arm64's has a note of its own, NTARMTLS
+	G    int // the runtime.g of the thread while it runs Go code
+	TLS  int // the thread pointer; for arm64 it is in the note NTARMTLS
 
-	// Where are those that say where a thread is and nothing of what it holds.
+	// Where lists the registers that show where a thread is, but nothing of its
+	// data.
 	Where []int
 }
 
-// RegistersOf returns the map of an ELF machine.
+// RegistersOf returns the RegisterMap of an ELF machine.
 func RegistersOf(machine uint16) (m RegisterMap, ok bool) {
 	switch machine {
 	case MachineAMD64:
@@ -80,7 +81,7 @@ func RegistersOf(machine uint16) (m RegisterMap, ok bool) {
 	return RegisterMap{PC: -1, SP: -1, FP: -1, Link: -1, G: -1, TLS: -1}, false
 }
 
-// MachineName is Go's name of an ELF machine, where this package knows it.
+// MachineName returns Go's name of an ELF machine, if this package knows it.
 func MachineName(machine uint16) string {
 	switch machine {
 	case MachineAMD64:
@@ -91,7 +92,7 @@ func MachineName(machine uint16) string {
 	return fmt.Sprintf("ELF machine %d", machine)
 }
 
-// Register returns the n-th of the thread's registers, 0 when it has none.
+// Register returns the n-th of the thread's registers, 0 if there is none.
 func (t *Thread) Register(n int) uint64 {
 	if n < 0 || n >= len(t.Registers) {
 		return 0

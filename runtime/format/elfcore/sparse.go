@@ -5,21 +5,21 @@ import (
 	"io"
 )
 
-// A SparseFile is what Sparse needs of a file; an *os.File is one.
+// A SparseFile has the methods that Sparse needs; *os.File implements it.
 type SparseFile interface {
 	io.WriteSeeker
 	Truncate(size int64) error
 }
 
-// Sparse writes to a file, leaving holes where whole blocks of zeros would
-// stand. Finish must be called at the end, or trailing zeros are lost.
+// Sparse writes to a file and leaves holes for whole blocks of zeros. Call
+// Finish at the end, or trailing zeros are lost.
 type Sparse struct {
 	f    SparseFile
 	at   int64 // where the next byte belongs
 	real int64 // where the file's own position is
 }
 
-// sparseBlock is the least that a file system can leave out.
+// sparseBlock is the smallest hole that a file system can represent.
 const sparseBlock = 4096
 
 // NewSparse returns a writer to f, which must be empty and at its start.
@@ -56,7 +56,7 @@ func (s *Sparse) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// Finish gives the file its full length.
+// Finish sets the file's length.
 func (s *Sparse) Finish() error {
 	if s.real == s.at {
 		return nil

@@ -131,9 +131,9 @@ func (c *Core) writeNotes(out *counter) error {
 	return nil
 }
 
-// AppendNote appends a note to b, name and descriptor padded to 4 (the last
-// one too: readelf rejects a file without that padding). b's length must be a
-// multiple of 4. Late is not asked.
+// AppendNote appends a note to b, with name and descriptor padded to 4 (the
+// last one too: readelf rejects a file without that padding). b's length must
+// be a multiple of 4. AppendNote ignores Late.
 func AppendNote(b []byte, n Note) []byte {
 	le := binary.LittleEndian
 	b = le.AppendUint32(b, uint32(len(n.Name)+1))
@@ -176,8 +176,8 @@ func pad4(b []byte, n int) []byte {
 
 func align4(n uint64) uint64 { return (n + 3) &^ 3 }
 
-// counter counts what goes through and, while limit is set, refuses to go past
-// it, so that a Content that says too much cannot displace its neighbours.
+// A counter counts written bytes and, while limit is set, fails a write beyond
+// it, so that a too long Content cannot displace what follows.
 type counter struct {
 	w     io.Writer
 	n     uint64

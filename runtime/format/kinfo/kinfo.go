@@ -1,6 +1,6 @@
-// Package kinfo lays out Android's Debug Kinfo block ("google,debug-kinfo"),
-// which tells a reader of a dead kernel's memory where its symbols are. It is
-// packed: fields follow each other without padding. All integers are
+// Package kinfo defines the layout of Android's Debug Kinfo block
+// ("google,debug-kinfo"), which locates a dead kernel's symbols in its memory.
+// It is packed: fields follow each other without padding. All integers are
 // little-endian.
 //
 //	0    magic                         u32  0xcceeddff
@@ -30,7 +30,7 @@ import (
 	"strings"
 )
 
-// Magic begins a block; Size is its length.
+// Magic begins a block. Size is its length.
 const (
 	Magic = uint32(0xcceeddff)
 	Size  = 472
@@ -68,7 +68,7 @@ var AddressNames = [Addresses]string{
 	"_offsets", "_names", "_token_table", "_token_index", "_markers", "_seqs_of_names",
 }
 
-// Info is what a block says.
+// Info is the content of a block.
 type Info struct {
 	EnabledAll, BaseRelative, AbsolutePerCPU, CFIClang bool
 	NumSyms                                            uint32
@@ -76,12 +76,12 @@ type Info struct {
 	Address                                            [Addresses]uint64
 	ThreadSize                                         uint32
 	SwapperPgDir                                       uint64
-	Release                                            string // 63 bytes are kept
-	BuildInfo                                          string // 255 bytes are kept
+	Release                                            string // truncated to 63 bytes
+	BuildInfo                                          string // truncated to 255 bytes
 	ModulesTreeLookup, ModMemOffset, ModKallsymsOffset uint32
 }
 
-// ErrMagic and ErrChecksum say why bytes are not a block.
+// ErrMagic and ErrChecksum report why bytes are not a block.
 var (
 	ErrMagic    = errors.New("not a debug kinfo block: wrong magic")
 	ErrChecksum = errors.New("debug kinfo block has a wrong checksum")
@@ -116,7 +116,7 @@ func (i *Info) Encode() []byte {
 	return b
 }
 
-// Decode reads a block; what follows it in b is not looked at.
+// Decode reads a block and ignores what follows it in b.
 func Decode(b []byte) (*Info, error) {
 	if len(b) < Size {
 		return nil, fmt.Errorf("%w: %d bytes of %d", ErrMagic, len(b), Size)

@@ -32,7 +32,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// Any single byte that is not what it was is noticed.
+// Decode detects any single changed byte.
 func TestEveryByteCounts(t *testing.T) {
 	for at := range Size {
 		b := example().Encode()
@@ -47,7 +47,8 @@ func TestEveryByteCounts(t *testing.T) {
 	}
 }
 
-// FuzzDecode: an error comes alone; what was decoded encodes to the same.
+// FuzzDecode: an error comes with a nil result; a decoded block encodes to the
+// same bytes.
 func FuzzDecode(f *testing.F) {
 	f.Add(example().Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {

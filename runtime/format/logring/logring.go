@@ -1,5 +1,5 @@
-// Package logring lays out the bytes of a log ring and reads them, whatever
-// state their writer was in when it died.
+// Package logring defines the layout of a log ring and reads it, whatever its
+// writer did when it died.
 //
 // A ring is 64 bytes of header and a number of data bytes that is a multiple of
 // 8. All integers are little-endian.
@@ -33,9 +33,8 @@
 // text. A group is a token that opens it, tokens, and one that closes it; the
 // record's end closes all.
 //
-// Writers take room by adding to head and only then write: whatever lies
-// before head minus size has given way, and whatever was not finished fails its
-// checksum.
+// Writers reserve room by adding to head and only then write. Records before
+// head minus size are overwritten, and an unfinished record fails its checksum.
 package logring
 
 import (
@@ -47,7 +46,7 @@ import (
 	"time"
 )
 
-// Magic and Version begin a ring.
+// Magic and Version identify a ring.
 const (
 	Magic   uint64 = 0x474e52474f4c494d
 	Version uint32 = 1
@@ -79,7 +78,7 @@ const (
 
 // Flags of a record.
 const (
-	FlagTruncated uint16 = 1 // there was more than fits
+	FlagTruncated uint16 = 1 // the record was cut to fit
 	FlagPlain     uint16 = 2 // a line written to an io.Writer, without level
 )
 
@@ -96,21 +95,22 @@ const (
 	TokenClose    = 9 // key of length 0
 )
 
-// Checksum returns the checksum of a record, in which its own place is zero.
+// Checksum returns the checksum of a record, computed with the checksum field
+// zero.
 func Checksum(record []byte) uint32 {
 	return crc32.Checksum(record, crc32.MakeTable(crc32.Castagnoli))
 }
 
 var le = binary.LittleEndian
 
-// ErrNotRing says that bytes are not a ring that this package reads.
+// ErrNotRing reports that bytes are not a ring that this package can read.
 var ErrNotRing = errors.New("not a log ring")
 
-// A Record is one of a ring.
+// A Record is a log record.
 type Record struct {
 	Position  uint64
 	Sequence  uint64
-	Time      time.Time // zero = none
+	Time      time.Time // zero if unknown
 	Level     int
 	PC        uint64
 	Message   string
@@ -126,14 +126,14 @@ type Attr struct {
 	Value any
 }
 
-// Is reports whether a file that begins with head begins with a ring of the
-// version that this package knows.
+// Is reports whether a file that begins with head is a ring of the version that
+// this package knows.
 func Is(head []byte) bool {
 	return len(head) >= OffHeader && le.Uint64(head) == Magic && le.Uint32(head[OffVersion:]) == Version
 }
 
-// Read returns the whole records of a ring, oldest first. Bytes that belong to
-// no whole record are passed over; lost is how many.
+// Read returns the complete records of a ring, oldest first. It skips bytes
+// that belong to no complete record; lost is their number.
 func Read(ring []byte) (records []Record, lost uint64, err error) {
 	if len(ring) < HeaderSize || le.Uint64(ring) != Magic {
 		return nil, 0, fmt.Errorf("%w: %d bytes", ErrNotRing, len(ring))
@@ -160,7 +160,7 @@ func Read(ring []byte) (records []Record, lost uint64, err error) {
 		}
 		r, err := decode(b)
 		if err != nil {
-			// The checksum holds: a writer of another kind made it.
+			// The checksum is valid, so another kind of writer made it.
 			return nil, 0, err
 		}
 		records = append(records, r)
@@ -169,8 +169,8 @@ func Read(ring []byte) (records []Record, lost uint64, err error) {
 	return records, lost, nil
 }
 
-// record returns the bytes of the record at a position, nil when there is none
-// that is whole.
+// record returns the bytes of the record at a position, nil if there is no
+// complete one.
 func record(data []byte, at, head uint64, buf *[]byte) []byte {
 	size := uint64(len(data))
 	var h [16]byte
@@ -192,7 +192,7 @@ func record(data []byte, at, head uint64, buf *[]byte) []byte {
 	return b
 }
 
-// wrapped copies from data at an offset, going on at its start when it ends.
+// wrapped copies from data at an offset, and continues at its start.
 func wrapped(p, data []byte, off uint64) {
 	n := copy(p, data[off:])
 	copy(p[n:], data)
@@ -223,11 +223,12 @@ func decode(b []byte) (Record, error) {
 	return r, err
 }
 
-// MaxDepth bounds the groups within groups: readers take no more.
+// MaxDepth bounds nested groups: readers reject more.
 const MaxDepth = 100
 
-// tokens reads up to the end of a group. Groups without attributes are left
-// out, as log/slog wants it; a group without a key stands in its parent.
+// tokens reads up to the end of a group. As log/slog requires, it omits groups
+// without attributes, and puts the attributes of a group without a key into its
+// parent.
 func tokens(b []byte, depth int) (attrs []Attr, rest []byte, err error) {
 	bad := func() ([]Attr, []byte, error) {
 		return nil, nil, fmt.Errorf("%w: malformed attribute", ErrNotRing)

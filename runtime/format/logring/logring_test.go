@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// appendRecord makes a record as a writer would.
+// appendRecord encodes a record like a writer.
 func appendRecord(b []byte, pos, seq uint64, message string, tokens []byte) []byte {
 	r := make([]byte, RecMessage)
 	le.PutUint64(r, pos)
@@ -49,13 +49,13 @@ func TestRead(t *testing.T) {
 	if err != nil || lost != 0 || !reflect.DeepEqual(got, want) {
 		t.Fatalf("%+v, %d lost, %v", got, lost, err)
 	}
-	// A byte that is not what it was loses its record and no other.
+	// A changed byte loses its record and no other.
 	b[HeaderSize+RecMessage+5]++
 	got, lost, err = Read(b)
 	if err != nil || lost != second || len(got) != 1 || got[0].Message != "two" {
 		t.Errorf("%+v, %d lost, %v", got, lost, err)
 	}
-	// A writer that took room and died is passed over.
+	// Read skips the room that a writer reserved before it died.
 	le.PutUint64(b[OffHead:], uint64(len(data))+128)
 	if got, _, err := Read(b); err != nil || len(got) != 1 {
 		t.Errorf("%+v, %v", got, err)
@@ -66,8 +66,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// FuzzRead: an error comes alone; records are in the order of their positions,
-// apart, and within what the head says.
+// FuzzRead: an error comes with no records; records are ordered by position, do
+// not overlap, and are within the bounds of the header.
 func FuzzRead(f *testing.F) {
 	data := appendRecord(nil, 0, 1, "one", []byte{TokenOpen, 1, 0, 'g', TokenInt, 1, 0, 'b', 1, 0, 0, 0, 0, 0, 0, 0})
 	data = appendRecord(data, uint64(len(data)), 2, "two", nil)

@@ -1,6 +1,6 @@
-// Package minidump lays out the table of contents of Qualcomm's Minidump, byte
-// by byte as the kernel driver and the boot firmware share it (SMEM item 602).
-// All integers are little-endian.
+// Package minidump defines the layout of the table of contents of Qualcomm's
+// Minidump, as the kernel driver and the boot firmware share it (SMEM item
+// 602). All integers are little-endian.
 //
 //	global table, 336 bytes
 //	0   status     u32
@@ -42,7 +42,8 @@ const (
 	Subsystems    = 10
 	NameSize      = 16
 
-	// MaxRegions is what old firmware takes from one subsystem.
+	// MaxRegions is the number of regions that old firmware reads from one
+	// subsystem.
 	MaxRegions = 201
 )
 
@@ -67,7 +68,7 @@ const (
 	RegionBytes    = 32
 )
 
-// Words.
+// Magic words and flags.
 const (
 	Valid                 uint32 = 'V'<<24 | 'A'<<16 | 'L'<<8 | 'I'
 	Enabled               uint32 = 'E'<<24 | 'N'<<16 | 'B'<<8 | 'L'
@@ -78,7 +79,7 @@ const (
 
 var le = binary.LittleEndian
 
-// A Region is one of a subsystem's.
+// A Region is a region of a subsystem.
 type Region struct {
 	Name     string
 	Sequence uint32
@@ -87,7 +88,8 @@ type Region struct {
 	Size     uint64
 }
 
-// Put writes r into the first 40 bytes of b. A name longer than 15 bytes is cut.
+// Put writes r into the first 40 bytes of b. It truncates a name longer than 15
+// bytes.
 func (r *Region) Put(b []byte) {
 	_ = b[RegionSize-1]
 	var name [NameSize]byte
@@ -116,8 +118,8 @@ func ParseRegion(b []byte) Region {
 	}
 }
 
-// EntryName is what a table calls an entry: "K" and the first 8 characters of
-// its name, those that a file's name may not have replaced.
+// EntryName returns a table's name for an entry: "K" and the first 8 characters
+// of its name, with characters replaced that a file name may not contain.
 func EntryName(name string) string {
 	b := []byte("K")
 	for i := 0; i < len(name) && i < 8; i++ {
@@ -130,22 +132,22 @@ func EntryName(name string) string {
 	return string(b)
 }
 
-// UnnamedEntry is what a table calls an entry without a name: "K" and its
-// sequence number in 8 digits, so that the files' names sort in their order.
+// UnnamedEntry returns a table's name for an entry without a name: "K" and its
+// sequence number in 8 digits, so that the file names sort in order.
 func UnnamedEntry(sequence uint32) string { return fmt.Sprintf("K%08d", sequence%100_000_000) }
 
-// FileName is what the host tools call a region's file.
+// FileName returns the host tools' name of a region's file.
 func FileName(r *Region) string { return fmt.Sprintf("md_%s%d.BIN", r.Name, r.Sequence) }
 
-// Is reports whether a file that begins with head begins with a global table.
+// Is reports whether a file that begins with head is a global table.
 func Is(head []byte) bool {
 	return len(head) >= GlobalSubsystems && le.Uint32(head[GlobalRevision:]) == Revision && le.Uint32(head[GlobalEnabled:]) == Enabled
 }
 
-// ErrNotTable says that bytes are no global table.
+// ErrNotTable reports that bytes are not a global table.
 var ErrNotTable = errors.New("not a minidump table of contents")
 
-// A Subsystem is one of the global table's.
+// A Subsystem is a subsystem of the global table.
 type Subsystem struct {
 	Count   uint32
 	Address uint64 // of its regions
@@ -166,11 +168,11 @@ func ParseGlobal(b []byte) (Subsystem, error) {
 	return Subsystem{Count: le.Uint32(s[SubsystemRegionCount:]), Address: le.Uint64(s[SubsystemRegions:])}, nil
 }
 
-// PutGlobal writes a global table of subsystem 0 alone into b.
+// PutGlobal writes a global table with only subsystem 0 into b.
 func PutGlobal(b []byte, s Subsystem) {
 	clear(b[:GlobalSize])
 	le.PutUint32(b[GlobalEnabled:], Enabled)
-	le.PutUint32(b[GlobalRevision:], Revision) // now Is knows it
+	le.PutUint32(b[GlobalRevision:], Revision) // Is recognizes the table from now on
 	le.PutUint32(b[GlobalStatus:], 1)
 	ss := b[GlobalSubsystems:]
 	le.PutUint32(ss[SubsystemStatus:], 1)

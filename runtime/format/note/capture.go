@@ -7,31 +7,30 @@ import (
 	"time"
 )
 
-// A Capture is the record of how a core came to be. Empty fields are not
-// stored.
+// A Capture is the record of how a core was made. Empty fields are not stored.
 type Capture struct {
 	Why         string        // "asked", "panic: …", "SIGSEGV", "heartbeat queue missed"
 	When        time.Time     // to the nanosecond
-	Who         string        // what captured: "coreimage.Write", "meminspect capture"
-	Stopped     time.Duration // how long the program stood still for it
-	Clock       int64         // the clock of the program's runtime at the capture, in nanoseconds; 0 if not known
+	Who         string        // the capturer: "coreimage.Write", "meminspect capture"
+	Stopped     time.Duration // how long the program was stopped
+	Clock       int64         // the program's runtime clock at the capture, in nanoseconds; 0 if unknown
 	ToolVersion string        // of this project
-	GoVersion   string        // that built the captured program
-	BuildID     string        // Go's, of the captured program
+	GoVersion   string        // of the captured program
+	BuildID     string        // Go's build ID of the captured program
 	GNUBuildID  string        // hexadecimal
 	Program     string        // path of the executable
 	Main        string        // import path of its package main
 	Host        string
 	Kernel      string // release
 	PID         int
-	Strict      bool   // regions alone, nothing else of the program's memory
-	Extra       []Pair // what has no field here, in order
+	Strict      bool   // the core contains regions only, no other program memory
+	Extra       []Pair // pairs without a field here, in order
 }
 
-// A Pair is a key and a value that readers may not know.
+// A Pair is a key and a value. Readers may not know the key.
 type Pair struct{ Key, Value string }
 
-// TagPrefix is before the keys, in Extra, of the tags that the user gave the core.
+// TagPrefix begins the keys, in Extra, of the user's tags.
 const TagPrefix = "tag."
 
 // KeyGoroutine is the key, in Extra, of the number of the goroutine that ended
@@ -104,19 +103,20 @@ func (c *Capture) Encode() []byte {
 	return b
 }
 
-// Goroutine returns the number under KeyGoroutine, 0 when there is none.
+// Goroutine returns the number under KeyGoroutine, 0 if there is none.
 func (c *Capture) Goroutine() uint64 {
 	for _, p := range c.Extra {
 		if p.Key == KeyGoroutine {
-			id, _ := strconv.ParseUint(strings.TrimSpace(p.Value), 10, 64) // one written over a longer one is padded
+			id, _ := strconv.ParseUint(strings.TrimSpace(p.Value), 10, 64) // padded if it replaced a longer one
 			return id
 		}
 	}
 	return 0
 }
 
-// EncodeSize is Encode with zeros up to size bytes, for a record whose room was
-// set aside before its last values were known. It fails when size is too small.
+// EncodeSize is Encode padded with zeros to size bytes, for a record whose room
+// was reserved before its last values were known. It fails if size is too
+// small.
 func (c *Capture) EncodeSize(size int) ([]byte, error) {
 	b := c.Encode()
 	if len(b) > size {
@@ -125,7 +125,7 @@ func (c *Capture) EncodeSize(size int) ([]byte, error) {
 	return append(b, make([]byte, size-len(b))...), nil
 }
 
-// DecodeCapture reads what Encode returned; bytes beyond the last pair are
+// DecodeCapture reads the result of Encode; bytes after the last pair are
 // padding.
 func DecodeCapture(desc []byte) (*Capture, error) {
 	count, err := head(TypeCapture, desc)

@@ -5,11 +5,11 @@ import (
 	"fmt"
 )
 
-// TypeDenseRegions is the type of a note that holds what TypeRegions' does in a
-// quarter of the room, for cores with many regions. A core has one of the two.
+// TypeDenseRegions is the type of a note with the content of TypeRegions in a
+// quarter of the space, for cores with many regions. A core has one of the two.
 const TypeDenseRegions uint32 = typeBase + 9
 
-// numbers are a region's, in the order of their columns.
+// numbers returns a region's numbers, in the order of their columns.
 func (r *Region) numbers() [denseNumbers]uint64 {
 	return [...]uint64{
 		r.ID, r.Addr, r.Size, r.Size - r.Captured, r.TypeAddr, r.Budget, r.Order,
@@ -17,7 +17,7 @@ func (r *Region) numbers() [denseNumbers]uint64 {
 	}
 }
 
-// texts are a region's strings, in the order of their columns.
+// texts returns pointers to a region's strings, in the order of their columns.
 func (r *Region) texts() [denseTexts]*string {
 	return [...]*string{&r.Name, &r.Expr, &r.Package, &r.Type, &r.Pos, &r.Note}
 }
@@ -25,11 +25,12 @@ func (r *Region) texts() [denseTexts]*string {
 const (
 	denseNumbers = 11
 	denseTexts   = 6
-	denseLeast   = denseNumbers + denseTexts // bytes of a record
+	denseLeast   = denseNumbers + denseTexts // minimum bytes of a record
 )
 
 // EncodeDenseRegions returns the descriptor: version, count, then for each
-// region what differs from the region before it, the first from one of zeros:
+// region its difference from the region before it (for the first, from a zero
+// region):
 //
 //   - 11 signed varints (zigzag), each a number's difference (modulo 2^64): id,
 //     address, size, bytes not captured, type's address, budget, order, kind,
@@ -69,7 +70,7 @@ func appendFrontCoded(b []byte, before, s string) []byte {
 	return append(b, s[n:]...)
 }
 
-// DecodeDenseRegions reads what EncodeDenseRegions returned.
+// DecodeDenseRegions reads the result of EncodeDenseRegions.
 func DecodeDenseRegions(desc []byte) ([]Region, error) {
 	count, err := head(TypeDenseRegions, desc)
 	if err != nil {
@@ -99,10 +100,10 @@ func DecodeDenseRegions(desc []byte) ([]Region, error) {
 	return rs, nil
 }
 
-// A denseReader takes a descriptor apart.
+// A denseReader reads a descriptor.
 type denseReader struct {
 	rest []byte
-	left int // bytes of strings that may still be made
+	left int // limit for bytes of strings still to be created
 	bad  bool
 }
 

@@ -11,7 +11,7 @@ func TestDenseRegions(t *testing.T) {
 	if got, err := DecodeDenseRegions(EncodeDenseRegions(rs)); err != nil || !reflect.DeepEqual(got, rs) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	// Regions of a program: neighbours, with names and places alike.
+	// Regions of a typical program: neighbours with similar names and positions.
 	var many []Region
 	for i := range uint64(1000) {
 		many = append(many, Region{ID: 1<<62 + i, Addr: 0xc000000000 + i*1024, Size: 1024, Captured: 1024, Order: i, Name: fmt.Sprint("region", i), Expr: fmt.Sprint("regions[", i, "]"),
@@ -31,8 +31,8 @@ func TestDenseRegions(t *testing.T) {
 	}
 }
 
-// FuzzDecodeDenseRegions: an error and nothing, or regions that survive encoding
-// and decoding.
+// FuzzDecodeDenseRegions: an error comes with no regions; decoded regions
+// survive encoding and decoding.
 func FuzzDecodeDenseRegions(f *testing.F) {
 	f.Add(EncodeDenseRegions(exampleRegions()))
 	f.Add([]byte{1, 0, 0, 0, 255, 255, 255, 255, 0})

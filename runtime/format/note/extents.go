@@ -7,21 +7,22 @@ import (
 
 // Types of the notes that list []Extent.
 const (
-	// TypeTorn is of memory that changed while it was read: the values in it may
-	// be of another moment than those around them.
+	// TypeTorn lists memory that changed while it was read: its values may be from
+	// another moment than those around them.
 	TypeTorn uint32 = typeBase + 13
 
-	// TypeSkeletons is of stacks of which only addresses are kept: a word of the
-	// fill pattern in them was overwritten.
+	// TypeSkeletons lists stacks of which only addresses are kept: all other words
+	// were overwritten with the fill pattern.
 	TypeSkeletons uint32 = typeBase + 14
 )
 
 // An Extent is a range of memory.
 type Extent struct{ Addr, Size uint64 }
 
-// EncodeExtents returns the descriptor: version, count, then for each extent, by
-// address, two unsigned varints: the distance from the end of the one before (of
-// the first: its address), and its size. Extents must be sorted and apart.
+// EncodeExtents returns the descriptor: version, count, then for each extent,
+// by address, two unsigned varints: the distance from the end of the extent
+// before it (for the first, its address), and its size. Extents must be sorted
+// and must not overlap.
 func EncodeExtents(es []Extent) []byte {
 	b := le.AppendUint32(nil, Version)
 	b = le.AppendUint32(b, uint32(len(es)))
@@ -34,8 +35,8 @@ func EncodeExtents(es []Extent) []byte {
 	return b
 }
 
-// DecodeExtents reads what EncodeExtents returned into a note of type kind: extents
-// that are sorted and do not overlap.
+// DecodeExtents reads the result of EncodeExtents from a note of type kind. The
+// extents it returns are sorted and do not overlap.
 func DecodeExtents(kind uint32, desc []byte) ([]Extent, error) {
 	count, err := head(kind, desc)
 	if err != nil {

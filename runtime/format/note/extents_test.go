@@ -14,7 +14,7 @@ func TestExtentsRoundTrip(t *testing.T) {
 	}
 }
 
-// FuzzDecodeExtents: an error and nothing, or extents in order.
+// FuzzDecodeExtents: an error comes with no extents; extents are in order.
 func FuzzDecodeExtents(f *testing.F) {
 	f.Add(EncodeExtents([]Extent{{1, 2}, {9, 4}}))
 	f.Add([]byte{1, 0, 0, 0, 255, 255, 255, 255, 0})

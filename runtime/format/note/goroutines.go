@@ -8,13 +8,13 @@ const (
 	TypeGoroutines uint32 = typeBase + 7 // Goroutines
 )
 
-// A Function is what the program's pc-line table says about one address, for
-// readers without the executable. For a return address it is about the call
-// before it. Where calls were inlined there are several of one PC, one behind
-// the other: the innermost call first, the function that they were inlined
-// into last.
+// A Function is the program's pc-line information about one address, for
+// readers without the executable. For a return address it describes the call
+// before it. If calls were inlined, there are several Functions with the same
+// PC, consecutively: the innermost call first, the function that contains them
+// last.
 type Function struct {
-	PC    uint64 // as it stands in a stack or a register
+	PC    uint64 // as found in a stack or a register
 	Entry uint64 // of the function
 	Line  uint32
 	Frame uint32 // bytes between the stack pointer at PC and the return address
@@ -46,7 +46,7 @@ func EncodeFunctions(fs []Function) []byte {
 	})
 }
 
-// DecodeFunctions reads what EncodeFunctions returned.
+// DecodeFunctions reads the result of EncodeFunctions.
 func DecodeFunctions(desc []byte) ([]Function, error) {
 	return decodeTable(TypeFunctions, "function", desc, functionSize, func(f *Function, b []byte, text func(uint32) string) {
 		f.PC, f.Entry = le.Uint64(b), le.Uint64(b[8:])
@@ -55,7 +55,7 @@ func DecodeFunctions(desc []byte) ([]Function, error) {
 	})
 }
 
-// A StackKind says what a core holds of goroutine stacks.
+// A StackKind describes which parts of goroutine stacks a core contains.
 type StackKind uint32
 
 // Kinds of stacks.
@@ -77,25 +77,25 @@ func (k StackKind) String() string {
 	return fmt.Sprintf("kind %d", uint32(k))
 }
 
-// Goroutines says where the program keeps its goroutines and what the core
-// holds of them.
+// Goroutines describes the location of the program's goroutines and which of
+// them the core contains.
 type Goroutines struct {
 	Stacks   StackKind
-	All      uint64 // goroutines in the list, those that have ended too
-	Captured uint64 // whose runtime.g and stack the core holds
+	All      uint64 // goroutines in the list, including dead ones
+	Captured uint64 // goroutines whose runtime.g and stack are in the core
 	List     uint64 // address of the array of pointers to runtime.g
 	Length   uint64 // of it
-	PtrCell  uint64 // address of runtime.allgptr, 0 = not known
-	LenCell  uint64 // address of runtime.allglen, 0 = not known
-	Failed   uint64 // ID of the goroutine that failed, 0 = none, or said by the capture record under KeyGoroutine
+	PtrCell  uint64 // address of runtime.allgptr, 0 = unknown
+	LenCell  uint64 // address of runtime.allglen, 0 = unknown
+	Failed   uint64 // ID of the failed goroutine; 0 = none, or see KeyGoroutine in the capture record
 	Threads  []GoThread
 }
 
-// A GoThread says what a thread runs.
+// A GoThread describes what a thread runs.
 type GoThread struct {
 	TID uint32
 	G   uint64 // address of the runtime.g in its thread-local storage, 0 = none
-	Cur uint64 // address of the goroutine that it works for, 0 = none
+	Cur uint64 // address of the goroutine that it runs, 0 = none
 }
 
 const (
@@ -128,7 +128,7 @@ func (g *Goroutines) Encode() []byte {
 	return b
 }
 
-// DecodeGoroutines reads what Encode returned.
+// DecodeGoroutines reads the result of Encode.
 func DecodeGoroutines(desc []byte) (*Goroutines, error) {
 	count, err := head(TypeGoroutines, desc)
 	if err != nil {

@@ -26,8 +26,8 @@ func TestGoroutines(t *testing.T) {
 	}
 }
 
-// Any bytes give a value or an error, not both and no panic, and a value
-// survives being written again.
+// Any bytes decode to a value or an error, never both, without a panic. A value
+// survives encoding and decoding.
 func FuzzGoroutineNotes(f *testing.F) {
 	f.Add(EncodeFunctions([]Function{{PC: 1, Name: "a", File: "b"}}))
 	f.Add((&Goroutines{All: 1, Threads: []GoThread{{TID: 1}}}).Encode())

@@ -8,31 +8,30 @@ import (
 // TypeMarked is the type of the note that lists []MarkedRange.
 const TypeMarked uint32 = typeBase + 8
 
-// A MarkedRange is a part of a segment that is filled with marks and was not
-// the program's memory: debuggers show them as -6510615555426900571, readers of
-// this note can say what they are. Segments that are marks as a whole are not
-// listed.
+// A MarkedRange is a part of a segment that is filled with marks and does not
+// contain program memory. Debuggers show it as -6510615555426900571; readers of
+// this note can explain it. Segments that are marked as a whole are not listed.
 type MarkedRange struct {
 	Addr uint64
 	Size uint64
 	Why  MarkReason
 }
 
-// A MarkReason says why a range is marked.
+// A MarkReason is the reason why a range is marked.
 type MarkReason uint8
 
 // Reasons.
 const (
-	MarkedGap      MarkReason = 0 // nobody asked for it; it stands between what was captured
+	MarkedGap      MarkReason = 0 // not requested; between captured ranges
 	MarkedExcluded MarkReason = 1 // an exclusion covers it
-	MarkedUnknown  MarkReason = 2 // what it is was not known, where exclusions are
+	MarkedUnknown  MarkReason = 2 // its type is unknown, and exclusions exist
 	MarkedHole     MarkReason = 3 // it could not be read
 )
 
 // EncodeMarked returns the descriptor: version, count, then for each range, by
-// address, two unsigned varints: the distance from the end of the one before
-// (of the first: its address), and four times its size plus the reason. Ranges
-// must be sorted and apart.
+// address, two unsigned varints: the distance from the end of the range before
+// it (for the first, its address), and four times its size plus the reason.
+// Ranges must be sorted and must not overlap.
 func EncodeMarked(rs []MarkedRange) []byte {
 	b := le.AppendUint32(nil, Version)
 	b = le.AppendUint32(b, uint32(len(rs)))
@@ -45,8 +44,8 @@ func EncodeMarked(rs []MarkedRange) []byte {
 	return b
 }
 
-// DecodeMarked reads what EncodeMarked returned: ranges that are sorted and do
-// not overlap.
+// DecodeMarked reads the result of EncodeMarked. The ranges it returns are
+// sorted and do not overlap.
 func DecodeMarked(desc []byte) ([]MarkedRange, error) {
 	count, err := head(TypeMarked, desc)
 	if err != nil {

@@ -11,7 +11,7 @@ func TestMarkedRoundTrip(t *testing.T) {
 	if got, err := DecodeMarked(EncodeMarked(rs)); err != nil || !reflect.DeepEqual(got, rs) {
 		t.Errorf("%+v, %v", got, err)
 	}
-	// Twenty thousand small gaps must not weigh on a core.
+	// Twenty thousand small gaps must not make a core much larger.
 	var many []MarkedRange
 	for i := range uint64(20000) {
 		many = append(many, MarkedRange{0xc000000000 + i*96, 24, MarkedGap})
@@ -21,8 +21,8 @@ func TestMarkedRoundTrip(t *testing.T) {
 	}
 }
 
-// FuzzDecodeMarked: an error and nothing, or ranges in order that survive
-// encoding and decoding.
+// FuzzDecodeMarked: an error comes with no ranges; ranges are in order and
+// survive encoding and decoding.
 func FuzzDecodeMarked(f *testing.F) {
 	f.Add(EncodeMarked([]MarkedRange{{1, 2, MarkedGap}, {9, 4, MarkedExcluded}}))
 	f.Add([]byte{1, 0, 0, 0, 255, 255, 255, 255, 0})

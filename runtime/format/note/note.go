@@ -1,5 +1,5 @@
-// Package note lays out the notes that this project puts into its cores beside
-// those of Linux: owner "MEMINSPECT", ignored by debuggers. All integers are
+// Package note defines the layouts of this project's own notes in cores. Their
+// owner is "MEMINSPECT", and debuggers ignore them. All integers are
 // little-endian; offsets count from the start of the descriptor.
 //
 // Every descriptor begins
@@ -7,10 +7,10 @@
 //	0  version  u32
 //	4  count    u32   of records, pairs or flags, see each type
 //
-// A layout never changes under its version. What may come later without a new
-// version: new keys of a capture record, longer region and receipt records
-// (their size stands in the note), new bits of flags and statuses, new types of
-// notes. A reader that meets an unknown version gets a *VersionError.
+// A layout never changes within a version. These additions need no new version:
+// new keys of a capture record, longer region and receipt records (the note
+// contains their size), new bits of flags and statuses, new types of notes. For
+// an unknown version the decoders return a *VersionError.
 package note
 
 import (
@@ -19,26 +19,26 @@ import (
 	"fmt"
 )
 
-// Owner is the name of all notes here.
+// Owner is the owner of all notes in this package.
 const Owner = "MEMINSPECT"
 
-// Types of notes. They stay clear of those of other owners: Delve looks at the
-// type alone and takes a note of type 1 for PRSTATUS whoever owns it.
+// Types of notes. They differ from those of other owners: Delve checks only the
+// type, and takes a note of type 1 for PRSTATUS whatever its owner.
 const (
 	TypeCapture  uint32 = typeBase + 1 // Capture
 	TypeRegions  uint32 = typeBase + 2 // []Region
 	TypeReceipts uint32 = typeBase + 3 // []Receipt
 	TypeCrash    uint32 = typeBase + 4 // CrashText
-	TypeExtra    uint32 = typeBase + 5 // Extra: free-form, any number of them
+	TypeExtra    uint32 = typeBase + 5 // Extra: free-form, any number of notes
 
 	typeBase = 0x4d490000 // "MI"
 )
 
-// Version is that of all layouts here.
+// Version is the version of all layouts in this package.
 const Version uint32 = 1
 
-// A VersionError says that a note was written in a layout that this package
-// does not know.
+// A VersionError reports a note with a layout version that this package does
+// not know.
 type VersionError struct {
 	Type, Version uint32
 }
@@ -47,7 +47,7 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("MEMINSPECT note of type %d has version %d, this program reads version %d: use a newer meminspect", e.Type, e.Version, Version)
 }
 
-// ErrMalformed says that a note's bytes contradict themselves.
+// ErrMalformed reports that a note's bytes are inconsistent.
 var ErrMalformed = errors.New("malformed MEMINSPECT note")
 
 var le = binary.LittleEndian
@@ -63,10 +63,10 @@ func head(kind uint32, desc []byte) (uint32, error) {
 	return le.Uint32(desc[4:]), nil
 }
 
-// CrashText is what the program said when it died.
+// CrashText is the text that the program printed when it died.
 type CrashText struct {
 	Text      string
-	Truncated bool // there was more
+	Truncated bool // the text was longer
 }
 
 // Encode returns the descriptor: version, then bit 0 of the second word for
@@ -81,7 +81,7 @@ func (c *CrashText) Encode() []byte {
 	return append(b, c.Text...)
 }
 
-// DecodeCrashText reads what Encode returned.
+// DecodeCrashText reads the result of Encode.
 func DecodeCrashText(desc []byte) (*CrashText, error) {
 	flags, err := head(TypeCrash, desc)
 	if err != nil {
@@ -90,7 +90,7 @@ func DecodeCrashText(desc []byte) (*CrashText, error) {
 	return &CrashText{Text: string(desc[8:]), Truncated: flags&1 != 0}, nil
 }
 
-// An Extra is a note of no fixed meaning: a name that says whose it is
+// An Extra is a note without a fixed meaning: a name that identifies its owner
 // ("example.com/tool/thing") and bytes.
 type Extra struct {
 	Name string
@@ -114,7 +114,7 @@ func (x *Extra) Encode() []byte {
 	return append(b, x.Data...)
 }
 
-// DecodeExtra reads what Encode returned. Data aliases desc.
+// DecodeExtra reads the result of Encode. Data aliases desc.
 func DecodeExtra(desc []byte) (*Extra, error) {
 	n, err := head(TypeExtra, desc)
 	if err != nil {

@@ -47,7 +47,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// Room for a region table is set aside before its numbers are known.
+// Room for a region table is reserved before its numbers are known.
 func TestRegionTableLengthIsThatOfItsStrings(t *testing.T) {
 	rs := exampleRegions()
 	before := len(EncodeRegions(rs))
@@ -80,7 +80,7 @@ func TestUnknownVersion(t *testing.T) {
 	}
 }
 
-// FuzzDecode: a decoder returns an error and nothing, or a value that survives
+// FuzzDecode: a decoder returns an error and no value, or a value that survives
 // encoding and decoding.
 func FuzzDecode(f *testing.F) {
 	f.Add(EncodeRegions(exampleRegions()))

@@ -5,32 +5,32 @@ import (
 	"strings"
 )
 
-// A Status reports what a core has of a region and of everything that the
-// region leads to: zero if that is complete and of one moment, else any of the
-// bits.
+// A Status reports how much of a region, and of everything it leads to, is in a
+// core: zero if all of it is there and from one moment, else any of the bits.
 type Status uint32
 
 // Bits of a Status.
 const (
-	Torn         Status = 1 << iota // some of it changed while it was read: it has values of different moments
-	Budget                          // partial: a budget was spent
+	Torn         Status = 1 << iota // some of it changed while it was read: its values are from different moments
+	Budget                          // partial: the budget was spent
 	Holes                           // partial: some of it could not be read
 	Redacted                        // partial: an exclusion covers some of it
 	Gone                            // its object was collected before the capture
-	Inconsistent                    // partial: a value contradicts its type, and was not followed
-	Depth                           // partial: it goes on beyond the depth
-	Unsupported                     // partial: a type or a layout is not known to the tool
-	Untyped                         // partial: it leads to memory that has no type
+	Inconsistent                    // partial: a value contradicts its type, so it was not followed
+	Depth                           // partial: it continues beyond the depth
+	Unsupported                     // partial: the tool does not know a type or a layout
+	Untyped                         // partial: it leads to memory without a type
 	Unreadable                      // nothing of it could be read
 
 	Complete Status = 0
 
-	// Expected are the reasons that the program and the options ask for.
+	// Expected are the reasons that follow from the program's annotations and the
+	// options.
 	Expected = Budget | Redacted | Depth | Untyped
 )
 
-// reasons are the words for the bits that are reasons, in the order in which
-// they are printed.
+// reasons are the names of the reason bits, in the order in which they are
+// printed.
 var reasons = []struct {
 	bit  Status
 	word string
@@ -39,7 +39,7 @@ var reasons = []struct {
 	{Holes, "unreadable"}, {Inconsistent, "inconsistent"}, {Unsupported, "not supported"},
 }
 
-// knownBits are the bits that this package has words for.
+// knownBits are the bits that this package can name.
 const knownBits = Unreadable<<1 - 1
 
 // Word returns the status as one word: "complete", "partial", "torn",
@@ -58,7 +58,8 @@ func (s Status) Word() string {
 	return "partial"
 }
 
-// Reasons returns the words for why something is missing, nil if nothing is.
+// Reasons returns the names of the reasons why something is missing, nil if
+// nothing is.
 func (s Status) Reasons() []string {
 	var words []string
 	for _, r := range reasons {
@@ -84,16 +85,16 @@ func (s Status) String() string {
 type Region struct {
 	ID       uint64
 	Addr     uint64
-	Size     uint64 // bytes that were registered
-	Captured uint64 // bytes of them that the core holds
-	TypeAddr uint64 // address of the runtime type of an element, 0 = not known
-	Budget   uint64 // 0 = not said
+	Size     uint64 // registered bytes
+	Captured uint64 // registered bytes that the core contains
+	TypeAddr uint64 // address of an element's runtime type, 0 = unknown
+	Budget   uint64 // 0 = not set
 	Order    uint64 // counts registrations; static entries have 0
-	Kind     uint32 // package anchor's kinds of slots; 0 = entry of a static table
-	Flags    uint32 // package anchor's flags of entries
+	Kind     uint32 // a slot kind of package anchor; 0 = entry of a static table
+	Flags    uint32 // entry flags of package anchor
 	Status   Status
-	Depth    int32  // counts only under anchor.EntryHasDepth
-	Name     string // what the ID stands for
+	Depth    int32  // valid only with anchor.EntryHasDepth
+	Name     string // the name of the ID
 	Expr     string // source expression in its package
 	Package  string // import path
 	Type     string // of an element, as reflect prints it
@@ -128,8 +129,8 @@ const (
 //	    72  name, expr, package, type, pos, note   u32 each: offset from the
 //	        strings' start of a length (u32) and bytes
 //
-// The length depends on the number of regions and on their strings alone, so
-// that room can be set aside before statuses are known.
+// The length depends only on the number of regions and on their strings, so
+// that room can be reserved before statuses are known.
 func EncodeRegions(rs []Region) []byte {
 	return encodeTable(rs, regionSize, appendRegion)
 }
@@ -148,18 +149,19 @@ func appendRegion(b []byte, r *Region, text func(string) uint32) []byte {
 }
 
 // A RegionTable is the descriptor of a region table with room for more regions
-// and for their strings.
+// and their strings.
 type RegionTable struct {
 	b       []byte
 	strings int // offset of the strings
-	end     int // of the strings so far
+	end     int // end of the strings so far
 }
 
 // RegionTableSize returns the size of a table with room for regions, and for
-// strings of so many bytes, 4 for the length of each included.
+// text bytes of strings, 4 for the length of each included.
 func RegionTableSize(regions, text int) int { return tableHead + regionSize*regions + 4 + text }
 
-// NewRegionTable makes b, whose size is that of RegionTableSize, an empty table.
+// NewRegionTable makes b an empty table. b must have the size that
+// RegionTableSize returns.
 func NewRegionTable(b []byte, regions int) *RegionTable {
 	clear(b)
 	t := &RegionTable{b: b, strings: tableHead + regionSize*regions}
@@ -194,7 +196,7 @@ func (t *RegionTable) Append(r *Region) bool {
 	return true
 }
 
-// DecodeRegions reads what EncodeRegions returned.
+// DecodeRegions reads the result of EncodeRegions.
 func DecodeRegions(desc []byte) ([]Region, error) {
 	return decodeTable(TypeRegions, "region", desc, regionSize, func(r *Region, b []byte, text func(uint32) string) {
 		for k, p := range [...]*uint64{&r.ID, &r.Addr, &r.Size, &r.Captured, &r.TypeAddr, &r.Budget, &r.Order} {
@@ -208,18 +210,18 @@ func DecodeRegions(desc []byte) ([]Region, error) {
 	})
 }
 
-// A Reason says why bytes are not in a core.
+// A Reason is the reason why bytes are not in a core.
 type Reason uint32
 
 // Reasons.
 const (
 	ReasonExcluded    Reason = 1 // a variable, type or field is excluded
-	ReasonUnreadable  Reason = 2 // the kernel would not read it
+	ReasonUnreadable  Reason = 2 // the kernel could not read it
 	ReasonBudget      Reason = 3 // the budget was spent
-	ReasonUnknownType Reason = 4 // exclusions stand and the type of the bytes is not known
+	ReasonUnknownType Reason = 4 // exclusions exist and the type of the bytes is unknown
 	ReasonStack       Reason = 5 // words of a stack that are neither return addresses nor frame pointers
 	ReasonSecret      Reason = 6 // a goroutine that handles runtime/secret data
-	ReasonChanged     Reason = 7 // a structure was caught in the middle of a change and not followed
+	ReasonChanged     Reason = 7 // a structure was read in the middle of a change and not followed
 )
 
 func (r Reason) String() string {
@@ -230,14 +232,14 @@ func (r Reason) String() string {
 	return fmt.Sprintf("reason %d", uint32(r))
 }
 
-// A Receipt is the record of what was left out and why.
+// A Receipt records omitted memory and the reason.
 type Receipt struct {
-	Addr   uint64 // of the bytes, 0 when they are many places
-	Size   uint64 // bytes left out
+	Addr   uint64 // of the bytes, 0 for several places
+	Size   uint64 // omitted bytes
 	ID     uint64 // of the region they belong to, 0 = none
 	Reason Reason
-	Count  uint32 // places that one receipt stands for, 1 for one
-	Rule   string // what said so: "example.com/shop.User.Password at user.go:12"
+	Count  uint32 // number of places that the receipt covers
+	Rule   string // the cause: "example.com/shop.User.Password at user.go:12"
 }
 
 // EncodeReceipts returns the descriptor of a list of receipts: a head as that
@@ -264,7 +266,7 @@ func EncodeReceipts(rs []Receipt) []byte {
 	})
 }
 
-// DecodeReceipts reads what EncodeReceipts returned.
+// DecodeReceipts reads the result of EncodeReceipts.
 func DecodeReceipts(desc []byte) ([]Receipt, error) {
 	return decodeTable(TypeReceipts, "receipt", desc, receiptSize, func(r *Receipt, b []byte, text func(uint32) string) {
 		r.Addr, r.Size, r.ID = le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:])

@@ -12,22 +12,22 @@ const (
 
 // encodeTable returns a table: the head that EncodeRegions describes, a record
 // of size bytes for each value, and the strings. write appends a record; text
-// gives the offset of a string.
+// returns the offset of a string.
 func encodeTable[T any](values []T, size int, write func(b []byte, v *T, text func(string) uint32) []byte) []byte {
 	st := stringTable{data: make([]byte, 4), seen: map[string]uint32{"": 0}}
 	b := make([]byte, 0, tableHead+(size+32)*len(values))
 	for _, v := range [...]int{int(Version), len(values), size, tableHead + size*len(values)} {
 		b = le.AppendUint32(b, uint32(v))
 	}
-	text := st.add // one closure, not one a record
+	text := st.add // one closure for all records
 	for i := range values {
 		b = write(b, &values[i], text)
 	}
 	return append(b, st.data...)
 }
 
-// decodeTable reads what encodeTable returned; records may have grown behind
-// the bytes that are known. what is a value's name, for errors.
+// decodeTable reads the result of encodeTable. Records may be longer than the
+// known part. what is the name of a value for errors.
 func decodeTable[T any](kind uint32, what string, desc []byte, least int, read func(v *T, b []byte, text func(uint32) string)) ([]T, error) {
 	count, err := head(kind, desc)
 	if err != nil {
@@ -59,16 +59,16 @@ func decodeTable[T any](kind uint32, what string, desc []byte, least int, read f
 	return out, nil
 }
 
-// stringTable is a table of strings, each once: its length (u32) and its bytes.
-// The empty one stands at 0.
+// A stringTable stores each string once, as its length (u32) and its bytes. The
+// empty string is at offset 0.
 type stringTable struct {
-	data []byte // while it is built
+	data []byte // while building
 	seen map[string]uint32
-	text string // while it is read: many records may share one string
+	text string // while reading: many records may share one string
 }
 
-// add returns s's offset. A table that has outgrown its offsets answers with
-// the empty string; 4 GB of names do not fit into a note anyway.
+// add returns s's offset. A table that exceeds its offsets returns the empty
+// string; 4 GB of names do not fit into a note anyway.
 func (t *stringTable) add(s string) uint32 {
 	if at, ok := t.seen[s]; ok {
 		return at

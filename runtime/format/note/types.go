@@ -2,18 +2,19 @@ package note
 
 import "fmt"
 
-// TypeTypes is the type of the note that describes the types of regions. Cores
-// have it that programs write of themselves: their memory has no descriptors.
+// TypeTypes is the type of the note that describes the types of regions. It is
+// in cores that programs write of themselves: the memory in these cores has no
+// type descriptors.
 const TypeTypes uint32 = typeBase + 12 // []Type
 
 // A Type is a type of the program.
 type Type struct {
-	Addr    uint64 // of the runtime's descriptor
-	Kind    uint32 // as reflect.Kind
+	Addr    uint64 // of the runtime's type descriptor
+	Kind    uint32 // a reflect.Kind
 	Methods uint32 // of an interface
 	Size    uint64
 	Len     uint64 // of an array
-	Elem    uint64 // address of the descriptor of the elements' or of the target's type, 0 if it is not described
+	Elem    uint64 // address of the descriptor of the element or target type, 0 if it is not described
 	Name    string // as reflect.Type.String returns it
 	PkgPath string // of a declared type
 	Fields  []TypeField
@@ -32,7 +33,7 @@ const typeSize = 48
 // fieldKind is the kind of a record of a field.
 const fieldKind = 1 << 31
 
-// A typeRecord is a type, or a field of the type before it.
+// A typeRecord is a type, or a field of the preceding type.
 type typeRecord struct {
 	addr, size, length, elem uint64
 	kind, methods            uint32
@@ -78,7 +79,7 @@ func EncodeTypes(ts []Type) []byte {
 	})
 }
 
-// DecodeTypes reads what EncodeTypes returned.
+// DecodeTypes reads the result of EncodeTypes.
 func DecodeTypes(desc []byte) ([]Type, error) {
 	records, err := decodeTable(TypeTypes, "type", desc, typeSize, func(r *typeRecord, b []byte, text func(uint32) string) {
 		r.addr, r.size, r.length, r.elem = le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])

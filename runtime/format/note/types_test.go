@@ -25,8 +25,8 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// Any bytes give a value or an error, not both and no panic, and a value survives
-// being written again.
+// Any bytes decode to a value or an error, never both, without a panic. A value
+// survives encoding and decoding.
 func FuzzTypes(f *testing.F) {
 	f.Add(EncodeTypes([]Type{{Addr: 1, Name: "int", Fields: []TypeField{{Name: "x", Type: 2}}}}))
 	f.Fuzz(func(t *testing.T, desc []byte) {

@@ -15,8 +15,8 @@ type Wait struct {
 
 // Flags of a Wait.
 const (
-	WaitChannel  uint32 = 1 << iota // it is a channel
-	WaitSend                        // to send
+	WaitChannel  uint32 = 1 << iota // the object is a channel
+	WaitSend                        // it waits to send
 	WaitSelect                      // in a select statement
 	WaitClosed                      // the channel is closed
 	WaitRedacted                    // an exclusion covers the channel: its state is not in the core
@@ -45,7 +45,7 @@ func EncodeWaits(ws []Wait) []byte {
 	})
 }
 
-// DecodeWaits reads what EncodeWaits returned.
+// DecodeWaits reads the result of EncodeWaits.
 func DecodeWaits(desc []byte) ([]Wait, error) {
 	return decodeTable(TypeWaits, "wait", desc, waitSize, func(w *Wait, b []byte, text func(uint32) string) {
 		w.Goroutine, w.Object, w.Len, w.Cap = le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])

@@ -16,8 +16,8 @@ func TestWaits(t *testing.T) {
 	}
 }
 
-// Any bytes give a value or an error, not both and no panic, and a value survives
-// being written again.
+// Any bytes decode to a value or an error, never both, without a panic. A value
+// survives encoding and decoding.
 func FuzzWaits(f *testing.F) {
 	f.Add(EncodeWaits([]Wait{{Goroutine: 1, Elem: "int"}}))
 	f.Fuzz(func(t *testing.T, desc []byte) {

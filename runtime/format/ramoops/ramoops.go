@@ -1,5 +1,5 @@
-// Package ramoops lays out and reads the memory of Linux's ramoops (pstore):
-// zones, each a persistent_ram_buffer.
+// Package ramoops defines the layout of Linux's ramoops memory (pstore) and
+// reads it. It consists of zones, each a persistent_ram_buffer.
 //
 //	0   sig    u32  0x43474244, "DBGC"
 //	4   start  u32  where the next byte goes
@@ -11,11 +11,11 @@
 // record begins "====<seconds>.<microseconds>-D\n" (D: plain, C: compressed);
 // there is no error correction here.
 //
-// Two things are this project's own and look to others like what they are. A
-// writer fills a dump's data while its size is 0 and sets the size last, so that
-// a writer that died leaves a record that is told as torn. And a zone for crash
-// text is written by the Go runtime with plain writes to the file: its size
-// stays 0, its data ends at the first NUL or with the file.
+// This project adds two conventions that stay compatible. A writer fills a
+// dump's data while its size is 0 and sets the size last, so that a writer that
+// died leaves a record that readers report as torn. The Go runtime writes a
+// zone for crash text with plain writes to the file: its size stays 0, and its
+// data ends at the first NUL or at the end of the file.
 //
 // Source: Linux fs/pstore/ram_core.c and ram.c.
 package ramoops
@@ -44,10 +44,10 @@ const (
 	OffData      = 12
 )
 
-// PageSize is what zones begin at multiples of.
+// PageSize is the alignment of zones.
 const PageSize = 4096
 
-// A Kind says what a zone is for, as far as its content tells.
+// A Kind is the purpose of a zone, as far as its content shows it.
 type Kind int
 
 // Kinds of zones.
@@ -60,28 +60,29 @@ const (
 
 func (k Kind) String() string { return [...]string{"empty", "dump", "text", "crash"}[k] }
 
-// A Zone is one of a file's.
+// A Zone is a zone of a file.
 type Zone struct {
 	Kind       Kind
 	Offset     int64
-	Capacity   int       // of its data
-	Text       string    // oldest first; of a dump without its first line
+	Capacity   int       // of its data, in bytes
+	Text       string    // oldest first; for a dump without its first line
 	When       time.Time // of a dump
-	Compressed bool      // a dump whose text is not readable as it is
+	Compressed bool      // a dump whose text is compressed
 	Torn       bool      // its writer did not finish
 }
 
-// ErrNotRamoops says that a file has no zone.
+// ErrNotRamoops reports that a file has no zone.
 var ErrNotRamoops = errors.New("no ramoops zone")
 
 var le = binary.LittleEndian
 
-// Read returns the zones of a memory image. Nothing in it says where they
-// begin: they are found by their signature at the start of a page. Text that
-// happens to have one there is told by what follows it, which is no header.
+// Read returns the zones of a memory image. The image does not record where
+// zones begin, so Read searches for their signature at the start of each page.
+// A signature inside text is recognized by what follows it, which is not a
+// valid header.
 func Read(b []byte) ([]Zone, error) {
 	var starts []int
-	end := 0 // of the last zone's text
+	end := 0 // end of the last zone's text
 	for at := 0; at+OffData <= len(b); at += PageSize {
 		if le.Uint32(b[at:]) != Signature {
 			continue
@@ -106,8 +107,8 @@ func Read(b []byte) ([]Zone, error) {
 	return zones, nil
 }
 
-// extent returns how long the text of the zone is that begins b, and whether its
-// header can be one.
+// extent returns the length of the text of the zone at the start of b, and
+// whether its header is valid.
 func extent(b []byte) (n int, ok bool) {
 	start, size, data := le.Uint32(b[OffStart:]), le.Uint32(b[OffSize:]), b[OffData:]
 	switch {
@@ -130,12 +131,12 @@ func zone(b []byte, at int64) Zone {
 	case size == 0:
 		return unfinished(z, data[:n])
 	case !ok:
-		z.Kind, z.Torn = Text, true // the kernel throws such a zone away
+		z.Kind, z.Torn = Text, true // the kernel discards such a zone
 		return z
 	}
 	text := data[:size]
 	if int(size) == len(data) {
-		// A full ring: where it begins a record has been cut.
+		// In a full ring, the first record has been cut.
 		text = append(bytes.Clone(data[start:]), data[:start]...)
 	}
 	if when, compressed, rest, ok := dumpHeader(text); ok {
@@ -147,7 +148,7 @@ func zone(b []byte, at int64) Zone {
 	return z
 }
 
-// unfinished is a zone whose size says that nothing is there, and text is.
+// unfinished returns a zone whose size is 0 although it has text.
 func unfinished(z Zone, text []byte) Zone {
 	if len(text) == 0 {
 		return z
@@ -160,8 +161,8 @@ func unfinished(z Zone, text []byte) Zone {
 	return z
 }
 
-// lines drops what is no whole line: the first of a full ring, and any with a
-// NUL, which stands where a writer was about to write.
+// lines drops incomplete lines: the first of a full ring, and any with a NUL,
+// which a writer leaves where it was about to write.
 func lines(text []byte, full bool) (kept string, torn bool) {
 	if full {
 		if i := bytes.IndexByte(text, '\n'); i >= 0 {

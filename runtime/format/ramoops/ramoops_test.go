@@ -5,9 +5,8 @@ import (
 	"testing"
 )
 
-// Text in which the signature stands at the start of a page, as one may have a
-// program log, is text: of a console, of a dump, and of what the Go runtime
-// wrote.
+// Text with the signature at the start of a page, for example from a program's
+// log, stays text: of a console, of a dump, and of the Go runtime.
 func TestSignatureInText(t *testing.T) {
 	text := strings.Repeat("DBGC", 3*PageSize/4)
 	for _, size := range []int{len(text), 0} {
@@ -31,7 +30,8 @@ func TestSignatureInText(t *testing.T) {
 	}
 }
 
-// FuzzRead: an error comes alone, and a zone never has more text than room.
+// FuzzRead: an error comes with no zones, and a zone never has more text than
+// capacity.
 func FuzzRead(f *testing.F) {
 	b := make([]byte, 2*PageSize)
 	le.PutUint32(b, Signature)

@@ -21,13 +21,14 @@ import (
 	"strings"
 )
 
-// A Text is built line by line. The zero Text is empty and ready.
+// A Text is built line by line. The zero Text is empty and ready to use.
 type Text struct {
 	b   []byte
 	bad error
 }
 
-// Field appends key=value, for keys of no kind: OSRELEASE, BUILD-ID, PAGESIZE.
+// Field appends key=value, for keys without a kind: OSRELEASE, BUILD-ID,
+// PAGESIZE.
 func (t *Text) Field(key, value string) { t.line("", key, value) }
 
 // Symbol appends an address.
@@ -49,8 +50,8 @@ func (t *Text) Length(name string, n uint64) { t.line("LENGTH", name, strconv.Fo
 // Number appends the value of a constant.
 func (t *Text) Number(name string, v int64) { t.line("NUMBER", name, strconv.FormatInt(v, 10)) }
 
-// line refuses what would become two lines or another key. The readers know no
-// quoting, so such a name or value cannot be said at all.
+// line rejects names and values that would become two lines or another key. The
+// format has no quoting, so it cannot express them.
 func (t *Text) line(kind, name, value string) {
 	if name == "" || strings.ContainsAny(name, "\n\x00=") || strings.ContainsAny(value, "\n\x00") || kind == "" && strings.ContainsRune(name, '(') {
 		if t.bad == nil {
@@ -74,11 +75,11 @@ func (t *Text) line(kind, name, value string) {
 // Bytes returns the lines so far.
 func (t *Text) Bytes() []byte { return t.b }
 
-// Err returns an error that names the first line that was left out because the
+// Err returns an error that names the first line that was omitted because the
 // format cannot express it.
 func (t *Text) Err() error { return t.bad }
 
-// Info is a parsed text.
+// Info is a parsed Text.
 type Info struct {
 	Fields  map[string]string
 	Symbols map[string]uint64
@@ -88,7 +89,7 @@ type Info struct {
 	Numbers map[string]int64
 }
 
-// ErrMalformed says that a line is not one of vmcoreinfo.
+// ErrMalformed reports a line that is not vmcoreinfo.
 var ErrMalformed = errors.New("malformed vmcoreinfo")
 
 // Parse reads a text. Zeros after its end are padding; a later line replaces an
@@ -137,7 +138,7 @@ func (info *Info) set(key, value string) (err error) {
 	case "NUMBER":
 		info.Numbers[name], err = strconv.ParseInt(value, 10, 64)
 	default:
-		info.Fields[key] = value // KERNELOFFSET(…) and what is yet to come
+		info.Fields[key] = value // KERNELOFFSET(…) and future kinds
 	}
 	return err
 }

@@ -33,7 +33,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The format has no quoting: what cannot be said is left out and reported.
+// The format has no quoting: the writer omits and reports what it cannot
+// express.
 func TestUnsayable(t *testing.T) {
 	for _, say := range []func(*Text){
 		func(t *Text) { t.Field("A", "b\nSYMBOL(x)=1") },
@@ -57,8 +58,8 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// FuzzParse: an error comes without an Info; an Info written again parses to
-// the same, except for fields that the writer refuses.
+// FuzzParse: an error comes with a nil Info. An Info that is written again
+// parses to the same, except for fields that the writer rejects.
 func FuzzParse(f *testing.F) {
 	f.Add("OSRELEASE=6.1\nSYMBOL(a)=ff\nSIZE(b)=1\nOFFSET(b.c)=2\nLENGTH(d)=3\nNUMBER(e)=-4\nKERNELOFFSET(x)=1\n")
 	f.Fuzz(func(t *testing.T, s string) {

@@ -1,13 +1,13 @@
-// Package crash is the door between package meminspect, which keeps the anchor,
-// and package monitor, which starts a supervisor from inside.
+// Package crash connects package meminspect, which owns the anchor, with
+// package monitor, which starts a supervisor from inside the program.
 package crash
 
-// Register makes a crash socket, gives its other end to the supervisor at the
-// channel with that descriptor, makes it the place to which the runtime copies a
-// fatal report, and records it in the anchor. It reports whether all of that
-// succeeded. Package meminspect sets it; it is nil where there are no crash
+// Register creates a crash socket, sends its other end to the supervisor over
+// the channel with that descriptor, makes the runtime copy a fatal report to
+// the socket, and records it in the anchor. It reports whether all of that
+// succeeded. Package meminspect sets it; it is nil on systems without crash
 // sockets.
 var Register func(channel int) bool
 
-// Registered reports whether that has been done.
+// Registered reports whether Register has succeeded.
 var Registered func() bool

@@ -20,9 +20,9 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
-// Text returns the description as it is now: what does not change, the tables'
-// entries, layouts and numbers, and the regions that are registered. What the
-// format cannot say (a name with a line break) is left out.
+// Text returns the current description: constants, the tables' entries, layouts
+// and numbers, and the registered regions. It omits what the format cannot
+// express, such as a name with a line break.
 func Text() []byte {
 	t := Static()
 	Symbols(t, func(yield func(Symbol) bool) {
@@ -35,7 +35,7 @@ func Text() []byte {
 	return t.Bytes()
 }
 
-// Static is Text without the regions.
+// Static returns the text without the regions.
 func Static() *vmcoreinfo.Text {
 	t := &vmcoreinfo.Text{}
 	host(t)
@@ -48,9 +48,9 @@ func Static() *vmcoreinfo.Text {
 	return t
 }
 
-// Process returns what the program is and runs with, a KEY=value a line:
-// the names of its environment variables, never their values, and its
-// arguments only when asked for.
+// Process returns facts about the program and its environment, one KEY=value
+// per line: the names of its environment variables, never their values, and its
+// arguments if args is set.
 func Process(args bool) []byte {
 	var t vmcoreinfo.Text
 	name, _ := os.Executable()
@@ -76,7 +76,7 @@ func Process(args bool) []byte {
 func environment() []string {
 	var names []string
 	for _, entry := range os.Environ() {
-		// Windows has names that begin with the sign.
+		// Windows has names that begin with the equals sign.
 		if i := strings.Index(entry[min(1, len(entry)):], "="); i >= 0 {
 			names = append(names, entry[:i+1])
 		}
@@ -87,21 +87,21 @@ func environment() []string {
 
 var once sync.Once
 
-// Register registers, once, the description as regions of their own: the text
-// of vmcoreinfo as it is then, the build info and the process.
+// Register registers, once, the description as regions: the current text of
+// vmcoreinfo, the build info and the process.
 func Register() {
 	once.Do(func() {
 		info := "go\t" + runtime.Version() + "\n"
 		if b, ok := debug.ReadBuildInfo(); ok {
 			for i := range b.Settings {
-				if b.Settings[i].Key == "-ldflags" { // they set variables to texts, which may be secret
+				if b.Settings[i].Key == "-ldflags" { // they set variables to strings, which may be secret
 					b.Settings[i].Value = "(left out)"
 				}
 			}
 			info = b.String()
 		}
-		// Such a region can only fail for want of room, which the next
-		// registration of the program's own reports.
+		// This can only fail if the registry is full, which the program's own next
+		// registration reports.
 		_ = registry.AddBuiltin(anchor.IDBuildInfo, "buildinfo", []byte(info))
 		_ = registry.AddBuiltin(anchor.IDProcess, "process", Process(false))
 		_ = registry.AddBuiltin(anchor.IDVMCoreInfo, "vmcoreinfo", Text())
@@ -169,15 +169,15 @@ func tableLines(t *vmcoreinfo.Text, table *registry.Table) {
 	}
 }
 
-// A Symbol is what vmcoreinfo has of a region.
+// A Symbol is the vmcoreinfo of a region.
 type Symbol struct {
 	Name   string
 	Addr   uint64
 	Length uint64 // elements of an array, else 0
 }
 
-// SymbolOf returns the symbol of a region, or of the region of which it is a
-// part.
+// SymbolOf returns the symbol of a region, or for a part, of the region that it
+// belongs to.
 func SymbolOf(r *registry.Region) Symbol {
 	if r.Of != nil {
 		r = r.Of
@@ -196,7 +196,7 @@ func SymbolOf(r *registry.Region) Symbol {
 }
 
 // Symbols appends a SYMBOL line, and for an array a LENGTH line, for each name.
-// Readers take the last line of a name, so only its first region has one.
+// Readers use the last line of a name, so only its first region gets one.
 func Symbols(t *vmcoreinfo.Text, symbols iter.Seq[Symbol]) {
 	seen := map[string]bool{}
 	for s := range symbols {

@@ -50,7 +50,8 @@ func TestText(t *testing.T) {
 	}
 }
 
-// Environment variables have their names among the regions, never their values.
+// The names of environment variables are among the regions, their values are
+// not.
 func TestRegister(t *testing.T) {
 	t.Setenv("MEMINSPECT_TEST_NAME", "a-value-that-nobody-may-see")
 	Register()

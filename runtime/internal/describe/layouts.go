@@ -7,13 +7,13 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
 )
 
-// A gLayout is the offsets in runtime.g that differ between Go versions. They
-// are the same on all 64-bit machines; a test holds them to the DWARF of
-// programs that each toolchain built.
+// A gLayout contains the offsets in runtime.g that differ between Go versions.
+// They are the same on all 64-bit machines. A test compares them with the DWARF
+// of programs built by each toolchain.
 type gLayout struct{ gobufBP, syscallSP, syscallPC, syscallBP, status, goid uint64 }
 
-// runtimeLayouts says where a reader finds a goroutine's stack, state and
-// number. Of a Go version that it does not know it says nothing.
+// runtimeLayouts describes where a reader finds a goroutine's stack, state and
+// ID. It writes nothing for an unknown Go version.
 func runtimeLayouts(t *vmcoreinfo.Text, version string) {
 	var g gLayout
 	switch minor := goMinor(version); {
@@ -41,7 +41,7 @@ func runtimeLayouts(t *vmcoreinfo.Text, version string) {
 	t.Offset("runtime.g", "goid", g.goid)
 }
 
-// goMinor returns 26 for go1.26.8, 0 for what is no release.
+// goMinor returns 26 for go1.26.8, and 0 for anything that is not a release.
 func goMinor(version string) int {
 	rest, ok := strings.CutPrefix(version, "go1.")
 	if !ok {

@@ -4,5 +4,5 @@ package describe
 
 import "time"
 
-// started is when the packages of the program were initialized.
+// started is the time when the program's packages were initialized.
 var started = time.Now()

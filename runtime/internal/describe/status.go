@@ -8,10 +8,10 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/registry"
 )
 
-// StatusOf returns the status of a region in a core that the program makes of
-// itself, which has all of the region's own bytes and follows no pointers.
+// StatusOf returns the status of a region in a core that the program writes of
+// itself. That core has all of the region's own bytes and follows no pointers.
 func StatusOf(r *registry.Region) note.Status {
-	if r.Of != nil { // what exclusions leave of a region
+	if r.Of != nil { // a part that exclusions leave of a region
 		return StatusOf(r.Of) | note.Redacted
 	}
 	t := r.Type()

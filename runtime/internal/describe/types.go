@@ -7,19 +7,19 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// maxTypes bounds the types that are described: pointers may lead to most of a
-// program's types.
+// maxTypes bounds the described types: pointers may lead to most of a program's
+// types.
 const maxTypes = 1 << 12
 
-// Types are descriptions of types and of those that they consist of or point at.
-// The zero value has none.
+// Types are descriptions of types and of those that they contain or point to.
+// The zero value is empty.
 type Types struct {
 	List []note.Type // in the order in which they were met
 	seen map[uint64]bool
 }
 
-// Add describes the type of *T as well as T, because a region is known by the
-// type of a pointer to it. It reports whether a description is new.
+// Add describes the type *T as well as T, because a region records the type of
+// a pointer to it. It reports whether it added a description.
 func (ts *Types) Add(t reflect.Type) bool {
 	before := len(ts.List)
 	queue := []reflect.Type{reflect.PointerTo(t)}

@@ -45,7 +45,7 @@ func regionsOf(t *testing.T, f *elfcore.File) map[uint64]note.Region {
 	return regions
 }
 
-// concatenate does what the agent and cat do: it knows places, and nothing of
+// concatenate does the work of the agent and of cat: it knows places but not
 // ELF.
 func concatenate(t *testing.T, l *Image) []byte {
 	t.Helper()
@@ -73,9 +73,9 @@ func attachLive(t *testing.T, limit int) *Image {
 	return l
 }
 
-// At every moment of a long life of registering and unregistering, also of
-// regions that overlap and of several IDs for the same memory, the files'
-// concatenation is a core that holds every region and marks the rest.
+// At every moment of a long sequence of registrations and removals, also of
+// overlapping regions and of several IDs for the same memory, the concatenation
+// of the files is a core that contains every region and marks the rest.
 func TestLiveAgainstRegistry(t *testing.T) {
 	l := attachLive(t, 100)
 	mem := make([]byte, 1000)
@@ -133,7 +133,7 @@ func TestLiveAgainstRegistry(t *testing.T) {
 	meminspect.UnregisterAll(ids...)
 }
 
-// More regions than were asked for are refused one by one.
+// Regions beyond the limit are refused one by one.
 func TestLiveIsFull(t *testing.T) {
 	for _, n := range []int{-1, -1000, math.MaxInt} {
 		if l, err := New(n); err == nil || l != nil {

@@ -25,45 +25,45 @@ import (
 
 // An Image is the head of a core in memory: a Backend. Its head has the ELF
 // header, the program headers and notes. vmcoreinfo has one more note, and the
-// block that marks what is not captured. A head, vmcoreinfo and the memory of the
-// regions, in the order of Places and rounded up to 4, are a core.
+// block that marks memory that is not captured. A head, vmcoreinfo and the
+// regions' memory, in the order of Places and rounded up to 4, form a core.
 //
-// There are two heads, each with its vmcoreinfo. A change is made to the one
-// that Places does not return, which then takes the place of the other: whatever
-// refers to the other still has a whole head, until the change after.
+// There are two heads, each with its vmcoreinfo. A change modifies the one that
+// Places does not return, which then becomes the current one. A reader of the
+// other one still has a valid head until the next change.
 type Image struct {
 	mu      sync.Mutex
 	max     int
 	me      *self.Process
-	notes   []elfcore.Note // that do not change
+	notes   []elfcore.Note // constant notes
 	heads   [2]head
 	current int    // index of the head that is valid
-	static  []byte // what vmcoreinfo has besides the regions
+	static  []byte // vmcoreinfo without the regions
 	placed  []placed
-	covered []elfcore.Range // by placed; sorted and apart
+	covered []elfcore.Range // by placed; sorted, without overlaps
 	named   map[string]bool // symbols of placed
 	types   describe.Types  // of all regions that were placed
-	layout  int             // counts changes that no head can be extended by
+	layout  int             // counts changes that require a new head
 }
 
-// A head is memory of a fixed address, with room for all regions. It is laid out
-// with room for twice the regions that it has, so that one more extends it and
+// A head is memory with a fixed address, with room for all regions. It is laid
+// out with room for twice its regions, so that one more only extends it, and
 // registering n regions takes O(n) time.
 type head struct {
 	elf, info         []byte
 	elfSize, infoSize int
-	layout            int               // that it has
-	placed            int               // regions that it has
+	layout            int               // the layout that it was built for
+	placed            int               // number of regions in it
 	table             *note.RegionTable // in elf
-	spare             int               // program headers
+	spare             int               // unused program headers
 	text, textEnd     int               // end of vmcoreinfo's text in info, and of the room for it
-	end               uint64            // offset in the file of what comes next
+	end               uint64            // file offset of the next piece
 }
 
-// typesRoom is what is set aside for the descriptions of types.
+// typesRoom is the room reserved for descriptions of types.
 const typesRoom = 256 << 10
 
-// maxRegions is as many as can be registered at a time.
+// maxRegions is the maximum number of registered regions.
 const maxRegions = 1 << 20
 
 // A Place is where an agent finds one of the files.
@@ -71,19 +71,19 @@ type Place struct {
 	ID   uint64
 	Name string
 	Addr uint64
-	Size uint64 // that of the file is this, rounded up to 4
+	Size uint64 // true size; the file's size is rounded up to 4
 }
 
 type placed struct {
 	note.Region
 	part   int
 	symbol describe.Symbol
-	load   []elfcore.Range // what no earlier region covers
+	load   []elfcore.Range // the parts that no earlier region covers
 	lines  []byte          // of vmcoreinfo
 }
 
-// New makes the head of a core image for at most limit regions. Registers in
-// it are those of the caller.
+// New makes the head of a core image for at most limit regions. It contains the
+// caller's registers.
 func New(limit int) (*Image, error) {
 	if limit < 0 || limit > maxRegions {
 		return nil, fmt.Errorf("live core image: for %d regions, at most %d are possible", limit, maxRegions)
@@ -105,8 +105,8 @@ func New(limit int) (*Image, error) {
 		thread.Note(), proc.Note(), elfcore.AuxvNote(me.Auxv), elfcore.FileNote(me.Files),
 		{Name: note.Owner, Type: note.TypeCapture, Desc: capture.Encode()},
 	}}
-	// Room for the worst case: each region split in two by an earlier one and
-	// apart from the others, with 512 bytes of names.
+	// Reserve room for the worst case: an earlier region splits each region in
+	// two, regions do not touch, and each has 512 bytes of names.
 	var fixed int
 	for _, n := range l.notes {
 		fixed += len(elfcore.AppendNote(nil, n))
@@ -125,11 +125,11 @@ func New(limit int) (*Image, error) {
 	return l, l.update()
 }
 
-// Name is "coreimage".
+// Name returns "coreimage".
 func (l *Image) Name() string { return "coreimage" }
 
-// Places returns what an agent copies, in order: the head, vmcoreinfo, the
-// regions.
+// Places returns the memory for an agent to copy, in order: the head,
+// vmcoreinfo, the regions.
 func (l *Image) Places() []Place {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,7 +161,7 @@ func address(b []byte) uint64 { return uint64(uintptr(unsafe.Pointer(unsafe.Slic
 // RegisterRegion adds a region to the image.
 func (l *Image) RegisterRegion(r registry.Region) error {
 	if id := r.ID; id == anchor.IDELFHeader || id == anchor.IDVMCoreInfo {
-		return nil // they come first in any case
+		return nil // they are first in any case
 	}
 	if r.Kind == anchor.SlotWeak {
 		return ErrWeak
@@ -197,11 +197,11 @@ func (l *Image) RegisterRegion(r registry.Region) error {
 	return nil
 }
 
-// short keeps names within the room that New set aside.
+// short truncates names to the room that New reserved.
 func short(s string) string { return s[:min(len(s), 96)] }
 
-// UnregisterRegion takes a region out of the image; later ones move up. It goes
-// by ID and registration, never by address: two regions may cover the same
+// UnregisterRegion removes a region from the image; later ones move up. It
+// compares ID and registration, not addresses: two regions may cover the same
 // memory.
 func (l *Image) UnregisterRegion(r registry.Region) error {
 	l.mu.Lock()
@@ -211,14 +211,14 @@ func (l *Image) UnregisterRegion(r registry.Region) error {
 		return p.ID == r.ID && p.Order == r.Order && p.part == r.Part && p.Addr == addr
 	})
 	if i < 0 {
-		return nil // 1, 2 and what was refused
+		return nil // regions 1 and 2, and refused ones
 	}
 	l.placed = slices.Delete(l.placed, i, i+1)
 	l.replace()
 	return l.update()
 }
 
-// place determines what of a region is new to the image.
+// place determines the parts of a region that no earlier one covers.
 func (l *Image) place(p *placed) {
 	mine := []elfcore.Range{{Start: p.Addr, End: p.Addr + p.Size}}
 	p.load = elfcore.Subtract(mine, elfcore.Overlapping(l.covered, mine[0]))
@@ -234,7 +234,7 @@ func (l *Image) place(p *placed) {
 	p.lines = text.Bytes()
 }
 
-// replace places all regions anew, after one was removed.
+// replace places all regions again after one was removed.
 func (l *Image) replace() {
 	l.covered, l.named = nil, map[string]bool{}
 	l.layout++
@@ -257,8 +257,8 @@ func (l *Image) update() error {
 	return nil
 }
 
-// extend adds regions to a head. It reports false if there is no room, and the
-// head is of no use then.
+// extend adds regions to a head. It reports false if there is no room; the head
+// is then unusable.
 func (h *head) extend(regions []placed) bool {
 	for i := range regions {
 		p := &regions[i]
@@ -274,8 +274,8 @@ func (h *head) extend(regions []placed) bool {
 	return true
 }
 
-// rebuild writes a head from scratch, with room for as many regions again if
-// that fits.
+// rebuild writes a head from scratch, with room for twice the regions if that
+// fits.
 func (l *Image) rebuild(h *head) error {
 	if l.lay(h, max(16, len(l.placed))) || l.lay(h, 0) {
 		return nil
@@ -283,8 +283,8 @@ func (l *Image) rebuild(h *head) error {
 	return fmt.Errorf("%w: %d regions, with their names", ErrFull, len(l.placed))
 }
 
-// lay writes a head with room for so many more regions. It reports false if that
-// does not fit.
+// lay writes a head with room for more further regions. It reports false if
+// that does not fit.
 func (l *Image) lay(h *head, more int) bool {
 	texts, loads, lines := 0, 0, len(l.static)
 	for i := range l.placed {
@@ -322,7 +322,7 @@ func (l *Image) lay(h *head, more int) bool {
 	return h.extend(l.placed)
 }
 
-// insert adds r to ranges that are sorted and apart, and leaves them so.
+// insert adds r to sorted ranges without overlaps, and keeps them so.
 func insert(rs []elfcore.Range, r elfcore.Range) []elfcore.Range {
 	i := sort.Search(len(rs), func(i int) bool { return rs[i].End >= r.Start })
 	j := i

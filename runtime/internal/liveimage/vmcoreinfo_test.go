@@ -25,8 +25,8 @@ type account struct {
 
 var accounts [3]account
 
-// The notes of an image are laid out as the kernel lays them out: one PT_NOTE,
-// which is the first program header. VMCOREINFO has one line a symbol, also of an
+// The notes of an image are laid out like the kernel's: one PT_NOTE, which is
+// the first program header. VMCOREINFO has one line per symbol, also for an
 // array in several parts, whose address and length are those of the whole.
 func TestVMCoreInfo(t *testing.T) {
 	table := &registry.Table{

@@ -1,5 +1,5 @@
-// Package registry keeps what a program marks for inspection in plain memory
-// that a process outside can read without help: the linked tables, the dynamic
+// Package registry keeps the registered regions of a program in plain memory
+// that another process can read without help: the linked tables, the dynamic
 // regions, the heartbeats and the log rings, all reachable from one static
 // anchor. The layout of that memory is that of package format/anchor, which a
 // test checks field by field.
@@ -20,7 +20,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// anchorData is what a process outside finds by its magic.
+// anchorData is what an external process finds by its magic.
 type anchorData struct {
 	magic      [2]uint64
 	version    uint32
@@ -55,13 +55,13 @@ type ring struct {
 	size    uint64
 }
 
-// A chunk holds dynamic regions.
+// A chunk contains dynamic regions.
 type chunk struct {
 	next  *chunk
 	slots [anchor.SlotsPerChunk]Slot
 }
 
-// A Slot is one dynamic region, or free. Callers of [Add] fill in the exported
+// A Slot is one dynamic region, or free. Callers of [Add] set the exported
 // fields.
 type Slot struct {
 	seq    uint32 // atomic, odd while the slot changes
@@ -76,6 +76,6 @@ type Slot struct {
 	Flags  uint32
 	Budget uint64
 	order  uint64
-	link   uint32 // of the registry's lists; a process outside ignores it
+	link   uint32 // link in the registry's lists; external readers ignore it
 	_      uint32
 }

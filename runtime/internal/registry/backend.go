@@ -8,24 +8,25 @@ import (
 	"slices"
 )
 
-// An attached backend, with the parts of regions that it accepted.
+// An attached is an attached backend with the parts of regions that it
+// accepted.
 type attached struct {
 	Backend
-	name     string // asked for once, before anything is locked
+	name     string // read once, before anything is locked
 	accepted map[regionKey][]Region
 }
 
-// A regionKey distinguishes regions, also those with the same ID.
+// A regionKey identifies a region, even among those with the same ID.
 type regionKey struct {
 	id    uint64
 	order uint64
-	base  uintptr // static entries have no order
+	base  uintptr // needed because static entries have no order
 }
 
 func (r *Region) key() regionKey { return regionKey{r.ID, r.Order, uintptr(r.base)} }
 
-// announce is the end of a change when there are listeners: it unlocks the
-// registry, which the change has locked, and informs backends and notifiers.
+// announce ends a change when there are listeners: it unlocks the registry,
+// which the change has locked, and informs backends and notifiers.
 func announce(events []Event, excluded bool) {
 	var all []Region
 	if excluded {
@@ -37,8 +38,8 @@ func announce(events []Event, excluded bool) {
 	}
 }
 
-// inform calls the backends and unlocks, also if one of them ends the
-// goroutine. It returns the notifiers, which have their events queued.
+// inform calls the backends and unlocks, even if one of them ends the
+// goroutine. It returns the notifiers, whose events are queued.
 func (l *listeners) inform(events []Event, all []Region) []*notifier {
 	defer l.mu.Unlock()
 	l.queue(events)
@@ -61,15 +62,15 @@ func (l *listeners) queue(events []Event) {
 	}
 }
 
-// listen brings a change of the listeners into effect. Both mutexes are locked.
+// listen makes a change of the listeners effective. Both mutexes are locked.
 func (l *listeners) listen() {
 	l.announce = announce
 	l.any.Store(len(l.backends)+len(l.notifiers) > 0)
 }
 
-// Attach adds a backend and registers all current regions with it. The backend
-// is attached unless the error is ErrBackend or ErrAttached; otherwise the
-// error joins what the backend refused.
+// Attach adds a backend and registers all current regions with it. If the error
+// is ErrBackend or ErrAttached, the backend is not attached; otherwise the
+// error joins the backend's refusals.
 func Attach(b Backend) error {
 	if b == nil || !reflect.ValueOf(b).Comparable() {
 		return ErrBackend
@@ -90,7 +91,7 @@ func Attach(b Backend) error {
 }
 
 // Detach unregisters all regions from a backend, the latest first, and removes
-// it. The error is ErrNotAttached or joins what the backend returned.
+// it. The error is ErrNotAttached or joins the backend's errors.
 func Detach(b Backend) error {
 	listening.mu.Lock()
 	defer listening.mu.Unlock()
@@ -116,8 +117,7 @@ func (l *listeners) find(b Backend) int {
 	return slices.IndexFunc(l.backends, func(a *attached) bool { return a.Backend == b })
 }
 
-// informAll registers or unregisters regions, and joins what the backend
-// refused.
+// informAll registers or unregisters regions, and joins the backend's refusals.
 func (a *attached) informAll(added bool, all []Region) error {
 	var errs []error
 	for _, r := range all {
@@ -128,9 +128,9 @@ func (a *attached) informAll(added bool, all []Region) error {
 	return errors.Join(errs...)
 }
 
-// inform informs a backend of one change, part by part, and returns what it
-// refused. Unregistered are the parts that it accepted, whatever exclusions
-// have come since.
+// inform informs a backend of one change, part by part, and returns the refused
+// parts. It unregisters the parts that the backend accepted, whatever
+// exclusions have been added since.
 func (a *attached) inform(e Event) (refused []Event) {
 	key := e.Region.key()
 	parts := a.accepted[key]
@@ -152,7 +152,7 @@ func (a *attached) inform(e Event) (refused []Event) {
 	return refused
 }
 
-// update registers those regions anew whose parts an exclusion has changed.
+// update registers the regions again whose parts an exclusion has changed.
 func (a *attached) update(all []Region) (refused []Event) {
 	for _, r := range all {
 		if !samePlaces(a.accepted[r.key()], r.Parts()) {
@@ -167,7 +167,7 @@ func samePlaces(a, b []Region) bool {
 	return slices.EqualFunc(a, b, func(x, y Region) bool { return x.addr == y.addr && x.Size == y.Size })
 }
 
-// call keeps a backend's panic from the caller, who only registered a region.
+// call recovers a backend's panic, because the caller only registered a region.
 func (a *attached) call(added bool, r Region) (err error) {
 	defer func() {
 		if recover() != nil {

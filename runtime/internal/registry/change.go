@@ -14,7 +14,7 @@ import (
 // receives every change once and in order. Without listeners it is not locked.
 type listeners struct {
 	mu        sync.Mutex
-	any       atomic.Bool // changes under both mutexes
+	any       atomic.Bool // changed with both mutexes locked
 	announce  func(events []Event, excluded bool)
 	backends  []*attached
 	notifiers []*notifier

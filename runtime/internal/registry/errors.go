@@ -2,14 +2,14 @@ package registry
 
 import "strings"
 
-// An Error is a sentinel error. It is a constant, so that the variables that
-// publish it are static data, which a program without a use of them drops.
+// An Error is a sentinel error. It is a constant, so the variables that publish
+// it are static data, and the linker drops them from programs that do not use
+// them.
 type Error string
 
 func (e Error) Error() string { return string(e) }
 
-// What can be wrong with a region or a backend. Package meminspect documents
-// them.
+// Errors of a region or a backend. Package meminspect documents them.
 const (
 	ErrRegistered    = Error("meminspect: ID is registered already")
 	ErrNotRegistered = Error("meminspect: not registered")
@@ -24,8 +24,8 @@ const (
 	ErrPanic         = Error("meminspect: backend panicked")
 )
 
-// ErrorText returns the text of an error about a region: what was tried, with
-// which region, and what went wrong.
+// ErrorText returns the text of an error about a region: the operation, the
+// region, and the cause.
 func ErrorText(op string, id uint64, name string, err error) string {
 	s := "meminspect: " + op
 	if id != 0 {

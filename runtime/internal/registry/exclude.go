@@ -17,14 +17,14 @@ func Exclude(v *Slot) error {
 	return Add(0, v, New)
 }
 
-// exclusions is what forbids bytes, gathered from the tables and the slots.
+// exclusions is the excluded memory, collected from the tables and the slots.
 type exclusions struct {
 	ranges  []excludedRange
-	types   map[reflect.Type]string         // rule
+	types   map[reflect.Type]string         // value: the rule
 	fields  map[reflect.Type][]Exclusion    // of that type
 	generic map[string][]Exclusion          // by type name without brackets
-	spans   map[reflect.Type][]ExcludedSpan // remembered answers
-	main    string                          // import path of package main, "" when not known
+	spans   map[reflect.Type][]ExcludedSpan // cached results
+	main    string                          // import path of package main, "" if unknown
 }
 
 type excludedRange struct {
@@ -33,11 +33,11 @@ type excludedRange struct {
 	typ      reflect.Type
 }
 
-// exclusionCount counts the exclusions that stand: none is the common case and
+// exclusionCount counts the current exclusions: zero is the common case and
 // costs nothing. exclusionVersion counts their changes.
 var exclusionCount, exclusionVersion atomic.Int64
 
-// known is the exclusions of one version. Its mutex is the last to be taken
+// known caches the exclusions of one version. Its mutex is the last one locked
 // before the registry's.
 var known struct {
 	sync.Mutex
@@ -50,12 +50,12 @@ func excludedChanged(n int) {
 	exclusionVersion.Add(1)
 }
 
-// HasExclusions reports whether any exclusion stands.
+// HasExclusions reports whether any exclusion exists.
 func HasExclusions() bool { return exclusionCount.Load() != 0 }
 
-// ExcludedRanges returns the memory that exclusions name by place: excluded
-// variables and what Exclude was called with. Offset is an address here, and
-// Type is of one of the values that stand there, one behind the other.
+// ExcludedRanges returns the memory that exclusions name by address: excluded
+// variables and arguments of Exclude. Offset is an address here, and Type is
+// the type of one of the consecutive values there.
 func ExcludedRanges() []ExcludedSpan {
 	var out []ExcludedSpan
 	if HasExclusions() {
@@ -68,7 +68,8 @@ func ExcludedRanges() []ExcludedSpan {
 	return out
 }
 
-// knownExclusions returns what stands now; the caller holds known's mutex.
+// knownExclusions returns the current exclusions; the caller holds known's
+// mutex.
 func knownExclusions() *exclusions {
 	if v := exclusionVersion.Load(); known.exclusions == nil || known.version != v {
 		known.version, known.exclusions = v, gatherExclusions()
@@ -76,9 +77,9 @@ func knownExclusions() *exclusions {
 	return known.exclusions
 }
 
-// Excluded returns the parts of the region that no capture may hold, sorted and
-// apart, counted from the region's start. Where any exclusion stands, memory of
-// no known type is forbidden whole.
+// Excluded returns the parts of the region that no capture may contain, sorted
+// and without overlaps, with offsets from the region's start. If any exclusion
+// exists, memory of unknown type is excluded completely.
 func (r *Region) Excluded() []ExcludedSpan {
 	if !HasExclusions() {
 		return nil
@@ -89,8 +90,8 @@ func (r *Region) Excluded() []ExcludedSpan {
 }
 
 // ExcludedValues returns the values in the region that exclusions of types and
-// fields forbid, each with its Type, for those who look for what the values
-// hold. They are counted from the region's start.
+// fields cover, each with its Type, so that callers can find the memory that
+// the values refer to. Offsets count from the region's start.
 func (r *Region) ExcludedValues() []ExcludedSpan {
 	t := r.Type()
 	if !HasExclusions() || t == nil || r.Kind == anchor.SlotForeign || t.Size() == 0 {
@@ -106,14 +107,14 @@ func (r *Region) ExcludedValues() []ExcludedSpan {
 	for at := uint64(0); at+uint64(t.Size()) <= r.Size; at += uint64(t.Size()) {
 		n := len(out)
 		if out = x.values(out, t, at); len(out) == n {
-			break // nor has the next element any
+			break // the next elements have none either
 		}
 	}
 	return out
 }
 
-// Parts returns what captures and backends may hold of the region: the region
-// itself, or what its excluded parts leave of it, without types.
+// Parts returns what captures and backends may contain of the region: the
+// region itself, or the parts that its exclusions leave, without types.
 func (r *Region) Parts() []Region {
 	holes := r.Excluded()
 	if len(holes) == 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// gatherExclusions collects what stands in the tables and the slots.
+// gatherExclusions collects the exclusions in the tables and the slots.
 func gatherExclusions() *exclusions {
 	x := &exclusions{
 		types: map[reflect.Type]string{}, fields: map[reflect.Type][]Exclusion{},
@@ -89,7 +89,7 @@ func (x *exclusions) of(r *Region) []ExcludedSpan {
 	return apart(spans, r.Size)
 }
 
-// apart sorts spans, joins those that overlap and cuts them to size.
+// apart sorts spans, joins overlapping ones and cuts them to size.
 func apart(spans []ExcludedSpan, size uint64) []ExcludedSpan {
 	slices.SortStableFunc(spans, func(a, b ExcludedSpan) int {
 		switch {
@@ -152,7 +152,7 @@ func (x *exclusions) walk(t reflect.Type) []ExcludedSpan {
 	case reflect.Struct:
 		spans := x.fieldsOf(t)
 		for i := range spans {
-			spans[i].Type = nil // apart joins spans
+			spans[i].Type = nil // apart may have joined several
 		}
 		for i := range t.NumField() {
 			f := t.Field(i)
@@ -166,7 +166,8 @@ func (x *exclusions) walk(t reflect.Type) []ExcludedSpan {
 	return nil
 }
 
-// ruleOf returns what excludes all values of type t, "" when nothing does.
+// ruleOf returns the rule that excludes all values of type t, "" if there is
+// none.
 func (x *exclusions) ruleOf(t reflect.Type) string {
 	if rule := x.types[t]; rule != "" {
 		return rule
@@ -179,7 +180,7 @@ func (x *exclusions) ruleOf(t reflect.Type) string {
 	return ""
 }
 
-// fieldsOf returns the fields of a struct type that are excluded by name.
+// fieldsOf returns the fields of a struct type that exclusions name.
 func (x *exclusions) fieldsOf(t reflect.Type) []ExcludedSpan {
 	var spans []ExcludedSpan
 	for _, e := range x.fields[t] {
@@ -193,8 +194,8 @@ func (x *exclusions) fieldsOf(t reflect.Type) []ExcludedSpan {
 	return spans
 }
 
-// typeAt returns the type of what stands in size bytes at off within a t, nil
-// when no field does.
+// typeAt returns the type of the field in the size bytes at off within a t, nil
+// if there is none.
 func typeAt(t reflect.Type, off, size uint64) reflect.Type {
 	for {
 		if off == 0 && uint64(t.Size()) == size {
@@ -247,8 +248,8 @@ func (x *exclusions) values(out []ExcludedSpan, t reflect.Type, at uint64) []Exc
 	return out
 }
 
-// genericOf returns the generic exclusions that name t's type. In a program,
-// package main is called main, in a table by its import path.
+// genericOf returns the generic exclusions that name t's type. A program calls
+// package main "main", a table uses its import path.
 func (x *exclusions) genericOf(t reflect.Type) []Exclusion {
 	name, _, ok := strings.Cut(t.Name(), "[")
 	if !ok {

@@ -10,8 +10,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// Where there is no room, an operation fails and changes nothing: neither what
-// it would have replaced nor what it would have split.
+// Without room, an operation fails and changes nothing: it keeps the regions
+// that it would have replaced or split.
 func TestFullRegistry(t *testing.T) {
 	var x [64]int
 	slot := func() *Slot {
@@ -61,7 +61,7 @@ func TestFullRegistry(t *testing.T) {
 	if r, ok := Lookup(marked); !ok || r.Size != 80 {
 		t.Errorf("the range that was not split: %+v, %v", r, ok)
 	}
-	// What needs no more room than it frees works.
+	// An operation that needs no more room than it frees succeeds.
 	if _, err := Mark(block, 80, 96, Slot{}); err != nil {
 		t.Errorf("a range that grows: %v", err)
 	}

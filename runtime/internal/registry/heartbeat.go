@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// heartbeatLock orders changes of the list of heartbeats.
+// heartbeatLock serializes changes of the list of heartbeats.
 var heartbeatLock sync.Mutex
 
 // Start publishes a heartbeat.
@@ -24,14 +24,15 @@ func (h *Heartbeat) Start(name string, limit time.Duration) {
 // Beat counts one beat.
 func (h *Heartbeat) Beat() { h.count.Add(1) }
 
-// Stop withdraws a heartbeat for good.
+// Stop withdraws a heartbeat permanently.
 func (h *Heartbeat) Stop() {
 	heartbeatLock.Lock()
 	defer heartbeatLock.Unlock()
 	if h.state.Swap(0) == 0 {
 		return
 	}
-	// A reader outside that has reached h still finds the rest through it.
+	// h keeps its link: an external reader that has reached h still finds the rest
+	// through it.
 	if root.heartbeats.Load() == h {
 		root.heartbeats.Store(h.next)
 		return
@@ -47,13 +48,13 @@ func (h *Heartbeat) Stop() {
 // Name returns the heartbeat's name.
 func (h *Heartbeat) Name() string { return h.name }
 
-// Limit returns how long the heartbeat may go without a beat.
+// Limit returns the maximum time between two beats.
 func (h *Heartbeat) Limit() time.Duration { return time.Duration(h.limit) }
 
 // Count returns the number of beats so far.
 func (h *Heartbeat) Count() uint64 { return h.count.Load() }
 
-// Heartbeats returns those that have not stopped, the latest first.
+// Heartbeats returns the heartbeats that have not stopped, the latest first.
 func Heartbeats() iter.Seq[*Heartbeat] {
 	return func(yield func(*Heartbeat) bool) {
 		heartbeatLock.Lock()

@@ -2,8 +2,8 @@ package registry
 
 import "strconv"
 
-// FormatID returns the name that a linked table gives to an ID, else the ID as
-// 16 hexadecimal digits.
+// FormatID returns the name that a linked table gives to an ID, or else the ID
+// as 16 hexadecimal digits.
 func FormatID(id uint64) string {
 	if name := NameOf(id); name != "" {
 		return name

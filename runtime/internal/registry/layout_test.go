@@ -9,7 +9,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// The outside reads these structs by offset.
+// External readers read these structs by offset.
 func TestLayout(t *testing.T) {
 	if unsafe.Sizeof(uintptr(0)) != 8 {
 		t.Skip("the documented layout is that of 64-bit programs")

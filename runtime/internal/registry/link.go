@@ -10,9 +10,9 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// Link adds a table to those of the program; a table that is linked already is
-// left alone. It takes the same time for any number of entries, except that
-// each one is announced to backends and notifiers, if there are any.
+// Link adds a table to the program's tables. It ignores a table that is already
+// linked. Its time does not depend on the number of entries, except that it
+// announces each one to backends and notifiers, if there are any.
 func Link(t *Table) {
 	var c change
 	c.begin()
@@ -35,7 +35,7 @@ func Link(t *Table) {
 	}
 }
 
-// Tables returns the linked tables, the first linked first.
+// Tables returns the linked tables in the order of linking.
 func Tables() iter.Seq[*Table] {
 	return func(yield func(*Table) bool) {
 		var tables []*Table
@@ -88,8 +88,7 @@ func findEntry(id uint64) (*Entry, Region) {
 	return nil, Region{}
 }
 
-// withdraw marks a static entry as unregistered, which a process outside sees
-// too.
+// withdraw marks a static entry as unregistered, also for external readers.
 func (c *change) withdraw(e *Entry, r Region) {
 	atomic.StoreUint32(&e.Flags, e.Flags|anchor.EntryWithdrawn)
 	if c.tell {

@@ -1,22 +1,22 @@
 package registry
 
-// A Backend receives regions as they are registered and unregistered. See
-// package meminspect, whose backends it also serves.
+// A Backend receives regions as they are registered and unregistered. Package
+// meminspect documents it.
 type Backend interface {
 	Name() string
 	RegisterRegion(Region) error
 	UnregisterRegion(Region) error
 }
 
-// An Event is a change of the regions. With an error, it is a change that a
-// backend refused; the region is registered, or gone, all the same.
+// An Event is a change of the regions. If Err is set, a backend refused the
+// change; the change has still happened.
 type Event struct {
-	Added  bool // else removed
+	Added  bool // true if added, false if removed
 	Region Region
 	Err    error // names the backend and the region
 }
 
-// A refusal is what a backend returned for a region.
+// A refusal is a backend's error for a region.
 type refusal struct {
 	backend string
 	added   bool

@@ -19,10 +19,10 @@ type Block struct {
 }
 
 // Mark registers the bytes [from, to) of a block. Marked ranges of one type
-// that touch or overlap in one object become one region, whatever slices they
-// were marked through; those of one object share an ID, which Mark returns.
-// Name, depth, flags and budget of the new regions are those of v, or if v has
-// none, those that the object's ranges have.
+// that touch or overlap within one object become one region, even if they were
+// marked through different slices. The ranges of one object share an ID, which
+// Mark returns. New regions take name, depth, flags and budget from v, or if v
+// sets none, from the object's other ranges.
 func Mark(b Block, from, to uint64, v Slot) (uint64, error) {
 	v.Kind, v.Type = anchor.SlotSlice, b.Type
 	return b.change(from, to, func(before []piece) ([]piece, Slot) {
@@ -38,8 +38,8 @@ func Mark(b Block, from, to uint64, v Slot) (uint64, error) {
 	})
 }
 
-// Clear unregisters the bytes [from, to) of a block that are marked. It leaves
-// the parts of a region that it does not cover.
+// Clear unregisters the marked bytes of [from, to) of a block. It keeps the
+// parts of a region that the range does not cover.
 func Clear(b Block, from, to uint64) error {
 	_, err := b.change(from, to, func(before []piece) ([]piece, Slot) {
 		hole := piece{b.at(from), to - from, 0}
@@ -69,9 +69,9 @@ func (p piece) to() uint64   { return p.from() + p.size }
 func (p piece) overlaps(q piece) bool { return p.from() < q.to() && q.from() < p.to() }
 func (p piece) touches(q piece) bool  { return p.from() <= q.to() && q.from() <= p.to() }
 
-// change replaces the marked pieces of the block's object, sorted by address, by
-// those that next returns; the new ones become regions like v. A region that
-// stays as it is, is not touched. Nothing changes if there is no room.
+// change replaces the marked pieces of the block's object, sorted by address,
+// by those that next returns. New ones become regions like v. Unchanged regions
+// are not touched. If there is no room, change changes nothing.
 func (b *Block) change(from, to uint64, next func(before []piece) (after []piece, v Slot)) (uint64, error) {
 	var c change
 	c.begin()
@@ -105,15 +105,15 @@ func (b *Block) change(from, to uint64, next func(before []piece) (after []piece
 			s := v
 			s.Base, s.Size = p.base, p.size
 			if _, err := c.put(&s); err != nil {
-				return 0, err // never: there is room
+				return 0, err // unreachable: there is room
 			}
 		}
 	}
 	return v.ID, nil
 }
 
-// pieces returns the marked pieces of the block's type in the object that the
-// block is in, sorted by address. It looks at every dynamic region.
+// pieces returns the marked pieces of the block's type in the block's object,
+// sorted by address. It visits every dynamic region.
 func (b *Block) pieces() []piece {
 	all := piece{b.Base, b.Size, 0}
 	var found []piece
@@ -130,15 +130,15 @@ func (b *Block) pieces() []piece {
 	return found
 }
 
-// sameObject reports whether p and q are in one object on Go's heap, or touch in
-// memory that Go does not collect.
+// sameObject reports whether p and q are in one object on Go's heap, or touch
+// in memory that Go does not collect.
 func sameObject(p, q piece) bool {
 	object := heapObject(unsafe.Pointer(p.base))
 	return object == heapObject(unsafe.Pointer(q.base)) && (object != 0 || p.touches(q) && knowsHeap)
 }
 
-// union returns pieces, which are sorted and apart, with one more. Pieces that
-// stay as they are keep their slots.
+// union returns pieces, which are sorted and do not overlap, with one more.
+// Unchanged pieces keep their slots.
 func union(pieces []piece, p piece) []piece {
 	var out []piece
 	for _, q := range pieces {
@@ -158,8 +158,8 @@ func union(pieces []piece, p piece) []piece {
 	return append(out, p)
 }
 
-// subtract returns pieces, which are sorted and apart, without what hole covers.
-// Pieces that stay as they are keep their slots.
+// subtract returns pieces, which are sorted and do not overlap, without what
+// hole covers. Unchanged pieces keep their slots.
 func subtract(pieces []piece, hole piece) []piece {
 	var out []piece
 	for _, q := range pieces {

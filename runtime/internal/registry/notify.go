@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// A notifier has a queue and at most one goroutine at a time that empties it:
-// the one that made a change while no other did. So events arrive in order, a
-// slow notifier delays no other goroutine, and one that registers regions
-// itself receives those events after it returns.
+// A notifier has a queue, and at most one goroutine drains it at a time: the
+// one that made a change while no other was draining. So events arrive in
+// order, a slow notifier delays no other goroutine, and a notifier that
+// registers regions itself receives those events after it returns.
 type notifier struct {
 	fn      func(Event)
 	mu      sync.Mutex
@@ -60,7 +60,8 @@ func (n *notifier) queue(e Event) {
 	}
 }
 
-// drain calls fn until the queue is empty, unless another goroutine does.
+// drain calls fn until the queue is empty, unless another goroutine is
+// draining.
 func (n *notifier) drain() {
 	n.mu.Lock()
 	if n.busy {
@@ -68,7 +69,7 @@ func (n *notifier) drain() {
 		return
 	}
 	n.busy = true
-	// fn may end the goroutine: the next one drains what is queued then.
+	// fn may end the goroutine: the next one drains the rest of the queue.
 	defer func() {
 		n.busy = false
 		n.mu.Unlock()

@@ -8,19 +8,18 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// A Region is a range of memory that is registered: a static entry or a dynamic
-// region. It keeps Go memory alive as long as it is reachable, except that of a
-// weak region.
+// A Region is a registered range of memory: a static entry or a dynamic region.
+// A reachable Region keeps Go memory alive, except for weak regions.
 type Region struct {
 	Place
 	ID      uint64
 	Flags   uint32  // of an entry, see package anchor
-	Depth   int     // pointers to follow; counts only with anchor.EntryHasDepth
+	Depth   int     // pointers to follow; valid only with anchor.EntryHasDepth
 	Size    uint64  // bytes
-	Budget  uint64  // most bytes to capture, followed memory included; 0 = not set
+	Budget  uint64  // maximum bytes to capture, followed memory included; 0 = not set
 	Order   uint64  // counts registrations; 0 for static entries
 	Of      *Region // the region that this is a part of, nil for a whole one
-	Part    int     // counts the parts that exclusions leave of a region; 0 for a whole one
+	Part    int     // number of a part that exclusions leave; 0 for a whole region
 	Name    string
 	Expr    string // source expression; static entries only, like the three below
 	Package string
@@ -28,11 +27,11 @@ type Region struct {
 	Note    string
 }
 
-// A Place is where a region is and of which type.
+// A Place is a region's address and type.
 type Place struct {
 	Kind uint32         // of a slot, see package anchor; 0 for a static entry
 	base unsafe.Pointer // of Go memory, or the weak handle
-	addr uint64         // of foreign memory, else an offset from what base points at
+	addr uint64         // of foreign memory, else an offset from base's target
 	typ  unsafe.Pointer // runtime type *T
 }
 
@@ -60,32 +59,32 @@ func (p *Place) Hold() unsafe.Pointer {
 	return unsafe.Add(base, p.addr)
 }
 
-// Type returns the type of the value, or of an element; nil if it is not known.
+// Type returns the type of the value, or of an element; nil if unknown.
 func (p *Place) Type() reflect.Type {
 	if p.typ == nil {
 		return nil
 	}
-	// An any of a nil *T has the type word that was stored.
+	// The any of a nil *T has the stored type word.
 	words := [2]unsafe.Pointer{p.typ, nil}
 	return reflect.TypeOf(*(*any)(unsafe.Pointer(&words))).Elem()
 }
 
-// TypeAddr returns the address of the runtime type *T, 0 if it is not known.
+// TypeAddr returns the address of the runtime type *T, 0 if unknown.
 func (p *Place) TypeAddr() uintptr { return uintptr(p.typ) }
 
 // TypeNotKnown is the Rule of memory that is excluded because exclusions exist
-// and its type is not known.
+// and its type is unknown.
 const TypeNotKnown = "type not known"
 
-// An ExcludedSpan is a part of a region that no capture may hold.
+// An ExcludedSpan is a part of a region that no capture may contain.
 type ExcludedSpan struct {
 	Offset, Size uint64
 	Rule         string       // what excludes it
-	Type         reflect.Type // of the memory, from ExcludedRanges and ExcludedValues only
+	Type         reflect.Type // of the memory; set only by ExcludedRanges and ExcludedValues
 }
 
-// strong returns what a weak handle points at, nil if that is gone. A
-// weak.Pointer of any type is its handle alone, which a test checks for every
+// strong returns the target of a weak handle, nil if it is gone. A weak.Pointer
+// of any type consists of its handle alone, which a test checks for every
 // toolchain.
 func strong(handle unsafe.Pointer) unsafe.Pointer {
 	return unsafe.Pointer((*weak.Pointer[byte])(unsafe.Pointer(&handle)).Value())

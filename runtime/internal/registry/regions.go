@@ -13,7 +13,7 @@ import (
 // Regions returns the regions that are registered when the iteration begins:
 // static entries in the order of their tables and of the source, then dynamic
 // ones in the order of their registration. The loop body may register and
-// unregister; the iteration does not see it.
+// unregister; the iteration is not affected.
 func Regions() iter.Seq[Region] {
 	return func(yield func(Region) bool) {
 		more := true
@@ -46,8 +46,8 @@ func staticRegions(yield func(Region) bool) {
 	}
 }
 
-// Lookup returns the first region under id: of the dynamic ones if there are
-// any, else of the static entries.
+// Lookup returns the first region under id: a dynamic one if there is any, else
+// a static entry.
 func Lookup(id uint64) (Region, bool) {
 	reg.mu.Lock()
 	if ref := reg.find(id, 0); ref != 0 {

@@ -8,7 +8,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// A Mode is what Add does if its ID is registered already.
+// A Mode is what Add does if its ID is already registered.
 type Mode uint8
 
 // Modes.
@@ -19,9 +19,9 @@ const (
 )
 
 // Add registers v under id, or under a new dynamic ID if id is 0, and sets
-// v.ID. It allocates nothing but a chunk for every 256 regions that are
-// registered at the same time. An error is one of this package; nothing is
-// registered then.
+// v.ID. It allocates only one chunk for every 256 regions that are registered
+// at the same time. If it returns an error, which is one of this package, it
+// has registered nothing.
 func Add(id uint64, v *Slot, mode Mode) error {
 	if v.Size == 0 {
 		return ErrEmpty
@@ -33,7 +33,7 @@ func Add(id uint64, v *Slot, mode Mode) error {
 	return err
 }
 
-// A Spec is a registration that AddAll makes.
+// A Spec is one registration for AddAll.
 type Spec struct {
 	ID   uint64
 	Slot Slot
@@ -41,7 +41,7 @@ type Spec struct {
 }
 
 // AddAll registers all of specs or none, in one step, and sets the ID in each
-// Slot. If it fails it returns the index of the Spec that caused the error.
+// Slot. If it fails, it returns the index of the Spec that caused the error.
 func AddAll(specs []Spec) (int, error) {
 	for i := range specs {
 		if specs[i].Slot.Size == 0 {
@@ -67,8 +67,8 @@ func AddAll(specs []Spec) (int, error) {
 	return 0, nil
 }
 
-// AddBuiltin registers data under a reserved ID in place of what was registered
-// under it.
+// AddBuiltin registers data under a reserved ID and replaces what was
+// registered there.
 func AddBuiltin(id uint64, name string, data []byte) error {
 	v := &Slot{Kind: anchor.SlotSlice, Base: unsafe.SliceData(data), Size: uint64(len(data)), Type: TypeWord((*byte)(nil)), Name: name}
 	if v.Size == 0 {
@@ -92,8 +92,8 @@ func Remove(id uint64) bool {
 	return c.removeAll(id)
 }
 
-// RemoveAll unregisters all regions under each ID in one step. It returns the
-// first ID that had none, and false, if there is one.
+// RemoveAll unregisters all regions under each ID in one step. If an ID had
+// none, it returns the first such ID, and false.
 func RemoveAll(ids []uint64) (missing uint64, ok bool) {
 	var c change
 	c.begin()
@@ -108,7 +108,7 @@ func RemoveAll(ids []uint64) (missing uint64, ok bool) {
 }
 
 // RemoveIf unregisters the regions that match, static entries included, and
-// reports whether there were any. match must not use this package.
+// reports whether there were any. match must not call this package.
 func RemoveIf(match func(*Region) bool) bool {
 	var c change
 	c.begin()
@@ -135,8 +135,8 @@ func RemoveIf(match func(*Region) bool) bool {
 	return found
 }
 
-// add puts v into the registry within a change, under v.ID from then on, and
-// returns its slot. It changes nothing if it fails.
+// add registers v within a change, sets v.ID, and returns its slot. It changes
+// nothing if it fails.
 func (c *change) add(id uint64, v *Slot, mode Mode) (ref uint32, err error) {
 	dynamic := id != 0 && reg.find(id, 0) != 0
 	entry, _ := findEntry(id)
@@ -157,7 +157,7 @@ func (c *change) add(id uint64, v *Slot, mode Mode) (ref uint32, err error) {
 	return c.put(v)
 }
 
-// put registers v under the ID that it has, whatever else has that ID.
+// put registers v under v.ID, even if other regions have that ID.
 func (c *change) put(v *Slot) (ref uint32, err error) {
 	if ref = reg.put(v); ref == 0 {
 		return 0, ErrFull

@@ -11,15 +11,15 @@ import (
 )
 
 // maxChunks bounds the dynamic regions: 4096 chunks of 256. The directory is
-// static, so that a chunk is the only allocation that registering ever makes.
+// static, so a chunk is the only allocation of a registration.
 const maxChunks = 4096
 
-// A registry holds the dynamic regions in chunks of slots that an outsider can
-// read at any moment, and finds them by ID. Its hash table grows with the
-// chunks (linear hashing: each chunk brings as many list heads as it has
-// slots), so that no growth step costs more than one chunk's lists and none
-// allocates. A list is a ring, and its head the last slot of it: so a region is
-// added in the same time however many stand under its ID.
+// A registry stores the dynamic regions in chunks of slots that an external
+// process can read at any moment, and finds them by ID. Its hash table grows
+// with the chunks (linear hashing: each chunk brings as many list heads as it
+// has slots), so that no growth step costs more than one chunk's lists and none
+// allocates. A list is a ring, and its head refers to its last slot. So adding
+// a region takes constant time, however many share its ID.
 //
 // References to slots are indices plus one; zero is none.
 type registry struct {
@@ -33,7 +33,7 @@ type registry struct {
 
 var reg registry
 
-// A block is a chunk with the list heads that came with it.
+// A block is a chunk with its list heads.
 type block struct {
 	chunk
 	heads [anchor.SlotsPerChunk]uint32
@@ -49,8 +49,8 @@ func (g *registry) head(bucket uint32) *uint32 {
 
 func hash(id uint64) uint32 { return uint32(id * 0x9e3779b97f4a7c15 >> 32) }
 
-// bucket returns the list in which id stands: the hash modulo the power of two
-// above the number of lists, or below it where that list was not split yet.
+// bucket returns the list for id: the hash modulo the power of two above the
+// number of lists, or below it if that list was not split yet.
 func (g *registry) bucket(id uint64) uint32 {
 	n := g.chunks * anchor.SlotsPerChunk
 	mask := uint32(anchor.SlotsPerChunk)
@@ -64,7 +64,8 @@ func (g *registry) bucket(id uint64) uint32 {
 	return b
 }
 
-// find returns the first slot of id after the slot ref, zero for the first of all.
+// find returns the first slot of id after the slot ref, or the first of all if
+// ref is zero.
 func (g *registry) find(id uint64, after uint32) uint32 {
 	if g.chunks == 0 {
 		return 0
@@ -86,7 +87,7 @@ func (g *registry) find(id uint64, after uint32) uint32 {
 	return ref
 }
 
-// grow adds a chunk. It reports false when the directory is full.
+// grow adds a chunk. It reports false if the directory is full.
 func (g *registry) grow() bool {
 	if g.chunks == maxChunks {
 		return false
@@ -104,7 +105,7 @@ func (g *registry) grow() bool {
 	g.dir[c] = b
 	g.chunks++
 
-	// Each new list takes its members from the one they shared a shorter hash with.
+	// Each new list takes its members from the list with the same shorter hash.
 	for i := uint32(0); c > 0 && i < anchor.SlotsPerChunk; i++ {
 		old := c*anchor.SlotsPerChunk + i
 		half := uint32(anchor.SlotsPerChunk)
@@ -126,8 +127,8 @@ func (g *registry) grow() bool {
 	return true
 }
 
-// put fills a free slot with v, whose seq and link are not looked at, and
-// returns it; zero when there is no room.
+// put fills a free slot with v, except for seq and link, and returns it. It
+// returns zero if there is no room.
 func (g *registry) put(v *Slot) uint32 {
 	if g.free == 0 && !g.grow() {
 		return 0
@@ -146,8 +147,8 @@ func (g *registry) put(v *Slot) uint32 {
 	return ref
 }
 
-// append puts a slot at the end of its list, so that several regions under one
-// ID are found in the order in which they came.
+// append puts a slot at the end of its list, so that regions under one ID are
+// found in order of registration.
 func (g *registry) append(ref uint32) {
 	s := g.slot(ref)
 	last := g.head(g.bucket(s.ID))
@@ -184,9 +185,8 @@ func (g *registry) drop(ref uint32) {
 	root.regions.Add(^uint64(0))
 }
 
-// write changes what a slot says, between two steps of its and the anchor's
-// sequence: whoever reads from outside sees an odd or a moved number and tries
-// again.
+// write changes a slot between two increments of its sequence and of the
+// anchor's: an external reader sees an odd or a changed number and retries.
 func (g *registry) write(s, v *Slot) {
 	root.seq.Add(1)
 	atomic.AddUint32(&s.seq, 1)
@@ -197,7 +197,7 @@ func (g *registry) write(s, v *Slot) {
 	root.seq.Add(1)
 }
 
-// newID returns a dynamic ID that is not in use.
+// newID returns an unused dynamic ID.
 func (g *registry) newID() uint64 {
 	for {
 		g.lastID++

@@ -9,11 +9,11 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// ringLock orders changes of the list of log rings.
+// ringLock serializes changes of the list of log rings.
 var ringLock sync.Mutex
 
-// AddRing publishes the memory of a log ring and registers it. Before the
-// memory is unmapped, remove must be called.
+// AddRing publishes the memory of a log ring and registers it. Call remove
+// before the memory is unmapped.
 func AddRing(name string, version uint32, mem []byte) (remove func()) {
 	r := &ring{name: name, version: version, data: unsafe.SliceData(mem), size: uint64(len(mem))}
 	ringLock.Lock()
@@ -24,7 +24,7 @@ func AddRing(name string, version uint32, mem []byte) (remove func()) {
 	v := &Slot{Kind: anchor.SlotSlice, ID: anchor.IDLog, Base: r.data, Size: r.size, Type: TypeWord((*byte)(nil)), Name: name}
 	var c change
 	c.begin()
-	// A full registry is no reason not to log: the ring is found without it.
+	// A full registry must not prevent logging: readers find the ring without it.
 	_, _ = c.put(v)
 	c.end()
 	return func() {

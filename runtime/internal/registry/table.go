@@ -16,7 +16,7 @@ type Table struct {
 	flags      uint32
 	next       *Table
 	Package    string // import path
-	Namespace  string // what the IDs are hashed with
+	Namespace  string // namespace of the IDs
 	Entries    []Entry
 	Exclusions []Exclusion
 	Layouts    []Layout
@@ -27,18 +27,18 @@ type Table struct {
 // An Entry is one annotated variable.
 type Entry struct {
 	ID     uint64
-	Name   string // the name that the ID is made of
+	Name   string // the name that the ID is derived from
 	Expr   string // the source expression in its package
 	Var    any    // a pointer to the variable
-	Size   uint64 // first bytes to capture, 0 = the whole variable
-	Budget uint64 // most bytes to capture, followed memory included, 0 = not set
-	Depth  int32  // pointers to follow; counts only with the flag HasDepth
+	Size   uint64 // leading bytes to capture, 0 = the whole variable
+	Budget uint64 // maximum bytes to capture, followed memory included, 0 = not set
+	Depth  int32  // pointers to follow; valid only with the flag HasDepth
 	Flags  uint32
 	Pos    string // file:line
 	Note   string
 }
 
-// An Exclusion is memory that no capture may hold.
+// An Exclusion is memory that no capture may contain.
 type Exclusion struct {
 	Kind    uint32
 	Flags   uint32
@@ -51,7 +51,7 @@ type Exclusion struct {
 	Pos     string
 }
 
-// A Layout gives the size of a type and the offsets of its fields to
+// A Layout publishes the size of a type and the offsets of its fields in
 // vmcoreinfo.
 type Layout struct {
 	Name   string
@@ -66,7 +66,7 @@ type LayoutField struct {
 	Size   uint64
 }
 
-// A Number gives the value of a constant to vmcoreinfo.
+// A Number publishes the value of a constant in vmcoreinfo.
 type Number struct {
 	Name  string
 	Value int64
@@ -84,8 +84,8 @@ func (e *Entry) withdrawn() bool {
 	return atomic.LoadUint32(&e.Flags)&anchor.EntryWithdrawn != 0
 }
 
-// region returns the region of an entry; an area larger than its variable ends
-// with it. It reports false for an entry that has no memory or was
+// region returns the region of an entry. An area larger than its variable is
+// cut to the variable. It reports false for an entry that has no memory or was
 // unregistered.
 func (t *Table) region(e *Entry) (Region, bool) {
 	if e.Var == nil || e.withdrawn() {

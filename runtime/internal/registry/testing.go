@@ -10,7 +10,7 @@ func Count() uint64 { return root.regions.Load() }
 // Quiet reports whether no slot is being changed, for tests.
 func Quiet() bool { return root.seq.Load()%2 == 0 }
 
-// Unlink removes the table that was linked last, for tests.
+// Unlink removes the last linked table, for tests.
 func Unlink(t *Table) {
 	var c change
 	c.begin()

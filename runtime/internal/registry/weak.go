@@ -2,13 +2,13 @@
 
 package registry
 
-// A Registration identifies one region among those that have had its ID.
+// A Registration identifies one region among all that have had its ID.
 type Registration struct {
 	id    uint64
 	order uint64
 }
 
-// Registration returns that of a slot that Add has filled.
+// Registration returns the registration of a slot that Add has filled.
 func (s *Slot) Registration() Registration { return Registration{s.ID, s.order} }
 
 // Drop unregisters one region if it is still registered.

@@ -1,4 +1,5 @@
-// Package replace writes files that have their names only when they are whole.
+// Package replace writes files that appear under their names only when they are
+// complete.
 package replace
 
 import (
@@ -7,10 +8,10 @@ import (
 	"path/filepath"
 )
 
-// File has write fill a new file of mode 0600 and gives it the path, in the
-// place of the file that is there. When it fails, that one is left alone and
-// nothing else is left behind. What is no regular file is never replaced: for
-// root, a rename onto /dev/null would take it from everybody.
+// File calls write to fill a new file of mode 0600 and renames it to path,
+// replacing an existing file. If it fails, the existing file stays and no
+// temporary file is left. It never replaces anything but a regular file: for
+// root, a rename onto /dev/null would remove the device for all programs.
 func File(path string, write func(*os.File) error) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		if info.IsDir() {

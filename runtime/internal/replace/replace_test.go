@@ -15,7 +15,7 @@ func text(s string) func(*os.File) error {
 	}
 }
 
-// names lists what stands in a directory.
+// names lists the files of a directory.
 func names(t *testing.T, dir string) string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -56,7 +56,7 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// A directory, a device and a pipe stay what they are.
+// Directories, devices and pipes are not replaced.
 func TestFileIsRegular(t *testing.T) {
 	dir := t.TempDir()
 	link := filepath.Join(dir, "device")

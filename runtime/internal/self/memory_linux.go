@@ -13,8 +13,8 @@ import (
 // noReadv is set once the kernel or a seccomp filter forbids process_vm_readv.
 var noReadv atomic.Bool
 
-// Read reads the program's own memory at addr through the kernel and
-// returns how many bytes it got before the first that cannot be read.
+// Read reads the program's own memory at addr through the kernel and returns
+// the number of bytes before the first unreadable one.
 func Read(p []byte, addr uint64) int {
 	if len(p) == 0 {
 		return 0
@@ -34,8 +34,8 @@ func Read(p []byte, addr uint64) int {
 		return 0
 	}
 	defer f.Close()
-	// Addresses past the middle of the space would be negative offsets; no
-	// program has memory there.
+	// Addresses in the upper half of the address space would be negative offsets;
+	// no program has memory there.
 	n, err := syscall.Pread(int(f.Fd()), p, int64(addr))
 	if err != nil {
 		return 0

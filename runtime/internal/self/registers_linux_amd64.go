@@ -15,8 +15,8 @@ const (
 	archGetFS = 0x1003
 )
 
-// registers returns its caller's stack pointer, frame pointer and the address
-// to which it returns there.
+// registers returns its caller's stack pointer and frame pointer, and the
+// address to which the caller returns.
 func registers() (pc, sp, bp uint64)
 
 // CallingThread returns the calling thread, with its registers in this function.
@@ -30,7 +30,7 @@ func CallingThread() *elfcore.Thread {
 	r[elfcore.AMD64CS], r[elfcore.AMD64SS] = 0x33, 0x2b // of every 64-bit process
 	r[elfcore.AMD64EFLAGS] = 0x202
 	r[elfcore.AMD64OrigRAX] = ^uint64(0) // in no system call
-	// If the kernel refuses, debuggers find no thread-local storage.
+	// If the kernel refuses this call, debuggers find no thread-local storage.
 	_, _, _ = syscall.RawSyscall(syscall.SYS_ARCH_PRCTL, archGetFS, uintptr(unsafe.Pointer(&r[elfcore.AMD64FSBase])), 0)
 	return thread(r)
 }

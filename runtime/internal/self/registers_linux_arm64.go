@@ -11,8 +11,8 @@ const (
 	Machine = elfcore.MachineARM64
 )
 
-// registers returns its caller's stack pointer, frame pointer and the address
-// to which it returns there.
+// registers returns its caller's stack pointer and frame pointer, and the
+// address to which the caller returns.
 func registers() (pc, sp, fp uint64)
 
 // CallingThread returns the calling thread, with its registers in this function.

@@ -32,7 +32,7 @@ const (
 	ptRelro = 0x6474e552
 )
 
-// Inspect looks at the program. It needs /proc.
+// Inspect collects the facts about this program. It needs /proc.
 func Inspect() (*Process, error) {
 	s := &Process{}
 	var err error
@@ -47,7 +47,7 @@ func Inspect() (*Process, error) {
 	if err := s.mappings(); err != nil {
 		return nil, err
 	}
-	// The file may be gone; its name is its name still.
+	// The file may be deleted; its name stays the same.
 	s.Path = strings.TrimSuffix(s.Path, " (deleted)")
 	if err := s.programHeaders(); err != nil {
 		return nil, fmt.Errorf("read the program's own headers: %w", err)
@@ -58,15 +58,15 @@ func Inspect() (*Process, error) {
 	return s, nil
 }
 
-// mappings finds what is mapped, and the executable's own mappings: Delve takes
-// whatever stands in NT_FILE for the executable.
+// mappings finds all mappings, and the executable's own: Delve takes every
+// mapping in NT_FILE for the executable.
 func (s *Process) mappings() error {
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return fmt.Errorf("learn the program's mappings: %w", err)
 	}
 	for line := range bytes.Lines(maps) {
-		// address perms offset dev inode path; the path may hold spaces.
+		// address perms offset dev inode path; the path may contain spaces.
 		f := strings.SplitN(strings.TrimSuffix(string(line), "\n"), " ", 6)
 		if len(f) < 5 {
 			continue
@@ -91,7 +91,8 @@ func (s *Process) mappings() error {
 }
 
 // programHeaders finds the executable's data, bss and build IDs in its program
-// headers, which the kernel has mapped with it and whose address it tells.
+// headers. The kernel has mapped them with the executable and reports their
+// address.
 func (s *Process) programHeaders() error {
 	le := binary.LittleEndian
 	var phdr, phent, phnum uint64
@@ -127,8 +128,9 @@ func (s *Process) programHeaders() error {
 		case p.Type == ptLoad && p.Flags&elfcore.FlagWrite != 0:
 			s.Writable = append(s.Writable, r)
 		case p.Type == ptRelro:
-			// Constant once the program runs, and never a Go variable. Covering
-			// it would take from debuggers what the executable rightly says.
+			// This part is constant once the program runs, and never contains a Go
+			// variable. Covering it would hide correct data of the executable from
+			// debuggers.
 			r.End = (r.End + PageSize - 1) &^ (PageSize - 1)
 			relro = append(relro, r)
 		case p.Type == ptLoad && p.Flags&elfcore.FlagExec != 0:
@@ -144,13 +146,13 @@ func (s *Process) programHeaders() error {
 	return nil
 }
 
-// buildIDs reads the executable's notes; a program without any has none.
+// buildIDs reads the executable's notes, if there are any.
 func (s *Process) buildIDs(r elfcore.Range) {
 	b := make([]byte, min(r.Len(), maxNotes))
 	s.parseBuildIDs(b[:Read(b, r.Start)])
 }
 
-// maxNotes is how much of the executable's notes is read.
+// maxNotes is the number of bytes of notes that are read.
 const maxNotes = 64 << 10
 
 // noteSections reads the notes from the sections of the executable's file: Go's
@@ -190,7 +192,8 @@ func (s *Process) parseBuildIDs(b []byte) {
 	}
 }
 
-// KernelRelease returns what uname -r prints, "" when the kernel will not say.
+// KernelRelease returns what uname -r prints, "" if the kernel does not report
+// it.
 func KernelRelease() string {
 	var uts syscall.Utsname
 	if syscall.Uname(&uts) != nil {

@@ -9,16 +9,16 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// Inspect looks at the program.
+// Inspect returns an error on this system.
 func Inspect() (*Process, error) {
 	return nil, errors.New("no way to look at the program itself on " + runtime.GOOS + "/" + runtime.GOARCH)
 }
 
-// KernelRelease returns "" here.
+// KernelRelease returns "" on this system.
 func KernelRelease() string { return "" }
 
-// Read returns 0: nothing can be read.
+// Read returns 0 on this system.
 func Read([]byte, uint64) int { return 0 }
 
-// Symbols returns nothing: there is no table.
+// Symbols returns nil on this system.
 func Symbols(uint64, func(name string) bool) map[string]elfcore.Range { return nil }

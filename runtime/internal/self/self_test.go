@@ -58,7 +58,7 @@ func TestInspect(t *testing.T) {
 	if pc < text || pc >= etext || pclntab == 0 {
 		t.Errorf("text %#x to %#x, this function at %#x, pc-line table at %#x", text, etext, pc, pclntab)
 	}
-	// Every pc-line table since Go 1.20 begins so.
+	// Every pc-line table since Go 1.20 begins like this.
 	var head [4]byte
 	if Read(head[:], uint64(pclntab)); head != [4]byte{0xf1, 0xff, 0xff, 0xff} {
 		t.Errorf("the pc-line table begins %x", head)

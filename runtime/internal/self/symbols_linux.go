@@ -17,9 +17,9 @@ const (
 	shtNote   = 7
 )
 
-// Symbols returns the memory of those of the Go runtime's variables that want accepts, as far as the
-// executable has a symbol table: a stripped one has none. bias is the
-// Process's.
+// Symbols returns the memory of the Go runtime's variables that want accepts,
+// as far as the executable has a symbol table (a stripped one has none). bias
+// is that of the Process.
 func Symbols(bias uint64, want func(name string) bool) map[string]elfcore.Range {
 	found := map[string]elfcore.Range{}
 	f, err := os.Open("/proc/self/exe")

@@ -12,14 +12,15 @@ import (
 	"syscall"
 )
 
-// A Mapping is a file mapped for reading and writing by all who have it open.
+// A Mapping is a file mapped for reading and writing, shared by all processes
+// that open it.
 type Mapping struct {
 	Bytes []byte
 	file  *os.File
 }
 
-// LittleEndian reports whether words that this machine stores are those of the
-// formats. If they are not, a file would not be recognized when it is opened.
+// LittleEndian reports whether this machine stores words in the byte order of
+// the formats. Otherwise a reader would not recognize a file.
 func LittleEndian() bool { return binary.NativeEndian.Uint16([]byte{1, 0}) == 1 }
 
 // Errors of Open.
@@ -28,19 +29,19 @@ var (
 	ErrForeign = errors.New("it holds something else, which would be overwritten: remove it or name another file")
 )
 
-// headSize is how much of a file tells what it is.
+// headSize is the number of bytes that identify a file.
 const headSize = 64
 
-// Open maps the first size bytes of a file, which is made with mode 0600 if it
-// is not there and made longer if it is too short; it is never made shorter.
-// Its space is allocated before it is mapped: a store into a hole of a file on
-// a full disk would end the program with SIGBUS, so that a full disk must be an
-// error here, after which the file is as long as it was. The file is locked as
-// long as it is mapped; the lock goes with the process.
+// Open maps the first size bytes of a file. It creates the file with mode 0600
+// if it does not exist, extends it if it is too short, and never truncates it.
+// It allocates the file's space before mapping: a store into a hole of a file
+// on a full disk would end the program with SIGBUS. So a full disk is an error
+// of Open, which then restores the file's length. The file stays locked while
+// it is mapped; the lock ends with the process.
 //
-// A file that has content is taken only if ours knows it by its first bytes, up
-// to 64, or if it begins with zeros: whoever lays a file out writes the word
-// that it is known by last.
+// Open accepts a file with content only if ours recognizes its first bytes, up
+// to 64, or if it begins with zeros: a writer that lays out a file writes the
+// identifying word last.
 func Open(path string, size int, ours func(head []byte) bool) (*Mapping, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -77,7 +78,7 @@ func mapFile(f *os.File, size int, ours func(head []byte) bool) (*Mapping, error
 	}
 	if err := allocate(f, size); err != nil {
 		if now, e := f.Stat(); e == nil && now.Size() > info.Size() {
-			_ = f.Truncate(info.Size()) // it is locked: nobody has the new end
+			_ = f.Truncate(info.Size()) // safe: the file is locked, so no other process uses the new end
 		}
 		return nil, fmt.Errorf("allocate %d bytes: %w", size, err)
 	}
@@ -88,8 +89,8 @@ func mapFile(f *os.File, size int, ours func(head []byte) bool) (*Mapping, error
 	return &Mapping{Bytes: b, file: f}, nil
 }
 
-// allocate reserves the file's blocks. Where the file system cannot, they are
-// written: as they are, where there is content.
+// allocate reserves the file's blocks. If the file system cannot, allocate
+// writes them, and keeps existing content.
 func allocate(f *os.File, size int) error {
 	err := again(func() error { return syscall.Fallocate(int(f.Fd()), 0, 0, int64(size)) })
 	if !errors.Is(err, syscall.EOPNOTSUPP) && !errors.Is(err, syscall.ENOSYS) {
@@ -110,7 +111,7 @@ func allocate(f *os.File, size int) error {
 	return nil
 }
 
-// again calls until no signal got in between.
+// again repeats call until no signal interrupts it.
 func again(call func() error) error {
 	for {
 		if err := call(); !errors.Is(err, syscall.EINTR) {
@@ -119,15 +120,16 @@ func again(call func() error) error {
 	}
 }
 
-// Release closes the file, for others to open, and leaves its memory mapped: for
-// writers that take no lock and may be at it still.
+// Release closes the file, so that others can open it, but keeps its memory
+// mapped for writers that take no lock and may still be writing.
 func (m *Mapping) Release() error {
-	// The mapping holds the file open, and a lock goes with the last who does.
+	// The mapping keeps the file open, and a lock lasts until the last reference
+	// is gone.
 	err := again(func() error { return syscall.Flock(int(m.file.Fd()), syscall.LOCK_UN) })
 	return errors.Join(os.NewSyscallError("flock", err), m.file.Close())
 }
 
-// Close unmaps the file; its bytes must not be touched any more.
+// Close unmaps the file; its memory must not be used afterwards.
 func (m *Mapping) Close() error {
 	err := syscall.Munmap(m.Bytes)
 	m.Bytes = nil

@@ -13,8 +13,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/internal/shared"
 )
 
-// Files of somebody else are left as they are; what a writer left that died
-// while it laid a file out is taken.
+// Open does not touch files of other formats. It accepts a file whose writer
+// died while laying it out.
 func TestOpenForeign(t *testing.T) {
 	kinds := map[string]func([]byte) bool{"ring": logring.Is, "table": minidump.Is, "zones": ramoops.Is}
 	ring := "MILOGRNG\x01" + strings.Repeat("\x00", 55)
@@ -23,7 +23,7 @@ func TestOpenForeign(t *testing.T) {
 	minidump.PutGlobal(table, minidump.Subsystem{})
 	for _, c := range []struct {
 		content string
-		kind    string // whose it is; all take "all"
+		kind    string // format of the file; every opener accepts "all"
 	}{
 		{"", "all"},
 		{strings.Repeat("\x00", 100), "all"},
