@@ -12,10 +12,10 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// What is in an array is followed and redacted wherever the array is: in a
-// map's slot, in an interface, in an array of another one.
+// Arrays are followed and redacted wherever they are: in a map's slot, in an
+// interface, inside another array.
 func TestArraysWithinValues(t *testing.T) {
-	type word [1]byte // small enough for a map's slot, without an alignment of its own
+	type word [1]byte // small enough for a map's slot, without alignment
 	type arrays struct {
 		ByName map[string][2]*[16]byte
 		Grid   [2][20]*[16]byte
@@ -46,7 +46,8 @@ func TestArraysWithinValues(t *testing.T) {
 			t.Errorf("what %s array points at is not captured", name)
 		}
 	}
-	// Of the two maps all eight slots are redacted, and only live ones are values.
+	// In both maps all eight slots are redacted, and only live ones count as
+	// values.
 	if got := res.Redactor.Receipts[0]; got.Values != 60+3+2 || got.Bytes != 60+8*3+8*2 {
 		t.Errorf("%+v", got)
 	}
@@ -71,8 +72,8 @@ type (
 	}
 )
 
-// A type that leads back to itself through the arrays and maps in it is followed
-// and redacted all the way, whichever of its parts the walk meets first.
+// A type that leads back to itself through arrays and maps is followed and
+// redacted completely, whichever of its parts the walk meets first.
 func TestTypesThatLeadBackThroughArrays(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	var leaves []*[16]byte
@@ -105,7 +106,7 @@ func TestTypesThatLeadBackThroughArrays(t *testing.T) {
 				captured++
 			}
 		}
-		want, secrets := 3, 3 // grown's
+		want, secrets := 3, 3 // of grown
 		switch name {
 		case "map of trees":
 			secrets = 3

@@ -10,20 +10,20 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// A Copy is what a capture has of a program's memory.
+// A Copy is a capture's copy of a program's memory.
 type Copy struct {
-	// Memory has the copied bytes. Elsewhere it has anything.
+	// Memory has the copied bytes. Other addresses have arbitrary content.
 	Memory memory.Memory
 
-	Has      memory.Ranges // what was copied
-	Holes    memory.Ranges // what could not be read
-	Torn     memory.Ranges // what changed while it was copied
-	Redacted memory.Ranges // what is not, or will not be, in the core
+	Has      memory.Ranges // copied memory
+	Holes    memory.Ranges // unreadable memory
+	Torn     memory.Ranges // memory that changed while it was copied
+	Redacted memory.Ranges // memory that is not, or will not be, in the core
 
-	// Omissions are those of the walk that chose what to copy.
+	// Omissions are those of the walk that chose the memory to copy.
 	Omissions Omissions
 
-	// Otherwise is why something is missing that no omission accounts for.
+	// Otherwise is the reason for memory that is missing without an omission.
 	Otherwise note.Status
 }
 
@@ -34,12 +34,12 @@ type Omission struct {
 	Why  note.Status
 }
 
-// Omissions are sorted by address, and no more than maxOmissions.
+// Omissions are sorted by address, at most maxOmissions.
 type Omissions []Omission
 
 const maxOmissions = 1 << 20
 
-// at returns why a walk left out what is at an address, 0 if it did not.
+// at returns why a walk omitted an address, 0 if it did not.
 func (o Omissions) at(addr memory.Address) note.Status {
 	i, _ := slices.BinarySearchFunc(o, addr, func(x Omission, addr memory.Address) int { return cmp.Compare(x.Addr, addr) })
 	var why note.Status
@@ -49,7 +49,7 @@ func (o Omissions) at(addr memory.Address) note.Status {
 	return why
 }
 
-// omit notes that a walk does not capture what is at addr.
+// omit records that a walk does not capture the memory at addr.
 func (w *walker) omit(addr memory.Address, why note.Status) {
 	if w.audit != nil || len(w.omissions) >= maxOmissions {
 		return
@@ -57,25 +57,25 @@ func (w *walker) omit(addr memory.Address, why note.Status) {
 	w.omissions = append(w.omissions, Omission{addr, why})
 }
 
-// sorted returns the omissions in order, each once.
+// sorted returns the omissions in order, without duplicates.
 func (o Omissions) sorted() Omissions {
 	o = slices.Clone(o)
 	slices.SortFunc(o, func(a, b Omission) int { return cmp.Or(cmp.Compare(a.Addr, b.Addr), cmp.Compare(a.Why, b.Why)) })
 	return slices.Compact(o)
 }
 
-// An audit is the graph of what a copy has: objects, and which of them lead to
-// which. In an audit the root of an item is the node that it belongs to.
+// An audit is the graph of a copy: objects, and which of them lead to which. In
+// an audit the root of an item is the node that it belongs to.
 type audit struct {
 	*Copy
-	status []note.Status // by node: what is wrong with its own bytes
+	status []note.Status // by node: problems with its own bytes
 	nodes  []node        // the first are the roots
 	edges  []edge
-	others map[nodeKey]int32 // nodes at words that have another one
+	others map[nodeKey]int32 // further nodes at words that already have one
 	slab   [][pageSize / wordBytes]uint32
 }
 
-// A node is what a pointer leads to.
+// A node is the target of a pointer.
 type node struct {
 	plan uint32
 	rank uint16
@@ -91,12 +91,13 @@ type nodeKey struct {
 // An edge leads from a node to one that it points at or contains.
 type edge struct{ from, to int32 }
 
-// Audit follows the roots through a copy of their memory, however deep, and
-// returns what the copy has of each. It finds what a walk cannot know: what changed
-// after the walk went by, and what another root was to pay for.
+// Audit follows the roots through a copy of their memory, without a depth
+// limit, and returns the status of each. It finds problems that a walk cannot
+// know: memory that changed after the walk visited it, and memory that another
+// root was to pay for.
 //
-// Exclusions, depths and budgets of the configuration do not count. Each object is
-// looked at once, however many roots lead to it: what is wrong with it spreads
+// It ignores exclusions, depths and budgets of the configuration. It visits
+// each object once, however many roots lead to it, and propagates problems
 // against the direction of pointers.
 func Audit(ctx context.Context, cfg Config, c *Copy) ([]note.Status, error) {
 	cfg.Memory, cfg.Exclusions, cfg.Budget, cfg.Arena, cfg.Moving, cfg.Lacks = c.Memory, nil, 0, nil, false, nil
@@ -120,8 +121,8 @@ func Audit(ctx context.Context, cfg Config, c *Copy) ([]note.Status, error) {
 	return w.audit.status[:len(cfg.Roots)], nil
 }
 
-// enter finds the node of an item, whose root is the node that leads there, and
-// makes it the item's root. It reports whether the item is to be looked at.
+// enter finds the node of an item, whose root is the node that leads to it, and
+// makes it the item's root. It reports whether the item must be visited.
 func (w *walker) enter(it *item) bool {
 	from := it.root
 	if it.kind == itemValues {
@@ -142,7 +143,7 @@ func (w *walker) enter(it *item) bool {
 }
 
 // enterElement finds the node of an element of an item. It reports whether the
-// element is to be looked at.
+// element must be visited.
 func (w *walker) enterElement(it *item, addr memory.Address) (to int32, fresh bool) {
 	if it.count == 1 {
 		return it.root, true
@@ -152,8 +153,8 @@ func (w *walker) enterElement(it *item, addr memory.Address) (to int32, fresh bo
 	return to, fresh
 }
 
-// nodeAt returns the node of what begins at addr. It reports whether there was
-// none that was looked at with this rank.
+// nodeAt returns the node of the object at addr. It reports whether none was
+// visited with this rank.
 func (w *walker) nodeAt(addr memory.Address, plan uint32, rank uint16, kind itemKind) (n int32, fresh bool) {
 	a := w.audit
 	want := node{plan, rank, kind}
@@ -195,7 +196,7 @@ func (a *audit) lead(from, to int32) {
 	}
 }
 
-// spread gives each node the statuses of all that it leads to.
+// spread gives each node the statuses of all nodes that it leads to.
 func (a *audit) spread() {
 	var changed []int32
 	for n, status := range a.status {
@@ -232,7 +233,7 @@ func (a *audit) spread() {
 }
 
 // look is capture for an audit: it returns how many bytes of a value, from the
-// first one on, the copy has, and notes what it lacks.
+// first one on, the copy has, and records what is missing.
 func (w *walker) look(n int32, addr memory.Address, size uint64) uint64 {
 	c, r := w.audit, memory.RangeOf(addr, size)
 	status := &c.status[n]
@@ -248,20 +249,20 @@ func (w *walker) look(n int32, addr memory.Address, size uint64) uint64 {
 		if c.Redacted.Contains(gap) || c.Holes.Contains(gap) {
 			continue
 		}
-		// The first bytes of what was left out may be there for another reason.
+		// The first bytes of omitted memory may be captured for another reason.
 		*status |= cmp.Or(c.Omissions.at(gap.Start), c.Omissions.at(addr), c.Otherwise)
 		return uint64(gap.Start.Sub(addr))
 	}
 	return size
 }
 
-// blank reports whether an audit must not believe the word at addr.
+// blank reports whether an audit must ignore the word at addr.
 func (w *walker) blank(addr memory.Address) bool {
 	a := w.audit
 	return a != nil && (a.Redacted.Has(addr) || a.Holes.Has(addr))
 }
 
-// untyped notes that a value leads to memory that has no type.
+// untyped records that a value leads to memory without a type.
 func (w *walker) untyped(n int32) {
 	if w.audit != nil {
 		w.audit.status[n] |= note.Untyped

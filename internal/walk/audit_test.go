@@ -14,8 +14,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// TestAudit: a region is complete only if all that it leads to is in the copy,
-// whichever region paid for it.
+// TestAudit: a region is complete only if everything it leads to is in the
+// copy, whichever region paid for it.
 func TestAudit(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	shared := makeList(5, "shared")

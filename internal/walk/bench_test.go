@@ -8,8 +8,8 @@ import (
 	"github.com/meminspect/meminspect/internal/walk"
 )
 
-// A graph of a million objects of four words and a text each, in another
-// process; and beside it the plain copy of as many bytes.
+// A graph of a million objects of four words and a string each, in another
+// process; for comparison, a plain copy of as many bytes.
 func BenchmarkWalkMillionObjects(b *testing.B) {
 	p := kinds.Attach(b, kinds.Start(b, kinds.Make(b, kinds.Build{}), "graph=1000000"), nil)
 	cfg := config(p)
@@ -54,7 +54,7 @@ func BenchmarkCopySameBytes(b *testing.B) {
 	}
 }
 
-// All variables of every kind: what a capture of a usual program walks.
+// All variables of every kind: what a capture of a typical program walks.
 func BenchmarkWalkEveryKind(b *testing.B) {
 	p := kinds.Attach(b, kinds.Start(b, kinds.Make(b, kinds.Build{})), nil)
 	cfg := config(p)

@@ -25,8 +25,8 @@ func makeList(n int, text string) (head *list) {
 	return head
 }
 
-// Under a budget that is too small for all, every root has its own bytes, and
-// nobody gets depth before them.
+// Under a budget that is too small for all, every root has its own bytes before
+// any root gets depth.
 func TestBudgetIsSharedBreadthFirst(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	hungry := makeList(10_000, "hungry")
@@ -59,7 +59,7 @@ func TestBudgetIsSharedBreadthFirst(t *testing.T) {
 	runtime.KeepAlive(hungry)
 }
 
-// A root's own budget and depth bound it alone.
+// A root's own budget and depth apply to it alone.
 func TestBudgetAndDepthOfOneRoot(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	a, b := makeList(100, "a"), makeList(100, "b")
@@ -75,9 +75,9 @@ func TestBudgetAndDepthOfOneRoot(t *testing.T) {
 			t.Errorf("%+v with a budget of 1000", end)
 		}
 		const node = 88
-		want := 8 + nodes*node // with the pointer to the first
+		want := 8 + nodes*node // including the pointer to the first
 		if nodes > 1 {
-			want++ // the text "b", which all share, is one pointer further
+			want++ // the string "b", which all share, is one pointer further
 		}
 		if end := res.Roots[1]; end.State != walk.Complete || end.Bytes != want {
 			t.Errorf("depth %d: %+v, want %d bytes", depth, end, want)
@@ -86,8 +86,7 @@ func TestBudgetAndDepthOfOneRoot(t *testing.T) {
 	runtime.KeepAlive([]*list{a, b})
 }
 
-// An area's first bytes: whole elements are followed, what is cut through is
-// not.
+// For an area's first bytes, whole elements are followed, and cut ones are not.
 func TestFirstBytes(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	array := &[4]*list{makeList(1, "0"), makeList(1, "1"), makeList(1, "2"), makeList(1, "3")}

@@ -6,8 +6,8 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// capture marks [addr, addr+size) as captured and returns how many bytes of it
-// were not before.
+// capture marks [addr, addr+size) as captured and returns the number of newly
+// captured bytes.
 func (s *pages) capture(addr memory.Address, size uint64) (fresh uint64) {
 	for size > 0 {
 		p := s.at(addr)
@@ -90,11 +90,11 @@ func (p *page) visited(addr memory.Address, plan uint32, rank uint16) bool {
 }
 
 // visit marks that a value of a plan is walked at addr, an aligned address. It
-// reports false when it was before, with at least this rank.
+// reports false if that was done before with at least this rank.
 //
-// Of two plans that start at one word (a struct and its first field) the later
-// one wins; the earlier may then be walked again, which costs time and nothing
-// else, since no byte is captured twice and every step counts.
+// If two plans start at one word (a struct and its first field), the later one
+// wins. The earlier one may then be walked again, which costs only time: no
+// byte is captured twice and every step counts.
 func (s *pages) visit(addr memory.Address, plan uint32, rank uint16) bool {
 	p := s.at(addr)
 	if p.visited(addr, plan, rank) {
@@ -107,8 +107,8 @@ func (s *pages) visit(addr memory.Address, plan uint32, rank uint16) bool {
 	return true
 }
 
-// affordable returns how many bytes from addr on can be captured when no more
-// than most of them may be new.
+// affordable returns how many bytes from addr can be captured if at most most
+// of them may be new.
 func (s *pages) affordable(addr memory.Address, size, most uint64) uint64 {
 	for done := uint64(0); done < size; {
 		n := min(pageSize-uint64(addr.Add(done))&(pageSize-1), size-done)
@@ -124,9 +124,9 @@ func (s *pages) affordable(addr memory.Address, size, most uint64) uint64 {
 	return size
 }
 
-// readable returns how many bytes from addr on can be read. With sparse it
-// looks at the last page of each chunk only: memory is mapped in pieces. It
-// goes no further than the walk may.
+// readable returns how many bytes from addr can be read. With sparse it checks
+// only the last page of each chunk: memory is mapped in pieces. It goes no
+// further than the walk may.
 func (s *pages) readable(addr memory.Address, size uint64, sparse bool) uint64 {
 	step := uint64(pageSize)
 	if sparse {
@@ -158,8 +158,7 @@ func (s *pages) readable(addr memory.Address, size uint64, sparse bool) uint64 {
 	return size
 }
 
-// nextBit returns the first bit from off on that is set (or clear), or
-// pageSize.
+// nextBit returns the first bit from off that is set (or clear), or pageSize.
 func nextBit(b *[pageSize / 64]uint64, off int, set bool) int {
 	for off < pageSize {
 		w := b[off>>6]

@@ -8,7 +8,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// The bitmaps of pages are sets of addresses too, and count what is new.
+// The bitmaps of pages are sets of addresses too, and count new bytes.
 func TestCaptureIsASet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPages(memory.Buffer{}, 16, 100, nil)

@@ -6,7 +6,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
-// dynamic returns the plan of the type whose descriptor is at addr, or nil when
+// dynamic returns the plan of the type whose descriptor is at addr, or nil if
 // there is no type.
 func (w *walker) dynamic(addr memory.Address) *typePlan {
 	if addr == w.lastType && w.lastPlan != nil {
@@ -28,8 +28,8 @@ type itabKey struct {
 	iface *gotypes.Type
 }
 
-// itab returns the plan of the concrete type of the itab at addr, which is in an
-// interface of type t; nil when it does not fit.
+// itab returns the plan of the concrete type of the itab at addr, which is in
+// an interface of type t; nil if it does not fit.
 func (w *walker) itab(addr memory.Address, t *gotypes.Type) *typePlan {
 	key := itabKey{addr, t}
 	p, ok := w.itabs[key]

@@ -10,12 +10,12 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// An Exclusion is memory that no capture may hold: the tables' exclusions
-// (package anchor has their layout), resolved to addresses and types, and the
-// regions that a program excluded at run time.
+// An Exclusion is memory that no capture may contain: the tables' exclusions
+// (package anchor defines their layout), resolved to addresses and types, and
+// the regions that a program excluded at run time.
 type Exclusion struct {
-	// Kind is one of package anchor's Exclude constants, or 0 for the Size
-	// bytes at Addr of which nothing else is known.
+	// Kind is one of package anchor's Exclude constants, or 0 for the Size bytes
+	// at Addr without further information.
 	Kind uint32
 	// Addr and Type are a variable's; Type alone is a type's, or that of the
 	// struct that a field belongs to.
@@ -23,37 +23,37 @@ type Exclusion struct {
 	Type *gotypes.Type
 	// Offset and Size are a field's.
 	Offset, Size uint64
-	// Package, Name and Field name what cannot be said by a Type: a generic
-	// type, by its name without brackets, or a field of it.
+	// Package, Name and Field name what Type cannot express: a generic type, by
+	// its name without brackets, or a field of it.
 	Package, Name, Field string
-	// Pos is where the exclusion is written.
+	// Pos is the source position of the exclusion.
 	Pos string
 }
 
-// A Receipt says what an exclusion took out of a capture.
+// A Receipt reports what an exclusion removed from a capture.
 type Receipt struct {
 	Exclusion int // index in Config.Exclusions
-	Values    int // places at which it was met
+	Values    int // number of places
 	Bytes     uint64
-	// Held is how many of the bytes were not the excluded values' own, but
-	// what they hold directly.
+	// Held is the number of bytes that belong not to the excluded values but to
+	// the memory that they refer to directly.
 	Held uint64
 }
 
-// maxReachable bounds the elements, groups and waiters that are looked at in what
-// one excluded value holds.
+// maxReachable bounds the elements, groups and waiters that are visited for one
+// excluded value.
 const maxReachable = 1 << 16
 
 type genericName struct{ pkg, name string }
 
-// nameOf names a generic type without its arguments.
+// nameOf returns the name of a generic type without its arguments.
 func nameOf(t *gotypes.Type) genericName {
 	name, _, _ := strings.Cut(t.Name(), "[")
 	return genericName{t.PkgPath, name}
 }
 
-// names returns what the types that an exclusion names are called at run time,
-// where the program's main package is just "main".
+// names returns the run-time names of the types that an exclusion names: at run
+// time, the program's main package is just "main".
 func (x *excluder) names(e *Exclusion) []genericName {
 	names := []genericName{{e.Package, e.Name}}
 	if main := x.w.cfg.Main; main == "" || main == e.Package {
@@ -62,11 +62,11 @@ func (x *excluder) names(e *Exclusion) []genericName {
 	return names
 }
 
-// excluder finds what exclusions cover while a walk goes on.
+// An excluder finds excluded memory during a walk.
 type excluder struct {
 	w        *walker
 	active   bool
-	byType   bool // some exclusion is found by types: a walk must look for it
+	byType   bool // some exclusion is found by type: a walk must look for it
 	types    map[*gotypes.Type]int
 	fields   map[*gotypes.Type][]int
 	generics map[genericName]int
@@ -74,17 +74,17 @@ type excluder struct {
 	hidden   memory.Ranges // the excluded variables
 	values   []Value
 	receipts []Receipt
-	blind    int // values that were not looked at
-	lost     int // values that the memory lacks
-	unsized  int // objects of which neither the type nor the size is known
-	// What was read of excluded values when the memory is moving, and whether
-	// that is all.
+	blind    int // values that were not searched
+	lost     int // values missing in the memory
+	unsized  int // objects of unknown type and size
+	// What was read of excluded values if the memory is moving, and whether that
+	// is complete.
 	seen      []memory.Piece
 	seenBytes int
 	seenAll   bool
 }
 
-// newExcluder sorts the exclusions by how they are found.
+// newExcluder sorts the exclusions by the way they are found.
 func newExcluder(w *walker, list []Exclusion) *excluder {
 	x := &excluder{
 		w: w, active: len(list) > 0,
@@ -122,8 +122,8 @@ func newExcluder(w *walker, list []Exclusion) *excluder {
 	return x
 }
 
-// check returns why an exclusion cannot be applied. One that cannot must stop
-// the capture: what it would have covered is not known.
+// check returns why an exclusion cannot be applied. Such an exclusion must stop
+// the capture, because the memory that it covers is unknown.
 func (e *Exclusion) check() error {
 	missing := ""
 	switch e.Kind {
@@ -154,7 +154,7 @@ func (e *Exclusion) check() error {
 	return nil
 }
 
-// begin covers what is excluded by address, and what it holds.
+// begin covers the memory excluded by address, and what it refers to.
 func (x *excluder) begin() {
 	for i, e := range x.w.cfg.Exclusions {
 		switch {
@@ -168,7 +168,7 @@ func (x *excluder) begin() {
 }
 
 // hides reports whether a value at addr belongs to an excluded variable: it is
-// not followed, whoever points at it.
+// not followed, whatever points to it.
 func (x *excluder) hides(addr memory.Address) bool {
 	return x.hidden.Has(addr)
 }
@@ -204,23 +204,23 @@ func (x *excluder) fieldRule(t *gotypes.Type, f *gotypes.Field) int {
 	return -1
 }
 
-// missed counts a value that was not looked at, although it may hold what is
-// excluded.
+// missed counts a value that was not visited, although it may contain excluded
+// values.
 func (x *excluder) missed(rank uint16) {
 	if x.byType && rank > 0 {
 		x.blind++
 	}
 }
 
-// lose counts a value of which not all can be read, if the program had it.
+// lose counts a value that cannot be read completely, if the program had it.
 func (x *excluder) lose(addr memory.Address, size uint64) {
 	if x.w.cfg.Lacks != nil && x.w.cfg.Lacks(memory.RangeOf(addr, size)) {
 		x.lost++
 	}
 }
 
-// meet covers an excluded part of a value, and what it leads to. What that reads
-// goes through pages.bytes: the caller's data may be gone afterwards.
+// meet covers an excluded part of a value, and what it leads to. It reads
+// through pages.bytes, so the caller's data may be invalid afterwards.
 func (x *excluder) meet(s *secret, addr memory.Address) {
 	x.receipts[s.rule].Values++
 	x.cover(s.rule, memory.RangeOf(addr, s.size))
@@ -228,7 +228,7 @@ func (x *excluder) meet(s *secret, addr memory.Address) {
 }
 
 // coverParts covers the excluded parts of what may be a value, and nothing that
-// they would hold.
+// they would refer to.
 func (x *excluder) coverParts(p *typePlan, addr memory.Address) {
 	for i := range p.secrets {
 		x.cover(p.secrets[i].rule, memory.RangeOf(addr.Add(p.secrets[i].off), p.secrets[i].size))
@@ -262,7 +262,7 @@ func (x *excluder) coverReachable(rule int, addr memory.Address, size uint64) {
 	x.values[len(x.values)-1].Reached = true
 }
 
-// coverObject redacts the object at an address, of which the type is not known.
+// coverObject redacts the object at an address whose type is unknown.
 func (x *excluder) coverObject(rule int, addr memory.Address) {
 	if addr < lowest || addr >= goobject.AddressSpace {
 		return

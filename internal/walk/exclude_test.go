@@ -15,7 +15,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// What the tests below exclude, and what stands beside it.
+// The tests below exclude these types, and check their neighbours.
 type (
 	account struct {
 		Name  string
@@ -47,7 +47,8 @@ type (
 
 const testPackage = "github.com/meminspect/meminspect/internal/walk_test"
 
-// escaped keeps what is walked out of stacks, which move when they grow.
+// escaped moves walked values from stacks to the heap, because stacks move when
+// they grow.
 var escaped any
 
 // rootOf makes a root of what ptr points at in this process.
@@ -77,8 +78,8 @@ func fieldOf(tb testing.TB, typ *gotypes.Type, name string) walk.Exclusion {
 	return walk.Exclusion{Kind: anchor.ExcludeField, Type: typ, Offset: f.Offset, Size: f.Type.Size, Field: name}
 }
 
-// Every way to exclude covers the value itself and what it holds directly, and
-// nothing beside it.
+// Every kind of exclusion covers the value itself and what it refers to
+// directly, and nothing more.
 func TestExclusions(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	ann := &account{Name: "ann", key: []byte("key of ann"), small: struct{ pin, open uint16 }{0x1111, 0x2222}}
@@ -168,8 +169,8 @@ func TestExclusions(t *testing.T) {
 			t.Errorf("%s: applied to an image, %d bytes are excluded and %d unknown", c.name, excluded, unknown)
 		}
 	}
-	// What is excluded is not followed either, and what no type is known of is
-	// not let through.
+	// Excluded values are not followed, and memory of unknown type is not
+	// captured.
 	if end := res.Roots[4]; end.State != walk.Redacted {
 		t.Errorf("an annotated variable that is excluded ends %v", end.State)
 	}
@@ -241,8 +242,8 @@ func tokensIn(tb testing.TB, self *kinds.Program, h *holder) memory.Address {
 	return 0
 }
 
-// An exclusion that cannot be applied ends the walk: what it would cover is not
-// known.
+// An exclusion that cannot be applied ends the walk, because the memory that it
+// covers is unknown.
 func TestExclusionsThatSayTooLittle(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	for _, e := range []walk.Exclusion{{Kind: 99}, {Kind: anchor.ExcludeVariable}, {Kind: anchor.ExcludeType}, {Kind: anchor.ExcludeField}, {Kind: anchor.ExcludeGenericType}, {Kind: anchor.ExcludeGenericField, Name: "x"}} {
@@ -261,7 +262,7 @@ func TestSkeleton(t *testing.T) {
 	put(3, 0x401000)  // code
 	put(11, 0x7008)   // in the stack
 	put(19, 0x8000)   // its end
-	put(27, 0x402000) // behind the code
+	put(27, 0x402000) // after the code
 	kept := walk.Skeleton(0x6ffd, image, memory.Range{Start: 0x6000, End: 0x8000}, []memory.Range{{Start: 0x401000, End: 0x402000}})
 	if kept != 3 {
 		t.Errorf("%d words were kept", kept)

@@ -11,7 +11,7 @@ import (
 	"github.com/meminspect/meminspect/internal/walk"
 )
 
-// elsewhere is memory that begins at an address of its own.
+// elsewhere is memory at a given address.
 type elsewhere struct {
 	at   memory.Address
 	data []byte
@@ -21,9 +21,9 @@ func (e elsewhere) ReadAt(p []byte, addr memory.Address) (int, error) {
 	return copy(p, e.data[addr-e.at:]), nil
 }
 
-// On arm64 position-independent programs, the libraries and all that is mapped
-// where the kernel likes stand in the upper half of 48 bits, which amd64 does not
-// have: the runtime's own allotments and the variables of a PIE.
+// On arm64, position-independent programs, libraries and kernel-placed mappings
+// are in the upper half of 48 bits, which amd64 does not have: the runtime's
+// own allocations and the variables of a PIE.
 func TestUpperHalf(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	for _, base := range []memory.Address{0xaaaa_aabb_0000, 0xffff_f7ff_0000} {

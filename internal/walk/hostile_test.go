@@ -19,7 +19,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// What the hostile walks begin at: some of every kind, in this process.
+// The hostile walks begin at these values: some of every kind, in this process.
 type victim struct {
 	Next   *victim
 	Text   string
@@ -59,15 +59,15 @@ func newVictim() *victim {
 	return v
 }
 
-// liar is memory of which some words are not what they are: the fuzzer's seed
-// says which, and what they are instead. Lies depend on the address alone, so
-// that a word always reads the same.
+// A liar is memory with some wrong words: the fuzzer's seed selects them and
+// their values. Wrong values depend on the address alone, so that a word always
+// reads the same.
 type liar struct {
 	memory.Memory
 	seed   uint64
-	rate   uint64 // one word of so many lies
+	rate   uint64 // one word in so many is wrong
 	values []uint64
-	all    bool // answers for unmapped memory too
+	all    bool // also returns unmapped memory
 }
 
 func (l *liar) ReadAt(p []byte, addr memory.Address) (int, error) {
@@ -103,17 +103,17 @@ func (l *liar) lie(h uint64) uint64 {
 	case 1:
 		return h
 	case 2:
-		return h >> 40 // a length that may be true
+		return h >> 40 // a plausible length
 	case 3:
 		return 1<<63 | h
 	case 4:
-		return h &^ 7 >> 17 // an address that could be
+		return h &^ 7 >> 17 // a plausible address
 	}
-	return l.values[h%uint64(len(l.values))] + h>>60*8 // near something that is there
+	return l.values[h%uint64(len(l.values))] + h>>60*8 // near existing memory
 }
 
-// FuzzWalk: memory that lies, also about types, never makes the walk panic,
-// run for long, take more than its budget or more memory than its bounds say.
+// FuzzWalk: wrong memory, also in types, never makes the walk panic, run for
+// long, or exceed its budget or its memory bounds.
 func FuzzWalk(f *testing.F) {
 	for _, rate := range []uint64{2, 7, 30, 100, 500, 3000} {
 		for seed := range uint64(4) {
@@ -205,8 +205,8 @@ func (p patched) ReadAt(b []byte, addr memory.Address) (int, error) {
 	return n, err
 }
 
-// An excluded map that says that it has two million tables is looked into for a
-// bounded time, and the Redactor reports that there may be more.
+// An excluded map that claims two million tables is searched for a bounded
+// time, and the Redactor reports that there may be more.
 func TestLyingMapThatIsExcluded(t *testing.T) {
 	self := kinds.Open(t, os.Getpid(), nil)
 	m := map[int]string{}
@@ -221,7 +221,7 @@ func TestLyingMapThatIsExcluded(t *testing.T) {
 	for i := range tables {
 		tables[i] = pair[i%2]
 	}
-	var lie [24]byte // where the directory stands, how long it is, and of which depth
+	var lie [24]byte // address, length and depth of the directory
 	binary.LittleEndian.PutUint64(lie[:], uint64(uintptr(unsafe.Pointer(&tables[0]))))
 	binary.LittleEndian.PutUint64(lie[8:], 1<<depth)
 	lie[16] = depth

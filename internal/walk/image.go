@@ -9,15 +9,15 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// ReadRest reads the captured memory that the walk had no need to read: the
-// bytes of texts and of other bulk data. The memory must be the same as during the
-// walk. After it, Bytes has all that is captured. progress, if it is not nil, is
-// called now and then with the number of bytes that are read.
+// ReadRest reads the captured memory that the walk did not need to read:
+// strings and other bulk data. The memory must be the same as during the walk.
+// After it, Bytes has all captured memory. progress, if not nil, is called now
+// and then with the number of bytes read.
 func (r *Result) ReadRest(progress func(done uint64)) error {
 	return r.pages.readRest(progress)
 }
 
-// Unread returns how many bytes ReadRest is to read, or some more.
+// Unread returns the number of bytes that ReadRest will read, or slightly more.
 func (r *Result) Unread() (n uint64) {
 	for _, p := range r.pages.table {
 		if p != nil && p.data == nil && (p.full || p.captured != nil) {
@@ -47,7 +47,7 @@ func (r *Result) Bytes() iter.Seq2[memory.Address, []byte] {
 	}
 }
 
-// Pages returns the pages of which something is captured.
+// Pages returns the pages with captured bytes.
 func (r *Result) Pages() (all memory.Ranges) {
 	for _, p := range r.pages.capturedPages() {
 		all = all.Append(memory.RangeOf(memory.Address(p.num<<pageShift), pageSize))
@@ -55,7 +55,7 @@ func (r *Result) Pages() (all memory.Ranges) {
 	return all
 }
 
-// Count returns the number of pieces in Bytes, or some more.
+// Count returns the number of pieces in Bytes, or slightly more.
 func (r *Result) Count() (n int) {
 	for _, p := range r.pages.table {
 		switch {
@@ -73,10 +73,10 @@ func (r *Result) Count() (n int) {
 	return n
 }
 
-// Holes returns what of Bytes cannot be read. The bytes there are zero.
+// Holes returns the unreadable parts of Bytes. The bytes there are zero.
 func (r *Result) Holes() memory.Ranges { return r.pages.holes }
 
-// capturedPages returns the pages of which something is captured, by address.
+// capturedPages returns the pages with captured bytes, by address.
 func (s *pages) capturedPages() []*page {
 	all := make([]*page, 0, s.count)
 	for _, p := range s.table {
@@ -101,7 +101,7 @@ func (p *page) run(off int) (start, end int) {
 	return start, nextBit(p.captured, start, false)
 }
 
-// ranges returns what is captured, sorted and merged.
+// ranges returns the captured memory, sorted and merged.
 func (s *pages) ranges() memory.Ranges {
 	var out memory.Ranges
 	for _, p := range s.capturedPages() {
@@ -123,8 +123,8 @@ func (p *page) appendRuns(out memory.Ranges) memory.Ranges {
 	return out
 }
 
-// readRest reads what is captured of the pages that were not read: whole runs of
-// pages in one piece, and of others no more than is captured.
+// readRest reads the captured bytes of the pages that were not read: whole runs
+// of pages in one piece, and of others only the captured bytes.
 func (s *pages) readRest(progress func(done uint64)) error {
 	var rest memory.Ranges
 	var unread []*page
@@ -142,7 +142,7 @@ func (s *pages) readRest(progress func(done uint64)) error {
 		return err
 	}
 	s.holes = memory.RangesOf(holes...)
-	i := 0 // the range of rest that has the captured bytes of a page, or the first of them
+	i := 0 // the first range of rest with captured bytes of a page
 	for _, p := range unread {
 		base := memory.Address(p.num << pageShift)
 		if p.full {

@@ -29,8 +29,8 @@ func config(p *kinds.Program) walk.Config {
 	return cfg
 }
 
-// Every variable of every kind is walked to its end, and no check fails on
-// memory that is in order.
+// Every variable of every kind is walked completely, and no check fails on
+// valid memory.
 func TestEveryKindIsComplete(t *testing.T) {
 	for _, b := range []kinds.Build{{}, {Toolchain: "go1.23.12"}} {
 		t.Run(b.String(), func(t *testing.T) {

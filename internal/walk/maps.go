@@ -5,7 +5,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
 )
 
-// A mapPlan is how maps of one type are walked.
+// A mapPlan describes how to walk the maps of one type.
 type mapPlan struct {
 	*goobject.MapType
 	key, elem *typePlan
@@ -13,7 +13,7 @@ type mapPlan struct {
 	table     *typePlan // represents tables
 }
 
-// extentKinds are the items that the extents of a map's storage become.
+// extentKinds maps the extents of a map's storage to items.
 var extentKinds = [...]itemKind{goobject.Groups: itemGroups, goobject.Buckets: itemBuckets, goobject.Directory: itemDirectory}
 
 func (w *walker) mapHeader(it *item) {
@@ -52,7 +52,7 @@ func (w *walker) pushExtent(it *item, p *typePlan, e goobject.Extent) {
 }
 
 // object captures and returns the size bytes of an object that is not a value
-// of its plan's type. It reports false when there is nothing more to do.
+// of its plan's type. It reports false if nothing is left to do.
 func (w *walker) object(it *item, size uint64) ([]byte, bool) {
 	w.stats.Values++
 	if !it.addr.Aligned(wordBytes) {
@@ -73,7 +73,7 @@ func (w *walker) object(it *item, size uint64) ([]byte, bool) {
 	return data, true
 }
 
-// mapDirectory goes through a swiss map's pointers to tables.
+// mapDirectory visits a swiss map's pointers to tables.
 func (w *walker) mapDirectory(it *item) {
 	n := min(it.count, chunkBytes/wordBytes)
 	w.stats.Values++
@@ -88,7 +88,7 @@ func (w *walker) mapDirectory(it *item) {
 	last := memory.Address(0)
 	for i := uint64(0); i < n; i++ {
 		table := goobject.Pointer(data[i*wordBytes:])
-		if table == last { // a table of a lesser depth has several entries in a row
+		if table == last { // a table of a lesser depth has several consecutive entries
 			continue
 		}
 		last = table
@@ -170,12 +170,12 @@ func (w *walker) mapSlot(p *typePlan, indirect, live bool, group memory.Address,
 	switch {
 	case indirect:
 		if ptr := goobject.Pointer(data[off:]); live && ptr != 0 && !w.blank(group.Add(off)) {
-			// It is a part of the map, as one in the group is.
+			// It is a part of the map, like a key or element in the group.
 			w.push(item{addr: ptr, plan: p, count: 1, root: it.root, rank: it.rank})
 		}
 	case live:
 		w.follow(p, group.Add(off), data[off:off+p.size], it.root, it.rank)
-	case w.ex.byType: // an entry may have been here
+	case w.ex.byType: // a deleted entry may have been here
 		w.ex.coverParts(p, group.Add(off))
 	}
 }

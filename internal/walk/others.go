@@ -41,8 +41,8 @@ func (w *walker) channel(it *item) {
 	w.waiters(it, c.Senders, true)
 }
 
-// waiters captures the list of goroutines that wait on a channel, and what the
-// senders among them want to send.
+// waiters captures the list of goroutines that wait on a channel, and the
+// values that the senders among them want to send.
 func (w *walker) waiters(it *item, first memory.Address, sends bool) {
 	if first != 0 {
 		w.doubt() // their records are elsewhere
@@ -66,7 +66,7 @@ func (w *walker) waiters(it *item, first memory.Address, sends bool) {
 	}
 }
 
-// closure captures a function value's code pointer, and the variables that follow
+// closure captures a function value's code pointer, and the following variables
 // if their layout is known.
 func (w *walker) closure(it *item) {
 	data, ok := w.object(it, wordBytes)
@@ -82,7 +82,7 @@ func (w *walker) closure(it *item) {
 		w.funcs[entry] = struct{}{}
 	}
 	if w.image.Has(it.addr) {
-		return // the linker made it: it has no variables
+		return // made by the linker: it has no variables
 	}
 	vars := w.closureVars(entry)
 	if len(vars) == 0 {
@@ -95,13 +95,13 @@ func (w *walker) closure(it *item) {
 			w.untyped(it.root)
 			continue
 		}
-		// They are a part of the function value, at no extra depth.
+		// They are a part of the function value, so they cost no depth.
 		w.push(item{addr: it.addr.Add(v.Offset), plan: w.planOf(v.Type), count: 1, root: it.root, rank: it.rank})
 	}
 }
 
-// closureVars returns the variables that the function literal with this entry has
-// captured, or none if they are not known.
+// closureVars returns the captured variables of the function literal with this
+// entry, or none if unknown.
 func (w *walker) closureVars(entry memory.Address) []ClosureVar {
 	if w.cfg.Closure == nil {
 		return nil
@@ -109,14 +109,14 @@ func (w *walker) closureVars(entry memory.Address) []ClosureVar {
 	return w.cfg.Closure(entry)
 }
 
-// guessBytes is how much is taken of a closure whose layout is not known, and
-// of what it seems to point at.
+// guessBytes is the number of bytes captured of a closure with unknown layout,
+// and of its apparent pointers' targets.
 const guessBytes = 64
 
-// guessClosure takes the first bytes of a closure as they are, and those behind
-// what could be pointers in it: variables that a function literal has captured
-// have no runtime type, but debuggers know them from debug information. Where
-// anything is excluded nothing is taken whose type is not known.
+// guessClosure captures the first bytes of a closure, and of the targets of
+// apparent pointers in it: captured variables of a function literal have no
+// runtime type, but debuggers know them from debug information. If anything is
+// excluded, it captures nothing of unknown type.
 func (w *walker) guessClosure(it *item) {
 	if w.audit != nil || w.ex.active || it.rank < own {
 		return
@@ -138,13 +138,13 @@ func (w *walker) guess(it *item) ([]byte, bool) {
 	size := min(guessBytes, pageSize-uint64(it.addr)&(pageSize-1))
 	data, ok := w.pages.lasting(it.addr, size)
 	if !ok {
-		return nil, false // what looked like a pointer was none
+		return nil, false // it was not a pointer
 	}
 	w.stats.Values++
 	return data, w.capture(it.root, it.addr, size) == size
 }
 
-// isText reports whether addr lies in the program's code, as far as is known.
+// isText reports whether addr is in the program's code, as far as known.
 func (w *walker) isText(addr memory.Address) bool {
 	if len(w.code) == 0 {
 		return addr >= lowest && addr < goobject.AddressSpace
@@ -152,8 +152,8 @@ func (w *walker) isText(addr memory.Address) bool {
 	return w.code.Has(addr)
 }
 
-// weak follows a weak pointer's handle: a word that points at the value as
-// long as that lives.
+// weak follows a weak pointer's handle: a word that points to the value while
+// it is alive.
 func (w *walker) weak(it *item) {
 	w.stats.Values++
 	if !it.addr.Aligned(wordBytes) {
@@ -174,8 +174,8 @@ func (w *walker) weak(it *item) {
 	}
 }
 
-// trieNode follows a node of the hash trie behind sync.Map from Go 1.24 on: an
-// entry or an inner node.
+// trieNode follows a node of sync.Map's hash trie (from Go 1.24): an entry or
+// an inner node.
 func (w *walker) trieNode(it *item) {
 	data, ok := w.pages.bytes(it.addr, 1)
 	if !ok {

@@ -14,20 +14,20 @@ const (
 	wordBytes = memory.PtrSize
 )
 
-// A page is what the walk knows of one page of the target: its bytes, once
+// A page is the walk's knowledge of one page of the target: its bytes, once
 // read; which of them are captured; and what was walked in it.
 //
-// What was visited is kept here, in arrays that an address indexes, and not in
-// a Go map: a graph of a million objects then costs two cache misses an object
-// instead of a hash, a probe and a growing table.
+// Visits are recorded here, in arrays indexed by address, not in a Go map: a
+// graph of a million objects then costs two cache misses per object instead of
+// a hash, a probe and a growing table.
 type page struct {
 	num  uint64 // address >> pageShift
 	data *[pageSize]byte
-	// Bit n is set when byte n is captured. Nil when none or all are.
+	// Bit n is set if byte n is captured. Nil if none or all are.
 	captured *[pageSize / 64]uint64
-	// What was walked from each word on: see visitMark. Nil when nothing was.
+	// What was walked from each word: see visitMark. Nil if nothing was.
 	marks *[pageSize / wordBytes]visitMark
-	// The node of what begins at each word, in an audit; nil if nothing does.
+	// In an audit, the node of the object at each word; nil if there is none.
 	nodes *[pageSize / wordBytes]uint32
 	state pageState
 	full  bool // every byte is captured
@@ -38,15 +38,15 @@ type pageState uint8
 const (
 	pageUnread  pageState = iota
 	pageWanted            // in the list of the next prefetch
-	pageWhole             // data holds it
-	pagePatchy            // a part of it cannot be read: ask the memory each time
-	pageMissing           // no byte of it can be read
+	pageWhole             // data has all bytes
+	pagePatchy            // a part of it is unreadable: read the memory each time
+	pageMissing           // no byte of it is readable
 )
 
-// A visitMark says that a value of the plan with this number was walked from a word
-// on, and with which rank: a visit of a higher rank, which may follow more
-// pointers, must not be turned away by an earlier one that could follow less.
-// The plan's number stands in the upper 20 bits, the rank in the lower 12.
+// A visitMark records that a value of the plan with this number was walked from
+// a word, and with which rank: an earlier visit with a lower rank, which could
+// follow fewer pointers, must not prevent one with a higher rank. The plan's
+// number is in the upper 20 bits, the rank in the lower 12.
 type visitMark uint32
 
 const (
@@ -55,7 +55,7 @@ const (
 	maxPlans = 1<<(32-rankBits) - 1
 )
 
-// pages holds the pages that the walk met, in an open-addressed table.
+// pages are the pages that the walk met, in an open-addressed table.
 type pages struct {
 	mem    memory.Memory
 	moving bool    // it changes while it is read: see renew
@@ -63,26 +63,26 @@ type pages struct {
 	count  int
 	last   *page
 	wanted []*page
-	held   int // pages whose bytes are held
-	limit  int // of held
-	most   int // pages in the table, beyond which the walk ends
+	held   int // pages with bytes in memory
+	limit  int // maximum of held
+	most   int // maximum pages in the table; the walk ends beyond it
 	reads  int // pages read
 	slab   []page
-	data   []byte // of pages to come, whole ones
+	data   []byte // unused whole pages
 	arena  *memory.Arena
 	bits   [][pageSize / 64]uint64
 	mark   [][pageSize / wordBytes]visitMark
 	wide   []byte // scratch for reads across pages
 
 	scratch []byte        // of renew
-	holes   memory.Ranges // of what is captured, known after readRest
+	holes   memory.Ranges // unreadable captured memory, known after readRest
 }
 
 func newPages(mem memory.Memory, limit, most int, arena *memory.Arena) *pages {
 	return &pages{mem: mem, table: make([]*page, 1024), limit: limit, most: most, arena: arena}
 }
 
-// at returns the page of addr, making it when it is new.
+// at returns the page of addr, and creates it if it is new.
 func (s *pages) at(addr memory.Address) *page {
 	num := uint64(addr) >> pageShift
 	if s.last != nil && s.last.num == num {
@@ -101,7 +101,7 @@ func (s *pages) at(addr memory.Address) *page {
 	return s.last
 }
 
-// find returns the page of addr, or nil when the walk did not meet it.
+// find returns the page of addr, or nil if the walk did not meet it.
 func (s *pages) find(addr memory.Address) *page {
 	return s.table[s.slot(uint64(addr)>>pageShift)]
 }
@@ -158,7 +158,7 @@ func (s *pages) want(addr memory.Address, size uint64) {
 	}
 }
 
-// prefetch reads the wanted pages, neighbours in one piece.
+// prefetch reads the wanted pages, consecutive ones in one piece.
 func (s *pages) prefetch() error {
 	s.wanted = slices.DeleteFunc(s.wanted, func(p *page) bool { return p.state != pageWanted })
 	if len(s.wanted) == 0 {
@@ -195,7 +195,7 @@ func (s *pages) prefetch() error {
 			}
 		}
 	}
-	// What lies behind a hole was not tried yet.
+	// The pages after a hole have not been tried yet.
 	for _, p := range s.wanted {
 		if err == nil && p.state == pageUnread {
 			s.load(p)
@@ -205,10 +205,10 @@ func (s *pages) prefetch() error {
 	return err
 }
 
-// renew reads the wanted pages that were read before, and takes them off the
-// list. What a round looks at was read after what led there: an older reading of
-// the page may be from before the value was there. Bytes that are captured stay
-// what they were when the walk followed them.
+// renew reads the wanted pages that were already read, and removes them from
+// the list. A round must read a page after the pointer that led to it: an older
+// reading may be from before the value was there. Captured bytes stay as they
+// were when the walk followed them.
 func (s *pages) renew() {
 	const most = 256 // pages at a time
 	old := s.wanted[:0:0]
@@ -254,8 +254,8 @@ func (p *page) merge(now *[pageSize]byte) {
 	}
 }
 
-// reread reads the bytes at addr anew, captured or not. They must have been
-// read before. It reports whether they can be read.
+// reread reads the bytes at addr again, captured or not. They must have been
+// read before. It reports whether they are readable.
 func (s *pages) reread(addr memory.Address, data []byte) bool {
 	now := make([]byte, len(data))
 	if n, _ := s.mem.ReadAt(now, addr); n < len(now) {
@@ -274,8 +274,8 @@ func (s *pages) reread(addr memory.Address, data []byte) bool {
 	return true
 }
 
-// ReadAt reads bytes that are captured and that the walk has read, as they were
-// when it followed them. It stops at the first byte that is not.
+// ReadAt reads captured bytes that the walk has read, as they were when it
+// followed them. It stops at the first other byte.
 func (s *pages) ReadAt(b []byte, addr memory.Address) (n int, err error) {
 	for n < len(b) {
 		at := addr.Add(uint64(n))
@@ -324,7 +324,7 @@ func (s *pages) load(p *page) {
 		s.held++
 		s.reads++
 	default:
-		// The hole may be at the head of the page and more behind it.
+		// The hole may be at the start of the page, with readable bytes after it.
 		p.state = pagePatchy
 		if n == 0 && !s.anyByte(p) {
 			p.state = pageMissing
@@ -332,8 +332,8 @@ func (s *pages) load(p *page) {
 	}
 }
 
-// anyByte reports whether something of a page whose first byte is unreadable
-// can be read. Live memory comes in whole pages; cores and files do not.
+// anyByte reports whether any byte of a page whose first byte is unreadable can
+// be read. Live memory comes in whole pages; cores and files do not.
 func (s *pages) anyByte(p *page) bool {
 	var b [1]byte
 	for off := uint64(wordBytes); off < pageSize; off += wordBytes {
@@ -341,14 +341,14 @@ func (s *pages) anyByte(p *page) bool {
 			return true
 		}
 		if _, mapped := s.mem.(memory.Mapped); !mapped && off >= 8*wordBytes {
-			return false // a live memory: pages are readable or not
+			return false // live memory: a page is readable or not
 		}
 	}
 	return false
 }
 
-// forget drops the bytes of all pages, to be read again when needed. What was
-// captured and walked stays known.
+// forget drops the bytes of all pages, to be read again when needed. The
+// records of captured and walked memory stay.
 func (s *pages) forget() {
 	held := 0
 	for _, p := range s.table {
@@ -356,7 +356,7 @@ func (s *pages) forget() {
 			continue
 		}
 		if s.moving && (p.full || p.captured != nil) {
-			held++ // its bytes are what was captured
+			held++ // its bytes are the captured ones
 			continue
 		}
 		p.data, p.state = nil, pageUnread
@@ -364,18 +364,19 @@ func (s *pages) forget() {
 	s.held, s.data = held, nil
 }
 
-// bytes returns the size bytes at addr, valid until the next call, or false
-// when one of them cannot be read. It is for values, not for bulk data.
+// bytes returns the size bytes at addr, valid until the next call, or false if
+// one of them is unreadable. It is for values, not for bulk data.
 func (s *pages) bytes(addr memory.Address, size uint64) ([]byte, bool) {
 	return s.read(addr, size, &s.wide)
 }
 
-// lasting is bytes that stay valid.
+// lasting is like bytes, but its result stays valid.
 func (s *pages) lasting(addr memory.Address, size uint64) ([]byte, bool) {
 	return s.read(addr, size, new([]byte))
 }
 
-// read returns bytes of a page where they stand in one, else a copy in scratch.
+// read returns bytes inside a page if they are in one page, else a copy in
+// scratch.
 func (s *pages) read(addr memory.Address, size uint64, scratch *[]byte) ([]byte, bool) {
 	off := uint64(addr) & (pageSize - 1)
 	if size <= pageSize-off {
@@ -400,10 +401,10 @@ func (s *pages) read(addr memory.Address, size uint64, scratch *[]byte) ([]byte,
 	return out, true
 }
 
-// need reads a page unless that was tried.
+// need reads a page unless that was already tried.
 func (s *pages) need(p *page) {
 	if p.data == nil && (p.state == pageUnread || p.state == pageWanted) {
-		s.load(p) // prefetch passes over it then
+		s.load(p) // prefetch then skips it
 	}
 }
 

@@ -6,47 +6,46 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
-// A typePlan is a type as the walk sees it: where its values hold pointers, and
-// what exclusions hide in them. It is made when the type is met and compiled
-// when the first value of it is walked, so that types which contain pointers
-// to themselves are no problem.
+// A typePlan is a type as the walk sees it: the pointers in its values, and the
+// exclusions in them. It is created when the type is met and compiled when the
+// first value of it is walked, so that recursive types are no problem.
 type typePlan struct {
 	id       uint32
-	typ      *gotypes.Type // nil for what has no type: bytes, groups, tables
+	typ      *gotypes.Type // nil for untyped memory: bytes, groups, tables
 	name     string
 	size     uint64
-	direct   bool // an interface holds the value itself
+	direct   bool // an interface contains the value itself
 	raw      bool // made as if nothing were excluded
 	opaque   bool // an object of the Go runtime: not followed
-	free     bool // a part of the value that points at it: costs no depth
+	free     bool // a part of the value that points to it: costs no depth
 	compiled bool
-	underWay bool // being compiled: what it holds is not known yet
+	underWay bool // being compiled: its content is not known yet
 
 	slots   []slot
 	secrets []secret
-	array   *typePlan // the elements' plan, when this is an array with something to follow
+	array   *typePlan // the elements' plan, if this is an array with something to follow
 	length  uint64
 
 	m         *mapPlan
 	chanElem  *typePlan
 	trie      *goobject.Trie // for an inner node of a hash trie
-	trieEntry *typePlan      // and what its entries are
+	trieEntry *typePlan      // and the plan of its entries
 }
 
-// leaf reports whether nothing is to be done with a value but to capture it. A
-// plan that is under way is none: a type leads back to itself through the arrays
-// and maps in it.
+// leaf reports whether a value only needs to be captured. A plan that is being
+// compiled is not a leaf: a type may lead back to itself through its arrays and
+// maps.
 func (p *typePlan) leaf() bool {
 	return p.compiled && !p.underWay && len(p.slots) == 0 && len(p.secrets) == 0 && p.array == nil
 }
 
-// A slot is a place in a value where a pointer or a header stands.
+// A slot is a place in a value with a pointer or a header.
 type slot struct {
 	off    uint64
 	op     slotOp
-	elem   *typePlan     // what it points at; of a map, channel or function its own plan
-	typ    *gotypes.Type // of an interface: its own
-	length uint64        // of an array within a value
+	elem   *typePlan     // the target's plan; for a map, channel or function its own plan
+	typ    *gotypes.Type // for an interface, its type
+	length uint64        // for an array within a value
 	holder *typePlan     // the value's plan, for records
 }
 
@@ -63,12 +62,12 @@ const (
 	opFunc
 	opWeak
 	opTrie
-	opLoop    // an array of values, standing here
-	opUnknown // an unsafe.Pointer; in raw plans and in audits only
+	opLoop    // an array of values inside the value
+	opUnknown // an unsafe.Pointer; only in raw plans and in audits
 	opBroken  // its type cannot be read
 )
 
-// width is how many bytes a slot takes.
+// width returns the size of a slot in bytes.
 func (op slotOp) width() uint64 {
 	switch op {
 	case opString:
@@ -88,15 +87,15 @@ type secret struct {
 	raw       *typePlan
 }
 
-// Limits of one plan: types come from the memory that is walked.
+// Limits of one plan: types come from the walked, untrusted memory.
 const (
 	maxSlots    = 1 << 14
-	maxUnrolled = 16 // elements' slots that an array within a value may become
+	maxUnrolled = 16 // maximum element slots into which an array within a value is unrolled
 )
 
 func (w *walker) planOf(t *gotypes.Type) *typePlan { return w.planIn(w.plans, t, false) }
 
-// rawPlan is the plan of a type as if nothing were excluded.
+// rawPlan returns the plan of a type as if nothing were excluded.
 func (w *walker) rawPlan(t *gotypes.Type) *typePlan {
 	if !w.ex.byType {
 		return w.planOf(t)
@@ -119,8 +118,8 @@ func (w *walker) planIn(plans map[*gotypes.Type]*typePlan, t *gotypes.Type, raw 
 	return p
 }
 
-// factsOf notes what debuggers read next to the descriptor when they print a
-// type: the function value with which its values are compared.
+// factsOf records what debuggers read in addition to the descriptor when they
+// print a type: the function value that compares its values.
 func (w *walker) factsOf(t *gotypes.Type) {
 	if fn := t.Equal; fn >= lowest && fn < goobject.AddressSpace && fn.Aligned(wordBytes) {
 		w.facts = append(w.facts, memory.RangeOf(fn, wordBytes))
@@ -133,7 +132,7 @@ func (w *walker) newPlan(name string, size uint64) *typePlan {
 	return p
 }
 
-// bytePlan is the plan of text.
+// bytePlan returns the plan of bytes.
 func (w *walker) bytePlan() *typePlan {
 	if w.text == nil {
 		w.text = w.newPlan("byte", 1)
@@ -142,8 +141,8 @@ func (w *walker) bytePlan() *typePlan {
 	return w.text
 }
 
-// runtimeObjects are types from which the whole scheduler can be reached.
-// Pointers to them stand in ordinary values (a timer's, a waiting goroutine's).
+// runtimeObjects are types that lead to the whole scheduler. Ordinary values
+// contain pointers to them (a timer's, a waiting goroutine's).
 var runtimeObjects = map[string]bool{
 	"g": true, "m": true, "p": true, "mspan": true, "mheap": true, "mcache": true, "sudog": true, "hchan": true,
 	"timer": true, "timers": true, "pollDesc": true, "_panic": true, "_defer": true, "synctestBubble": true,
@@ -154,7 +153,7 @@ func isOpaque(t *gotypes.Type) bool {
 	switch t.PkgPath {
 	case "runtime":
 		return runtimeObjects[t.Name()]
-	case "internal/abi": // type descriptors: the facts hold those that are needed
+	case "internal/abi": // type descriptors: the facts contain the needed ones
 		return t.Name() != "Type"
 	}
 	return false
@@ -201,7 +200,7 @@ func (w *walker) compile(p *typePlan) {
 	}
 }
 
-// planFor is the plan of a type that belongs to p: raw when p is.
+// planFor returns the plan of a type that belongs to p: raw if p is.
 func (w *walker) planFor(p *typePlan, t *gotypes.Type) *typePlan {
 	if p.raw {
 		return w.rawPlan(t)
@@ -209,7 +208,7 @@ func (w *walker) planFor(p *typePlan, t *gotypes.Type) *typePlan {
 	return w.planOf(t)
 }
 
-// addSlots adds the slots of a value of type t that stands at off in p.
+// addSlots adds the slots of a value of type t at offset off in p.
 func (w *walker) addSlots(p *typePlan, t *gotypes.Type, off uint64) {
 	if t.PtrBytes == 0 && (!w.ex.byType || p.raw) || len(p.slots) > maxSlots {
 		return
@@ -316,7 +315,7 @@ func (w *walker) addStruct(p *typePlan, t *gotypes.Type, off uint64) {
 	}
 }
 
-// mapPlan makes the plan of a map's storage, nil when its layout is not known.
+// mapPlan makes the plan of a map's storage, nil if its layout is unknown.
 func (w *walker) mapPlan(p *typePlan) *mapPlan {
 	decoder, err := goobject.MapOf(p.typ)
 	if err != nil {

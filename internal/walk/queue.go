@@ -23,13 +23,13 @@ const (
 	itemBuckets // count buckets
 	itemChan    // a channel; plan is the channel's
 	itemClosure
-	itemWeak  // a weak handle; plan is that of what it points at
+	itemWeak  // a weak handle; plan is the plan of its target
 	itemTrie  // a node of a hash trie map
-	itemGuess // bytes of which nothing is known
+	itemGuess // bytes of unknown type
 )
 
-// A queued is an item that waits. It holds no pointer: a round of a large
-// graph has millions, through which Go's collector would have to go.
+// A queued is a waiting item. It contains no pointer: a round of a large graph
+// has millions, which Go's collector would have to scan.
 type queued struct {
 	addr  memory.Address
 	count uint64
@@ -39,7 +39,8 @@ type queued struct {
 	kind  itemKind
 }
 
-// A queue holds the items of a round in blocks, so that growing copies nothing.
+// A queue stores the items of a round in blocks, so that growing copies
+// nothing.
 type queue struct {
 	blocks [][]queued
 	free   [][]queued
@@ -63,7 +64,7 @@ func (q *queue) push(it *item) {
 	q.count++
 }
 
-// take empties the queue; the blocks come back by release.
+// take empties the queue; release returns the blocks.
 func (q *queue) take() [][]queued {
 	blocks := q.blocks
 	q.blocks, q.count = nil, 0

@@ -8,11 +8,11 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
 )
 
-// redactReachable covers what a value of an excluded type leads to: the bytes of
-// strings and slices, what pointers point at, values in interfaces, tables of
-// maps, buffers of channels. In those (depth 1) it covers texts and other data
-// without pointers, and goes no further: an excluded field that points back at
-// its owner must not redact the program.
+// redactReachable covers what a value of an excluded type leads to: the bytes
+// of strings and slices, the targets of pointers, values in interfaces, tables
+// of maps, buffers of channels. In those (depth 1) it covers strings and other
+// data without pointers, and goes no further: an excluded field that points
+// back at its owner must not redact the program.
 //
 // p is a raw plan: exclusions hide nothing from it.
 func (x *excluder) redactReachable(rule int, p *typePlan, addr memory.Address, depth int) {
@@ -56,8 +56,8 @@ func (x *excluder) read(addr memory.Address, size uint64) ([]byte, bool) {
 	return data, ok
 }
 
-// remember keeps what was read, to compare it with a later reading: a copy,
-// since data may be part of a page that is forgotten.
+// remember keeps a copy of what was read, to compare it with a later reading.
+// It copies because data may be part of a page that is dropped.
 func (x *excluder) remember(addr memory.Address, data []byte) {
 	const most = 64 << 20
 	if x.seenBytes += len(data); x.seenBytes > most {
@@ -67,7 +67,7 @@ func (x *excluder) remember(addr memory.Address, data []byte) {
 	x.seen = append(x.seen, memory.Piece{Addr: addr, Data: slices.Clone(data)})
 }
 
-// words reads the n words of a header; nil when they cannot be read.
+// words reads the n words of a header; nil if they are unreadable.
 func (x *excluder) words(addr memory.Address, n uint64) []uint64 {
 	data, ok := x.read(addr, n*wordBytes)
 	if !ok {
@@ -94,7 +94,7 @@ func (x *excluder) redactSlot(rule int, s *slot, addr memory.Address, depth int)
 	case opString:
 		x.coverReachable(rule, ptr, words[1])
 	case opSlice:
-		// Old values may remain after the length: the capacity counts.
+		// Old values may remain after the length, so use the capacity.
 		x.target(rule, s.elem, ptr, max(words[1], words[2]), depth)
 	case opPointer:
 		x.target(rule, s.elem, ptr, 1, depth)
@@ -128,7 +128,7 @@ func (x *excluder) redactSlot(rule int, s *slot, addr memory.Address, depth int)
 	}
 }
 
-// target covers n values that an excluded one points at.
+// target covers n values that an excluded one points to.
 func (x *excluder) target(rule int, p *typePlan, addr memory.Address, n uint64, depth int) {
 	x.w.compile(p)
 	leaf := len(p.slots) == 0 && (p.array == nil || p.typ.PtrBytes == 0)

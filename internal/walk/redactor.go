@@ -6,38 +6,38 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// MarkByte fills what must not be in a core. Debuggers print eight of them for
-// memory that was not captured.
+// MarkByte fills memory that must not be in a core. Debuggers show eight of
+// them for memory that was not captured.
 const MarkByte = 0xA5
 
-// A Redactor overwrites what exclusions cover. A writer applies it to every piece
-// of memory that it is about to write, wherever the piece comes from.
+// A Redactor overwrites excluded memory. A writer applies it to every piece of
+// memory that it is about to write, wherever the piece comes from.
 type Redactor struct {
-	// Active reports whether there is any exclusion. Then the type of every byte
-	// that is written must be known: see Allow.
+	// Active reports whether any exclusion exists. Then the type of every written
+	// byte must be known: see Allow.
 	Active bool
 	// Ranges are redacted, in the capture and outside it.
 	Ranges memory.Ranges
-	// Values are the parts of Ranges, one for each value that they cover.
+	// Values are the parts of Ranges, one for each covered value.
 	Values []Value
-	// Receipts are per exclusion, in the order of Config.Exclusions.
+	// Receipts has one receipt per exclusion, in the order of Config.Exclusions.
 	Receipts []Receipt
 	// Blind counts values that could not be searched for excluded values: a bound
 	// was reached, or memory was inconsistent. If it is not zero, the capture may
-	// contain what an excluded value holds, under another name.
+	// contain memory that an excluded value refers to, through another reference.
 	Blind int
-	// Lost counts values that Config.Lacks and that exclusions concern, or may
-	// concern by what they lead to. If it is not zero, the capture may contain
-	// what should have been redacted, under another name.
+	// Lost counts values for which Config.Lacks reports missing memory and that
+	// exclusions concern, or may concern by what they lead to. If it is not zero,
+	// the capture may contain memory that should have been redacted, through
+	// another reference.
 	Lost int
-	// Unsized counts excluded values that lead to an object of which neither the
-	// type nor the size is known. If it is not zero, the capture may contain that
-	// object.
+	// Unsized counts excluded values that lead to an object of unknown type and
+	// size. If it is not zero, the capture may contain that object.
 	Unsized int
 
 	captured func() memory.Ranges // by the walk
-	allowed  memory.Ranges        // what else has a known type
-	known    memory.Ranges        // all of that, nil before it is asked for
+	allowed  memory.Ranges        // further memory with a known type
+	known    memory.Ranges        // the union of both, nil until requested
 	seen     []memory.Piece
 	seenAll  bool
 }
@@ -70,7 +70,7 @@ func (x *excluder) finish(res *Result) *Redactor {
 
 // Moved counts the places in excluded values that have changed since the walk
 // read them. Ranges does not cover what they lead to now, or led to in between.
-// It needs Config.Moving. If there was too much to remember it returns 1.
+// It needs Config.Moving. If there was too much to remember, it returns 1.
 func (r *Redactor) Moved(mem memory.Memory) (n int, err error) {
 	if !r.seenAll {
 		return 1, nil
@@ -94,7 +94,7 @@ func (r *Redactor) Moved(mem memory.Memory) (n int, err error) {
 // concern: the Go runtime's own variables, type descriptors, pc-line tables.
 func (r *Redactor) Allow(more memory.Ranges) { r.allowed, r.known = r.allowed.Union(more), nil }
 
-// typed returns the memory of which the types are known.
+// typed returns the memory with known types.
 func (r *Redactor) typed() memory.Ranges {
 	if r.known == nil {
 		r.known = r.allowed
@@ -132,11 +132,11 @@ func (r *Redactor) Excluded(of memory.Range) (excluded, unknown memory.Ranges) {
 	return excluded, unknown
 }
 
-// Skeleton overwrites all words of a goroutine's stack but those that a traceback
-// needs: addresses in the program's code and in the stack itself. The image is a
-// copy of the memory at addr. Stacks have no types, so if anything is excluded
-// nothing else of them may be kept. A word that only partly lies in the image is
-// overwritten. Skeleton returns how many words it kept.
+// Skeleton overwrites all words of a goroutine's stack except those that a
+// traceback needs: addresses in the program's code and in the stack itself. The
+// image is a copy of the memory at addr. Stacks have no types, so if anything
+// is excluded, nothing else of them may be kept. A word that is only partly in
+// the image is overwritten. Skeleton returns the number of kept words.
 func Skeleton(addr memory.Address, image []byte, stack memory.Range, text memory.Ranges) (kept int) {
 	head := int(-uint64(addr) & (wordBytes - 1))
 	if head >= len(image) {

@@ -11,33 +11,33 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
 )
 
-// A Rehearsal is a walk through a running program that a walk through the same
-// program, stopped a moment later, takes over. That one reads the same pages again
-// and follows only the values on pages that have changed, and what these newly
-// lead to: the program is stopped for little more than a copy of the pages takes.
+// A Rehearsal is a walk through a running program. A later walk through the
+// same program, now stopped, can reuse it: it reads the same pages again and
+// follows only the values on changed pages, and what they newly lead to. So the
+// program is stopped for little longer than a copy of the pages takes.
 //
-// What has become garbage between the two stays captured. If much has changed, the
-// walk begins anew.
+// Objects that have become garbage in between stay captured. If much has
+// changed, the walk starts again.
 type Rehearsal struct {
 	w *walker
 }
 
-// maxChanged is the part of all items, one of so many, that may change.
+// maxChanged is the largest part of all items that may change: one in so many.
 const maxChanged = 20
 
-// maxDoubts bounds the items of a rehearsal that are done again in any case.
+// maxDoubts bounds the items of a rehearsal that are repeated in any case.
 const maxDoubts = 64 << 10
 
-// A rehearsed is what a walker remembers of a rehearsal.
+// A rehearsed is a walker's record of a rehearsal.
 type rehearsed struct {
-	items  [][]queued // that were done
-	doubts []queued   // of these, what may be different although no page of the item changes
+	items  [][]queued // the completed items
+	doubts []queued   // those of them that may differ although none of their pages changes
 	doing  *queued    // nil before the first item
-	failed bool       // what is in doubt is not known
+	failed bool       // the doubtful items are unknown
 }
 
-// Rehearse walks through a program that runs. The configuration must have no
-// exclusions: what these cover is found in one walk.
+// Rehearse walks through a running program. The configuration must have no
+// exclusions: what they cover must be found in one walk.
 func Rehearse(ctx context.Context, cfg Config) (*Rehearsal, *Result, error) {
 	cfg.Moving, cfg.Arena = true, nil
 	if len(cfg.Exclusions) > 0 {
@@ -54,9 +54,9 @@ func Rehearse(ctx context.Context, cfg Config) (*Rehearsal, *Result, error) {
 	return &Rehearsal{w}, w.result(), nil
 }
 
-// Walk is the function [Walk] for the program that was rehearsed and that does
-// not run now. It takes over what it can of the rehearsal, which is used up. A nil
-// Rehearsal has nothing to take over.
+// Walk is the function [Walk] for the rehearsed program, which must now be
+// stopped. It reuses what it can of the rehearsal, which is used up. With a nil
+// Rehearsal it reuses nothing.
 func (r *Rehearsal) Walk(ctx context.Context, cfg Config) (*Result, error) {
 	if r == nil || r.w == nil {
 		return Walk(ctx, cfg)
@@ -82,8 +82,7 @@ func (r *Rehearsal) Walk(ctx context.Context, cfg Config) (*Result, error) {
 		return nil, fmt.Errorf("walk: %w", err)
 	}
 	if w.bounded() || w.failed() {
-		// What is garbage by now may have taken what a budget had for others, and
-		// may be something else than it was.
+		// Garbage may have consumed a budget, and may have been overwritten.
 		return Walk(ctx, cfg)
 	}
 	w.reorder(order)
@@ -91,18 +90,19 @@ func (r *Rehearsal) Walk(ctx context.Context, cfg Config) (*Result, error) {
 	return w.result(), nil
 }
 
-// bounded reports whether a bound kept the walk from anything.
+// bounded reports whether a bound limited the walk.
 func (w *walker) bounded() bool {
 	return w.stats.Stopped != "" || slices.ContainsFunc(w.roots, func(r rootState) bool { return r.Cut })
 }
 
-// failed reports whether something kept a value from being followed.
+// failed reports whether a value could not be followed.
 func (w *walker) failed() bool {
 	return slices.ContainsFunc(w.roots, func(r rootState) bool { return r.Failures > 0 })
 }
 
-// resume makes a walker that has rehearsed ready to walk as cfg says. It returns
-// the index of each root of cfg among its own. It reports false if it cannot.
+// resume prepares a walker that has rehearsed for a walk as cfg describes. It
+// returns the index of each root of cfg among its own. It reports false if it
+// cannot.
 func (w *walker) resume(re *rehearsed, cfg Config) (order []int, ok bool) {
 	spent := uint64(0)
 	for i := range w.roots {
@@ -115,7 +115,7 @@ func (w *walker) resume(re *rehearsed, cfg Config) (order []int, ok bool) {
 	w.cfg.Memory, w.cfg.Moving, w.cfg.Arena, w.cfg.Lacks = cfg.Memory, false, cfg.Arena, cfg.Lacks
 	w.pages.mem, w.pages.moving, w.pages.arena, w.pages.data = cfg.Memory, false, cfg.Arena, nil
 	w.writing, w.lastPlan = nil, nil
-	// What made no sense may have been read while it was written.
+	// An invalid value may have been read during a write.
 	for addr, p := range w.byType {
 		if p == nil {
 			delete(w.byType, addr)
@@ -153,7 +153,7 @@ func (w *walker) adopt(roots []Root) (order []int) {
 	return order
 }
 
-// reorder leaves the roots in that order.
+// reorder sorts the roots into that order.
 func (w *walker) reorder(order []int) {
 	roots, states := make([]Root, len(order)), make([]rootState, len(order))
 	for to, from := range order {
@@ -162,8 +162,8 @@ func (w *walker) reorder(order []int) {
 	w.cfg.Roots, w.roots = roots, states
 }
 
-// changed returns the items that may lead elsewhere than they did, of all that
-// were done.
+// changed returns the completed items that may now lead elsewhere, and the
+// number of all completed items.
 func (w *walker) changed(re *rehearsed, pages []*page) (items []queued, all int) {
 	items = re.doubts
 	set := pageSet(pages)
@@ -178,8 +178,8 @@ func (w *walker) changed(re *rehearsed, pages []*page) (items []queued, all int)
 	return items, all
 }
 
-// extent returns the memory that decides where an item leads. It is empty if
-// nothing does: bytes without pointers.
+// extent returns the memory that determines where an item leads. It is empty if
+// there is none: bytes without pointers.
 func (w *walker) extent(q *queued) (start memory.Address, size uint64) {
 	p := w.numbered[q.plan]
 	switch q.kind {
@@ -212,8 +212,8 @@ func (w *walker) extent(q *queued) (start memory.Address, size uint64) {
 	return q.addr, size
 }
 
-// flat returns the elements of values of p, if these are arrays, and how many of
-// them are looked at in one round.
+// flat returns the elements of values of p, if these are arrays, and how many
+// of them one round visits.
 func flat(p *typePlan, count uint64) (elem *typePlan, n uint64) {
 	for p.array != nil {
 		count, p = mul(count, p.length), p.array
@@ -224,7 +224,7 @@ func flat(p *typePlan, count uint64) (elem *typePlan, n uint64) {
 	return p, min(count, max(chunkBytes/p.size, 1))
 }
 
-// redo queues an item that was done, as far as one round does it: the rest of a
+// redo queues a completed item, as far as one round processes it: the rest of a
 // large one is an item too.
 func (w *walker) redo(q *queued) {
 	again := *q
@@ -255,8 +255,8 @@ func (w *walker) redo(q *queued) {
 	w.next.push(&it)
 }
 
-// doubt notes that the item which is being done may lead elsewhere although none
-// of its bytes changes.
+// doubt records that the current item may lead elsewhere although none of its
+// bytes changes.
 func (w *walker) doubt() {
 	switch re := w.rehearsed; {
 	case re == nil:
@@ -267,15 +267,15 @@ func (w *walker) doubt() {
 	}
 }
 
-// refresh reads all pages again, which were read while they changed, and returns
-// those that are different now.
+// refresh reads all pages again, because they were read while they changed, and
+// returns those that differ now.
 func (s *pages) refresh() (changed []*page, err error) {
 	const most = 64 // pages at a time: they stay in the processor's cache until they are compared
 	var all []*page
 	for _, p := range s.table {
 		switch {
 		case p == nil || p.state == pageUnread && p.data == nil:
-		case p.data == nil: // a part of it, or all, could not be read
+		case p.data == nil: // part or all of it could not be read
 			p.state = pageUnread
 			changed = append(changed, p)
 		default:
@@ -325,8 +325,8 @@ func (s *pages) refresh() (changed []*page, err error) {
 	return changed, nil
 }
 
-// differs reports whether a captured byte of a page is another one now. The
-// others do not count: Go's collector keeps its marks among the objects of a page.
+// differs reports whether a captured byte of a page has changed. Other bytes do
+// not matter: Go's collector keeps its marks among the objects of a page.
 func (p *page) differs(now *[pageSize]byte) bool {
 	if p.full {
 		return true
@@ -348,7 +348,7 @@ func (p *page) differs(now *[pageSize]byte) bool {
 	return false
 }
 
-// A pageFilter knows quickly that most pages are not among some few.
+// A pageFilter quickly rules out most pages that are not in a small set.
 type pageFilter struct {
 	maybe [1 << 12]uint64 // a bit for each value of hash
 	pages map[uint64]struct{}

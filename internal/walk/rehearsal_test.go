@@ -19,10 +19,10 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// TestRehearsal: a walk that takes over a rehearsal through a program that
-// changes everything loses nothing: what a plain walk through the same stopped
-// program captures it captures too, with the same bytes, and every region has the
-// same statuses.
+// TestRehearsal: a walk that reuses a rehearsal of a program that changes
+// everything loses nothing. It captures everything that a plain walk through
+// the same stopped program captures, with the same bytes, and every region has
+// the same statuses.
 func TestRehearsal(t *testing.T) {
 	exe := filepath.Join(t.TempDir(), "churn")
 	build := exec.Command("go", "build", "-o", exe, "./testdata/churn")
@@ -90,7 +90,8 @@ func rehearse(t *testing.T, exe string, seed uint64) (taken bool) {
 	}
 	a, b := statuses(plain), statuses(got)
 	for i := range a {
-		// What was less deep before may still be there, so that nothing is missing.
+		// Values that were within the depth before may still be captured, so nothing
+		// is missing.
 		if a[i] != b[i] && a[i] != b[i]|note.Depth {
 			t.Errorf("%s is %v, by a plain walk %v", now.Roots[i].Name, b[i], a[i])
 		}
@@ -99,7 +100,7 @@ func rehearse(t *testing.T, exe string, seed uint64) (taken bool) {
 	return got.Stats.Rehearsed
 }
 
-// compareBytes compares what two walks through the same memory have read.
+// compareBytes compares the bytes read by two walks through the same memory.
 func compareBytes(t *testing.T, want, got *walk.Result) {
 	for _, res := range []*walk.Result{want, got} {
 		if err := res.ReadRest(nil); err != nil {

@@ -10,17 +10,16 @@ import (
 // A RootResult is the result of the walk from one root.
 type RootResult struct {
 	State State
-	// Status are the statuses of what went wrong.
+	// Status has the statuses of all problems.
 	Status note.Status
-	// Bytes is what was captured for this root and had not been for another.
+	// Bytes is the number of bytes that were newly captured for this root.
 	Bytes uint64
-	// Cut reports whether a budget or a bound of the walk left something out that
-	// the depth would have allowed.
+	// Cut reports whether a budget or a bound of the walk omitted something within
+	// the depth.
 	Cut bool
-	// Redacted is how many of the root's own bytes exclusions cover.
+	// Redacted is the number of the root's own bytes that exclusions cover.
 	Redacted uint64
-	// Records are the first of the things that went wrong; Failures counts
-	// them all.
+	// Records are the first problems; Failures counts them all.
 	Records  []Record
 	Failures int
 
@@ -36,9 +35,9 @@ type State uint8
 const (
 	Complete   State = iota // everything down to the depth
 	Cut                     // by a budget or a bound
-	Writing                 // a map in it was caught in the middle of a write
-	Failed                  // a cross-check failed in something it holds: that was not followed
-	Unreadable              // some of its own bytes cannot be read
+	Writing                 // a map was caught in the middle of a write
+	Failed                  // a cross-check of a value failed, so the value was not followed
+	Unreadable              // some of its own bytes are unreadable
 	Redacted                // all of its bytes are excluded
 )
 
@@ -77,28 +76,28 @@ func (r *RootResult) finalizeState(redacted, size uint64) {
 	}
 }
 
-// A Record is one thing that kept a value from being followed.
+// A Record is one reason why a value was not followed.
 type Record struct {
 	Kind RecordKind
-	Addr memory.Address // of the value in question
-	Type string         // as which it was looked at; may be empty
+	Addr memory.Address // of the value
+	Type string         // expected type; may be empty
 }
 
-// A RecordKind says what failed.
+// A RecordKind is the kind of a problem.
 type RecordKind uint8
 
-// What can fail.
+// Kinds of problems.
 const (
-	BadPointer    RecordKind = iota + 1 // it points where no Go value can be
-	BadHeader                           // a slice's or string's length makes no sense
-	BadType                             // the interface's type word points at no type
+	BadPointer    RecordKind = iota + 1 // it points to an address without Go values
+	BadHeader                           // a slice's or string's length is impossible
+	BadType                             // the interface's type word is not a type
 	BadItab                             // the interface's itab does not fit its type
 	BadMap                              // the map's tables do not fit its type or each other
 	BadChan                             // the channel does not fit its type
-	BadFunc                             // the function value points at no code
+	BadFunc                             // the function value does not point to code
 	UnreadableMem                       // the value cannot be read
 	MapWriting                          // the map was caught in the middle of a write
-	UnknownLayout                       // a map, channel or type of a form that this tool does not know
+	UnknownLayout                       // a map, channel or type with a layout that this tool does not know
 )
 
 func (k RecordKind) String() string {
@@ -127,7 +126,7 @@ func (k RecordKind) String() string {
 	return fmt.Sprintf("record %d", uint8(k))
 }
 
-// status is what a region is that has such a value.
+// status returns the status of a region that contains the problem.
 func (k RecordKind) status() note.Status {
 	switch k {
 	case UnreadableMem:
@@ -147,9 +146,9 @@ func (r Record) String() string {
 	return fmt.Sprintf("%v at %v, a %s", r.Kind, r.Addr, r.Type)
 }
 
-// record notes that something failed on the way from a root. What is only
-// looked at for exclusions does not count against the root, but what hides
-// behind it is unknown.
+// record records a problem on the way from a root. A value that is only
+// searched for exclusions does not count against the root, but memory that it
+// leads to is unknown.
 func (w *walker) record(root int32, rank uint16, kind RecordKind, addr memory.Address, p *typePlan) {
 	if kind == UnreadableMem && w.ex.byType && (p == nil || !p.leaf()) {
 		w.ex.lose(addr, chunkBytes)

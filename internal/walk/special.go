@@ -20,7 +20,7 @@ func (w *walker) addSpecial(p *typePlan, t *gotypes.Type, off uint64) bool {
 	}
 	switch {
 	case t.PkgPath == "internal/abi" && t.Name() == "Type":
-		// What else it points at is for the runtime.
+		// Its other pointers belong to the runtime.
 		if f, ok := t.Field("Equal"); ok {
 			w.addSlots(p, f.Type, off+f.Offset)
 		}
@@ -31,9 +31,8 @@ func (w *walker) addSpecial(p *typePlan, t *gotypes.Type, off uint64) bool {
 	return false
 }
 
-// addTrie adds the children of an inner node of the trie behind sync.Map, from
-// Go 1.24 on. They have the type of any node; what they are is known when their
-// first byte is read.
+// addTrie adds the children of an inner node of sync.Map's trie (from Go 1.24).
+// They may be any node; their first byte tells the kind.
 func (w *walker) addTrie(p *typePlan, t *gotypes.Type, off uint64) bool {
 	trie, err := goobject.TrieOf(t)
 	if err != nil {

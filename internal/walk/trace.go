@@ -6,10 +6,10 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// A Trace is memory that remembers what was read of it. Put between a program's
-// memory and the gotypes.Set that reads it, it knows in the end which bytes a
-// reader of the core needs to understand the same types without the
-// executable file. It must not be used by two goroutines at once.
+// A Trace is a Memory that records what was read from it. Between a program's
+// memory and the gotypes.Set that reads it, it collects the bytes that a reader
+// of the core needs to understand the same types without the executable file.
+// It must not be used by two goroutines at once.
 type Trace struct {
 	mem  memory.Memory
 	seen []memory.Range
@@ -18,7 +18,7 @@ type Trace struct {
 // NewTrace returns a Trace over mem.
 func NewTrace(mem memory.Memory) *Trace { return &Trace{mem: mem} }
 
-// ReadAt is memory.Memory's.
+// ReadAt implements memory.Memory.
 func (t *Trace) ReadAt(p []byte, addr memory.Address) (int, error) {
 	n, err := t.mem.ReadAt(p, addr)
 	if r := memory.RangeOf(addr, uint64(max(n, 0))); !r.Empty() {
@@ -31,7 +31,7 @@ func (t *Trace) ReadAt(p []byte, addr memory.Address) (int, error) {
 	return n, err
 }
 
-// Seen returns what was read.
+// Seen returns the memory that was read.
 func (t *Trace) Seen() memory.Ranges {
 	all := memory.RangesOf(t.seen...)
 	t.seen = slices.Clone(all)

@@ -32,7 +32,7 @@ func (w *walker) pushRoot(i int) {
 	}
 }
 
-// rootBytes is the size of a root's own memory.
+// rootBytes returns the size of a root's own memory.
 func rootBytes(root *Root) uint64 {
 	size := mul(max(root.Count, 1), root.Type.Size)
 	if root.Bytes > 0 {
@@ -41,7 +41,7 @@ func rootBytes(root *Root) uint64 {
 	return size
 }
 
-// values walks count values that stand one behind the other.
+// values walks count consecutive values.
 func (w *walker) values(it *item) {
 	w.compile(it.plan)
 	for it.plan.array != nil { // the elements of an array are values like others
@@ -80,7 +80,7 @@ func (w *walker) values(it *item) {
 	}
 	rest := *it
 	if allowed < total {
-		// What the budget cuts off may still hold what is excluded.
+		// The part that the budget cuts off may still contain excluded values.
 		done := allowed / p.size
 		rest.addr, rest.count, rest.rank = it.addr.Add(done*p.size), it.count-done, w.shadowRank()
 		w.push(rest)
@@ -92,8 +92,8 @@ func (w *walker) values(it *item) {
 	}
 }
 
-// sparse reports whether the bytes of an item are not read by the walk but for
-// a few, to see that they are there: bulk data without pointers.
+// sparse reports whether the walk reads only a few bytes of an item, to check
+// that they exist: bulk data without pointers.
 func (it *item) sparse() bool {
 	return it.kind == itemValues && it.plan.compiled && it.plan.leaf() && mul(it.count, it.plan.size) > probeBytes
 }
@@ -109,7 +109,7 @@ func (w *walker) unreadable(it *item, addr memory.Address) {
 	}
 }
 
-// elements follows the first n values of an item, whose bytes can be read.
+// elements follows the first n values of an item, whose bytes are readable.
 func (w *walker) elements(it *item, n uint64) {
 	p := it.plan
 	w.stats.Values++
@@ -138,8 +138,7 @@ func (w *walker) elements(it *item, n uint64) {
 	}
 }
 
-// visit reports whether an element of an item is to be followed, and for which
-// root.
+// visit reports whether to follow an element of an item, and for which root.
 func (w *walker) visit(it *item, addr memory.Address) (root int32, fresh bool) {
 	if w.audit != nil {
 		return w.enterElement(it, addr)
@@ -148,8 +147,8 @@ func (w *walker) visit(it *item, addr memory.Address) (root int32, fresh bool) {
 	return it.root, len(it.plan.slots) == 0 || w.pages.visit(addr, it.plan.id, it.rank)
 }
 
-// follow queues what a value points at. It must not call pages.bytes, in whose
-// scratch memory data may stand.
+// follow queues the targets of a value's pointers. It must not call
+// pages.bytes, whose scratch memory may contain data.
 func (w *walker) follow(p *typePlan, addr memory.Address, data []byte, root int32, rank uint16) {
 	if p.array != nil {
 		w.loop(p.array, p.length, addr, data, root, rank)
@@ -192,7 +191,7 @@ func (w *walker) giant(p *typePlan, addr memory.Address, root int32, rank uint16
 	}
 }
 
-// deeper is the rank behind a pointer of a value of this rank.
+// deeper returns the rank after following a pointer from a value of this rank.
 func (w *walker) deeper(rank uint16) uint16 {
 	switch {
 	case rank == maxRank || rank == shadow || rank == 0:
@@ -203,7 +202,7 @@ func (w *walker) deeper(rank uint16) uint16 {
 	return rank - 1
 }
 
-// shadowRank is the rank of what is not captured.
+// shadowRank returns the rank of values that are not captured.
 func (w *walker) shadowRank() uint16 {
 	if w.ex.byType {
 		return shadow
@@ -281,8 +280,8 @@ func (w *walker) slot(s *slot, addr memory.Address, data []byte, root int32, ran
 	w.push(next)
 }
 
-// opaqueRank is the rank of the runtime's own objects: their bytes are taken,
-// but a walk through them would capture the scheduler.
+// opaqueRank returns the rank of the runtime's own objects: their bytes are
+// captured, but following them would capture the scheduler.
 func (w *walker) opaqueRank(rank uint16) uint16 {
 	if rank > own {
 		return own
@@ -294,8 +293,8 @@ func (w *walker) opaqueRank(rank uint16) uint16 {
 func (w *walker) loop(elem *typePlan, length uint64, addr memory.Address, data []byte, root int32, rank uint16) {
 	size := mul(length, elem.size)
 	if data == nil || size > pageSize {
-		// The bytes are captured with the value that holds them; this is the
-		// same value, so it costs no depth.
+		// The bytes are captured with the containing value; this is the same value,
+		// so it costs no depth.
 		w.push(item{addr: addr, plan: elem, count: length, root: root, rank: rank})
 		return
 	}
@@ -324,11 +323,11 @@ func (w *walker) iface(s *slot, addr memory.Address, data []byte, root int32, ra
 		w.record(root, rank, kind, addr, s.holder)
 		return
 	}
-	if p == nil { // it is nil by now
+	if p == nil { // it has become nil
 		return
 	}
 	if p.direct {
-		// The data word is the value. It costs no depth of its own.
+		// The data word is the value, so it costs no depth.
 		w.compile(p)
 		w.follow(p, addr.Add(goobject.InterfaceData), data[goobject.InterfaceData:goobject.InterfaceSize], root, rank)
 		return

@@ -1,17 +1,16 @@
 // Package walk follows the values of a Go program from annotated variables
-// through its memory and says which bytes a capture must copy.
+// through its memory and returns the bytes that a capture must copy.
 //
-// It is breadth first: every root gets its own bytes before any gets depth,
-// and big values are taken in chunks, so that under a budget everybody gets
-// something. What it reads is believed only as far as it was checked: types
-// come from package gotypes, which validates them; slice headers, map tables,
-// channel buffers and itabs are cross-checked with the types that they are
-// said to have, and a failed check stops that value, with a record. Memory
-// that lies costs a bounded time and a bounded amount of memory, and never a
-// panic.
+// It works breadth first: every root gets its own bytes before any gets depth,
+// and big values are captured in chunks, so that under a budget every root gets
+// something. It trusts only what it has checked: package gotypes validates
+// types, and slice headers, map tables, channel buffers and itabs are
+// cross-checked with their types. A failed check stops at that value, with a
+// record. Corrupt memory costs a bounded time and a bounded amount of memory,
+// and never causes a panic.
 //
-// Exclusions are found on the way: what they cover is never followed and ends
-// up in the Redactor, which the writer of a core applies to every byte that it
+// Exclusions are found on the way. What they cover is never followed; it goes
+// into the Redactor, which the writer of a core applies to every byte that it
 // is about to write.
 package walk
 
@@ -27,9 +26,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// Walk walks. It fails only when the configuration makes no sense, when ctx
-// ends, or when the memory as a whole cannot be read; everything else stands
-// in the Result.
+// Walk walks. It fails only if the configuration is invalid, if ctx ends, or if
+// the memory as a whole is unreadable; the Result reports everything else.
 func Walk(ctx context.Context, cfg Config) (*Result, error) {
 	w, err := newWalker(cfg)
 	if err != nil {
@@ -41,8 +39,8 @@ func Walk(ctx context.Context, cfg Config) (*Result, error) {
 	return w.result(), nil
 }
 
-// Ranks: how much may be done at a value. Rank 0 is nothing; shadow means that
-// the value is looked at for exclusions and not captured; from own on its
+// Ranks determine what is done with a value. Rank 0 is nothing; shadow means
+// that the value is searched for exclusions and not captured; from own on its
 // bytes are captured, and rank minus own pointers are followed from it.
 const (
 	shadow uint16 = 1
@@ -50,25 +48,25 @@ const (
 )
 
 const (
-	shortBytes   = 256      // of a text that is looked up before it is queued
+	shortBytes   = 256      // strings up to this size are checked before they are queued
 	chunkBytes   = 64 << 10 // of one value in one round
 	defaultSteps = 64 << 20
 	defaultPages = 512 << 10
-	heldPages    = 64 << 10  // pages whose bytes are kept: 256 MiB
+	heldPages    = 64 << 10  // pages in memory: 256 MiB
 	maxQueue     = 8 << 20   // items
 	maxShadows   = 4 << 20   // values looked at for exclusions alone
-	lowest       = pageSize  // no value stands in the first page
-	maxRecords   = 16        // kept a root
-	probeBytes   = 256 << 10 // values without pointers from this size on are probed before they are believed
+	lowest       = pageSize  // the first page contains no values
+	maxRecords   = 16        // per root
+	probeBytes   = 256 << 10 // values without pointers of at least this size are probed before they are trusted
 )
 
 type walker struct {
 	cfg   Config
 	pages *pages
 	roots []rootState
-	left  uint64 // of the total budget
+	left  uint64 // remaining total budget
 
-	next queue // the round to come
+	next queue // the next round
 
 	plans    map[*gotypes.Type]*typePlan
 	raws     map[*gotypes.Type]*typePlan  // as if nothing were excluded
@@ -89,10 +87,10 @@ type walker struct {
 	ex        *excluder
 	stats     Stats
 	audit     *audit     // nil in a walk that captures
-	rehearsed *rehearsed // nil if no other walk takes over
+	rehearsed *rehearsed // nil if no other walk reuses this one
 	omissions Omissions
 
-	effort  int // pages of values, each time one is looked at
+	effort  int // pages of values, counted on each visit
 	shadows int
 }
 
@@ -157,7 +155,7 @@ func (w *walker) run(ctx context.Context) error {
 	return w.rounds(ctx)
 }
 
-// rounds does what is queued, and what that queues.
+// rounds processes the queue, and what that adds to it.
 func (w *walker) rounds(ctx context.Context) error {
 	for w.next.count > 0 {
 		if err := w.pages.prefetch(); err != nil {
@@ -190,7 +188,7 @@ func (w *walker) rounds(ctx context.Context) error {
 	return nil
 }
 
-// exhausted says which bound of the walk itself was reached.
+// exhausted returns the bound of the walk that was reached.
 func (w *walker) exhausted() string {
 	switch {
 	case w.stats.Values+w.effort > w.cfg.Steps:
@@ -238,7 +236,7 @@ func (w *walker) do(it *item) {
 	}
 }
 
-// push queues work behind a pointer of a value with this rank.
+// push queues the target of a pointer of a value with this rank.
 func (w *walker) push(it item) {
 	if it.rank == 0 || it.count == 0 {
 		return
@@ -269,7 +267,7 @@ func (w *walker) push(it item) {
 	}
 	if it.kind == itemValues {
 		switch {
-		case it.plan.leaf(): // the same text stands in many values
+		case it.plan.leaf(): // many values share the same string
 			if size := mul(it.count, it.plan.size); size <= shortBytes && w.pages.fresh(it.addr, size) == 0 {
 				return
 			}
@@ -281,11 +279,11 @@ func (w *walker) push(it item) {
 	w.next.push(&it)
 }
 
-// cut notes that a bound of the walk keeps it from following a value.
+// cut records that a bound of the walk prevented following a value.
 func (w *walker) cut(root int32, rank uint16, addr memory.Address) {
 	switch {
 	case w.audit != nil:
-		w.audit.status[root] |= note.Unsupported // not everything was looked at
+		w.audit.status[root] |= note.Unsupported // not everything was visited
 	case rank >= own:
 		w.roots[root].Cut = true
 		w.omit(addr, note.Budget)
@@ -322,7 +320,7 @@ func (w *walker) again(it item) {
 	w.next.push(&it)
 }
 
-// mul multiplies sizes that may lie.
+// mul multiplies untrusted sizes.
 func mul(a, b uint64) uint64 {
 	if b != 0 && a > 1<<62/b {
 		return 1 << 62
@@ -330,8 +328,8 @@ func mul(a, b uint64) uint64 {
 	return a * b
 }
 
-// capture takes the bytes of a value for a root and returns how many of them,
-// from the first one on, the budgets allow.
+// capture captures the bytes of a value for a root and returns how many of
+// them, from the first one on, the budgets allow.
 func (w *walker) capture(root int32, addr memory.Address, size uint64) uint64 {
 	if w.audit != nil {
 		return w.look(root, addr, size)
@@ -339,8 +337,8 @@ func (w *walker) capture(root int32, addr memory.Address, size uint64) uint64 {
 	r := &w.roots[root]
 	allowed := size
 	if most := min(r.left, w.left); size > most {
-		// Bytes that others captured already are in between for free; the
-		// first byte that must be paid and cannot ends it all the same.
+		// Bytes that other roots already captured are free; the first byte that must
+		// be paid for and cannot be ends it.
 		if allowed = w.pages.affordable(addr, size, most); allowed < size {
 			r.Cut = true
 			w.omit(addr.Add(allowed), note.Budget)

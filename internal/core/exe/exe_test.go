@@ -15,7 +15,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// A maker puts a small ELF file together: headers, then parts.
+// A maker builds a small ELF file: headers, then parts.
 type maker struct {
 	typ      elf.Type
 	machine  elf.Machine
@@ -52,8 +52,8 @@ func words(all ...uint64) []byte {
 	return b
 }
 
-// moved is a shared object with one data segment at 0x10000 whose words are to
-// be relocated in each way that there is.
+// moved is a shared object with one data segment at 0x10000 whose words have
+// every kind of relocation.
 func moved(machine elf.Machine) []byte {
 	relative, symbolic, slot := uint64(elf.R_X86_64_RELATIVE), uint64(elf.R_X86_64_64), uint64(elf.R_X86_64_GLOB_DAT)
 	if machine == elf.EM_AARCH64 {
@@ -61,7 +61,7 @@ func moved(machine elf.Machine) []byte {
 	}
 	const base = 0x10000
 	data := words(
-		// 0x10000: the words, as they stand in the file
+		// 0x10000: the words, as stored in the file
 		0, 0, 0, 0, 0x10100, 0x10108, 0x1111, 0x2222,
 		// 0x10040: the dynamic section
 		uint64(elf.DT_RELA), base+0xe0, uint64(elf.DT_RELASZ), 4*24, uint64(elf.DT_SYMTAB), base+0x140,
@@ -75,7 +75,7 @@ func moved(machine elf.Machine) []byte {
 		0, 0, 0,
 		1|uint64(elf.STT_OBJECT)<<32|1<<48, base+0x200, 8,
 		1|uint64(elf.STT_OBJECT)<<32, 0, 0,
-		// 0x10188: DT_RELR: the word at 0x10020, and the one behind it
+		// 0x10188: DT_RELR: the word at 0x10020, and the one after it
 		base+0x20, 0b11,
 	)
 	m := maker{typ: elf.ET_DYN, machine: machine, data: data, programs: []elf.Prog64{
@@ -94,8 +94,8 @@ func open(tb testing.TB, data []byte) *exe.File {
 	return f
 }
 
-// The words are what the loader makes of them, at any load address and however
-// a read cuts through them.
+// Relocated words are what the loader would write, at any load address and for
+// any bounds of a read.
 func TestRelocations(t *testing.T) {
 	for _, machine := range []elf.Machine{elf.EM_X86_64, elf.EM_AARCH64} {
 		f := open(t, moved(machine))
@@ -128,7 +128,7 @@ func TestSegments(t *testing.T) {
 		bad  memory.Address
 	}{
 		{0x400000, 4, "code", 0},
-		{0x400002, 4, "de", 0x400004}, // what follows in the file is no memory
+		{0x400002, 4, "de", 0x400004}, // the next bytes of the file are not memory
 		{0x600000, 8, "data\x00\x00\x00\x00", 0},
 		{0x60000e, 4, "\x00\x00", 0x600010},
 		{0x3fffff, 1, "", 0x3fffff},
@@ -146,7 +146,7 @@ func TestSegments(t *testing.T) {
 	}
 }
 
-// Files that are none of ours, or lie about themselves.
+// Files of other kinds, and files with contradicting headers.
 func TestRefused(t *testing.T) {
 	good := func() *maker {
 		return &maker{typ: elf.ET_EXEC, machine: elf.EM_X86_64, data: make([]byte, 64), programs: []elf.Prog64{load(0x400000, dataOffset, 64, 64, elf.PF_R)}}
@@ -186,7 +186,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// The GNU build ID is found where Go's linker writes it, outside of all program
+// The GNU build ID is found where Go's linker writes it, outside all program
 // headers, as debug/elf finds it by its section.
 func TestBuildIDs(t *testing.T) {
 	path, err := os.Executable()
@@ -243,7 +243,7 @@ func TestShrinks(t *testing.T) {
 	}
 }
 
-// What is compressed expands to what it says, and to no more.
+// Compressed data expands to the size that it declares, and no further.
 func TestCompressed(t *testing.T) {
 	var z bytes.Buffer
 	z.Write(words(uint64(elf.COMPRESS_ZLIB), 1000, 1))
@@ -269,7 +269,7 @@ func TestCompressed(t *testing.T) {
 	}
 }
 
-// Whatever a file says, it can be asked everything; what is read lies in its
+// Every method can be called on any file; the bytes read are within its
 // segments.
 func FuzzNew(f *testing.F) {
 	f.Add(moved(elf.EM_X86_64))
@@ -285,7 +285,7 @@ func FuzzNew(f *testing.F) {
 		}
 		file.BuildIDs()
 		file.Hints()
-		_, _ = file.Symbols() // any error is right, a panic is not
+		_, _ = file.Symbols() // an error is fine, a panic is not
 		_, _ = file.Symbol("runtime.text")
 		sections, _ := file.Sections()
 		for _, s := range sections {

@@ -3,8 +3,8 @@
 // applied that the dynamic loader would apply without looking at other files.
 // It needs program headers only; section headers are used where they exist.
 //
-// A file is input like any other: it may be cut short or made to hurt. All
-// sizes are checked against the file's before anything is allocated.
+// Files are untrusted: they may be truncated or malicious. All sizes are
+// checked against the file's size before anything is allocated.
 package exe
 
 import (
@@ -42,16 +42,15 @@ const (
 )
 
 // ErrFormat is wrapped by all errors about a file that is not an executable
-// that this package reads.
+// that this package can read.
 var ErrFormat = errors.New("not a readable ELF executable")
 
 func formatError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrFormat, fmt.Sprintf(format, args...))
 }
 
-// A File is an executable as memory, at the addresses in its program headers:
-// a load bias of zero. See Loaded for others. It may be read from several
-// goroutines.
+// A File is an executable as memory, at the addresses in its program headers: a
+// load bias of zero. See Loaded for others. Several goroutines may read it.
 type File struct {
 	Arch  Arch
 	Type  elf.Type       // elf.ET_EXEC or elf.ET_DYN
@@ -87,8 +86,9 @@ func (p program) memory() memory.Range { return memory.RangeOf(p.addr, p.memsz) 
 // Open opens the executable file at path, which the user names or the kernel keeps.
 func Open(path string) (*File, error) { return opened(plainfile.OpenLink(path)) }
 
-// OpenRecorded opens the executable file at a path that a core or another process
-// names. The kernel writes such paths without symbolic links: none is followed.
+// OpenRecorded opens the executable file at a path that a core or another
+// process names. The kernel writes these paths without symbolic links, so
+// OpenRecorded follows none.
 func OpenRecorded(path string) (*File, error) { return opened(plainfile.Open(path)) }
 
 func opened(f *os.File, err error) (*File, error) {
@@ -140,7 +140,7 @@ func (f *File) Close() error {
 	return f.close.Close()
 }
 
-// header decodes the ELF header's fields that stand by themselves.
+// header decodes the independent fields of the ELF header.
 func (f *File) header(h []byte) error {
 	le := binary.LittleEndian
 	switch {
@@ -239,19 +239,20 @@ func (f *File) bytes(offset, size uint64) ([]byte, error) {
 	return b, nil
 }
 
-// LowestAddress is that of the first segment: the load bias of a process is
-// the address of its first mapping less this, rounded down to a page.
+// LowestAddress returns the address of the first segment. The load bias of a
+// process is the address of its first mapping minus this, rounded down to a
+// page.
 func (f *File) LowestAddress() memory.Address { return f.loads[0].addr }
 
-// A SegmentSize is a segment and how many of its bytes the file holds; the
-// rest are zeros.
+// A SegmentSize is a segment and the number of its bytes in the file; the rest
+// are zeros.
 type SegmentSize struct {
 	memory.Segment
 	InFile uint64
 	Offset uint64 // in the file
 }
 
-// SegmentSizes returns the segments with what they take in the file.
+// SegmentSizes returns the segments with their sizes in the file.
 func (f *File) SegmentSizes() []SegmentSize {
 	all := make([]SegmentSize, 0, len(f.loads))
 	for i, s := range f.Segments() { // in the order of loads, since the bias is zero
@@ -260,8 +261,8 @@ func (f *File) SegmentSizes() []SegmentSize {
 	return all
 }
 
-// SegmentsEnd is the offset in the file at which the last of what its program
-// headers name ends.
+// SegmentsEnd returns the largest file offset at which a segment of the program
+// headers ends.
 func (f *File) SegmentsEnd() uint64 {
 	var end uint64
 	for _, p := range f.programs {

@@ -14,24 +14,24 @@ var (
 	_ memory.Mapped = (*Image)(nil)
 )
 
-// An Image is a File at the addresses at which a process has it.
+// An Image is a File at its addresses in a process.
 type Image struct {
 	File *File
-	Bias memory.Address // what is added to the file's addresses; wraps, as the loader's does
+	Bias memory.Address // added to the file's addresses; wraps like the loader's
 }
 
-// Loaded returns the file as it is in memory with its addresses moved by bias.
+// Loaded returns the file with its addresses moved by bias.
 func (f *File) Loaded(bias memory.Address) *Image { return &Image{f, bias} }
 
-// ReadAt is memory.Memory's.
+// ReadAt implements memory.Memory.
 func (f *File) ReadAt(p []byte, addr memory.Address) (int, error) {
 	return f.readAt(p, addr, 0)
 }
 
-// Segments is memory.Mapped's.
+// Segments implements memory.Mapped.
 func (f *File) Segments() []memory.Segment { return f.Loaded(0).Segments() }
 
-// ReadAt is memory.Memory's.
+// ReadAt implements memory.Memory.
 func (im *Image) ReadAt(p []byte, addr memory.Address) (int, error) {
 	n, err := im.File.readAt(p, addr-im.Bias, im.Bias)
 	var bad *memory.UnreadableError
@@ -41,7 +41,7 @@ func (im *Image) ReadAt(p []byte, addr memory.Address) (int, error) {
 	return n, err
 }
 
-// Segments is memory.Mapped's.
+// Segments implements memory.Mapped.
 func (im *Image) Segments() []memory.Segment {
 	segs := make([]memory.Segment, 0, len(im.File.loads))
 	for _, p := range im.File.loads {
@@ -56,8 +56,8 @@ func (im *Image) Segments() []memory.Segment {
 	return segs
 }
 
-// readAt reads from addr, which is one of the file's; pointers that it reads
-// are moved by bias.
+// readAt reads from addr, an address of the file. It moves the pointers that it
+// reads by bias.
 func (f *File) readAt(p []byte, addr, bias memory.Address) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -82,13 +82,13 @@ func (f *File) readAt(p []byte, addr, bias memory.Address) (int, error) {
 		at++
 	}
 	if rerr := f.relocate(p[:done], addr, bias); rerr != nil {
-		// What the loader would have written there is not known.
+		// The loader's value for these bytes is unknown.
 		return 0, memory.Unreadable(addr, rerr)
 	}
 	return done, err
 }
 
-// readSegment reads the bytes of p that lie in seg, without relocations.
+// readSegment reads the bytes of p that are in seg, without relocations.
 func (f *File) readSegment(p []byte, addr memory.Address, seg program) (int, error) {
 	off := uint64(addr - seg.addr)
 	p = p[:min(uint64(len(p)), seg.memsz-off)]
@@ -109,7 +109,7 @@ func (f *File) readSegment(p []byte, addr memory.Address, seg program) (int, err
 }
 
 // ReadOnlyAfterRelocation returns the ranges of writable segments that the
-// loader makes read-only once it has written their relocations.
+// loader makes read-only after relocating them.
 func (im *Image) ReadOnlyAfterRelocation() []memory.Range {
 	var all []memory.Range
 	for _, p := range im.File.programs {

@@ -14,12 +14,12 @@ const (
 	noteGoBuildID  = 4
 )
 
-// maxNotes bounds how much of one note segment is read; the notes that Go and
-// the C linkers write take some hundred bytes.
+// maxNotes bounds the bytes read of one note segment; the notes of Go's and C
+// linkers have some hundred bytes.
 const maxNotes = 1 << 20
 
-// BuildIDs returns the file's build IDs, each empty where there is none: Go's
-// own, a text, and the GNU linker's, in hexadecimal digits.
+// BuildIDs returns the file's build IDs, each empty if missing: Go's as text,
+// and the GNU linker's in hexadecimal digits.
 func (f *File) BuildIDs() (goID, gnuID string) {
 	read := func(name string, typ uint32, desc []byte) {
 		switch {
@@ -43,8 +43,8 @@ func (f *File) BuildIDs() (goID, gnuID string) {
 	return goID, gnuID
 }
 
-// noteAfter calls visit with the note that follows a segment of notes: since Go
-// 1.24 Go's linker writes the GNU build ID there, and no program header has it.
+// noteAfter calls visit with the note that follows a segment of notes. Since Go
+// 1.24, Go's linker writes the GNU build ID there, outside all program headers.
 func (f *File) noteAfter(p program, visit func(name string, typ uint32, desc []byte)) {
 	const size = 12 + 4 + 20 // a head, "GNU" and a SHA-1
 	at := p.addr.Add(p.filesz+3) &^ 3
@@ -54,7 +54,7 @@ func (f *File) noteAfter(p program, visit func(name string, typ uint32, desc []b
 	}
 }
 
-// eachNote calls visit with each note in data, until one is broken.
+// eachNote calls visit with each note in data, up to the first malformed one.
 func eachNote(data []byte, visit func(name string, typ uint32, desc []byte)) {
 	le := binary.LittleEndian
 	for len(data) >= 12 {
@@ -70,9 +70,8 @@ func eachNote(data []byte, visit func(name string, typ uint32, desc []byte)) {
 	}
 }
 
-// Hints returns addresses at which Go's own tables may stand, from the
-// sections and symbols that there are: none of them is to be believed without
-// a look.
+// Hints returns possible addresses of Go's own tables, from the sections and
+// symbols that exist. The caller must validate each one.
 func (f *File) Hints() (moduledata, pclntab, buildInfo []memory.Address) {
 	for _, s := range f.sections {
 		switch s.Name {

@@ -14,7 +14,7 @@ import (
 // A reloc is a word that the dynamic loader writes.
 type reloc struct {
 	addr  memory.Address
-	value uint64 // to which the bias is added, unless absent or fixed
+	value uint64 // the bias is added to it, unless absent or fixed
 	kind  relocKind
 }
 
@@ -23,14 +23,13 @@ type relocKind uint8
 const (
 	relocMoved  relocKind = iota // value + bias
 	relocFixed                   // value
-	relocAbsent                  // from another file, or computed: zero is read
+	relocAbsent                  // from another file, or computed: reads as zero
 )
 
-// relocate writes into p, which was read from addr, what the loader would have
-// written there.
+// relocate writes the loader's values into p, which was read from addr.
 func (f *File) relocate(p []byte, addr, bias memory.Address) error {
 	if f.Type != elf.ET_DYN || len(p) == 0 {
-		return nil // pointers stand in the file as they are
+		return nil // the file contains the final pointers
 	}
 	f.relocs.once.Do(func() {
 		f.relocs.sorted, f.relocs.err = f.readRelocs()
@@ -42,7 +41,7 @@ func (f *File) relocate(p []byte, addr, bias memory.Address) error {
 		return f.relocs.err
 	}
 	all := f.relocs.sorted
-	// The first word that ends behind addr; words may begin before it.
+	// The first word that ends after addr; words may begin before it.
 	at := sort.Search(len(all), func(i int) bool { return all[i].addr.Add(8) > addr })
 	end := addr.Add(uint64(len(p)))
 	for ; at < len(all) && all[at].addr < end; at++ {
@@ -62,7 +61,7 @@ func (f *File) relocate(p []byte, addr, bias memory.Address) error {
 	return nil
 }
 
-// word reads eight bytes as they stand in the file.
+// word reads eight bytes from the file, without relocations.
 func (f *File) word(addr memory.Address) (uint64, error) {
 	var b [8]byte
 	if err := f.raw(b[:], addr); err != nil {
@@ -86,7 +85,7 @@ func (f *File) raw(p []byte, addr memory.Address) error {
 	return memory.Unreadable(addr, memory.ErrNotMapped)
 }
 
-// rawBytes reads size bytes of the file that stand at addr in memory.
+// rawBytes reads size bytes of the file that are loaded at addr.
 func (f *File) rawBytes(addr memory.Address, size uint64) ([]byte, error) {
 	for _, l := range f.loads {
 		off := uint64(addr - l.addr)
@@ -97,8 +96,8 @@ func (f *File) rawBytes(addr memory.Address, size uint64) ([]byte, error) {
 	return nil, formatError("%d bytes at %v are not in the file", size, addr)
 }
 
-// dynamic returns the entries of the dynamic section by their tag; of several
-// with one tag, the last.
+// dynamic returns the entries of the dynamic section by tag; for a repeated
+// tag, the last.
 func (f *File) dynamic() (map[elf.DynTag]uint64, error) {
 	entries := map[elf.DynTag]uint64{}
 	for _, p := range f.programs {
@@ -126,8 +125,8 @@ const (
 	dtRelr     elf.DynTag = 36
 )
 
-// readRelocs reads the relocations of the dynamic section, sorted by address;
-// of several for one word the last one counts, as it does for the loader.
+// readRelocs reads the relocations of the dynamic section, sorted by address.
+// If several apply to one word, the last one wins, as in the loader.
 func (f *File) readRelocs() ([]reloc, error) {
 	dyn, err := f.dynamic()
 	if err != nil {
@@ -172,7 +171,7 @@ func (f *File) rela(all []reloc, table []byte, symtab memory.Address) ([]reloc, 
 		addend := binary.LittleEndian.Uint64(table[16:])
 		kind, known := f.relocType(uint32(info))
 		switch {
-		case !known: // another size, or not data: leave what stands there
+		case !known: // another size, or not data: leave the word unchanged
 			continue
 		case kind == relocMoved:
 			r.value = addend
@@ -191,7 +190,7 @@ func (f *File) rela(all []reloc, table []byte, symtab memory.Address) ([]reloc, 
 	return all, nil
 }
 
-// relocType says whether a relocation of that type writes a whole word, and
+// relocType reports whether a relocation of that type writes a whole word, and
 // whether it does so without a symbol (relocMoved) or from one (relocFixed).
 func (f *File) relocType(typ uint32) (relocKind, bool) {
 	switch f.Arch {
@@ -213,13 +212,13 @@ func (f *File) relocType(typ uint32) (relocKind, bool) {
 	return 0, false
 }
 
-// hasAddend reports whether the addend counts: the amd64 ABI says that GLOB_DAT
-// and JUMP_SLOT are the symbol alone.
+// hasAddend reports whether the addend is used: by the amd64 ABI, GLOB_DAT and
+// JUMP_SLOT are the symbol alone.
 func hasAddend(arch Arch, typ uint32) bool {
 	return arch != AMD64 || elf.R_X86_64(typ) == elf.R_X86_64_64
 }
 
-// symbolValue is the value of a dynamic symbol that this file defines.
+// symbolValue returns the value of a dynamic symbol that this file defines.
 func (f *File) symbolValue(symtab memory.Address, index uint64) (uint64, relocKind, error) {
 	var sym [symbolSize]byte
 	if err := f.raw(sym[:], symtab.Add(index*symbolSize)); err != nil {
@@ -241,8 +240,8 @@ var errRelr = errors.New("a packed table that names more words than the file has
 // of a word to move, an odd one a bitmap of the 63 words that follow it.
 func (f *File) relr(all []reloc, table []byte) ([]reloc, error) {
 	var next memory.Address
-	// A bitmap makes 63 words of 8 bytes: honest tables name words of the
-	// file, so the file bounds what we keep.
+	// A bitmap expands to 63 words of 8 bytes. Valid tables refer to words of the
+	// file, so the file's size bounds the result.
 	most := int(f.size / 8)
 	add := func(addr memory.Address) error {
 		if len(all) >= most {

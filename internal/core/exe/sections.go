@@ -19,7 +19,7 @@ type Section struct {
 	Name   string
 	Type   elf.SectionType
 	Flags  elf.SectionFlag
-	Addr   memory.Address // 0 when it is not loaded
+	Addr   memory.Address // 0 if it is not loaded
 	Offset uint64         // in the file
 	Size   uint64
 	Link   uint32
@@ -27,12 +27,12 @@ type Section struct {
 	EntSiz uint64
 }
 
-// ErrNoSections is wrapped by errors about what only a section can tell, when
-// the file has none.
+// ErrNoSections is wrapped by errors about facts that only section headers
+// provide, if the file has none.
 var ErrNoSections = errors.New("the file has no section headers")
 
-// Sections returns the section headers; none, with the reason, where they were
-// removed or are broken.
+// Sections returns the section headers, or the reason why there are none: they
+// were removed or are malformed.
 func (f *File) Sections() ([]Section, error) { return f.sections, f.secErr }
 
 // Section returns the first section of that name.
@@ -91,8 +91,8 @@ func (f *File) readSections(offset uint64, entSize, count, names uint16) ([]Sect
 // maxName bounds a name. Symbols of generic functions reach some kilobytes.
 const maxName = 32 << 10
 
-// cstring returns the text at off that ends with a NUL, "" when there is none:
-// a part of table, so that many names that share a text cost nothing.
+// cstring returns the NUL-terminated text at off, "" if there is none. It is a
+// substring of table, so many names can share a text without cost.
 func cstring(table string, off uint32) string {
 	if uint64(off) >= uint64(len(table)) {
 		return ""
@@ -104,8 +104,8 @@ func cstring(table string, off uint32) string {
 	return ""
 }
 
-// Data returns the content of a section, as it stands in the file, expanded
-// when it is compressed to limit bytes at most.
+// Data returns the content of a section. Compressed sections are expanded, to
+// at most limit bytes.
 func (f *File) Data(s Section, limit uint64) ([]byte, error) {
 	if s.Type == elf.SHT_NOBITS {
 		return nil, fmt.Errorf("section %s: it has no bytes in the file", s.Name)
@@ -135,7 +135,7 @@ func (f *File) Data(s Section, limit uint64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("section %s: %w", s.Name, err)
 	}
-	// Grows as it is expanded: the size in the header may lie.
+	// Grow while expanding: the size in the header may be wrong.
 	out, err := io.ReadAll(io.LimitReader(z, int64(size)+1))
 	if err != nil {
 		return nil, fmt.Errorf("section %s: expand: %w", s.Name, err)
@@ -156,10 +156,10 @@ type Symbol struct {
 }
 
 // Variable returns the import path and the name of the package-level variable
-// that the symbol can stand for. Symbols of the linker and the compiler have a
-// colon, a middle dot or two dots and are no variables. Some bytes of an import
-// path stand in the table as %xx (cmd/internal/objabi.PathToPrefix): gopkg.in/yaml.v3
-// as gopkg.in/yaml%2ev3.
+// that the symbol may represent. Symbols of the linker and the compiler contain
+// a colon, a middle dot or two dots and are not variables. Some bytes of an
+// import path are escaped as %xx in the table
+// (cmd/internal/objabi.PathToPrefix): gopkg.in/yaml.v3 is gopkg.in/yaml%2ev3.
 func (s Symbol) Variable() (pkg, name string, ok bool) {
 	last := strings.LastIndexByte(s.Name, '/') + 1
 	dot := strings.IndexByte(s.Name[last:], '.')
@@ -179,8 +179,8 @@ func (s Symbol) Variable() (pkg, name string, ok bool) {
 // ErrNoSymbols is wrapped by errors about a file without a symbol table.
 var ErrNoSymbols = errors.New("the file has no symbol table")
 
-// Symbols returns the symbol table, in its order. It does not fall back to the
-// dynamic symbols, which are what other files may link to.
+// Symbols returns the symbol table, in its order. It does not use the dynamic
+// symbols, which are those that other files may link to.
 func (f *File) Symbols() ([]Symbol, error) {
 	table, text, err := f.symtab()
 	if err != nil {
@@ -201,9 +201,9 @@ func (f *File) Symbol(name string) (Symbol, error) {
 	if err != nil {
 		return Symbol{}, err
 	}
-	// Search for the name in the strings, then for its offset in the table:
-	// quicker by far than all names. It may stand there more than once, as the
-	// end of another name.
+	// Search for the name in the strings, then for its offset in the table: that
+	// is much quicker than decoding all names. The name may occur more than once,
+	// as the end of another name.
 	needle := append([]byte(name), 0)
 	offsets := map[uint32]bool{}
 	for from := 0; len(offsets) < 64; {

@@ -1,10 +1,12 @@
-// Package memory is a Go program seen from outside: addresses, memory that is
-// read through one method, and a small reader of Go's words on top of it. The
-// program may be an executable file, a core, or a process that is stopped or
-// running; the packages below this one do not care.
+// Package memory represents the memory of a Go program seen from outside:
+// addresses, an interface with one read method, and a small reader of Go's
+// words on top of it. The program may be an executable file, a core, or a
+// process that is stopped or running; the packages that use this one need not
+// know.
 //
-// Nothing here panics on what it reads: memory of a dying program, or of a
-// hostile file, may hold anything. All programs are 64-bit and little-endian.
+// Nothing here panics on the data it reads: the memory of a dying program, or a
+// malicious file, may contain anything. All programs are 64-bit and
+// little-endian.
 package memory
 
 import (
@@ -13,12 +15,11 @@ import (
 	"math"
 )
 
-// An Address is a place in the program's memory.
+// An Address is an address in the program's memory.
 type Address uint64
 
-// Add returns the address n bytes further on. It stops at the highest address
-// instead of wrapping, so that an end computed from a lying size is never
-// before its start.
+// Add returns a+n. It saturates at the highest address, so that an end computed
+// from a wrong size is never before its start.
 func (a Address) Add(n uint64) Address {
 	if uint64(a) > math.MaxUint64-n {
 		return math.MaxUint64
@@ -26,7 +27,8 @@ func (a Address) Add(n uint64) Address {
 	return a + Address(n)
 }
 
-// Sub returns how many bytes a lies behind b; negative when before it.
+// Sub returns the distance from b to a in bytes; it is negative if a is before
+// b.
 func (a Address) Sub(b Address) int64 { return int64(a - b) }
 
 // Aligned reports whether a is a multiple of n, a power of two.
@@ -37,20 +39,20 @@ func (a Address) Compare(b Address) int { return cmp.Compare(a, b) }
 
 func (a Address) String() string { return fmt.Sprintf("0x%x", uint64(a)) }
 
-// A Range is the half-open interval [Start, End) of memory. One whose End is
-// not behind its Start is empty.
+// A Range is the half-open interval [Start, End) of memory. It is empty if End
+// <= Start.
 type Range struct {
 	Start, End Address
 }
 
-// RangeOf returns the range of size bytes from start on, cut at the end of the
+// RangeOf returns the range of size bytes from start, cut at the end of the
 // address space.
 func RangeOf(start Address, size uint64) Range { return Range{start, start.Add(size)} }
 
-// Empty reports whether r holds no byte.
+// Empty reports whether r contains no byte.
 func (r Range) Empty() bool { return r.End <= r.Start }
 
-// Size is the number of bytes in r.
+// Size returns the number of bytes in r.
 func (r Range) Size() uint64 {
 	if r.Empty() {
 		return 0
@@ -58,11 +60,11 @@ func (r Range) Size() uint64 {
 	return uint64(r.End - r.Start)
 }
 
-// Contains reports whether the byte at a lies in r.
+// Contains reports whether the byte at a is in r.
 func (r Range) Contains(a Address) bool { return r.Start <= a && a < r.End }
 
-// ContainsRange reports whether every byte of s lies in r. The empty range
-// lies in any.
+// ContainsRange reports whether every byte of s is in r. Every range contains
+// the empty range.
 func (r Range) ContainsRange(s Range) bool {
 	return s.Empty() || r.Start <= s.Start && s.End <= r.End
 }
@@ -70,7 +72,7 @@ func (r Range) ContainsRange(s Range) bool {
 // Overlaps reports whether r and s share a byte.
 func (r Range) Overlaps(s Range) bool { return !r.Intersect(s).Empty() }
 
-// Intersect returns the bytes that r and s share.
+// Intersect returns the bytes that are in both r and s.
 func (r Range) Intersect(s Range) Range {
 	both := Range{max(r.Start, s.Start), min(r.End, s.End)}
 	if both.Empty() {

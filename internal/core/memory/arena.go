@@ -1,14 +1,14 @@
 package memory
 
-// An Arena is memory that was set aside, and touched so that the system has
-// given it, before a moment in which time counts. It is used up once. Nil is one
-// that is empty.
+// An Arena is memory that was allocated in advance, and touched so that the
+// system has mapped it, before a moment in which time matters. It is used up
+// once. A nil Arena is empty.
 type Arena struct {
 	free  []byte
 	taken uint64
 }
 
-// NewArena sets size bytes aside.
+// NewArena allocates an arena of size bytes.
 func NewArena(size uint64) *Arena {
 	free := make([]byte, size)
 	for i := 0; i < len(free); i += pageBytes {
@@ -17,10 +17,11 @@ func NewArena(size uint64) *Arena {
 	return &Arena{free: free}
 }
 
-// Taken is how many bytes were asked for, also when there were not so many.
+// Taken returns the number of bytes requested so far, even if the arena had
+// fewer.
 func (a *Arena) Taken() uint64 { return a.taken }
 
-// Take returns n zeroed bytes, of the arena while it has them.
+// Take returns n zeroed bytes, from the arena while it has them.
 func (a *Arena) Take(n uint64) []byte {
 	if a == nil {
 		return make([]byte, n)

@@ -2,28 +2,28 @@ package memory
 
 import "errors"
 
-// A Piece is one read of a batch. Data is filled from Addr on; N is how many
-// of its bytes were read, fewer than len(Data) when the byte behind them is
-// unreadable.
+// A Piece is one read of a batch. Data is filled from Addr on. N is the number
+// of bytes read; if it is less than len(Data), the next byte is unreadable.
 type Piece struct {
 	Addr Address
 	Data []byte
 	N    int
 }
 
-// A Batcher is a Memory that reads many pieces for little more than the price
-// of one, as process_vm_readv does.
+// A Batcher is a Memory that reads many pieces for little more than the cost of
+// one, as process_vm_readv does.
 //
-// ReadBatch sets every piece's N and fills Data[:N] exactly as ReadAt would: a
-// piece that cannot be read does not keep the later ones from being read. The
-// error is for what concerns the whole memory (the process is gone, reading it
-// is forbidden); unreadable pieces are no error. No two pieces share Data.
+// ReadBatch sets every piece's N and fills Data[:N] exactly as ReadAt would: an
+// unreadable piece does not prevent reading the later ones. The error concerns
+// the whole memory (the process is gone, or reading it is forbidden);
+// unreadable pieces are not an error. No two pieces share Data.
 type Batcher interface {
 	Memory
 	ReadBatch(pieces []Piece) error
 }
 
-// ReadBatch reads the pieces in one go where mem can, one by one otherwise.
+// ReadBatch reads the pieces in one batch if mem supports that, otherwise one
+// by one.
 func ReadBatch(mem Memory, pieces []Piece) error {
 	if batcher, ok := mem.(Batcher); ok {
 		return batcher.ReadBatch(pieces)

@@ -7,7 +7,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// A hole in one piece must not keep the next one from being read.
+// A hole in one piece must not prevent reading the next one.
 func TestReadBatchOneByOne(t *testing.T) {
 	mem := memory.Buffer{Base: 0x1000, Data: []byte("0123456789")}
 	pieces := []memory.Piece{

@@ -5,16 +5,15 @@ import (
 	"sync"
 )
 
-// Blocks is a file of which it keeps the pieces that small reads hit again and
-// again: 32 MiB at most, however large the file. It may be read from several
-// goroutines.
+// Blocks caches the pieces of a file that small reads repeat: at most 32 MiB,
+// however large the file. Several goroutines may read it.
 type Blocks struct {
 	src  io.ReaderAt
 	size int64
 
 	mu   sync.Mutex
 	kept map[int64][]byte // by number
-	ring []int64          // numbers in the order in which they came
+	ring []int64          // numbers in order of arrival
 	next int
 }
 
@@ -26,7 +25,7 @@ const (
 // NewBlocks reads the size bytes of src.
 func NewBlocks(src io.ReaderAt, size int64) *Blocks { return &Blocks{src: src, size: size} }
 
-// ReadAt is io.ReaderAt's.
+// ReadAt implements io.ReaderAt.
 func (b *Blocks) ReadAt(p []byte, off int64) (int, error) {
 	if len(p) >= blockSize {
 		return b.src.ReadAt(p, off)
@@ -44,15 +43,15 @@ func (b *Blocks) ReadAt(p []byte, off int64) (int, error) {
 		if err == nil {
 			return done, io.EOF
 		}
-		// A part of the block cannot be read: perhaps not this one.
+		// A part of the block is unreadable, perhaps not this one.
 		n, err := b.src.ReadAt(p[done:], at)
 		return done + n, err
 	}
 	return done, nil
 }
 
-// block returns the number-th block, shorter where the file ends. It is valid until the
-// next call.
+// block returns the number-th block, which is shorter at the end of the file.
+// It is valid until the next call.
 func (b *Blocks) block(number int64) ([]byte, error) {
 	if data, ok := b.kept[number]; ok {
 		return data, nil
@@ -62,7 +61,7 @@ func (b *Blocks) block(number int64) ([]byte, error) {
 		return nil, io.EOF
 	}
 	var data []byte
-	if len(b.ring) == blocksKept { // the oldest one makes room
+	if len(b.ring) == blocksKept { // evict the oldest
 		oldest := b.ring[b.next]
 		data = b.kept[oldest]
 		delete(b.kept, oldest)

@@ -1,21 +1,21 @@
 package memory
 
-// maxGather is how many bytes are read in one piece: more gains nothing.
+// maxGather is the maximum size of one piece: larger ones are not faster.
 const maxGather = 1 << 20
 
-// pageBytes is the least unit in which memory can be read or not.
+// pageBytes is the granularity of unreadable memory.
 const pageBytes = 4096
 
-// Gather reads ranges, which are sorted and share no byte, and returns the
-// bytes of each. Ranges with at most gap bytes between them are read as one,
-// which is quicker by far than the system's price of a piece when there are
-// thousands; the caller sees none of what stands between.
+// Gather reads ranges, which are sorted and do not overlap, and returns the
+// bytes of each. Ranges with gaps of at most gap bytes are read as one, which
+// is much quicker than a piece for each if there are thousands; the caller does
+// not see the gaps.
 //
-// What cannot be read is in holes, sorted, in whole pages as far as the ranges
-// go, and zero in data; what stands behind a hole is read all the same. The
-// error is for what concerns the whole memory: see Batcher. The bytes are from
-// arena as far as it goes. each, when not nil, is told how many bytes of the
-// ranges are done, now and then.
+// holes lists the unreadable memory, sorted, in whole pages as far as the
+// ranges go; it is zero in data. Gather continues after a hole. The error
+// concerns the whole memory: see Batcher. The bytes come from arena as far as
+// it goes. each, if not nil, is called now and then with the number of bytes
+// done.
 func Gather(mem Memory, ranges []Range, gap uint64, arena *Arena, each func(done uint64)) (data [][]byte, holes []Range, err error) {
 	const maxBatch = 16 << 20
 	data = make([][]byte, len(ranges))
@@ -69,8 +69,8 @@ func Gather(mem Memory, ranges []Range, gap uint64, arena *Arena, each func(done
 	return data, holes, nil
 }
 
-// settle cuts the ranges out of a piece that was read. Where the reading
-// stopped short, the ranges behind are read one by one.
+// settle cuts the ranges out of a piece that was read. If the read stopped
+// early, it reads the remaining ranges one by one.
 func settle(mem Memory, p *Piece, ranges []Range, data [][]byte) (holes []Range, err error) {
 	for i, r := range ranges {
 		from, to := uint64(r.Start-p.Addr), uint64(r.End-p.Addr)
@@ -88,7 +88,7 @@ func settle(mem Memory, p *Piece, ranges []Range, data [][]byte) (holes []Range,
 	return holes, nil
 }
 
-// patch reads r from its byte at good on, page by page where it must.
+// patch reads r from its byte at good, page by page if necessary.
 func patch(mem Memory, r Range, data []byte, good uint64) (holes []Range, err error) {
 	for good < r.Size() {
 		p := []Piece{{Addr: r.Start.Add(good), Data: data[good:]}}

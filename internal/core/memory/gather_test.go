@@ -8,8 +8,8 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// Whatever can be read and however the ranges lie, Gather gives for each range
-// what reading it byte by byte gives, and holes around what cannot be read.
+// For any readable pages and ranges, Gather returns the same bytes as reading
+// byte by byte, and holes around unreadable bytes.
 func TestGather(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const base, pages = 0x10000, 8

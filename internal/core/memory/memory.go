@@ -6,38 +6,38 @@ import (
 	"io"
 )
 
-// A Memory is something whose bytes have addresses.
+// A Memory has bytes at addresses.
 //
 // ReadAt fills p with the bytes from addr on and returns how many it could
-// read. When n < len(p), err is not nil and, however wrapped, an
-// *UnreadableError that names the first address that could not be read: addr
-// plus n. The n bytes before it are right. ReadAt never panics, never answers
-// with bytes of another address, and may be called from several goroutines.
+// read. If n < len(p), err is not nil and wraps an *UnreadableError with the
+// first unreadable address: addr plus n. The n bytes before it are correct.
+// ReadAt never panics, never returns bytes of another address, and may be
+// called from several goroutines.
 type Memory interface {
 	ReadAt(p []byte, addr Address) (n int, err error)
 }
 
 // A Viewer is a Memory that can lend its bytes without copying them.
 //
-// View returns the size bytes at addr, or false when they are not all there in
-// one piece. The bytes are valid as long as the Memory is open and must not be
+// View returns the size bytes at addr, or false if they are not available in
+// one piece. The bytes are valid while the Memory is open and must not be
 // written.
 type Viewer interface {
 	Memory
 	View(addr Address, size uint64) ([]byte, bool)
 }
 
-// A Segment is a range of memory that is mapped as one.
+// A Segment is a contiguously mapped range of memory.
 type Segment struct {
 	Range
 	Write, Exec bool
-	// Zeros is how many bytes at the end are known to be zeros without a look:
-	// in a file, what it only claims to need. They cost nothing, so a file may
-	// claim any number.
+	// Zeros is the number of bytes at the end that are known to be zero without
+	// reading: in a file, memory that it declares but does not store. They cost
+	// nothing, so a file may declare any number.
 	Zeros uint64
 }
 
-// Filled is the segment without its zeros.
+// Filled returns the segment without its zeros.
 func (s Segment) Filled() Range {
 	return RangeOf(s.Start, s.Size()-min(s.Zeros, s.Size()))
 }
@@ -49,7 +49,7 @@ type Mapped interface {
 	Segments() []Segment
 }
 
-// An UnreadableError says which byte could not be read, and why.
+// An UnreadableError reports the byte that could not be read, and why.
 type UnreadableError struct {
 	Addr Address
 	Err  error // never nil
@@ -58,14 +58,14 @@ type UnreadableError struct {
 func (e *UnreadableError) Error() string { return fmt.Sprintf("read memory at %v: %v", e.Addr, e.Err) }
 func (e *UnreadableError) Unwrap() error { return e.Err }
 
-// ErrNotMapped is why a byte cannot be read that belongs to no segment.
+// ErrNotMapped is the reason for bytes outside all segments.
 var ErrNotMapped = errors.New("not mapped")
 
-// Unreadable returns an *UnreadableError for the byte at addr, for those who
-// implement Memory.
+// Unreadable returns an *UnreadableError for the byte at addr, for
+// implementations of Memory.
 func Unreadable(addr Address, why error) error { return &UnreadableError{Addr: addr, Err: why} }
 
-// A Buffer is memory that is held whole: Data stands at Base.
+// A Buffer is memory in one slice: Data is the memory at Base.
 type Buffer struct {
 	Base Address
 	Data []byte
@@ -76,7 +76,7 @@ var _ interface {
 	Mapped
 } = Buffer{}
 
-// ReadAt is Memory's.
+// ReadAt implements Memory.
 func (b Buffer) ReadAt(p []byte, addr Address) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -91,7 +91,7 @@ func (b Buffer) ReadAt(p []byte, addr Address) (int, error) {
 	return n, nil
 }
 
-// View is Viewer's.
+// View implements Viewer.
 func (b Buffer) View(addr Address, size uint64) ([]byte, bool) {
 	if addr < b.Base {
 		return nil, false
@@ -103,12 +103,12 @@ func (b Buffer) View(addr Address, size uint64) ([]byte, bool) {
 	return b.Data[off : off+size : off+size], true
 }
 
-// Segments is Mapped's.
+// Segments implements Mapped.
 func (b Buffer) Segments() []Segment {
 	return []Segment{{Range: RangeOf(b.Base, uint64(len(b.Data))), Write: true}}
 }
 
-// A Section is the part of a file that stands at Range in memory: the byte at
+// A Section is the part of a file that is loaded at Range: the byte at
 // Range.Start is the file's byte Offset.
 type Section struct {
 	Range
@@ -116,7 +116,7 @@ type Section struct {
 	Offset int64
 }
 
-// ReadAt is Memory's. Where the file ends before the section does, the bytes
+// ReadAt implements Memory. If the file ends before the section does, the bytes
 // are unreadable, with io.ErrUnexpectedEOF as the reason.
 func (s Section) ReadAt(p []byte, addr Address) (int, error) {
 	if len(p) == 0 {

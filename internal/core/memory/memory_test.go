@@ -45,7 +45,7 @@ func TestRange(t *testing.T) {
 	}
 }
 
-// What each memory answers at its edges.
+// Each memory's results at its boundaries.
 func TestReadAt(t *testing.T) {
 	low := memory.Buffer{Base: 0x1000, Data: []byte("executable bytes")}
 	high := memory.Buffer{Base: 0x1004, Data: []byte("CORE")}
@@ -109,7 +109,7 @@ func TestReadAt(t *testing.T) {
 	}
 }
 
-// checkContract holds an answer of ReadAt against Memory's documentation.
+// checkContract checks a result of ReadAt against Memory's documentation.
 func checkContract(t interface{ Errorf(string, ...any) }, p []byte, addr memory.Address, n int, err error) {
 	var bad *memory.UnreadableError
 	switch {
@@ -124,7 +124,7 @@ func checkContract(t interface{ Errorf(string, ...any) }, p []byte, addr memory.
 	}
 }
 
-// A spliced memory answers as an array of bytes, each with its latest owner.
+// A spliced memory behaves like an array of bytes, each with its latest owner.
 func TestSplicedIsAnArray(t *testing.T) {
 	const size = 64
 	rapid.Check(t, func(t *rapid.T) {
@@ -155,7 +155,7 @@ func TestSplicedIsAnArray(t *testing.T) {
 				}
 				continue
 			}
-			// A file that may be shorter than what it claims to hold.
+			// A file that may be shorter than it claims.
 			have := rapid.IntRange(start, end).Draw(t, "have")
 			data := bytes.Repeat([]byte{byte(step + 1)}, have-start)
 			s.Put(memory.Segment{Range: r}, memory.Buffer{Base: r.Start, Data: data})

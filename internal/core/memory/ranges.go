@@ -4,7 +4,7 @@ import "slices"
 
 // Ranges is a set of addresses: half-open ranges in ascending order, none
 // empty, no two of them overlapping or touching. The nil Ranges is the empty
-// set. Methods do not change the set that they are called on, but for Append.
+// set. Only Append changes the set that it is called on.
 type Ranges []Range
 
 // RangesOf returns the set of the addresses in rs, which may be in any order,
@@ -19,8 +19,8 @@ func RangesOf(rs ...Range) Ranges {
 }
 
 // ascending returns a copy of rs without its empty ranges, sorted by start. It
-// merges the sorted runs that rs consists of: a walk returns a million ranges
-// in order, and callers append a few more to them.
+// merges the sorted runs in rs: a walk returns a million ranges in order, and
+// callers append a few more to them.
 func ascending(rs []Range) []Range {
 	now := make([]Range, 0, len(rs))
 	var ends []int // of the runs
@@ -169,9 +169,9 @@ func (s Ranges) Minus(t Ranges) Ranges {
 }
 
 // Joined returns the set with gaps of at most gap bytes closed, and with more
-// of them, the smallest first, until no more than limit ranges are left; a
-// limit of 0 is none. The caller decides what the closed gaps may show: they
-// are memory that the set does not contain.
+// gaps closed, the smallest first, until no more than limit ranges are left; a
+// limit of 0 means no limit. The caller decides what the closed gaps may show:
+// they are memory that the set does not contain.
 func (s Ranges) Joined(gap uint64, limit int) Ranges {
 	if len(s) == 0 {
 		return nil

@@ -49,8 +49,8 @@ func (b bitmap) size() (n uint64) {
 	return n
 }
 
-// Every operation on Ranges gives what the same operation on bitmaps gives, as
-// ranges that are sorted, not empty and apart, and changes no operand.
+// Every operation on Ranges gives the same result as on bitmaps, as sorted,
+// non-empty, separate ranges, and changes no operand.
 func TestRangesAreSets(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		rs := drawRanges(t, "s")
@@ -141,7 +141,7 @@ func checkForm(t *rapid.T, name string, s Ranges) {
 	}
 }
 
-// A million sorted ranges with a few more at the end, as a capture asks for
+// A million sorted ranges with a few more at the end, as a capture produces
 // them.
 func BenchmarkRangesOf(b *testing.B) {
 	rs := make([]Range, 1<<20)

@@ -56,8 +56,8 @@ func (r Reader) Pointer(addr Address) (Address, error) {
 	return Address(v), err
 }
 
-// Bytes reads size bytes at addr. A size above limit is an error before
-// anything is read or allocated: sizes come from the memory that is read.
+// Bytes reads size bytes at addr. It rejects a size above limit before it reads
+// or allocates anything: sizes come from untrusted memory.
 func (r Reader) Bytes(addr Address, size, limit uint64) ([]byte, error) {
 	if size > limit {
 		return nil, fmt.Errorf("read memory at %v: %d bytes, which is over the limit of %d", addr, size, limit)
@@ -65,13 +65,13 @@ func (r Reader) Bytes(addr Address, size, limit uint64) ([]byte, error) {
 	if size == 0 {
 		return nil, nil
 	}
-	// What is lent may be written over or unmapped later: keep a copy.
+	// Copy: lent memory may be overwritten or unmapped later.
 	if viewer, ok := r.Memory.(Viewer); ok {
 		if view, ok := viewer.View(addr, size); ok {
 			return append([]byte(nil), view...), nil
 		}
 	}
-	// The last byte first: a lying size below the limit then costs no
+	// Read the last byte first: a wrong size below the limit then costs no
 	// allocation of that size.
 	if size > pageBytes {
 		if _, err := r.Uint8(addr.Add(size - 1)); err != nil {
@@ -110,8 +110,8 @@ func (r Reader) Slice(addr Address) (Slice, error) {
 	}, nil
 }
 
-// String reads the Go string whose header stands at addr; one of more than
-// limit bytes is an error.
+// String reads the Go string whose header is at addr; more than limit bytes are
+// an error.
 func (r Reader) String(addr Address, limit uint64) (string, error) {
 	var b [2 * PtrSize]byte
 	if err := r.fill(b[:], addr); err != nil {

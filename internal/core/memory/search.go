@@ -6,17 +6,16 @@ import (
 	"iter"
 )
 
-// searchChunk is how much memory is looked at in one piece.
+// searchChunk is the number of bytes searched at a time.
 const searchChunk = 1 << 20
 
-// pageSize is the least unit in which memory is there or not.
+// pageSize is the granularity of unreadable memory.
 const pageSize = 4096
 
-// Search yields the addresses at which pattern stands, of those that are
-// multiples of align (a power of two), in the segments that want accepts (nil
-// accepts all), in order. Memory that cannot be read is passed over by pages.
-// A pattern across the border of two segments is not found, nor one in a
-// segment's known zeros.
+// Search yields the addresses of pattern that are multiples of align (a power
+// of two), in the segments that want accepts (nil accepts all), in order. It
+// skips unreadable pages. It does not find a pattern across the border of two
+// segments, nor one in a segment's known zeros.
 func Search(mem Mapped, pattern []byte, align uint64, want func(Segment) bool) iter.Seq[Address] {
 	return func(yield func(Address) bool) {
 		if len(pattern) == 0 || len(pattern) > searchChunk/2 {
@@ -27,7 +26,7 @@ func Search(mem Mapped, pattern []byte, align uint64, want func(Segment) bool) i
 			if want != nil && !want(seg) {
 				continue
 			}
-			// The pattern may end in zeros, and so in those.
+			// The pattern may end in zeros, and so extend into them.
 			r := seg.Filled()
 			if r.End = r.End.Add(uint64(len(pattern))); r.End > seg.End {
 				r.End = seg.End
@@ -47,7 +46,7 @@ type searcher struct {
 	buf     []byte
 }
 
-// segment searches r; it reports whether to go on with the next.
+// segment searches r; it reports whether to continue with the next.
 func (s *searcher) segment(r Range) bool {
 	overlap := Address(len(s.pattern) - 1)
 	for at := r.Start; r.Size() >= uint64(len(s.pattern)) && at < r.End-overlap; {
@@ -57,7 +56,7 @@ func (s *searcher) segment(r Range) bool {
 			return false
 		}
 		switch {
-		case bad: // the byte behind data cannot be read, and so its page
+		case bad: // the byte after data is unreadable, and so is its page
 			at = (at.Add(uint64(len(data))) | (pageSize - 1)).Add(1)
 		case at.Add(size) >= r.End:
 			return true
@@ -68,8 +67,8 @@ func (s *searcher) segment(r Range) bool {
 	return true
 }
 
-// read returns what can be read of the size bytes at addr, and whether
-// something could not.
+// read returns the readable bytes of the size bytes at addr, and whether some
+// were unreadable.
 func (s *searcher) read(addr Address, size uint64) (data []byte, bad bool) {
 	if viewer, ok := s.mem.(Viewer); ok {
 		if view, ok := viewer.View(addr, size); ok {
@@ -82,13 +81,13 @@ func (s *searcher) read(addr Address, size uint64) (data []byte, bad bool) {
 	n, err := s.mem.ReadAt(s.buf[:size], addr)
 	var unreadable *UnreadableError
 	if err != nil && errors.As(err, &unreadable) && unreadable.Addr != addr.Add(uint64(n)) {
-		n = 0 // breaks its contract: believe nothing
+		n = 0 // violates its contract: use nothing
 	}
 	return s.buf[:n], uint64(n) < size
 }
 
-// chunk yields the hits in data, which stands at base; it reports whether to
-// go on.
+// chunk yields the hits in data, whose address is base; it reports whether to
+// continue.
 func (s *searcher) chunk(data []byte, base Address) bool {
 	for off := 0; ; {
 		i := bytes.Index(data[off:], s.pattern)

@@ -8,7 +8,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// pages is memory of which some pages cannot be read.
+// pages is memory with some unreadable pages.
 type pages struct {
 	data []byte
 	bad  map[int]bool
@@ -29,13 +29,13 @@ func (m pages) Segments() []memory.Segment {
 	return []memory.Segment{{Range: memory.Range{End: memory.Address(len(m.data))}, Write: true}}
 }
 
-// Every place is found once, over the borders of pieces too, whatever pages
-// are missing.
+// Every occurrence is found once, also across the borders of pieces, for any
+// unreadable pages.
 func TestSearch(t *testing.T) {
 	const size = 3<<20 + 100
 	pattern := []byte("0123456789abcdef")
 	places := []int{0, 8, 4096*3 - 8, 1<<20 - 16, 1<<20 + 8, 2<<20 - 8, 2<<20 + 4096*5, 3 << 20, size - 16}
-	// The second stands on the first's end, the one at 2<<20-8 across pages.
+	// The second overlaps the end of the first, the one at 2<<20-8 crosses pages.
 	for _, bad := range []map[int]bool{nil, {2: true}, {0: true, 1: true, 256: true}, {511: true}, {768: true}} {
 		data := make([]byte, size)
 		var want []memory.Address
@@ -63,7 +63,7 @@ func TestSearch(t *testing.T) {
 	mem := pages{bytes.Repeat([]byte("x"), 8192), nil}
 	for hit := range memory.Search(mem, []byte("xx"), 1, nil) {
 		if hit > 5 {
-			break // whoever has enough may stop
+			break // the caller may stop early
 		}
 	}
 	if got := slices.Collect(memory.Search(mem, pattern, 1, func(memory.Segment) bool { return false })); got != nil {

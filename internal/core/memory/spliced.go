@@ -2,13 +2,13 @@ package memory
 
 import "slices"
 
-// A Spliced is memory put together from several: a core's segments over the
+// A Spliced is memory composed of several memories: a core's segments over the
 // executable's. Each byte belongs to exactly one of them, the one that was put
-// there last; a byte that belongs to none, or that its owner cannot read, is
-// unreadable: it is never looked for in what lies beneath, since that would be
-// an older value, and never taken from the next piece.
+// there last. A byte without an owner, or one that its owner cannot read, is
+// unreadable. Spliced never looks for it in the memory below, which would be an
+// older value, and never takes it from the next piece.
 //
-// The zero Spliced is empty. Put must not be called while others read.
+// The zero Spliced is empty. Put must not be called during reads.
 type Spliced struct {
 	pieces []piece // sorted, without overlaps, none empty
 }
@@ -25,7 +25,7 @@ var _ interface {
 	Mapped
 } = (*Spliced)(nil)
 
-// Put makes mem the owner of seg's bytes. It is asked by the same addresses.
+// Put makes mem the owner of seg's bytes. They have the same addresses in mem.
 func (s *Spliced) Put(seg Segment, mem Memory) {
 	if seg.Empty() {
 		return
@@ -42,14 +42,14 @@ func (s *Spliced) PutAll(mem Mapped) {
 	}
 }
 
-// Cut makes the bytes of r belong to nobody.
+// Cut removes the owner of the bytes of r.
 func (s *Spliced) Cut(r Range) {
 	if r.Empty() {
 		return
 	}
 	from, _ := s.search(r.Start)
 	to := from
-	var rest []piece // what is left of the pieces that r cuts through
+	var rest []piece // remainders of the pieces that r cuts
 	for ; to < len(s.pieces) && s.pieces[to].Start < r.End; to++ {
 		old := s.pieces[to]
 		if old.Start < r.Start {
@@ -95,14 +95,14 @@ func (s *Spliced) CutAll(rs []Range) {
 	s.pieces = out
 }
 
-// search returns the index of the first piece that ends behind addr, and
-// whether that piece holds addr.
+// search returns the index of the first piece that ends after addr, and whether
+// that piece contains addr.
 func (s *Spliced) search(addr Address) (int, bool) {
 	at, _ := slices.BinarySearchFunc(s.pieces, addr, piece.CompareEnd)
 	return at, at < len(s.pieces) && s.pieces[at].Contains(addr)
 }
 
-// ReadAt is Memory's.
+// ReadAt implements Memory.
 func (s *Spliced) ReadAt(p []byte, addr Address) (int, error) {
 	done := 0
 	at, _ := s.search(addr)
@@ -119,7 +119,7 @@ func (s *Spliced) ReadAt(p []byte, addr Address) (int, error) {
 		n, err := owner.mem.ReadAt(part, here)
 		done += n
 		if n < len(part) {
-			if err == nil { // a Memory that breaks its contract must not loop us
+			if err == nil { // a Memory that violates its contract must not cause an endless loop
 				err = Unreadable(here.Add(uint64(n)), ErrNotMapped)
 			}
 			return done, err
@@ -129,7 +129,7 @@ func (s *Spliced) ReadAt(p []byte, addr Address) (int, error) {
 	return done, nil
 }
 
-// View is Viewer's: it lends what one piece can lend.
+// View implements Viewer: it lends what a single piece can lend.
 func (s *Spliced) View(addr Address, size uint64) ([]byte, bool) {
 	at, ok := s.search(addr)
 	if !ok || size > uint64(s.pieces[at].End-addr) {
@@ -142,7 +142,7 @@ func (s *Spliced) View(addr Address, size uint64) ([]byte, bool) {
 	return viewer.View(addr, size)
 }
 
-// Segments is Mapped's: neighbours are not merged.
+// Segments implements Mapped. It does not merge neighbours.
 func (s *Spliced) Segments() []Segment {
 	all := make([]Segment, len(s.pieces))
 	for i, p := range s.pieces {

@@ -12,7 +12,7 @@ import (
 
 var known = [3]uint64{11, 22, 33}
 
-// Where process_vm_readv is forbidden the file gives the same.
+// If process_vm_readv is forbidden, the file gives the same results.
 func TestForbidden(t *testing.T) {
 	p, err := Open(os.Getpid())
 	if err != nil {

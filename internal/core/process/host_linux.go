@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// A Host is where and since when a process runs. Fields are empty or zero if they
-// are not known.
+// A Host describes where and since when a process runs. Unknown fields are
+// empty or zero.
 type Host struct {
 	Started   time.Time
-	Resident  uint64 // bytes of memory that it has now
-	Peak      uint64 // most that it has had
+	Resident  uint64 // current resident memory in bytes
+	Peak      uint64 // maximum so far
 	Container string // ID of its container
 	Pod       string // UID of its Kubernetes pod
 	Limits    []Limit
@@ -23,7 +23,7 @@ type Host struct {
 // A Limit is a limit of the process' control group, as the kernel writes it.
 type Limit struct{ Name, Value string }
 
-// Host returns what the kernel tells about a process without its help.
+// Host returns what the kernel reports about a process without its help.
 func (p *Process) Host() Host {
 	var h Host
 	if stat, err := p.Stat(); err == nil {
@@ -40,12 +40,11 @@ func (p *Process) Host() Host {
 	return h
 }
 
-// ticksPerSecond is USER_HZ, which is the same on all processors that Go programs
-// of this tool run on.
+// ticksPerSecond is USER_HZ, which is the same on all supported processors.
 const ticksPerSecond = 100
 
-// startTime returns the time of a number of clock ticks since boot, zero if it is
-// not known when that was.
+// startTime converts clock ticks since boot to a time. It returns zero if the
+// boot time is unknown.
 func startTime(ticks uint64) time.Time {
 	text, err := os.ReadFile("/proc/stat")
 	if err != nil {
@@ -65,8 +64,8 @@ func startTime(ticks uint64) time.Time {
 	return time.Time{}
 }
 
-// statusSize returns the value of a line of /proc/PID/status in bytes: the kernel
-// writes kB.
+// statusSize returns the value of a line of /proc/PID/status in bytes: the
+// kernel writes kB.
 func statusSize(status, key string) uint64 {
 	for line := range strings.Lines(status) {
 		f := strings.Fields(line)
@@ -78,8 +77,8 @@ func statusSize(status, key string) uint64 {
 	return 0
 }
 
-// What container engines and Kubernetes put into the names of control groups: an
-// ID of 64 hexadecimal digits, and "pod" with a UID.
+// Parts of the names that container engines and Kubernetes give to control
+// groups: an ID of 64 hexadecimal digits, and "pod" with a UID.
 var (
 	containerID = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
 	podUID      = regexp.MustCompile(`pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})`)
@@ -103,8 +102,8 @@ var limitFiles = []string{
 	"memory.limit_in_bytes", "cpu.cfs_quota_us",
 }
 
-// limitsOf returns the limits of the groups that /proc/PID/cgroup lists, without
-// those that do not limit. In a container, the group is often mounted at root.
+// limitsOf returns the limits of the groups in /proc/PID/cgroup, except
+// unlimited ones. In a container, the group is often mounted at root.
 func limitsOf(root, groups string) []Limit {
 	var dirs []string
 	for line := range strings.Lines(groups) {

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The names of control groups are those of Docker, podman, containerd and CRI-O,
-// with and without Kubernetes, by systemd and by cgroupfs.
+// Names of control groups of Docker, podman, containerd and CRI-O, with and
+// without Kubernetes, by systemd and by cgroupfs.
 func TestContainers(t *testing.T) {
 	const id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	const uid = "01234567-89ab-cdef-0123-456789abcdef"
@@ -59,7 +59,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// This test has started a moment ago, and has some memory.
+// This test started a moment ago, and uses some memory.
 func TestHost(t *testing.T) {
 	p, err := Open(os.Getpid())
 	if err != nil {

@@ -7,14 +7,14 @@ import (
 	"os"
 )
 
-// An Image is the program that a process ran at some moment. exec replaces it,
-// under the same process ID.
+// An Image is the program that a process ran at some moment. exec replaces it
+// and keeps the process ID.
 type Image struct {
 	process *Process
-	maps    *os.File // tied to the address space of the moment when it was opened
+	maps    *os.File // refers to the address space of the moment when it was opened
 }
 
-// Image returns the program that the process runs now.
+// Image returns the program that the process currently runs.
 func (p *Process) Image() (*Image, error) {
 	f, err := os.Open(p.path("maps"))
 	if err != nil {
@@ -24,16 +24,16 @@ func (p *Process) Image() (*Image, error) {
 }
 
 // left reports whether no thread runs in that program any longer. The kernel
-// frees an address space with its last thread, and its file of mappings is empty
-// from then on.
+// frees an address space with its last thread, and its file of mappings is then
+// empty.
 func (i *Image) left() bool {
 	var b [1]byte
 	_, err := i.maps.ReadAt(b[:], 0)
 	return errors.Is(err, io.EOF)
 }
 
-// Check returns ErrReplaced if the process runs another program now, and ErrGone
-// if it has ended.
+// Check returns ErrReplaced if the process now runs another program, and
+// ErrGone if it has ended.
 func (i *Image) Check() error {
 	if !i.left() {
 		return nil
@@ -44,5 +44,5 @@ func (i *Image) Check() error {
 	return ErrReplaced
 }
 
-// Close frees what the image holds.
+// Close closes the image's files.
 func (i *Image) Close() error { return i.maps.Close() }

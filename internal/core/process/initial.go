@@ -11,11 +11,11 @@ import (
 // auxiliary vector: the kernel limits arguments and environment to 6 MiB.
 const maxInitial = 8 << 20
 
-// InitialStack returns where a program's initial stack begins, for a process
-// about which the kernel can no longer be asked: the word with the number of
-// arguments, below the pointers to arguments and environment and below the
-// auxiliary vector auxv. stack is the mapping that ends with it. It returns false
-// if memory does not have that form.
+// InitialStack returns the start of a program's initial stack, for a process
+// that the kernel no longer describes: the word with the number of arguments,
+// below the pointers to arguments and environment and below the auxiliary
+// vector auxv. stack is the mapping that ends with it. It returns false if
+// memory does not have that form.
 func InitialStack(mem memory.Memory, stack memory.Range, auxv []byte) (memory.Address, bool) {
 	const word = memory.PtrSize
 	if len(auxv) < 4*word || !stack.End.Aligned(word) {
@@ -38,7 +38,7 @@ func InitialStack(mem memory.Memory, stack memory.Range, auxv []byte) (memory.Ad
 		at -= word
 		return binary.LittleEndian.Uint64(data[at:]), true
 	}
-	// Downwards: the end of the environment, its pointers, the end of the
+	// Search downwards: the end of the environment, its pointers, the end of the
 	// arguments, their pointers, their number.
 	if end, ok := next(); !ok || end != 0 {
 		return 0, false

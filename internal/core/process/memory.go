@@ -8,11 +8,11 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// Memory is a process' memory, read afresh at each call. What it reads of a
-// process that runs may have changed while it was read.
+// Memory is a process' memory. Each call reads it again. Memory of a running
+// process may change during the read.
 //
-// It reads by process_vm_readv, and where the kernel or a seccomp filter
-// forbids that, or a page has no read permission, through /proc/PID/mem.
+// It reads with process_vm_readv. If the kernel or a seccomp filter forbids
+// that, or a page has no read permission, it reads /proc/PID/mem.
 type Memory struct {
 	pid int
 
@@ -25,7 +25,7 @@ type Memory struct {
 
 var _ memory.Batcher = (*Memory)(nil)
 
-// ReadAt is memory.Memory's.
+// ReadAt implements memory.Memory.
 func (m *Memory) ReadAt(p []byte, addr memory.Address) (int, error) {
 	n, err := m.read(p, addr)
 	if n == len(p) {
@@ -34,12 +34,12 @@ func (m *Memory) ReadAt(p []byte, addr memory.Address) (int, error) {
 	return n, memory.Unreadable(addr.Add(uint64(n)), err)
 }
 
-// read returns an error that is not nil when it reads less than all of p.
+// read returns a non-nil error if it reads less than all of p.
 func (m *Memory) read(p []byte, addr memory.Address) (n int, err error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	const end = 1 << 63 // neither way takes addresses behind; no user memory is there
+	const end = 1 << 63 // neither way accepts addresses above; user memory ends there
 	if addr >= end {
 		return 0, memory.ErrNotMapped
 	}
@@ -73,7 +73,7 @@ func (m *Memory) read(p []byte, addr memory.Address) (n int, err error) {
 	return n, nil
 }
 
-// readFile reads through /proc/PID/mem; with n == 0 the error is not nil.
+// readFile reads through /proc/PID/mem; if n == 0, the error is not nil.
 func (m *Memory) readFile(p []byte, addr memory.Address) (n int, err error) {
 	f, err := m.open()
 	if err != nil {
@@ -112,9 +112,9 @@ func (m *Memory) close() error {
 	return err
 }
 
-// ReadBatch is memory.Batcher's: many pieces in one system call. A short count
-// stops at the first page that cannot be read, and the kernel does not try what
-// stands behind it, so the call is made again from the next piece on.
+// ReadBatch implements memory.Batcher: many pieces in one system call. The
+// kernel stops at the first unreadable page and does not try the pieces after
+// it, so ReadBatch repeats the call from the next piece.
 func (m *Memory) ReadBatch(pieces []memory.Piece) error {
 	for i := range pieces {
 		pieces[i].N = 0
@@ -144,7 +144,7 @@ func (m *Memory) ReadBatch(pieces []memory.Piece) error {
 			if p.N == len(p.Data) {
 				continue
 			}
-			// The rest of this piece, by the way that knows how to look further.
+			// Read the rest of this piece with the function that also tries the file.
 			more, err := m.read(p.Data[p.N:], p.Addr.Add(uint64(p.N)))
 			p.N += more
 			if err != nil && isNoProcess(err) {

@@ -14,7 +14,7 @@ import (
 func supported() error { return nil }
 
 // Clock returns the time of the clock that Go's runtime uses for durations, in
-// nanoseconds. A process in another time namespace has another one.
+// nanoseconds. A process in another time namespace has another clock.
 func Clock() int64 {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
@@ -25,21 +25,21 @@ func Clock() int64 {
 
 func isNoProcess(err error) bool { return errors.Is(err, unix.ESRCH) || errors.Is(err, ErrGone) }
 
-// isForbidden reports whether process_vm_readv as such is refused, whatever
-// the address: by a seccomp filter or a kernel without it (ENOSYS), or for want
-// of rights.
+// isForbidden reports whether process_vm_readv is refused for every address: by
+// a seccomp filter, by a kernel without it (ENOSYS), or for lack of permission.
 func isForbidden(err error) bool {
 	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EACCES)
 }
 
-// isUnmapped reports how /proc/PID/mem says that an address is not mapped.
+// isUnmapped reports whether err is how /proc/PID/mem reports an unmapped
+// address.
 func isUnmapped(err error) bool { return errors.Is(err, unix.EIO) || errors.Is(err, unix.EFAULT) }
 
 // maxPieces is the kernel's limit of one call (UIO_MAXIOV).
 const maxPieces = 1024
 
-// readVM returns how many bytes from addr on it could read; err is nil only
-// when all were. The kernel stops at the first page that it cannot read.
+// readVM returns how many bytes from addr it could read; err is nil only if all
+// were read. The kernel stops at the first unreadable page.
 func readVM(pid int, p []byte, addr memory.Address) (int, error) {
 	total := 0
 	for total < len(p) {
@@ -55,14 +55,14 @@ func readVM(pid int, p []byte, addr memory.Address) (int, error) {
 		case n == 0:
 			return total, memory.ErrNotMapped
 		}
-		total += n // after a short count the next call says why, or goes on
+		total += n // after a short count the next call reports why, or continues
 	}
 	return total, nil
 }
 
 // readVMMany reads pieces in order by one call. It returns how many bytes it
-// could read, as if all pieces stood one after the other, and to how many pieces
-// the call was asked to go.
+// could read, counted over the concatenated pieces, and how many pieces the
+// call included.
 func readVMMany(pid int, pieces []memory.Piece) (n, tried int, err error) {
 	pieces = pieces[:min(len(pieces), maxPieces)]
 	locals := make([]unix.Iovec, 0, len(pieces))
@@ -73,7 +73,7 @@ func readVMMany(pid int, pieces []memory.Piece) (n, tried int, err error) {
 			continue
 		}
 		if pieces[i].Addr.Add(uint64(len(data))) >= 1<<63 {
-			// The kernel would refuse the whole call; read what stands before.
+			// The kernel would refuse the whole call; read the pieces before it.
 			pieces = pieces[:i+1]
 			break
 		}
@@ -92,8 +92,8 @@ func readVMMany(pid int, pieces []memory.Piece) (n, tried int, err error) {
 	return max(n, 0), len(pieces), err
 }
 
-// Allowed tries on this process itself whether process_vm_readv works here at
-// all.
+// Allowed tests with this process itself whether process_vm_readv works on this
+// system.
 func Allowed() error {
 	var to [1]byte
 	n, err := unix.ProcessVMReadv(os.Getpid(), []unix.Iovec{{Base: &to[0], Len: 1}},
@@ -104,5 +104,5 @@ func Allowed() error {
 	return nil
 }
 
-// probe is what Allowed reads; a variable on a stack might move.
+// probe is the memory that Allowed reads; a variable on a stack might move.
 var probe [1]byte

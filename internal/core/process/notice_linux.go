@@ -12,10 +12,10 @@ const (
 	eventStop = unix.PTRACE_EVENT_STOP
 )
 
-// A Notice is what the kernel reports of a child or of a traced thread: that it
+// A Notice is the kernel's report about a child or a traced thread: that it
 // stopped or that it ended.
 type Notice struct {
-	PID int // 0 when there is nothing to report
+	PID int // 0 if there is nothing to report
 
 	code   int32 // CLD_…
 	status int32
@@ -27,11 +27,11 @@ const (
 	cldTrapped = 4
 )
 
-// Ended reports whether it is dead.
+// Ended reports whether the thread is dead.
 func (n Notice) Ended() bool { return n.PID != 0 && n.code <= cldDumped }
 
-// Trapped reports whether it is in a stop that its tracer ends, and not in one of
-// job control that its parent is told of.
+// Trapped reports whether the thread is in a ptrace stop, which its tracer
+// ends, and not in a job-control stop, which its parent handles.
 func (n Notice) Trapped() bool { return n.PID != 0 && n.code == cldTrapped }
 
 // Signal returns the signal that a stop is for.
@@ -40,10 +40,10 @@ func (n Notice) Signal() unix.Signal { return unix.Signal(n.status & 0x7f) }
 // Event returns the ptrace event that a stop is for, 0 if it is for a signal.
 func (n Notice) Event() int { return int(n.status) >> 8 }
 
-// Peek returns the kernel's notice of a thread and leaves it to be taken. With
-// unix.WNOHANG it does not wait for one. It must be used instead of wait4 for
-// stops: the kernel clears the signal of a stop that is consumed, so if the
-// tracer dies before it continues the thread, that signal is lost.
+// Peek returns the kernel's notice of a thread without consuming it. With
+// unix.WNOHANG it does not wait for one. Use it instead of wait4 for stops: the
+// kernel clears the signal of a consumed stop, so if the tracer dies before it
+// continues the thread, that signal is lost.
 func Peek(tid, options int) (Notice, error) {
 	// The head of siginfo_t as waitid fills it, on 64-bit machines.
 	var info struct {
@@ -61,9 +61,9 @@ func Peek(tid, options int) (Notice, error) {
 	}
 }
 
-// ExitMessage returns the end that a thread in its exit stop is about to meet.
-// 0 also means that the thread alone ends, because it exits or because another
-// thread calls exec. Only its tracer may ask.
+// ExitMessage returns the exit status of a thread in its exit stop. 0 also
+// means that the thread alone ends, because it exits or because another thread
+// calls exec. Only its tracer may call ExitMessage.
 func ExitMessage(tid int) (unix.WaitStatus, error) {
 	var message uint64
 	err := ptrace(unix.PTRACE_GETEVENTMSG, tid, uintptr(unsafe.Pointer(&message)))

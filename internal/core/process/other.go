@@ -14,7 +14,7 @@ var errSystem = errors.New("reading another process is not supported on this sys
 
 func isMainThread() bool { return false }
 
-// A Stopped is not to be had on this system.
+// A Stopped is not available on this system.
 type Stopped struct {
 	Threads []Thread
 	Missed  []Missed
@@ -27,7 +27,7 @@ func Stop(context.Context, *Process, StopOptions) (*Stopped, error) { return nil
 // Resume does nothing on this system.
 func (s *Stopped) Resume() {}
 
-// An Image is not to be had on this system.
+// An Image is not available on this system.
 type Image struct{}
 
 // Image fails on this system.
@@ -39,7 +39,7 @@ func (i *Image) Check() error { return errSystem }
 // Close does nothing on this system.
 func (i *Image) Close() error { return nil }
 
-// Clock is not known on this system.
+// Clock returns 0 on this system.
 func Clock() int64 { return 0 }
 
 func supported() error                                         { return errSystem }
@@ -63,5 +63,5 @@ type Host struct {
 // A Limit is a limit of the process' control group.
 type Limit struct{ Name, Value string }
 
-// Host returns nothing.
+// Host returns nothing on this system.
 func (p *Process) Host() Host { return Host{} }

@@ -1,8 +1,8 @@
-// Package process is a living program seen from outside: its memory, its
-// mappings, its threads, and a way to hold it still for a moment.
+// Package process represents a running program seen from outside: its memory,
+// its mappings, its threads, and a way to stop it for a moment.
 //
 // It knows Linux and nothing of Go programs. On other systems it builds, and
-// Open says that it cannot work there.
+// Open returns an error.
 package process
 
 import (
@@ -17,18 +17,18 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// ErrGone is wrapped by what fails because the process has ended.
+// ErrGone is wrapped by errors caused by the end of the process.
 var ErrGone = errors.New("no such process")
 
-// A Process is another process of this host. It holds no descriptor of it
-// until its memory is read in a way that needs one.
+// A Process is another process of this host. It opens no descriptor until its
+// memory is read in a way that needs one.
 type Process struct {
 	PID int
 	mem *Memory
 }
 
-// Open returns the process with that ID. It fails with ErrGone when there is
-// none; rights show only when something is read.
+// Open returns the process with that ID. It returns ErrGone if there is none.
+// Missing permissions show only when something is read.
 func Open(pid int) (*Process, error) {
 	if pid <= 0 {
 		return nil, fmt.Errorf("open process %d: not a process ID", pid)
@@ -44,25 +44,26 @@ func Open(pid int) (*Process, error) {
 	return p, nil
 }
 
-// Close frees what the process' memory holds. It does not touch the process.
+// Close closes the descriptor for the process' memory. It does not affect the
+// process.
 func (p *Process) Close() error { return p.mem.close() }
 
-// Memory is the process' memory.
+// Memory returns the process' memory.
 func (p *Process) Memory() *Memory { return p.mem }
 
 func (p *Process) path(name string) string {
 	return filepath.Join("/proc", strconv.Itoa(p.PID), name)
 }
 
-// ExePath is a path by which the process' executable file can be opened, also
-// when it was removed or stands in another mount namespace.
+// ExePath returns a path that opens the process' executable, even if the file
+// was removed or is in another mount namespace.
 func (p *Process) ExePath() string { return p.path("exe") }
 
-// FilePath is the path by which the file of a mapping can be opened.
+// FilePath returns a path that opens the file of a mapping.
 func (p *Process) FilePath(m Mapping) string { return p.path(filepath.Join("root", m.Path)) }
 
-// ExeName is the path of the executable as the kernel remembers it; for one
-// that was removed it ends in " (deleted)".
+// ExeName returns the kernel's path of the executable; if the file was removed,
+// it ends in " (deleted)".
 func (p *Process) ExeName() (string, error) {
 	name, err := os.Readlink(p.path("exe"))
 	if err != nil {
@@ -71,11 +72,11 @@ func (p *Process) ExeName() (string, error) {
 	return name, nil
 }
 
-// Auxv returns the auxiliary vector as the kernel gave it to the program.
+// Auxv returns the auxiliary vector that the kernel gave to the program.
 func (p *Process) Auxv() ([]byte, error) { return p.read("auxv") }
 
-// Args returns the program's arguments, the first being its name. They may
-// hold secrets.
+// Args returns the program's arguments, beginning with its name. They may
+// contain secrets.
 func (p *Process) Args() ([]string, error) {
 	data, err := p.read("cmdline")
 	if err != nil || len(data) == 0 {
@@ -92,7 +93,7 @@ func (p *Process) read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// gone turns the errors by which /proc says that a process has ended into
+// gone converts the errors by which /proc reports that a process has ended into
 // ErrGone.
 func gone(err error) error {
 	if errors.Is(err, os.ErrNotExist) || isNoProcess(err) {
@@ -107,7 +108,7 @@ type Mapping struct {
 	Read, Write, Exec, Shared bool
 	Offset                    uint64 // in the file
 	Device                    string // major:minor, hexadecimal
-	Inode                     uint64 // 0 when no file is mapped
+	Inode                     uint64 // 0 if no file is mapped
 	Path                      string // file, or a name in brackets, or ""
 }
 

@@ -25,7 +25,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// The test binary plays the targets itself.
+// The test binary also acts as the target processes.
 func TestMain(m *testing.M) {
 	switch os.Getenv("PROCESS_TEST_ROLE") {
 	case "target":
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 
 var words = [4]uint64{0x1111111111111111, 0x2222222222222222, 3, 4}
 
-// playTarget says where its memory is, then keeps threads busy, counting, and
+// playTarget writes where its memory is, then keeps threads busy, counting, and
 // answers each line of its input with its count.
 func playTarget() {
 	hole, err := unix.Mmap(-1, 0, 8*4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
@@ -52,7 +52,7 @@ func playTarget() {
 	if err := unix.Mprotect(hole[4096:2*4096], unix.PROT_NONE); err != nil {
 		panic(err)
 	}
-	// The kernel frees the middle of a mapping.
+	// Unmap the middle of a mapping.
 	_, _, errno := unix.Syscall(unix.SYS_MUNMAP, uintptr(unsafe.Pointer(&hole[3*4096])), 4096, 0)
 	if errno != 0 {
 		panic(errno)

@@ -18,7 +18,7 @@ const (
 	ntARMTLS    = int(elfcore.NTARMTLS)
 )
 
-// ptrace makes one of the requests that ignore their address argument.
+// ptrace makes a request that ignores its address argument.
 func ptrace(request, tid int, data uintptr) error {
 	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, uintptr(request), uintptr(tid), 0, data, 0, 0)
 	if errno != 0 {
@@ -27,10 +27,10 @@ func ptrace(request, tid int, data uintptr) error {
 	return nil
 }
 
-// maxRegSet is more than any register set takes, the extended state included.
+// maxRegSet is larger than any register set, the extended state included.
 const maxRegSet = 64 << 10
 
-// getRegSet reads one register set of a stopped thread, by way of scratch.
+// getRegSet reads one register set of a stopped thread, using scratch.
 func getRegSet(tid, set int, scratch []byte) ([]byte, error) {
 	iov := unix.Iovec{Base: &scratch[0]}
 	iov.SetLen(len(scratch))
@@ -42,8 +42,8 @@ func getRegSet(tid, set int, scratch []byte) ([]byte, error) {
 	return slices.Clone(scratch[:iov.Len]), nil
 }
 
-// threadPointer returns that of a stopped thread of this host, 0 when it is not
-// known.
+// threadPointer returns the thread pointer of a stopped thread of this host, 0
+// if unknown.
 func threadPointer(th *Thread) uint64 {
 	if HostMachine() != elfcore.MachineARM64 {
 		return th.word(th.set().TLS)

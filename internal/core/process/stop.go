@@ -6,14 +6,14 @@ import (
 	"time"
 )
 
-// A StopOptions selects how to stop a process.
+// StopOptions selects how to stop a process.
 type StopOptions struct {
-	// Wait is how long stopping may take; 0 means one second. Threads that did
-	// not stop by then, because they sleep in the kernel where no signal wakes
-	// them, are listed in Missed.
+	// Wait is the time limit for stopping; 0 means one second. Threads that have
+	// not stopped by then, because they are in an uninterruptible sleep, are
+	// listed in Missed.
 	Wait time.Duration
 
-	// Main is the tracer that has seized the main thread already, nil if there is
+	// Main is the tracer that has already seized the main thread, nil if there is
 	// none. Stop interrupts and continues that thread, and never detaches it.
 	Main *Tracer
 
@@ -29,19 +29,19 @@ type StopOptions struct {
 // A Thread is a stopped thread.
 type Thread struct {
 	ID      int
-	Machine uint16 // the ELF machine that its registers are of; 0 is this host's
+	Machine uint16 // the ELF machine of its registers; 0 is this host's
 
-	General []byte // the kernel's elf_gregset_t: NT_PRSTATUS's
-	Float   []byte // NT_FPREGSET's, nil if not fetched
-	XState  []byte // NT_X86_XSTATE's, nil if not fetched or not this machine's
+	General []byte // the kernel's elf_gregset_t, as in NT_PRSTATUS
+	Float   []byte // as in NT_FPREGSET, nil if not fetched
+	XState  []byte // as in NT_X86_XSTATE, nil if not fetched or not on this machine
 
 	// TLS is the thread pointer.
 	TLS uint64
 
-	Signal int // a signal that it was about to take, 0 for none
-	Event  int // the ptrace event that it stopped for, PTRACE_EVENT_STOP mostly
+	Signal int // a pending signal, 0 for none
+	Event  int // the ptrace event of its stop, usually PTRACE_EVENT_STOP
 
-	group bool // stopped with its process, by SIGSTOP and its like
+	group bool // stopped with its process, by SIGSTOP or similar
 }
 
 // A Missed is a thread that could not be stopped.
@@ -52,6 +52,6 @@ type Missed struct {
 
 func (m Missed) String() string { return fmt.Sprintf("thread %d: %s", m.ID, m.Why) }
 
-// ErrReplaced is returned when the process called exec while it was stopped or
-// read: the program that was asked for does not exist any longer.
+// ErrReplaced is returned if the process called exec while it was stopped or
+// read: the requested program no longer exists.
 var ErrReplaced = errors.New("the process replaced its program (exec) during the capture: try again")

@@ -17,16 +17,16 @@ import (
 
 func isMainThread() bool { return unix.Gettid() == os.Getpid() }
 
-// A Stopped is a process of which all threads are stopped, except the missed
-// ones. It must be resumed.
+// A Stopped is a process with all threads stopped, except the missed ones. Call
+// Resume at the end.
 //
-// Two kinds of threads of ours take part. The seizer is made for this stop alone
-// and owns every thread that the main thread's tracer does not own: when it
-// ends, the kernel releases whatever it traces, in whatever state that is. It
+// Two kinds of threads of this program take part. The seizer exists for this
+// stop alone and owns every thread that the main thread's tracer does not own:
+// when it ends, the kernel releases whatever it traces, in whatever state. It
 // may block in PTRACE_SEIZE, which waits for an exec of the target, while that
 // exec waits for threads that were killed to be reaped and for the main thread
-// to leave its exit stop. Therefore another goroutine, the one that called Stop,
-// reaps and releases them. docs/internals.md has the model.
+// to leave its exit stop. Therefore another goroutine, the one that called
+// Stop, reaps and releases them. docs/internals.md describes the model.
 type Stopped struct {
 	Threads []Thread
 	Missed  []Missed
@@ -44,14 +44,14 @@ type stopper struct {
 	end     time.Time
 	image   *Image
 	seizer  *Tracer
-	busy    atomic.Bool // the seizer works through a batch, and may block
-	givenUp atomic.Bool // the seizer must begin nothing more
+	busy    atomic.Bool // the seizer is working through a batch, and may block
+	givenUp atomic.Bool // the seizer must not begin anything new
 	tracees []*tracee
 	seen    map[int]bool
-	refused error // why the first thread that could not be seized could not
+	refused error // error of the first thread that could not be seized
 }
 
-// A tracee is a thread of the process, and what this stop knows of it.
+// A tracee is a thread of the process, with this stop's knowledge about it.
 type tracee struct {
 	Thread
 	owner *Tracer
@@ -61,17 +61,17 @@ type tracee struct {
 
 // Phases of a tracee.
 const (
-	asked       = iota // the seizer has it on its list
+	asked       = iota // on the seizer's list
 	refused            // it could not be seized
-	interrupted        // told to stop
+	interrupted        // interrupted, should stop
 	stopped
 	left // dead, or renamed by exec
 )
 
-// Stop stops every thread of the process, including those that start in the
-// meantime, and reads their registers. It fails if no thread could be stopped,
-// with an error that wraps the kernel's (EPERM: not allowed, or traced by
-// another process); then all run on. They also run on when ctx ends, even if
+// Stop stops every thread of the process, including those that start during the
+// call, and reads their registers. If no thread could be stopped, it returns an
+// error that wraps the kernel's (EPERM: not allowed, or traced by another
+// process), and all threads continue. They also continue when ctx ends, even if
 // Resume has not been called.
 func Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
 	if opts.Wait == 0 {
@@ -115,8 +115,8 @@ func Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
 	return out, nil
 }
 
-// all stops threads until a look at the list shows no new one: only a thread
-// that is not on it, and so not stopped, can have started another.
+// all stops threads until the thread list shows no new one: only a thread that
+// is not on it, and so not stopped, can have started another.
 func (s *stopper) all(ctx context.Context) error {
 	for {
 		ids, err := s.ThreadIDs()
@@ -134,8 +134,8 @@ func (s *stopper) all(ctx context.Context) error {
 	}
 }
 
-// ask has threads seized and interrupted by those who own them, and returns
-// without waiting for that.
+// ask requests that the owners seize and interrupt threads, and returns without
+// waiting.
 func (s *stopper) ask(ids []int) {
 	var batch []*tracee
 	for _, id := range ids {
@@ -178,13 +178,13 @@ func (s *stopper) ask(ids []int) {
 	})
 }
 
-// errBlocked is the error of a stop whose seizer does not come back.
+// errBlocked is the error of a stop whose seizer does not return.
 var errBlocked = errors.New("stop: the kernel does not finish seizing a thread: the process is in exec, or its cgroup is frozen: try again")
 
-// pollPause bounds how long a thread that was killed waits to be reaped.
+// pollPause bounds how long a killed thread waits to be reaped.
 const pollPause = time.Millisecond
 
-// wait waits for what was asked. It reports false when the time is up.
+// wait waits for the requested threads. It reports false if the time is up.
 func (s *stopper) wait(ctx context.Context) (bool, error) {
 	pause, whole := 10*time.Microsecond, time.Now().Add(pollPause)
 	for left := -1; ; {
@@ -199,7 +199,7 @@ func (s *stopper) wait(ctx context.Context) (bool, error) {
 		case time.Now().After(s.end):
 			s.givenUp.Store(true)
 			if s.busy.Load() {
-				// What it has stopped can be released only by the seizer itself.
+				// Only the seizer itself can release what it has stopped.
 				return false, errBlocked
 			}
 			return false, nil
@@ -219,10 +219,9 @@ func (s *stopper) wait(ctx context.Context) (bool, error) {
 	}
 }
 
-// poll looks at the threads that have been told to stop, and with all set also
-// at those that have stopped: they may have been killed since, and an exec of
-// the target waits until they are reaped. It returns how many have not stopped
-// yet.
+// poll checks the threads that should stop, and with all set also those that
+// have stopped: they may have been killed since, and an exec of the target
+// waits until they are reaped. It returns how many have not stopped yet.
 func (s *stopper) poll(all bool) (open int) {
 	for _, t := range s.tracees {
 		switch phase := t.phase.Load(); {
@@ -238,9 +237,9 @@ func (s *stopper) poll(all bool) (open int) {
 	return open
 }
 
-// look takes note of what the kernel reports of a thread. A stop is left
-// unconsumed: the kernel clears the signal of a stop that was consumed, and
-// should we be killed then, the thread would go on without it.
+// look records the kernel's report about a thread. It does not consume a stop:
+// the kernel clears the signal of a consumed stop, and if this process were
+// killed then, the thread would continue without it.
 func (s *stopper) look(t *tracee) {
 	n, err := Peek(t.ID, unix.WNOHANG)
 	switch {
@@ -250,7 +249,7 @@ func (s *stopper) look(t *tracee) {
 	case err != nil:
 		return
 	case n.PID == 0:
-		// A main thread that has ended is reported with the whole process.
+		// The end of the main thread is reported with the whole process.
 		if t.ID != s.PID {
 			return
 		}
@@ -260,7 +259,7 @@ func (s *stopper) look(t *tracee) {
 		return
 	case n.Ended():
 		t.phase.Store(left)
-		if t.ID != s.PID { // the end of the process is for its parent
+		if t.ID != s.PID { // the end of the process belongs to its parent
 			_, _ = unix.Wait4(t.ID, nil, unix.WALL|unix.WNOHANG, nil)
 		}
 		return
@@ -275,16 +274,16 @@ func (s *stopper) look(t *tracee) {
 	t.Event, t.Signal = n.Event(), 0
 	switch {
 	case t.Event == 0:
-		t.Signal = int(n.Signal()) // it was about to take this one
+		t.Signal = int(n.Signal()) // this signal was pending
 	case t.Event == eventStop:
 		t.group = n.Signal() != unix.SIGTRAP
 	}
 	t.phase.Store(stopped)
 }
 
-// leave releases the main thread from its exit stop if the process may live on:
-// an exec of another thread waits for that. Its real ends are left to its owner,
-// except exit(0), which is of no interest to one.
+// leave releases the main thread from its exit stop if the process may survive:
+// an exec of another thread waits for that. Its real ends are left to its
+// owner, except exit(0), which no owner needs.
 func (s *stopper) leave(t *tracee) (left bool) {
 	_ = s.opts.Main.Do(func() {
 		if status, err := ExitMessage(t.ID); err == nil && status == 0 {
@@ -294,8 +293,7 @@ func (s *stopper) leave(t *tracee) (left bool) {
 	return left
 }
 
-// whyMissed explains why a thread was not stopped, or returns "" if it is dead
-// and need not be.
+// whyMissed explains why a thread was not stopped, or returns "" if it is dead.
 func (s *stopper) whyMissed(t *tracee) string {
 	if stat, err := s.ThreadStat(t.ID); errors.Is(err, ErrGone) || err == nil && stat.Dead() {
 		return ""
@@ -335,7 +333,7 @@ func (s *stopper) registers() error {
 func (th *Thread) registers(opts *StopOptions, scratch []byte) error {
 	var err error
 	if th.General, err = getRegSet(th.ID, ntPRSTATUS, scratch); err != nil {
-		if errors.Is(err, unix.ESRCH) { // killed after it had stopped
+		if errors.Is(err, unix.ESRCH) { // killed after it stopped
 			th.General = nil
 			return nil
 		}
@@ -351,7 +349,7 @@ func (th *Thread) registers(opts *StopOptions, scratch []byte) error {
 	return nil
 }
 
-// Resume lets the process run on as it would have. It may be called twice.
+// Resume lets the process continue as before. It may be called twice.
 func (s *Stopped) Resume() {
 	s.once.Do(func() {
 		if unhook := s.unhook.Load(); unhook != nil { // nil if the context ended first
@@ -361,10 +359,10 @@ func (s *Stopped) Resume() {
 	})
 }
 
-// release lets every thread go. The main thread's tracer continues that one.
-// The seizer detaches the others; then it ends, and the kernel releases what it
-// could not detach: threads that have not stopped yet, that were killed, or that
-// have become another program.
+// release lets every thread continue. The main thread's tracer continues that
+// one. The seizer detaches the others; then it ends, and the kernel releases
+// those that it could not detach: threads that have not stopped yet, that were
+// killed, or that have become another program.
 func (s *stopper) release() {
 	s.givenUp.Store(true)
 	if s.opts.Main != nil && !s.opts.MainHeld {
@@ -387,7 +385,7 @@ func (s *stopper) each(owner *Tracer, f func(*tracee)) {
 	}
 }
 
-// drain keeps reaping for a seizer that is blocked in an exec of the target,
+// drain keeps reaping while the seizer is blocked in an exec of the target,
 // which waits for that.
 func (s *stopper) drain() {
 	for s.busy.Load() {
@@ -396,12 +394,13 @@ func (s *stopper) drain() {
 	}
 }
 
-// detach gives a thread a signal that it was about to take. A thread of a
-// process that was stopped by a signal stays stopped.
+// detach passes a pending signal to the thread. A thread of a process that a
+// signal stopped stays stopped.
 func (t *tracee) detach() { _ = ptrace(unix.PTRACE_DETACH, t.ID, uintptr(t.Signal)) }
 
-// cont continues the main thread for its tracer. One that was killed after it
-// had stopped for us is in its exit stop by now, where its tracer wants it.
+// cont continues the main thread for its tracer. If it was killed after it
+// stopped for this capture, it is in its exit stop by now, where its tracer
+// wants it.
 func (t *tracee) cont() {
 	switch n, err := Peek(t.ID, unix.WNOHANG); {
 	case err != nil || n.PID == 0 || n.Ended() || n.Event() == eventExit:

@@ -21,8 +21,8 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// Every thread is stopped with registers that lie in its mappings, and all run
-// on afterwards.
+// Every thread is stopped with registers that point into its mappings, and all
+// continue afterwards.
 func TestStop(t *testing.T) {
 	c := start(t, 20)
 	for range 20 {
@@ -53,7 +53,8 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// A signal that comes while a thread is stopped, or that stopped it, is not lost.
+// A signal that arrives while a thread is stopped, or that stopped it, is not
+// lost.
 func TestStopKeepsSignals(t *testing.T) {
 	c := start(t, 4)
 	for round := 1; round <= 40; round++ {
@@ -63,7 +64,7 @@ func TestStopKeepsSignals(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Resume()
-		// Such signals do not queue: wait for each.
+		// These signals do not queue: wait for each.
 		got := ""
 		for end := time.Now().Add(10 * time.Second); got != strconv.Itoa(round) && time.Now().Before(end); {
 			got = c.ask(t)
@@ -74,7 +75,7 @@ func TestStopKeepsSignals(t *testing.T) {
 	}
 }
 
-// What SIGSTOP has stopped stays stopped, until SIGCONT.
+// A process that SIGSTOP stopped stays stopped until SIGCONT.
 func TestStopOfStopped(t *testing.T) {
 	c := start(t, 2)
 	_ = syscall.Kill(c.PID, syscall.SIGSTOP)
@@ -105,7 +106,7 @@ func waitState(t *testing.T, c *child, want string) {
 	t.Fatalf("threads are in states %s, not %s", got, want)
 }
 
-// A collector that is killed in the middle leaves its target running.
+// If the collector is killed in the middle, its target keeps running.
 func TestCollectorKilled(t *testing.T) {
 	c := start(t, 4)
 	cmd := exec.Command("/proc/self/exe")
@@ -126,7 +127,7 @@ func TestCollectorKilled(t *testing.T) {
 	}
 }
 
-// A second tracer is told why it cannot.
+// A second tracer gets an error that explains why it cannot trace.
 func TestStopTwice(t *testing.T) {
 	c := start(t, 0)
 	s, err := process.Stop(context.Background(), c.Process, process.StopOptions{})
@@ -140,8 +141,8 @@ func TestStopTwice(t *testing.T) {
 	c.ask(t)
 }
 
-// A thread that the tracer has seized before is stopped with the others, and is
-// still the tracer's afterwards.
+// A thread that the tracer has already seized is stopped with the others, and
+// stays the tracer's afterwards.
 func TestStopSeized(t *testing.T) {
 	c := start(t, 3)
 	tracer := process.NewTracer()
@@ -168,7 +169,7 @@ func TestStopSeized(t *testing.T) {
 		s.Resume()
 		c.ask(t)
 	}
-	// Killed, it stops at its exit, where it is held while it is captured.
+	// When killed, it stops at its exit, where it stays while it is captured.
 	_ = syscall.Kill(c.PID, syscall.SIGKILL)
 	_ = tracer.Do(func() {
 		for {
@@ -197,7 +198,7 @@ func TestStopSeized(t *testing.T) {
 }
 
 // ended waits for the target's end, which its parent sees when the statuses of
-// all its threads are taken.
+// all its threads have been consumed.
 func (c *child) ended(t *testing.T) {
 	t.Helper()
 	end := make(chan error, 1)
@@ -209,8 +210,8 @@ func (c *child) ended(t *testing.T) {
 	}
 }
 
-// A process that is killed while it is stopped ends when it is let go, though
-// its tracer lives on.
+// A process that is killed while it is stopped ends when it is released, even
+// if its tracer lives on.
 func TestStopKilled(t *testing.T) {
 	for range 5 {
 		c := start(t, 10)
@@ -224,8 +225,8 @@ func TestStopKilled(t *testing.T) {
 	}
 }
 
-// When the time for stopping is up, those that had stopped run on, and those
-// that stop after that do too.
+// When the time limit for stopping passes, the stopped threads continue, and so
+// do those that stop later.
 func TestStopCut(t *testing.T) {
 	c := start(t, 20)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -264,7 +265,7 @@ func TestStopCut(t *testing.T) {
 }
 
 // A main thread that was seized for its exit stop and is killed while it is
-// stopped for a capture is left in its exit stop, where its owner finds it.
+// stopped for a capture stays in its exit stop, where its owner finds it.
 func TestStopSeizedKilled(t *testing.T) {
 	c := start(t, 3)
 	tracer := process.NewTracer()
@@ -281,7 +282,7 @@ func TestStopSeizedKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = syscall.Kill(c.PID, syscall.SIGKILL)
-	time.Sleep(50 * time.Millisecond) // until it is there
+	time.Sleep(50 * time.Millisecond) // until it has stopped
 	s.Resume()
 	time.Sleep(50 * time.Millisecond)
 	if stat, err := c.ThreadStat(c.PID); err != nil || stat.State != 't' {

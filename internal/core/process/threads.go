@@ -10,7 +10,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// ThreadIDs returns the IDs of the threads that live now, in ascending order.
+// ThreadIDs returns the IDs of the current threads, in ascending order.
 func (p *Process) ThreadIDs() ([]int, error) {
 	dir, err := os.Open(p.path("task"))
 	if err != nil {
@@ -31,24 +31,24 @@ func (p *Process) ThreadIDs() ([]int, error) {
 	return ids, nil
 }
 
-// A Stat is what /proc/PID/stat, or that of a thread, says in its first fields.
+// A Stat has the first fields of /proc/PID/stat, or of a thread's stat file.
 type Stat struct {
 	Name                string // at most 15 bytes
-	State               byte   // R running, S sleeping, D not to be woken, T stopped, t traced, Z dead, X dead
+	State               byte   // R running, S sleeping, D uninterruptible, T stopped, t traced, Z dead, X dead
 	Parent, Group, Sess int
-	Exiting             bool   // it has begun to end, and is about to close its files
+	Exiting             bool   // it has begun to exit, and is about to close its files
 	Start               uint64 // clock ticks since boot
 
-	// StackStart is the lowest address of what the kernel stored above the first
-	// frame of the main thread: arguments, environment, auxiliary vector. It is 0
-	// if the kernel does not report it.
+	// StackStart is the lowest address of the data that the kernel stored above
+	// the first frame of the main thread: arguments, environment, auxiliary
+	// vector. It is 0 if the kernel does not report it.
 	StackStart memory.Address
 }
 
-// Dead reports whether the thread runs no more.
+// Dead reports whether the thread has ended.
 func (s Stat) Dead() bool { return s.State == 'Z' || s.State == 'X' || s.State == 'x' }
 
-// Stat returns the process' own.
+// Stat returns the process' Stat.
 func (p *Process) Stat() (Stat, error) {
 	data, err := p.read("stat")
 	if err != nil {
@@ -57,7 +57,7 @@ func (p *Process) Stat() (Stat, error) {
 	return parseStat(string(data))
 }
 
-// ThreadStat returns that of one of its threads.
+// ThreadStat returns the Stat of one of its threads.
 func (p *Process) ThreadStat(tid int) (Stat, error) {
 	data, err := p.read("task/" + strconv.Itoa(tid) + "/stat")
 	if err != nil {
@@ -66,8 +66,8 @@ func (p *Process) ThreadStat(tid int) (Stat, error) {
 	return parseStat(string(data))
 }
 
-// parseStat reads man proc_pid_stat's line. The name stands in parentheses and
-// may hold any byte, closing parentheses too, so the last one ends it.
+// parseStat parses a line of man proc_pid_stat. The name is in parentheses and
+// may contain any byte, closing parentheses too, so the last one ends it.
 func parseStat(line string) (Stat, error) {
 	open, end := strings.IndexByte(line, '('), strings.LastIndexByte(line, ')')
 	if open < 0 || end < open {
@@ -101,9 +101,9 @@ func parseStat(line string) (Stat, error) {
 	return s, nil
 }
 
-// stackStart returns the lowest of the kernel's addresses of where the stack,
-// the arguments and the environment begin. It reports 0 to those who
-// may not read the process. A program may move each of them (man 2 prctl).
+// stackStart returns the lowest of the kernel's addresses of the stack, the
+// arguments and the environment. The kernel reports 0 to processes that may not
+// read the process. A program may move each of them (man 2 prctl).
 func stackStart(fields []string) memory.Address {
 	const stack, args, environment = 28, 48, 50 // fields of the line, from 1
 	lowest := memory.Address(0)
@@ -119,9 +119,8 @@ func stackStart(fields []string) memory.Address {
 	return lowest
 }
 
-// Ours returns our numbers of threads by those that the process itself knows them
-// by, which are others where it is in a PID namespace below ours; nil where it is
-// not. Threads that are gone are not in it.
+// Ours maps the process' own thread IDs to ours, which differ if it is in a PID
+// namespace below ours; nil if it is not. It omits threads that have ended.
 func (p *Process) Ours(ids []int) map[int]int {
 	if len(p.numbers(p.PID)) < 2 {
 		return nil
@@ -137,8 +136,8 @@ func (p *Process) Ours(ids []int) map[int]int {
 	return ours
 }
 
-// numbers returns those that a thread has in the PID namespaces from ours down
-// to its own.
+// numbers returns the IDs of a thread in the PID namespaces from ours down to
+// its own.
 func (p *Process) numbers(id int) []string {
 	data, err := p.read("task/" + strconv.Itoa(id) + "/status")
 	if err != nil {
@@ -152,8 +151,8 @@ func (p *Process) numbers(id int) []string {
 	return nil
 }
 
-// Status returns the lines of /proc/PID/status by their names, without the
-// colon and the white space behind it.
+// Status returns the lines of /proc/PID/status by name, without the colon and
+// the white space after it.
 func (p *Process) Status() (map[string]string, error) {
 	data, err := p.read("status")
 	if err != nil {
@@ -168,21 +167,21 @@ func (p *Process) Status() (map[string]string, error) {
 	return fields, nil
 }
 
-// A Blocked is where a thread sleeps in the kernel, as far as that can be seen
-// of a thread that was not stopped.
+// A Blocked is where a thread sleeps in the kernel, as far as that is visible
+// for a thread that was not stopped.
 type Blocked struct {
 	SP, PC uint64
 }
 
-// Blocked returns where a thread entered the kernel, or false when it runs, is
-// gone, or may not be looked at.
+// Blocked returns where a thread entered the kernel, or false if it is running,
+// has ended, or must not be inspected.
 func (p *Process) Blocked(tid int) (Blocked, bool) {
 	data, err := p.read("task/" + strconv.Itoa(tid) + "/syscall")
 	if err != nil {
 		return Blocked{}, false
 	}
-	// "running", or: number, six arguments, stack pointer, program counter;
-	// a thread that blocks outside a call says -1, stack pointer, program counter.
+	// "running", or: number, six arguments, stack pointer, program counter; a
+	// thread that blocks outside a call has -1, stack pointer, program counter.
 	fields := strings.Fields(string(data))
 	if len(fields) != 9 && len(fields) != 3 {
 		return Blocked{}, false

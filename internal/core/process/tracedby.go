@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// TracedBy returns the process that traces this one with ptrace, and its name; 0 if
-// there is none. A process that is traced cannot be stopped by another.
+// TracedBy returns the process that traces this one with ptrace, and its name;
+// 0 if there is none. A traced process cannot be stopped by another.
 func (p *Process) TracedBy() (pid int, name string) {
 	status, err := p.Status()
 	if err != nil {
@@ -44,7 +44,8 @@ func groupOf(tid string) int {
 	return id
 }
 
-// TracerAdvice returns what to do about a tracer of the process with that ID.
+// TracerAdvice returns what the user can do about a process that traces the
+// target.
 func TracerAdvice(name string, pid int) string {
 	if name == "meminspect" {
 		return "it is the supervisor: let it capture, with `meminspect trigger " + strconv.Itoa(pid) + "`"

@@ -6,20 +6,20 @@ import (
 	"sync"
 )
 
-// A Tracer is a thread of this program that traces others: the kernel takes
-// ptrace calls for a traced thread only from the thread that seized it, and lets
-// everything that a thread traces run on when that thread ends, also when it is
-// killed. All methods may be called from any goroutine.
+// A Tracer is a thread of this program that traces others. The kernel accepts
+// ptrace calls for a traced thread only from the thread that seized it. When a
+// tracing thread ends, even if it is killed, everything that it traces
+// continues. All methods may be called from any goroutine.
 type Tracer struct {
 	work chan func()
 	done chan struct{}
 	once sync.Once
 }
 
-// ErrTracerClosed is returned by what a closed Tracer is asked to do.
+// ErrTracerClosed is returned by calls of a closed Tracer.
 var ErrTracerClosed = errors.New("tracer is closed")
 
-// NewTracer starts a tracer. It must be closed.
+// NewTracer starts a tracer. The caller must close it.
 func NewTracer() *Tracer {
 	t := &Tracer{work: make(chan func()), done: make(chan struct{})}
 	go t.run()
@@ -29,8 +29,8 @@ func NewTracer() *Tracer {
 func (t *Tracer) run() {
 	runtime.LockOSThread() // never unlocked: the thread ends with its goroutine
 	if isMainThread() {
-		// The main thread never ends, and what it traces stays traced: hold it
-		// here, so that the goroutine below gets another.
+		// The main thread never ends, so its tracees would stay traced. Occupy it
+		// here, so that the goroutine below gets another thread.
 		go t.run()
 		<-t.done
 		return
@@ -62,8 +62,8 @@ func (t *Tracer) Do(f func()) error {
 	}
 }
 
-// Go has f run on the tracer's thread and does not wait for it. A tracer that
-// was closed does not run it.
+// Go runs f on the tracer's thread and does not wait for it. A closed tracer
+// does not run it.
 func (t *Tracer) Go(f func()) {
 	select {
 	case t.work <- f:
@@ -71,8 +71,8 @@ func (t *Tracer) Go(f func()) {
 	}
 }
 
-// Close ends the tracer's thread, once it has done what it is at. Everything that
-// it still traced runs on.
+// Close ends the tracer's thread after its current call. Everything that it
+// still traces continues.
 func (t *Tracer) Close() error {
 	t.once.Do(func() { close(t.done) })
 	return nil

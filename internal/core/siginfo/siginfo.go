@@ -1,5 +1,5 @@
-// Package siginfo names Linux's signals, and what the kernel records about
-// them, for cores.
+// Package siginfo names Linux's signals, and the kernel's facts about them, for
+// cores.
 package siginfo
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// names are those of amd64 and arm64 (man 7 signal), by their numbers.
+// names are the signal names of amd64 and arm64 (man 7 signal), by number.
 var names = [...]string{
 	1: "hup", 2: "int", 3: "quit", 4: "ill", 5: "trap", 6: "abrt", 7: "bus", 8: "fpe", 9: "kill", 10: "usr1",
 	11: "segv", 12: "usr2", 13: "pipe", 14: "alrm", 15: "term", 16: "stkflt", 17: "chld", 18: "cont", 19: "stop", 20: "tstp",
@@ -44,7 +44,7 @@ func Number(name string) int {
 }
 
 // Dumps reports whether the default action of a signal makes the kernel write a
-// core. A full core may name another one: a debugger names the signal by which
+// core. A full core may name another signal: a debugger names the one by which
 // it stopped the program.
 func Dumps(sig int) bool { return slices.Contains(dumping, sig) }
 
@@ -57,11 +57,11 @@ var faultCodes = map[int32][]string{
 	11: {"SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR"},
 }
 
-// sentCodes are those of signals that a process sent.
+// sentCodes are the codes of signals that a process sent.
 var sentCodes = map[int32]string{0: "SI_USER", -1: "SI_QUEUE", -6: "SI_TKILL"}
 
-// Facts returns what the record of a core says about the signal that ended the
-// program: which fault raised it, and at which address, or who sent it.
+// Facts returns the facts about the signal that ended the program for a core's
+// record: which fault raised it and at which address, or who sent it.
 func Facts(s *elfcore.SigInfo) []note.Pair {
 	if s == nil || !Dumps(int(s.Signal)) {
 		return nil

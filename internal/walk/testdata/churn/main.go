@@ -1,5 +1,5 @@
-// Command churn changes its variables all the time, at random by a seed: what a
-// reader sees of them now is not what it sees a moment later.
+// Command churn constantly changes its variables, at random from a seed: a
+// reader sees different values a moment later.
 package main
 
 import (
