@@ -23,13 +23,14 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// Both ends of a stack, as package read takes them before any stack gets more.
+// Sizes of both ends of a stack, which package read captures before any stack
+// gets more.
 const innermost, outermost = 4 << 10, 2 << 10
 
-// TestBudgets: over sizes of programs, budgets and kinds of stacks, the file is
-// within the budget; gdb and Delve open it without a warning; no goroutine has more
-// than the ends of its stack while another lacks one. A budget that is too small is
-// an error that names the smallest one, which is enough.
+// TestBudgets: for many sizes of programs, budgets and kinds of stacks, the
+// file is within the budget; gdb and Delve open it without a warning; no
+// goroutine has more than the ends of its stack while another lacks one. The
+// error about a too small budget names the smallest one, which works.
 func TestBudgets(t *testing.T) {
 	full := os.Getenv("MEMINSPECT_FULL") != ""
 	n := 0
@@ -56,11 +57,11 @@ func TestBudgets(t *testing.T) {
 	t.Logf("%d combinations", n)
 }
 
-// A sizedProgram is a program of the test, stopped.
+// A sizedProgram is a stopped test program.
 type sizedProgram struct {
 	exe        string
 	pid        int
-	goroutines []goroutine.G // that wait
+	goroutines []goroutine.G // waiting ones
 }
 
 // stop stops the program as a whole and reads its goroutines.
@@ -101,7 +102,8 @@ func (p *sizedProgram) stop(t *testing.T) {
 
 var smallestCore = regexp.MustCompile(`write a core of at most 1 bytes: the smallest core of this program has (\d+): raise --budget$`)
 
-// smallest returns the smallest budget that the error about a smaller one names.
+// smallest returns the smallest budget, as the error about a smaller one names
+// it.
 func (p *sizedProgram) smallest(t *testing.T, stacks Stacks) uint64 {
 	t.Helper()
 	_, err := Capture(context.Background(), p.pid, Options{Stacks: stacks, Stop: StopAlways, Budget: 1})
@@ -116,8 +118,8 @@ func (p *sizedProgram) smallest(t *testing.T, stacks Stacks) uint64 {
 	return n
 }
 
-// check captures the program within a budget that is so much more than the smallest
-// one.
+// check captures the program within a budget that exceeds the smallest one by
+// more.
 func (p *sizedProgram) check(t *testing.T, opts Options, more uint64) {
 	t.Helper()
 	what := fmt.Sprintf("%v stacks, %d and %d bytes", opts.Stacks, opts.Budget-more, more)
@@ -141,8 +143,8 @@ func (p *sizedProgram) check(t *testing.T, opts Options, more uint64) {
 	p.open(t, what, path)
 }
 
-// checkStacks fails the test if a goroutine lacks an end of its stack while there was
-// room for it, or while another has more.
+// checkStacks fails the test if a goroutine lacks an end of its stack although
+// there was room for it, or while another has more.
 func (p *sizedProgram) checkStacks(t *testing.T, what string, data []byte, more uint64) {
 	t.Helper()
 	has := captured(t, data)
@@ -160,15 +162,15 @@ func (p *sizedProgram) checkStacks(t *testing.T, what string, data []byte, more 
 			deeper++
 		}
 	}
-	// Regions leave half of the budget at least; the runtime's variables and a
-	// goroutine's record and borders come to less than this.
+	// Regions leave at least half of the budget; the runtime's variables and a
+	// goroutine's record and borders take less than this.
 	enough := uint64(2 * (1<<20 + 8<<10*len(p.goroutines)))
 	if without > 0 && (deeper > 0 || more >= enough) {
 		t.Errorf("%s: of %d goroutines %d lack an end of their stack, and %d have more than the ends", what, len(p.goroutines), without, deeper)
 	}
 }
 
-// captured returns the memory that a core has.
+// captured returns the memory in a core.
 func captured(t *testing.T, data []byte) memory.Ranges {
 	t.Helper()
 	f, err := elfcore.Open(bytes.NewReader(data), int64(len(data)))
@@ -194,7 +196,7 @@ func captured(t *testing.T, data []byte) memory.Ranges {
 	return memory.RangesOf(loads...).Minus(memory.RangesOf(gaps...))
 }
 
-// open fails the test if a debugger does not open a core.
+// open fails the test if a debugger cannot open a core.
 func (p *sizedProgram) open(t *testing.T, what, core string) {
 	t.Helper()
 	debuggers.Need(t, "gdb")

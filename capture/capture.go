@@ -1,6 +1,6 @@
 // Package capture captures a Go process from outside, without its help: it
-// finds what the program marked for inspection, stops the program for a moment,
-// reads the marked memory and what it leads to, the goroutines and the threads,
+// finds the annotated and registered memory, stops the program for a moment,
+// reads that memory and everything it leads to, the goroutines and the threads,
 // and writes an ELF core that gdb, Delve and this project's own commands open.
 //
 // A capture is a chain of values, each made from the one before:
@@ -30,15 +30,15 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// ErrNotGo is wrapped by the errors about a process that is not a Go program
-// that this package can read.
+// ErrNotGo is wrapped by errors about a process that is not a Go program, or
+// one that this package cannot read.
 var ErrNotGo = locate.ErrNotGo
 
-// Capture reads the process, lets it run on, and returns a core of it. It fails
-// if the process does not exist, is not a Go program that this package can read
-// ([ErrNotGo]), or may not be read: see [Diagnose] for what to do about the
-// last, and [WriteStub] for a core all the same. A core that lacks something is
-// not an error: Summary.Partial reports it.
+// Capture reads the process, releases it, and returns a core of it. It fails if
+// the process does not exist, is not a Go program that this package can read
+// ([ErrNotGo]), or may not be read. [Diagnose] explains what to do in the last
+// case, and [WriteStub] still makes a core. A core that lacks something is not
+// an error: Summary.Partial reports it.
 //
 // Captures of different processes may run at the same time.
 func Capture(ctx context.Context, pid int, opts Options) (*Core, error) {
@@ -57,7 +57,7 @@ func Capture(ctx context.Context, pid int, opts Options) (*Core, error) {
 	return c, nil
 }
 
-// captureLive captures proc, of which source is the view.
+// captureLive captures proc through source.
 func captureLive(ctx context.Context, source locate.Source, proc *process.Process, opts Options) (*Core, error) {
 	opts.setDefaults()
 	running, err := proc.Image()
@@ -73,8 +73,8 @@ func captureLive(ctx context.Context, source locate.Source, proc *process.Proces
 	})
 }
 
-// readLive reads a live process, after a rehearsal if the process is stopped.
-// running is the program that it ran at first, nil if that cannot be seen.
+// readLive reads a live process, after a rehearsal if the process is to be
+// stopped. running is the program that it ran at first, nil if unknown.
 func readLive(ctx context.Context, proc *process.Process, running *process.Image, p *locate.Program, pl *model.Plan, opts *Options, size read.SizeFunc) (*model.Snapshot, error) {
 	stop := opts.Stop == StopAlways || opts.Stop == StopTry || opts.Stop == StopAuto && !p.Runtime.Cgo
 	hold := read.SameProgram(holdOf(proc, p.Identity.Auxv, stop, opts), running)
@@ -86,7 +86,7 @@ func readLive(ctx context.Context, proc *process.Process, running *process.Image
 	return read.Consistent(ctx, p, pl, hold, size, rehearsal, opts.report)
 }
 
-// holdOf returns what holds a live process while it is read.
+// holdOf returns the way to hold a live process while it is read.
 func holdOf(proc *process.Process, auxv []byte, stop bool, opts *Options) read.Hold {
 	r := &opts.Request
 	hold := read.Running(proc)
@@ -105,7 +105,7 @@ func holdOf(proc *process.Process, auxv []byte, stop bool, opts *Options) read.H
 	return read.FirstThread(hold, r.Thread)
 }
 
-// A job is one capture: its source, and what its core records about it.
+// A job is one capture: its source, and the facts that its core records.
 type job struct {
 	source       locate.Source
 	opts         *Options // with defaults
@@ -114,7 +114,7 @@ type job struct {
 	record       request.Record
 	host, kernel string         // "" if they are not known
 	problems     model.Problems // of the source
-	fullCore     string         // name of the full core that it is made from, or ""
+	fullCore     string         // name of the full core that is its source, or ""
 }
 
 // run makes the capture: the chain from the source to the core.
@@ -153,14 +153,15 @@ func (j *job) size(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges, piec
 	return build.MaxSize(s, pl, j.buildRecord(), ranges, pieces)
 }
 
-// complete asks for what is known only after the program was released.
+// complete requests the facts that are known only after the program was
+// released.
 func (j *job) complete(s *model.Snapshot) {
 	j.record.Panics, j.record.Excluded = s.Goroutines.Panics, s.Excluded
 	j.record = j.opts.Request.OnReleased(j.record)
 }
 
-// sign has the core carry its signature if the budget has room for it, and returns
-// the signature.
+// sign stores the signature in the core if the budget has room for it, and
+// returns it.
 func (j *job) sign(core *build.Core, pl *model.Plan) string {
 	if j.opts.Request.Sign == nil {
 		return ""
@@ -177,7 +178,7 @@ func (j *job) sign(core *build.Core, pl *model.Plan) string {
 	signed.Notes = append(signed.Notes, elfcore.Note{Name: note.Owner, Type: note.TypeExtra, Desc: extra.Encode()})
 	if size, err := signed.Size(); err == nil && uint64(size) <= pl.Budget {
 		core.Core = signed
-	} // else readers compute it
+	} // otherwise readers compute it
 	return text
 }
 
@@ -188,7 +189,7 @@ func (j *job) buildRecord() build.Record {
 	}
 }
 
-// core returns the core with its summary, but for the problems.
+// core returns the core with its summary, except for the problems.
 func (j *job) core(s *model.Snapshot, b *build.Core) *Core {
 	c := &Core{elf: b.Core, began: j.began, report: j.opts.report}
 	c.summary = summaryOf(s, b)
@@ -209,8 +210,8 @@ type Core struct {
 	report  func(step string, done, total uint64)
 }
 
-// Summary returns what came of the capture. Its Bytes and Total are those of the
-// last WriteTo.
+// Summary returns the outcome of the capture. Its Bytes and Total are those of
+// the last WriteTo.
 func (c *Core) Summary() *Summary { return &c.summary }
 
 // Size returns the number of bytes that WriteTo will write.

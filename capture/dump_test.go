@@ -40,8 +40,8 @@ func stopped(t *testing.T, pid int) []process.Thread {
 	return s.Threads
 }
 
-// headOf is what the kernel would write of a process of these threads, the one
-// first that failed, and reads from it what is read of the kernel's.
+// headOf writes the kernel's core head for a process with these threads, the
+// failed one first, and reads it back.
 func headOf(t *testing.T, auxv []byte, threads []process.Thread) *fullcore.Head {
 	t.Helper()
 	var notes []elfcore.Note
@@ -65,8 +65,8 @@ func headOf(t *testing.T, auxv []byte, threads []process.Thread) *fullcore.Head 
 	return head
 }
 
-// sameFloat compares the floating-point and vector registers of a thread. Those of
-// one in a system call are marks in ours.
+// sameFloat compares the floating-point and vector registers of a thread. For a
+// thread in a system call, ours are marks.
 func sameFloat(got *elfcore.LinuxThread, want *process.Thread) bool {
 	const control, registers = 32, 416 // ends of the parts of the legacy state
 	if want.InSystemCall() {
@@ -81,16 +81,17 @@ func sameFloat(got *elfcore.LinuxThread, want *process.Thread) bool {
 	return bytes.Equal(got.Float, want.Float) && sameState(got.XState, want.XState)
 }
 
-// sameState compares the part of two extended states that every thread has. What
-// no thread uses is not in ours.
+// sameState compares the part of two extended states that every thread has.
+// Ours omits the parts that no thread uses.
 func sameState(got, want []byte) bool {
 	const legacy = 464 // bytes of registers
 	return len(got) > legacy && len(want) >= len(got) && bytes.Equal(got[:legacy], want[:legacy])
 }
 
-// With the head of the kernel's core a capture through /proc has every thread as
-// a debugger would have read it, the one first that failed, and says by what. What
-// is of another process is not used, and what lacks a thread says so.
+// With the head of the kernel's core, a capture through /proc has every thread
+// with the registers that a debugger would read, the failed one first, and the
+// signal. The head of another process is ignored, and a missing thread is
+// reported.
 func TestDump(t *testing.T) {
 	pid := victim(t)
 	threads := stopped(t, pid)
@@ -101,7 +102,7 @@ func TestDump(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.Reverse(threads) // the last failed
+	slices.Reverse(threads) // the last thread failed
 	take := func(head *fullcore.Head) *Core {
 		c, err := Capture(context.Background(), pid, Options{Stop: StopNever, Stacks: StacksFull, Request: request.Request{Hold: request.Hold{Dump: head}}})
 		if err != nil {
@@ -154,8 +155,8 @@ func TestDump(t *testing.T) {
 	}
 }
 
-// Where stacks are skeletons, registers and the address of a fault, which may
-// have been made of a value, are not shown either.
+// With skeleton stacks, registers and the address of a fault, which may derive
+// from a value, are not stored either.
 func TestDumpIsStripped(t *testing.T) {
 	pid := victim(t)
 	threads := stopped(t, pid)
@@ -182,7 +183,7 @@ func TestDumpIsStripped(t *testing.T) {
 	}
 }
 
-// A record holds where each thread stood, and nothing of what it held.
+// A stub records each thread's position, and none of its data.
 func TestRecordDump(t *testing.T) {
 	pid := victim(t)
 	threads := stopped(t, pid)
@@ -211,7 +212,7 @@ func complains(c *Core, why string) bool {
 	return slices.ContainsFunc(c.Summary().Problems, func(p Problem) bool { return strings.Contains(p.Why, why) })
 }
 
-// written is what readers find in the notes of the core.
+// written returns the notes of the core as readers find them.
 func written(t *testing.T, c *Core) *elfcore.Linux {
 	t.Helper()
 	linux, err := opened(t, c).Linux()
@@ -234,7 +235,7 @@ func opened(t *testing.T, c *Core) *elfcore.File {
 	return file
 }
 
-// recordOf is why the core was made, as readers find it.
+// recordOf returns the capture record of the core as readers find it.
 func recordOf(t *testing.T, c *Core) *note.Capture {
 	t.Helper()
 	for _, n := range opened(t, c).Notes {

@@ -17,15 +17,16 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// reasonDumped is the reason of a full core that names no signal: a debugger was
-// asked for it.
+// reasonDumped is the reason of a full core that names no signal: a debugger
+// wrote it on request.
 const reasonDumped = "dumped"
 
-// Filter is [Capture] for a process that is gone and left a full core: the same
-// core is made of it, from what it has. What it lacks is recorded as unreadable.
+// Filter is [Capture] for a process that has ended and left a full core: it
+// makes the same core from the full core's content. It records missing memory
+// as unreadable.
 //
-// An empty Options.Reason is the signal that the process died of, or
-// "dumped". Options about stopping mean nothing.
+// An empty Options.Reason means the signal that ended the process, or "dumped".
+// Options about stopping have no effect.
 func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Core, error) {
 	if err := checkTags(opts.Tags); err != nil {
 		return nil, fmt.Errorf("filter: %w", err)
@@ -56,7 +57,7 @@ func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Core, erro
 	return c, nil
 }
 
-// describe records what the capture is made from.
+// describe records the source of the capture.
 func (j *job) describe(full *fullcore.Core) {
 	j.fullCore = full.Path
 	if full.Path == "" {
@@ -87,7 +88,7 @@ func (j *job) threadsOf(full *fullcore.Core) model.Threads {
 	t.All, t.Known = len(t.List), len(t.List)
 	if len(t.List) == 0 {
 		j.problems.Missing("threads", errors.New("the core has none, or they were cut off"))
-		// Debuggers take no core without a thread.
+		// Debuggers reject a core without a thread.
 		th := process.Thread{ID: max(full.PID(), 1), Machine: full.Machine()}
 		th.Place(0, 0, 0)
 		t.List = append(t.List, th)

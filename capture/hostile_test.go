@@ -19,7 +19,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// victim starts a program with annotated values, which sleeps.
+// victim starts a sleeping program with annotated values.
 func victim(tb testing.TB) int {
 	tb.Helper()
 	pid, _ := running(tb, "wedged", "sleep")
@@ -56,7 +56,7 @@ func runningBuilt(tb testing.TB, flags []string, name string, args ...string) (p
 	return p.Process.Pid, exe
 }
 
-// seen is a process that is seen through a wrapper of its memory.
+// A seen is a process whose memory is read through a wrapper.
 type seen struct {
 	*locate.Live
 	mem memory.Memory
@@ -64,7 +64,7 @@ type seen struct {
 
 func (s *seen) Memory() memory.Memory { return s.mem }
 
-// captureThrough captures a process whose memory is seen through wrap.
+// captureThrough captures a process and reads its memory through wrap.
 func captureThrough(ctx context.Context, pid int, opts Options, wrap func(memory.Memory) memory.Memory) (*Core, error) {
 	live, err := locate.Open(pid)
 	if err != nil {
@@ -74,11 +74,11 @@ func captureThrough(ctx context.Context, pid int, opts Options, wrap func(memory
 	return captureLive(ctx, &seen{live, wrap(live.Memory())}, live.Process, opts)
 }
 
-// A liar is memory of which some words are not what they are.
+// A liar is memory with some wrong words.
 type liar struct {
 	memory.Memory
 	seed uint64
-	rate uint64 // one word in so many lies
+	rate uint64 // one word in rate is wrong
 }
 
 func mix(x uint64) uint64 {
@@ -106,8 +106,8 @@ func (l *liar) ReadAt(p []byte, addr memory.Address) (int, error) {
 	return n, err
 }
 
-// lie is what stands at a word instead: a pointer back into the program's data,
-// to itself, a length that cannot be, or noise.
+// lie returns the wrong value of a word: a pointer back into the program's
+// data, to itself, an impossible length, or noise.
 func (l *liar) lie(h, word uint64) uint64 {
 	switch h >> 32 % 6 {
 	case 0:
@@ -124,8 +124,8 @@ func (l *liar) lie(h, word uint64) uint64 {
 	return mix(h)
 }
 
-// Memory that lies gives an error or a core, in bounded time and memory, and
-// never a panic.
+// Wrong memory gives an error or a core, in bounded time and memory, and never
+// a panic.
 func FuzzLyingMemory(f *testing.F) {
 	pid := victim(f)
 	for seed := range uint64(12) {
@@ -167,7 +167,7 @@ func FuzzLyingMemory(f *testing.F) {
 	})
 }
 
-// A capture that its context ends leaves the program running.
+// A capture whose context ends leaves the program running.
 func TestCancelled(t *testing.T) {
 	pid := victim(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -14,12 +14,12 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// restless is memory in which one word is another one at the first reads.
+// A restless is memory of which one word has another value at the first reads.
 type restless struct {
 	memory.Memory
 	word  memory.Address
 	reads int
-	calm  int // reads after which the word is what it is
+	calm  int // number of reads after which the word is correct
 }
 
 func (m *restless) ReadAt(p []byte, addr memory.Address) (int, error) {
@@ -28,17 +28,17 @@ func (m *restless) ReadAt(p []byte, addr memory.Address) (int, error) {
 	if all.ContainsRange(memory.RangeOf(m.word, 8)) {
 		if m.reads++; m.reads <= m.calm {
 			at := p[m.word-addr:]
-			// Into itself, so that what it points at can be read.
+			// Point into itself, so that its target can be read.
 			binary.LittleEndian.PutUint64(at, uint64(m.word)-8*uint64(m.reads%100))
 		}
 	}
 	return n, err
 }
 
-// The header of an excluded slice is replaced while the program is read without
-// being held. What it points at then is annotated under another name, and is in
-// no core: after a change the capture is made again, and where changes do not
-// end no value is taken at all.
+// The header of an excluded slice is replaced while the running program is
+// read. Its target is also annotated under another name, but is in no core:
+// after a change the capture is made again, and if changes do not end, no value
+// is captured at all.
 func TestExcludedHeaderMoves(t *testing.T) {
 	pid, path := running(t, "secrets")
 	header := symbolOf(t, path, "main.globalSlice")

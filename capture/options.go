@@ -36,36 +36,35 @@ const (
 	// not stop programs with cgo: system calls of C code may fail with EINTR.
 	StopAuto Stop = iota
 
-	// StopAlways stops every program. A program that cannot be stopped is an
-	// error.
+	// StopAlways stops every program. It is an error if a program cannot be
+	// stopped.
 	StopAlways
 
 	// StopNever reads every program while it runs.
 	StopNever
 
-	// StopTry stops every program, and reads one that cannot be stopped while it
+	// StopTry stops every program if possible, and otherwise reads it while it
 	// runs.
 	StopTry
 )
 
-// A Stacks selects what a core has of goroutine stacks.
+// A Stacks selects which part of goroutine stacks a core contains.
 type Stacks uint8
 
 const (
-	// StacksAuto is StacksFull in programs that exclude nothing, and
-	// StacksSkeleton in others: stacks have no types, so that excluded values
-	// cannot be found in them.
+	// StacksAuto is StacksFull in programs without exclusions, and StacksSkeleton
+	// in others: stacks have no types, so excluded values cannot be found in them.
 	StacksAuto Stacks = iota
 
-	// StacksFull has stacks as they are. Copies of excluded values in local
-	// variables are in the core.
+	// StacksFull captures stacks unchanged. The core may contain copies of
+	// excluded values in local variables.
 	StacksFull
 
-	// StacksSkeleton has return addresses and saved frame pointers, and redacts
-	// every other word: traces are complete, local variables are not there.
+	// StacksSkeleton captures return addresses and saved frame pointers, and
+	// redacts every other word: traces are complete, local variables are missing.
 	StacksSkeleton
 
-	// StacksNone has no stacks.
+	// StacksNone captures no stacks.
 	StacksNone
 )
 
@@ -103,17 +102,17 @@ type Options struct {
 	// annotation, including everything reachable from it; 0 is DefaultRegionBudget.
 	RegionBudget uint64
 
-	// Depth is how many pointers are followed from a region that has no depth of
-	// its own; 0 is the default, 4, and a negative depth follows none.
+	// Depth is the number of pointers to follow from a region that sets no depth;
+	// 0 means the default, 4, and a negative depth follows none.
 	Depth int
 
-	// Segments is the number of segments to join down to; 0 is DefaultSegments. The
-	// headers of the executable are one more.
-	// More segments make a smaller core, which debuggers open more slowly.
+	// Segments is the number of segments to join down to; 0 is DefaultSegments.
+	// The executable's headers need one more. More segments make a smaller core
+	// that debuggers open more slowly.
 	Segments int
 
-	// Reason is why the capture is made, for the core's record and the name of
-	// the file; "" is "asked".
+	// Reason is the reason for the capture, for the core's record and the file
+	// name; "" is "asked".
 	Reason string
 
 	// Tags are facts about the program that the core records: its version, the pod,
@@ -125,7 +124,7 @@ type Options struct {
 	// captures. It must not block: the program may be stopped at that time.
 	Progress func(Progress)
 
-	// Request is for this module's own commands. Leave it zero.
+	// Request is used only by this module's own commands. Leave it zero.
 	Request request.Request
 }
 
@@ -136,14 +135,14 @@ const (
 	DefaultSegments     = 2000
 )
 
-// A Progress reports how far a capture is.
+// A Progress reports the progress of a capture.
 type Progress struct {
 	Step  string // "find", "stop", "walk", "goroutines", "read" or "write"
-	Done  uint64 // bytes that are done, of Total
-	Total uint64 // 0 if it is not known
+	Done  uint64 // completed bytes, of Total
+	Total uint64 // 0 if unknown
 }
 
-// setDefaults fills in what is not set.
+// setDefaults sets the defaults of zero fields.
 func (o *Options) setDefaults() {
 	if o.Budget == 0 {
 		o.Budget = DefaultBudget
@@ -184,7 +183,7 @@ func (o *Options) report(step string, done, total uint64) {
 	o.Progress(Progress{Step: step, Done: done, Total: total})
 }
 
-// resolved returns the options as the steps of the pipeline take them.
+// resolved returns the options for the steps of the pipeline.
 func (o *Options) resolved() *model.Options {
 	m := &model.Options{
 		Strict: o.Mode == Strict, Data: o.Mode == Data, AutoStacks: o.Stacks == StacksAuto,

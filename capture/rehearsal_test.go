@@ -8,8 +8,8 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// A rehearsal leaves nothing in what the capture says: neither of what it
-// failed at nor of what it read.
+// A rehearsal leaves no trace in the capture's result: neither its failures nor
+// what it read.
 func TestRehearsalLeavesNoTrace(t *testing.T) {
 	pid := victim(t)
 	reads := 0

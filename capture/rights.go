@@ -17,15 +17,15 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/module"
 )
 
-// A Check is one thing that a capture needs.
+// A Check is the result of checking one requirement of a capture.
 type Check struct {
 	What string `json:"what"`
 	OK   bool   `json:"ok"`
-	Note string `json:"note,omitempty"` // what was found
-	Fix  string `json:"fix,omitempty"`  // what to do, when it is not OK
+	Note string `json:"note,omitempty"` // the finding
+	Fix  string `json:"fix,omitempty"`  // what to do if it is not OK
 }
 
-// DiagnoseHost reports what this host and the rights of this process allow.
+// DiagnoseHost reports what this host and this process' permissions allow.
 func DiagnoseHost() []Check {
 	checks := []Check{yama(), ownRights(), ownSeccomp()}
 	return append(checks, kernelAllows()...)
@@ -60,7 +60,7 @@ func Diagnose(pid int) []Check {
 	return append(checks, canStop(p, status))
 }
 
-// canRead tries to read the process' memory by either way.
+// canRead tries both ways to read the process' memory.
 func canRead(p *process.Process) Check {
 	c := Check{What: "read memory"}
 	maps, err := p.Maps()
@@ -84,7 +84,7 @@ func canRead(p *process.Process) Check {
 	return c
 }
 
-// goProgram checks whether the program is a Go program that can be read.
+// goProgram checks whether the program is a readable Go program.
 func goProgram(p *process.Process) Check {
 	c := Check{What: "program", Fix: "only 64-bit Go programs for amd64 and arm64 are read"}
 	f, err := exe.Open(p.ExePath())
@@ -138,7 +138,7 @@ func canStop(p *process.Process, status map[string]string) Check {
 	return c
 }
 
-// reasons returns the rules of the kernel that forbid to read the memory (man
+// reasons returns the kernel's rules that forbid reading the memory (man
 // ptrace, "Ptrace access mode checking").
 func reasons(p *process.Process, status map[string]string) []Check {
 	var out []Check

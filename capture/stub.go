@@ -14,10 +14,11 @@ import (
 	"github.com/meminspect/meminspect/internal/request"
 )
 
-// WriteStub returns a core without memory, of a process that may not be read or
-// is not a Go program that this package can read: what the kernel reports about
-// the process, and why there is not more. cause is the error of [Capture]. It
-// fails if the process is gone, or if a tag of the options is not valid.
+// WriteStub returns a core without memory, for a process that may not be read
+// or is not a readable Go program. The core has the kernel's facts about the
+// process and the reason why there is not more. cause is the error of
+// [Capture]. WriteStub fails if the process has ended, or if a tag in the
+// options is invalid.
 func WriteStub(pid int, opts Options, cause error) (*Core, error) {
 	if err := checkTags(opts.Tags); err != nil {
 		return nil, fmt.Errorf("write stub: %w", err)
@@ -61,9 +62,9 @@ func WriteStub(pid int, opts Options, cause error) (*Core, error) {
 	return c, nil
 }
 
-// IsUnreadable reports whether an error of [Capture] is one after which
-// [WriteStub] can still write a core: the process exists, and may not be read or
-// is not a Go program that this package can read.
+// IsUnreadable reports whether, after this error of [Capture], [WriteStub] can
+// still write a core: the process exists, but may not be read or is not a
+// readable Go program.
 func IsUnreadable(err error) bool {
 	var wrong *model.InputError
 	return err != nil && !errors.Is(err, process.ErrGone) && !errors.As(err, &wrong)

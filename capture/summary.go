@@ -11,13 +11,14 @@ import (
 // A Summary describes the outcome of a capture.
 type Summary struct {
 	Target
-	When     time.Time // of the memory
+	When     time.Time // time of the memory
 	Reason   string
 	Mode     string
-	FullCore string // that it was made from, instead of a live process
+	FullCore string // name of the full core, if it is the source
 
-	// Signature names the bug that ended the program: an ID, a space and a title. It is
-	// "" if the program did not end, or if this module's own commands did not capture it.
+	// Signature names the bug that ended the program: an ID, a space and a title.
+	// It is "" if the program did not end, or if a caller other than this module's
+	// own commands captured it.
 	Signature string
 	Outcome
 
@@ -26,32 +27,32 @@ type Summary struct {
 	Stacks     string // full, skeleton or none
 	Regions    Regions
 
-	// Partial reports that something was asked for and is not in the core.
-	// Problems are what and why, in the order in which they were met.
+	// Partial reports that requested data is not in the core. Problems lists what
+	// is missing and why, in order.
 	Partial  bool
 	Problems []Problem
 }
 
-// A Target is what was captured.
+// A Target is the captured program.
 type Target struct {
 	PID       int
 	Program   string // path of the executable
 	GoVersion string
-	BuildID   string // the go command's
+	BuildID   string // the go command's build ID
 }
 
-// An Outcome is how large a core became and how long that took.
+// An Outcome is the size of a core and the time that it took.
 type Outcome struct {
 	Bytes    int64  // of the core, uncompressed
 	Payload  uint64 // bytes of memory in it
 	Segments int
 
 	Find    time.Duration // before the program was stopped
-	Stopped time.Duration // 0 if it was not
+	Stopped time.Duration // 0 if it was not stopped
 	Total   time.Duration
 }
 
-// A Count is how many there were and how many of them the core has.
+// A Count is a total number and the number in the core.
 type Count struct {
 	All      int `json:"all"`
 	Captured int `json:"captured"`
@@ -66,14 +67,14 @@ type Regions struct {
 	Unreadable int `json:"unreadable,omitempty"`
 	Gone       int `json:"gone,omitempty"`
 
-	// Reasons counts, by reason, the regions of which something is missing.
+	// Reasons counts, by reason, the regions with missing data.
 	Reasons map[string]int `json:"reasons,omitempty"`
 
-	// Incomplete are the regions of which something is missing or torn.
+	// Incomplete are the regions with missing or torn data.
 	Incomplete []Incomplete `json:"-"`
 }
 
-// Incomplete is a region of which something is missing or torn.
+// Incomplete is a region with missing or torn data.
 type Incomplete struct {
 	Name   string
 	Status string
@@ -84,7 +85,7 @@ type Incomplete struct {
 type Problem struct {
 	What string `json:"what"` // "goroutines", "threads", "walk", …
 	Why  string `json:"why"`
-	Fix  string `json:"fix,omitempty"` // what to do about it, if there is something
+	Fix  string `json:"fix,omitempty"` // what to do about it, if anything
 }
 
 // String returns the problem as a line of text.
@@ -106,7 +107,7 @@ func (s *Summary) addProblems(steps ...model.Problems) {
 	}
 }
 
-// summaryOf returns what is known from a snapshot and its core.
+// summaryOf summarizes a snapshot and its core.
 func summaryOf(s *model.Snapshot, core *build.Core) Summary {
 	id := &s.Identity
 	sum := Summary{

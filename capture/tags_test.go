@@ -24,7 +24,7 @@ func TestParseTag(t *testing.T) {
 	}
 }
 
-// Too many tags are an error before the process is looked at.
+// Too many tags are an error before the process is read.
 func TestTooManyTags(t *testing.T) {
 	tags := map[string]string{}
 	for i := range maxTags + 1 {

@@ -40,7 +40,8 @@ func takenOrNot(t *testing.T, pid int, opts Options, wrap func(memory.Memory) me
 	return f, nil
 }
 
-// mappings of the executable file and of the zeroed memory behind it.
+// ownMappings returns the mappings of the executable file and of the zeroed
+// memory after it.
 func ownMappings(t *testing.T, pid int) (constant, data []process.Mapping, mem memory.Memory) {
 	t.Helper()
 	p, err := process.Open(pid)
@@ -74,8 +75,8 @@ func ownMappings(t *testing.T, pid int) (constant, data []process.Mapping, mem m
 	return constant, data, p.Memory()
 }
 
-// Where a core says something of memory that debuggers could read from the
-// executable, it says the same: no gap between two constants is filled.
+// Where a core contains memory that debuggers could also read from the
+// executable, both are equal: no gap between two constants is filled.
 func TestConstantsAreTrue(t *testing.T) {
 	pid := victim(t)
 	constant, _, mem := ownMappings(t, pid)
@@ -113,7 +114,7 @@ func TestConstantsAreTrue(t *testing.T) {
 
 const pageSize = 4096
 
-// flawed is memory of which some pages cannot be read.
+// A flawed is memory with some unreadable pages.
 type flawed struct {
 	memory.Memory
 	bad func(page memory.Address) bool
@@ -134,13 +135,12 @@ func (f *flawed) ReadAt(p []byte, addr memory.Address) (int, error) {
 	return f.Memory.ReadAt(p, addr)
 }
 
-// Whatever pages of the program's variables cannot be read, and whether that
-// shows before or while they are copied: the core says of each byte what it is
-// or that it was not captured, and leaves none to the executable's initial
-// values.
+// For any unreadable pages of the program's variables, found before or during
+// the copy: the core has each byte, or reports that it was not captured, and
+// leaves none to the executable's initial values.
 func TestUnreadableDataIsMarked(t *testing.T) {
 	pid := victim(t)
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil { // its variables stay as they are
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil { // its variables stay unchanged
 		t.Fatal(err)
 	}
 	_, data, mem := ownMappings(t, pid)
@@ -155,14 +155,14 @@ func TestUnreadableDataIsMarked(t *testing.T) {
 			}
 			return false
 		}
-		calm := int(seed) * 20                                        // so many pages are read well
+		calm := int(seed) * 20                                        // number of pages that are read without an error
 		opts := Options{Mode: Mode(seed % 3), Stop: Stop(1 + seed%2)} // always, never
 		core, err := takenOrNot(t, pid, opts, func(m memory.Memory) memory.Memory {
 			reads := 0
 			return &flawed{m, func(page memory.Address) bool { reads++; return reads > calm && bad(page) }}
 		})
 		if err != nil {
-			continue // what tells a Go program could not be read
+			continue // the pages that identify a Go program could not be read
 		}
 		cores++
 		for _, m := range data {
@@ -171,7 +171,7 @@ func TestUnreadableDataIsMarked(t *testing.T) {
 				if _, err := mem.ReadAt(want, page); err != nil {
 					t.Fatal(err)
 				}
-				// The last mapping ends with a page, the variables before that.
+				// The last mapping ends with a page, the variables end before that.
 				n, err := core.ReadMemory(uint64(page), got)
 				if err != nil && page.Add(pageSize) != m.End {
 					t.Fatalf("seed %d: %v is left to the executable: %v", seed, page.Add(uint64(n)), err)

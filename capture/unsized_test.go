@@ -10,8 +10,9 @@ import (
 )
 
 // TestUnsizedObjects: the object that an excluded unsafe.Pointer leads to is
-// redacted whole, a small one, one of several pages, and a variable, wherever in it
-// the pointer leads. The public objects around it are in the core.
+// redacted completely: a small one, one of several pages, and a variable,
+// wherever the pointer points into it. The public objects around it are in the
+// core.
 func TestUnsizedObjects(t *testing.T) {
 	const rows = 184
 	for _, c := range []struct {

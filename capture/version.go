@@ -2,7 +2,7 @@ package capture
 
 import "runtime/debug"
 
-// toolVersion is the version of this project in the running program.
+// toolVersion returns this project's version in the running program.
 func toolVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

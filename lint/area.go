@@ -44,7 +44,7 @@ func bytesText(n uint64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
-// annotatedType returns the type of the memory that an entry or area is about.
+// annotatedType returns the type of the memory that an entry or area covers.
 func (u *unit) annotatedType(a *annotate.Annotation) (types.Type, bool) {
 	v, ok := u.pass.Pkg.Scope().Lookup(a.Target.Name).(*types.Var)
 	if !ok {

@@ -24,16 +24,16 @@ type registration struct {
 	value   uint64
 	known   bool
 	test    bool
-	stack   []ast.Node // the nodes around the call, outermost first
+	stack   []ast.Node // the nodes that enclose the call, outermost first
 	results int
 	options map[string]*ast.CallExpr // Depth, Budget, Another, … by name
-	memory  types.Type               // what is registered, nil if not known
+	memory  types.Type               // what is registered, nil if unknown
 	target  ast.Expr                 // the argument that is a pointer to it, or a slice
-	// returns is the place of the ID among the results, -1 without.
+	// returns is the index of the ID among the results, -1 if there is none.
 	returns int
 }
 
-// findOptions finds the options of the call and what memory it is about.
+// findOptions finds the options of the call and the memory that it registers.
 func (r *registration) findOptions(info *types.Info, signature *types.Signature) {
 	r.options = map[string]*ast.CallExpr{}
 	for i, arg := range r.call.Args {
@@ -90,16 +90,16 @@ func importsRuntime(pkg *types.Package) bool {
 	return slices.ContainsFunc(pkg.Imports(), func(p *types.Package) bool { return p.Path() == runtimePath })
 }
 
-// A programUse is what the written files of a package do with IDs.
+// A programUse records how the hand-written files of a package use IDs.
 type programUse struct {
 	registrations []*registration
 	used          map[*types.Const]bool // ID constants that something may register
-	unregistered  map[*types.Const]bool // ID constants that are handed to Unregister
-	byPointer     bool                  // whether something is unregistered by its address
+	unregistered  map[*types.Const]bool // ID constants that are passed to Unregister
+	byPointer     bool                  // something is unregistered by its address
 }
 
-// findUses looks through the files that programmers wrote. The runtime's own
-// packages have IDs of their own.
+// findUses searches the hand-written files. The runtime's own packages have
+// their own IDs.
 func findUses(pass *analysis.Pass) *programUse {
 	use := &programUse{used: map[*types.Const]bool{}, unregistered: map[*types.Const]bool{}}
 	if strings.HasPrefix(strings.TrimSuffix(pass.Pkg.Path(), "_test")+"/", runtimePath+"/") {
@@ -131,8 +131,8 @@ func findUses(pass *analysis.Pass) *programUse {
 	return use
 }
 
-// runtimeFunction returns the function of the runtime that is called, nil when
-// it is another's.
+// runtimeFunction returns the called function of the runtime, nil if it belongs
+// to another package.
 func runtimeFunction(info *types.Info, call *ast.CallExpr) *types.Func {
 	fn, ok := typeutil.Callee(info, call).(*types.Func)
 	if !ok || fn.Pkg() == nil || fn.Pkg().Path() != runtimePath || fn.Signature().Recv() != nil {
@@ -147,7 +147,7 @@ func unregistersByPointer(info *types.Info, call *ast.CallExpr) bool {
 	return fn != nil && (fn.Name() == "UnregisterPointer" || fn.Name() == "UnregisterRange")
 }
 
-// registrationOf understands a call, nil when it is no registration.
+// registrationOf parses a call, nil if it is not a registration.
 func registrationOf(info *types.Info, call *ast.CallExpr) *registration {
 	fn := runtimeFunction(info, call)
 	if fn == nil || !registers(fn.Name()) {
@@ -176,8 +176,9 @@ func registrationOf(info *types.Info, call *ast.CallExpr) *registration {
 	return r
 }
 
-// usedFor reports whether a use of an ID constant can lead to a registration, and
-// whether it ends one. A use counts unless it certainly does not register.
+// usedFor reports whether a use of an ID constant can lead to a registration,
+// and whether it ends one. Every use counts as a registration unless it is
+// certainly none.
 func usedFor(n ast.Expr, stack []ast.Node) (register, unregister bool) {
 	for i := len(stack) - 1; i >= 0; i-- {
 		switch parent := stack[i].(type) {
@@ -206,7 +207,7 @@ func usedFor(n ast.Expr, stack []ast.Node) (register, unregister bool) {
 	return true, false
 }
 
-// takesBack reports whether a function of this name ends registrations.
+// takesBack reports whether a function of this name unregisters.
 func takesBack(fun ast.Expr) bool {
 	switch fun := fun.(type) {
 	case *ast.Ident:

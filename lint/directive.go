@@ -13,8 +13,8 @@ func directives(u *unit) {
 		for _, d := range file.Diagnostics {
 			u.reportDirective(d)
 		}
-		// Build constraints may keep a file of another package out of sight,
-		// or one of the tests' own package.
+		// Build constraints may hide a file of another package, or of the package's
+		// own tests.
 		if file.Syntax.Name.Name == u.pass.Pkg.Name() {
 			together = append(together, file.File)
 		}

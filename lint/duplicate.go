@@ -13,9 +13,9 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/nameid"
 )
 
-// once reports whether the registration is made in every run of the program,
-// once, for good: a statement of main or of an init, or a variable's value,
-// whose ID is not kept to unregister it.
+// once reports whether the registration is made exactly once in every run of
+// the program and never removed: a statement of main or of an init, or a
+// variable's value, whose ID is not kept to unregister it.
 func (r *registration) once(pass *analysis.Pass) bool {
 	if r.replaces() || r.another() || r.specs() || r.test || r.returns >= 0 && !r.drops() {
 		return false
@@ -43,8 +43,8 @@ func (r *registration) once(pass *analysis.Pass) bool {
 	return true
 }
 
-// statements returns the list of statements that the call is made in and its
-// place there, when it is made whenever that place is reached.
+// statements returns the list of statements that contains the call and its
+// index there, if the call is made whenever that statement is reached.
 func (r *registration) statements() (list *ast.BlockStmt, at int) {
 	for i := len(r.stack) - 1; i > 0; i-- {
 		block, ok := r.stack[i-1].(*ast.BlockStmt)
@@ -66,7 +66,7 @@ func (r *registration) statements() (list *ast.BlockStmt, at int) {
 	return nil, 0
 }
 
-// duplicates reports IDs that are sure to be registered twice.
+// duplicates reports IDs that are certainly registered twice.
 func duplicates(u *unit) {
 	back := u.takenBack()
 	for i, r := range u.world.use.registrations {
@@ -100,7 +100,7 @@ func (u *unit) reportTwice(r *registration, where string) {
 }
 
 // registeredBefore finds an earlier registration of the same ID in the same
-// list of statements, nothing in between being able to take it back.
+// list of statements, if nothing in between can remove it.
 func (u *unit) registeredBefore(i int) (token.Pos, bool) {
 	all := u.world.use.registrations
 	block, at := all[i].statements()
@@ -117,8 +117,9 @@ func (u *unit) registeredBefore(i int) (token.Pos, bool) {
 	return token.NoPos, false
 }
 
-// registeredElsewhere reports a registration that runs in every program when
-// another one of the same ID, in a package below or in another file, does too.
+// registeredElsewhere reports a registration that runs in every program
+// together with another one of the same ID, in an imported package or in
+// another file.
 func (u *unit) registeredElsewhere(r *registration) {
 	if !r.once(u.pass) {
 		return
@@ -128,7 +129,7 @@ func (u *unit) registeredElsewhere(r *registration) {
 	for _, other := range u.world.Registered {
 		own := other.Package == u.pass.Pkg.Path()
 		here := own && other.File == file && other.Line == at.Line
-		// Of two in one package, the later one is reported.
+		// Within one package, report the later one.
 		before := other.File < file || other.File == file && other.Line < at.Line
 		if other.Value == r.value && !here && (!own || before) {
 			where := fmt.Sprintf("%s:%d", other.File, other.Line)
@@ -152,11 +153,11 @@ func (u *unit) takenBack() map[uint64]bool {
 	return back
 }
 
-// copiedLedgers reports packages of one module and program whose IDs are the
-// same: one was copied with its ledger. Only main sees all packages; a package
-// that imports its twin sees it too. Other modules may well share IDs: they are
-// forks or other versions, and the namespace that is frozen in their ledgers is
-// meant to outlive that.
+// copiedLedgers reports packages of one module and program with the same IDs:
+// one was copied with its ledger. Only main sees all packages; a package that
+// imports its twin sees it too. Packages of other modules may share IDs: they
+// are forks or other versions, and the namespace frozen in their ledgers is
+// meant to survive that.
 func (u *unit) copiedLedgers() {
 	if u.pass.Module == nil || u.pass.Module.Path == "" {
 		return
@@ -177,7 +178,7 @@ func (u *unit) copiedLedgers() {
 			continue
 		}
 		if nameid.Of(id.Package, id.Name) == id.Value {
-			before, id = id, before // the ledger is at home here
+			before, id = id, before // the ledger belongs here
 		}
 		if reported[id.Package] {
 			continue

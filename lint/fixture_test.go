@@ -39,10 +39,10 @@ func find(t *testing.T, name string) *analysis.Analyzer {
 	return nil
 }
 
-// staleFixtures are not what the generator makes, and are there to be found.
+// staleFixtures deliberately differ from the generator's output.
 var staleFixtures = []string{"stale/missing", "stale/changed", "stale/leftover", "stale/lost", "stale/collides", "stale/cgo", "directive", "other"}
 
-// The fixtures' generated files are what the generator makes of them.
+// The fixtures' generated files are the generator's output.
 func TestFixturesAreFresh(t *testing.T) {
 	dir := fixture(t)
 	folders := map[string]bool{}
@@ -83,7 +83,7 @@ func TestFixturesAreFresh(t *testing.T) {
 	}
 }
 
-// Every folder of the fixture module is read by a test.
+// Every folder of the fixture module is used by a test.
 func TestAnalyzers(t *testing.T) {
 	tests := map[string][]string{ // analyzer: packages
 		"directive":    {"directive", "directive/quiet"},
@@ -111,7 +111,7 @@ func TestAnalyzers(t *testing.T) {
 	}
 }
 
-// Each analyzer has a page that begins with its name and says more.
+// Each analyzer has a page that begins with its name and explains more.
 func TestPages(t *testing.T) {
 	entries, err := pages.ReadDir("pages")
 	if err != nil {
@@ -138,8 +138,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// The document ends with all pages, one heading lower, so that there is one
-// text alone.
+// The document ends with all pages, one heading level lower, so that there is
+// only one text.
 func TestDocument(t *testing.T) {
 	const name, heading = "../docs/lint.md", "## What it finds\n"
 	text, err := os.ReadFile(name)

@@ -1,11 +1,11 @@
-// Package lint finds mistakes in a program's annotations and in its registrations
-// at run time. Its analyzers run under go vet, golangci-lint and
+// Package lint finds mistakes in a program's annotations and in its
+// registrations at run time. Its analyzers run under go vet, golangci-lint and
 // `meminspect lint`.
 //
-// A finding is reported at the annotation or the call that causes it, not in the
-// file that meminspect generates. Each package has one fact about itself and all
-// packages that it imports, directly or not: facts about packages reach only
-// direct importers, and main imports few packages directly.
+// A finding is reported at the annotation or the call that causes it, not in
+// the generated file. Each package has one fact about itself and all packages
+// that it imports, directly or not: package facts reach only direct importers,
+// and main imports few packages directly.
 package lint
 
 import (
@@ -73,8 +73,8 @@ func Names() []string {
 	return names
 }
 
-// FromSyntax lists the names of the analyzers that need no types. What they find,
-// "meminspect generate --check" finds as well.
+// FromSyntax lists the names of the analyzers that need no types. "meminspect
+// generate --check" reports the same findings.
 func FromSyntax() []string { return []string{"directive", "stale"} }
 
 // Summary completes the sentence "NAME finds …".

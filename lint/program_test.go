@@ -12,8 +12,8 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// What only main can know is still reported at the annotation, in another
-// package, which the expectations of analysistest cannot say.
+// A finding that only main can know is reported at the annotation, in another
+// package, which the expectations of analysistest cannot express.
 func TestWholePrograms(t *testing.T) {
 	tests := []struct {
 		analyzer, program string

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// unknownIDs reports registrations under a number that no annotation gave.
+// unknownIDs reports registrations under a number that no annotation declares.
 func unknownIDs(u *unit) {
 	for _, r := range u.world.use.registrations {
 		if !r.known || r.value == 0 {
@@ -20,12 +20,13 @@ func unknownIDs(u *unit) {
 	}
 }
 
-// idAlone lists the functions whose regions are taken back by their IDs: those
-// of New and Make by the pointer that they return, weak ones go by themselves.
+// idAlone lists the functions whose regions are unregistered by ID: those of
+// New and Make are unregistered by the pointer that they return, weak ones by
+// the garbage collector.
 var idAlone = []string{"Register", "RegisterSlice", "RegisterString", "RegisterForeign"}
 
 // dropped reports dynamic registrations whose ID is not kept, in packages that
-// do not take back registrations by their addresses either.
+// do not unregister by address either.
 func dropped(u *unit) {
 	if u.world.use.byPointer {
 		return

@@ -22,12 +22,12 @@ var keyTypes = []string{
 	"filippo.io/age.X25519Identity", "filippo.io/age.ScryptIdentity",
 }
 
-// maxSecrets bounds how many values one annotation is reported for.
+// maxSecrets bounds the values that are reported for one annotation.
 const maxSecrets = 10
 
 // secrets reports annotated and registered values that look like secrets: the
-// variable itself or what it leads to, as far as the types are the module's
-// own. What is excluded is left alone.
+// variable itself or what it leads to, as far as the types belong to the
+// module. It ignores excluded values.
 func secrets(u *unit) {
 	u.source.annotations(func(_ *sourceFile, a *annotate.Annotation) {
 		if typ, ok := u.annotatedType(a); ok {
@@ -43,8 +43,8 @@ func secrets(u *unit) {
 	}
 }
 
-// secretIn looks for secrets in one captured value, which is called expr in
-// source.
+// secretIn searches one captured value, which is the expression expr in source,
+// for secrets.
 func (u *unit) secretIn(pos, end token.Pos, typ types.Type, expr, cure string) {
 	key := u.pass.Pkg.Path() + "." + expr
 	if u.excluded(key) {
@@ -65,18 +65,18 @@ func (u *unit) excluded(key string) bool {
 	return found
 }
 
-// A secretWalk looks through what one annotation or registration captures.
+// A secretWalk searches what one annotation or registration captures.
 type secretWalk struct {
 	*unit
 	pos, end token.Pos           // where findings are reported
-	cure     string              // for the captured value itself
-	seen     map[types.Type]bool // structs, and what leads to the value at hand
-	key      string              // of the innermost variable or named type: what fields are excluded by
+	cure     string              // advice for the captured value itself
+	seen     map[types.Type]bool // structs, and the types that lead to the current value
+	key      string              // of the innermost variable or named type: exclusions of fields refer to it
 	found    int
 }
 
-// visit looks at a value: its type, the name it goes by, the expression that
-// leads to it, and the field it is, nil for the variable itself.
+// visit checks a value: its type, its name, the expression that leads to it,
+// and its field, nil for the variable itself.
 func (w *secretWalk) visit(t types.Type, name, expr string, field *types.Var) {
 	if named, ok := types.Unalias(t).(*types.Named); ok {
 		key := typeKey(named)
@@ -92,7 +92,8 @@ func (w *secretWalk) visit(t types.Type, name, expr string, field *types.Var) {
 		}
 		w.seen[t] = true
 		if _, ok := named.Underlying().(*types.Struct); !ok {
-			// Its name comes from what holds it, which may be another next time.
+			// Its name comes from the value that contains it, which may be another one
+			// next time.
 			defer delete(w.seen, t)
 		} else {
 			defer func(key string) { w.key = key }(w.key)
@@ -170,7 +171,8 @@ func (w *secretWalk) excludeField(field *types.Var) *analysis.SuggestedFix {
 	return nil
 }
 
-// aloneOnLine reports whether a directive above a field would be on it alone.
+// aloneOnLine reports whether a directive above a field would apply to it
+// alone.
 func aloneOnLine(fset *token.FileSet, syntax *ast.File, field *types.Var) bool {
 	alone := false
 	lineOf := func(n ast.Node) int { return fset.Position(n.Pos()).Line }
@@ -187,8 +189,8 @@ func aloneOnLine(fset *token.FileSet, syntax *ast.File, field *types.Var) bool {
 	return alone
 }
 
-// named reports whether the package-level type or variable that a field is
-// declared in leads to it by fields alone: others cannot be excluded.
+// named reports whether a path of fields leads from a package-level type or
+// variable to the declared field: other fields cannot be excluded.
 func named(stack []ast.Node) bool {
 	for i, n := range slices.Backward(stack) {
 		switch n := n.(type) {
@@ -220,7 +222,7 @@ func (w *secretWalk) ours(pkg *types.Package) bool {
 	return pkg.Path() == w.pass.Module.Path || strings.HasPrefix(pkg.Path(), w.pass.Module.Path+"/")
 }
 
-// typeKey names a type as exclusions do: generic ones without brackets.
+// typeKey returns a type's name in exclusions: generic ones without brackets.
 func typeKey(named *types.Named) string {
 	if pkg := named.Obj().Pkg(); pkg != nil {
 		return pkg.Path() + "." + named.Obj().Name()

@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// secretWords make a name suspicious anywhere in it.
+// secretWords make a name suspicious wherever they occur in it.
 var secretWords = []string{
 	"password", "passwords", "passwd", "passphrase", "passphrases", "passcode", "passcodes",
 	"secret", "secrets", "credential", "credentials", "creds",
@@ -14,23 +14,24 @@ var secretWords = []string{
 	"token", "tokens",
 }
 
-// valueWords after "token" leave it one: tokenValue.
+// valueWords after "token" keep it suspicious: tokenValue.
 var valueWords = []string{"value", "values", "string", "bytes", "data", "raw", "hex"}
 
-// keyQualifiers make a "key" one that unlocks something.
+// keyQualifiers make a "key" suspicious.
 var keyQualifiers = []string{
 	"api", "private", "signing", "sign", "secret", "encryption", "encrypt", "decryption", "cipher",
 	"access", "auth", "session", "master", "hmac", "aes", "ssh", "tls", "rsa", "shared", "symmetric",
 	"license", "crypto", "jwt", "cookie", "csrf",
 }
 
-// plainTokens are what makes a token a place in a list or a text.
+// plainTokens make a token a position in a list or a text.
 var plainTokens = []string{
 	"page", "next", "prev", "previous", "continue", "continuation", "sync", "resume", "start", "end",
 	"last", "first", "cursor", "watch", "lex", "lexer", "parse", "parser", "current", "peek", "cancel",
 }
 
-// aboutWords at the end of a name make it one about a secret: tokenCount.
+// aboutWords at the end of a name mean that it is only about a secret:
+// tokenCount.
 var aboutWords = []string{
 	"count", "counts", "total", "len", "length", "size", "sizes", "limit", "limits", "max", "min",
 	"id", "ids", "name", "names", "type", "types", "kind", "kinds", "file", "files", "filename", "path", "paths",
@@ -42,7 +43,7 @@ var aboutWords = []string{
 }
 
 // secretWord returns the words of a name that make it look like a secret's, ""
-// when it does not. A bare "key" is only that for raw bytes: key strings are
+// if it does not. A bare "key" counts only for raw bytes: key strings are
 // everywhere, and harmless.
 func secretWord(name string, rawBytes bool) string {
 	words := splitName(name)
@@ -76,8 +77,8 @@ func secretWord(name string, rawBytes bool) string {
 	return ""
 }
 
-// splitName takes a Go name apart into lower-case words: HTTPAuthToken2 gives
-// http, auth, token.
+// splitName splits a Go name into lower-case words: HTTPAuthToken2 gives http,
+// auth, token.
 func splitName(name string) []string {
 	var words []string
 	runes := []rune(name)

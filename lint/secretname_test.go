@@ -7,7 +7,7 @@ import (
 	"golang.org/x/tools/go/packages"
 )
 
-// A type that was misspelt or renamed would never be found.
+// A misspelt or renamed type would never be found.
 func TestKeyTypesExist(t *testing.T) {
 	names := map[string][]string{} // of types, by package
 	var paths []string

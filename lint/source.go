@@ -14,8 +14,8 @@ import (
 	"github.com/meminspect/meminspect/internal/folders"
 )
 
-// sources is the analyzer that reads the package's annotations; others take
-// its result.
+// sources is the analyzer that reads the package's annotations; others use its
+// result.
 var sources = &analysis.Analyzer{
 	Name:       "meminspectsource",
 	Doc:        "collect //meminspect: lines",
@@ -27,18 +27,18 @@ var sources = &analysis.Analyzer{
 type packageSource struct {
 	overlay   *folders.Overlay
 	files     []*sourceFile // those with annotations or diagnostics, the ignored ones last
-	generated bool          // whether there are files that the generator wrote
+	generated bool          // there are generated files
 }
 
 // A sourceFile is a file with directives.
 type sourceFile struct {
 	*annotate.File
-	name    string // of the file that the programmer wrote
-	ignored bool   // build constraints keep it out of the package here
+	name    string // of the hand-written file
+	ignored bool   // build constraints exclude it here
 }
 
-// annotations calls f for each annotation of the given kinds in files that are
-// part of the package here, so that their targets have types.
+// annotations calls f for each annotation of the given kinds in files that
+// belong to the package here, so that their targets have types.
 func (p *packageSource) annotations(f func(file *sourceFile, a *annotate.Annotation), kinds ...annotate.Kind) {
 	for _, file := range p.files {
 		for i := range file.Annotations {
@@ -69,7 +69,7 @@ func readSources(pass *analysis.Pass) *packageSource {
 		}
 		text, err := pass.ReadFile(name)
 		if err != nil || !annotate.Hit(text) {
-			continue // what cannot be read cannot be wrong; the compiler sees to it
+			continue // the compiler reports what cannot be read
 		}
 		syntax, err := parser.ParseFile(pass.Fset, name, text, parser.ParseComments|parser.SkipObjectResolution)
 		if err == nil && !generatedByUs(syntax) {
@@ -79,8 +79,8 @@ func readSources(pass *analysis.Pass) *packageSource {
 	return p
 }
 
-// overlay returns the overlay that GOFLAGS names, which is empty if it cannot be
-// read: the go command does not tell its vet tool about the flag -overlay.
+// overlay returns the overlay that GOFLAGS names, which is empty if it cannot
+// be read: the go command does not pass the flag -overlay on to its vet tool.
 func overlay() *folders.Overlay {
 	o, err := folders.ReadOverlay("", folders.EnvFlags(nil))
 	if err != nil {
@@ -100,7 +100,7 @@ func generatedByUs(file *ast.File) bool {
 	return len(file.Comments) > 0 && file.Comments[0].List[0].Text == folders.Banner
 }
 
-// commentsHit reports whether the file can have directives.
+// commentsHit reports whether the file can contain directives.
 func commentsHit(file *ast.File) bool {
 	for _, group := range file.Comments {
 		for _, comment := range group.List {
@@ -112,9 +112,9 @@ func commentsHit(file *ast.File) bool {
 	return false
 }
 
-// original returns the file that the programmer wrote, its name, and whether
-// a generator wrote it. That is the file itself but for cgo, which hands the
-// compiler a copy where comments are repeated and offsets are not the source's.
+// original returns the hand-written file, its name, and whether it is
+// generated. It is the file itself, except for cgo, which gives the compiler a
+// copy with repeated comments and other offsets.
 func original(fset *token.FileSet, file *ast.File) (name string, syntax *ast.File, generated bool) {
 	name = fset.File(file.FileStart).Name()
 	source := fset.Position(file.Package).Filename

@@ -13,7 +13,7 @@ import (
 	"github.com/meminspect/meminspect/gen"
 )
 
-// stale reports annotations that the generated files do not carry, by asking
+// stale reports annotations that the generated files do not contain, by asking
 // the generator what it would write.
 func stale(u *unit) {
 	if len(u.source.files) == 0 && !u.source.generated {
@@ -43,7 +43,7 @@ func stale(u *unit) {
 		return
 	}
 	for _, f := range result.Findings {
-		// The directive analyzer reports what is wrong with a line.
+		// The directive analyzer reports malformed lines.
 		if !f.Warning && !slices.Contains(annotate.Codes, annotate.Code(f.Code)) {
 			u.reportRefusal(f)
 		}
@@ -86,8 +86,8 @@ func (u *unit) isExternalTest() bool {
 		!slices.ContainsFunc(u.writtenFiles(), func(name string) bool { return !isTest(name) })
 }
 
-// reportRefusal reports a problem that keeps the generator from working, if it
-// concerns a file of this package.
+// reportRefusal reports a problem that prevents generation, if it concerns a
+// file of this package.
 func (u *unit) reportRefusal(f gen.Finding) {
 	for _, file := range u.pass.Files {
 		name, _, generated := original(u.pass.Fset, file)
@@ -124,7 +124,7 @@ func (u *unit) annotationAt(at token.Position) (*annotate.Annotation, bool) {
 	return nil, false
 }
 
-// firstPos returns the place of a finding about the whole package: its first
+// firstPos returns the position of a finding about the whole package: its first
 // annotation, or else a package clause.
 func (u *unit) firstPos() token.Pos {
 	for _, file := range u.source.files {

@@ -15,9 +15,8 @@ import (
 // defaultBudget is what the suggested fix writes.
 const defaultBudget = "64KiB"
 
-// unbounded reports captures that ask for more depth than there is by default
-// and set no budget, where what the pointers lead to grows while the program
-// runs.
+// unbounded reports captures that ask for more than the default depth and set
+// no budget, if what the pointers lead to grows while the program runs.
 func unbounded(u *unit) {
 	u.source.annotations(func(_ *sourceFile, a *annotate.Annotation) {
 		typ, ok := u.annotatedType(a)
@@ -38,7 +37,7 @@ func unbounded(u *unit) {
 	}
 }
 
-// unboundedCall looks at the options of a registration.
+// unboundedCall checks the options of a registration.
 func (u *unit) unboundedCall(r *registration) {
 	depth, ok := r.options["Depth"]
 	if !ok || len(depth.Args) != 1 || r.options["Budget"] != nil || r.call.Ellipsis.IsValid() {
@@ -66,9 +65,9 @@ func (u *unit) unboundedCall(r *registration) {
 	}
 }
 
-// growth returns the first thing within so many pointers of the type that may
-// grow without bound, "" when there is none. seen holds the types on the way:
-// one that leads back to itself is a list or a tree.
+// growth returns the first value within depth pointers of the type that may
+// grow without bound, "" if there is none. seen has the types on the way: one
+// that leads back to itself is a list or a tree.
 func growth(t types.Type, depth int, seen []types.Type) string {
 	if depth <= 0 {
 		return ""

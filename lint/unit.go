@@ -44,7 +44,7 @@ func (u *unit) dir() string {
 }
 
 // writtenFiles returns the names of the package's files that the go command did
-// not make. A file that an overlay replaces has the name of the replaced one.
+// not make. A file that an overlay replaces keeps its name.
 func (u *unit) writtenFiles() []string {
 	var names []string
 	for _, file := range u.pass.Files {
@@ -55,14 +55,14 @@ func (u *unit) writtenFiles() []string {
 	return names
 }
 
-// madeByGo reports whether a file is one that the go command adds to packages with
-// cgo: _cgo_gotypes.go in a folder elsewhere, or one in its cache that has a hash
-// for a name.
+// madeByGo reports whether the go command added the file to a package with cgo:
+// _cgo_gotypes.go in another folder, or a file in its cache that is named by a
+// hash.
 func madeByGo(name string) bool {
 	return filepath.Ext(name) != ".go" || strings.HasPrefix(filepath.Base(name), "_")
 }
 
-// clause returns a package clause in a file that was not generated, the place of
+// clause returns a package clause in a file that was not generated, for
 // findings about the whole package.
 func (u *unit) clause() token.Pos {
 	for _, file := range u.pass.Files {
@@ -73,7 +73,7 @@ func (u *unit) clause() token.Pos {
 	return u.pass.Files[0].Name.Pos()
 }
 
-// A finding is what a check reports.
+// A finding is the result of a check.
 type finding struct {
 	pos, end token.Pos
 	category string
@@ -89,7 +89,7 @@ func (u *unit) report(f finding) {
 		return
 	}
 	d := analysis.Diagnostic{Pos: f.pos, End: f.end, Category: f.category, Message: f.message}
-	// In what cgo makes of a file, offsets are not the source's.
+	// In cgo's copy of a file, offsets differ from the source's.
 	if f.fix != nil && u.pass.Fset.File(f.pos).Name() == at.Filename {
 		d.SuggestedFixes = []analysis.SuggestedFix{*f.fix}
 	}
@@ -103,9 +103,9 @@ func (u *unit) suppressed(at token.Position) bool {
 		nolint.Finding{Line: at.Line, Linter: Name, Analyzer: u.pass.Analyzer.Name}, u.suppression == Nolint)
 }
 
-// generated reports whether a position of the package is in a generated file
-// that the analyzer leaves out. The generator refuses to work if there is a wrong
-// line in a file of another generator, so those lines are reported there, too.
+// generated reports whether a position is in a generated file that the analyzer
+// ignores. The generator fails if a file of another generator has a malformed
+// line, so those lines are reported there too.
 func (u *unit) generated(pos token.Pos) bool {
 	for _, file := range u.pass.Files {
 		if file.FileStart <= pos && pos < file.FileEnd {
@@ -116,8 +116,8 @@ func (u *unit) generated(pos token.Pos) bool {
 	return false
 }
 
-// foreign returns a position in a file that is not part of the pass. It returns
-// NoPos if the file does not have that position.
+// foreign returns a position in a file outside the pass. It returns NoPos if
+// the file does not have that position.
 func foreign(fset *token.FileSet, name string, line, column int) token.Pos {
 	text, err := os.ReadFile(name)
 	if err != nil {

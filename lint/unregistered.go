@@ -16,11 +16,11 @@ import (
 	"github.com/meminspect/meminspect/internal/folders"
 )
 
-// unregistered reports IDs that an id line declares and nothing registers.
-// What other packages cannot name is settled in its own package. For the rest
-// only main sees the whole program: there the finding is also reported at the
-// annotation, and only IDs of main's own module are looked at, since others
-// declare theirs for their users.
+// unregistered reports IDs that an id line declares and nothing registers. An
+// ID that other packages cannot name is checked in its own package. For the
+// rest only main sees the whole program: the finding is also reported at the
+// annotation, and only for IDs of main's own module, because others declare
+// theirs for their users.
 func unregistered(u *unit) {
 	isMain := u.pass.Pkg.Name() == "main"
 	var below []idFact
@@ -59,8 +59,8 @@ func (u *unit) ownPosition(id idFact) token.Pos {
 }
 
 // unregisteredBelow reports IDs of other packages that the whole program does
-// not register, but for those that another program of the module does. Programs
-// are not named, so that each of them reports the same.
+// not register, except those that another program of the module registers. It
+// does not name programs, so that each of them reports the same.
 func (u *unit) unregisteredBelow(ids []idFact) {
 	root, ok := moduleRoot(u.dir())
 	if !ok || len(ids) == 0 {
@@ -78,9 +78,9 @@ func (u *unit) unregisteredBelow(ids []idFact) {
 	}
 }
 
-// positionBelow returns the place of an annotation in another package of the
-// same module or, when its source is not where modules have it, that of the
-// package clause here.
+// positionBelow returns the position of an annotation in another package of the
+// same module or, if its source is not at the usual place, the package clause
+// here.
 func (u *unit) positionBelow(id idFact) token.Pos {
 	if root, ok := moduleRoot(u.dir()); ok {
 		below := strings.TrimPrefix(strings.TrimPrefix(id.Package, id.Module), "/")
@@ -106,10 +106,10 @@ func moduleRoot(dir string) (string, bool) {
 	}
 }
 
-// deleteUsed deletes the constants that a written file of the module may
-// register. The program at hand does not; a sibling that imports the same
-// package may. It works from syntax, reads the module once, and is only asked
-// when a finding is at hand.
+// deleteUsed deletes the constants that a hand-written file of the module may
+// register. The current program does not register them, but a sibling that
+// imports the same package may. It works from syntax, reads the module once,
+// and only if there is a finding.
 func deleteUsed(root string, names map[string]bool) {
 	_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

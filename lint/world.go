@@ -18,7 +18,7 @@ import (
 	"github.com/meminspect/meminspect/annotate"
 )
 
-// worlds is the analyzer that knows what a package and everything below it
+// worlds is the analyzer that collects what a package and all packages below it
 // declare, register and exclude.
 var worlds = &analysis.Analyzer{
 	Name:       "meminspectworld",
@@ -30,7 +30,7 @@ var worlds = &analysis.Analyzer{
 }
 
 // A worldFact is the fact of a package: what it and everything it imports,
-// however far below, declares, registers and excludes. Lists are sorted and
+// directly or not, declares, registers and excludes. Lists are sorted and
 // without duplicates.
 type worldFact struct {
 	IDs        []idFact
@@ -47,15 +47,15 @@ func (w *worldFact) String() string {
 		len(w.IDs), len(w.Registered), len(w.Used), len(w.Excluded))
 }
 
-// An idFact is one generated ID constant and the annotation it stems from.
+// An idFact is one generated ID constant and its annotation.
 type idFact struct {
 	Package, Module string
 	Const           string // its name
 	Name            string // the name that has the ID
 	Value           uint64
-	Declared        bool // by an id line: to be registered at run time
-	// The position of the annotation; File is empty if the generated file is stale.
-	// Directories are not kept: facts are cached and a checkout may move.
+	Declared        bool // declared by an id line, registered at run time
+	// The position of the annotation; File is empty if the generated file is
+	// stale. Directories are omitted: facts are cached and a checkout may move.
 	File         string
 	Line, Column int
 }
@@ -70,7 +70,7 @@ type registeredFact struct {
 	Line    int
 }
 
-// A packageWorld is what the checks of one package know.
+// A packageWorld is the knowledge that the checks of one package share.
 type packageWorld struct {
 	*worldFact
 	use *programUse
@@ -81,7 +81,7 @@ func (w *packageWorld) empty() bool {
 	return len(w.IDs) == 0 && len(w.use.registrations) == 0 && len(w.Excluded) == 0
 }
 
-// id returns what has the value.
+// id returns the ID with the value.
 func (w *packageWorld) id(value uint64) (idFact, bool) {
 	i := slices.IndexFunc(w.IDs, func(f idFact) bool { return f.Value == value })
 	if i < 0 {
@@ -121,7 +121,7 @@ func (w *worldFact) add(below *worldFact) {
 	w.Excluded = append(w.Excluded, below.Excluded...)
 }
 
-// normalize sorts and compacts: most of what a package imports knows the same.
+// normalize sorts and compacts: most imports have the same facts.
 func (w *worldFact) normalize() {
 	slices.SortFunc(w.IDs, func(a, b idFact) int {
 		return cmp.Or(cmp.Compare(a.Package, b.Package), cmp.Compare(a.Const, b.Const))
@@ -190,7 +190,7 @@ func (w *packageWorld) addOwn(pass *analysis.Pass, source *packageSource) {
 	source.annotations(func(file *sourceFile, a *annotate.Annotation) {
 		fact, ok := own[a.ID()]
 		if !ok || fact.File != "" {
-			return // the generated file is stale, or a second file declares the same
+			return // the generated file is stale, or a second file declares the same ID
 		}
 		at := pass.Fset.Position(a.Pos)
 		fact.Declared = a.Kind == annotate.ID

@@ -10,8 +10,8 @@ import (
 	"github.com/meminspect/meminspect/internal/moduleproxy"
 )
 
-// A producer outside of this repository gets the tool from a module proxy and
-// runs it, by the documented command lines.
+// A producer outside this repository gets the tool from a module proxy and runs
+// it with the documented command lines.
 func TestInstalledTool(t *testing.T) {
 	proxy, err := moduleproxy.Build(t.TempDir(), "../..")
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestMain lets the test binary be the tool, under the tool's name.
+// TestMain lets the test binary act as the tool, under the tool's name.
 func TestMain(m *testing.M) {
 	if filepath.Base(os.Args[0]) == "meminspect-vet" {
 		main()
@@ -18,8 +18,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The documented command line finds in one package what it should, and nothing
-// in another.
+// The documented command line reports the expected findings in one package, and
+// nothing in another.
 func TestGoVet(t *testing.T) {
 	bin := t.TempDir()
 	self, err := os.Executable()
@@ -55,7 +55,7 @@ func TestGoVet(t *testing.T) {
 	if err == nil {
 		t.Error("exit status 0 in spite of a finding")
 	}
-	// Up to Go 1.25 a line "# package" comes before.
+	// Up to Go 1.25 a line "# package" precedes this.
 	want := `mistaken/a.go:3:1: "// meminspect:entry" is not a directive and would be ignored: write //meminspect:entry` + "\n"
 	got := strings.TrimPrefix(strings.ReplaceAll(string(out), `\`, "/"), "# example.com/vetted/mistaken\n")
 	if got != want {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// In trees without annotations there is nothing to find, and in this one there
-// should not be.
+// In trees without annotations there are no findings, and in this one there
+// should be none.
 func TestNothingToFind(t *testing.T) {
 	dirs := []string{"../../runtime", moduleDir(t, "github.com/spf13/cobra")}
 	if os.Getenv("MEMINSPECT_FULL") != "" {

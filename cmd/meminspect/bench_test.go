@@ -38,9 +38,9 @@ func BenchmarkGenerate(b *testing.B) {
 	b.Run("generate/check", func(b *testing.B) { benchCommand(b, tree, nil, nil, "meminspect", "generate", "--check", "./...") })
 }
 
-// BenchmarkLint compares lint with go vet of the same tree, golang.org/x/tools:
-// without any result in the build cache but those of the standard library's
-// packages and the tree's own, and with all results in it.
+// BenchmarkLint compares lint with go vet on the same tree, golang.org/x/tools:
+// with a build cache that has only the standard library's packages and the
+// tree's own, and with all results in it.
 func BenchmarkLint(b *testing.B) {
 	tree := b.TempDir()
 	from, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/tools").Output()
@@ -52,7 +52,7 @@ func BenchmarkLint(b *testing.B) {
 	}
 	cache := b.TempDir()
 	env := []string{"GOCACHE=" + cache, "GOFLAGS=-mod=mod", "GOPROXY=off"}
-	// What both need: export data.
+	// Both need export data.
 	build := exec.Command("go", "build", "./...")
 	build.Dir, build.Env = tree, append(append(os.Environ(), "GOWORK=off"), env...)
 	if out, err := build.CombinedOutput(); err != nil {

@@ -63,7 +63,7 @@ module, they are all packages below this folder. Breaking reads only ledgers:
 	return cmd
 }
 
-// printBreaks prints all changes and counts those that break.
+// printBreaks prints all changes and counts the breaking ones.
 func printBreaks(cmd *cobra.Command, breaks []gen.Break, asJSON bool) (int, error) {
 	n := 0
 	records := []breakRecord{}

@@ -71,7 +71,8 @@ func (f *captureCommandFlags) run(cmd *cobra.Command, pid int) error {
 	})
 }
 
-// refused says why there is no memory to be had, and makes a core that does.
+// refused reports why the memory is not readable, and makes a core that records
+// it.
 func (f *captureCommandFlags) refused(cmd *cobra.Command, pid int, opts capture.Options, cause error) (*capture.Core, error) {
 	if !capture.IsUnreadable(cause) || f.noRecord || cmd.Context().Err() != nil {
 		return nil, cause

@@ -9,9 +9,9 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// captureFlags are what every command that captures accepts: what goes into a
-// core, and how the core is stored. Package runtime/monitor passes the same
-// flags on, as its Capture.
+// captureFlags are the flags of every command that captures: the content of a
+// core, and how it is stored. Package runtime/monitor passes the same flags on,
+// as its Capture.
 type captureFlags struct {
 	strict, data         bool
 	stacks               choice
@@ -60,7 +60,7 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 	exclusive(cmd, "strict", "labels") // of goroutines
 }
 
-// options returns the flags as capture's options.
+// options converts the flags to capture's options.
 func (f *captureFlags) options() capture.Options {
 	o := capture.Options{
 		Args: f.args, Labels: f.labels, Tags: f.tags, Include: f.include, Symbols: f.symbols,

@@ -12,8 +12,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/monitor"
 )
 
-// The flags for capturing are the same in every command that captures, and the
-// options of package monitor.
+// The flags for capturing are the same in every command that captures, and in
+// package monitor's options.
 func TestCaptureFlags(t *testing.T) {
 	var group cobra.Command
 	new(captureFlags).add(&group)

@@ -28,7 +28,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// What install changes, and where it keeps what was there before.
+// The setting that install changes, and the file that keeps the old one.
 const (
 	corePattern = "/proc/sys/kernel/core_pattern"
 	maxPattern  = 127 // the kernel truncates longer ones without an error
@@ -61,16 +61,15 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 			return err
 		},
 	}
-	cmd.Flags().SetInterspersed(false) // a process may call itself --to=exec:true
+	cmd.Flags().SetInterspersed(false) // a process may be named --to=exec:true
 	f.add(cmd)
 	cmd.Flags().BoolVar(&full, "full", false, "store the kernel's core when the process cannot be captured")
 	cmd.AddCommand(coreHandlerInstall(), coreHandlerUninstall())
 	return cmd
 }
 
-// handleCore captures a process that dumps core. Of standard input nothing but
-// the core's head is read before that is done, or the kernel would let the process
-// go.
+// handleCore captures a process that dumps core. Until then it reads only the
+// core's head from standard input, or the kernel would release the process.
 func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Writer, pid int, sig unix.Signal, command string, full bool) error {
 	config, closeReport, err := f.config(stderr)
 	if err != nil {
@@ -95,7 +94,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	r.OnReleased = request.PanicOf(int(sig))
 	r.Sign = report.Sign
 	opts.Reason = reason
-	opts.Stop = capture.StopNever // the kernel holds every thread already
+	opts.Stop = capture.StopNever // the kernel has already stopped every thread
 	core := supervise.Core{Program: command, PID: pid, Reason: reason, When: time.Now()}
 	from := &stream{f: f, pipe: stdin, stdin: stdin, pid: pid, keep: full}
 	defer from.close()
@@ -138,7 +137,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 // logToKernel writes an error to the kernel's log if the kernel started this
 // process, which then has no standard error.
 func logToKernel(err error) {
-	const kthreadd = 2 // whose children the kernel's helpers are
+	const kthreadd = 2 // parent of the kernel's helpers
 	if err == nil || os.Getppid() != kthreadd {
 		return
 	}

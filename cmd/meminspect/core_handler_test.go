@@ -13,7 +13,7 @@ import (
 )
 
 // Installing prints and keeps the old setting; uninstalling restores it, and
-// leaves other settings alone.
+// does not change other settings.
 func TestCoreHandlerInstall(t *testing.T) {
 	dir := t.TempDir()
 	setting, before := filepath.Join(dir, "core_pattern"), filepath.Join(dir, "state", "before")
@@ -98,7 +98,7 @@ func TestCoreHandlerLine(t *testing.T) {
 	}
 }
 
-// The kernel hands over the name that a process gave itself, whatever it is.
+// The kernel passes the name that a process gave itself, whatever it is.
 func TestCoreHandlerNames(t *testing.T) {
 	for _, name := range []string{"--to=exec:true", "--full", "-h", "--", "", "a b"} {
 		dir := t.TempDir()
@@ -111,7 +111,7 @@ func TestCoreHandlerNames(t *testing.T) {
 	}
 }
 
-// What the limits refused is counted in the next core.
+// The next core records how many cores the limits suppressed.
 func TestCoreHandlerLimits(t *testing.T) {
 	dir := t.TempDir()
 	handle := func() (int, string) {

@@ -25,16 +25,16 @@ import (
 type stream struct {
 	f     *runFlags
 	pipe  io.Reader // standard input
-	stdin io.Reader // what is to be read there, what was read already included
+	stdin io.Reader // what can still be read, including what was already read
 	pid   int
-	keep  bool // store the core whole when it is of no other use
+	keep  bool // store the complete core if it cannot be filtered
 	spool *corefile.File
-	lost  error // why what was read of it is not there any more
+	lost  error // why the part that was already read is lost
 }
 
-// head reads the head of the core: what the kernel says of the threads. It waits
-// for it no longer than the slowest kernel takes, since standard
-// input may be somebody's terminal.
+// head reads the head of the core: the kernel's record of the threads. It waits
+// no longer than the slowest kernel takes, because standard input may be a
+// user's terminal.
 func (s *stream) head() (*fullcore.Head, error) {
 	in := s.stdin
 	if file, ok := in.(*os.File); ok {
@@ -45,17 +45,17 @@ func (s *stream) head() (*fullcore.Head, error) {
 	return head, err
 }
 
-// headPatience is for a kernel that writes tens of thousands of threads' state on
-// a busy machine.
+// headPatience allows for a kernel that writes tens of thousands of threads'
+// state on a busy machine.
 const headPatience = 10 * time.Second
 
-// A prompt is a file that is read until a certain time.
+// A prompt is a file that is read until a deadline.
 type prompt struct {
 	*os.File
 	until time.Time
 }
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (p *prompt) Read(b []byte) (int, error) {
 	for {
 		left := max(time.Until(p.until), 0)
@@ -72,12 +72,12 @@ func (p *prompt) Read(b []byte) (int, error) {
 	}
 }
 
-// fallBack filters the kernel's core, when the process was one that could not
-// be read, and else writes a stub. cause is why it was not captured. The error
-// says why there is neither, or, where cores are kept, no filtered one.
+// fallBack filters the kernel's core if the process could not be read, and
+// otherwise writes a stub. cause is the reason why it was not captured. The
+// error explains why there is neither or, if cores are kept, no filtered one.
 func (s *stream) fallBack(ctx context.Context, opts capture.Options, cause error) (*capture.Core, error) {
-	// The process goes when its core has been read: what it alone has is taken
-	// before.
+	// The process ends when its core has been read: first save what only the
+	// process has.
 	var stub *capture.Core
 	stubErr := cause
 	if !s.keep {
@@ -87,7 +87,7 @@ func (s *stream) fallBack(ctx context.Context, opts capture.Options, cause error
 	}
 	var hole *memory.UnreadableError
 	if errors.Is(cause, capture.ErrNotGo) && !errors.As(cause, &hole) {
-		return stub, stubErr // its core would say no more
+		return stub, stubErr // its core would contain no more
 	}
 	c, err := s.filter(ctx, opts, cause)
 	if err == nil {
@@ -99,7 +99,7 @@ func (s *stream) fallBack(ctx context.Context, opts capture.Options, cause error
 	return nil, errors.Join(stubErr, err)
 }
 
-// filter makes of the kernel's core what a capture would have made.
+// filter makes the core that a capture would have made from the kernel's core.
 func (s *stream) filter(ctx context.Context, opts capture.Options, cause error) (*capture.Core, error) {
 	o := fullcore.Options{When: time.Now()}
 	if exe, err := os.Open(fmt.Sprintf("/proc/%d/exe", s.pid)); err == nil {
@@ -123,8 +123,8 @@ func (s *stream) filter(ctx context.Context, opts capture.Options, cause error) 
 	return capture.Filter(ctx, full, opts)
 }
 
-// release lets the kernel go, and so the process: nobody wants the rest. The
-// core may be on its way to a bucket for a while.
+// release lets the kernel continue, and so the process: the rest is not needed.
+// The core may take a while on its way to a bucket.
 func (s *stream) release() {
 	if file, ok := s.pipe.(io.Closer); ok {
 		file.Close()
@@ -134,7 +134,7 @@ func (s *stream) release() {
 // maxKernelCore bounds the temporary copy of the kernel's core.
 const maxKernelCore = 16 << 30
 
-// room is how much of the disk the kernel's core may take for the moment.
+// room returns how much of the disk the kernel's core may use temporarily.
 func (s *stream) room() (int64, error) {
 	dir, err := store.Open(s.f.dir, s.f.policy)
 	if err != nil {
@@ -150,7 +150,7 @@ func (s *stream) room() (int64, error) {
 	return min(free, maxKernelCore), nil
 }
 
-// write writes the kernel's core: what was spooled of it, and the rest.
+// write writes the kernel's core: the spooled part, and the rest.
 func (s *stream) write(w io.Writer) error {
 	switch {
 	case s.lost != nil:

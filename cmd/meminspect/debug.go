@@ -95,8 +95,8 @@ func (f *debugFlags) run(cmd *cobra.Command, arg string, more []string) error {
 	if program, err = filepath.Abs(program); err != nil {
 		return err
 	}
-	// A terminal's interrupt is for the debugger, which gets it too. What asks
-	// us alone to end is passed on, so that the copy of the core is removed.
+	// The debugger gets a terminal's interrupt too. A signal to this process alone
+	// is passed on, so that the copy of the core is removed.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -124,8 +124,8 @@ func (f *debugFlags) run(cmd *cobra.Command, arg string, more []string) error {
 	return runDebugger(cmd, signals, "dlv", append([]string{"core", program, path}, more...))
 }
 
-// plainCore returns the path of a core in the clear, and a function that removes
-// the copy, if there is one.
+// plainCore returns the path of a decrypted and decompressed core, and a
+// function that removes the copy, if there is one.
 func plainCore(cmd *cobra.Command, core *inspect.Core, stored bool) (path string, remove func(), err error) {
 	if !stored {
 		path, err = filepath.Abs(core.Path)
@@ -140,8 +140,8 @@ func plainCore(cmd *cobra.Command, core *inspect.Core, stored bool) (path string
 		return "", nil, err
 	}
 	defer file.Close()
-	const name = "meminspect-debug-*"                            // MkdirTemp makes it for us alone
-	dir, err := os.MkdirTemp(os.Getenv("XDG_RUNTIME_DIR"), name) // which is in memory, where there is one
+	const name = "meminspect-debug-*"                            // MkdirTemp makes it readable for this user only
+	dir, err := os.MkdirTemp(os.Getenv("XDG_RUNTIME_DIR"), name) // in memory, if it exists
 	if err != nil {
 		dir, err = os.MkdirTemp("", name)
 	}
@@ -153,7 +153,7 @@ func plainCore(cmd *cobra.Command, core *inspect.Core, stored bool) (path string
 	path = filepath.Join(dir, base+corefile.Extension)
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {
-		err = corefile.Form{}.Write(out, func(w io.Writer) error { // with holes, where the core has zeros
+		err = corefile.Form{}.Write(out, func(w io.Writer) error { // with holes for zeros
 			_, err := io.Copy(w, io.NewSectionReader(file, 0, file.Size))
 			return err
 		})
@@ -166,7 +166,7 @@ func plainCore(cmd *cobra.Command, core *inspect.Core, stored bool) (path string
 	return path, remove, nil
 }
 
-// runDebugger runs a debugger on our terminal. Its exit status is ours.
+// runDebugger runs a debugger on our terminal and returns its exit status.
 func runDebugger(cmd *cobra.Command, signals <-chan os.Signal, name string, args []string) error {
 	path, err := exec.LookPath(name)
 	if err != nil {

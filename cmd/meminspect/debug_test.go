@@ -19,8 +19,8 @@ import (
 	"github.com/meminspect/meminspect/internal/debuggers"
 )
 
-// An editor that sends the printed launch entry to Delve's own DAP server sees the
-// values of the core.
+// An editor that sends the printed launch entry to Delve's own DAP server sees
+// the values of the core.
 func TestDebugInEditor(t *testing.T) {
 	debuggers.Need(t, "dlv")
 	dir := t.TempDir()

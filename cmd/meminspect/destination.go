@@ -21,7 +21,7 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise"
 )
 
-// toVariable stands in for --to; stdoutName is standard output's name there.
+// toVariable replaces --to; stdoutName is its value for standard output.
 const (
 	toVariable = "MEMINSPECT_TO"
 	stdoutName = "-"
@@ -30,9 +30,8 @@ const (
 // uploadWait bounds one upload, its retries included.
 const uploadWait = 2 * time.Minute
 
-// destination sets where cores go, and in what form. A directory that cannot be
-// used does not keep the program from running: what it says goes into the first
-// report.
+// destination sets where cores go, and in what form. An unusable directory does
+// not prevent the program from running: the error goes into the first report.
 func (f *runFlags) destination(config *supervise.Config) error {
 	form, err := f.form()
 	if err != nil {
@@ -44,7 +43,7 @@ func (f *runFlags) destination(config *supervise.Config) error {
 	if f.to == "" {
 		f.to = os.Getenv(toVariable)
 	}
-	// A presigned URL is a secret, and none of the program's business.
+	// A presigned URL is a secret, which the program must not see.
 	config.Env = slices.DeleteFunc(config.Env, func(kv string) bool { return strings.HasPrefix(kv, toVariable+"=") })
 	config.OutputTaken = f.to == stdoutName
 	s, err := store.Open(f.dir, f.policy)
@@ -68,7 +67,7 @@ func (f *runFlags) destination(config *supervise.Config) error {
 	config.Sink = func(c supervise.Core) (string, error) {
 		where, err := send(deliver.Core{Name: c.Name(), Program: c.Program, PID: c.PID, Reason: c.Reason, Size: c.Size, Write: c.Write}.Apply(form))
 		if f.message != "" {
-			// Values that are encrypted in the core are not for the node's log.
+			// Values that are encrypted in the core must not be in the node's log.
 			values := len(form.Recipients) == 0 || f.messageValues
 			if merr := writeMessage(f.message, c, where, values); merr != nil {
 				config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Program: c.Program, PID: c.PID, Text: merr.Error()})
@@ -80,7 +79,7 @@ func (f *runFlags) destination(config *supervise.Config) error {
 }
 
 // inTheClear reports whether cores that go to a destination leave this machine
-// unencrypted. What is sent to a loopback address does not leave it.
+// unencrypted. Loopback addresses are on this machine.
 func inTheClear(to string) bool {
 	u, err := url.Parse(to)
 	if err != nil || u.Scheme != "http" {
@@ -90,7 +89,7 @@ func inTheClear(to string) bool {
 	return u.Hostname() != "localhost" && (err != nil || !addr.IsLoopback())
 }
 
-// place says where cores go, and whether there is room.
+// place describes where cores go, and whether there is room.
 func (f *runFlags) place(s *store.Store, where string) (string, error) {
 	if where == "" {
 		where = s.Dir()
@@ -105,7 +104,7 @@ func (f *runFlags) place(s *store.Store, where string) (string, error) {
 	return where, err
 }
 
-// sender returns what brings a core to its place and says where that is.
+// sender returns a function that delivers a core and returns its destination.
 func (f *runFlags) sender(ctx context.Context, s *store.Store, env []string) (send func(deliver.Core) (string, error), where string, err error) {
 	switch line, isCommand := strings.CutPrefix(f.to, "exec:"); {
 	case f.to == "":
@@ -118,7 +117,7 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, env []string) (se
 			if err == nil {
 				return "exec", nil
 			}
-			// What the command did not take is not lost.
+			// Keep the core that the command did not accept.
 			path, kept := s.Write(c.Name, c.Size, c.Write)
 			if kept != nil {
 				return "", errors.Join(err, kept)
@@ -144,7 +143,8 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, env []string) (se
 	return nil, "", fmt.Errorf("run: --to: %q is neither -, nor exec:COMMAND, nor a URL", f.to)
 }
 
-// upload makes an upload that spools beside the cores, within the same limits.
+// upload makes an upload that spools in the directory of cores, within the same
+// limits.
 func (f *runFlags) upload() (*deliver.Upload, error) {
 	spool, err := store.Open(filepath.Join(f.dir, "spool"), f.policy)
 	if err != nil {

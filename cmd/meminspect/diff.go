@@ -69,7 +69,7 @@ The exit status is 0 if nothing differs, 1 if something does, and 2 for errors.`
 type diffSide struct {
 	prog       *inspect.Program
 	goroutines []stacks.Goroutine
-	when       time.Time // zero if it is not known
+	when       time.Time // zero if unknown
 }
 
 func openSide(cmd *cobra.Command, core *inspect.Core) (s diffSide, err error) {

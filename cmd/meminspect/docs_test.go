@@ -92,8 +92,8 @@ func scenarioCommands(t *testing.T) map[string]bool {
 	return commands
 }
 
-// elsewhere reads the commands that something other than a scenario runs: a
-// line each, a command, " <- ", and the place.
+// elsewhere reads the list of commands that something other than a scenario
+// runs. Each line has a command, " <- ", and the place.
 func elsewhere(t *testing.T) map[string]string {
 	t.Helper()
 	list := make(map[string]string)

@@ -96,8 +96,8 @@ func openFile(stdin io.Reader, path string, o corefile.OpenOptions) (*corefile.F
 	return corefile.Open(path, o)
 }
 
-// room is the directory for a temporary copy: that of the result, which has room
-// for cores and the right permissions.
+// room returns the directory for a temporary copy: that of the result, which
+// has room for cores and the right permissions.
 func (f *filterFlags) room() string {
 	switch {
 	case f.dir != "":

@@ -64,15 +64,15 @@ The exit status is 3 if nothing is found.`,
 	return cmd
 }
 
-// maxSearched is how much of a text is searched.
+// maxSearched bounds the searched bytes of a text.
 const maxSearched = 1 << 20
 
-// A query is what is searched.
+// A query describes the values to find.
 type query struct {
 	text   string
 	exact  bool           // text must be equal
-	number constant.Value // nil if it is none
-	addr   memory.Address // 0 if it is none
+	number constant.Value // nil if it is not a number
+	addr   memory.Address // 0 if it is not an address
 }
 
 func queryOf(arg string) query {
@@ -87,7 +87,7 @@ func queryOf(arg string) query {
 	return query{text: arg, number: value.Number(arg)}
 }
 
-// matches reports whether a value is what is searched.
+// matches reports whether a value matches the query.
 func (q *query) matches(v *value.Value) bool {
 	switch {
 	case v.Absent != "" || q.addr != 0:
@@ -101,7 +101,7 @@ func (q *query) matches(v *value.Value) bool {
 	return false
 }
 
-// A findHit is a value that was found, as --json prints it.
+// A findHit is a found value, as --json prints it.
 type findHit struct {
 	Path    string       `json:"path"`
 	Match   string       `json:"match"` // "value", "key", "address" or "pointer"
@@ -116,10 +116,10 @@ type finder struct {
 	found func(findHit) error
 	hits  int
 	err   error
-	last  *paths.Path // whose key was reported
+	last  *paths.Path // the path whose key was last reported
 }
 
-// visit looks at a value.
+// visit checks a value.
 func (f *finder) visit(path *paths.Path, v *value.Value) bool {
 	if key := path.Key(); key != nil && path != f.last && f.query.matches(key) {
 		f.last = path
@@ -134,7 +134,7 @@ func (f *finder) visit(path *paths.Path, v *value.Value) bool {
 	return f.err == nil
 }
 
-// role is how a value has to do with the address that it is at or leads to.
+// role describes how a value relates to the address.
 func role(v *value.Value) string {
 	switch v.Shape {
 	case value.Pointer, value.Map, value.Chan:

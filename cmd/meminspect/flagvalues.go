@@ -20,7 +20,7 @@ func choose(words ...string) choice { return choice{words[0], words} }
 
 func (c *choice) String() string { return c.value }
 
-// Set is pflag.Value's.
+// Set implements pflag.Value.
 func (c *choice) Set(word string) error {
 	if !slices.Contains(c.words, word) {
 		return fmt.Errorf("must be %s or %s", strings.Join(c.words[:len(c.words)-1], ", "), c.words[len(c.words)-1])
@@ -29,10 +29,10 @@ func (c *choice) Set(word string) error {
 	return nil
 }
 
-// Type is pflag.Value's.
+// Type implements pflag.Value.
 func (c *choice) Type() string { return strings.Join(c.words, "|") }
 
-// A number is a flag that takes a whole number within bounds.
+// A number is a flag with an integer within bounds.
 type number struct {
 	value    *int
 	min, max int
@@ -40,7 +40,7 @@ type number struct {
 
 func (n number) String() string { return strconv.Itoa(*n.value) }
 
-// Set is pflag.Value's.
+// Set implements pflag.Value.
 func (n number) Set(text string) error {
 	value, err := strconv.Atoi(text)
 	if err != nil || value < n.min || value > n.max {
@@ -50,15 +50,15 @@ func (n number) Set(text string) error {
 	return nil
 }
 
-// Type is pflag.Value's.
+// Type implements pflag.Value.
 func (n number) Type() string { return "number" }
 
-// tags is a flag that takes KEY=VALUE, again and again.
+// tags is a repeatable flag with KEY=VALUE.
 type tags map[string]string
 
 func (t tags) String() string { return "" } // the default is no tags
 
-// Set is pflag.Value's.
+// Set implements pflag.Value.
 func (t tags) Set(text string) error {
 	key, value, err := capture.ParseTag(text)
 	if err != nil {
@@ -68,10 +68,10 @@ func (t tags) Set(text string) error {
 	return nil
 }
 
-// Type is pflag.Value's.
+// Type implements pflag.Value.
 func (t tags) Type() string { return "tag" }
 
-// GetSlice, Append and Replace are pflag.SliceValue's.
+// GetSlice, Append and Replace implement pflag.SliceValue.
 func (t tags) GetSlice() (all []string) {
 	for _, key := range sortedKeys(t) {
 		all = append(all, key+"="+t[key])
@@ -79,10 +79,10 @@ func (t tags) GetSlice() (all []string) {
 	return all
 }
 
-// Append is as Set.
+// Append is the same as Set.
 func (t tags) Append(text string) error { return t.Set(text) }
 
-// Replace sets these tags alone.
+// Replace replaces all tags.
 func (t tags) Replace(all []string) error {
 	clear(t)
 	for _, text := range all {

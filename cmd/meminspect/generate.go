@@ -85,7 +85,7 @@ the lines.`,
 	return cmd
 }
 
-// addGoFlags adds the go command's flags that change what packages there are.
+// addGoFlags adds the go command's flags that affect the set of packages.
 func addGoFlags(cmd *cobra.Command, tags, modfile, overlay *string) {
 	cmd.Flags().StringVar(tags, "tags", "", "build tags, for the go command (the result does not depend on them)")
 	cmd.Flags().StringVar(modfile, "modfile", "", "alternative go.mod, for the go command")
@@ -123,7 +123,7 @@ func printGenerated(cmd *cobra.Command, cfg *gen.Config, result *gen.Result, ver
 	}
 }
 
-// summary is one line about what a run did.
+// summary returns one line about what a run did.
 func summary(r *gen.Result) string {
 	text := fmt.Sprintf("%s in %s: ", plural(r.Annotations, "annotation"), plural(r.Packages, "package"))
 	removed := 0
@@ -152,7 +152,7 @@ func plural(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// generateStatus returns the error that a result makes.
+// generateStatus returns the error for a result.
 func generateStatus(cfg *gen.Config, result *gen.Result) error {
 	switch n := failures(result.Findings); {
 	case n > 0:

@@ -70,7 +70,8 @@ func printCalls(w io.Writer, frames []stacks.Frame) {
 	}
 }
 
-// waitText tells how long the goroutines of a group wait, as far as it is known.
+// waitText returns how long the goroutines of a group have waited, as far as
+// known.
 func waitText(g *stacks.Group) string {
 	shortest, longest := g.Waited()
 	switch {
@@ -82,8 +83,8 @@ func waitText(g *stacks.Group) string {
 	return fmt.Sprintf(", for %s to %s", roughly(shortest), roughly(longest))
 }
 
-// tallies lists what goroutines have in common, with counts where not all of
-// them have it. show makes text of a name.
+// tallies lists what goroutines have in common, with a count if not all of them
+// have it. show formats a name.
 func tallies(list []stacks.Tally, all int, show func(string) string) string {
 	const most = 4
 	var parts []string
@@ -111,14 +112,14 @@ func roughly(d time.Duration) string {
 	return "0"
 }
 
-// shortFunction is a function's name with the last element of its package's
-// import path alone. Type arguments keep theirs.
+// shortFunction returns a function's name with only the last element of its
+// import path. Type arguments are unchanged.
 func shortFunction(name string) string {
 	path, _, _ := strings.Cut(name, "[")
 	return oneLine(name[strings.LastIndexByte(path, '/')+1:])
 }
 
-// shortFile is the name of a file with that of its directory.
+// shortFile returns the name of a file with its directory's name.
 func shortFile(file string) string {
 	dir, base := filepath.Split(file)
 	return oneLine(filepath.Join(filepath.Base(dir), base))

@@ -83,8 +83,8 @@ func (f *heapFlags) run(cmd *cobra.Command, from string) error {
 	case f.timeout < 0:
 		return fmt.Errorf("--timeout=%v: want 0 or more", f.timeout)
 	}
-	// The arrays of a graph are large, few, and without pointers: collecting often
-	// costs little and saves memory.
+	// The arrays of a graph are large, few, and without pointers: frequent
+	// collections cost little and save memory.
 	const percent = 10
 	defer debug.SetGCPercent(debug.SetGCPercent(percent))
 	var old *heapreport.Report
@@ -159,7 +159,7 @@ func (f *heapFlags) print(w io.Writer, r, old *heapreport.Report) error {
 	return r.Print(w, f.top)
 }
 
-// A heapProgress shows one line about what is done, on a terminal.
+// A heapProgress shows one progress line on a terminal.
 type heapProgress struct {
 	w  io.Writer
 	on bool

@@ -6,7 +6,7 @@ import (
 	"github.com/meminspect/meminspect/docs"
 )
 
-// annotationsTopic is what "meminspect help annotations" shows. It runs
+// annotationsTopic is the page of "meminspect help annotations". It runs
 // nothing.
 func annotationsTopic() *cobra.Command {
 	return &cobra.Command{

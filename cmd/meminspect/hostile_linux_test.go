@@ -34,8 +34,8 @@ import (
 )
 
 // Files that programs, kernels and debuggers write are damaged in every place,
-// and every command that reads them still ends, in bounded time and memory, with
-// a clean output and an exit status that fits.
+// and every command that reads them still ends, in bounded time and memory,
+// with clean output and a valid exit status.
 
 // A fileKind is a kind of file that commands read.
 type fileKind struct {
@@ -48,7 +48,7 @@ type fileKind struct {
 // Bounds of one command on one of the files here, none of which is larger than
 // 10 MB.
 const (
-	maxWall  = time.Minute // of a machine that does much else
+	maxWall  = time.Minute // on a busy machine
 	maxCPU   = 5 * time.Second
 	maxAlloc = 1 << 30 // bytes, garbage included
 )
@@ -88,9 +88,9 @@ func mutate(t *testing.T, kinds []fileKind) {
 	}
 }
 
-// lyingHeaders has segments claim more than the file has, or that they all have
-// the same bytes of it: no command searches what is not there, nor all of the file
-// for each segment.
+// lyingHeaders makes segments claim more than the file contains, or all share
+// the same bytes of it: no command searches memory that does not exist, nor all
+// of the file for each segment.
 func lyingHeaders(t *testing.T, kinds []fileKind) {
 	for _, k := range kinds {
 		core := k.files[0]
@@ -136,7 +136,7 @@ func loadHeaders(core []byte) []int {
 	return loads
 }
 
-// needAllReaders fails if a command that reads files is not tried.
+// needAllReaders fails if a command that reads files is not tested.
 func needAllReaders(t *testing.T, kinds []fileKind) {
 	t.Helper()
 	tried := map[string]bool{}
@@ -171,7 +171,7 @@ func needAllReaders(t *testing.T, kinds []fileKind) {
 type hostile struct {
 	kind     fileKind
 	original map[string][]byte
-	sound    map[string]result // what the commands print about files that are sound
+	sound    map[string]result // the commands' output for undamaged files
 }
 
 func newHostile(t *testing.T, k fileKind) *hostile {
@@ -294,7 +294,7 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// check returns what is wrong with a result, whatever the file holds.
+// check returns what is wrong with a result, whatever the file contains.
 func (r *result) check(line string) error {
 	switch failed := strings.Contains(r.stderr, "meminspect: "); {
 	case r.status < exitDone || r.status > exitPartial:
@@ -320,8 +320,8 @@ func (r *result) check(line string) error {
 	}
 }
 
-// clean returns an error if text would do more to a terminal than to show
-// characters in their order.
+// clean returns an error if text would do more to a terminal than show
+// characters in order.
 func clean(text string) error {
 	for i, c := range text {
 		_, size := utf8.DecodeRuneInString(text[i:])
@@ -350,7 +350,7 @@ var interesting = []uint64{
 	0, 1, 7, 1 << 16, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1 << 40, 1 << 46, 1 << 47, 1 << 62, 1<<63 - 1, 1 << 63, ^uint64(0),
 }
 
-// controls are texts that must not reach a terminal or JSON as they are.
+// controls are texts that must not reach a terminal or JSON unescaped.
 var controls = []string{"\x1b[2J\x1b]0;x\a", "\u009b2J", "\x9b2J", "\u202eabc\u2066", "a\x00b\r\n\x7f", "\xff\xfe", "\u2028", "\"},{\""}
 
 func damageOnce(b []byte, r *rand.Rand) []byte {
@@ -434,7 +434,7 @@ func fileKinds(t *testing.T) []fileKind {
 		kinds = append(kinds, fileKind{name: name, files: []string{path}, commands: commands})
 	}
 
-	// What a program writes itself, and what is read of it while it lives.
+	// What a program writes itself, and what is read from it while it runs.
 	program := build(t, in("backends"), "./internal/acceptance/testdata/backends")
 	if err := os.Mkdir(in("out"), 0o700); err != nil {
 		t.Fatal(err)
@@ -523,7 +523,7 @@ func fileKinds(t *testing.T) []fileKind {
 	return kinds
 }
 
-// A signal ends a reading command as it does by default, whatever it waits for.
+// A signal ends a reading command by its default action, whatever it waits for.
 func TestSignalsEndReaders(t *testing.T) {
 	dir := t.TempDir()
 	pipe := filepath.Join(dir, "pipe")
@@ -617,8 +617,8 @@ func waitForFile(t *testing.T, path string) {
 	t.Fatalf("no file %s", path)
 }
 
-// fullCore has gdb write a core of all memory, and removes what makes it large:
-// memory that was never touched. It reports false if there is no gdb.
+// fullCore makes gdb write a core of all memory, and removes large untouched
+// memory from it. It reports false if there is no gdb.
 func fullCore(t *testing.T, path, pid string) bool {
 	t.Helper()
 	gcore, err := debuggers.Find("gcore")

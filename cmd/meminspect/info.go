@@ -62,7 +62,7 @@ func printVMCoreInfo(w io.Writer, core *inspect.Core) error {
 	return err
 }
 
-// infoJSON is what info says, in the words of --json.
+// infoJSON is the output of info --json.
 type infoJSON struct {
 	Core       string            `json:"core"`
 	Bytes      int64             `json:"bytes,string"`
@@ -159,7 +159,7 @@ func coreInfo(c *inspect.Core) *infoJSON {
 			if info.More == nil {
 				info.More = map[string]string{}
 			}
-			info.More[p.Key] = strings.TrimRight(p.Value, " ") // one written over a longer one is padded
+			info.More[p.Key] = strings.TrimRight(p.Value, " ") // A value that replaced a longer one is padded.
 		}
 	}
 	for _, r := range c.Receipts {
@@ -265,7 +265,7 @@ func countOf(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// places says where, unless that was not counted.
+// places describes a number of places, unless it was not counted.
 func places(n uint32) string {
 	switch n {
 	case 0:

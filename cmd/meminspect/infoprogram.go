@@ -55,7 +55,7 @@ type memoryJSON struct {
 	Percent  string `json:"gogc,omitempty"`
 }
 
-// buildOf returns how the core's program was built, nil if that is not known.
+// buildOf returns how the core's program was built, nil if unknown.
 func buildOf(c *inspect.Core) *buildJSON {
 	info := c.BuildInfo()
 	if info == nil {
@@ -84,7 +84,7 @@ func buildOf(c *inspect.Core) *buildJSON {
 	return b
 }
 
-// processOf returns what the core records of the process, nil if that is nothing.
+// processOf returns what the core records of the process, nil if nothing.
 func processOf(c *inspect.Core) *processJSON {
 	facts := c.Facts()
 	number := func(key string) uint64 {
@@ -190,7 +190,7 @@ type sizeOf struct {
 	bytes uint64
 }
 
-// sizes lists the sizes that are known.
+// sizes lists the known sizes.
 func sizes(all []sizeOf) string {
 	all = slices.DeleteFunc(all, func(s sizeOf) bool { return s.bytes == 0 })
 	texts := make([]string, len(all))

@@ -15,8 +15,8 @@ import (
 // durations as strings; times as RFC 3339. docs/reference/json.md documents it,
 // and the scenarios validate each output against its schema.
 
-// schemaName is the annotation of a command whose --json has the schema of
-// another name than its own.
+// schemaName is the annotation of a command whose JSON schema has another name
+// than the command.
 const schemaName = "schema"
 
 // schemaOf returns the name of the schema of a command's JSON, "" if it has none:
@@ -31,7 +31,7 @@ func schemaOf(cmd *cobra.Command) string {
 	return strings.ReplaceAll(verbOf(cmd), " ", "-")
 }
 
-// printJSON writes one value, for people to read too.
+// printJSON writes one value, indented for people.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")
@@ -62,7 +62,7 @@ type address uint64
 
 var _ encoding.TextMarshaler = address(0)
 
-// MarshalText is encoding.TextMarshaler's.
+// MarshalText implements encoding.TextMarshaler.
 func (a address) MarshalText() ([]byte, error) {
 	return strconv.AppendUint([]byte("0x"), uint64(a), 16), nil
 }

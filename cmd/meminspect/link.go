@@ -15,10 +15,10 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// forecasts are the flags that ask for one.
+// forecasts are the flags that request a forecast.
 var forecasts = []string{"forecast", "max", "budget", "depth"}
 
-// A linkJob is what the flags of link ask for.
+// A linkJob is the work that the flags of link request.
 type linkJob struct {
 	pid       int
 	json      bool
@@ -63,7 +63,7 @@ runtime's variables. Embed before strip, and before signing.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			job.forecast = slices.ContainsFunc(forecasts, cmd.Flags().Changed)
-			job.gate = cmd.Flags().Changed("max") // an empty variable of a script is no limit
+			job.gate = cmd.Flags().Changed("max") // an empty variable in a script is not a limit
 			return job.run(cmd.OutOrStdout(), cmd.ErrOrStderr(), args)
 		},
 	}
@@ -82,7 +82,7 @@ runtime's variables. Embed before strip, and before signing.`,
 	flags.BoolVar(&job.embed, "embed", false, "write the section .meminspect into the binary")
 	flags.BoolVar(&job.extract, "extract", false, "print the section .meminspect of the binary")
 	exclusive(cmd, "embed", "extract", "pid")
-	// Link does one thing at a time: a check that it ignores would always pass.
+	// Link does one thing at a time: an ignored check would always pass.
 	for _, flag := range []string{"layout", "check", "ids", "off"} {
 		for _, other := range append([]string{"embed", "extract"}, forecasts...) {
 			exclusive(cmd, flag, other)
@@ -118,7 +118,7 @@ func (j *linkJob) run(stdout, stderr io.Writer, args []string) error {
 	return j.printMap(p, findings, stdout, stderr)
 }
 
-// open opens what is to be read.
+// open opens the program to read.
 func (j *linkJob) open(args []string) (*linker.Program, error) {
 	switch {
 	case j.pid != 0 && len(args) == 0:
@@ -129,7 +129,7 @@ func (j *linkJob) open(args []string) (*linker.Program, error) {
 	return nil, errors.New("no program is named: give the path of a binary, or --pid")
 }
 
-// include adds what the lists name.
+// include adds the variables that the lists name.
 func (j *linkJob) include(p *linker.Program) ([]linker.Finding, error) {
 	if len(j.includes) == 0 {
 		return nil, nil
@@ -150,7 +150,7 @@ func (j *linkJob) include(p *linker.Program) ([]linker.Finding, error) {
 	return p.Include(lists...)
 }
 
-// check makes the checks that the flags ask for.
+// check runs the checks that the flags request.
 func (j *linkJob) check(p *linker.Program) ([]linker.Finding, *linker.Cost, error) {
 	var o linker.CheckOptions
 	for _, path := range j.ledgers {
@@ -261,7 +261,7 @@ func (j *linkJob) printForecast(p *linker.Program, stdout, stderr io.Writer) err
 
 // embedSection writes the section into the binary.
 func (j *linkJob) embedSection(p *linker.Program, stdout, stderr io.Writer, findings []linker.Finding) error {
-	if len(findings) > 0 { // what a list forbids must not be embedded
+	if len(findings) > 0 { // a forbidden variable must not be embedded
 		for _, f := range findings {
 			fmt.Fprintln(stderr, f)
 		}
@@ -279,7 +279,7 @@ func (j *linkJob) embedSection(p *linker.Program, stdout, stderr io.Writer, find
 	return err
 }
 
-// extractSection prints what embedSection wrote.
+// extractSection prints the section that embedSection wrote.
 func extractSection(stdout io.Writer, args []string) error {
 	if len(args) != 1 {
 		return errors.New("link: --extract: no program is named: give the path of a binary")

@@ -12,7 +12,7 @@ import (
 	"github.com/meminspect/meminspect/linker"
 )
 
-// dash is printed for a value that is not set, so that each line has all columns.
+// dash is printed for an unset value, so that each line has all columns.
 const dash = "-"
 
 func orDash(text string) string { return cmp.Or(text, dash) }
@@ -98,7 +98,7 @@ func printLayouts(w io.Writer, m *linker.Map) {
 	fmt.Fprintln(w)
 }
 
-// printCost prints what annotations add.
+// printCost prints the memory that annotations add.
 func printCost(w io.Writer, c *linker.Cost) error {
 	if c == nil {
 		return nil

@@ -120,9 +120,9 @@ func writeFindings(w io.Writer, o *lintOptions, dir string, findings []vetoutput
 }
 
 // findMistakes runs the generator's check and go vet at the same time, and
-// returns the findings of both. The check finds what is wrong with directives and
-// generated files in all packages, go vet finds the rest in packages that
-// compile. If go vet failed, incomplete has its messages.
+// returns the findings of both. The check covers directives and generated files
+// in all packages, go vet covers the rest in packages that compile. If go vet
+// failed, incomplete has its messages.
 func findMistakes(ctx context.Context, o *lintOptions, dir string, patterns []string) (findings []vetoutput.Finding, incomplete string, err error) {
 	for _, name := range o.skip {
 		if !slices.Contains(lint.Names(), name) {
@@ -151,8 +151,8 @@ func findMistakes(ctx context.Context, o *lintOptions, dir string, patterns []st
 	return findings, incomplete, nil
 }
 
-// checkSources returns what "meminspect generate --check" finds, as findings of
-// the analyzers that report the same under go vet.
+// checkSources returns the findings of "meminspect generate --check" as
+// findings of the analyzers that report the same under go vet.
 func checkSources(ctx context.Context, o *lintOptions, tree *folders.Tree, query folders.Query) ([]vetoutput.Finding, error) {
 	result, err := gen.Run(ctx, gen.Config{Dir: query.Dir, Patterns: query.Patterns, GoFlags: query.Flags, Check: true})
 	if err != nil {
@@ -251,5 +251,5 @@ func asVetTool(args []string) bool {
 	return len(args) > 0 && (args[0] == "-V=full" || args[0] == "-flags" || strings.HasSuffix(args[len(args)-1], ".cfg"))
 }
 
-// vetTool does what go vet asks for, and exits.
+// vetTool handles go vet's request, and exits.
 func vetTool() { unitchecker.Main(lint.Analyzers(lint.Nolint)...) }

@@ -22,7 +22,7 @@ import (
 	"github.com/meminspect/meminspect/internal/inspect/signature"
 )
 
-// defaultDir is where cores go unless told otherwise.
+// defaultDir returns the default directory of cores.
 func defaultDir() string {
 	if dir := os.Getenv("MEMINSPECT_DIR"); dir != "" {
 		return dir
@@ -36,8 +36,8 @@ func defaultDir() string {
 	return filepath.Join(os.TempDir(), fmt.Sprintf("meminspect-%d", os.Getuid()))
 }
 
-// addDir gives a command that reads cores the directory in which it finds
-// @1 and the like.
+// addDir adds the flag for the directory of @1 and other selectors to a command
+// that reads cores.
 func addDir(cmd *cobra.Command) {
 	cmd.Flags().String("dir", "", "`directory` of cores that are named @1 (the newest) or PROGRAM@2 (default as for run)")
 }
@@ -143,7 +143,8 @@ func (f *listFlags) list(cmd *cobra.Command, args []string) error {
 	return printList(w, lines)
 }
 
-// describe adds what only the core has. If it cannot be read, the message is why.
+// describe adds the facts that only the core contains. If it cannot be read,
+// the message is the reason.
 func (l *listJSON) describe(o corefile.OpenOptions) {
 	core, err := inspect.OpenWith(l.Core, o)
 	switch {
@@ -171,7 +172,7 @@ func (l *listJSON) has(tags tags) bool {
 	return true
 }
 
-// listJSON is a core in the words of --json.
+// listJSON is a core as --json prints it.
 type listJSON struct {
 	Selector string    `json:"selector"`
 	Core     string    `json:"core"`
@@ -186,7 +187,7 @@ type listJSON struct {
 	Signature *signature.Signature `json:"signature,omitempty"`
 }
 
-// longestMessage is how many characters of a message the table has.
+// longestMessage is the number of characters of a message in the table.
 const longestMessage = 60
 
 func printList(w io.Writer, lines []listJSON) error {

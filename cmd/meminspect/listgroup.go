@@ -9,7 +9,7 @@ import (
 	"github.com/meminspect/meminspect/internal/inspect/signature"
 )
 
-// coreGroupJSON is the cores of one bug in the words of --json.
+// coreGroupJSON is the cores of one bug as --json prints them.
 type coreGroupJSON struct {
 	Program   string               `json:"program"`
 	Signature *signature.Signature `json:"signature,omitempty"`

@@ -17,7 +17,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/ramoops"
 )
 
-// logFlags are log's.
+// logFlags are the flags of log.
 type logFlags struct {
 	pstore, ring string
 	level        string
@@ -120,7 +120,7 @@ func (f *logFlags) logs(cmd *cobra.Command, args []string) ([]inspect.Log, error
 	return logs, nil
 }
 
-// filter returns what the flags ask for.
+// filter returns the filter that the flags select.
 func (f *logFlags) filter(now time.Time) (func(slog.Level, time.Time) bool, error) {
 	least := slog.Level(-1 << 31)
 	if f.level != "" {
@@ -160,7 +160,7 @@ func (f *logFlags) print(w io.Writer, r *logring.Record) error {
 	return err
 }
 
-// recordText returns a record as a line. layout is that of its time.
+// recordText formats a record as a line. layout is the format of its time.
 func recordText(r *logring.Record, layout string) string {
 	var b strings.Builder
 	if !r.Time.IsZero() {
@@ -194,7 +194,7 @@ func writeAttrs(b *strings.Builder, prefix string, attrs []logring.Attr) {
 	}
 }
 
-// oneLine keeps what a program logged from moving the cursor.
+// oneLine prevents a program's log text from moving the cursor.
 func oneLine(s string) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' || c == 0x7f {
@@ -244,7 +244,7 @@ func attrsJSON(attrs []logring.Attr) map[string]any {
 		case float64:
 			m[a.Key] = v
 			if v != v || v > 1e308 || v < -1e308 {
-				m[a.Key] = fmt.Sprint(v) // JSON has no word for it
+				m[a.Key] = fmt.Sprint(v) // JSON cannot represent it
 			}
 		default:
 			m[a.Key] = v
@@ -254,7 +254,7 @@ func attrsJSON(attrs []logring.Attr) map[string]any {
 }
 
 // console prints the lines of a pstore file's console. A line that logring
-// wrote says its time and level; another is shown whatever is asked for.
+// wrote has its time and level; other lines are always shown.
 func (f *logFlags) console(w io.Writer, keep func(slog.Level, time.Time) bool) error {
 	b, err := readFile(f.pstore)
 	if err != nil {

@@ -23,8 +23,8 @@ func main() {
 	os.Exit(status)
 }
 
-// untilSignal returns a context that SIGINT and SIGTERM cancel. One that is ignored,
-// as a shell does it for its background jobs, stays so.
+// untilSignal returns a context that SIGINT and SIGTERM cancel. A signal that
+// is ignored, as shells do for background jobs, stays ignored.
 func untilSignal() (context.Context, context.CancelFunc) {
 	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM}, signal.Ignored)
 	if len(signals) == 0 {
@@ -38,7 +38,7 @@ const (
 	exitDone     = 0
 	exitFindings = 1 // the command found what it looks for: findings, hits, stale files
 	exitUsage    = 2 // wrong usage, bad input, or a failed write
-	exitPartial  = 3 // something that was asked for is missing from the result
+	exitPartial  = 3 // requested data is missing from the result
 )
 
 // An exitError is an error with its exit status. If err is nil, the command has

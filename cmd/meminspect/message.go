@@ -13,15 +13,16 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise"
 )
 
-// messageLimit is what the kubelet reads of a container's termination message.
+// messageLimit is the number of bytes that the kubelet reads of a container's
+// termination message.
 const messageLimit = 4096
 
-// writeMessage writes a short report of a core to a file that is there already
-// or is made: why the program ended, where the core is, its signature, the calls of
-// the goroutine that ended the program, and the values of the entries that are
-// marked summary. Without values it has neither calls nor the message of a panic.
-// It is never longer than the kubelet reads, and never has half a character at its
-// end.
+// writeMessage writes a short report of a core to a file, which it creates if
+// necessary: why the program ended, where the core is, its signature, the calls
+// of the goroutine that ended the program, and the values of the entries marked
+// summary. Without values it has neither calls nor the message of a panic. It
+// is never longer than the kubelet reads, and never ends in the middle of a
+// character.
 func writeMessage(path string, c supervise.Core, where string, values bool) error {
 	text := messageHead(c, report.Cause{Reason: c.Reason}, where)
 	if values {
@@ -33,7 +34,7 @@ func writeMessage(path string, c supervise.Core, where string, values bool) erro
 	return os.WriteFile(path, []byte(cut(string(escape([]byte(text))), messageLimit)), 0o600)
 }
 
-// messageHead is what every message has.
+// messageHead returns the part that every message has.
 func messageHead(c supervise.Core, cause report.Cause, where string) string {
 	text := fmt.Sprintf("%s %s\ncore: %s\n", c.Program, cut(oneLine(cause.String()), 1000), where)
 	if c.Signature != "" {
@@ -42,13 +43,14 @@ func messageHead(c supervise.Core, cause report.Cause, where string) string {
 	return text
 }
 
-// maxForMessage bounds the cores whose values are in a message: it takes a copy
-// in memory, which the program's own group may be short of.
+// maxForMessage bounds the cores whose values are in a message: it needs a copy
+// in memory, and the program's control group may be short of memory.
 const maxForMessage = 64 << 20
 
-// messageOf reads the core that is about to leave, or has left, from a copy in
-// the clear. That is in memory alone: a container may have no place where it could
-// write, and what is encrypted on its way is not for a disk.
+// messageOf reads the core that is about to be delivered, or has been, from a
+// decrypted copy. The copy is only in memory: a container may have no writable
+// place, and a core that is encrypted on its way must not be on a disk in the
+// clear.
 func messageOf(c supervise.Core, where string) (string, error) {
 	if c.Size <= 0 || c.Size > maxForMessage {
 		return "", fmt.Errorf("no values: the core is larger than %d bytes, or is the kernel's own", maxForMessage)
@@ -72,7 +74,7 @@ func messageOf(c supervise.Core, where string) (string, error) {
 	}
 	defer prog.Close()
 	r := report.Brief(prog)
-	cause := report.Cause{Reason: c.Reason} // that of a snapshot is why the snapshot was taken
+	cause := report.Cause{Reason: c.Reason} // a snapshot's own reason is why the snapshot was made
 	if r.Cause.Reason == c.Reason {
 		cause = r.Cause
 	}
@@ -87,7 +89,7 @@ func messageOf(c supervise.Core, where string) (string, error) {
 	return text, nil
 }
 
-// cut shortens text to at most n bytes, and says so.
+// cut shortens text to at most n bytes, and marks the cut.
 func cut(s string, n int) string {
 	const dots = " …"
 	if len(s) <= n {

@@ -123,7 +123,7 @@ Old firmware takes %d regions; a table with more is told.`, minidump.MaxRegions)
 	return cmd
 }
 
-// assemble writes the core under its name when it is whole.
+// assemble writes the core; it appears under its name when it is complete.
 func assemble(dir, output string) ([]string, error) {
 	if info, err := os.Stat(output); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", output)

@@ -25,14 +25,14 @@ import (
 // identityVariable is the default of --identity.
 const identityVariable = "MEMINSPECT_IDENTITY"
 
-// addOpenFlags gives a command that reads cores the flags of [openOptions].
+// addOpenFlags adds the flags of [openOptions] to a command that reads cores.
 func addOpenFlags(cmd *cobra.Command) {
 	size := bytesize.Value(corefile.DefaultMaxBytes)
 	cmd.Flags().Var(&size, "max-size", "maximum size of a compressed or piped core, decompressed")
 	cmd.Flags().StringArray("identity", nil, "`file` of the age or SSH secret key of an encrypted core; may be repeated (default $"+identityVariable+")")
 }
 
-// openOptions returns how the command line asks to open cores.
+// openOptions returns the options for opening cores from the command line.
 func openOptions(cmd *cobra.Command) (o corefile.OpenOptions, err error) {
 	size, ok := cmd.Flags().Lookup("max-size").Value.(*bytesize.Value)
 	if !ok || *size <= 0 {
@@ -55,7 +55,7 @@ func identities(cmd *cobra.Command) ([]age.Identity, error) {
 	return corefile.ParseIdentities(files, askPassphrase)
 }
 
-// askPassphrase asks on the terminal, whatever standard input is.
+// askPassphrase prompts on the terminal, even if standard input is redirected.
 func askPassphrase(file string) ([]byte, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
@@ -67,8 +67,8 @@ func askPassphrase(file string) ([]byte, error) {
 	return term.ReadPassword(int(tty.Fd()))
 }
 
-// openCore opens the core that an argument of a reading command names, and warns if it
-// is truncated: the missing part shows as not captured.
+// openCore opens the core that an argument of a reading command names, and
+// warns if it is truncated: the missing part shows as not captured.
 func openCore(cmd *cobra.Command, arg string) (*inspect.Core, error) {
 	core, err := readCore(cmd, arg)
 	if err != nil {
@@ -94,13 +94,13 @@ func addStop(cmd *cobra.Command) {
 	cmd.Flags().Bool("stop", false, "if CORE is a process ID, stop the process while it is captured: then no value is torn")
 }
 
-// stops reports whether the command line asks to stop processes.
+// stops reports whether the command line requests stopping processes.
 func stops(cmd *cobra.Command) bool {
 	stop, err := cmd.Flags().GetBool("stop")
 	return err == nil && stop
 }
 
-// coreHelp is what the help of each reading command adds: see [readCore].
+// coreHelp is added to the help of each reading command: see [readCore].
 const coreHelp = `CORE is a path, - for standard input, a name that "meminspect list" prints (@1,
 PROGRAM@1), or a process ID. A process is captured in memory; it is not stopped,
 unless --stop is given. A core with all memory, as gcore and the kernel write it,
@@ -146,8 +146,8 @@ func readFileCore(cmd *cobra.Command, arg string) (*inspect.Core, error) {
 	return core, suggestSize(err)
 }
 
-// processID returns the process that an argument names: a number which is not the name of
-// a file.
+// processID returns the process that an argument names: a number that is not
+// the name of a file.
 func processID(arg string) (int, bool) {
 	pid, err := strconv.Atoi(arg)
 	if err != nil || pid <= 0 {
@@ -170,7 +170,7 @@ func captureProcess(cmd *cobra.Command, pid int) (*inspect.Core, error) {
 	return inMemory(core, strconv.Itoa(pid))
 }
 
-// reduce makes of a full core what a capture would have made.
+// reduce makes the core that a capture would have made from a full core.
 func reduce(cmd *cobra.Command, core *inspect.Core) (*inspect.Core, error) {
 	var exe string
 	if flag := cmd.Flags().Lookup("exe"); flag != nil {
@@ -192,12 +192,12 @@ func reduce(cmd *cobra.Command, core *inspect.Core) (*inspect.Core, error) {
 	return inMemory(small, core.Path)
 }
 
-// requestOf is the request of a command that makes a core.
+// requestOf returns the request of a command that makes a core.
 func requestOf(cmd *cobra.Command) request.Request {
 	return request.Request{Requester: "meminspect " + verbOf(cmd), Hold: request.Hold{PauseGC: gcpause.Begin}, Sign: report.Sign}
 }
 
-// inMemory opens a core that was just made. name is what the user calls it.
+// inMemory opens a core that was just made. name is the user's name for it.
 func inMemory(made *capture.Core, name string) (*inspect.Core, error) {
 	var b bytes.Buffer
 	if _, err := made.WriteTo(&b); err != nil {
@@ -211,7 +211,7 @@ func inMemory(made *capture.Core, name string) (*inspect.Core, error) {
 	return core, nil
 }
 
-// suggestSize adds what to do to the error about a core that is too large.
+// suggestSize adds advice to the error about a core that is too large.
 func suggestSize(err error) error {
 	if errors.Is(err, corefile.ErrTooLarge) {
 		return fmt.Errorf("%w: raise --max-size", err)
@@ -220,7 +220,7 @@ func suggestSize(err error) error {
 }
 
 // warn prints the warnings about a program. A full core needs none: err, the
-// reason why it cannot be read, is the whole truth.
+// reason why it cannot be read, says everything.
 func warn(cmd *cobra.Command, prog *inspect.Program, err error) {
 	if errors.Is(err, inspect.ErrFullCore) {
 		return

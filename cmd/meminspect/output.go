@@ -22,7 +22,7 @@ type output struct {
 	rest []byte // the first bytes of a character that the next write completes
 }
 
-// Write is io.Writer's.
+// Write implements io.Writer.
 func (o *output) Write(p []byte) (int, error) {
 	text := slices.Concat(o.rest, p)
 	o.rest = nil
@@ -43,15 +43,15 @@ func (o *output) write(p []byte) error {
 	return err
 }
 
-// finish writes what is left of a character that was never completed.
+// finish writes the rest of a character that was never completed.
 func (o *output) finish() {
 	if len(o.rest) > 0 {
 		o.write(escape(o.rest)) //nolint:errcheck // kept in o.err
 	}
 }
 
-// incomplete returns how many bytes at the end of p begin a character that p does
-// not complete.
+// incomplete returns the number of bytes at the end of p that begin an
+// incomplete character.
 func incomplete(p []byte) int {
 	for n := 1; n <= min(len(p), utf8.UTFMax-1); n++ {
 		if utf8.RuneStart(p[len(p)-n]) {
@@ -64,7 +64,7 @@ func incomplete(p []byte) int {
 	return 0
 }
 
-// escape returns text with escapes for what [output] escapes.
+// escape returns text with the escapes that [output] makes.
 func escape(text []byte) []byte {
 	for i := 0; i < len(text); {
 		c, size := utf8.DecodeRune(text[i:])
@@ -93,7 +93,8 @@ func escapeFrom(text []byte, i int) []byte {
 	return out
 }
 
-// unsafeRune reports whether a character would do more than appear in its place.
+// unsafeRune reports whether a character would do more than appear in its
+// place.
 func unsafeRune(c rune, size int) bool {
 	switch c {
 	case '\n', '\t':
@@ -106,8 +107,8 @@ func unsafeRune(c rune, size int) bool {
 	return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c)
 }
 
-// raw returns a command's stream without escapes: for cores, and for what moves
-// the cursor on purpose.
+// raw returns a command's stream without escapes: for cores, and for intended
+// cursor movements.
 func raw(stream io.Writer) io.Writer {
 	if o, ok := stream.(*output); ok {
 		return rawOutput{o}
@@ -115,10 +116,10 @@ func raw(stream io.Writer) io.Writer {
 	return stream
 }
 
-// A rawOutput writes to an output as it is.
+// A rawOutput writes to an output without escapes.
 type rawOutput struct{ *output }
 
-// Write is io.Writer's.
+// Write implements io.Writer.
 func (r rawOutput) Write(p []byte) (int, error) {
 	if err := r.write(p); err != nil {
 		return 0, err
@@ -135,8 +136,8 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// unwrapped returns the stream that an output writes to, for a process that we start: it
-// gets a terminal as a terminal.
+// unwrapped returns the stream that an output writes to, for a child process:
+// it gets a terminal as a terminal.
 func unwrapped(w io.Writer) io.Writer {
 	switch o := w.(type) {
 	case *output:
@@ -147,8 +148,8 @@ func unwrapped(w io.Writer) io.Writer {
 	return w
 }
 
-// writeWhole writes a file under another name first, so that a file under its own
-// name is whole.
+// writeWhole writes a file under another name first, so that a file under its
+// own name is complete.
 func writeWhole(path string, write func(io.Writer) error) error {
 	part := path + ".part"
 	f, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)

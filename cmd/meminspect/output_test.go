@@ -61,8 +61,8 @@ func TestFailedWrite(t *testing.T) {
 	}
 }
 
-// Text that is not trusted does nothing to a terminal, however it is split into
-// writes, and stays JSON; what is harmless is not changed.
+// Untrusted text has no effect on a terminal, however it is split into writes,
+// and stays valid JSON; harmless text is not changed.
 func TestOutputEscapes(t *testing.T) {
 	for text, want := range map[string]string{
 		"naïve → 日本語 \t🙂\n":          "naïve → 日本語 \t🙂\n",

@@ -12,7 +12,7 @@ import (
 	"github.com/meminspect/meminspect/internal/duration"
 )
 
-// A rate is a flag that takes a number of cores in a time, such as 3/10m.
+// A rate is a flag with a number of cores in a time, such as 3/10m.
 type rate struct{ limit *store.Limit }
 
 func (r rate) String() string {
@@ -22,7 +22,7 @@ func (r rate) String() string {
 	return fmt.Sprintf("%d/%s", r.limit.Count, duration.Format(r.limit.Per))
 }
 
-// Set is pflag.Value's.
+// Set implements pflag.Value.
 func (r rate) Set(text string) error {
 	if text == "0" {
 		*r.limit = store.Limit{}
@@ -38,5 +38,5 @@ func (r rate) Set(text string) error {
 	return nil
 }
 
-// Type is pflag.Value's.
+// Type implements pflag.Value.
 func (rate) Type() string { return "count/time" }

@@ -9,7 +9,7 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile/store"
 )
 
-// What a rate is shown as is what it can be set to.
+// A rate's text can be parsed again.
 func TestRate(t *testing.T) {
 	for text, want := range map[string]store.Limit{
 		"3/10m": {Count: 3, Per: 10 * time.Minute}, "20/1h": {Count: 20, Per: time.Hour}, "1/10s": {Count: 1, Per: 10 * time.Second},

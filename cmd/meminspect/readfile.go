@@ -6,15 +6,15 @@ import (
 	"os"
 )
 
-// Sizes of what is read at once: of a file, which is as long as it says, and of
-// a pipe or a device, which may have no end.
+// Sizes of reads: of a file, which is as long as it claims, and of a pipe or a
+// device, which may have no end.
 const (
 	longestFile   = 2 << 30
 	longestStream = 64 << 20
 )
 
-// readFile reads a log ring, a store or a block, none of which is longer than a
-// program may make them: the rest of the machine's memory is not ours.
+// readFile reads a log ring, a store or a block. None is longer than a program
+// may make it, so readFile reads no more.
 func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -62,7 +62,7 @@ func printRegions(w io.Writer, regions []note.Region) error {
 	return tw.Flush()
 }
 
-// regionType returns what stands in a region, as far as the core knows.
+// regionType returns the type of a region, as far as the core knows it.
 func regionType(r *note.Region) string {
 	switch r.Kind {
 	case anchor.SlotSlice:

@@ -145,7 +145,7 @@ func nextCommands(r *report.Report, args string) []string {
 }
 
 // withReport returns a command line in which "report" precedes a core that is
-// where the name of a command belongs.
+// in the position of a command.
 func withReport(args []string) []string {
 	if len(args) == 0 || strings.HasPrefix(args[0], "-") {
 		return args
@@ -257,7 +257,7 @@ func failedOf(g *report.Goroutine) *failedJSON {
 	return out
 }
 
-// title is a report in one sentence.
+// title returns a report in one sentence.
 func title(r *report.Report) string {
 	program := filepath.Base(coreInfo(r.Core).Program)
 	if program == "." {

@@ -17,16 +17,16 @@ type section struct {
 	title string
 	lines []string
 	width int  // of the lines
-	whole bool // no line may be left out
+	whole bool // no line may be omitted
 }
 
-// add appends a line, of which it cuts what is too long.
+// add appends a line, cut to the width.
 func (s *section) add(format string, args ...any) {
 	s.lines = append(s.lines, cutLine(fmt.Sprintf(format, args...), s.width))
 }
 
-// maxScreen is how many lines a report has, if its parts that are never cut leave
-// room for it.
+// maxScreen is the number of lines of a report, if the parts that are never cut
+// leave room for it.
 const maxScreen = 48
 
 // printReport prints a report in lines of at most width characters.
@@ -67,7 +67,7 @@ func printMarkdown(w io.Writer, r *report.Report, next []string) error {
 	return err
 }
 
-// markdownText escapes what has a meaning in Markdown or HTML.
+// markdownText escapes characters with a meaning in Markdown or HTML.
 func markdownText(s string) string {
 	var b strings.Builder
 	for _, c := range s {
@@ -100,8 +100,8 @@ func sections(r *report.Report, next []string, width int) []section {
 	return out
 }
 
-// fit leaves lines out of the longest sections until all of them have at most most
-// lines.
+// fit drops lines from the longest sections until all of them together have at
+// most most lines.
 func fit(all []section, most int) []section {
 	const least = 3 // lines of a section
 	total := func() (n int) {
@@ -179,7 +179,7 @@ func programFacts(info *infoJSON) []string {
 	if b.Version != "" && b.Version != "(devel)" {
 		program += "@" + b.Version
 	}
-	commit := b.Revision[:min(len(b.Revision), 12)] // as versions that are made of a commit have it
+	commit := b.Revision[:min(len(b.Revision), 12)] // as in pseudo-versions
 	if commit != "" && !strings.Contains(b.Version, commit) {
 		program += ", commit " + commit
 	}
@@ -374,8 +374,8 @@ func logSection(r *report.Report, width int) section {
 	return s
 }
 
-// wrap breaks text at spaces into lines of at most width characters. After most
-// lines it is cut.
+// wrap breaks text at spaces into lines of at most width characters, and cuts
+// it after most lines.
 func wrap(text string, width, most int) []string {
 	var lines []string
 	rest := []rune(text)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A report that is too long loses lines of its longest parts, and none of those that
-// must be whole.
+// A report that is too long loses lines of its longest parts, and none of those
+// that must stay complete.
 func TestFit(t *testing.T) {
 	part := func(n int, whole bool) section {
 		s := section{title: "part", whole: whole}

@@ -62,10 +62,10 @@ dying process into a small core, and reads cores. gdb and Delve open them too.
 
 // endAtSignals lets SIGINT and SIGTERM end a command at once, as they do by
 // default: it has nothing to finish. The kernel releases a process that it had
-// stopped. Other commands see the signal in their context.
+// stopped. Other commands receive the signal through their context.
 func endAtSignals(cmd *cobra.Command) {
 	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		signal.Reset(os.Interrupt, syscall.SIGTERM)
-		return context.Cause(cmd.Context()) // of a signal that came before
+		return context.Cause(cmd.Context()) // an earlier signal
 	}
 }

@@ -138,8 +138,8 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// config turns the flags into a supervisor's. The function that it returns
-// closes the report.
+// config converts the flags to a supervisor's configuration. The returned
+// function closes the report.
 func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 	var none supervise.Config
 	env := sanitizeEnv()
@@ -176,8 +176,8 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 	return config, closeReport, nil
 }
 
-// snapshots sets where snapshots of the living program are kept, and publishes
-// those that a supervisor before this one left when it was killed.
+// snapshots sets where snapshots of the running program are kept, and publishes
+// those that an earlier supervisor left when it was killed.
 func (f *runFlags) snapshots(config *supervise.Config) error {
 	supervise.PublishLeftovers(f.dir, config)
 	if f.snapshot <= 0 {
@@ -189,7 +189,7 @@ func (f *runFlags) snapshots(config *supervise.Config) error {
 	config.Snapshot = f.snapshot
 	config.Keeper = snapshots.Memory(f.snapshotKeep, f.snapshotBytes)
 	if f.snapshotFile {
-		// A disk that is full does not keep the program from running.
+		// A full disk does not prevent the program from running.
 		keeper, err := f.snapshotsInFile()
 		if err != nil {
 			config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Text: "snapshots are kept in memory and end with this process: " + err.Error()})
@@ -200,8 +200,7 @@ func (f *runFlags) snapshots(config *supervise.Config) error {
 	return nil
 }
 
-// snapshotsInFile allocates the file for snapshots, if it leaves as much of the
-// disk as is to stay free.
+// snapshotsInFile allocates the file for snapshots, if that respects --free.
 func (f *runFlags) snapshotsInFile() (snapshots.Keeper, error) {
 	s, err := store.Open(f.dir, f.policy)
 	if err != nil {
@@ -232,8 +231,9 @@ func (f *runFlags) reporter(stderr io.Writer) (*supervise.Reporter, func(), erro
 	return r, func() { file.Close() }, nil
 }
 
-// roomForSupervisor returns an error if limits of this process leave no room for a
-// supervisor: Go's runtime ends a process that gets no descriptor or no memory.
+// roomForSupervisor returns an error if limits of this process leave no room
+// for a supervisor: Go's runtime ends a process that gets no descriptor or no
+// memory.
 func roomForSupervisor() error {
 	for _, l := range []struct {
 		what     int
@@ -252,14 +252,14 @@ func roomForSupervisor() error {
 	return roomForThreads()
 }
 
-// supervisorThreads is what a supervisor, its witness and the program that starts
-// may have of threads together.
+// supervisorThreads is the number of threads that a supervisor, its witness and
+// the starting program may have together.
 const supervisorThreads = 48
 
-// roomForThreads is roomForSupervisor for the threads of this user, of whatever
-// process. The kernel does not limit those of the superuser.
+// roomForThreads is roomForSupervisor for the threads of this user, in all
+// processes. The kernel does not limit those of the superuser.
 func roomForThreads() error {
-	const many = 1 << 14 // no user comes near by accident, and counting takes time
+	const many = 1 << 14 // no user reaches this by accident, and counting takes time
 	var limit unix.Rlimit
 	known := unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil
 	if !known || os.Getuid() == 0 || limit.Cur > many {
@@ -279,8 +279,8 @@ func roomForThreads() error {
 	return nil
 }
 
-// unsupervised replaces this process by the program, which cannot be supervised:
-// limits of this process leave no room for it. It returns only if that fails.
+// unsupervised replaces this process by the program, because limits of this
+// process leave no room to supervise it. It returns only if that fails.
 func unsupervised(cmd *cobra.Command, args, env []string, cause error) error {
 	path, err := exec.LookPath(args[0])
 	if err != nil && !errors.Is(err, exec.ErrDot) {

@@ -11,19 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// goSettings are the settings of Go's runtime that a supervisor inherits and that
-// are for its program: a memory limit would be the supervisor's, GODEBUG would
-// make it trace into the program's standard error, and an unknown debug setting
-// would abort it.
+// goSettings are the settings of Go's runtime that a supervisor inherits but
+// that are meant for its program: a memory limit would limit the supervisor,
+// GODEBUG would make it trace into the program's standard error, and an unknown
+// GODEBUG setting would abort it.
 var goSettings = []string{"GODEBUG", "GOGC", "GOMEMLIMIT", "GOTRACEBACK", "GOMAXPROCS"}
 
 // keptPrefix precedes the name of a setting that is passed through an exec.
 const keptPrefix = "MEMINSPECT_KEPT_"
 
-// sanitizeEnv frees this process of the settings that are for its program, and
-// returns the program's environment, which has them. Go reads most of them once,
-// before main: this process executes itself again without them. If it cannot, it
-// does what can be done later.
+// sanitizeEnv removes the settings that are for the program from this process,
+// and returns the program's environment, which has them. Go reads most of them
+// once, before main, so this process executes itself again without them. If it
+// cannot, it does what can be done later.
 func sanitizeEnv() []string {
 	env := os.Environ()
 	hidden, found := hideSettings(env)

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// Settings that are hidden are restored as they were, and no other variable is
-// changed.
+// Hidden settings are restored unchanged, and no other variable is changed.
 func TestHideSettings(t *testing.T) {
 	env := []string{"PATH=/bin", "GOGC=off", "GODEBUG=gctrace=1,x=2", "GOGCX=1", "GOMEMLIMIT=", "odd", "MEMINSPECT_KEPT_OTHER=1"}
 	hidden, found := hideSettings(env)

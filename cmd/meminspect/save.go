@@ -15,8 +15,8 @@ import (
 	"github.com/meminspect/meminspect/internal/duration"
 )
 
-// saveFlags are what the commands that make one core accept: what goes into it,
-// and where it goes.
+// saveFlags are the flags of the commands that make one core: its content, and
+// its destination.
 type saveFlags struct {
 	captureFlags
 	reason      string
@@ -38,7 +38,7 @@ func (f *saveFlags) add(cmd *cobra.Command) {
 	exclusive(cmd, "json", "quiet")
 }
 
-// options returns the flags as capture's options.
+// options converts the flags to capture's options.
 func (f *saveFlags) options(cmd *cobra.Command) capture.Options {
 	o := f.captureFlags.options()
 	o.Reason = f.reason
@@ -124,8 +124,8 @@ func (f *saveFlags) report(cmd *cobra.Command, s *capture.Summary, path string) 
 	return nil
 }
 
-// notComplete is the error about regions that are not complete, if they have to
-// be.
+// notComplete returns the error about incomplete regions, if they must be
+// complete.
 func notComplete(verb string, s *capture.Summary) error {
 	const most = 20
 	list := s.Regions.Incomplete
@@ -153,10 +153,10 @@ func summaryLine(s *capture.Summary) string {
 		s.Threads.Captured, s.Threads.All, s.Bytes, stopped)
 }
 
-// progress returns what draws a line on a terminal while a capture takes long,
-// and what wipes it; in a pipe both do nothing. A terminal whose user stopped
-// its output must not stop the captured program: lines that it does not take are
-// lost.
+// progress returns a function that draws a progress line on a terminal while a
+// capture takes long, and one that clears it; in a pipe both do nothing. A
+// terminal whose user stopped its output must not stop the captured program:
+// lines that it does not accept are lost.
 func progress(w io.Writer) (func(capture.Progress), func()) {
 	if !isTerminal(w) {
 		return nil, func() {}

@@ -85,7 +85,7 @@ func scanFile(cmd *cobra.Command, path string, patterns []scan.Pattern, asJSON b
 	}
 	defer stream.Close()
 	if encoding.Compressed || encoding.Encrypted {
-		where = nil // offsets are those of the core in the clear
+		where = nil // offsets are those of the decrypted, decompressed core
 	}
 	enc := jsonLines(cmd.OutOrStdout())
 	size, err := scan.Reader(stream, patterns, func(h scan.Hit) {
@@ -122,8 +122,8 @@ func printHit(w io.Writer, path string, h scanHit) {
 	fmt.Fprintln(w)
 }
 
-// coreAddresses returns what tells the memory address of a file offset, or nil
-// when f is not a core.
+// coreAddresses returns a function that converts a file offset to a memory
+// address, or nil if f is not a core.
 func coreAddresses(f *os.File) func(int64) (uint64, bool) {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {

@@ -25,8 +25,8 @@ func schemaDir() string {
 	return filepath.Join(filepath.Dir(file), repository, "docs/reference/schema")
 }
 
-// runValidated is run for the scenarios. It validates what a command prints with
-// --json against the command's schema, so that no output escapes.
+// runValidated is run for the scenarios. It validates the --json output of a
+// command against the command's schema, so that no output is unchecked.
 func runValidated(args []string) int {
 	name, stream := jsonOf(args)
 	if name == "" {
@@ -37,8 +37,8 @@ func runValidated(args []string) int {
 		invalid(name, err)
 	}
 	if name == "events" {
-		// The supervisor ends as its program does, so each event is validated
-		// as it is written.
+		// The supervisor exits like its program, so each event is validated as it is
+		// written.
 		return run(context.Background(), args, os.Stdin, os.Stdout, &eventCheck{schema: schema})
 	}
 	var printed bytes.Buffer
@@ -50,7 +50,7 @@ func runValidated(args []string) int {
 	}
 	status := run(context.Background(), args, os.Stdin, stdout, stderr)
 	if status == exitUsage {
-		return status // what it printed may be incomplete
+		return status // its output may be incomplete
 	}
 	if err := validate(schema, &printed); err != nil {
 		invalid(name, err)
@@ -64,8 +64,8 @@ func invalid(name string, err error) {
 	panic("invalid JSON")
 }
 
-// jsonOf returns the schema of what a command line prints, "" if that is not
-// JSON, and where it goes.
+// jsonOf returns the schema of a command line's output, "" if that is not JSON,
+// and the stream that has it.
 func jsonOf(args []string) (schema string, stream *os.File) {
 	if asVetTool(args) {
 		return "", nil
@@ -78,7 +78,7 @@ func jsonOf(args []string) (schema string, stream *os.File) {
 		return "", nil
 	}
 	if output := cmd.Flags().Lookup("output"); output != nil && output.Value.String() == "-" {
-		return schemaOf(cmd), os.Stderr // standard output is for the core
+		return schemaOf(cmd), os.Stderr // standard output has the core
 	}
 	return schemaOf(cmd), os.Stdout
 }
@@ -168,8 +168,8 @@ func TestEveryJSONHasASchema(t *testing.T) {
 	}
 }
 
-// The schemas keep to the convention: names in lowerCamelCase, no properties
-// that are not described, numbers of at most 32 bits.
+// The schemas follow the convention: names in lowerCamelCase, no undescribed
+// properties, numbers of at most 32 bits.
 func TestSchemaConvention(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(schemaDir(), "*.json"))
 	if err != nil {

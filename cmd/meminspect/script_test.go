@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// Every archive in testdata/script is a scenario of its own.
+// Every archive in testdata/script is a separate scenario.
 func TestScripts(t *testing.T) {
 	published := publishOnce(t)
 	testscript.Run(t, testscript.Params{
@@ -45,8 +45,8 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Fatalf("no file %s", args[1])
 			},
-			// published lets the go command see this tree's modules as if
-			// they had been published.
+			// published lets the go command use this tree's modules as if they had been
+			// published.
 			"published": func(ts *testscript.TestScript, _ bool, _ []string) {
 				proxy, err := published()
 				ts.Check(err)
@@ -58,9 +58,9 @@ func TestScripts(t *testing.T) {
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
-			case "full": // the long matrices are wanted
+			case "full": // the long matrices are requested
 				return os.Getenv("MEMINSPECT_FULL") != "", nil
-			case "captures": // doctor finds nothing in the way on this host
+			case "captures": // doctor finds no obstacle on this host
 				for _, check := range capture.DiagnoseHost() {
 					if !check.OK {
 						return false, nil
@@ -71,7 +71,7 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("condition %q is not known", cond)
 		},
 		Setup: func(env *testscript.Env) error {
-			// Scripts call the go command: it needs its caches.
+			// Scripts call the go command, which needs its caches.
 			for _, name := range []string{"HOME", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOFLAGS", "GOSUMDB", "GONOSUMDB"} {
 				if value, ok := os.LookupEnv(name); ok {
 					env.Setenv(name, value)
@@ -84,8 +84,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// publishOnce builds the module proxy when the first script asks for it, and
-// takes its modules out of the module cache when the last one is done.
+// publishOnce builds the module proxy for the first script that needs it, and
+// removes its modules from the module cache after the last one.
 func publishOnce(t *testing.T) func() (*moduleproxy.Proxy, error) {
 	dir := t.TempDir()
 	used := false

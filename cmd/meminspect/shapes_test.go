@@ -25,12 +25,12 @@ type shape struct {
 	name     string
 	tree     string   // txtar
 	dir      string   // where the commands run
-	env      []string // besides that of the test; $TOP is the top of the tree
+	env      []string // in addition to the test's; $TOP is the top of the tree
 	patterns string   // none means "./..."
-	vet      string   // patterns for go vet, if it does not accept the same
+	vet      string   // patterns for go vet, if it needs other ones
 	want     string   // files whose annotations the commands find
-	// unvetted are those of want that go vet leaves out: it does not load
-	// packages whose files are all excluded on this machine.
+	// unvetted are those of want that go vet omits: it does not load packages
+	// whose files are all excluded on this machine.
 	unvetted string
 }
 
@@ -160,8 +160,8 @@ func each(format string) string {
 	return b.String()
 }
 
-// write lays the tree out with a directive at each mark, and a ledger beside
-// each Go file.
+// write writes the tree with a directive at each mark, and a ledger beside each
+// Go file.
 func (s *shape) write(t *testing.T, directive string) (top string) {
 	t.Helper()
 	top, err := filepath.EvalSymlinks(t.TempDir())

@@ -18,10 +18,10 @@ import (
 	"github.com/meminspect/meminspect/internal/vetoutput"
 )
 
-// A custom golangci-lint, built as docs/lint.md says with the plugin taken from
-// a module proxy, finds in the fixtures what the vet tool finds, and nolintlint
-// has nothing to say of the comments that suppress findings. Building
-// golangci-lint takes minutes.
+// A custom golangci-lint, built as docs/lint.md describes with the plugin from
+// a module proxy, reports the same findings in the fixtures as the vet tool,
+// and nolintlint does not complain about the comments that suppress findings.
+// Building golangci-lint takes minutes.
 func TestCustomBuild(t *testing.T) {
 	if os.Getenv("MEMINSPECT_FULL") == "" {
 		t.Skip("MEMINSPECT_FULL is not set: building golangci-lint takes minutes")
@@ -44,7 +44,7 @@ func TestCustomBuild(t *testing.T) {
 	if !strings.Contains(custom, proxy.Version) || !strings.Contains(custom, plugin) {
 		t.Fatalf("the documented configuration is not what it was:\n%s", custom)
 	}
-	// The comments that suppress findings are to be known as used.
+	// The comments that suppress findings must be recognized as used.
 	settings = strings.Replace(settings, "  enable:\n", "  default: none\n  enable:\n    - nolintlint\n", 1) +
 		"issues:\n  uniq-by-line: false\n"
 	write(t, filepath.Join(work, ".custom-gcl.yml"), custom)
@@ -97,9 +97,8 @@ func copyFixtures(t *testing.T, work string) {
 	write(t, filepath.Join(work, "go.work"), "go 1.26.0\n\nuse (\n\t.\n\t./other\n\t"+strconv.Quote(runtime)+"\n)\n")
 }
 
-// repository makes a repository of golangci-lint's source, as its module has
-// it, in the place of the one that "custom" clones, and returns the settings
-// for git.
+// repository makes a repository of golangci-lint's source from its module, in
+// place of the one that "custom" clones, and returns the settings for git.
 func repository(t *testing.T, version string) []string {
 	t.Helper()
 	var module struct{ Dir string }
@@ -154,7 +153,8 @@ func golangciLint(t *testing.T) string {
 }
 
 // customFindings runs the custom binary and returns "file:line:col: message
-// (analyzer)" for each finding of ours, and what other linters say as it is.
+// (analyzer)" for each of our findings, and the output of other linters
+// unchanged.
 func customFindings(t *testing.T, work string) []string {
 	t.Helper()
 	report := filepath.Join(t.TempDir(), "report.json")
@@ -223,8 +223,8 @@ func vetFindings(t *testing.T, work string) []string {
 	return slices.Compact(list)
 }
 
-// command makes a command that runs in dir as if nobody had set up the go
-// command for this repository.
+// command makes a command that runs in dir with the go command's default
+// settings.
 func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir

@@ -1,5 +1,5 @@
-// Package golangci is the golangci-lint module plugin of meminspect: a blank
-// import of it, which "golangci-lint custom" writes, registers the linter
+// Package golangci is the golangci-lint module plugin of meminspect. Importing
+// it, as the file that "golangci-lint custom" writes does, registers the linter
 // meminspect. docs/lint.md has the few lines of configuration.
 package golangci
 
@@ -19,11 +19,11 @@ func init() { register.Plugin(lint.Name, New) }
 // Settings are the settings in .golangci.yaml under
 // linters.settings.custom.meminspect.settings.
 type Settings struct {
-	// Skip names findings to leave out.
+	// Skip names analyzers to omit.
 	Skip []string `json:"skip"`
 }
 
-// New makes the plugin. It fails on settings that do not exist.
+// New makes the plugin. It returns an error for unknown settings.
 func New(settings any) (register.LinterPlugin, error) {
 	s, err := register.DecodeSettings[Settings](settings)
 	if err != nil {
@@ -39,13 +39,13 @@ func New(settings any) (register.LinterPlugin, error) {
 
 type plugin struct{ settings Settings }
 
-// BuildAnalyzers returns the analyzers. golangci-lint takes out what //nolint
-// covers by itself, and wants to know that something was.
+// BuildAnalyzers returns the analyzers. golangci-lint itself removes findings
+// that //nolint covers, and must know that there were any.
 func (p *plugin) BuildAnalyzers() ([]*analysis.Analyzer, error) {
 	return slices.DeleteFunc(lint.Analyzers(lint.NolintElsewhere), func(a *analysis.Analyzer) bool {
 		return slices.Contains(p.settings.Skip, a.Name)
 	}), nil
 }
 
-// GetLoadMode asks for types.
+// GetLoadMode requests types.
 func (*plugin) GetLoadMode() string { return register.LoadModeTypesInfo }

@@ -10,7 +10,7 @@ import (
 	"github.com/meminspect/meminspect/lint"
 )
 
-// What golangci-lint runs is what go vet runs, by name and in order.
+// golangci-lint and go vet run the same analyzers, by name and in order.
 func TestAnalyzersAreTheVetTools(t *testing.T) {
 	if diff := cmp.Diff(names(lint.Analyzers(lint.Nolint)), build(t, nil)); diff != "" {
 		t.Errorf("vet tool (-), plugin (+):\n%s", diff)

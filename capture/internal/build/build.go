@@ -1,6 +1,6 @@
-// Package build makes a core of a snapshot: it redacts, settles the status of
-// each region, lays the memory out in segments, and writes the notes. It needs
-// neither the process nor a file.
+// Package build makes a core of a snapshot: it redacts, sets the final status
+// of each region, lays out the memory in segments, and writes the notes. It
+// needs neither the process nor a file.
 package build
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// A Record is what a core says about why, when and where it was made.
+// A Record has the facts about why, when and where a core was made.
 type Record struct {
 	request.Record
 	Requester    string
@@ -23,7 +23,7 @@ type Record struct {
 	ToolVersion  string
 }
 
-// A Core is a core that can be written.
+// A Core is a core to be written.
 type Core struct {
 	elfcore.Core
 	Regions  []note.Region // with their final status
@@ -31,8 +31,8 @@ type Core struct {
 	Problems model.Problems
 }
 
-// headers returns how many segments the headers of the executable take. They do
-// not count, so that nothing is joined for them.
+// headers returns the number of segments for the executable's headers. They do
+// not count towards the limit, so nothing is joined for them.
 func headers(s *model.Snapshot) int {
 	if len(s.Identity.Files) == 0 || s.Image.SizeIn(memory.RangeOf(s.Identity.Files[0].Start, 1)) == 0 {
 		return 0
@@ -40,9 +40,9 @@ func headers(s *model.Snapshot) int {
 	return 1
 }
 
-// Build makes the core of a snapshot that was read as the plan says. It takes
-// over the snapshot's memory and registers: what must not be in the core is
-// overwritten in them, so that there is no second copy.
+// Build makes the core of a snapshot that was read according to the plan. It
+// takes ownership of the snapshot's memory and registers: it redacts them in
+// place, so that there is no second copy.
 func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 	var problems model.Problems
 	receipts := refusals(s)

@@ -22,8 +22,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// Each archive in testdata has a snapshot and the core that must be made of it,
-// both as text. UPDATE_SCRIPTS=1 writes the cores anew.
+// Each archive in testdata has a snapshot and the core that Build must make of
+// it, both as text. UPDATE_SCRIPTS=1 rewrites the cores.
 func TestBuild(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(paths) == 0 {
@@ -54,8 +54,8 @@ func TestBuild(t *testing.T) {
 	}
 }
 
-// The same snapshot makes the same core, byte by byte: nothing in it is from the
-// time or the process in which it is made.
+// The same snapshot always makes the same core, byte by byte: it does not
+// depend on the time or the process.
 func TestBuildIsPure(t *testing.T) {
 	archive, err := txtar.ParseFile("testdata/skeleton.txtar")
 	if err != nil {
@@ -97,16 +97,16 @@ func build(t *testing.T, text string) *Core {
 	return core
 }
 
-// A script reads the text of a snapshot, a line of words at a time.
+// A script parses the text of a snapshot, line by line.
 type script struct {
 	t        *testing.T
 	snapshot model.Snapshot
 	plan     model.Plan
 	line     int
-	words    []string // of the line, that are not read yet
+	words    []string // of the line, not parsed yet
 }
 
-// do adds what a line is about.
+// do executes one line.
 func (s *script) do(what string) {
 	snap := &s.snapshot
 	switch what {
@@ -131,12 +131,12 @@ func (s *script) do(what string) {
 		snap.Image.Torn = append(snap.Image.Torn, s.extent())
 	case "region": // NAME RANGE [STATUS…]
 		s.region()
-	case "exclude": // RANGE: exclusions exist, and this is covered by one
+	case "exclude": // RANGE: exclusions exist, and one covers this
 		e, r := snap.Redaction.Redactor, s.extent()
 		e.Active, e.Ranges = true, memory.RangesOf(append(e.Ranges, r)...)
 		e.Receipts = append(e.Receipts, walk.Receipt{Exclusion: len(e.Receipts), Values: 1, Bytes: r.Size()})
 		snap.Redaction.Rules = append(snap.Redaction.Rules, fmt.Sprint("rule ", len(e.Receipts)))
-	case "known": // RANGE: of which it is known what it is
+	case "known": // RANGE: memory of known type
 		snap.Redaction.Redactor.Allow(memory.Ranges{s.extent()})
 	case "stacks": // KIND
 		snap.Goroutines.Note.Stacks = map[string]note.StackKind{"none": note.StackNone, "full": note.StackFull, "skeleton": note.StackSkeleton}[s.word()]
@@ -144,7 +144,7 @@ func (s *script) do(what string) {
 		s.stack()
 	case "thread": // ID PC SP RAX
 		s.thread()
-	case "goroutine": // THREAD: with secrets, and the thread that works for it
+	case "goroutine": // THREAD: with secrets, running on this thread
 		g := goroutine.G{Addr: 0xc000, Secret: true}
 		snap.Goroutines.All = append(snap.Goroutines.All, g)
 		snap.Goroutines.Thread = map[memory.Address]int{g.Addr: int(s.number())}
@@ -256,7 +256,7 @@ func wordBytes(n uint64) []byte {
 	return b
 }
 
-// coreOf returns the core of a snapshot, as text.
+// coreOf returns the core of a snapshot as text.
 func coreOf(t *testing.T, snapshot string) string {
 	t.Helper()
 	core := build(t, snapshot)

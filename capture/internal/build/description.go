@@ -15,8 +15,9 @@ import (
 )
 
 // descriptionNotes describe the program and its process: the build information,
-// what the kernel and the Go runtime count, and the vmcoreinfo. They have names of
-// ours: tools take a core with a note called VMCOREINFO for a kernel's.
+// counters of the kernel and the Go runtime, and the vmcoreinfo. They have this
+// project's names, because tools take a core with a note called VMCOREINFO for
+// a kernel's.
 func descriptionNotes(s *model.Snapshot, regions []note.Region, r Record) []elfcore.Note {
 	var notes []elfcore.Note
 	add := func(name, text string) {
@@ -32,7 +33,7 @@ func descriptionNotes(s *model.Snapshot, regions []note.Region, r Record) []elfc
 	return notes
 }
 
-// processText has a line for each fact about the process that is known.
+// processText has a line for each known fact about the process.
 func processText(s *model.Snapshot) string {
 	var t vmcoreinfo.Text
 	field := func(key, value string) {
@@ -79,7 +80,8 @@ func processText(s *model.Snapshot) string {
 	return string(t.Bytes())
 }
 
-// vmcoreinfoText is what the program's own cores have in their VMCOREINFO note.
+// vmcoreinfoText returns the content of the VMCOREINFO note of cores that
+// programs write of themselves.
 func vmcoreinfoText(s *model.Snapshot, regions []note.Region, r Record) string {
 	id := &s.Identity
 	var t vmcoreinfo.Text
@@ -99,7 +101,8 @@ func vmcoreinfoText(s *model.Snapshot, regions []note.Region, r Record) string {
 	field("MODULE", id.Module)
 	seen := map[string]bool{}
 	for i := range regions {
-		// What is registered at run time is no symbol; the table of regions has it.
+		// Regions registered at run time are not symbols; the table of regions lists
+		// them.
 		name := regions[i].Package + "." + regions[i].Expr
 		if regions[i].Addr == 0 || regions[i].Package == "" || regions[i].Expr == "" || seen[name] {
 			continue

@@ -12,18 +12,18 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// A layout is an image as the segments of a core.
+// A layout is an image arranged as the segments of a core.
 type layout struct {
 	segments []elfcore.Segment // by address
-	gaps     []memory.Range    // in segments, between pieces of memory: they have the fill pattern
-	image    model.Image       // that is in the segments
-	dropped  uint64            // bytes of constants for which there was no segment
+	gaps     []memory.Range    // in segments, between pieces of memory: filled with the fill pattern
+	image    model.Image       // the memory in the segments
+	dropped  uint64            // bytes of constants without a segment
 }
 
-// limits are those of joining segments.
+// limits bound the joining of segments.
 type limits struct {
 	segments int    // to join down to
-	fill     uint64 // bytes of the fill pattern that this may cost
+	fill     uint64 // maximum bytes of the fill pattern
 }
 
 // maxSegments leaves room for the pieces into which the core's writer cuts
@@ -31,17 +31,18 @@ type limits struct {
 const maxSegments = elfcore.MaxSegments - 2000
 
 // layOut returns an image as segments, with segments of the fill pattern over
-// every byte of cover that it does not have.
+// every byte of cover that the image lacks.
 //
 // A debugger's time grows with the number of segments, so neighbours are
-// joined, those with the smallest gaps first, as far as the limits tell. A gap has the fill pattern, never the memory that is there: it was not
-// asked for. Gaps in constant memory stay open, since debuggers read that from
-// the file that it was mapped from, and rightly.
+// joined, those with the smallest gaps first, within the limits. A gap contains
+// the fill pattern, never the program's memory, because that was not requested.
+// Gaps in constant memory stay open: debuggers correctly read that from the
+// mapped file.
 func layOut(im model.Image, cover, constant memory.Ranges, flags func(memory.Address) uint32, limit limits) (*layout, error) {
 	l := &layout{image: im}
 	runs, filled := arrange(&l.image, cover, constant, limit)
 	if len(runs)+len(filled) > maxSegments && limit.segments < maxSegments {
-		// The executable has the constants.
+		// The executable contains the constants.
 		l.image, l.dropped = withoutConstants(im, constant)
 		runs, filled = arrange(&l.image, cover, constant, limit)
 	}
@@ -61,15 +62,15 @@ func layOut(im model.Image, cover, constant memory.Ranges, flags func(memory.Add
 	return l, nil
 }
 
-// report records what is not in the segments.
+// report records what the segments lack.
 func (l *layout) report(problems *model.Problems) {
 	if l.dropped > 0 {
 		problems.Missing("constants", fmt.Errorf("%d bytes in too many places to store them: they are in the executable alone", l.dropped))
 	}
 }
 
-// arrange returns the runs of pieces that become segments, and what of cover is
-// in none.
+// arrange returns the runs of pieces that become segments, and the part of
+// cover outside of them.
 func arrange(im *model.Image, cover, constant memory.Ranges, limit limits) ([]run, memory.Ranges) {
 	runs := join(im.Readable(), cover, constant, limit)
 	inRuns := make([]memory.Range, len(runs))
@@ -80,7 +81,7 @@ func arrange(im *model.Image, cover, constant memory.Ranges, limit limits) ([]ru
 }
 
 // withoutConstants returns the image without the pieces that touch constant
-// memory, and how many bytes those had.
+// memory, and the number of their bytes.
 func withoutConstants(im model.Image, constant memory.Ranges) (rest model.Image, dropped uint64) {
 	rest = model.Image{Holes: im.Holes.Minus(constant), Torn: im.Torn}
 	for _, p := range im.Pieces {
@@ -99,8 +100,9 @@ type run struct {
 	pieces []model.Piece
 }
 
-// maxFill returns how many bytes of the fill pattern fewer segments may cost:
-// small objects that are far apart are better off with a segment each.
+// maxFill returns how many bytes of the fill pattern it may cost to have fewer
+// segments: small objects that are far apart are better off with a segment
+// each.
 func maxFill(pieces []model.Piece) uint64 {
 	n := uint64(1 << 20)
 	for i := range pieces {
@@ -109,10 +111,10 @@ func maxFill(pieces []model.Piece) uint64 {
 	return n
 }
 
-// join makes runs of pieces: of those with small gaps between them, then of
-// those with the smallest gaps, until there are few enough segments or the gaps
-// would be too large. A run does not cross the border of a covered range, where
-// another mapping begins, nor constant memory.
+// join makes runs of pieces: first of those with small gaps between them, then
+// of those with the smallest gaps, until there are few enough segments or the
+// gaps would be too large. A run crosses neither the border of a covered range,
+// where another mapping begins, nor constant memory.
 func join(pieces []model.Piece, cover, constant memory.Ranges, limit limits) []run {
 	type gap struct {
 		next  int // index of the piece after it
@@ -132,7 +134,7 @@ func join(pieces []model.Piece, cover, constant memory.Ranges, limit limits) []r
 		}
 		switch {
 		case crosses(borders, between), constant.OverlapSize(between) > 0:
-			// A covered range that begins or ends here, or what a file has better.
+			// A covered range begins or ends here, or the file has better data.
 		case g.size <= model.SmallGap:
 			filled[i] = true
 			segments -= g.worth
@@ -153,7 +155,7 @@ func join(pieces []model.Piece, cover, constant memory.Ranges, limit limits) []r
 	return runsOf(pieces, filled)
 }
 
-// runsOf cuts pieces into runs, where the gap before a piece is not filled.
+// runsOf cuts pieces into runs, at each gap that is not filled.
 func runsOf(pieces []model.Piece, filled []bool) []run {
 	var runs []run
 	first := 0
@@ -186,7 +188,7 @@ func crosses(borders []memory.Address, gap memory.Range) bool {
 	return i < len(borders) && borders[i] <= gap.End
 }
 
-// filler is what gaps have.
+// filler is the content of gaps.
 var filler = func() (b [4096]byte) {
 	for i := range b {
 		b[i] = elfcore.MarkByte
@@ -213,8 +215,8 @@ func (r run) content(w io.Writer) error {
 	return nil
 }
 
-// flagsOf returns what a segment at an address may be used for: as the mapping
-// that it is from.
+// flagsOf returns the permission flags of a segment at an address: those of the
+// mapping that it comes from.
 func flagsOf(maps []process.Mapping) func(memory.Address) uint32 {
 	return func(at memory.Address) uint32 {
 		for i := range maps {

@@ -14,10 +14,10 @@ import (
 
 const unbounded = math.MaxUint64 // bytes of the fill pattern
 
-// Whatever is wanted, readable, covered and constant, and whatever the limit:
-// the core holds of each byte that was wanted and could be read the right value,
-// of each other covered byte the mark, and of constant memory that nobody wanted
-// nothing, in segments that do not overlap.
+// For any requested, readable, covered and constant memory, and any limit: the
+// core has the correct value of each requested readable byte, the mark for each
+// other covered byte, and nothing for unrequested constant memory, in segments
+// that do not overlap.
 func TestSegments(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const base, pages, pageSize = memory.Address(0x10000), 16, 4096
@@ -112,7 +112,7 @@ func imageOf(t interface{ Fatal(...any) }, mem memory.Memory, ranges memory.Rang
 func readable(memory.Address) uint32 { return elfcore.FlagRead }
 
 // Constants in more places than a core has room for are left to the file, with
-// a record; what the program may have written is not.
+// a record; memory that the program may have written is not.
 func TestTooManyConstants(t *testing.T) {
 	const n = 70_000
 	mem := memory.Buffer{Base: 0x400000, Data: make([]byte, n*200+64)}

@@ -11,8 +11,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// linuxNotes are the notes that the kernel writes too: the process, its threads,
-// the signal, the auxiliary vector and the mapped files.
+// linuxNotes returns the notes that the kernel writes too: the process, its
+// threads, the signal, the auxiliary vector and the mapped files.
 func linuxNotes(s *model.Snapshot, signal *elfcore.SigInfo) []elfcore.Note {
 	id := &s.Identity
 	info := elfcore.Process{
@@ -46,13 +46,13 @@ func linuxNotes(s *model.Snapshot, signal *elfcore.SigInfo) []elfcore.Note {
 	return append(notes, elfcore.FileNote(files))
 }
 
-// ourNote is a note of this project.
+// ourNote returns a note of this project.
 func ourNote(kind uint32, desc []byte) elfcore.Note {
 	return elfcore.Note{Name: note.Owner, Type: kind, Desc: desc}
 }
 
-// ourNotes are the notes of this project but for those of which the budget bounds
-// the size, see withRest.
+// ourNotes returns this project's notes, except those whose size the budget
+// bounds: see withRest.
 func ourNotes(s *model.Snapshot, pl *model.Plan, record Record, regions []note.Region, receipts []note.Receipt, marked elfcore.Note) []elfcore.Note {
 	notes := []elfcore.Note{recordNote(s, pl, record), regionsNote(regions), receiptsNote(receipts), marked}
 	notes = append(notes, descriptionNotes(s, regions, record)...)
@@ -78,8 +78,8 @@ func recordNote(s *model.Snapshot, pl *model.Plan, r Record) elfcore.Note {
 	return ourNote(note.TypeCapture, c.Encode())
 }
 
-// manyRegions is the number of regions above which their table would weigh on a
-// core, and takes the form that is harder to read.
+// manyRegions is the number of regions above which their table would make a
+// core much larger, and uses the dense form.
 const manyRegions = 256
 
 func regionsNote(regions []note.Region) elfcore.Note {
@@ -93,8 +93,8 @@ func receiptsNote(receipts []note.Receipt) elfcore.Note {
 	return ourNote(note.TypeReceipts, note.EncodeReceipts(receipts))
 }
 
-// waitsNote lists what goroutines wait for. The state of a channel that is
-// excluded is left out.
+// waitsNote lists what goroutines wait for. It omits the state of an excluded
+// channel.
 func waitsNote(s *model.Snapshot) elfcore.Note {
 	waits := slices.Clone(s.Goroutines.Waits)
 	if r := s.Redaction.Redactor; r != nil {
@@ -108,10 +108,10 @@ func waitsNote(s *model.Snapshot) elfcore.Note {
 	return ourNote(note.TypeWaits, note.EncodeWaits(waits))
 }
 
-// functionsNote has the function and the line of addresses in code that are in a
-// stack, a register, a goroutine's record or a value, so that stacks can be printed
-// without the executable: of all of them if these fit into size bytes. The image is
-// redacted.
+// functionsNote has the function and the line of code addresses in stacks,
+// registers, goroutines' records and values, so that stacks can be printed
+// without the executable: of all of them if they fit into size bytes. The image
+// must be redacted.
 func functionsNote(s *model.Snapshot, size int64, problems *model.Problems) elfcore.Note {
 	const record, text = 32, 4 // bytes of a function, and of the length of a string
 	seen := map[memory.Address]bool{}
@@ -151,10 +151,10 @@ func functionsNote(s *model.Snapshot, size int64, problems *model.Problems) elfc
 	return ourNote(note.TypeFunctions, note.EncodeFunctions(all))
 }
 
-// markedNote lists where segments have the fill pattern instead of the program's
-// memory, with the reason: a reader can then tell it from memory that happens to
-// have the same bytes. What is excluded of a region is listed although nothing
-// of it was read.
+// markedNote lists where segments have the fill pattern instead of the
+// program's memory, with the reason, so that a reader can tell it from memory
+// with the same bytes. It lists excluded parts of regions even if nothing of
+// them was read.
 func markedNote(s *model.Snapshot, l *layout) elfcore.Note {
 	var marked []note.MarkedRange
 	add := func(rs []memory.Range, why note.MarkReason) {
@@ -176,8 +176,7 @@ func markedNote(s *model.Snapshot, l *layout) elfcore.Note {
 	return ourNote(note.TypeMarked, note.EncodeMarked(marked))
 }
 
-// skeletonsOf returns the stacks of which only addresses are kept, as far as the
-// core has them.
+// skeletonsOf returns the stacks in the core of which only addresses are kept.
 func skeletonsOf(s *model.Snapshot) memory.Ranges {
 	var all []memory.Range
 	for i := range s.Goroutines.Stacks {
@@ -188,8 +187,8 @@ func skeletonsOf(s *model.Snapshot) memory.Ranges {
 	return memory.RangesOf(all...)
 }
 
-// tornNote lists what of the image changed while it was read, if that fits into
-// size bytes. What exclusions cover is left out.
+// tornNote lists the parts of the image that changed while they were read, if
+// the list fits into size bytes. It omits excluded memory.
 func tornNote(s *model.Snapshot, size int64, problems *model.Problems) elfcore.Note {
 	torn := s.Image.Torn
 	if e := s.Redaction.Redactor; e != nil {
@@ -211,8 +210,9 @@ func extents(ranges memory.Ranges) []note.Extent {
 	return es
 }
 
-// redactedRanges returns what exclusions cover of the image and the regions, and
-// what of the image is overwritten since it is not known what it is.
+// redactedRanges returns the parts of the image and the regions that exclusions
+// cover, and the parts of the image that are overwritten because their type is
+// unknown.
 func redactedRanges(s *model.Snapshot, l *layout) (excluded, unknown memory.Ranges) {
 	e := s.Redaction.Redactor
 	if e == nil || !e.Active {

@@ -10,7 +10,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// refusals are the receipts of regions of which nothing was read.
+// refusals returns the receipts of regions of which nothing was read.
 func refusals(s *model.Snapshot) []note.Receipt {
 	var receipts []note.Receipt
 	for i := range s.Regions {
@@ -21,8 +21,8 @@ func refusals(s *model.Snapshot) []note.Receipt {
 	return receipts
 }
 
-// redactStacks overwrites, in stacks that are to be skeletons, every word that
-// is neither an address in code nor one in the stack itself.
+// redactStacks overwrites every word of skeleton stacks that is neither an
+// address in code nor one in the stack itself.
 func redactStacks(s *model.Snapshot) []note.Receipt {
 	var executable []memory.Range
 	for _, m := range s.Maps {
@@ -59,14 +59,13 @@ func redactStacks(s *model.Snapshot) []note.Receipt {
 	return receipts
 }
 
-// skeleton reports whether a stack is to be a skeleton.
+// skeleton reports whether a stack must be a skeleton.
 func skeleton(s *model.Snapshot, stack *model.Stack) bool {
 	return stack.Secret || s.Goroutines.Note.Stacks != note.StackFull
 }
 
-// redactExcluded overwrites everything that exclusions cover, wherever the image
-// has it and whatever asked for it, and, if there are exclusions, every byte of
-// which it is not known what it is.
+// redactExcluded overwrites all excluded memory in the image, whatever
+// requested it, and, if there are exclusions, every byte of unknown type.
 func redactExcluded(s *model.Snapshot, problems *model.Problems) []note.Receipt {
 	e := s.Redaction.Redactor
 	if e == nil {
@@ -93,7 +92,7 @@ func redactExcluded(s *model.Snapshot, problems *model.Problems) []note.Receipt 
 	return receipts
 }
 
-// redactThreads takes values out of registers if stacks may not show them.
+// redactThreads removes values from registers if stacks may not show them.
 func redactThreads(s *model.Snapshot) {
 	secret := map[int]bool{} // by threads' IDs
 	for i := range s.Goroutines.All {
@@ -112,8 +111,8 @@ func redactThreads(s *model.Snapshot) {
 	}
 }
 
-// redactSignal returns what is known about the signal, without the address of a
-// fault if stacks may not show values: it may have been made of one.
+// redactSignal returns the facts about the signal. If stacks may not show
+// values, it omits the address of a fault, which may derive from one.
 func redactSignal(s *model.Snapshot) *elfcore.SigInfo {
 	if s.Threads.SigInfo == nil {
 		return nil

@@ -17,21 +17,21 @@ import (
 const (
 	headerBytes     = 56      // of a segment's header
 	markedBytes     = 12      // of a range in the note of marked ranges: two varints
-	statusBytes     = 16      // more that a region's final status takes in a dense table
+	statusBytes     = 16      // additional bytes of a region's final status in a dense table
 	receiptBytes    = 40      // of a receipt without a rule
-	unknownReceipts = 4       // of what redaction finds, one for each reason
-	recordBytes     = 4 << 10 // of what is known about an end only when the program was released
+	unknownReceipts = 4       // of redaction, one for each reason
+	recordBytes     = 4 << 10 // facts about an end that are known only after the program was released
 )
 
 var errBudget = errors.New("the budget is spent")
 
 // MaxSize returns an upper bound of the size of the core that Build makes of a
-// snapshot, without what withRest adds, if its image has these
-// ranges, or parts of them, in so many more pieces. The image may be missing yet:
-// this is asked while the program is held.
+// snapshot, without the part that withRest adds, if its image has these ranges,
+// or parts of them, in up to pieces more pieces. The image may still be
+// missing: this is called while the program is held.
 //
-// What is not filled between two pieces of a range takes no more than its bytes,
-// or the header of a segment: of these there are no more than maxSegments.
+// An unfilled gap between two pieces of a range takes no more than its bytes,
+// or a segment header, of which there are no more than maxSegments.
 func MaxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ranges, pieces int) uint64 {
 	record.Record = record.With(siginfo.Facts(s.Threads.SigInfo)...)
 	regions, receipts := finalizeStatus(s)
@@ -45,15 +45,16 @@ func MaxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ran
 	core := elfcore.Core{Machine: s.Identity.Machine, Notes: append(linuxNotes(s, s.Threads.SigInfo), ourNotes(s, pl, record, regions, receipts, marked)...)}
 	size, err := core.Size()
 	if err != nil {
-		return 0 // notes alone are no error
+		return 0 // notes alone fit into every budget
 	}
 	later := recordBytes + statusBytes*len(regions) + receiptBytes*(unknownReceipts+len(s.Goroutines.Stacks))
 	later += markedBytes*pieces + 2*headerBytes*min(pieces, maxSegments)
 	return uint64(size) + uint64(later) + imageSize(s, ranges)
 }
 
-// imageSize bounds what the memory in these ranges takes in a core: its bytes, the
-// headers of segments, the fill pattern and the list of what is filled.
+// imageSize bounds the space that the memory in these ranges takes in a core:
+// its bytes, the headers of segments, the fill pattern and the list of filled
+// gaps.
 func imageSize(s *model.Snapshot, ranges memory.Ranges) uint64 {
 	cover := s.Identity.Data
 	block := elfcore.BlockFor(cover.Size())
@@ -95,8 +96,9 @@ func imageSize(s *model.Snapshot, ranges memory.Ranges) uint64 {
 	return size
 }
 
-// withRest returns the notes of a core with those that take what the budget
-// leaves, in the order of their weight: the crash text, what is torn, the functions.
+// withRest returns the notes of a core, including those that use the rest of
+// the budget, in order of importance: the crash text, the torn ranges, the
+// functions.
 func withRest(s *model.Snapshot, pl *model.Plan, record Record, core elfcore.Core, problems *model.Problems) ([]elfcore.Note, error) {
 	size, err := core.Size()
 	if err != nil {

@@ -6,8 +6,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// finalizeStatus returns the regions with what the core has of each, and the
-// receipts of what kept values in them from being followed. The image is redacted.
+// finalizeStatus returns the regions with their final status, and the receipts
+// of values that could not be followed. The image must be redacted.
 func finalizeStatus(s *model.Snapshot) ([]note.Region, []note.Receipt) {
 	regions := make([]note.Region, len(s.Regions))
 	var receipts []note.Receipt
@@ -28,8 +28,8 @@ func finalizeStatus(s *model.Snapshot) ([]note.Region, []note.Receipt) {
 	return regions, receipts
 }
 
-// ownStatus is the status of a region by its own bytes, and by what kept values
-// in it from being followed.
+// ownStatus returns the status of a region by its own bytes, and by the values
+// in it that could not be followed.
 func ownStatus(s *model.Snapshot, r *model.Result) (status note.Status) {
 	if r.Walk != nil {
 		status |= r.Walk.Status
@@ -53,7 +53,7 @@ func ownStatus(s *model.Snapshot, r *model.Result) (status note.Status) {
 	return status
 }
 
-// captured is how many of a region's own bytes the core has.
+// captured returns how many of a region's own bytes are in the core.
 func captured(s *model.Snapshot, r *model.Result) uint64 {
 	n := s.Image.SizeIn(r.Range())
 	if e := s.Redaction.Redactor; e != nil {
@@ -63,7 +63,8 @@ func captured(s *model.Snapshot, r *model.Result) uint64 {
 	return n
 }
 
-// failures are the receipts of what could not be followed from a region.
+// failures returns the receipts of values that could not be followed from a
+// region.
 func failures(r *model.Result) []note.Receipt {
 	var receipts []note.Receipt
 	for _, record := range r.Walk.Records {

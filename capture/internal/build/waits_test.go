@@ -11,8 +11,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// The state of a channel that an exclusion covers is not in the note, and the
-// snapshot is not changed.
+// The note omits the state of a channel that an exclusion covers, and the
+// snapshot does not change.
 func TestWaitsNoteRedacted(t *testing.T) {
 	const free, excluded = 0x1000, 0x2000
 	waits := []note.Wait{

@@ -7,8 +7,8 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// Offsets in the extended state of an x86 thread, in the standard format of XSAVE
-// (Intel SDM, volume 1, chapter 13), and in what Linux adds to it.
+// Offsets in the extended state of an x86 thread, in the standard format of
+// XSAVE (Intel SDM, volume 1, chapter 13), and in Linux's additions.
 const (
 	xcr0Offset   = 464 // which components the system has enabled, by Linux
 	xstateBV     = 512 // which components are in use
@@ -28,8 +28,8 @@ const (
 	xPKRU   = 1 << 9
 )
 
-// defaultPKRU is what Linux gives each thread: it grants the memory without a
-// protection key.
+// defaultPKRU is the value that Linux gives each thread: it grants access to
+// memory without a protection key.
 const defaultPKRU = 0x55555554
 
 // Offsets of the x87 and vector registers in the legacy part of the state, which
@@ -40,9 +40,9 @@ const (
 )
 
 // withoutStale returns the threads with marks in the floating-point and vector
-// registers of those that are in a system call. Neither Go nor C keeps a value there
-// across a call, so what they hold is left of earlier code: of the C library, say,
-// which copies arguments and the environment through them.
+// registers of those that are in a system call. Neither Go nor C keeps a value
+// there across a call, so they contain leftovers of earlier code: the C
+// library, for example, copies arguments and the environment through them.
 func withoutStale(threads []process.Thread, mark byte) []process.Thread {
 	fill := func(b []byte, from, to int) {
 		for i := from; i < min(to, len(b)); i++ {
@@ -58,17 +58,17 @@ func withoutStale(threads []process.Thread, mark byte) []process.Thread {
 		th.Float, th.XState = slices.Clone(th.Float), slices.Clone(th.XState)
 		fill(th.Float, legacyRegisters, legacyEnd)
 		fill(th.XState, legacyRegisters, legacyEnd)
-		fill(th.XState, xstateHeader, avx512End) // what follows are rights, not values
+		fill(th.XState, xstateHeader, avx512End) // the rest are access rights, not values
 		fill(th.XState, pkruEnd, len(th.XState))
 	}
 	return out
 }
 
-// trimStates cuts the extended states of threads to the components that one of
-// them uses, and returns the threads. All states get the same size, one that gdb
-// expects for the components: it warns of others once a thread. Processors with
-// AMX have 8 KiB more a thread, which hardly a program uses. Layouts that are not
-// known are left as they are.
+// trimStates cuts the extended states of threads to the components that at
+// least one of them uses, and returns the threads. All states get the same
+// size, the one that gdb expects for the components: gdb warns about others
+// once per thread. Processors with AMX have 8 KiB more per thread, which hardly
+// any program uses. Unknown layouts stay unchanged.
 func trimStates(threads []process.Thread) []process.Thread {
 	used, size, ok := usedStates(threads)
 	if !ok {
@@ -89,8 +89,8 @@ func trimStates(threads []process.Thread) []process.Thread {
 }
 
 // usedStates returns the components that threads use, as far as gdb knows them,
-// and the size of a state that has no others. It reports false if the states
-// should stay as they are.
+// and the size of a state with only these. It reports false if the states
+// should stay unchanged.
 func usedStates(threads []process.Thread) (used uint64, size int, ok bool) {
 	used = xLegacy
 	full := 0
@@ -129,18 +129,19 @@ func usedStates(threads []process.Thread) (used uint64, size int, ok bool) {
 	return used, size, full > 0 && size <= full
 }
 
-// amdParts are the components that processors of AMD keep at other places, since
-// they have no MPX: the place there, the place in Intel's states, and the size.
+// amdParts are the components that AMD processors keep at other offsets,
+// because they have no MPX: the offset on AMD, the offset on Intel, and the
+// size.
 var amdParts = [...]struct{ amd, intel, size int }{
 	{832, 1088, 64}, {896, 1152, 512}, {1408, 1664, 1024}, // AVX-512
 	{2432, 2688, 8}, // protection keys
 }
 
-// amdEnd is the end of AVX-512 in a state of AMD.
+// amdEnd is the end of AVX-512 in an AMD state.
 const amdEnd = 2432
 
-// inIntelsPlaces returns the threads with the components of their states where
-// Intel's processors keep them, which are the places that every gdb knows.
+// inIntelsPlaces returns the threads with the components of their states at
+// Intel's offsets, which every gdb knows.
 func inIntelsPlaces(threads []process.Thread) []process.Thread {
 	out := slices.Clone(threads)
 	for i := range out {

@@ -11,7 +11,7 @@ import (
 )
 
 // TestTrimStates: all threads have a state of one size, that of the components
-// that one of them uses.
+// that at least one of them uses.
 func TestTrimStates(t *testing.T) {
 	const amx, all = 1<<17 | 1<<18, xLegacy | xAVX | xAVX512 | xPKRU | 1<<17 | 1<<18
 	state := func(size int, bv uint64, pkru uint32) process.Thread {
@@ -51,7 +51,7 @@ func TestTrimStates(t *testing.T) {
 	}
 }
 
-// TestInIntelsPlaces: each component of a state of AMD is where gdb looks for it.
+// TestInIntelsPlaces: each component of an AMD state is where gdb looks for it.
 func TestInIntelsPlaces(t *testing.T) {
 	amd := make([]byte, 2440)
 	fill := func(from, to int, c byte) {
@@ -79,8 +79,8 @@ func TestInIntelsPlaces(t *testing.T) {
 	}
 }
 
-// A thread in a system call keeps nothing in its vector registers that is its own;
-// one that runs does.
+// A thread in a system call has nothing of its own in its vector registers; a
+// running thread does.
 func TestWithoutStale(t *testing.T) {
 	thread := func(systemCall int64) process.Thread {
 		th := process.Thread{Machine: elfcore.MachineAMD64, General: make([]byte, 8*27), Float: bytes.Repeat([]byte("f"), 512), XState: bytes.Repeat([]byte("x"), 2696)}

@@ -19,13 +19,13 @@ type Binary struct {
 	Image *exe.Image        // the file at its addresses in the process
 	Files []process.Mapping // of the file
 
-	// Memory is the file for what is read-only, the process for the rest.
+	// Memory reads read-only memory from the file and the rest from the process.
 	Memory *memory.Spliced
 }
 
 const pageSize = 4096
 
-// place finds out where the executable was loaded: at the start of its first
+// place finds the load address of the executable: the start of its first
 // mapping.
 func place(file *exe.File, path, name string, maps []process.Mapping) (Binary, error) {
 	b := Binary{File: file, Path: path}
@@ -48,16 +48,16 @@ func place(file *exe.File, path, name string, maps []process.Mapping) (Binary, e
 	return b, nil
 }
 
-// splice makes one memory of the process and the file. What is read-only is
-// read from the file, which costs the process nothing; what the loader or the
-// program may have written is read from the process.
+// splice combines the process and the file into one memory. It reads read-only
+// memory from the file, which costs the process nothing, and memory that the
+// loader or the program may have written from the process.
 func (b *Binary) splice(maps []process.Mapping, mem memory.Memory) {
 	b.Memory = &memory.Spliced{}
-	if core, ok := mem.(memory.Mapped); ok { // what a core lacks, it may claim terabytes, is not searched
+	if core, ok := mem.(memory.Mapped); ok { // memory that a core lacks may be terabytes: do not search it
 		b.Memory.PutAll(core)
 	} else {
 		for _, m := range maps {
-			if m.Read && !strings.HasPrefix(m.Path, "[v") { // vvar, vdso, vsyscall: the kernel's
+			if m.Read && !strings.HasPrefix(m.Path, "[v") { // vvar, vdso, vsyscall belong to the kernel
 				b.Memory.Put(memory.Segment{Range: m.Range, Write: m.Write, Exec: m.Exec}, mem)
 			}
 		}
@@ -68,7 +68,7 @@ func (b *Binary) splice(maps []process.Mapping, mem memory.Memory) {
 			continue
 		}
 		for _, m := range maps {
-			// The loader made read-only what it had relocated.
+			// The loader made its relocated memory read-only.
 			if r := m.Range.Intersect(seg.Range); !r.Empty() && !m.Write && m.Read {
 				b.Memory.Put(memory.Segment{Range: r}, mem)
 			}
@@ -77,7 +77,7 @@ func (b *Binary) splice(maps []process.Mapping, mem memory.Memory) {
 }
 
 // data returns the writable memory of the executable and of shared libraries,
-// which are the files of which code is mapped too.
+// which are the files whose code is mapped too.
 func (b *Binary) data(maps []process.Mapping) memory.Ranges {
 	var data []memory.Range
 	for _, seg := range b.Image.Segments() {
@@ -98,7 +98,7 @@ func (b *Binary) data(maps []process.Mapping) memory.Ranges {
 }
 
 // sameBuild compares the text of two files: the go command's build ID of a
-// stripped binary differs from that of its twin only in what it hashes.
+// stripped binary differs from its twin's only in the content hash.
 func sameBuild(a, b *exe.File) error {
 	if a.Arch != b.Arch || a.Type != b.Type || a.Entry != b.Entry {
 		return errors.New("another kind of executable")

@@ -6,8 +6,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
 )
 
-// layouts returns the lines of vmcoreinfo about what //meminspect:layout and
-// //meminspect:number name.
+// layouts returns the vmcoreinfo lines for //meminspect:layout and
+// //meminspect:number.
 func (m *Marks) layouts() []string {
 	var t vmcoreinfo.Text
 	for _, table := range m.Tables {

@@ -16,9 +16,9 @@ type librarian interface {
 	Library(process.Mapping) (*exe.File, error)
 }
 
-// findCode finds the files that have the modules' code: the executable, or shared
-// libraries of a C program and plugins. A module of which the file cannot be read
-// costs only the names of its functions.
+// findCode finds the files with the modules' code: the executable, or shared
+// libraries of a C program and plugins. If a file cannot be read, only the
+// names of its functions are missing.
 func (p *Program) findCode() {
 	code := &memory.Spliced{}
 	put := func(image *exe.Image) {
@@ -73,8 +73,8 @@ func (p *Program) library(addr memory.Address) (*exe.Image, error) {
 	return nil, errors.New("a module's code is in no file that can be read")
 }
 
-// findOtherRuntimes reports the Go runtimes of the process besides the one that
-// is captured: shared libraries of a C program have one each.
+// findOtherRuntimes reports the Go runtimes of the process that are not
+// captured: each shared library of a C program has one.
 func (p *Program) findOtherRuntimes() {
 	var others memory.Spliced
 	for _, m := range p.Maps {

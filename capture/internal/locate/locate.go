@@ -1,6 +1,6 @@
 // Package locate finds out what program a process runs: its executable, the
-// data of its modules, its runtime types, and what is annotated and excluded in
-// it. The program runs on meanwhile.
+// data of its modules, its runtime types, and its annotations and exclusions.
+// The program keeps running.
 package locate
 
 import (
@@ -23,11 +23,11 @@ import (
 	"github.com/meminspect/meminspect/internal/walk"
 )
 
-// ErrNotGo is wrapped by the errors about a process that is not a Go program
-// that can be read.
+// ErrNotGo is wrapped by errors about a process that is not a readable Go
+// program.
 var ErrNotGo = errors.New("not a Go program that can be read")
 
-// A Program is a Go program, with what can be known about it before it is
+// A Program is a Go program, with the facts that are known before it is
 // stopped.
 type Program struct {
 	Source   Source
@@ -40,36 +40,38 @@ type Program struct {
 	Marks    Marks
 	Problems model.Problems
 
-	// Types are the program's. TypeReads knows which memory they were read from.
+	// Types are the program's types. TypeReads records the memory that they were
+	// read from.
 	Types     *gotypes.Set
 	TypeReads *walk.Trace
 
-	// Code has the calls at addresses, from files: the program may be gone.
+	// Code returns the calls at addresses. It reads files, because the program may
+	// have ended.
 	Code *module.Code
 
-	debug        *debugTypes // as they are asked for
+	debug        *debugTypes // read on demand
 	closures     *debuginfo.Closures
 	closuresRead bool
 }
 
-// A Runtime is how the program's copy of the Go runtime is laid out.
+// A Runtime describes the program's copy of the Go runtime.
 type Runtime struct {
 	*module.Program
 	Goroutine goroutine.Layout
 	Cells     goroutine.Cells // of the list of all goroutines
-	CellsErr  error           // why that was not found
+	CellsErr  error           // why the cells were not found
 	Counters  gcstats.Place
 	Heap      heap.Place
-	HeapErr   error // why that was not found
+	HeapErr   error // why the heap was not found
 	Cgo       bool  // C code runs in the program
 
-	// Variables is where the runtime's own variables are, as far as there are
+	// Variables is the memory of the runtime's own variables, as far as there are
 	// symbols.
 	Variables memory.Ranges
 }
 
-// Locate finds the program of a source. It fails with [ErrNotGo] if that is not
-// a Go program that can be read.
+// Locate finds the program of a source. It returns [ErrNotGo] if that is not a
+// readable Go program.
 func Locate(source Source, opts *model.Options) (*Program, error) {
 	p := &Program{Source: source}
 	if err := p.findBinary(); err != nil {
@@ -148,8 +150,8 @@ func (p *Program) findRuntime() error {
 	return nil
 }
 
-// identify asks the source about the process. Once the process is released it
-// may be dead, and the kernel tells nothing about it.
+// identify reads the facts about the process from the source. After its release
+// the process may be dead, and the kernel reports nothing about it.
 func (p *Program) identify(args bool) error {
 	id := &p.Identity
 	id.PID, id.Machine, id.Host = p.Source.PID(), p.Source.Machine(), p.Source.Host()
@@ -173,8 +175,9 @@ func (p *Program) identify(args bool) error {
 	return nil
 }
 
-// buildSettings returns the build information as text. Linker flags set variables to
-// texts, which may be secret as arguments may: without args their values are left out.
+// buildSettings returns the build information as text. Linker flags set
+// variables to strings, which may be as secret as arguments: without args their
+// values are omitted.
 func buildSettings(info *debug.BuildInfo, args bool) string {
 	kept := *info
 	if !args {
@@ -188,8 +191,8 @@ func buildSettings(info *debug.BuildInfo, args bool) string {
 	return kept.String()
 }
 
-// Outline returns what is known about a process that may not be read or is not
-// a Go program that can be read. It fails only if the process is gone.
+// Outline returns the facts about a process that may not be read or is not a
+// readable Go program. It fails only if the process has ended.
 func Outline(source Source) (model.Identity, []process.Mapping, error) {
 	id := model.Identity{PID: source.PID(), Machine: source.Machine()}
 	var err error
@@ -197,7 +200,7 @@ func Outline(source Source) (model.Identity, []process.Mapping, error) {
 		return id, nil, err
 	}
 	id.Path = id.Stat.Name
-	// All that follows may be forbidden.
+	// All of the following may be forbidden.
 	id.Auxv, _ = source.Auxv()
 	maps, _ := source.Maps()
 	if file, name, path, err := source.Executable(); err == nil {

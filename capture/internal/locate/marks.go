@@ -9,34 +9,34 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/tables"
 )
 
-// Marks are what in the program is annotated, registered and excluded.
+// Marks are the program's annotations, registrations and exclusions.
 type Marks struct {
 	Anchor   memory.Address    // 0 if the program has none
 	Tables   []*tables.Table   // of generated code
 	Embedded *embedded.Content // by the linker step, nil if there is none
-	Declared map[uint64]string // names of the IDs of what is registered at run time
+	Declared map[uint64]string // names of the declared IDs
 
-	// Doubt is set if a table or the anchor could not be read: what they exclude
-	// is not known.
+	// Doubt is set if a table or the anchor could not be read, so that its
+	// exclusions are unknown.
 	Doubt bool
 }
 
-// excludes reports whether a table excludes something.
+// excludes reports whether a table has exclusions.
 func (m *Marks) excludes() bool {
 	return slices.ContainsFunc(m.Tables, func(t *tables.Table) bool { return len(t.Exclusions) > 0 })
 }
 
-// errNoAnchor is about a program that does not embed the runtime, or whose
-// linker left it out since nothing used it.
+// errNoAnchor reports a program that does not embed the runtime, or whose
+// linker dropped it as unused.
 var errNoAnchor = errors.New("the program has no anchor: it does not import the meminspect runtime, or nothing in it is annotated or registered")
 
-// errNoData is about a full core without a part of the variables.
+// errNoData reports a full core that lacks some of the variables.
 var errNoData = errors.New("the full core lacks some of the program's data: what is annotated or excluded there is not known")
 
-// findMarks finds the anchor and all tables, also those whose packages were not
-// initialised yet, in the initialised data of every module, where linkers put
-// them: the heap may have a copy. included is set if variables are taken by
-// name, so that a program without an anchor is an ordinary one.
+// findMarks finds the anchor and all tables, also those of packages that are
+// not initialised yet, in the initialised data of every module, where linkers
+// put them: the heap may contain a copy. included is set if variables are
+// selected by name, so that a program without an anchor is not an error.
 func (p *Program) findMarks(included bool) {
 	var data memory.Spliced
 	for _, m := range p.Runtime.Modules {

@@ -7,7 +7,7 @@ import (
 )
 
 // A Source is what a program is captured from: a [Live] process, or a full core
-// of one (*fullcore.Core).
+// (*fullcore.Core).
 type Source interface {
 	PID() int
 	Machine() uint16 // the ELF machine
@@ -16,22 +16,20 @@ type Source interface {
 	Args() ([]string, error)
 	Maps() ([]process.Mapping, error)
 
-	// Executable returns the executable file, which belongs to the source, the
-	// name by which the mappings refer to it, and a path by which it can be
-	// opened.
+	// Executable returns the executable file, which the source owns, its name in
+	// the mappings, and a path that opens it.
 	Executable() (file *exe.File, name, path string, err error)
 
-	// Host returns where and since when the process runs, as far as that is known.
+	// Host returns where and since when the process runs, as far as known.
 	Host() process.Host
 
 	Memory() memory.Memory
 
-	// Clock returns the time of the clock by which the runtime notes since when
-	// goroutines wait, in nanoseconds; 0 if it is not known.
+	// Clock returns the time of the clock by which the runtime records how long
+	// goroutines wait, in nanoseconds; 0 if unknown.
 	Clock() int64
 
-	// Lacks reports whether the program had memory in r that Memory does not
-	// have.
+	// Lacks reports whether the program had memory in r that Memory lacks.
 	Lacks(r memory.Range) bool
 }
 
@@ -43,7 +41,7 @@ type Live struct {
 	libraries []*exe.File
 }
 
-// Open returns the process with that ID. It must be closed.
+// Open returns the process with that ID. The caller must close it.
 func Open(pid int) (*Live, error) {
 	p, err := process.Open(pid)
 	if err != nil {
@@ -52,7 +50,7 @@ func Open(pid int) (*Live, error) {
 	return &Live{Process: p}, nil
 }
 
-// Close closes what was opened of the process. It does not touch the process.
+// Close closes the files that were opened. It does not affect the process.
 func (l *Live) Close() error {
 	if l.file != nil {
 		l.file.Close()
@@ -63,34 +61,34 @@ func (l *Live) Close() error {
 	return l.Process.Close()
 }
 
-// PID is the process' ID.
+// PID returns the process' ID.
 func (l *Live) PID() int { return l.Process.PID }
 
-// Machine is this host's.
+// Machine returns this host's machine.
 func (l *Live) Machine() uint16 { return process.HostMachine() }
 
-// Stat is the process' state.
+// Stat returns the process' state.
 func (l *Live) Stat() (process.Stat, error) { return l.Process.Stat() }
 
-// Auxv is the process' auxiliary vector.
+// Auxv returns the process' auxiliary vector.
 func (l *Live) Auxv() ([]byte, error) { return l.Process.Auxv() }
 
-// Args are the process' arguments.
+// Args returns the process' arguments.
 func (l *Live) Args() ([]string, error) { return l.Process.Args() }
 
-// Maps are the process' mappings.
+// Maps returns the process' mappings.
 func (l *Live) Maps() ([]process.Mapping, error) { return l.Process.Maps() }
 
-// Host is what the kernel tells about the process.
+// Host returns what the kernel reports about the process.
 func (l *Live) Host() process.Host { return l.Process.Host() }
 
-// Memory is the process' memory.
+// Memory returns the process' memory.
 func (l *Live) Memory() memory.Memory { return l.Process.Memory() }
 
-// Clock is that of this host.
+// Clock returns the time of this host's clock.
 func (l *Live) Clock() int64 { return process.Clock() }
 
-// Lacks is false: a live process has all of its memory.
+// Lacks returns false: a live process has all of its memory.
 func (l *Live) Lacks(memory.Range) bool { return false }
 
 // Executable opens the process' executable file.
@@ -107,7 +105,7 @@ func (l *Live) Executable() (file *exe.File, name, path string, err error) {
 	return l.file, name, path, nil
 }
 
-// Library opens the file that is mapped, as the process sees it.
+// Library opens the mapped file, as the process sees it.
 func (l *Live) Library(m process.Mapping) (*exe.File, error) {
 	f, err := exe.Open(l.Process.FilePath(m))
 	if err == nil {

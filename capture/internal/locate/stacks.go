@@ -8,16 +8,16 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// Stacks is what limits the stacks that C or the kernel allocated: their
-// mappings also have memory that is no stack.
+// Stacks limits the stacks that C or the kernel allocated: their mappings also
+// contain other memory.
 type Stacks struct {
-	// Initial is what the kernel stored above the first frame of the first
-	// thread: arguments, environment, auxiliary vector and their texts. If it is
-	// not known where that begins, Initial is the whole mapping.
+	// Initial is the data that the kernel stored above the first frame of the
+	// first thread: arguments, environment, auxiliary vector and their strings. If
+	// its start is unknown, Initial is the whole mapping.
 	Initial memory.Range
 
-	// TLS is how many bytes next to a thread pointer may be thread-local
-	// variables, an upper bound. If TLSKnown is false, any number may be.
+	// TLS is an upper bound of the bytes next to a thread pointer that may be
+	// thread-local variables. It is valid only if TLSKnown is true.
 	TLS      uint64
 	TLSKnown bool
 }
@@ -37,9 +37,9 @@ func (p *Program) findStacks() {
 // stackName is the name of the mapping of the first thread's stack.
 const stackName = "[stack]"
 
-// initialStack returns the part of the first thread's stack that was there
-// before the program ran. The kernel reports where it begins; a full core has it
-// next to the auxiliary vector.
+// initialStack returns the part of the first thread's stack that existed before
+// the program ran. The kernel reports its start; a full core has it next to the
+// auxiliary vector.
 func (p *Program) initialStack(stack memory.Range) memory.Range {
 	start := p.Identity.Stat.StackStart
 	if !stack.Contains(start) {
@@ -51,9 +51,9 @@ func (p *Program) initialStack(stack memory.Range) memory.Range {
 	return memory.Range{Start: start, End: stack.End}
 }
 
-// sizeOfTLS returns how many bytes the thread-local variables of all mapped ELF
-// files take at most, next to each other. It returns false if the headers of a
-// file cannot be read.
+// sizeOfTLS returns the maximum size of the thread-local variables of all
+// mapped ELF files together. It returns false if the headers of a file cannot
+// be read.
 func sizeOfTLS(maps []process.Mapping, mem memory.Memory) (total uint64, known bool) {
 	const headerSize, programSize, maxPrograms, maxTLS = 64, 56, 512, 1 << 30
 	r := memory.Reader{Memory: mem}

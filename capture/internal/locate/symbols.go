@@ -16,12 +16,12 @@ import (
 // Symbols are the names of the program's variables.
 type Symbols struct {
 	names map[string]exe.Symbol
-	bias  memory.Address // of the process' addresses over those in names
-	path  string         // of the file that they are from
-	table bool           // they are from a symbol table, not embedded by the linker step
+	bias  memory.Address // difference between addresses in the process and in names
+	path  string         // of the file that they come from
+	table bool           // they come from a symbol table, not from the linker step
 }
 
-// findSymbols reads the symbols, from the executable or from its unstripped
+// findSymbols reads the symbols from the executable or from its unstripped
 // twin. A stripped program has none, which is not an error.
 func (p *Program) findSymbols(twin string) error {
 	s := &p.Symbols
@@ -54,7 +54,7 @@ func (p *Program) findSymbols(twin string) error {
 	return nil
 }
 
-// findEmbedded reads what the linker step left in the executable and strip kept.
+// findEmbedded reads the section that the linker step embedded and strip kept.
 func (p *Program) findEmbedded() {
 	if _, ok := p.Binary.File.Section(embedded.SectionName); !ok {
 		return
@@ -86,7 +86,7 @@ func (s *Symbols) Address(name string) (memory.Address, bool) {
 }
 
 // Variable returns the symbol of a package-level variable by its import path
-// and name, as they are in the source or in the symbol table, and its memory.
+// and name, as spelt in the source or in the symbol table, and its memory.
 func (s *Symbols) Variable(name string) (exe.Symbol, memory.Range, bool) {
 	if sym, ok := s.names[name]; ok {
 		return sym, s.rangeOf(sym), true
@@ -135,7 +135,7 @@ func (s *Symbols) runtimeVariables(data memory.Ranges) memory.Ranges {
 
 func isRuntime(name string) bool {
 	if name == "go:buildinfo" {
-		return false // the flags of the build are the program's: see buildSettings
+		return false // the build flags belong to the program: see buildSettings
 	}
 	for _, prefix := range runtimePrefixes {
 		if strings.HasPrefix(name, prefix) {
@@ -146,7 +146,7 @@ func isRuntime(name string) bool {
 }
 
 // cgoSymbol is a C function that is in every program with cgo; the Go half of
-// runtime/cgo leaves symbols in others too.
+// runtime/cgo leaves symbols in other programs too.
 const cgoSymbol = "x_cgo_init"
 
 func (p *Program) usesCgo() bool {
@@ -163,10 +163,10 @@ func (p *Program) usesCgo() bool {
 func UsesCgo(prog *module.Program) bool {
 	funcs, err := prog.Modules[0].Functions(prog.Mem)
 	if err != nil {
-		return true // when in doubt, careful
+		return true // when in doubt, assume cgo
 	}
 	for i := range funcs.Len() {
-		// runtime/cgo's Go half is there whenever its C half is.
+		// runtime/cgo's Go half is present whenever its C half is.
 		if f, err := funcs.Func(i); err == nil && strings.HasPrefix(f.Name, "runtime/cgo.") {
 			return true
 		}

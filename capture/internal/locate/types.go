@@ -13,8 +13,7 @@ import (
 	"github.com/meminspect/meminspect/internal/walk"
 )
 
-// PointedType returns the type of the variable whose address has the runtime
-// type at addr: that is *T, and T is returned.
+// PointedType returns T, given the address of the runtime type *T.
 func (p *Program) PointedType(addr memory.Address) (*gotypes.Type, error) {
 	ptr, err := p.Types.At(addr)
 	if err != nil {
@@ -26,15 +25,15 @@ func (p *Program) PointedType(addr memory.Address) (*gotypes.Type, error) {
 	return ptr.Elem()
 }
 
-// debugTypes are the package variables of which the debug information has the
-// type.
+// debugTypes are the package variables whose types the debug information
+// contains.
 type debugTypes struct {
 	byName map[string]debuginfo.Variable
 	types  *debuginfo.Types
 	err    error // why there are none
 }
 
-// DebugType returns the type that the debug information gives a variable.
+// DebugType returns the variable's type from the debug information.
 func (p *Program) DebugType(s exe.Symbol) (*gotypes.Type, error) {
 	if p.debug == nil {
 		p.debug = p.readDebugTypes()
@@ -71,7 +70,7 @@ func (p *Program) readDebugTypes() *debugTypes {
 }
 
 // debugInfo reads the debug information of the file with the symbols, if no
-// section of it has more than limit bytes.
+// section of it is larger than limit bytes.
 func (p *Program) debugInfo(limit uint64) (*dwarf.Data, *debuginfo.Types, error) {
 	f, err := exe.Open(p.Symbols.path)
 	if err != nil {
@@ -86,12 +85,12 @@ func (p *Program) debugInfo(limit uint64) (*dwarf.Data, *debuginfo.Types, error)
 	return data, types, err
 }
 
-// maxClosureInfo bounds a section of debug information that is read for closures:
-// the process may be stopped, and its machine short of memory.
+// maxClosureInfo bounds a section of debug information that is read for
+// closures: the process may be stopped, and the machine short of memory.
 const maxClosureInfo = 64 << 20
 
-// Closure returns the variables of the function literal with this entry, as far
-// as the debug information has them. Each program reads it once.
+// Closure returns the captured variables of the function literal with this
+// entry, as far as the debug information has them. It is read once per program.
 func (p *Program) Closure(entry memory.Address) []walk.ClosureVar {
 	if !p.closuresRead {
 		p.closuresRead = true

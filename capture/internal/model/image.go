@@ -11,8 +11,8 @@ import (
 // An Image is memory of a program at one moment.
 type Image struct {
 	Pieces []Piece       // sorted by address, without overlaps
-	Holes  memory.Ranges // of Pieces, unreadable: Pieces have the fill pattern there
-	Torn   memory.Ranges // of Pieces, changed while they were read
+	Holes  memory.Ranges // unreadable parts of Pieces, which contain the fill pattern there
+	Torn   memory.Ranges // parts of Pieces that changed while they were read
 }
 
 // A Piece is a range of memory with its bytes.
@@ -21,7 +21,7 @@ type Piece struct {
 	Data []byte
 }
 
-// Each calls f for the bytes of the image that lie in r, piece by piece.
+// Each calls f for the image's bytes in r, piece by piece.
 func (im *Image) Each(r memory.Range, f func(addr memory.Address, data []byte)) {
 	i, _ := slices.BinarySearchFunc(im.Pieces, r.Start, Piece.CompareEnd)
 	for ; i < len(im.Pieces) && im.Pieces[i].Start < r.End; i++ {
@@ -32,8 +32,7 @@ func (im *Image) Each(r memory.Range, f func(addr memory.Address, data []byte)) 
 	}
 }
 
-// Fill overwrites the bytes of r, wherever the image has them, with the fill
-// pattern.
+// Fill overwrites the image's bytes in r with the fill pattern.
 func (im *Image) Fill(r memory.Range) {
 	im.Each(r, func(_ memory.Address, data []byte) {
 		for i := range data {
@@ -42,8 +41,7 @@ func (im *Image) Fill(r memory.Range) {
 	})
 }
 
-// Put replaces the bytes of a piece, wherever the image has them. They are no
-// holes then.
+// Put replaces the image's bytes by those of a piece. They are no longer holes.
 func (im *Image) Put(p Piece) {
 	im.Each(p.Range, func(addr memory.Address, data []byte) {
 		copy(data, p.Data[addr.Sub(p.Start):])
@@ -53,9 +51,9 @@ func (im *Image) Put(p Piece) {
 	}
 }
 
-// Join returns the image of the first pieces and of what the second have besides.
-// Both are sorted by address, and no two of the first, or of the second, share a
-// byte. n is how many the first are, about.
+// Join returns the image of the first pieces and the parts of second that are
+// in none of them. Both are sorted by address and without overlaps. n is the
+// approximate number of first pieces.
 func Join(first iter.Seq[Piece], n int, second []Piece) []Piece {
 	all := make([]Piece, 0, n+len(second))
 	addBefore := func(end memory.Address) {
@@ -112,7 +110,7 @@ func (im *Image) Readable() []Piece {
 	return out
 }
 
-// Size returns how many bytes the image has, holes not counted.
+// Size returns the number of bytes in the image, except holes.
 func (im *Image) Size() (n uint64) {
 	for i := range im.Pieces {
 		n += im.Pieces[i].Size()
@@ -120,14 +118,14 @@ func (im *Image) Size() (n uint64) {
 	return n - im.Holes.Size()
 }
 
-// SizeIn returns how many bytes of r the image has, holes not counted.
+// SizeIn returns the number of the image's bytes in r, except holes.
 func (im *Image) SizeIn(r memory.Range) (n uint64) {
 	im.Each(r, func(_ memory.Address, data []byte) { n += uint64(len(data)) })
 	return n - im.Holes.OverlapSize(r)
 }
 
-// ReadAt reads the image's bytes; where it has none, zeros. It makes an Image a
-// [memory.Memory] for readers who ask [Image.Has] what there is.
+// ReadAt reads the image's bytes, and zeros elsewhere. It makes an Image a
+// [memory.Memory] for readers that call [Image.Has] first.
 func (im *Image) ReadAt(p []byte, addr memory.Address) (int, error) {
 	clear(p)
 	im.Each(memory.RangeOf(addr, uint64(len(p))), func(at memory.Address, data []byte) {
@@ -136,7 +134,7 @@ func (im *Image) ReadAt(p []byte, addr memory.Address) (int, error) {
 	return len(p), nil
 }
 
-// Has returns what the image has, holes too.
+// Has returns the memory in the image, including holes.
 func (im *Image) Has() memory.Ranges {
 	ranges := make([]memory.Range, len(im.Pieces))
 	for i := range im.Pieces {

@@ -9,8 +9,8 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// TestJoin: two images together have the bytes of both, each once, by address,
-// and of what is in both those of the first.
+// TestJoin: the join of two images has the bytes of both, by address, without
+// duplicates; the first image wins.
 func TestJoin(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	pieces := func(value byte) (all []model.Piece) {

@@ -5,14 +5,14 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// SmallGap is a gap between two pieces of memory that is always filled: a
-// program header, or two of them where a segment of the fill pattern would be in
-// between, takes as many bytes.
+// SmallGap is the size of a gap between two pieces of memory that is always
+// filled: a program header, or two if a segment of the fill pattern is between
+// them, takes as many bytes.
 const SmallGap = 64
 
-// Constant returns the memory of files that the program cannot have changed,
-// sorted: debuggers read what of it they do not find in a core from the files.
-// data is the writable memory of the files.
+// Constant returns the sorted memory of files that the program cannot have
+// changed: debuggers read it from the files if a core lacks it. data is the
+// writable memory of the files.
 func Constant(maps []process.Mapping, data memory.Ranges) memory.Ranges {
 	var read []memory.Range
 	for _, m := range maps {

@@ -10,31 +10,32 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// Options are what the caller chose, with every default filled in.
+// Options are the caller's options, with every default filled in.
 type Options struct {
-	Strict bool // regions alone
+	Strict bool // only regions
 	Data   bool // all of the program's variables
 
-	// Stacks is what is taken of goroutine stacks. AutoStacks turns full stacks
-	// into skeletons where something is excluded.
+	// Stacks is the part of goroutine stacks to capture. AutoStacks turns full
+	// stacks into skeletons if the program has exclusions.
 	Stacks     note.StackKind
 	AutoStacks bool
 
 	Args, Labels bool
-	Include      []string // variables to take as if they were annotated
+	Include      []string // variables to capture as if they were annotated
 	Symbols      string   // path of the unstripped twin of the executable, or ""
 
-	Budget       uint64 // of bytes, for all memory
-	RegionBudget uint64 // of bytes, for a region that has none of its own
-	Depth        int    // pointers to follow from a region that has no depth
-	Segments     int    // to join down to
+	Budget       uint64 // in bytes, for all memory
+	RegionBudget uint64 // in bytes, for a region without one
+	Depth        int    // pointers to follow from a region that sets no depth
+	Segments     int    // number of segments to join down to
 
-	// SaveMemory leaves out what needs debug information: the machine is short of memory.
+	// SaveMemory omits what needs debug information, because the machine is short
+	// of memory.
 	SaveMemory bool
 }
 
-// A Step is a kind of memory that is read. A plan lists its steps in the order
-// in which the budget is spent.
+// A Step is a kind of memory to read. A plan lists its steps in the order in
+// which they spend the budget.
 type Step uint8
 
 // The steps.
@@ -44,27 +45,28 @@ const (
 	StepLoader                  // the dynamic loader's list of libraries
 	StepGoroutines              // runtime.g's, threads' stacks, and both ends of goroutines' stacks
 	StepRuntime                 // variables of package runtime, for debuggers
-	StepStacks                  // what is between the ends of goroutines' stacks
+	StepStacks                  // the middle of goroutines' stacks
 	StepPackageData             // the program's own variables
 	StepHeaders                 // the headers of the executable
 )
 
-// A Plan is what to read of a program, in which order, under which budget. It
-// does not change: a reading adds what the program registered while it ran.
+// A Plan describes what to read of a program, in which order, under which
+// budget. It does not change: a reading adds the regions that the program
+// registered at run time.
 type Plan struct {
 	Options
 	Steps      []Step
 	Regions    []Region
 	Exclusions []Exclusion
 
-	// Doubt is set if exclusions may exist that are not known. No value is taken
-	// then that one could be about.
+	// Doubt is set if unknown exclusions may exist. Then no value is captured that
+	// they might cover.
 	Doubt bool
 
 	Problems Problems
 }
 
-// A Region is memory that the core is to hold.
+// A Region is memory that the core should contain.
 type Region struct {
 	note.Region
 	Elem  *gotypes.Type // of an element, nil for raw bytes
@@ -77,10 +79,10 @@ func (r *Region) Range() memory.Range { return memory.RangeOf(memory.Address(r.A
 // An Exclusion is memory that must not be in the core.
 type Exclusion struct {
 	walk.Exclusion
-	Rule string // its name in a receipt
+	Rule string // its name in receipts
 }
 
-// WithDoubt returns the plan that takes no values.
+// WithDoubt returns the plan that captures no values.
 func (p *Plan) WithDoubt() *Plan {
 	q := *p
 	q.Doubt = true
@@ -103,11 +105,10 @@ func (p *Plan) With(regions []Region, exclusions []Exclusion) *Plan {
 	return &q
 }
 
-// Guarded reports whether memory without a type may hold what must not be
-// captured.
+// Guarded reports whether untyped memory may contain excluded data.
 func (p *Plan) Guarded() bool { return len(p.Exclusions) > 0 || p.Doubt }
 
-// StackKind returns what to take of stacks.
+// StackKind returns the part of stacks to capture.
 func (p *Plan) StackKind() note.StackKind {
 	switch {
 	case p.Strict:
@@ -118,7 +119,7 @@ func (p *Plan) StackKind() note.StackKind {
 	return p.Stacks
 }
 
-// DepthOf returns how many pointers to follow from a region.
+// DepthOf returns the number of pointers to follow from a region.
 func (p *Plan) DepthOf(r *Region) int {
 	if r.Flags&anchor.EntryHasDepth != 0 {
 		return int(r.Region.Depth)
@@ -126,7 +127,7 @@ func (p *Plan) DepthOf(r *Region) int {
 	return p.Depth
 }
 
-// BudgetOf returns how many bytes a region may take with all that is reachable
+// BudgetOf returns the byte budget of a region, including everything reachable
 // from it.
 func (p *Plan) BudgetOf(r *Region) uint64 {
 	if r.Budget != 0 {

@@ -5,10 +5,10 @@ package model
 type Problem struct {
 	What, Why string
 	Fix       string // what to do about it, "" if there is nothing
-	Missing   bool   // something that was asked for is not in the core
+	Missing   bool   // requested data is not in the core
 }
 
-// Problems are those of a step, in the order in which it met them.
+// Problems are the problems of a step, in order.
 type Problems []Problem
 
 // Missing records that something is missing from the core.
@@ -16,7 +16,7 @@ func (p *Problems) Missing(what string, err error) {
 	*p = append(*p, Problem{What: what, Why: err.Error(), Missing: true})
 }
 
-// Mention records what readers should know and that leaves nothing out.
+// Mention records a fact that readers should know, without missing data.
 func (p *Problems) Mention(what, why, fix string) {
 	*p = append(*p, Problem{What: what, Why: why, Fix: fix})
 }

@@ -1,5 +1,5 @@
 // Package plan decides what to read of a program. All of it is known before the
-// program is stopped, but for what the program registered while it ran, which
+// program is stopped, except for regions registered at run time, which
 // [Registered] adds.
 package plan
 
@@ -20,7 +20,7 @@ import (
 )
 
 // Make returns the plan for a program. An exclusion that cannot be applied is
-// an error: what it would have covered is not known.
+// an error, because the memory that it covers is unknown.
 func Make(p *locate.Program, opts *model.Options) (*model.Plan, error) {
 	pl := &model.Plan{Options: *opts, Steps: steps(opts), Doubt: p.Marks.Doubt}
 	for _, table := range p.Marks.Tables {
@@ -46,7 +46,7 @@ func Make(p *locate.Program, opts *model.Options) (*model.Plan, error) {
 	return pl, nil
 }
 
-// steps is the order in which the budget is spent.
+// steps returns the order in which the budget is spent.
 func steps(opts *model.Options) []model.Step {
 	s := []model.Step{model.StepRegions, model.StepTypes}
 	if opts.Strict {
@@ -59,7 +59,7 @@ func steps(opts *model.Options) []model.Step {
 	return append(s, model.StepHeaders)
 }
 
-// entry is the region of an entry of a table.
+// entry returns the region of a table entry.
 func entry(p *locate.Program, table *tables.Table, e *tables.Entry, problems *model.Problems) model.Region {
 	r := model.Region{Count: 1, Region: note.Region{
 		ID: e.ID, Addr: uint64(e.Var), Budget: e.Budget, Flags: e.Flags, Depth: e.Depth,
@@ -67,7 +67,7 @@ func entry(p *locate.Program, table *tables.Table, e *tables.Entry, problems *mo
 	}}
 	typ, err := p.PointedType(e.Type)
 	if err != nil {
-		// Without its type not even its size is known.
+		// Without its type even its size is unknown.
 		problems.Missing("entry "+e.Name, err)
 		r.Status = note.Unreadable
 		r.Size = e.Bytes
@@ -81,8 +81,8 @@ func entry(p *locate.Program, table *tables.Table, e *tables.Entry, problems *mo
 	return r
 }
 
-// embeddedEntries are the regions of variables that a list outside of the
-// source named when the program was linked.
+// embeddedEntries returns the regions of variables that a list named when the
+// program was linked.
 func embeddedEntries(p *locate.Program, problems *model.Problems) []model.Region {
 	content := p.Marks.Embedded
 	if content == nil {
@@ -123,8 +123,8 @@ func embeddedEntry(p *locate.Program, types *embedded.Types, e *embedded.Entry, 
 
 var errNoSymbol = errors.New("no such symbol")
 
-// include is the region of a variable that was named on the command line. Its
-// type is known from debug information only.
+// include returns the region of a variable named on the command line. Only
+// debug information has its type.
 func include(p *locate.Program, name string, problems *model.Problems) (model.Region, error) {
 	s, at, ok := p.Symbols.Variable(name)
 	if !ok {
@@ -149,9 +149,9 @@ func include(p *locate.Program, name string, problems *model.Problems) (model.Re
 	return r, nil
 }
 
-// setType gives a region its type. One of which the program has no descriptor
-// leads the walk; for readers of the core, which know types by their
-// descriptors, the region is bytes with the name of a type.
+// setType sets a region's type. If the program has no descriptor of the type,
+// only the walk uses it; for readers of the core, which identify types by their
+// descriptors, the region is bytes with a type name.
 func setType(r *model.Region, typ *gotypes.Type) {
 	r.Elem, r.Type = typ, typ.String()
 	if typ.Made {
@@ -178,11 +178,11 @@ func exclusion(p *locate.Program, e *tables.Exclusion) (model.Exclusion, error) 
 	return x, nil
 }
 
-// rule is what an exclusion is called in a receipt.
+// rule returns the name of an exclusion in receipts.
 func rule(e *tables.Exclusion) string {
 	var b strings.Builder
 	if e.Kind == anchor.ExcludeVariable {
-		b.WriteString("a variable of ") // tables have no name of it
+		b.WriteString("a variable of ") // tables do not record its name
 	}
 	b.WriteString(e.Package)
 	for _, part := range []string{e.TypeName, e.FieldName} {
@@ -196,8 +196,8 @@ func rule(e *tables.Exclusion) string {
 	return b.String()
 }
 
-// Registered returns the plan with what the program has registered by now, read
-// from mem, and what could not be read of that.
+// Registered returns the plan with the program's current run-time
+// registrations, read from mem, and the problems of reading them.
 func Registered(p *locate.Program, pl *model.Plan, mem memory.Memory) (*model.Plan, model.Problems) {
 	if p.Marks.Anchor == 0 {
 		return pl, nil
@@ -234,7 +234,7 @@ func Registered(p *locate.Program, pl *model.Plan, mem memory.Memory) (*model.Pl
 	return pl.With(ringRegions(rings, pl.Regions), nil), problems
 }
 
-// slot is the region of a slot of the program's registry.
+// slot returns the region of a slot of the program's registry.
 func slot(p *locate.Program, s *tables.Slot, mem memory.Memory, problems *model.Problems) model.Region {
 	r := model.Region{Count: 1, Region: note.Region{
 		ID: s.ID, Size: s.Bytes, Budget: s.Budget, Order: s.Order,
@@ -252,7 +252,7 @@ func slot(p *locate.Program, s *tables.Slot, mem memory.Memory, problems *model.
 		problems.Missing("region "+s.Name, err)
 		r.Status |= note.Unreadable
 		return r
-	case at.Start == 0: // the value of a weak region was collected
+	case at.Start == 0: // the object of a weak region was collected
 		r.Status |= note.Gone
 		return r
 	}
@@ -273,7 +273,7 @@ func slot(p *locate.Program, s *tables.Slot, mem memory.Memory, problems *model.
 	return r
 }
 
-// ringRegions are the regions of log rings that no other region includes.
+// ringRegions returns the regions of log rings that no other region includes.
 func ringRegions(rings []tables.Ring, regions []model.Region) []model.Region {
 	var out []model.Region
 	for _, ring := range rings {

@@ -10,8 +10,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// A variable whose type the linker step did not know is never complete: what it
-// leads to is not followed.
+// A variable whose type the linker step did not know is never complete: its
+// pointers are not followed.
 func TestEmbeddedEntryWithoutType(t *testing.T) {
 	p := &locate.Program{}
 	p.Binary.Image = &exe.Image{}

@@ -11,8 +11,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// WithStatuses returns the snapshot with the status of what each region leads to,
-// as far as the image has it. The program may be gone.
+// WithStatuses returns the snapshot with the status of each region, as far as
+// the image has the memory it leads to. The program may have ended.
 func WithStatuses(ctx context.Context, s *model.Snapshot, p *locate.Program, pl *model.Plan) *model.Snapshot {
 	t := *s
 	t.Regions = make([]model.Result, len(s.Regions))
@@ -51,9 +51,9 @@ func WithStatuses(ctx context.Context, s *model.Snapshot, p *locate.Program, pl 
 	return &t
 }
 
-// otherwise is why memory is missing that the walk did not leave out: it went
-// by when something else was there, if the program ran. Else the walk left out
-// more than it remembers.
+// otherwise returns the reason for missing memory that the walk did not omit.
+// If the program was running, the walk saw other values there. Otherwise the
+// walk omitted more than it can remember.
 func otherwise(s *model.Snapshot) note.Status {
 	if !s.Still {
 		return note.Torn
@@ -66,9 +66,9 @@ func otherwise(s *model.Snapshot) note.Status {
 	return note.Depth
 }
 
-// redactedOf returns what of the image and of the regions is not to be in the
-// core: what exclusions cover, what may be excluded, and stacks of which only
-// addresses in code stay.
+// redactedOf returns the parts of the image and the regions that must not be in
+// the core: excluded memory, possibly excluded memory, and stacks of which only
+// code addresses stay.
 func redactedOf(s *model.Snapshot) memory.Ranges {
 	var all []memory.Range
 	if e := s.Redaction.Redactor; e != nil {

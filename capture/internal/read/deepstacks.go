@@ -8,23 +8,23 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// Bytes at the ends of each stack that are taken before any stack gets more: of
-// the innermost frames, and of the outermost ones.
+// Sizes of the ends of each stack that are captured before any stack gets more:
+// of the innermost and of the outermost frames.
 const (
 	innermost = 4 << 10
 	outermost = 2 << 10
 )
 
-// A deepStack is the stack of a goroutine while it is queued: first its ends,
-// then what is in between.
+// A deepStack is a goroutine's stack while it is queued: first its ends, then
+// the middle.
 type deepStack struct {
 	model.Stack
 	inner, outer memory.Range // queued: both ends of Used
 	alive        bool         // the goroutine has not ended
-	lacks        bool         // the budget was not enough for what was asked for
+	lacks        bool         // the budget was not enough
 }
 
-// queueEnds asks for the innermost and outermost frames.
+// queueEnds queues the innermost and outermost frames.
 func (s *deepStack) queueEnds(q *queue) {
 	s.inner = s.Used
 	if s.Used.Size() > innermost+outermost {
@@ -32,13 +32,13 @@ func (s *deepStack) queueEnds(q *queue) {
 		s.outer = memory.Range{Start: s.Used.End - outermost, End: s.Used.End}
 	}
 	for _, end := range []*memory.Range{&s.inner, &s.outer} {
-		n := q.addTrusted(*end) // build decides what of it may stay
+		n := q.addTrusted(*end) // build decides which words stay
 		s.lacks = s.lacks || n < end.Size()
 		end.End = end.Start.Add(n)
 	}
 }
 
-// middle is what is not queued between the ends.
+// middle returns the part between the ends that is not queued.
 func (s *deepStack) middle() memory.Range {
 	if s.lacks || s.outer.Empty() {
 		return memory.Range{}
@@ -46,7 +46,7 @@ func (s *deepStack) middle() memory.Range {
 	return memory.Range{Start: s.inner.End, End: s.outer.Start}
 }
 
-// parts are the stack as the image has it: whole, or its ends.
+// parts returns the stack as it is in the image: whole, or its ends.
 func (s *deepStack) parts() []model.Stack {
 	var parts []model.Stack
 	ends := []memory.Range{s.inner, s.outer}
@@ -63,11 +63,11 @@ func (s *deepStack) parts() []model.Stack {
 	return parts
 }
 
-// queueMiddles asks for what is between the ends of the goroutines' stacks. The
-// budget is shared: no stack gets more than its share while another lacks some.
-// A stack that is too deep gets more of its innermost frames.
+// queueMiddles queues the middles of the goroutines' stacks. The budget is
+// shared: no stack gets more than its share while another lacks some. Of a
+// stack that is too deep, it queues more of the innermost frames.
 func (r *reading) queueMiddles() {
-	var deep []*deepStack // those with something in between
+	var deep []*deepStack // stacks with a middle
 	for i := range r.stacks {
 		if s := &r.stacks[i]; !s.middle().Empty() {
 			deep = append(deep, s)
@@ -85,8 +85,8 @@ func (r *reading) queueMiddles() {
 	r.countGoroutines()
 }
 
-// countGoroutines counts the goroutines that the image has whole, and lists
-// their stacks.
+// countGoroutines counts the goroutines that are complete in the image, and
+// lists their stacks.
 func (r *reading) countGoroutines() {
 	out, missing := &r.snapshot.Goroutines, 0
 	out.Stacks = slices.Grow(out.Stacks, len(r.stacks))

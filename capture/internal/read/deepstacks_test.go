@@ -7,8 +7,9 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// TestDeepStacks: over sizes and budgets, each stack has both ends before any has
-// more, a runaway stack starves no other, and nothing exceeds the budget.
+// TestDeepStacks: for many sizes and budgets, each stack has both ends before
+// any has more, a runaway stack starves no other, and nothing exceeds the
+// budget.
 func TestDeepStacks(t *testing.T) {
 	const runaway = 512 << 20
 	for _, sizes := range [][]uint64{{1 << 10, 6 << 10, 64 << 10}, {runaway, 16 << 10, 8 << 10}, {runaway, runaway, 1 << 20}, {8, runaway}} {

@@ -7,14 +7,14 @@ import (
 	"github.com/meminspect/meminspect/internal/request"
 )
 
-// Limits of the excluded values that are looked for in texts.
+// Limits for the excluded values that are searched for in texts.
 const (
 	maxExcludedValues = 4096
 	maxExcludedBytes  = 1 << 20
 )
 
-// excluded returns what texts about the program must not contain, nil if it
-// excludes nothing.
+// excluded returns the values that texts about the program must not contain,
+// nil if the program excludes nothing.
 func (r *reading) excluded() *request.Excluded {
 	if !r.plan.Guarded() {
 		return nil
@@ -38,8 +38,8 @@ func (r *reading) excluded() *request.Excluded {
 	return out
 }
 
-// excludes reports whether an exclusion is about a type, or about a part of its
-// values or of what these lead to.
+// excludes reports whether an exclusion covers a type, or a part of its values
+// or of what these lead to.
 func excludes(pl *model.Plan, t *gotypes.Type) bool {
 	return pl.Doubt || excludesWithin(pl, t, map[*gotypes.Type]bool{})
 }

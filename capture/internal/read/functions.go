@@ -7,12 +7,12 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// maxFunctions bounds the addresses that are looked up: a stack full of
-// pointers to functions must not cost minutes.
+// maxFunctions bounds the looked-up addresses: a stack full of function
+// pointers must not cost minutes.
 const maxFunctions = 1 << 16
 
-// WithFunctions returns the snapshot with the functions of all addresses in code
-// that it has. They are read from the executable: the program may be gone.
+// WithFunctions returns the snapshot with the functions of all its code
+// addresses. It reads the executable: the program may have ended.
 func WithFunctions(s *model.Snapshot, p *locate.Program) *model.Snapshot {
 	t := *s
 	t.Functions.Calls = map[memory.Address][]note.Function{}

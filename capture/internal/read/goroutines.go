@@ -12,8 +12,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// goroutines queues what debuggers and readers need of the goroutines and the
-// threads.
+// goroutines queues the memory that debuggers and readers need for goroutines
+// and threads.
 type goroutines struct {
 	program *locate.Program
 	plan    *model.Plan
@@ -25,13 +25,13 @@ type goroutines struct {
 	layout goroutine.Layout
 	list   goroutine.List
 	all    []goroutine.G
-	thread map[memory.Address]*process.Thread // by the runtime.g that it works for
-	ms     map[memory.Address]goroutine.M     // that were met
+	thread map[memory.Address]*process.Thread // by the runtime.g that it runs
+	ms     map[memory.Address]goroutine.M     // met so far
 	out    *model.Goroutines
 }
 
-// queueGoroutines asks for the threads' own stacks and for the goroutines, in
-// the order of their weight.
+// queueGoroutines queues the threads' own stacks and the goroutines, in order
+// of importance.
 func (r *reading) queueGoroutines() {
 	gs := &goroutines{
 		program: r.program, plan: r.plan, mem: r.mem, maps: r.maps, held: r.held, queue: &r.queue,
@@ -44,7 +44,7 @@ func (r *reading) queueGoroutines() {
 	}
 	gs.queueThreads()
 	gs.sort()
-	// A runtime.g and both ends of its stack, and later what is between these.
+	// A runtime.g and both ends of its stack, and later the middle.
 	r.queue.grow(4 * len(gs.all))
 	r.stacks = slices.Grow(r.stacks, len(gs.all))
 	for i := range gs.all {
@@ -92,7 +92,7 @@ func (gs *goroutines) readList() error {
 	return nil
 }
 
-// readG reads a runtime.g. An address of 0 has none.
+// readG reads a runtime.g. For address 0 there is none.
 func (gs *goroutines) readG(addr memory.Address) (goroutine.G, bool) {
 	if addr == 0 {
 		return goroutine.G{}, false
@@ -106,10 +106,10 @@ func (gs *goroutines) readG(addr memory.Address) (goroutine.G, bool) {
 	return g, err == nil
 }
 
-// sort puts those first that matter most: those that threads work for, those
-// that wait longest, the rest by age.
+// sort sorts by importance: first the goroutines that threads run, then those
+// that have waited longest, the rest by age.
 func (gs *goroutines) sort() {
-	// A goroutine takes a quarter of a kilobyte: places are sorted instead.
+	// A goroutine takes a quarter of a kilobyte, so sort positions instead.
 	type place struct {
 		rank  int
 		order uint64
@@ -142,7 +142,7 @@ func (gs *goroutines) sort() {
 	gs.all = sorted
 }
 
-// queueGoroutine asks for a runtime.g and both ends of the used part of its
+// queueGoroutine queues a runtime.g and both ends of the used part of its
 // stack.
 func (gs *goroutines) queueGoroutine(g *goroutine.G) deepStack {
 	s := deepStack{alive: g.Status.Alive()}
@@ -162,17 +162,17 @@ func (gs *goroutines) queueGoroutine(g *goroutine.G) deepStack {
 	return s
 }
 
-// queueStack asks for a thread's stack.
+// queueStack queues a thread's stack.
 func (gs *goroutines) queueStack(s model.Stack) {
 	if s.Used.Empty() {
 		return
 	}
-	s.Used.End = s.Used.Start.Add(gs.queue.addTrusted(s.Used)) // build decides what of it may stay
+	s.Used.End = s.Used.Start.Add(gs.queue.addTrusted(s.Used)) // build decides which words stay
 	gs.out.Stacks = append(gs.out.Stacks, s)
 }
 
-// queueLabels asks for what pprof.SetGoroutineLabels gave the goroutine: since
-// Go 1.24 a slice of pairs of strings.
+// queueLabels queues the labels that pprof.SetGoroutineLabels set: since Go
+// 1.24 a slice of pairs of strings.
 func (gs *goroutines) queueLabels(g *goroutine.G) {
 	const oldestMinor, pair, maxLabels, maxText = 24, 4 * memory.PtrSize, 1 << 10, 4096
 	if g.Labels == 0 || gs.program.Runtime.Version.Minor < oldestMinor {

@@ -7,8 +7,8 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// A stack that the budget cuts is read as far as it goes, and does not count as
-// captured.
+// A stack that the budget cuts is read as far as the budget allows, and does
+// not count as captured.
 func TestStackBudget(t *testing.T) {
 	for _, c := range []struct {
 		name    string

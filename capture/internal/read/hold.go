@@ -15,27 +15,26 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 )
 
-// A Hold keeps a program as it is while it is read, as far as it can, and
+// A Hold keeps a program unchanged while it is read, as far as possible, and
 // returns the program's threads.
 type Hold func(context.Context) (*Held, error)
 
-// Held is a program that is held.
+// Held is a held program.
 type Held struct {
 	Threads  model.Threads
 	Problems model.Problems
 
 	Still bool // no thread changes memory
-	Final bool // the program will not run on when it is released
+	Final bool // the program will not continue after its release
 
-	// Numbers are our IDs of threads by those that the program knows, nil if
-	// they are the same.
+	// Numbers maps the program's own thread IDs to ours, nil if they are the same.
 	Numbers map[int]int
 
 	release func() (stopped time.Duration)
-	check   func(context.Context) error // that what was read is of the program that was located
+	check   func(context.Context) error // checks that the program that was read is the located one
 }
 
-// Release lets the program go and returns how long it was stopped.
+// Release releases the program and returns how long it was stopped.
 func (h *Held) Release() time.Duration {
 	if h.release == nil {
 		return 0
@@ -43,15 +42,15 @@ func (h *Held) Release() time.Duration {
 	return h.release()
 }
 
-// Dead is the hold of a program that is gone and left these threads.
+// Dead returns the hold of a program that has ended and left these threads.
 func Dead(threads model.Threads) Hold {
 	return func(context.Context) (*Held, error) {
 		return &Held{Threads: threads, Still: true, Final: true}, nil
 	}
 }
 
-// Running is the hold of a process that runs on. The threads that sleep in the
-// kernel have their places.
+// Running returns the hold of a process that keeps running. Threads that sleep
+// in the kernel have their positions.
 func Running(p *process.Process) Hold {
 	return func(context.Context) (*Held, error) {
 		h := &Held{}
@@ -80,18 +79,18 @@ func (h *Held) running(p *process.Process) {
 	h.Numbers = p.Ours(ids)
 }
 
-// StopOptions say who stops a process.
+// StopOptions select who stops a process.
 type StopOptions struct {
 	// Main and MainHeld are as in process.StopOptions.
 	Main     *process.Tracer
 	MainHeld bool
 
-	// Must makes it an error that the process cannot be stopped. It is read
-	// while it runs otherwise.
+	// Must makes it an error if the process cannot be stopped. Otherwise it is
+	// then read while it runs.
 	Must bool
 }
 
-// Stopped is the hold of a process whose threads are all stopped.
+// Stopped returns the hold of a process whose threads are all stopped.
 func Stopped(p *process.Process, opts StopOptions) Hold {
 	return func(ctx context.Context) (*Held, error) {
 		h := &Held{Final: opts.MainHeld}
@@ -122,7 +121,8 @@ func Stopped(p *process.Process, opts StopOptions) Hold {
 	}
 }
 
-// traced records who keeps threads from being stopped: a process has one tracer.
+// traced records the tracer that prevents stopping threads: a process has one
+// tracer.
 func (h *Held) traced(p *process.Process) {
 	if pid, name := p.TracedBy(); pid != 0 && pid != os.Getpid() {
 		h.Problems.Mention("tracer", fmt.Sprintf("process %d (%s) traces the program", pid, name), process.TracerAdvice(name, p.PID))
@@ -137,20 +137,19 @@ func threadIDs(threads []process.Thread) []int {
 	return ids
 }
 
-// errOtherDump is about the head of a core that is not of the process that is
-// captured.
+// errOtherDump reports the head of a core that is not of the captured process.
 var errOtherDump = errors.New("the core on standard input is of another process than the one that was named: its registers are not used")
 
-// Dumped is the hold of a process of which the kernel dumps a core that begins
-// with head: the kernel stops all threads until that has been read. auxv is the
-// process' own auxiliary vector. A head of another process is not used; then
-// the hold is otherwise.
+// Dumped returns the hold of a process for which the kernel writes a core that
+// begins with head: the kernel stops all threads until that has been read. auxv
+// is the process' own auxiliary vector. If the head is of another process, the
+// hold is otherwise.
 func Dumped(p *process.Process, head *fullcore.Head, auxv []byte, otherwise Hold) Hold {
 	return func(ctx context.Context) (*Held, error) {
 		h := &Held{Still: true, Final: true}
 		ids, err := p.ThreadIDs()
 		if err != nil {
-			return otherwise(ctx) // it is gone, as all that follows will find
+			return otherwise(ctx) // it has ended, as the following calls will find
 		}
 		if sameAuxv(head.Auxv, auxv) {
 			h.dumped(p, head, ids)
@@ -165,7 +164,7 @@ func Dumped(p *process.Process, head *fullcore.Head, auxv []byte, otherwise Hold
 	}
 }
 
-// dumped takes the threads' registers and the signal from the head. ids are the
+// dumped reads the threads' registers and the signal from the head. ids are the
 // process' threads.
 func (h *Held) dumped(p *process.Process, head *fullcore.Head, ids []int) {
 	ours, left := p.Ours(ids), slices.Clone(ids)
@@ -178,7 +177,7 @@ func (h *Held) dumped(p *process.Process, head *fullcore.Head, ids []int) {
 			continue
 		}
 		left = slices.Delete(left, at, at+1)
-		th.General = bytes.Clone(th.General) // it may be overwritten
+		th.General = bytes.Clone(th.General) // redaction may overwrite it
 		h.Threads.List = append(h.Threads.List, th)
 	}
 	h.Threads.Known = len(h.Threads.List)
@@ -202,8 +201,8 @@ func (h *Held) dumped(p *process.Process, head *fullcore.Head, ids []int) {
 	}
 }
 
-// sameAuxv compares two auxiliary vectors up to the entry that ends them. They
-// have addresses that are random in each process.
+// sameAuxv compares two auxiliary vectors up to the terminating entry. They
+// contain addresses that are random for each process.
 func sameAuxv(a, b []byte) bool {
 	const entry = 16
 	for len(a) >= entry && len(b) >= entry {
@@ -218,9 +217,9 @@ func sameAuxv(a, b []byte) bool {
 	return false
 }
 
-// SameProgram returns a hold that fails when the process calls exec: what was
-// read may be of another program than running, which was located. A nil running
-// is not known, and not checked.
+// SameProgram returns a hold that fails if the process calls exec: the memory
+// read may then belong to another program than running, which was located. A
+// nil running is unknown and not checked.
 func SameProgram(hold Hold, running *process.Image) Hold {
 	if running == nil {
 		return hold
@@ -243,8 +242,8 @@ func SameProgram(hold Hold, running *process.Image) Hold {
 	}
 }
 
-// FirstThread returns a hold whose threads begin with that one: debuggers show
-// the first of a core.
+// FirstThread returns a hold whose threads begin with the given one: debuggers
+// show the first thread of a core.
 func FirstThread(hold Hold, id int) Hold {
 	return func(ctx context.Context) (*Held, error) {
 		h, err := hold(ctx)
@@ -260,8 +259,8 @@ func FirstThread(hold Hold, id int) Hold {
 	}
 }
 
-// Listed is the hold of a process that runs on and may not be read: of its
-// threads no more than the numbers are known.
+// Listed returns the hold of a process that keeps running and may not be read:
+// only the IDs of its threads are known.
 func Listed(p *process.Process) Hold {
 	return func(context.Context) (*Held, error) {
 		ids, err := p.ThreadIDs()

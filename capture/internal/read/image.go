@@ -13,14 +13,14 @@ const pageSize = 4096
 // A copier copies memory.
 type copier struct {
 	mem      memory.Memory
-	moving   bool          // the program changes it
-	found    *walk.Result  // of the walk, whose memory is copied too; or nil
+	moving   bool          // the program changes the memory
+	found    *walk.Result  // result of the walk, whose memory is copied too; or nil
 	arena    *memory.Arena // for the bytes, as far as it goes
 	progress Progress
 }
 
-// copy reads the ranges, and what the walk has captured. What it returns makes
-// the image, which takes time but no process.
+// copy reads the ranges and the memory that the walk has captured. It returns a
+// function that makes the image, which takes time but needs no process.
 func (c *copier) copy(wanted memory.Ranges) (func() model.Image, error) {
 	if c.moving {
 		image, err := c.copyTwice(wanted)
@@ -41,8 +41,8 @@ func (c *copier) copy(wanted memory.Ranges) (func() model.Image, error) {
 	return func() model.Image { return c.joined(image) }, err
 }
 
-// joined returns an image with what the walk has captured. Bytes that are in both
-// are the same.
+// joined returns an image with the memory that the walk has captured. Bytes in
+// both are the same.
 func (c *copier) joined(rest model.Image) model.Image {
 	if c.found == nil {
 		return rest
@@ -64,9 +64,10 @@ func (c *copier) joined(rest model.Image) model.Image {
 	return im
 }
 
-// copyTwice reads moving memory twice, and notes what has changed in between. Of
-// values that were followed it keeps what the walk has read, so that all they lead
-// to is in the image; of other memory the second reading.
+// copyTwice reads moving memory twice, and records what has changed in between.
+// For values that were followed it keeps what the walk has read, so that
+// everything they lead to is in the image; for other memory it keeps the second
+// reading.
 func (c *copier) copyTwice(wanted memory.Ranges) (model.Image, error) {
 	ranges := wanted
 	if c.found != nil {
@@ -104,7 +105,7 @@ func (c *copier) followed() []model.Piece {
 	var pieces []model.Piece
 	for _, r := range c.found.Captured() {
 		for at := r.Start; at < r.End; {
-			// A page at a time: of large values the walk reads some pages only.
+			// Page by page: the walk reads only some pages of large values.
 			end := min(r.End, at&^(pageSize-1)+pageSize)
 			data := make([]byte, end-at)
 			if n, _ := c.found.Seen.ReadAt(data, at); n > 0 {
@@ -116,10 +117,10 @@ func (c *copier) followed() []model.Piece {
 	return pieces
 }
 
-// gather reads the ranges once. Bytes that cannot be read have the fill pattern.
+// gather reads the ranges once. Unreadable bytes have the fill pattern.
 func gather(mem memory.Memory, ranges memory.Ranges, arena *memory.Arena, progress func(done uint64)) (model.Image, error) {
-	// Memory of neighbours up to a page apart is read with what is between, which
-	// no one sees: the page has to be looked up for either.
+	// Ranges up to a page apart are read together with the gap, which is
+	// discarded: the page has to be looked up anyway.
 	data, holes, err := memory.Gather(mem, ranges, pageSize, arena, progress)
 	if err != nil {
 		return model.Image{}, fmt.Errorf("read memory: %w", err)

@@ -6,8 +6,8 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// What changed between two readings is torn, word by word, and the second
-// reading is kept.
+// Words that changed between two readings are torn, and the second reading is
+// kept.
 func TestTorn(t *testing.T) {
 	im, err := (&copier{mem: &moving{}, moving: true, progress: func(string, uint64, uint64) {}}).copyTwice(memory.Ranges{memory.RangeOf(0x1000, 64)})
 	if err != nil {
@@ -36,7 +36,7 @@ func (m *moving) ReadAt(p []byte, addr memory.Address) (int, error) {
 	return len(p), nil
 }
 
-// A budget gives the first bytes, and no more.
+// A budget grants the first bytes, and no more.
 func TestBudget(t *testing.T) {
 	q := queue{left: 100}
 	if n := q.add(memory.RangeOf(0x1000, 60)); n != 60 {

@@ -7,11 +7,11 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// queueLoader asks for what the dynamic loader keeps for debuggers: the
+// queueLoader queues what the dynamic loader keeps for debuggers: the
 // executable's dynamic section, the loader's rendezvous structure (struct
 // r_debug of <link.h>) and its list of shared libraries with their names. With
-// these gdb names the functions of C in which threads are; without them it
-// complains about memory that it cannot read.
+// these gdb names the C functions that threads are in; without them it
+// complains about unreadable memory.
 func (r *reading) queueLoader() {
 	dynamic := dynamicSection(r.mem, r.program.Identity.Auxv)
 	if dynamic.Empty() {
@@ -43,7 +43,7 @@ func (r *reading) queueLoader() {
 		r.queue.addTrusted(memory.RangeOf(at, mapSize))
 		name := memory.Address(leWord(link[8:]))
 		text := make([]byte, nameSize)
-		got, _ := r.mem.ReadAt(text, name) // one is in the kernel's own pages
+		got, _ := r.mem.ReadAt(text, name) // one name is in the kernel's own pages
 		for i, c := range text[:got] {
 			if c == 0 {
 				r.queue.addTrusted(memory.RangeOf(name, uint64(i+1)))
@@ -54,7 +54,7 @@ func (r *reading) queueLoader() {
 	}
 }
 
-// queueHeaders asks for the first page of the executable: its headers and its
+// queueHeaders queues the first page of the executable: its headers and its
 // build IDs, by which other tools recognize the program.
 func (r *reading) queueHeaders() {
 	if files := r.program.Identity.Files; len(files) > 0 && files[0].Offset == 0 && !files[0].Write {
@@ -64,8 +64,8 @@ func (r *reading) queueHeaders() {
 
 const maxDynamic = 64 << 10
 
-// dynamicSection finds the executable's dynamic section by the program headers
-// whose address the kernel gave the program.
+// dynamicSection finds the executable's dynamic section by the program headers,
+// whose address the kernel gave to the program.
 func dynamicSection(mem memory.Memory, auxv []byte) memory.Range {
 	const atPhdr, atPhnum, size, most = 3, 5, 56, 256
 	var headers, count uint64
@@ -85,7 +85,7 @@ func dynamicSection(mem memory.Memory, auxv []byte) memory.Range {
 		return memory.Range{}
 	}
 	var found memory.Range
-	bias := memory.Address(headers) // less the headers' own address in the file
+	bias := memory.Address(headers) // minus the headers' own address in the file
 	for ; len(b) >= size; b = b[size:] {
 		addr, bytes := memory.Address(leWord(b[16:])), leWord(b[40:])
 		switch elf.ProgType(binary.LittleEndian.Uint32(b)) {

@@ -11,18 +11,18 @@ import (
 	"github.com/meminspect/meminspect/internal/walk"
 )
 
-// objects bounds the objects of which no type is known, for those that excluded
-// values lead to. The heap's spans are read when the first is asked for.
+// objects finds the bounds of untyped objects that excluded values lead to. It
+// reads the heap's spans on the first call.
 type objects struct {
 	r         *reading
 	variables []memory.Range // by address, those of which there are symbols
 	slots     *heap.Slots
-	err       error // why the heap's spans are not known
+	err       error // why the heap's spans are unknown
 	reads     int   // of the spans
 }
 
-// at is as walk.Config.Object: it returns the slot of an object in the heap, a
-// variable, or whatever else the address may be a part of.
+// at implements walk.Config.Object: it returns the slot of an object in the
+// heap, a variable, or the mapping that contains the address.
 func (o *objects) at(addr memory.Address) (memory.Range, bool) {
 	if object, ok := o.variable(addr); ok {
 		return object, true
@@ -38,7 +38,7 @@ func (o *objects) at(addr memory.Address) (memory.Range, bool) {
 	if inHeap || o.err != nil {
 		return object, o.err == nil
 	}
-	// Memory of C, or that the program mapped.
+	// C memory, or memory that the program mapped.
 	for i := range o.r.maps {
 		if m := &o.r.maps[i]; m.Contains(addr) {
 			return m.Range, true
@@ -47,10 +47,11 @@ func (o *objects) at(addr memory.Address) (memory.Range, bool) {
 	return memory.Range{}, true
 }
 
-// maxSpanReads bounds how often the spans of a program that runs are read.
+// maxSpanReads bounds how often the spans of a running program are read.
 const maxSpanReads = 8
 
-// read reads the heap's spans, again if the program changes them at that time.
+// read reads the heap's spans, again if the program changes them during the
+// read.
 func (o *objects) read() {
 	if o.err = o.r.program.Runtime.HeapErr; o.err != nil {
 		o.reads = maxSpanReads
@@ -76,8 +77,8 @@ func (o *objects) slot(addr memory.Address) (memory.Range, bool) {
 	return o.slots.At(addr)
 }
 
-// variable returns the variable that an address is in, or all variables of that
-// kind if the program has no symbols.
+// variable returns the variable that contains an address, or all variables of
+// that kind if the program has no symbols.
 func (o *objects) variable(addr memory.Address) (memory.Range, bool) {
 	for _, m := range o.r.program.Runtime.Modules {
 		for _, part := range []memory.Range{m.NoPtrData, m.Data, m.BSS, m.NoPtrBSS} {
@@ -96,7 +97,7 @@ func (o *objects) variable(addr memory.Address) (memory.Range, bool) {
 	return memory.Range{}, false
 }
 
-// doubts is why it is not known what exclusions are about.
+// doubts returns why the memory that exclusions cover is unknown.
 func (o *objects) doubts(found *walk.Redactor) error {
 	if found.Lost > 0 {
 		return fmt.Errorf("%d values that they may be about are not in the full core: nothing was taken that may hold the same", found.Lost)

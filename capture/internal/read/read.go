@@ -1,7 +1,7 @@
-// Package read reads a program as a plan says, while something holds it.
+// Package read reads a program according to a plan, while something holds it.
 //
-// Each reading is made from the program and the plan alone. When what was read
-// is not of one moment, the next reading begins anew.
+// Each reading depends only on the program and the plan. If a reading is not of
+// one moment, the next one starts again.
 package read
 
 import (
@@ -21,19 +21,20 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// A Progress function is called now and then with the bytes that are done, of
+// A Progress function is called now and then with the number of bytes done, of
 // total.
 type Progress func(step string, done, total uint64)
 
-// A SizeFunc bounds the size of the core file that will be made of a snapshot, if
-// its image has these ranges, or parts of them, in so many more pieces.
+// A SizeFunc bounds the size of the core file that is made of a snapshot, if
+// its image has these ranges, or parts of them, in up to pieces more pieces.
 type SizeFunc func(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges, pieces int) uint64
 
-// Consistent reads the program until what was read is of one moment: again if a
-// map was caught in the middle of a write, or if what an excluded value holds
-// was replaced while memory was read. A moment later it is not, mostly. If the
-// latter goes on, the last reading takes no value that may hold the same. By size
-// it finds out what fits into the budget.
+// Consistent reads the program until the reading is of one moment. It reads
+// again if a map was caught in the middle of a write, or if memory that an
+// excluded value refers to was replaced during the read; a moment later that
+// has usually ended. If the latter continues, the last reading takes no value
+// that may contain the same memory. It uses size to find out what fits into the
+// budget.
 func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, size SizeFunc, rehearsal *Rehearsal, progress Progress) (*model.Snapshot, error) {
 	const tries = 3
 	var stopped time.Duration
@@ -60,31 +61,31 @@ func Consistent(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hol
 	}
 }
 
-// errMoved is about a program that was not stopped.
+// errMoved reports a program that was not stopped and kept changing.
 var errMoved = errors.New("what excluded values hold was replaced each time it was read, so that no value was taken that may hold the same; hold the program still")
 
-// A reading is one reading of a program, while it is made.
+// A reading is one reading in progress.
 type reading struct {
 	program   *locate.Program
-	plan      *model.Plan // with what the program registered while it ran
+	plan      *model.Plan // including run-time registrations
 	mem       memory.Memory
 	maps      []process.Mapping
 	held      *Held
 	rehearsal *Rehearsal // nil if there was none, or it is used up
 	queue     queue
-	found     *walk.Result // of the walk, nil if there was none
-	stacks    []deepStack  // of which the ends are queued
+	found     *walk.Result // result of the walk, nil if there was none
+	stacks    []deepStack  // stacks whose ends are queued
 	objects   objects
 	progress  Progress
 
-	ranges memory.Ranges      // that are queued, when all of them are
-	image  func() model.Image // of what was copied
+	ranges memory.Ranges      // all queued ranges, once queueing is complete
+	image  func() model.Image // makes the image of the copied memory
 
-	snapshot model.Snapshot // what is read
+	snapshot model.Snapshot // the result
 }
 
-// once makes one reading. It reports whether another one would be the same,
-// since the program does not run on.
+// once makes one reading. It reports whether another one would give the same
+// result, because the program is not running.
 func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, size SizeFunc, rehearsal *Rehearsal, progress Progress) (s *model.Snapshot, final bool, err error) {
 	held, err := hold(ctx)
 	if err != nil {
@@ -107,9 +108,9 @@ func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, siz
 	return &r.snapshot, held.Final, nil
 }
 
-// read queues what the plan's steps ask for and reads it.
+// read queues the memory that the plan's steps request, and reads it.
 func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error {
-	// The program may have grown since it was located.
+	// The program may have mapped more memory since it was located.
 	if maps, err := r.program.Source.Maps(); err == nil {
 		r.maps = maps
 	}
@@ -141,12 +142,13 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 	return err
 }
 
-// queueWithin queues what the plan's steps ask for, so that the core's file is
-// within the budget: what headers, notes and the borders of memory take is known
-// afterwards only. If it is too much, it queues less, from the start.
+// queueWithin queues the memory that the plan's steps request, so that the core
+// file is within the budget: the size of headers, notes and borders is known
+// only afterwards. If it is too much, it queues less, from the start.
 func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
-	// So often the next attempt is in proportion to the last one. Then each has half
-	// of the budget of the one before it, since the program is held all the time.
+	// The first attempts are in proportion to the one before. Later ones each use
+	// half of the budget of the one before, because the program is held all the
+	// time.
 	const proportional = 4
 	budget := r.plan.Budget
 	fixed := size(&r.snapshot, r.plan, nil, 0)
@@ -174,16 +176,16 @@ func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
 	}
 }
 
-// size bounds the size of the core file if what is queued, and what the walk has
-// captured, is read. To list a million objects takes time: if whole pages fit into
-// the budget, they are enough.
+// size bounds the size of the core file for the queued memory and the memory
+// that the walk has captured. Listing a million objects takes time: if whole
+// pages fit into the budget, they are enough.
 func (r *reading) size(size SizeFunc) uint64 {
 	r.ranges = memory.RangesOf(r.queue.wanted...)
 	ranges := r.ranges
 	if r.found == nil {
 		return size(&r.snapshot, r.plan, ranges, 0)
 	}
-	if !r.plan.Guarded() { // else what is redacted counts too
+	if !r.plan.Guarded() { // otherwise redacted memory counts too
 		if total := size(&r.snapshot, r.plan, ranges.Union(r.found.Pages()), r.found.Count()); total <= r.plan.Budget {
 			return total
 		}
@@ -191,15 +193,16 @@ func (r *reading) size(size SizeFunc) uint64 {
 	return size(&r.snapshot, r.plan, ranges.Union(r.found.Captured()), 0)
 }
 
-// lessOf returns what of spent to spend instead if it made a file of total bytes,
-// where room is what it may make.
+// lessOf returns the budget to use instead of spent, if that made a file of
+// total bytes but room is the maximum.
 func lessOf(spent, room, total uint64) uint64 {
 	less := uint64(float64(spent) * float64(room) / float64(total))
 	return max(less-less/64, 1)
 }
 
-// queueCells asks for the variables that lead to the list of goroutines, whatever
-// the budget: Delve goes through as many goroutines as the fill pattern counts.
+// queueCells queues the variables that lead to the list of goroutines, whatever
+// the budget: with the fill pattern there, Delve would iterate over that many
+// goroutines.
 func (r *reading) queueCells() {
 	if cells := r.program.Runtime.Cells; !r.plan.Strict && r.program.Runtime.CellsErr == nil {
 		for _, cell := range []memory.Address{cells.Ptr, cells.Len} {
@@ -209,7 +212,7 @@ func (r *reading) queueCells() {
 	}
 }
 
-// queueSteps queues what the plan's steps ask for, in their order.
+// queueSteps queues the memory that the plan's steps request, in their order.
 func (r *reading) queueSteps(ctx context.Context) error {
 	r.queueCells()
 	for _, step := range r.plan.Steps {
@@ -245,16 +248,15 @@ func (r *reading) step(ctx context.Context, step model.Step) error {
 	return nil
 }
 
-// A queue is what a reading is to copy, within the budget.
+// A queue lists what a reading must copy, within the budget.
 type queue struct {
 	wanted  []memory.Range
-	trusted []memory.Range // of wanted: no byte of it can be what an exclusion is about
-	left    uint64         // of the budget
+	trusted []memory.Range // the part of wanted that no exclusion can cover
+	left    uint64         // rest of the budget
 }
 
-// add asks for a range. If the budget is not enough for all of it, it asks for
-// the first bytes, and returns how many. Ranges may overlap: what is asked for
-// twice is paid for twice.
+// add queues a range. If the budget is not enough for all of it, it queues the
+// first bytes and returns their number. Overlapping ranges are paid for twice.
 func (q *queue) add(r memory.Range) (granted uint64) {
 	n := min(r.Size(), q.left)
 	if n == 0 {
@@ -270,8 +272,8 @@ func (q *queue) grow(n int) {
 	q.wanted, q.trusted = slices.Grow(q.wanted, n), slices.Grow(q.trusted, n)
 }
 
-// addTrusted asks for memory that is the runtime's own, or of which what may
-// stay is decided word by word.
+// addTrusted queues memory that belongs to the runtime, or of which build
+// decides word by word what stays.
 func (q *queue) addTrusted(r memory.Range) (granted uint64) {
 	n := q.add(r)
 	if n > 0 {
@@ -280,7 +282,7 @@ func (q *queue) addTrusted(r memory.Range) (granted uint64) {
 	return n
 }
 
-// A budgetError reports how many things did not fit into the budget.
+// A budgetError reports the number of things that did not fit into the budget.
 type budgetError struct {
 	n    int
 	what string

@@ -11,21 +11,20 @@ import (
 	"github.com/meminspect/meminspect/internal/walk"
 )
 
-// A Rehearsal is what one reading of a process that runs leaves for the first one
-// of the same process while it is stopped: types that are known, code that is
-// loaded, memory of this process that is in use and of the right size, and, unless
-// the program has exclusions, the walk itself. A reading after it takes a fraction
-// of the time.
+// A Rehearsal is what one reading of a running process leaves for the first one
+// of the same process while it is stopped: known types, loaded code, allocated
+// memory of the right size, and, unless the program has exclusions, the walk
+// itself. A reading after it takes a fraction of the time.
 type Rehearsal struct {
-	walk  *walk.Rehearsal // nil if the walk must begin anew
+	walk  *walk.Rehearsal // nil if the walk must start again
 	arena *memory.Arena   // that the reading uses
-	made  bool            // what follows is no rehearsal
-	rest  uint64          // bytes that the walk had no need to read
+	made  bool            // the next reading is not a rehearsal
+	rest  uint64          // bytes that the walk did not need to read
 }
 
-// Limits of a rehearsal. What is not known after the time has to be found out
-// while the process is stopped. If the walk must begin anew, more memory than that
-// takes its time anyway.
+// Limits of a rehearsal. Facts that are unknown after that time must be found
+// while the process is stopped. If the walk must start again, more memory than
+// that takes its time anyway.
 const (
 	rehearsalTime   = 5 * time.Second
 	warmUpTime      = 250 * time.Millisecond
@@ -43,13 +42,13 @@ func Rehearse(ctx context.Context, p *locate.Program, pl *model.Plan, proc *proc
 	pretend := func(ctx context.Context) (*Held, error) {
 		h, err := Running(proc)(ctx)
 		if h != nil {
-			h.Still = true // what changes does not matter
+			h.Still = true // changes do not matter
 		}
 		return h, err
 	}
 	nothing := func(*model.Snapshot, *model.Plan, memory.Ranges, int) uint64 { return 0 } // no core is made
 	r := &Rehearsal{arena: new(memory.Arena)}
-	// What fails now may go well in earnest.
+	// What fails now may succeed in the real reading.
 	_, _, _ = once(ctx, p, pl, pretend, nothing, r, func(string, uint64, uint64) {})
 	r.made = true
 	size := r.arena.Taken() + r.rest
@@ -57,8 +56,8 @@ func Rehearse(ctx context.Context, p *locate.Program, pl *model.Plan, proc *proc
 	return r
 }
 
-// skips reports whether what was found need not be copied: to rehearse it is
-// enough to know how much it is.
+// skips reports whether the found memory need not be copied: a rehearsal only
+// needs its size.
 func (r *Rehearsal) skips(found *walk.Result) bool {
 	if r == nil || r.made || found == nil {
 		return false
@@ -67,7 +66,7 @@ func (r *Rehearsal) skips(found *walk.Result) bool {
 	return true
 }
 
-// memory is set aside for what the reading copies.
+// memory reserves memory for the reading's copies.
 func (r *Rehearsal) memory() *memory.Arena {
 	if r == nil {
 		return nil
@@ -75,8 +74,8 @@ func (r *Rehearsal) memory() *memory.Arena {
 	return r.arena
 }
 
-// follow walks through the program. While the reading is rehearsed, it keeps the
-// walk; afterwards it goes on from there.
+// follow walks through the program. During a rehearsal it keeps the walk;
+// afterwards it continues from there.
 func (r *Rehearsal) follow(ctx context.Context, cfg walk.Config) (*walk.Result, error) {
 	switch {
 	case r == nil:

@@ -8,20 +8,20 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// redZone is below the stack pointer and in use, by C's convention; Go's
-// assembly uses none.
+// redZone is the area below the stack pointer that C's convention allows to
+// use; Go's assembly uses none.
 const redZone = 128
 
-// savedFP is how far below its stack pointer a function of Go for arm64 keeps
-// its caller's frame pointer.
+// savedFP is the distance below its stack pointer at which a Go function for
+// arm64 keeps its caller's frame pointer.
 const savedFP = memory.PtrSize
 
-// signalStack is the size of the stack that the runtime gives its handlers of
-// signals.
+// signalStack is the size of the stack that the runtime gives its signal
+// handlers.
 const signalStack = 32 << 10
 
 // used returns the part of g's stack that has frames: from the stack pointer of
-// its thread if that is on it, else from where it was left.
+// its thread if that is on it, else from its saved stack pointer.
 func (gs *goroutines) used(g *goroutine.G) memory.Range {
 	where := g.Where().SP
 	th := gs.thread[g.Addr]
@@ -29,23 +29,23 @@ func (gs *goroutines) used(g *goroutine.G) memory.Range {
 		if sp := memory.Address(th.SP()); g.Stack.Contains(sp) {
 			return g.InUse(max(g.Stack.Start, sp-redZone))
 		}
-		// In a system call it is further down than where it entered it.
+		// In a system call it is further down than where it entered the call.
 		if g.Status == goroutine.Running || g.Status == goroutine.Syscall {
 			if at := gs.interrupted(th, g.Stack); at < g.Stack.End && (at < where || !g.Stack.Contains(where)) {
 				where = at
 			}
 		}
 	} else if g.Status == goroutine.Running {
-		// How deep it is now is not known: its outermost frames, no further down
-		// than where it was left. Below may be what was freed before the stack was
-		// allocated.
+		// Its current depth is unknown: take its outermost frames, no further down
+		// than its saved stack pointer. Memory below may have been freed before the
+		// stack was allocated.
 		return g.InUse(max(where, g.Stack.End-min(g.Stack.End, maxC)))
 	}
 	if !g.Stack.Contains(where) {
 		return memory.Range{}
 	}
 	if s := g.Sched.SP; g.Stack.Contains(s) {
-		// In C, or on the scheduler's stack: Delve goes on from where Go left.
+		// In C, or on the scheduler's stack: Delve continues where Go left.
 		where = min(where, s)
 	}
 	if gs.program.Identity.Machine == elfcore.MachineARM64 {
@@ -55,10 +55,10 @@ func (gs *goroutines) used(g *goroutine.G) memory.Range {
 }
 
 // interrupted returns the lowest address within stack that is in the thread's
-// registers or on the stack that it is on, stack.End if there is none. In a
-// handler of signals that is at most where the goroutine was interrupted: the
-// kernel saved its stack pointer there, and what the runtime saved of it is
-// older. Calls into the race detector keep it in a register that C saves.
+// registers or on its current stack, stack.End if there is none. In a signal
+// handler that is at most where the goroutine was interrupted: the kernel saved
+// its stack pointer there, and the runtime's saved values are older. Calls into
+// the race detector keep it in a callee-saved register.
 func (gs *goroutines) interrupted(th *process.Thread, stack memory.Range) memory.Address {
 	lowest := stack.End
 	for _, word := range th.Words() {
@@ -85,7 +85,7 @@ func (gs *goroutines) interrupted(th *process.Thread, stack memory.Range) memory
 	return lowest
 }
 
-// readPanic notes the type of the value with which a goroutine panics.
+// readPanic records the type of the value with which a goroutine panics.
 func (gs *goroutines) readPanic(g *goroutine.G) {
 	if g.Panic == 0 {
 		return
@@ -108,7 +108,7 @@ func (gs *goroutines) readPanic(g *goroutine.G) {
 		gs.out.Shown[g.ID] = true
 	}
 	if err != nil || !own && typ.Kind == gotypes.String {
-		return // a string, or a text that was made of something else
+		return // a string, or a text made from another value
 	}
 	if gs.out.Panics == nil {
 		gs.out.Panics = map[uint64]string{}

@@ -9,9 +9,9 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// queueThreads finds out what each thread runs, by its thread-local g and by the
-// runtime's own record of its threads, and asks for what only threads have: the
-// runtime.m and the stack of g0 or of C that it is on.
+// queueThreads finds out what each thread runs, by its thread-local g and by
+// the runtime's own record of its threads, and queues what belongs to the
+// thread: the runtime.m and the g0 or C stack that it is on.
 func (gs *goroutines) queueThreads() {
 	threads := gs.held.Threads.List
 	current := map[int]note.GoThread{} // by the thread's ID
@@ -53,7 +53,7 @@ func (gs *goroutines) queueThreads() {
 	}
 }
 
-// meet reads the runtime.m at addr, with our ID of its thread, and asks for it
+// meet reads the runtime.m at addr, with our ID of its thread, and queues it
 // when it is met first.
 func (gs *goroutines) meet(addr memory.Address) (goroutine.M, bool) {
 	m, ok := gs.ms[addr]
@@ -66,7 +66,7 @@ func (gs *goroutines) meet(addr memory.Address) (goroutine.M, bool) {
 	}
 	if numbers := gs.held.Numbers; numbers != nil && m.Thread != 0 {
 		if m.Thread, ok = numbers[m.Thread]; !ok {
-			m.Thread = -1 // no thread's number
+			m.Thread = -1 // not a valid thread ID
 		}
 	}
 	gs.ms[addr] = m
@@ -74,8 +74,8 @@ func (gs *goroutines) meet(addr memory.Address) (goroutine.M, bool) {
 	return m, true
 }
 
-// localG reads the runtime.g that the thread has for its own: that in its local
-// storage, at the thread pointer's -8, on amd64, that in x28 on arm64.
+// localG reads the runtime.g of the thread: on amd64 from its local storage, at
+// the thread pointer's -8, on arm64 from x28.
 func (gs *goroutines) localG(th *process.Thread) (goroutine.G, bool) {
 	if gs.program.Identity.Machine == elfcore.MachineARM64 {
 		return gs.registerG(th)
@@ -92,8 +92,9 @@ func (gs *goroutines) localG(th *process.Thread) (goroutine.G, bool) {
 	return gs.readG(addr)
 }
 
-// registerG reads the runtime.g that is in the thread's register. C may keep
-// anything there: it counts if the runtime's record of a thread names it.
+// registerG reads the runtime.g in the thread's register. C code may keep
+// anything there, so it counts only if the runtime's record of a thread names
+// it.
 func (gs *goroutines) registerG(th *process.Thread) (goroutine.G, bool) {
 	addr := memory.Address(th.G())
 	if !addr.Aligned(memory.PtrSize) {
@@ -107,14 +108,13 @@ func (gs *goroutines) registerG(th *process.Thread) (goroutine.G, bool) {
 	return g, err == nil && (addr == m.Cur || addr == m.G0 || addr == m.GSignal)
 }
 
-// maxC is how much is taken of a stack that is not a goroutine's: C functions
-// may have filled it with anything.
+// maxC is the maximum captured size of a stack that is not a goroutine's: C
+// functions may use any amount.
 const maxC = 64 << 10
 
-// queueThreadStack asks for the stack that the thread's registers point into,
-// if it is not that of a goroutine in the list, and for its local g. In a
-// handler of signals it asks for the thread's other stack too, if it was that
-// one that was interrupted.
+// queueThreadStack queues the stack that the thread's registers point into, if
+// it is not that of a listed goroutine, and its local g. In a signal handler it
+// also queues the thread's other stack if that one was interrupted.
 func (gs *goroutines) queueThreadStack(th *process.Thread, local, current memory.Address) {
 	if local != 0 {
 		gs.queue.addTrusted(memory.RangeOf(local, uint64(gs.layout.Size)))
@@ -129,13 +129,13 @@ func (gs *goroutines) queueThreadStack(th *process.Thread, local, current memory
 		return
 	}
 	own := model.Stack{Used: memory.Range{Start: sp &^ 7, End: min(whole.End, sp.Add(maxC))}, Whole: whole}
-	// In a handler of signals, the registers that the kernel saved here lead to
-	// the stack that was interrupted.
+	// In a signal handler, the registers that the kernel saved here lead to the
+	// interrupted stack.
 	if g, ok := gs.readG(current); ok {
 		own.Leads = append(own.Leads, g.Stack)
 		if g.Stack.Contains(g.Sched.SP) {
-			// runtime.asmcgocall leaves on C's stack how deep on the goroutine's it came
-			// from: who unwinds C's goes on there.
+			// runtime.asmcgocall stores on C's stack its depth on the goroutine's:
+			// unwinding C's stack continues there.
 			own.Leads = append(own.Leads, memory.RangeOf(g.Stack.End-g.Sched.SP, 1))
 		}
 	}
@@ -153,8 +153,8 @@ func (gs *goroutines) queueThreadStack(th *process.Thread, local, current memory
 	}
 }
 
-// interruptedScheduler returns the g0 of a thread that is in a handler of
-// signals, if it was that one's stack that was interrupted, and how deep.
+// interruptedScheduler returns the g0 of a thread in a signal handler, if its
+// stack was interrupted, and its depth.
 func (gs *goroutines) interruptedScheduler(th *process.Thread, local memory.Address) (g0 goroutine.G, at memory.Address, ok bool) {
 	g, ok := gs.readG(local)
 	if !ok || gs.ms[g.M].GSignal != local {
@@ -168,7 +168,7 @@ func (gs *goroutines) interruptedScheduler(th *process.Thread, local memory.Addr
 }
 
 // threadStack returns the stack that sp is on, which may be that of the
-// runtime.g local, as far as the runtime or the kernel report where it ends.
+// runtime.g local, up to the end that the runtime or the kernel report.
 func (gs *goroutines) threadStack(th *process.Thread, local, sp memory.Address) (whole memory.Range, ok bool) {
 	for i := range gs.maps {
 		m := &gs.maps[i]
@@ -181,8 +181,8 @@ func (gs *goroutines) threadStack(th *process.Thread, local, sp memory.Address) 
 			g, ok = gs.onStack(sp)
 		}
 		if !ok {
-			// The runtime does not know this stack. Above it may be any object,
-			// unless its limit is known.
+			// The runtime does not know this stack. Without a known limit, any object
+			// may be above it.
 			return memory.Range{Start: m.Start, End: limit}, sp < limit
 		}
 		whole = g.Stack
@@ -195,10 +195,10 @@ func (gs *goroutines) threadStack(th *process.Thread, local, sp memory.Address) 
 }
 
 // limit returns the end of the frames on a stack in mapping m that C or the
-// kernel allocated for thread th, 0 if it is not known or if Go allocated it. Of
-// the first thread the initial stack follows, of others the thread-local
-// variables: below the thread pointer, on arm64 the C library's record of the
-// thread, which is larger.
+// kernel allocated for thread th, 0 if it is unknown or if Go allocated it. The
+// initial stack follows on the first thread, thread-local variables on others:
+// below the thread pointer, and on arm64 below the C library's thread record,
+// which is larger.
 func (gs *goroutines) limit(m *process.Mapping, th *process.Thread) memory.Address {
 	const arm64Record = 2048
 	stacks, tls := &gs.program.Stacks, memory.Address(th.TLS)
@@ -215,9 +215,9 @@ func (gs *goroutines) limit(m *process.Mapping, th *process.Thread) memory.Addre
 	return tls - memory.Address(size)
 }
 
-// onStack returns the runtime.g on whose stack an address is: that of a
-// goroutine, or one of the runtime's own on each thread. The runtime allocates
-// most of them among the program's objects.
+// onStack returns the runtime.g whose stack contains an address: a goroutine's,
+// or one of the runtime's own for each thread. The runtime allocates most of
+// them among the program's objects.
 func (gs *goroutines) onStack(at memory.Address) (goroutine.G, bool) {
 	for i := range gs.all {
 		if g := &gs.all[i]; g.Stack.Contains(at) {
@@ -234,12 +234,13 @@ func (gs *goroutines) onStack(at memory.Address) (goroutine.G, bool) {
 	return goroutine.G{}, false
 }
 
-// schedulerEnd returns where to stop on the stack of a g0, which ends at end as
-// the runtime knows it. On a stack that C or the kernel allocated, up to limit,
-// the frames of its callers follow, down to where the thread began, and for
-// Delve the caller of a function of the race detector or of C at the very top.
-// Of a thread that C started, the runtime knows what the C library reports: the
-// whole mapping, with the thread's variables and with the initial stack.
+// schedulerEnd returns the end of the frames on the stack of a g0, which ends
+// at end according to the runtime. On a stack that C or the kernel allocated,
+// up to limit, its callers' frames follow, down to where the thread began, and
+// for Delve the caller of a function of the race detector or of C at the very
+// top. For a thread that C started, the runtime knows what the C library
+// reports: the whole mapping, with the thread's variables and the initial
+// stack.
 func schedulerEnd(cgo bool, end, limit memory.Address) memory.Address {
 	const callers = 1024
 	switch {

@@ -9,8 +9,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// Above a thread's stack are its callers' frames if C or the kernel allocated the
-// stack, up to the limit, and any object if Go did.
+// Above a thread's stack are its callers' frames if C or the kernel allocated
+// the stack, up to the limit, and arbitrary objects if Go did.
 func TestSchedulerEnd(t *testing.T) {
 	const end = 0x7f00003380a0
 	for _, c := range []struct {

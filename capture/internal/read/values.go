@@ -11,7 +11,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// queueRegions asks for the regions and what is reachable from them.
+// queueRegions queues the regions and what is reachable from them.
 func (r *reading) queueRegions(ctx context.Context) error {
 	r.objects = objects{r: r}
 	found, results, err := r.walk(ctx)
@@ -43,7 +43,7 @@ func (r *reading) queueRegions(ctx context.Context) error {
 	return nil
 }
 
-// walk follows the regions that have a type.
+// walk follows the regions with a type.
 func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error) {
 	cfg := walk.Config{
 		Memory: r.mem, Types: r.program.Types, Version: r.program.Runtime.Version, Main: r.program.Identity.Main,
@@ -75,8 +75,9 @@ func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error
 	return found, results, nil
 }
 
-// reserve is the part of the budget that regions must leave: for the ends of
-// each goroutine's stack and for the runtime's variables, half of it at most.
+// reserve returns the part of the budget that regions must leave for the ends
+// of each goroutine's stack and for the runtime's variables: at most half of
+// it.
 func (r *reading) reserve() uint64 {
 	if r.plan.Strict {
 		return 0
@@ -89,8 +90,8 @@ func (r *reading) reserve() uint64 {
 	return min(need, r.queue.left/2)
 }
 
-// rootOf returns where the walk of a region begins, if its type is known and may
-// be used.
+// rootOf returns the walk's root for a region, if its type is known and may be
+// used.
 func rootOf(region *model.Region, pl *model.Plan) (walk.Root, bool) {
 	if region.Elem == nil || pl.Doubt || region.Status&(note.Gone|note.Unreadable) != 0 {
 		return walk.Root{}, false
@@ -105,8 +106,8 @@ func rootOf(region *model.Region, pl *model.Plan) (walk.Root, bool) {
 	return root, true
 }
 
-// exclusions are the plan's. In doubt there is one more, that covers nothing: it
-// makes the redactor work.
+// exclusions returns the plan's exclusions. In doubt there is one more that
+// covers nothing: it activates the redactor.
 func exclusions(pl *model.Plan) []walk.Exclusion {
 	var all []walk.Exclusion
 	for i := range pl.Exclusions {
@@ -118,7 +119,7 @@ func exclusions(pl *model.Plan) []walk.Exclusion {
 	return all
 }
 
-// rules are the names of exclusions.
+// rules returns the names of exclusions.
 func rules(pl *model.Plan) []string {
 	var all []string
 	for i := range pl.Exclusions {
@@ -130,8 +131,8 @@ func rules(pl *model.Plan) []string {
 	return all
 }
 
-// queueRaw asks for a region that was not walked. If something is excluded only
-// text is taken: what other bytes are is not known.
+// queueRaw queues a region that was not walked. If the program has exclusions,
+// it queues only text: other bytes have no known type.
 func (r *reading) queueRaw(region *model.Result) {
 	if region.Status&(note.Gone|note.Unreadable) != 0 || region.Size == 0 {
 		return
@@ -144,8 +145,8 @@ func (r *reading) queueRaw(region *model.Result) {
 	r.queue.addTrusted(memory.RangeOf(own.Start, min(own.Size(), r.plan.BudgetOf(&region.Region))))
 }
 
-// queueTypes asks for what readers without the executable know the program by:
-// descriptors of the types that were met, the modules' data, the head of the
+// queueTypes queues what readers without the executable need to identify the
+// program: descriptors of the met types, the modules' data, the head of the
 // pc-line table, and the version in the build information.
 func (r *reading) queueTypes() {
 	p := r.program
@@ -161,7 +162,7 @@ func (r *reading) queueTypes() {
 	r.lacks("types", lacks)
 	_, _, infos := p.Binary.File.Hints()
 	for _, at := range infos {
-		// Not the rest of it: module paths and build flags are the program's.
+		// Omit the rest: module paths and build flags belong to the program.
 		size := buildInfoHead + 1 + uint64(len(p.Runtime.Version.Text))
 		r.queue.addTrusted(memory.RangeOf(at+p.Binary.Image.Bias, size))
 	}
@@ -172,9 +173,9 @@ const (
 	buildInfoHead = 32 // bytes before the length of the Go version
 )
 
-// joined returns sorted ranges with the small gaps between them that lie in
-// constant memory included: between two parts of descriptors are parts of
-// others, which the linker made, and a segment each would be more.
+// joined returns sorted ranges including the small gaps between them that are
+// in constant memory: the gaps between parts of descriptors are parts of
+// others, which the linker made, and a segment for each would cost more.
 func joined(ranges, constant memory.Ranges) memory.Ranges {
 	var out memory.Ranges
 	for _, r := range ranges {
@@ -190,11 +191,11 @@ func joined(ranges, constant memory.Ranges) memory.Ranges {
 	return out
 }
 
-// queueRuntime asks for the Go runtime's own variables.
+// queueRuntime queues the Go runtime's own variables.
 //
-// A program without symbols does not say where they are; none are taken then
-// but those that are found by other means, since their neighbours are the
-// program's own.
+// Without symbols their addresses are unknown; then only those are captured
+// that are found by other means, because their neighbours belong to the
+// program.
 func (r *reading) queueRuntime() {
 	if r.program.Symbols.Empty() {
 		r.snapshot.Problems.Mention("runtime variables", "the executable has no symbols, so Delve with an unstripped twin of it lacks some",
@@ -208,14 +209,14 @@ func (r *reading) queueRuntime() {
 	r.lacks("runtime variables", lacks)
 }
 
-// lacks records that bytes of what was asked for do not fit into the budget.
+// lacks records that requested bytes do not fit into the budget.
 func (r *reading) lacks(what string, bytes uint64) {
 	if bytes > 0 {
 		r.snapshot.Problems.Missing(what, fmt.Errorf("%d bytes: %w", bytes, errBudget))
 	}
 }
 
-// queuePackageData asks for all of the program's variables.
+// queuePackageData queues all of the program's variables.
 func (r *reading) queuePackageData() {
 	for _, m := range r.program.Runtime.Modules {
 		for _, part := range []memory.Range{m.NoPtrData, m.Data, m.BSS, m.NoPtrBSS} {

@@ -9,14 +9,14 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// Bounds of what is read of waits.
+// Limits for reading waits.
 const (
 	maxCases   = 1 << 16 // of a select statement
 	maxWaiters = 1 << 22 // at one end of a channel
 )
 
-// waits finds what goroutines wait for. The runtime's records of waits and the
-// heads of channels are not in the core: what they mean is.
+// waits finds what goroutines wait for. The core contains the result, not the
+// runtime's records of waits and the heads of channels.
 type waits struct {
 	*goroutines
 	chans   goobject.ChanLayout
@@ -25,8 +25,8 @@ type waits struct {
 	sends   map[memory.Address]bool // records of goroutines that wait to send
 }
 
-// readWaits reads what each goroutine waits for. What makes no sense is left out:
-// a program that was not stopped goes on meanwhile.
+// readWaits reads what each goroutine waits for. It omits inconsistent records:
+// a program that was not stopped keeps changing.
 func (gs *goroutines) readWaits() {
 	w := waits{
 		goroutines: gs, chans: goobject.ChanLayoutOf(gs.program.Runtime.Version),
@@ -44,8 +44,8 @@ func blocked(g *goroutine.G) bool {
 	return g.Waiting != 0 && (g.Status == goroutine.Waiting || g.Status == goroutine.Leaked)
 }
 
-// readRecords reads the first record of every goroutine. One by one they would
-// take the time of a system call each, while the program is stopped.
+// readRecords reads the first record of every goroutine. One by one, each would
+// take a system call while the program is stopped.
 func (w *waits) readRecords() {
 	var at []memory.Range
 	for i := range w.all {
@@ -104,8 +104,8 @@ func (w *waits) add(g *goroutine.G) {
 	}
 }
 
-// head reads the head of a channel, nil if it makes no sense, and notes who waits
-// to send on it.
+// head reads the head of a channel, nil if it is inconsistent, and records
+// which goroutines wait to send on it.
 func (w *waits) head(addr memory.Address) *note.Wait {
 	if head, ok := w.heads[addr]; ok {
 		return head
