@@ -1,6 +1,6 @@
-// Package corefile is the file that holds a core: its name, its compression
-// and encryption, how it is written so that it is never half a core, and how it
-// is opened again.
+// Package corefile handles the file that contains a core: its name, its
+// compression and encryption, writing it so that it is never incomplete under
+// its name, and opening it again.
 package corefile
 
 import (
@@ -14,8 +14,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// A Form is how the bytes of a core are stored. The zero value stores them as
-// they are.
+// A Form describes how a core is stored. The zero value stores it unchanged.
 type Form struct {
 	Compress   bool            // with zstd
 	Recipients []age.Recipient // encrypt for each of them; see [ParseRecipients]

@@ -122,7 +122,7 @@ func TestSave(t *testing.T) {
 	}
 }
 
-// A device stays what it is.
+// A device is not replaced.
 func TestSaveInPlace(t *testing.T) {
 	before, err := os.Stat(os.DevNull)
 	if err != nil {
@@ -156,7 +156,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// A save removes what killed ones left, and nothing of those under way.
+// A save removes what killed ones left, and nothing of those in progress.
 func TestSaveRemovesAbandoned(t *testing.T) {
 	dir := t.TempDir()
 	alive, err := createLocked(dir)

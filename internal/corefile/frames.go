@@ -11,12 +11,12 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// A compressed core is a sequence of zstd frames, each of which is decompressed
-// alone. `zstd -d` decompresses the file, and a reader of ours decompresses the
-// frames that it reads, without a copy of the whole core.
+// A compressed core is a sequence of zstd frames, each of which can be
+// decompressed alone. `zstd -d` decompresses the file, and our readers
+// decompress the frames that they need, without a copy of the whole core.
 const (
 	frameSize    = 256 << 10 // bytes of the core in a frame that we write
-	maxFrameSize = 8 << 20   // of one that is decompressed in memory: zstd -T0 --long and others write larger ones
+	maxFrameSize = 8 << 20   // largest frame that is decompressed in memory: zstd -T0 --long and others write larger ones
 	framesKept   = 16 << 20  // bytes of decompressed frames that a reader keeps
 )
 
@@ -39,7 +39,7 @@ func newFrameWriter(w io.Writer) (*frameWriter, error) {
 	return &frameWriter{w: w, enc: enc, plain: make([]byte, 0, frameSize)}, nil
 }
 
-// Write is io.Writer's.
+// Write implements io.Writer.
 func (f *frameWriter) Write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
@@ -62,7 +62,7 @@ func (f *frameWriter) flush() error {
 	return err
 }
 
-// Close writes what is left. An empty core has one empty frame.
+// Close writes the rest. An empty core has one empty frame.
 func (f *frameWriter) Close() error {
 	if len(f.plain) == 0 && f.wrote {
 		return nil
@@ -94,8 +94,9 @@ type frames struct {
 	bytes int64 // in kept
 }
 
-// openFrames finds the frames of the size bytes in src. The core has at most limit
-// bytes. A file that ends within a frame is the frames before it, and truncated.
+// openFrames finds the frames of the size bytes in src. The core has at most
+// limit bytes. For a file that ends within a frame it returns the complete
+// frames, and truncated.
 func openFrames(src io.ReaderAt, size, limit int64) (f *frames, truncated error, err error) {
 	f = &frames{src: src, kept: map[int][]byte{}}
 	for at := int64(0); at < size; {
@@ -172,7 +173,7 @@ func readFrame(src io.ReaderAt, size, at int64) (found frame, end int64, skip bo
 	return frame{offset: at, packed: end - at, size: int64(h.FrameContentSize)}, end, false, nil
 }
 
-// ReadAt is io.ReaderAt's.
+// ReadAt implements io.ReaderAt.
 func (f *frames) ReadAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {

@@ -60,7 +60,7 @@ func TestFramesInPlace(t *testing.T) {
 	}
 }
 
-// Other tools' files, and files that are cut short, are read as far as they go.
+// Third-party files, and truncated files, are read as far as possible.
 func TestFramesOfOthers(t *testing.T) {
 	plain := coreOf(5 * frameSize)
 	var ours, stream bytes.Buffer
@@ -104,8 +104,7 @@ func TestFramesOfOthers(t *testing.T) {
 	}
 }
 
-// A frame that holds another number of bytes than it claims is an error, not
-// memory.
+// A frame with another size than it declares is an error.
 func TestFramesThatLie(t *testing.T) {
 	var stored bytes.Buffer
 	if err := (Form{Compress: true}).Write(&stored, core); err != nil {

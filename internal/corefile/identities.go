@@ -15,11 +15,11 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// ParseIdentities returns the secret keys in files. A file holds age keys, one
-// on each line (AGE-SECRET-KEY-1…, the post-quantum AGE-SECRET-KEY-PQ-1…, and
-// those of plugins), such a file encrypted with a passphrase, or an SSH private
-// key. Ask returns the passphrase for a file that has one; it is not called
-// before it is needed.
+// ParseIdentities returns the secret keys in files. A file contains age keys,
+// one on each line (AGE-SECRET-KEY-1…, the post-quantum AGE-SECRET-KEY-PQ-1…,
+// and those of plugins), such a file encrypted with a passphrase, or an SSH
+// private key. ask returns the passphrase for a file that has one; it is called
+// only when needed.
 func ParseIdentities(files []string, ask func(file string) ([]byte, error)) ([]age.Identity, error) {
 	var all []age.Identity
 	for _, file := range files {
@@ -116,8 +116,7 @@ func parseIdentity(line string) (age.Identity, error) {
 	return id, nil
 }
 
-// logPlugin shows what a plugin has to report, such as that a key must be
-// touched.
+// logPlugin prints messages of a plugin, such as that a key must be touched.
 func logPlugin(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
 func parseSSHIdentity(path string, text []byte, ask func() ([]byte, error)) (age.Identity, error) {

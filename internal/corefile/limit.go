@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// A LimitedFile is a file that takes a number of bytes. Holes do not count.
+// A LimitedFile is a file with a maximum number of bytes. Holes do not count.
 type LimitedFile struct {
 	file *os.File
 	left int64
@@ -27,12 +27,12 @@ func (l *LimitedFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek is io.Seeker's.
+// Seek implements io.Seeker.
 func (l *LimitedFile) Seek(offset int64, whence int) (int64, error) {
 	return l.file.Seek(offset, whence)
 }
 
-// Truncate sets the length, which a hole may end.
+// Truncate sets the length, so that the file may end in a hole.
 func (l *LimitedFile) Truncate(size int64) error { return l.file.Truncate(size) }
 
 // Stat describes the file.

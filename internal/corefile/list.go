@@ -17,8 +17,8 @@ type Listed struct {
 	Bytes int64 // of the file
 }
 
-// List returns the cores in the directory that have a name of ours, the newest
-// first. Links and what is not a regular file are left out.
+// List returns the cores in the directory, the newest first: regular files
+// whose names ParseName accepts. It omits links.
 func List(dir string) ([]Listed, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

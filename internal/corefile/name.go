@@ -31,7 +31,7 @@ func Name(program string, pid int, when time.Time, reason string) string {
 		when.UTC().Format(timeLayout), clean(reason, maxReason), Extension)
 }
 
-// A Title is what the name of a core tells.
+// A Title is the content of a core's name.
 type Title struct {
 	Program string // as [Name] writes it
 	PID     int

@@ -19,7 +19,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// Errors of files that cannot be opened as they are.
+// Errors of files that cannot be opened directly.
 var (
 	ErrEncrypted = errors.New("core is encrypted: give the file of a secret key with --identity")
 	ErrTooLarge  = errors.New("the decompressed core is too large")
@@ -33,7 +33,8 @@ const (
 	ageMagic  = "age-encryption.org/v1"
 )
 
-// packed are forms that others store cores in, and what undoes them.
+// packed lists compression formats that are not supported, and the commands
+// that decompress them.
 var packed = []struct{ magic, name, undo string }{
 	{"\x04\x22\x4d\x18", "lz4", "lz4 -dc"},
 	{"\xfd7zXZ\x00", "xz", "xz -dc"},
@@ -41,7 +42,7 @@ var packed = []struct{ magic, name, undo string }{
 	{"BZh", "bzip2", "bzip2 -dc"},
 }
 
-// OpenOptions are how to open a core.
+// OpenOptions select how to open a core.
 type OpenOptions struct {
 	Identities []age.Identity // for an encrypted core; see [ParseIdentities]
 
@@ -51,9 +52,9 @@ type OpenOptions struct {
 
 	// Dir is the directory for the temporary copy of a core that comes through a
 	// pipe, or that is compressed in a way that cannot be read in parts; "" is the
-	// system's. The copy leaves a part of the disk free. The decompressed copy of
-	// an encrypted core is in memory instead. Room is how many bytes of the disk
-	// the copy may take, without its holes; 0 is all but 256 MiB of what is free.
+	// system's. The decompressed copy of an encrypted core is in memory instead.
+	// Room is how many bytes of the disk the copy may use, without its holes; 0 is
+	// all but 256 MiB of the free space.
 	Dir  string
 	Room int64
 }
@@ -73,7 +74,7 @@ func tooLarge(limit int64) error {
 	return fmt.Errorf("%w: it has more than %s", ErrTooLarge, bytesize.Format(uint64(limit)))
 }
 
-// A File is an open core, in the clear.
+// A File is an open core, decrypted and decompressed.
 type File struct {
 	io.ReaderAt
 	Path       string // "" for a stream
@@ -83,8 +84,8 @@ type File struct {
 	Compressed bool
 	Encrypted  bool
 
-	// Truncated is why a compressed core ends early, nil if it is complete. Size
-	// counts what could be decompressed.
+	// Truncated is the reason why a compressed core ends early, nil if it is
+	// complete. Size counts the decompressed bytes.
 	Truncated error
 
 	closers []io.Closer
@@ -170,8 +171,8 @@ func decode(f *File, head string, o OpenOptions) (*File, error) {
 // decompressed. The caller closes the File.
 func Read(r io.Reader, o OpenOptions) (*File, error) { return spool(r, false, o) }
 
-// spool copies a stream to a file without a name; to one in memory if the core
-// is secret.
+// spool copies a stream to a file without a name, in memory if the core is
+// secret.
 func spool(r io.Reader, secret bool, o OpenOptions) (*File, error) {
 	plain, encoding, err := NewReader(r, o)
 	if err != nil {
@@ -203,7 +204,7 @@ func spool(r io.Reader, secret bool, o OpenOptions) (*File, error) {
 // onlyWriter hides the other ways to write.
 type onlyWriter struct{ io.Writer }
 
-// freeOnDisk is what a temporary copy leaves of a file system for others.
+// freeOnDisk is the space that a temporary copy leaves free on a file system.
 const freeOnDisk = 256 << 20
 
 // temporary returns an empty file without a name, and how many bytes it may take.
@@ -226,8 +227,8 @@ func temporary(o *OpenOptions, secret bool) (f *os.File, room int64, err error) 
 type Encoding struct{ Compressed, Encrypted bool }
 
 // NewReader returns a reader of the core in r, decrypted and decompressed. A
-// stream that is neither encrypted nor compressed is read as it is. Decompressing
-// more than o.MaxBytes fails.
+// stream that is neither encrypted nor compressed is read unchanged.
+// Decompressing more than o.MaxBytes fails.
 func NewReader(r io.Reader, o OpenOptions) (io.ReadCloser, Encoding, error) {
 	plain, e, err := newReader(r, o.Identities)
 	if err != nil {
@@ -239,13 +240,13 @@ func NewReader(r io.Reader, o OpenOptions) (io.ReadCloser, Encoding, error) {
 	return plain, e, nil
 }
 
-// A limitedReader fails when more than its limit is read.
+// A limitedReader fails if more than its limit is read.
 type limitedReader struct {
 	io.ReadCloser
 	left, limit int64
 }
 
-// Read is io.Reader's.
+// Read implements io.Reader.
 func (l *limitedReader) Read(p []byte) (int, error) {
 	n, err := l.ReadCloser.Read(p)
 	if l.left -= int64(n); l.left < 0 {
@@ -305,7 +306,7 @@ const headSize = len(armor.Header)
 
 func headOf(f *File) string {
 	head := make([]byte, headSize)
-	n, _ := f.ReadAt(head, 0) // an error comes again with the first read of the core
+	n, _ := f.ReadAt(head, 0) // the first read of the core returns the error again
 	return string(head[:n])
 }
 

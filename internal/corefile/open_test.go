@@ -171,7 +171,7 @@ func TestOpenErrors(t *testing.T) {
 			t.Errorf("%s: %v", p.name, err)
 		}
 	}
-	// What there is of a truncated core can be read.
+	// The existing part of a truncated core can be read.
 	half, err := Open(write("half", compressed.String()[:compressed.Len()-8]), OpenOptions{})
 	if err != nil || half.Truncated == nil {
 		t.Fatalf("truncated: %v", err)
@@ -196,8 +196,8 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// A bound of the size holds for every way to store a core, and a copy leaves room
-// on the disk. Neither leaves a file.
+// The size limit holds for every way to store a core, and a copy leaves room on
+// the disk. Neither leaves a file.
 func TestOpenLimits(t *testing.T) {
 	mine := key(t)
 	var frames, stream, encrypted bytes.Buffer

@@ -20,8 +20,8 @@ const maxKeyFile = 16 << 20
 // line; empty lines and lines that begin with # are comments. It accepts what
 // age accepts: age1…, the post-quantum age1pq1…, hardware keys (age1tag1…,
 // age1tagpq1…), plugins, and ssh-ed25519 and ssh-rsa keys. It encrypts once to
-// learn that the recipients can be used together, so that a core does not fail
-// to be written later.
+// check that the recipients can be used together, so that writing a core does
+// not fail later.
 func ParseRecipients(keys, files []string) ([]age.Recipient, error) {
 	var all []age.Recipient
 	for _, key := range keys {
@@ -58,7 +58,7 @@ func parseRecipient(key string) (age.Recipient, error) {
 	case strings.HasPrefix(key, "age1pq1"):
 		return age.ParseHybridRecipient(key)
 	case strings.HasPrefix(key, "age1") && strings.Count(key, "1") > 1:
-		return plugin.NewRecipient(key, &plugin.ClientUI{}) // a plugin that asks fails: a supervisor has no user
+		return plugin.NewRecipient(key, &plugin.ClientUI{}) // a plugin that prompts fails: a supervisor has no user
 	case strings.HasPrefix(key, "age1"):
 		return age.ParseX25519Recipient(key)
 	}

@@ -75,7 +75,7 @@ func TestParseRecipients(t *testing.T) {
 		"bad.txt: line 2: unknown": {nil, []string{bad}},
 		"no recipients found":      {nil, []string{empty}},
 		"no such file":             {nil, []string{bad + "x"}},
-		// It is an error before anything is captured, not after.
+		// The error comes before anything is captured.
 		"encrypt to these recipients": {[]string{classic, quantum}, nil},
 	} {
 		if _, err := ParseRecipients(c.keys, c.files); err == nil || !strings.Contains(err.Error(), want) {

@@ -12,8 +12,8 @@ import (
 
 // Save writes a core to the file at path, with mode 0600. A regular file
 // appears under its name only when it is complete and on the disk; a failed
-// write leaves nothing and keeps the file that was there. A character device or
-// a named pipe is written to in place.
+// write leaves nothing and keeps the existing file. It writes in place to a
+// character device or a named pipe.
 func Save(path string, form Form, write func(io.Writer) error) error {
 	var err error
 	switch info, staterr := os.Stat(path); {
@@ -50,7 +50,7 @@ func replace(path string, form Form, write func(io.Writer) error) (err error) {
 }
 
 // partial is the pattern of the names of files that become cores when they are
-// complete. Their writers have them locked.
+// complete. Their writers hold locks on them.
 const partial = ".meminspect-core-*"
 
 // createLocked creates a file, with mode 0600, and locks it.
@@ -66,11 +66,11 @@ func createLocked(dir string) (*os.File, error) {
 		if err == nil && lerr == nil && os.SameFile(created, there) {
 			return f, nil
 		}
-		f.Close() // another writer took it for abandoned before it was locked
+		f.Close() // another writer considered it abandoned before it was locked
 	}
 }
 
-// removeAbandoned removes what writers left that were killed: the kernel has removed
+// removeAbandoned removes the files of killed writers: the kernel has released
 // their locks.
 func removeAbandoned(dir string) {
 	paths, err := filepath.Glob(filepath.Join(dir, partial))
@@ -99,8 +99,8 @@ func WriteFile(f *os.File, form Form, write func(io.Writer) error) error {
 	return errors.Join(err, f.Close())
 }
 
-// writeInPlace is for what must not be replaced: as root, a rename would remove
-// /dev/null for every process.
+// writeInPlace is for files that must not be replaced: as root, a rename would
+// remove /dev/null for every process.
 func writeInPlace(path string, form Form, write func(io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {

@@ -6,15 +6,15 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise/trigger"
 )
 
-// An ask is a user's wish for a capture.
+// An ask is a user's request for a capture.
 type ask struct {
 	reason string
 	done   func(trigger.Answer)
 }
 
-// serve captures the running program as often as users want, one after the
-// other, until it is dead. What has begun by then is finished. Users are not rate
-// limited.
+// serve captures the running program for users' requests, one after the other,
+// until it is dead. It finishes a capture that has begun by then. Users are not
+// rate limited.
 func (s *Supervisor) serve() {
 	for {
 		select {
@@ -31,7 +31,7 @@ func (s *Supervisor) serve() {
 	}
 }
 
-// ask has the running program captured and waits for it.
+// ask queues a capture of the running program and waits for it.
 func (s *Supervisor) ask(r trigger.Request) trigger.Answer {
 	if r.Reason == "" {
 		r.Reason = askedReason
@@ -45,5 +45,5 @@ func (s *Supervisor) ask(r trigger.Request) trigger.Answer {
 	}
 }
 
-// askedReason is the reason of a capture for which a user gave none.
+// askedReason is the reason of a capture for which the user gave none.
 const askedReason = "asked"

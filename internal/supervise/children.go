@@ -18,7 +18,7 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
 )
 
-// Children selects what is done about the crash of a process that the program
+// Children selects what happens at the crash of a process that the program
 // started, directly or not, and that embeds the runtime.
 type Children uint8
 
@@ -28,17 +28,17 @@ const (
 	IgnoreChildren
 )
 
-// Bounds of a family.
+// Limits of a family.
 const (
-	maxChildren = 1000 // that are watched at a time
+	maxChildren = 1000 // watched at a time
 	maxCaptures = 4    // of children, at a time
 )
 
-// A family is the processes that the program started and that have registered.
+// A family is the set of registered processes that the program started.
 type family struct {
 	mu      sync.Mutex
 	members map[*Supervisor]*crashsocket.Registered
-	crashed bool           // one of them did
+	crashed bool           // at least one has crashed
 	full    bool           // it was reported that there are too many
 	living  sync.WaitGroup // the goroutines that watch members
 	slots   chan struct{}  // taken by captures
@@ -48,7 +48,7 @@ func newFamily() *family {
 	return &family{members: map[*Supervisor]*crashsocket.Registered{}, slots: make(chan struct{}, maxCaptures)}
 }
 
-// register takes up programs as they register, until the channel is closed.
+// register handles programs as they register, until the channel is closed.
 func (s *Supervisor) register() {
 	for {
 		r, err := s.channel.Accept()
@@ -70,8 +70,8 @@ func (s *Supervisor) registered(r *crashsocket.Registered) {
 	}
 }
 
-// adopt takes up the program that was started: when it starts, and again when it
-// has replaced itself by exec.
+// adopt handles the registration of the started program: when it starts, and
+// again when it has replaced itself by exec.
 func (s *Supervisor) adopt(r *crashsocket.Registered) {
 	old := s.image.Load()
 	var now *image
@@ -89,7 +89,7 @@ func (s *Supervisor) adopt(r *crashsocket.Registered) {
 	s.working.Go(func() { s.watchSocket(now) })
 }
 
-// follow watches another process until it ends or we do.
+// follow watches another process until it or the supervisor ends.
 func (s *Supervisor) follow(r *crashsocket.Registered) {
 	config := s.config
 	config.ExitStop, config.MemoryShare, config.Snapshot, config.Keeper, config.Socket, config.Signal = false, 0, 0, nil, "", 0
@@ -132,7 +132,7 @@ func (f *family) remove(d *Supervisor) {
 	delete(f.members, d)
 }
 
-// lost notes that a member crashed.
+// lost records that a member crashed.
 func (f *family) lost() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -140,15 +140,15 @@ func (f *family) lost() {
 }
 
 // blameless reports whether the program's failing exit status may be that of a
-// child of which there is a core: a shell ends with the status of its command.
+// child that has a core: a shell exits with the status of its command.
 func (s *Supervisor) blameless() bool {
 	s.family.mu.Lock()
 	defer s.family.mu.Unlock()
 	return s.parent == nil && s.family.crashed && !s.image.Load().view.anchored
 }
 
-// leave lets the members go that outlive the program, and names the processes
-// that do. Members that are in their report are captured first.
+// leave releases the members that outlive the program, and names these
+// processes. Members that are in their report are captured first.
 func (s *Supervisor) leave(registering <-chan struct{}) {
 	s.channel.Stop()
 	<-registering
@@ -195,7 +195,7 @@ func holders(inode uint64) map[int]string {
 	return found
 }
 
-// listed names processes in the order of their numbers, not more than ten.
+// listed names at most ten processes, by process ID.
 func listed(processes map[int]string) string {
 	const most = 10
 	var names []string
@@ -218,7 +218,7 @@ func (s *Supervisor) reportCrash(i *image) {
 	s.report(Event{What: Crashed, Reason: report.Reason, Held: time.Since(began)})
 }
 
-// forked captures a process that our program forked without exec, and that
+// forked captures a process that the program forked without exec, and that
 // therefore shares its crash socket.
 func (s *Supervisor) forked(pid int, i *image) {
 	d := &Supervisor{config: s.config, who: s.who, parent: s, child: child.Other(pid), family: s.family, gone: make(chan struct{})}

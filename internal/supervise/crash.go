@@ -18,7 +18,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// watchSocket waits for the one event of an image's crash socket and deals with
+// watchSocket waits for the one event of an image's crash socket and handles
 // it.
 func (s *Supervisor) watchSocket(i *image) {
 	event, err := i.socket.Wait()
@@ -47,8 +47,8 @@ func (s *Supervisor) gaveAway(i *image) {
 		return
 	}
 	stopped := s.child.Seized()
-	// Only the kernel knows why it was closed, and an exec takes a moment for the
-	// rest of it.
+	// Only the kernel knows why it was closed, and an exec takes a moment to
+	// complete.
 	const moment, look = 2 * time.Second, 50 * time.Millisecond
 	for end := time.Now().Add(moment); time.Now().Before(end) && !i.replaced(); {
 		select {
@@ -65,7 +65,7 @@ func (s *Supervisor) gaveAway(i *image) {
 	case !i.replaced():
 		s.reportGivenAway(i)
 	case s.parent == nil && !s.ending():
-		// One that embeds the runtime registers, sooner or later.
+		// A program that embeds the runtime registers sooner or later.
 		next, err := openView(s.child.PID)
 		next.close()
 		if errors.Is(err, live.ErrNoAnchor) {
@@ -74,8 +74,8 @@ func (s *Supervisor) gaveAway(i *image) {
 	}
 }
 
-// ending reports whether the program has begun to end. It closes its files then,
-// the crash socket too.
+// ending reports whether the program has begun to exit. It then closes its
+// files, including the crash socket.
 func (s *Supervisor) ending() bool {
 	p, err := process.Open(s.child.PID)
 	if err != nil {
@@ -92,7 +92,8 @@ func (s *Supervisor) reportGivenAway(i *image) {
 	})
 }
 
-// otherwise says what still captures the end of a program without its report.
+// otherwise describes what still captures the end of a program without its
+// report.
 func (s *Supervisor) otherwise() string {
 	if s.child.Seized() {
 		return "its end is captured by the exit stop"
@@ -100,7 +101,8 @@ func (s *Supervisor) otherwise() string {
 	return "its end leaves no core"
 }
 
-// claimDeath tells the first caller that the program's death is its to capture.
+// claimDeath returns true to its first caller, which then captures the
+// program's death.
 func (s *Supervisor) claimDeath() bool {
 	s.death.Lock()
 	defer s.death.Unlock()
@@ -110,23 +112,23 @@ func (s *Supervisor) claimDeath() bool {
 }
 
 // dying reports whether the program's death is captured, or about to be. Its
-// heartbeats are silent then because it is held.
+// heartbeats are then silent because it is stopped.
 func (s *Supervisor) dying() bool {
 	s.death.Lock()
 	defer s.death.Unlock()
 	return s.death.captured
 }
 
-// crashed captures a program that is held in its report, lets it go, and keeps
-// what it said.
+// crashed captures a program that is stopped in its report, releases it, and
+// stores its report.
 func (s *Supervisor) crashed(i *image) {
 	began := time.Now()
 	if !s.claimDeath() {
-		// Captured already, and sent to its death by us.
+		// Already captured, and we ended it.
 		_, _, _ = i.socket.Release(0, began.Add(textWait))
 		return
 	}
-	// The program is held until here, whatever else is slow.
+	// The program is stopped until this deadline, whatever else is slow.
 	deadline := began.Add(s.config.Hold)
 	guard := time.AfterFunc(time.Until(deadline), func() { i.socket.Close() })
 	defer guard.Stop()
@@ -152,39 +154,39 @@ func (s *Supervisor) crashed(i *image) {
 	s.keep(c, began, text.held)
 }
 
-// A crash is a fatal report while it is taken.
+// A crash is a fatal report that is being captured.
 type crash struct {
 	s        *Supervisor
 	image    *image
 	began    time.Time
 	backlog  []byte
-	fallback string // reason of a death that left no report
+	fallback string // reason of an end without a report
 	oom      bool   // the OOM killer ended it
 
 	text     []byte
-	kept     []byte // what of it may be kept
+	kept     []byte // the part that may be stored
 	total    int64
-	late     bool // the hold ended before the capture
+	late     bool // the hold time ended before the capture
 	held     time.Duration
 	released bool
 	refused  error
 }
 
-// prepare sets what a capture of a dying program needs to know.
+// prepare sets the options for capturing a dying program.
 func (c *crash) prepare(o *capture.Options) {
 	o.Reason = "crash"
 	if c.fallback != "" {
 		o.Reason = c.fallback
 	}
 	o.Request.Thread = c.image.view.writer(c.image.socket)
-	// A dying program has no system calls whose interruption would matter.
+	// Interrupting a dying program's system calls has no effect.
 	o.Stop = capture.StopTry
 	o.Request.Hold.SkipRehearsal = true
 	c.backlog = c.image.view.backlog()
 	o.Request.OnReleased = c.complete
 }
 
-// release lets the program go and takes its report. It is safe to call twice.
+// release releases the program and reads its report. It is safe to call twice.
 func (c *crash) release() {
 	if c.released {
 		return
@@ -197,11 +199,11 @@ func (c *crash) release() {
 		c.late = c.held >= c.s.config.Hold
 	}
 	if errors.Is(err, crashsocket.ErrTimeout) && c.fallback == "" {
-		c.image.socket.Close() // its reader may be gone, and a full socket would hold it
+		c.image.socket.Close() // its reader may be gone, and a full socket would block it
 	}
 }
 
-// complete returns the record with what the report adds to it.
+// complete returns the record with the facts from the report.
 func (c *crash) complete(r request.Record) request.Record {
 	report := crashtext.Parse(c.text, c.backlog)
 	if report.Reason != crashtext.Unknown {
@@ -210,8 +212,8 @@ func (c *crash) complete(r request.Record) request.Record {
 	suppressed, err := c.s.admit(r.Reason)
 	c.refused = err
 	if typ := r.Panics[report.Goroutine]; report.Reason == crashtext.Panic || report.Reason == crashtext.Nil {
-		// Memory knows it of errors too; what the text says may be a text that
-		// was made to look so, and is not trusted with somebody's secrets.
+		// Memory has it for errors too. The text may be forged, so it must not decide
+		// about secrets.
 		if typ != "" || r.Excluded != nil {
 			report.Type = typ
 		}
@@ -242,8 +244,8 @@ func (c *crash) complete(r request.Record) request.Record {
 	return r
 }
 
-// redact decides what is kept of the text, and removes from the report's message
-// what the program excludes.
+// redact decides what is kept of the text, and removes excluded values from the
+// report's message.
 func (c *crash) redact(report *crashtext.Report, excluded *request.Excluded) {
 	switch {
 	case c.s.config.KeepText || excluded == nil:
@@ -252,7 +254,7 @@ func (c *crash) redact(report *crashtext.Report, excluded *request.Excluded) {
 		}
 		return
 	case report.Reason != crashtext.Panic:
-		// The runtime's own words.
+		// The runtime's own text.
 	case excluded.Panics[report.Goroutine]:
 		report.Message = crashtext.Censor(report.Message, excluded)
 	default:
@@ -261,8 +263,7 @@ func (c *crash) redact(report *crashtext.Report, excluded *request.Excluded) {
 	c.kept = crashtext.Redact(c.text, report.Type, report.Message)
 }
 
-// copy appends what may be kept of the report to the file that the user wants it
-// in.
+// copy appends the permitted part of the report to the user's file.
 func (c *crash) copy() {
 	if c.s.config.TextFile == "" || len(c.text) == 0 {
 		return

@@ -13,27 +13,27 @@ import (
 	"github.com/meminspect/meminspect/internal/core/siginfo"
 )
 
-// killHold is how long a program that the kernel killed is held: an OOM killer
-// waits for its memory, and takes that back itself after two seconds.
+// killHold bounds how long a program that the OOM killer killed is stopped: the
+// kernel waits for its memory, and frees it itself after two seconds.
 const killHold = 2 * time.Second
 
-// exiting is called in the exit stop. The program is whole, and dies when this
-// returns: when it has been read, or when the time for that is up, whatever the
-// capture waits for.
+// exiting is called in the exit stop. The program is complete, and dies when
+// exiting returns: when it has been read, or when the time limit is reached,
+// whatever the capture waits for.
 func (s *Supervisor) exiting(end unix.WaitStatus) {
 	if !s.crash(end) {
 		return
 	}
 	i := s.image.Load()
 	if i.socket != nil && i.socket.HungUp() && !i.replaced() {
-		s.reportGivenAway(i) // its files are still open, so this one it closed itself
+		s.reportGivenAway(i) // its files are still open, so it closed this one itself
 	}
 	killed := end.Signaled() && end.Signal() == unix.SIGKILL
 	d := &crash{s: s, image: i, began: time.Now(), fallback: endReason(end), oom: killed && s.gauge.Killed()}
 	if d.oom {
 		d.fallback = oomReason
 		if !i.view.readable() {
-			return // there is nothing left to hold it for; a snapshot may be
+			return // nothing is left to capture, except perhaps a snapshot
 		}
 	}
 	if !s.claimDeath() {
@@ -60,12 +60,12 @@ func (s *Supervisor) crash(end unix.WaitStatus) bool {
 	return s.config.Ends.Crash(end) && !(end.Exited() && s.blameless())
 }
 
-// captureEnd captures a program in its exit stop, and calls read as soon as it is
-// no longer needed.
+// captureEnd captures a program in its exit stop, and calls read as soon as the
+// program is no longer needed.
 func (s *Supervisor) captureEnd(ctx context.Context, d *crash, read func()) {
 	defer read()
-	// Some fatal errors under GOTRACEBACK=none make no report but are announced in
-	// the runtime's backlog; some reports fit the socket and hold no one.
+	// Some fatal errors under GOTRACEBACK=none make no report but are in the
+	// runtime's backlog; some reports fit into the socket and stop nothing.
 	c, err := s.takeOrRecord(ctx, func(o *capture.Options) {
 		d.prepare(o)
 		o.Request.Thread = 0
@@ -91,7 +91,7 @@ func (s *Supervisor) captureEnd(ctx context.Context, d *crash, read func()) {
 	}
 }
 
-// releaseDead takes what is left of a report whose writer will write no more.
+// releaseDead reads the rest of a report whose writer has ended.
 func (c *crash) releaseDead() {
 	c.held = time.Since(c.began)
 	if c.released || c.image.socket == nil || !c.image.socket.Pending() {
@@ -104,7 +104,8 @@ func (c *crash) releaseDead() {
 // oomReason is the reason of a capture of a program that the OOM killer ended.
 const oomReason = "oom-kill"
 
-// endReason is the reason of a capture at an end that nothing else explains.
+// endReason returns the reason of a capture at an end without another
+// explanation.
 func endReason(end unix.WaitStatus) string {
 	if end.Signaled() {
 		return siginfo.Reason(int(end.Signal()))

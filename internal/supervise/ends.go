@@ -13,21 +13,21 @@ import (
 	"github.com/meminspect/meminspect/internal/core/siginfo"
 )
 
-// Ends is which ends of a program are crashes, besides its fatal errors. A
-// status of 0 is never one. By default each other end is, except for the signals
-// by which a program is asked to end.
+// Ends selects the ends of a program that are crashes, in addition to its fatal
+// errors. A status of 0 never is. By default each other end is, except for the
+// signals that ask a program to end.
 //
-// An end is named exit-N, for a status, or as its signal: sigkill. The name exit
-// stands for all statuses. The zero value is the default.
+// An end is named exit-N, for a status, or as its signal: sigkill. The name
+// exit means all statuses. The zero value is the default.
 type Ends struct {
-	crash map[string]bool // what was chosen, by name
+	crash map[string]bool // the user's choice, by name
 }
 
 // asked are the signals by which a terminal, a service manager or a container
 // runtime asks a program to end.
 var asked = []string{"sigterm", "sigint", "sighup"}
 
-// NewEnds returns the default, with the ends of on, and without those of except.
+// NewEnds returns the default, plus the ends in on, minus those in except.
 func NewEnds(on, except []string) (Ends, error) {
 	e := Ends{crash: map[string]bool{}}
 	for _, list := range []struct {
@@ -47,7 +47,7 @@ func NewEnds(on, except []string) (Ends, error) {
 	return e, nil
 }
 
-// isEnd reports whether a program can end so.
+// isEnd reports whether name is a valid end of a program.
 func isEnd(name string) bool {
 	if number, ok := strings.CutPrefix(name, "exit-"); ok {
 		n, err := strconv.ParseUint(number, 10, 8)
@@ -68,7 +68,7 @@ func (e Ends) Crash(end unix.WaitStatus) bool {
 	return e.is(name, !slices.Contains(asked, name))
 }
 
-// is returns what was chosen for the end of that name, or otherwise.
+// is returns the choice for the end of that name, or otherwise.
 func (e Ends) is(name string, otherwise bool) bool {
 	if crash, ok := e.crash[name]; ok {
 		return crash

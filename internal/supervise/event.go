@@ -13,15 +13,15 @@ import (
 	"github.com/meminspect/meminspect/internal/duration"
 )
 
-// An Event is one thing that a supervisor reports.
+// An Event is an event that a supervisor reports.
 type Event struct {
 	Time    time.Time
-	What    string // one of the words below
+	What    string // one of the constants below
 	Program string
 	PID     int
 	Reason  string
 	Text    string // for people
-	Path    string // where a core went
+	Path    string // destination of a core
 	Bytes   int64
 
 	Signature string // of the core: an ID and a title
@@ -51,21 +51,21 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	}{e.Time.UTC(), e.What, e.Program, e.PID, e.Reason, e.Text, e.Path, e.Bytes, e.Signature, duration.Seconds(e.Held), duration.Seconds(e.Took), e.Partial, e.Status})
 }
 
-// Words of Event.What.
+// Values of Event.What.
 const (
-	Started   = "started"   // the program runs; Text says what will be captured
+	Started   = "started"   // the program runs; Text describes what will be captured
 	Captured  = "captured"  // there is a core
-	Refused   = "refused"   // there is none, by the policy
-	Failed    = "failed"    // there is none, or not where it belongs; Text says why
-	Crashed   = "crashed"   // a process that the program started, and that is not captured (--children=report)
-	Note      = "note"      // something that a reader of cores should know
-	Kept      = "kept"      // the first snapshot of the living program: its bytes, and how long it took
+	Refused   = "refused"   // there is no core, because of the policy
+	Failed    = "failed"    // there is no core, or not at its destination; Text is the reason
+	Crashed   = "crashed"   // a process that the program started crashed, and was not captured (--children=report)
+	Note      = "note"      // a fact that a reader of cores should know
+	Kept      = "kept"      // the first snapshot of the running program: its bytes, and the time it took
 	Hanging   = "hanging"   // a heartbeat was missed
-	Recovered = "recovered" // it beats again
-	Ended     = "ended"     // the program is gone
+	Recovered = "recovered" // the heartbeat advances again
+	Ended     = "ended"     // the program has ended
 )
 
-// String is the event as a line for people.
+// String returns the event as a line for people.
 func (e Event) String() string {
 	var b strings.Builder
 	switch e.What {
@@ -91,7 +91,7 @@ func (e Event) String() string {
 		fmt.Fprintf(&b, "%s (pid %d) ended: %s", e.Program, e.PID, e.Status)
 	default:
 		if e.PID == 0 {
-			return e.Text // of no program yet
+			return e.Text // without a program
 		}
 		fmt.Fprintf(&b, "%s (pid %d)", e.Program, e.PID)
 	}
@@ -101,17 +101,17 @@ func (e Event) String() string {
 	return b.String()
 }
 
-// A Reporter writes events to w, one a line.
+// A Reporter writes events to w, one per line.
 type Reporter struct {
 	W     io.Writer
 	JSON  bool
-	Quiet bool // of what needs nobody's attention
+	Quiet bool // omits events that need no attention
 
 	mu sync.Mutex
 }
 
-// Report writes one event. What cannot be written is lost: a supervisor does
-// not stop for its own talk.
+// Report writes one event. It ignores write errors: a supervisor does not stop
+// because of them.
 func (r *Reporter) Report(e Event) {
 	if r == nil || r.W == nil {
 		return
@@ -120,7 +120,7 @@ func (r *Reporter) Report(e Event) {
 		return
 	}
 	if e.What == Ended && !r.JSON {
-		return // the program's status says it
+		return // the program's status reports it
 	}
 	line := "meminspect: " + e.String()
 	if r.JSON {

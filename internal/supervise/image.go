@@ -21,15 +21,16 @@ import (
 // by exec.
 type image struct {
 	name   string // for records and file names
-	exe    string // path of the executable as the kernel has it, "" if unknown
+	exe    string // the kernel's path of the executable, "" if unknown
 	socket *crashsocket.Socket
 	view   *view
-	stale  bool // it was gone before its view was opened, which may be of the next
+	stale  bool // it had ended before its view was opened, which may show the next one
 
-	givenAway sync.Once // its report
+	givenAway sync.Once // reports it
 }
 
-// imageOf returns what the process runs now. The name is that of its executable.
+// imageOf returns the current image of the process. Its name is that of the
+// executable.
 func imageOf(pid int, socket *crashsocket.Socket) *image {
 	i := &image{exe: exeOf(pid), socket: socket}
 	i.name = filepath.Base(strings.TrimSuffix(i.exe, " (deleted)"))
@@ -47,10 +48,10 @@ func exeOf(pid int) string {
 	return exe
 }
 
-// replaced reports whether the process runs another program by now.
+// replaced reports whether the process now runs another program.
 func (i *image) replaced() bool { return i.stale || i.view.replaced() }
 
-// close frees what is open of the image. Its process no longer blocks.
+// close closes the files of the image. Its process no longer blocks.
 func (i *image) close() {
 	if i.socket != nil {
 		i.socket.Close()
@@ -58,8 +59,8 @@ func (i *image) close() {
 	i.view.close()
 }
 
-// A view is a program's own account of itself. All methods may be called of a
-// program that cannot be read, and from any goroutine.
+// A view reads a program's anchor and runtime. All methods may be called for an
+// unreadable program, and from any goroutine.
 type view struct {
 	mu       sync.Mutex
 	program  *live.Program  // nil if it cannot be read
@@ -67,8 +68,9 @@ type view struct {
 	anchored bool           // it embeds the runtime
 }
 
-// openView opens the program that the process runs. The error, with which there
-// is a view too, is why it cannot be read, or [live.ErrNoAnchor].
+// openView opens the program that the process runs. It always returns a view.
+// The error is the reason why the program cannot be read, or
+// [live.ErrNoAnchor].
 func openView(pid int) (*view, error) {
 	program, err := live.Open(pid)
 	if err != nil {
@@ -95,15 +97,15 @@ func (v *view) close() {
 	v.program, v.running, v.anchored = nil, nil, false
 }
 
-// replaced reports whether the process runs another program by now.
+// replaced reports whether the process now runs another program.
 func (v *view) replaced() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.running != nil && errors.Is(v.running.Check(), process.ErrReplaced)
 }
 
-// readable reports whether the program's memory is there and can be read. One
-// that has no anchor is taken to be.
+// readable reports whether the program's memory exists and can be read. A
+// program without an anchor counts as readable.
 func (v *view) readable() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -114,8 +116,8 @@ func (v *view) readable() bool {
 	return err == nil
 }
 
-// asked returns how many snapshots the program has asked for, and why the last
-// one. before is how many it had at the last call.
+// asked returns how many snapshots the program has requested, and the reason of
+// the latest request. before is the result of the last call.
 func (v *view) asked(before uint64) (count uint64, reason string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -124,7 +126,7 @@ func (v *view) asked(before uint64) (count uint64, reason string) {
 	}
 	count, reason, err := v.program.Snapshots()
 	if err != nil {
-		return before, "" // dead, or busy: there is another look soon
+		return before, "" // dead, or changing: the next sample comes soon
 	}
 	return count, reason
 }
@@ -142,14 +144,14 @@ func (v *view) beats() []tables.Heartbeat {
 	return beats
 }
 
-// findMemoryLimit reports whether memoryLimit can read one.
+// findMemoryLimit reports whether memoryLimit can read a limit.
 func (v *view) findMemoryLimit() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.program != nil && v.program.FindMemoryLimit() == nil
 }
 
-// memoryLimit reads the limit that the program's runtime keeps to.
+// memoryLimit reads the program's current runtime memory limit.
 func (v *view) memoryLimit() (int64, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -166,7 +168,7 @@ func (v *view) paused() bool {
 	return v.program != nil && v.program.Paused()
 }
 
-// backlog returns what the runtime printed of a fatal error.
+// backlog returns the runtime's printed text of a fatal error.
 func (v *view) backlog() []byte {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -176,8 +178,7 @@ func (v *view) backlog() []byte {
 	return v.program.Backlog()
 }
 
-// writer returns the thread that is held in the crash socket, 0 if that cannot
-// be seen.
+// writer returns the thread that blocks in the crash socket, 0 if unknown.
 func (v *view) writer(socket *crashsocket.Socket) int {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -185,7 +186,7 @@ func (v *view) writer(socket *crashsocket.Socket) int {
 		return 0
 	}
 	// The report's first write wakes us, a later one blocks: the thread may not
-	// be there yet.
+	// have reached that yet.
 	for range 20 {
 		if id := v.program.Writer(socket.Inode()); id != 0 {
 			return id

@@ -16,8 +16,8 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise/live"
 )
 
-// promise says what will be captured here and what will not, and why. It goes
-// by what was tried on this very process, not by what ought to be.
+// promise describes what will be captured on this system, what will not, and
+// why. It is based on checks with this very process, not on expectations.
 func (s *Supervisor) promise(path string, notSeized error) string {
 	var yes, no []string
 	info, err := buildinfo.ReadFile(path)
@@ -66,7 +66,7 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 	return text
 }
 
-// weaknesses lists what Go itself does not report of this program.
+// weaknesses lists the ends that Go itself does not report for this program.
 func weaknesses(path string, info *buildinfo.BuildInfo, env []string) []string {
 	settings := map[string]string{}
 	for _, kv := range info.Settings {
@@ -87,8 +87,8 @@ func weaknesses(path string, info *buildinfo.BuildInfo, env []string) []string {
 	return no
 }
 
-// linksC tells whether the file was linked by C's linker: cgo may be allowed and
-// not used. Such a file names a loader, or has C's start code.
+// linksC reports whether C's linker linked the file: cgo may be enabled but
+// unused. A file that C's linker made names a loader, or has C's start code.
 func linksC(path string) bool {
 	f, err := elf.Open(path)
 	if err != nil {
@@ -98,7 +98,7 @@ func linksC(path string) bool {
 	return f.Section(".interp") != nil || f.Section(".init") != nil
 }
 
-// obstacle says what stands behind a refusal of the kernel.
+// obstacle explains the cause of a kernel error.
 func (s *Supervisor) obstacle(err error) string {
 	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
 		return err.Error()
@@ -110,8 +110,8 @@ func (s *Supervisor) obstacle(err error) string {
 	if scope, err := os.ReadFile("/proc/sys/kernel/yama/ptrace_scope"); err == nil && strings.TrimSpace(string(scope)) >= "2" {
 		return "kernel.yama.ptrace_scope is " + strings.TrimSpace(string(scope)) + "; 1 allows it to a parent"
 	}
-	// The folder belongs to the program's user, what is in it to root where the
-	// kernel protects the program's memory.
+	// The folder belongs to the program's user, its files to root if the kernel
+	// protects the program's memory.
 	if user, ok := owner(fmt.Sprintf("/proc/%d", s.child.PID)); ok {
 		if user != os.Geteuid() {
 			return "the program runs as another user"

@@ -12,10 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// releaseMemory returns memory to the kernel that watching does not need: what a
-// capture allocated, and the pages of this executable, most of which are touched
-// only at the start. The kernel has them in its cache and maps them again one by
-// one.
+// releaseMemory returns memory to the kernel that watching does not need: what
+// a capture allocated, and the pages of this executable, most of which are used
+// only at the start. The kernel has them in its cache and maps them again on
+// demand.
 func releaseMemory() {
 	debug.FreeOSMemory()
 	text, err := os.ReadFile("/proc/self/maps")
@@ -29,8 +29,8 @@ func releaseMemory() {
 	fixed := isFixed()
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
-		// Never of memory that was written to, since the changes would be lost: in
-		// a position-independent file that is the loader's relocations too.
+		// Never drop memory that was written to, because the changes would be lost:
+		// in a position-independent file that includes the loader's relocations.
 		if len(fields) < 6 || fields[1][1] != '-' || !fixed && fields[1][2] != 'x' || fields[1][3] != 'p' || strings.Join(fields[5:], " ") != exe {
 			continue
 		}
@@ -42,8 +42,8 @@ func releaseMemory() {
 	}
 }
 
-// isFixed tells whether our file is linked for one address, so that nothing in it
-// is relocated.
+// isFixed reports whether our file is linked for a fixed address, so that
+// nothing in it is relocated.
 func isFixed() bool {
 	f, err := elf.Open("/proc/self/exe")
 	if err != nil {

@@ -15,12 +15,12 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise/trigger"
 )
 
-// signals are those that we were sent.
+// signals are the received signals.
 type signals struct{ ch chan os.Signal }
 
-// listen takes every signal that can be taken, from before the program starts:
-// none must end this process, and none may be lost. A signal that is ignored, as
-// nohup does it, stays so, also in the program.
+// listen catches every signal that can be caught, from before the program
+// starts: none must end this process, and none may be lost. A signal that is
+// ignored, as by nohup, stays ignored, also in the program.
 func listen() signals {
 	s := signals{make(chan os.Signal, 64)}
 	for sig := syscall.Signal(1); sig <= maxSignal; sig++ {
@@ -36,10 +36,10 @@ const maxSignal = 64
 
 func (s signals) stop() { signal.Stop(s.ch) }
 
-// forward gives the program the signals that were meant for it.
+// forward sends the program the signals that were meant for it.
 func (s *Supervisor) forward(from signals) {
-	// One that comes while another waits to be served is the same wish, as the
-	// kernel has it with signals.
+	// A request that arrives while another waits is the same request, as the
+	// kernel treats signals.
 	wished := make(chan struct{}, 1)
 	go s.wishes(wished)
 	for {
@@ -67,8 +67,8 @@ func (s *Supervisor) forward(from signals) {
 	}
 }
 
-// interruptAt handles signals after the program's death. Those that came with it
-// were for the program.
+// interruptAt handles signals after the program's death. Those that came with
+// it were for the program.
 func (s *Supervisor) interruptAt(from signals) {
 	from.drain(func(os.Signal) {})
 	for sig := range from.ch {
@@ -81,7 +81,7 @@ func (s *Supervisor) interruptAt(from signals) {
 	}
 }
 
-// wishes has the program captured for signals that mean that.
+// wishes captures the program for signals that request it.
 func (s *Supervisor) wishes(wished <-chan struct{}) {
 	for {
 		select {
@@ -100,7 +100,7 @@ func (s *Supervisor) signal(sig syscall.Signal) {
 			reap.Orphans(s.child.PID)
 		}
 	case unix.SIGURG, unix.SIGPIPE, unix.SIGTTOU, unix.SIGTTIN:
-		// Ours: our own runtime, our own output.
+		// Ours: from our own runtime or output.
 	default:
 		if s.witness == nil || !s.witness.Saw(sig) {
 			s.child.Signal(sig)
@@ -108,8 +108,8 @@ func (s *Supervisor) signal(sig syscall.Signal) {
 	}
 }
 
-// drain handles the signals that have come before a stop: when this process is
-// continued, the witness has forgotten them.
+// drain handles the signals that came before a stop: when this process
+// continues, the witness has forgotten them.
 func (s *Supervisor) drain(from signals) {
 	from.drain(func(sig os.Signal) { s.signal(sig.(syscall.Signal)) })
 }
@@ -139,21 +139,21 @@ func (s *Supervisor) stopToo(unix.Signal) {
 	}
 }
 
-// stopSelf stops this process. Process 1 is no shell's job and runs on.
+// stopSelf stops this process. Process 1 is not a shell's job and continues.
 func stopSelf() {
 	if unix.Getpid() != 1 {
 		unix.Kill(unix.Getpid(), unix.SIGSTOP)
 	}
 }
 
-// ExitAs ends this process as the program ended, by the same signal if one did
+// ExitAs ends this process like the program, by the same signal if one ended
 // it. It does not return.
 func ExitAs(status unix.WaitStatus) {
 	if !status.Signaled() {
 		os.Exit(status.ExitStatus())
 	}
 	sig := status.Signal()
-	// Only the program leaves a core. To lower a limit cannot fail.
+	// Only the program leaves a core. Lowering a limit cannot fail.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 	// The Go runtime would print this process' stacks for some signals. The system

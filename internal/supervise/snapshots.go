@@ -17,14 +17,14 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// snapshotAge is the key under which a snapshot's age stands in its record.
+// snapshotAge is the key of a snapshot's age in its record.
 const snapshotAge = "snapshot-age"
 
-// lost is the reason of an end of which nothing is known.
+// lost is the reason of an end without known cause.
 const lost = "lost"
 
-// snap takes snapshots of the living program until it is dead. The first is
-// reported, with what it cost: from then on there is one to fall back to.
+// snap takes snapshots of the running program until it is dead. It reports the
+// first one with its cost: from then on there is a fallback.
 func (s *Supervisor) snap() {
 	ticker := time.NewTicker(s.config.Snapshot)
 	defer ticker.Stop()
@@ -47,17 +47,17 @@ func (s *Supervisor) snap() {
 		if err != nil && !said {
 			select {
 			case <-s.gone:
-				return // it died meanwhile
-			case <-time.After(200 * time.Millisecond): // for its end to be seen
+				return // it has died
+			case <-time.After(200 * time.Millisecond): // until its end is detected
 			}
-			// Once: the next will fail for the same reason.
+			// Only once: the next will fail for the same reason.
 			s.report(Event{What: Note, Text: "no snapshot: " + err.Error()})
 			said = true
 		}
 	}
 }
 
-// snapshot keeps a snapshot and returns its bytes.
+// snapshot makes and stores a snapshot and returns its size.
 func (s *Supervisor) snapshot() (int64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), captureWait)
 	defer cancel()
@@ -91,9 +91,9 @@ func (s *Supervisor) publish(reason string) {
 	s.publishAll(last, reason)
 }
 
-// publishInstead makes cores of the snapshots, if there are any, of a program that
-// could not be captured at its end. The failure is reported already. Whether the
-// limits were asked before it is not known, so they are asked now.
+// publishInstead makes cores of the snapshots, if there are any, of a program
+// that could not be captured at its end. The failure is already reported. It is
+// unknown whether the limits were checked before, so they are checked now.
 func (s *Supervisor) publishInstead(reason string) {
 	if s.config.Keeper == nil {
 		return
@@ -122,7 +122,7 @@ func (s *Supervisor) publishAll(last []snapshots.Snapshot, reason string) {
 	}
 }
 
-// whatEnded is the reason of an end as a record says it.
+// whatEnded returns the reason of an end for a record.
 func whatEnded(reason string) string {
 	if reason == lost {
 		return "the end"
@@ -137,8 +137,8 @@ func coreOf(snapshot snapshots.Snapshot, reason string) Core {
 }
 
 // PublishLeftovers publishes the snapshots that dead supervisors left in the
-// directory, within the limits: a container that is killed at every start leaves
-// one each time.
+// directory, within the limits: a container that is killed at every start
+// leaves one each time.
 func PublishLeftovers(dir string, config *Config) {
 	s := &Supervisor{config: *config}
 	err := snapshots.Orphans(dir, func(snapshot snapshots.Snapshot) error {
@@ -163,7 +163,7 @@ func PublishLeftovers(dir string, config *Config) {
 	}
 }
 
-// unseen deals with an end that left no core.
+// unseen handles an end that left no core.
 func (s *Supervisor) unseen(status unix.WaitStatus, known bool) {
 	if known && !s.crash(status) || !s.claimDeath() {
 		return

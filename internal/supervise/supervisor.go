@@ -1,9 +1,9 @@
 //go:build linux
 
-// Package supervise starts a program, watches it, and has it captured when it
-// matters: when it dies, however it does so, when it hangs, when its memory
-// runs out, and when somebody asks. The program notices nothing of it: it has
-// its own terminal, signals, exit status and standard error.
+// Package supervise starts a program, watches it, and captures it at important
+// moments: when it crashes in any way, when it hangs, when its memory runs out,
+// and on request. The program is not affected: terminal, signals, exit status
+// and standard error stay its own.
 package supervise
 
 import (
@@ -37,51 +37,53 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
 )
 
-// A Config says what to run and what to do about it.
+// A Config describes what to run and when to capture it.
 type Config struct {
 	Args []string // the program and its arguments
 	Env  []string // its environment
 	Dir  string   // its working directory, "" = ours
 
-	// OutputTaken says that our standard output is for cores: the program's goes
-	// to standard error.
+	// OutputTaken reports that our standard output is for cores: the program's
+	// output goes to standard error.
 	OutputTaken bool
 
-	Capture  capture.Options // what each capture takes
-	ExitStop bool            // ask for the exit stop
-	Ends     Ends            // which ends are crashes
+	Capture  capture.Options // options of each capture
+	ExitStop bool            // request the exit stop
+	Ends     Ends            // ends that are crashes
 	Children Children        // what to do about the processes that it starts
 	Witness  []string        // command line of package witness, nil = the program gets its own process group
-	Hold     time.Duration   // for which a dying program is held at most, 0 = DefaultHold
-	KeepText bool            // keep crash texts whole, also of programs that exclude something
-	TextFile string          // to which crash texts are appended too, "" = none
+	Hold     time.Duration   // maximum time to stop a dying program, 0 = DefaultHold
+	KeepText bool            // keep complete crash texts, even if the program has exclusions
+	TextFile string          // file to which crash texts are also appended, "" = none
 
 	OnHang      HangAction  // after a missed heartbeat and its capture
-	MemoryShare float64     // of the memory limit at which to capture, 0 = never
-	Signal      unix.Signal // that means a capture and is not for the program, 0 = none
-	Socket      string      // folder for the socket on which users ask, "" = none
+	MemoryShare float64     // part of the memory limit at which to capture, 0 = never
+	Signal      unix.Signal // signal that requests a capture and is not for the program, 0 = none
+	Socket      string      // folder of the socket for users' requests, "" = none
 
-	// Snapshot is the time between snapshots of the living program, which the
-	// keeper keeps for an end that leaves no core; 0 = none.
+	// Snapshot is the time between snapshots of the running program, which the
+	// keeper stores for an end without a core; 0 = none.
 	Snapshot time.Duration
 	Keeper   snapshots.Keeper
 
-	// Limits decides whether a capture may be kept, nil = always. Sink takes
-	// what was captured and says where it went.
+	// Limits decides whether a capture may be stored, nil = always. Sink stores a
+	// capture and returns its destination.
 	Limits func(program, reason string) (suppressed int, err error)
 	Sink   func(Core) (where string, err error)
 
-	// Interrupt is called when a signal asks this process to end while it still works
-	// after the program's death, as on an upload; nil = the signal is ignored.
+	// Interrupt is called when a signal asks this process to end while it still
+	// works after the program's death, for example on an upload; nil = the signal
+	// is ignored.
 	Interrupt func()
 
-	// Place says where cores go, and whether they could now; nil = not known.
+	// Place describes where cores go, and whether they can be stored now; nil =
+	// unknown.
 	Place func() (string, error)
 
 	Report *Reporter
 }
 
-// A Core is a capture on its way out.
+// A Core is a capture to be delivered.
 type Core struct {
 	Program string
 	PID     int
@@ -90,52 +92,52 @@ type Core struct {
 	Size    int64
 	Write   func(io.Writer) error
 
-	Signature string // an ID and a title, "" if it is not known
+	Signature string // an ID and a title, "" if unknown
 }
 
-// Name is the core's file name.
+// Name returns the core's file name.
 func (c Core) Name() string { return corefile.Name(c.Program, c.PID, c.When, c.Reason) }
 
 // Limits of the supervisor.
 const (
 	DefaultHold = 10 * time.Second
-	textLimit   = 1 << 20         // of a crash text that is kept
+	textLimit   = 1 << 20         // of a stored crash text
 	textWait    = 5 * time.Second // for the end of a crash text, longer than the runtime's own limits
 )
 
 // A Supervisor is a program under supervision.
 type Supervisor struct {
 	config  Config
-	who     string // we are
+	who     string // this process
 	child   *child.Child
 	witness *witness.Witness      // nil if the program has its own process group
-	image   atomic.Pointer[image] // what it runs; the current one after an exec
+	image   atomic.Pointer[image] // the current image; another one after an exec
 	keeper  *process.Tracer       // see package child
 	started time.Time
 
-	channel *crashsocket.Channel // over which programs register
-	inode   uint64               // of the end that they inherit, 0 if they inherit none
-	family  *family              // of processes that the program started
-	parent  *Supervisor          // of a process that another program started, else nil
+	channel *crashsocket.Channel // on which programs register
+	inode   uint64               // of the end that they inherit, 0 if none
+	family  *family              // processes that the program started
+	parent  *Supervisor          // for a process that another program started, else nil
 
 	gauge *pressure.Gauge // of the program's memory
 
-	// death is what has been made of the program's end.
+	// death records how the program's end was handled.
 	death struct {
 		sync.Mutex
 		captured bool
 	}
 	asks    chan ask           // of users
-	working sync.WaitGroup     // what must be done before the supervisor ends
+	working sync.WaitGroup     // work to finish before the supervisor ends
 	gone    chan struct{}      // closed when the program is dead
-	stops   chan chan struct{} // asks for a stop of this process; nil if it is not the program's parent
+	stops   chan chan struct{} // requests to stop this process; nil if it is not the program's parent
 }
 
 // Run starts the program, watches it, and returns how it ended. The error is
-// that of starting it: a [StartError] if that is the program's own.
+// that of starting it: a [StartError] if the program itself is the cause.
 func Run(config Config) (unix.WaitStatus, error) {
 	path, err := exec.LookPath(config.Args[0])
-	if err != nil && !errors.Is(err, exec.ErrDot) { // a shell takes it from there, too
+	if err != nil && !errors.Is(err, exec.ErrDot) { // a shell accepts that too
 		return 0, &StartError{err}
 	}
 	s := newSupervisor(config, path)
@@ -161,7 +163,7 @@ func newSupervisor(config Config, path string) *Supervisor {
 	return s
 }
 
-// A StartError reports that the program cannot be started by anybody.
+// A StartError reports that no supervisor could start the program.
 type StartError struct{ Err error }
 
 func (e *StartError) Error() string { return "run: " + e.Err.Error() }
@@ -169,8 +171,8 @@ func (e *StartError) Error() string { return "run: " + e.Err.Error() }
 // Unwrap returns the cause.
 func (e *StartError) Unwrap() error { return e.Err }
 
-// ExitStatus returns that of a shell: 127 if there is no such program, 126 if it
-// cannot be executed.
+// ExitStatus returns the status of a shell: 127 if there is no such program,
+// 126 if it cannot be executed.
 func (e *StartError) ExitStatus() int {
 	if errors.Is(e.Err, exec.ErrNotFound) || errors.Is(e.Err, fs.ErrNotExist) {
 		return 127
@@ -178,8 +180,8 @@ func (e *StartError) ExitStatus() int {
 	return 126
 }
 
-// isShortage reports whether an error of starting a program may come from what this
-// process uses itself.
+// isShortage reports whether an error of starting a program may be caused by
+// this process' own resource use.
 func isShortage(err error) bool {
 	for _, errno := range []syscall.Errno{unix.EMFILE, unix.ENFILE, unix.EBADF, unix.EAGAIN, unix.ENOMEM} {
 		if errors.Is(err, errno) {
@@ -189,17 +191,17 @@ func isShortage(err error) bool {
 	return false
 }
 
-// An Attachment is a program that runs already and registers over a channel that
-// it made itself, see package runtime/monitor.
+// An Attachment is a running program that registers over a channel that it made
+// itself, see package runtime/monitor.
 type Attachment struct {
 	PID     int
 	Channel int // descriptor of our end
 
-	Ready func(promise string) // called once everything is in place
+	Ready func(promise string) // called once everything is ready
 }
 
-// Watch watches a program that runs already, to its end. Signals are its own
-// affair, as is its exit status.
+// Watch watches a running program until its end. It does not handle signals or
+// the exit status.
 func Watch(config Config, a Attachment) error {
 	path, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", a.PID))
 	if err != nil {
@@ -225,8 +227,7 @@ func Watch(config Config, a Attachment) error {
 	return err
 }
 
-// toTheEnd watches the program until it is dead and everything about it is
-// done.
+// toTheEnd watches the program until it is dead and all work about it is done.
 func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	s.gauge = pressure.Open("/sys/fs/cgroup", s.child.PID, s.config.Env)
 	s.readMemoryLimit(s.image.Load().view)
@@ -252,7 +253,7 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	status, err := s.child.Wait(child.Events{Exiting: s.exiting, Stopped: s.stopToo})
 	close(s.gone)
 	s.leave(registering)
-	s.image.Load().close() // no report comes any longer
+	s.image.Load().close() // no report can come any longer
 	s.working.Wait()
 	if err != nil {
 		return 0, err
@@ -265,16 +266,16 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	return status, nil
 }
 
-// readMemoryLimit has the gauge read the limit of a program's own runtime.
+// readMemoryLimit makes the gauge read the limit from the program's runtime.
 func (s *Supervisor) readMemoryLimit(v *view) {
 	if s.config.MemoryShare > 0 && s.gauge != nil && v.findMemoryLimit() {
 		s.gauge.GoLimit = func() (int64, error) { return s.image.Load().view.memoryLimit() }
 	}
 }
 
-// shareGroup has the program started in the process group of this process if there
-// is a controlling terminal: the shell and the terminal then treat the job as they
-// treat the program alone.
+// shareGroup makes the program start in the process group of this process if
+// there is a controlling terminal: the shell and the terminal then treat the
+// job like the program alone.
 func (s *Supervisor) shareGroup() {
 	if len(s.config.Witness) == 0 || !child.HasTerminal() {
 		return
@@ -324,7 +325,7 @@ func (s *Supervisor) start(path string) error {
 	return nil
 }
 
-// without returns an environment that lacks the variable.
+// without returns an environment without the variable.
 func without(env []string, name string) []string {
 	out := make([]string, 0, len(env)+1)
 	for _, kv := range env {
@@ -343,8 +344,8 @@ func (s *Supervisor) report(e Event) {
 	s.config.Report.Report(e)
 }
 
-// takeOrRecord is take, and where the program may not be read or is not
-// understood, a core without memory that says so.
+// takeOrRecord is take; if the program may not be read or is not supported, it
+// returns a core without memory that records the reason.
 func (s *Supervisor) takeOrRecord(ctx context.Context, change func(*capture.Options)) (*capture.Core, error) {
 	var opts capture.Options
 	c, err := s.take(ctx, func(o *capture.Options) {
@@ -359,10 +360,10 @@ func (s *Supervisor) takeOrRecord(ctx context.Context, change func(*capture.Opti
 	return c, err
 }
 
-// take captures the program, with its main thread stopped by the keeper that may
-// have seized it. The caller's change to the options comes last. There is one
-// capture at a time, and the program's end waits for it. A program that replaces
-// itself by exec meanwhile is captured anew.
+// take captures the program, with its main thread stopped by the keeper that
+// may have seized it. The caller's change of the options comes last. There is
+// one capture at a time, and the program's end waits for it. If the program
+// replaces itself by exec during the capture, it is captured again.
 func (s *Supervisor) take(ctx context.Context, change func(*capture.Options)) (*capture.Core, error) {
 	for again := 3; ; again-- {
 		c, err := s.takeOnce(ctx, change)
@@ -391,7 +392,7 @@ func (s *Supervisor) takeOnce(ctx context.Context, change func(*capture.Options)
 		change(&opts)
 		then := r.Released
 		r.Released = func() {
-			done() // it may end now
+			done() // the program may end now
 			if then != nil {
 				then()
 			}
@@ -402,7 +403,7 @@ func (s *Supervisor) takeOnce(ctx context.Context, change func(*capture.Options)
 	return c, err
 }
 
-// keep hands a capture to the sink and reports what came of it.
+// keep passes a capture to the sink and reports the outcome.
 func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) Event {
 	summary := c.Summary()
 	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial, Signature: summary.Signature}
@@ -416,11 +417,11 @@ func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) 
 		size = info.Size() // it may have been compressed
 	}
 	e.Took, e.Bytes = time.Since(began), size
-	releaseMemory() // a supervisor is small but for its captures
+	releaseMemory() // a supervisor is small except for its captures
 	return s.finish(e, err)
 }
 
-// finish reports a capture with its outcome, and returns that.
+// finish reports a capture with its outcome, and returns the event.
 func (s *Supervisor) finish(e Event, err error) Event {
 	var refused *store.RefusedError
 	switch {
@@ -435,8 +436,8 @@ func (s *Supervisor) finish(e Event, err error) Event {
 	return e
 }
 
-// admit asks the limits. An error other than a refusal does not keep a core
-// from being made: a limit that cannot be read is none.
+// admit checks the limits. An error other than a refusal does not prevent a
+// core: an unreadable limit does not apply.
 func (s *Supervisor) admit(reason string) (suppressed int, err error) {
 	if s.config.Limits == nil {
 		return 0, nil
@@ -450,7 +451,7 @@ func (s *Supervisor) admit(reason string) (suppressed int, err error) {
 	return suppressed, err
 }
 
-// describe says how a program ended, as a shell would.
+// describe returns how a program ended, in a shell's terms.
 func describe(status unix.WaitStatus) string {
 	if status.Signaled() {
 		return "signal " + unix.SignalName(status.Signal())

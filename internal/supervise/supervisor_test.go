@@ -19,7 +19,7 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise/snapshots"
 )
 
-// supervisorOf returns a Supervisor of a process that is not watched, and what it
+// supervisorOf returns a Supervisor of a process that is not watched, and its
 // reports.
 func supervisorOf(pid int) (*Supervisor, *bytes.Buffer) {
 	var reports bytes.Buffer
@@ -73,7 +73,7 @@ func TestPublishInstead(t *testing.T) {
 	}
 }
 
-// The processes that hold a socket are found by its inode.
+// The processes that have a socket open are found by its inode.
 func TestHolders(t *testing.T) {
 	c, programs, err := crashsocket.NewChannel()
 	if err != nil {
@@ -101,7 +101,7 @@ func TestHolders(t *testing.T) {
 }
 
 // A parent that does not embed the runtime is not captured for the status of a
-// child that crashed. One that embeds it, and a child, are.
+// crashed child. A parent that embeds it, and a child, are.
 func TestBlameless(t *testing.T) {
 	for _, c := range []struct{ anchored, crashed, child, want bool }{
 		{want: false},
@@ -124,7 +124,7 @@ func TestBlameless(t *testing.T) {
 	}
 }
 
-// A death has one capture, whoever comes first.
+// A death has one capture, whichever goroutine claims it first.
 func TestClaimDeath(t *testing.T) {
 	s, _ := supervisorOf(os.Getpid())
 	defer s.keeper.Close()
@@ -133,7 +133,8 @@ func TestClaimDeath(t *testing.T) {
 	}
 }
 
-// There is a bound to the processes that are watched, which is reported once.
+// The number of watched processes is bounded; reaching the bound is reported
+// once.
 func TestFamilyBound(t *testing.T) {
 	s, reports := supervisorOf(os.Getpid())
 	defer s.keeper.Close()
@@ -158,8 +159,8 @@ func TestFamilyBound(t *testing.T) {
 	}
 }
 
-// A view notices that its process runs another program, and answers for one that
-// cannot be read.
+// A view notices that its process runs another program, and works for an
+// unreadable one.
 func TestView(t *testing.T) {
 	cmd := exec.Command("sh", "-c", "read line; exec sleep 60")
 	in, err := cmd.StdinPipe()

@@ -15,10 +15,10 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// tick is how often the program's anchor is looked at.
+// tick is the time between reads of the program's anchor.
 const tick = 50 * time.Millisecond
 
-// HangAction is what is done to a program that hangs, after it was captured.
+// HangAction selects what happens to a hanging program after its capture.
 type HangAction int
 
 // Hang actions.
@@ -28,8 +28,8 @@ const (
 	KillHang
 )
 
-// watch looks at what the program says of itself while it runs: snapshots that
-// it asks for, heartbeats, memory. It ends with the program.
+// watch polls the running program: its snapshot requests, heartbeats, and
+// memory. It ends with the program.
 func (s *Supervisor) watch() {
 	began := time.Now()
 	alarm := pressure.Alarm{Share: s.config.MemoryShare, Rest: memoryRest}
@@ -38,7 +38,7 @@ func (s *Supervisor) watch() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	looked, near := 0, true
-	var tight chan bool // nil where the kernel tells of nothing
+	var tight chan bool // nil if the kernel has no notifications
 	if s.config.MemoryShare > 0 {
 		if w := s.gauge.Watch(s.config.MemoryShare); w != nil {
 			defer w.Close()
@@ -54,7 +54,7 @@ func (s *Supervisor) watch() {
 			woken = true
 		case <-ticker.C:
 		}
-		now := time.Since(began) // monotonic: it stands still while the host sleeps
+		now := time.Since(began) // monotonic: it stops while the host is suspended
 		if count, reason := s.image.Load().view.asked(asked); count != asked {
 			asked = count
 			s.answer(reason)
@@ -64,7 +64,7 @@ func (s *Supervisor) watch() {
 		for _, v := range judge.Look(now, len(beats) > 0 && (s.dying() || view.paused()), beats) {
 			s.verdict(v)
 		}
-		// Far from the limit a look now and then is enough.
+		// Far from the limit an occasional read is enough.
 		if looked++; s.config.MemoryShare > 0 && (woken || near || looked >= seldom) {
 			looked = 0
 			r := s.gauge.Read(s.config.MemoryShare)
@@ -77,21 +77,21 @@ func (s *Supervisor) watch() {
 	}
 }
 
-// memoryReason is the reason of captures that are made before the kernel kills.
+// memoryReason is the reason of captures before an OOM kill.
 const memoryReason = "memory"
 
-// seldom is how many ticks pass between looks at a program's memory that is far
+// seldom is the number of ticks between reads of a program's memory that is far
 // from its limit.
 const seldom = 4
 
-// memoryRest is the least time between two captures for memory's sake.
+// memoryRest is the minimum time between two captures because of memory.
 const memoryRest = 10 * time.Minute
 
-// answer takes the snapshot that the program waits for in meminspect.Snapshot.
+// answer makes the snapshot that the program waits for in meminspect.Snapshot.
 func (s *Supervisor) answer(reason string) {
 	answer := func(taken bool) {
 		if socket := s.image.Load().socket; socket != nil {
-			_ = socket.Answer(taken) // it fails if the program has ended
+			_ = socket.Answer(taken) // fails if the program has ended
 		}
 	}
 	suppressed, err := s.admit("snapshot")
@@ -113,7 +113,7 @@ func (s *Supervisor) answer(reason string) {
 	}
 }
 
-// verdict deals with a heartbeat that was missed or that came back.
+// verdict handles a heartbeat that was missed or that recovered.
 func (s *Supervisor) verdict(v heartbeat.Verdict) {
 	said := fmt.Sprintf("heartbeat %s, silent for %v (limit %v)", v.Name, v.Silent.Round(time.Millisecond), v.Limit)
 	if v.Recovered {
@@ -125,7 +125,7 @@ func (s *Supervisor) verdict(v heartbeat.Verdict) {
 	if s.config.OnHang == LetHang {
 		return
 	}
-	// One hang, one core: the end that we make is not captured again.
+	// One core per hang: the end that we cause is not captured again.
 	if s.claimDeath() {
 		signal := unix.SIGQUIT
 		if s.config.OnHang == KillHang {
@@ -135,7 +135,8 @@ func (s *Supervisor) verdict(v heartbeat.Verdict) {
 	}
 }
 
-// request captures the running program because of something that we saw.
+// request captures the running program because of something that the supervisor
+// detected.
 func (s *Supervisor) request(reason, why string) {
 	suppressed, err := s.admit(reason)
 	if err != nil {
@@ -145,11 +146,11 @@ func (s *Supervisor) request(reason, why string) {
 	s.capture(reason, why, suppressed, nil)
 }
 
-// captureWait bounds a capture of a program that runs on.
+// captureWait bounds a capture of a program that keeps running.
 const captureWait = 30 * time.Second
 
-// capture captures the running program. taken, if it is not nil, is called once
-// everything was read and the program runs on.
+// capture captures the running program. taken, if not nil, is called once
+// everything was read and the program continues.
 func (s *Supervisor) capture(reason, why string, suppressed int, taken func()) Event {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), captureWait)

@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package deliver brings cores where they are wanted when that is not a
-// directory: to a command, to standard output, to a bucket by a presigned URL.
-// What leaves the machine can be compressed and encrypted before it does.
+// Package deliver sends cores to destinations other than a directory: to a
+// command, to standard output, or to a bucket by a presigned URL. Cores that
+// leave the machine can be compressed and encrypted.
 package deliver
 
 import (
@@ -21,17 +21,17 @@ import (
 	"github.com/meminspect/meminspect/internal/reap"
 )
 
-// A Core is a core on its way.
+// A Core is a core to be delivered.
 type Core struct {
 	Name    string // of its file
 	Program string
 	PID     int
 	Reason  string
-	Size    int64 // about
+	Size    int64 // approximate
 	Write   func(io.Writer) error
 }
 
-// Apply returns the core with the name and the bytes that it has in form.
+// Apply returns the core with its name and bytes in form.
 func (c Core) Apply(form corefile.Form) Core {
 	write := c.Write
 	c.Name += form.Suffix()
@@ -39,12 +39,11 @@ func (c Core) Apply(form corefile.Form) Core {
 	return c
 }
 
-// commandWait bounds a command that takes a core.
+// commandWait bounds a command that receives a core.
 const commandWait = 5 * time.Minute
 
-// Command gives a core to a shell command on standard input, with its name and
-// where it is from in the environment. Its error ends with what the command
-// said last.
+// Command passes a core to a shell command on standard input, with its name and
+// origin in the environment. Its error ends with the command's last output.
 func Command(ctx context.Context, line string, env []string, c Core) error {
 	ctx, cancel := context.WithTimeout(ctx, commandWait)
 	defer cancel()
@@ -66,7 +65,7 @@ func Command(ctx context.Context, line string, env []string, c Core) error {
 	err = reap.Run(cmd)
 	r.Close()
 	if werr := <-written; err == nil {
-		err = werr // it did not take all of it
+		err = werr // it did not read all of it
 	}
 	if err != nil {
 		return fmt.Errorf("command for cores: %w: %s", err, strings.TrimSpace(said.String()))

@@ -36,7 +36,7 @@ func TestCommand(t *testing.T) {
 	if err := Command(t.Context(), "cat > /dev/null; echo no room >&2; exit 3", env, core()); err == nil || !strings.Contains(err.Error(), "exit status 3: no room") {
 		t.Error(err)
 	}
-	// One that takes only a part of it, though it says that all is well.
+	// A command that reads only a part, although it exits with status 0.
 	big := core()
 	big.Write = func(w io.Writer) error {
 		for range 1000 {
@@ -51,7 +51,8 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// bucket is an object store that takes presigned PUTs, and fails as it is told.
+// A bucket is an object store that accepts presigned PUTs, and fails on
+// request.
 type bucket struct {
 	sync.Mutex
 	*httptest.Server
@@ -102,7 +103,7 @@ func TestUpload(t *testing.T) {
 	if b.objects["/cores/"+core().Name] != content || b.tries != 3 || len(u.waiting()) != 0 {
 		t.Errorf("%d objects after %d tries, %v waiting", len(b.objects), b.tries, u.waiting())
 	}
-	// Three failures are too many: it waits, and goes with the next.
+	// Three failures are too many: it waits, and is sent with the next one.
 	b.fail = []int{503, 503, 503}
 	b.objects = map[string]string{}
 	err := u.Put(t.Context(), core())
@@ -116,8 +117,8 @@ func TestUpload(t *testing.T) {
 	}
 }
 
-// The URL is a secret, whatever goes wrong; and what will never do is not tried
-// again.
+// The URL is secret, whatever goes wrong; and a permanent failure is not
+// retried.
 func TestUploadRefused(t *testing.T) {
 	b := newBucket(t)
 	for _, url := range []string{b.URL + "/x?signature=wr0ng", "http://127.0.0.1:1/x?signature=wr0ng", "::wr0ng"} {
@@ -133,8 +134,8 @@ func TestUploadRefused(t *testing.T) {
 	}
 }
 
-// Two supervisors send what waits in one directory: a core that the other sent
-// meanwhile has arrived.
+// Two supervisors send the cores that wait in one directory: a core that the
+// other one has sent counts as delivered.
 func TestUploadTwice(t *testing.T) {
 	b := newBucket(t)
 	u := upload(t, b.URL+"/{name}?signature=s3cret")
@@ -154,7 +155,7 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (r roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return r(req) }
 
-// What a server answers is one line, without escapes of a terminal, and without the
+// A server's response is one line, without terminal escapes, and without the
 // signature in any form.
 func TestResponse(t *testing.T) {
 	request, err := url.Parse("https://u:passw0rd@example.com/a?X-Sig=ab%2Fcd%2B%26ef&X-Amz-Credential=AKIAXYZ%2F2026&n=1")

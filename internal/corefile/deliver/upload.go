@@ -22,16 +22,16 @@ import (
 	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
-// An Upload puts cores to a URL: a plain PUT with a length, which is what a
-// presigned URL of any object store takes. "{name}" in the URL stands for the
-// core's file name. The URL is a secret and stands in no message.
+// An Upload sends cores to a URL: a plain PUT with a length, which a presigned
+// URL of any object store accepts. "{name}" in the URL is replaced by the
+// core's file name. The URL is a secret and is in no message.
 type Upload struct {
 	URL    string
 	Client *http.Client
 
-	// Spool stores a core until it has arrived, and returns its path; Waiting is
-	// the folder that it stores in. A core that does not arrive stays there and
-	// is sent with the next one.
+	// Spool stores a core until it is delivered, and returns its path; Waiting is
+	// the folder that it stores in. A core that cannot be delivered stays there
+	// and is sent with the next one.
 	Spool   func(name string, size int64, write func(io.Writer) error) (path string, err error)
 	Waiting string
 
@@ -39,13 +39,14 @@ type Upload struct {
 	Pauses []time.Duration
 }
 
-// DefaultPauses make an upload give up after half a minute: the supervisor of a
-// program that is dead holds up its restart.
+// DefaultPauses make an upload fail after half a minute: the supervisor of a
+// dead program delays its restart.
 func DefaultPauses() []time.Duration {
 	return []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second}
 }
 
-// Put spools a core and sends it, and with it what could not be sent before.
+// Put spools a core and sends it, together with earlier ones that could not be
+// sent.
 func (u *Upload) Put(ctx context.Context, c Core) error {
 	path, err := u.Spool(c.Name, c.Size, c.Write)
 	if err != nil {
@@ -60,9 +61,9 @@ func (u *Upload) Put(ctx context.Context, c Core) error {
 	return nil
 }
 
-// Flush sends what waits, one attempt each, and returns how much still does.
+// Flush sends the waiting cores, one attempt each, and returns how many remain.
 func (u *Upload) Flush(ctx context.Context) (left int) {
-	// Several bases may not share one name in a presigned URL: it stands for one
+	// Several cores cannot share one presigned URL without {name}: it names one
 	// object.
 	if !strings.Contains(u.URL, "{name}") {
 		return len(u.waiting())
@@ -87,7 +88,7 @@ func (u *Upload) send(ctx context.Context, path string, pauses []time.Duration) 
 	for {
 		again, err := u.attempt(ctx, path)
 		if err == nil {
-			// Somebody else may have sent it at the same time.
+			// Another process may have sent it at the same time.
 			if err = os.Remove(path); errors.Is(err, fs.ErrNotExist) {
 				err = nil
 			}
@@ -105,7 +106,7 @@ func (u *Upload) send(ctx context.Context, path string, pauses []time.Duration) 
 	}
 }
 
-// attempt sends a file once and tells whether another attempt might do better.
+// attempt sends a file once and reports whether another attempt might succeed.
 func (u *Upload) attempt(ctx context.Context, path string) (again bool, err error) {
 	f, err := plainfile.Open(path) // others may write to the folder
 	if err != nil {
@@ -145,8 +146,8 @@ const (
 	maxLine     = 300      // reported
 )
 
-// responseLine returns the response of a server as one escaped line without the
-// secrets of the request: servers repeat the signature that they do not accept.
+// responseLine returns a server's response as one escaped line without the
+// secrets of the request: servers repeat a signature that they reject.
 func responseLine(text string, request *url.URL) string {
 	for _, secret := range secrets(request) {
 		text = strings.ReplaceAll(text, secret, "…")

@@ -12,9 +12,9 @@ import (
 	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
-// Supervisors that cannot lock the limits count their refusals without the lock:
-// each appends a line, which one write call does as a whole. The next supervisor
-// that has the lock adds them to the limits.
+// Supervisors that cannot lock the limits count their refusals without the
+// lock: each appends a line with one write call, which is atomic. The next
+// supervisor that gets the lock adds them to the limits.
 
 // countMissed appends a refusal.
 func (s *Store) countMissed(program, reason string) error {

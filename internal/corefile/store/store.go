@@ -1,10 +1,10 @@
 //go:build linux
 
-// Package store keeps cores in a directory as a good citizen does: nothing
-// half-written under a final name, nobody else may read, no more than so many,
-// so large and so old, never the last of the disk, and no flood when a program
-// crashes at every start. Limits are kept in the directory, so they survive
-// restarts and hold for all supervisors that share it.
+// Package store keeps cores in a directory: no incomplete file under a final
+// name, no access for other users, bounds on number, size and age, some space
+// left free on the disk, and no flood if a program crashes at every start.
+// Limits are stored in the directory, so they survive restarts and apply to all
+// supervisors that share it.
 package store
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
-// A Policy says what may be kept. A zero number means no such limit.
+// A Policy limits what is stored. Zero means no limit.
 type Policy struct {
 	Keep      int           // cores
 	KeepBytes int64         // on disk, all cores together
@@ -34,13 +34,13 @@ type Policy struct {
 	All  Limit // for one program
 }
 
-// A Limit is so many in so much time.
+// A Limit is a maximum number in a period.
 type Limit struct {
 	Count int
 	Per   time.Duration
 }
 
-// DefaultPolicy is what a supervisor uses unless told otherwise.
+// DefaultPolicy is a supervisor's default.
 func DefaultPolicy() Policy {
 	return Policy{
 		Keep: 20, KeepBytes: 2 << 30, KeepAge: 30 * 24 * time.Hour, Floor: 256 << 20,
@@ -56,22 +56,22 @@ type Store struct {
 	patience time.Duration
 }
 
-// Files of ours in the directory that are no cores.
+// Files of ours in the directory that are not cores.
 const (
 	limitsFile = ".limits.json"
 	lockFile   = ".lock"
 	missedFile = ".missed"
-	partial    = ".partial-" // and random digits, behind a name that begins with a dot
+	partial    = ".partial-" // and random digits, after a name that begins with a dot
 )
 
 // maxLimits is far more than the limits of the programs on one host.
 const maxLimits = 16 << 20
 
-// stale is how old a partial file must be to be nobody's any more. Its writer
-// may live in another pid namespace, so that its number would say nothing.
+// stale is the age after which a partial file is considered abandoned. Its
+// writer may be in another PID namespace, so its PID would not help.
 const stale = time.Hour
 
-// Open makes the directory if it is not there, for us alone.
+// Open creates the directory if necessary, for this user only.
 func Open(dir string, policy Policy) (*Store, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -84,8 +84,8 @@ func Open(dir string, policy Policy) (*Store, error) {
 	return s, nil
 }
 
-// prepare is run before each write too: whoever cleans up a disk may have taken
-// the directory away.
+// prepare also runs before each write: a clean-up may have removed the
+// directory.
 func (s *Store) prepare() error {
 	if err := os.MkdirAll(filepath.Dir(s.dir), 0o755); err != nil {
 		return fmt.Errorf("making the store: %w", err)
@@ -107,9 +107,9 @@ func (s *Store) prepare() error {
 // Dir returns the directory.
 func (s *Store) Dir() string { return s.dir }
 
-// Loose returns the permissions of the directory if others than its owner have
-// any, else 0. Such a directory is used, since it may be shared on purpose;
-// the cores in it are ours alone in any case.
+// Loose returns the permissions of the directory if users other than its owner
+// have any, else 0. Such a directory is still used, because it may be shared on
+// purpose; only the owner can read the cores in it.
 func (s *Store) Loose() fs.FileMode {
 	fi, err := os.Stat(s.dir)
 	if err != nil || fi.Mode().Perm()&0o077 == 0 {
@@ -121,7 +121,7 @@ func (s *Store) Loose() fs.FileMode {
 // A RefusedError reports that the policy does not allow another core.
 type RefusedError struct {
 	Why   string
-	Until time.Time // when it may be tried again, zero if that is not known
+	Until time.Time // when to try again, zero if unknown
 }
 
 func (r *RefusedError) Error() string {
@@ -131,17 +131,17 @@ func (r *RefusedError) Error() string {
 	return r.Why + ", next one after " + r.Until.UTC().Format(time.TimeOnly) + " UTC"
 }
 
-// A history is what is known of one program's captures, by reason.
+// A history is the record of one program's captures, by reason.
 type history struct {
 	Taken      map[string][]time.Time `json:"taken"`
 	Suppressed map[string]int         `json:"suppressed,omitempty"`
 }
 
-// Admit asks whether a core of this program may be captured for this reason
-// now, and counts it. It returns how many were refused since the last one, or
-// a *RefusedError: also when others keep the limits locked, because the store is
-// then in use by a herd. When the directory cannot be written to, that is the
-// error, and nothing is limited.
+// Admit checks whether a core of this program may be captured for this reason
+// now, and counts it. It returns how many were refused since the last one, or a
+// *RefusedError: also if others keep the limits locked, because then many
+// programs use the store at once. If the directory cannot be written to, it
+// returns that error, and nothing is limited.
 func (s *Store) Admit(program, reason string) (suppressed int, err error) {
 	err = s.update(func(all map[string]*history) error {
 		h := historyOf(all, program)
@@ -187,8 +187,8 @@ func (l Limit) String() string {
 	return fmt.Sprintf("%d in %v", l.Count, l.Per)
 }
 
-// next returns when one more may come. A time in the future was written before
-// the clock was set back: it counts as now, so that it ages.
+// next returns when one more is allowed. A time in the future was written
+// before the clock was set back: it counts as now, so that it ages.
 func (l Limit) next(taken []time.Time, now time.Time) time.Time {
 	if l.Count <= 0 || l.Per <= 0 {
 		return time.Time{}
@@ -233,7 +233,7 @@ func (s *Store) update(change func(map[string]*history) error) error {
 	path := filepath.Join(s.dir, limitsFile)
 	all := map[string]*history{}
 	if data, err := plainfile.Read(path, maxLimits); err == nil {
-		// What cannot be read limits nothing: it is written anew.
+		// Unreadable limits do not apply: the file is written again.
 		if json.Unmarshal(data, &all) != nil || all == nil {
 			all = map[string]*history{}
 		}
@@ -256,7 +256,7 @@ func (s *Store) update(change func(map[string]*history) error) error {
 	return result
 }
 
-// replace makes the file anew.
+// replace rewrites the file.
 func (s *Store) replace(path string, data []byte) error {
 	f, err := os.CreateTemp(s.dir, limitsFile+partial+"*")
 	if err != nil {
@@ -272,14 +272,15 @@ func (s *Store) replace(path string, data []byte) error {
 	return err
 }
 
-// patience is how long a supervisor waits for the limits: its program is dead, and
-// is not started again before that. The holder of the lock may be stopped.
+// patience is how long a supervisor waits for the limits: its program is dead,
+// and is not restarted before that. The holder of the lock may be stopped.
 const patience = 5 * time.Second
 
 // errLocked is the error after that time.
 var errLocked = fmt.Errorf("the limits are locked by others for %v", patience)
 
-// flock waits for the lock. The pauses are random, so that a herd spreads out.
+// flock waits for the lock. The pauses are random, so that many waiters spread
+// out.
 func (s *Store) flock(f *os.File) error {
 	for end := time.Now().Add(s.patience); ; time.Sleep(time.Millisecond + rand.N(10*time.Millisecond)) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -294,7 +295,7 @@ func (s *Store) flock(f *os.File) error {
 	}
 }
 
-// prune drops what no limit looks at any more and tells whether anything is
+// prune drops entries that no limit needs any longer and reports whether any is
 // left.
 func (h *history) prune(now time.Time, per time.Duration) bool {
 	for reason, taken := range h.Taken {

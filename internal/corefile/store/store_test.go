@@ -37,7 +37,7 @@ func text(s string) func(io.Writer) error {
 	return func(w io.Writer) error { _, err := io.WriteString(w, s); return err }
 }
 
-// files lists what is in the directory, hidden files included but for the
+// files lists the files in the directory, including hidden ones, except the
 // limits and the lock.
 func files(t *testing.T, s *Store) []string {
 	t.Helper()
@@ -80,7 +80,7 @@ func TestWrite(t *testing.T) {
 	}
 }
 
-// A core that cannot be written whole leaves nothing behind.
+// A core that cannot be written completely leaves nothing in the directory.
 func TestNothingHalf(t *testing.T) {
 	s, _ := open(t, Policy{})
 	broken := errors.New("broken")
@@ -112,7 +112,7 @@ func check(t *testing.T, err error) {
 	}
 }
 
-// What a writer that was killed left behind goes once it is nobody's any more.
+// What a killed writer left is removed once it is considered abandoned.
 func TestStalePartial(t *testing.T) {
 	s, clock := open(t, Policy{})
 	left := filepath.Join(s.dir, ".a.core"+partial+"123")
@@ -201,8 +201,8 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-// A core whose size is not known beforehand keeps to what is to stay free, to
-// what may be kept, and to both with those that are there.
+// A core of unknown size respects the free space, the maximum size, and both
+// together with the existing cores.
 func TestUnknownSize(t *testing.T) {
 	free, _ := open(t, Policy{})
 	now, err := free.Free()
@@ -218,7 +218,7 @@ func TestUnknownSize(t *testing.T) {
 		}
 		return nil
 	}
-	// So much that it makes no difference what others do on this disk meanwhile.
+	// So large that other writes on this disk make no difference.
 	huge := func(w io.Writer) error { _, err := w.Write(make([]byte, 1<<30)); return err }
 	for name, c := range map[string]struct {
 		policy Policy
@@ -241,7 +241,7 @@ func TestUnknownSize(t *testing.T) {
 	}
 }
 
-// In a directory where others may make links, nothing is written through one.
+// In a directory where others may create links, nothing is written through one.
 func TestLinks(t *testing.T) {
 	s, _ := open(t, DefaultPolicy())
 	victim := filepath.Join(t.TempDir(), "victim")
@@ -270,7 +270,7 @@ func TestLimits(t *testing.T) {
 	s, clock := open(t, policy)
 	admit := func(reason string, want bool, suppressed int) {
 		t.Helper()
-		// Anew each time: limits survive a restart.
+		// Open it again each time: limits survive a restart.
 		again := &Store{dir: s.dir, policy: policy, now: s.now}
 		n, err := again.Admit("prog", reason)
 		var refused *RefusedError
@@ -286,23 +286,23 @@ func TestLimits(t *testing.T) {
 	admit("panic", false, 0)
 	admit("panic", false, 0)
 	admit("hang", true, 0)
-	admit("hang", false, 0) // three in all
+	admit("hang", false, 0) // three in total
 	*clock = noon.Add(11 * time.Minute)
-	admit("panic", false, 0) // still three in all
+	admit("panic", false, 0) // still three in total
 	*clock = noon.Add(61 * time.Minute)
 	admit("panic", true, 3)
 	admit("hang", true, 1)
 	if _, err := s.Admit("another", "panic"); err != nil {
 		t.Errorf("another program is limited too: %v", err)
 	}
-	// A clock that was set back must not lock us out for a year.
+	// A clock that was set back must not block captures for a year.
 	*clock = noon.Add(-365 * 24 * time.Hour)
 	admit("panic", true, 0)
 	*clock = clock.Add(61 * time.Minute)
 	admit("panic", true, 0)
 }
 
-// A limits file of any content is no obstacle.
+// A limits file of any content does not block captures.
 func TestBrokenLimits(t *testing.T) {
 	for _, content := range []string{"", "null", "[]", `{"prog":null}`, `{"prog":{"taken":null}}`, "\x00\x01"} {
 		s, _ := open(t, DefaultPolicy())
@@ -313,8 +313,8 @@ func TestBrokenLimits(t *testing.T) {
 	}
 }
 
-// A herd shares a directory, and together they keep to the limit: each of them is
-// admitted or counted.
+// Many supervisors share a directory, and together they respect the limit: each
+// capture is admitted or counted.
 func TestHerd(t *testing.T) {
 	const herd = 200
 	s, clock := open(t, Policy{Each: Limit{3, time.Hour}})
@@ -374,7 +374,7 @@ func TestLockedLimits(t *testing.T) {
 	}
 }
 
-// What another user put in the place of the store's files is not opened.
+// Files that another user put in place of the store's files are not opened.
 func TestForeignFiles(t *testing.T) {
 	for _, name := range []string{lockFile, limitsFile, missedFile} {
 		s, _ := open(t, Policy{Each: Limit{1, time.Hour}})

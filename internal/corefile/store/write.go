@@ -21,10 +21,10 @@ import (
 )
 
 // Write stores a core of about size bytes under name, or under name with a
-// number if there is one of that name, and returns its path. It makes room by
-// the policy first, and refuses with a *RefusedError what would eat into the floor, also
-// when that shows only as it is written: a size of 0 is one that is not known.
-// Nothing is left of a core that could not be written whole.
+// number if name is taken, and returns its path. It first makes room according
+// to the policy, and returns a *RefusedError for a core that would use the
+// reserved space, even if that shows only while it is written; a size of 0
+// means unknown. It leaves nothing of an incomplete core.
 func (s *Store) Write(name string, size int64, write func(io.Writer) error) (path string, err error) {
 	if err := s.prepare(); err != nil {
 		return "", err
@@ -43,7 +43,7 @@ func (s *Store) Write(name string, size int64, write func(io.Writer) error) (pat
 	defer os.Remove(f.Name()) // fails once it has its name
 	err = write(corefile.Limit(f, room, errNoRoom))
 	if err == nil {
-		// The machine may be about to go the way of the program.
+		// The machine may crash next.
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
@@ -59,7 +59,7 @@ func (s *Store) Write(name string, size int64, write func(io.Writer) error) (pat
 	return path, err
 }
 
-// room is how many bytes one core may take.
+// room returns how many bytes one core may use.
 func (s *Store) room() (int64, error) {
 	free, err := s.Free()
 	if err != nil {
@@ -75,17 +75,19 @@ func (s *Store) room() (int64, error) {
 	return room, nil
 }
 
-// errNoRoom is returned while a core is written that turns out too large.
+// errNoRoom is returned for a core that turns out too large while it is
+// written.
 var errNoRoom = &RefusedError{Why: "the core is larger than what may be kept, or than what would leave as much of the disk free as is to stay so"}
 
-// publish gives a whole file its final name, never one that is taken.
+// publish gives a complete file its final name, and never replaces a file.
 func (s *Store) publish(from, name string) (string, error) {
 	taken := name
 	for n := 1; ; n++ {
 		path := filepath.Join(s.dir, name)
 		err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-			// A file system without it: a link does not replace either.
+			// The file system has no hard links. Link never replaces a file; Rename is
+			// used only if path is free.
 			if err = os.Link(from, path); errors.Is(err, unix.EPERM) {
 				err = os.Rename(from, path)
 			}
@@ -100,14 +102,15 @@ func (s *Store) publish(from, name string) (string, error) {
 	}
 }
 
-// A core in the directory.
+// A core is a core in the directory.
 type core struct {
 	path string
 	size int64 // on disk
 	when time.Time
 }
 
-// cores lists them, oldest first, and removes what writers that died left.
+// cores lists the cores, oldest first, and removes the files of writers that
+// died.
 func (s *Store) cores() ([]core, error) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -117,7 +120,7 @@ func (s *Store) cores() ([]core, error) {
 	for _, e := range entries {
 		info, err := e.Info()
 		if err != nil || !info.Mode().IsRegular() {
-			continue // gone meanwhile, or not ours
+			continue // removed since, or not ours
 		}
 		path := filepath.Join(s.dir, e.Name())
 		if strings.HasPrefix(e.Name(), ".") {
@@ -127,7 +130,7 @@ func (s *Store) cores() ([]core, error) {
 			continue
 		}
 		if !corefile.IsName(e.Name()) {
-			continue // another program's: it is never removed
+			continue // another program's: never removed
 		}
 		size := info.Size()
 		if st, ok := info.Sys().(*syscall.Stat_t); ok {
@@ -158,8 +161,8 @@ func (s *Store) makeRoom(size int64) error {
 	return nil
 }
 
-// retain removes old cores until the policy holds with so many more of so many
-// bytes together, but not the newest for one that is there already.
+// retain removes old cores until the policy allows more additional cores of
+// size bytes in total. At least one core is left, counting the additional ones.
 func (s *Store) retain(size int64, more int) error {
 	cores, err := s.cores()
 	if err != nil {
@@ -185,7 +188,7 @@ func (s *Store) retain(size int64, more int) error {
 	return nil
 }
 
-// Free returns how many bytes of the file system we may still use.
+// Free returns the number of bytes of the file system that we may use.
 func (s *Store) Free() (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(s.dir, &st); err != nil {

@@ -1,11 +1,12 @@
 // Package child runs the program under supervision: it starts it, waits, and,
-// where ptrace is allowed, gets it stopped at its very end with its memory whole.
+// if ptrace is allowed, stops it at its very end while its memory is still
+// complete.
 //
-// The exit stop is a seizure of the main thread alone with PTRACE_O_TRACEEXIT.
-// That thread is the last to leave at any end of the process: SIGKILL, SIGTERM,
+// The exit stop seizes only the main thread, with PTRACE_O_TRACEEXIT. That
+// thread is the last to exit at any end of the process: SIGKILL, SIGTERM,
 // os.Exit, a fault on a thread that C made. While the program runs it costs
-// nothing but a detour for signals that the main thread takes. EXITKILL is not
-// set: should we die, the program runs on.
+// only a detour for signals to the main thread. EXITKILL is not set: if the
+// supervisor dies, the program continues.
 package child
 
 import (
@@ -25,24 +26,24 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// A Child is a program that was started. Wait must be called, once.
+// A Child is a started program. Wait must be called once.
 type Child struct {
 	PID int
 
-	keeper  *process.Tracer // owns the main thread, and makes no call that blocks while it does
+	keeper  *process.Tracer // owns the main thread; makes no blocking call while it does
 	foreign int             // descriptor of a process that is not our child, -1 if it is
-	tty     int             // descriptor of the terminal that was handed over, -1 if none
-	shared  bool            // its process group is that of this process
+	tty     int             // descriptor of the terminal given to the program, -1 if none
+	shared  bool            // it shares the process group of this process
 
-	waiter atomic.Int32 // thread of Wait, of a process that is not our child
+	waiter atomic.Int32 // thread of Wait, for a process that is not our child
 
-	// turn has one token. Who holds it may act on the main thread: Wait on its
+	// turn has one token. Its holder may act on the main thread: Wait on its
 	// stops, or one capture.
 	turn    chan struct{}
 	thread  int // the keeper's ID
 	seized  atomic.Bool
 	exiting bool // in its exit stop
-	ended   bool // its number may stand for another process
+	ended   bool // its ID may now belong to another process
 }
 
 func newChild(keeper *process.Tracer) *Child {
@@ -52,7 +53,7 @@ func newChild(keeper *process.Tracer) *Child {
 func (c *Child) lock()   { c.turn <- struct{}{} }
 func (c *Child) unlock() { <-c.turn }
 
-// A Command says what to start.
+// A Command describes what to start.
 type Command struct {
 	Path string   // of the executable
 	Args []string // with the program's name
@@ -63,17 +64,17 @@ type Command struct {
 	// the terminal and of the shell's job control reach both.
 	ShareGroup bool
 
-	// Files are descriptors of ours by the number under which the program gets
-	// them; ^uintptr(0) leaves a number out.
+	// Files maps the program's descriptor numbers to ours; ^uintptr(0) skips a
+	// number.
 	Files []uintptr
 }
 
-// Start starts the program. Without ShareGroup its process group is its own, and
-// gets the terminal if that of this process has it.
+// Start starts the program. Without ShareGroup the program gets its own process
+// group, and the terminal if that of this process has it.
 //
-// With seize it is asked for the exit stop before its first instruction runs,
-// if that is allowed; see Seize. The error of that is the second one, and the
-// program runs all the same.
+// With seize, Start requests the exit stop before the program's first
+// instruction runs, if that is allowed; see Seize. Its error is the second one,
+// and the program runs in any case.
 func Start(c Command, keeper *process.Tracer, seize bool) (child *Child, notSeized, err error) {
 	child = newChild(keeper)
 	child.shared = c.ShareGroup
@@ -105,8 +106,8 @@ func Start(c Command, keeper *process.Tracer, seize bool) (child *Child, notSeiz
 	return child, notSeized, nil
 }
 
-// forkExec starts the program. A script without an interpreter is one of the shell,
-// as for execvp.
+// forkExec starts the program. A script without an interpreter is run by the
+// shell, as execvp does.
 func forkExec(c Command, attr *syscall.ProcAttr) (pid int, err error) {
 	pid, err = syscall.ForkExec(c.Path, c.Args, attr)
 	if errors.Is(err, unix.ENOEXEC) {
@@ -116,12 +117,12 @@ func forkExec(c Command, attr *syscall.ProcAttr) (pid int, err error) {
 	return pid, err
 }
 
-// loaded waits until the program stands in memory: its start is reported when it
-// has closed what is closed on exec, and its file is mapped after that. The last
-// thing to be there is its auxiliary vector. Of a program that may not be read
-// nothing is seen, and nobody looks.
+// loaded waits until the program is loaded: its start is reported when it has
+// closed its close-on-exec files, and its file is mapped after that. The
+// auxiliary vector appears last. For a program that may not be read there is
+// nothing to wait for.
 func loaded(pid int) {
-	const end = 16 // the bytes of the vector's last entry, which is there before
+	const end = 16 // the last entry of the vector, which is there before
 	for range 1000 {
 		auxv, err := os.ReadFile(fmt.Sprintf("/proc/%d/auxv", pid))
 		if err != nil || len(auxv) > end {
@@ -131,9 +132,9 @@ func loaded(pid int) {
 	}
 }
 
-// startSeized starts the program so that it stops at once, which takes the old
+// startSeized starts the program so that it stops at once, which needs the old
 // way of tracing, and changes that to a seizure while it is stopped. It reports
-// false when nothing was started: tracing may be forbidden.
+// false if nothing was started: tracing may be forbidden.
 func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 	sys := *attr.Sys
 	sys.Ptrace = true
@@ -153,8 +154,8 @@ func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 			}
 		}
 	}
-	// It stands before its first instruction with a SIGTRAP; let go with a
-	// SIGSTOP in its place it stops again, ours no longer, and can be seized.
+	// It is stopped before its first instruction with a SIGTRAP. Detached with a
+	// SIGSTOP instead, it stops again, no longer traced, and can be seized.
 	if !stop() || c.request(unix.PTRACE_DETACH, uintptr(unix.SIGSTOP)) != nil || !stop() {
 		unix.Kill(pid, unix.SIGCONT)
 		return true
@@ -162,17 +163,17 @@ func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 	if c.request(unix.PTRACE_SEIZE, unix.PTRACE_O_TRACEEXIT) == nil {
 		c.thread = unix.Gettid()
 		c.seized.Store(true)
-		stop() // seized while stopped, it tells of its stop
+		stop() // seized while stopped, it reports its stop
 		unix.Kill(pid, unix.SIGCONT)
-		_ = c.request(unix.PTRACE_CONT, 0) // it fails if the program was killed
+		_ = c.request(unix.PTRACE_CONT, 0) // fails if the program was killed
 		return true
 	}
 	unix.Kill(pid, unix.SIGCONT)
 	return true
 }
 
-// privileged tells whether the executable would lose the rights that its file
-// gives it if it were traced while it starts.
+// privileged reports whether the executable would lose the privileges that its
+// file gives it if it were traced while it starts.
 func privileged(path string) bool {
 	fi, err := os.Stat(path)
 	if err != nil || fi.Mode()&(os.ModeSetuid|os.ModeSetgid) != 0 {
@@ -182,8 +183,8 @@ func privileged(path string) bool {
 	return err == nil
 }
 
-// Attach makes a Child of a process that somebody else started. Its end is seen,
-// its status only when it was seized.
+// Attach makes a Child of a process that another process started. Its end is
+// detected, its status only if it was seized.
 func Attach(pid int, keeper *process.Tracer) (*Child, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -194,8 +195,8 @@ func Attach(pid int, keeper *process.Tracer) (*Child, error) {
 	return c, nil
 }
 
-// Other makes a Child of a process that is only captured: its end is not waited
-// for.
+// Other makes a Child of a process that is only captured: nothing waits for its
+// end.
 func Other(pid int) *Child {
 	c := newChild(nil)
 	c.PID = pid
@@ -226,8 +227,8 @@ func foreground() int {
 	return fd
 }
 
-// giveTerminal makes the program's group the terminal's. A program that was so
-// quick as to touch the terminal before was stopped for it, and is continued.
+// giveTerminal makes the program's group the terminal's. A program that used
+// the terminal before that was stopped for it, and is continued.
 func (c *Child) giveTerminal() {
 	if c.tty >= 0 && unix.IoctlSetPointerInt(c.tty, unix.TIOCSPGRP, c.PID) == nil {
 		unix.Kill(-c.PID, unix.SIGCONT)
@@ -257,8 +258,8 @@ func (c *Child) hasTerminal() bool {
 	return err == nil && group == unix.Getpgrp()
 }
 
-// Seize asks for the exit stop. It fails with EPERM where that is not allowed
-// or where another process traces the program already.
+// Seize requests the exit stop. It returns EPERM if that is not allowed or if
+// another process already traces the program.
 func (c *Child) Seize() error {
 	c.lock()
 	defer c.unlock()
@@ -283,11 +284,11 @@ func (c *Child) ask(f func() error) error {
 	return errors.Join(c.keeper.Do(func() { err = f() }), err)
 }
 
-// Capture runs f, which may stop threads, when no other capture runs and no stop
-// of the main thread is being dealt with. It gives up waiting for that when ctx
-// ends. f gets the main thread's tracer, nil if there is none, and whether that
-// holds the thread in its exit stop. When f has released all threads it may call
-// done before it returns: the program's end waits for that.
+// Capture runs f, which may stop threads, when no other capture runs and no
+// stop of the main thread is being handled. It stops waiting for that when ctx
+// ends. f gets the main thread's tracer, nil if there is none, and whether the
+// tracer holds the thread in its exit stop. When f has released all threads it
+// may call done before it returns: the program's end waits for that.
 func (c *Child) Capture(ctx context.Context, f func(main *process.Tracer, held bool, done func()) error) error {
 	select {
 	case c.turn <- struct{}{}:
@@ -308,19 +309,20 @@ func (c *Child) Capture(ctx context.Context, f func(main *process.Tracer, held b
 }
 
 // recheck finds out whether the main thread is still the keeper's after a
-// capture. The one that was is gone when another thread has called exec.
+// capture. The old one is gone if another thread has called exec.
 func (c *Child) recheck() {
 	if c.seized.Load() && !c.exiting && Tracer(c.PID) != c.thread {
 		c.lost()
 	}
 }
 
-// StatusKnown tells whether the status that Wait returned is the program's: of
-// one that somebody else started there is none unless it was seized to its end.
+// StatusKnown reports whether the status that Wait returned is the program's:
+// for a process that another process started it is known only if it was seized
+// until its end.
 func (c *Child) StatusKnown() bool { return c.foreign < 0 }
 
-// Inherited lists our descriptors that a program started by us would have got
-// without us, for Command.Files: systemd's sockets, a shell's redirections.
+// Inherited lists our descriptors that a program would have inherited without a
+// supervisor, for Command.Files: systemd's sockets, a shell's redirections.
 func Inherited() []uintptr {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -344,9 +346,9 @@ func Inherited() []uintptr {
 	return files
 }
 
-// Free returns a number for another descriptor: the first from want on that is
-// not in use, or the highest below it if the limit of this process does not allow
-// that many: less some numbers, to which descriptors are moved for the start.
+// Free returns a number for another descriptor: the first unused one from want,
+// or the highest unused one below if the limit of this process does not allow
+// that many, minus some numbers to which descriptors are moved for the start.
 func Free(files []uintptr, want int) int {
 	const spare = 6
 	free := func(fd int) bool { return fd >= len(files) || files[fd] == ^uintptr(0) }
@@ -368,7 +370,7 @@ func Free(files []uintptr, want int) int {
 	return len(files)
 }
 
-// Tracer returns the thread that traces the given process, 0 if none does.
+// Tracer returns the thread that traces the given process, 0 if there is none.
 func Tracer(pid int) int {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -47,7 +47,7 @@ func start(tb testing.TB, seize bool, variant crasher.Variant, args ...string) (
 	return c, out
 }
 
-// seizable skips where ptrace is not to be had.
+// seizable skips the test if ptrace is not available.
 func seizable(tb testing.TB) {
 	tb.Helper()
 	c, _ := start(tb, false, crasher.Plain, "wait")
@@ -59,8 +59,8 @@ func seizable(tb testing.TB) {
 	}
 }
 
-// readable tells whether the process has its memory, and which words stand
-// there at its start.
+// readable checks that the process has its memory, with the expected words at
+// its start.
 func readable(pid int) error {
 	var addr uintptr
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
@@ -83,8 +83,8 @@ func readable(pid int) error {
 	return err
 }
 
-// At each end the program stops once, whole, and its end is what it would have
-// been.
+// At each end the program stops once, with its memory complete, and its end is
+// the same as without a supervisor.
 func TestExitStop(t *testing.T) {
 	seizable(t)
 	for _, c := range []struct {
@@ -145,7 +145,7 @@ func TestExec(t *testing.T) {
 	}
 }
 
-// Job control works, seized or not: the stop is told, and it ends.
+// Job control works, seized or not: the stop is reported, and it ends.
 func TestJobControl(t *testing.T) {
 	for _, seize := range []bool{false, true} {
 		t.Run(fmt.Sprint("seized=", seize), func(t *testing.T) {
@@ -183,8 +183,8 @@ func TestJobControl(t *testing.T) {
 	}
 }
 
-// An exit stop that comes during a capture is dealt with after it, also of a
-// program that another process started.
+// An exit stop during a capture is handled after it, also for a program that
+// another process started.
 func TestEndDuringCapture(t *testing.T) {
 	seizable(t)
 	for round := range 30 {
@@ -251,8 +251,8 @@ func TestEndDuringCapture(t *testing.T) {
 	}
 }
 
-// A signal that waits for the keeper to pass it on is not lost when the
-// supervisor dies at that moment.
+// A signal that the keeper is about to pass on is not lost if the supervisor
+// dies at that moment.
 func TestSignalOutlivesKeeper(t *testing.T) {
 	seizable(t)
 	c, out := start(t, true, crasher.Plain, "signals")
@@ -262,13 +262,13 @@ func TestSignalOutlivesKeeper(t *testing.T) {
 	c.keeper.Go(func() {
 		close(busy)
 		<-end
-		runtime.Goexit() // as a thread that is killed
+		runtime.Goexit() // like a killed thread
 	})
 	<-busy
-	// The main thread is the one that a signal to the process prefers.
+	// The kernel prefers the main thread for a signal to the process.
 	unix.Kill(c.PID, unix.SIGUSR1)
 	waitFor(t, func() bool { n, err := process.Peek(c.PID, unix.WNOHANG); return err == nil && n.Trapped() })
-	time.Sleep(20 * time.Millisecond) // for Wait to see it, too
+	time.Sleep(20 * time.Millisecond) // until Wait sees it too
 	close(end)
 	waitFor(t, func() bool {
 		text, _ := os.ReadFile(out.Name())
@@ -286,7 +286,7 @@ func waitFor(tb testing.TB, what func() bool) {
 	tb.Error("waited in vain")
 }
 
-// A program that is traced already is left to its tracer.
+// A program that is already traced is left to its tracer.
 func TestTraced(t *testing.T) {
 	seizable(t)
 	first, _ := start(t, true, crasher.Plain, "wait")
@@ -305,7 +305,8 @@ func TestTraced(t *testing.T) {
 	}
 }
 
-// A group's signal spares us, and the program's own one too.
+// A signal to the group does not reach us, and a signal of the program does not
+// either.
 func TestOwnGroup(t *testing.T) {
 	child, _ := start(t, false, crasher.Plain, "killgroup")
 	status, err := child.Wait(Events{})
@@ -314,8 +315,8 @@ func TestOwnGroup(t *testing.T) {
 	}
 }
 
-// The program gets what we would have given it without us, under the numbers
-// that it knows.
+// The program inherits the same descriptors as without a supervisor, under the
+// same numbers.
 func TestInherited(t *testing.T) {
 	f, err := os.Open("/dev/zero")
 	if err != nil {

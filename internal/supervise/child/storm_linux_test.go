@@ -18,7 +18,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// rounds is how often a program is stopped in each test of this file.
+// rounds returns how often each test of this file stops a program.
 func rounds() int {
 	if os.Getenv("MEMINSPECT_FULL") != "" {
 		return 1000
@@ -26,8 +26,8 @@ func rounds() int {
 	return 30
 }
 
-// Bounds of a stop in these tests. The machine may be under load: what is
-// checked is that nothing waits for ever.
+// Limits of a stop in these tests. The machine may be under load: the tests
+// check that nothing waits forever.
 const (
 	stopWait = 300 * time.Millisecond
 	patience = 10 * time.Second
@@ -55,11 +55,11 @@ func buildRestless(t *testing.T) string {
 	return path
 }
 
-// A storm is a program that does not hold still, with its supervisor.
+// A storm is a program that keeps changing, with its supervisor.
 type storm struct {
 	*Child
 	proc  *process.Process
-	pidfd int // its number is another's soon after its end
+	pidfd int // its ID may soon be reused after its end
 	ended chan unix.WaitStatus
 	exits int
 }
@@ -122,7 +122,7 @@ func (s *storm) stop(t *testing.T, round int) bool {
 	return err == nil
 }
 
-// runsOn waits until no thread is stopped by a tracer or sleeps in exec.
+// runsOn waits until a tracer stops no thread and no thread sleeps in exec.
 func (s *storm) runsOn(t *testing.T, round int) {
 	t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
@@ -154,7 +154,7 @@ func (s *storm) threads() string {
 	return b.String()
 }
 
-// end kills the program and waits for its end to be seen.
+// end kills the program and waits until its end is detected.
 func (s *storm) end(t *testing.T) {
 	t.Helper()
 	s.signal(unix.SIGKILL)
@@ -169,7 +169,7 @@ func (s *storm) end(t *testing.T) {
 }
 
 // A program that starts threads, forks, and replaces itself by exec at any
-// moment is stopped again and again: no round hangs, and it runs on.
+// moment is stopped repeatedly: no round hangs, and the program continues.
 func TestStorm(t *testing.T) {
 	seizable(t)
 	for _, seize := range []bool{true, false} {
@@ -193,8 +193,8 @@ func TestStorm(t *testing.T) {
 	}
 }
 
-// A program that ends, or is killed, while it is being stopped is seen to end
-// with its own status.
+// The end of a program that ends, or is killed, while it is being stopped is
+// detected with its own status.
 func TestStormEnd(t *testing.T) {
 	seizable(t)
 	for _, mode := range []string{"x", "xet", "kill"} {
@@ -231,9 +231,9 @@ func TestStormEnd(t *testing.T) {
 	}
 }
 
-// Stops by signals of job control, by the freezer of the program's control group
-// and by another tracer end the capture by its deadline, and the program runs on
-// when those let it.
+// Stops by job-control signals, by the freezer of the program's control group
+// and by another tracer end the capture by its deadline, and the program
+// continues when they end.
 func TestStormHeld(t *testing.T) {
 	seizable(t)
 	t.Run("SIGSTOP", func(t *testing.T) {
@@ -249,7 +249,7 @@ func TestStormHeld(t *testing.T) {
 	t.Run("frozen", func(t *testing.T) {
 		s := startStorm(t, true, 2000, "et")
 		freeze := freezer(t, s)
-		for round := range rounds() / 6 { // most of them wait for the deadline
+		for round := range rounds() / 6 { // most rounds wait for the deadline
 			freeze(true)
 			s.stop(t, round)
 			freeze(false)
@@ -322,7 +322,7 @@ func disturb(t *testing.T, on, off func()) {
 	t.Cleanup(done)
 }
 
-// freezer puts the process in a control group of its own, and returns a function
+// freezer puts the process into a new control group, and returns a function
 // that freezes it and thaws it.
 func freezer(t *testing.T, s *storm) func(bool) {
 	t.Helper()

@@ -13,12 +13,11 @@ import (
 
 // Events are the functions that Wait calls while it waits.
 type Events struct {
-	// Exiting is called in the exit stop, with the end to come: the program is
-	// whole and still, and dies when Exiting returns.
+	// Exiting is called in the exit stop, with the status to come: the program is
+	// complete and stopped, and dies when Exiting returns.
 	Exiting func(end unix.WaitStatus)
 
-	// Stopped is called when the program was stopped by a signal of job
-	// control.
+	// Stopped is called when a job-control signal has stopped the program.
 	Stopped func(signal unix.Signal)
 }
 
@@ -40,10 +39,10 @@ func (c *Child) Wait(events Events) (unix.WaitStatus, error) {
 		if c.foreign >= 0 && !c.Seized() {
 			return 0, c.waitForeign()
 		}
-		// The notice is left where it is: a capture may be at work.
+		// Leave the notice unconsumed: a capture may be in progress.
 		_, err := process.Peek(c.PID, 0)
 		if errors.Is(err, unix.ECHILD) && c.foreign >= 0 {
-			c.seized.Store(false) // it was let go
+			c.seized.Store(false) // it was released
 			continue
 		}
 		if err != nil {
@@ -55,14 +54,14 @@ func (c *Child) Wait(events Events) (unix.WaitStatus, error) {
 	}
 }
 
-// next deals with the notice that there is, and returns the status of a program
-// that has ended. It releases the turn before it calls an event.
+// next handles the pending notice, and returns the status of a program that has
+// ended. It releases the turn before it calls an event.
 func (c *Child) next(events Events) (status unix.WaitStatus, ended bool) {
 	c.lock()
 	n, err := process.Peek(c.PID, unix.WNOHANG)
 	switch {
 	case err != nil || n.PID == 0:
-		c.unlock() // a capture has dealt with it
+		c.unlock() // a capture has handled it
 	case n.Ended():
 		pid, err := unix.Wait4(c.PID, &status, unix.WNOHANG|unix.WALL, nil)
 		c.ended = pid == c.PID && err == nil
@@ -79,7 +78,7 @@ func (c *Child) next(events Events) (status unix.WaitStatus, ended bool) {
 		c.unlock()
 		events.stop(n.Signal())
 	case n.Event() == unix.PTRACE_EVENT_STOP:
-		c.resume(n, unix.PTRACE_CONT, 0) // a capture had asked for it
+		c.resume(n, unix.PTRACE_CONT, 0) // a capture had requested it
 		c.unlock()
 	default:
 		c.resume(n, unix.PTRACE_CONT, uintptr(n.Signal()))
@@ -88,10 +87,10 @@ func (c *Child) next(events Events) (status unix.WaitStatus, ended bool) {
 	return status, ended
 }
 
-// resume ends the stop of the main thread that was noticed. One that was killed
-// since then is in its exit stop by now, which is another notice. A stop that is
-// not the keeper's is one of a program that replaced ours by exec on a thread
-// that a capture had seized: it ends with that capture.
+// resume ends the noticed stop of the main thread. A thread that was killed
+// since then is in its exit stop by now, which is another notice. A stop that
+// is not the keeper's belongs to a program that replaced ours by exec on a
+// thread that a capture had seized: it ends with that capture.
 func (c *Child) resume(n process.Notice, how int, data uintptr) {
 	err := c.ask(func() error {
 		if now, err := process.Peek(c.PID, unix.WNOHANG); err != nil || now != n {
@@ -110,7 +109,7 @@ func (e Events) stop(signal unix.Signal) {
 	}
 }
 
-// waitForeign waits for the end of a process of which we get no status.
+// waitForeign waits for the end of a process whose status we cannot get.
 func (c *Child) waitForeign() error {
 	for {
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(c.foreign), Events: unix.POLLIN}}, -1)
@@ -126,16 +125,17 @@ func (c *Child) waitForeign() error {
 	}
 }
 
-// exit runs the exit stop, with the turn taken, and lets the program die. End 0
-// may also be that of the main thread alone: another thread calls exec, which
-// waits for this stop to end, and the program lives on under the same number.
+// exit handles the exit stop while it holds the turn, and lets the program die.
+// End 0 may also be that of the main thread alone: another thread calls exec,
+// which waits for this stop to end, and the program continues under the same
+// ID.
 func (c *Child) exit(n process.Notice, events Events) {
 	var end unix.WaitStatus
 	err := c.ask(func() (err error) {
 		end, err = process.ExitMessage(c.PID)
 		return err
 	})
-	if err != nil { // it is not in a stop of the keeper's any longer
+	if err != nil { // it is no longer in a stop of the keeper's
 		c.unlock()
 		time.Sleep(time.Millisecond)
 		return
@@ -149,7 +149,7 @@ func (c *Child) exit(n process.Notice, events Events) {
 	}
 	how := unix.PTRACE_CONT
 	if c.foreign >= 0 {
-		// Its parent is told of its end only when we are done with it.
+		// Its parent learns of its end only when we are done with it.
 		how = unix.PTRACE_DETACH
 	}
 	c.resume(n, how, 0)
@@ -161,17 +161,17 @@ func (c *Child) exit(n process.Notice, events Events) {
 	c.unlock()
 }
 
-// lost notes that the keeper has no main thread any longer, and has it seize the
-// one of the program that was replaced. Not of a process that is not our child:
-// Wait looks for its end alone then.
+// lost records that the keeper no longer has a main thread, and makes it seize
+// that of the new program. It does not do so for a process that is not our
+// child: then Wait only waits for its end.
 func (c *Child) lost() {
 	c.seized.Store(false)
 	if c.foreign < 0 {
 		go c.seizeAgain()
 	} else if tid := c.waiter.Load(); tid != 0 {
-		// The kernel does not wake a thread that waits for a tracee when that
-		// stops being one. The signal is the one that Go's runtime interrupts
-		// threads with; by itself it does nothing.
+		// The kernel does not wake a thread that waits for a tracee when that stops
+		// being one. The signal is the one that Go's runtime uses to interrupt
+		// threads; by itself it has no effect.
 		_ = unix.Tgkill(unix.Getpid(), int(tid), unix.SIGURG)
 	}
 }
@@ -192,5 +192,5 @@ func (c *Child) seizeAgain() {
 	}
 }
 
-// Seized reports whether an exit stop is to be expected.
+// Seized reports whether an exit stop will come.
 func (c *Child) Seized() bool { return c.seized.Load() }

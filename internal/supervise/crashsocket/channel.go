@@ -16,16 +16,16 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
 )
 
-// A Channel is the supervisor's end of a socket whose other end all programs
-// below it inherit. Each that embeds the runtime sends its crash socket over it.
-// Accept may be called from one goroutine at a time, Close from any.
+// A Channel is the supervisor's end of a socket whose other end all its
+// descendants inherit. Each that embeds the runtime sends its crash socket over
+// it. Accept may be called from one goroutine at a time, Close from any.
 type Channel struct {
 	file *os.File
 	conn syscall.RawConn
 }
 
 // NewChannel makes a channel, and the end that the programs inherit. The caller
-// closes its own copy of that as soon as the first program runs.
+// closes its own copy of that end as soon as the first program runs.
 func NewChannel() (*Channel, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -40,15 +40,15 @@ func NewChannel() (*Channel, *os.File, error) {
 	return c, programs, nil
 }
 
-// AdoptChannel makes a Channel of the supervisor's end of a socket pair. It owns
-// the descriptor, also when it fails.
+// AdoptChannel makes a Channel of the supervisor's end of a socket pair. It
+// owns the descriptor, even if it fails.
 func AdoptChannel(fd int) (*Channel, error) {
 	file, conn, err := pollable(fd, "channel for crash sockets")
 	if err != nil {
 		return nil, err
 	}
-	// From here on the kernel adds to each message who sent it. The second kind
-	// is known from Linux 6.5 on.
+	// From here on the kernel adds the sender to each message. The second option
+	// exists since Linux 6.5.
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 		file.Close()
 		return nil, fmt.Errorf("channel for crash sockets: %w", err)
@@ -57,7 +57,7 @@ func AdoptChannel(fd int) (*Channel, error) {
 	return &Channel{file: file, conn: conn}, nil
 }
 
-// A Registered is a program that has registered.
+// A Registered is a registered program.
 type Registered struct {
 	Socket *Socket
 	PID    int
@@ -65,7 +65,7 @@ type Registered struct {
 	pidfd int
 }
 
-// Accept waits for the next program to register. It returns io.EOF when no
+// Accept waits for the next program to register. It returns io.EOF if no
 // process has the other end open any longer, and an error after Close.
 func (c *Channel) Accept() (*Registered, error) {
 	var r *Registered
@@ -79,7 +79,7 @@ func (c *Channel) Accept() (*Registered, error) {
 	return r, err
 }
 
-// Pending returns a program that has registered already, nil if none has.
+// Pending returns a program that has already registered, nil if there is none.
 func (c *Channel) Pending() *Registered {
 	var r *Registered
 	c.conn.Control(func(fd uintptr) { r, _ = next(int(fd)) })
@@ -110,13 +110,13 @@ func (c *Channel) Inherited() bool {
 	return !gone
 }
 
-// Stop ends Accept. What is in the queue can still be had by Pending.
+// Stop ends Accept. Pending still returns queued registrations.
 func (c *Channel) Stop() { c.file.SetReadDeadline(time.Now()) }
 
-// Close closes the channel. Programs that start from then on are not captured.
+// Close closes the channel. Programs that start later are not captured.
 func (c *Channel) Close() error { return c.file.Close() }
 
-// Inode returns that of a file, such as the end of the channel for the programs.
+// Inode returns the inode of a file, such as the programs' end of the channel.
 func Inode(f *os.File) (uint64, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
@@ -125,15 +125,15 @@ func Inode(f *os.File) (uint64, error) {
 	return st.Ino, nil
 }
 
-// A message is one that was received, with what the kernel attests of its sender.
+// A message is a received message, with the kernel's record of its sender.
 type message struct {
 	data   []byte
-	pid    int   // of the sender, as we know it; 0 if we do not
-	pidfd  int   // of the sender, -1 if the kernel gives none
-	rights []int // descriptors that came along
+	pid    int   // of the sender in our PID namespace; 0 if unknown
+	pidfd  int   // of the sender, -1 if the kernel provides none
+	rights []int // attached descriptors
 }
 
-// receive takes or peeks at one message without waiting.
+// receive receives or peeks at one message without waiting.
 func receive(fd int, buf []byte, flags int) (*message, error) {
 	oob := make([]byte, 256)
 	var n, used int
@@ -187,7 +187,8 @@ func (m *message) close() {
 
 var errMessage = errors.New("not a registration")
 
-// registered makes a Registered of a message, which owns its descriptors.
+// registered makes a Registered of a message, and takes ownership of its
+// descriptors.
 func (m *message) registered() (*Registered, error) {
 	r, ok := crashenv.ParseRegistration(m.data)
 	if !ok || m.pid <= 0 || len(m.rights) != 1 {
@@ -196,8 +197,8 @@ func (m *message) registered() (*Registered, error) {
 	}
 	s, err := adopt(m.rights[0], int(r.Filled), r.Inode)
 	if err == nil && m.pidfd < 0 {
-		// Linux before 6.5. The number is still the sender's if the sender still
-		// has its end of the socket.
+		// Linux before 6.5. The PID is still the sender's if the sender still has its
+		// end of the socket.
 		m.pidfd, err = unix.PidfdOpen(m.pid, 0)
 		if err == nil && s.HungUp() {
 			err = errMessage
@@ -221,14 +222,15 @@ func (s *Socket) HungUp() bool {
 	return gone
 }
 
-// Alive reports whether the process has not ended, so that PID is still its own.
+// Alive reports whether the process has not ended, so that PID still belongs to
+// it.
 func (r *Registered) Alive() bool {
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(r.pidfd), Events: unix.POLLIN}}, 0)
 	return n == 0 && err == nil
 }
 
-// Close closes what the supervisor has of the program. A program that is held
-// in its report, or that crashes later, does not block.
+// Close releases the supervisor's resources for the program. If the program is
+// stopped in its report, or crashes later, it does not block.
 func (r *Registered) Close() error {
 	return errors.Join(r.Socket.Close(), unix.Close(r.pidfd))
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
 )
 
-// crash waits until the program of a registration is held in its report.
+// crash waits until the registered program is stopped in its report.
 func (r *Registered) crash(t *testing.T) {
 	t.Helper()
 	r.Socket.file.SetReadDeadline(time.Now().Add(20 * time.Second))
@@ -28,8 +28,8 @@ func (r *Registered) crash(t *testing.T) {
 	r.Socket.file.SetReadDeadline(time.Time{})
 }
 
-// A program and its child are two: each registers, is held, and is let go for
-// itself.
+// A program and its child are independent: each registers, is stopped, and is
+// released.
 func TestChildren(t *testing.T) {
 	p := startUnder(t, newChannel(t), nil, "child")
 	parent := accept(t, p.channel)
@@ -59,8 +59,8 @@ func TestChildren(t *testing.T) {
 	}
 }
 
-// Many programs that crash at once are all held at once, each under its own
-// number.
+// Many programs that crash at once are all stopped at once, each under its own
+// process ID.
 func TestManyAtOnce(t *testing.T) {
 	c := newChannel(t)
 	const n = 20
@@ -93,8 +93,8 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// A program that replaces itself registers again under its number, and the first
-// socket is closed.
+// A program that replaces itself registers again under its process ID, and the
+// first socket is closed.
 func TestRegisterAfterExec(t *testing.T) {
 	p := startUnder(t, newChannel(t), nil, "again")
 	first, second := accept(t, p.channel), accept(t, p.channel)
@@ -107,12 +107,12 @@ func TestRegisterAfterExec(t *testing.T) {
 	p.wait(t)
 }
 
-// Without SO_PASSPIDFD, which Linux has from 6.5 on, the process is opened by its
-// number. A process that is gone by then is not taken for another one.
+// Without SO_PASSPIDFD, which Linux has since 6.5, the process is opened by its
+// ID. A process that has ended by then is not confused with another one.
 func TestWithoutPidfd(t *testing.T) {
 	old := func() *testChannel {
 		c := newChannel(t)
-		c.conn.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSPIDFD, 0) }) // older kernels do not know it
+		c.conn.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSPIDFD, 0) }) // older kernels do not have it
 		return c
 	}
 	p := startUnder(t, old(), nil, "panic")
@@ -131,8 +131,8 @@ func TestWithoutPidfd(t *testing.T) {
 	}
 }
 
-// A program runs as it would alone if its supervisor dies before it has read the
-// registration, does not read its channel, or gets other messages.
+// A program runs as it would alone if its supervisor dies before it has read
+// the registration, does not read its channel, or gets other messages.
 func TestSupervisorAbsent(t *testing.T) {
 	check := func(t *testing.T, p *program) {
 		t.Helper()
@@ -161,7 +161,7 @@ func TestSupervisorAbsent(t *testing.T) {
 		for unix.Sendto(int(c.programs.Fd()), []byte("no registration"), unix.MSG_DONTWAIT, nil) == nil {
 		}
 		check(t, startUnder(t, c, nil, "panic"))
-		// It did not get in, and nothing else is one.
+		// The registration did not arrive, and nothing else counts as one.
 		if r := c.Pending(); r != nil {
 			t.Errorf("process %d is registered", r.PID)
 		}
@@ -173,7 +173,7 @@ func TestSupervisorAbsent(t *testing.T) {
 		check(t, p)
 	})
 	t.Run("descriptors closed", func(t *testing.T) {
-		// As programs do that close what they inherited before they start others.
+		// Some programs close what they inherited before they start others.
 		c := newChannel(t)
 		cmd := exec.Command(crasher.Build(t, crasher.Plain), "panic")
 		cmd.Env = append(os.Environ(), c.environ(t))
@@ -184,7 +184,8 @@ func TestSupervisorAbsent(t *testing.T) {
 	})
 }
 
-// What is not a registration is left out, and its descriptors are closed.
+// Messages that are not registrations are ignored, and their descriptors are
+// closed.
 func TestOtherMessages(t *testing.T) {
 	c := newChannel(t)
 	reader, writer, err := os.Pipe()

@@ -1,21 +1,21 @@
 //go:build linux
 
-// Package crashsocket holds a dying Go program still for as long as its memory
-// is being read, without any privilege.
+// Package crashsocket stops a dying Go program while its memory is being read,
+// without any privilege.
 //
 // The Go runtime copies a fatal report to the descriptor that was given to
 // debug.SetCrashOutput, in many small writes, with the world already stopped.
-// Here that descriptor is one end of a stream socket pair whose send buffer is
-// full but for one message: the report's first write fits and wakes us, a later
-// one blocks, and the program waits, alive and readable, until we read.
+// Here that descriptor is one end of a stream socket pair whose send buffer has
+// room for only one message: the report's first write fits and wakes the
+// supervisor, a later one blocks, and the program waits, alive and readable,
+// until the supervisor reads.
 //
-// Each program makes its own pair when it starts, and sends us the other end over
-// a [Channel] that it inherited. The kernel attests who it is.
+// Each program makes its own pair when it starts, and sends the other end over
+// a [Channel] that it inherited. The kernel identifies the sender.
 //
-// So the holder looks and never reads before its capture is done, and it keeps
-// a deadline of its own, after which it closes the socket and the program
-// ends as it would have. A send timeout on the program's side is no backstop:
-// the runtime retries.
+// So the supervisor must not read before its capture is done. At its own
+// deadline it closes the socket, and the program ends as it would have. A send
+// timeout on the program's side does not help: the runtime retries.
 package crashsocket
 
 import (
@@ -33,24 +33,25 @@ import (
 type Event int
 
 const (
-	// Crash: the program has begun its fatal report and is held.
+	// Crash: the program has begun its fatal report and is stopped.
 	Crash Event = iota + 1
-	// Closed: no process has the program's end open any more. That is not
-	// death: a program that calls SetCrashOutput itself closes it too.
+	// Closed: no process has the program's end open any longer. The program may be
+	// alive: a program that calls SetCrashOutput itself closes it too.
 	Closed
 )
 
-// A Socket is the holder's end. Its methods may be called from one goroutine at
-// a time, Close from any.
+// A Socket is the supervisor's end. Its methods may be called from one
+// goroutine at a time, Close from any.
 type Socket struct {
 	file   *os.File // non-blocking, so that Wait sleeps in the runtime's poller
 	conn   syscall.RawConn
-	filled int // our own bytes still in the queue, ahead of the report
+	filled int // the program's fill bytes still in the queue, before the report
 	inode  uint64
 }
 
-// adopt makes a Socket of a holder's end of which the program's, with that inode,
-// was filled with that many bytes. It owns the descriptor, also when it fails.
+// adopt makes a Socket of the supervisor's end of a pair. The program's end has
+// that inode and was filled with that many bytes. adopt owns the descriptor,
+// even if it fails.
 func adopt(fd, filled int, inode uint64) (*Socket, error) {
 	file, conn, err := pollable(fd, "crash socket")
 	if err != nil {
@@ -59,8 +60,8 @@ func adopt(fd, filled int, inode uint64) (*Socket, error) {
 	return &Socket{file: file, conn: conn, filled: filled, inode: inode}, nil
 }
 
-// pollable makes a file of a descriptor that it owns, for which the runtime's
-// poller waits.
+// pollable makes a file of a descriptor, which it owns, for use with the
+// runtime's poller.
 func pollable(fd int, name string) (*os.File, syscall.RawConn, error) {
 	unix.CloseOnExec(fd)
 	err := unix.SetNonblock(fd, true)
@@ -79,11 +80,11 @@ func pollable(fd int, name string) (*os.File, syscall.RawConn, error) {
 // Inode returns the inode of the program's end.
 func (s *Socket) Inode() uint64 { return s.inode }
 
-// Wait waits for the first event, without reading. It returns an error when the
-// socket was closed by Close.
+// Wait waits for the first event, without reading. It returns an error if Close
+// closed the socket.
 //
-// The queue is never empty, since our own bytes stand in it, so readiness says
-// nothing and only its edges do; the runtime's poller watches edges.
+// The queue is never empty, because it contains the fill bytes, so only changes
+// of readiness are meaningful; the runtime's poller is edge-triggered.
 func (s *Socket) Wait() (Event, error) {
 	var event Event
 	err := s.conn.Read(func(fd uintptr) bool {
@@ -96,14 +97,14 @@ func (s *Socket) Wait() (Event, error) {
 	return event, nil
 }
 
-// look reports what stands in the queue now.
+// look reports the current state of the queue.
 func (s *Socket) look(fd int) Event {
 	if n, err := unix.IoctlGetInt(fd, unix.SIOCINQ); err == nil && n > s.filled {
 		return Crash
 	}
 	poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 	if n, err := unix.Poll(poll, 0); n == 1 && err == nil && poll[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0 {
-		// Both may have come between the two looks: the report counts more.
+		// Both may have come between the two checks: the report takes precedence.
 		if n, err := unix.IoctlGetInt(fd, unix.SIOCINQ); err == nil && n > s.filled {
 			return Crash
 		}
@@ -112,21 +113,20 @@ func (s *Socket) look(fd int) Event {
 	return 0
 }
 
-// Pending tells whether a report has begun, now.
+// Pending reports whether a report has begun.
 func (s *Socket) Pending() bool {
 	pending := false
 	s.conn.Control(func(fd uintptr) { pending = s.look(int(fd)) == Crash })
 	return pending
 }
 
-// Writer returns the process that has begun a report, 0 if that cannot be seen. It
-// is another one than the process that registered only after a fork without exec:
-// then two processes share the program's end.
+// Writer returns the process that has begun a report, 0 if unknown. It differs
+// from the registered process only after a fork without exec: then two
+// processes share the program's end.
 func (s *Socket) Writer() int {
 	pid := 0
 	s.conn.Control(func(fd uintptr) {
-		// Our own bytes are ahead of the report, and were sent by the process that
-		// registered.
+		// Skip the fill bytes, which the registered process sent before the report.
 		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEEK_OFF, s.filled) != nil {
 			return
 		}
@@ -140,14 +140,13 @@ func (s *Socket) Writer() int {
 	return pid
 }
 
-// ErrTimeout says that the program did not finish its report in the time given.
+// ErrTimeout reports that the program did not finish its report in time.
 var ErrTimeout = errors.New("the program did not finish its report in time")
 
-// Release lets the program go: it reads to the end of the report, hands the
-// first limit bytes of it out, and tells how long it was in all. The rest is
-// read too, since a report that nobody reads would hold the program again. It
-// returns ErrTimeout when the end has not come by the deadline, whatever was
-// read being valid.
+// Release releases the program: it reads to the end of the report, and returns
+// the first limit bytes of it and its total length. It reads the rest too,
+// because an unread report would block the program again. It returns ErrTimeout
+// if the end has not come by the deadline; the bytes read until then are valid.
 func (s *Socket) Release(limit int, deadline time.Time) (text []byte, total int64, err error) {
 	s.file.SetReadDeadline(deadline)
 	defer s.file.SetReadDeadline(time.Time{})
@@ -175,8 +174,8 @@ func (s *Socket) Release(limit int, deadline time.Time) (text []byte, total int6
 	}
 }
 
-// Answer tells a program that waits in meminspect.Snapshot whether its capture
-// was taken.
+// Answer tells a program that waits in meminspect.Snapshot whether it was
+// captured.
 func (s *Socket) Answer(taken bool) error {
 	b := []byte{0}
 	if taken {
@@ -189,6 +188,6 @@ func (s *Socket) Answer(taken bool) error {
 	return errors.Join(cerr, err)
 }
 
-// Close closes the holder's end. A program that is held in its report, or that
-// crashes later, no longer blocks.
+// Close closes the supervisor's end. If the program is stopped in its report,
+// or crashes later, it no longer blocks.
 func (s *Socket) Close() error { return s.file.Close() }

@@ -35,7 +35,7 @@ type program struct {
 	end     chan error
 }
 
-// output can be read while a program writes it.
+// An output can be read while a program writes it.
 type output struct {
 	mu   sync.Mutex
 	text []byte
@@ -140,7 +140,7 @@ func (p *program) event(t *testing.T) Event {
 	return e
 }
 
-// held checks that the program lives and can be read.
+// held checks that the program is alive and readable.
 func (p *program) held(t *testing.T) {
 	t.Helper()
 	time.Sleep(100 * time.Millisecond)
@@ -165,8 +165,9 @@ func (p *program) held(t *testing.T) {
 	}
 }
 
-// What the runtime reports is held in every way of dying, at every level of
-// GOTRACEBACK; released, the program ends as it does without us.
+// For every way to die and every level of GOTRACEBACK, the runtime's report
+// stops the program; when released, the program ends as it does without a
+// supervisor.
 func TestHolds(t *testing.T) {
 	cells := []struct {
 		way, say string
@@ -197,7 +198,7 @@ func TestHolds(t *testing.T) {
 				p := start(t, []string{"GOTRACEBACK=" + level}, c.way)
 				event := p.event(t)
 				if level == "none" && (c.way == "map" || c.way == "throw" || c.way == "deadlock" || c.way == "stack" || c.way == "oom") {
-					// These say all they say before the runtime starts to copy.
+					// These print everything before the runtime starts to copy.
 					if event == Crash {
 						t.Log("this Go holds", c.way, "under GOTRACEBACK=none")
 					} else {
@@ -232,7 +233,8 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// checkStatus compares the end with that of the same program without us.
+// checkStatus compares the exit status with that of the same program without a
+// supervisor.
 func (p *program) checkStatus(t *testing.T, way, level string) {
 	t.Helper()
 	alone := exec.Command(p.Path, way)
@@ -243,7 +245,8 @@ func (p *program) checkStatus(t *testing.T, way, level string) {
 	}
 }
 
-// A holder that dies, or that closes at its deadline, holds nobody.
+// A supervisor that dies, or that closes at its deadline, does not block the
+// program.
 func TestHolderGone(t *testing.T) {
 	for _, way := range []string{"panic", "throw", "sigquit"} {
 		t.Run(way, func(t *testing.T) {
@@ -253,7 +256,8 @@ func TestHolderGone(t *testing.T) {
 			began := time.Now()
 			p.socket.Close()
 			p.wait(t)
-			// The runtime itself gives threads that do not answer up to five seconds.
+			// The runtime itself waits up to five seconds for threads that do not
+			// answer.
 			if d := time.Since(began); d > 8*time.Second {
 				t.Errorf("it took %v to end", d)
 			}
@@ -274,8 +278,8 @@ func TestHolderGone(t *testing.T) {
 	})
 }
 
-// Ends that the runtime does not report, and a program that takes the crash
-// output for itself, are Closed.
+// Ends without a report, and programs that use the crash output themselves,
+// give Closed.
 func TestClosed(t *testing.T) {
 	for _, args := range [][]string{{"exit0"}, {"exit3"}, {"sigkill"}, {"own", t.TempDir() + "/own"}} {
 		t.Run(args[0], func(t *testing.T) {
@@ -301,7 +305,7 @@ func TestClosed(t *testing.T) {
 	}
 }
 
-// A descriptor that is not the channel meant is left alone.
+// A descriptor that is not the channel is not used.
 func TestWrongDescriptor(t *testing.T) {
 	file, err := os.Create(t.TempDir() + "/file")
 	if err != nil {
@@ -321,14 +325,14 @@ func TestWrongDescriptor(t *testing.T) {
 		cmd = exec.Command(cmd.Path, "panic")
 		cmd.ExtraFiles = []*os.File{file}
 		cmd.Env = []string{crashenv.Variable + "=" + value}
-		_ = cmd.Run() // it fails: the file is looked at
+		_ = cmd.Run() // it fails: the test checks the file
 		if fi, _ := file.Stat(); fi.Size() != 0 {
 			t.Fatalf("%q: a report went into a file", value)
 		}
 	}
 }
 
-// pair makes a crash socket as a program does.
+// pair makes a crash socket like a program does.
 func pair(t *testing.T) (*Socket, *os.File) {
 	t.Helper()
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -357,8 +361,8 @@ func pair(t *testing.T) (*Socket, *os.File) {
 	return s, os.NewFile(uintptr(fds[1]), "program's end")
 }
 
-// Only the first bytes of a long report are kept, all of it is read, and a
-// program that never ends it is given up on.
+// Release returns only the first bytes of a long report but reads all of it,
+// and stops at the deadline for a program that never ends it.
 func TestRelease(t *testing.T) {
 	s, end := pair(t)
 	defer s.Close()
@@ -369,7 +373,7 @@ func TestRelease(t *testing.T) {
 	go func() {
 		defer close(done)
 		for range 1000 {
-			_, _ = end.Write([]byte("0123456789")) // the other end is closed at last
+			_, _ = end.Write([]byte("0123456789")) // the other end is closed at the end
 		}
 	}()
 	if e, err := s.Wait(); e != Crash || err != nil {
@@ -386,8 +390,9 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// The limits that an administrator sets for socket buffers do not matter: the
-// kernel's floor does, and what it takes is counted, not assumed.
+// An administrator's limits for socket buffers do not matter: the kernel's
+// minimum does, and the number of bytes that it accepts is counted, not
+// assumed.
 func TestBufferLimits(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("changing net.core.wmem_max needs root")

@@ -1,6 +1,6 @@
-// Package heartbeat judges from looks at a program's heartbeats whether it
-// hangs. It knows no clock and no process: what it says follows from what it is
-// shown.
+// Package heartbeat decides from samples of a program's heartbeats whether the
+// program hangs. It uses no clock and no process: its result depends only on
+// its input.
 package heartbeat
 
 import (
@@ -11,19 +11,20 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/tables"
 )
 
-// A Verdict is a change for better or worse of one heartbeat.
+// A Verdict is a change of state of one heartbeat.
 type Verdict struct {
 	Name      string
-	Recovered bool          // it beats again; else it was missed
-	Silent    time.Duration // without a beat, as far as we were there to see
+	Recovered bool          // it advances again; otherwise it was missed
+	Silent    time.Duration // observed time without a beat
 	Limit     time.Duration
 }
 
-// A Judge keeps what was seen of each heartbeat. The zero value is ready.
+// A Judge records the observed state of each heartbeat. The zero value is
+// ready.
 type Judge struct {
-	// Tick is the time between two looks. A look that comes later than twice
-	// that shows that we were not there: the host was suspended, or starved,
-	// or we were. The time that is missing counts for nobody.
+	// Tick is the time between two samples. A sample that comes later than twice
+	// that shows that this process did not run: the host was suspended or
+	// overloaded. The missing time does not count.
 	Tick time.Duration
 
 	last  time.Duration
@@ -37,9 +38,9 @@ type state struct {
 	missed bool
 }
 
-// Look takes what the heartbeats are at a moment of a clock that does not jump,
-// and returns what has changed. stopped says that the program was stopped by
-// job control or a debugger: it cannot beat then, and need not.
+// Look takes the state of the heartbeats at a time of a monotonic clock, and
+// returns what has changed. stopped means that job control or a debugger
+// stopped the program: then it cannot beat.
 func (j *Judge) Look(now time.Duration, stopped bool, beats []tables.Heartbeat) []Verdict {
 	passed := now - j.last
 	if !j.begun || passed < 0 || stopped {

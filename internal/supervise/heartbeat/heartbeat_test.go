@@ -44,8 +44,8 @@ func TestMissedAndRecovered(t *testing.T) {
 	}
 }
 
-// A clock that jumps, a host that sleeps, a program that is stopped or has
-// stopped its heartbeat: none of them hangs.
+// A clock that jumps, a suspended host, a stopped program and a stopped
+// heartbeat do not count as hangs.
 func TestNoHang(t *testing.T) {
 	for name, look := range map[string]func(j *Judge, i int) []Verdict{
 		"late":    func(j *Judge, i int) []Verdict { return j.Look(time.Duration(i)*time.Hour, false, beat(1)) },
@@ -66,8 +66,8 @@ func TestNoHang(t *testing.T) {
 	}
 }
 
-// Whatever is seen: a miss comes only after more than the limit of looks in
-// time without a beat, a recovery only after a miss, and the two alternate.
+// For any samples: a miss comes only after more than the limit of timely
+// samples without a beat, a recovery only after a miss, and the two alternate.
 func TestVerdicts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		j := Judge{Tick: tick}

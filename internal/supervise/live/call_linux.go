@@ -6,5 +6,5 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// writeCall is the number of write(2) as /proc shows it.
+// writeCall is the system call number of write(2) as /proc shows it.
 var writeCall = strconv.Itoa(unix.SYS_WRITE)

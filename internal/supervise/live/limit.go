@@ -10,7 +10,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/module"
 )
 
-// FindMemoryLimit looks, in the executable file, for where the Go runtime keeps
+// FindMemoryLimit finds, in the executable file, where the Go runtime stores
 // its memory limit, for MemoryLimit.
 func (p *Program) FindMemoryLimit() error {
 	file, err := exe.Open(p.proc.ExePath())
@@ -33,8 +33,8 @@ func (p *Program) FindMemoryLimit() error {
 	return err
 }
 
-// base returns what is added to the file's addresses: a position-independent
-// executable is moved to where its first mapping begins.
+// base returns the load bias: a position-independent executable is moved to
+// where its first mapping begins.
 func (p *Program) base(file *exe.File) (memory.Address, error) {
 	if file.Type != elf.ET_DYN {
 		return 0, nil
@@ -55,11 +55,11 @@ func (p *Program) base(file *exe.File) (memory.Address, error) {
 	return 0, memlimit.ErrUnknown
 }
 
-// pageSize is the smallest of those that Linux loads programs by.
+// pageSize is the smallest page size by which Linux loads programs.
 const pageSize = 4096
 
-// MemoryLimit returns the Go runtime's memory limit as it is now, memlimit.None
-// where the program has none.
+// MemoryLimit returns the Go runtime's current memory limit, memlimit.None if
+// there is none.
 func (p *Program) MemoryLimit() (int64, error) {
 	if p.limit == 0 {
 		return 0, memlimit.ErrUnknown

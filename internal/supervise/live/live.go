@@ -1,6 +1,5 @@
-// Package live reads what a running program keeps in its anchor, as often as a
-// supervisor wants to know: a few small reads, and nothing that the program
-// would notice.
+// Package live reads a running program's anchor as often as a supervisor needs
+// it: a few small reads that do not affect the program.
 package live
 
 import (
@@ -17,12 +16,12 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// A Program is a running one. It is used by one goroutine at a time.
+// A Program is a running program. Only one goroutine at a time may use it.
 type Program struct {
 	proc   *process.Process
 	read   memory.Reader
 	anchor memory.Address
-	limit  memory.Address // of what FindMemoryLimit found, 0 = nothing
+	limit  memory.Address // result of FindMemoryLimit, 0 = none
 }
 
 // Open opens a process. It need not be a Go program: then it has no anchor.
@@ -34,17 +33,17 @@ func Open(pid int) (*Program, error) {
 	return &Program{proc: p, read: memory.Reader{Memory: p.Memory()}}, nil
 }
 
-// Close closes it.
+// Close closes the process.
 func (p *Program) Close() error { return p.proc.Close() }
 
-// ErrNoAnchor says that the program does not embed package meminspect.
+// ErrNoAnchor reports that the program does not embed package meminspect.
 var ErrNoAnchor = errors.New("the program does not embed the meminspect runtime")
 
-// ErrChanging says that something was being changed at each look.
+// ErrChanging reports data that was being changed at each read.
 var ErrChanging = errors.New("the program changed it at each look")
 
-// Find looks for the anchor in the writable data of the executable. It is
-// static data: what is not there at the start never comes.
+// Find searches for the anchor in the writable data of the executable. It is
+// static data, so it is either there at the start or never.
 func (p *Program) Find() error {
 	if p.anchor != 0 {
 		return nil
@@ -53,7 +52,7 @@ func (p *Program) Find() error {
 	if err != nil {
 		return err
 	}
-	// The search passes over what it may not read: tell the two apart.
+	// The search skips unreadable memory: distinguish the two cases.
 	if segments := data.Segments(); len(segments) > 0 {
 		if _, err := p.read.Uint64(segments[0].Start); err != nil {
 			return err
@@ -70,8 +69,8 @@ func (p *Program) Find() error {
 	return nil
 }
 
-// data returns the writable memory of the executable file, with what is zero at
-// the start (bss) or without.
+// data returns the writable memory of the executable file, with or without the
+// part that is zero at the start (bss).
 func (p *Program) data(bss bool) (*memory.Spliced, error) {
 	maps, err := p.proc.Maps()
 	if err != nil {
@@ -86,7 +85,7 @@ func (p *Program) data(bss bool) (*memory.Spliced, error) {
 	var end memory.Address
 	for _, m := range maps {
 		own := m.Inode != 0 && strings.TrimSuffix(m.Path, " (deleted)") == exe
-		// The zeroed rest of the last segment has no file, and follows at once.
+		// The zeroed rest of the last segment has no file, and follows directly.
 		rest := bss && m.Inode == 0 && m.Path == "" && m.Start == end
 		if (own || rest) && m.Write {
 			out.Put(memory.Segment{Range: m.Range, Write: true}, p.proc.Memory())
@@ -98,14 +97,13 @@ func (p *Program) data(bss bool) (*memory.Spliced, error) {
 	return out, nil
 }
 
-// Paused tells whether somebody has stopped the program: it can do nothing then,
-// and nothing is to be expected of it.
+// Paused reports whether the program is stopped, so that it cannot act.
 func (p *Program) Paused() bool {
 	stat, err := p.proc.Stat()
 	return err == nil && (stat.State == 'T' || stat.State == 't')
 }
 
-// Snapshots returns how many snapshots the program has asked for, and the
+// Snapshots returns how many snapshots the program has requested, and the
 // reason of the latest, which is set before the count is.
 func (p *Program) Snapshots() (count uint64, reason string, err error) {
 	at := p.anchor.Add(anchor.AnchorSnapshots)
@@ -115,7 +113,7 @@ func (p *Program) Snapshots() (count uint64, reason string, err error) {
 		}
 		root, err := tables.ReadAnchor(p.proc.Memory(), p.anchor)
 		if err != nil {
-			continue // the reason's two words may be of two reasons
+			continue // the string's two words may be of two reasons
 		}
 		if again, err := p.read.Uint64(at); err == nil && again == count && root.Snapshots == count {
 			return count, root.Reason, nil
@@ -133,10 +131,10 @@ func (p *Program) Heartbeats() ([]tables.Heartbeat, error) {
 	return tables.Heartbeats(p.proc.Memory(), root)
 }
 
-// Backlog returns what the runtime printed of a fatal error before it began to
-// die, nil if it printed nothing. The runtime keeps that in a ring of 512 bytes
-// (runtime.printBacklog) that stripped programs have no symbol for, so its
-// announcement itself is looked for.
+// Backlog returns the text that the runtime printed about a fatal error before
+// it began to die, nil if there is none. The runtime keeps it in a ring of 512
+// bytes (runtime.printBacklog) that has no symbol in stripped programs, so
+// Backlog searches for the beginning of the text.
 func (p *Program) Backlog() []byte {
 	data, err := p.data(true)
 	if err != nil {
@@ -146,7 +144,7 @@ func (p *Program) Backlog() []byte {
 	for at := range memory.Search(data, []byte("fatal error: "), 1, nil) {
 		text, err := p.read.Bytes(at, 512, 512)
 		if err != nil {
-			// The ring may stand close to the end of what is mapped.
+			// The ring may be close to the end of the mapping.
 			if text, err = p.read.Bytes(at, 64, 64); err != nil {
 				continue
 			}
@@ -158,8 +156,8 @@ func (p *Program) Backlog() []byte {
 	return found
 }
 
-// Writer returns the thread that sleeps in a write to the socket with that
-// inode, 0 if none is seen to.
+// Writer returns the thread that blocks in a write to the socket with that
+// inode, 0 if there is none.
 func (p *Program) Writer(inode uint64) int {
 	ids, err := p.proc.ThreadIDs()
 	if err != nil {

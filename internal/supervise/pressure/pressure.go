@@ -1,8 +1,8 @@
 //go:build linux
 
-// Package pressure watches how close a program is to the end of its memory, so
-// that it can be captured before the kernel kills it: against the limit of its
-// control group, version 2 or 1, and against its own Go memory limit.
+// Package pressure measures how close a program is to its memory limit, so that
+// it can be captured before the kernel kills it: the limit of its control
+// group, version 2 or 1, and its own Go memory limit.
 package pressure
 
 import (
@@ -16,26 +16,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Gauge reads the memory of one process and its group.
+// A Gauge reads the memory use of one process and its group.
 type Gauge struct {
-	// GoLimit, when it is not nil, returns the program's Go memory limit as it is
-	// now, math.MaxInt64 when there is none. When it fails, what it said last
-	// counts, and before that GOMEMLIMIT.
+	// GoLimit, if not nil, returns the program's current Go memory limit,
+	// math.MaxInt64 if there is none. If it fails, its last result applies, and
+	// before the first one GOMEMLIMIT.
 	GoLimit func() (int64, error)
-	now     int64 // what it said last, 0 = nothing yet
+	now     int64 // last result of GoLimit, 0 = none yet
 
 	pid   int
 	group string // folder with the group's memory files, "" if there is none
 	v2    bool
-	psi   string // the group's file of stalls for want of memory, "" if there is none
+	psi   string // the group's pressure file, "" if there is none
 	limit int64  // GOMEMLIMIT of the program, 0 = none
 
-	kills int64 // by the OOM killer in the group, at the start
+	kills int64 // OOM kills in the group at the start
 }
 
 // Open finds the process's control group under root, which is /sys/fs/cgroup on
-// every system, and its Go memory limit in its environment: the kernel's account
-// of that, or env where the process may not be read.
+// every system, and its Go memory limit in its environment: as the kernel
+// reports it, or env if the process may not be read.
 func Open(root string, pid int, env []string) *Gauge {
 	g := &Gauge{pid: pid}
 	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err == nil {
@@ -52,7 +52,7 @@ func Open(root string, pid int, env []string) *Gauge {
 	return g
 }
 
-// find reads a cgroup file of /proc (man cgroups): "0::/path" for version 2,
+// find parses a cgroup file of /proc (man cgroups): "0::/path" for version 2,
 // "5:memory:/path" for the memory controller of version 1. In a container the
 // path may be the host's while the mount shows the container's own group at its
 // root.
@@ -69,8 +69,8 @@ func (g *Gauge) find(root, text string) {
 				g.group = with("memory.current", folders, parts[2])
 				g.v2 = g.group != ""
 			}
-			// The root's account, which alone has no cgroup.events, is the whole
-			// host's: others' pressure.
+			// The root group, the only one without cgroup.events, has the pressure of
+			// the whole host.
 			if folder := with("memory.pressure", folders, parts[2]); folder != "" && with("cgroup.events", []string{folder}, "") != "" {
 				g.psi = filepath.Join(folder, "memory.pressure")
 			}
@@ -80,8 +80,8 @@ func (g *Gauge) find(root, text string) {
 	}
 }
 
-// with returns the folder of a group that has that file, in the first of the
-// trees that does.
+// with returns the folder of a group that contains that file, in the first of
+// the trees that has one.
 func with(file string, trees []string, group string) string {
 	for _, tree := range trees {
 		for _, path := range []string{filepath.Join(tree, group), tree} {
@@ -93,20 +93,20 @@ func with(file string, trees []string, group string) string {
 	return ""
 }
 
-// unlimited is where version 1, and Go, begin to mean "no limit".
+// unlimited is the value from which version 1, and Go, mean "no limit".
 const unlimited = 1 << 60
 
-// A Reading is how much memory is used of which limit.
+// A Reading is the used memory and its limit.
 type Reading struct {
 	Used, Limit int64
-	Of          string // whose limit: "cgroup", one above with its name, "GOMEMLIMIT" or "debug.SetMemoryLimit"
+	Of          string // the limit: "cgroup", one above with its name, "GOMEMLIMIT" or "debug.SetMemoryLimit"
 
-	// Stalled says that the group stood still for want of memory, whatever its
-	// limit: see Watcher.
+	// Stalled reports that the group was stalled on memory, whatever its limit:
+	// see Watcher.
 	Stalled bool
 }
 
-// String is the reading as a core's record gives it.
+// String returns the reading as a core's record has it.
 func (r Reading) String() string {
 	if r.Stalled {
 		return "all of the group stood still for want of memory, for 15% of the time or more (memory.pressure)"
@@ -114,7 +114,7 @@ func (r Reading) String() string {
 	return fmt.Sprintf("%d of %d bytes used (%s)", r.Used, r.Limit, r.Of)
 }
 
-// Share is the used part of the limit, 0 if there is no limit.
+// Share returns the used part of the limit, 0 if there is no limit.
 func (r Reading) Share() float64 {
 	if r.Limit <= 0 {
 		return 0
@@ -122,9 +122,9 @@ func (r Reading) Share() float64 {
 	return float64(r.Used) / float64(r.Limit)
 }
 
-// Read returns the reading that is closest to its limit. The page cache that a
-// group could give back does not count as used; it is asked for only where share
-// of the limit is reached with it, since the kernel has to add it up.
+// Read returns the reading that is closest to its limit. Reclaimable page cache
+// does not count as used; it is read only if the use including it reaches share
+// of the limit, because the kernel has to add it up.
 func (g *Gauge) Read(share float64) Reading {
 	var worst Reading
 	if limit, of := g.goLimit(); limit > 0 {
@@ -133,8 +133,8 @@ func (g *Gauge) Read(share float64) Reading {
 	if g.group == "" {
 		return worst
 	}
-	// A group above holds all of ours and may be filled by others: the kernel then
-	// kills whom it likes.
+	// A group above includes ours, and other processes may fill it: the kernel
+	// then kills any of them.
 	for dir := g.group; len(dir) > 1; dir = filepath.Dir(dir) {
 		r, ok := g.level(dir, share)
 		if !ok {
@@ -147,7 +147,7 @@ func (g *Gauge) Read(share float64) Reading {
 	return worst
 }
 
-// level reads one of the groups that the process is in, false when it is none.
+// level reads one of the process' groups, false if it is none.
 func (g *Gauge) level(dir string, share float64) (r Reading, ok bool) {
 	used, limit, prefix := "memory.usage_in_bytes", "memory.limit_in_bytes", "total_"
 	if g.v2 {
@@ -171,7 +171,8 @@ func (g *Gauge) level(dir string, share float64) (r Reading, ok bool) {
 	return r, true
 }
 
-// goLimit returns the program's Go memory limit, 0 if it has none, and who set it.
+// goLimit returns the program's Go memory limit, 0 if it has none, and its
+// origin.
 func (g *Gauge) goLimit() (limit int64, of string) {
 	if g.GoLimit != nil {
 		if limit, err := g.GoLimit(); err == nil {
@@ -187,7 +188,8 @@ func (g *Gauge) goLimit() (limit int64, of string) {
 	return g.now, "debug.SetMemoryLimit"
 }
 
-// Killed tells whether the OOM killer struck in the group since Open.
+// Killed reports whether the OOM killer has killed a process in the group since
+// Open.
 func (g *Gauge) Killed() bool { return g.oomKills() > g.kills }
 
 func (g *Gauge) oomKills() int64 {
@@ -224,8 +226,8 @@ func keyed(path, key string) int64 {
 	return 0
 }
 
-// slurp reads a small file of the kernel's in one go, without what package os does
-// for files that somebody might wait for: it is done many times a second.
+// slurp reads a small kernel file with one read, without the overhead of
+// package os: it is called many times a second.
 func slurp(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -240,7 +242,7 @@ func slurp(path string) ([]byte, error) {
 	return buf[:n], nil
 }
 
-// resident returns the bytes of the process that are in memory.
+// resident returns the resident bytes of the process.
 func resident(pid int) int64 {
 	text, err := slurp(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
@@ -254,8 +256,9 @@ func resident(pid int) int64 {
 	return n * int64(os.Getpagesize())
 }
 
-// parseLimit reads a GOMEMLIMIT as the Go runtime does: bytes, or with a unit
-// from B to TiB. "off" and what the runtime would refuse is 0.
+// parseLimit parses a GOMEMLIMIT as the Go runtime does: bytes, or with a unit
+// from B to TiB. It returns 0 for "off" and for values that the runtime
+// rejects.
 func parseLimit(s string) int64 {
 	unit := int64(1)
 	for i, suffix := range []string{"TiB", "GiB", "MiB", "KiB", "B"} {
@@ -271,9 +274,9 @@ func parseLimit(s string) int64 {
 	return n * unit
 }
 
-// An Alarm rings when a share of the limit is passed, or when the group stalls,
-// once, and again only after use has fallen well below it, and not more often
-// than once in Rest.
+// An Alarm rings once when a share of the limit is passed, or when the group
+// stalls. It rings again only after the use has fallen well below it, and at
+// most once in Rest.
 type Alarm struct {
 	Share float64 // 0 = never
 	Rest  time.Duration
@@ -283,10 +286,10 @@ type Alarm struct {
 	last  time.Duration
 }
 
-// below is how far use must fall before the alarm is armed again.
+// below is how far the use must fall before the alarm is armed again.
 const below = 0.05
 
-// Rings judges a reading at a moment of a clock that does not jump.
+// Rings evaluates a reading at a time of a monotonic clock.
 func (a *Alarm) Rings(now time.Duration, r Reading) bool {
 	if !a.begun {
 		a.begun, a.armed, a.last = true, true, now-a.Rest

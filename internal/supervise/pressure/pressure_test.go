@@ -87,7 +87,7 @@ func TestGoMemoryLimit(t *testing.T) {
 			t.Errorf("%s: %d", s, got)
 		}
 	}
-	// What a process got at its start counts, not what we believe.
+	// The process' environment at its start counts, not ours.
 	cmd := exec.Command("sleep", "60")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMEMLIMIT=1MiB"}
 	if err := cmd.Start(); err != nil {
@@ -101,8 +101,8 @@ func TestGoMemoryLimit(t *testing.T) {
 	}
 }
 
-// What the program's runtime says goes before GOMEMLIMIT, and what it said last
-// before that when it says nothing.
+// The runtime's limit takes precedence over GOMEMLIMIT, and so does its last
+// known value if reading fails.
 func TestLimitOfNow(t *testing.T) {
 	said, failed := int64(0), error(nil)
 	g := &Gauge{pid: os.Getpid(), limit: 1 << 20, GoLimit: func() (int64, error) { return said, failed }}
@@ -134,7 +134,7 @@ func TestAlarm(t *testing.T) {
 		want bool
 	}{
 		{0, 10, false}, {1, 90, true}, {2, 99, false}, {3, 88, false}, {4, 95, false}, // not armed: never far below
-		{5, 50, false}, {6, 95, false}, // armed, and too early
+		{5, 50, false}, {6, 95, false}, // armed, but too early
 		{time.Minute + 1, 95, true}, {time.Minute + 2, 99, false},
 	} {
 		if got := a.Rings(c.at, Reading{Used: c.used, Limit: 100}); got != c.want {

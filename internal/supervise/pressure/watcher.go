@@ -11,36 +11,38 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Watcher has the kernel tell when memory gets short, between two looks of
-// whoever polls a Gauge:
+// A Watcher makes the kernel report when memory gets short, between two polls
+// of a Gauge:
 //
 //   - version 1: the group's use passes the share (cgroup.event_control);
 //   - version 2: the group was at its limit (memory.events changed);
-//   - either: all of the group stood still for want of memory for 15 % of the
+//   - either: all of the group was stalled on memory for 15 % of the
 //     time (memory.pressure), as it does when it only just fits.
 //
-// Each is there where the kernel and the rights allow it; what is not does no
-// harm, since the gauge is read anyway.
+// Each is used if the kernel and the permissions allow it. A missing one does
+// no harm, because the gauge is polled anyway.
 type Watcher struct {
-	// Tight gets a value when the gauge should be read now: true, when the group
+	// Tight gets a value when the gauge should be read now: true if the group
 	// stalled.
 	Tight chan bool
 
-	// Kinds says what the kernel tells of: "threshold", "events", "stall".
+	// Kinds lists the kernel's available notifications: "threshold", "events",
+	// "stall".
 	Kinds []string
 
 	fds  []unix.PollFd
-	keep []*os.File // whose descriptors those are
+	keep []*os.File // owners of those descriptors
 	stop *os.File   // closed to end the watch
 	done chan struct{}
 }
 
-// A stall is so much of the time of all tasks in so much time, in microseconds.
-// A window that is no multiple of two seconds needs CAP_SYS_RESOURCE.
+// A stall is this much of the time of all tasks within this window, in
+// microseconds. A window that is not a multiple of two seconds needs
+// CAP_SYS_RESOURCE.
 var stalls = []string{"full 150000 1000000", "full 300000 2000000"}
 
-// Watch begins to watch. share is that of the limit which counts. It returns nil
-// when the kernel tells of nothing.
+// Watch begins to watch. share is the threshold as a part of the limit. It
+// returns nil if the kernel provides no notification.
 func (g *Gauge) Watch(share float64) *Watcher {
 	w := &Watcher{Tight: make(chan bool, 1), done: make(chan struct{})}
 	w.threshold(g, share)
@@ -150,11 +152,10 @@ func (w *Watcher) stall(g *Gauge) {
 	}
 }
 
-// rest keeps a group that swings about its limit from costing more than a look
-// every so often.
+// rest bounds the cost of a group that oscillates around its limit.
 const rest = 10 * time.Millisecond
 
-// wait passes on what the kernel tells until the watch is closed.
+// wait passes on the kernel's notifications until the watch is closed.
 func (w *Watcher) wait() {
 	defer close(w.done)
 	end := len(w.fds) - 1
@@ -171,7 +172,7 @@ func (w *Watcher) wait() {
 			fd := &w.fds[i]
 			switch {
 			case fd.Revents&(unix.POLLERR|unix.POLLNVAL) != 0:
-				fd.Fd = -1 // the group is gone; poll passes over it
+				fd.Fd = -1 // the group is gone; poll ignores it
 			case fd.Revents&unix.POLLPRI != 0:
 				told, stalled = true, true
 			case fd.Revents&unix.POLLIN != 0:
@@ -186,8 +187,8 @@ func (w *Watcher) wait() {
 	}
 }
 
-// tell does not wait for anybody: what is not taken yet says as much, unless it
-// says less.
+// tell does not block: an unread value has the same meaning, unless it is
+// weaker.
 func (w *Watcher) tell(stalled bool) {
 	select {
 	case w.Tight <- stalled:

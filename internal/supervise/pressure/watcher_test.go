@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// told waits for the watcher's word.
+// told waits for the watcher's notification.
 func told(t *testing.T, w *Watcher) (stalled bool) {
 	t.Helper()
 	select {
@@ -26,7 +26,8 @@ func told(t *testing.T, w *Watcher) (stalled bool) {
 	}
 }
 
-// Version 2: the kernel reports a change of memory.events as of any file.
+// Version 2: the kernel reports a change of memory.events like that of any
+// file.
 func TestWatchEvents(t *testing.T) {
 	root := t.TempDir()
 	events := filepath.Join(root, "app/memory.events")
@@ -50,7 +51,7 @@ func TestWatchEvents(t *testing.T) {
 	}
 }
 
-// Where there is nothing to be told by, the gauge is all there is.
+// Without notifications only the gauge is left.
 func TestWatchNothing(t *testing.T) {
 	g := &Gauge{pid: os.Getpid()}
 	g.find(t.TempDir(), "0::/\n")
@@ -61,7 +62,7 @@ func TestWatchNothing(t *testing.T) {
 	}
 }
 
-// group makes a control group of a real tree, or skips.
+// group makes a control group in a real tree, or skips the test.
 func group(t *testing.T, tree string) string {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -75,7 +76,7 @@ func group(t *testing.T, tree string) string {
 	return dir
 }
 
-// Version 1, with the kernel's own files: more use than the share is told.
+// Version 1, with the kernel's own files: a use above the share is reported.
 func TestWatchThreshold(t *testing.T) {
 	const tree = "/sys/fs/cgroup/memory"
 	dir := group(t, tree)
@@ -94,7 +95,7 @@ func TestWatchThreshold(t *testing.T) {
 	}
 }
 
-// A trigger on a real group's pressure is one that this kernel takes.
+// This kernel accepts the trigger on a real group's pressure.
 func TestWatchStall(t *testing.T) {
 	tree := ""
 	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"} {
@@ -116,7 +117,7 @@ func TestWatchStall(t *testing.T) {
 	if w == nil || !slices.Contains(w.Kinds, "stall") {
 		t.Fatalf("%+v", w)
 	}
-	// A group that goes away ends the trigger and nothing else.
+	// Removing the group ends the trigger and nothing else.
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,13 @@
 //go:build linux
 
-// Package snapshots keeps the last few captures of a program that lives, for the
-// ends that nothing can see coming or hold: an OOM kill of a whole container, a
-// SIGKILL where ptrace is not allowed.
+// Package snapshots keeps the last few captures of a running program, for ends
+// that nothing can detect in time or stop: an OOM kill of a whole container, or
+// a SIGKILL without ptrace.
 //
-// They are kept in memory, or in a file that outlives everybody: its space is
-// allocated beforehand, it is written through the page cache, and the next
-// supervisor with the same directory publishes what a dead one left in it.
+// They are kept in memory, or in a file that outlives program and supervisor:
+// its space is allocated in advance, it is written through the page cache, and
+// the next supervisor with the same directory publishes what a dead one left in
+// it.
 package snapshots
 
 import (
@@ -29,25 +30,25 @@ import (
 	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
-// A Snapshot is a whole core, and what is known of it.
+// A Snapshot is a complete core with its facts.
 type Snapshot struct {
 	When    time.Time
-	Program string // its name, at most 60 bytes of it
+	Program string // its name, truncated to 60 bytes
 	PID     int
 	Core    []byte
-	Mark    string // stands in the core where its age belongs, see Stamp
+	Mark    string // placeholder for its age in the core, see Stamp
 }
 
-// NewMark returns text that stands in for a snapshot's age until that is known.
-// It is 36 bytes long and not to be found in any core that was not given it.
+// NewMark returns a placeholder for a snapshot's age until that is known. It is
+// 36 bytes long and does not occur in any other core.
 func NewMark() string {
 	var b [16]byte
 	rand.Read(b[:]) // never fails
 	return "age:" + hex.EncodeToString(b[:])
 }
 
-// Stamp writes the age over the mark, in place: at the time of the capture
-// nobody knew that this one would be the last.
+// Stamp replaces the mark by the age, in place: at the time of the capture it
+// was unknown that this would be the last one.
 func (s *Snapshot) Stamp(age string) {
 	if s.Mark == "" {
 		return
@@ -59,16 +60,16 @@ func (s *Snapshot) Stamp(age string) {
 
 // A Keeper keeps snapshots.
 type Keeper interface {
-	// Put keeps one, in the place of the oldest. ErrTooLarge is wrapped when it
-	// has no room.
+	// Put stores a snapshot, replacing the oldest. It wraps ErrTooLarge if there
+	// is no room for it.
 	Put(Snapshot) error
-	// Last returns those that are kept, the newest first.
+	// Last returns the stored snapshots, the newest first.
 	Last() ([]Snapshot, error)
 	// Close drops them.
 	Close() error
 }
 
-// ErrTooLarge says that a snapshot is larger than the room for one.
+// ErrTooLarge reports that a snapshot is larger than the room for one.
 var ErrTooLarge = errors.New("the snapshot is larger than the room for one")
 
 // Memory keeps count snapshots of at most size bytes each in memory.
@@ -99,7 +100,7 @@ func (m *memory) Close() error              { m.kept = nil; return nil }
 //	        CRC-64 (ECMA) of the core u64, pid u32, 0 u32, program 64, mark 40
 //
 // A slot's header is zeroed before its core is written and written after it, so
-// that whoever dies in between leaves no half snapshot.
+// that a writer that dies in between leaves no half snapshot.
 const (
 	magic      = "MISNAPS1"
 	headerSize = 24
@@ -117,8 +118,8 @@ type file struct {
 	next  uint64
 }
 
-// File keeps count snapshots of at most size bytes each in a file in dir. The
-// space is allocated now, so that a disk that fills up later takes nothing away.
+// File keeps count snapshots of at most size bytes each in a file in dir. It
+// allocates the space now, so that a disk that fills up later does not matter.
 func File(dir string, count int, size int64) (Keeper, error) {
 	f, err := os.CreateTemp(dir, prefix+"*")
 	if err != nil {
@@ -133,8 +134,8 @@ func File(dir string, count int, size int64) (Keeper, error) {
 }
 
 func (k *file) prepare() error {
-	// The lock says that somebody lives. Who looks for the dead may have it for a
-	// moment.
+	// The lock shows that a supervisor is alive. A process that looks for dead
+	// ones may hold it for a moment.
 	for end := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
 		err := unix.Flock(int(k.f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
@@ -199,11 +200,10 @@ func readFile(f *os.File) ([]Snapshot, error) {
 	return read(f, info.Size(), f.Name())
 }
 
-// errNoSnapshots is wrapped by the errors about a file that does not begin as
-// ours do.
+// errNoSnapshots is wrapped by errors about a file of another format.
 var errNoSnapshots = errors.New("it is not a file of snapshots")
 
-// read returns the whole snapshots of a file, the newest first.
+// read returns the complete snapshots of a file, the newest first.
 func read(f io.ReaderAt, total int64, name string) ([]Snapshot, error) {
 	h := make([]byte, headerSize)
 	if _, err := f.ReadAt(h, 0); errors.Is(err, io.EOF) {
@@ -225,7 +225,7 @@ func read(f io.ReaderAt, total int64, name string) ([]Snapshot, error) {
 	for n := range count {
 		h := make([]byte, slotHeader)
 		if _, err := f.ReadAt(h, k.slot(n)); err != nil {
-			break // cut off
+			break // truncated
 		}
 		seq, length := le.Uint64(h), le.Uint64(h[16:])
 		if seq == 0 || length > size || length > uint64(total) {
@@ -258,8 +258,8 @@ func text(b []byte) string {
 	return s
 }
 
-// Orphans hands the newest snapshot of each file in dir whose supervisor is dead
-// to publish, and removes the file once that returns nil.
+// Orphans passes the newest snapshot of each file in dir whose supervisor is
+// dead to publish, and removes the file once publish returns nil.
 func Orphans(dir string, publish func(Snapshot) error) error {
 	paths, err := filepath.Glob(filepath.Join(dir, prefix+"*"))
 	if err != nil {
@@ -272,18 +272,18 @@ func Orphans(dir string, publish func(Snapshot) error) error {
 	return failed
 }
 
-// half is how old a file without a header must be to be one whose supervisor died
-// while it made it: another may be about to.
+// half is the minimum age of a file without a header whose supervisor died
+// while it made it: a newer one may still be in the making.
 const half = time.Minute
 
 func orphan(path string, publish func(Snapshot) error) error {
 	f, err := plainfile.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
-		return nil // another was quicker
+		return nil // another process was quicker
 	}
 	defer f.Close()
 	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		return nil // its supervisor lives
+		return nil // its supervisor is alive
 	}
 	snapshots, err := readFile(f)
 	if err == nil && len(snapshots) > 0 {

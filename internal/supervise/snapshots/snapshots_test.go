@@ -63,11 +63,11 @@ func TestStamp(t *testing.T) {
 	if want := fmt.Sprintf("core 1, %-36s, the end", "1.5s before the end"); string(s.Core) != want || len(s.Core) != before {
 		t.Errorf("%q", s.Core)
 	}
-	s.Stamp("again") // nothing to stamp any more
+	s.Stamp("again") // no mark is left
 }
 
-// What a dead supervisor left is published once, what a living one keeps is let
-// alone, and what was cut off in the middle of a write is not taken for whole.
+// What a dead supervisor left is published once, what a living one keeps is not
+// touched, and a partly written snapshot does not count as complete.
 func TestOrphans(t *testing.T) {
 	dir := t.TempDir()
 	k, err := File(dir, 2, 1000)
@@ -85,11 +85,11 @@ func TestOrphans(t *testing.T) {
 		t.Fatalf("of a living supervisor: %v, %v", published, err)
 	}
 	f := k.(*file)
-	// Half of the newest is overwritten, as by a writer that died.
+	// Overwrite half of the newest, like a writer that died.
 	if _, err := f.f.WriteAt([]byte("broken"), f.slot(3%2)+slotHeader+2); err != nil {
 		t.Fatal(err)
 	}
-	f.f.Close() // which unlocks
+	f.f.Close() // unlocks
 	broken := errors.New("no room")
 	if err := Orphans(dir, func(Snapshot) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("a failure was not told: %v", err)
@@ -107,8 +107,8 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
-// A file that its supervisor did not live to begin takes its room no longer than
-// it must, and one that is being made is let alone.
+// A file whose supervisor died before writing it is removed after a time, and
+// one that is being made is not touched.
 func TestHalfMade(t *testing.T) {
 	dir := t.TempDir()
 	publish := func(Snapshot) error { t.Error("something was published"); return nil }
@@ -153,7 +153,8 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
-// A file of any content gives whole snapshots or an error, in bounded memory.
+// A file of any content gives complete snapshots or an error, in bounded
+// memory.
 func FuzzRead(f *testing.F) {
 	k, err := File(f.TempDir(), 2, 200)
 	if err != nil {

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Package trigger lets a user ask a supervisor for a capture, over a socket in
-// the directory of cores that nobody else can reach.
+// Package trigger lets a user request a capture from a supervisor, over a
+// socket in the directory of cores that other users cannot reach.
 //
 // A client sends one line of JSON, a Request, and gets one back, an Answer.
 package trigger
@@ -23,12 +23,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Request is what a client wants.
+// A Request is a client's request.
 type Request struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// An Answer is what came of it.
+// An Answer is the outcome of a request.
 type Answer struct {
 	Path  string `json:"path,omitempty"`
 	Bytes int64  `json:"bytes,omitempty"`
@@ -41,11 +41,11 @@ const (
 	lineWait  = 5 * time.Second
 )
 
-// Name is the socket's file name for a program.
+// Name returns the socket's file name for a program.
 func Name(pid int) string { return fmt.Sprintf(".trigger-%d.sock", pid) }
 
-// short gives a path to a file in dir that fits into a socket's address, which
-// holds 107 bytes; done frees it.
+// short returns a path to a file in dir that fits into a socket's address,
+// which has 107 bytes; done releases it.
 func short(dir, name string) (path string, done func(), err error) {
 	path = filepath.Join(dir, name)
 	if len(path) < 100 {
@@ -58,23 +58,23 @@ func short(dir, name string) (path string, done func(), err error) {
 	return fmt.Sprintf("/proc/self/fd/%d/%s", fd, name), func() { unix.Close(fd) }, nil
 }
 
-// Listen serves requests until close is called, one after the other. What has been
-// asked by then is answered before close returns.
+// Listen serves requests, one after the other, until close is called. close
+// returns after the requests received by then are answered.
 func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err error) {
 	path, done, err := short(dir, Name(pid))
 	if err != nil {
 		return nil, fmt.Errorf("trigger socket: %w", err)
 	}
 	defer done()
-	// A file that is there is a leftover: its program had our program's number.
+	// An existing file is a leftover: its program had our program's ID.
 	os.Remove(path)
 	sweep(dir)
 	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("trigger socket: %w", err)
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false) // by its short name, which is gone
-	if err := os.Chmod(path, 0o600); err != nil { // others could ask for cores
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // its short name no longer exists
+	if err := os.Chmod(path, 0o600); err != nil { // other users could request cores
 		l.Close()
 		os.Remove(path)
 		return nil, fmt.Errorf("trigger socket: %w", err)
@@ -88,7 +88,7 @@ func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err
 				return
 			}
 			if err != nil {
-				time.Sleep(100 * time.Millisecond) // out of descriptors, say
+				time.Sleep(100 * time.Millisecond) // for example, out of descriptors
 				continue
 			}
 			answer(conn, serve, closing)
@@ -122,12 +122,12 @@ func sweep(dir string) {
 
 func answer(conn net.Conn, serve func(Request) Answer, closing <-chan struct{}) {
 	defer conn.Close()
-	_ = conn.SetReadDeadline(time.Now().Add(lineWait)) // fails on a closed connection only
+	_ = conn.SetReadDeadline(time.Now().Add(lineWait)) // fails only on a closed connection
 	asked := make(chan struct{})
 	go func() {
 		select {
 		case <-closing:
-			_ = conn.SetReadDeadline(time.Now()) // a client without a request does not delay the end
+			_ = conn.SetReadDeadline(time.Now()) // a client without a request must not delay the end
 		case <-asked:
 		}
 	}()
@@ -147,7 +147,7 @@ func answer(conn net.Conn, serve func(Request) Answer, closing <-chan struct{}) 
 	_ = json.NewEncoder(conn).Encode(a) // the client may have gone
 }
 
-// Send asks the supervisor of that program.
+// Send sends a request to the supervisor of that program.
 func Send(ctx context.Context, dir string, pid int, r Request) (Answer, error) {
 	path, done, err := short(dir, Name(pid))
 	if err != nil {
@@ -181,7 +181,7 @@ func Send(ctx context.Context, dir string, pid int, r Request) (Answer, error) {
 	return a, nil
 }
 
-// Programs lists the programs that have a socket in the directory.
+// Programs lists the programs with a socket in the directory.
 func Programs(dir string) []int {
 	entries, _ := os.ReadDir(dir)
 	var pids []int

@@ -50,8 +50,8 @@ func TestTrigger(t *testing.T) {
 	}
 }
 
-// What was asked before the end is answered, and one who asks nothing holds nobody
-// up.
+// Requests from before the end are answered, and a client without a request
+// does not delay it.
 func TestClose(t *testing.T) {
 	dir := t.TempDir()
 	begun, goOn := make(chan bool), make(chan bool)
@@ -88,7 +88,7 @@ func TestClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	time.Sleep(50 * time.Millisecond) // for it to be accepted
+	time.Sleep(50 * time.Millisecond) // until it is accepted
 	now := time.Now()
 	closer()
 	if took := time.Since(now); took > lineWait/2 {
@@ -96,7 +96,7 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// Clients that talk nonsense, or nothing, keep nobody from asking.
+// Clients that send invalid data, or nothing, do not block others.
 func TestNonsense(t *testing.T) {
 	dir := t.TempDir()
 	stop, err := Listen(dir, 1, func(Request) Answer { return Answer{Path: "x"} })

@@ -1,13 +1,14 @@
-// Package witness tells a signal to a process group from one to a single process.
+// Package witness distinguishes a signal to a process group from one to a
+// single process.
 //
 // A supervisor that shares the process group of its program must not forward a
-// signal that the program received too: a server that ends at once on its second
-// SIGTERM would see two. The kernel does not report to whom a signal was sent. So
-// a second process, the witness, is in the group. It starts with all signals
-// blocked, so that the kernel keeps what it receives, from its first instruction on.
-// Go's runtime unblocks those that end a process: one of them ends the witness, which
-// is seen too, and another one is started. What the witness received as well was sent
-// to the group.
+// signal that the program received too: a server that ends at once on its
+// second SIGTERM would see two. The kernel does not report the target of a
+// signal. So a second process, the witness, is in the group. It starts with all
+// signals blocked, so that the kernel keeps what it receives, from its first
+// instruction on. Go's runtime unblocks those that end a process: one of them
+// ends the witness, which is detected too, and another one is started. A signal
+// that the witness also received was sent to the group.
 package witness
 
 import (
@@ -80,13 +81,14 @@ const (
 	// delay is how much later than this process the witness may receive a signal:
 	// the kernel sends a signal to all processes of a group within one call.
 	delay = 5 * time.Millisecond
-	// maxWait bounds the answer of a witness that somebody stopped.
+	// maxWait bounds the wait for a stopped witness.
 	maxWait = 2 * time.Second
 )
 
-// Saw reports whether the witness received a signal, which this process has just
-// received, since the last call for that signal. Of a witness that does not answer,
-// because it is stopped, it is assumed that it received the signals of a terminal.
+// Saw reports whether the witness received a signal, which this process has
+// just received, since the last call for that signal. If the witness does not
+// answer because it is stopped, Saw assumes that it received the signals of a
+// terminal.
 func (w *Witness) Saw(sig unix.Signal) bool {
 	time.Sleep(delay)
 	saw, err := w.answer(sig)
@@ -122,7 +124,7 @@ func (w *Witness) answer(sig unix.Signal) (saw bool, err error) {
 	return b[0] != 0, err
 }
 
-// Close ends the witness, also one that is stopped.
+// Close ends the witness, even if it is stopped.
 func (w *Witness) Close() {
 	_ = w.cmd.Process.Kill() // it may have ended
 	w.wait()
@@ -135,8 +137,8 @@ func (w *Witness) wait() {
 	w.tell.Close()
 }
 
-// Run is the witness: it answers each signal number in with whether it received
-// the signal since it was last asked. It returns when in ends.
+// Run is the witness process: for each signal number in in, it writes whether
+// it has received the signal since the last request. It returns when in ends.
 func Run(in io.Reader, out io.Writer) {
 	b := []byte{0}
 	for {

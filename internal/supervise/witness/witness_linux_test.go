@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The test binary is the witness of its tests.
+// The test binary acts as the witness.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "witness" {
 		Run(os.Stdin, os.Stdout)
@@ -16,8 +16,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The witness has seen what it received, once, from its first instruction on and
-// also if the signal ends it; and nothing else.
+// The witness reports what it received, once, from its first instruction on,
+// even if the signal ends it; and nothing else.
 func TestSaw(t *testing.T) {
 	w, err := Start([]string{"/proc/self/exe", "witness"})
 	if err != nil {
