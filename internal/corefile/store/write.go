@@ -86,8 +86,8 @@ func (s *Store) publish(from, name string) (string, error) {
 		path := filepath.Join(s.dir, name)
 		err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
-			// The file system has no hard links. Link never replaces a file; Rename is
-			// used only if path is free.
+			// The file system lacks RENAME_NOREPLACE. Link does not replace a
+			// file either.
 			if err = os.Link(from, path); errors.Is(err, unix.EPERM) {
 				err = os.Rename(from, path)
 			}
