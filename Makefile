@@ -33,14 +33,16 @@ build: ## build all packages, and the commands into bin/
 	go build -o bin/ ./cmd/...
 
 .PHONY: test
-test: tools-test build ## run all tests, with the race detector and a sample of every matrix
-	@go build -o "$(TOOLS)/bin/testlog" ./internal/testlog
-	@$(call each,go test -json -race -timeout 35m $(TESTFLAGS) ./... | testlog)
+test: tools-test build testlog ## run all tests, with a sample of every matrix; the race detector where it is cheap
+	@$(call each,"$(CURDIR)/.ci/test" -timeout 35m $(TESTFLAGS))
 
 .PHONY: test-full
-test-full: tools-test build ## run all tests with every matrix whole; takes long
+test-full: tools-test build testlog ## run all tests with the race detector and every matrix whole; takes long
+	@export MEMINSPECT_FULL=1; $(call each,"$(CURDIR)/.ci/test" -timeout 240m $(TESTFLAGS))
+
+.PHONY: testlog
+testlog:
 	@go build -o "$(TOOLS)/bin/testlog" ./internal/testlog
-	@export MEMINSPECT_FULL=1; $(call each,go test -json -race -timeout 240m $(TESTFLAGS) ./... | testlog)
 
 .PHONY: lint
 lint: tools-lint ## check format, vet, the import rules and more
