@@ -14,7 +14,6 @@ import (
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/expr"
 	"github.com/meminspect/meminspect/internal/inspect/value"
-	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -121,10 +120,6 @@ func noRegions(cmd *cobra.Command, core *inspect.Core) error {
 	return nil
 }
 
-// ofProgram reports whether a region is the program's, not one in which it describes
-// itself.
-func ofProgram(r *note.Region) bool { return r.ID == anchor.IDNone || r.ID >= anchor.FirstDynamic }
-
 // mainPath is the import path of the captured program's package main, "" when
 // the core does not say.
 func mainPath(core *inspect.Core) string {
@@ -147,7 +142,7 @@ type printer struct {
 func (p *printer) print(args []string) error {
 	core := p.prog.Core
 	if len(args) == 0 {
-		return p.regions(ofProgram)
+		return p.regions(value.OfProgram)
 	}
 	var scope *expr.Scope
 	printed := map[*note.Region]bool{}

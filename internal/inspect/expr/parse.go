@@ -46,7 +46,11 @@ type Path struct {
 	file  *token.File
 	root  ast.Expr
 	roots map[int]string // names of regions, by their offsets in text
+	every bool           // it has a [*]
 }
+
+// Every reports whether a path may lead to any number of values: it has a [*].
+func (x *Path) Every() bool { return x.every }
 
 // maxText is how long a path may be. It bounds the depth of its tree.
 const maxText = 4096
@@ -120,7 +124,7 @@ func (x *Path) prepare(names []string) []byte {
 		case c == '[':
 			star := i + 1 + len(x.text[i+1:]) - len(strings.TrimLeft(x.text[i+1:], " \t"))
 			if rest, ok := strings.CutPrefix(x.text[star:], "*"); ok && strings.HasPrefix(strings.TrimLeft(rest, " \t"), "]") {
-				src[star] = all[0]
+				src[star], x.every = all[0], true
 			}
 			i, operand = i+1, false
 		case c == '(':

@@ -16,6 +16,10 @@ import (
 // collected is why a region with a weak pointer has no value.
 const collected inspect.Missing = "its object was collected before"
 
+// OfProgram reports whether a region is the program's, and not one in which it describes
+// itself.
+func OfProgram(r *note.Region) bool { return r.ID == anchor.IDNone || r.ID >= anchor.FirstDynamic }
+
 // Region returns the value of a region. Without its type the region's bytes
 // are returned, with the reason beside them.
 func Region(p *inspect.Program, r *note.Region, limits Limits) *Value {
