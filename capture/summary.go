@@ -44,8 +44,8 @@ type Target struct {
 // An Outcome is the size of a core and the time that it took.
 type Outcome struct {
 	Bytes    int64  // of the core, uncompressed
-	Payload  uint64 // bytes of memory in it
-	Segments int
+	Payload  uint64 // bytes of memory in it, without what is marked as not captured
+	Segments int    // of the file
 
 	Find    time.Duration // before the program was stopped
 	Stopped time.Duration // 0 if it was not stopped
@@ -112,17 +112,26 @@ func summaryOf(s *model.Snapshot, core *build.Core) Summary {
 	id := &s.Identity
 	sum := Summary{
 		Target:     Target{PID: id.PID, Program: id.Path, GoVersion: id.GoVersion, BuildID: id.BuildID},
-		Outcome:    Outcome{Payload: core.Payload, Segments: len(core.Segments), Stopped: s.Stopped},
+		Outcome:    Outcome{Payload: core.Payload, Segments: core.FileSegments, Stopped: s.Stopped},
 		Threads:    Count{All: s.Threads.All, Captured: s.Threads.Known},
 		Goroutines: Count{All: s.Goroutines.Alive, Captured: s.Goroutines.Captured},
 		Stacks:     s.Goroutines.Note.Stacks.String(),
+		Regions:    CountRegions(core.Regions),
 	}
 	for i := range core.Regions {
 		r := &core.Regions[i]
-		sum.Regions.add(r)
 		sum.Partial = sum.Partial || r.Status&^(note.Expected|note.Gone) != 0
 	}
 	return sum
+}
+
+// CountRegions counts the regions of a core.
+func CountRegions(regions []note.Region) Regions {
+	var c Regions
+	for i := range regions {
+		c.add(&regions[i])
+	}
+	return c
 }
 
 func (c *Regions) add(r *note.Region) {

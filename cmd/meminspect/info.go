@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -88,17 +89,20 @@ type infoJSON struct {
 	Tags       map[string]string `json:"tags,omitempty"`
 	More       map[string]string `json:"more,omitempty"`
 	Signal     int32             `json:"signal,omitempty"`
-	Threads    int               `json:"threads"`
+	Threads    threadsJSON       `json:"threads"`
 	Segments   int               `json:"segments"`
-	Held       uint64            `json:"capturedBytes,string"`
+	Captured   uint64            `json:"capturedBytes,string"`
 	Marked     uint64            `json:"markedBytes,string"`
 	Torn       uint64            `json:"tornBytes,omitempty,string"`
 	TornPlaces int               `json:"tornPlaces,omitempty"`
-	Regions    *int              `json:"regions,omitempty"`    // nil: no table
-	Incomplete map[string]int    `json:"incomplete,omitempty"` // by status
-	Reasons    map[string]int    `json:"reasons,omitempty"`    // of incomplete regions
+	Regions    *capture.Regions  `json:"regions,omitempty"` // nil: no table
 	Receipts   []receiptJSON     `json:"receipts,omitempty"`
 	Crash      string            `json:"crash,omitempty"`
+}
+
+// threadsJSON is the part of [capture.Count] that a core has.
+type threadsJSON struct {
+	Captured int `json:"captured"`
 }
 
 type receiptJSON struct {
@@ -109,10 +113,10 @@ type receiptJSON struct {
 }
 
 func coreInfo(c *inspect.Core) *infoJSON {
-	held, marked := c.Captured()
+	captured, marked := c.Captured()
 	info := &infoJSON{
 		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Packed: c.Compressed, Encrypted: c.Encrypted, Machine: elfcore.MachineName(c.Machine),
-		Threads: len(c.Threads), Segments: len(c.Loads), Held: held, Marked: marked, Torn: c.Torn.Size(), TornPlaces: len(c.Torn),
+		Threads: threadsJSON{len(c.Threads)}, Segments: len(c.Loads), Captured: captured, Marked: marked, Torn: c.Torn.Size(), TornPlaces: len(c.Torn),
 	}
 	info.BuildID, info.GNUBuildID = c.BuildIDs()
 	info.Build, info.Process = buildOf(c), processOf(c)
@@ -123,19 +127,8 @@ func coreInfo(c *inspect.Core) *infoJSON {
 		info.Signal = c.Signal.Signal
 	}
 	if c.NeedRegions() == nil {
-		n := len(c.Regions)
-		info.Regions = &n
-		for i := range c.Regions {
-			if s := c.Regions[i].Status; s != note.Complete {
-				if info.Incomplete == nil {
-					info.Incomplete, info.Reasons = map[string]int{}, map[string]int{}
-				}
-				info.Incomplete[s.Word()]++
-				for _, why := range s.Reasons() {
-					info.Reasons[why]++
-				}
-			}
-		}
+		regions := capture.CountRegions(c.Regions)
+		info.Regions = &regions
 	}
 	if r := c.Capture; r != nil {
 		info.Why, info.Who, info.Tool, info.Host, info.Kernel = r.Why, r.Who, r.ToolVersion, r.Host, r.Kernel
@@ -219,21 +212,17 @@ func (i *infoJSON) print(w io.Writer) {
 	if i.Strict {
 		mode = ", strict: regions alone"
 	}
-	line("memory", "%d bytes held, %d marked as not captured, in %d segments%s", i.Held, i.Marked, i.Segments, mode)
+	line("memory", "%d bytes captured, %d marked as not captured, in %d segments%s", i.Captured, i.Marked, i.Segments, mode)
 	if i.Torn > 0 {
 		line("torn", "%d bytes%s changed while they were read", i.Torn, places(uint32(i.TornPlaces)))
 	}
-	line("threads", "%d", i.Threads)
+	line("threads", "%d", i.Threads.Captured)
 	if i.Regions == nil {
 		line("regions", "no table: not written by meminspect")
 	} else {
-		rest := ""
-		for _, status := range sortedKeys(i.Incomplete) {
-			rest += fmt.Sprintf(", %d %s", i.Incomplete[status], status)
-		}
-		line("regions", "%d%s", *i.Regions, rest)
-		for _, why := range sortedKeys(i.Reasons) {
-			line("missing", "%s, in %s", why, countOf(i.Reasons[why], "region"))
+		line("regions", "%d%s", i.Regions.All, incompleteText(i.Regions))
+		for _, why := range sortedKeys(i.Regions.Reasons) {
+			line("missing", "%s, in %s", why, countOf(i.Regions.Reasons[why], "region"))
 		}
 	}
 	for _, r := range i.Receipts {
@@ -246,6 +235,20 @@ func (i *infoJSON) print(w io.Writer) {
 	if i.Crash != "" {
 		fmt.Fprintf(w, "crash:\n%s\n", strings.TrimRight(i.Crash, "\n"))
 	}
+}
+
+// incompleteText returns how many regions have each status but complete.
+func incompleteText(r *capture.Regions) string {
+	text := ""
+	for _, count := range []struct {
+		n      int
+		status string
+	}{{r.Gone, "gone"}, {r.Partial, "partial"}, {r.Torn, "torn"}, {r.Unreadable, "unreadable"}} {
+		if count.n > 0 {
+			text += fmt.Sprintf(", %d %s", count.n, count.status)
+		}
+	}
+	return text
 }
 
 // tagText returns tags in one line.

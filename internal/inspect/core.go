@@ -35,6 +35,7 @@ type Core struct {
 	Receipts []note.Receipt
 	Crash    *note.CrashText
 	Torn     memory.Ranges // changed while they were read
+	Marked   []note.MarkedRange
 	Extras   []note.Extra
 	VMCore   *vmcoreinfo.Info
 
@@ -195,6 +196,10 @@ func (c *Core) own(n *elfcore.Note) (err error) {
 		c.Crash, err = note.DecodeCrashText(n.Desc)
 	case note.TypeTorn:
 		c.Torn, err = extents(n)
+	case note.TypeMarked:
+		var rs []note.MarkedRange
+		rs, err = note.DecodeMarked(n.Desc)
+		c.Marked = append(c.Marked, rs...)
 	case note.TypeExtra:
 		var x *note.Extra
 		if x, err = note.DecodeExtra(n.Desc); err == nil {
@@ -204,15 +209,28 @@ func (c *Core) own(n *elfcore.Note) (err error) {
 	return err
 }
 
-// Captured returns how many bytes of memory the core holds and how many it
-// marks as not captured.
-func (c *Core) Captured() (held, marked uint64) {
+// Captured returns how many bytes of the program's memory the core has, and how
+// many bytes of its segments are marks: whole segments, and ranges in others.
+func (c *Core) Captured() (captured, marked uint64) {
+	var contents []memory.Range
 	for i := range c.Loads {
-		if l := &c.Loads[i]; l.Marked() {
+		l := &c.Loads[i]
+		if l.Marked() {
 			marked += l.FileSize
 		} else {
-			held += l.FileSize
+			contents = append(contents, memory.RangeOf(memory.Address(l.Addr), l.FileSize))
 		}
 	}
-	return held, marked
+	all := memory.RangesOf(contents...)
+	captured = all.Minus(c.markedRanges()).Size()
+	return captured, marked + all.Size() - captured
+}
+
+// markedRanges returns the ranges of segments that are marks.
+func (c *Core) markedRanges() memory.Ranges {
+	ranges := make([]memory.Range, len(c.Marked))
+	for i, m := range c.Marked {
+		ranges[i] = memory.RangeOf(memory.Address(m.Addr), m.Size)
+	}
+	return memory.RangesOf(ranges...)
 }

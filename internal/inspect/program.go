@@ -75,9 +75,7 @@ func OpenProgram(core *Core, path string) (*Program, error) {
 		p.mem.Put(seg, held)
 		types.Put(seg, held)
 	}
-	if err := p.cutMarked(image); err != nil {
-		return nil, err
-	}
+	p.cutMarked(image)
 	if err := p.cutSkeletons(); err != nil {
 		return nil, err
 	}
@@ -202,7 +200,7 @@ func (p *Program) warn(format string, args ...any) {
 
 // cutMarked takes what is filled with marks out of the memory. A gap between
 // constants has in the executable what stood there.
-func (p *Program) cutMarked(image *exe.Image) error {
+func (p *Program) cutMarked(image *exe.Image) {
 	var constants []memory.Segment
 	if image != nil {
 		for _, seg := range image.Segments() {
@@ -211,29 +209,18 @@ func (p *Program) cutMarked(image *exe.Image) error {
 			}
 		}
 	}
-	for i := range p.Core.Notes {
-		n := &p.Core.Notes[i]
-		if n.Name != note.Owner || n.Type != note.TypeMarked {
-			continue
-		}
-		ranges, err := note.DecodeMarked(n.Desc)
-		if err != nil {
-			return err
-		}
-		lost := make([]Lost, len(ranges))
-		for k, m := range ranges {
-			lost[k] = Lost{memory.RangeOf(memory.Address(m.Addr), m.Size), m.Why}
-		}
-		p.lose(lost)
-		for _, l := range lost {
-			for _, seg := range constants {
-				if both := seg.Intersect(l.Range); l.Why == note.MarkedGap && !both.Empty() {
-					p.mem.Put(memory.Segment{Range: both, Exec: seg.Exec}, image)
-				}
+	lost := make([]Lost, len(p.Core.Marked))
+	for i, m := range p.Core.Marked {
+		lost[i] = Lost{memory.RangeOf(memory.Address(m.Addr), m.Size), m.Why}
+	}
+	p.lose(lost)
+	for _, l := range lost {
+		for _, seg := range constants {
+			if both := seg.Intersect(l.Range); l.Why == note.MarkedGap && !both.Empty() {
+				p.mem.Put(memory.Segment{Range: both, Exec: seg.Exec}, image)
 			}
 		}
 	}
-	return nil
 }
 
 // cutSkeletons takes the words of stacks that were overwritten out of the memory.

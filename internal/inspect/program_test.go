@@ -82,7 +82,7 @@ func TestOpen(t *testing.T) {
 		if len(core.Regions) != 1 || core.Regions[0].Name != "queue" || core.Bytes != int64(len(plain)) || core.Compressed != c.compressed {
 			t.Errorf("%s: %+v, %d bytes, %d compressed", what, core.Regions, core.Bytes, core.Compressed)
 		}
-		if held, marked := core.Captured(); held != 64 || marked != 4096 {
+		if held, marked := core.Captured(); held != 32 || marked != 4096+32 {
 			t.Errorf("%s: %d bytes held, %d marked", what, held, marked)
 		}
 	}

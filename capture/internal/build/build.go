@@ -26,9 +26,10 @@ type Record struct {
 // A Core is a core to be written.
 type Core struct {
 	elfcore.Core
-	Regions  []note.Region // with their final status
-	Payload  uint64        // bytes of memory
-	Problems model.Problems
+	Regions      []note.Region // with their final status
+	Payload      uint64        // bytes of the program's memory: no marks
+	FileSegments int           // of the file, where marked segments are split
+	Problems     model.Problems
 }
 
 // headers returns the number of segments for the executable's headers. They do
@@ -65,11 +66,16 @@ func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 	l.report(&problems)
 
 	core := elfcore.Core{Machine: s.Identity.Machine, Segments: l.segments}
-	core.Notes = append(linuxNotes(s, signal), ourNotes(s, pl, record, regions, receipts, markedNote(s, l))...)
+	marked := markedRanges(s, l)
+	core.Notes = append(linuxNotes(s, signal), ourNotes(s, pl, record, regions, receipts, ourNote(note.TypeMarked, note.EncodeMarked(marked)))...)
 	if core.Notes, err = withRest(s, pl, record, core, &problems); err != nil {
 		return nil, err
 	}
+	loads, err := core.Loads()
+	if err != nil {
+		return nil, err
+	}
 	return &Core{
-		Core: core, Regions: regions, Payload: l.image.Size(), Problems: problems,
+		Core: core, Regions: regions, Payload: l.captured(marked), FileSegments: loads, Problems: problems,
 	}, nil
 }

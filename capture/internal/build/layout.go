@@ -10,6 +10,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // A layout is an image arranged as the segments of a core.
@@ -60,6 +61,21 @@ func layOut(im model.Image, cover, constant memory.Ranges, flags func(memory.Add
 	}
 	slices.SortFunc(l.segments, func(a, b elfcore.Segment) int { return cmp.Compare(a.Addr, b.Addr) })
 	return l, nil
+}
+
+// captured returns how many bytes of the program's memory the segments have.
+func (l *layout) captured(marked []note.MarkedRange) uint64 {
+	var all []memory.Range
+	for i := range l.segments {
+		if s := &l.segments[i]; s.Content != nil {
+			all = append(all, memory.RangeOf(memory.Address(s.Addr), s.Size))
+		}
+	}
+	fill := make([]memory.Range, len(marked))
+	for i, m := range marked {
+		fill[i] = memory.RangeOf(memory.Address(m.Addr), m.Size)
+	}
+	return memory.RangesOf(all...).Minus(memory.RangesOf(fill...)).Size()
 }
 
 // report records what the segments lack.

@@ -151,11 +151,11 @@ func functionsNote(s *model.Snapshot, size int64, problems *model.Problems) elfc
 	return ourNote(note.TypeFunctions, note.EncodeFunctions(all))
 }
 
-// markedNote lists where segments have the fill pattern instead of the
+// markedRanges returns where segments have the fill pattern instead of the
 // program's memory, with the reason, so that a reader can tell it from memory
 // with the same bytes. It lists excluded parts of regions even if nothing of
 // them was read.
-func markedNote(s *model.Snapshot, l *layout) elfcore.Note {
+func markedRanges(s *model.Snapshot, l *layout) []note.MarkedRange {
 	var marked []note.MarkedRange
 	add := func(rs []memory.Range, why note.MarkReason) {
 		for _, r := range rs {
@@ -173,7 +173,7 @@ func markedNote(s *model.Snapshot, l *layout) elfcore.Note {
 	add(excluded, note.MarkedExcluded)
 	add(unknown.Minus(excluded), note.MarkedUnknown)
 	slices.SortFunc(marked, func(a, b note.MarkedRange) int { return cmp.Compare(a.Addr, b.Addr) })
-	return ourNote(note.TypeMarked, note.EncodeMarked(marked))
+	return marked
 }
 
 // skeletonsOf returns the stacks in the core of which only addresses are kept.
