@@ -18,7 +18,7 @@ import (
 func TestTypesWithoutDescriptors(t *testing.T) {
 	needAMD64(t)
 	debuggers.Need(t, "dlv")
-	names := []string{"main.pool", "main.current", "main.table", "main.single", "main.names", "main.local"}
+	names := []string{"main.pool", "main.current", "main.table", "main.single", "main.names", "main.local", "main.grid", "main.nested", "main.within"}
 	ways := []way{
 		{"plain", []string{"CGO_ENABLED=0"}, nil},
 		{"pie", []string{"CGO_ENABLED=1"}, []string{"-buildmode=pie", "-ldflags=-linkmode=external"}},

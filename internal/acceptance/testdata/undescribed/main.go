@@ -60,7 +60,20 @@ var (
 		on    bool
 		first *node[string]
 	}
+	grid   [2][3]*hook
+	nested struct {
+		rows []struct{ cell *struct{ n int16 } }
+		deep **hook
+	}
+	within outer
 )
+
+type outer struct {
+	hook
+	*state
+	kids []outer
+	up   [1]*outer
+}
 
 func (l *list[T]) push(v T) {
 	l.head = &node[T]{v, l.head}
@@ -79,8 +92,13 @@ func main() {
 	single = &hook{6, "six", &table[0]}
 	names.push("x")
 	names.push("y")
+	grid[1][2] = &hook{7, "seven", nil}
+	nested.rows = append(nested.rows, struct{ cell *struct{ n int16 } }{&struct{ n int16 }{8}})
+	nested.deep = &single
+	within = outer{hook{9, "nine", single}, &current, make([]outer, 2), [1]*outer{&within}}
+	within.kids[1].up[0] = &within
 	local.on, local.first = len(os.Args) > 0, names.head
 	fmt.Println("ready")
 	time.Sleep(time.Hour)
-	fmt.Println(len(pool), current.open, table[0].after, single.what, names.size, local.on)
+	fmt.Println(len(pool), current.open, table[0].after, single.what, names.size, local.on, grid[0][0], nested.rows[0].cell.n, **nested.deep, within.what, within.open, within.up)
 }
