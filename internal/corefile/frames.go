@@ -87,18 +87,19 @@ type frames struct {
 	list []frame
 	size int64
 
-	mu    sync.Mutex
-	dec   *zstd.Decoder
-	kept  map[int][]byte
-	order []int // of kept, the least recently read first
-	bytes int64 // in kept
+	mu     sync.Mutex
+	dec    *zstd.Decoder
+	kept   map[int][]byte
+	order  []int         // of kept, the least recently read first
+	bytes  int64         // in kept
+	failed map[int]error // frames that are damaged, so that they are decompressed once
 }
 
 // openFrames finds the frames of the size bytes in src. The core has at most
 // limit bytes. For a file that ends within a frame it returns the complete
 // frames, and truncated.
 func openFrames(src io.ReaderAt, size, limit int64) (f *frames, truncated error, err error) {
-	f = &frames{src: src, kept: map[int][]byte{}}
+	f = &frames{src: src, kept: map[int][]byte{}, failed: map[int]error{}}
 	for at := int64(0); at < size; {
 		next, end, skip, err := readFrame(src, size, at)
 		switch {
@@ -200,7 +201,23 @@ func (f *frames) frame(i int) ([]byte, error) {
 		f.order = append(slices.Delete(f.order, at, at+1), i)
 		return plain, nil
 	}
-	info := f.list[i]
+	if err := f.failed[i]; err != nil {
+		return nil, err
+	}
+	plain, err := f.decompress(f.list[i])
+	if err != nil {
+		f.failed[i] = err
+		return nil, err
+	}
+	f.kept[i], f.order = plain, append(f.order, i)
+	for f.bytes += f.list[i].size; f.bytes > framesKept && len(f.order) > 1; f.order = f.order[1:] {
+		f.bytes -= f.list[f.order[0]].size
+		delete(f.kept, f.order[0])
+	}
+	return plain, nil
+}
+
+func (f *frames) decompress(info frame) ([]byte, error) {
 	packed := make([]byte, info.packed)
 	if _, err := f.src.ReadAt(packed, info.offset); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("decompress: %w", err)
@@ -211,11 +228,6 @@ func (f *frames) frame(i int) ([]byte, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("decompress: frame at byte %d: %w", info.offset, err)
-	}
-	f.kept[i], f.order = plain, append(f.order, i)
-	for f.bytes += info.size; f.bytes > framesKept && len(f.order) > 1; f.order = f.order[1:] {
-		f.bytes -= f.list[f.order[0]].size
-		delete(f.kept, f.order[0])
 	}
 	return plain, nil
 }

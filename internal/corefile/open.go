@@ -134,7 +134,7 @@ func open(in *os.File, o OpenOptions) (*File, error) {
 		if len(o.Identities) == 0 {
 			return nil, ErrEncrypted
 		}
-		if f.ReaderAt, f.Size, err = age.DecryptReaderAt(in, info.Size(), o.Identities...); err != nil {
+		if f.ReaderAt, f.Size, err = openChunks(in, info.Size(), o.Identities); err != nil {
 			return nil, fmt.Errorf("decrypt: %w", err)
 		}
 		f.Encrypted = true
