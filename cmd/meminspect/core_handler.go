@@ -86,6 +86,9 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 		if errors.As(err, &refused) {
 			return fmt.Errorf("core-handler: %w", err)
 		}
+		if err != nil {
+			r.Extra = append(r.Extra, note.Pair{Key: "remark", Value: "limits are not in force: " + err.Error()})
+		}
 		if suppressed > 0 {
 			r.Extra = append(r.Extra, note.Pair{Key: "suppressed", Value: strconv.Itoa(suppressed)})
 		}

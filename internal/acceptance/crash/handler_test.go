@@ -177,18 +177,35 @@ func installable(t *testing.T) *installed {
 	return h
 }
 
-// take installs the handler, lets a program end and returns the core that comes
-// of it, and puts back the setting. The program's limit on cores is nil, which
-// counts for files alone.
-func (h *installed) take(t *testing.T, d dump, program ...string) string {
+// install makes the command the kernel's handler and returns what restores the
+// setting.
+func (h *installed) install(t *testing.T, flags ...string) (uninstall func()) {
 	t.Helper()
 	const setting = "/proc/sys/kernel/core_pattern"
 	was := must(os.ReadFile(setting))
-	defer func() { check(t, os.WriteFile(setting, was, 0)) }()
-	os.RemoveAll(h.cores)
-	if out, err := exec.Command(h.tool, "core-handler", "install", "--dir", h.cores, "--before", h.before).CombinedOutput(); err != nil || !bytes.Contains(out, bytes.TrimSpace(was)) {
+	restore := func() { check(t, os.WriteFile(setting, was, 0)) }
+	t.Cleanup(restore)
+	args := append([]string{"core-handler", "install", "--dir", h.cores, "--before", h.before}, flags...)
+	if out, err := exec.Command(h.tool, args...).CombinedOutput(); err != nil || !bytes.Contains(out, bytes.TrimSpace(was)) {
 		t.Fatalf("%v: %s", err, out)
 	}
+	return func() {
+		t.Helper()
+		defer restore()
+		out, err := exec.Command(h.tool, "core-handler", "uninstall", "--before", h.before).CombinedOutput()
+		if now := must(os.ReadFile(setting)); err != nil || !bytes.Equal(now, was) {
+			t.Errorf("%v: %s; core_pattern is %s", err, out, now)
+		}
+	}
+}
+
+// take installs the handler, lets a program end, restores the setting and returns the
+// core. The program's limit on the size of cores is 0, which counts for files alone.
+func (h *installed) take(t *testing.T, d dump, program ...string) string {
+	t.Helper()
+	os.RemoveAll(h.cores)
+	uninstall := h.install(t)
+	defer uninstall()
 	cmd := exec.Command("sh", append(append([]string{"-c", "ulimit -c 0; exec \"$@\"", "sh"}, program...), d.way)...)
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
 	said, err := cmd.StdoutPipe()
@@ -212,10 +229,6 @@ func (h *installed) take(t *testing.T, d dump, program ...string) string {
 	}
 	if len(found) != 1 {
 		t.Fatalf("%s: cores %v", d.way, found)
-	}
-	out, err := exec.Command(h.tool, "core-handler", "uninstall", "--before", h.before).CombinedOutput()
-	if now := must(os.ReadFile(setting)); err != nil || !bytes.Equal(now, was) {
-		t.Errorf("%v: %s; core_pattern is %s", err, out, now)
 	}
 	return found[0]
 }
