@@ -65,10 +65,14 @@ func (f *runFlags) destination(config *supervise.Config) error {
 	}
 	config.Place = func() (string, error) { return f.place(s, where) }
 	config.Sink = func(c supervise.Core) (string, error) {
-		where, err := send(deliver.Core{Name: c.Name(), Program: c.Program, PID: c.PID, Reason: c.Reason, Size: c.Size, Write: c.Write}.Apply(form))
+		core := deliver.Core{Name: c.Name() + c.Suffix, Program: c.Program, PID: c.PID, Reason: c.Reason, Size: c.Size, Write: c.Write}
+		if c.Suffix == "" {
+			core = core.Apply(form)
+		}
+		where, err := send(core)
 		if f.message != "" {
 			// Values that are encrypted in the core must not be in the node's log.
-			values := len(form.Recipients) == 0 || f.messageValues
+			values := len(form.Recipients) == 0 && c.Suffix == "" || f.messageValues
 			if merr := writeMessage(f.message, c, where, values); merr != nil {
 				config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Program: c.Program, PID: c.PID, Text: merr.Error()})
 			}

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"unicode/utf8"
@@ -54,6 +55,9 @@ const maxForMessage = 64 << 20
 func messageOf(c supervise.Core, where string) (string, error) {
 	if c.Size <= 0 || c.Size > maxForMessage {
 		return "", fmt.Errorf("no values: the core is larger than %d bytes, or is the kernel's own", maxForMessage)
+	}
+	if c.Suffix != "" {
+		return "", errors.New("no values: the core is a snapshot that a supervisor before this one encrypted")
 	}
 	f, err := corefile.InMemory("core")
 	if err != nil {

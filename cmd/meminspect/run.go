@@ -214,7 +214,11 @@ func (f *runFlags) snapshotsInFile() (snapshots.Keeper, error) {
 		return nil, fmt.Errorf("%d bytes are free in %s, and %d snapshots of %d would leave fewer than the %d that are to stay so",
 			free, s.Dir(), f.snapshotKeep, f.snapshotBytes, f.policy.Floor)
 	}
-	return snapshots.File(f.dir, f.snapshotKeep, f.snapshotBytes)
+	form, err := f.form()
+	if err != nil {
+		return nil, err
+	}
+	return snapshots.File(f.dir, f.snapshotKeep, f.snapshotBytes, form)
 }
 
 // reporter returns where reports go.

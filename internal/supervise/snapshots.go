@@ -132,7 +132,7 @@ func whatEnded(reason string) string {
 
 // coreOf makes a core of a snapshot.
 func coreOf(snapshot snapshots.Snapshot, reason string) Core {
-	return Core{Program: snapshot.Program, PID: snapshot.PID, When: snapshot.When, Reason: reason, Size: int64(len(snapshot.Core)),
+	return Core{Program: snapshot.Program, PID: snapshot.PID, When: snapshot.When, Reason: reason, Size: int64(len(snapshot.Core)), Suffix: snapshot.Suffix,
 		Write: func(w io.Writer) error { _, err := w.Write(snapshot.Core); return err }}
 }
 
@@ -146,7 +146,7 @@ func PublishLeftovers(dir string, config *Config) {
 		e := Event{Time: time.Now(), Program: snapshot.Program, PID: snapshot.PID, Reason: lost}
 		_, err := s.admit(lost)
 		if err == nil {
-			snapshot.Stamp("taken at " + snapshot.When.UTC().Format(time.RFC3339))
+			snapshot.StampTime()
 			e.Path, err = config.Sink(coreOf(snapshot, lost))
 			e.Bytes = int64(len(snapshot.Core))
 			e.What, e.Text = Captured, "from a snapshot of a program that ended together with its supervisor"

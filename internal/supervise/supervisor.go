@@ -91,6 +91,7 @@ type Core struct {
 	Reason  string
 	Size    int64
 	Write   func(io.Writer) error
+	Suffix  string // of the form in which Write writes it, "" if it is in the clear
 
 	Signature string // an ID and a title, "" if unknown
 }

@@ -25,6 +25,8 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
+
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
@@ -48,7 +50,7 @@ var builds = []build{{false, false}, {true, false}, {false, true}, {true, true}}
 
 // planted returns the names of all marks that the program plants.
 func (b build) planted() []string {
-	names := []string{"linker flag", "argument", "environment", "path", "visible", "variable", "heap", "freed", "goroutine label", "pprof label", "stack"}
+	names := []string{"linker flag", "argument", "environment", "path", "visible", "variable", "heap", "freed", "logged", "goroutine label", "pprof label", "stack"}
 	if b.cgo {
 		names = append(names, "C variable", "C heap", "C freed")
 	}
@@ -108,21 +110,22 @@ func compile(t *testing.T, b build) program {
 	return program{b, filepath.Join(link, "marked")}
 }
 
-// environment is the program's.
-func environment() []string {
-	return append(os.Environ(), "MARKED_TOKEN="+string(marks.Of("environment")))
-}
-
 // start runs the program, under a command if there is one, until it is ready,
 // and returns its process ID.
 func (p program) start(t *testing.T, under []string, action string, args ...string) (cmd *exec.Cmd, pid int) {
+	t.Helper()
+	return p.startIn(t, nil, under, action, args...)
+}
+
+// startIn is start with more of an environment.
+func (p program) startIn(t *testing.T, env, under []string, action string, args ...string) (cmd *exec.Cmd, pid int) {
 	t.Helper()
 	line := append(append(slices.Clone(under), p.path, action, string(marks.Of("argument"))), args...)
 	cmd = exec.Command(line[0], line[1:]...)
 	if len(under) == 0 {
 		cmd.Args[0] = "marked" // a core has the first 79 bytes of a command line
 	}
-	cmd.Env = environment()
+	cmd.Env = append(append(os.Environ(), env...), "MARKED_TOKEN="+string(marks.Of("environment")))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -323,7 +326,7 @@ func captures() (all []captureCase) {
 
 // expect returns what a capture of the program has.
 func (b build) expect(o capture.Options) (e expectation) {
-	e.must = append(e.must, "visible")
+	e.must = append(e.must, "visible", "logged")
 	if o.Args {
 		e.must = append(e.must, "argument", "linker flag")
 	}
@@ -367,10 +370,17 @@ func meminspect(t *testing.T, args ...string) {
 
 // A trigger is a way to have `meminspect run` capture the program.
 type trigger struct {
-	action string
-	flags  []string
-	then   func(pid int, cores string) error // when the program is ready
-	lives  bool                              // the program does not end by itself
+	action  string
+	env     string // of the program, besides the environment of all
+	through string // command line of a shell that starts the program, "$@"
+	monitor bool   // the program starts its collector itself
+	flags   []string
+	then    func(pid int, cores string) error // when the program is ready
+	lives   bool                              // the program does not end by itself
+}
+
+func (tr trigger) String() string {
+	return strings.Join(slices.DeleteFunc([]string{tr.action, tr.through, map[bool]string{true: "monitor"}[tr.monitor]}, func(s string) bool { return s == "" }), ",")
 }
 
 // parent returns the parent of a process.
@@ -405,6 +415,13 @@ var triggers = []trigger{
 	{action: "fault"},
 	{action: "snapshot"},
 	{action: "hang", lives: true},
+	{action: "hang", flags: []string{"--on-hang=quit"}},
+	{action: "grow", env: "GOMEMLIMIT=48MiB", flags: []string{"--memory=70"}, lives: true},
+	{action: "panic", through: `"$@"; true`}, // the program is a child of the one that is supervised
+	{action: "panic", through: `exec "$@"`},
+	{action: "panic", monitor: true},
+	{action: "sigkill", monitor: true},
+	{action: "wait", monitor: true, flags: []string{"--snapshot=50ms", "--exit-stop=off"}, lives: true, then: killAfterSnapshot},
 	{action: "wait", flags: []string{"--signal=USR1"}, then: func(pid int, _ string) error {
 		supervisor, err := parent(pid)
 		if err != nil {
@@ -441,7 +458,7 @@ func TestRun(t *testing.T) {
 					continue
 				}
 				flags := append(slices.Clone(tr.flags), flags...)
-				t.Run(fmt.Sprint(b, ",", tr.action, flags), func(t *testing.T) {
+				t.Run(fmt.Sprint(b, ",", tr, flags), func(t *testing.T) {
 					t.Parallel()
 					p.supervise(t, tr, flags)
 				})
@@ -454,8 +471,8 @@ func TestRun(t *testing.T) {
 func (p program) supervise(t *testing.T, tr trigger, flags []string) {
 	base := t.TempDir()
 	cores := filepath.Join(base, "cores")
-	under := append([]string{tool, "run", "--json", "--dir", cores, "--report", base + "/report", "--message", base + "/message", "--crash-text", base + "/crash"}, flags...)
-	cmd, pid := p.start(t, append(under, "--"), tr.action)
+	flags = append([]string{"--json", "--dir", cores, "--report", base + "/report", "--message", base + "/message", "--crash-text", base + "/crash"}, flags...)
+	cmd, pid := p.startTriggered(t, tr, flags)
 	if tr.then != nil {
 		if err := tr.then(pid, cores); err != nil {
 			t.Fatal(err)
@@ -466,10 +483,31 @@ func (p program) supervise(t *testing.T, tr trigger, flags []string) {
 		_ = syscall.Kill(pid, syscall.SIGTERM)
 	}
 	_ = cmd.Wait()
+	if tr.monitor { // it outlives the program
+		waitFor(t, func() bool { return bytes.Contains(read(t, base+"/report"), []byte(`"ended"`)) })
+	}
 	if len(coresIn(t, cores)) == 0 {
 		t.Fatalf("no core was written: %s", read(t, base+"/report"))
 	}
 	p.scanDir(t, base, flags)
+}
+
+// startTriggered starts the program with a collector that has these flags.
+func (p program) startTriggered(t *testing.T, tr trigger, flags []string) (cmd *exec.Cmd, pid int) {
+	t.Helper()
+	var env []string
+	if tr.env != "" {
+		env = append(env, tr.env)
+	}
+	if tr.monitor {
+		env = append(env, "MARKED_MONITOR="+tool, "MARKED_FLAGS="+strings.Join(flags, " "))
+		return p.startIn(t, env, nil, tr.action)
+	}
+	under := append(append([]string{tool, "run"}, flags...), "--")
+	if tr.through != "" {
+		under = append(under, "sh", "-c", tr.through, "sh")
+	}
+	return p.startIn(t, env, under, tr.action)
 }
 
 // scanDir scans every file in a directory, cores also decompressed.
@@ -509,7 +547,7 @@ func (p program) scanDir(t *testing.T, base string, flags []string) {
 		if err != nil {
 			return err
 		}
-		must := []string{"visible"}
+		must := []string{"visible", "logged"}
 		if opts.Mode == capture.Data && !p.exclusions {
 			must = append(must, "variable")
 		}
@@ -519,6 +557,131 @@ func (p program) scanDir(t *testing.T, base string, flags []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// If the core is encrypted, no file has a value, a log record, a stack or the message
+// of a panic: not the report either, which goes to standard error by default, nor the
+// file of snapshots. The supervisor is asked for no copy of the crash text.
+func TestEncrypted(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("another process' registers are read on amd64 only")
+	}
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	telling := trigger{action: "tell"} // a panic whose message is a value
+	all := append([]trigger{telling, {action: "tell", through: `"$@"; true`}, {action: "tell", monitor: true}}, triggers...)
+	for i, b := range builds[:2] {
+		p := compile(t, b)
+		for k, tr := range all {
+			if !full && k > 2 && k%len(builds[:2]) != i {
+				continue
+			}
+			t.Run(fmt.Sprint(b, ",", tr, tr.flags), func(t *testing.T) {
+				t.Parallel()
+				p.encrypt(t, tr, key)
+			})
+		}
+	}
+}
+
+// encrypt scans what there is while the program runs, and what is left of it.
+func (p program) encrypt(t *testing.T, tr trigger, key *age.X25519Identity) {
+	base := t.TempDir()
+	cores := filepath.Join(base, "cores")
+	flags := append([]string{"--recipient=" + key.Recipient().String(), "--json", "--dir=" + cores, "--report=" + base + "/report", "--message=" + base + "/message"}, tr.flags...)
+	cmd, pid := p.startTriggered(t, tr, flags)
+	scan := func() {
+		t.Helper()
+		err := filepath.WalkDir(base, func(path string, entry fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) || err == nil && !entry.Type().IsRegular() {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if data, err := os.ReadFile(path); err == nil { // it may have been removed
+				p.scan(t, strings.TrimPrefix(path, base), data, expectation{})
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if tr.then != nil {
+		if err := tr.then(pid, cores); err != nil {
+			t.Fatal(err)
+		}
+		scan()
+	}
+	if tr.lives {
+		waitFor(t, func() bool { return len(coresIn(t, cores)) > 0 })
+		_ = syscall.Kill(pid, syscall.SIGTERM)
+	}
+	_ = cmd.Wait()
+	if tr.monitor {
+		waitFor(t, func() bool { return bytes.Contains(read(t, base+"/report"), []byte(`"ended"`)) })
+	}
+	scan()
+	found := coresIn(t, cores)
+	if len(found) == 0 {
+		t.Fatalf("no core was written: %s", read(t, base+"/report"))
+	}
+	f, err := corefile.Open(found[0], corefile.OpenOptions{Identities: []age.Identity{key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size))
+	if err != nil || marks.Find(data, marks.Of("visible")) == "" {
+		t.Errorf("%v: the core lacks the value", err)
+	}
+}
+
+// A supervisor that is killed leaves the file of its snapshots to the next. If cores
+// are encrypted, that file is too.
+func TestEncryptedLeftovers(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("another process' registers are read on amd64 only")
+	}
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, base := compile(t, builds[0]), t.TempDir()
+	cores := filepath.Join(base, "cores")
+	flags := []string{"--json", "--dir=" + cores, "--report=" + base + "/report", "--message=" + base + "/message"}
+	cmd, pid := p.startTriggered(t, trigger{action: "wait"}, append([]string{"--recipient=" + key.Recipient().String(), "--snapshot=50ms", "--snapshot-file"}, flags...))
+	waitFor(t, func() bool { return bytes.Contains(read(t, base+"/report"), []byte(`"kept"`)) })
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL) // it has standard error open
+	_ = cmd.Wait()
+	left, err := filepath.Glob(cores + "/.snapshots-*")
+	if err != nil || len(left) != 1 {
+		t.Fatalf("%v, %v", left, err)
+	}
+	p.scan(t, "the file of snapshots", read(t, left[0]), expectation{})
+	// The next has no key: what it finds stays encrypted.
+	meminspect(t, append(append([]string{"run"}, flags...), "--", "true")...)
+	found := coresIn(t, cores)
+	if len(found) != 1 || !strings.HasSuffix(found[0], ".lost.core.age") {
+		t.Fatalf("cores %v: %s", found, read(t, base+"/report"))
+	}
+	f, err := corefile.Open(found[0], corefile.OpenOptions{Identities: []age.Identity{key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size))
+	if err != nil || marks.Find(data, marks.Of("visible")) == "" || !bytes.Contains(data, []byte("taken at 20")) {
+		t.Errorf("%v: the core lacks the value, or when it was taken", err)
+	}
+	p.scan(t, "the message", read(t, base+"/message"), expectation{})
+	p.scan(t, "the report", read(t, base+"/report"), expectation{})
 }
 
 func coresIn(t *testing.T, dir string) []string {
@@ -557,7 +720,7 @@ func TestOwnCores(t *testing.T) {
 					return err
 				}
 				found++
-				b.scan(t, strings.TrimPrefix(path, dir), read(t, path), expectation{may: []string{"visible"}})
+				b.scan(t, strings.TrimPrefix(path, dir), read(t, path), expectation{may: []string{"visible", "logged"}})
 				return nil
 			})
 			if err != nil || found < 4 {

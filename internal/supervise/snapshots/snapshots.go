@@ -7,7 +7,7 @@
 // They are kept in memory, or in a file that outlives program and supervisor:
 // its space is allocated in advance, it is written through the page cache, and
 // the next supervisor with the same directory publishes what a dead one left in
-// it.
+// it. If cores are encrypted, the cores in the file are too.
 package snapshots
 
 import (
@@ -25,8 +25,10 @@ import (
 	"strings"
 	"time"
 
+	"filippo.io/age"
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
@@ -37,6 +39,7 @@ type Snapshot struct {
 	PID     int
 	Core    []byte
 	Mark    string // placeholder for its age in the core, see Stamp
+	Suffix  string // of the form in which Core is encrypted, "" if it is not
 }
 
 // NewMark returns a placeholder for a snapshot's age until that is known. It is
@@ -57,6 +60,9 @@ func (s *Snapshot) Stamp(age string) {
 		copy(s.Core[i:], fmt.Sprintf("%-*.*s", len(s.Mark), len(s.Mark), age))
 	}
 }
+
+// StampTime replaces the mark by the time of the snapshot, if the end is not known.
+func (s *Snapshot) StampTime() { s.Stamp("taken at " + s.When.UTC().Format(time.RFC3339)) }
 
 // A Keeper keeps snapshots.
 type Keeper interface {
@@ -97,7 +103,8 @@ func (m *memory) Close() error              { m.kept = nil; return nil }
 //
 //	header: magic 8, count u32, 0 u32, size u64
 //	slot:   sequence u64 (0 = not whole), when i64 (Unix, ns), length u64,
-//	        CRC-64 (ECMA) of the core u64, pid u32, 0 u32, program 64, mark 40
+//	        CRC-64 (ECMA) of the core u64, pid u32, form u32 (1 = encrypted,
+//	        2 = compressed and encrypted), program 64, mark 40
 //
 // A slot's header is zeroed before its core is written and written after it, so
 // that a writer that dies in between leaves no half snapshot.
@@ -120,7 +127,8 @@ type file struct {
 
 // File keeps count snapshots of at most size bytes each in a file in dir. It
 // allocates the space now, so that a disk that fills up later does not matter.
-func File(dir string, count int, size int64) (Keeper, error) {
+// If form encrypts cores, those in the file are encrypted.
+func File(dir string, count int, size int64, form corefile.Form) (Keeper, error) {
 	f, err := os.CreateTemp(dir, prefix+"*")
 	if err != nil {
 		return nil, fmt.Errorf("file for snapshots: %w", err)
@@ -129,6 +137,9 @@ func File(dir string, count int, size int64) (Keeper, error) {
 	if err := k.prepare(); err != nil {
 		k.Close()
 		return nil, fmt.Errorf("file for snapshots: %w", err)
+	}
+	if len(form.Recipients) > 0 {
+		return &sealed{memory: memory{count: count, size: size}, file: k, form: form}, nil
 	}
 	return k, nil
 }
@@ -176,6 +187,7 @@ func (k *file) Put(s Snapshot) error {
 	le.PutUint64(h[16:], uint64(len(s.Core)))
 	le.PutUint64(h[24:], crc64.Checksum(s.Core, crcTable))
 	le.PutUint32(h[32:], uint32(s.PID))
+	le.PutUint32(h[36:], formOf(s.Suffix))
 	copy(h[40:103], s.Program)
 	copy(h[104:144], s.Mark)
 	if _, err := k.f.WriteAt(h, at); err != nil {
@@ -191,6 +203,41 @@ func (k *file) Close() error {
 	err := os.Remove(k.f.Name())
 	return errors.Join(err, k.f.Close())
 }
+
+// A sealed keeper keeps snapshots in memory, and encrypts copies into a file for the
+// next supervisor. No supervisor can decrypt them.
+type sealed struct {
+	memory
+	file *file
+	form corefile.Form
+}
+
+func (k *sealed) Put(s Snapshot) error {
+	if err := k.memory.Put(s); err != nil {
+		return err
+	}
+	s.Core = bytes.Clone(s.Core)
+	s.StampTime() // the encrypted copy cannot be stamped
+	var b bytes.Buffer
+	err := k.form.Write(&b, func(w io.Writer) error { _, err := w.Write(s.Core); return err })
+	if err != nil {
+		return fmt.Errorf("keeping a snapshot: %w", err)
+	}
+	s.Core, s.Mark, s.Suffix = b.Bytes(), "", k.form.Suffix()
+	return k.file.Put(s)
+}
+
+func (k *sealed) Close() error { return errors.Join(k.memory.Close(), k.file.Close()) }
+
+// suffixes are the suffixes of the forms of a slot, by number.
+var suffixes = [...]string{
+	"",
+	corefile.Form{Recipients: make([]age.Recipient, 1)}.Suffix(),
+	corefile.Form{Recipients: make([]age.Recipient, 1), Compress: true}.Suffix(),
+}
+
+// formOf returns the number of a form.
+func formOf(suffix string) uint32 { return uint32(slices.Index(suffixes[:], suffix)) }
 
 func readFile(f *os.File) ([]Snapshot, error) {
 	info, err := f.Stat()
@@ -228,7 +275,8 @@ func read(f io.ReaderAt, total int64, name string) ([]Snapshot, error) {
 			break // truncated
 		}
 		seq, length := le.Uint64(h), le.Uint64(h[16:])
-		if seq == 0 || length > size || length > uint64(total) {
+		form := le.Uint32(h[36:])
+		if seq == 0 || length > size || length > uint64(total) || form >= uint32(len(suffixes)) {
 			continue
 		}
 		core := make([]byte, length)
@@ -237,7 +285,7 @@ func read(f io.ReaderAt, total int64, name string) ([]Snapshot, error) {
 		}
 		found = append(found, numbered{Snapshot{
 			When: time.Unix(0, int64(le.Uint64(h[8:]))), PID: int(le.Uint32(h[32:])), Core: core,
-			Program: text(h[40:104]), Mark: text(h[104:144]),
+			Program: text(h[40:104]), Mark: text(h[104:144]), Suffix: suffixes[form],
 		}, seq})
 	}
 	slices.SortFunc(found, func(a, b numbered) int {

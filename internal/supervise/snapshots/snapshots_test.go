@@ -6,13 +6,17 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/corefile"
 )
 
 func snapshot(n int) Snapshot {
@@ -22,11 +26,15 @@ func snapshot(n int) Snapshot {
 }
 
 func TestKeepers(t *testing.T) {
-	file, err := File(t.TempDir(), 3, 1000)
+	file, err := File(t.TempDir(), 3, 1000, corefile.Form{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, k := range map[string]Keeper{"memory": Memory(3, 1000), "file": file} {
+	encrypted, err := File(t.TempDir(), 3, 1000, corefile.Form{Recipients: []age.Recipient{identity(t).Recipient()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range map[string]Keeper{"memory": Memory(3, 1000), "file": file, "encrypted file": encrypted} {
 		t.Run(name, func(t *testing.T) {
 			for n := range 8 {
 				s := snapshot(n)
@@ -56,6 +64,59 @@ func TestKeepers(t *testing.T) {
 	}
 }
 
+func identity(t *testing.T) *age.X25519Identity {
+	t.Helper()
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// What a dead supervisor left of cores that are encrypted has no byte of one in the
+// clear, and gives the core with the time when it was taken.
+func TestEncrypted(t *testing.T) {
+	for _, compress := range []bool{false, true} {
+		key, dir := identity(t), t.TempDir()
+		form := corefile.Form{Recipients: []age.Recipient{key.Recipient()}, Compress: compress}
+		k, err := File(dir, 2, 1000, form)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := snapshot(1)
+		if err := k.Put(s); err != nil {
+			t.Fatal(err)
+		}
+		file := k.(*sealed).file.f
+		data, err := os.ReadFile(file.Name())
+		if err != nil || bytes.Contains(data, []byte("core 1")) || bytes.Contains(data, []byte("the end")) {
+			t.Errorf("%v: the file has the core in the clear", err)
+		}
+		file.Close() // which unlocks
+		published := 0
+		err = Orphans(dir, func(got Snapshot) error {
+			published++
+			path := filepath.Join(t.TempDir(), "core"+got.Suffix)
+			if err := os.WriteFile(path, got.Core, 0o600); err != nil {
+				return err
+			}
+			f, err := corefile.Open(path, corefile.OpenOptions{Identities: []age.Identity{key}})
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			text, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size))
+			if want := fmt.Sprintf("core 1, %-36s, the end", "taken at 1970-01-01T00:00:01Z"); string(text) != want || got.Suffix != form.Suffix() {
+				t.Errorf("core%s: %q, want %q", got.Suffix, text, want)
+			}
+			return err
+		})
+		if err != nil || published != 1 {
+			t.Errorf("published %d: %v", published, err)
+		}
+	}
+}
+
 func TestStamp(t *testing.T) {
 	s := snapshot(1)
 	before := len(s.Core)
@@ -70,7 +131,7 @@ func TestStamp(t *testing.T) {
 // touched, and a partly written snapshot does not count as complete.
 func TestOrphans(t *testing.T) {
 	dir := t.TempDir()
-	k, err := File(dir, 2, 1000)
+	k, err := File(dir, 2, 1000, corefile.Form{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +206,7 @@ func TestNoRoom(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if _, err := File(dir, 2, 1<<20); !errors.Is(err, unix.ENOSPC) {
+	if _, err := File(dir, 2, 1<<20, corefile.Form{}); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("more than there is was promised: %v", err)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
@@ -156,7 +217,7 @@ func TestNoRoom(t *testing.T) {
 // A file of any content gives complete snapshots or an error, in bounded
 // memory.
 func FuzzRead(f *testing.F) {
-	k, err := File(f.TempDir(), 2, 200)
+	k, err := File(f.TempDir(), 2, 200, corefile.Form{})
 	if err != nil {
 		f.Fatal(err)
 	}

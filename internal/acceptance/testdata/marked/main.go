@@ -8,9 +8,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"runtime/pprof"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,6 +24,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/logring"
 	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 	"github.com/meminspect/meminspect/runtime/minidump"
+	"github.com/meminspect/meminspect/runtime/monitor"
 	"github.com/meminspect/meminspect/runtime/pstore"
 )
 
@@ -34,7 +37,8 @@ type account struct {
 
 var (
 	visible  *account // annotated
-	password string   // excluded if built with the tag exclusions
+	ring     *logring.Ring
+	password string // excluded if built with the tag exclusions
 
 	linked string // by the linker's flag -X
 
@@ -79,6 +83,7 @@ var actions = map[string]func(){
 
 	"wait":     func() {},
 	"panic":    func() { panic("it went wrong") },
+	"tell":     func() { panic(visible.Name) },
 	"nil":      func() { var a *account; a.Opened = 1 },
 	"throw":    func() { var m sync.Mutex; m.Unlock() },
 	"sigquit":  func() { end(syscall.SIGQUIT) },
@@ -86,12 +91,16 @@ var actions = map[string]func(){
 	"exit":     func() { os.Exit(3) },
 	"fault":    fault,
 	"hang":     hang,
+	"grow":     grow,
 	"snapshot": func() { meminspect.Snapshot("asked"); os.Exit(0) },
 	"own":      own,
 }
 
 // main is given an action, a mark, and perhaps a directory.
 func main() {
+	if path := os.Getenv("MARKED_MONITOR"); path != "" {
+		must(monitor.Start(monitor.Options{Path: path, Args: strings.Fields(os.Getenv("MARKED_FLAGS"))}))
+	}
 	var planted sync.WaitGroup
 	planted.Add(1)
 	go func() { plant(); planted.Done() }() // its stack is freed
@@ -117,6 +126,8 @@ func plant() {
 		password, visible.Token = string(marks.Of("excluded variable")), string(marks.Of("excluded field"))
 	}
 	visible.Self = visible
+	ring = logring.New(16 << 10)
+	slog.New(ring.Handler(nil)).Info(string(marks.Of("logged")))
 	copy(variable[:], marks.Of("variable"))
 	const objects, size = 400, 512
 	var released [][]byte
@@ -159,6 +170,20 @@ func hang() {
 	for range 20 {
 		beat.Beat()
 		time.Sleep(10 * time.Millisecond)
+	}
+	pause()
+}
+
+// grow takes memory until it has several times its limit.
+func grow() {
+	const step, total = 1 << 20, 160 << 20
+	for range total / step {
+		block := make([]byte, step)
+		for i := 0; i < step; i += 4096 {
+			block[i] = 1
+		}
+		heap = append(heap, block)
+		time.Sleep(5 * time.Millisecond)
 	}
 	pause()
 }
