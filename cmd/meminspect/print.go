@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -87,8 +88,9 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 			const percent = 50
 			defer debug.SetGCPercent(debug.SetGCPercent(percent))
 			limits.Values = maxValues(core)
-			p := printer{w: cmd.OutOrStdout(), prog: prog, limits: limits, asJSON: asJSON}
-			if err := p.print(args[1:]); err != nil {
+			out := bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10)
+			p := printer{w: out, prog: prog, limits: limits, asJSON: asJSON}
+			if err := errors.Join(p.print(args[1:]), out.Flush()); err != nil {
 				return fmt.Errorf("print: %s: %w", args[0], err)
 			}
 			if p.missing {

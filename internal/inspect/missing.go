@@ -1,8 +1,6 @@
 package inspect
 
 import (
-	"slices"
-
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -22,17 +20,10 @@ const (
 	TooMuch      Missing = "limit reached"
 )
 
-// Lost is a range that a program's memory lacks, and why.
-type Lost struct {
-	memory.Range
-	Why note.MarkReason
-}
-
 // Why returns why the first byte of r that cannot be read is not there.
 func (p *Program) Why(r memory.Range) Missing {
-	i, _ := slices.BinarySearchFunc(p.lost, r.Start, Lost.CompareEnd)
-	if i < len(p.lost) && p.lost[i].Start < r.End {
-		switch p.lost[i].Why {
+	if holes := p.mem.holes(r.Start); len(holes) > 0 && holes[0].Start < r.End {
+		switch holes[0].Why {
 		case note.MarkedExcluded:
 			return Redacted
 		case note.MarkedUnknown:

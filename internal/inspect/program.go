@@ -31,9 +31,9 @@ type Program struct {
 	// Warnings are what the reader should know about the executable.
 	Warnings []string
 
-	mem   *memory.Spliced            // values: the core, and what is read-only in the executable
-	stack *memory.Spliced            // mem with all words of stacks, also those of the fill pattern
-	lost  []Lost                     // what the memory lacks and why, sorted
+	mem   holed                      // values: the core, and what is read-only in the executable
+	stack holed                      // mem with all words of stacks, also those of the fill pattern
+	pages pages                      // of mem
 	code  *module.Code               // nil when Go is nil
 	calls map[uint64][]note.Function // by address in code, inlined calls first
 	names map[uint64]string          // of functions, by their entries
@@ -45,7 +45,8 @@ type Program struct {
 // Without an executable the core must carry the types of its own values, as
 // captures do. The caller closes the Program, not the core.
 func OpenProgram(core *Core, path string) (*Program, error) {
-	p := &Program{Core: core, mem: &memory.Spliced{}, calls: map[uint64][]note.Function{}, names: map[uint64]string{}}
+	p := &Program{Core: core, mem: holed{mem: &memory.Spliced{}}, calls: map[uint64][]note.Function{}, names: map[uint64]string{}}
+	p.pages.mem = &p.mem
 	// Descriptors and tables are constants: all of the executable counts where
 	// the core has nothing.
 	types := &memory.Spliced{}
@@ -57,7 +58,7 @@ func OpenProgram(core *Core, path string) (*Program, error) {
 		for _, seg := range image.Segments() {
 			types.Put(seg, image)
 			if !seg.Write {
-				p.mem.Put(seg, image)
+				p.mem.mem.Put(seg, image)
 			}
 		}
 	}
@@ -68,11 +69,11 @@ func OpenProgram(core *Core, path string) (*Program, error) {
 	for i := range loads {
 		l := &loads[i]
 		if l.Marked() {
-			p.mem.Cut(memory.RangeOf(memory.Address(l.Addr), l.FileSize))
+			p.mem.mem.Cut(memory.RangeOf(memory.Address(l.Addr), l.FileSize))
 			continue
 		}
 		seg := memory.Segment{Range: memory.RangeOf(memory.Address(l.Addr), core.Present(l)), Write: l.Flags&elfcore.FlagWrite != 0, Exec: l.Flags&elfcore.FlagExec != 0}
-		p.mem.Put(seg, held)
+		p.mem.mem.Put(seg, held)
 		types.Put(seg, held)
 	}
 	p.cutMarked(image)
@@ -107,24 +108,14 @@ func (c *Core) SameBuild(f *exe.File) error {
 // in mem: a process, say. lost is what of it cannot be read, with the reason.
 func NewProgram(prog *module.Program, mem memory.Memory, lost ...Lost) *Program {
 	p := &Program{
-		Core: &Core{}, Go: prog, Types: gotypes.New(mem, prog), mem: &memory.Spliced{}, code: module.NewCode(prog, prog.Mem),
+		Core: &Core{}, Go: prog, Types: gotypes.New(mem, prog), mem: holed{mem: &memory.Spliced{}}, code: module.NewCode(prog, prog.Mem),
 		calls: map[uint64][]note.Function{}, names: map[uint64]string{},
 	}
-	p.mem.Put(memory.Segment{Range: memory.Range{End: goobject.AddressSpace}}, mem)
-	p.lose(lost)
+	p.pages.mem = &p.mem
+	p.mem.mem.Put(memory.Segment{Range: memory.Range{End: goobject.AddressSpace}}, mem)
+	p.mem = p.mem.without(slices.Clone(lost))
 	p.stack = p.mem
 	return p
-}
-
-// lose takes ranges out of the memory.
-func (p *Program) lose(lost []Lost) {
-	cut := make([]memory.Range, len(lost))
-	for i := range lost {
-		cut[i] = lost[i].Range
-	}
-	p.mem.CutAll(cut)
-	p.lost = append(p.lost, lost...)
-	slices.SortStableFunc(p.lost, func(a, b Lost) int { return a.Start.Compare(b.Start) })
 }
 
 // Close closes the executable.
@@ -209,24 +200,28 @@ func (p *Program) cutMarked(image *exe.Image) {
 			}
 		}
 	}
-	lost := make([]Lost, len(p.Core.Marked))
-	for i, m := range p.Core.Marked {
-		lost[i] = Lost{memory.RangeOf(memory.Address(m.Addr), m.Size), m.Why}
-	}
-	p.lose(lost)
-	for _, l := range lost {
-		for _, seg := range constants {
-			if both := seg.Intersect(l.Range); l.Why == note.MarkedGap && !both.Empty() {
-				p.mem.Put(memory.Segment{Range: both, Exec: seg.Exec}, image)
+	lost := make([]Lost, 0, len(p.Core.Marked))
+	for _, m := range p.Core.Marked {
+		l := Lost{memory.RangeOf(memory.Address(m.Addr), m.Size), m.Why}
+		if m.Why != note.MarkedGap {
+			lost = append(lost, l)
+			continue
+		}
+		for _, seg := range constants { // sorted
+			if both := seg.Intersect(l.Range); !both.Empty() {
+				p.mem.mem.Put(memory.Segment{Range: both, Exec: seg.Exec}, image)
+				lost = append(lost, Lost{memory.Range{Start: l.Start, End: both.Start}, l.Why})
+				l.Start = both.End
 			}
 		}
+		lost = append(lost, l)
 	}
+	p.mem = p.mem.without(lost)
 }
 
 // cutSkeletons takes the words of stacks that were overwritten out of the memory.
 func (p *Program) cutSkeletons() error {
-	whole := *p.mem
-	p.stack = &whole
+	p.stack = p.mem
 	desc, _ := p.Core.Note(note.Owner, note.TypeSkeletons)
 	if desc == nil {
 		return nil
@@ -255,7 +250,7 @@ func (p *Program) cutSkeletons() error {
 			}
 		}
 	}
-	p.lose(lost)
+	p.mem = p.mem.without(lost)
 	return nil
 }
 
@@ -335,7 +330,7 @@ func (p *Program) describe(version string) bool {
 			p.warn("%v", err)
 			return false
 		}
-		p.Types = gotypes.New(p.mem, &module.Program{Version: release, Mem: p.mem})
+		p.Types = gotypes.New(&p.mem, &module.Program{Version: release, Mem: &p.mem})
 		for _, d := range described {
 			p.Types.Describe(memory.Address(d.Addr), func() (gotypes.Definition, error) { return definition(p.Types, d) })
 		}
@@ -361,11 +356,11 @@ func definition(types *gotypes.Set, d note.Type) (gotypes.Definition, error) {
 
 // Memory is what the core has of the program's memory, and what is read-only
 // in the executable. What is filled with marks cannot be read.
-func (p *Program) Memory() memory.Memory { return p.mem }
+func (p *Program) Memory() memory.Memory { return &p.mem }
 
 // Stack is Memory for those who unwind stacks: where a word was redacted, it has
 // the fill pattern.
-func (p *Program) Stack() memory.Memory { return p.stack }
+func (p *Program) Stack() memory.Memory { return &p.stack }
 
 // Torn reports whether some of a range changed while it was read.
 func (p *Program) Torn(r memory.Range) bool {
@@ -384,8 +379,31 @@ func (p *Program) Version() module.Version {
 // Read fills b with the program's memory at addr. It reports false, and what b
 // holds then is not defined, when not all of it is there: see Why.
 func (p *Program) Read(b []byte, addr memory.Address) bool {
+	if data, ok := p.pages.view(addr, uint64(len(b))); ok {
+		copy(b, data)
+		return true
+	}
 	n, err := p.mem.ReadAt(b, addr)
 	return err == nil && n == len(b)
+}
+
+// View returns size bytes of the program's memory at addr, or false if not all of them
+// are there. They are valid until the next call of View or Read, and must not be written.
+func (p *Program) View(addr memory.Address, size uint64) ([]byte, bool) {
+	if size == 0 {
+		return nil, true
+	}
+	if data, ok := p.pages.view(addr, size); ok {
+		return data, true
+	}
+	if size > pageSize { // a size that is not true costs no memory
+		if _, ok := p.pages.view(addr.Add(size-1), 1); !ok {
+			return nil, false
+		}
+	}
+	b := make([]byte, size)
+	n, err := p.mem.ReadAt(b, addr)
+	return b, err == nil && n == len(b)
 }
 
 // Calls returns the calls under way at an address in code: those that were

@@ -102,6 +102,15 @@ func (s *Spliced) search(addr Address) (int, bool) {
 	return at, at < len(s.pieces) && s.pieces[at].Contains(addr)
 }
 
+// Next returns the first range of one owner that ends after addr.
+func (s *Spliced) Next(addr Address) (Range, bool) {
+	at, _ := s.search(addr)
+	if at == len(s.pieces) {
+		return Range{}, false
+	}
+	return s.pieces[at].Range, true
+}
+
 // ReadAt implements Memory.
 func (s *Spliced) ReadAt(p []byte, addr Address) (int, error) {
 	done := 0

@@ -8,6 +8,7 @@ package gotypes
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -113,7 +114,17 @@ type Type struct {
 	chanDir int
 	mapInfo [mapInfoSize]byte // what follows the group's address
 	layout  *MapLayout
+	refers  answer // see Refers
 }
+
+// An answer is one that is kept.
+type answer uint8
+
+const (
+	unknown answer = iota
+	yes
+	no
+)
 
 // A Field is one field of a struct.
 type Field struct {
@@ -155,6 +166,31 @@ func (t *Type) Field(name string) (Field, bool) {
 // HasPointers reports whether a value of the type can hold a pointer that the
 // garbage collector knows.
 func (t *Type) HasPointers() bool { return t.PtrBytes != 0 }
+
+// Refers reports whether a value of the type may refer to other values: whether it has
+// a pointer that is not that of a string.
+func (t *Type) Refers() bool {
+	if t.refers == unknown {
+		t.refers = no
+		if t.refer() {
+			t.refers = yes
+		}
+	}
+	return t.refers == yes
+}
+
+func (t *Type) refer() bool {
+	switch {
+	case t.PtrBytes == 0 || t.Kind == String:
+		return false
+	case t.Kind == Struct:
+		return slices.ContainsFunc(t.Fields, func(f Field) bool { return f.Type.Refers() })
+	case t.Kind == Array:
+		elem, err := t.Elem()
+		return err != nil || elem.Refers()
+	}
+	return true
+}
 
 // Name returns a declared type's name without its package, else "".
 func (t *Type) Name() string {

@@ -107,7 +107,7 @@ func (s *Scope) keys(pl value.Place, add func(step string)) {
 		return
 	}
 	for i := range min(t.Len(), maxKeys) {
-		if key := t.ReadKey(s.p, i, keyLimits); key.Absent == "" {
+		if key := t.Key(i); key.Absent == "" {
 			add("[" + keyText(key) + "]")
 		}
 	}

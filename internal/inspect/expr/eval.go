@@ -367,16 +367,13 @@ func (e *evaluator) elements(o operand, list *value.Sequence, yield visitor) boo
 	return true
 }
 
-// keyLimits bound what is read of a key, for a path.
-var keyLimits = value.Limits{Depth: 2, Elements: 100, Bytes: 256, Values: 1000}
-
 // entries yields the values of all keys, in the order of the keys.
 func (e *evaluator) entries(o operand, t *value.Table, yield visitor) bool {
 	o.one = false
-	for _, i := range t.Sorted(e.p) {
-		key := t.ReadKey(e.p, i, keyLimits)
+	t.Sort()
+	for i := range t.Len() {
 		pl, err := t.ElemAt(i)
-		next := o.to(pl, "["+keyText(key)+"]")
+		next := o.to(pl, "["+keyText(t.Key(i))+"]")
 		switch {
 		case errors.Is(err, value.ErrNil): // the key was deleted
 			continue
@@ -409,11 +406,7 @@ func keyText(key *value.Value) string {
 func (e *evaluator) key(o operand, t *value.Table, n ast.Expr, yield visitor) bool {
 	want := wanted(e.x, n)
 	for i := range t.Len() {
-		key, err := t.KeyAt(i)
-		if err != nil || !want.maybe(e.p, key) {
-			continue
-		}
-		if v := key.Read(e.p, keyLimits); want.is(v) {
+		if v := t.Key(i); want.is(v) {
 			pl, err := t.ElemAt(i)
 			next := o.to(pl, "["+keyText(v)+"]")
 			switch {
@@ -428,7 +421,7 @@ func (e *evaluator) key(o operand, t *value.Table, n ast.Expr, yield visitor) bo
 	if t.Lost != "" {
 		return yield(o.without(inspect.Missing(o.Path+": its other entries are ") + t.Lost))
 	}
-	return e.fail(o, n, yield, "%s has no key %s%s", o.Path, e.x.source(n), hintOf(e.p, t, want))
+	return e.fail(o, n, yield, "%s has no key %s%s", o.Path, e.x.source(n), hintOf(t, want))
 }
 
 // slice selects a part of a list.

@@ -6,8 +6,6 @@ import (
 	"go/token"
 	"strings"
 
-	"github.com/meminspect/meminspect/internal/gocore/gotypes"
-	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/internal/nearest"
 )
@@ -34,16 +32,6 @@ func wanted(x *Path, n ast.Expr) wantedKey {
 	return k
 }
 
-// maybe reports whether the value at a place can be the key, for as little as is
-// quickly read.
-func (k wantedKey) maybe(p *inspect.Program, pl value.Place) bool {
-	if k.constant == nil || k.constant.Kind() != constant.String || pl.Type.Kind != gotypes.String {
-		return true
-	}
-	s, err := pl.Sequence(p)
-	return err == nil && s.Len == uint64(len(constant.StringVal(k.constant)))
-}
-
 // is reports whether a value is the key. A key that is no constant is compared as it
 // is printed, with or without the name of its package.
 func (k wantedKey) is(v *value.Value) bool {
@@ -68,10 +56,10 @@ func (k wantedKey) is(v *value.Value) bool {
 const maxHints = 10_000
 
 // hintOf names a key that is near to one that does not exist, or some that exist.
-func hintOf(p *inspect.Program, t *value.Table, k wantedKey) string {
+func hintOf(t *value.Table, k wantedKey) string {
 	var keys []string
 	for i := range min(t.Len(), maxHints) {
-		if v := t.ReadKey(p, i, keyLimits); v.Absent == "" {
+		if v := t.Key(i); v.Absent == "" {
 			keys = append(keys, keyText(v))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
@@ -32,10 +33,10 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth i
 		v.Notes = append(v.Notes, err.Error())
 		return
 	}
-	if r.marking && !leads(m.Key) && !leads(m.Elem) {
+	if r.marking && !m.Key.Refers() && !m.Elem.Refers() {
 		return
 	}
-	if (leads(m.Key) || leads(m.Elem)) && depth > 0 && r.again(v, pointed{addr: addr, typ: t}) {
+	if (m.Key.Refers() || m.Elem.Refers()) && depth > 0 && r.again(v, pointed{addr: addr, typ: t}) {
 		return
 	}
 	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0}
@@ -62,6 +63,9 @@ func (r *reader) mapType(t *gotypes.Type) (*goobject.MapType, error) {
 	}
 	m, err := goobject.MapOf(t)
 	if err == nil {
+		if r.maps == nil {
+			r.maps = map[*gotypes.Type]*goobject.MapType{}
+		}
 		r.maps[t] = m
 	}
 	return m, err
@@ -73,7 +77,7 @@ func (r *reader) slot(t *gotypes.Type, indirect bool, addr memory.Address, depth
 	if indirect {
 		to, ok := r.pointer(addr)
 		if !ok {
-			return r.absent(&Value{Type: t.String(), Addr: addr}, addr, memory.PtrSize)
+			return r.absent(r.blank(t.String(), addr), addr, memory.PtrSize)
 		}
 		addr = to
 	}
@@ -128,7 +132,7 @@ func (e *entries) readMap(m *goobject.MapType, addr memory.Address) {
 		return
 	}
 	if e.follow {
-		e.places = make([]entryPlace, 0, min(h.Count, 1<<10))
+		e.places = slices.Grow(e.places, int(min(h.Count, 1<<10)))
 	}
 	for piece := range m.Pieces(h, e.r.fetch, e.r.parts) {
 		e.r.parts--
@@ -198,7 +202,6 @@ func (e *entries) finish() {
 // reading returns a function that reads one entry after the other. It leaves out those of
 // which neither the key nor the value is known: see hiddenNotes.
 func (e *entries) reading() func() (Entry, bool) {
-	e.hidden = map[inspect.Missing]int{}
 	e.v.Omitted = e.found - uint64(len(e.places))
 	return func() (entry Entry, ok bool) {
 		for len(e.places) > 0 {
@@ -211,6 +214,9 @@ func (e *entries) reading() func() (Entry, bool) {
 			if why == "" || entry.Value.absence() == "" {
 				return entry, true
 			}
+			if e.hidden == nil {
+				e.hidden = map[inspect.Missing]int{}
+			}
 			e.hidden[why]++
 		}
 		return entry, false
@@ -219,6 +225,9 @@ func (e *entries) reading() func() (Entry, bool) {
 
 // hiddenNotes remarks how many entries are left out, and why.
 func (e *entries) hiddenNotes() (notes []string) {
+	if len(e.hidden) == 0 {
+		return nil
+	}
 	for _, why := range slices.Sorted(maps.Keys(e.hidden)) {
 		notes = append(notes, strconv.Itoa(e.hidden[why])+" entries "+string(why))
 	}
@@ -233,12 +242,10 @@ func (e *entries) sort() (names bool) {
 		place entryPlace
 	}
 	texts := make([]sortable, 0, len(e.places))
-	if e.r.scratch == nil {
-		e.r.scratch = newReader(e.r.p, e.r.limits)
-	}
-	scratch := e.r.scratch
+	scratch := e.scratch()
 	names = true
 	for _, p := range e.places {
+		scratch.arena.used = 0
 		key := e.sortKey(scratch, p)
 		if key.Shape != Text || key.Absent != "" || !e.textKeys() {
 			e.sortValues(scratch)
@@ -247,11 +254,22 @@ func (e *entries) sort() (names bool) {
 		texts = append(texts, sortable{key.Text, p})
 		names = names && jsonName(key)
 	}
-	slices.SortStableFunc(texts, func(a, b sortable) int { return cmp.Compare(a.text, b.text) })
+	slices.SortFunc(texts, func(a, b sortable) int {
+		return cmp.Or(strings.Compare(a.text, b.text), a.place.key.Compare(b.place.key))
+	})
 	for i := range texts {
 		e.places[i] = texts[i].place
 	}
 	return names
+}
+
+// scratch returns the reader of keys that are not kept.
+func (e *entries) scratch() *reader {
+	if e.r.scratch == nil {
+		e.r.scratch = newReader(e.r.p, e.r.limits)
+		e.r.scratch.reuse = true
+	}
+	return e.r.scratch
 }
 
 // sortKey reads a key for its order alone.
@@ -271,6 +289,9 @@ func (e *entries) readKey(p entryPlace) *Value {
 
 // textKeys reports whether all keys are of one type of texts.
 func (e *entries) textKeys() bool {
+	if e.at.typ.Kind != gotypes.Map {
+		return false
+	}
 	key, err := e.at.typ.Key()
 	return err == nil && key.Kind == gotypes.String
 }
@@ -281,6 +302,8 @@ func (e *entries) sortValues(scratch *reader) {
 		key   *Value
 		place entryPlace
 	}
+	scratch.reuse = false // keys are kept
+	defer func() { scratch.reuse = true }()
 	keys := make([]sortable, len(e.places))
 	for i, p := range e.places {
 		keys[i] = sortable{e.sortKey(scratch, p), p}

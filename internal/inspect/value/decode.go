@@ -20,13 +20,14 @@ var le = binary.LittleEndian
 // followed from it.
 func (r *reader) value(t *gotypes.Type, addr memory.Address, depth int) *Value {
 	r.left--
-	if r.marking && r.left >= 0 && !leads(t) {
+	if r.marking && r.left >= 0 && !t.Refers() {
 		if _, ok := r.fetch(addr, t.Size); ok {
 			return nowhere
 		}
 	}
 	made := r.made
-	v := r.decode(t, addr, depth)
+	v := r.blank(t.String(), addr)
+	r.decode(v, t, addr, depth)
 	v.streamed = r.made > made
 	return v
 }
@@ -34,27 +35,28 @@ func (r *reader) value(t *gotypes.Type, addr memory.Address, depth int) *Value {
 // nowhere is a value that leads to no other, when only those are looked for that do.
 var nowhere = &Value{}
 
-func (r *reader) decode(t *gotypes.Type, addr memory.Address, depth int) *Value {
-	v := &Value{Type: t.String(), Addr: addr}
+// decode reads a value into a blank one.
+func (r *reader) decode(v *Value, t *gotypes.Type, addr memory.Address, depth int) {
 	if r.left < 0 {
 		v.Absent = inspect.TooMuch
-		return v
+		return
 	}
 	if special := r.special(v, t, addr, depth); special {
 		r.torn(v, addr, t.Size)
-		return v
+		return
 	}
 	switch t.Kind {
 	case gotypes.Struct:
 		r.structure(v, t, addr, depth)
-		return v
+		return
 	case gotypes.Array:
 		r.array(v, t, addr, depth)
-		return v
+		return
 	}
-	data, ok := r.read(addr, t.Size)
+	data, ok := r.fetch(addr, t.Size)
 	if !ok {
-		return r.absent(v, addr, t.Size)
+		r.absent(v, addr, t.Size)
+		return
 	}
 	r.torn(v, addr, t.Size)
 	switch t.Kind {
@@ -81,7 +83,6 @@ func (r *reader) decode(t *gotypes.Type, addr memory.Address, depth int) *Value 
 	default:
 		scalar(v, t, data)
 	}
-	return v
 }
 
 // torn remarks that some of a value's memory changed while it was read.
@@ -111,7 +112,7 @@ func scalar(v *Value, t *gotypes.Type, b []byte) {
 		v.Text = strconv.FormatInt(int64(int32(le.Uint32(b))), 10)
 	case gotypes.Int, gotypes.Int64:
 		v.Text = strconv.FormatInt(int64(le.Uint64(b)), 10)
-		v.JSON = v.Text // readers of JSON lose digits of larger numbers
+		v.Quoted = true
 	case gotypes.Uint8:
 		v.Text = strconv.FormatUint(uint64(b[0]), 10)
 	case gotypes.Uint16:
@@ -120,10 +121,10 @@ func scalar(v *Value, t *gotypes.Type, b []byte) {
 		v.Text = strconv.FormatUint(uint64(le.Uint32(b)), 10)
 	case gotypes.Uint, gotypes.Uint64:
 		v.Text = strconv.FormatUint(le.Uint64(b), 10)
-		v.JSON = v.Text
+		v.Quoted = true
 	case gotypes.Uintptr:
 		v.Text = hex(le.Uint64(b))
-		v.JSON = v.Text
+		v.Quoted = true
 	case gotypes.Float32:
 		v.Text, v.JSON = float(float64(math.Float32frombits(le.Uint32(b))), 32)
 	case gotypes.Float64:
@@ -168,8 +169,7 @@ func jsonText(text string, inJSON any) string {
 
 func (r *reader) structure(v *Value, t *gotypes.Type, addr memory.Address, depth int) {
 	v.Shape = Struct
-	r.load(addr, t.Size)
-	v.Fields = make([]Field, 0, len(t.Fields))
+	v.Fields = slices.Grow(v.Fields, len(t.Fields))
 	for i := range t.Fields {
 		f := &t.Fields[i]
 		if f.Name == "_" { // padding, and marks for go vet
@@ -177,7 +177,7 @@ func (r *reader) structure(v *Value, t *gotypes.Type, addr memory.Address, depth
 		}
 		v.Fields = append(v.Fields, Field{f.Name, r.value(f.Type, addr.Add(f.Offset), depth)})
 		if v.Fields[len(v.Fields)-1].Value.streamed {
-			v.stream = streamOf(r.fields(t.Fields[i+1:], addr, depth))
+			v.stream = r.streamOf(r.fields(t.Fields[i+1:], addr, depth))
 			return
 		}
 	}
@@ -215,7 +215,9 @@ func (r *reader) fields(fields []gotypes.Field, addr memory.Address, depth int) 
 			f := &fields[0]
 			fields = fields[1:]
 			if f.Name != "_" {
-				return Entry{&Value{Text: f.Name}, r.value(f.Type, addr.Add(f.Offset), depth)}, true
+				name := r.blank("", 0)
+				name.Text = f.Name
+				return Entry{name, r.value(f.Type, addr.Add(f.Offset), depth)}, true
 			}
 		}
 		return e, false
@@ -235,14 +237,13 @@ func (r *reader) elements(v *Value, elem *gotypes.Type, addr memory.Address, n u
 		return Entry{Value: r.value(elem, addr.Add((shown-1)*elem.Size), depth)}, true
 	}
 	if r.streams(most) {
-		v.stream = streamOf(next)
+		v.stream = r.streamOf(next)
 		return
 	}
-	r.load(addr, most*elem.Size)
 	for e, ok := next(); ok; e, ok = next() {
 		v.Elems = append(v.Elems, e.Value)
 		if e.Value.streamed {
-			v.stream = streamOf(next)
+			v.stream = r.streamOf(next)
 			return
 		}
 	}
@@ -276,10 +277,10 @@ func (r *reader) slice(v *Value, t *gotypes.Type, data []byte, depth int) {
 		v.Absent = inspect.TooMuch
 		return
 	}
-	if r.marking && !leads(elem) {
+	if r.marking && !elem.Refers() {
 		return
 	}
-	if length > 0 && leads(elem) && r.again(v, pointed{addr: ptr, typ: t, n: length}) {
+	if length > 0 && elem.Refers() && r.again(v, pointed{addr: ptr, typ: t, n: length}) {
 		return
 	}
 	r.elements(v, elem, ptr, length, depth-1)
@@ -307,6 +308,10 @@ func (r *reader) bytes(v *Value, addr memory.Address, size uint64) {
 		return
 	}
 	r.torn(v, addr, want)
+	if b, ok := r.fetch(addr, want); ok {
+		v.Text, v.Omitted = string(b), size-want
+		return
+	}
 	b := make([]byte, min(want, 1<<16))
 	for done := uint64(0); done < want; {
 		part := b[:min(uint64(len(b)), want-done)]
@@ -375,7 +380,8 @@ func (r *reader) iface(v *Value, t *gotypes.Type, data []byte, addr memory.Addre
 	}
 	ptr := goobject.Pointer(data[goobject.InterfaceData:])
 	if depth == 0 {
-		v.Elem = &Value{Type: dynamic.String(), Addr: ptr, Absent: inspect.TooMuch}
+		v.Elem = r.blank(dynamic.String(), ptr)
+		v.Elem.Absent = inspect.TooMuch
 		return
 	}
 	v.Elem = r.value(dynamic, ptr, depth-1)

@@ -1,5 +1,7 @@
 package value
 
+import "slices"
+
 // zero reports whether a value is known and the zero value of its type, with
 // nothing to remark. A struct without fields is.
 func (v *Value) zero() bool {
@@ -37,47 +39,26 @@ func (v *Value) zero() bool {
 	return false
 }
 
-// same reports whether two values are written alike, wherever they are: scalars,
+// plain reports whether a value that is written as another one is the same: scalars,
 // texts, nil, and structs and arrays of them. Pointers are not: each has a target.
-func (v *Value) same(w *Value) bool {
-	if v.Shape != w.Shape || v.Absent != w.Absent || v.Type != w.Type || v.Omitted != w.Omitted || v.Referenced || w.Referenced || len(v.Notes)+len(w.Notes) > 0 {
+func (v *Value) plain() bool {
+	if v.Referenced || len(v.Notes) > 0 || v.stream != nil {
 		return false
 	}
 	if v.Absent != "" {
 		return v.Shape != Pointer
 	}
-	if v.stream != nil || w.stream != nil {
-		return false // not read yet
-	}
 	switch v.Shape {
-	case Nil:
+	case Nil, Literal, Text, Bytes:
 		return true
-	case Literal, Text, Bytes:
-		return v.Text == w.Text && v.Slice == w.Slice
 	case Struct:
-		if len(v.Fields) != len(w.Fields) {
-			return false
-		}
-		for i := range v.Fields {
-			if !v.Fields[i].Value.same(w.Fields[i].Value) {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(v.Fields, func(f Field) bool { return !f.Value.plain() })
 	case List:
-		if len(v.Elems) != len(w.Elems) || v.BackRef || w.BackRef {
-			return v.BackRef && w.BackRef && v.Addr == w.Addr
-		}
-		for i := range v.Elems {
-			if !v.Elems[i].same(w.Elems[i]) {
-				return false
-			}
-		}
-		return true
+		return v.BackRef || !slices.ContainsFunc(v.Elems, func(e *Value) bool { return !e.plain() })
 	case Map:
-		return v.BackRef && w.BackRef && v.Addr == w.Addr
+		return v.BackRef
 	case Interface:
-		return v.Elem.same(w.Elem)
+		return v.Elem.plain()
 	}
 	return false
 }

@@ -1,7 +1,7 @@
 package value
 
 import (
-	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"unicode"
@@ -12,10 +12,28 @@ import (
 // lines of their own.
 const lineWidth = 100
 
+// minRun is how many equal elements in a row are written as one.
+const minRun = 5
+
 // Go returns the value in Go syntax. What is not there stands in comments.
 // Pointers are written as the address of a literal; one whose target was
 // written before, as its address.
 func (v *Value) Go() string { return v.goText(alone, 0) }
+
+// goText returns the value; indent is the number of tabs that its lines have.
+func (v *Value) goText(at place, indent int) string {
+	var s source
+	s.value(v, at, indent)
+	return string(s.b)
+}
+
+// WriteGo writes the value in Go syntax, see [Value.Go]. The value may be one of
+// [Place.Stream].
+func (v *Value) WriteGo(w io.Writer) error {
+	s := source{w: w}
+	s.value(v, alone, 0)
+	return s.flush(0)
+}
 
 // A place is where a value stands: it decides where its type must be written.
 type place uint8
@@ -26,112 +44,205 @@ const (
 	element              // of a list or map: neither do composite literals
 )
 
-// goText writes the value; indent is the number of tabs that its lines have.
-func (v *Value) goText(at place, indent int) string {
-	text := v.bare(at, indent)
+// A source is Go source that is being written: in b, and before that in w if it is not nil.
+type source struct {
+	b       []byte
+	w       io.Writer
+	err     error  // of w
+	parts   []span // of the layouts that are not opened
+	scratch []byte // of a layout that is
+}
+
+func (s *source) text(text string) { s.b = append(s.b, text...) }
+
+// flushed is how much is kept before it is written.
+const flushed = 64 << 10
+
+// flush writes what is there, if it is more than some bytes.
+func (s *source) flush(most int) error {
+	if s.w == nil || len(s.b) <= most {
+		return s.err
+	}
+	if s.err == nil {
+		_, s.err = s.w.Write(s.b)
+	}
+	s.b = s.b[:0]
+	return s.err
+}
+
+func (s *source) value(v *Value, at place, indent int) {
 	if v.Referenced {
-		text = "/* " + v.Addr.String() + " */ " + text
+		s.text("/* " + v.Addr.String() + " */ ")
 	}
-	return text + v.remarks()
+	s.bare(v, at, indent)
+	s.remarks(v)
 }
 
-// remarks are the notes of a value as a comment.
-func (v *Value) remarks() string {
+// remarks writes the notes of a value as a comment.
+func (s *source) remarks(v *Value) {
+	more := v.Omitted > 0 && v.Shape != List && v.Shape != Map && v.Shape != Chan
+	if len(v.Notes) == 0 && !more {
+		return
+	}
 	notes := v.Notes
-	if v.Omitted > 0 && v.Shape != List && v.Shape != Map && v.Shape != Chan {
-		notes = append(notes[:len(notes):len(notes)], fmt.Sprintf("%d more bytes", v.Omitted))
+	if more {
+		notes = append(notes[:len(notes):len(notes)], strconv.FormatUint(v.Omitted, 10)+" more bytes")
 	}
-	if len(notes) == 0 {
-		return ""
-	}
-	return " /* " + strings.ReplaceAll(strings.Join(notes, "; "), "*/", "* /") + " */"
+	s.text(" /* " + strings.ReplaceAll(strings.Join(notes, "; "), "*/", "* /") + " */")
 }
 
-func (v *Value) bare(at place, indent int) string {
-	implied := at != alone
+// bare writes a value without its remarks.
+func (s *source) bare(v *Value, at place, indent int) {
 	if v.Absent != "" {
-		return v.absent()
+		s.absent(v)
+		return
+	}
+	if v.BackRef || v.Shape == Pointer && v.Elem == nil {
+		s.converted(v, v.Addr.String())
+		return
 	}
 	switch v.Shape {
 	case Nil:
-		if implied {
-			return "nil"
-		}
-		return conversion(v.Type) + "(nil)"
+		s.typed(v, at, "nil", false)
 	case Literal:
-		if implied || selfTyped(v) {
-			return v.Text
-		}
-		return conversion(v.Type) + "(" + v.Text + ")"
+		s.typed(v, at, v.Text, selfTyped(v))
 	case Text:
-		if implied || v.Type == "string" {
-			return strconv.Quote(v.Text)
-		}
-		return conversion(v.Type) + "(" + strconv.Quote(v.Text) + ")"
+		s.quoted(v, at)
 	case Bytes:
-		return v.goBytes()
+		s.bytes(v)
 	case Struct:
-		if v.zero() {
-			return v.head(at) + "{}"
-		}
-		parts := make([]string, len(v.Fields))
-		for i, f := range v.Fields {
-			parts[i] = f.Name + ": " + f.Value.goText(field, indent+1)
-		}
-		return v.head(at) + braces(parts, indent)
+		s.structure(v, at, indent)
 	case List:
-		if v.BackRef {
-			return conversion(v.Type) + "(" + v.Addr.String() + ")"
-		}
-		return v.head(at) + braces(goElems(v.Elems, v.Omitted, "elements", indent), indent)
+		s.text(v.head(at))
+		s.list(v, "elements", indent)
 	case Map:
-		if v.BackRef {
-			return conversion(v.Type) + "(" + v.Addr.String() + ")"
-		}
-		parts := make([]string, 0, len(v.Entries)+1)
-		for _, e := range v.Entries {
-			parts = append(parts, e.Key.goText(element, indent+1)+": "+e.Value.goText(element, indent+1))
-		}
-		return v.head(at) + braces(more(parts, v.Omitted, "entries"), indent)
+		s.entries(v, at, indent)
 	case Pointer:
-		if v.BackRef || v.Elem == nil {
-			return conversion(v.Type) + "(" + v.Addr.String() + ")"
-		}
-		if v.Elem.Absent != "" && v.Elem.Shape != Pointer {
-			return conversion(v.Type) + "(" + v.Addr.String() + ") " + v.Elem.absent()
-		}
-		switch v.Elem.Shape {
-		case Struct, List, Map:
-			return "&" + v.Elem.goText(alone, indent)
-		}
-		return "new(" + v.Elem.goText(alone, indent) + ")"
+		s.pointer(v, indent)
 	case Interface:
-		return v.Elem.goText(alone, indent)
+		s.value(v.Elem, alone, indent)
 	case Func:
 		if v.Func.Name != "" {
-			return v.Func.Name
+			s.text(v.Func.Name)
+			return
 		}
-		return conversion(v.Type) + "(" + v.Func.Entry.String() + ")"
+		s.converted(v, v.Func.Entry.String())
 	case Chan:
-		text := "(" + v.Type + ")(" + v.Addr.String() + ")" + braces(goElems(v.Elems, v.Omitted, "elements", indent), indent)
-		if v.Senders != nil {
-			text += " <- " + braces(goElems(v.Senders.Values, v.Senders.Omitted, "senders", indent), indent)
-		}
-		return text
+		s.channel(v, indent)
 	}
-	return "/* ? */"
+}
+
+// converted writes a conversion of some text to the type of a value.
+func (s *source) converted(v *Value, text string) {
+	s.text(conversion(v.Type))
+	s.b = append(s.b, '(')
+	s.text(text)
+	s.b = append(s.b, ')')
+}
+
+// typed writes a literal, with its type where neither its place nor itself shows it.
+func (s *source) typed(v *Value, at place, text string, self bool) {
+	if at != alone || self {
+		s.text(text)
+		return
+	}
+	s.converted(v, text)
+}
+
+func (s *source) quoted(v *Value, at place) {
+	if at != alone || v.Type == "string" {
+		s.b = strconv.AppendQuote(s.b, v.Text)
+		return
+	}
+	s.converted(v, strconv.Quote(v.Text))
+}
+
+func (s *source) structure(v *Value, at place, indent int) {
+	s.text(v.head(at))
+	if v.stream == nil && v.zero() {
+		s.text("{}")
+		return
+	}
+	l := layout{s: s, indent: indent, streams: v.streamed}
+	for _, f := range v.Fields {
+		l.value(f.Name, f.Value)
+	}
+	if v.stream != nil {
+		for e := range v.stream {
+			l.value(e.Key.Text, e.Value)
+		}
+	}
+	l.end()
+}
+
+func (s *source) entries(v *Value, at place, indent int) {
+	s.text(v.head(at))
+	l := layout{s: s, indent: indent, streams: v.streamed}
+	for _, e := range v.Entries {
+		l.entry(e)
+	}
+	if v.stream != nil {
+		for e := range v.stream {
+			l.entry(e)
+		}
+	}
+	l.more(v.Omitted, "entries")
+	l.end()
+}
+
+func (s *source) pointer(v *Value, indent int) {
+	switch e := v.Elem; {
+	case e.Absent != "" && e.Shape != Pointer:
+		s.converted(v, v.Addr.String())
+		s.text(" ")
+		s.absent(e)
+	case e.Shape == Struct || e.Shape == List || e.Shape == Map:
+		s.text("&")
+		s.value(e, alone, indent)
+	default:
+		s.text("new(")
+		s.value(e, alone, indent)
+		s.text(")")
+	}
+}
+
+func (s *source) channel(v *Value, indent int) {
+	s.text("(" + v.Type + ")(" + v.Addr.String() + ")")
+	s.list(v, "elements", indent)
+	if v.Senders != nil {
+		s.text(" <- ")
+		s.list(&Value{Elems: v.Senders.Values, Omitted: v.Senders.Omitted}, "senders", indent)
+	}
+}
+
+// list writes the elements of a list in braces, equal ones in a row as one.
+func (s *source) list(v *Value, what string, indent int) {
+	l := layout{s: s, indent: indent, streams: v.streamed}
+	for _, e := range v.Elems {
+		l.element(e)
+	}
+	if v.stream != nil {
+		for e := range v.stream {
+			l.element(e.Value)
+		}
+	}
+	l.flushRun()
+	l.more(v.Omitted, what)
+	l.end()
 }
 
 // absent writes why a value is not there.
-func (v *Value) absent() string {
+func (s *source) absent(v *Value) {
 	why := "/* " + string(v.Absent) + " */"
 	switch v.Shape {
 	case Pointer:
-		return conversion(v.Type) + "(" + v.Addr.String() + ") " + why
+		s.converted(v, v.Addr.String())
+		s.text(" " + why)
 	case List, Map, Chan:
-		return v.Type + "{" + why + "}"
+		s.text(v.Type + "{" + why + "}")
+	default:
+		s.text(why)
 	}
-	return why
 }
 
 // head is the type in front of a composite literal.
@@ -142,29 +253,6 @@ func (v *Value) head(at place) string {
 	return v.Type
 }
 
-// goElems writes the parts of a list, of which omitted are left out.
-func goElems(list []*Value, omitted uint64, what string, indent int) []string {
-	parts := make([]string, 0, len(list)+1)
-	for i, n := 0, 0; i < len(list); i += n {
-		text := list[i].goText(element, indent+1)
-		n = 1
-		for i+n < len(list) && list[i+n].same(list[i]) {
-			n++
-		}
-		if n >= minRun {
-			parts = append(parts, text+" /* × "+thousands(n)+" */")
-			continue
-		}
-		for range n {
-			parts = append(parts, text)
-		}
-	}
-	return more(parts, omitted, what)
-}
-
-// minRun is how many equal elements in a row are written as one.
-const minRun = 5
-
 // thousands writes a number with commas.
 func thousands(n int) string {
 	text := strconv.Itoa(n)
@@ -174,35 +262,18 @@ func thousands(n int) string {
 	return text
 }
 
-func more(parts []string, omitted uint64, what string) []string {
-	if omitted > 0 {
-		parts = append(parts, fmt.Sprintf("/* %d more %s */", omitted, what))
-	}
-	return parts
-}
-
-// braces puts the parts of a composite literal into one line or into lines of
-// their own.
-func braces(parts []string, indent int) string {
-	var b built
-	l := layout{w: &b, indent: indent}
-	for _, p := range parts {
-		l.add(p)
-	}
-	l.end()
-	return b.String()
-}
-
-func (v *Value) goBytes() string {
+func (s *source) bytes(v *Value) {
 	if v.Slice && printable(v.Text) {
 		typ := v.Type
 		if typ == "[]uint8" {
 			typ = "[]byte"
 		}
-		return typ + "(" + strconv.Quote(v.Text) + ")"
+		s.text(typ + "(")
+		s.b = strconv.AppendQuote(s.b, v.Text)
+		s.text(")")
+		return
 	}
-	var b strings.Builder
-	b.WriteString(v.Type + "{")
+	s.text(v.Type + "{")
 	for i, n := 0, 0; i < len(v.Text); i += n {
 		rest := v.Text[i:]
 		n = 1
@@ -210,17 +281,18 @@ func (v *Value) goBytes() string {
 			n++
 		}
 		if i > 0 {
-			b.WriteString(", ")
+			s.text(", ")
 		}
-		fmt.Fprintf(&b, "0x%x", rest[0])
+		s.text("0x")
+		s.b = strconv.AppendUint(s.b, uint64(rest[0]), 16)
 		switch {
 		case n >= minRun:
-			b.WriteString(" /* × " + thousands(n) + " */")
+			s.text(" /* × " + thousands(n) + " */")
 		default:
 			n = 1
 		}
 	}
-	return b.String() + "}"
+	s.text("}")
 }
 
 func printable(s string) bool {

@@ -11,6 +11,27 @@ import (
 	"unicode/utf8"
 )
 
+// bufferSize is how much of a value is written at once.
+const bufferSize = 64 << 10
+
+// A textWriter is what JSON is written to. It keeps the errors of its writer.
+type textWriter interface {
+	text(text string)
+	char(c byte)
+}
+
+// built is text in memory.
+type built struct{ strings.Builder }
+
+func (b *built) text(text string) { b.WriteString(text) }
+func (b *built) char(c byte)      { b.WriteByte(c) }
+
+// buffered is text on its way to a writer. Flush returns the first error.
+type buffered struct{ *bufio.Writer }
+
+func (b buffered) text(text string) { _, _ = b.WriteString(text) }
+func (b buffered) char(c byte)      { _ = b.WriteByte(c) }
+
 // MarshalJSON writes the value as JSON: structs as objects, arrays and slices
 // as arrays, pointers as what they point at. What JSON has no form for is an
 // object whose keys begin with a dollar sign:
@@ -76,6 +97,10 @@ func (v *Value) bareJSON(b textWriter) {
 	case Nil:
 		b.text("null")
 	case Literal:
+		if v.Quoted {
+			b.text(quoted(v.Text))
+			return
+		}
 		if v.JSON != nil {
 			b.text(encoded(v.JSON))
 			return

@@ -3,7 +3,6 @@ package value
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
@@ -89,10 +88,10 @@ func (pl Place) TypeName() string {
 	return pl.Type.String()
 }
 
-// bytes reads the bytes of a value.
+// bytes returns the bytes of a value; they are valid until the next reading.
 func (pl Place) bytes(p *inspect.Program) ([]byte, error) {
-	b := make([]byte, pl.Type.Size)
-	if !p.Read(b, pl.Addr) {
+	b, ok := p.View(pl.Addr, pl.Type.Size)
+	if !ok {
 		return nil, &AbsentError{p.Why(memory.RangeOf(pl.Addr, max(pl.Type.Size, 1)))}
 	}
 	return b, nil
@@ -308,8 +307,8 @@ func chanSequence(p *inspect.Program, addr memory.Address, elem *gotypes.Type) (
 		return Sequence{elem: elem}, nil
 	}
 	layout := goobject.ChanLayoutOf(p.Version())
-	b := make([]byte, layout.Size)
-	if !p.Read(b, addr) {
+	b, ok := p.View(addr, layout.Size)
+	if !ok {
 		return Sequence{}, &AbsentError{p.Why(memory.RangeOf(addr, layout.Size))}
 	}
 	c, err := layout.Chan(b, elem)
@@ -346,13 +345,14 @@ func (l *Sequence) Slice(low, high uint64) (pl Place, ok bool) {
 
 // A Table is the entries of a map or a sync.Map.
 type Table struct {
-	Count  uint64          // by the map's own account, of a sync.Map those that were found
-	Lost   inspect.Missing // why some of them are not known, empty if all are
-	Key    *gotypes.Type
-	places []entryPlace
-	key    func(memory.Address) (Place, error)
-	elem   func(memory.Address) (Place, error)
+	Count   uint64          // by the map's own account, of a sync.Map those that were found
+	Lost    inspect.Missing // why some of them are not known, empty if all are
+	entries entries
+	elem    func(memory.Address) (Place, error)
 }
+
+// keyLimits bound what a Table reads of a key.
+var keyLimits = Limits{Depth: 2, Elements: 100, Bytes: 256, Values: maxKeyValues}
 
 // IsMap reports whether [Place.Table] finds entries at a place.
 func (pl Place) IsMap() bool {
@@ -368,9 +368,9 @@ func (pl Place) Table(p *inspect.Program) (*Table, error) {
 	if !pl.IsMap() {
 		return nil, fmt.Errorf("%w: %s is no map", ErrKind, pl.TypeName())
 	}
-	r := newReader(p, Limits{})
-	e := entries{r: r, v: &Value{}, follow: true}
-	t := &Table{}
+	r := newReader(p, keyLimits)
+	t := &Table{entries: entries{r: r, v: &Value{}, at: pointed{typ: pl.Type}, follow: true}}
+	e := &t.entries
 	if pl.Type.Kind == gotypes.Map {
 		b, err := pl.bytes(p)
 		if err != nil {
@@ -381,7 +381,10 @@ func (pl Place) Table(p *inspect.Program) (*Table, error) {
 		if err != nil {
 			return nil, &AbsentError{inspect.BadType}
 		}
-		t.Key, t.key, t.elem = m.Key, r.slotPlace(m.Key, m.IndirectKey), r.slotPlace(m.Elem, m.IndirectElem)
+		e.key = func(r *reader, addr memory.Address) *Value {
+			return r.slot(m.Key, m.IndirectKey, addr, keyLimits.Depth)
+		}
+		t.elem = r.slotPlace(m.Elem, m.IndirectElem)
 		if addr != 0 {
 			e.readMap(m, addr)
 		}
@@ -391,8 +394,8 @@ func (pl Place) Table(p *inspect.Program) (*Table, error) {
 		if err != nil {
 			return nil, &AbsentError{inspect.BadType}
 		}
-		t.Key, t.key = emptyInterface, r.slotPlace(emptyInterface, false)
-		if t.elem = t.key; m.Trie != nil {
+		e.key = func(r *reader, addr memory.Address) *Value { return r.any(addr, keyLimits.Depth) }
+		if t.elem = r.slotPlace(emptyInterface, false); m.Trie != nil {
 			e.readTrie(m, pl.Addr)
 		} else {
 			t.elem = r.pairElem
@@ -400,7 +403,7 @@ func (pl Place) Table(p *inspect.Program) (*Table, error) {
 		}
 		t.Count = e.found
 	}
-	t.Lost, t.places = e.lost, e.places
+	t.Lost = e.lost
 	if e.v.Absent != "" {
 		return nil, &AbsentError{e.v.Absent}
 	}
@@ -439,30 +442,17 @@ func (r *reader) pairElem(addr memory.Address) (Place, error) {
 }
 
 // Len returns how many entries were found.
-func (t *Table) Len() int { return len(t.places) }
+func (t *Table) Len() int { return len(t.entries.places) }
 
-// KeyAt returns the key of an entry.
-func (t *Table) KeyAt(i int) (Place, error) { return t.key(t.places[i].key) }
+// Sort numbers the entries in the order of their keys.
+func (t *Table) Sort() { t.entries.sort() }
+
+// Key returns the key of an entry. It is valid until the next call.
+func (t *Table) Key(i int) *Value {
+	s := t.entries.scratch()
+	s.arena.used = 0
+	return t.entries.sortKey(s, t.entries.places[i])
+}
 
 // ElemAt returns the value of an entry, ErrNil if the key was deleted from a sync.Map.
-func (t *Table) ElemAt(i int) (Place, error) { return t.elem(t.places[i].elem) }
-
-// ReadKey returns the key of an entry.
-func (t *Table) ReadKey(p *inspect.Program, i int, limits Limits) *Value {
-	pl, err := t.KeyAt(i)
-	if err != nil {
-		return &Value{Type: t.Key.String(), Absent: inspect.NotCaptured}
-	}
-	return pl.Read(p, limits)
-}
-
-// Sorted returns the numbers of the entries in the order of their keys.
-func (t *Table) Sorted(p *inspect.Program) []int {
-	at := make([]int, len(t.places))
-	keys := make([]*Value, len(t.places))
-	for i := range at {
-		at[i], keys[i] = i, t.ReadKey(p, i, Limits{Depth: 2})
-	}
-	slices.SortStableFunc(at, func(a, b int) int { return compareKeys(keys[a], keys[b]) })
-	return at
-}
+func (t *Table) ElemAt(i int) (Place, error) { return t.elem(t.entries.places[i].elem) }

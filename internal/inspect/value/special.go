@@ -34,10 +34,7 @@ func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth i
 			return r.typedPointer(v, ptr, addr, depth)
 		}
 		if f, ok := t.Field("v"); ok && (f.Type.PtrBytes == 0 || name == "Value") {
-			inner := r.value(f.Type, addr.Add(f.Offset), depth)
-			typ := v.Type
-			*v = *inner
-			v.Type = typ
+			r.decode(v, f.Type, addr.Add(f.Offset), depth)
 			if name == "Bool" && v.Shape == Literal {
 				v.Text = strconv.FormatBool(v.Text != "0")
 			}
@@ -78,17 +75,18 @@ func (r *reader) bigInt(v *Value, t *gotypes.Type, addr memory.Address) bool {
 	if !ok1 || !ok2 || abs.Type.Kind != gotypes.Slice {
 		return false
 	}
-	head, ok := r.read(addr, t.Size)
+	head, ok := r.fetch(addr, t.Size)
 	if !ok {
 		r.absent(v, addr, t.Size)
 		return true
 	}
 	const word = 8
+	negative := head[neg.Offset] != 0
 	digits, err := goobject.Slice(head[abs.Offset:], word)
 	if err != nil || digits.Len > 1<<16 { // a million digits are no number to print
 		return false
 	}
-	b, ok := r.read(digits.Data, digits.Len*word)
+	b, ok := r.fetch(digits.Data, digits.Len*word)
 	if !ok {
 		r.absent(v, digits.Data, digits.Len*word)
 		return true
@@ -98,11 +96,11 @@ func (r *reader) bigInt(v *Value, t *gotypes.Type, addr memory.Address) bool {
 		words[len(b)-1-i] = b[i]
 	}
 	number := new(big.Int).SetBytes(words)
-	if head[neg.Offset] != 0 {
+	if negative {
 		number.Neg(number)
 	}
 	v.Shape, v.Text = Literal, number.String()
-	v.JSON = v.Text
+	v.Quoted = true
 	return true
 }
 
@@ -122,7 +120,7 @@ func (r *reader) time(v *Value, t *gotypes.Type, addr memory.Address) bool {
 	if !ok1 || !ok2 || !ok3 || t.Size != 24 {
 		return false
 	}
-	b, ok := r.read(addr, t.Size)
+	b, ok := r.fetch(addr, t.Size)
 	if !ok {
 		r.absent(v, addr, t.Size)
 		return true

@@ -17,6 +17,7 @@ type streaming struct {
 	twice   map[pointed]bool      // what more than one pointer leads to; nil in a tree
 	seen    map[pointed]*mapFacts // large maps
 	made    int                   // streams
+	reuse   bool                  // values are made by the arena
 }
 
 // mapFacts are what the first reading of a map finds for the second.
@@ -39,10 +40,10 @@ func (pl Place) Stream(p *inspect.Program, limits Limits) *Value {
 		return v
 	}
 	first := newReader(p, limits)
-	first.streaming = streaming{enabled: true, marking: true, twice: map[pointed]bool{}, seen: short.seen}
+	first.streaming = streaming{enabled: true, marking: true, reuse: true, twice: map[pointed]bool{}, seen: short.seen}
 	first.root(pl).drain()
 	second := newReader(p, limits)
-	second.streaming = streaming{enabled: true, second: true, twice: first.twice, seen: first.seen}
+	second.streaming = streaming{enabled: true, second: true, reuse: true, twice: first.twice, seen: first.seen}
 	return second.root(pl)
 }
 
@@ -69,51 +70,46 @@ func (e *entries) stream(facts *mapFacts, next func() (Entry, bool)) {
 	e.v.texts = facts.texts
 	e.v.Notes = append(e.v.Notes, facts.notes...)
 	e.v.stream = func(yield func(Entry) bool) {
-		streamOf(next)(yield)
+		e.r.streamOf(next)(yield)
 		facts.notes = e.hiddenNotes()
 	}
 }
 
 // streamOf returns what a function reads until it has no more.
-func streamOf(next func() (Entry, bool)) iter.Seq[Entry] {
+func (r *reader) streamOf(next func() (Entry, bool)) iter.Seq[Entry] {
 	return func(yield func(Entry) bool) {
+		used := r.arena.used
 		for e, ok := next(); ok && yield(e); e, ok = next() {
+			r.arena.used = used
 		}
 	}
 }
 
 // drain reads all streams of a value.
 func (v *Value) drain() {
-	for e := range v.below() {
+	if !v.streamed {
+		return
+	}
+	for _, f := range v.Fields {
+		f.Value.drain()
+	}
+	for _, e := range v.Elems {
 		e.drain()
 	}
-}
-
-// below returns the values in a value, but for keys, and reads those of a stream.
-func (v *Value) below() iter.Seq[*Value] {
-	return func(yield func(*Value) bool) {
-		for f := range v.AllFields() {
-			if !yield(f.Value) {
-				return
-			}
-		}
-		for e := range v.AllElems() {
-			if !yield(e) {
-				return
-			}
-		}
-		for e := range v.AllEntries() {
-			if !yield(e.Value) {
-				return
-			}
-		}
-		if v.Elem != nil && !yield(v.Elem) || v.Senders == nil {
-			return
-		}
+	for _, e := range v.Entries {
+		e.Value.drain()
+	}
+	if v.Elem != nil {
+		v.Elem.drain()
+	}
+	if v.Senders != nil {
 		for _, e := range v.Senders.Values {
-			if !yield(e) {
-				return
-			}
+			e.drain()
+		}
+	}
+	if v.stream != nil {
+		for e := range v.stream {
+			e.Value.drain()
 		}
 	}
 }

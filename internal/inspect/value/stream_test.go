@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 type member struct {
@@ -15,6 +17,16 @@ type member struct {
 	Peer  *member
 	Score []int
 	Inner map[int]*member
+	Stats *stats
+	At    time.Time
+}
+
+type stats struct {
+	Hits  atomic.Int64
+	On    atomic.Bool
+	Last  atomic.Value
+	Peer  atomic.Pointer[member]
+	Words []struct{ Text string }
 }
 
 // What is written while it is read is what a tree of all of it is, in Go syntax and in
@@ -38,7 +50,12 @@ func TestStreamIsTree(t *testing.T) {
 		Chan: make(chan *member, 2), Shared: shared,
 	}
 	for i := range 300 {
-		m := &member{Name: fmt.Sprint("m", i), Peer: shared, Score: []int{i, i + 1}}
+		m := &member{Name: fmt.Sprint("m", i), Peer: shared, Score: []int{i, i + 1}, Stats: &stats{}, At: time.Unix(int64(i), 0)}
+		m.Stats.Hits.Store(int64(i))
+		m.Stats.On.Store(i%2 == 0)
+		m.Stats.Last.Store(fmt.Sprint("last", i))
+		m.Stats.Peer.Store(m)
+		m.Stats.Words = []struct{ Text string }{{"a"}, {fmt.Sprint(i)}}
 		if i%60 == 0 {
 			m.Score = make([]int, 200)
 			m.Score[i%200] = i

@@ -38,8 +38,8 @@ func (r *reader) syncMap(v *Value, t *gotypes.Type, addr memory.Address, depth i
 
 // any reads the interface at addr.
 func (r *reader) any(addr memory.Address, depth int) *Value {
-	v := &Value{Type: "interface {}", Addr: addr}
-	data, ok := r.read(addr, goobject.InterfaceSize)
+	v := r.blank("interface {}", addr)
+	data, ok := r.fetch(addr, goobject.InterfaceSize)
 	if !ok {
 		return r.absent(v, addr, goobject.InterfaceSize)
 	}
@@ -95,7 +95,7 @@ func (e *entries) readPair(m *goobject.SyncMap, addr memory.Address) {
 // syncEntry reads the value of an entry of a sync.Map of two maps, from the
 // pointer to the entry; nil when the key was deleted.
 func (r *reader) syncEntry(addr memory.Address, depth int) *Value {
-	v := &Value{Type: "interface {}", Addr: addr}
+	v := r.blank("interface {}", addr)
 	entry, ok := r.pointer(addr)
 	if !ok {
 		return r.absent(v, addr, memory.PtrSize)

@@ -29,7 +29,10 @@ type Value struct {
 	Absent inspect.Missing
 
 	Text string // of a Literal: Go source. Of a Text: its bytes
-	JSON any    // of a Literal, when its JSON is not the number in Text
+	JSON any    // of a Literal, when its JSON is not Text
+	// Quoted is set if the JSON of a Literal is Text as a string: readers of JSON lose
+	// digits of large numbers.
+	Quoted bool
 
 	Fields  []Field  // of a Struct
 	Elems   []*Value // of a List
@@ -146,39 +149,10 @@ type reader struct {
 	left    int                // values that may still be read
 	parts   int                // of maps and channels, that may still be visited
 	shown   map[pointed]*Value // by what they point at; nil if that is streamed
-	buf     [256]byte          // see fetch
-	loaded  loaded
 	maps    map[*gotypes.Type]*goobject.MapType
 	scratch *reader // for the order of keys
+	arena   arena
 	streaming
-}
-
-// A loaded range was read at once: most values of a struct are next to each other, and
-// finding the place of a value in a core of many pieces is most of the work.
-type loaded struct {
-	addr memory.Address
-	data []byte
-	room [512]byte
-}
-
-// load reads the bytes at addr, as far as they are in one piece, for the values that are
-// read next.
-func (r *reader) load(addr memory.Address, size uint64) {
-	l := &r.loaded
-	if _, ok := l.at(addr, 1); ok || size > uint64(len(l.room)) {
-		return
-	}
-	n, _ := r.p.Memory().ReadAt(l.room[:size], addr) // what is missing is found later
-	l.addr, l.data = addr, l.room[:max(n, 0)]
-}
-
-// at returns bytes that were loaded.
-func (l *loaded) at(addr memory.Address, size uint64) ([]byte, bool) {
-	from := uint64(addr - l.addr)
-	if addr < l.addr || from > uint64(len(l.data)) || size > uint64(len(l.data))-from {
-		return nil, false
-	}
-	return l.data[from : from+size], true
 }
 
 type pointed struct {
@@ -187,14 +161,13 @@ type pointed struct {
 	n    uint64 // elements of a slice
 }
 
-// leads reports whether values of a type may lead to other values, and so back to
-// themselves. Strings do not.
-func leads(t *gotypes.Type) bool { return t.PtrBytes > 0 && t.Kind != gotypes.String }
-
 // again marks v as a reference if what key names is shown elsewhere. Else v is
 // where it is shown.
 func (r *reader) again(v *Value, key pointed) bool {
 	first, ok := r.shown[key]
+	if r.shown == nil {
+		r.shown = map[pointed]*Value{}
+	}
 	switch {
 	case r.second && !r.twice[key]: // nothing refers to it
 		return false
@@ -248,32 +221,12 @@ func (r *reader) root(pl Place) *Value {
 
 func newReader(p *inspect.Program, limits Limits) *reader {
 	limits = limits.filled()
-	return &reader{p: p, limits: limits, left: limits.Values, parts: maxParts, shown: map[pointed]*Value{}, maps: map[*gotypes.Type]*goobject.MapType{}}
+	return &reader{p: p, limits: limits, left: limits.Values, parts: maxParts}
 }
 
-// read returns the bytes of a value.
-func (r *reader) read(addr memory.Address, size uint64) ([]byte, bool) {
-	b := make([]byte, size)
-	if have, ok := r.loaded.at(addr, size); ok {
-		copy(b, have)
-		return b, true
-	}
-	return b, r.p.Read(b, addr)
-}
-
-// fetch returns bytes of an object between values; they are valid until the
-// next call. It is a goobject.ReadFunc.
-func (r *reader) fetch(addr memory.Address, size uint64) ([]byte, bool) {
-	if size > uint64(len(r.buf)) {
-		return r.read(addr, size)
-	}
-	b := r.buf[:size]
-	if have, ok := r.loaded.at(addr, size); ok {
-		copy(b, have)
-		return b, true
-	}
-	return b, r.p.Read(b, addr)
-}
+// fetch returns the bytes of a value; they are valid until the next call. It is a
+// goobject.ReadFunc.
+func (r *reader) fetch(addr memory.Address, size uint64) ([]byte, bool) { return r.p.View(addr, size) }
 
 // pointer reads the pointer at addr.
 func (r *reader) pointer(addr memory.Address) (memory.Address, bool) {
