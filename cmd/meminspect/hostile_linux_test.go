@@ -48,9 +48,9 @@ type fileKind struct {
 // Bounds of one command on one of the files here, none of which is larger than
 // 10 MB.
 const (
-	maxWall  = time.Minute // on a busy machine
 	maxCPU   = 5 * time.Second
-	maxAlloc = 1 << 30 // bytes, garbage included
+	maxWall  = 10 * time.Minute // of a command that waits: a busy machine delays one, too
+	maxAlloc = 1 << 30          // bytes, garbage included
 )
 
 // TestHostileFiles runs each command that reads files with damaged ones.
@@ -252,7 +252,7 @@ func execute(args []string) (result, error) {
 	}
 	done := make(chan end, 1)
 	var stdout, stderr bytes.Buffer
-	allocated, used := allocations(), cpuTime()
+	allocated, used, began := allocations(), cpuTime(), time.Now()
 	go func() {
 		var e end
 		defer func() {
@@ -263,22 +263,28 @@ func execute(args []string) (result, error) {
 		}()
 		e.status = run(context.Background(), args, strings.NewReader(""), &stdout, &stderr)
 	}()
-	select {
-	case e := <-done:
-		e.stdout, e.stderr = stdout.String(), stderr.String()
-		if e.panicked != nil {
-			return e.result, e.panicked
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case e := <-done:
+			e.stdout, e.stderr = stdout.String(), stderr.String()
+			if e.panicked != nil {
+				return e.result, e.panicked
+			}
+			if n := cpuTime() - used; n > maxCPU {
+				return e.result, fmt.Errorf("used the processor for %v", n)
+			}
+			if n := allocations() - allocated; n > maxAlloc {
+				return e.result, fmt.Errorf("allocated %d bytes", n)
+			}
+			return e.result, nil
+		case <-tick.C:
+			if n := cpuTime() - used; n > 2*maxCPU || time.Since(began) > maxWall {
+				stacks := make([]byte, 1<<20)
+				return result{hangs: true}, fmt.Errorf("no end after %v, %v of the processor\n%s", time.Since(began), n, stacks[:runtime.Stack(stacks, true)])
+			}
 		}
-		if n := cpuTime() - used; n > maxCPU {
-			return e.result, fmt.Errorf("used the processor for %v", n)
-		}
-		if n := allocations() - allocated; n > maxAlloc {
-			return e.result, fmt.Errorf("allocated %d bytes", n)
-		}
-		return e.result, nil
-	case <-time.After(maxWall):
-		stacks := make([]byte, 1<<20)
-		return result{hangs: true}, fmt.Errorf("no end after %v\n%s", maxWall, stacks[:runtime.Stack(stacks, true)])
 	}
 }
 
