@@ -279,7 +279,7 @@ func (p *lineParser) value(arg argument) {
 		p.line.Depth, p.line.HasDepth = int(depth), true
 	case "note":
 		if strings.ContainsAny(arg.value, "\n\r") || !arg.hasValue {
-			bad(MissingArgument, "note= wants text in one line")
+			bad(MissingArgument, "note= needs text in one line")
 		}
 		p.line.Note = arg.value
 	}

@@ -56,7 +56,7 @@ func ParsePath(text string) (*Path, error) {
 			continue
 		case *ast.Ident: // v
 		default:
-			return nil, errors.New("want fields and constant indices alone, like a.b[3].c")
+			return nil, errors.New("want only fields and constant indices, like a.b[3].c")
 		}
 		break
 	}

@@ -177,7 +177,7 @@ func reasons(p *process.Process, status map[string]string) []Check {
 		}
 	}
 	if status["VmSize"] == "" {
-		add("kernel thread", "it has no memory of its own", "")
+		add("kernel thread", "a kernel thread has no user memory", "")
 	}
 	if len(out) == 0 {
 		add("rights", "none of the known rules forbids it; a security module of the kernel may", "look into the kernel's log (dmesg, journalctl -k)")

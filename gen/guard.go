@@ -26,8 +26,8 @@ func (o *outputFile) emitGuards(file *jen.File) {
 		return
 	}
 	body := append([]jen.Code{
-		jen.Comment("What does not compile here is not static: a member behind a pointer, a slice,"),
-		jen.Comment("a map or an embedded pointer, or a size or index that is no constant."),
+		jen.Comment("This does not compile if a member path is not static: through a pointer, a slice,"),
+		jen.Comment("a map or an embedded pointer, or if a size or an index is not constant."),
 	}, lines...)
 	file.Line()
 	file.Func().Id("_").Params().Block(body...)

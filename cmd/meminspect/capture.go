@@ -22,16 +22,16 @@ func captureCommand() *cobra.Command {
 		Short: "Capture a running Go process into a small core",
 		Long: `Capture reads another Go process and writes an ELF core that gdb, Delve and this
 tool open: every annotated or registered value with what it leads to, every
-goroutine with its stack, every thread. The program needs not to help, may be
-stripped, hanging or stopped, and is held still for milliseconds.
+goroutine with its stack, every thread. The program does not have to cooperate: it
+may be stripped, hang, or be stopped. Capture stops it for some milliseconds.
 
-Programs with cgo are not held still unless --stop is given, since system calls
-of C code may fail with EINTR when they are interrupted; what changed while it
-was read is marked as torn then.
+Programs with cgo are not stopped unless you give --stop, because interrupted
+system calls of C code may fail with EINTR. Memory that changes while it is read
+is then marked as torn.
 
 The core goes to PROGRAM.PID.UTCTIME.REASON.core in the working directory, mode
-0600, and its path is printed. Where memory may not be read, a core without
-memory is written that records why, and the exit status is 3.`,
+0600, and its path is printed. If memory may not be read, capture writes a core
+without memory that records the reason, and the exit status is 3.`,
 		Example: `  meminspect capture $PID
   meminspect capture $PID -o now.core --stacks=skeleton
   meminspect capture $PID -o now.core.zst --compress`,
@@ -46,10 +46,10 @@ memory is written that records why, and the exit status is 3.`,
 	}
 	f.add(cmd)
 	fl := cmd.Flags()
-	fl.BoolVar(&f.stop, "stop", false, "hold the program still, with cgo too")
+	fl.BoolVar(&f.stop, "stop", false, "stop the program, even with cgo")
 	fl.BoolVar(&f.noStop, "no-stop", false, "let the program run while it is read")
 	fl.StringVar(&f.reason, "reason", "asked", "why, for the record and the file's name")
-	fl.BoolVar(&f.noRecord, "no-record", false, "write no core where memory may not be read")
+	fl.BoolVar(&f.noRecord, "no-record", false, "write no core if memory may not be read")
 	exclusive(cmd, "stop", "no-stop")
 	return cmd
 }

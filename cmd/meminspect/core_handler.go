@@ -63,7 +63,7 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 	}
 	cmd.Flags().SetInterspersed(false) // a process may be named --to=exec:true
 	f.add(cmd)
-	cmd.Flags().BoolVar(&full, "full", false, "store the kernel's core when the process cannot be captured")
+	cmd.Flags().BoolVar(&full, "full", false, "store the kernel's core if the process cannot be captured")
 	cmd.AddCommand(coreHandlerInstall(), coreHandlerUninstall())
 	return cmd
 }
@@ -132,7 +132,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 		if summary.Mode == "record" {
 			said = "could not be read"
 		}
-		return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: process %d (%s) %s; its core says why: %v", pid, command, said, summary.Problems[0])}
+		return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: process %d (%s) %s; its core has the reason: %v", pid, command, said, summary.Problems[0])}
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func coreHandlerInstall() *cobra.Command {
 		Use:   "install",
 		Short: "Set core_pattern to this command, and keep the old setting",
 		Long: `install writes a command line of core-handler into /proc/sys/kernel/core_pattern. It
-accepts the flags of core-handler and puts those that are given into that line.
+accepts the flags of core-handler and writes them into that line.
 The kernel accepts 127 bytes, and splits the line at spaces.`,
 		Example: `  meminspect core-handler install --dir /var/lib/meminspect
   meminspect core-handler install --dir /var/cores --stacks=none --budget=1MiB --limit=3/1h`,
@@ -185,7 +185,7 @@ The kernel accepts 127 bytes, and splits the line at spaces.`,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().Bool("full", false, "store the kernel's core when the process cannot be captured")
+	cmd.Flags().Bool("full", false, "store the kernel's core if the process cannot be captured")
 	dir := cmd.Flags().Lookup("dir")
 	dir.Usage, dir.DefValue, f.dir = "`directory` for cores", "/var/lib/meminspect", "/var/lib/meminspect"
 	cmd.Flags().StringVar(&before, "before", "/var/lib/meminspect/core_pattern.before", "`file` that keeps the old setting")

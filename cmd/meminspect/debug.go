@@ -30,8 +30,8 @@ func debugCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "debug [flags] CORE [-- ARGUMENT...]",
 		Short: "Open a core in Delve or gdb, with the right executable",
-		Long: `Open a core in Delve, or in gdb, with the executable of the same build. That is
-searched by its build IDs: at its own path, next to the core, below the
+		Long: `Open a core in Delve, or in gdb, with the executable of the same build. It is
+found by its build IDs: at its own path, next to the core, below the
 directories of --exe-dir, and on the debuginfod servers of $DEBUGINFOD_URLS.
 
 A compressed or encrypted core is written in the clear into a directory that only

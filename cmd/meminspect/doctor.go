@@ -13,7 +13,7 @@ func doctorCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "doctor [PID]",
-		Short: "Say what a capture may do here, and what stands in its way",
+		Short: "Check whether a capture would work, and explain what prevents it",
 		Long: `Doctor tries what a capture needs, on this host and, with a PID, on that process,
 and says of everything that fails what to do about it. It changes nothing. The
 exit status is 1 when something fails.`,

@@ -21,20 +21,19 @@ func filterCommand() *cobra.Command {
 	f := filterFlags{}
 	cmd := &cobra.Command{
 		Use:   "filter FULL.core",
-		Short: "Make of a full core the small one that a capture would have made",
+		Short: "Reduce a full core to an annotated core",
 		Long: `filter reads a core with all memory of a Go program, as gdb's gcore, the kernel,
 systemd-coredump and Delve's dump write them, and writes the core that capture
-would have written of the same process at that moment: what was annotated and
-what it leads to, the goroutines and threads, without what is excluded.
+would have written of the same process at that moment: annotated memory and
+everything it leads to, the goroutines and threads, without excluded memory.
 
-The core may be cut short, and compressed with zstd; - is standard input. What
-it lacks is recorded as unreadable. The executable file is the one that the core
-names unless --exe names another; either is used only if it is of the same
-build.
+The core may be truncated, and compressed with zstd; - is standard input. Missing
+memory is recorded as unreadable. The executable file is the one that the core
+names unless --exe names another; it is used only if it is of the same build.
 
 The result goes to PROGRAM.PID.UTCTIME.REASON.core in the working directory,
-mode 0600, and its path is printed. When the full core lacks something that was
-asked for, the exit status is 3.`,
+mode 0600, and its path is printed. If the full core lacks requested data, the
+exit status is 3.`,
 		Example: `  meminspect filter full.core -o small.core
   meminspect filter full.core --exe ./service -o small.core
   meminspect filter full.core.zst --exe ./service -o small.core.zst --compress`,
@@ -46,7 +45,7 @@ asked for, the exit status is 3.`,
 	endAtSignals(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.exe, "exe", "", "the program's executable file (default the one that the core names)")
-	fl.StringVar(&f.reason, "reason", "", "why, for the record and the file's name (default the signal that the program died of)")
+	fl.StringVar(&f.reason, "reason", "", "why, for the record and the file's name (default the signal that ended the program)")
 	return cmd
 }
 

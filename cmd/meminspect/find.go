@@ -59,7 +59,7 @@ The exit status is 3 if nothing is found.`,
 			return f.err
 		},
 	}
-	cmd.Flags().StringVar(&exe, "exe", "", "the executable that the core was taken of")
+	cmd.Flags().StringVar(&exe, "exe", "", "the executable of the captured program")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return cmd
 }

@@ -60,7 +60,7 @@ are in a core only if it was captured with --labels.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.exe, "exe", "", "the executable that the core was taken of")
+	fl.StringVar(&f.exe, "exe", "", "the executable of the captured program")
 	fl.BoolVar(&f.json, "json", false, "one JSON object a line")
 	fl.BoolVar(&f.group, "group", false, "print groups of goroutines with the same stack (default on a terminal)")
 	fl.BoolVar(&f.all, "all", false, "print goroutines one by one (default elsewhere)")

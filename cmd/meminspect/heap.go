@@ -35,11 +35,11 @@ memory alive: annotated variables, other package-level variables, goroutines by
 their first function, timers, caches of sync.Pool, finalizers and cleanups. For
 each it prints the bytes that only this root keeps alive (retained), and the
 bytes that count for it when each object counts once, for the first root that
-reaches it. A heap profile shows who allocated memory; this shows who holds it.
+reaches it. A heap profile shows which code allocated memory; this shows what keeps it.
 
 The program is stopped while its heap is read, some 300 ms for 3 million objects,
-and runs on while the report is computed. It may be stripped: variables that are
-not annotated then have no names but their addresses. A core of all memory, from
+and continues while the report is computed. It may be stripped: variables that are
+not annotated then have only addresses, no names. A core of all memory, from
 the kernel, gdb or Delve, is read in place.
 
 --paths prints the largest paths from the roots, such as main.sessions[*].Tags,

@@ -21,11 +21,11 @@ func infoCommand() *cobra.Command {
 	var asJSON, lines bool
 	cmd := &cobra.Command{
 		Use:   "info CORE",
-		Short: "Say what a core is: of which program, when, why, and how much of it",
-		Long: `Say what a core is: of which program, when, why and by whom it was taken, how
-long the program stood still for it, how much of its memory it holds, and what
-was left out of it and why. A core that something else wrote is described as far
-as it says.`,
+		Short: "Describe a core: its program, when, why, and what it contains",
+		Long: `Print the facts about a core: which program it was captured from, when, why and
+by which tool, how long the program was stopped, how much of its memory the core
+contains, and what was omitted and why. For a core of another tool, info prints
+the facts that it contains.`,
 		Example: `  meminspect info shop.core
   meminspect info --json shop.core
   meminspect info --vmcoreinfo shop.core`,

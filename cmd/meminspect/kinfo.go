@@ -23,7 +23,7 @@ func kinfoShowCommand() *cobra.Command {
 		Use:   "show FILE",
 		Short: "Print a Debug Kinfo block",
 		Long: `Print the Debug Kinfo block that a program with package kinfo keeps in a file, or
-any other of its layout. A block with a wrong magic or checksum is refused.`,
+any other file of this layout. A wrong magic or checksum is an error.`,
 		Example: `  meminspect kinfo show shop.kinfo
   meminspect kinfo show --json shop.kinfo`,
 		Args: cobra.ExactArgs(1),

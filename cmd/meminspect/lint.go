@@ -51,7 +51,7 @@ finding; "meminspect help lint NAME" explains it.`,
 	flags.BoolVar(&o.json, "json", false, "print findings as JSON, in the form of go vet -json")
 	flags.BoolVar(&o.sarif, "sarif", false, "print findings as SARIF 2.1.0, for code hosts and editors")
 	flags.BoolVar(&o.fix, "fix", false, "apply suggested fixes, and print the other findings")
-	flags.StringSliceVar(&o.skip, "skip", nil, "leave out findings of this `name`; may be repeated")
+	flags.StringSliceVar(&o.skip, "skip", nil, "omit findings of this `name`; may be repeated")
 	flags.StringVar(&o.tags, "tags", "", "build `tags`, as for go build")
 	flags.StringVar(&o.modfile, "modfile", "", "another `file` than go.mod, as for go build")
 	flags.StringVar(&o.overlays, "overlay", "", "JSON `file` that replaces source files, as for go build")

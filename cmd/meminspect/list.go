@@ -72,8 +72,8 @@ func listCommand() *cobra.Command {
 		Long: `List the cores that run, core-handler and trigger left in a directory, the newest
 first. The first column is the name by which each command that reads cores accepts
 it: @1 is the newest of all, PROGRAM@1 the newest of a program. With --group the
-cores of one bug are one line, those of the bug that came last first: cores of a
-program whose signatures are the same.`,
+cores of one bug, which have the same signature, are one line; the bug with the
+newest core comes first.`,
 		Example: `  meminspect list --dir cores
   meminspect list --dir cores --group
   meminspect list --dir cores --since 24h --reason panic server`,
@@ -208,8 +208,8 @@ func rmCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "rm CORE...",
 		Short: "Remove cores",
-		Long: `Remove cores. Only files with the name of a core of meminspect are removed. If
-one of the names is wrong, nothing is.`,
+		Long: `Remove cores. Only files with a core's name are removed. If one of the names is
+wrong, nothing is removed.`,
 		Example: `  meminspect rm --dir cores @2 server@1`,
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

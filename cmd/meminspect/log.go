@@ -32,7 +32,7 @@ func logCommand() *cobra.Command {
 		Short: "Print the last log records of a program",
 		Long: `Print the log records that a program kept with package logring, oldest first:
 from a core, from a running process, from the file of a ring, or the console of a
-pstore file. Records that were not whole when the program died are not shown.
+pstore file. Records that were incomplete when the program died are not shown.
 
 LEVEL is DEBUG, INFO, WARN, ERROR or one of those and a distance (WARN+1). Times
 are RFC 3339, or a duration before now (10m).`,

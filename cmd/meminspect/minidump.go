@@ -18,10 +18,10 @@ import (
 func minidumpCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "minidump",
-		Short: "Play the firmware and the host tool of a Minidump table of contents",
+		Short: "Export and assemble Qualcomm minidumps",
 		Long: `A program that uses package minidump keeps a table of contents as Qualcomm's
-firmware reads it. These commands do what firmware and host tool do: copy the
-regions into files, and put the files together to a core.`,
+firmware reads it. These commands do the work of the firmware and the host tool:
+copy the regions into files, and assemble the files into a core.`,
 	}
 	cmd.AddCommand(minidumpExportCommand(), minidumpAssembleCommand())
 	return cmd
@@ -34,12 +34,11 @@ func minidumpExportCommand() *cobra.Command {
 		Use:   "export {--toc FILE | --pid PID} DIR",
 		Short: "Copy the regions of a table of contents into files",
 		Long: `Copy each region that a program's table of contents names into a file of DIR,
-named as the host tools name them (md_KELF1.BIN). The files in the order that is
-printed are a core: cat them, or use meminspect minidump assemble. The program
-runs on meanwhile.
+named as the host tools name them (md_KELF1.BIN). The files in the printed order
+are a core: cat them, or use meminspect minidump assemble. The program keeps
+running.
 
-The exit status is 3 when memory of a region could not be read; zeros stand in
-its place.`,
+The exit status is 3 if memory of a region could not be read; zeros replace it.`,
 		Example: `  meminspect minidump export --toc shop.minidump files`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -94,12 +93,12 @@ func minidumpAssembleCommand() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use:   "assemble DIR",
-		Short: "Put the files of an export together to a core, and check it",
-		Long: fmt.Sprintf(`Put the files of an export together to a core in the order of their numbers, and
-check that they are those that the core's head speaks of: none missing, none of
-another export, no segment beyond the end.
+		Short: "Assemble the files of an export into a core, and check it",
+		Long: fmt.Sprintf(`Assemble the files of an export into a core in the order of their numbers, and
+check that they match the core's head: none missing, none of another export, no
+segment beyond the end.
 
-Old firmware takes %d regions; a table with more is told.`, minidump.MaxRegions),
+Old firmware reads %d regions; a larger table gets a warning.`, minidump.MaxRegions),
 		Example: `  meminspect minidump assemble -o shop.core files`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -34,7 +34,7 @@ func printCommand() *cobra.Command {
 		Short: "Print the values of a core's regions",
 		Long: `Print the values in a core, in Go syntax, by the runtime types of the program:
 neither symbols nor debug information are needed. Without a NAME all regions are
-printed but the project's own, as the log (meminspect log) and vmcoreinfo
+printed except the project's own, such as the log (meminspect log) and vmcoreinfo
 (meminspect info --vmcoreinfo). A NAME is that of a region, its variable (queue, main.queue,
 example.com/shop.queue) or its ID; * and ? match as in a shell.
 
@@ -49,10 +49,10 @@ A PATH is a Go expression that begins with a NAME and leads to values below it:
 A path needs no * and no type assertion on its way: it leads through pointers,
 interfaces and atomic pointers. Keys that are structs are written as they are printed.
 
-What the core does not hold is a comment in its place: not captured, redacted (an
-exclusion covers it), unreadable, torn, cut by budget, or left out because of
-the limits below. A pointer to what was printed before is written as its
-address. Values that goroutines wait to send on a channel follow those in its
+A comment replaces what the core lacks: not captured, redacted (an exclusion
+covers it), unreadable, torn, cut by budget, or omitted because of the limits
+below. A pointer to a value that was printed before is printed as an address.
+Values that goroutines wait to send on a channel follow those in its
 buffer, after an arrow.
 
 The executable is the one that the core names, if its build ID is still the
@@ -100,7 +100,7 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&exe, "exe", "", "the executable that the core was taken of")
+	fl.StringVar(&exe, "exe", "", "the executable of the captured program")
 	fl.BoolVar(&asJSON, "json", false, "one JSON object a line")
 	fl.IntVar(&limits.Depth, "depth", value.DefaultDepth, "pointers to follow; -1 for no limit")
 	fl.IntVar(&limits.Elements, "elements", value.DefaultElements, "elements of each array, slice and map to print; -1 for all")

@@ -24,11 +24,10 @@ func pstoreShowCommand() *cobra.Command {
 	var asJSON, list bool
 	cmd := &cobra.Command{
 		Use:   "show FILE",
-		Short: "Print what a program left in a pstore file",
+		Short: "Print the content of a pstore file",
 		Long: `Print the zones of a pstore file, which a program with package pstore keeps, or
-of an image of a ramoops memory area: dump records, the console, and what the Go
-runtime said when the program died. A record that its writer did not finish is
-marked as torn.`,
+of an image of a ramoops memory area: dump records, the console, and the Go
+runtime's report of a fatal error. An unfinished record is marked as torn.`,
 		Example: `  meminspect pstore show shop.pstore
   meminspect pstore show --list shop.pstore
   meminspect pstore show --json shop.pstore`,

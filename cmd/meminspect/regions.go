@@ -17,10 +17,10 @@ func regionsCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "regions CORE",
-		Short: "List the regions of a core and how each of them ended",
-		Long: `List the regions of a core: the annotated variables and what was registered at
-run time. STATUS is what the core has of each and of everything it leads to:
-complete; partial (something is missing; the reasons follow in parentheses);
+		Short: "List the regions of a core and their statuses",
+		Long: `List the regions of a core: the annotated variables and the regions registered at
+run time. STATUS describes how much of each, and of everything it leads to, is in
+the core: complete; partial (something is missing; the reasons follow in parentheses);
 torn (some of it changed while it was read); unreadable; or gone (its object was
 collected before the capture).`,
 		Example: `  meminspect regions shop.core

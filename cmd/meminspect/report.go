@@ -53,7 +53,7 @@ file in the program's main module, {line} the line and {commit} the revision.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.exe, "exe", "", "the executable that the core was taken of")
+	fl.StringVar(&f.exe, "exe", "", "the executable of the captured program")
 	fl.StringVar(&f.link, "source-url", "", "add links to the source, made with this `template`")
 	fl.Var(&f.format, "format", "form of the report")
 	fl.BoolVar(&f.json, "json", false, "one JSON object, as --format json")

@@ -59,15 +59,15 @@ func runCommand() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- PROGRAM [ARGUMENT...]",
-		Short: "Run a program and capture it when it dies, hangs or is asked to",
+		Short: "Run a program and capture it if it crashes, hangs, or on request",
 		Long: `run starts PROGRAM and watches it. The program keeps its terminal, its signals,
-its standard error and its exit status; when it dies, a core of what it marked
-for inspection is left in the directory.
+its standard error and its exit status. If it crashes, run writes a core of its
+annotated memory to the directory.
 
 A fatal error of Go is captured while the runtime is writing its report, which
 needs no privileges. Any other end (a kill, os.Exit with a failing status, a
-fault in C code) is captured where ptrace is allowed. The first line that run
-writes says what of this works here.`,
+fault in C code) is captured if ptrace is allowed. The first line that run
+writes reports which of these work on this system.`,
 		Example: `  meminspect run -- ./server exit0
   meminspect run --dir cores --keep-crash-text -- ./server exit0`,
 		Args: cobra.MinimumNArgs(1),
@@ -90,13 +90,13 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.StringSliceVar(&f.on, "on", nil, "capture these `ends` too: a signal such as sigterm, or exit-N. By default sigterm, sigint and sighup are not captured, and each other end is, except for status 0")
 	fl.StringSliceVar(&f.except, "except", nil, "do not capture these `ends`: a signal such as sigkill, exit-N for an exit status, or exit for all of them")
 	fl.Var(&f.children, "children", "action when a process that the program started crashes, if it embeds the runtime")
-	fl.Var((*duration.Value)(&f.hold), "hold", "maximum time for which a dying program is held")
-	fl.BoolVar(&f.keepText, "keep-crash-text", false, "store crash texts whole: by default, if the program has exclusions, arguments of functions and excluded values are left out")
+	fl.Var((*duration.Value)(&f.hold), "hold", "maximum time for which a crashing program is stopped")
+	fl.BoolVar(&f.keepText, "keep-crash-text", false, "store complete crash texts: by default, if the program has exclusions, arguments of functions and excluded values are omitted")
 	fl.StringVar(&f.text, "crash-text", "", "append crash texts to this `file` too, for programs that call debug.SetCrashOutput")
 	fl.Var(&f.onHang, "on-hang", "action after the capture of a program that misses a heartbeat: quit sends SIGQUIT, kill sends SIGKILL")
 	fl.Var(number{&f.memory, 0, 100}, "memory", "capture when this percentage of the memory limit is used; 0 never captures")
 	fl.StringVar(&f.signal, "signal", "", "capture on this `signal`, such as USR1, and do not forward it")
-	fl.Var((*duration.Value)(&f.snapshot), "snapshot", "time between snapshots of the running program, for ends that nothing can hold; 0 takes none")
+	fl.Var((*duration.Value)(&f.snapshot), "snapshot", "time between snapshots of the running program, for ends at which nothing can stop it; 0 takes none")
 	fl.Var(number{&f.snapshotKeep, 1, 1000}, "snapshot-keep", "snapshots to keep")
 	fl.Var((*bytesize.Value)(&f.snapshotBytes), "snapshot-bytes", "maximum size of a snapshot")
 	fl.BoolVar(&f.snapshotFile, "snapshot-file", false, "keep snapshots in a file in the directory, which the next start publishes, instead of in memory")

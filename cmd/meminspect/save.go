@@ -29,7 +29,7 @@ func (f *saveFlags) add(cmd *cobra.Command) {
 	f.captureFlags.add(cmd)
 	f.require = choose("nothing", "complete")
 	fl := cmd.Flags()
-	fl.Var(&f.require, "require", "complete makes it an error (exit status 3) that a region is partial, torn or unreadable; the core is written all the same")
+	fl.Var(&f.require, "require", "complete makes it an error (exit status 3) that a region is partial, torn or unreadable; the core is still written")
 	fl.StringVarP(&f.output, "output", "o", "", "`file` to write; - is standard output")
 	fl.StringVar(&f.dir, "dir", "", "`directory` for the core, made if it does not exist (default the working directory)")
 	fl.BoolVar(&f.json, "json", false, "print a summary as JSON")

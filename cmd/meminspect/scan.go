@@ -16,17 +16,17 @@ func scanCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "scan CORE PATTERN…",
-		Short: "Look for bytes in a core that must not be there",
-		Long: `Look for patterns in every byte of a core, its notes included, forwards and
-reversed. A core that was compressed with zstd is searched as it was before; one
-that is encrypted must be decrypted first. CORE may be any file, or - for
+		Short: "Search a core for bytes that must not be there",
+		Long: `Search every byte of a core, including its notes, for patterns, forwards and
+reversed. A core that was compressed with zstd is decompressed first; an
+encrypted core must be decrypted first. CORE may be any file, or - for
 standard input.
 
 A PATTERN is text, hex:DIGITS for other bytes, or @FILE for the contents of a
-file without its last newline: what stands on a command line can be read by
-every user of the machine. Patterns have at least 4 bytes.
+file without its last newline: every user of the machine can read a command
+line. Patterns have at least 4 bytes.
 
-The exit status is 0 when nothing was found and 1 when something was.`,
+The exit status is 0 if nothing was found and 1 if something was.`,
 		Example: `  meminspect scan shop.core hunter2-password
   meminspect scan --json shop.core hex:8badf00d8badf00d @secret.txt`,
 		Args: cobra.MinimumNArgs(2),

@@ -15,11 +15,11 @@ func triggerCommand() *cobra.Command {
 	var dir, reason string
 	cmd := &cobra.Command{
 		Use:   "trigger [PID]",
-		Short: "Ask the supervisor of a program for a capture, now",
-		Long: `trigger asks the supervisor (meminspect run) of the program PID for a capture and
+		Short: "Request a capture from the supervisor of a program",
+		Long: `trigger requests a capture from the supervisor (meminspect run) of the program PID and
 prints the path of the core. It works where capture does not, because the
-supervisor traces the program already. PID may be left out where the directory
-has one supervisor.`,
+supervisor already traces the program. PID may be omitted if the directory
+has only one supervisor.`,
 		Example: "  meminspect trigger --dir cores --reason slow-orders",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,8 +41,8 @@ has one supervisor.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&dir, "dir", "", "directory for cores that was given to run (default as there)")
-	cmd.Flags().StringVar(&reason, "reason", "asked", "stands in the core and its name")
+	cmd.Flags().StringVar(&dir, "dir", "", "directory for cores of run (default as for run)")
+	cmd.Flags().StringVar(&reason, "reason", "asked", "reason for the core's record and file name")
 	return cmd
 }
 

@@ -28,14 +28,14 @@ that leads to it, or else its address. Goroutines that wait for something else,
 such as a timer or the network, are listed by their states. The runtime's own
 goroutines are left out.
 
-The runtime does not record which goroutine holds a lock, or is to send on a
-channel. Goroutines that have a pointer to the object, or to a struct that it is a
-field of, on their stacks are listed below those that wait: one of them may be the
-one. Skeleton stacks have no pointers.
+The runtime does not record which goroutine holds a lock, or will send on a
+channel. Goroutines with a pointer to the object on their stacks, or to a struct
+that contains it, are listed after the waiters: one of them may be the one.
+Skeleton stacks have no pointers.
 
 A goroutine in a select statement is listed with each of its channels. The
-objects of package sync are known for programs built with Go 1.26 and later; of
-older ones the kind is printed alone.`,
+objects of package sync are known for programs built with Go 1.26 and later; for
+older ones only the kind is printed.`,
 		Example: `  meminspect waits hang.core
   meminspect waits --json hang.core`,
 		Args: cobra.ExactArgs(1),
@@ -71,7 +71,7 @@ older ones the kind is printed alone.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&exe, "exe", "", "the executable that the core was taken of")
+	cmd.Flags().StringVar(&exe, "exe", "", "the executable of the captured program")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
 	return cmd
 }

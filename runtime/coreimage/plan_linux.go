@@ -52,7 +52,7 @@ func plan(opts []Option) (*image, error) {
 	}
 	if o.data && !o.strict && registry.HasExclusions() {
 		for _, r := range me.Writable {
-			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonUnknownType, Count: 1, Rule: "exclusions stand: only what has a type is captured"})
+			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonUnknownType, Count: 1, Rule: "exclusions exist: only memory of known type is captured"})
 		}
 	}
 	without := elfcore.Merge(slices.Concat(c.erased, absent), 0)

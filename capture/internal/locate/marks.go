@@ -31,7 +31,7 @@ func (m *Marks) excludes() bool {
 var errNoAnchor = errors.New("the program has no anchor: it does not import the meminspect runtime, or nothing in it is annotated or registered")
 
 // errNoData reports a full core that lacks some of the variables.
-var errNoData = errors.New("the full core lacks some of the program's data: what is annotated or excluded there is not known")
+var errNoData = errors.New("the full core lacks some of the program's data: annotations and exclusions in the missing part cannot be read")
 
 // findMarks finds the anchor and all tables, also those of packages that are
 // not initialised yet, in the initialised data of every module, where linkers

@@ -197,7 +197,7 @@ func (f *File) readPrograms(offset uint64, entSize, count uint16) error {
 			return formatError("a segment at %v has %d bytes in the file and %d in memory", p.addr, p.filesz, p.memsz)
 		}
 		if p.memory().Size() != p.memsz {
-			return formatError("a segment at %v of %d bytes ends behind the last address", p.addr, p.memsz)
+			return formatError("a segment at %v of %d bytes ends after the last address", p.addr, p.memsz)
 		}
 		if err := f.inFile(p.offset, p.filesz); err != nil {
 			return fmt.Errorf("segment at %v: %w", p.addr, err)

@@ -53,7 +53,7 @@ func (u *Upload) Put(ctx context.Context, c Core) error {
 		return fmt.Errorf("spooling: %w", err)
 	}
 	if err := u.send(ctx, path, u.Pauses); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("upload: %s is not there any more: another supervisor has sent it, or it made room for others", path)
+		return fmt.Errorf("upload: %s no longer exists: another supervisor has sent it, or it was removed to make room", path)
 	} else if err != nil {
 		return fmt.Errorf("%w; the core waits in %s", err, path)
 	}

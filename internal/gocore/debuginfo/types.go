@@ -137,7 +137,7 @@ func (ts *Types) held(die *dwarf.Entry, value uint64) (*gotypes.Type, error) {
 		}
 		size, hasSize := die.Val(dwarf.AttrByteSize).(int64)
 		if kindOf(die) != t.Kind || hasSize && uint64(size) != t.Size {
-			errs = append(errs, fmt.Errorf("%v at %v is not what the debug information says", t, addr))
+			errs = append(errs, fmt.Errorf("%v at %v differs from the debug information", t, addr))
 			continue
 		}
 		return t, nil

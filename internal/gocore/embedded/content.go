@@ -205,7 +205,7 @@ func Text(b []byte) ([]byte, error) {
 	}
 	text := b[headerSize:]
 	if size := binary.LittleEndian.Uint64(b[16:]); size != uint64(len(text)) {
-		return nil, fmt.Errorf("%w: it has %d bytes and says %d", ErrDamaged, len(text), size)
+		return nil, fmt.Errorf("%w: it has %d bytes but declares %d", ErrDamaged, len(text), size)
 	}
 	if sha256.Sum256(text) != [32]byte(b[24:headerSize]) {
 		return nil, fmt.Errorf("%w: its checksum is wrong", ErrDamaged)

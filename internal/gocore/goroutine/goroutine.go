@@ -101,7 +101,7 @@ func (l Layout) Decode(addr memory.Address, b []byte) (G, error) {
 		Secret:     l.secret >= 0 && le.Uint32(b[l.secret:]) != 0,
 	}
 	if self := word(gSchedG); self != addr && self != 0 {
-		return G{}, fmt.Errorf("goroutine at %v: its saved state says it stands at %v", addr, self)
+		return G{}, fmt.Errorf("goroutine at %v: its saved state refers to %v", addr, self)
 	}
 	if g.Status > DeadExtra {
 		return G{}, fmt.Errorf("goroutine at %v: %v", addr, g.Status)

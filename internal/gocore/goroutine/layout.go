@@ -84,7 +84,7 @@ func LayoutOf(v module.Version) (Layout, error) {
 		l.MSize = 1832
 		return l, nil
 	}
-	return Layout{}, fmt.Errorf("goroutines of %s: layout not known", v.Text)
+	return Layout{}, fmt.Errorf("goroutines of %s: unknown layout", v.Text)
 }
 
 // Until Go 1.22.

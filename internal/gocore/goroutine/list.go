@@ -131,7 +131,7 @@ func Find(prog *module.Program, symbol func(name string) (memory.Address, bool))
 	switch {
 	case named.Ptr != 0 && codeErr == nil:
 		if named.Ptr != coded.Ptr || named.Len != coded.Len {
-			return Cells{}, fmt.Errorf("%w: symbols say %v and %v, code says %v and %v", ErrNoList, named.Ptr, named.Len, coded.Ptr, coded.Len)
+			return Cells{}, fmt.Errorf("%w: symbols give %v and %v, code gives %v and %v", ErrNoList, named.Ptr, named.Len, coded.Ptr, coded.Len)
 		}
 		named.How = "symbols and code"
 		return named, nil

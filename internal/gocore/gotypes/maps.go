@@ -230,7 +230,7 @@ func (l *MapLayout) split(key, elem **Type) error {
 	keys, okKeys := l.part(l.Group, "keys")
 	elems, okElems := l.part(l.Group, "elems")
 	if !okKeys || !okElems {
-		return wrong("a group of fields that are not known")
+		return wrong("a group with unknown fields")
 	}
 	var err error
 	if *key, err = arrayOfSlots(keys.Type); err != nil {

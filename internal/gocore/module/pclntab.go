@@ -179,7 +179,7 @@ func (t *Functions) Func(i int) (*Func, error) {
 		return nil, fmt.Errorf("function at %v: %w", t.textAddr(entry), err)
 	}
 	if le.Uint32(b) != entry || end < entry {
-		return nil, fmt.Errorf("function at %v: its record says offset %#x, the table %#x", t.textAddr(entry), le.Uint32(b), entry)
+		return nil, fmt.Errorf("function at %v: its record has offset %#x, the table %#x", t.textAddr(entry), le.Uint32(b), entry)
 	}
 	f := &Func{
 		Range:       memory.RangeOf(t.textAddr(entry), uint64(end-entry)),
@@ -303,7 +303,7 @@ func (f *Func) value(off uint32, pc memory.Address) (int32, error) {
 			return 0, err
 		}
 		if step == 0 && !first {
-			return 0, fmt.Errorf("pc %v: behind the end of a table of %s", pc, f.Name)
+			return 0, fmt.Errorf("pc %v: after the end of a table of %s", pc, f.Name)
 		}
 		value += int32(step>>1) ^ -int32(step&1)
 		advance, err := s.uvarint()

@@ -55,7 +55,7 @@ type File struct {
 func Open(r io.ReaderAt, size int64) (*File, error) {
 	f, err := OpenCut(r, size)
 	if err == nil && f.NotesMissing > 0 {
-		return nil, fmt.Errorf("%w: %d bytes of its notes stand beyond its end at byte %d", ErrTruncated, f.NotesMissing, size)
+		return nil, fmt.Errorf("%w: %d bytes of its notes are beyond its end at byte %d", ErrTruncated, f.NotesMissing, size)
 	}
 	return f, err
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // errLate reports a core with a note whose content is known only after writing.
-var errLate = errors.New("a note of the core is not known before it is written")
+var errLate = errors.New("a note of the core is known only after writing")
 
 // ReaderAt returns the file that Write would write, without writing it, and its
 // size. A segment's contents are created and kept when a byte of it is first

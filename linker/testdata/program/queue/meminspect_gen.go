@@ -38,7 +38,7 @@ func init() {
 }
 
 func _() {
-	// What does not compile here is not static: a member behind a pointer, a slice,
-	// a map or an embedded pointer, or a size or index that is no constant.
+	// This does not compile if a member path is not static: through a pointer, a slice,
+	// a map or an embedded pointer, or if a size or an index is not constant.
 	_ = unsafe.Offsetof((&ring).head)
 }
