@@ -118,6 +118,9 @@ func readCore(cmd *cobra.Command, arg string) (*inspect.Core, error) {
 
 // readWholeCore is readCore, but does not reduce a full core.
 func readWholeCore(cmd *cobra.Command, arg string) (*inspect.Core, error) {
+	if core, ok, err := openInherited(arg); ok {
+		return core, err
+	}
 	if pid, ok := processID(arg); ok {
 		return captureProcess(cmd, pid)
 	}

@@ -127,9 +127,12 @@ func (r rawOutput) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// isTerminal reports whether a stream of a command is a terminal.
+// isTerminal reports whether a stream of a command is a terminal, or is shown on one.
 func isTerminal(stream any) bool {
 	if w, ok := stream.(io.Writer); ok {
+		if shellWidth(w) > 0 {
+			return true
+		}
 		stream = unwrapped(w)
 	}
 	file, ok := stream.(*os.File)

@@ -89,6 +89,9 @@ func (f *reportFlags) run(cmd *cobra.Command, path string) error {
 // terminal, at most 120.
 func screenWidth(w io.Writer) int {
 	const least, most = 80, 120
+	if width := shellWidth(w); width > 0 {
+		return min(max(width, least), most)
+	}
 	if file, ok := unwrapped(w).(*os.File); ok {
 		if width, _, err := term.GetSize(int(file.Fd())); err == nil {
 			return min(max(width, least), most)

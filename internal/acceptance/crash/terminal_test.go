@@ -15,35 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/terminaltest"
 )
-
-// openTerminal returns both ends of a new pseudo terminal.
-func openTerminal(t *testing.T) (master, slave *os.File) {
-	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("no pseudo terminals here: ", err)
-	}
-	t.Cleanup(func() { master.Close() })
-	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Skip("no pseudo terminals here: ", err)
-	}
-	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	slave, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Skip("no pseudo terminals here: ", err)
-	}
-	t.Cleanup(func() { slave.Close() })
-	return master, slave
-}
 
 // A program on a terminal has it: it may read, ^C reaches it and not the
 // supervisor, ^Z stops the job and a shell's fg continues it.
 func TestTerminal(t *testing.T) {
-	master, slave := openTerminal(t)
+	master, slave := terminaltest.Open(t)
 	dir := t.TempDir()
 	report := filepath.Join(dir, "report")
 	r := &started{report: report}
@@ -167,7 +145,7 @@ func TestScenes(t *testing.T) {
 // play plays a scene.
 func play(t *testing.T, s scene, words *strings.Replacer, dir string) {
 	t.Helper()
-	master, slave := openTerminal(t)
+	master, slave := terminaltest.Open(t)
 	shell := exec.Command("bash", "--norc", "--noprofile", "-i")
 	shell.Env = append(os.Environ(), "PS1=PS> ", "HISTFILE=", "TERM=dumb")
 	shell.Dir = dir
