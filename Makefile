@@ -38,7 +38,7 @@ test: tools-test build testlog ## run all tests, with a sample of every matrix; 
 
 .PHONY: test-full
 test-full: tools-test build testlog ## run all tests with the race detector and every matrix whole; takes long
-	@export MEMINSPECT_FULL=1; $(call each,"$(CURDIR)/.ci/test" -timeout 240m $(TESTFLAGS))
+	@export MEMINSPECT_FULL=1; $(call each,"$(CURDIR)/.ci/test" -timeout 12h $(TESTFLAGS))
 
 .PHONY: testlog
 testlog:

@@ -17,16 +17,19 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/supervise/trigger"
 )
 
-// Storms are what the program of TestStorm does, or what is done to it, while it is
+// A storm is what the program of TestStorm does, or what is done to it, while it is
 // captured.
-var storms = []struct {
+type storm struct {
 	name string
 	does string                             // the crasher's argument
 	to   func(t *testing.T, pid int) func() // disturbs the program until the function that it returns is called
 	ends bool                               // the program ends in each round
-}{
+}
+
+var storms = []storm{
 	{name: "threads", does: "threads"},
 	{name: "forks", does: "forks"},
 	{name: "vforks", does: "vforks"},
@@ -42,64 +45,89 @@ var storms = []struct {
 // at once: no capture hangs, the program runs on after each, and its end is seen.
 func TestStorm(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
-	rounds := 10
+	tool(t) // built before there is a load
+	rounds, loads := 10, []int{0}
 	if os.Getenv("MEMINSPECT_FULL") != "" {
-		rounds = 500
+		rounds, loads = 500, []int{0, 10} // 1,000 with both flags
 	}
-	for _, storm := range storms {
-		for _, flag := range []string{"--exit-stop=auto", "--exit-stop=off"} {
-			t.Run(storm.name+","+flag, func(t *testing.T) {
-				flags := []string{flag, "--snapshot=50ms", "--keep=5", "--limit=0", "--limit-all=0"}
-				var r *started
-				pid, taken := 0, 0
-				begin := func() {
-					r = start(t, plainly, nil, program, flags, "storm", storm.does)
-					pid = r.event(t, "started").PID
-				}
-				end := func(round int, want syscall.Signal) {
-					_ = syscall.Kill(pid, want)
-					r.finish(t)
-					if status := r.state.Sys().(syscall.WaitStatus); !status.Exited() && status.Signal() != syscall.SIGKILL {
-						t.Fatalf("round %d: ended with %v", round, r.state)
-					}
-				}
-				calm := func() {}
-				if !storm.ends {
-					begin()
-					if storm.to != nil {
-						calm = storm.to(t, pid)
-					}
-				}
-				for round := range rounds {
-					if storm.ends {
-						begin()
-						if storm.to != nil {
-							calm = storm.to(t, pid)
+	for _, n := range loads {
+		t.Run(fmt.Sprintf("load=%d", n), func(t *testing.T) {
+			load(t, n)
+			for _, s := range storms {
+				for _, flag := range []string{"--exit-stop=auto", "--exit-stop=off"} {
+					t.Run(s.name+","+flag, func(t *testing.T) {
+						if n > 0 {
+							t.Parallel() // one alone would wait for its turn most of the time
 						}
-					}
-					if ask(t, round, r.dir, pid) {
-						taken++
-					}
-					if storm.to == nil && !storm.ends {
-						waitFor(t, func() bool { return !strings.Contains(threadStates(pid), " t ") })
-					}
-					if storm.ends {
-						calm()
-						end(round, 0)
-					}
+						s.run(t, program, flag, rounds)
+					})
 				}
-				t.Logf("%d of %d captures", taken, rounds)
-				if storm.ends {
-					return
-				}
-				calm()
-				waitFor(t, func() bool { return !strings.Contains(threadStates(pid), " t ") })
-				if taken == 0 {
-					t.Error("it was never captured")
-				}
-				end(rounds, syscall.SIGKILL)
-			})
+			}
+		})
+	}
+}
+
+// run captures the program so often while the storm goes on.
+func (s *storm) run(t *testing.T, program, flag string, rounds int) {
+	flags := []string{flag, "--snapshot=50ms", "--keep=5", "--limit=0", "--limit-all=0"}
+	var r *started
+	pid, taken := 0, 0
+	begin := func() {
+		r = start(t, plainly, nil, program, flags, "storm", s.does)
+		pid = r.event(t, "started").PID
+	}
+	end := func(round int, want syscall.Signal) {
+		_ = syscall.Kill(pid, want)
+		r.finish(t)
+		if status := r.state.Sys().(syscall.WaitStatus); !status.Exited() && status.Signal() != syscall.SIGKILL {
+			t.Fatalf("round %d: ended with %v", round, r.state)
 		}
+	}
+	calm := func() {}
+	if !s.ends {
+		begin()
+		if s.to != nil {
+			calm = s.to(t, pid)
+		}
+	}
+	for round := range rounds {
+		if s.ends {
+			begin()
+			if s.to != nil {
+				calm = s.to(t, pid)
+			}
+		}
+		if ask(t, round, r.dir, pid) {
+			taken++
+		}
+		if s.to == nil && !s.ends {
+			waitFor(t, func() bool { return !strings.Contains(threadStates(pid), " t ") })
+		}
+		if s.ends {
+			calm()
+			end(round, 0)
+		}
+	}
+	t.Logf("%d of %d captures", taken, rounds)
+	if s.ends {
+		return
+	}
+	calm()
+	waitFor(t, func() bool { return !strings.Contains(threadStates(pid), " t ") })
+	if taken == 0 {
+		t.Error("it was never captured")
+	}
+	end(rounds, syscall.SIGKILL)
+}
+
+// load keeps n processes busy until the test ends.
+func load(t *testing.T, n int) {
+	for range n {
+		busy := exec.Command("sh", "-c", "while kill -0 $PPID; do :; done") // not longer than this process
+		if err := busy.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = busy.Process.Kill(); _ = busy.Wait() })
 	}
 }
 
@@ -109,11 +137,12 @@ func ask(t *testing.T, round int, dir string, pid int) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, tool(t), "trigger", "--dir", dir, strconv.Itoa(pid)).CombinedOutput()
+	// As `meminspect trigger` does, without the time that its process takes to start.
+	answer, err := trigger.Send(ctx, dir, pid, trigger.Request{Reason: "asked"})
 	if ctx.Err() != nil {
-		t.Fatalf("round %d: the capture hangs: %s\n%s", round, out, threadStates(pid))
+		t.Fatalf("round %d: the capture hangs: %v\n%s", round, err, threadStates(pid))
 	}
-	return err == nil
+	return err == nil && answer.Error == ""
 }
 
 // killed kills the program a moment from now.
