@@ -160,8 +160,8 @@ func each(format string) string {
 	return b.String()
 }
 
-// write writes the tree with a directive at each mark, and a ledger beside each
-// Go file.
+// write writes the tree with a directive at each mark, and a ledger next to
+// each Go file.
 func (s *shape) write(t *testing.T, directive string) (top string) {
 	t.Helper()
 	top, err := filepath.EvalSymlinks(t.TempDir())

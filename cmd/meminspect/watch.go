@@ -45,8 +45,8 @@ func watchCommand() *cobra.Command {
 	return cmd
 }
 
-// detach starts this command again, in a session of its own and as nobody's
-// child, and ends.
+// detach starts this command again, in a new session and without a parent that
+// waits for it, and ends.
 func (f *runFlags) detach(channel int) error {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]

@@ -19,9 +19,9 @@ import (
 	"github.com/meminspect/meminspect/internal/request"
 )
 
-// What a capture costs, beside gdb's gcore and Delve's dump of the same
-// process: how long the program stands still, how long it all takes, and how
-// big the file is.
+// BenchmarkCapture compares the cost of a capture with gdb's gcore and Delve's
+// dump of the same process: how long the program is stopped, the total time,
+// and the size of the file.
 func BenchmarkCapture(b *testing.B) {
 	exe := filepath.Join(b.TempDir(), "load")
 	cmd := exec.Command("go", "build", "-o", exe, "./testdata/load")

@@ -346,11 +346,11 @@ func TestThreadsInGDB(t *testing.T) {
 	}
 }
 
-// frames is what a thread's own stack holds in gdb's backtraces of all threads.
-// What gdb says of libthread_db differs, which looks into the C library's own
-// data. Above the frame that a stack begins with, gdb takes whatever stands in
-// the next object for one more caller: a word that names no function, and now
-// and then one that does.
+// frames returns the frames on a thread's own stack in gdb's backtraces of all
+// threads. gdb's messages about libthread_db differ, because that reads the C
+// library's own data. Above the first frame of a stack, gdb takes a word of the
+// next object for one more caller: it usually names no function, but sometimes
+// it does.
 func frames(backtraces string) (list []string) {
 	ended := false
 	for line := range strings.Lines(backtraces) {

@@ -24,10 +24,10 @@ func delve(t *testing.T, exe, core string, commands ...string) []string {
 	return strings.Split(strings.TrimSpace(nowhere.ReplaceAllString(out, "error: nothing there")), "\n")
 }
 
-// lost is a frame that Delve makes of whatever word stands where it looks for a
-// caller, after it has lost its way in a call of C or of the race detector: it
-// knows no function there. It does so with full cores too; the word is then
-// from a shared library, of which our core holds nothing.
+// lost is a frame that Delve makes of an arbitrary word after it has failed to
+// unwind a call of C or of the race detector: it knows no function there. It
+// does so with full cores too; the word is then from a shared library, which
+// our core omits.
 var lost = regexp.MustCompile(`0x[0-9a-f]+ in \?\?\?\n\s+at (\?:-1|:0)(\n\s+error: .*)?`)
 
 // nowhere is what Delve says of an address that is in no core, in two ways that
@@ -35,10 +35,10 @@ var lost = regexp.MustCompile(`0x[0-9a-f]+ in \?\?\?\n\s+at (\?:-1|:0)(\n\s+erro
 // where C or the race detector was called.
 var nowhere = regexp.MustCompile(`error: (error while reading spliced memory at 0x[0-9a-f]+: EOF|offset \d+ did not match any regions)`)
 
-// untilLost ends each goroutine's trace in both outputs where Delve loses its
-// way in either and they differ, and counts those goroutines. Behind that point Delve takes
-// whatever word stands there for a caller: a stale one or a zero in a full core,
-// the mark in a skeleton.
+// untilLost cuts each goroutine's trace in both outputs where Delve fails to
+// unwind in either and they differ, and counts those goroutines. After that
+// point Delve takes an arbitrary word for a caller: a stale one or a zero in a
+// full core, the mark in a skeleton.
 func untilLost(a, b []string) (cutA, cutB []string, cut int) {
 	one, two := traces(a), traces(b)
 	if len(one) != len(two) {

@@ -13,10 +13,10 @@ import (
 // puts one, in the half of the addresses that an amd64 machine can emulate.
 const pieBase = 0x5555_5554_0000
 
-// load makes of a program one that qemu can start. A position-independent one names
-// the dynamic loader of arm64, which other systems do not have: in its place it puts
-// the program as it stands in memory when that loader has done its work, at pieBase,
-// until back is called.
+// load converts a program into one that qemu can start. A position-independent
+// one names the dynamic loader of arm64, which other systems lack: load
+// replaces it by the program as it is in memory after that loader's work, at
+// pieBase, until back is called.
 func load(t *testing.T, exe string) (back func()) {
 	t.Helper()
 	f, err := elf.Open(exe)

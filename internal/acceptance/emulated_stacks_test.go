@@ -131,7 +131,7 @@ func checkGoroutines(t *testing.T, exe, whole, small string) {
 			delete(want, id) // it waits for C to call into Go
 			continue
 		}
-		// A goroutine in C stands where it went there.
+		// A goroutine in C is at the place where it entered C.
 		frames = frames[1+slices.IndexFunc(frames, func(f string) bool {
 			return strings.HasPrefix(f, "runtime.asmcgocall ") || strings.HasPrefix(f, "runtime.systemstack_switch ")
 		}):]
@@ -183,9 +183,9 @@ func checkStripped(t *testing.T, g goal, dir, whole, exe string) {
 	}
 }
 
-// The stacks that are read from the core of an arm64 program that crashed are those
-// that its own runtime printed on the way, functions that signals interrupted
-// included: threads stand in handlers of signals there.
+// The stacks read from the core of a crashed arm64 program are those that its
+// own runtime printed, including functions that signals interrupted: its
+// threads are in signal handlers.
 func TestTracesOfARM64(t *testing.T) {
 	needEmulation(t)
 	for _, g := range emulatedGoals() {

@@ -204,8 +204,8 @@ func TestVariablesOfARM64(t *testing.T) {
 			want, got := debuggers.MustDelve(t, exe, whole, exprs...), debuggers.MustDelve(t, exe, small, exprs...)
 			different := 0
 			for i, expr := range exprs {
-				// Where the linker puts constants beside code, qemu leaves them out, and
-				// Delve does not look for them in a file that was relocated.
+				// If the linker puts constants next to code, qemu omits them, and Delve
+				// does not look for them in a file that was relocated.
 				if e.Env == forARM64WithC && strings.Contains(want[i], "unreadable") && !strings.Contains(got[i], "unreadable") {
 					different++
 					continue

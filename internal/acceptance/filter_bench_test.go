@@ -14,9 +14,9 @@ import (
 	"github.com/meminspect/meminspect/internal/peak"
 )
 
-// What filtering costs of a core of gdb's of a program with a graph of a million
-// objects and two gigabytes of heap that nobody marked: time, and how much memory
-// the command takes, which must not grow with the core.
+// BenchmarkFilter measures filtering gdb's core of a program with a graph of a
+// million objects and two gigabytes of unannotated heap: time, and the
+// command's memory, which must not grow with the core.
 func BenchmarkFilter(b *testing.B) {
 	if runtime.GOARCH != "amd64" {
 		b.Skip("compared on amd64 alone")

@@ -55,8 +55,8 @@ func TestFilterOfWhatTheKernelLeftOut(t *testing.T) {
 	}
 }
 
-// An executable of another build is refused, whatever is left of the right one in
-// the core, and though it may stand at the same addresses.
+// An executable of another build is rejected, whatever is left of the right one
+// in the core, even at the same addresses.
 func TestFilterBelievesNoOtherBuild(t *testing.T) {
 	needAMD64(t)
 	for _, mode := range []string{"-buildmode=exe", "-buildmode=pie"} {

@@ -84,8 +84,8 @@ func TestFilterIsACapture(t *testing.T) {
 				}
 				dump := delveDump(t, p.Process.Pid)
 				compareCores(t, "Delve", captured, dump, fullcore.Options{Exe: exe})
-				// Without its file, the executable is what stands in the core. What
-				// symbols lead to is not found then.
+				// Without its file, the executable is read from the core. Facts that need
+				// symbols are then missing.
 				away := exe + ".away"
 				if err := os.Rename(exe, away); err != nil {
 					t.Fatal(err)

@@ -61,9 +61,9 @@ func delveGoroutines(t *testing.T, exe, core string) map[string][]string {
 	return out
 }
 
-// joined joins frames for a comparison. Delve takes the address at which a goroutine stands
-// for that of an instruction, where it is a return address, and so is a line
-// off in the first frame: of that one the function counts.
+// joined joins frames for a comparison. Delve takes the return address at which
+// a goroutine is stopped for that of an instruction, and so is a line off in
+// the first frame: for that one only the function is compared.
 func joined(frames []string) string {
 	if len(frames) == 0 {
 		return ""

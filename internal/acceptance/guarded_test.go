@@ -13,10 +13,11 @@ import (
 	"github.com/meminspect/meminspect/internal/debuggers"
 )
 
-// Goroutines that handle secrets under package runtime/secret give skeletons at
-// most, whether they sleep or run and however the stacks are asked for: their
-// traces are there and their words are not. The goroutine beside them that does
-// the same outside is there with its words, and a full core has all of them.
+// Goroutines that handle secrets under package runtime/secret have at most
+// skeletons, whether they sleep or run and whatever stacks are requested: the
+// core has their traces but not their words. A goroutine that does the same
+// without the package has its words in the core, and a full core has all of
+// them.
 func TestRuntimeSecret(t *testing.T) {
 	needAMD64(t)
 	debuggers.Need(t, "dlv")

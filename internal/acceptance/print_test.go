@@ -107,10 +107,10 @@ var unalike = map[string]string{
 	"vChanWaitS": "its two senders wait in any order",
 }
 
-// A stripped program's values print as its unstripped twin's do, with the
-// executable and without.
-// oneLine returns a printed value without its addresses, and without the line
-// breaks: where those stand depends on how long the addresses are.
+// A stripped program's values print like its unstripped twin's, with the
+// executable and without. oneLine returns a printed value without its
+// addresses, and without line breaks, which depend on the length of the
+// addresses.
 func oneLine(text string) string {
 	text = addresses.ReplaceAllString(text, "ADDR")
 	text = lastBreak.ReplaceAllString(text, "$1")

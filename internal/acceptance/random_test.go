@@ -33,11 +33,10 @@ var randomBuilds = []kinds.Build{
 	{Toolchain: "go1.24.9", Env: "GOEXPERIMENT=noswissmap"}, {Args: "-buildmode=pie"}, {Toolchain: "go1.27.3", Args: "-ldflags=-s"}, {Toolchain: "go1.25.5"},
 }
 
-// Programs that nobody has thought up: of each, a core that was captured, one that
-// was filtered of gdb's and one that the program wrote itself never show
-// anything but what the program says that it holds, lack nothing but what
-// the depth, the budget and the exclusions of an annotation leave out, and hold no
-// secret; and Delve prints what it prints of gdb's core.
+// For each random program, a captured core, one filtered from gdb's and one
+// that the program wrote itself only show the values that the program prints,
+// lack only what the depth, the budget and the exclusions of an annotation
+// omit, and contain no secret. Delve prints the same as for gdb's core.
 //
 // MEMINSPECT_SEED is the first seed, or a single one with MEMINSPECT_SEEDS=1.
 func TestRandomPrograms(t *testing.T) {

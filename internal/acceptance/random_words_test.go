@@ -191,9 +191,9 @@ func (h *holding) erased(path string, v *values.Value, cost int) {
 	}
 }
 
-// address holds that of an excluded value that stands in an interface itself nothing
-// more is shown than where it leads: the program does not look into interfaces
-// when it writes a core, see docs/inside.md.
+// address checks that, for an excluded value that is directly in an interface,
+// only its address is shown: the program does not follow interfaces when it
+// writes a core, see docs/inside.md.
 func (h *holding) address(path string, v *values.Value) {
 	gone := func(v *values.Value) bool { return v.Absent == inspect.NotCaptured || v.Absent == inspect.Redacted }
 	if !gone(v) && v.Shape != values.Literal && (v.Shape != values.Pointer || v.Elem == nil || !gone(v.Elem)) {

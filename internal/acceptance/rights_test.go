@@ -19,7 +19,7 @@ import (
 	"github.com/meminspect/meminspect/internal/inspect"
 )
 
-// nobody is a user without rights.
+// The user nobody has no permissions.
 const nobody = 65534
 
 // forAll makes a file and its folders passable for other users.
@@ -67,8 +67,9 @@ func as(t *testing.T, exe, dir string, args ...string) (string, int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-// Without rights the command says which rule stands in the way and what to do,
-// and writes a core that records so much; the same user's processes need none.
+// Without permissions the command reports the rule that forbids the capture and
+// the remedy, and writes a core that records the reason; for the same user's
+// processes it needs no permissions.
 func TestRights(t *testing.T) {
 	needRoot(t)
 	meminspect := tool(t)
@@ -124,7 +125,7 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// A file that may not be read any more is told apart from one that is no Go
+// A file that is no longer readable is distinguished from one that is not a Go
 // program.
 func TestExecutableNotReadable(t *testing.T) {
 	needRoot(t)

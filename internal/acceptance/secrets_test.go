@@ -31,9 +31,9 @@ func secret(n int) []byte {
 	return b
 }
 
-// No core of any mode holds a byte pattern that was excluded, forwards or
-// backwards; what stands beside it is there; and gdb's full core of the same
-// process has them all, so that the search is known to find.
+// No core of any mode contains an excluded byte pattern, forwards or backwards;
+// the neighbouring values are there; and gdb's full core of the same process
+// has all of them, which proves the search.
 func TestSecretsAreInNoCore(t *testing.T) {
 	needAMD64(t)
 	for _, w := range ways() {

@@ -1,5 +1,5 @@
 // Package crasher builds the program of internal/acceptance/testdata/crasher,
-// which ends in the way that it is told to, for the tests that watch it do so.
+// which ends in the way that its argument names, for tests.
 package crasher
 
 import (

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// Reasons: short words that stand in records, file names and rate limits.
+// Reasons: short words for records, file names and rate limits.
 const (
 	Panic         = "panic"
 	Nil           = "nil-dereference"
@@ -120,8 +120,8 @@ var (
 	typedBasic = regexp.MustCompile(`^([\pL\pN_./·-]+\.[\pL\pN_]+)\((?:".*"|[-+0-9.einfaNI]+|true|false)\)$`)
 )
 
-// headline reads the lines before the first stack. Continued panics stand
-// below each other, the last one indented by a tab: that one ended the program.
+// headline reads the lines before the first stack. Continued panics follow each
+// other, the last one indented by a tab: that one ended the program.
 func (r *Report) headline(lines []string) {
 	for _, line := range lines {
 		if stackBegins(line) {
@@ -188,12 +188,12 @@ func (r *Report) fatal(backlog string) {
 	r.throw(strings.TrimRight(message, "\x00"))
 }
 
-// Redact keeps of a report what its author's source says, and nothing that the
-// program's data says: why it ended, without values, and the stacks without
-// arguments, labels and registers. It goes by what it knows, line by line; a
-// line that it does not know is dropped. typ is the type of the panic value if
-// it is known: what looks like one in the text may be anybody's. message, if not
-// "", is what may be kept of the panic's message: see [Censor].
+// Redact keeps of a report only what follows from the program's source: why it
+// ended, without values, and the stacks without arguments, labels and
+// registers. It works line by line and drops lines that it does not know. typ
+// is the type of the panic value if it is known: a type in the text may be
+// forged. message, if not "", is the part of the panic's message that may be
+// kept: see [Censor].
 func Redact(text []byte, typ, message string) []byte {
 	var out bytes.Buffer
 	r := Parse(text, nil)

@@ -120,8 +120,8 @@ func TestWithoutLabels(t *testing.T) {
 	}
 }
 
-// What a program puts into its message, its arguments or its labels never
-// stands in what Redact keeps.
+// Redact never keeps what a program puts into its message, its arguments or its
+// labels.
 func FuzzRedact(f *testing.F) {
 	f.Add("x", "y")
 	f.Add("x\ngoroutine 1 [running]:\nmain.f(1)", `"}: {`)

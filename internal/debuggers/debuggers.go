@@ -146,7 +146,7 @@ func run(ctx context.Context, path string, args []string, env ...string) (string
 	return string(out), nil
 }
 
-// between cuts out at the marks @@0@@, @@1@@, … what stands between each two.
+// between returns the text between each two of the marks @@0@@, @@1@@, ….
 func between(out string, n int, tool string) ([]string, error) {
 	values := make([]string, n)
 	for i := range values {

@@ -1,6 +1,6 @@
-// Package inspect reads cores: what a core says about the process, its regions
-// and how each of them ended. It reads what this project's programs and
-// collector wrote, and of anybody else's core what Linux's notes tell.
+// Package inspect reads cores: facts about the process, and its regions with
+// their statuses. It reads the cores of this project, and the Linux notes of
+// any other core.
 package inspect
 
 import (

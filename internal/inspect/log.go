@@ -66,8 +66,8 @@ func readLog(name string, size uint64, read func(b []byte) error) (Log, error) {
 	return Log{name, records, lost}, nil
 }
 
-// LiveLogs reads the log rings of a process, which goes on meanwhile: a record
-// that is being written is not there yet.
+// LiveLogs reads the log rings of a running process. A record that is being
+// written is missing.
 func LiveLogs(pid int) ([]Log, error) {
 	p, err := process.Open(pid)
 	if err != nil {
@@ -82,7 +82,7 @@ func LiveLogs(pid int) ([]Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The anchor is initialised data: it stands where the executable is mapped.
+	// The anchor is initialised data, in the mapping of the executable.
 	var data memory.Spliced
 	for _, m := range maps {
 		if m.Path == name && m.Write {

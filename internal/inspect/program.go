@@ -137,8 +137,8 @@ func (m coreMemory) ReadAt(b []byte, addr memory.Address) (int, error) {
 	return n, nil
 }
 
-// open opens the executable and places it where it was loaded; nil, and a
-// warning, when it is not there any more.
+// open opens the executable and places it at its load address; it returns nil,
+// and a warning, if the file no longer exists.
 func (p *Program) open(path string) (*exe.Image, error) {
 	named := path != ""
 	record := p.Core.Capture

@@ -54,7 +54,7 @@ func TestParseErrors(t *testing.T) {
 	}
 }
 
-// What two branches add is united; what they say alike twice is said once.
+// Additions of two branches are merged, without duplicates.
 func TestUnionMerge(t *testing.T) {
 	merged := "meminspect 1\nnamespace example.com/shop\n# note\nmeminspect 1\nnamespace example.com/shop\n" +
 		line("z", "entry int") + line("a", "id") + line("z", "entry int") + line("m", "entry int") + line("m", "entry string")

@@ -1,5 +1,5 @@
-// Package reap lets a program that is init, or a subreaper, take the statuses of
-// orphans without taking those of children that somebody waits for.
+// Package reap lets a program that is init, or a subreaper, reap orphans
+// without taking the statuses of children for which other code waits.
 package reap
 
 import (
@@ -62,8 +62,8 @@ func Needed() bool {
 	return err == nil && set != 0
 }
 
-// Orphans takes the statuses of dead children that nobody waits for, and
-// returns how many there were. The child named is one that somebody does.
+// Orphans reaps dead children for which no code waits, and returns their
+// number. not is a child for which the caller waits.
 func Orphans(not int) int {
 	waitedFor.Lock()
 	defer waitedFor.Unlock()

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// As a subreaper we take orphans, and nobody's status who waits for it.
+// A subreaper reaps orphans, and no child for which other code waits.
 func TestOrphans(t *testing.T) {
 	if Needed() {
 		t.Skip("orphans come to this test already")

@@ -40,8 +40,9 @@ func TestToStandardOutput(t *testing.T) {
 	}
 }
 
-// A bucket takes a core by a presigned URL; one that is away for a while gets it
-// from the spool when the program runs next. The URL is in nobody's environment.
+// A bucket receives a core by a presigned URL; if it is unavailable for a
+// while, it receives the core from the spool when the program runs next. The
+// URL is in no environment.
 func TestToBucket(t *testing.T) {
 	var mu sync.Mutex
 	objects := map[string][]byte{}
@@ -106,7 +107,7 @@ func TestToBucket(t *testing.T) {
 	}
 }
 
-// A command that fails is told of, with what it said.
+// A failing command is reported, with its output.
 func TestToCommand(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	r := supervise(t, plainly, program, []string{"--to", "exec:cat >/dev/null; echo bucket is full >&2; exit 4"}, "panic")

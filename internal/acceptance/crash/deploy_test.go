@@ -71,9 +71,9 @@ func TestSystemdUnit(t *testing.T) {
 	}
 }
 
-// A pod is what is used of a Pod of Kubernetes, by the names and types of its API
-// (v1.33, core/v1): a name that is misspelt or stands in the wrong place is an
-// error here as it is for kubectl --validate=strict.
+// A pod has the used parts of a Kubernetes Pod, with the names and types of its
+// API (v1.33, core/v1): a misspelt or misplaced name is an error, as in kubectl
+// --validate=strict.
 type pod struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string

@@ -111,8 +111,8 @@ func TestKilledWhileCaptured(t *testing.T) {
 	}
 }
 
-// A supervisor that was stopped, or a host that slept, takes nobody's silence in
-// that time for a hang, and captures what dies when it is back.
+// A supervisor that was stopped, or a host that was suspended, does not report
+// silence in that time as a hang, and captures crashes once it runs again.
 func TestSupervisorStopped(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	r := start(t, plainly, nil, program, nil, "stutter")
@@ -152,7 +152,7 @@ func TestNoRoom(t *testing.T) {
 		r.one(t, "signal-sigquit")
 	})
 	t.Run("snapshots", func(t *testing.T) {
-		// The file of snapshots is there and open: it needs no room any more.
+		// The file of snapshots exists and is open: it needs no further space.
 		r, kept := startKept(t, plainly, program, []string{"--exit-stop=off", "--snapshot-file"}, "wait")
 		os.RemoveAll(r.dir)
 		kill(t, kept.PID)

@@ -112,7 +112,7 @@ func TestCoreHandlerContainer(t *testing.T) {
 	}
 }
 
-// What the handler has to say stands in the kernel's log: there is nobody else.
+// The handler's messages are in the kernel's log, its only output.
 func TestCoreHandlerSays(t *testing.T) {
 	handler := installable(t)
 	log, err := os.OpenFile("/dev/kmsg", os.O_RDONLY|syscall.O_NONBLOCK, 0)

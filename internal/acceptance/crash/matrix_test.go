@@ -34,8 +34,8 @@ var crashes = []crash{
 	{way: "nil", reason: "nil-dereference", frame: "runtime.sigpanic"},
 	{way: "throw", reason: "fatal-error", frame: "main."},
 	{way: "map", reason: "concurrent-map", frame: "main.concurrentMapWrites"},
-	// Go finds deadlocks only where no C code and no race detector might wake
-	// somebody up.
+	// Go finds deadlocks only if no C code and no race detector might wake a
+	// goroutine.
 	{way: "deadlock", reason: "deadlock", frame: "runtime.", only: []crasher.Variant{crasher.Plain, crasher.PIE, crasher.Stripped}},
 	{way: "stack", reason: "stack-overflow", frame: "main.recurse"},
 	{way: "oom", reason: "out-of-memory", frame: "main.outOfMemory", only: []crasher.Variant{crasher.Plain, crasher.PIE, crasher.Stripped, crasher.Cgo}},
@@ -72,8 +72,8 @@ var surroundings = []surrounding{
 	{name: "monitor", monitor: true, ends: true},
 	{name: "nobody", wrap: []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"}, root: true, ends: true},
 	{name: "seccomp", filter: true},
-	// An executable that its user may run and not read makes a process that
-	// nobody but root may look into.
+	// If a user may run but not read an executable, only root may read its
+	// process.
 	{name: "unreadable", wrap: []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"}, root: true, record: true},
 }
 
@@ -178,7 +178,7 @@ func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 	}
 	core := cores[0]
 	if s.record && (c.way == "throw" || c.way == "map" || c.way == "deadlock" || c.way == "stack" || c.way == "oom") {
-		// Which it was stands in the runtime's backlog alone, which is memory.
+		// Only the runtime's backlog in memory has the kind of error.
 		c.reason = "fatal-error"
 	}
 	if !strings.HasSuffix(core, "."+c.reason+".core") {

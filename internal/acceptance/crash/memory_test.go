@@ -131,8 +131,8 @@ func TestMemoryPressureOfOthers(t *testing.T) {
 	}
 }
 
-// A program that stands still for want of memory is captured, though what it
-// uses is mostly files: the kernel's account of stalls says so.
+// A program that stalls on memory is captured, even if most of its memory is
+// file cache: the kernel's pressure account reports the stall.
 func TestMemoryStall(t *testing.T) {
 	inside := within(limitedGroup(t, 64<<20))
 	if _, err := os.Stat("/proc/pressure/memory"); err != nil {

@@ -160,14 +160,14 @@ func TestProcess(t *testing.T) {
 	})
 }
 
-// A debugger that is attached keeps nothing from being captured but registers;
-// where the exit stop is on it is told at once that there is no place for it.
+// With an attached debugger only registers are missing in a core; with the exit
+// stop on, the debugger gets an error at once.
 func TestDelveAttached(t *testing.T) {
 	dlv := debuggers.Need(t, "dlv")
 	program := crasher.Build(t, crasher.Plain)
 	attach := func(pid int) *exec.Cmd {
 		cmd := exec.Command(dlv, "attach", strconv.Itoa(pid), "--allow-non-terminal-interactive=true")
-		// It stops where the fatal report begins, and is told to go on.
+		// It stops where the fatal report begins, and then continues.
 		cmd.Stdin = strings.NewReader("continue\ncontinue\ncontinue\n")
 		cmd.WaitDelay = time.Second
 		return cmd
@@ -258,8 +258,8 @@ func TestCaptureFromOutside(t *testing.T) {
 	checkValues(t, program, crasher.Plain, core)
 }
 
-// A core that a user asked for arrives though the program ends while it is on its
-// way, and the user is told.
+// A core that a user requested is delivered even if the program ends in the
+// meantime, and the user gets its path.
 func TestAskedAtTheEnd(t *testing.T) {
 	for _, by := range []string{"signal", "trigger"} {
 		taken := filepath.Join(t.TempDir(), "taken")

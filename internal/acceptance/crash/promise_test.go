@@ -60,8 +60,8 @@ func TestPromise(t *testing.T) {
 	}
 }
 
-// What takes a core holds nobody: the program is gone long before a slow one has
-// it. And a hold that is too short for a capture ends in time, and says so.
+// A slow receiver of a core does not delay the program's end. A hold time that
+// is too short for a capture ends in time, and is reported.
 func TestHold(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	for _, way := range []string{"panic", "sigkill"} {

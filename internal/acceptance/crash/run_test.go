@@ -57,7 +57,7 @@ func TestSnapshotFromInside(t *testing.T) {
 	if bt := debuggers.DelveSays(t, program, core, "goroutine 1 bt"); !strings.Contains(bt, "main.snapshot") {
 		t.Errorf("it does not stand where it asked:\n%s", bt)
 	}
-	// Without a supervisor nobody is asked and nobody waits.
+	// Without a supervisor there is no request and no wait.
 	began := time.Now()
 	if out, err := exec.Command(program, "snapshot").Output(); string(out) != "taken false\n" || err != nil || time.Since(began) > time.Second {
 		t.Errorf("alone: %q, %v after %v", out, err, time.Since(began))
@@ -139,7 +139,7 @@ func TestHang(t *testing.T) {
 		r := start(t, plainly, nil, program, nil, "stutter")
 		pid := r.event(t, "started").PID
 		time.Sleep(100 * time.Millisecond)
-		// A debugger or an administrator stops it: it hangs for nobody.
+		// A debugger or an administrator stops it: that is not a hang.
 		syscall.Kill(pid, syscall.SIGSTOP)
 		time.Sleep(600 * time.Millisecond)
 		if r.read(t); r.has("hanging") {
@@ -291,8 +291,8 @@ func TestKeepCrashText(t *testing.T) {
 	}
 }
 
-// From Go 1.27 on crash texts carry the labels of goroutines: they are stored
-// when they are asked for, as elsewhere, and stand on standard error in any case.
+// From Go 1.27 on crash texts contain goroutine labels: they are stored on
+// request only, and are always on standard error.
 func TestLabelsInText(t *testing.T) {
 	program := crasher.Build(t, "go1.27.3")
 	for _, labels := range []bool{false, true} {
@@ -345,7 +345,7 @@ func TestPanicType(t *testing.T) {
 	}
 }
 
-// A debugger that came first is left alone, and the loss is told.
+// If a debugger came first it stays attached, and the loss is reported.
 func TestTraced(t *testing.T) {
 	strace := debuggers.Need(t, "strace")
 	program := crasher.Build(t, crasher.Plain)

@@ -18,11 +18,11 @@ import (
 	"github.com/meminspect/meminspect/internal/crasher"
 )
 
-// BenchmarkSoak lets programs be killed, panic, hang and end at random, several
-// at a time, for as long as MEMINSPECT_SOAK says (20s; 30m is what a release
-// gets), beside one program that lives all the time and is captured again and
-// again. Nothing may be lost: one core for each death, nothing half, no process,
-// descriptor or file left over, and no memory either by the supervisor that lives.
+// BenchmarkSoak makes programs be killed, panic, hang and end at random,
+// several at a time, for as long as MEMINSPECT_SOAK sets (20s; a release uses
+// 30m), while one program runs all the time and is captured repeatedly. It
+// checks for one core per crash, no incomplete core, no leftover process,
+// descriptor or file, and no memory growth of the long-running supervisor.
 func BenchmarkSoak(b *testing.B) {
 	length := 20 * time.Second
 	if text := os.Getenv("MEMINSPECT_SOAK"); text != "" {
@@ -75,8 +75,7 @@ func BenchmarkSoak(b *testing.B) {
 	}
 }
 
-// running lists the processes of these executables, dead ones that nobody took
-// included.
+// running lists the processes of these executables, including zombies.
 func running(executables ...string) []string {
 	var found []string
 	names := map[string]bool{}

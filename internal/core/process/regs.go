@@ -19,7 +19,7 @@ func HostMachine() uint16 {
 	return 0
 }
 
-// set says where the thread's registers stand.
+// set returns the register map of the thread's machine.
 func (th *Thread) set() elfcore.RegisterMap {
 	machine := th.Machine
 	if machine == 0 {
@@ -39,8 +39,8 @@ func (th *Thread) SP() uint64 { return th.word(th.set().SP) }
 // BP is the frame pointer.
 func (th *Thread) BP() uint64 { return th.word(th.set().FP) }
 
-// Link is where the function returns to in which the thread stands, if it has
-// not stored that; 0 on machines on which calls store it.
+// Link returns the return address of the thread's current function, if that has
+// not stored it; 0 on machines on which calls store it.
 func (th *Thread) Link() uint64 { return th.word(th.set().Link) }
 
 // G is the address of the runtime.g that the thread works for, on machines on

@@ -41,7 +41,7 @@ func In(prog *module.Program, name string, symbol func(string) (memory.Address, 
 	return cells, handed, nil
 }
 
-// Variable reports whether a word of the program's data stands at an address.
+// Variable reports whether an address is that of a word of the program's data.
 func Variable(prog *module.Program, a memory.Address) bool {
 	m := prog.Modules[0]
 	return a.Aligned(memory.PtrSize) && (m.Data.Contains(a) || m.BSS.Contains(a) || m.NoPtrBSS.Contains(a) || m.NoPtrData.Contains(a))
@@ -69,9 +69,9 @@ func findFunc(funcs *module.Functions, name string, symbol func(string) (memory.
 }
 
 // exchanges returns, in order, the addresses that amd64 code exchanges a
-// register with: how the compiler stores atomically. An address is what a
-// RIP-relative LEA put into the register, or stands in the XCHG itself. handed is
-// what the last call before the first of them had as its first argument.
+// register with: this is how the compiler stores atomically. An address is what
+// a RIP-relative LEA put into the register, or is in the XCHG itself. handed is
+// the first argument of the last call before the first of them.
 func exchanges(code []byte, pc memory.Address) (cells []memory.Address, handed memory.Address) {
 	held := map[x86asm.Reg]memory.Address{}
 	for off := 0; off < len(code); {

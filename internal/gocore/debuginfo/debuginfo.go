@@ -94,7 +94,7 @@ func Variables(data *dwarf.Data, want func(pkg string) bool) ([]Variable, error)
 	}
 }
 
-// variable decodes a variable that stands at a fixed address.
+// variable decodes a variable with a fixed address.
 func variable(die *dwarf.Entry) (Variable, bool) {
 	name, ok1 := die.Val(dwarf.AttrName).(string)
 	location, ok2 := die.Val(dwarf.AttrLocation).([]byte)

@@ -82,7 +82,7 @@ func wantUnseen(t *testing.T, typ *gotypes.Type) {
 	}
 }
 
-// The types of variables are those that the program has, whoever linked it.
+// The types of variables are correct, whichever linker was used.
 func TestVariables(t *testing.T) {
 	dir := t.TempDir()
 	for name, data := range map[string]string{"main.go": source, "go.mod": "module example.com/vars\n\ngo 1.24\n"} {

@@ -33,7 +33,8 @@ type Types struct {
 
 var errBreaksOff = errors.New("the debug information breaks off")
 
-// An entry is one of the debug information, with a reader that stands behind it.
+// An entry is an entry of the debug information, with a reader positioned after
+// it.
 type entry struct {
 	*dwarf.Entry
 	r *dwarf.Reader
@@ -66,7 +67,7 @@ func (ts *Types) typeAt(off dwarf.Offset) (*gotypes.Type, error) {
 	return ts.set.At(addr)
 }
 
-// at returns where the type that is described at off stands.
+// at returns the address of the type described at off.
 func (ts *Types) at(off dwarf.Offset) (memory.Address, error) {
 	die, err := ts.resolve(off)
 	if err != nil {

@@ -50,7 +50,7 @@ type Content struct {
 	Exclusions []Exclusion `json:"exclusions"`
 	Types      []Type      `json:"types"`
 	Runtime    Runtime     `json:"runtime"`
-	Notes      []string    `json:"notes,omitempty"` // what could not be told, and why
+	Notes      []string    `json:"notes,omitempty"` // unavailable facts, with reasons
 }
 
 // A Build is the build that a section belongs to.
@@ -263,9 +263,8 @@ func Raw(f *exe.File) ([]byte, error) {
 	return f.Data(s, most)
 }
 
-// Read returns the content of f's section when it belongs to this very build.
-// Nobody should use one that does not: addresses would be those of another
-// program.
+// Read returns the content of f's section if it belongs to this build. The
+// addresses in another build's section would be wrong.
 func Read(f *exe.File) (*Content, error) {
 	b, err := Raw(f)
 	if err != nil {

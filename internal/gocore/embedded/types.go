@@ -31,7 +31,7 @@ func (ts *Types) At(i int) (*gotypes.Type, error) {
 	return ts.set.At(addr)
 }
 
-// at returns where a type stands.
+// at returns the address of a type.
 func (ts *Types) at(i int) (memory.Address, error) {
 	t := &ts.content.Types[i]
 	if t.Addr != 0 {

@@ -47,9 +47,9 @@ const (
 	deleted  = " (deleted)" // the kernel's remark on a file without a name
 )
 
-// findExecutable settles on the executable file: the one at path; else the one
-// that the core names, if it is of the same build; else what the core holds of
-// it, if that is all that nobody could write to.
+// findExecutable chooses the executable file: the one at path; else the one
+// that the core names, if it is of the same build; else the core's own copy, if
+// it has all read-only memory.
 func (c *Core) findExecutable(path string) error {
 	c.own = c.findImage()
 	recorded := c.recorded()
@@ -90,10 +90,9 @@ func (c *Core) findExecutable(path string) error {
 	return nil
 }
 
-// recorded is the path of the executable as the core has it: that of the mapping
-// in which the program headers stand that the kernel told the program of.
-// Delve's core has no list of mappings; the name that the program was started
-// by stands on its stack.
+// recorded returns the path of the executable in the core: that of the mapping
+// with the program headers that the kernel announced. Delve's core has no list
+// of mappings; the program's stack has the name that started it.
 func (c *Core) recorded() string {
 	at := c.aux(atPhdr)
 	if at == 0 {
@@ -144,9 +143,9 @@ func (c *Core) match(path string, open func(string) (*exe.File, error)) (*exe.Fi
 	return f, nil
 }
 
-// same tells whether a file is what the core's program was started from: by
-// the build IDs and the segments that stand in the program's first page, and
-// when the core has no such page, by what Go's linker wrote into its data.
+// same reports whether the core's program was started from the file: by the
+// build IDs and the segments in the program's first page or, if the core lacks
+// that page, by the data that Go's linker wrote.
 func (c *Core) same(f *exe.File) error {
 	own := c.own
 	if elfcore.MachineName(c.file.Machine) != string(f.Arch) {
@@ -183,8 +182,8 @@ func idText(goID, gnuID string) string {
 }
 
 // sameModule compares the build information and the module data of a file with
-// what the program's own data has of them: Go version, modules, revision, and
-// where everything stands.
+// those in the program's data: Go version, modules, revision, and all
+// addresses.
 func (c *Core) sameModule(f *exe.File) error {
 	im := f.Loaded(c.biasOf(f))
 	var fromFile, fromCore memory.Spliced

@@ -21,8 +21,8 @@ func machine() uint16 {
 	return elfcore.MachineAMD64
 }
 
-// example is a core of this very test binary, in which nothing stands but its
-// first page and a page of stack, as the kernel leaves out what files have.
+// example is a core of this test binary with only its first page and a page of
+// stack, because the kernel omits file contents.
 func example(tb testing.TB) []byte {
 	tb.Helper()
 	path, err := os.Executable()

@@ -34,9 +34,8 @@ const maxHead = 128 << 20
 // kernel's cores do.
 var errHead = errors.New("it does not begin as a core of the kernel")
 
-// ReadHead reads the head of a core from r, and not one byte of what follows. It
-// returns with an error too what it has read, which is what stands before the
-// rest of r.
+// ReadHead reads the head of a core from r, and not one byte more. It always
+// returns the bytes that it has read, which precede the rest of r.
 func ReadHead(r io.Reader) (head *Head, read []byte, err error) {
 	h := &headReader{r: r}
 	notes, err := h.notes()

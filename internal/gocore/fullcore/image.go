@@ -10,9 +10,9 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// An image is an executable as a core has it in memory, read as a file. What
-// stands in the file alone, sections and symbols, is not there, and of writable
-// segments it has what the program made of them.
+// An image is an executable in a core's memory, read as a file. It lacks the
+// parts that are only in the file, sections and symbols, and has the current
+// content of writable segments.
 type image struct {
 	*exe.File
 	bias memory.Address
@@ -71,7 +71,7 @@ const (
 	maxHeaders  = 512
 )
 
-// imageAt reads the executable whose ELF header stands at base, nil if there is
+// imageAt reads the executable whose ELF header is at base, nil if there is
 // none.
 func (c *Core) imageAt(base memory.Address) *image {
 	le := binary.LittleEndian
@@ -87,7 +87,7 @@ func (c *Core) imageAt(base memory.Address) *image {
 	if head, err = r.Bytes(base, at+count*programSize, pageSize+maxHeaders*programSize); err != nil {
 		return nil
 	}
-	// What stands in the file alone is not in memory.
+	// These parts of the file are not in memory.
 	clear(head[40:48]) // e_shoff
 	clear(head[60:64]) // e_shnum, e_shstrndx
 	v := &view{mem: c.raw, head: head}
@@ -125,7 +125,7 @@ func (c *Core) imageAt(base memory.Address) *image {
 	return &image{f, v.bias}
 }
 
-// whole reports whether mem holds all that nobody could write to.
+// whole reports whether mem has all read-only memory of the image.
 func (im *image) whole(mem *memory.Spliced) bool {
 	there := mem.Segments()
 	for _, seg := range im.Loaded(im.bias).Segments() {
@@ -153,8 +153,8 @@ type viewPart struct {
 	addr         memory.Address
 }
 
-// ReadAt is io.ReaderAt's. What belongs to no segment is zeros: nobody looks
-// there. It ends at what the memory lacks.
+// ReadAt implements io.ReaderAt. Bytes outside all segments are zero and
+// unused. It ends at missing memory.
 func (v *view) ReadAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {

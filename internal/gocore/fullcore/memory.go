@@ -112,7 +112,7 @@ func mappings(file *elfcore.File, files []elfcore.Mapping) (all []process.Mappin
 		}
 		named = append(named, process.Mapping{
 			Range: memory.Range{Start: memory.Address(f.Start), End: memory.Address(f.End)},
-			// What was left out is code or constants: nobody wrote to it.
+			// The omitted part is code or constants, which are never written.
 			Read: true, Exec: true, Offset: f.Offset, Inode: inodes[f.Path], Path: f.Path,
 		})
 	}

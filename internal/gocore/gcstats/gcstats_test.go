@@ -16,8 +16,8 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/module"
 )
 
-// The counters of this very process are those that it reads itself. The test's
-// executable has no symbols: cells stand in for them where a program has.
+// The counters of this process are those that it reads itself. The test's
+// executable has no symbols, so cells replace them.
 func TestRead(t *testing.T) {
 	p, err := process.Open(os.Getpid())
 	if err != nil {

@@ -20,7 +20,7 @@ const (
 	Dead      Status = 6
 	Copystack Status = 8
 	Preempted Status = 9
-	Leaked    Status = 10 // from Go 1.27: waits, and nobody can wake it
+	Leaked    Status = 10 // from Go 1.27: waits, and nothing can wake it
 	DeadExtra Status = 11 // from Go 1.27
 
 	scanBit = 0x1000
@@ -37,9 +37,9 @@ func (s Status) String() string {
 // Alive reports whether a goroutine with this status has something to run.
 func (s Status) Alive() bool { return s != Idle && s != Dead && s != DeadExtra }
 
-// A Place is where code stands: program counter, stack pointer and, where they
-// are known, frame pointer and, on arm64, the link register, where a function
-// returns to that has not stored it.
+// A Place is a position in code: program counter, stack pointer and, if known,
+// frame pointer and, on arm64, the link register, which has the return address
+// of a function that has not stored it.
 type Place struct {
 	PC, SP, BP, LR memory.Address
 }
@@ -54,7 +54,7 @@ type G struct {
 	WaitReason uint8 // an index into the runtime's wait reasons
 	WaitSince  int64 // nanoseconds of the runtime's clock, 0 when not known
 	Stack      memory.Range
-	Sched      Place // where it stands when it does not run
+	Sched      Place // its position when it does not run
 	Syscall    Place // where it entered a system call or C, when SP is not 0
 	M          memory.Address
 	LockedM    memory.Address
@@ -115,8 +115,8 @@ func (l Layout) Decode(addr memory.Address, b []byte) (G, error) {
 // maxStack is above what the runtime lets a stack grow to (1 GB, doubled once).
 const maxStack = 4 << 30
 
-// Where returns the place at which the goroutine stands when no thread is in
-// its Go code: waiting, runnable, or inside a system call or C.
+// Where returns the goroutine's position when no thread runs its Go code:
+// waiting, runnable, or inside a system call or C.
 func (g *G) Where() Place {
 	if g.Status == Syscall && g.Syscall.SP != 0 {
 		place := g.Syscall

@@ -17,7 +17,7 @@ import (
 // releases; -1 where there is no such field.
 type Layout struct {
 	Size       int // of runtime.g
-	schedBP    int // sched.lr stands before it
+	schedBP    int // sched.lr precedes it
 	syscallSP  int
 	syscallPC  int
 	syscallBP  int

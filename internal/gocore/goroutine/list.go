@@ -77,7 +77,7 @@ func (l Layout) ReadAll(mem memory.Memory, addrs []memory.Address) (gs []G, bad 
 			first = err
 		}
 	}
-	// They stand side by side in the runtime's spans of them.
+	// They are close together in the runtime's spans.
 	sorted := slices.Clone(addrs)
 	slices.Sort(sorted)
 	sorted = slices.Compact(sorted)

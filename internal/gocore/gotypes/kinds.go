@@ -6,7 +6,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// Sizes of the descriptors by kind: what an uncommon type stands behind.
+// Sizes of the descriptors by kind: an uncommon type follows the descriptor.
 const (
 	elemDescriptor   = 56 // pointer, slice
 	chanDescriptor   = 64
@@ -111,7 +111,7 @@ func (s *Set) decodeFunc(t *Type) error {
 	in, out := binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint16(b[2:])
 	t.Variadic = out&(1<<15) != 0
 	out &^= 1 << 15
-	// The parameters' types stand behind the uncommon type, if there is one.
+	// The parameters' types follow the uncommon type, if there is one.
 	tflag, err := s.r.Uint8(t.Addr.Add(typeTFlag))
 	if err != nil {
 		return err

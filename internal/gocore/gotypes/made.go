@@ -19,7 +19,7 @@ type Definition struct {
 	Methods int     // of an interface
 }
 
-// madeStart begins the addresses of types that were made. No memory stands there.
+// madeStart begins the addresses of made types. No memory is mapped there.
 const madeStart memory.Address = 1 << 63
 
 // maxMade bounds the types that are made.

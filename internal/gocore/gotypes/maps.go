@@ -9,10 +9,10 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/module"
 )
 
-// A MapLayout says where the keys and values of a map type stand in its groups
-// (Swiss maps, from Go 1.24) or buckets. It is taken from the group's or
-// bucket's own type, whose fields have names, and held against the numbers in
-// the map's descriptor.
+// A MapLayout has the offsets of the keys and values of a map type in its
+// groups (Swiss maps, from Go 1.24) or buckets. It is computed from the group's
+// or bucket's own type, whose fields have names, and checked against the
+// numbers in the map's descriptor.
 type MapLayout struct {
 	Swiss bool
 	Group *Type // of a group or bucket
@@ -26,15 +26,15 @@ type MapLayout struct {
 	Overflow   uint64 // of a bucket: the offset of the pointer to the next
 
 	Key, Elem *Type
-	// What stands in the slot is a pointer to the key, to the value.
+	// The slot contains a pointer to the key, to the value.
 	IndirectKey, IndirectElem bool
 }
 
 // Slots in a group, and in a bucket.
 const mapSlots = 8
 
-// mapInfoSize is how much of a map's descriptor stands behind the group's
-// address in the longest layout.
+// mapInfoSize is the size of a map's descriptor after the group's address in
+// the longest layout.
 const mapInfoSize = 136 - 72
 
 // A mapReader knows the descriptor of maps in one release.
@@ -71,7 +71,7 @@ func (s *Set) decodeMap(t *Type) error {
 	return nil
 }
 
-// MapLayout returns where a map type's keys and values stand. An error means
+// MapLayout returns the offsets of a map type's keys and values. An error means
 // that maps of the type cannot be read, not that they are empty.
 func (t *Type) MapLayout() (*MapLayout, error) {
 	if t.Kind != Map {
@@ -252,7 +252,7 @@ func arrayOfSlots(t *Type) (*Type, error) {
 	return t.Elem()
 }
 
-// indirect holds the types that stand in a slot against the map's own.
+// indirect checks the types in a slot against the map's own.
 func (l *MapLayout) indirect(key, elem *Type, indirectKey, indirectElem bool) error {
 	for _, c := range []struct {
 		slot, own *Type

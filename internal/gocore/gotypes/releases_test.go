@@ -17,9 +17,9 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/module"
 )
 
-// builds are the toolchains and the ways of building through which the types
-// of one program are read. The first runs always; this Go's own types are read
-// by the tests beside.
+// builds are the toolchains and the kinds of builds for which the types of one
+// program are read. The first always runs; other tests read this Go's own
+// types.
 var builds = []struct {
 	toolchain string
 	env       string

@@ -46,7 +46,7 @@ func self(tb testing.TB) *gotypes.Set {
 	return gotypes.New(live, p)
 }
 
-// addrOf is where a type's descriptor stands in this process.
+// addrOf returns the address of a type's descriptor in this process.
 func addrOf(t reflect.Type) memory.Address {
 	return memory.Address((*[2]uintptr)(unsafe.Pointer(&t))[1])
 }
@@ -162,7 +162,7 @@ func checkMap(t *testing.T, got *gotypes.Type, want reflect.Type) {
 		t.Errorf("%v: %v", want, err)
 		return
 	}
-	const direct = 128 // larger keys and values stand behind a pointer
+	const direct = 128 // larger keys and values are stored through a pointer
 	if l.Key.Addr != addrOf(want.Key()) || l.Elem.Addr != addrOf(want.Elem()) ||
 		l.IndirectKey != (want.Key().Size() > direct) || l.IndirectElem != (want.Elem().Size() > direct) {
 		t.Errorf("%v: layout %+v", want, l)

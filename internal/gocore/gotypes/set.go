@@ -70,8 +70,8 @@ type known struct {
 
 var errUnderWay = errors.New("it contains itself")
 
-// New returns the types of p as they stand in mem: p.Mem, or other memory of
-// the same program at the same addresses.
+// New returns the types of p in mem: p.Mem, or other memory of the same program
+// at the same addresses.
 func New(mem memory.Memory, p *module.Program) *Set {
 	return &Set{
 		r:       memory.Reader{Memory: mem},
@@ -82,7 +82,7 @@ func New(mem memory.Memory, p *module.Program) *Set {
 	}
 }
 
-// At returns the type whose descriptor stands at addr.
+// At returns the type whose descriptor is at addr.
 func (s *Set) At(addr memory.Address) (*Type, error) {
 	if k, ok := s.known[addr]; ok {
 		return k.t, k.err
@@ -239,8 +239,8 @@ func (s *Set) name(addr memory.Address, m *module.Module) (name, error) {
 	if m != nil && s.moduleOf(addr) == nil {
 		return name{}, wrong("%v is not in the types", addr)
 	}
-	// Not one byte more is read than it has: a name that package reflect made
-	// stands on the heap, and beside it whatever the program put there.
+	// Read no byte beyond the name: a name that package reflect made is on the
+	// heap, next to arbitrary data of the program.
 	var head [4]byte // the length has three at the most
 	n := 2
 	if read, err := s.r.ReadAt(head[:n], addr); read < n {

@@ -1,9 +1,8 @@
-// Package gotypes reads Go's runtime types (internal/abi.Type) out of a
-// program seen from outside, without symbols or DWARF. Nothing is believed
-// that does not fit: sizes, alignments and kinds are held against each other,
-// a type that contains itself by value is refused, and what one set of types
-// may cost is bounded, so that memory which is not a type gives an error and
-// never a wrong walk.
+// Package gotypes reads Go's runtime types (internal/abi.Type) from a program
+// seen from outside, without symbols or DWARF. Types are validated for
+// consistency: sizes, alignments and kinds must match, a type that contains
+// itself by value is rejected, and the cost of one set of types is bounded. So
+// memory that is not a type gives an error and never a wrong walk.
 package gotypes
 
 import (
@@ -197,7 +196,7 @@ func (t *Type) Name() string {
 	if !t.Named {
 		return ""
 	}
-	// The last dot that stands outside of type arguments.
+	// Find the last dot outside of type arguments.
 	depth := 0
 	for i := len(t.name) - 1; i >= 0; i-- {
 		switch t.name[i] {

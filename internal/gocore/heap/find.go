@@ -16,8 +16,8 @@ var ErrNoHeap = errors.New("the heap (runtime.mheap_) was not found")
 
 // find returns the address of runtime.mheap_. The symbol, the code of
 // runtime.mallocinit, which initialises it, and a search of the data are three
-// ways to find it: those that give an answer must agree, and what stands there
-// must be a list of spans.
+// ways to find it: those that succeed must agree, and a list of spans must be
+// there.
 func find(prog *module.Program, mem memory.Memory, l layout, symbol func(string) (memory.Address, bool)) (memory.Address, error) {
 	named, isNamed := symbol("runtime.mheap_")
 	coded, codeErr := atomicstores.Argument(prog, "runtime.mallocinit", "runtime.(*mheap).init", symbol)

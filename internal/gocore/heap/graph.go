@@ -61,8 +61,8 @@ type Root struct {
 type rootEdge struct {
 	root uint32
 	slot uint32
-	word uint32 // of the variable that it stands in, noWord if that is not known
-	tag  uint32 // of the interface that it stands in, see typedGraph
+	word uint32 // of the variable that contains it, noWord if unknown
+	tag  uint32 // of the interface that contains it, see typedGraph
 }
 
 const noWord = ^uint32(0)

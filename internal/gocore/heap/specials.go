@@ -157,8 +157,9 @@ func (x *extraction) readCaches(symbol func(string) (memory.Address, bool)) {
 	})
 }
 
-// timersOf returns the slice of timers in the runtime.p at an address. Where it is
-// there depends on experiments since Go 1.23, but it is told from everything else:
+// timersOf returns the slice of timers in the runtime.p at an address. Its
+// offset depends on experiments since Go 1.23, but it is recognized by its
+// fields:
 //
 //	type timers struct {
 //		mu          mutex

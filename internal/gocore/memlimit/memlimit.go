@@ -47,9 +47,8 @@ func Find(prog *module.Program) (memory.Address, error) {
 	return cells[0] - limitAt, nil
 }
 
-// Read returns the limit in bytes. It fails when what stands there contradicts
-// itself, as it does before the runtime has started and for a moment when GOGC
-// is set.
+// Read returns the limit in bytes. It fails if the fields are inconsistent, as
+// before the runtime has started and for a moment when GOGC is set.
 func Read(mem memory.Memory, at memory.Address) (int64, error) {
 	var b [size]byte
 	if _, err := mem.ReadAt(b[:], at); err != nil {

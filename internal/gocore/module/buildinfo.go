@@ -33,7 +33,7 @@ func findBuildInfo(mem memory.Mapped, hints []memory.Address) (string, *debug.Bu
 			return version, info, nil
 		}
 	}
-	// It stands in the data segment, read-only after relocation at most.
+	// It is in the data segment, at most read-only after relocation.
 	tries := 0
 	for _, writable := range []bool{true, false} {
 		want := func(s memory.Segment) bool { return s.Write == writable && !s.Exec }
@@ -49,7 +49,7 @@ func findBuildInfo(mem memory.Mapped, hints []memory.Address) (string, *debug.Bu
 	return "", nil, ErrNoBuildInfo
 }
 
-// readBuildInfo decodes what stands at addr.
+// readBuildInfo decodes the build information at addr.
 func readBuildInfo(mem memory.Memory, addr memory.Address) (string, *debug.BuildInfo, error) {
 	r := memory.Reader{Memory: mem}
 	head, err := r.Bytes(addr, buildInfoHeader, buildInfoHeader)
@@ -70,7 +70,7 @@ func readBuildInfo(mem memory.Memory, addr memory.Address) (string, *debug.Build
 	if err != nil {
 		return "", nil, err
 	}
-	// 16 bytes of sentinel stand on either side of the module text.
+	// 16 bytes of sentinel surround the module text on each side.
 	const sentinel = 16
 	if len(text) < 2*sentinel+1 || text[len(text)-sentinel-1] != '\n' {
 		return version, nil, nil

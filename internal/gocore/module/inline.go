@@ -42,7 +42,7 @@ func (f *Func) Calls(pc memory.Address) ([]Call, error) {
 			}
 		}
 		call := Call{Name: f.Name}
-		// Code that no line stands for has a function all the same.
+		// Code without a line still has a function.
 		call.File, call.Line, _ = f.Line(pc)
 		if index < 0 {
 			return append(calls, call), nil

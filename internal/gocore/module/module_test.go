@@ -100,7 +100,7 @@ func TestFunctions(t *testing.T) {
 		}
 		file, line, err := f.Line(entry)
 		if err != nil && inner.Line == 0 {
-			continue // code that no source line stands for
+			continue // code without a source line
 		}
 		if err != nil || file != inner.File || line != inner.Line {
 			t.Fatalf("%s at %s:%d, %v; want %s:%d", f.Name, file, line, err, inner.File, inner.Line)

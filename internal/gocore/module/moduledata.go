@@ -74,7 +74,7 @@ const (
 // layoutOf returns the layout of a release that ParseVersion accepted.
 func layoutOf(v Version) layout {
 	switch {
-	case v.Minor <= 21: // bad stands behind typemap, not beside hasmain
+	case v.Minor <= 21: // bad follows typemap, not hasmain
 		return layout{types: 296, etypes: 304, gofunc: 320, textSects: 328, typeLinks: 352, hasMain: 528, next: 584, size: 592}
 	case v.Minor <= 25:
 		return layout{types: 296, etypes: 304, gofunc: 320, textSects: 328, typeLinks: 352, hasMain: 528, next: 576, size: 584}

@@ -75,7 +75,7 @@ type Functions struct {
 	sects   []textSect
 }
 
-// A textSect says where a part of the text came to stand (runtime.textsect).
+// A textSect describes where a part of the text was placed (runtime.textsect).
 type textSect struct {
 	vaddr, end, base uint64
 }

@@ -50,8 +50,7 @@ func endsInCallARM64(code []byte) bool {
 }
 
 // endsInCallAMD64 reports whether code may end in CALL, with a distance (E8) or
-// through a register or memory (FF /2). Prefixes stand before that and do not
-// matter.
+// through a register or memory (FF /2). Prefixes precede it and do not matter.
 func endsInCallAMD64(code []byte) bool {
 	if n := len(code); n >= 5 && code[n-5] == 0xe8 {
 		return true

@@ -17,8 +17,8 @@ type Found struct {
 }
 
 // Find searches the writable segments of mem, where the linker puts tables and
-// anchor. Give it the segments of executable files: in a heap, or in a buffer
-// of a program that reads others, a copy may stand.
+// anchor. Give it the segments of executable files: a heap, or a buffer of a
+// program that reads others, may contain a copy.
 func Find(mem memory.Mapped) Found { return FindIn(mem, mem) }
 
 // FindIn is Find for the segments of where, a part of the program's memory

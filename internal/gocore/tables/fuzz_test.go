@@ -9,7 +9,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
-// fuzzBase is where the fuzzed bytes stand.
+// fuzzBase is the address of the fuzzed bytes.
 const fuzzBase = 0x10000
 
 // fuzzSeed is a table with one entry, an anchor that links it, a chunk with one
@@ -48,8 +48,7 @@ func fuzzSeed() []byte {
 	return b
 }
 
-// Whatever stands in memory, all readers end, and what they give was in the
-// memory.
+// For any memory, all readers end, and their results come from the memory.
 func FuzzFind(f *testing.F) {
 	seed := fuzzSeed()
 	f.Add(seed)

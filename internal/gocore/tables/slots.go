@@ -31,7 +31,7 @@ type Slot struct {
 // maxSlotsRead is enough for some five million slots, each read twice.
 const maxSlotsRead = 1 << 30
 
-// slotTries is how often a slot is read that changes meanwhile.
+// slotTries is how often a changing slot is read.
 const slotTries = 100
 
 // Slots reads the used slots, in the order in which their regions were
@@ -110,7 +110,7 @@ func (d *decoder) slot(r *record, second []byte) (Slot, error) {
 	return s, nil
 }
 
-// A text is where a string's bytes stand.
+// A text is the location of a string's bytes.
 type text struct {
 	data memory.Address
 	size uint64
@@ -127,7 +127,7 @@ func (d *decoder) texts(where []text) []string {
 		}
 	}
 	ranges = memory.RangesOf(ranges...)
-	const near = 1024 // names are small, and many stand in a page
+	const near = 1024 // names are short, and a page has many
 	all := make([]string, len(where))
 	data, holes, err := memory.Gather(d.r.Memory, ranges, near, nil, nil)
 	if err != nil {

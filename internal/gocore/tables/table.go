@@ -142,7 +142,7 @@ func (r *record) u64(off int) uint64 { return binary.LittleEndian.Uint64(r.b[off
 
 func (r *record) pointer(off int) memory.Address { return memory.Address(r.u64(off)) }
 
-// text reads the string whose header stands at off.
+// text reads the string whose header is at off.
 func (r *record) text(off int) string {
 	size := r.u64(off + 8)
 	if r.err != nil || size == 0 {
@@ -168,7 +168,7 @@ func (d *decoder) record(addr memory.Address, size uint64) (*record, error) {
 	return &record{d: d, addr: addr, b: b}, nil
 }
 
-// each decodes the elements of the slice whose header stands at off in r.
+// each decodes the elements of the slice whose header is at off in r.
 func each[T any](r *record, off int, size uint64, what string, decode func(*record) (T, error)) ([]T, error) {
 	data, count, capacity := r.pointer(off), r.u64(off+8), r.u64(off+16)
 	if count == 0 {

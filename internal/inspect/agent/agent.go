@@ -17,7 +17,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// ErrChanging says that a table did not stand still long enough to be read.
+// ErrChanging reports a table that kept changing while it was read.
 var ErrChanging = errors.New("the table of contents keeps changing: stop the program, or try again")
 
 // bounds of what is taken from a table that may be anything.

@@ -12,8 +12,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// Files of regions with and without names are put in the order of their numbers,
-// also where a name, or the number that stands for one, ends in digits.
+// Files of regions with and without names are sorted by their numbers, even if
+// a name, or the number that replaces one, ends in digits.
 func TestOrderOfUnnamedRegions(t *testing.T) {
 	dir := t.TempDir()
 	var table []note.Region

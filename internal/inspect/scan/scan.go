@@ -19,7 +19,7 @@ type Pattern struct {
 	Bytes []byte
 }
 
-// Shortest is the least length of a pattern. Shorter ones stand in any file.
+// Shortest is the minimum length of a pattern. Shorter ones occur in any file.
 const Shortest = 4
 
 // longest bounds a pattern read from a file.
@@ -28,9 +28,9 @@ const longest = 1 << 20
 // ErrPattern is wrapped by the errors about patterns.
 var ErrPattern = errors.New("bad pattern")
 
-// Parse reads a pattern from the command line: text; hex:DIGITS for other
+// Parse parses a pattern from the command line: text; hex:DIGITS for other
 // bytes; @FILE for the contents of a file without its last newline, so that a
-// secret need not stand among a command's arguments.
+// secret need not be among a command's arguments.
 func Parse(arg string) (Pattern, error) {
 	p := Pattern{Name: arg}
 	switch {
@@ -63,7 +63,7 @@ func Parse(arg string) (Pattern, error) {
 	return p, nil
 }
 
-// A Hit is a place where a pattern stands.
+// A Hit is an occurrence of a pattern.
 type Hit struct {
 	Pattern  int   // index of the pattern
 	Offset   int64 // in the stream
@@ -77,9 +77,9 @@ type needle struct {
 	reversed bool
 }
 
-// Reader calls found for every place of r at which a pattern stands, in the
-// order of offsets within each chunk that is read. It holds two chunks of
-// memory however long r is. It returns the number of bytes read.
+// Reader calls found for every occurrence of a pattern in r, in the order of
+// offsets within each chunk that is read. It uses two chunks of memory however
+// long r is. It returns the number of bytes read.
 func Reader(r io.Reader, patterns []Pattern, found func(Hit)) (int64, error) {
 	var needles []needle
 	overlap := 0

@@ -27,11 +27,11 @@ var signalFrames = map[uint16]signalFrame{
 
 const arm64Context = 128 + 176
 
-// interrupted returns where on a goroutine's stack a thread was when a signal came, of
-// one that handles it: it stands on the stack for that, and below the handler's
-// frames the kernel left the registers. A handler may have been interrupted by
-// another signal, as by the one that it sends itself to die. The zero Place means
-// that the thread handles none.
+// interrupted returns, for a thread that handles a signal, where on a
+// goroutine's stack it was when the signal came: the kernel stored its
+// registers below the handler's frames. A handler may have been interrupted by
+// another signal, such as the one that it sends to itself to die. The zero
+// Place means that the thread handles no signal.
 func (r *reader) interrupted(at goroutine.Place, stack memory.Range) goroutine.Place {
 	const most = 128
 	saved, ok := signalFrames[r.p.Core.Machine]

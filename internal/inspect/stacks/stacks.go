@@ -164,8 +164,8 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 	at := g.Where()
 	if t := r.threads[uint64(g.Addr)]; t != nil {
 		out.Thread = int(t.TID)
-		// A thread that is in the runtime's own code, or in C, stands on
-		// another stack; where it left the goroutine's is saved then.
+		// A thread in the runtime's own code, or in C, is on another stack; the
+		// position where it left the goroutine's is saved then.
 		now := r.standing(t)
 		if !g.Stack.Contains(now.SP) {
 			now = r.interrupted(now, g.Stack)
@@ -201,7 +201,7 @@ func (r *reader) waited(g *goroutine.G) time.Duration {
 	return time.Duration(c.Clock - g.WaitSince)
 }
 
-// standing returns where the thread stands.
+// standing returns the thread's position.
 func (r *reader) standing(t *elfcore.Thread) goroutine.Place {
 	set, _ := elfcore.RegistersOf(r.p.Core.Machine)
 	word := func(n int) memory.Address { return memory.Address(t.Register(n)) }
@@ -293,10 +293,10 @@ func (r *reader) links() bool {
 	return set.Link >= 0
 }
 
-// caller returns where the function that stands at a place returns to. The
-// function's frame ends where the table says for that address: there stands the
-// return address, on machines with a link register at its low end, or in that
-// register as long as there is no frame.
+// caller returns the position to which the function at a place returns. The
+// function's frame ends where the table has it for that address: the return
+// address is there, on machines with a link register at the low end of the
+// frame, or in that register while there is no frame.
 func (r *reader) caller(at goroutine.Place, size uint64) (goroutine.Place, error) {
 	mem := memory.Reader{Memory: &r.stack}
 	if !r.links() {

@@ -232,7 +232,7 @@ func TestGoroutinesThatWait(t *testing.T) {
 	}
 }
 
-// What a core lacks is said, and the rest is shown.
+// A reason replaces what a core lacks, and the rest is shown.
 func TestPartOfAStack(t *testing.T) {
 	start(t)
 	s := open(t)

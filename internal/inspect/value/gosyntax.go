@@ -15,12 +15,12 @@ const lineWidth = 100
 // minRun is how many equal elements in a row are written as one.
 const minRun = 5
 
-// Go returns the value in Go syntax. What is not there stands in comments.
-// Pointers are written as the address of a literal; one whose target was
-// written before, as its address.
+// Go returns the value in Go syntax. Comments replace missing values. Pointers
+// are written as the address of a literal, or as an address if the target was
+// written before.
 func (v *Value) Go() string { return v.goText(alone, 0) }
 
-// goText returns the value; indent is the number of tabs that its lines have.
+// goText formats the value; indent is the number of tabs of its lines.
 func (v *Value) goText(at place, indent int) string {
 	var s source
 	s.value(v, at, indent)
@@ -35,7 +35,8 @@ func (v *Value) WriteGo(w io.Writer) error {
 	return s.flush(0)
 }
 
-// A place is where a value stands: it decides where its type must be written.
+// A place is the position of a value: it decides where its type must be
+// written.
 type place uint8
 
 const (

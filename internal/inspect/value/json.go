@@ -33,8 +33,8 @@ func (b buffered) text(text string) { _, _ = b.WriteString(text) }
 func (b buffered) char(c byte)      { _ = b.WriteByte(c) }
 
 // MarshalJSON writes the value as JSON: structs as objects, arrays and slices
-// as arrays, pointers as what they point at. What JSON has no form for is an
-// object whose keys begin with a dollar sign:
+// as arrays, pointers as their targets. Values without a JSON form are objects
+// whose keys begin with a dollar sign:
 //
 //	{"$missing": "redacted"}          what the core does not hold, and why
 //	{"$bytes": "…"}                   bytes, base64
@@ -45,7 +45,7 @@ func (b buffered) char(c byte)      { _ = b.WriteByte(c) }
 //	{"$func": "name"}                 a function
 //	{"$chan": […]}                    what is in a channel's buffer
 //	{"$chan": […], "$senders": […]}   and what goroutines wait to send on it
-//	{"$value": …, "$note": "…"}       what is to be said beside a value
+//	{"$value": …, "$note": "…"}       a value with a remark
 //	{"$omitted": "n"}                 what limits left out
 func (v *Value) MarshalJSON() ([]byte, error) {
 	var b built

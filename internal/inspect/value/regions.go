@@ -20,8 +20,8 @@ const collected inspect.Missing = "its object was collected before"
 // itself.
 func OfProgram(r *note.Region) bool { return r.ID == anchor.IDNone || r.ID >= anchor.FirstDynamic }
 
-// Region returns the value of a region. Without its type the region's bytes
-// are returned, with the reason beside them.
+// Region returns the value of a region. Without its type it returns the
+// region's bytes, with the reason.
 func Region(p *inspect.Program, r *note.Region, limits Limits) *Value {
 	return region(p, r, func(pl Place) *Value { return pl.Read(p, limits) })
 }

@@ -95,7 +95,7 @@ type Field struct {
 	Value *Value
 }
 
-// An Entry is a key of a map and what stands under it.
+// An Entry is a key of a map and its value.
 type Entry struct{ Key, Value *Value }
 
 // A Function is what a function value points at.

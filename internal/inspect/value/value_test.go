@@ -68,8 +68,7 @@ func self(tb testing.TB, root any, mem func(memory.Memory) memory.Memory, lost .
 
 func plain(m memory.Memory) memory.Memory { return m }
 
-// What is not there is said in its place, with its reason, and what stands
-// beside it is shown.
+// A missing value is replaced by its reason, and its neighbours are shown.
 func TestMissingInItsPlace(t *testing.T) {
 	n := newNode()
 	_, typ, _ := self(t, n, plain)

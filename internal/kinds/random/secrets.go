@@ -13,8 +13,8 @@ type hideout struct {
 	shared     bool // a copy of it leads to the same secrets
 }
 
-// No other value has the key of theirs: what an excluded value holds is erased
-// wherever it stands, texts that the compiler shares included.
+// No other value has the key of theirs: memory that an excluded value refers to
+// is redacted everywhere, including strings that the compiler shares.
 var hideouts = []hideout{
 	{"string", "secretText(%)", true, true},
 	{"[]byte", "secret(%)", false, true},

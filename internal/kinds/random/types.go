@@ -168,8 +168,8 @@ func parens(src string) string {
 	return src
 }
 
-// behind makes up the type of something that is a pointer away: there a type may
-// stand that is not complete yet.
+// behind generates the type of a pointer's target: an incomplete type is
+// allowed there.
 func (g *generator) behind(depth int) *typ {
 	if t := g.anyNamed(func(t *typ) bool { return !t.complete() }); t != nil && g.chance(50) {
 		return t

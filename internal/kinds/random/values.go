@@ -87,7 +87,7 @@ func (g *generator) anyPlace() string {
 	return v.Name
 }
 
-// placeOf is a place where a value of type t stands.
+// placeOf returns the place of a value of type t.
 func (g *generator) placeOf(t *typ) string {
 	if places := g.places[t.src]; len(places) > 0 && !g.static {
 		return oneOf(g, places...)
@@ -95,7 +95,7 @@ func (g *generator) placeOf(t *typ) string {
 	return ""
 }
 
-// parts is a value of what stands inline.
+// parts generates an inline value.
 func (g *generator) parts(t *typ, depth int) string {
 	var list []string
 	if t.kind == array {

@@ -9,7 +9,7 @@
 //	12  header    u32  64, where the data begins
 //	16  size      u64  of the data
 //	24  head      u64  bytes handed out to records since the ring was made; a record
-//	                   that was given position p stands at p modulo size
+//	                   with position p is at p modulo size
 //	32  sequence  u64  records since the ring was made
 //	40  zeros
 //
