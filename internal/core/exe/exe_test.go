@@ -168,7 +168,7 @@ func TestRefused(t *testing.T) {
 		{"cut off", func() []byte { return good().bytes()[:dataOffset+10] }, "cut short"},
 		{"program headers cut off", func() []byte { return good().bytes()[:80] }, "cut short"},
 		{"less memory than file", func() []byte { m := good(); m.programs[0].Memsz = 10; return m.bytes() }, "64 bytes in the file and 10 in memory"},
-		{"around the end", func() []byte { m := good(); m.programs[0].Vaddr = 1<<64 - 16; return m.bytes() }, "ends behind the last address"},
+		{"around the end", func() []byte { m := good(); m.programs[0].Vaddr = 1<<64 - 16; return m.bytes() }, "ends after the last address"},
 		{"overlap", func() []byte {
 			m := good()
 			m.programs = append(m.programs, load(0x40003f, dataOffset, 1, 1, elf.PF_R))

@@ -21,7 +21,7 @@ func TestCalls(t *testing.T) {
 		}
 		for at := f.Range.Start; at < f.Range.End; at = at.Add(100) { // whole instructions on arm64
 			calls, err := f.Calls(at)
-			if err != nil && strings.Contains(err.Error(), "behind the end of a table") {
+			if err != nil && strings.Contains(err.Error(), "after the end of a table") {
 				break // padding behind the code
 			}
 			if err != nil {
