@@ -29,6 +29,8 @@ func printCommand() *cobra.Command {
 	var exe string
 	var asJSON bool
 	var limits value.Limits
+	format := value.Format{Explain: true}
+	var types bool
 	cmd := &cobra.Command{
 		Use:   "print CORE [NAME|PATH…]",
 		Short: "Print the values of a core's regions",
@@ -55,6 +57,9 @@ below. A pointer to a value that was printed before is printed as an address.
 Values that goroutines wait to send on a channel follow those in its
 buffer, after an arrow.
 
+On a terminal, what is more than two pointers away is replaced by the number of its
+fields, elements or entries; --depth prints more. Other output has all of it.
+
 The executable is the one that the core names, if its build ID is still the
 same, or the one given with --exe. Without one the core's own types and names
 are used.
@@ -63,6 +68,8 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 		Example: `  meminspect print shop.core
   meminspect print shop.core main.counter 'dyn*'
   meminspect print --json shop.core main.last
+  meminspect print --hex --addr shop.core main.last
+  meminspect print --type shop.core main.last
   meminspect print now.core 'main.sessions[*].User' 'len(main.queue.jobs)'`,
 		Args:              cobra.MinimumNArgs(1),
 		ValidArgsFunction: completePaths,
@@ -88,8 +95,11 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 			const percent = 50
 			defer debug.SetGCPercent(debug.SetGCPercent(percent))
 			limits.Values = maxValues(core)
+			if !cmd.Flags().Changed("depth") && !asJSON && isTerminal(cmd.OutOrStdout()) {
+				limits.Depth = terminalDepth
+			}
 			out := bufio.NewWriterSize(cmd.OutOrStdout(), 64<<10)
-			p := printer{w: out, prog: prog, limits: limits, asJSON: asJSON}
+			p := printer{w: out, prog: prog, limits: limits, format: format, types: types, asJSON: asJSON}
 			if err := errors.Join(p.print(args[1:]), out.Flush()); err != nil {
 				return fmt.Errorf("print: %s: %w", args[0], err)
 			}
@@ -102,9 +112,15 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 	fl := cmd.Flags()
 	fl.StringVar(&exe, "exe", "", "the executable of the captured program")
 	fl.BoolVar(&asJSON, "json", false, "one JSON object a line")
-	fl.IntVar(&limits.Depth, "depth", value.DefaultDepth, "pointers to follow; -1 for no limit")
+	fl.IntVar(&limits.Depth, "depth", value.DefaultDepth, "pointers to follow; -1 for no limit (default 2 on a terminal)")
 	fl.IntVar(&limits.Elements, "elements", value.DefaultElements, "elements of each array, slice and map to print; -1 for all")
+	fl.BoolVar(&format.Hex, "hex", false, "integers and bytes in hexadecimal digits")
+	fl.BoolVar(&format.Addresses, "addr", false, "the address before each value; of a slice or a map that of its elements")
+	fl.BoolVar(&types, "type", false, "print types instead of values")
 	fl.IntVar(&limits.Bytes, "bytes", value.DefaultBytes, "bytes of each text to print; -1 for all")
+	exclusive(cmd, "type", "json")
+	exclusive(cmd, "hex", "json")
+	exclusive(cmd, "addr", "json")
 	return cmd
 }
 
@@ -131,11 +147,17 @@ func mainPath(core *inspect.Core) string {
 	return core.Capture.Main
 }
 
+// terminalDepth is how many pointers are followed on a terminal: values that do not
+// fill the screen.
+const terminalDepth = 2
+
 // A printer prints the values of regions and of paths.
 type printer struct {
 	w       io.Writer
 	prog    *inspect.Program
 	limits  value.Limits
+	format  value.Format
+	types   bool // instead of values
 	asJSON  bool
 	missing bool // a value that a path names is not in the core
 }
@@ -182,6 +204,16 @@ func (p *printer) regions(want func(*note.Region) bool) error {
 		if !want(r) {
 			continue
 		}
+		if p.types {
+			typ := r.Type
+			if place, err := value.PlaceOf(p.prog, r); err == nil {
+				typ = place.Definition()
+			}
+			if err := p.typeOf(value.Label(r, mainPath(p.prog.Core)), typ); err != nil {
+				return err
+			}
+			continue
+		}
 		v := value.StreamRegion(p.prog, r, p.limits)
 		if err := p.value(value.Label(r, mainPath(p.prog.Core)), "", r, v, address(r.Addr)); err != nil {
 			return err
@@ -200,10 +232,23 @@ func (p *printer) path(scope *expr.Scope, text string) error {
 		if err != nil {
 			return err
 		}
+		place, placed := result.Place()
+		if placed && p.types {
+			if err := p.typeOf(result.Path, place.Definition()); err != nil {
+				return err
+			}
+			continue
+		}
 		v := result.Stream(p.prog, p.limits)
+		if p.types && v.Absent == "" { // a number that was computed
+			if err := p.typeOf(result.Path, v.Type); err != nil {
+				return err
+			}
+			continue
+		}
 		p.missing = p.missing || v.Absent != ""
 		addr := memory.Address(0)
-		if place, ok := result.Place(); ok {
+		if placed {
 			addr = place.Addr
 		}
 		if err := p.value(result.Path, result.Path, result.Region, v, address(addr)); err != nil {
@@ -213,11 +258,16 @@ func (p *printer) path(scope *expr.Scope, text string) error {
 	return nil
 }
 
+// typeOf prints the type of a value.
+func (p *printer) typeOf(name, definition string) error {
+	return writeString(p.w, oneLine(name)+": "+definition+"\n")
+}
+
 // value prints a value of a region.
 func (p *printer) value(name, path string, r *note.Region, v *value.Value, addr address) error {
 	if !p.asJSON {
 		_, err := fmt.Fprintf(p.w, "%s = ", oneLine(name))
-		return errors.Join(err, v.WriteGo(p.w), writeString(p.w, "\n"))
+		return errors.Join(err, v.WriteGo(p.w, p.format), writeString(p.w, "\n"))
 	}
 	var head bytes.Buffer
 	err := jsonLines(&head).Encode(valueJSON{

@@ -44,7 +44,7 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	e.elem = func(addr memory.Address) *Value { return r.slot(m.Elem, m.IndirectElem, addr, depth-1) }
 	e.readMap(m, addr)
 	if v.Absent == "" && depth == 0 && e.count > 0 {
-		v.Absent = inspect.TooMuch
+		r.cut(v, e.count, "entry", "entries")
 		return
 	}
 	e.finish()
@@ -376,7 +376,7 @@ func (r *reader) channel(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	senders := r.waiters(v, &layout, addr, c.Senders, "sender")
 	r.waiters(v, &layout, addr, c.Receivers, "receiver")
 	if c.Len+uint64(len(senders)) > 0 && depth == 0 {
-		v.Absent = inspect.TooMuch
+		r.cut(v, c.Len+uint64(len(senders)), "element", "elements")
 		return
 	}
 	most := min(c.Len, uint64(r.limits.Elements))

@@ -98,6 +98,7 @@ func hex(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
 // scalar writes a boolean or a number.
 func scalar(v *Value, t *gotypes.Type, b []byte) {
 	v.Shape = Literal
+	v.Integer = gotypes.Int <= t.Kind && t.Kind <= gotypes.Uint64
 	switch t.Kind {
 	case gotypes.Bool:
 		v.Text = strconv.FormatBool(b[0] != 0)
@@ -184,7 +185,7 @@ func (r *reader) structure(v *Value, t *gotypes.Type, addr memory.Address, depth
 	// Nothing of it is there: say so once.
 	for i := range v.Fields {
 		absent := v.Fields[i].Value.Absent
-		if absent == "" || absent == inspect.TooMuch || absent != v.Fields[0].Value.Absent {
+		if absent == "" || v.Fields[i].Value.Cut || absent == inspect.TooMuch || absent != v.Fields[0].Value.Absent {
 			return
 		}
 		if i == len(v.Fields)-1 {
@@ -274,7 +275,7 @@ func (r *reader) slice(v *Value, t *gotypes.Type, data []byte, depth int) {
 	}
 	v.Shape = List
 	if length > 0 && depth == 0 {
-		v.Absent = inspect.TooMuch
+		r.cut(v, length, "element", "elements")
 		return
 	}
 	if r.marking && !elem.Refers() {
@@ -350,7 +351,7 @@ func (r *reader) target(v *Value, elem *gotypes.Type, addr memory.Address, depth
 	v.Shape, v.Addr = Pointer, addr
 	key := pointed{addr: addr, typ: elem}
 	if _, ok := r.shown[key]; !ok && depth == 0 {
-		v.Absent = inspect.TooMuch
+		r.cutAt(v, elem)
 		return
 	}
 	if r.again(v, key) {
@@ -381,7 +382,7 @@ func (r *reader) iface(v *Value, t *gotypes.Type, data []byte, addr memory.Addre
 	ptr := goobject.Pointer(data[goobject.InterfaceData:])
 	if depth == 0 {
 		v.Elem = r.blank(dynamic.String(), ptr)
-		v.Elem.Absent = inspect.TooMuch
+		r.cutAt(v.Elem, dynamic)
 		return
 	}
 	v.Elem = r.value(dynamic, ptr, depth-1)

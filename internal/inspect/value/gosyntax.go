@@ -2,8 +2,10 @@ package value
 
 import (
 	"io"
+	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -27,10 +29,17 @@ func (v *Value) goText(at place, indent int) string {
 	return string(s.b)
 }
 
+// A Format is how values are written in Go syntax.
+type Format struct {
+	Hex       bool // integers and bytes in hexadecimal digits
+	Addresses bool // before each value its address; of a slice or a map that of its elements
+	Explain   bool // after a duration or an IP address a comment with its text
+}
+
 // WriteGo writes the value in Go syntax, see [Value.Go]. The value may be one of
 // [Place.Stream].
-func (v *Value) WriteGo(w io.Writer) error {
-	s := source{w: w}
+func (v *Value) WriteGo(w io.Writer, f Format) error {
+	s := source{w: w, format: f}
 	s.value(v, alone, 0)
 	return s.flush(0)
 }
@@ -49,6 +58,7 @@ const (
 type source struct {
 	b       []byte
 	w       io.Writer
+	format  Format
 	err     error  // of w
 	parts   []span // of the layouts that are not opened
 	scratch []byte // of a layout that is
@@ -72,11 +82,38 @@ func (s *source) flush(most int) error {
 }
 
 func (s *source) value(v *Value, at place, indent int) {
-	if v.Referenced {
+	if v.Referenced || s.format.Addresses && v.addressed() {
 		s.text("/* " + v.Addr.String() + " */ ")
 	}
 	s.bare(v, at, indent)
+	if s.format.Explain {
+		s.explain(v)
+	}
 	s.remarks(v)
+}
+
+// addressed reports whether Addr is to be written in a comment: an interface has that of
+// its value, and what is written as an address needs no other.
+func (v *Value) addressed() bool {
+	return v.Addr != 0 && v.Absent == "" && v.Shape != Interface && v.Shape != Pointer && v.Shape != Chan && v.Shape != Nil && !v.BackRef
+}
+
+// explain writes what a number or bytes mean, as a comment.
+func (s *source) explain(v *Value) {
+	text := ""
+	switch {
+	case v.Absent != "":
+	case v.Type == "time.Duration" && v.Shape == Literal:
+		n, _ := strconv.ParseInt(v.Text, 10, 64) // it was written by us
+		text = time.Duration(n).String()
+	case v.Type == "net.IP" && v.Shape == Bytes && v.Omitted == 0:
+		if ip, ok := netip.AddrFromSlice([]byte(v.Text)); ok {
+			text = ip.Unmap().String()
+		}
+	}
+	if text != "" {
+		s.text(" /* " + text + " */")
+	}
 }
 
 // remarks writes the notes of a value as a comment.
@@ -106,7 +143,7 @@ func (s *source) bare(v *Value, at place, indent int) {
 	case Nil:
 		s.typed(v, at, "nil", false)
 	case Literal:
-		s.typed(v, at, v.Text, selfTyped(v))
+		s.typed(v, at, s.number(v), selfTyped(v))
 	case Text:
 		s.quoted(v, at)
 	case Bytes:
@@ -148,6 +185,18 @@ func (s *source) typed(v *Value, at place, text string, self bool) {
 		return
 	}
 	s.converted(v, text)
+}
+
+// number returns the text of a literal.
+func (s *source) number(v *Value) string {
+	if !s.format.Hex || !v.Integer {
+		return v.Text
+	}
+	if n, err := strconv.ParseInt(v.Text, 10, 64); err == nil && n < 0 {
+		return "-" + hex(-uint64(n))
+	}
+	n, _ := strconv.ParseUint(v.Text, 10, 64) // it was written by us
+	return hex(n)
 }
 
 func (s *source) quoted(v *Value, at place) {
@@ -264,7 +313,7 @@ func thousands(n int) string {
 }
 
 func (s *source) bytes(v *Value) {
-	if v.Slice && printable(v.Text) {
+	if v.Slice && !s.format.Hex && printable(v.Text) {
 		typ := v.Type
 		if typ == "[]uint8" {
 			typ = "[]byte"

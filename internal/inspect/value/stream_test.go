@@ -79,7 +79,7 @@ func TestStreamIsTree(t *testing.T) {
 		place := Place{Addr: addr, Type: typ}
 		tree := place.Read(p, limits)
 		var text bytes.Buffer
-		if err := place.Stream(p, limits).WriteGo(&text); err != nil {
+		if err := place.Stream(p, limits).WriteGo(&text, Format{}); err != nil {
 			t.Fatal(err)
 		}
 		same(t, "Go", text.String(), tree.Go())

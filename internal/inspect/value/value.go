@@ -27,12 +27,14 @@ type Value struct {
 
 	// Absent is why there is nothing to show, empty when there is.
 	Absent inspect.Missing
+	Cut    bool // it is Absent because of the depth
 
 	Text string // of a Literal: Go source. Of a Text: its bytes
 	JSON any    // of a Literal, when its JSON is not Text
 	// Quoted is set if the JSON of a Literal is Text as a string: readers of JSON lose
 	// digits of large numbers.
-	Quoted bool
+	Quoted  bool
+	Integer bool // of a Literal: Text is an integer in decimal digits
 
 	Fields  []Field  // of a Struct
 	Elems   []*Value // of a List
@@ -137,6 +139,27 @@ func (l Limits) filled() Limits {
 		l.Values = DefaultValues
 	}
 	return l
+}
+
+// cut marks a value whose n parts are one pointer deeper than the limit.
+func (r *reader) cut(v *Value, n uint64, one, many string) {
+	part := many
+	if n == 1 {
+		part = one
+	}
+	v.Absent, v.Cut = inspect.Missing(fmt.Sprintf("%d %s below: --depth %d", n, part, r.limits.Depth+1)), true
+}
+
+// cutAt is cut for a value of type t that a pointer leads to.
+func (r *reader) cutAt(v *Value, t *gotypes.Type) {
+	switch t.Kind {
+	case gotypes.Struct:
+		r.cut(v, uint64(len(t.Fields)), "field", "fields")
+	case gotypes.Array:
+		r.cut(v, t.Len, "element", "elements")
+	default:
+		r.cut(v, 1, "value", "values")
+	}
 }
 
 // ErrNoType says that a region has no type that can be read.

@@ -172,7 +172,7 @@ func TestLimits(t *testing.T) {
 	}
 	p, typ, addr := self(t, long, plain)
 	text := Read(p, typ, addr, Limits{Elements: 3, Bytes: 4, Depth: 1}).Go()
-	for _, want := range []string{"{0, 0, 0, /* 97 more elements */}", `"xxxx" /* 96 more bytes */`, "0: 0,", "2: -2,", "/* 47 more entries */", "new((*int)(0x", "/* limit reached */"} {
+	for _, want := range []string{"{0, 0, 0, /* 97 more elements */}", `"xxxx" /* 96 more bytes */`, "0: 0,", "2: -2,", "/* 47 more entries */", "new((*int)(0x", " below: --depth "} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
@@ -223,7 +223,7 @@ func FuzzRead(f *testing.F) {
 		if b, err := json.Marshal(v); err != nil || !json.Valid(b) {
 			t.Errorf("JSON: %v", err)
 		}
-		if err := (Place{Addr: addr, Type: typ}).Stream(p, Limits{Values: 20_000}).WriteGo(io.Discard); err != nil {
+		if err := (Place{Addr: addr, Type: typ}).Stream(p, Limits{Values: 20_000}).WriteGo(io.Discard, Format{}); err != nil {
 			t.Error(err)
 		}
 		if d := time.Since(start); d > 20*time.Second {
