@@ -291,7 +291,7 @@ func complexOf(v *value.Value) (complex128, bool) {
 // text stores what has a text that its type can parse: times, large numbers, addresses.
 func (d *decoder) text(v *value.Value, to reflect.Value) error {
 	text, ok := v.JSON.(string)
-	if !ok && v.Shape == value.Text {
+	if v.Quoted || v.Shape == value.Text {
 		text, ok = v.Text, true
 	}
 	if !ok || !to.CanAddr() {
