@@ -79,7 +79,7 @@ func (h *holding) fault(path, format string, args ...any) {
 // compare holds a value that is cost pointers away.
 func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
 	switch {
-	case s.Kind == "more" || v.Absent == inspect.TooMuch || h.trial && len(h.faults) > 0:
+	case s.Kind == "more" || v.Absent == inspect.TooMuch || v.Cut || h.trial && len(h.faults) > 0:
 		return
 	case s.Hidden:
 		h.erased(path, v, cost)
