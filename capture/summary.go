@@ -45,7 +45,7 @@ type Target struct {
 type Outcome struct {
 	Bytes    int64  // of the core, uncompressed
 	Payload  uint64 // bytes of memory in it, without what is marked as not captured
-	Segments int    // of the file
+	Segments int    // with memory in them
 
 	Find    time.Duration // before the program was stopped
 	Stopped time.Duration // 0 if it was not stopped
@@ -112,7 +112,7 @@ func summaryOf(s *model.Snapshot, core *build.Core) Summary {
 	id := &s.Identity
 	sum := Summary{
 		Target:     Target{PID: id.PID, Program: id.Path, GoVersion: id.GoVersion, BuildID: id.BuildID},
-		Outcome:    Outcome{Payload: core.Payload, Segments: core.FileSegments, Stopped: s.Stopped},
+		Outcome:    Outcome{Payload: core.Payload, Segments: core.Filled, Stopped: s.Stopped},
 		Threads:    Count{All: s.Threads.All, Captured: s.Threads.Known},
 		Goroutines: Count{All: s.Goroutines.Alive, Captured: s.Goroutines.Captured},
 		Stacks:     s.Goroutines.Note.Stacks.String(),

@@ -116,7 +116,7 @@ func coreInfo(c *inspect.Core) *infoJSON {
 	captured, marked := c.Captured()
 	info := &infoJSON{
 		Core: c.Path, Bytes: c.Bytes, Missing: c.Missing(), Packed: c.Compressed, Encrypted: c.Encrypted, Machine: elfcore.MachineName(c.Machine),
-		Threads: threadsJSON{len(c.Threads)}, Segments: len(c.Loads), Captured: captured, Marked: marked, Torn: c.Torn.Size(), TornPlaces: len(c.Torn),
+		Threads: threadsJSON{len(c.Threads)}, Segments: c.Filled(), Captured: captured, Marked: marked, Torn: c.Torn.Size(), TornPlaces: len(c.Torn),
 	}
 	info.BuildID, info.GNUBuildID = c.BuildIDs()
 	info.Build, info.Process = buildOf(c), processOf(c)

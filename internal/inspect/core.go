@@ -226,6 +226,16 @@ func (c *Core) Captured() (captured, marked uint64) {
 	return captured, marked + all.Size() - captured
 }
 
+// Filled returns how many segments have memory of the program.
+func (c *Core) Filled() (n int) {
+	for i := range c.Loads {
+		if !c.Loads[i].Marked() {
+			n++
+		}
+	}
+	return n
+}
+
 // markedRanges returns the ranges of segments that are marks.
 func (c *Core) markedRanges() memory.Ranges {
 	ranges := make([]memory.Range, len(c.Marked))

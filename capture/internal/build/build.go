@@ -26,10 +26,10 @@ type Record struct {
 // A Core is a core to be written.
 type Core struct {
 	elfcore.Core
-	Regions      []note.Region // with their final status
-	Payload      uint64        // bytes of the program's memory: no marks
-	FileSegments int           // of the file, where marked segments are split
-	Problems     model.Problems
+	Regions  []note.Region // with their final status
+	Payload  uint64        // bytes of the program's memory: no marks
+	Filled   int           // segments with memory, not marked as a whole
+	Problems model.Problems
 }
 
 // headers returns the number of segments for the executable's headers. They do
@@ -71,11 +71,7 @@ func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 	if core.Notes, err = withRest(s, pl, record, core, &problems); err != nil {
 		return nil, err
 	}
-	loads, err := core.Loads()
-	if err != nil {
-		return nil, err
-	}
 	return &Core{
-		Core: core, Regions: regions, Payload: l.captured(marked), FileSegments: loads, Problems: problems,
+		Core: core, Regions: regions, Payload: l.captured(marked), Filled: l.withMemory(), Problems: problems,
 	}, nil
 }

@@ -63,6 +63,16 @@ func layOut(im model.Image, cover, constant memory.Ranges, flags func(memory.Add
 	return l, nil
 }
 
+// withMemory returns how many segments have memory of the program.
+func (l *layout) withMemory() (n int) {
+	for i := range l.segments {
+		if l.segments[i].Content != nil {
+			n++
+		}
+	}
+	return n
+}
+
 // captured returns how many bytes of the program's memory the segments have.
 func (l *layout) captured(marked []note.MarkedRange) uint64 {
 	var all []memory.Range

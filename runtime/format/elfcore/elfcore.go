@@ -183,16 +183,6 @@ func (c *Core) Size() (int64, error) {
 	return int64(l.size), nil
 }
 
-// Loads returns how many segments the file has: Write splits marked ones, and
-// leaves empty ones out.
-func (c *Core) Loads() (int, error) {
-	l, err := c.plan()
-	if err != nil {
-		return 0, fmt.Errorf("lay out core: %w", err)
-	}
-	return len(l.segments), nil
-}
-
 // plan sorts and splits the segments and computes offsets.
 func (c *Core) plan() (*layout, error) {
 	l := &layout{notesFirst: true}
