@@ -33,16 +33,14 @@ build: ## build all packages, and the commands into bin/
 	go build -o bin/ ./cmd/...
 
 .PHONY: test
-test: tools-test build testlog ## run all tests, with a sample of every matrix; the race detector where it is cheap
+test: tools-test build ## run all tests, with a sample of every matrix; the race detector where it is cheap
+	@go build -o "$(TOOLS)/bin/testlog" ./internal/testlog
 	@$(call each,"$(CURDIR)/.ci/test" -timeout 35m $(TESTFLAGS))
 
 .PHONY: test-full
-test-full: tools-test build testlog ## run all tests with the race detector and every matrix whole; takes long
-	@export MEMINSPECT_FULL=1; $(call each,"$(CURDIR)/.ci/test" -timeout 12h $(TESTFLAGS))
-
-.PHONY: testlog
-testlog:
+test-full: tools-test build ## run all tests with the race detector and every matrix whole; takes long
 	@go build -o "$(TOOLS)/bin/testlog" ./internal/testlog
+	@export MEMINSPECT_FULL=1; $(call each,"$(CURDIR)/.ci/test" -timeout 12h $(TESTFLAGS))
 
 .PHONY: lint
 lint: tools-lint ## check format, vet, the import rules and more

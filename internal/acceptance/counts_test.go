@@ -25,6 +25,7 @@ func TestCountsAgree(t *testing.T) {
 	p := start(t, exe)
 	pid := strconv.Itoa(p.Process.Pid)
 	full := fullCore(t, p.Process.Pid)
+	meminspect := tool(t)
 	for _, flags := range []string{"", "--stacks=skeleton", "--stacks=none", "--segments=3", "--segments=100000", "--depth=0", "--depth=50", "--strict", "--data", "--args --labels", "--compress"} {
 		for _, command := range []string{"capture", "filter"} {
 			from := map[string]string{"capture": pid, "filter": full}[command]
@@ -34,8 +35,8 @@ func TestCountsAgree(t *testing.T) {
 				}
 				core := filepath.Join(t.TempDir(), "core")
 				args := append([]string{command, "--json", "-o", core}, strings.Fields(flags)...)
-				made := numbers(t, runTool(t, append(args, from)...))
-				read := numbers(t, runTool(t, "info", "--json", core))
+				made := numbers(t, runTool(t, meminspect, append(args, from)...))
+				read := numbers(t, runTool(t, meminspect, "info", "--json", core))
 				for _, name := range []string{".bytes", ".capturedBytes", ".segments", ".threads.captured", ".regions.all", ".regions.complete"} {
 					if made[name] == "" || read[name] == "" {
 						t.Errorf("%s: %q by %s, %q by info", name, made[name], command, read[name])
@@ -55,9 +56,9 @@ func TestCountsAgree(t *testing.T) {
 }
 
 // runTool returns the standard output of the tool.
-func runTool(t *testing.T, args ...string) string {
+func runTool(t *testing.T, exe string, args ...string) string {
 	t.Helper()
-	out, err := exec.Command(tool(t), args...).Output()
+	out, err := exec.Command(exe, args...).Output()
 	if exit := (*exec.ExitError)(nil); err != nil && !(errors.As(err, &exit) && exit.ExitCode() == 3) { // 3 is in part
 		t.Fatalf("%v: %v\n%s", args, err, exit.Stderr)
 	}

@@ -75,6 +75,14 @@ func (s *storm) run(t *testing.T, program, flag string, rounds int) {
 	begin := func() {
 		r = start(t, plainly, nil, program, flags, "storm", s.does)
 		pid = r.event(t, "started").PID
+		// The supervisor listens soon after. A program that ends by itself may end before.
+		for begun := time.Now(); len(trigger.Programs(r.dir)) == 0; time.Sleep(time.Millisecond) {
+			if late := time.Since(begun); s.ends && late > time.Second {
+				return
+			} else if late > time.Minute {
+				t.Fatal("the supervisor does not listen")
+			}
+		}
 	}
 	end := func(round int, want syscall.Signal) {
 		_ = syscall.Kill(pid, want)
