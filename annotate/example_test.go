@@ -21,7 +21,7 @@ func ExampleParseLine() {
 	// near-miss //meminspect:entry
 }
 
-// Each declared variable gets an annotation of its own.
+// Each declared variable gets its own annotation.
 func ExampleCollect() {
 	const source = `package shop
 

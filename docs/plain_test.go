@@ -13,7 +13,7 @@ import (
 
 // unplain matches words that make readers guess: what a thing "stands" in, what
 // "nobody" does. A sentence with a subject, a verb and the field's own term
-// replaces them. Each allowed phrase has a meaning of its own.
+// replaces them. Each allowed phrase has another meaning.
 var (
 	unplain = regexp.MustCompile(`(?i)\b(stands?|whoever|nobody|somebody|meanwhile|thereof|beside|any more|(is|are|was|be) told|held against|is said|took no heed)\b`)
 	allowed = regexp.MustCompile("(?i)the user nobody|user nobody")

@@ -57,7 +57,7 @@ func (v *Value) Err() error { return v.err }
 // Path returns the path of the value.
 func (v *Value) Path() string { return v.path }
 
-// All returns the values to which a path with [*] leads, each with a path of its own.
+// All returns the values to which a path with [*] leads, each with its own path.
 // Without [*] it is the value alone.
 func (v *Value) All() []*Value {
 	if v.err != nil {

@@ -79,7 +79,7 @@ func openSide(cmd *cobra.Command, core *inspect.Core) (s diffSide, err error) {
 	if s.prog, err = inspect.OpenProgram(core, ""); err != nil {
 		return s, err
 	}
-	warn(cmd, s.prog, nil)
+	warn(cmd, s.prog)
 	if core.Capture != nil {
 		s.when = core.Capture.When
 	}

@@ -48,7 +48,7 @@ The exit status is 3 if nothing is found.`,
 				return fmt.Errorf("find: %w", err)
 			}
 			defer prog.Close()
-			warn(cmd, prog, nil)
+			warn(cmd, prog)
 			f := finder{query: queryOf(args[1])}
 			f.found = func(h findHit) error { return printFind(cmd, h, asJSON) }
 			paths.All(prog, value.Limits{Elements: -1, Bytes: maxSearched, Values: maxValues(core)}, f.visit, func() bool { return f.err != nil })

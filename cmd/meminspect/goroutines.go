@@ -95,7 +95,7 @@ func (f *goroutinesFlags) run(cmd *cobra.Command, path string) error {
 	}
 	defer prog.Close()
 	list, missing, err := stacks.Read(prog)
-	warn(cmd, prog, err)
+	warn(cmd, prog)
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

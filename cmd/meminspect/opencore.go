@@ -222,12 +222,8 @@ func suggestSize(err error) error {
 	return err
 }
 
-// warn prints the warnings about a program. A full core needs none: err, the
-// reason why it cannot be read, says everything.
-func warn(cmd *cobra.Command, prog *inspect.Program, err error) {
-	if errors.Is(err, inspect.ErrFullCore) {
-		return
-	}
+// warn prints the warnings about a program.
+func warn(cmd *cobra.Command, prog *inspect.Program) {
 	for _, w := range prog.Warnings {
 		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %s: %s\n", cmd.Name(), w)
 	}

@@ -90,7 +90,7 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 				return fmt.Errorf("print: %w", err)
 			}
 			defer prog.Close()
-			warn(cmd, prog, nil)
+			warn(cmd, prog)
 			// Most of what is read is garbage as soon as it is written.
 			const percent = 50
 			defer debug.SetGCPercent(debug.SetGCPercent(percent))

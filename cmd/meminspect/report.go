@@ -72,7 +72,7 @@ func (f *reportFlags) run(cmd *cobra.Command, path string) error {
 		return err
 	}
 	defer prog.Close()
-	warn(cmd, prog, core.Without())
+	warn(cmd, prog)
 	r := report.Make(prog, f.link)
 	w := cmd.OutOrStdout()
 	next := nextCommands(r, openArguments(cmd, core))
@@ -125,8 +125,6 @@ func quoteForShell(s string) string {
 // nextCommands returns the commands that show more of a core. args opens it.
 func nextCommands(r *report.Report, args string) []string {
 	switch why := r.Core.Without(); {
-	case errors.Is(why, inspect.ErrFullCore):
-		return []string{"meminspect filter -o small.core " + args, "meminspect report small.core"}
 	case errors.Is(why, inspect.ErrForeign), errors.Is(why, inspect.ErrNoMemory):
 		return []string{"meminspect info " + args}
 	}

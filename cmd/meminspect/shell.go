@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -279,7 +280,6 @@ func (s *shell) line(line string, out io.Writer, width int) error {
 	if err != nil {
 		return err
 	}
-	defer closeAll(c.ExtraFiles[1:])
 	if width > 0 {
 		c.Env = append(c.Env, shellWidthVariable+"="+strconv.Itoa(width))
 	}
@@ -296,12 +296,6 @@ func (s *shell) line(line string, out io.Writer, width int) error {
 	return err
 }
 
-func closeAll(files []*os.File) {
-	for _, f := range files {
-		f.Close()
-	}
-}
-
 // child returns a command of this program.
 func (s *shell) child(args ...string) (*exec.Cmd, error) {
 	self, err := os.Executable()
@@ -310,8 +304,13 @@ func (s *shell) child(args ...string) (*exec.Cmd, error) {
 	}
 	c := exec.CommandContext(s.cmd.Context(), self, args...)
 	c.Args[0] = os.Args[0]
-	c.ExtraFiles = []*os.File{s.plain}
-	c.Env = append(os.Environ(), shellCoreVariable+"="+s.name)
+	c.Env = os.Environ()
+	// A debugger opens the file itself, and what it starts must not take its own
+	// descriptor for our core. Windows passes no descriptors on.
+	if args[0] != "debug" && runtime.GOOS != "windows" {
+		c.ExtraFiles = []*os.File{s.plain}
+		c.Env = append(c.Env, shellCoreVariable+"="+s.name)
+	}
 	return c, nil
 }
 

@@ -51,7 +51,7 @@ older ones only the kind is printed.`,
 			}
 			defer prog.Close()
 			list, missing, err := stacks.Read(prog)
-			warn(cmd, prog, err)
+			warn(cmd, prog)
 			if err != nil {
 				return fmt.Errorf("waits: %s: %w", args[0], err)
 			}

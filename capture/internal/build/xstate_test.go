@@ -79,7 +79,7 @@ func TestInIntelsPlaces(t *testing.T) {
 	}
 }
 
-// A thread in a system call has nothing of its own in its vector registers; a
+// A thread in a system call keeps nothing in its vector registers; a
 // running thread does.
 func TestWithoutStale(t *testing.T) {
 	thread := func(systemCall int64) process.Thread {

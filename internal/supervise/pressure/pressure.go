@@ -147,7 +147,7 @@ func (g *Gauge) Read(share float64) Reading {
 	return worst
 }
 
-// level reads one of the process' groups, false if it is none.
+// level reads one of the process' groups. ok is false if it has no limit that can be read.
 func (g *Gauge) level(dir string, share float64) (r Reading, ok bool) {
 	used, limit, prefix := "memory.usage_in_bytes", "memory.limit_in_bytes", "total_"
 	if g.v2 {
