@@ -14,18 +14,15 @@
 package inspect
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/corefile"
-	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/inmemory"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/expr"
 	"github.com/meminspect/meminspect/internal/inspect/report"
@@ -77,8 +74,11 @@ func OpenWith(path string, o Options) (*Core, error) {
 		return nil, err
 	}
 	if errors.Is(core.Without(), inspect.ErrFullCore) {
-		defer core.Close()
-		return reduce(core, o.Executable)
+		full := core
+		defer full.Close()
+		if core, err = inmemory.Reduce(context.Background(), full, o.Executable, capture.Options{}); err != nil {
+			return nil, err
+		}
 	}
 	return newCore(core, o.Executable)
 }
@@ -97,39 +97,11 @@ func Read(r io.ReaderAt, size int64) (*Core, error) {
 // stopped: values that change at that moment may be torn, which [Value.Decode] reports.
 // Package capture captures in other ways; see [Read]. The caller closes the Core.
 func Attach(ctx context.Context, pid int) (*Core, error) {
-	captured, err := capture.Capture(ctx, pid, capture.Options{Stop: capture.StopNever})
+	core, err := inmemory.Capture(ctx, pid, capture.Options{Stop: capture.StopNever})
 	if err != nil {
 		return nil, err
 	}
-	return fromCapture(captured, strconv.Itoa(pid), "")
-}
-
-// reduce makes of a full core what a capture would have made.
-func reduce(core *inspect.Core, exe string) (*Core, error) {
-	full, err := fullcore.New(core.Contents(), core.Bytes, fullcore.Options{Exe: exe})
-	if err != nil {
-		return nil, fmt.Errorf("reduce the full core %s: %w", core.Path, err)
-	}
-	defer full.Close()
-	full.Path = core.Path
-	small, err := capture.Filter(context.Background(), full, capture.Options{})
-	if err != nil {
-		return nil, fmt.Errorf("reduce the full core %s: %w", core.Path, err)
-	}
-	return fromCapture(small, core.Path, exe)
-}
-
-func fromCapture(captured *capture.Core, name, exe string) (*Core, error) {
-	var b bytes.Buffer
-	if _, err := captured.WriteTo(&b); err != nil {
-		return nil, err
-	}
-	core, err := inspect.Read(bytes.NewReader(b.Bytes()), int64(b.Len()))
-	if err != nil {
-		return nil, err
-	}
-	core.Path = name
-	return newCore(core, exe)
+	return newCore(core, "")
 }
 
 func newCore(core *inspect.Core, exe string) (*Core, error) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +15,7 @@ import (
 	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/gcpause"
-	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/inmemory"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/request"
@@ -166,11 +165,7 @@ func captureProcess(cmd *cobra.Command, pid int) (*inspect.Core, error) {
 	if stops(cmd) {
 		opts.Stop = capture.StopAlways
 	}
-	core, err := capture.Capture(cmd.Context(), pid, opts)
-	if err != nil {
-		return nil, err
-	}
-	return inMemory(core, strconv.Itoa(pid))
+	return inmemory.Capture(cmd.Context(), pid, opts)
 }
 
 // reduce makes the core that a capture would have made from a full core.
@@ -179,39 +174,12 @@ func reduce(cmd *cobra.Command, core *inspect.Core) (*inspect.Core, error) {
 	if flag := cmd.Flags().Lookup("exe"); flag != nil {
 		exe = flag.Value.String()
 	}
-	fail := func(err error) (*inspect.Core, error) {
-		return nil, fmt.Errorf("reduce the full core %s: %w", core.Path, err)
-	}
-	full, err := fullcore.New(core.Contents(), core.Bytes, fullcore.Options{Exe: exe})
-	if err != nil {
-		return fail(err)
-	}
-	defer full.Close()
-	full.Path = core.Path
-	small, err := capture.Filter(cmd.Context(), full, capture.Options{Request: requestOf(cmd)})
-	if err != nil {
-		return fail(err)
-	}
-	return inMemory(small, core.Path)
+	return inmemory.Reduce(cmd.Context(), core, exe, capture.Options{Request: requestOf(cmd)})
 }
 
 // requestOf returns the request of a command that makes a core.
 func requestOf(cmd *cobra.Command) request.Request {
 	return request.Request{Requester: "meminspect " + verbOf(cmd), Hold: request.Hold{PauseGC: gcpause.Begin}, Sign: report.Sign}
-}
-
-// inMemory opens a core that was just made. name is the user's name for it.
-func inMemory(made *capture.Core, name string) (*inspect.Core, error) {
-	var b bytes.Buffer
-	if _, err := made.WriteTo(&b); err != nil {
-		return nil, err
-	}
-	core, err := inspect.Read(bytes.NewReader(b.Bytes()), int64(b.Len()))
-	if err != nil {
-		return nil, err
-	}
-	core.Path = name
-	return core, nil
 }
 
 // suggestSize adds advice to the error about a core that is too large.
