@@ -16,37 +16,27 @@ var ErrNoHeap = errors.New("the heap (runtime.mheap_) was not found")
 
 // find returns the address of runtime.mheap_. The symbol, the code of
 // runtime.mallocinit, which initialises it, and a search of the data are three
-// ways to find it: those that succeed must agree, and a list of spans must be
-// there.
-func find(prog *module.Program, mem memory.Memory, l layout, symbol func(string) (memory.Address, bool)) (memory.Address, error) {
+// ways to find it: those that succeed must agree.
+//
+// Only the search looks at the list of spans. A running program may map the
+// memory of a new span that prog.Mem does not have yet; [layout.readSpans]
+// checks the list when it reads it.
+func find(prog *module.Program, l layout, symbol func(string) (memory.Address, bool)) (memory.Address, error) {
 	named, isNamed := symbol("runtime.mheap_")
 	coded, codeErr := atomicstores.Argument(prog, "runtime.mallocinit", "runtime.(*mheap).init", symbol)
 	switch {
 	case codeErr == nil && isNamed && named != coded:
 		return 0, fmt.Errorf("%w: its symbol is at %v, the code of runtime.mallocinit uses %v", ErrNoHeap, named, coded)
 	case codeErr == nil:
-		return coded, l.checkSpans(mem, coded)
+		return coded, nil
 	case isNamed:
-		return named, l.checkSpans(mem, named)
+		return named, nil
 	}
-	found := l.search(prog, mem)
+	found := l.search(prog, prog.Mem)
 	if len(found) != 1 {
 		return 0, fmt.Errorf("%w: %w, and %d places in the data look like it", ErrNoHeap, codeErr, len(found))
 	}
 	return found[0], nil
-}
-
-// checkSpans reports an error if no list of spans is in the runtime.mheap at addr.
-func (l *layout) checkSpans(mem memory.Memory, addr memory.Address) error {
-	r := memory.Reader{Memory: mem}
-	list, err := r.Slice(addr.Add(heapSpans))
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNoHeap, err)
-	}
-	if !l.plausible(r, list, 1) {
-		return fmt.Errorf("%w: no list of spans at %v", ErrNoHeap, addr.Add(heapSpans))
-	}
-	return nil
 }
 
 // Bounds of what is believed; real programs stay far below each.
@@ -56,26 +46,29 @@ const (
 	maxSlots = 1 << 31
 )
 
-// plausible reports whether list is runtime.mheap.allspans: of some of its
-// elements, spread over it, each must be a span.
-func (l *layout) plausible(r memory.Reader, list memory.Slice, least uint64) bool {
+// check reports an error if list is not runtime.mheap.allspans with that many
+// spans or more: of some of its elements, spread over it, each must be a span.
+func (l *layout) check(r memory.Reader, list memory.Slice, least uint64) error {
 	if list.Data == 0 || !list.Data.Aligned(memory.PtrSize) || list.Len < least || list.Len > list.Cap || list.Cap > maxSpans {
-		return false
+		return fmt.Errorf("%w: its list of spans has %d elements of %d at %v", ErrNoHeap, list.Len, list.Cap, list.Data)
 	}
 	for _, i := range []uint64{0, list.Len / 3, list.Len / 2, list.Len - 1} {
 		at, err := r.Pointer(list.Data.Add(i * memory.PtrSize))
-		if err != nil || at == 0 || !at.Aligned(memory.PtrSize) {
-			return false
+		if err != nil {
+			return fmt.Errorf("%w: list of spans: %w", ErrNoHeap, err)
+		}
+		if at == 0 || !at.Aligned(memory.PtrSize) {
+			return fmt.Errorf("%w: span %d of %d is at %v", ErrNoHeap, i, list.Len, at)
 		}
 		b, err := r.Bytes(at, uint64(l.span), uint64(l.span))
 		if err != nil {
-			return false
+			return fmt.Errorf("%w: span %d of %d: %w", ErrNoHeap, i, list.Len, err)
 		}
 		if _, _, err := l.decode(b); err != nil {
-			return false
+			return fmt.Errorf("%w: span %d of %d at %v: %w", ErrNoHeap, i, list.Len, at, err)
 		}
 	}
-	return true
+	return nil
 }
 
 // search returns the places in the program's data that look like runtime.mheap_.
@@ -92,7 +85,7 @@ func (l *layout) search(prog *module.Program, mem memory.Memory) []memory.Addres
 		le := binary.LittleEndian
 		for off := uint64(heapSpans); off+24 <= uint64(len(b)); off += memory.PtrSize {
 			list := memory.Slice{Data: memory.Address(le.Uint64(b[off:])), Len: le.Uint64(b[off+8:]), Cap: le.Uint64(b[off+16:])}
-			if list.Cap >= leastCap && l.plausible(r, list, 4) {
+			if list.Cap >= leastCap && l.check(r, list, 4) == nil {
 				found = append(found, part.Start.Add(off-heapSpans))
 			}
 		}

@@ -95,8 +95,8 @@ func (l *layout) readSpans(mem memory.Memory, addr memory.Address) (spans, manua
 	if err != nil {
 		return nil, nil, totals, fmt.Errorf("list of spans: %w", err)
 	}
-	if !l.plausible(r, list, 1) {
-		return nil, nil, totals, fmt.Errorf("%w: no list of spans at %v", ErrNoHeap, addr.Add(heapSpans))
+	if err := l.check(r, list, 1); err != nil {
+		return nil, nil, totals, err
 	}
 	b, err := r.Bytes(list.Data, list.Len*memory.PtrSize, maxSpans*memory.PtrSize)
 	if err != nil {

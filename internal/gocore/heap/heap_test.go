@@ -273,6 +273,24 @@ func TestRoots(t *testing.T) {
 	})
 }
 
+// TestSpansOfLater: the heap of a running program is found without the memory
+// of its spans, some of which the program may have mapped a moment ago.
+func TestSpansOfLater(t *testing.T) {
+	p := start(t, builds[0], 10)
+	m := p.Prog.Modules[0]
+	only := &memory.Spliced{}
+	only.Put(memory.Segment{Range: memory.Range{Start: m.Text.Start, End: m.NoPtrBSS.End}}, p.Mem)
+	earlier := *p.Prog
+	earlier.Mem = only
+	place, err := heap.FindPlace(&earlier, func(string) (memory.Address, bool) { return 0, false })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := place.Slots(p.process.Memory()); err != nil {
+		t.Error(err)
+	}
+}
+
 // A program that a newer Go built is refused.
 func TestUnknownRelease(t *testing.T) {
 	prog := &module.Program{Version: module.Version{Minor: module.NewestMinor + 1, Text: "go1.99"}}

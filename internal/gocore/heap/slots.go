@@ -21,7 +21,7 @@ func FindPlace(prog *module.Program, symbol func(string) (memory.Address, bool))
 	if err != nil {
 		return Place{}, err
 	}
-	addr, err := find(prog, prog.Mem, l, symbol)
+	addr, err := find(prog, l, symbol)
 	return Place{l, addr}, err
 }
 

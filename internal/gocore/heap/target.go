@@ -38,7 +38,7 @@ func Find(prog *module.Program, types *gotypes.Set, symbol func(string) (memory.
 	if t.layout, err = layoutOf(prog.Version); err != nil {
 		return nil, err
 	}
-	if t.heap, err = find(prog, prog.Mem, t.layout, symbol); err != nil {
+	if t.heap, err = find(prog, t.layout, symbol); err != nil {
 		return nil, err
 	}
 	for i, m := range prog.Modules {
