@@ -19,6 +19,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -32,7 +33,7 @@ const innermost, outermost = 4 << 10, 2 << 10
 // goroutine has more than the ends of its stack while another lacks one. The
 // error about a too small budget names the smallest one, which works.
 func TestBudgets(t *testing.T) {
-	full := os.Getenv("MEMINSPECT_FULL") != ""
+	full := matrix.Whole()
 	n := 0
 	for i, size := range []string{"0 0 0", "3000 20 2", "100000 5 300", "10 2000 40", "50000 300 0"} {
 		t.Run(size, func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/meminspect/meminspect/internal/folders"
 	"go/parser"
 	"go/token"
 	"math/rand/v2"
@@ -19,7 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/folders"
 	"github.com/meminspect/meminspect/internal/ledger"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // TestMain lets the test binary act as a generator that can be killed.
@@ -73,10 +74,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 
 	random := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	killed, between := 0, 0
-	rounds := 30
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		rounds = 100
-	}
+	rounds := matrix.Choose(30, 100)
 	for round := range rounds {
 		n := 2 + round // more each time, so that every run writes all files
 		annotateAll(t, dir, n)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/nameid"
 )
@@ -97,7 +98,7 @@ func main() {
 // and the only code that refers to the table passes it to Link.
 func TestTablesAreStaticData(t *testing.T) {
 	toolchains := []string{"local"}
-	if os.Getenv("MEMINSPECT_FULL") != "" {
+	if matrix.Whole() {
 		toolchains = append(toolchains, "go1.24.9", "go1.25.5", "go1.27.3")
 	}
 	for _, toolchain := range toolchains {

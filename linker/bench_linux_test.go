@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/internal/peak"
 	"github.com/meminspect/meminspect/linker"
 )
@@ -23,7 +24,7 @@ const (
 // bigFunctions is the number of functions in each package: a program of some 20
 // MB normally, and of more than 100 MB, which takes minutes to compile, with
 // MEMINSPECT_FULL.
-var bigFunctions = map[bool]int{false: 150, true: 1050}[os.Getenv("MEMINSPECT_FULL") != ""]
+var bigFunctions = map[bool]int{false: 150, true: 1050}[matrix.Whole()]
 
 // big is the program that the benchmarks read, with a thousand annotated
 // variables and forty declared IDs.

@@ -4,13 +4,13 @@ import (
 	"debug/dwarf"
 	"debug/elf"
 	"encoding/binary"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/linker"
 )
 
@@ -62,10 +62,7 @@ func all() []build {
 
 // In every kind of build, the file shows what the program reports.
 func TestBuilds(t *testing.T) {
-	builds := sample
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		builds = all()
-	}
+	builds := matrix.Choose(sample, all())
 	want := ask(t, plainBinary(t))
 	for _, b := range builds {
 		t.Run(b.name(), func(t *testing.T) {

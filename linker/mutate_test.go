@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/linker"
 )
 
@@ -167,10 +168,7 @@ func hotSpots(tb testing.TB, data []byte) [][2]int64 {
 // Changed or truncated files give an error or a result, in bounded time and
 // memory. If no changed byte matters for the result, it is the correct one.
 func TestMutations(t *testing.T) {
-	count := 90
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		count = 10_000
-	}
+	count := matrix.Choose(90, 10_000)
 	builds := []build{{}, {args: "-buildmode=pie -ldflags=-s+-w"}, {args: "-buildmode=pie -ldflags=-linkmode=external"}}
 	for _, b := range builds {
 		t.Run(b.name(), func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/linker"
 )
 
@@ -84,7 +85,7 @@ func TestOthersPrograms(t *testing.T) {
 		t.Fatalf("the example has %d entries", len(want))
 	}
 	programs, ways := []string{"filippo.io/age/cmd/age"}, []string{"-ldflags=-s -w"}
-	if os.Getenv("MEMINSPECT_FULL") != "" {
+	if matrix.Whole() {
 		programs = append(programs, "golang.org/x/tools/cmd/callgraph", "golang.org/x/tools/cmd/stringer", "github.com/rogpeppe/go-internal/cmd/testscript")
 		ways = append(ways, "", "-buildmode=pie")
 	}

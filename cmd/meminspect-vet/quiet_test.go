@@ -1,18 +1,19 @@
 package main
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // In trees without annotations there are no findings, and in this one there
 // should be none.
 func TestNothingToFind(t *testing.T) {
 	dirs := []string{"../../runtime", moduleDir(t, "github.com/spf13/cobra")}
-	if os.Getenv("MEMINSPECT_FULL") != "" {
+	if matrix.Whole() {
 		dirs = append(dirs, "../..", "../../lint/golangci",
 			moduleDir(t, "golang.org/x/tools"), moduleDir(t, "github.com/klauspost/compress"))
 	}

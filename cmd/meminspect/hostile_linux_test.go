@@ -30,6 +30,7 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
@@ -63,10 +64,7 @@ func TestHostileFiles(t *testing.T) {
 
 // mutate damages random places.
 func mutate(t *testing.T, kinds []fileKind) {
-	mutations := 300
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		mutations = 10_000
-	}
+	mutations := matrix.Choose(300, 10_000)
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("MEMINSPECT_SEED"); text != "" {
 		var err error

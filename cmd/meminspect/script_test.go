@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/internal/moduleproxy"
 )
 
@@ -59,7 +60,7 @@ func TestScripts(t *testing.T) {
 		Condition: func(cond string) (bool, error) {
 			switch cond {
 			case "full": // the long matrices are requested
-				return os.Getenv("MEMINSPECT_FULL") != "", nil
+				return matrix.Whole(), nil
 			case "captures": // doctor finds no obstacle on this host
 				for _, check := range capture.DiagnoseHost() {
 					if !check.OK {

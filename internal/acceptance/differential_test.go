@@ -9,6 +9,7 @@ import (
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // A capture of a program that annotates a variable of every kind is, for Delve,
@@ -21,8 +22,8 @@ func TestCaptureIsAsGoodAsAWholeDump(t *testing.T) {
 		{Args: "-race"}, {Debug: true}, {Args: "-buildmode=pie -ldflags=-linkmode=external"}, {Toolchain: "go1.27.3", Env: "GOEXPERIMENT=mapsplitgroup"}} {
 		b.Tables = true
 		t.Run(b.String(), func(t *testing.T) {
-			if i >= sample && os.Getenv("MEMINSPECT_FULL") == "" {
-				t.Skip("MEMINSPECT_FULL is not set")
+			if i >= sample && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
 			}
 			exe := kinds.Make(t, b)
 			pid := kinds.Start(t, exe)
@@ -60,8 +61,8 @@ func TestIncludedVariablesOfOlderReleases(t *testing.T) {
 	debuggers.Need(t, "dlv")
 	for i, b := range []kinds.Build{{Toolchain: "go1.21.13"}, {Toolchain: "go1.22.12"}, {Toolchain: "go1.23.12"}} {
 		t.Run(b.String(), func(t *testing.T) {
-			if i > 0 && os.Getenv("MEMINSPECT_FULL") == "" {
-				t.Skip("MEMINSPECT_FULL is not set")
+			if i > 0 && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
 			}
 			exe := kinds.Make(t, b)
 			pid := kinds.Start(t, exe)

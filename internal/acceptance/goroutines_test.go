@@ -14,6 +14,7 @@ import (
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // read returns a core's goroutines, a line for each frame.
@@ -80,8 +81,8 @@ func TestGoroutinesAsDelve(t *testing.T) {
 	debuggers.Need(t, "dlv")
 	for i, b := range []kinds.Build{{}, {Toolchain: "go1.24.9"}, {Toolchain: "go1.27.3", Args: "-buildmode=pie"}, {Toolchain: "go1.23.12"}, {Toolchain: "go1.21.13"}, {Toolchain: "go1.25.5"}, {Debug: true}, {Args: "-race"}} {
 		t.Run(b.String(), func(t *testing.T) {
-			if i >= 1 && os.Getenv("MEMINSPECT_FULL") == "" {
-				t.Skip("MEMINSPECT_FULL is not set")
+			if i >= 1 && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
 			}
 			exe := kinds.Make(t, b)
 			pid := kinds.Start(t, exe)

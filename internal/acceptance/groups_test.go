@@ -3,7 +3,6 @@
 package acceptance
 
 import (
-	"os"
 	"regexp"
 	"strconv"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // delveGroup is a group that Delve prints: its function, then goroutines, then
@@ -47,8 +47,8 @@ func TestGroupsAsDelve(t *testing.T) {
 	debuggers.Need(t, "dlv")
 	for i, b := range []kinds.Build{{}, {Toolchain: "go1.27.3"}, {Toolchain: "go1.24.9"}} {
 		t.Run(b.String(), func(t *testing.T) {
-			if i > 0 && os.Getenv("MEMINSPECT_FULL") == "" {
-				t.Skip("MEMINSPECT_FULL is not set")
+			if i > 0 && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
 			}
 			exe := kinds.Make(t, b)
 			path, _ := takeCore(t, kinds.Start(t, exe), capture.Options{Stop: capture.StopAlways})

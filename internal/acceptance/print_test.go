@@ -13,6 +13,7 @@ import (
 	"github.com/meminspect/meminspect/internal/inspect"
 	values "github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -131,8 +132,8 @@ func TestPrintStrippedAsItsTwin(t *testing.T) {
 		stripped := b
 		stripped.Args = strings.TrimSpace(b.Args + " -ldflags=-s")
 		t.Run(b.String(), func(t *testing.T) {
-			if i >= 2 && os.Getenv("MEMINSPECT_FULL") == "" {
-				t.Skip("MEMINSPECT_FULL is not set")
+			if i >= 2 && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
 			}
 			twin := kinds.Make(t, b)
 			want, order := printed(t, twin, kinds.Start(t, twin), false)

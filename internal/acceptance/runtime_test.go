@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/matrix"
 	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
@@ -38,7 +39,7 @@ func TestRuntimeWithOlderToolchains(t *testing.T) {
 	for _, version := range []string{"go1.24.9", "go1.25.5", "go1.27.3"} {
 		t.Run(version, func(t *testing.T) {
 			if version == "go1.27.3" && !full {
-				t.Skip("tried with MEMINSPECT_FULL=1")
+				t.Skip(matrix.Sampled)
 			}
 			env := []string{"GOTOOLCHAIN=" + version}
 			if out, err := goIn(t, env, "version"); err != nil {
@@ -147,7 +148,7 @@ func TestGoroutineLayoutsAgainstDWARF(t *testing.T) {
 	for _, version := range []string{"local", "go1.24.9", "go1.25.5", "go1.27.3"} {
 		t.Run(version, func(t *testing.T) {
 			if version != "local" && !full {
-				t.Skip("other toolchains are compared with MEMINSPECT_FULL=1")
+				t.Skip(matrix.Sampled)
 			}
 			dir := t.TempDir()
 			program := filepath.Join(dir, "prog")

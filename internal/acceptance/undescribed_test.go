@@ -10,6 +10,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // Variables that a list names from outside are followed by their types in the
@@ -26,8 +27,8 @@ func TestTypesWithoutDescriptors(t *testing.T) {
 	}
 	for i, w := range ways {
 		t.Run(w.name, func(t *testing.T) {
-			if i >= sample && os.Getenv("MEMINSPECT_FULL") == "" {
-				t.Skip("MEMINSPECT_FULL is not set")
+			if i >= sample && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
 			}
 			exe := build(t, "undescribed", w.env, w.flags...)
 			list, stripped := filepath.Join(t.TempDir(), "list"), filepath.Join(t.TempDir(), "undescribed")

@@ -21,6 +21,7 @@ import (
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/inspect/waits"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // waitLines returns what goroutines of the program wait for, a line for each
@@ -104,8 +105,8 @@ func TestWaits(t *testing.T) {
 		sync      []string
 	}{{"", objects}, {"go1.27.3", objects}, {"go1.25.5", states}} {
 		t.Run("toolchain "+c.toolchain, func(t *testing.T) {
-			if c.toolchain != "" && os.Getenv("MEMINSPECT_FULL") == "" {
-				t.Skip("MEMINSPECT_FULL is not set")
+			if c.toolchain != "" && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
 			}
 			want := slices.Sorted(slices.Values(append(slices.Clone(always), c.sync...)))
 			exe := filepath.Join(t.TempDir(), "blocked")

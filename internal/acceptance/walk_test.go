@@ -14,12 +14,13 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
 // full selects the whole matrices instead of samples.
-var full = os.Getenv("MEMINSPECT_FULL") != ""
+var full = matrix.Whole()
 
 func TestMain(m *testing.M) {
 	status := m.Run()
@@ -53,7 +54,7 @@ func forBuilds(t *testing.T, test func(t *testing.T, b kinds.Build)) {
 	for i, b := range builds {
 		t.Run(b.String(), func(t *testing.T) {
 			if i >= sample && !full {
-				t.Skip("MEMINSPECT_FULL is not set")
+				t.Skip(matrix.Sampled)
 			}
 			test(t, b)
 		})

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -29,10 +29,7 @@ func TestRehearsal(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	seeds := uint64(6)
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		seeds = 200
-	}
+	seeds := matrix.Choose(uint64(6), 200)
 	taken := 0
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

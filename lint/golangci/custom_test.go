@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/internal/moduleproxy"
 	"github.com/meminspect/meminspect/internal/vetoutput"
 )
@@ -23,7 +24,7 @@ import (
 // and nolintlint does not complain about the comments that suppress findings.
 // Building golangci-lint takes minutes.
 func TestCustomBuild(t *testing.T) {
-	if os.Getenv("MEMINSPECT_FULL") == "" {
+	if !matrix.Whole() {
 		t.Skip("MEMINSPECT_FULL is not set: building golangci-lint takes minutes")
 	}
 	work := t.TempDir()

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // A program is one of those whose full cores are filtered. It is built from the
@@ -44,7 +45,7 @@ func programs() []program {
 		{name: "states", source: "internal/acceptance/testdata/states"},
 	}
 	n := 3
-	if os.Getenv("MEMINSPECT_FULL") != "" {
+	if matrix.Whole() {
 		n = 50
 		list = append(list,
 			program{name: "secrets-pie", source: "internal/acceptance/testdata/secrets", flags: []string{"-buildmode=pie"}},

@@ -15,16 +15,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // A supervisor that is killed at any moment of a crash does not keep the program
 // from ending, and leaves no half core under a final name.
 func TestCollectorKilled(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
-	rounds := 20
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		rounds = 200
-	}
+	rounds := matrix.Choose(20, 200)
 	// What a crash takes on this machine now, so that its every moment is hit.
 	undisturbed := start(t, plainly, nil, program, nil, "wait")
 	waitOutput(t, undisturbed, "ready")
@@ -80,10 +78,7 @@ func watcherOf(t *testing.T, pid int) int {
 // core of its death all the same, and the status is its own.
 func TestKilledWhileCaptured(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
-	rounds := 8
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		rounds = 80
-	}
+	rounds := matrix.Choose(8, 80)
 	for i := range rounds {
 		r := start(t, plainly, nil, program, nil, "wait")
 		pid := r.event(t, "started").PID

@@ -15,14 +15,12 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // herd is how many programs end at once.
 func herd() int {
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		return 200
-	}
-	return 40
+	return matrix.Choose(40, 200)
 }
 
 // The limits of core-handler hold when many processes dump core at once, and what

@@ -14,6 +14,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // A crash is one cause of death and what must be known of it afterwards.
@@ -95,7 +96,7 @@ func TestCrashMatrix(t *testing.T) {
 				// The sample: each cause in the plain surrounding and build, and
 				// every ninth of the rest.
 				n++
-				if os.Getenv("MEMINSPECT_FULL") == "" && (s.name != "run" || variant != crasher.Plain && len(c.only) != 1) && n%9 != 0 {
+				if !matrix.Whole() && (s.name != "run" || variant != crasher.Plain && len(c.only) != 1) && n%9 != 0 {
 					continue
 				}
 				t.Run(s.name+"/"+string(variant)+"/"+c.way, func(t *testing.T) {
@@ -113,7 +114,7 @@ func TestCrashMatrix(t *testing.T) {
 func TestToolchains(t *testing.T) {
 	debuggers.Need(t, "dlv")
 	toolchains := []crasher.Variant{"go1.27.3"}
-	if os.Getenv("MEMINSPECT_FULL") != "" {
+	if matrix.Whole() {
 		toolchains = append(toolchains, "go1.25.5", "go1.24.9")
 	}
 	for _, toolchain := range toolchains {

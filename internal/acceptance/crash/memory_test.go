@@ -17,6 +17,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -174,7 +175,7 @@ func TestGoMemoryLimit(t *testing.T) {
 // against GOMEMLIMIT: a lower limit that it took away rings no alarm.
 func TestSetMemoryLimit(t *testing.T) {
 	variants := []crasher.Variant{crasher.PIE, crasher.Stripped, "go1.27.3"}
-	if os.Getenv("MEMINSPECT_FULL") != "" {
+	if matrix.Whole() {
 		variants = append(crasher.Variants(), "go1.27.3", "go1.25.5", "go1.24.9")
 	}
 	for _, v := range variants {

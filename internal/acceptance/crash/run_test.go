@@ -22,6 +22,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 var plainly = surroundings[0]
@@ -338,7 +339,7 @@ func TestPanicType(t *testing.T) {
 	check(crasher.Stripped, "panic-typed", "panic-error")
 	check(crasher.PIE, "panic-typed")
 	check("go1.27.3", "panic-typed", "panic-error")
-	if os.Getenv("MEMINSPECT_FULL") != "" {
+	if matrix.Whole() {
 		for _, v := range []crasher.Variant{"go1.25.5", "go1.24.9", crasher.Race, crasher.Cgo} {
 			check(v, "panic", "panic-typed", "panic-error")
 		}
@@ -416,10 +417,7 @@ func TestMonitorDeadlock(t *testing.T) {
 // nothing, the exit stop finds its word in the runtime's backlog.
 func TestTraceback(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
-	levels := []string{"none", "crash"}
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		levels = []string{"none", "single", "all", "system", "crash"}
-	}
+	levels := matrix.Choose([]string{"none", "crash"}, []string{"none", "single", "all", "system", "crash"})
 	for _, level := range levels {
 		for _, c := range crashes {
 			if c.exit || c.only != nil && !contains(c.only, crasher.Plain) {

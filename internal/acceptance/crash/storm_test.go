@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/internal/supervise/trigger"
 )
 
@@ -43,21 +43,25 @@ var storms = []storm{
 
 // Whatever a program does or suffers while it is captured, by snapshots and by users
 // at once: no capture hangs, the program runs on after each, and its end is seen.
+// Several storms at once are a load of more than ten.
 func TestStorm(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	tool(t) // built before there is a load
-	rounds, loads := 10, []int{0}
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		rounds, loads = 500, []int{0, 10} // 1,000 with both flags
+	rounds, ways := 10, []string{"one by one"}
+	if matrix.Whole() {
+		rounds, ways = 500, append(ways, "several at once") // 1,000 with both flags
 	}
-	for _, n := range loads {
-		t.Run(fmt.Sprintf("load=%d", n), func(t *testing.T) {
-			load(t, n)
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Cleanup(func() {
+				load, _ := os.ReadFile("/proc/loadavg")
+				t.Logf("load of the last 1, 5 and 15 minutes: %.15s", load)
+			})
 			for _, s := range storms {
 				for _, flag := range []string{"--exit-stop=auto", "--exit-stop=off"} {
 					t.Run(s.name+","+flag, func(t *testing.T) {
-						if n > 0 {
-							t.Parallel() // one alone would wait for its turn most of the time
+						if way == "several at once" {
+							t.Parallel()
 						}
 						s.run(t, program, flag, rounds)
 					})
@@ -66,6 +70,9 @@ func TestStorm(t *testing.T) {
 		})
 	}
 }
+
+// severalStorms is how many run at once.
+const severalStorms = 5
 
 // run captures the program so often while the storm goes on.
 func (s *storm) run(t *testing.T, program, flag string, rounds int) {
@@ -126,17 +133,6 @@ func (s *storm) run(t *testing.T, program, flag string, rounds int) {
 		t.Error("it was never captured")
 	}
 	end(rounds, syscall.SIGKILL)
-}
-
-// load keeps n processes busy until the test ends.
-func load(t *testing.T, n int) {
-	for range n {
-		busy := exec.Command("sh", "-c", "while kill -0 $PPID; do :; done") // not longer than this process
-		if err := busy.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = busy.Process.Kill(); _ = busy.Wait() })
-	}
 }
 
 // ask has a program captured and reports whether it was. It fails the test if that

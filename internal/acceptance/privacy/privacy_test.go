@@ -33,9 +33,10 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/marks"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
-var full = os.Getenv("MEMINSPECT_FULL") != ""
+var full = matrix.Whole()
 
 // A build is a way to build the program.
 type build struct {

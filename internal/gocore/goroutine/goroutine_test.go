@@ -16,6 +16,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/module"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 const program = `package main
@@ -52,7 +53,7 @@ func nothing(string) (memory.Address, bool) { return 0, false }
 // processor and release.
 func TestCellsInCode(t *testing.T) {
 	releases := []string{"1.26.8", "1.27.3", "1.25.5", "1.24.9", "1.23.12", "1.22.12", "1.21.13"}
-	if os.Getenv("MEMINSPECT_FULL") == "" {
+	if !matrix.Whole() {
 		releases = releases[:1]
 	}
 	for _, release := range releases {

@@ -15,6 +15,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 	"github.com/meminspect/meminspect/internal/gocore/module"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // builds are the toolchains and the kinds of builds for which the types of one
@@ -45,8 +46,8 @@ const alwaysRun = 1
 func TestReleases(t *testing.T) {
 	for i, b := range builds {
 		t.Run(strings.TrimSpace(b.toolchain+" "+b.env+" "+b.args), func(t *testing.T) {
-			if i >= alwaysRun && os.Getenv("MEMINSPECT_FULL") == "" {
-				t.Skip("MEMINSPECT_FULL is not set")
+			if i >= alwaysRun && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
 			}
 			t.Parallel()
 			bin := filepath.Join(t.TempDir(), "program")

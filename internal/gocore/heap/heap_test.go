@@ -17,6 +17,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/heap"
 	"github.com/meminspect/meminspect/internal/gocore/module"
 	"github.com/meminspect/meminspect/internal/kinds"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // A build is a way to build the program.
@@ -54,8 +55,8 @@ var builds = []build{
 func sample(t *testing.T, run func(t *testing.T, b build)) {
 	for _, b := range builds {
 		t.Run(b.String(), func(t *testing.T) {
-			if !b.always && os.Getenv("MEMINSPECT_FULL") == "" {
-				t.Skip("MEMINSPECT_FULL is not set")
+			if !b.always && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
 			}
 			run(t, b)
 		})

@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // start builds the program that package heap is tested with, runs it with 1000
@@ -78,8 +80,8 @@ func TestPaths(t *testing.T) {
 	}
 	for i, b := range builds {
 		t.Run(b.name, func(t *testing.T) {
-			if i > 0 && os.Getenv("MEMINSPECT_FULL") == "" {
-				t.Skip("MEMINSPECT_FULL is not set")
+			if i > 0 && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
 			}
 			env, more, _ := strings.Cut(b.env, " ")
 			if more != "" {

@@ -16,14 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // rounds returns how often each test of this file stops a program.
 func rounds() int {
-	if os.Getenv("MEMINSPECT_FULL") != "" {
-		return 1000
-	}
-	return 30
+	return matrix.Choose(30, 1000)
 }
 
 // Limits of a stop in these tests. The machine may be under load: the tests

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
 )
 
@@ -190,7 +191,7 @@ func TestHolds(t *testing.T) {
 	levels := []string{"none", "single", "all", "system", "crash"}
 	for i, c := range cells {
 		for j, level := range levels {
-			if os.Getenv("MEMINSPECT_FULL") == "" && (i+j)%len(levels) != 0 && level != "none" {
+			if !matrix.Whole() && (i+j)%len(levels) != 0 && level != "none" {
 				continue
 			}
 			t.Run(c.way+"/"+level, func(t *testing.T) {
