@@ -3,7 +3,6 @@
 package crash
 
 import (
-	"fmt"
 	"math"
 	"os"
 	"os/exec"
@@ -16,64 +15,20 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/groups"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// limitedGroup makes a control group whose memory is limited, of version 2 where
-// that has the memory controller, else of version 1, and returns the files
-// to which a process writes its number to be in it. In a hybrid host a group of
-// version 2 keeps the account of stalls.
-func limitedGroup(t *testing.T, bytes int) (procs []string) {
-	t.Helper()
-	if os.Getuid() != 0 {
-		t.Skip("making a control group needs root")
-	}
-	name := fmt.Sprintf("meminspect-test-%d-%d", os.Getpid(), time.Now().UnixNano())
-	limited := false
-	for _, tree := range []struct{ dir, file string }{
-		{"/sys/fs/cgroup", "memory.max"}, {"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup/unified", ""},
-	} {
-		if _, err := os.Stat(tree.dir + "/cgroup.procs"); err != nil {
-			continue
-		}
-		group := filepath.Join(tree.dir, name)
-		if err := os.Mkdir(group, 0o755); err != nil {
-			t.Skip("making a control group: ", err)
-		}
-		t.Cleanup(func() {
-			for range 50 { // its last process may be on its way out
-				if os.Remove(group) == nil {
-					return
-				}
-				time.Sleep(20 * time.Millisecond)
-			}
-			t.Errorf("the control group %s stays", group)
-		})
-		if tree.file != "" && !limited {
-			limited = os.WriteFile(filepath.Join(group, tree.file), fmt.Append(nil, bytes), 0) == nil
-		}
-		procs = append(procs, filepath.Join(group, "cgroup.procs"))
-	}
-	if !limited {
-		t.Skip("no control group here limits memory")
-	}
-	return procs
-}
-
 // within is a surrounding inside a group.
 func within(procs []string) surrounding {
-	line := ""
-	for _, p := range procs {
-		line += "echo $$ > " + p + "; "
-	}
-	return surrounding{wrap: []string{"sh", "-c", line + "exec \"$@\"", "sh"}}
+	return surrounding{wrap: []string{"sh", "-c", groups.Enter(procs) + "exec \"$@\"", "sh"}}
 }
 
 // Close to its limit a program is captured, once, before the kernel kills it.
 func TestMemoryPressure(t *testing.T) {
-	inside := within(limitedGroup(t, 96<<20))
+	inside := within(groups.Limited(t, 96<<20))
 	program := crasher.Build(t, crasher.Plain)
 	r := supervise(t, inside, program, []string{"--memory", "70"}, "grow")
 	var memory, killed int
@@ -94,7 +49,7 @@ func TestMemoryPressure(t *testing.T) {
 // What others use of a group above the program's own counts too: the OOM killer
 // does not ask whose it is.
 func TestMemoryPressureOfOthers(t *testing.T) {
-	above := limitedGroup(t, 96<<20)
+	above := groups.Limited(t, 96<<20)
 	below := func(name string) (procs []string) {
 		for _, p := range above {
 			group := filepath.Join(filepath.Dir(p), name)
@@ -135,7 +90,7 @@ func TestMemoryPressureOfOthers(t *testing.T) {
 // A program that stalls on memory is captured, even if most of its memory is
 // file cache: the kernel's pressure account reports the stall.
 func TestMemoryStall(t *testing.T) {
-	inside := within(limitedGroup(t, 64<<20))
+	inside := within(groups.Limited(t, 64<<20))
 	if _, err := os.Stat("/proc/pressure/memory"); err != nil {
 		t.Skip("this kernel keeps no account of stalls: ", err)
 	}
@@ -213,7 +168,7 @@ func TestSetMemoryLimit(t *testing.T) {
 // A program that the OOM killer ends is let go before the kernel takes its memory
 // back, and the record of a core names that as the cause of what is missing.
 func TestOOMKill(t *testing.T) {
-	inside := within(limitedGroup(t, 64<<20))
+	inside := within(groups.Limited(t, 64<<20))
 	program := crasher.Build(t, crasher.Plain)
 	for _, flag := range []string{"--exit-stop=auto", "--exit-stop=off"} {
 		t.Run(flag, func(t *testing.T) {

@@ -32,6 +32,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/groups"
 	"github.com/meminspect/meminspect/internal/marks"
 	"github.com/meminspect/meminspect/internal/matrix"
 )
@@ -298,7 +299,7 @@ func (p program) handle(t *testing.T, pid int) {
 		if len(coresIn(t, dir)) == 0 {
 			t.Errorf("core-handler %v wrote no core", flags)
 		}
-		p.scanDir(t, dir, flags)
+		p.scanDir(t, dir, flags, true)
 	}
 }
 
@@ -378,10 +379,11 @@ type trigger struct {
 	flags   []string
 	then    func(pid int, cores string) error // when the program is ready
 	lives   bool                              // the program does not end by itself
+	limit   int                               // of memory: the OOM killer ends the program, and the kernel may free what the core would have
 }
 
 func (tr trigger) String() string {
-	return strings.Join(slices.DeleteFunc([]string{tr.action, tr.through, map[bool]string{true: "monitor"}[tr.monitor]}, func(s string) bool { return s == "" }), ",")
+	return strings.Join(slices.DeleteFunc([]string{tr.action, tr.through, map[bool]string{true: "monitor"}[tr.monitor], map[bool]string{true: "OOM kill"}[tr.limit > 0]}, func(s string) bool { return s == "" }), ",")
 }
 
 // parent returns the parent of a process.
@@ -439,6 +441,8 @@ var triggers = []trigger{
 		}
 		return nil
 	}},
+	{action: "grow", limit: 64 << 20, flags: []string{"--memory=0", "--snapshot=50ms"}},
+	{action: "grow", limit: 64 << 20, flags: []string{"--memory=0", "--exit-stop=off", "--snapshot=50ms"}},
 }
 
 // What run writes has no private data: cores, the termination message, its
@@ -490,7 +494,7 @@ func (p program) supervise(t *testing.T, tr trigger, flags []string) {
 	if len(coresIn(t, cores)) == 0 {
 		t.Fatalf("no core was written: %s", read(t, base+"/report"))
 	}
-	p.scanDir(t, base, flags)
+	p.scanDir(t, base, flags, tr.limit == 0)
 }
 
 // startTriggered starts the program with a collector that has these flags.
@@ -499,6 +503,9 @@ func (p program) startTriggered(t *testing.T, tr trigger, flags []string) (cmd *
 	var env []string
 	if tr.env != "" {
 		env = append(env, tr.env)
+	}
+	if tr.limit > 0 { // of the program alone, which ends only if it is killed
+		tr.through = groups.Enter(groups.Limited(t, tr.limit)) + `exec "$@"`
 	}
 	if tr.monitor {
 		env = append(env, "MARKED_MONITOR="+tool, "MARKED_FLAGS="+strings.Join(flags, " "))
@@ -511,8 +518,9 @@ func (p program) startTriggered(t *testing.T, tr trigger, flags []string) (cmd *
 	return p.startIn(t, env, under, tr.action)
 }
 
-// scanDir scans every file in a directory, cores also decompressed.
-func (p program) scanDir(t *testing.T, base string, flags []string) {
+// scanDir scans every file in a directory, cores also decompressed. They are whole
+// if nothing took the program's memory before it was captured.
+func (p program) scanDir(t *testing.T, base string, flags []string, whole bool) {
 	t.Helper()
 	opts := capture.Options{}
 	for _, f := range flags {
@@ -551,6 +559,9 @@ func (p program) scanDir(t *testing.T, base string, flags []string) {
 		must := []string{"visible", "logged"}
 		if opts.Mode == capture.Data && !p.exclusions {
 			must = append(must, "variable")
+		}
+		if !whole {
+			must = nil
 		}
 		p.scan(t, what, data, expectation{must: must, may: e.may})
 		return nil
@@ -636,7 +647,7 @@ func (p program) encrypt(t *testing.T, tr trigger, key *age.X25519Identity) {
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size))
-	if err != nil || marks.Find(data, marks.Of("visible")) == "" {
+	if err != nil || tr.limit == 0 && marks.Find(data, marks.Of("visible")) == "" {
 		t.Errorf("%v: the core lacks the value", err)
 	}
 }
