@@ -111,17 +111,13 @@ func (v *Value) MarshalJSON() ([]byte, error) {
 	return []byte("[" + strings.Join(parts, ",") + "]"), nil
 }
 
-// Bounds of a value that is read as a whole.
-const (
-	wholeDepth    = 10_000
-	bytesOfValue  = 8 // of most values
-	minimumValues = value.DefaultValues
-)
+// wholeDepth is the depth of a value that is read as a whole.
+const wholeDepth = 10_000
 
 // whole returns the limits of values that are read as a whole.
 func (c *Core) whole() value.Limits {
 	held, _ := c.core.Captured()
-	return value.Limits{Depth: wholeDepth, Elements: -1, Bytes: -1, Values: max(minimumValues, int(held/bytesOfValue))}
+	return value.Limits{Depth: wholeDepth, Elements: -1, Bytes: -1, Values: value.ValuesIn(held)}
 }
 
 // Decode stores the value in what dst points at, a variable of the reader's own type. A

@@ -51,7 +51,8 @@ The exit status is 3 if nothing is found.`,
 			warn(cmd, prog)
 			f := finder{query: queryOf(args[1])}
 			f.found = func(h findHit) error { return printFind(cmd, h, asJSON) }
-			paths.All(prog, value.Limits{Elements: -1, Bytes: maxSearched, Values: maxValues(core)}, f.visit, func() bool { return f.err != nil })
+			held, _ := core.Captured()
+			paths.All(prog, value.Limits{Elements: -1, Bytes: maxSearched, Values: value.ValuesIn(held)}, f.visit, func() bool { return f.err != nil })
 			if f.err == nil && f.hits == 0 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: find: %s: %q is not in what is annotated: `meminspect scan` searches all bytes\n", args[0], args[1])
 				return &exitError{status: exitPartial}

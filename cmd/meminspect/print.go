@@ -18,13 +18,6 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// maxValues bounds the values that are read by the memory in a core: most of them have
-// eight bytes.
-func maxValues(core *inspect.Core) int {
-	held, _ := core.Captured()
-	return max(value.DefaultValues, int(held/8))
-}
-
 func printCommand() *cobra.Command {
 	var exe string
 	var asJSON bool
@@ -94,7 +87,8 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 			// Most of what is read is garbage as soon as it is written.
 			const percent = 50
 			defer debug.SetGCPercent(debug.SetGCPercent(percent))
-			limits.Values = maxValues(core)
+			held, _ := core.Captured()
+			limits.Values = value.ValuesIn(held)
 			if !cmd.Flags().Changed("depth") && !asJSON && isTerminal(cmd.OutOrStdout()) {
 				limits.Depth = terminalDepth
 			}

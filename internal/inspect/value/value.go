@@ -123,6 +123,13 @@ const (
 	DefaultValues   = 1 << 20
 )
 
+// ValuesIn returns how many values so many bytes of memory can hold: most values
+// have eight bytes. As a limit it bounds what is read of a core by the core's size.
+func ValuesIn(bytes uint64) int {
+	const typical = 8
+	return max(DefaultValues, int(min(bytes/typical, math.MaxInt)))
+}
+
 func (l Limits) filled() Limits {
 	fill := func(v *int, by int) {
 		switch {
