@@ -156,7 +156,7 @@ func (j *job) size(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges, piec
 // complete requests the facts that are known only after the program was
 // released.
 func (j *job) complete(s *model.Snapshot) {
-	j.record.Panics, j.record.Excluded = s.Goroutines.Panics, s.Excluded
+	j.record.Panics, j.record.Excluded = s.Goroutines.Panics, s.Redaction.Excluded
 	j.record = j.opts.Request.OnReleased(j.record)
 }
 

@@ -49,7 +49,7 @@ func WriteStub(pid int, opts Options, cause error) (*Core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write stub: %w", err)
 	}
-	s := &model.Snapshot{Identity: identity, Maps: maps, Threads: held.Threads, Unreadable: cause.Error(), Excluded: &request.Excluded{Partial: true}}
+	s := &model.Snapshot{Identity: identity, Maps: maps, Threads: held.Threads, Moment: model.Moment{Unreadable: cause.Error()}, Redaction: model.Redaction{Excluded: &request.Excluded{Partial: true}}}
 	opts.Request.Released()
 	j.complete(s)
 	core, err := build.Build(s, &model.Plan{Options: *opts.resolved()}, j.buildRecord())

@@ -21,11 +21,7 @@ type Summary struct {
 	// own commands captured it.
 	Signature string
 	Outcome
-
-	Threads    Count
-	Goroutines Count
-	Stacks     string // full, skeleton or none
-	Regions    Regions
+	Contents
 
 	// Partial reports that requested data is not in the core. Problems lists what
 	// is missing and why, in order.
@@ -50,6 +46,14 @@ type Outcome struct {
 	Find    time.Duration // before the program was stopped
 	Stopped time.Duration // 0 if it was not stopped
 	Total   time.Duration
+}
+
+// Contents is what a core has of a program.
+type Contents struct {
+	Threads    Count
+	Goroutines Count
+	Stacks     string // full, skeleton or none
+	Regions    Regions
 }
 
 // A Count is a total number and the number in the core.
@@ -111,12 +115,14 @@ func (s *Summary) addProblems(steps ...model.Problems) {
 func summaryOf(s *model.Snapshot, core *build.Core) Summary {
 	id := &s.Identity
 	sum := Summary{
-		Target:     Target{PID: id.PID, Program: id.Path, GoVersion: id.GoVersion, BuildID: id.BuildID},
-		Outcome:    Outcome{Payload: core.Payload, Segments: core.Filled, Stopped: s.Stopped},
-		Threads:    Count{All: s.Threads.All, Captured: s.Threads.Known},
-		Goroutines: Count{All: s.Goroutines.Alive, Captured: s.Goroutines.Captured},
-		Stacks:     s.Goroutines.Note.Stacks.String(),
-		Regions:    CountRegions(core.Regions),
+		Target:  Target{PID: id.PID, Program: id.Path, GoVersion: id.GoVersion, BuildID: id.BuildID},
+		Outcome: Outcome{Payload: core.Payload, Segments: core.Filled, Stopped: s.Stopped},
+		Contents: Contents{
+			Threads:    Count{All: s.Threads.All, Captured: s.Threads.Known},
+			Goroutines: Count{All: s.Goroutines.Alive, Captured: s.Goroutines.Captured},
+			Stacks:     s.Goroutines.Note.Stacks.String(),
+			Regions:    CountRegions(core.Regions),
+		},
 	}
 	for i := range core.Regions {
 		r := &core.Regions[i]

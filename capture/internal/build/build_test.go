@@ -76,7 +76,7 @@ func TestBuildIsPure(t *testing.T) {
 func build(t *testing.T, text string) *Core {
 	t.Helper()
 	s := &script{t: t, plan: model.Plan{Options: model.Options{Segments: 2000, Budget: 1 << 30}}}
-	s.snapshot.Identity = model.Identity{Path: "/bin/shop", PID: 7, Machine: elfcore.MachineAMD64, GoVersion: "go1.26"}
+	s.snapshot.Identity = model.Identity{Path: "/bin/shop", PID: 7, Machine: elfcore.MachineAMD64, Build: model.Build{GoVersion: "go1.26"}}
 	s.snapshot.Redaction.Redactor = &walk.Redactor{}
 	s.snapshot.Goroutines.Note.Stacks = note.StackFull
 	s.snapshot.Functions.Calls = map[memory.Address][]note.Function{}

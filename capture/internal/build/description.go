@@ -25,7 +25,7 @@ func descriptionNotes(s *model.Snapshot, regions []note.Region, r Record) []elfc
 			notes = append(notes, ourNote(note.TypeExtra, (&note.Extra{Name: name, Data: []byte(text)}).Encode()))
 		}
 	}
-	add(note.ExtraBuildInfo, s.Identity.BuildInfo)
+	add(note.ExtraBuildInfo, s.Identity.Build.Info)
 	add(note.ExtraProcess, processText(s))
 	if s.Identity.GoVersion != "" {
 		add(note.ExtraVMCoreInfo, vmcoreinfoText(s, regions, r))

@@ -14,7 +14,6 @@ import (
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
-	"github.com/meminspect/meminspect/internal/gocore/debuginfo"
 	"github.com/meminspect/meminspect/internal/gocore/gcstats"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
@@ -36,22 +35,23 @@ type Program struct {
 	Binary   Binary
 	Symbols  Symbols
 	Runtime  Runtime
+	Types    Types
 	Stacks   Stacks
 	Marks    Marks
 	Problems model.Problems
-
-	// Types are the program's types. TypeReads records the memory that they were
-	// read from.
-	Types     *gotypes.Set
-	TypeReads *walk.Trace
 
 	// Code returns the calls at addresses. It reads files, because the program may
 	// have ended.
 	Code *module.Code
 
-	debug        *debugTypes // read on demand
-	closures     *debuginfo.Closures
-	closuresRead bool
+	debug debugReads
+}
+
+// Types are the program's types, and a record of the memory that they were read
+// from.
+type Types struct {
+	*gotypes.Set
+	Reads *walk.Trace
 }
 
 // A Runtime describes the program's copy of the Go runtime.
@@ -86,8 +86,8 @@ func Locate(source Source, opts *model.Options) (*Program, error) {
 	p.findEmbedded()
 	p.Runtime.Variables = p.Symbols.runtimeVariables(p.Identity.Data)
 	p.Runtime.Cgo = p.usesCgo()
-	p.TypeReads = walk.NewTrace(p.Binary.Memory)
-	p.Types = gotypes.New(p.TypeReads, p.Runtime.Program)
+	p.Types.Reads = walk.NewTrace(p.Binary.Memory)
+	p.Types.Set = gotypes.New(p.Types.Reads, p.Runtime.Program)
 	p.findMarks(len(opts.Include) > 0)
 	p.Runtime.Cells, p.Runtime.CellsErr = goroutine.Find(p.Runtime.Program, p.Symbols.Address)
 	if p.Marks.excludes() {
@@ -163,7 +163,7 @@ func (p *Program) identify(args bool) error {
 		p.Problems.Missing("auxiliary vector", err)
 	}
 	if info := p.Runtime.BuildInfo; info != nil {
-		id.BuildInfo = buildSettings(info, args)
+		id.Build.Info = buildSettings(info, args)
 	}
 	if args {
 		words, err := p.Source.Args()

@@ -25,6 +25,13 @@ func (p *Program) PointedType(addr memory.Address) (*gotypes.Type, error) {
 	return ptr.Elem()
 }
 
+// A debugReads is what has been read of the debug information, on demand.
+type debugReads struct {
+	variables    *debugTypes
+	closures     *debuginfo.Closures
+	closuresRead bool
+}
+
 // debugTypes are the package variables whose types the debug information
 // contains.
 type debugTypes struct {
@@ -35,14 +42,14 @@ type debugTypes struct {
 
 // DebugType returns the variable's type from the debug information.
 func (p *Program) DebugType(s exe.Symbol) (*gotypes.Type, error) {
-	if p.debug == nil {
-		p.debug = p.readDebugTypes()
+	if p.debug.variables == nil {
+		p.debug.variables = p.readDebugTypes()
 	}
-	v, ok := p.debug.byName[s.Name]
+	v, ok := p.debug.variables.byName[s.Name]
 	if !ok {
-		return nil, cmp.Or(p.debug.err, errors.New("the debug information does not have it"))
+		return nil, cmp.Or(p.debug.variables.err, errors.New("the debug information does not have it"))
 	}
-	typ, err := p.debug.types.Of(v)
+	typ, err := p.debug.variables.types.Of(v)
 	if err == nil && typ.Size != s.Size {
 		err = fmt.Errorf("it has %d bytes, its type %d", s.Size, typ.Size)
 	}
@@ -81,7 +88,7 @@ func (p *Program) debugInfo(limit uint64) (*dwarf.Data, *debuginfo.Types, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	types, err := debuginfo.NewTypes(data, p.Runtime.Program, p.Types, p.Binary.Image.Bias)
+	types, err := debuginfo.NewTypes(data, p.Runtime.Program, p.Types.Set, p.Binary.Image.Bias)
 	return data, types, err
 }
 
@@ -92,16 +99,16 @@ const maxClosureInfo = 64 << 20
 // Closure returns the captured variables of the function literal with this
 // entry, as far as the debug information has them. It is read once per program.
 func (p *Program) Closure(entry memory.Address) []walk.ClosureVar {
-	if !p.closuresRead {
-		p.closuresRead = true
+	if !p.debug.closuresRead {
+		p.debug.closuresRead = true
 		if _, types, err := p.debugInfo(maxClosureInfo); err == nil {
-			p.closures = debuginfo.NewClosures(types)
+			p.debug.closures = debuginfo.NewClosures(types)
 		}
 	}
-	if p.closures == nil {
+	if p.debug.closures == nil {
 		return nil
 	}
-	vars, err := p.closures.Of(entry)
+	vars, err := p.debug.closures.Of(entry)
 	if err != nil {
 		return nil
 	}

@@ -26,25 +26,30 @@ import (
 
 // An Identity has a core's facts about the program and its process.
 type Identity struct {
-	Path       string // of the executable
-	Main       string // import path of its main package, "" if unknown
-	GoVersion  string // "" if it is not a readable Go program
-	BuildID    string // Go's
-	GNUBuildID string
-	Machine    uint16 // the ELF machine that it runs on
+	Path    string // of the executable
+	Machine uint16 // the ELF machine that it runs on
+	Build
 
 	PID  int
 	Stat process.Stat
 	Auxv []byte
 	Args string // "" unless requested
 
-	BuildInfo string       // as debug.BuildInfo.String returns it, "" if it is not known
-	Module    string       // path and version of the main module
-	Host      process.Host // the kernel's facts about the process
-	Layouts   []string     // lines of vmcoreinfo: the sizes, offsets and numbers of the tables
+	Host    process.Host // the kernel's facts about the process
+	Layouts []string     // lines of vmcoreinfo: the sizes, offsets and numbers of the tables
 
 	Files []process.Mapping // of the executable file
 	Data  memory.Ranges     // of loaded files: their writable variables
+}
+
+// A Build is how a program was built.
+type Build struct {
+	Main       string // import path of its main package, "" if unknown
+	Module     string // path and version of the main module
+	GoVersion  string // "" if it is not a readable Go program
+	BuildID    string // Go's
+	GNUBuildID string
+	Info       string // as debug.BuildInfo.String returns it, "" if it is not known
 }
 
 // Name returns the program's name without its folder.
@@ -65,16 +70,20 @@ type Snapshot struct {
 	Regions    []Result
 	Omissions  walk.Omissions // values that depths and budgets omitted
 	Redaction  Redaction
-	Excluded   *request.Excluded // nil if nothing is excluded
 	Goroutines Goroutines
 	Functions  Functions
 	Changed    Changed
+	Problems   Problems
+	Moment
+}
+
+// A Moment is when and how a program was read.
+type Moment struct {
 	Still      bool          // no thread changed memory while it was read
 	Clock      int64         // the runtime's clock when goroutines were read, in nanoseconds; 0 if unknown
 	Counters   gcstats.Stats // of the Go runtime
 	Stopped    time.Duration // how long the program was stopped
 	Unreadable string        // why no memory could be read, else ""
-	Problems   Problems
 }
 
 // Threads are a program's threads.
@@ -94,8 +103,9 @@ type Result struct {
 
 // A Redaction describes what must not be in the core.
 type Redaction struct {
-	Redactor *walk.Redactor // nil if there is no memory
-	Rules    []string       // names of the exclusions, by their indexes in the redactor's receipts
+	Redactor *walk.Redactor    // nil if there is no memory
+	Rules    []string          // names of the exclusions, by their indexes in the redactor's receipts
+	Excluded *request.Excluded // nil if nothing is excluded
 }
 
 // Goroutines are a program's goroutines, in the order in which they were read.

@@ -89,7 +89,7 @@ func embeddedEntries(p *locate.Program, problems *model.Problems) []model.Region
 		return nil
 	}
 	var regions []model.Region
-	types := embedded.NewTypes(content, p.Types, p.Binary.Image.Bias)
+	types := embedded.NewTypes(content, p.Types.Set, p.Binary.Image.Bias)
 	for i := range content.Entries {
 		if e := &content.Entries[i]; e.Included != "" {
 			regions = append(regions, embeddedEntry(p, types, e, problems))

@@ -16,7 +16,7 @@ import (
 func WithStatuses(ctx context.Context, s *model.Snapshot, p *locate.Program, pl *model.Plan) *model.Snapshot {
 	t := *s
 	t.Regions = make([]model.Result, len(s.Regions))
-	cfg := walk.Config{Types: p.Types, Version: p.Runtime.Version, Main: p.Identity.Main, Image: fileRanges(s.Maps, s.Identity.Data)}
+	cfg := walk.Config{Types: p.Types.Set, Version: p.Runtime.Version, Main: p.Identity.Main, Image: fileRanges(s.Maps, s.Identity.Data)}
 	if !pl.SaveMemory {
 		cfg.Closure = p.Closure
 	}

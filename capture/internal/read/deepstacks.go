@@ -68,8 +68,8 @@ func (s *deepStack) parts() []model.Stack {
 // stack that is too deep, it queues more of the innermost frames.
 func (r *reading) queueMiddles() {
 	var deep []*deepStack // stacks with a middle
-	for i := range r.stacks {
-		if s := &r.stacks[i]; !s.middle().Empty() {
+	for i := range r.queue.stacks {
+		if s := &r.queue.stacks[i]; !s.middle().Empty() {
 			deep = append(deep, s)
 		}
 	}
@@ -89,9 +89,9 @@ func (r *reading) queueMiddles() {
 // lists their stacks.
 func (r *reading) countGoroutines() {
 	out, missing := &r.snapshot.Goroutines, 0
-	out.Stacks = slices.Grow(out.Stacks, len(r.stacks))
-	for i := range r.stacks {
-		s := &r.stacks[i]
+	out.Stacks = slices.Grow(out.Stacks, len(r.queue.stacks))
+	for i := range r.queue.stacks {
+		s := &r.queue.stacks[i]
 		out.Stacks = append(out.Stacks, s.parts()...)
 		if s.lacks {
 			missing++

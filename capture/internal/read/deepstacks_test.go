@@ -23,7 +23,7 @@ func TestDeepStacks(t *testing.T) {
 			for _, size := range sizes {
 				s := deepStack{Stack: model.Stack{Used: memory.RangeOf(at, size)}, alive: true}
 				s.queueEnds(&r.queue)
-				r.stacks = append(r.stacks, s)
+				r.queue.stacks = append(r.queue.stacks, s)
 				at = at.Add(size + 4096)
 			}
 			r.queueMiddles()
@@ -40,8 +40,8 @@ func TestDeepStacks(t *testing.T) {
 			}
 			least := (budget - ends) / uint64(len(sizes)) // each stack's share of what is left
 			whole := 0
-			for i := range r.stacks {
-				used := r.stacks[i].Used
+			for i := range r.queue.stacks {
+				used := r.queue.stacks[i].Used
 				has := queued.OverlapSize(used)
 				if has == used.Size() {
 					whole++

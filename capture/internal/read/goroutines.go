@@ -46,9 +46,9 @@ func (r *reading) queueGoroutines() {
 	gs.sort()
 	// A runtime.g and both ends of its stack, and later the middle.
 	r.queue.grow(4 * len(gs.all))
-	r.stacks = slices.Grow(r.stacks, len(gs.all))
+	r.queue.stacks = slices.Grow(r.queue.stacks, len(gs.all))
 	for i := range gs.all {
-		r.stacks = append(r.stacks, gs.queueGoroutine(&gs.all[i]))
+		r.queue.stacks = append(r.queue.stacks, gs.queueGoroutine(&gs.all[i]))
 	}
 	gs.readWaits()
 	gs.out.All = gs.all

@@ -22,8 +22,8 @@ func TestStackBudget(t *testing.T) {
 		{"spent", 0, 0, false},
 	} {
 		used := memory.RangeOf(0xc000, 256)
-		r := &reading{queue: queue{left: c.left}, stacks: []deepStack{{Stack: model.Stack{Used: used, Whole: used}, alive: true}}}
-		r.stacks[0].queueEnds(&r.queue)
+		r := &reading{queue: queue{left: c.left, stacks: []deepStack{{Stack: model.Stack{Used: used, Whole: used}, alive: true}}}}
+		r.queue.stacks[0].queueEnds(&r.queue)
 		r.queueMiddles()
 		var got uint64
 		for _, s := range r.snapshot.Goroutines.Stacks {

@@ -74,12 +74,10 @@ type reading struct {
 	rehearsal *Rehearsal // nil if there was none, or it is used up
 	queue     queue
 	found     *walk.Result // result of the walk, nil if there was none
-	stacks    []deepStack  // stacks whose ends are queued
 	objects   objects
 	progress  Progress
 
-	ranges memory.Ranges      // all queued ranges, once queueing is complete
-	image  func() model.Image // makes the image of the copied memory
+	image func() model.Image // makes the image of the copied memory
 
 	snapshot model.Snapshot // the result
 }
@@ -127,13 +125,13 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 	if err := r.queueWithin(ctx, size); err != nil {
 		return err
 	}
-	r.snapshot.Excluded = r.excluded()
+	r.snapshot.Redaction.Excluded = r.excluded()
 	c := copier{mem: r.mem, moving: !r.held.Still, found: r.found, arena: r.rehearsal.memory(), progress: r.progress}
 	if r.rehearsal.skips(r.found) {
 		c.found = nil
 	}
 	var err error
-	if r.image, err = c.copy(r.ranges); err != nil {
+	if r.image, err = c.copy(r.queue.ranges); err != nil {
 		return err
 	}
 	if !r.held.Still && !r.plan.Doubt {
@@ -180,8 +178,8 @@ func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
 // that the walk has captured. Listing a million objects takes time: if whole
 // pages fit into the budget, they are enough.
 func (r *reading) size(size SizeFunc) uint64 {
-	r.ranges = memory.RangesOf(r.queue.wanted...)
-	ranges := r.ranges
+	r.queue.ranges = memory.RangesOf(r.queue.wanted...)
+	ranges := r.queue.ranges
 	if r.found == nil {
 		return size(&r.snapshot, r.plan, ranges, 0)
 	}
@@ -252,7 +250,9 @@ func (r *reading) step(ctx context.Context, step model.Step) error {
 type queue struct {
 	wanted  []memory.Range
 	trusted []memory.Range // the part of wanted that no exclusion can cover
+	stacks  []deepStack    // stacks whose ends are in wanted
 	left    uint64         // rest of the budget
+	ranges  memory.Ranges  // wanted, once queueing is complete
 }
 
 // add queues a range. If the budget is not enough for all of it, it queues the

@@ -46,7 +46,7 @@ func (r *reading) queueRegions(ctx context.Context) error {
 // walk follows the regions with a type.
 func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error) {
 	cfg := walk.Config{
-		Memory: r.mem, Types: r.program.Types, Version: r.program.Runtime.Version, Main: r.program.Identity.Main,
+		Memory: r.mem, Types: r.program.Types.Set, Version: r.program.Runtime.Version, Main: r.program.Identity.Main,
 		Budget: r.queue.left - r.reserve(), Exclusions: exclusions(r.plan), Moving: !r.held.Still, Arena: r.rehearsal.memory(), Lacks: r.program.Source.Lacks,
 	}
 	cfg.Object = r.objects.at
@@ -151,7 +151,7 @@ func (r *reading) queueRaw(region *model.Result) {
 func (r *reading) queueTypes() {
 	p := r.program
 	constant := model.Constant(r.maps, p.Identity.Data)
-	wanted := joined(p.TypeReads.Seen(), constant)
+	wanted := joined(p.Types.Reads.Seen(), constant)
 	for _, m := range p.Runtime.Modules {
 		wanted = append(wanted, memory.RangeOf(m.Addr, m.Bytes), memory.RangeOf(m.PCHeader, pcHeaderSize))
 	}
