@@ -72,18 +72,36 @@ func mutate(t *testing.T, kinds []fileKind) {
 			t.Fatal(err)
 		}
 	}
-	for _, k := range kinds {
+	rounds := roundsOf(kinds, mutations)
+	for i, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			h := newHostile(t, k)
-			rounds := mutations / len(kinds)
-			if k.slow {
-				rounds = max(rounds/50, 1)
+			for round := range rounds[i] {
+				h.round(t, rand.New(rand.NewPCG(seed, uint64(round))), fmt.Sprintf("seed %d, round %d", seed, round))
 			}
-			for i := range rounds {
-				h.round(t, rand.New(rand.NewPCG(seed, uint64(i))), fmt.Sprintf("seed %d, round %d", seed, i))
-			}
+			t.Logf("%d mutations, %d runs of commands, %d of them held", rounds[i], h.runs, h.held)
 		})
 	}
+}
+
+// roundsOf shares mutations out among kinds of files, so that there are at least as
+// many in total. A slow kind gets a fiftieth of the share of another.
+func roundsOf(kinds []fileKind, mutations int) []int {
+	rounds := make([]int, len(kinds))
+	shares := 0
+	for _, k := range kinds {
+		if shares += 50; k.slow {
+			shares -= 49
+		}
+	}
+	for i, k := range kinds {
+		share := 50
+		if k.slow {
+			share = 1
+		}
+		rounds[i] = (mutations*share + shares - 1) / shares
+	}
+	return rounds
 }
 
 // lyingHeaders makes segments claim more than the file contains, or all share
@@ -170,6 +188,8 @@ type hostile struct {
 	kind     fileKind
 	original map[string][]byte
 	sound    map[string]result // the commands' output for undamaged files
+
+	runs, held int // of commands with damaged files
 }
 
 func newHostile(t *testing.T, k fileKind) *hostile {
@@ -221,6 +241,9 @@ func (h *hostile) try(t *testing.T, path string, contents []byte, label string) 
 		r, err := execute(strings.Fields(line))
 		if err == nil {
 			err = r.check(line)
+		}
+		if h.runs++; err == nil {
+			h.held++
 		}
 		if err != nil {
 			kept := filepath.Join(t.ArtifactDir(), filepath.Base(path))
