@@ -297,6 +297,21 @@ func TestDecodeMissing(t *testing.T) {
 	}
 }
 
+// The state of a lock is no reason for missing parts.
+func TestDecodeLocked(t *testing.T) {
+	type locked struct {
+		mu   sync.Mutex
+		Name string
+	}
+	guarded, got := locked{Name: "ada"}, locked{}
+	guarded.mu.Lock()
+	defer guarded.mu.Unlock()
+	region(t, "guarded", &guarded)
+	if err := coretest.Self(t).Var("guarded").Decode(&got); err != nil || got.Name != "ada" {
+		t.Errorf("%q, %v", got.Name, err)
+	}
+}
+
 func TestReport(t *testing.T) {
 	ring := logring.New(1 << 16)
 	slog.New(ring.Handler(slog.DiscardHandler)).With(slog.Group("g", "a", 1)).Info("ready", "port", 80)

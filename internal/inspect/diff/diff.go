@@ -224,7 +224,7 @@ func same(before, after *value.Value) bool {
 	case value.Pointer, value.Interface: // its target is not known, or of another type
 		return before.Shape == value.Pointer && before.Elem == nil && after.Elem == nil
 	}
-	return before.Text == after.Text && before.Omitted == after.Omitted && slices.Equal(before.Notes, after.Notes)
+	return before.Text == after.Text && before.Omitted == after.Omitted && slices.Equal(before.State, after.State) && slices.Equal(before.Notes, after.Notes)
 }
 
 // fields compares structs, which may be of two versions of a program.

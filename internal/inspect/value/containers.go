@@ -369,9 +369,9 @@ func (r *reader) channel(v *Value, t *gotypes.Type, addr memory.Address, depth i
 		v.Absent = inspect.Inconsistent
 		return
 	}
-	v.Notes = append(v.Notes, strconv.FormatUint(c.Len, 10)+" of "+strconv.FormatUint(c.Cap, 10))
+	v.State = append(v.State, strconv.FormatUint(c.Len, 10)+" of "+strconv.FormatUint(c.Cap, 10))
 	if c.Closed {
-		v.Notes = append(v.Notes, "closed")
+		v.State = append(v.State, "closed")
 	}
 	senders := r.waiters(v, &layout, addr, c.Senders, "sender")
 	r.waiters(v, &layout, addr, c.Receivers, "receiver")
@@ -421,7 +421,7 @@ func (r *reader) waiters(v *Value, layout *goobject.ChanLayout, addr, first memo
 	case lost != "":
 		v.Notes = append(v.Notes, strconv.Itoa(len(list))+" "+what+verb+", and more: "+string(lost))
 	case len(list) > 0:
-		v.Notes = append(v.Notes, strconv.Itoa(len(list))+" "+what+verb)
+		v.State = append(v.State, strconv.Itoa(len(list))+" "+what+verb)
 	}
 	return list
 }

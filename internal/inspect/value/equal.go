@@ -5,7 +5,7 @@ import "slices"
 // zero reports whether a value is known and the zero value of its type, with
 // nothing to remark. A struct without fields is.
 func (v *Value) zero() bool {
-	if v.Absent != "" || v.Referenced || len(v.Notes) > 0 || v.Omitted > 0 {
+	if v.Absent != "" || v.Referenced || len(v.State)+len(v.Notes) > 0 || v.Omitted > 0 {
 		return false
 	}
 	switch v.Shape {
@@ -42,7 +42,7 @@ func (v *Value) zero() bool {
 // plain reports whether a value that is written as another one is the same: scalars,
 // texts, nil, and structs and arrays of them. Pointers are not: each has a target.
 func (v *Value) plain() bool {
-	if v.Referenced || len(v.Notes) > 0 || v.stream != nil {
+	if v.Referenced || len(v.State)+len(v.Notes) > 0 || v.stream != nil {
 		return false
 	}
 	if v.Absent != "" {

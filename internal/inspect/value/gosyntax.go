@@ -3,6 +3,7 @@ package value
 import (
 	"io"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -116,15 +117,15 @@ func (s *source) explain(v *Value) {
 	}
 }
 
-// remarks writes the notes of a value as a comment.
+// remarks writes the state of a value and its notes as a comment.
 func (s *source) remarks(v *Value) {
 	more := v.Omitted > 0 && v.Shape != List && v.Shape != Map && v.Shape != Chan
-	if len(v.Notes) == 0 && !more {
-		return
-	}
-	notes := v.Notes
+	notes := slices.Concat(v.State, v.Notes)
 	if more {
-		notes = append(notes[:len(notes):len(notes)], strconv.FormatUint(v.Omitted, 10)+" more bytes")
+		notes = append(notes, strconv.FormatUint(v.Omitted, 10)+" more bytes")
+	}
+	if len(notes) == 0 {
+		return
 	}
 	s.text(" /* " + strings.ReplaceAll(strings.Join(notes, "; "), "*/", "* /") + " */")
 }

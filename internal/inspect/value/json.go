@@ -72,8 +72,8 @@ func (v *Value) json(b textWriter) {
 	if v.Referenced {
 		open("$address", v.Addr.String())
 	}
-	if len(v.Notes) > 0 {
-		open("$note", strings.Join(v.Notes, "; "))
+	if notes := slices.Concat(v.State, v.Notes); len(notes) > 0 {
+		open("$note", strings.Join(notes, "; "))
 	}
 	if v.Shape == Interface && v.Absent == "" {
 		open("$type", v.Elem.Type)

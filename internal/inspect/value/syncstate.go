@@ -28,7 +28,7 @@ func (r *reader) syncState(v *Value, t *gotypes.Type, addr memory.Address) bool 
 	}
 	v.Shape = Struct
 	if note != "" {
-		v.Notes = append(v.Notes, note)
+		v.State = append(v.State, note)
 	}
 	return true
 }

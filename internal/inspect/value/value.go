@@ -47,7 +47,8 @@ type Value struct {
 	Omitted    uint64    // elements, entries or bytes that limits left out
 	Func       *Function // of a Func
 	Slice      bool      // Bytes of a slice, not of an array
-	Notes      []string  // remarks about the value
+	State      []string  // what no field shows: a mutex is locked, a channel closed
+	Notes      []string  // problems: what is missing, or contradicts itself
 
 	// stream has the Fields, Elems or Entries that are read when they are written: see
 	// [Place.Stream]. It sets Omitted and Notes at its end.
