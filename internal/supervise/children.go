@@ -83,7 +83,10 @@ func (s *Supervisor) adopt(r *crashsocket.Registered) {
 			now.name = old.name
 		}
 		defer old.close()
-		s.readMemoryLimit(now.view)
+		if s.config.MemoryShare > 0 {
+			now.view.findMemoryLimit()
+		}
+		s.gauge.Replaced()
 	}
 	s.image.Store(now)
 	s.working.Go(func() { s.watchSocket(now) })

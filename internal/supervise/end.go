@@ -29,6 +29,7 @@ func (s *Supervisor) exiting(end unix.WaitStatus) {
 		s.reportGivenAway(i) // its files are still open, so it closed this one itself
 	}
 	killed := end.Signaled() && end.Signal() == unix.SIGKILL
+	s.gauge.Follow() // the last time that the kernel reports its group
 	d := &crash{s: s, image: i, began: time.Now(), fallback: endReason(end), oom: killed && s.gauge.Killed()}
 	if d.oom {
 		d.fallback = oomReason

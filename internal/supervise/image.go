@@ -144,11 +144,13 @@ func (v *view) beats() []tables.Heartbeat {
 	return beats
 }
 
-// findMemoryLimit reports whether memoryLimit can read a limit.
-func (v *view) findMemoryLimit() bool {
+// findMemoryLimit makes memoryLimit read the limit, if it can be found.
+func (v *view) findMemoryLimit() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.program != nil && v.program.FindMemoryLimit() == nil
+	if v.program != nil {
+		_ = v.program.FindMemoryLimit() // memoryLimit then fails
+	}
 }
 
 // memoryLimit reads the program's current runtime memory limit.

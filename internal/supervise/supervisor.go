@@ -231,7 +231,10 @@ func Watch(config Config, a Attachment) error {
 // toTheEnd watches the program until it is dead and all work about it is done.
 func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	s.gauge = pressure.Open("/sys/fs/cgroup", s.child.PID, s.config.Env)
-	s.readMemoryLimit(s.image.Load().view)
+	if s.config.MemoryShare > 0 {
+		s.image.Load().view.findMemoryLimit()
+		s.gauge.GoLimit = func() (int64, error) { return s.image.Load().view.memoryLimit() }
+	}
 	registering := make(chan struct{})
 	go func() {
 		defer close(registering)
@@ -265,13 +268,6 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	}
 	s.report(Event{What: Ended, Status: describe(status)})
 	return status, nil
-}
-
-// readMemoryLimit makes the gauge read the limit from the program's runtime.
-func (s *Supervisor) readMemoryLimit(v *view) {
-	if s.config.MemoryShare > 0 && s.gauge != nil && v.findMemoryLimit() {
-		s.gauge.GoLimit = func() (int64, error) { return s.image.Load().view.memoryLimit() }
-	}
 }
 
 // shareGroup makes the program start in the process group of this process if

@@ -38,19 +38,15 @@ func (s *Supervisor) watch() {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	looked, near := 0, true
-	var tight chan bool // nil if the kernel has no notifications
-	if s.config.MemoryShare > 0 {
-		if w := s.gauge.Watch(s.config.MemoryShare); w != nil {
-			defer w.Close()
-			tight = w.Tight
-		}
-	}
+	var group groupWatch
+	defer func() { group.kernel.Close() }()
 	for {
 		stalled, woken := false, false
+		group.follow(s.gauge, s.config.MemoryShare)
 		select {
 		case <-s.gone:
 			return
-		case stalled = <-tight:
+		case stalled = <-group.tight:
 			woken = true
 		case <-ticker.C:
 		}
@@ -74,6 +70,30 @@ func (s *Supervisor) watch() {
 				s.request(memoryReason, r.String())
 			}
 		}
+	}
+}
+
+// A groupWatch has the kernel's notifications of the group that the program is in.
+type groupWatch struct {
+	kernel *pressure.Watcher // nil if there are none
+	tight  chan bool         // of the watcher, or nil
+	moves  int
+}
+
+// follow goes with the program into its group. The gauge is nil for a process
+// whose memory is not watched.
+func (w *groupWatch) follow(g *pressure.Gauge, share float64) {
+	if g == nil {
+		return
+	}
+	moves := g.Follow()
+	if moves == w.moves || share <= 0 {
+		return
+	}
+	w.kernel.Close()
+	w.moves, w.tight = moves, nil
+	if w.kernel = g.Watch(share); w.kernel != nil {
+		w.tight = w.kernel.Tight
 	}
 }
 

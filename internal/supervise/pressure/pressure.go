@@ -11,52 +11,112 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/core/process"
 )
 
-// A Gauge reads the memory use of one process and its group.
+// A Gauge reads the memory use of one process and its control group. Its methods
+// may be called from several goroutines.
 type Gauge struct {
 	// GoLimit, if not nil, returns the program's current Go memory limit,
 	// math.MaxInt64 if there is none. If it fails, its last result applies, and
 	// before the first one GOMEMLIMIT.
 	GoLimit func() (int64, error)
-	now     int64 // last result of GoLimit, 0 = none yet
 
-	pid   int
-	group string // folder with the group's memory files, "" if there is none
+	pid  int
+	root string // where control groups are mounted
+
+	mu    sync.Mutex
+	in    group
+	moves int   // how often in was found anew
+	limit int64 // GOMEMLIMIT of the program, 0 = none
+	now   int64 // last result of GoLimit, 0 = none yet
+}
+
+// A group is a control group that the process was found in. It does not change.
+type group struct {
+	line  string // text of /proc/PID/cgroup
+	dir   string // folder with the group's memory files, "" if there is none
 	v2    bool
 	psi   string // the group's pressure file, "" if there is none
-	limit int64  // GOMEMLIMIT of the program, 0 = none
-
-	kills int64 // OOM kills in the group at the start
+	kills int64  // OOM kills in the group when the process was found in it
 }
 
 // Open finds the process's control group under root, which is /sys/fs/cgroup on
 // every system, and its Go memory limit in its environment: as the kernel
 // reports it, or env if the process may not be read.
 func Open(root string, pid int, env []string) *Gauge {
-	g := &Gauge{pid: pid}
-	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err == nil {
-		env = strings.Split(string(text), "\x00")
+	g := &Gauge{pid: pid, root: root, limit: limitIn(env)}
+	g.Replaced()
+	return g
+}
+
+// Replaced reads what may have changed when the process has begun to run a
+// program: its environment and its control group.
+func (g *Gauge) Replaced() {
+	if env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", g.pid)); err == nil {
+		g.mu.Lock()
+		g.limit, g.now = limitIn(strings.Split(string(env), "\x00")), 0
+		g.mu.Unlock()
 	}
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	g.find(root, string(text))
+	g.Follow()
+}
+
+// limitIn returns the GOMEMLIMIT of an environment, 0 if there is none.
+func limitIn(env []string) (limit int64) {
 	for _, kv := range env {
 		if value, ok := strings.CutPrefix(kv, "GOMEMLIMIT="); ok {
-			g.limit = parseLimit(value)
+			limit = parseLimit(value)
 		}
 	}
-	g.kills = g.oomKills()
-	return g
+	return limit
+}
+
+// Follow finds the process's control group again and returns how often it was
+// another one so far. OOM kills in a new group count from now on. A process that
+// may not be read, or that exits, stays in the last group.
+func (g *Gauge) Follow() (moves int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	text, err := slurp(fmt.Sprintf("/proc/%d/cgroup", g.pid))
+	// The kernel reports the root group for a process that has begun to exit (version
+	// 1), so the process is checked after the text is read.
+	if err != nil || string(text) == g.in.line || exiting(g.pid) {
+		return g.moves
+	}
+	g.in = find(g.root, string(text))
+	g.moves++
+	return g.moves
+}
+
+// exiting reports whether the process has begun to exit, or is gone.
+func exiting(pid int) bool {
+	p, err := process.Open(pid)
+	if err != nil {
+		return true
+	}
+	defer p.Close()
+	stat, err := p.Stat()
+	return err != nil || stat.Exiting || stat.Dead()
+}
+
+// group returns the group that the process was last found in.
+func (g *Gauge) group() group {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.in
 }
 
 // find parses a cgroup file of /proc (man cgroups): "0::/path" for version 2,
 // "5:memory:/path" for the memory controller of version 1. In a container the
 // path may be the host's while the mount shows the container's own group at its
 // root.
-func (g *Gauge) find(root, text string) {
+func find(root, text string) group {
+	g := group{line: text}
 	for line := range strings.Lines(text) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
 		if len(parts) != 3 {
@@ -65,19 +125,21 @@ func (g *Gauge) find(root, text string) {
 		switch {
 		case parts[0] == "0" && parts[1] == "":
 			folders := []string{root, filepath.Join(root, "unified")}
-			if g.group == "" {
-				g.group = with("memory.current", folders, parts[2])
-				g.v2 = g.group != ""
+			if g.dir == "" {
+				g.dir = with("memory.current", folders, parts[2])
+				g.v2 = g.dir != ""
 			}
 			// The root group, the only one without cgroup.events, has the pressure of
 			// the whole host.
 			if folder := with("memory.pressure", folders, parts[2]); folder != "" && with("cgroup.events", []string{folder}, "") != "" {
 				g.psi = filepath.Join(folder, "memory.pressure")
 			}
-		case strings.Contains(","+parts[1]+",", ",memory,") && g.group == "":
-			g.group = with("memory.usage_in_bytes", []string{filepath.Join(root, "memory")}, parts[2])
+		case strings.Contains(","+parts[1]+",", ",memory,") && g.dir == "":
+			g.dir = with("memory.usage_in_bytes", []string{filepath.Join(root, "memory")}, parts[2])
 		}
 	}
+	g.kills = g.oomKills()
+	return g
 }
 
 // with returns the folder of a group that contains that file, in the first of
@@ -130,13 +192,14 @@ func (g *Gauge) Read(share float64) Reading {
 	if limit, of := g.goLimit(); limit > 0 {
 		worst = Reading{Used: resident(g.pid), Limit: limit, Of: of}
 	}
-	if g.group == "" {
+	in := g.group()
+	if in.dir == "" {
 		return worst
 	}
 	// A group above includes ours, and other processes may fill it: the kernel
 	// then kills any of them.
-	for dir := g.group; len(dir) > 1; dir = filepath.Dir(dir) {
-		r, ok := g.level(dir, share)
+	for dir := in.dir; len(dir) > 1; dir = filepath.Dir(dir) {
+		r, ok := in.level(dir, share)
 		if !ok {
 			break
 		}
@@ -147,8 +210,8 @@ func (g *Gauge) Read(share float64) Reading {
 	return worst
 }
 
-// level reads one of the process' groups. ok is false if it has no limit that can be read.
-func (g *Gauge) level(dir string, share float64) (r Reading, ok bool) {
+// level reads the group or one above it. ok is false if it has no limit that can be read.
+func (g group) level(dir string, share float64) (r Reading, ok bool) {
 	used, limit, prefix := "memory.usage_in_bytes", "memory.limit_in_bytes", "total_"
 	if g.v2 {
 		used, limit, prefix = "memory.current", "memory.max", ""
@@ -162,7 +225,7 @@ func (g *Gauge) level(dir string, share float64) (r Reading, ok bool) {
 		return r, true
 	}
 	r = Reading{Of: "cgroup", Used: number(dir, used), Limit: n}
-	if dir != g.group {
+	if dir != g.dir {
 		r.Of = "cgroup " + filepath.Base(dir)
 	}
 	if r.Share() >= share {
@@ -174,10 +237,14 @@ func (g *Gauge) level(dir string, share float64) (r Reading, ok bool) {
 // goLimit returns the program's Go memory limit, 0 if it has none, and its
 // origin.
 func (g *Gauge) goLimit() (limit int64, of string) {
-	if g.GoLimit != nil {
-		if limit, err := g.GoLimit(); err == nil {
-			g.now = limit
-		}
+	now, err := int64(0), error(nil)
+	if g.GoLimit != nil { // it reads the process, so it is called without the lock
+		now, err = g.GoLimit()
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if err == nil && now != 0 {
+		g.now = now
 	}
 	switch {
 	case g.now >= unlimited:
@@ -189,18 +256,21 @@ func (g *Gauge) goLimit() (limit int64, of string) {
 }
 
 // Killed reports whether the OOM killer has killed a process in the group since
-// Open.
-func (g *Gauge) Killed() bool { return g.oomKills() > g.kills }
+// the process was found in it.
+func (g *Gauge) Killed() bool {
+	in := g.group()
+	return in.oomKills() > in.kills
+}
 
-func (g *Gauge) oomKills() int64 {
-	if g.group == "" {
+func (g group) oomKills() int64 {
+	if g.dir == "" {
 		return 0
 	}
 	file := "memory.oom_control"
 	if g.v2 {
 		file = "memory.events"
 	}
-	return keyed(filepath.Join(g.group, file), "oom_kill")
+	return keyed(filepath.Join(g.dir, file), "oom_kill")
 }
 
 func number(dir, file string) int64 {

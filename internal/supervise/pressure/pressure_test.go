@@ -3,12 +3,17 @@
 package pressure
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/groups"
 )
 
 func write(t *testing.T, files map[string]string) {
@@ -55,8 +60,7 @@ func TestGroups(t *testing.T) {
 				files[filepath.Join(root, path)] = text
 			}
 			write(t, files)
-			g := &Gauge{pid: os.Getpid()}
-			g.find(root, c.proc)
+			g := &Gauge{pid: os.Getpid(), in: find(root, c.proc)}
 			if got := g.Read(0); got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}
@@ -69,15 +73,64 @@ func TestOOMKills(t *testing.T) {
 		dir := t.TempDir()
 		file := map[bool]string{true: "memory.events", false: "memory.oom_control"}[v2]
 		write(t, map[string]string{filepath.Join(dir, file): "low 0\noom 3\noom_kill 3\n"})
-		g := &Gauge{group: dir, v2: v2}
-		g.kills = g.oomKills()
-		if g.kills != 3 || g.Killed() {
-			t.Errorf("%d kills at the start", g.kills)
+		g := &Gauge{in: group{dir: dir, v2: v2}}
+		g.in.kills = g.in.oomKills()
+		if g.in.kills != 3 || g.Killed() {
+			t.Errorf("%d kills at the start", g.in.kills)
 		}
 		write(t, map[string]string{filepath.Join(dir, file): "oom 4\noom_kill 4\n"})
 		if !g.Killed() {
 			t.Error("a kill was not seen")
 		}
+	}
+}
+
+// A program may enter a group after its start, as an entrypoint script does: the
+// kills and the use of that group then count. Its last group counts at its end.
+func TestMove(t *testing.T) {
+	procs := groups.Limited(t, 64<<20)
+	cmd := exec.Command("sh", "-c", "read go; "+groups.Enter(procs)+"exec cat")
+	in, _ := cmd.StdinPipe()
+	out, _ := cmd.StdoutPipe()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	g := Open("/sys/fs/cgroup", cmd.Process.Pid, nil)
+	start, moves := g.group(), g.Follow()
+	if g.group() != start {
+		t.Error("it moved before it entered the group")
+	}
+	fmt.Fprintln(in, "go\nready")
+	if _, err := out.Read(make([]byte, 1)); err != nil { // cat runs
+		t.Fatal(err)
+	}
+	if first, second := g.Follow(), g.Follow(); first != moves+1 || second != first {
+		t.Errorf("moves are %d, then %d, then %d", moves, first, second)
+	}
+	entered := g.group()
+	if entered.dir == start.dir || !slices.Contains(procs, filepath.Join(entered.dir, "cgroup.procs")) {
+		t.Errorf("found in %s, then in %s, want one of %v", start.dir, entered.dir, procs)
+	}
+	if r := g.Read(0.9); r.Limit != 64<<20 {
+		t.Errorf("%+v", r)
+	}
+	in.Close()
+	p, err := process.Open(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for stat, err := p.Stat(); err == nil && !stat.Dead(); stat, err = p.Stat() {
+		time.Sleep(time.Millisecond)
+	}
+	if g.Follow(); g.group() != entered { // the kernel now reports the root of version 1
+		t.Errorf("at its end found in %+v, want %+v", g.group(), entered)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if g.Follow(); g.group() != entered {
+		t.Errorf("after its end found in %+v, want %+v", g.group(), entered)
 	}
 }
 

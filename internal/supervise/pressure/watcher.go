@@ -41,13 +41,14 @@ type Watcher struct {
 // CAP_SYS_RESOURCE.
 var stalls = []string{"full 150000 1000000", "full 300000 2000000"}
 
-// Watch begins to watch. share is the threshold as a part of the limit. It
+// Watch begins to watch the group that the process was last found in. share is the threshold as a part of the limit. It
 // returns nil if the kernel provides no notification.
 func (g *Gauge) Watch(share float64) *Watcher {
 	w := &Watcher{Tight: make(chan bool, 1), done: make(chan struct{})}
-	w.threshold(g, share)
-	w.events(g)
-	w.stall(g)
+	in := g.group()
+	w.threshold(in, share)
+	w.events(in)
+	w.stall(in)
 	if len(w.fds) == 0 {
 		return nil
 	}
@@ -88,16 +89,16 @@ func (w *Watcher) add(kind string, f *os.File, events int16) {
 
 // threshold asks a version 1 group (cgroup-v1/memory.rst, section 9) to raise an
 // eventfd whenever its use passes the share of its own limit.
-func (w *Watcher) threshold(g *Gauge, share float64) {
+func (w *Watcher) threshold(g group, share float64) {
 	const limitFile, useFile = "memory.limit_in_bytes", "memory.usage_in_bytes"
-	if g.group == "" || g.v2 {
+	if g.dir == "" || g.v2 {
 		return
 	}
-	limit := number(g.group, limitFile)
+	limit := number(g.dir, limitFile)
 	if limit <= 0 || limit >= unlimited {
 		return
 	}
-	use, err := os.Open(filepath.Join(g.group, useFile))
+	use, err := os.Open(filepath.Join(g.dir, useFile))
 	if err != nil {
 		return
 	}
@@ -108,7 +109,7 @@ func (w *Watcher) threshold(g *Gauge, share float64) {
 	}
 	event := os.NewFile(uintptr(fd), "memory threshold")
 	line := fmt.Sprintf("%d %d %d", fd, use.Fd(), int64(share*float64(limit)))
-	if os.WriteFile(filepath.Join(g.group, "cgroup.event_control"), []byte(line), 0) != nil {
+	if os.WriteFile(filepath.Join(g.dir, "cgroup.event_control"), []byte(line), 0) != nil {
 		event.Close()
 		return
 	}
@@ -117,7 +118,7 @@ func (w *Watcher) threshold(g *Gauge, share float64) {
 
 // events watches the counters of a version 2 group, which the kernel reports as
 // a change of their file.
-func (w *Watcher) events(g *Gauge) {
+func (w *Watcher) events(g group) {
 	if !g.v2 {
 		return
 	}
@@ -126,7 +127,7 @@ func (w *Watcher) events(g *Gauge) {
 		return
 	}
 	changes := os.NewFile(uintptr(fd), "memory events")
-	if _, err := unix.InotifyAddWatch(fd, filepath.Join(g.group, "memory.events"), unix.IN_MODIFY); err != nil {
+	if _, err := unix.InotifyAddWatch(fd, filepath.Join(g.dir, "memory.events"), unix.IN_MODIFY); err != nil {
 		changes.Close()
 		return
 	}
@@ -134,7 +135,7 @@ func (w *Watcher) events(g *Gauge) {
 }
 
 // stall sets a trigger on the group's pressure (accounting/psi.rst).
-func (w *Watcher) stall(g *Gauge) {
+func (w *Watcher) stall(g group) {
 	if g.psi == "" {
 		return
 	}

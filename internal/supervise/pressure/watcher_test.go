@@ -33,8 +33,7 @@ func TestWatchEvents(t *testing.T) {
 	events := filepath.Join(root, "app/memory.events")
 	write(t, map[string]string{
 		filepath.Join(root, "app/memory.current"): "10\n", filepath.Join(root, "app/memory.max"): "100\n", events: "max 0\n"})
-	g := &Gauge{pid: os.Getpid()}
-	g.find(root, "0::/app\n")
+	g := &Gauge{pid: os.Getpid(), in: find(root, "0::/app\n")}
 	w := g.Watch(0.9)
 	if w == nil || !slices.Equal(w.Kinds, []string{"events"}) {
 		t.Fatalf("%+v", w)
@@ -53,8 +52,7 @@ func TestWatchEvents(t *testing.T) {
 
 // Without notifications only the gauge is left.
 func TestWatchNothing(t *testing.T) {
-	g := &Gauge{pid: os.Getpid()}
-	g.find(t.TempDir(), "0::/\n")
+	g := &Gauge{pid: os.Getpid(), in: find(t.TempDir(), "0::/\n")}
 	w := g.Watch(0.9)
 	w.Close()
 	if w != nil {
@@ -62,8 +60,8 @@ func TestWatchNothing(t *testing.T) {
 	}
 }
 
-// group makes a control group in a real tree, or skips the test.
-func group(t *testing.T, tree string) string {
+// makeGroup makes a control group in a real tree, or skips the test.
+func makeGroup(t *testing.T, tree string) string {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("making a control group needs root")
@@ -79,11 +77,11 @@ func group(t *testing.T, tree string) string {
 // Version 1, with the kernel's own files: a use above the share is reported.
 func TestWatchThreshold(t *testing.T) {
 	const tree = "/sys/fs/cgroup/memory"
-	dir := group(t, tree)
+	dir := makeGroup(t, tree)
 	if err := os.WriteFile(dir+"/memory.limit_in_bytes", []byte("33554432"), 0); err != nil {
 		t.Skip("setting a limit: ", err)
 	}
-	g := &Gauge{group: dir}
+	g := &Gauge{in: group{dir: dir}}
 	w := g.Watch(0.5)
 	if w == nil || !slices.Equal(w.Kinds, []string{"threshold"}) {
 		t.Fatalf("%+v", w)
@@ -107,10 +105,9 @@ func TestWatchStall(t *testing.T) {
 	if tree == "" {
 		t.Skip("no control groups of version 2 are mounted")
 	}
-	dir := group(t, tree)
-	g := &Gauge{pid: os.Getpid()}
-	g.find(tree, "0::/"+filepath.Base(dir)+"\n")
-	if g.psi == "" {
+	dir := makeGroup(t, tree)
+	g := &Gauge{pid: os.Getpid(), in: find(tree, "0::/"+filepath.Base(dir)+"\n")}
+	if g.in.psi == "" {
 		t.Skip("this kernel has no memory.pressure")
 	}
 	w := g.Watch(0.9)
