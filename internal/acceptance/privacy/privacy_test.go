@@ -379,11 +379,12 @@ type trigger struct {
 	flags   []string
 	then    func(pid int, cores string) error // when the program is ready
 	lives   bool                              // the program does not end by itself
-	limit   int                               // of memory: the OOM killer ends the program, and the kernel may free what the core would have
+	limit   int                               // of memory: the program enters its group after its start, and the OOM killer ends it
+	reason  string                            // of a core, "" = any
 }
 
 func (tr trigger) String() string {
-	return strings.Join(slices.DeleteFunc([]string{tr.action, tr.through, map[bool]string{true: "monitor"}[tr.monitor], map[bool]string{true: "OOM kill"}[tr.limit > 0]}, func(s string) bool { return s == "" }), ",")
+	return strings.Join(slices.DeleteFunc([]string{tr.action, tr.through, map[bool]string{true: "monitor"}[tr.monitor], map[bool]string{true: "limit"}[tr.limit > 0], tr.reason}, func(s string) bool { return s == "" }), ",")
 }
 
 // parent returns the parent of a process.
@@ -441,8 +442,9 @@ var triggers = []trigger{
 		}
 		return nil
 	}},
-	{action: "grow", limit: 64 << 20, flags: []string{"--memory=0", "--snapshot=50ms"}},
-	{action: "grow", limit: 64 << 20, flags: []string{"--memory=0", "--exit-stop=off", "--snapshot=50ms"}},
+	{action: "grow", limit: 64 << 20, flags: []string{"--memory=0", "--snapshot=50ms"}, reason: "oom-kill"},
+	{action: "grow", limit: 64 << 20, flags: []string{"--memory=0", "--exit-stop=off", "--snapshot=50ms"}, reason: "oom-kill"},
+	{action: "grow", limit: 96 << 20, flags: []string{"--memory=70"}, reason: "memory"},
 }
 
 // What run writes has no private data: cores, the termination message, its
@@ -494,6 +496,10 @@ func (p program) supervise(t *testing.T, tr trigger, flags []string) {
 	if len(coresIn(t, cores)) == 0 {
 		t.Fatalf("no core was written: %s", read(t, base+"/report"))
 	}
+	if tr.reason != "" && !slices.ContainsFunc(coresIn(t, cores), func(name string) bool { return strings.Contains(name, "."+tr.reason+".") }) {
+		t.Errorf("no core has the reason %s: %v", tr.reason, coresIn(t, cores))
+	}
+	// The kernel may have freed what the core would have.
 	p.scanDir(t, base, flags, tr.limit == 0)
 }
 
