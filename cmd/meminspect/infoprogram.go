@@ -119,7 +119,7 @@ func processOf(c *inspect.Core) *processJSON {
 			p.Limits[name] = value
 		}
 	}
-	if p.Started == nil && p.MaxProcs == 0 && p.GC == nil && p.Memory == nil && p.Container == "" && p.Limits == nil {
+	if p.Started == nil && p.MaxProcs == 0 && p.GC == nil && p.Memory == nil && p.Container == "" && p.Pod == "" && p.Limits == nil {
 		return nil
 	}
 	return p
@@ -195,7 +195,7 @@ func sizes(all []sizeOf) string {
 	all = slices.DeleteFunc(all, func(s sizeOf) bool { return s.bytes == 0 })
 	texts := make([]string, len(all))
 	for i, s := range all {
-		texts[i] = s.what + bytesize.Format(s.bytes)
+		texts[i] = s.what + bytesize.Short(s.bytes)
 	}
 	return strings.Join(texts, ", ")
 }

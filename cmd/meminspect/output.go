@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"unicode"
 	"unicode/utf8"
@@ -152,22 +154,18 @@ func unwrapped(w io.Writer) io.Writer {
 }
 
 // writeWhole writes a file under another name first, so that a file under its
-// own name is complete.
+// own name is complete. The other name is new: others may write to the folder.
 func writeWhole(path string, write func(io.Writer) error) error {
-	part := path + ".part"
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".part-*")
 	if err != nil {
 		return err
 	}
-	err = write(f)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
+	err = errors.Join(write(f), f.Close())
 	if err == nil {
-		err = os.Rename(part, path)
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
-		os.Remove(part)
+		err = errors.Join(err, os.Remove(f.Name()))
 	}
 	return err
 }

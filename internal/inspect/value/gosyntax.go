@@ -366,7 +366,7 @@ func selfTyped(v *Value) bool {
 	case "float64":
 		return strings.ContainsAny(v.Text, ".eEN(") // 3 would be an int
 	}
-	return strings.HasPrefix(v.Text, "time.Date(") || strings.HasPrefix(v.Text, "unsafe.Pointer(")
+	return strings.HasPrefix(v.Text, "time.Date(") || strings.HasPrefix(v.Type, "netip.") || strings.HasPrefix(v.Text, "unsafe.Pointer(")
 }
 
 // conversion writes a type so that a parenthesis may follow.

@@ -23,7 +23,20 @@ func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	case "time":
 		return name == "Time" && r.time(v, t, addr)
 	case "math/big":
-		return name == "Int" && r.bigInt(v, t, addr)
+		switch name {
+		case "Int":
+			return r.bigInt(v, t, addr)
+		case "Rat":
+			return r.bigRat(v, t, addr)
+		case "Float":
+			return r.bigFloat(v, t, addr)
+		}
+	case "net/netip":
+		return r.netip(v, t, addr)
+	case "net/url":
+		r.url(v, t, addr)
+	case "context":
+		r.context(v, t, addr)
 	case "sync":
 		if name == "Map" {
 			return r.syncMap(v, t, addr, depth)
@@ -66,41 +79,6 @@ func (r *reader) typedPointer(v *Value, ptr goobject.TypedPointer, addr memory.A
 		at = to
 	}
 	r.target(v, ptr.Elem, at, depth)
-	return true
-}
-
-func (r *reader) bigInt(v *Value, t *gotypes.Type, addr memory.Address) bool {
-	neg, ok1 := t.Field("neg")
-	abs, ok2 := t.Field("abs")
-	if !ok1 || !ok2 || abs.Type.Kind != gotypes.Slice {
-		return false
-	}
-	head, ok := r.fetch(addr, t.Size)
-	if !ok {
-		r.absent(v, addr, t.Size)
-		return true
-	}
-	const word = 8
-	negative := head[neg.Offset] != 0
-	digits, err := goobject.Slice(head[abs.Offset:], word)
-	if err != nil || digits.Len > 1<<16 { // a million digits are no number to print
-		return false
-	}
-	b, ok := r.fetch(digits.Data, digits.Len*word)
-	if !ok {
-		r.absent(v, digits.Data, digits.Len*word)
-		return true
-	}
-	words := make([]byte, len(b)) // big-endian
-	for i := range b {
-		words[len(b)-1-i] = b[i]
-	}
-	number := new(big.Int).SetBytes(words)
-	if negative {
-		number.Neg(number)
-	}
-	v.Shape, v.Text = Literal, number.String()
-	v.Quoted = true
 	return true
 }
 

@@ -37,12 +37,8 @@ func (r *reader) syncState(v *Value, t *gotypes.Type, addr memory.Address) bool 
 // sync/atomic type counts as what it holds. known reports whether there is that
 // field, ok whether it is in the core.
 func (r *reader) word(t *gotypes.Type, addr memory.Address, path string) (n uint64, known, ok bool) {
-	for name := range strings.SplitSeq(path, ".") {
-		f, found := t.Field(name)
-		if !found {
-			return 0, false, false
-		}
-		t, addr = f.Type, addr.Add(f.Offset)
+	if t, addr, known = fieldAt(t, addr, path); !known {
+		return 0, false, false
 	}
 	if t.PkgPath == "sync/atomic" {
 		f, found := t.Field("v")
@@ -61,6 +57,18 @@ func (r *reader) word(t *gotypes.Type, addr memory.Address, path string) (n uint
 	var word [8]byte
 	copy(word[:], b)
 	return le.Uint64(word[:]), true, true
+}
+
+// fieldAt returns the type and address of a field, whose name is a path: "mu.state".
+func fieldAt(t *gotypes.Type, addr memory.Address, path string) (*gotypes.Type, memory.Address, bool) {
+	for name := range strings.SplitSeq(path, ".") {
+		f, ok := t.Field(name)
+		if !ok {
+			return nil, 0, false
+		}
+		t, addr = f.Type, addr.Add(f.Offset)
+	}
+	return t, addr, true
 }
 
 // Bits of the state of a mutex: internal/sync.Mutex, before Go 1.24 sync.Mutex.
