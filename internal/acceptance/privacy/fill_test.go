@@ -15,6 +15,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // fillPatterns are what the fill pattern looks like in the output of a reader that
@@ -35,7 +36,7 @@ func TestFillIsNoValue(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("another process' registers are read on amd64 only")
 	}
-	combinations := 0
+	tally := matrix.NewTally(t)
 	for i, cgo := range []string{"0", "1"} {
 		exe := filepath.Join(t.TempDir(), "shown")
 		build := exec.Command("go", "build", "-o", exe, "../testdata/shown")
@@ -63,35 +64,35 @@ func TestFillIsNoValue(t *testing.T) {
 				depth          int
 			}{{}, {budget: 64 << 10}, {region: 100}, {depth: 1}} {
 				if n++; !full && n%51 != 5 {
+					tally.Skip(1)
 					continue
 				}
-				combinations++
 				c.Budget, c.RegionBudget, c.Depth = limit.budget, limit.region, limit.depth
-				what := fmt.Sprintf("%s, cgo %s, %+v", c.name, cgo, limit)
-				core, err := capture.Capture(context.Background(), cmd.Process.Pid, c.Options)
-				if err != nil {
-					t.Fatalf("%s: %v", what, err)
-				}
-				path := filepath.Join(t.TempDir(), "shown.core")
-				if err := corefile.Save(path, corefile.Form{}, corefile.From(core)); err != nil {
-					t.Fatal(err)
-				}
-				checkReaders(t, what, path)
+				tally.Run(fmt.Sprintf("%s, cgo %s, %+v", c.name, cgo, limit), func(t *testing.T) {
+					core, err := capture.Capture(context.Background(), cmd.Process.Pid, c.Options)
+					if err != nil {
+						t.Fatal(err)
+					}
+					path := filepath.Join(t.TempDir(), "shown.core")
+					if err := corefile.Save(path, corefile.Form{}, corefile.From(core)); err != nil {
+						t.Fatal(err)
+					}
+					checkReaders(t, path)
+				})
 			}
 		}
 	}
-	t.Logf("%d combinations", combinations)
 }
 
 // checkReaders fails the test if a reader prints the fill pattern of a core.
-func checkReaders(t *testing.T, what, path string) {
+func checkReaders(t *testing.T, path string) {
 	t.Helper()
 	for _, reader := range readers {
 		out, _ := exec.Command(tool, append(reader[:len(reader):len(reader)], path)...).CombinedOutput() // what is missing is another test's
 		for _, line := range strings.Split(string(out), "\n") {
 			for _, pattern := range fillPatterns {
 				if strings.Contains(line, pattern) {
-					t.Errorf("%s: %v prints the fill pattern: %.200s", what, reader, line)
+					t.Errorf("%v prints the fill pattern: %.200s", reader, line)
 				}
 			}
 		}
@@ -108,12 +109,12 @@ func checkReaders(t *testing.T, what, path string) {
 	}
 	regions, err := exec.Command(tool, "regions", path).Output()
 	if err != nil {
-		t.Fatalf("%s: %v", what, err)
+		t.Fatal(err)
 	}
 	for _, line := range strings.Split(string(regions), "\n") {
 		fields := strings.Fields(line)
 		if len(fields) > 4 && missing[fields[1]] && strings.Contains(line, "  complete  ") {
-			t.Errorf("%s: something is missing of a complete region: %s", what, line)
+			t.Errorf("something is missing of a complete region: %s", line)
 		}
 	}
 }

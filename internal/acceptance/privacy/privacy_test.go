@@ -213,6 +213,7 @@ func TestCapture(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("another process' registers are read on amd64 only")
 	}
+	tally := matrix.NewTally(t)
 	for i, b := range builds {
 		t.Run(b.String(), func(t *testing.T) {
 			t.Parallel()
@@ -223,43 +224,61 @@ func TestCapture(t *testing.T) {
 			n := i
 			for _, c := range captures() {
 				if n++; !sampled(n) {
+					tally.Skip(1)
 					continue
 				}
-				core, err := capture.Capture(context.Background(), pid, c.Options)
-				if err != nil {
-					t.Fatalf("%s: %v", c.name, err)
-				}
-				var data bytes.Buffer
-				if _, err := core.WriteTo(&data); err != nil {
-					t.Fatal(err)
-				}
-				b.scan(t, c.name, data.Bytes(), b.expect(c.Options))
-				if bytes.Contains(data.Bytes(), random) {
-					t.Errorf("%s has the bytes that the kernel made for AT_RANDOM", c.name)
-				}
+				tally.RunIn(t, c.name, func(t *testing.T) {
+					data := p.capture(t, pid, c.Options)
+					if bytes.Contains(data, random) {
+						t.Error("it has the bytes that the kernel made for AT_RANDOM")
+					}
+				})
 			}
 			p.handle(t, pid)
+			filters := [][]string{nil, {"--stacks=full"}, {"--stacks=skeleton", "--data"}, {"--strict"}}
 			if !full && i > 0 {
-				return // a full core of a gigabyte
+				tally.Skip(len(filters)) // a full core of a gigabyte
+				return
 			}
 			whole := gcore(t, pid)
-			for _, flags := range [][]string{nil, {"--stacks=full"}, {"--stacks=skeleton", "--data"}, {"--strict"}} {
-				small := filepath.Join(t.TempDir(), "small.core")
-				meminspect(t, append([]string{"filter", whole, "-q", "-o", small}, flags...)...)
-				opts := capture.Options{Stop: capture.StopAlways}
-				if slices.Contains(flags, "--stacks=full") {
-					opts.Stacks = capture.StacksFull
-				}
-				if slices.Contains(flags, "--data") {
-					opts.Mode, opts.Stacks = capture.Data, capture.StacksSkeleton
-				}
-				if slices.Contains(flags, "--strict") {
-					opts.Mode = capture.Strict
-				}
-				b.scan(t, fmt.Sprint("filter ", flags), read(t, small), b.expect(opts))
+			for _, flags := range filters {
+				tally.RunIn(t, fmt.Sprint("filter ", flags), func(t *testing.T) { p.filter(t, whole, flags) })
 			}
 		})
 	}
+}
+
+// capture captures the program, scans the core and returns it.
+func (p program) capture(t *testing.T, pid int, o capture.Options) []byte {
+	t.Helper()
+	core, err := capture.Capture(context.Background(), pid, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var data bytes.Buffer
+	if _, err := core.WriteTo(&data); err != nil {
+		t.Fatal(err)
+	}
+	p.scan(t, "the core", data.Bytes(), p.expect(o))
+	return data.Bytes()
+}
+
+// filter filters a full core and scans the result.
+func (p program) filter(t *testing.T, whole string, flags []string) {
+	t.Helper()
+	small := filepath.Join(t.TempDir(), "small.core")
+	meminspect(t, append([]string{"filter", whole, "-q", "-o", small}, flags...)...)
+	opts := capture.Options{Stop: capture.StopAlways}
+	if slices.Contains(flags, "--stacks=full") {
+		opts.Stacks = capture.StacksFull
+	}
+	if slices.Contains(flags, "--data") {
+		opts.Mode, opts.Stacks = capture.Data, capture.StacksSkeleton
+	}
+	if slices.Contains(flags, "--strict") {
+		opts.Mode = capture.Strict
+	}
+	p.scan(t, fmt.Sprint("filter ", flags), read(t, small), p.expect(opts))
 }
 
 // randomBytes returns the bytes to which the auxiliary vector leads: the C library
@@ -454,25 +473,24 @@ func TestRun(t *testing.T) {
 		t.Skip("another process' registers are read on amd64 only")
 	}
 	more := [][]string{nil, {"--stacks=skeleton"}, {"--stacks=none", "--compress"}, {"--strict", "--compress"}, {"--data"}}
-	n := 0
+	tally := matrix.NewTally(t)
 	for i, b := range builds {
 		p := compile(t, b)
 		for k, tr := range triggers {
 			for j, flags := range more {
-				n++
 				// Each trigger, with one build and one set of flags.
 				if !full && (k%len(builds) != i || k%len(more) != j) {
+					tally.Skip(1)
 					continue
 				}
 				flags := append(slices.Clone(tr.flags), flags...)
-				t.Run(fmt.Sprint(b, ",", tr, flags), func(t *testing.T) {
+				tally.Run(fmt.Sprint(b, ",", tr, flags), func(t *testing.T) {
 					t.Parallel()
 					p.supervise(t, tr, flags)
 				})
 			}
 		}
 	}
-	t.Logf("%d combinations", n)
 }
 
 func (p program) supervise(t *testing.T, tr trigger, flags []string) {
@@ -590,13 +608,15 @@ func TestEncrypted(t *testing.T) {
 	}
 	telling := trigger{action: "tell"} // a panic whose message is a value
 	all := append([]trigger{telling, {action: "tell", through: `"$@"; true`}, {action: "tell", monitor: true}}, triggers...)
+	tally := matrix.NewTally(t)
 	for i, b := range builds[:2] {
 		p := compile(t, b)
 		for k, tr := range all {
 			if !full && k > 2 && k%len(builds[:2]) != i {
+				tally.Skip(1)
 				continue
 			}
-			t.Run(fmt.Sprint(b, ",", tr, tr.flags), func(t *testing.T) {
+			tally.Run(fmt.Sprint(b, ",", tr, tr.flags), func(t *testing.T) {
 				t.Parallel()
 				p.encrypt(t, tr, key)
 			})
