@@ -557,7 +557,7 @@ func TestSignalsEndReaders(t *testing.T) {
 	for _, line := range []string{
 		"info PIPE", "regions PIPE", "print PIPE", "find PIPE 1", "diff PIPE PIPE", "goroutines PIPE", "log PIPE", "log --file PIPE", "log --pstore PIPE",
 		"scan PIPE Pattern-not-there", "scan - Pattern-not-there", "heap PIPE", "heap --diff PIPE 1", "filter -o OUT PIPE", "filter -o OUT -",
-		"kinfo show PIPE", "pstore show PIPE",
+		"kinfo show PIPE", "pstore show PIPE", "PIPE", "report PIPE", "waits PIPE", "shell PIPE",
 	} {
 		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 			t.Run(line+" "+sig.String(), func(t *testing.T) {

@@ -108,8 +108,8 @@ func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
 	case "list":
 		h.list(path, s, v, cost+s.Cost)
 	case "chan":
-		if !strings.HasPrefix(v.Notes[0], s.Text) {
-			h.fault(path, "%s, not %s", v.Notes[0], s.Text)
+		if state := strings.Join(v.State, "; "); !strings.HasPrefix(state, s.Text) {
+			h.fault(path, "%q, not %q", state, s.Text)
 		}
 		h.list(path, s, v, cost+1)
 	case "map":
