@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -246,6 +248,68 @@ func TestTorn(t *testing.T) {
 		meminspect.Unregister(id)
 	}
 }
+
+// A region's status follows from its values, not from its type: only what leads
+// to other memory is missing.
+func TestStatusOfValues(t *testing.T) {
+	type node struct {
+		ID   uint64
+		Next *node
+	}
+	one := 1
+	var stored, unset atomic.Pointer[int]
+	stored.Store(&one)
+	long := make([]node, 3*blockSize/unsafe.Sizeof(node{}))
+	last := slices.Clone(long)
+	last[len(last)-1].Next = &node{}
+	for _, c := range []struct {
+		name  string
+		value meminspect.Spec
+		want  note.Status
+	}{
+		{"number", values(1), note.Complete},
+		{"nil pointer", values((*node)(nil)), note.Complete},
+		{"pointer", values(&node{}), note.Depth},
+		{"pointer to nothing", values(new(struct{})), note.Complete},
+		{"nil field", values(node{ID: 1}), note.Complete},
+		{"pointer in a field", values(node{Next: &node{}}), note.Depth},
+		{"nil pointers in an array", values([3]node{}), note.Complete},
+		{"pointer in an array", values([3]node{2: {Next: &node{}}}), note.Depth},
+		{"pointer in an element", values(node{}, node{Next: &node{}}), note.Depth},
+		{"empty string", values(""), note.Complete},
+		{"string", values("text"), note.Depth},
+		{"nil slice", values([]int(nil)), note.Complete},
+		{"empty slice with a capacity", values(make([]int, 0, 5)), note.Complete},
+		{"slice", values([]int{1}), note.Depth},
+		{"slice of nothing", values(make([]struct{}, 5)), note.Complete},
+		{"nil interface", values(any(nil)), note.Complete},
+		{"nil pointer in an interface", values(any((*int)(nil))), note.Complete},
+		{"interface", values(any(one)), note.Depth},
+		{"nil map", values(map[int]int(nil)), note.Complete},
+		{"map", values(map[int]int{}), note.Depth},
+		{"nil channel", values(chan int(nil)), note.Complete},
+		{"channel", values(make(chan int)), note.Depth},
+		{"nil function", values((func())(nil)), note.Complete},
+		{"function", values(func() {}), note.Depth},
+		{"nil unsafe pointer", values(unsafe.Pointer(nil)), note.Complete},
+		{"unsafe pointer", values(unsafe.Pointer(&one)), note.Untyped},
+		{"unset atomic pointer", meminspect.Value(meminspect.IDDynamic, &unset), note.Complete},
+		{"atomic pointer", meminspect.Value(meminspect.IDDynamic, &stored), note.Depth},
+		{"long slice that leads nowhere", meminspect.Elements(meminspect.IDDynamic, long), note.Complete},
+		{"last element of a long slice", meminspect.Elements(meminspect.IDDynamic, last), note.Depth},
+	} {
+		ids, err := meminspect.RegisterAll(c.value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := regionsOf(t, write(t, Strict()))[uint64(ids[0])]; r.Status != c.want {
+			t.Errorf("%s: %v, want %v", c.name, r.Status, c.want)
+		}
+		meminspect.Unregister(ids[0])
+	}
+}
+
+func values[T any](v ...T) meminspect.Spec { return meminspect.Elements(meminspect.IDDynamic, v) }
 
 func TestNotes(t *testing.T) {
 	register(t, &initialised, meminspect.Name("initialised"))

@@ -2,8 +2,10 @@ package coreimage
 
 import (
 	"bytes"
+	"cmp"
 	"hash/maphash"
 	"io"
+	"iter"
 	"slices"
 	"unsafe"
 
@@ -34,8 +36,12 @@ type image struct {
 // A region is a row of the core's region table, with its memory.
 type region struct {
 	note.Region
-	hold unsafe.Pointer // keeps the memory alive until the core is written
+	hold  unsafe.Pointer // keeps the memory alive until the core is written
+	leads *describe.Leads
 }
+
+// memory returns the region's own memory.
+func (r *region) memory() elfcore.Range { return elfcore.Range{Start: r.Addr, End: r.Addr + r.Size} }
 
 func (c *image) release() {
 	for i := range c.regions {
@@ -48,8 +54,8 @@ func (c *image) release() {
 // are separate spans.
 type span struct {
 	elfcore.Range
-	program bool // the program's data, not a region
-	marks   bool // a seam
+	regions []*region // that have some of it
+	marks   bool      // a seam
 }
 
 // maxSeam is the largest erased piece of a region that is written as marks. A
@@ -63,7 +69,7 @@ const maxSeam = 4 << 10
 func seams(regions []region, erased []elfcore.Range) []elfcore.Range {
 	var out []elfcore.Range
 	for i := range regions {
-		all := elfcore.Range{Start: regions[i].Addr, End: regions[i].Addr + regions[i].Size}
+		all := regions[i].memory()
 		holes := elfcore.Overlapping(erased, all)
 		if regions[i].Addr == 0 || len(holes) == 0 || len(elfcore.Subtract([]elfcore.Range{all}, holes)) == 0 {
 			continue
@@ -83,7 +89,7 @@ func seams(regions []region, erased []elfcore.Range) []elfcore.Range {
 func absent(regions []region, readable []elfcore.Range) []elfcore.Range {
 	var out []elfcore.Range
 	for i := range regions {
-		all := elfcore.Range{Start: regions[i].Addr, End: regions[i].Addr + regions[i].Size}
+		all := regions[i].memory()
 		if all.Start == 0 {
 			continue
 		}
@@ -99,42 +105,33 @@ func absent(regions []region, readable []elfcore.Range) []elfcore.Range {
 // spans returns the ranges to capture, sorted and without overlaps. They omit
 // the ranges in without, except for the seams.
 func spans(regions []region, data, without, seams []elfcore.Range) []span {
-	var rs []elfcore.Range
+	var parts []span
 	for i := range regions {
 		if r := &regions[i]; r.Addr != 0 {
-			rs = append(rs, elfcore.Subtract([]elfcore.Range{{Start: r.Addr, End: r.Addr + r.Size}}, without)...)
+			for _, part := range elfcore.Subtract([]elfcore.Range{r.memory()}, without) {
+				parts = append(parts, span{Range: part, regions: []*region{r}})
+			}
 		}
 	}
-	slices.SortFunc(rs, func(a, b elfcore.Range) int {
-		if a.Start != b.Start {
-			if a.Start < b.Start {
-				return -1
-			}
-			return 1
-		}
-		return 0
-	})
+	byStart := func(a, b span) int { return cmp.Compare(a.Start, b.Start) }
+	slices.SortStableFunc(parts, byStart)
 	var out []span
-	for _, r := range rs {
-		if n := len(out); n > 0 && r.Start < out[n-1].End {
-			out[n-1].End = max(out[n-1].End, r.End)
+	for _, part := range parts {
+		if n := len(out); n > 0 && part.Start < out[n-1].End {
+			out[n-1].End = max(out[n-1].End, part.End)
+			out[n-1].regions = append(out[n-1].regions, part.regions...)
 			continue
 		}
-		out = append(out, span{Range: r})
+		out = append(out, part)
 	}
 	data = elfcore.Subtract(elfcore.Merge(data, 0), without)
 	for _, r := range elfcore.Subtract(data, merged(out)) {
-		out = append(out, span{Range: r, program: true})
+		out = append(out, span{Range: r})
 	}
 	for _, r := range seams {
 		out = append(out, span{Range: r, marks: true})
 	}
-	slices.SortFunc(out, func(a, b span) int {
-		if a.Start < b.Start {
-			return -1
-		}
-		return 1
-	})
+	slices.SortStableFunc(out, byStart)
 	return out
 }
 
@@ -195,26 +192,51 @@ func (c *image) copySpan(w io.Writer, s span) error {
 			}
 			a, b = b, a
 		}
+		s.judge(a, s.Start)
 		_, err := w.Write(a)
 		return err
 	}
 	sums := make([]uint64, 0, s.Len()/blockSize+1)
-	for at := s.Start; at < s.End; at += blockSize {
-		a := c.a[:min(blockSize, s.End-at)]
-		c.fill(a, at, true)
+	for block := range blocks(s.Range) {
+		a := c.a[:block.Len()]
+		c.fill(a, block.Start, true)
+		s.judge(a, block.Start)
 		sums = append(sums, maphash.Bytes(c.seed, a))
 		if _, err := w.Write(a); err != nil {
 			return err
 		}
 	}
-	for i, at := 0, s.Start; at < s.End; i, at = i+1, at+blockSize {
-		b := c.b[:min(blockSize, s.End-at)]
-		c.fill(b, at, false)
-		if maphash.Bytes(c.seed, b) != sums[i] {
-			c.torn = append(c.torn, elfcore.Range{Start: at, End: at + uint64(len(b))})
+	for block := range blocks(s.Range) {
+		b := c.b[:block.Len()]
+		c.fill(b, block.Start, false)
+		if maphash.Bytes(c.seed, b) != sums[0] {
+			c.torn = append(c.torn, block)
 		}
+		sums = sums[1:]
 	}
 	return nil
+}
+
+// blocks returns the parts of r that are read at a time. They end at the borders
+// of words.
+func blocks(r elfcore.Range) iter.Seq[elfcore.Range] {
+	return func(yield func(elfcore.Range) bool) {
+		for at := r.Start; at < r.End; {
+			end := min((at+blockSize)&^7, r.End)
+			if !yield(elfcore.Range{Start: at, End: end}) {
+				return
+			}
+			at = end
+		}
+	}
+}
+
+// judge adds to the status of the span's regions what follows from values in b,
+// which is the copy of the memory at addr.
+func (s *span) judge(b []byte, addr uint64) {
+	for _, r := range s.regions {
+		r.Status |= r.leads.In(r.memory(), b, addr)
+	}
 }
 
 const pageSize = self.PageSize
@@ -250,7 +272,7 @@ func (c *image) finish() []note.Region {
 	for i := range c.regions {
 		r := &c.regions[i].Region
 		if r.Addr != 0 {
-			all := elfcore.Range{Start: r.Addr, End: r.Addr + r.Size}
+			all := c.regions[i].memory()
 			r.Captured = r.Size
 			for _, h := range elfcore.Overlapping(holes, all) {
 				r.Status |= note.Holes

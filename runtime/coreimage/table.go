@@ -20,7 +20,7 @@ func (c *image) collect() {
 		}
 	}
 	for r := range registry.Regions() {
-		e := region{hold: r.Hold(), Region: note.Region{
+		e := region{hold: r.Hold(), leads: describe.LeadsOf(&r), Region: note.Region{
 			Status: describe.StatusOf(&r),
 			ID:     r.ID, Size: r.Size, TypeAddr: uint64(r.TypeAddr()), Budget: r.Budget, Order: r.Order,
 			Kind: r.Kind, Flags: r.Flags, Depth: int32(r.Depth),

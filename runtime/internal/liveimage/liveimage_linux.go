@@ -167,7 +167,7 @@ func (l *Image) RegisterRegion(r registry.Region) error {
 		return ErrWeak
 	}
 	p := placed{part: r.Part, symbol: describe.SymbolOf(&r), Region: note.Region{
-		Status: describe.StatusOf(&r),
+		Status: describe.StatusOf(&r) | describe.LeadsOf(&r).ByType(), // an agent copies the values later
 		ID:     r.ID, Addr: uint64(r.Addr()), Size: r.Size, Captured: r.Size, TypeAddr: uint64(r.TypeAddr()), Budget: r.Budget,
 		Order: r.Order, Kind: r.Kind, Flags: r.Flags, Depth: int32(r.Depth),
 		Name: short(r.Name), Expr: short(r.Expr), Package: short(r.Package), Pos: short(r.Pos),
