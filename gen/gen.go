@@ -29,6 +29,10 @@ type Config struct {
 	Patterns []string // packages, as the go command takes them; none means "."
 	GoFlags  []string // -tags, -modfile, -overlay and similar, for the go command
 
+	// Tree has the packages if the caller has already located them, which only
+	// commands of this module can. Env, Patterns and GoFlags are not used then.
+	Tree *folders.Tree
+
 	Files      []string // the .go files of one package, instead of Patterns
 	ImportPath string   // import path of Files
 	OutDir     string   // output folder for Files, "" means their folder
@@ -164,14 +168,20 @@ func load(ctx context.Context, cfg *Config) ([]*folder, *folders.Overlay, error)
 		f, err := filesFolder(cfg, overlay)
 		return []*folder{f}, overlay, err
 	}
-	tree, err := folders.Locate(ctx, folders.Query{Dir: cfg.Dir, Env: cfg.Env, Flags: cfg.GoFlags, Patterns: cfg.Patterns})
-	if err != nil {
-		return nil, nil, err
+	tree := cfg.Tree
+	if tree == nil {
+		var err error
+		tree, err = folders.Locate(ctx, folders.Query{Dir: cfg.Dir, Env: cfg.Env, Flags: cfg.GoFlags, Patterns: cfg.Patterns})
+		if err != nil {
+			return nil, nil, err
+		}
 	}
 	found, err := tree.Scan()
-	list := make([]*folder, len(found))
-	for i, f := range found {
-		list[i] = &folder{f, f.Dir}
+	var list []*folder
+	for _, f := range found {
+		if f.Annotated() {
+			list = append(list, &folder{f, f.Dir})
+		}
 	}
 	return list, tree.Overlay, err
 }

@@ -40,9 +40,21 @@ func BenchmarkGenerate(b *testing.B) {
 }
 
 // BenchmarkLint compares lint with go vet of the same tree, golang.org/x/tools
-// without its tests, which need more modules: without any result in the build cache
-// but the compiled packages, and with all results in it.
+// without its tests, which need more modules, as it is and with an annotation in
+// each tenth package: without any result in the build cache but the compiled
+// packages, and with all results in it.
 func BenchmarkLint(b *testing.B) {
+	b.Run("plain", func(b *testing.B) { benchLint(b, copyTools(b)) })
+	b.Run("annotated", func(b *testing.B) {
+		tree := copyTools(b)
+		annotateTools(b, tree)
+		benchLint(b, tree)
+	})
+}
+
+// copyTools returns a copy of golang.org/x/tools without its tests.
+func copyTools(b *testing.B) string {
+	b.Helper()
 	tree := b.TempDir()
 	from, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "golang.org/x/tools").Output()
 	if err != nil {
@@ -60,6 +72,38 @@ func BenchmarkLint(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	return tree
+}
+
+// annotateTools annotates a variable in each tenth package and generates.
+func annotateTools(b *testing.B, tree string) {
+	b.Helper()
+	runtime, err := filepath.Abs("../../runtime")
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := func(name string, args ...string) []byte {
+		cmd := exec.Command(name, args...)
+		cmd.Dir, cmd.Env = tree, append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod", "GOPROXY=off")
+		out, err := cmd.Output()
+		if err != nil {
+			b.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		}
+		return out
+	}
+	const path = "github.com/meminspect/meminspect/runtime"
+	run("go", "mod", "edit", "-require="+path+"@v0.0.0", "-replace="+path+"="+runtime)
+	packages := strings.Split(strings.TrimSpace(string(run("go", "list", "-f", "{{.Dir}} {{.Name}}", "./..."))), "\n")
+	for i := 0; i < len(packages); i += 10 {
+		dir, name, _ := strings.Cut(packages[i], " ")
+		writeText(b, filepath.Join(dir, "annotated.go"), "package "+name+"\n\n//meminspect:entry\nvar annotated []int\n")
+	}
+	run("meminspect", "generate", "./...")
+}
+
+// benchLint measures lint and go vet in a tree.
+func benchLint(b *testing.B, tree string) {
+	b.Helper()
 	cache := b.TempDir()
 	env := []string{"GOCACHE=" + cache, "GOFLAGS=-mod=mod", "GOPROXY=off"}
 	// Both need export data.

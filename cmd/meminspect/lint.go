@@ -38,8 +38,9 @@ func lintCommand() *cobra.Command {
 		Short: "Find mistakes in annotations and registrations",
 		Long: `Lint finds mistakes in the //meminspect: lines and in the registrations of
 packages, by default all below this folder. Packages are named as for generate.
-It checks directives and generated files in all of them, and runs "go vet" with
-itself as the tool for the checks that need types. go vet caches its results.
+It checks directives and generated files in all of them. For the checks that need
+types it runs "go vet" with itself as the tool, on the packages that use
+meminspect. go vet caches its results.
 
 The exit status is 1 if something was found. Each line ends with the name of the
 finding; "meminspect help lint NAME" explains it.`,
@@ -121,8 +122,8 @@ func writeFindings(w io.Writer, o *lintOptions, dir string, findings []vetoutput
 
 // findMistakes runs the generator's check and go vet at the same time, and
 // returns the findings of both. The check covers directives and generated files
-// in all packages, go vet covers the rest in packages that compile. If go vet
-// failed, incomplete has its messages.
+// in all packages, go vet covers the rest, in packages that compile and that it
+// may have findings in. If go vet failed, incomplete has its messages.
 func findMistakes(ctx context.Context, o *lintOptions, dir string, patterns []string) (findings []vetoutput.Finding, incomplete string, err error) {
 	for _, name := range o.skip {
 		if !slices.Contains(lint.Names(), name) {
@@ -134,14 +135,20 @@ func findMistakes(ctx context.Context, o *lintOptions, dir string, patterns []st
 	if err != nil {
 		return nil, "", err
 	}
+	patterns, err = tree.VetPatterns()
+	if err != nil {
+		return nil, "", err
+	}
 	var checked []vetoutput.Finding
 	var checkErr error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		checked, checkErr = checkSources(ctx, o, tree, query)
+		checked, checkErr = checkSources(ctx, o, tree, dir)
 	}()
-	findings, incomplete, err = vet(ctx, o, tree, query)
+	if len(patterns) > 0 {
+		findings, incomplete, err = vet(ctx, o, tree, query, patterns)
+	}
 	<-done
 	if err := errors.Join(err, checkErr); err != nil {
 		return nil, "", err
@@ -153,8 +160,8 @@ func findMistakes(ctx context.Context, o *lintOptions, dir string, patterns []st
 
 // checkSources returns the findings of "meminspect generate --check" as
 // findings of the analyzers that report the same under go vet.
-func checkSources(ctx context.Context, o *lintOptions, tree *folders.Tree, query folders.Query) ([]vetoutput.Finding, error) {
-	result, err := gen.Run(ctx, gen.Config{Dir: query.Dir, Patterns: query.Patterns, GoFlags: query.Flags, Check: true})
+func checkSources(ctx context.Context, o *lintOptions, tree *folders.Tree, dir string) ([]vetoutput.Finding, error) {
+	result, err := gen.Run(ctx, gen.Config{Dir: dir, Tree: tree, Check: true})
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +203,7 @@ func vetFinding(f gen.Finding, analyzer string) vetoutput.Finding {
 }
 
 // vet runs go vet with this program as its tool.
-func vet(ctx context.Context, o *lintOptions, tree *folders.Tree, query folders.Query) (findings []vetoutput.Finding, incomplete string, err error) {
+func vet(ctx context.Context, o *lintOptions, tree *folders.Tree, query folders.Query, patterns []string) (findings []vetoutput.Finding, incomplete string, err error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, "", fmt.Errorf("find this program: %w", err)
@@ -206,7 +213,7 @@ func vet(ctx context.Context, o *lintOptions, tree *folders.Tree, query folders.
 		args = append(args, "-"+name+"=false")
 	}
 	args = append(append(args, query.Flags...), "--")
-	run := exec.CommandContext(ctx, "go", append(args, tree.GoPatterns()...)...)
+	run := exec.CommandContext(ctx, "go", append(args, patterns...)...)
 	run.Dir = query.Dir
 	var stdout, stderr bytes.Buffer
 	run.Stdout, run.Stderr = &stdout, &stderr

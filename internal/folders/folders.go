@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // A Query names packages as for the go command.
@@ -32,6 +33,10 @@ type Tree struct {
 	Modules []*Module // main modules, the longest folder first
 	Overlay *Overlay
 	roots   []root
+
+	once    sync.Once // for the result of Scan
+	folders []*Folder
+	err     error
 }
 
 // Locate finds the main modules and the folders that the patterns name. The
@@ -61,29 +66,6 @@ func Locate(ctx context.Context, q Query) (*Tree, error) {
 		return nil, err
 	}
 	return t, nil
-}
-
-// GoPatterns returns patterns that make the go command match the packages of
-// the tree. The go command neither enters nested modules nor accepts "./..." in
-// a folder above the modules of a workspace, so each module has a pattern. The
-// go command may match more packages than the tree has: see [Tree.Has].
-func (t *Tree) GoPatterns() []string {
-	var list []string
-	for _, r := range t.roots {
-		if !r.recursive {
-			list = append(list, r.dir)
-			continue
-		}
-		list = append(list, filepath.Join(r.dir, "..."))
-		below := t.Below(r.dir)
-		for _, m := range t.Modules {
-			if m.Dir != r.dir && below(m.Dir) {
-				list = append(list, filepath.Join(m.Dir, "..."))
-			}
-		}
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
 }
 
 // Has reports whether the patterns match a package of a main module.

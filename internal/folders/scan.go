@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,16 +18,32 @@ import (
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
-// A Folder is a package folder with annotations, generated files or a ledger.
+// A Folder is a package folder that a build-time command may have work in.
 type Folder struct {
 	Dir        string
+	Module     *Module
 	ImportPath string
 	Names      []string        // its .go files but for the generated ones
 	Hits       map[string]bool // those of Names that may have directives
 	Generated  []string        // files that "meminspect generate" wrote
 	Ledger     bool            // whether there is a ledger
 	Leftovers  []string        // temporary files of interrupted runs
+	mentions   bool            // whether a file has the tool's name, as directives, generated files and imports of the runtime have
+	declares   bool            // whether a file may have an id line
+	ids        []string        // the IDs in the generated files, as numbers in Go
+	main       bool            // whether a file belongs to package main
+	built      bool            // whether every build has a file of the package
 }
+
+// idDirective declares an ID that is registered at run time.
+var idDirective = []byte(annotate.Prefix + annotate.ID.String())
+
+// generatedID matches an ID constant of a generated file.
+var generatedID = regexp.MustCompile(`\bID = (0x[0-9a-f]+)`)
+
+// Annotated reports whether the folder has annotations, generated files or a
+// ledger.
+func (f *Folder) Annotated() bool { return len(f.Hits) > 0 || len(f.Generated) > 0 || f.Ledger }
 
 // A walker walks folders and scans their files, several at a time.
 type walker struct {
@@ -40,11 +59,16 @@ type walker struct {
 	errs    []error
 }
 
-// Scan scans the folders of the tree and returns those that have annotations,
-// generated files or a ledger, sorted by folder. A pattern that matches no
-// folder with .go files is an error; the folders of the other patterns are
-// returned with it.
+// Scan scans the folders of the tree and returns those that are annotated, mention
+// the tool or are programs, sorted by folder. A pattern that
+// matches no folder with .go files is an error; the folders of the other
+// patterns are returned with it. Only the first call reads files.
 func (t *Tree) Scan() ([]*Folder, error) {
+	t.once.Do(func() { t.folders, t.err = t.scan() })
+	return t.folders, t.err
+}
+
+func (t *Tree) scan() ([]*Folder, error) {
 	w := &walker{
 		tree: t, slots: make(chan struct{}, 4*runtime.GOMAXPROCS(0)),
 		seen: map[string]bool{}, matched: map[string]bool{},
@@ -154,27 +178,22 @@ func (w *walker) scan(r root, dir string, m *Module, names, leftovers []string) 
 	f, err := scanFiles(w.tree.Overlay, &w.buffers, dir, names)
 	if err != nil {
 		w.fail(err)
-	}
-	if f == nil {
 		return
 	}
-	f.ImportPath, f.Leftovers = importPath, leftovers
+	if !f.Annotated() && !f.mentions && !f.main {
+		return
+	}
+	f.Module, f.ImportPath, f.Leftovers = m, importPath, leftovers
 	w.mu.Lock()
 	w.folders = append(w.folders, f)
 	w.mu.Unlock()
 }
 
-// ScanFiles scans the named files of a folder. The result may be empty.
+// ScanFiles scans the named files of a folder.
 func ScanFiles(o *Overlay, dir string, names []string) (*Folder, error) {
-	f, err := scanFiles(o, &sync.Pool{}, dir, names)
-	if f == nil && err == nil {
-		f = &Folder{Dir: dir, Hits: map[string]bool{}}
-	}
-	return f, err
+	return scanFiles(o, &sync.Pool{}, dir, names)
 }
 
-// scanFiles finds annotations, generated files and the ledger among the files of
-// a folder. It returns nil if there are none.
 func scanFiles(o *Overlay, buffers *sync.Pool, dir string, names []string) (*Folder, error) {
 	f := &Folder{Dir: dir, Hits: map[string]bool{}}
 	buffer, _ := buffers.Get().(*[]byte)
@@ -197,19 +216,52 @@ func scanFiles(o *Overlay, buffers *sync.Pool, dir string, names []string) (*Fol
 		if cap(data) <= 1<<20 {
 			*buffer = data // the next file reuses it, unless it is very large
 		}
-		if IsOutputName(name) && IsGenerated(data) {
-			f.Generated = append(f.Generated, name)
-			continue
-		}
-		f.Names = append(f.Names, name)
-		if annotate.Hit(data) {
-			f.Hits[name] = true
-		}
-	}
-	if len(f.Hits) == 0 && len(f.Generated) == 0 && !f.Ledger {
-		return nil, nil
+		f.add(name, data)
 	}
 	return f, nil
+}
+
+// add adds what a file has. Only its package clause is parsed.
+func (f *Folder) add(name string, data []byte) {
+	if IsOutputName(name) && IsGenerated(data) {
+		f.Generated, f.mentions = append(f.Generated, name), true
+		for _, match := range generatedID.FindAllSubmatch(data, -1) {
+			f.ids = append(f.ids, string(match[1]))
+		}
+		return
+	}
+	f.Names = append(f.Names, name)
+	if annotate.Hit(data) {
+		f.Hits[name] = true
+	}
+	f.mentions = f.mentions || bytes.Contains(data, []byte(annotate.Tool))
+	f.declares = f.declares || bytes.Contains(data, idDirective)
+	clause := packageClause(data)
+	f.main = f.main || clause == "main"
+	f.built = f.built || clause != "" && clause != "documentation" && alwaysBuilt(name, data)
+}
+
+// packageClause returns the name in the package clause, "" if it is malformed.
+func packageClause(data []byte) string {
+	syntax, err := parser.ParseFile(token.NewFileSet(), "", data, parser.PackageClauseOnly|parser.SkipObjectResolution)
+	if err != nil {
+		return ""
+	}
+	return syntax.Name.Name
+}
+
+// alwaysBuilt reports whether no build excludes a file: neither its name, a
+// constraint nor cgo restricts it.
+func alwaysBuilt(name string, data []byte) bool {
+	if strings.Contains(name, "_") {
+		return false
+	}
+	for _, mark := range []string{"//go:build", "+build", `"C"`, "`C`"} {
+		if bytes.Contains(data, []byte(mark)) {
+			return false
+		}
+	}
+	return true
 }
 
 // Banner is the first line of every generated file. It carries no version, so
