@@ -160,6 +160,9 @@ func (w *walker) record(root int32, rank uint16, kind RecordKind, addr memory.Ad
 		w.audit.status[root] |= kind.status()
 		return
 	}
+	if kind == UnreadableMem {
+		w.omit(addr, note.Holes)
+	}
 	w.doubt()
 	r := &w.roots[root]
 	r.Failures++

@@ -83,23 +83,28 @@ func seams(regions []region, erased []elfcore.Range) []elfcore.Range {
 	return elfcore.Merge(out, 0)
 }
 
-// absent returns the unreadable parts of regions that are larger than a seam:
-// foreign memory that is unmapped, or was never that large. The core omits
-// them; smaller holes are filled.
-func absent(regions []region, readable []elfcore.Range) []elfcore.Range {
+// unreadable returns the parts of regions that are not in readable memory: foreign
+// memory that is unmapped, or was never that large.
+func unreadable(regions []region, readable []elfcore.Range) []elfcore.Range {
 	var out []elfcore.Range
 	for i := range regions {
-		all := regions[i].memory()
-		if all.Start == 0 {
-			continue
-		}
-		for _, r := range elfcore.Subtract([]elfcore.Range{all}, elfcore.Overlapping(readable, all)) {
-			if r.Len() > maxSeam {
-				out = append(out, r)
-			}
+		if all := regions[i].memory(); all.Start != 0 {
+			out = append(out, elfcore.Subtract([]elfcore.Range{all}, elfcore.Overlapping(readable, all))...)
 		}
 	}
 	return elfcore.Merge(out, 0)
+}
+
+// absent returns the unreadable parts that are larger than a seam. The core omits
+// them; smaller holes are filled.
+func absent(unreadable []elfcore.Range) []elfcore.Range {
+	var out []elfcore.Range
+	for _, r := range unreadable {
+		if r.Len() > maxSeam {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // spans returns the ranges to capture, sorted and without overlaps. They omit
@@ -263,6 +268,31 @@ func (c *image) fill(p []byte, addr uint64, record bool) {
 		}
 		p, addr = p[bad:], addr+bad
 	}
+}
+
+// marked returns the note of the memory that is erased or could not be read, of
+// at most size bytes.
+func (c *image) marked(size int) []byte {
+	var all []note.MarkedRange
+	for _, r := range c.erased {
+		all = append(all, note.MarkedRange{Addr: r.Start, Size: r.Len(), Why: note.MarkedExcluded})
+	}
+	for _, r := range elfcore.Merge(c.holes, 0) {
+		all = append(all, note.MarkedRange{Addr: r.Start, Size: r.Len(), Why: note.MarkedHole})
+	}
+	slices.SortFunc(all, func(a, b note.MarkedRange) int { return cmp.Compare(a.Addr, b.Addr) })
+	for ; ; all = all[:len(all)-1] {
+		if b := note.EncodeMarked(all); len(b) <= size {
+			return append(b, make([]byte, size-len(b))...)
+		}
+	}
+}
+
+// markedSize returns the room for the note of marked memory: for what is known to
+// be unreadable, and a few holes that appear while memory is read.
+func (c *image) markedSize(unreadable int) int {
+	const appearing, each = 8, 20
+	return 8 + each*(len(c.erased)+unreadable+appearing)
 }
 
 // finish sets the regions' statuses after all memory was read.

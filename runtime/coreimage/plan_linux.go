@@ -40,7 +40,8 @@ func plan(opts []Option) (*image, error) {
 	if err != nil {
 		return nil, err
 	}
-	absent := absent(c.regions, me.Readable)
+	unreadable := unreadable(c.regions, me.Readable)
+	absent := absent(unreadable)
 	c.holes = elfcore.Subtract(absent, c.erased)
 	var data []elfcore.Range
 	switch {
@@ -61,11 +62,11 @@ func plan(opts []Option) (*image, error) {
 	// elsewhere.
 	cover := append(slices.Clone(me.Writable), c.erased...)
 	c.Segments = slices.Concat(captured, elfcore.Mark(cover, captured))
-	c.Notes = c.notes(me, &o)
+	c.Notes = c.notes(me, &o, c.markedSize(len(unreadable)))
 	return c, nil
 }
 
-func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
+func (c *image) notes(me *self.Process, o *options, markedSize int) []elfcore.Note {
 	thread := self.CallingThread()
 	proc := elfcore.Process{
 		SName: 'R', UID: uint32(os.Getuid()), GID: uint32(os.Getgid()),
@@ -99,13 +100,10 @@ func (c *image) notes(me *self.Process, o *options) []elfcore.Note {
 			Name: note.Owner, Type: note.TypeRegions, LateSize: len(note.EncodeRegions(plain)),
 			Late: func() ([]byte, error) { return note.EncodeRegions(c.finish()), nil },
 		},
-	}
-	if len(c.erased) > 0 {
-		marked := make([]note.MarkedRange, len(c.erased))
-		for i, r := range c.erased {
-			marked[i] = note.MarkedRange{Addr: r.Start, Size: r.Len(), Why: note.MarkedExcluded}
-		}
-		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeMarked, Desc: note.EncodeMarked(marked)})
+		{
+			Name: note.Owner, Type: note.TypeMarked, LateSize: markedSize,
+			Late: func() ([]byte, error) { return c.marked(markedSize), nil },
+		},
 	}
 	if len(c.receipts) > 0 {
 		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeReceipts, Desc: note.EncodeReceipts(c.receipts)})

@@ -45,8 +45,11 @@ func (e *AbsentError) Error() string { return string(e.Why) }
 // PlaceOf returns the place of a region.
 func PlaceOf(p *inspect.Program, r *note.Region) (Place, error) {
 	pl := Place{Addr: memory.Address(r.Addr), Form: Row, Len: r.Size}
-	if r.Status&note.Gone != 0 {
+	switch {
+	case r.Status&note.Gone != 0:
 		return pl, &AbsentError{collected}
+	case r.Status&note.Unreadable != 0:
+		return pl, &AbsentError{inspect.Unreadable}
 	}
 	if r.Kind == anchor.SlotString {
 		pl.Form = Chars
