@@ -5,12 +5,16 @@ package acceptance
 import (
 	"bytes"
 	"context"
+	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -214,6 +218,84 @@ func TestFilterOfCoresWithHoles(t *testing.T) {
 			t.Logf("%d of %d cores could be used, %d with a value", cores, len(cases), visible)
 		})
 	}
+}
+
+// A full core that lacks the heap's spans does not tell how large the objects are
+// that excluded unsafe.Pointers lead to. No value comes of it, and the reason is a
+// problem of the summary.
+func TestFilterWithoutTheHeapsSpans(t *testing.T) {
+	needAMD64(t)
+	exe := build(t, "unsized", []string{"CGO_ENABLED=0"})
+	text, err := os.ReadFile(fullCore(t, start(t, exe, "variable").Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, err := elfcore.Open(bytes.NewReader(text), int64(len(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := spanList(t, exe, core)
+	load := core.Find(list)
+	for name, lacks := range map[string]bool{"whole": false, "without the list of spans": true} {
+		h := &holed{Reader: bytes.NewReader(text), bad: map[int64]bool{}}
+		if lacks {
+			h.bad[int64(load.Offset+list-load.Addr)&^4095] = true
+		}
+		c, err := fullcore.New(h, int64(len(text)), fullcore.Options{Exe: exe})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		out, err := capture.Filter(context.Background(), c, capture.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var small bytes.Buffer
+		if _, err := out.WriteTo(&small); err != nil {
+			t.Fatal(err)
+		}
+		if n := bytes.Count(small.Bytes(), []byte("secret-mark-here")); n > 0 {
+			t.Errorf("%s: the excluded mark is there %d times", name, n)
+		}
+		for _, public := range []string{"public row 1.", "public variable."} {
+			if got := bytes.Contains(small.Bytes(), []byte(public)); got == lacks {
+				t.Errorf("%s: %q is in the core: %v", name, public, got)
+			}
+		}
+		s := out.Summary()
+		said := slices.ContainsFunc(s.Problems, func(p capture.Problem) bool {
+			return p.What == "exclusions" && strings.Contains(p.Why, "objects of unknown size")
+		})
+		if said != lacks || s.Partial != lacks {
+			t.Errorf("%s: %+v", name, s)
+		}
+	}
+}
+
+// spanList returns the address of the array of runtime.mheap_.allspans.
+func spanList(t *testing.T, exe string, core *elfcore.File) uint64 {
+	t.Helper()
+	f, err := elf.Open(exe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const offset = 65864
+	for _, s := range symbols {
+		if s.Name == "runtime.mheap_" {
+			var b [8]byte
+			if _, err := core.ReadMemory(s.Value+offset, b[:]); err != nil {
+				t.Fatal(err)
+			}
+			return binary.LittleEndian.Uint64(b[:])
+		}
+	}
+	t.Fatal("no symbol runtime.mheap_")
+	return 0
 }
 
 // A core with bytes that make no sense gives an error, or a core in which every
