@@ -17,10 +17,15 @@ import (
 // version 2 keeps the account of stalls.
 func Limited(t *testing.T, bytes int) (procs []string) {
 	t.Helper()
+	return Named(t, fmt.Sprintf("meminspect-test-%d-%d", os.Getpid(), time.Now().UnixNano()), bytes)
+}
+
+// Named makes a group like Limited, with a name.
+func Named(t *testing.T, name string, bytes int) (procs []string) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("making a control group needs root")
 	}
-	name := fmt.Sprintf("meminspect-test-%d-%d", os.Getpid(), time.Now().UnixNano())
 	limited := false
 	for _, tree := range []struct{ dir, file string }{
 		{"/sys/fs/cgroup", "memory.max"}, {"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup/unified", ""},
