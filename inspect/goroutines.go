@@ -30,6 +30,11 @@ type Frame struct {
 	Line     int
 	PC       uint64
 	Inlined  bool // into the frame that follows
+
+	// Omitted is the number of calls between this one and the frame that follows that are
+	// left out, because the stack is too deep or the core has only its two ends. Missing is
+	// how many bytes of the stack the core lacks there.
+	Omitted, Missing uint64
 }
 
 // A Group is the goroutines that have the same stack, but for what the runtime does below
@@ -144,7 +149,7 @@ func goroutines(read []stacks.Goroutine) *made {
 }
 
 func frame(f *stacks.Frame) Frame {
-	return Frame{Function: f.Function, File: f.File, Line: f.Line, PC: uint64(f.PC), Inlined: f.Inlined}
+	return Frame{Function: f.Function, File: f.File, Line: f.Line, PC: uint64(f.PC), Inlined: f.Inlined, Omitted: f.Omitted.Calls, Missing: f.Omitted.Bytes}
 }
 
 func frames(read []stacks.Frame, shared map[*stacks.Frame][]Frame) []Frame {

@@ -40,6 +40,9 @@ the executable is missing, the core's own part of that table is used. The
 executable is the one that the core names, if its build ID is the same, or the one
 given with --exe.
 
+If a stack is so deep that the core has only its two ends, both are printed, with
+a line for the calls between them.
+
 Wait times are those that the garbage collector noted, as in tracebacks. Labels
 are in a core only if it was captured with --labels.`,
 		Example: `  meminspect goroutines now.core
@@ -152,7 +155,11 @@ func printGoroutines(w io.Writer, list []stacks.Goroutine) {
 		}
 		fmt.Fprintln(w, ":")
 		for k := range g.Frames {
-			printFrame(w, &g.Frames[k], "(...)")
+			f := &g.Frames[k]
+			printFrame(w, f, "(...)")
+			if f.Omitted != (stacks.Omission{}) {
+				fmt.Fprintf(w, "... %v\n", f.Omitted)
+			}
 		}
 		if g.Problem != "" {
 			fmt.Fprintf(w, "... %s\n", g.Problem)
@@ -188,17 +195,31 @@ type goroutineJSON struct {
 }
 
 type frameJSON struct {
-	PC       address `json:"pc"`
-	Function string  `json:"function"`
-	File     string  `json:"file"`
-	Line     int     `json:"line"`
+	PC       address       `json:"pc"`
+	Function string        `json:"function"`
+	File     string        `json:"file"`
+	Line     int           `json:"line"`
+	Omitted  *omissionJSON `json:"omitted,omitempty"`
+}
+
+// omissionJSON is what is left out of a stack after a call.
+type omissionJSON struct {
+	Calls uint64 `json:"calls,string"`
+	Bytes uint64 `json:"bytes,omitempty,string"`
+}
+
+func omissionOf(o stacks.Omission) *omissionJSON {
+	if o == (stacks.Omission{}) {
+		return nil
+	}
+	return &omissionJSON{Calls: o.Calls, Bytes: o.Bytes}
 }
 
 func frameOf(f *stacks.Frame) *frameJSON {
 	if f == nil {
 		return nil
 	}
-	return &frameJSON{PC: address(f.PC), Function: f.Function, File: f.File, Line: f.Line}
+	return &frameJSON{PC: address(f.PC), Function: f.Function, File: f.File, Line: f.Line, Omitted: omissionOf(f.Omitted)}
 }
 
 func framesOf(frames []stacks.Frame) []frameJSON {

@@ -67,6 +67,9 @@ func printCalls(w io.Writer, frames []stacks.Frame) {
 	for i := range frames {
 		f := &frames[i]
 		fmt.Fprintf(w, "    %-*s  %s:%d\n", width, shortFunction(f.Function), shortFile(f.File), f.Line)
+		if f.Omitted != (stacks.Omission{}) {
+			fmt.Fprintf(w, "    … %v\n", f.Omitted)
+		}
 	}
 }
 

@@ -205,6 +205,8 @@ type callJSON struct {
 	Source   string       `json:"source,omitempty"`
 	Link     string       `json:"link,omitempty"`
 	Objects  []objectJSON `json:"objects,omitempty"`
+
+	Omitted *omissionJSON `json:"omitted,omitempty"`
 }
 
 type objectJSON struct {
@@ -249,7 +251,7 @@ func failedOf(g *report.Goroutine) *failedJSON {
 	out := &failedJSON{ID: g.ID, State: g.State, Calls: []callJSON{}, Created: frameOf(g.Created), Problem: g.Problem}
 	for i := range g.Calls {
 		c := &g.Calls[i]
-		call := callJSON{Function: c.Function, File: c.File, Line: c.Line, Library: c.Library, Source: c.Source, Link: c.Link}
+		call := callJSON{Function: c.Function, File: c.File, Line: c.Line, Library: c.Library, Source: c.Source, Link: c.Link, Omitted: omissionOf(c.Omitted)}
 		for _, o := range c.Objects {
 			call.Objects = append(call.Objects, objectJSON{address(o.Addr), o.Path})
 		}

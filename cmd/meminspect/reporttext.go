@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -265,22 +266,18 @@ func failedSection(g *report.Goroutine, width int) section {
 		}
 		hidden = 0
 	}
-	for i := range g.Calls {
-		c := &g.Calls[i]
+	calls := bothEnds(g.Calls)
+	for i := range calls {
+		c := &calls[i]
 		if c.Library {
 			hidden++
-			continue
+		} else {
+			flush()
+			s.addCall(c, column)
 		}
-		flush()
-		s.add("%-*s  %s:%d", column, shortFunction(c.Function), shortFile(c.File), c.Line)
-		if c.Source != "" {
-			s.add("    %s", oneLine(c.Source))
-		}
-		for _, o := range c.Objects {
-			s.add("    %v = %s", o.Addr, oneLine(o.Path))
-		}
-		if c.Link != "" {
-			s.lines = append(s.lines, "    "+oneLine(c.Link)) // whole, so that it can be followed
+		if c.Omitted != (stacks.Omission{}) {
+			flush()
+			s.add("… %v", c.Omitted)
 		}
 	}
 	flush()
@@ -291,6 +288,34 @@ func failedSection(g *report.Goroutine, width int) section {
 		s.add("created by %s  %s:%d", shortFunction(g.Created.Function), shortFile(g.Created.File), g.Created.Line)
 	}
 	return s
+}
+
+// bothEnds shortens the calls of a stack that is too deep for a screen.
+func bothEnds(calls []report.Call) []report.Call {
+	const deep, inner, outer = 64, 10, 6
+	if len(calls) <= deep {
+		return calls
+	}
+	ends := append(slices.Clone(calls[:inner]), calls[len(calls)-outer:]...)
+	omitted := &ends[inner-1].Omitted
+	for i := inner; i < len(calls)-outer; i++ {
+		omitted.Calls += 1 + calls[i].Omitted.Calls
+		omitted.Bytes += calls[i].Omitted.Bytes
+	}
+	return ends
+}
+
+func (s *section) addCall(c *report.Call, column int) {
+	s.add("%-*s  %s:%d", column, shortFunction(c.Function), shortFile(c.File), c.Line)
+	if c.Source != "" {
+		s.add("    %s", oneLine(c.Source))
+	}
+	for _, o := range c.Objects {
+		s.add("    %v = %s", o.Addr, oneLine(o.Path))
+	}
+	if c.Link != "" {
+		s.lines = append(s.lines, "    "+oneLine(c.Link)) // whole, so that it can be followed
+	}
 }
 
 // callWidth is the width of the column of functions.

@@ -61,6 +61,9 @@ func ourNotes(s *model.Snapshot, pl *model.Plan, record Record, regions []note.R
 		if len(s.Goroutines.Waits) > 0 {
 			notes = append(notes, waitsNote(s))
 		}
+		if cut := s.Goroutines.Cut; len(cut) > 0 {
+			notes = append(notes, ourNote(note.TypeCutStacks, note.EncodeCutStacks(cut)))
+		}
 		if skeletons := skeletonsOf(s); len(skeletons) > 0 {
 			notes = append(notes, ourNote(note.TypeSkeletons, note.EncodeExtents(extents(skeletons))))
 		}

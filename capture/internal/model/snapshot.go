@@ -115,6 +115,7 @@ type Goroutines struct {
 	Stacks []Stack
 	Note   note.Goroutines
 	Waits  []note.Wait
+	Cut    []note.CutStack // stacks of which the image has both ends
 
 	Alive    int // goroutines that have not ended
 	Captured int // number of those that the image has completely
@@ -148,7 +149,8 @@ type Changed struct {
 }
 
 // EachPC calls f for every word that may be an address in code: in registers,
-// in goroutines' records, in function values, and in stacks, in this order.
+// in goroutines' records, where stacks continue, in function values, and in
+// stacks, in this order.
 func (s *Snapshot) EachPC(f func(memory.Address)) {
 	for i := range s.Threads.List {
 		th := &s.Threads.List[i]
@@ -160,6 +162,9 @@ func (s *Snapshot) EachPC(f func(memory.Address)) {
 		for _, pc := range []memory.Address{g.Where().PC, g.Where().LR, g.StartPC, g.GoPC} {
 			f(pc)
 		}
+	}
+	for _, cut := range s.Goroutines.Cut {
+		f(memory.Address(cut.PC))
 	}
 	for _, entry := range s.Functions.InValues {
 		f(entry)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // Sizes of the ends of each stack that are captured before any stack gets more:
@@ -95,6 +96,9 @@ func (r *reading) countGoroutines() {
 		out.Stacks = append(out.Stacks, s.parts()...)
 		if s.lacks {
 			missing++
+			if s.cut() && r.held.Still {
+				out.Cut = append(out.Cut, note.CutStack{})
+			}
 			continue
 		}
 		out.Note.Captured++

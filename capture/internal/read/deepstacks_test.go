@@ -18,7 +18,7 @@ func TestDeepStacks(t *testing.T) {
 			ends += min(size, innermost+outermost)
 		}
 		for _, budget := range []uint64{ends, ends + 1, ends + 10<<10, 1 << 20, 64 << 20, 2 << 30} {
-			r := &reading{queue: queue{left: budget}}
+			r := &reading{held: &Held{}, queue: queue{left: budget}}
 			at := memory.Address(0x10000)
 			for _, size := range sizes {
 				s := deepStack{Stack: model.Stack{Used: memory.RangeOf(at, size)}, alive: true}

@@ -125,6 +125,9 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 	if err := r.queueWithin(ctx, size); err != nil {
 		return err
 	}
+	if cut := &r.snapshot.Goroutines.Cut; len(*cut) > 0 { // one for each stack, for the size
+		*cut = outerCalls(r)
+	}
 	r.snapshot.Redaction.Excluded = r.excluded()
 	c := copier{mem: r.mem, moving: !r.held.Still, found: r.found, arena: r.rehearsal.memory(), progress: r.progress}
 	if r.rehearsal.skips(r.found) {

@@ -66,7 +66,10 @@ func ofStack(prog *inspect.Program, of *stacks.Goroutine) *Goroutine {
 	next := 0
 	for _, f := range of.Calls() {
 		c := Call{Frame: f}
-		next += slices.Index(of.Frames[next:], f)
+		next += slices.IndexFunc(of.Frames[next:], func(have stacks.Frame) bool {
+			have.Omitted = f.Omitted
+			return have == f
+		})
 		if !f.Inlined && next < len(of.Extents) {
 			c.words = words(prog, of.Extents[next])
 		}

@@ -83,10 +83,25 @@ func WithoutLibrary(p *inspect.Program, list []Goroutine) []Goroutine {
 	user := perStack[[]Frame]{}
 	for i := range list {
 		list[i].Frames = user.get(list[i].Frames, func(frames []Frame) []Frame {
-			return slices.DeleteFunc(slices.Clone(frames), func(f Frame) bool { return std.Has(&f) })
+			return without(frames, std.Has)
 		})
 	}
 	return slices.DeleteFunc(list, func(g Goroutine) bool { return len(g.Frames) == 0 })
+}
+
+// without returns the frames for which drop reports false. What is omitted after a
+// dropped frame is omitted after the one before it.
+func without(frames []Frame, drop func(*Frame) bool) []Frame {
+	var kept []Frame
+	for i := range frames {
+		f := &frames[i]
+		if !drop(f) {
+			kept = append(kept, *f)
+		} else if n := len(kept); n > 0 && f.Omitted != (Omission{}) {
+			kept[n-1].Omitted = f.Omitted
+		}
+	}
+	return kept
 }
 
 // A Library tells the functions of the standard library from others by their

@@ -60,7 +60,11 @@ func last(a, b bool) int {
 func groupKey(frames []Frame) string {
 	var b strings.Builder
 	for i := range frames {
-		fmt.Fprintf(&b, "%s\n%s:%d\n", frames[i].Function, frames[i].File, frames[i].Line)
+		f := &frames[i]
+		fmt.Fprintf(&b, "%s\n%s:%d\n", f.Function, f.File, f.Line)
+		if f.Omitted != (Omission{}) { // whatever its size
+			b.WriteString("omitted\n")
+		}
 	}
 	return b.String()
 }
@@ -76,12 +80,10 @@ func (g *Goroutine) Calls() []Frame {
 	if len(frames) > 0 && frames[len(frames)-1].Function == "runtime.goexit" {
 		frames = frames[:len(frames)-1]
 	}
-	var calls []Frame
-	for i := range frames {
-		if f := &frames[i]; !f.wrapper() && !(f.Function == "runtime.main" && i == len(frames)-1) {
-			calls = append(calls, *f)
-		}
+	if len(frames) > 0 && frames[len(frames)-1].Function == "runtime.main" {
+		frames = frames[:len(frames)-1]
 	}
+	calls := without(frames, (*Frame).wrapper)
 	if len(calls) == 0 {
 		return g.Frames
 	}

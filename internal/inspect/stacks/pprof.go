@@ -70,7 +70,8 @@ func (b *profileBuilder) add(g *Goroutine) {
 }
 
 // stack returns the locations of a stack. Calls that were inlined are lines of the
-// location that they were inlined into.
+// location that they were inlined into. Omitted calls are one location at address 0:
+// otherwise a call would appear to be made by one that did not make it.
 func (b *profileBuilder) stack(frames []Frame) []*profile.Location {
 	var out []*profile.Location
 	for len(frames) > 0 {
@@ -79,6 +80,9 @@ func (b *profileBuilder) stack(frames []Frame) []*profile.Location {
 			n++
 		}
 		out = append(out, b.location(frames[:n]))
+		if frames[n-1].Omitted != (Omission{}) {
+			out = append(out, b.location([]Frame{{Function: "omitted calls"}}))
+		}
 		frames = frames[n:]
 	}
 	return out

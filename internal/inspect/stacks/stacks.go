@@ -5,7 +5,6 @@ package stacks
 
 import (
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
+	"github.com/meminspect/meminspect/internal/gocore/unwind"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -57,16 +57,14 @@ type Frame struct {
 	Entry    memory.Address
 	File     string
 	Line     int
+	Omitted  Omission // between this call and the one that follows
 }
 
 // ErrNone is wrapped by the errors about a core without goroutines.
 var ErrNone = errors.New("it has no goroutines")
 
-// Bounds of what is read.
-const (
-	maxGoroutines = 1 << 22
-	maxFrames     = 1 << 12
-)
+// maxGoroutines bounds the goroutines that are read.
+const maxGoroutines = 1 << 22
 
 // Read returns the goroutines, the failed one first, the others by their IDs,
 // and how many of the core's list could not be read.
@@ -96,7 +94,10 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 		p: p, info: info, layout: layout, threads: map[uint64]*elfcore.Thread{},
 		calls: map[memory.Address]call{}, stacks: map[string][]Frame{}, labels: map[memory.Address][]Label{},
 	}
-	r.stack.Memory = p.Stack()
+	r.unwinder = unwind.New(p.Core.Machine, p.Stack(), r.function)
+	if r.cuts, err = cutStacks(p.Core); err != nil {
+		return nil, 0, err
+	}
 	for _, t := range info.Threads {
 		for i := range p.Core.Threads {
 			if uint32(p.Core.Threads[i].TID) == t.TID && t.Cur != 0 {
@@ -104,7 +105,7 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 			}
 		}
 	}
-	pointers := memory.Reader{Memory: &window{Memory: p.Memory()}}
+	pointers := memory.ReadAhead{Memory: p.Memory()}
 	b := make([]byte, layout.Size)
 	for i := range min(info.Length, maxGoroutines) {
 		addr, err := pointers.Pointer(memory.Address(info.List).Add(i * memory.PtrSize))
@@ -138,13 +139,17 @@ type reader struct {
 	info    *note.Goroutines
 	layout  goroutine.Layout
 	threads map[uint64]*elfcore.Thread // by the goroutine that they work for
-	stack   window                     // on the words of the stack that is unwound
+	cuts    map[uint64]note.CutStack   // by goroutines' IDs
+
+	unwinder *unwind.Unwinder
+	steps    int // of it, all goroutines together
 
 	// What goroutines have in common. A hundred thousand of them have a dozen
 	// stacks.
 	calls  map[memory.Address]call
-	stacks map[string][]Frame // by the addresses in them, see follow
+	stacks map[string][]Frame // by the addresses in them, see trace.appendKey
 	labels map[memory.Address][]Label
+	trace  trace
 	key    []byte
 }
 
@@ -161,18 +166,9 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 		Failed: g.ID == r.info.Failed && g.ID != 0,
 		Start:  r.p.FuncName(g.StartPC), Labels: r.labelsAt(g.Labels),
 	}
-	at := g.Where()
+	var registers []uint64
 	if t := r.threads[uint64(g.Addr)]; t != nil {
-		out.Thread = int(t.TID)
-		// A thread in the runtime's own code, or in C, is on another stack; the
-		// position where it left the goroutine's is saved then.
-		now := r.standing(t)
-		if !g.Stack.Contains(now.SP) {
-			now = r.interrupted(now, g.Stack)
-		}
-		if g.Stack.Contains(now.SP) {
-			at = now
-		}
+		out.Thread, registers = int(t.TID), t.Registers
 	}
 	switch {
 	case g.Secret && r.info.Stacks != note.StackSkeleton:
@@ -180,7 +176,7 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 	case r.info.Stacks == note.StackNone:
 		out.Problem = "stacks were not taken"
 	}
-	r.unwind(&out, g, at)
+	r.unwind(&out, g, r.unwinder.Start(g, registers))
 	out.Waited = r.waited(g)
 	if g.GoPC != 0 && g.ID != 1 { // the runtime's first instructions made that one
 		if list, _ := r.frames(g.GoPC); len(list) > 0 {
@@ -201,13 +197,6 @@ func (r *reader) waited(g *goroutine.G) time.Duration {
 	return time.Duration(c.Clock - g.WaitSince)
 }
 
-// standing returns the thread's position.
-func (r *reader) standing(t *elfcore.Thread) goroutine.Place {
-	set, _ := elfcore.RegistersOf(r.p.Core.Machine)
-	word := func(n int) memory.Address { return memory.Address(t.Register(n)) }
-	return goroutine.Place{PC: word(set.PC), SP: word(set.SP), BP: word(set.FP), LR: word(set.Link)}
-}
-
 // frames returns the calls under way at pc, the innermost first, and the size of
 // their frame.
 func (r *reader) frames(pc memory.Address) ([]Frame, uint64) {
@@ -226,105 +215,13 @@ func (r *reader) frames(pc memory.Address) ([]Frame, uint64) {
 	return c.frames, c.size
 }
 
-// unwind follows the return addresses.
-func (r *reader) unwind(out *Goroutine, g *goroutine.G, at goroutine.Place) {
-	r.key = r.key[:0]
-	r.follow(out, g, at)
-	frames, ok := r.stacks[string(r.key)]
-	if !ok {
-		for pcs := r.key; len(pcs) > 0; pcs = pcs[memory.PtrSize:] {
-			calls, _ := r.frames(memory.Address(binary.LittleEndian.Uint64(pcs)))
-			frames = append(frames, calls...)
-		}
-		r.stacks[string(r.key)] = frames
+// function is the unwinder's view of frames.
+func (r *reader) function(pc memory.Address) (unwind.Function, bool) {
+	calls, size := r.frames(pc)
+	if len(calls) == 0 {
+		return unwind.Function{}, false
 	}
-	out.Frames = frames
-}
-
-// follow collects in key the addresses at which the calls of a stack are, the
-// innermost first.
-func (r *reader) follow(out *Goroutine, g *goroutine.G, at goroutine.Place) {
-	if g.Stack.Contains(at.SP) {
-		out.Stack = memory.Range{Start: at.SP, End: g.Stack.End}
-	}
-	for range maxFrames {
-		calls, size := r.frames(at.PC)
-		if len(calls) == 0 {
-			if at.PC != 0 && out.Problem == "" {
-				out.Problem = fmt.Sprintf("nothing is known of the code at %v", at.PC)
-			}
-			return
-		}
-		r.key = binary.LittleEndian.AppendUint64(r.key, uint64(at.PC))
-		if out.Failed {
-			extent := memory.RangeOf(at.SP, size)
-			for range calls {
-				out.Extents = append(out.Extents, extent)
-			}
-		}
-		f := calls[len(calls)-1].Function
-		if f == "runtime.goexit" || f == "runtime.mstart" || f == "runtime.rt0_go" {
-			return
-		}
-		caller, err := r.caller(at, size)
-		switch {
-		case !g.Stack.Contains(at.SP), caller.SP < at.SP, caller.SP > g.Stack.End, caller.SP == at.SP && at.LR == 0:
-			out.fail("the stack makes no sense below %s", f)
-			return
-		case err != nil:
-			out.fail("the stack below %s is not in the core", f)
-			return
-		}
-		if injected[f] && r.links() {
-			if caller, err = r.signalled(caller); err != nil {
-				out.fail("the stack below %s is not in the core", f)
-				return
-			}
-		}
-		at = caller
-	}
-	out.fail("more than %d frames", maxFrames)
-}
-
-// links reports whether calls leave the return address in a register, as on
-// arm64.
-func (r *reader) links() bool {
-	set, _ := elfcore.RegistersOf(r.p.Core.Machine)
-	return set.Link >= 0
-}
-
-// caller returns the position to which the function at a place returns. The
-// function's frame ends where the table has it for that address: the return
-// address is there, on machines with a link register at the low end of the
-// frame, or in that register while there is no frame.
-func (r *reader) caller(at goroutine.Place, size uint64) (goroutine.Place, error) {
-	mem := memory.Reader{Memory: &r.stack}
-	if !r.links() {
-		end := at.SP.Add(size)
-		pc, err := mem.Pointer(end)
-		return goroutine.Place{PC: pc, SP: end.Add(memory.PtrSize)}, err
-	}
-	if size == 0 && at.LR != 0 {
-		return goroutine.Place{PC: at.LR, SP: at.SP}, nil
-	}
-	pc, err := mem.Pointer(at.SP)
-	return goroutine.Place{PC: pc, SP: at.SP.Add(size)}, err
-}
-
-// injected are functions that a handler of signals makes the interrupted one
-// call.
-var injected = map[string]bool{"runtime.sigpanic": true, "runtime.asyncPreempt": true, "runtime.debugCallV2": true}
-
-// signalled returns where a function was that was made to call another: with a
-// link register, what stood in that is on the stack, in room of two words. A
-// function that had stored it itself does not need it.
-func (r *reader) signalled(at goroutine.Place) (goroutine.Place, error) {
-	link, err := memory.Reader{Memory: r.p.Stack()}.Pointer(at.SP)
-	at.SP = at.SP.Add(2 * memory.PtrSize)
-	if _, size := r.frames(at.PC); size == 0 {
-		at.LR = link
-	}
-	return at, err
+	return unwind.Function{Name: calls[len(calls)-1].Function, Frame: size}, true
 }
 
 func (g *Goroutine) fail(format string, args ...any) {

@@ -1,4 +1,4 @@
-package stacks
+package unwind
 
 import (
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -6,14 +6,14 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// A signalFrame says where the kernel leaves the registers of a thread for its
-// handler of signals: distances from the stack pointer as it is when
-// runtime.sigtramp has returned, -1 for what there is not.
+// A signalFrame has the places where the kernel leaves the registers of a thread
+// for its handler of signals: distances from the stack pointer as it is when
+// runtime.sigtramp has returned, -1 if the machine lacks the register.
 type signalFrame struct{ pc, sp, link int64 }
 
 // signalFrames are Linux's.
 //
-// On amd64 (<asm/ucontext.h>, <asm/sigcontext.h>) there is a struct ucontext behind
+// On amd64 (<asm/ucontext.h>, <asm/sigcontext.h>) there is a struct ucontext after
 // the address to which the handler returns: five words, then r8 to r15, di, si, bp,
 // bx, dx, ax, cx, sp and ip.
 //
@@ -32,25 +32,23 @@ const arm64Context = 128 + 176
 // registers below the handler's frames. A handler may have been interrupted by
 // another signal, such as the one that it sends to itself to die. The zero
 // Place means that the thread handles no signal.
-func (r *reader) interrupted(at goroutine.Place, stack memory.Range) goroutine.Place {
+func (u *Unwinder) interrupted(at goroutine.Place, stack memory.Range) goroutine.Place {
 	const most = 128
-	saved, ok := signalFrames[r.p.Core.Machine]
-	if !ok {
+	if u.saved == (signalFrame{}) {
 		return goroutine.Place{}
 	}
 	for range most {
-		calls, size := r.frames(at.PC)
-		if len(calls) == 0 {
+		f, ok := u.function(at.PC)
+		if !ok {
 			break
 		}
-		name := calls[len(calls)-1].Function
-		if name == "runtime.sigtramp" || name == "runtime.cgoSigtramp" {
-			if at = r.context(at.SP.Add(size+r.pushed()), saved); stack.Contains(at.SP) {
+		if f.Name == "runtime.sigtramp" || f.Name == "runtime.cgoSigtramp" {
+			if at = u.context(at.SP.Add(f.Frame + u.pushed())); stack.Contains(at.SP) {
 				return at
 			}
 			continue
 		}
-		caller, err := r.caller(at, size)
+		caller, err := u.caller(at, f.Frame)
 		if err != nil {
 			break
 		}
@@ -60,24 +58,24 @@ func (r *reader) interrupted(at goroutine.Place, stack memory.Range) goroutine.P
 }
 
 // pushed is how much of the stack a call takes.
-func (r *reader) pushed() uint64 {
-	if r.links() {
+func (u *Unwinder) pushed() uint64 {
+	if u.links() {
 		return 0
 	}
 	return memory.PtrSize
 }
 
 // context reads what the kernel left at base.
-func (r *reader) context(base memory.Address, saved signalFrame) goroutine.Place {
+func (u *Unwinder) context(base memory.Address) goroutine.Place {
 	var at goroutine.Place
 	for _, reg := range []struct {
 		off  int64
 		into *memory.Address
-	}{{saved.pc, &at.PC}, {saved.sp, &at.SP}, {saved.link, &at.LR}} {
+	}{{u.saved.pc, &at.PC}, {u.saved.sp, &at.SP}, {u.saved.link, &at.LR}} {
 		if reg.off < 0 {
 			continue
 		}
-		word, err := memory.Reader{Memory: r.p.Stack()}.Pointer(base.Add(uint64(reg.off)))
+		word, err := u.stack.Pointer(base.Add(uint64(reg.off)))
 		if err != nil {
 			return goroutine.Place{}
 		}
