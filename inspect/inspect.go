@@ -25,6 +25,7 @@ import (
 	"github.com/meminspect/meminspect/internal/inmemory"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/expr"
+	"github.com/meminspect/meminspect/internal/inspect/opened"
 	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/inspect/value"
 )
@@ -54,6 +55,10 @@ type Core struct {
 	core  *inspect.Core
 	prog  *inspect.Program
 	scope *expr.Scope
+}
+
+func init() {
+	opened.Program = func(c any) *inspect.Program { return c.(*Core).prog }
 }
 
 // Open opens a core in a file: one that meminspect wrote, compressed or not, or a core

@@ -170,28 +170,13 @@ func recordText(r *logring.Record, layout string) string {
 		b.WriteString(slog.Level(r.Level).String() + " ")
 	}
 	b.WriteString(oneLine(r.Message))
-	writeAttrs(&b, "", r.Attrs)
+	if attrs := inspect.AttrText(r.Attrs); attrs != "" {
+		b.WriteString(" " + oneLine(attrs))
+	}
 	if r.Truncated {
 		b.WriteString(" …")
 	}
 	return b.String()
-}
-
-func writeAttrs(b *strings.Builder, prefix string, attrs []logring.Attr) {
-	for _, a := range attrs {
-		if group, ok := a.Value.([]logring.Attr); ok {
-			writeAttrs(b, prefix+a.Key+".", group)
-			continue
-		}
-		value := fmt.Sprint(a.Value)
-		if t, ok := a.Value.(time.Time); ok {
-			value = t.UTC().Format(time.RFC3339Nano)
-		}
-		if value == "" || strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c == '"' || c == '=' || c == 0x7f }) {
-			value = strconv.Quote(value)
-		}
-		fmt.Fprintf(b, " %s=%s", oneLine(prefix+a.Key), value)
-	}
 }
 
 // oneLine prevents a program's log text from moving the cursor.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -222,7 +221,7 @@ type namedJSON struct {
 func reportOf(r *report.Report, next []string) *reportJSON {
 	info := coreInfo(r.Core)
 	out := &reportJSON{
-		Core: info.Core, Bytes: info.Bytes, Title: title(r), Reason: r.Cause.Reason, Message: r.Cause.Message, PanicType: r.Cause.Type,
+		Core: info.Core, Bytes: info.Bytes, Title: r.Title(), Reason: r.Cause.Reason, Message: r.Cause.Message, PanicType: r.Cause.Type,
 		Program: info.Program, PID: info.PID, GoVersion: info.GoVersion, Build: info.Build, Process: info.Process, When: info.When, Host: info.Host, Tags: info.Tags,
 		Failed: failedOf(r.Failed), Older: r.Older, Gaps: r.Gaps, Next: next,
 	}
@@ -258,13 +257,4 @@ func failedOf(g *report.Goroutine) *failedJSON {
 		out.Calls = append(out.Calls, call)
 	}
 	return out
-}
-
-// title returns a report in one sentence.
-func title(r *report.Report) string {
-	program := filepath.Base(coreInfo(r.Core).Program)
-	if program == "." {
-		program = "a program"
-	}
-	return program + " " + r.Cause.String()
 }

@@ -33,7 +33,7 @@ const maxScreen = 48
 // printReport prints a report in lines of at most width characters.
 func printReport(w io.Writer, r *report.Report, next []string, width int) error {
 	var b strings.Builder
-	for _, line := range wrap(oneLine(title(r)), width, 4) {
+	for _, line := range wrap(oneLine(r.Title()), width, 4) {
 		b.WriteString(line + "\n")
 	}
 	for _, s := range fit(sections(r, next, width), maxScreen-1) {
@@ -53,7 +53,7 @@ func printReport(w io.Writer, r *report.Report, next []string, width int) error 
 func printMarkdown(w io.Writer, r *report.Report, next []string) error {
 	const width = 120
 	var b strings.Builder
-	b.WriteString("## " + markdownText(oneLine(title(r))) + "\n")
+	b.WriteString("## " + markdownText(oneLine(r.Title())) + "\n")
 	for _, s := range fit(sections(r, next, width), 2*maxScreen) {
 		if s.title != "" {
 			b.WriteString("\n### " + markdownText(s.title) + "\n")

@@ -106,15 +106,8 @@ func objectText(o *waits.Object) string {
 	if name != "" {
 		text = name + " (" + kind + ")"
 	}
-	switch c := o.Channel; {
-	case c == nil:
-	case c.Redacted:
-		text += ", redacted"
-	default:
-		text += fmt.Sprintf(", %d of %d", c.Len, c.Cap)
-		if c.Closed {
-			text += ", closed"
-		}
+	if state := o.Channel.String(); state != "" {
+		text += ", " + state
 	}
 	return oneLine(text)
 }

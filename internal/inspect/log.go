@@ -3,6 +3,9 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
@@ -112,4 +115,32 @@ func LiveLogs(pid int) ([]Log, error) {
 		return nil, ErrNoLog
 	}
 	return logs, nil
+}
+
+// AttrText returns attributes as text: key=value, separated by spaces. A key of a group
+// has the group's in front.
+func AttrText(attrs []logring.Attr) string {
+	var b strings.Builder
+	writeAttrs(&b, "", attrs)
+	return b.String()
+}
+
+func writeAttrs(b *strings.Builder, prefix string, attrs []logring.Attr) {
+	for _, a := range attrs {
+		if group, ok := a.Value.([]logring.Attr); ok {
+			writeAttrs(b, prefix+a.Key+".", group)
+			continue
+		}
+		value := fmt.Sprint(a.Value)
+		if t, ok := a.Value.(time.Time); ok {
+			value = t.UTC().Format(time.RFC3339Nano)
+		}
+		if value == "" || strings.ContainsFunc(value, func(c rune) bool { return c <= ' ' || c == '"' || c == '=' || c == 0x7f }) {
+			value = strconv.Quote(value)
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(prefix + a.Key + "=" + value)
+	}
 }

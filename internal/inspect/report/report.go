@@ -6,6 +6,7 @@ package report
 import (
 	"cmp"
 	"errors"
+	"path/filepath"
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/inspect"
@@ -29,6 +30,18 @@ type Report struct {
 	Log       []logring.Record
 	Older     int      // records of the log before those
 	Gaps      []string // what the core lacks, and why
+}
+
+// Title returns the report in one sentence.
+func (r *Report) Title() string {
+	program := "a program"
+	switch {
+	case r.Core.Capture != nil && r.Core.Capture.Program != "":
+		program = filepath.Base(r.Core.Capture.Program)
+	case r.Core.Process != nil && r.Core.Process.Name != "":
+		program = filepath.Base(r.Core.Process.Name)
+	}
+	return program + " " + r.Cause.String()
 }
 
 // A Value is the value of a variable.

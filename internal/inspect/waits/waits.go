@@ -4,6 +4,7 @@ package waits
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -39,6 +40,19 @@ type Channel struct {
 	Len, Cap uint64
 	Closed   bool
 	Redacted bool // an exclusion covers it: Len, Cap and Closed are not known
+}
+
+// String returns the state of the channel, "" if c is nil.
+func (c *Channel) String() string {
+	switch {
+	case c == nil:
+		return ""
+	case c.Redacted:
+		return "redacted"
+	case c.Closed:
+		return fmt.Sprintf("%d of %d, closed", c.Len, c.Cap)
+	}
+	return fmt.Sprintf("%d of %d", c.Len, c.Cap)
 }
 
 // A Waiter is a goroutine that waits for an object.

@@ -1,0 +1,156 @@
+package page
+
+import (
+	"strconv"
+
+	"github.com/meminspect/meminspect/internal/inspect/report"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	"github.com/meminspect/meminspect/internal/inspect/waits"
+)
+
+// A goroutine is a goroutine of a core.
+type goroutine struct {
+	ID      string  `json:"id"`
+	Parent  string  `json:"p,omitempty"`
+	State   int     `json:"s"`
+	Waited  float64 `json:"w,omitempty"` // seconds
+	Group   int     `json:"g"`
+	Stack   int     `json:"k"`
+	Created int     `json:"c"` // frame, -1 if it is not known
+	Labels  string  `json:"l,omitempty"`
+	Failed  bool    `json:"f,omitempty"`
+	Problem string  `json:"x,omitempty"`
+}
+
+// A group is goroutines with the same stack.
+type group struct {
+	Stack  int  `json:"k"`
+	Count  int  `json:"n"`
+	System bool `json:"y,omitempty"`
+	Failed bool `json:"f,omitempty"`
+}
+
+// An object is what goroutines wait for.
+type object struct {
+	Kind    string   `json:"kind"`
+	Address string   `json:"address,omitempty"`
+	Path    string   `json:"path,omitempty"`
+	State   string   `json:"state,omitempty"` // of a channel
+	Waiters []waiter `json:"waiters"`
+	Others  []string `json:"others"` // goroutines with a pointer to it
+}
+
+type waiter struct {
+	ID     string       `json:"id"`
+	Action waits.Action `json:"action"`
+	Select bool         `json:"select,omitempty"`
+}
+
+// A stackTable has each frame and each stack of a core once.
+type stackTable struct {
+	*builder
+	frames  [][3]int
+	stacks  [][]int
+	byFrame map[[3]int]int
+	byFirst map[*stacks.Frame]int // equal stacks share their frames
+}
+
+func newStackTable(b *builder) *stackTable {
+	return &stackTable{builder: b, frames: [][3]int{}, stacks: [][]int{}, byFrame: map[[3]int]int{}, byFirst: map[*stacks.Frame]int{}}
+}
+
+func (s *stackTable) frame(f *stacks.Frame) int {
+	if f == nil {
+		return -1
+	}
+	key := [3]int{s.index(f.Function), s.index(f.File), f.Line}
+	i, ok := s.byFrame[key]
+	if !ok {
+		i = len(s.frames)
+		s.byFrame[key] = i
+		s.frames = append(s.frames, key)
+	}
+	return i
+}
+
+// stack returns the index of a stack.
+func (s *stackTable) stack(frames []stacks.Frame) int {
+	var first *stacks.Frame
+	if len(frames) > 0 {
+		first = &frames[0]
+	}
+	if i, ok := s.byFirst[first]; ok && len(s.stacks[i]) == len(frames) {
+		return i
+	}
+	list := make([]int, len(frames))
+	for i := range frames {
+		list[i] = s.frame(&frames[i])
+	}
+	s.byFirst[first] = len(s.stacks)
+	s.stacks = append(s.stacks, list)
+	return len(s.stacks) - 1
+}
+
+func (s *stackTable) groups(read []stacks.Group) ([]group, []goroutine) {
+	groups, list := []group{}, []goroutine{}
+	for i := range read {
+		g := &read[i]
+		groups = append(groups, group{Stack: s.stack(g.Frames), Count: len(g.Goroutines), System: g.System, Failed: g.Failed()})
+		for _, member := range g.Goroutines {
+			list = append(list, s.goroutine(member, i))
+		}
+	}
+	return groups, list
+}
+
+func (s *stackTable) goroutine(g *stacks.Goroutine, group int) goroutine {
+	out := goroutine{
+		ID: strconv.FormatUint(g.ID, 10), State: s.index(g.State), Waited: g.Waited.Seconds(), Group: group, Stack: s.stack(g.Frames),
+		Created: s.frame(g.Created), Failed: g.Failed, Problem: g.Problem,
+	}
+	if g.Parent != 0 {
+		out.Parent = strconv.FormatUint(g.Parent, 10)
+	}
+	for i, l := range g.Labels {
+		if i > 0 {
+			out.Labels += " "
+		}
+		out.Labels += l.Key + "=" + l.Value
+	}
+	return out
+}
+
+func (s *stackTable) objects(read []waits.Object) []object {
+	out := []object{}
+	for i := range read {
+		o := &read[i]
+		made := object{Kind: o.Kind, Path: o.Path, State: o.Channel.String(), Waiters: []waiter{}, Others: []string{}}
+		if o.Addr != 0 {
+			made.Address = o.Addr.String()
+		}
+		for _, w := range o.Waiters {
+			made.Waiters = append(made.Waiters, waiter{strconv.FormatUint(w.ID, 10), w.Action, w.Select})
+		}
+		for _, g := range o.Others {
+			made.Others = append(made.Others, strconv.FormatUint(g.ID, 10))
+		}
+		out = append(out, made)
+	}
+	return out
+}
+
+func (s *stackTable) failed(g *report.Goroutine) *failed {
+	if g == nil {
+		return nil
+	}
+	out := &failed{ID: strconv.FormatUint(g.ID, 10), State: g.State, Calls: []call{}, Problem: g.Problem}
+	for i := range g.Calls {
+		c := &g.Calls[i]
+		made := call{Frame: s.frame(&c.Frame), Library: c.Library, Source: c.Source}
+		for _, o := range c.Objects {
+			made.Objects = append(made.Objects, o.Path)
+		}
+		out.Calls = append(out.Calls, made)
+	}
+	return out
+}

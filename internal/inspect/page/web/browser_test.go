@@ -1,0 +1,354 @@
+//go:build linux
+
+package web
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/meminspect/meminspect/inspect"
+	"github.com/meminspect/meminspect/inspect/page"
+)
+
+// views are the buttons of the page.
+var views = []string{"Summary", "Goroutines", "Waits", "Values", "Memory", "Log", "Compare"}
+
+// The bundle in the repository is that of the sources, and within its bound.
+func TestBundleIsCurrent(t *testing.T) {
+	script, style, err := Bundle(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string][]byte{"../app.js": script, "../app.css": style} {
+		got, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got, want) {
+			t.Errorf("%s is not that of the sources: run go generate", filepath.Base(path))
+		}
+		lower := bytes.ToLower(got)
+		for _, end := range []string{"</script", "</style", "<!--"} {
+			if bytes.Contains(lower, []byte(end)) {
+				t.Errorf("%s contains %s, which would end its element", filepath.Base(path), end)
+			}
+		}
+	}
+	const most = 250_000
+	if n := len(script) + len(style); n > most {
+		t.Errorf("the bundle has %d bytes, more than %d", n, most)
+	}
+}
+
+// browser starts Chromium. It ends with the test.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no chromium: make test installs it")
+		}
+		t.Skip("no chromium: make test installs it")
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 900))
+	for _, off := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync"} {
+		opts = append(opts, chromedp.Flag(off, true))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	t.Cleanup(cancel)
+	ctx, end := chromedp.NewExecAllocator(ctx, opts...)
+	t.Cleanup(end)
+	ctx, end = chromedp.NewContext(ctx)
+	t.Cleanup(end)
+	return ctx
+}
+
+// A tab is a page in the browser.
+type tab struct {
+	testing.TB
+	ctx context.Context
+}
+
+// open opens a page and waits until it has rendered.
+func open(ctx context.Context, t *testing.T, url string) *tab {
+	t.Helper()
+	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
+		t.Fatal(err)
+	}
+	p := &tab{t, ctx}
+	p.await("document.querySelector('nav button') !== null")
+	return p
+}
+
+// js evaluates an expression, which may be a promise, and returns its JSON.
+func (p *tab) js(expression string) string {
+	p.Helper()
+	text, err := chromedp.Run(p.ctx, chromedp.Evaluate[string]("(async () => JSON.stringify(await ("+expression+")) ?? 'null')()", chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.Fatalf("%s: %v", expression, err)
+	}
+	return text
+}
+
+// await waits until an expression is true.
+func (p *tab) await(expression string) {
+	p.Helper()
+	for range 1000 {
+		if p.js(expression) == "true" {
+			return
+		}
+		p.js("new Promise(requestAnimationFrame)")
+	}
+	p.Fatalf("never true: %s; the page has: %.2000s", expression, p.js("document.body.innerText"))
+}
+
+// click clicks the first button with a text and waits until the page has rendered. It
+// returns the time that this took.
+func (p *tab) click(text string) time.Duration {
+	p.Helper()
+	quoted, _ := json.Marshal(text)
+	var ms float64
+	out := p.js(`(async () => {
+		const b = [...document.querySelectorAll('button')].find((b) => b.innerText.trim() === ` + string(quoted) + `)
+		if (!b) return -1
+		const began = performance.now()
+		b.click()
+		await new Promise((done) => requestAnimationFrame(() => { const c = new MessageChannel(); c.port1.onmessage = done; c.port2.postMessage(0) }))
+		return performance.now() - began
+	})()`)
+	if err := json.Unmarshal([]byte(out), &ms); err != nil || ms < 0 {
+		p.Fatalf("no button %q, %v", text, err)
+	}
+	return time.Duration(ms * float64(time.Millisecond))
+}
+
+// accessible fails if axe finds a violation.
+func (p *tab) accessible(where string) {
+	p.Helper()
+	if p.js("typeof axe") == `"undefined"` {
+		text, err := os.ReadFile(axe)
+		if err != nil {
+			p.Fatal(err)
+		}
+		if _, err := chromedp.Run(p.ctx, chromedp.Evaluate[chromedp.Void](string(text))); err != nil {
+			p.Fatal(err)
+		}
+	}
+	found := p.js("axe.run().then((r) => r.violations.map((v) => v.id + ': ' + v.nodes.slice(0, 2).map((n) => n.html.slice(0, 200)).join(' ')))")
+	if found != "[]" {
+		p.Errorf("%s: axe finds %s", where, found)
+	}
+}
+
+// picture writes a picture of a view that the docs show into docs/images, if
+// UPDATE_IMAGES is set.
+func (p *tab) picture(view string) {
+	p.Helper()
+	if os.Getenv("UPDATE_IMAGES") == "" || view != "Goroutines" && view != "Waits" {
+		return
+	}
+	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		p.Fatal(err)
+	}
+	if err := os.WriteFile("../../../../docs/images/view-"+strings.ToLower(view)+".png", png, 0o644); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// service starts the test program, and returns its core.
+func service(t *testing.T, goroutines, lists int) *inspect.Core {
+	t.Helper()
+	exe := filepath.Join(t.TempDir(), "service")
+	if out, err := exec.Command("go", "build", "-o", exe, "./testdata/service").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	cmd := exec.Command(exe, fmt.Sprint(goroutines), fmt.Sprint(lists))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
+		t.Fatalf("the service printed %q, %v", line, err)
+	}
+	// Goroutines that printed ready are about to wait.
+	for range 100 {
+		core, err := inspect.Attach(t.Context(), cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects, err := core.Waits()
+		if err != nil {
+			t.Fatal(err)
+		}
+		locks := 0
+		for _, o := range objects {
+			if o.Kind == "sync.Mutex" {
+				locks++
+			}
+		}
+		if locks == 2 {
+			t.Cleanup(func() { core.Close() })
+			return core
+		}
+		core.Close()
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("the deadlock is in no core")
+	return nil
+}
+
+// file writes the page of cores to a file and returns its URL and size.
+func file(t *testing.T, cores ...*inspect.Core) (url string, size int) {
+	t.Helper()
+	var b bytes.Buffer
+	if err := page.Write(&b, cores...); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "core.html")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "file://" + path, b.Len()
+}
+
+// Every view shows what the core has, from a file, without a request, and is accessible
+// on a wide and on a narrow screen.
+func TestViews(t *testing.T) {
+	ctx := browser(t)
+	core := service(t, 30, 2)
+	url, _ := file(t, core, core)
+	p := open(ctx, t, url)
+	for view, want := range map[string]string{
+		"Summary": "captured on request", "Goroutines": "main.deadlock", "Waits": "Possible deadlock", "Values": "service",
+		"Memory": "Segments", "Log": "it went wrong", "Compare": "0 changes of values",
+	} {
+		p.click(view)
+		p.await("document.querySelector('main').innerText.includes('" + want + "')")
+		p.accessible(view)
+		p.picture(view)
+	}
+
+	p.click("Goroutines")
+	p.js("[...document.querySelectorAll('.bar')].find((b) => b.innerText.includes('main.deadlock')).click()")
+	p.await("document.querySelector('[aria-live]').innerText.startsWith('2 goroutines')")
+	p.js("document.querySelector('.table button').click()")
+	p.await("document.querySelector('#stack') !== null && document.querySelectorAll('.bar.path').length > 0")
+	p.accessible("Goroutines, selected")
+
+	p.click("Log")
+	p.js("(() => { const s = document.querySelector('main select'); s.value = '8'; s.dispatchEvent(new Event('change', {bubbles: true})) })()")
+	p.await("document.querySelectorAll('.scroll .row').length === 1")
+
+	p.click("Values")
+	p.js("document.querySelector('[role=tree]').focus()")
+	for _, key := range []string{"ArrowRight", "ArrowDown", "End", "Home", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight"} {
+		p.js("document.querySelector('[role=tree]').dispatchEvent(new KeyboardEvent('keydown', {key: '" + key + "', bubbles: true}))")
+		p.js("new Promise(requestAnimationFrame)")
+	}
+	p.await("document.querySelector('[aria-level=\"3\"]') !== null")
+	p.await("document.querySelector('.details input').value.startsWith('service.')")
+	p.accessible("Values, opened")
+	p.js("(() => { const s = document.querySelector('main input[type=search]'); s.value = 'chair'; s.dispatchEvent(new Event('input', {bubbles: true})) })()")
+	p.await(`document.querySelector('.value .name')?.innerText === 'service.Orders["ada"].Next.Name'`)
+
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(360, 740)); err != nil {
+		t.Fatal(err)
+	}
+	for _, view := range views {
+		p.click(view)
+		p.accessible(view + " at 360 pixels")
+		if p.js("document.documentElement.scrollWidth <= 360") != "true" {
+			t.Errorf("%s is wider than 360 pixels: %s", view, p.js("document.documentElement.scrollWidth"))
+		}
+	}
+}
+
+// Texts of a core are texts, whatever they look like, and the page can make no request.
+func TestHostileTexts(t *testing.T) {
+	ctx := browser(t)
+	var mu sync.Mutex
+	requests := 0
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		requests++
+	})}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+
+	url, _ := file(t, service(t, 3, 1))
+	p := open(ctx, t, url)
+	for _, view := range views {
+		p.click(view)
+		if title := p.js("document.title"); strings.Contains(title, "owned") {
+			t.Errorf("%s ran a script of the core", view)
+		}
+		if p.js("document.querySelectorAll('#app img, #app script').length") != "0" {
+			t.Errorf("%s has markup of the core", view)
+		}
+	}
+	p.click("Log")
+	p.await("document.querySelector('main').innerText.includes('<img src=x onerror')")
+	address := "http://" + l.Addr().String()
+	if got := p.js("fetch('" + address + "/fetch').then(() => 'sent', () => 'refused')"); got != `"refused"` {
+		t.Errorf("fetch is %s", got)
+	}
+	p.js("new Promise((done) => { const i = new Image(); i.onload = i.onerror = done; i.src = '" + address + "/image'; document.body.append(i) })")
+	p.js("(() => { const s = document.createElement('script'); s.textContent = \"document.title = 'owned'\"; document.body.append(s) })()")
+	if title := p.js("document.title"); strings.Contains(title, "owned") {
+		t.Error("a script that was added ran")
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if requests > 0 {
+		t.Errorf("%d requests", requests)
+	}
+}
+
+// Ten thousand goroutines and five megabytes of values fit into two megabytes of page.
+// The times are logged: those of a busy machine prove nothing.
+func TestLargeCore(t *testing.T) {
+	ctx := browser(t)
+	url, size := file(t, service(t, 10_000, 105))
+	const most = 2 << 20
+	if size > most {
+		t.Errorf("the page has %d bytes, more than %d", size, most)
+	}
+	p := open(ctx, t, url)
+	t.Logf("page %d bytes, first contentful paint %s ms", size, p.js("performance.getEntriesByName('first-contentful-paint')[0]?.startTime"))
+	for _, view := range views {
+		t.Logf("%s: %v", view, p.click(view))
+	}
+	p.click("Goroutines")
+	p.await("document.querySelector('[aria-live]').innerText.startsWith('10,00')")
+	if n := p.js("document.querySelectorAll('.scroll .row').length < 100"); n != "true" {
+		t.Error("rows that are not visible are rendered")
+	}
+}

@@ -1,0 +1,42 @@
+import { useMemo, useState } from 'preact/hooks'
+import { Search, Table } from './list'
+import type { State } from './main'
+import { count } from './model'
+
+const LEVELS = { DEBUG: -4, INFO: 0, WARN: 4, ERROR: 8 }
+
+/** level names a level as log/slog does. */
+function level(n: number): string {
+  for (const [name, base] of Object.entries(LEVELS).reverse()) {
+    if (n >= base) return n > base ? name + '+' + (n - base) : name
+  }
+  return 'DEBUG' + (n + 4)
+}
+
+export function Log({ core }: State) {
+  const [least, setLeast] = useState(-1000)
+  const [query, setQuery] = useState('')
+  const end = core.captured || core.log.at(-1)?.t || 0
+  const rows = useMemo(() => {
+    const text = query.toLowerCase()
+    return core.log.filter((r) => r.l >= least && (r.m + ' ' + (r.a ?? '')).toLowerCase().includes(text))
+  }, [core, least, query])
+  if (core.log.length === 0) return <p>The core has no log: the program does not use package logring.</p>
+  return (
+    <>
+      <div class="tools">
+        <label>Level <select value={least} onChange={(e) => setLeast(Number(e.currentTarget.value))}>
+          <option value={-1000}>all</option>
+          {Object.entries(LEVELS).map(([name, n]) => <option value={n}>{name} and above</option>)}
+        </select></label>
+        <Search label="Search" value={query} set={setQuery} />
+        <span aria-live="polite">{count(rows.length, 'record')}</span>
+      </div>
+      <Table label="Log records" rows={rows} tone={(r) => (r.l >= 8 ? 'bad' : r.l >= 4 ? 'warn' : '')} columns={[
+        { name: 'Before the end', width: '8rem', cell: (r) => (r.t ? <span title={new Date(r.t).toISOString()}>{((end - r.t) / 1000).toFixed(3)} s</span> : '') },
+        { name: 'Level', width: '6rem', cell: (r) => level(r.l) },
+        { name: 'Message', width: 'minmax(10rem, 1fr)', cell: (r) => <span title={r.m + ' ' + (r.a ?? '')}>{r.m} <code class="dim">{r.a}</code></span> },
+      ]} />
+    </>
+  )
+}

@@ -1,0 +1,193 @@
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { Search, useRows } from './list'
+import type { State } from './main'
+import { count, type Core, type Region, type ValueNode } from './model'
+
+const MAX_HITS = 5000
+
+interface Row { node: ValueNode; path: string; depth: number; region: Region; parent: number }
+
+/** childrenOf returns the values below one of a value's children: a pointer's target is in its place. */
+function childrenOf(node: ValueNode): ValueNode[] {
+  while (node.c?.length === 1 && !node.c[0].n) node = node.c[0]
+  return node.c ?? []
+}
+
+/** leaf returns the value at the end of pointers and interfaces. */
+function leaf(node: ValueNode): ValueNode {
+  while (node.c?.length === 1 && !node.c[0].n) node = node.c[0]
+  return node
+}
+
+/** flat returns the visible rows. */
+function flat(core: Core, open: Set<ValueNode>): Row[] {
+  const rows: Row[] = []
+  const add = (node: ValueNode, path: string, depth: number, region: Region, parent: number) => {
+    const at = rows.push({ node, path, depth, region, parent }) - 1
+    if (open.has(node)) for (const c of childrenOf(node)) add(c, path + (c.n ?? ''), depth + 1, region, at)
+  }
+  for (const r of core.regions) add(r.value, r.name, 1, r, -1)
+  return rows
+}
+
+/** search returns the values whose path, text or type has a text in it. */
+function search(core: Core, strings: string[], text: string): { rows: Row[]; more: boolean } {
+  const rows: Row[] = []
+  const wanted = text.toLowerCase()
+  const types = strings.map((s) => s.toLowerCase().includes(wanted))
+  let more = false
+  const visit = (node: ValueNode, path: string, region: Region) => {
+    if (rows.length >= MAX_HITS) {
+      more = true
+      return
+    }
+    const end = leaf(node)
+    if ((node.n ?? region.name).toLowerCase().includes(wanted) || end.v?.toLowerCase().includes(wanted) || end.m?.toLowerCase().includes(wanted) || types[node.t]) rows.push({ node, path, depth: 1, region, parent: -1 })
+    for (const c of childrenOf(node)) visit(c, path + (c.n ?? ''), region)
+  }
+  for (const r of core.regions) visit(r.value, r.name, r)
+  return { rows, more }
+}
+
+/** chain returns the nodes from a region to the value for which found is true. */
+function chain(region: Region, found: (node: ValueNode, path: string) => boolean): { nodes: ValueNode[]; path: string } | null {
+  const nodes: ValueNode[] = []
+  const visit = (node: ValueNode, path: string): string | null => {
+    nodes.push(node)
+    for (let n = node; ; n = n.c![0]) {
+      if (found(n, path)) return path
+      if (n.c?.length !== 1 || n.c[0].n) break
+    }
+    for (const c of childrenOf(node)) {
+      const at = visit(c, path + (c.n ?? ''))
+      if (at !== null) return at
+    }
+    nodes.pop()
+    return null
+  }
+  const path = visit(region.value, region.name)
+  return path === null ? null : { nodes, path }
+}
+
+export function Values({ core, doc, target, changed }: State) {
+  const [open, setOpen] = useState<Set<ValueNode>>(new Set())
+  const [query, setQuery] = useState('')
+  const [at, setAt] = useState(0)
+  const [copied, setCopied] = useState('')
+  const found = useMemo(() => (query ? search(core, doc.strings, query) : null), [core, query])
+  const rows = useMemo(() => found?.rows ?? flat(core, open), [core, open, found])
+  const { element, rows: visible } = useRows(rows.length)
+  const wanted = useRef<ValueNode | null>(null)
+
+  /** show opens what is above a value and moves to it. */
+  const show = (region: Region, match: (node: ValueNode, path: string) => boolean) => {
+    const way = chain(region, match)
+    if (!way) return false
+    setQuery('')
+    setOpen(new Set([...open, ...way.nodes.slice(0, -1)]))
+    wanted.current = way.nodes[way.nodes.length - 1]
+    return true
+  }
+  useEffect(() => {
+    if (!target) return
+    const region = core.regions.filter((r) => target === r.name || target.startsWith(r.name + '.') || target.startsWith(r.name + '[')).sort((a, b) => b.name.length - a.name.length)[0]
+    if (region) show(region, (_, path) => path === target) || show(region, () => true)
+  }, [target, core])
+  useEffect(() => {
+    if (!wanted.current) return
+    const index = rows.findIndex((r) => r.node === wanted.current)
+    wanted.current = null
+    if (index >= 0) move(index)
+  }, [rows])
+
+  const move = (index: number) => {
+    index = Math.max(0, Math.min(rows.length - 1, index))
+    setAt(index)
+    visible.scrollToIndex(index)
+    element.current?.focus()
+  }
+  const toggle = (row: Row, opened: boolean) => {
+    const next = new Set(open)
+    opened ? next.add(row.node) : next.delete(row.node)
+    setOpen(next)
+  }
+  const follow = (row: Row) => {
+    const end = leaf(row.node)
+    if (end.r) show(row.region, (n) => n.a === end.r)
+  }
+  const keys = (e: KeyboardEvent) => {
+    const row = rows[at]
+    if (!row || e.target !== element.current) return
+    const isOpen = !found && open.has(row.node)
+    const actions: Record<string, () => void> = {
+      ArrowDown: () => move(at + 1), ArrowUp: () => move(at - 1), Home: () => move(0), End: () => move(rows.length - 1),
+      PageDown: () => move(at + 15), PageUp: () => move(at - 15),
+      ArrowRight: () => (isOpen ? move(at + 1) : childrenOf(row.node).length > 0 && toggle(row, true)),
+      ArrowLeft: () => (isOpen ? toggle(row, false) : row.parent >= 0 && move(row.parent)),
+      Enter: () => (found ? show(row.region, (n) => n === row.node) : leaf(row.node).r ? follow(row) : toggle(row, !isOpen)),
+    }
+    if (actions[e.key]) {
+      e.preventDefault()
+      actions[e.key]()
+    }
+  }
+  const copy = async (path: string) => {
+    try {
+      await navigator.clipboard.writeText(path)
+      setCopied('Copied ' + path)
+    } catch {
+      setCopied('The browser does not allow copying: select the path and copy it')
+    }
+  }
+  const row = rows[at]
+  if (core.regions.length === 0) return <p>The core has no regions.</p>
+  return (
+    <>
+      <div class="tools">
+        <Search label="Search names, values, types" value={query} set={(text) => { setQuery(text); setAt(0) }} />
+        <button onClick={() => { setQuery(''); setOpen(new Set()); setAt(0) }}>Close all</button>
+        {found && <span aria-live="polite">{found.more ? 'more than ' : ''}{count(found.rows.length, 'value')}</span>}
+      </div>
+      <div class="tree scroll" role="tree" aria-label="Values" tabIndex={0} ref={element} onKeyDown={keys} aria-activedescendant={row && visible.getVirtualItems().some((i) => i.index === at) ? 'value' + at : undefined}>
+        <div role="presentation" style={{ height: visible.getTotalSize() + 'px', position: 'relative' }}>
+          {visible.getVirtualItems().map((item) => {
+            const r = rows[item.index]
+            const end = leaf(r.node)
+            const below = !found && childrenOf(r.node).length > 0
+            return (
+              <div id={'value' + item.index} key={item.index} role="treeitem" aria-level={r.depth} aria-selected={item.index === at} aria-expanded={below ? open.has(r.node) : undefined}
+                class={'value' + (item.index === at ? ' marked' : '') + (end.m || (r.depth === 1 && !found && r.region.status !== 'complete') ? ' missing' : '')}
+                style={{ position: 'absolute', top: item.start + 'px', height: item.size + 'px', paddingLeft: (found ? 0.5 : r.depth * 1.1 - 0.6) + 'rem' }}
+                onClick={() => { setAt(item.index); if (found) show(r.region, (n) => n === r.node); else if (below) toggle(r, !open.has(r.node)) }}>
+                <span class="twist" aria-hidden="true">{below ? (open.has(r.node) ? '▾' : '▸') : ''}</span>
+                <code class="name">{found || r.depth === 1 ? r.path : r.node.n}</code>{' '}
+                <Text node={end} />{' '}
+                <span class="dim">{doc.strings[r.node.t]}</span>
+                {end.o && <em> {end.o}</em>}
+                {r.depth === 1 && !found && r.region.status !== 'complete' && <em> {r.region.status}: {r.region.reasons?.join(', ')}</em>}
+                {changed.has(r.path) && <strong class="badge"> changed</strong>}
+              </div>
+            )
+          })}
+        </div>
+      </div>
+      {row && (
+        <div class="tools details">
+          <label>Path <input readOnly value={row.path} onFocus={(e) => e.currentTarget.select()} /></label>
+          <button onClick={() => copy(row.path)}>Copy the path</button>
+          {leaf(row.node).r && <button onClick={() => follow(row)}>Go to {leaf(row.node).r}</button>}
+          <span role="status">{copied}</span>
+        </div>
+      )}
+      {row && leaf(row.node).v && leaf(row.node).v!.length > 60 && <pre class="whole" tabIndex={0} role="region" aria-label="Whole value">{leaf(row.node).v}</pre>}
+    </>
+  )
+}
+
+function Text({ node }: { node: ValueNode }) {
+  if (node.m) return <em>{node.m}</em>
+  if (node.r) return <code>→ {node.r}</code>
+  if (node.v !== undefined) return <code class="text">{node.v.length > 300 ? node.v.slice(0, 300) + '…' : node.v}</code>
+  if (node.l !== undefined) return <span class="dim">{count(node.l, 'element')}</span>
+  return <span class="dim">{node.c ? count(node.c.length, 'field') : 'empty'}</span>
+}

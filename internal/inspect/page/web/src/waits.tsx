@@ -1,0 +1,132 @@
+import { graphlib, layout } from '@dagrejs/dagre'
+import { useMemo } from 'preact/hooks'
+import type { State } from './main'
+import { count, short, type Core, type Goroutine, type WaitObject } from './model'
+
+const MAX_OBJECTS = 150 // of a graph that a person can read
+
+interface Box { id: string; text: string; detail: string; object: boolean; path?: string; goroutine?: string }
+
+interface Edge { from: string; to: string }
+
+/** graphOf returns the boxes and arrows of groups of goroutines and objects, and what is in a cycle. */
+function graphOf(core: Core, strings: string[]) {
+  const goroutines = new Map(core.goroutines.map((g) => [g.id, g]))
+  const boxes = new Map<string, Box>()
+  const edges = new Map<string, Edge>()
+  const group = (id: string) => {
+    const g = goroutines.get(id)
+    if (!g) return null
+    const key = 'group ' + g.g
+    const frame = core.stacks[core.groups[g.g].k][0]
+    if (!boxes.has(key)) boxes.set(key, { id: key, text: frame === undefined ? 'goroutine ' + id : short(strings[core.frames[frame][0]]), detail: count(core.groups[g.g].n, 'goroutine'), object: false, goroutine: id })
+    return key
+  }
+  const add = (from: string | null, to: string | null) => {
+    if (from !== null && to !== null) edges.set(from + ' > ' + to, { from, to })
+  }
+  const shown = alike(core, goroutines).slice(0, MAX_OBJECTS)
+  for (const [i, objects] of shown.entries()) {
+    const o = objects[0]
+    const key = 'object ' + i
+    const text = objects.length > 1 ? count(objects.length, 'object') : o.path || o.address!
+    boxes.set(key, { id: key, text, detail: o.kind + (o.state ? ', ' + o.state : ''), object: true, path: o.path })
+    for (const { waiters, others } of objects) {
+      for (const w of waiters) add(group(w.id), key)
+      for (const id of others) add(key, group(id))
+    }
+  }
+  return { boxes, edges: [...edges.values()], cyclic: cyclesOf(shown, group) }
+}
+
+/** alike puts objects without a name, for which goroutines of the same groups wait, together. */
+function alike(core: Core, goroutines: Map<string, Goroutine>): WaitObject[][] {
+  const sets = new Map<string, WaitObject[]>()
+  for (const o of core.waits) {
+    if (!o.address) continue
+    const key = o.path || o.others.length > 0 ? o.address : o.kind + [...new Set(o.waiters.map((w) => goroutines.get(w.id)?.g + ' ' + w.action))]
+    const set = sets.get(key)
+    if (set) set.push(o)
+    else sets.set(key, [o])
+  }
+  // What leads on to other goroutines comes first, then what has a name, then what has the most waiters.
+  const rank = (o: WaitObject) => (o.others.length > 0 ? 0 : o.path ? 1 : 2)
+  return [...sets.values()].sort((a, b) => rank(a[0]) - rank(b[0]))
+}
+
+/**
+ * cyclesOf returns the boxes of goroutines that wait for each other. Cycles are those of
+ * goroutines: two goroutines of one group often wait for the same object, without a cycle.
+ */
+function cyclesOf(shown: WaitObject[][], group: (id: string) => string | null): Set<string> {
+  const g = new graphlib.Graph()
+  for (const [i, objects] of shown.entries()) {
+    for (const { waiters, others } of objects) {
+      if (others.length === 0) continue // most objects: nothing leads on from them
+      for (const w of waiters) g.setEdge(w.id, 'object ' + i)
+      for (const id of others) g.setEdge('object ' + i, id)
+    }
+  }
+  return new Set(graphlib.alg.findCycles(g).flat().map((id: string) => (id.startsWith('object ') ? id : group(id)!)))
+}
+
+/** drawn lays the graph out. */
+function drawn(core: Core, strings: string[]) {
+  const { boxes, edges, cyclic } = graphOf(core, strings)
+  const g = new graphlib.Graph()
+  g.setGraph({ rankdir: 'LR', nodesep: 14, ranksep: 70, marginx: 8, marginy: 8 })
+  g.setDefaultEdgeLabel(() => ({}))
+  for (const b of boxes.values()) g.setNode(b.id, { width: Math.min(320, Math.max(110, 9 * Math.max(b.text.length, b.detail.length) + 24)), height: 44 })
+  for (const e of edges) g.setEdge(e.from, e.to)
+  layout(g)
+  return { boxes, edges, g, cyclic }
+}
+
+export function Waits({ core, doc, go }: State) {
+  const { boxes, edges, g, cyclic } = useMemo(() => drawn(core, doc.strings), [core])
+  const others = core.waits.filter((o) => !o.address)
+  if (core.waits.length === 0) return <p>No goroutine waits for an object that the core names.</p>
+  const { width = 0, height = 0 } = g.graph() as { width?: number; height?: number }
+  const inCycle = (e: Edge) => cyclic.has(e.from) && cyclic.has(e.to)
+  return (
+    <>
+      <p>{count(core.waits.length, 'object')}. An arrow leads from goroutines to what they wait for, and from there to goroutines with a pointer to it: one of them may be the one that can let the others go on.</p>
+      {cyclic.size > 0 && <p class="bad" role="note"><strong>Possible deadlock:</strong> the boxes with a double red border wait for each other.</p>}
+      {core.waits.length > MAX_OBJECTS && <p>The graph and the list have at most {MAX_OBJECTS} objects.</p>}
+      {boxes.size > 0 && (
+        <div class="graph" tabIndex={0} role="group" aria-label="Graph of waits">
+          <div style={{ position: 'relative', width: width + 'px', height: height + 'px' }}>
+            <svg width={width} height={height} aria-hidden="true" focusable="false">
+              <defs>
+                <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" /></marker>
+              </defs>
+              {edges.map((e) => {
+                const at = g.edge(e.from, e.to) as { points: { x: number; y: number }[] }
+                return <polyline class={inCycle(e) ? 'cycle' : ''} points={at.points.map((p) => p.x + ',' + p.y).join(' ')} marker-end="url(#arrow)" />
+              })}
+            </svg>
+            {[...boxes.values()].map((b) => {
+              const at = g.node(b.id) as { x: number; y: number; width: number; height: number }
+              const place = { left: at.x - at.width / 2 + 'px', top: at.y - at.height / 2 + 'px', width: at.width + 'px', height: at.height + 'px' }
+              const kind = 'box ' + (b.object ? 'object' : 'group') + (cyclic.has(b.id) ? ' cycle' : '')
+              const text = <><code>{b.text}</code><small>{b.detail}</small></>
+              if (b.object && !b.path) return <div class={kind} style={place}>{text}</div>
+              return <button class={kind} style={place} onClick={() => (b.object ? go('Values', b.path!) : go('Goroutines', b.goroutine!))}>{text}</button>
+            })}
+          </div>
+        </div>
+      )}
+      <h2>As a list</h2>
+      <ul class="waits">
+        {core.waits.slice(0, MAX_OBJECTS).map((o) => (
+          <li>
+            <code>{o.path || o.address || o.kind}</code> {(o.path || o.address) && o.kind} {o.state}: {count(o.waiters.length, 'goroutine')}{' '}
+            {[...new Set(o.waiters.map((w) => w.action + (w.select ? ' in select' : '')))].join(', ')}
+            {o.others.length > 0 && <>; {o.others.map((id) => <button class="link" onClick={() => go('Goroutines', id)}>goroutine {id}</button>)} with a pointer to it</>}
+          </li>
+        ))}
+      </ul>
+      {others.length > 0 && boxes.size === 0 && <p>The core names no address of an object, so there is no graph.</p>}
+    </>
+  )
+}
