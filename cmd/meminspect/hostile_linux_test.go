@@ -451,7 +451,7 @@ func fileKinds(t *testing.T) []fileKind {
 		return []string{
 			"info " + path, "info --json " + path, "info --vmcoreinfo " + path, "regions " + path, "regions --json " + path,
 			"print " + path, "print " + path + " main.last.Tail[*] len(main.text)", "print --json --depth -1 --elements -1 --bytes -1 " + path, "goroutines " + path, "goroutines --json " + path,
-			"report " + path, "report --json " + path, "report --format markdown " + path, "waits " + path, "waits --json " + path, "find " + path + " 42", "find --json " + path + " 0x1000", "diff " + path + " " + path, "diff --json " + path + " " + path, "debug --vscode " + path, "shell " + path,
+			"report " + path, "report --json " + path, "report --format markdown " + path, "waits " + path, "waits --json " + path, "find " + path + " 42", "find --json " + path + " 0x1000", "diff " + path + " " + path, "diff --json " + path + " " + path, "debug --vscode " + path, "shell " + path, "view --html - " + path, "view --html - " + path + " " + path,
 			"log " + path, "log --json " + path, "scan --json " + path + " Pattern-not-there", "heap --json " + path,
 			"filter -o " + in("filtered") + " " + path,
 		}

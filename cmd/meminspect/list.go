@@ -101,32 +101,13 @@ func (f *listFlags) list(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return fmt.Errorf("list: %w", err)
 	}
-	dir := dirOf(cmd)
-	cores, err := corefile.List(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("list: %w", err)
+	dir, program := dirOf(cmd), ""
+	if len(args) > 0 {
+		program = args[0]
 	}
-	var lines []listJSON
-	places := map[string]int{}
-	for i, c := range cores {
-		places[c.Program]++
-		switch {
-		case len(args) > 0 && c.Program != args[0]:
-			continue
-		case f.reason != "" && c.Reason != f.reason:
-			continue
-		case f.since > 0 && time.Since(c.When) > f.since:
-			continue
-		}
-		selector := corefile.Selector{N: i + 1}
-		if len(args) > 0 {
-			selector = corefile.Selector{Program: c.Program, N: places[c.Program]}
-		}
-		line := listJSON{Selector: selector.String(), Core: c.Path, Program: c.Program, PID: c.PID, When: c.When, Reason: c.Reason, Bytes: c.Bytes}
-		line.describe(o)
-		if line.has(f.tags) {
-			lines = append(lines, line)
-		}
+	lines, err := f.cores(dir, program, o)
+	if err != nil {
+		return fmt.Errorf("list: %w", err)
 	}
 	w := cmd.OutOrStdout()
 	switch {
@@ -141,6 +122,38 @@ func (f *listFlags) list(cmd *cobra.Command, args []string) error {
 		return printCoreGroups(w, groupCores(lines))
 	}
 	return printList(w, lines)
+}
+
+// cores returns the cores in a directory that the flags select: those of a program if it
+// is not "".
+func (f *listFlags) cores(dir, program string, o corefile.OpenOptions) ([]listJSON, error) {
+	cores, err := corefile.List(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var lines []listJSON
+	places := map[string]int{}
+	for i, c := range cores {
+		places[c.Program]++
+		switch {
+		case program != "" && c.Program != program:
+			continue
+		case f.reason != "" && c.Reason != f.reason:
+			continue
+		case f.since > 0 && time.Since(c.When) > f.since:
+			continue
+		}
+		selector := corefile.Selector{N: i + 1}
+		if program != "" {
+			selector = corefile.Selector{Program: c.Program, N: places[c.Program]}
+		}
+		line := listJSON{Selector: selector.String(), Core: c.Path, Program: c.Program, PID: c.PID, When: c.When, Reason: c.Reason, Bytes: c.Bytes}
+		line.describe(o)
+		if line.has(f.tags) {
+			lines = append(lines, line)
+		}
+	}
+	return lines, nil
 }
 
 // describe adds the facts that only the core contains. If it cannot be read,

@@ -52,7 +52,7 @@ dying process into a small core, and reads cores. gdb and Delve open them too.
 	}
 	group(groupAnnotate, "Annotate:", initCommand(), generateCommand(), idsCommand(), breakingCommand(), lintCommand(), linkCommand())
 	group(groupCapture, "Capture:", append(supervising(), captureCommand(), filterCommand(), doctorCommand())...)
-	group(groupRead, "Read:", reportCommand(), listCommand(), rmCommand(), infoCommand(), regionsCommand(), printCommand(), findCommand(), diffCommand(), goroutinesCommand(), waitsCommand(), logCommand(), heapCommand(), scanCommand(), debugCommand(), shellCommand())
+	group(groupRead, "Read:", reportCommand(), listCommand(), rmCommand(), infoCommand(), regionsCommand(), printCommand(), findCommand(), diffCommand(), goroutinesCommand(), waitsCommand(), logCommand(), heapCommand(), scanCommand(), debugCommand(), shellCommand(), viewCommand())
 	group(groupFormats, "Formats:", minidumpCommand(), kinfoCommand(), pstoreCommand())
 	root.AddCommand(annotationsTopic(), manCommand(), versionCommand())
 	strictHelp(root)

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/page"
+)
+
+// viewFlags are the flags of view.
+type viewFlags struct {
+	html      string
+	exe       string
+	noBrowser bool
+}
+
+func viewCommand() *cobra.Command {
+	var f viewFlags
+	cmd := &cobra.Command{
+		Use:   "view [CORE…]",
+		Short: "Show cores in the browser",
+		Long: `Show cores in the browser: the summary, the goroutines, what they wait for, the
+values, the memory, the log, and the differences of each core to the one that
+follows. Without a CORE the page lists the cores of a directory: see --dir.
+
+With --html the page is written to a file instead. The file contains all that it
+shows, makes no request, and opens from disk: attach it to a ticket. It has the
+values of the core: give it only to people who may read the core.
+
+Without --html the command serves the page on the loopback interface until it is
+interrupted. The URL contains a random token, and requests without it or from
+pages of other origins are refused.`,
+		Example: `  meminspect view --html shop.html shop.core
+  meminspect view --html changes.html before.core after.core
+  meminspect view shop.core
+  meminspect view --dir cores`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.run(cmd, args); err != nil {
+				return fmt.Errorf("view: %w", err)
+			}
+			return nil
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.html, "html", "", "write the page to `FILE`, - for standard output")
+	fl.StringVar(&f.exe, "exe", "", "the executable of the captured program")
+	fl.BoolVar(&f.noBrowser, "no-browser", false, "print the URL, and do not open a browser")
+	exclusive(cmd, "html", "no-browser")
+	return cmd
+}
+
+func (f *viewFlags) run(cmd *cobra.Command, args []string) error {
+	if f.html == "" {
+		return f.serve(cmd, args)
+	}
+	if len(args) == 0 {
+		return fmt.Errorf("--html: no CORE; usage: %s", cmd.UseLine())
+	}
+	write := func(w io.Writer) error { return f.write(cmd, w, args) }
+	if f.html == stdinName {
+		return write(cmd.OutOrStdout())
+	}
+	return writeWhole(f.html, write)
+}
+
+// write writes the page of cores.
+func (f *viewFlags) write(cmd *cobra.Command, w io.Writer, args []string) error {
+	var programs []*inspect.Program
+	for _, arg := range args {
+		core, err := openCore(cmd, arg)
+		if err != nil {
+			return err
+		}
+		defer core.Close()
+		prog, err := inspect.OpenProgram(core, f.exe)
+		if err != nil {
+			return err
+		}
+		defer prog.Close()
+		warn(cmd, prog)
+		programs = append(programs, prog)
+	}
+	return page.Write(w, programs...)
+}
+
+// serve serves the page until the command is interrupted.
+func (f *viewFlags) serve(cmd *cobra.Command, args []string) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s := viewServer{
+		list:  func() ([]listJSON, error) { return f.list(cmd) },
+		write: func(w io.Writer, cores []string) error { return f.write(cmd, w, cores) },
+		cores: args,
+	}
+	return s.serve(ctx, func(url string) error {
+		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", url); err != nil || f.noBrowser {
+			return err
+		}
+		openBrowser(ctx, url) // the URL is printed in case that fails
+		return nil
+	})
+}
+
+// list returns the cores of the directory.
+func (f *viewFlags) list(cmd *cobra.Command) ([]listJSON, error) {
+	o, err := openOptions(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return (&listFlags{}).cores(dirOf(cmd), "", o)
+}
+
+// openBrowser starts the user's browser.
+func openBrowser(ctx context.Context, url string) {
+	command := []string{"xdg-open", url}
+	switch runtime.GOOS {
+	case "darwin":
+		command[0] = "open"
+	case "windows":
+		command = []string{"rundll32", "url.dll,FileProtocolHandler", url}
+	}
+	if cmd := exec.CommandContext(ctx, command[0], command[1:]...); cmd.Start() == nil {
+		go func() { _ = cmd.Wait() }()
+	}
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"html/template"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/meminspect/meminspect/internal/bytesize"
+)
+
+// A viewServer serves the pages of cores to the browser of its user. Other users of the
+// machine, and pages of other sites in the same browser, can reach its port too: each URL
+// begins with a token that only the user knows, the name of the host must be the
+// address, and a request from a page of another origin is refused.
+type viewServer struct {
+	cores []string // that are shown; the cores of the directory if there are none
+	list  func() ([]listJSON, error)
+	write func(w io.Writer, cores []string) error
+
+	token string
+	host  string
+	mu    sync.Mutex // one page is made at a time
+}
+
+// serve serves until the context ends. started is called with the URL.
+func (s *viewServer) serve(ctx context.Context, started func(url string) error) error {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.token, s.host = rand.Text(), l.Addr().String()
+	const headers = 10 * time.Second
+	server := &http.Server{Handler: s, ReadHeaderTimeout: headers}
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	if err := started("http://" + s.host + "/" + s.token + "/"); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return server.Close()
+	}
+}
+
+// ServeHTTP implements http.Handler.
+func (s *viewServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	token, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	origin := r.Header.Get("Origin")
+	site := r.Header.Get("Sec-Fetch-Site")
+	switch {
+	case subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) != 1,
+		r.Host != s.host,
+		origin != "" && origin != "http://"+s.host,
+		site != "" && site != "none" && site != "same-origin":
+		http.Error(w, "use the URL that meminspect view prints", http.StatusForbidden)
+		return
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		http.Error(w, "only GET", http.StatusMethodNotAllowed)
+		return
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case rest == "" && len(s.cores) > 0:
+		s.page(w, s.cores)
+	case rest == "":
+		s.index(w, r)
+	case rest == "view" && len(s.cores) == 0:
+		s.selected(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+// page writes the page of cores.
+func (s *viewServer) page(w http.ResponseWriter, cores []string) {
+	var b bytes.Buffer
+	if err := s.write(&b, cores); err != nil {
+		http.Error(w, string(escape([]byte(err.Error()))), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = b.WriteTo(w) // the browser has gone
+}
+
+// selected writes the page of the cores that the query names. They must be in the list:
+// a page is never made of another file.
+func (s *viewServer) selected(w http.ResponseWriter, r *http.Request) {
+	lines, err := s.list()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	var cores []string
+	for _, line := range slices.Backward(lines) { // the earliest first
+		if slices.Contains(r.URL.Query()["core"], line.Core) {
+			cores = append(cores, line.Core)
+		}
+	}
+	if len(cores) == 0 {
+		http.Error(w, "select a core of the list: none is selected, or it was removed", http.StatusNotFound)
+		return
+	}
+	s.page(w, cores)
+}
+
+// index writes the list of cores.
+func (s *viewServer) index(w http.ResponseWriter, r *http.Request) {
+	lines, err := s.list()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	query := r.URL.Query().Get("q")
+	lines = slices.DeleteFunc(lines, func(l listJSON) bool {
+		return !strings.Contains(strings.ToLower(l.Program+" "+l.Reason+" "+l.Message), strings.ToLower(query))
+	})
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	_ = indexPage.Execute(w, map[string]any{"Cores": lines, "Query": query}) // the browser has gone
+}
+
+var indexPage = template.Must(template.New("index").Funcs(template.FuncMap{
+	"size": func(n int64) string { return bytesize.Short(uint64(n)) },
+	"time": func(t time.Time) string { return t.UTC().Format(time.DateTime) },
+}).Parse(`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Cores – meminspect</title>
+<style>
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+body { margin: 0 auto; max-width: 75rem; padding: 1rem }
+table { border-collapse: collapse; width: 100% }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid; overflow-wrap: anywhere }
+div { overflow-x: auto }
+</style>
+</head>
+<body>
+<main>
+<h1>Cores</h1>
+<form role="search"><label>Filter <input type="search" name="q" value="{{.Query}}"></label> <button>Filter</button></form>
+{{if .Cores}}<form action="view">
+<div tabindex="0" role="region" aria-label="List of cores"><table>
+<thead><tr><th scope="col">Select</th><th scope="col">Time (UTC)</th><th scope="col">Program</th><th scope="col">Reason</th><th scope="col">Size</th><th scope="col">Message</th></tr></thead>
+<tbody>{{range .Cores}}
+<tr><td><input type="checkbox" name="core" value="{{.Core}}" aria-label="Select {{.Selector}}"></td><td>{{time .When}}</td><td><a href="view?core={{.Core}}">{{.Program}} {{.PID}}</a></td><td>{{.Reason}}</td><td>{{size .Bytes}}</td><td>{{.Message}}</td></tr>{{end}}
+</tbody></table></div>
+<p><button>Compare the selected cores</button></p>
+</form>{{else}}<p>No cores.</p>{{end}}
+</main>
+</body>
+</html>
+`))

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// A page of the server is for the user's own browser and tab: what lacks the token, names
+// another host, or comes from another origin is refused.
+func TestViewServerRefuses(t *testing.T) {
+	s := viewServer{
+		token: "token", host: "127.0.0.1:1234",
+		list: func() ([]listJSON, error) {
+			return []listJSON{{Core: "b.core", Program: "<script>b"}, {Core: "a.core", Program: "a"}}, nil
+		},
+		write: func(w io.Writer, cores []string) error {
+			if cores[0] == "b.core" {
+				return errors.New("\x1b damaged")
+			}
+			_, err := io.WriteString(w, "page of "+strings.Join(cores, " "))
+			return err
+		},
+	}
+	const good = "http://127.0.0.1:1234/token/"
+	header := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(name, value) }
+	}
+	for _, test := range []struct {
+		name, method, url string
+		change            func(*http.Request)
+		status            int
+		text              string
+	}{
+		{"list", "GET", good, nil, 200, "view?core=a.core"},
+		{"escaped", "GET", good, nil, 200, "&lt;script&gt;b"},
+		{"filter", "GET", good + "?q=nothing", nil, 200, "No cores."},
+		{"core", "GET", good + "view?core=a.core", nil, 200, "page of a.core"},
+		{"compare", "GET", good + "view?core=b.core&core=a.core", nil, 200, "page of a.core b.core"},
+		{"damaged", "GET", good + "view?core=b.core", nil, 500, "damaged"},
+		{"own link", "GET", good, header("Sec-Fetch-Site", "same-origin"), 200, "Cores"},
+		{"own origin", "GET", good, header("Origin", "http://127.0.0.1:1234"), 200, "Cores"},
+		{"not in the list", "GET", good + "view?core=/etc/passwd", nil, 404, "select a core"},
+		{"other page", "GET", good + "x", nil, 404, ""},
+		{"no token", "GET", "http://127.0.0.1:1234/", nil, 403, "use the URL"},
+		{"other token", "GET", "http://127.0.0.1:1234/tokem/", nil, 403, "use the URL"},
+		{"longer token", "GET", "http://127.0.0.1:1234/tokens/", nil, 403, "use the URL"},
+		{"other host", "GET", "http://evil.example:1234/token/", nil, 403, "use the URL"},
+		{"other origin", "GET", good, header("Origin", "http://evil.example"), 403, "use the URL"},
+		{"file", "GET", good, header("Origin", "null"), 403, "use the URL"},
+		{"other site", "GET", good, header("Sec-Fetch-Site", "cross-site"), 403, "use the URL"},
+		{"other port", "GET", good, header("Sec-Fetch-Site", "same-site"), 403, "use the URL"},
+		{"post", "POST", good, nil, 405, "only GET"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := httptest.NewRequest(test.method, test.url, http.NoBody)
+			if test.change != nil {
+				test.change(r)
+			}
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			body := w.Body.String()
+			if w.Code != test.status || !strings.Contains(body, test.text) {
+				t.Errorf("%d %.200q, not %d with %q", w.Code, body, test.status, test.text)
+			}
+			if strings.Contains(body, "<script>b") || strings.Contains(body, "\x1b") {
+				t.Errorf("not escaped: %q", body)
+			}
+			if w.Header().Get("Access-Control-Allow-Origin") != "" {
+				t.Error("other origins may read it")
+			}
+		})
+	}
+}
+
+// The command prints its URL, serves it, and ends when it is interrupted.
+func TestViewServes(t *testing.T) {
+	for _, args := range [][]string{{"--dir", t.TempDir()}, {"none.core"}} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		out, stdout := io.Pipe()
+		var stderr bytes.Buffer
+		done := make(chan int, 1)
+		args := append([]string{"view", "--no-browser"}, args...)
+		go func() { done <- run(ctx, args, strings.NewReader(""), stdout, &stderr) }()
+		url, err := bufio.NewReader(out).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSpace(url), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := http.DefaultClient.Do(get)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := "No cores."
+		if args[2] == "none.core" {
+			want = "none.core: no such file or directory"
+		}
+		if !strings.Contains(string(body), want) {
+			t.Errorf("%q: %s has %q", args, url, body)
+		}
+		if !strings.HasPrefix(url, "http://127.0.0.1:") {
+			t.Errorf("it serves %s, which is not of the loopback interface", url)
+		}
+		interrupt()
+		if status := <-done; status != exitDone {
+			t.Errorf("%q: exit status %d: %s", args, status, stderr.String())
+		}
+	}
+}
