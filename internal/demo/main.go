@@ -94,7 +94,28 @@ func run(ctx context.Context, stdout io.Writer) error {
 	if agree != len(live) || agree == 0 {
 		return fmt.Errorf("%d of %d values differ", len(live)-agree, len(live))
 	}
-	return nil
+	return keep(ctx, stdout, core, exe)
+}
+
+// keep leaves the core and its page in the working directory, and prints how to open them.
+func keep(ctx context.Context, stdout io.Writer, core, exe string) error {
+	text, err := os.ReadFile(core)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile("demo.core", text, 0o600); err != nil {
+		return err
+	}
+	view := exec.CommandContext(ctx, "go", "run", "./cmd/meminspect", "view", "--exe", exe, "--html", "demo.html", "demo.core")
+	if out, err := view.CombinedOutput(); err != nil {
+		return fmt.Errorf("writing demo.html: %w\n%s", err, out)
+	}
+	_, err = fmt.Fprint(stdout, `demo: wrote demo.core and demo.html
+demo: open demo.html in a browser, or run
+demo:   go run ./cmd/meminspect report demo.core
+demo:   go run ./cmd/meminspect view demo.core
+`)
+	return err
 }
 
 // table prints a row a variable and returns how many agree in all three.
