@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -99,7 +100,13 @@ func (f *viewFlags) serve(cmd *cobra.Command, args []string) error {
 	s := viewServer{
 		list:  func() ([]listJSON, error) { return f.list(cmd) },
 		write: func(w io.Writer, cores []string) error { return f.write(cmd, w, cores) },
-		cores: args,
+	}
+	if len(args) > 0 {
+		var b bytes.Buffer
+		if err := f.write(cmd, &b, args); err != nil {
+			return err
+		}
+		s.whole = b.Bytes()
 	}
 	return s.serve(ctx, func(url string) error {
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", url); err != nil || f.noBrowser {

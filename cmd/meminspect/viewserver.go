@@ -23,7 +23,7 @@ import (
 // begins with a token that only the user knows, the name of the host must be the
 // address, and a request from a page of another origin is refused.
 type viewServer struct {
-	cores []string // that are shown; the cores of the directory if there are none
+	whole []byte // the page of the cores that were given; nil for a list of those of the directory
 	list  func() ([]listJSON, error)
 	write func(w io.Writer, cores []string) error
 
@@ -79,26 +79,20 @@ func (s *viewServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case rest == "" && len(s.cores) > 0:
-		s.page(w, s.cores)
+	case rest == "" && s.whole != nil:
+		sendPage(w, s.whole)
 	case rest == "":
 		s.index(w, r)
-	case rest == "view" && len(s.cores) == 0:
+	case rest == "view" && s.whole == nil:
 		s.selected(w, r)
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-// page writes the page of cores.
-func (s *viewServer) page(w http.ResponseWriter, cores []string) {
-	var b bytes.Buffer
-	if err := s.write(&b, cores); err != nil {
-		http.Error(w, string(escape([]byte(err.Error()))), http.StatusInternalServerError)
-		return
-	}
+func sendPage(w http.ResponseWriter, page []byte) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = b.WriteTo(w) // the browser has gone
+	_, _ = w.Write(page) // an error means that the browser has gone
 }
 
 // selected writes the page of the cores that the query names. They must be in the list:
@@ -119,7 +113,12 @@ func (s *viewServer) selected(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "select a core of the list: none is selected, or it was removed", http.StatusNotFound)
 		return
 	}
-	s.page(w, cores)
+	var b bytes.Buffer
+	if err := s.write(&b, cores); err != nil {
+		http.Error(w, string(escape([]byte(err.Error()))), http.StatusInternalServerError)
+		return
+	}
+	sendPage(w, b.Bytes())
 }
 
 // index writes the list of cores.
@@ -136,7 +135,7 @@ func (s *viewServer) index(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	_ = indexPage.Execute(w, map[string]any{"Cores": lines, "Query": query}) // the browser has gone
+	_ = indexPage.Execute(w, map[string]any{"Cores": lines, "Query": query}) // an error means that the browser has gone
 }
 
 var indexPage = template.Must(template.New("index").Funcs(template.FuncMap{

@@ -8,8 +8,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/meminspect/meminspect/runtime/coreimage"
 )
 
 // A page of the server is for the user's own browser and tab: what lacks the token, names
@@ -81,43 +84,52 @@ func TestViewServerRefuses(t *testing.T) {
 
 // The command prints its URL, serves it, and ends when it is interrupted.
 func TestViewServes(t *testing.T) {
-	for _, args := range [][]string{{"--dir", t.TempDir()}, {"none.core"}} {
+	own := filepath.Join(t.TempDir(), "own.core")
+	if err := coreimage.WriteFile(own); err != nil {
+		t.Fatal(err)
+	}
+	for want, arg := range map[string]string{"No cores.": "--dir=" + t.TempDir(), `id="data"`: own} {
 		ctx, interrupt := context.WithCancel(t.Context())
 		out, stdout := io.Pipe()
 		var stderr bytes.Buffer
 		done := make(chan int, 1)
-		args := append([]string{"view", "--no-browser"}, args...)
-		go func() { done <- run(ctx, args, strings.NewReader(""), stdout, &stderr) }()
+		go func() {
+			done <- run(ctx, []string{"view", "--no-browser", arg}, strings.NewReader(""), stdout, &stderr)
+			stdout.Close()
+		}()
 		url, err := bufio.NewReader(out).ReadString('\n')
 		if err != nil {
-			t.Fatal(err)
-		}
-		get, err := http.NewRequestWithContext(t.Context(), http.MethodGet, strings.TrimSpace(url), http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r, err := http.DefaultClient.Do(get)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, err := io.ReadAll(r.Body)
-		r.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := "No cores."
-		if args[2] == "none.core" {
-			want = "none.core: no such file or directory"
-		}
-		if !strings.Contains(string(body), want) {
-			t.Errorf("%q: %s has %q", args, url, body)
+			t.Fatalf("%v: %s", err, stderr.String())
 		}
 		if !strings.HasPrefix(url, "http://127.0.0.1:") {
 			t.Errorf("it serves %s, which is not of the loopback interface", url)
 		}
+		for range 2 { // the page is the same when the browser loads it again
+			if body := get(t, strings.TrimSpace(url)); !strings.Contains(body, want) {
+				t.Errorf("%s: %s has %.300q", arg, url, body)
+			}
+		}
 		interrupt()
 		if status := <-done; status != exitDone {
-			t.Errorf("%q: exit status %d: %s", args, status, stderr.String())
+			t.Errorf("%s: exit status %d: %s", arg, status, stderr.String())
 		}
 	}
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
