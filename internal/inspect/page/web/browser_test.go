@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -18,10 +19,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/inspect"
 	"github.com/meminspect/meminspect/inspect/page"
+	"github.com/meminspect/meminspect/internal/damage"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // views are the buttons of the page.
@@ -173,6 +179,17 @@ func (p *tab) picture(view string) {
 // service starts the test program, and returns its core.
 func service(t *testing.T, goroutines, lists int) *inspect.Core {
 	t.Helper()
+	core, err := inspect.Attach(t.Context(), start(t, goroutines, lists))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { core.Close() })
+	return core
+}
+
+// start starts the test program, and returns its process ID once its deadlock is there.
+func start(t *testing.T, goroutines, lists int) (pid int) {
+	t.Helper()
 	exe := filepath.Join(t.TempDir(), "service")
 	if out, err := exec.Command("go", "build", "-o", exe, "./testdata/service").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -195,29 +212,34 @@ func service(t *testing.T, goroutines, lists int) *inspect.Core {
 	}
 	// Goroutines that printed ready are about to wait.
 	for range 100 {
-		core, err := inspect.Attach(t.Context(), cmd.Process.Pid)
-		if err != nil {
-			t.Fatal(err)
+		if locked(t, cmd.Process.Pid) {
+			return cmd.Process.Pid
 		}
-		objects, err := core.Waits()
-		if err != nil {
-			t.Fatal(err)
-		}
-		locks := 0
-		for _, o := range objects {
-			if o.Kind == "sync.Mutex" {
-				locks++
-			}
-		}
-		if locks == 2 {
-			t.Cleanup(func() { core.Close() })
-			return core
-		}
-		core.Close()
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatal("the deadlock is in no core")
-	return nil
+	return 0
+}
+
+// locked reports whether goroutines wait for both locks of the test program.
+func locked(t *testing.T, pid int) bool {
+	t.Helper()
+	core, err := inspect.Attach(t.Context(), pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer core.Close()
+	objects, err := core.Waits()
+	if err != nil {
+		t.Fatal(err)
+	}
+	locks := 0
+	for _, o := range objects {
+		if o.Kind == "sync.Mutex" {
+			locks++
+		}
+	}
+	return locks == 2
 }
 
 // file writes the page of cores to a file and returns its URL and size.
@@ -332,6 +354,87 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
+// A damaged core shows what is left of it: no view throws, none runs a script of the
+// core, and none asks for what the policy forbids.
+func TestDamagedCores(t *testing.T) {
+	ctx := browser(t)
+	captured, err := capture.Capture(t.Context(), start(t, 30, 1), capture.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole bytes.Buffer
+	if _, err := captured.WriteTo(&whole); err != nil {
+		t.Fatal(err)
+	}
+	rounds := matrix.Choose(12, 1000)
+	shown := 0
+	for round := range rounds {
+		contents := damage.File(whole.Bytes(), rand.New(rand.NewPCG(1, uint64(round))))
+		core, err := inspect.Read(bytes.NewReader(contents), int64(len(contents)))
+		if err != nil {
+			continue // it is no core any longer
+		}
+		url, _ := file(t, core, core)
+		core.Close()
+		p := open(ctx, t, url)
+		p.js("(globalThis.faults = [], ['error', 'unhandledrejection', 'securitypolicyviolation'].forEach((e) => addEventListener(e, (v) => faults.push(e + ' ' + (v.message ?? v.reason ?? v.violatedDirective)))))")
+		for _, view := range views {
+			p.click(view)
+			if p.js("document.querySelector('main').innerText.trim() !== ''") != "true" {
+				t.Errorf("round %d: %s is empty", round, view)
+			}
+		}
+		if faults := p.js("faults"); faults != "[]" {
+			t.Errorf("round %d: %s", round, faults)
+		}
+		if p.js("document.title.includes('owned') || document.querySelector('#app img, #app script') !== null") != "false" {
+			t.Errorf("round %d: the core is a part of the page's markup", round)
+		}
+		shown++
+	}
+	t.Logf("%d of %d damaged cores have a page", shown, rounds)
+	if shown < rounds/2 {
+		t.Error("the damage leaves too few cores")
+	}
+}
+
+// A page is as accessible in the dark, and without motion, and its summary prints whole.
+func TestMedia(t *testing.T) {
+	ctx := browser(t)
+	core := service(t, 30, 1)
+	url, _ := file(t, core, core)
+	p := open(ctx, t, url)
+	media := func(kind string, features ...*emulation.MediaFeature) {
+		t.Helper()
+		emulate := func(ctx context.Context, target *chromedp.Target) error {
+			_, err := cdp.Call(ctx, target, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: kind, Features: features})
+			return err
+		}
+		if err := chromedp.Do(ctx, chromedp.Func(emulate)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	media("", &emulation.MediaFeature{Name: "prefers-color-scheme", Value: "dark"}, &emulation.MediaFeature{Name: "prefers-reduced-motion", Value: "reduce"})
+	if p.js("getComputedStyle(document.body).backgroundColor") == p.js("'rgb(255, 255, 255)'") {
+		t.Error("the page is white in the dark")
+	}
+	for _, view := range views {
+		p.click(view)
+		p.accessible(view + ", dark")
+		if n := p.js("document.getAnimations().length + [...document.querySelectorAll('*')].filter((e) => parseFloat(getComputedStyle(e).transitionDuration) > 0).length"); n != "0" {
+			t.Errorf("%s: %s elements move", view, n)
+		}
+	}
+	p.click("Summary")
+	media("print")
+	if p.js("getComputedStyle(document.querySelector('nav')).display") != `"none"` {
+		t.Error("the buttons of the views are printed")
+	}
+	if p.js("[...document.querySelectorAll('main *')].every((e) => e.scrollHeight <= e.clientHeight + 1 || getComputedStyle(e).overflowY === 'visible')") != "true" {
+		t.Error("a part of the summary is cut off in print")
+	}
+}
+
 // Ten thousand goroutines and five megabytes of values fit into two megabytes of page.
 // The times are logged: those of a busy machine prove nothing.
 func TestLargeCore(t *testing.T) {
@@ -350,5 +453,24 @@ func TestLargeCore(t *testing.T) {
 	p.await("document.querySelector('[aria-live]').innerText.startsWith('10,00')")
 	if n := p.js("document.querySelectorAll('.scroll .row').length < 100"); n != "true" {
 		t.Error("rows that are not visible are rendered")
+	}
+}
+
+// A hundred thousand goroutines stay usable: they are few bars, and few rows at a time.
+func TestManyGoroutines(t *testing.T) {
+	if !matrix.Whole() {
+		t.Skip(matrix.Sampled)
+	}
+	ctx := browser(t)
+	url, size := file(t, service(t, 100_000, 1))
+	p := open(ctx, t, url)
+	t.Logf("page %d bytes", size)
+	for _, view := range views {
+		t.Logf("%s: %v", view, p.click(view))
+	}
+	p.click("Goroutines")
+	p.await("document.querySelector('[aria-live]').innerText.startsWith('100,00')")
+	if n := p.js("document.querySelectorAll('main *').length < 2000"); n != "true" {
+		t.Error("the view has too many elements")
 	}
 }

@@ -1,20 +1,14 @@
+import { useMemo } from 'preact/hooks'
 import { Table } from './list'
 import type { State } from './main'
-import { bytes, count } from './model'
+import { bytes, count, type Segment } from './model'
 
 export function Memory({ core, doc, go }: State) {
   const captured = core.memory.reduce((n, s) => n + s.captured, 0)
-  const weights = core.memory.map((s) => Math.log2(s.size + 2))
   return (
     <>
       <p>{count(core.memory.length, 'segment')}; {bytes(captured)} of the program's memory are in the core.</p>
-      <div class="map" role="img" aria-label="Segments in the order of addresses: the dark part of each was captured. The table below has the same facts.">
-        {core.memory.slice(0, 2000).map((s, i) => (
-          <span style={{ flexGrow: weights[i] }} class={s.torn ? 'torn' : ''} title={s.start + ', ' + bytes(s.size) + ', ' + bytes(s.captured) + ' captured'}>
-            <i style={{ height: (s.size > 0 ? (100 * s.captured) / s.size : 0) + '%' }} />
-          </span>
-        ))}
-      </div>
+      <Map segments={core.memory} />
       <h2>Segments</h2>
       <Table label="Segments" rows={core.memory} columns={[
         { name: 'Address', width: '10rem', cell: (s) => <code>{s.start}</code> },
@@ -32,5 +26,29 @@ export function Memory({ core, doc, go }: State) {
         { name: 'Type', width: 'minmax(8rem, 1fr)', cell: (r) => <code>{doc.strings[r.value.t]}</code> },
       ]} />
     </>
+  )
+}
+
+/**
+ * Map draws segments in the order of addresses. A large segment is wider than a small one, by the
+ * logarithm of its size: the sizes differ by many orders of magnitude. The bars are one path each
+ * for what is whole and what is torn, since a core may have a thousand segments.
+ */
+function Map({ segments }: { segments: Segment[] }) {
+  const { whole, torn, width } = useMemo(() => {
+    const bars = { whole: '', torn: '', width: 0 }
+    for (const s of segments) {
+      const w = Math.log2(s.size + 2)
+      const h = s.size > 0 ? Math.min(1, s.captured / s.size) * 100 : 0
+      if (h > 0) bars[s.torn ? 'torn' : 'whole'] += `M${bars.width.toFixed(2)} 100v${(-h).toFixed(2)}h${(w * 0.92).toFixed(2)}V100z`
+      bars.width += w
+    }
+    return bars
+  }, [segments])
+  return (
+    <svg class="map" viewBox={`0 0 ${width || 1} 100`} preserveAspectRatio="none" role="img"
+      aria-label="Segments in the order of addresses: the dark part of each was captured. The table below has the same facts.">
+      <path d={whole} /><path class="torn" d={torn} />
+    </svg>
   )
 }

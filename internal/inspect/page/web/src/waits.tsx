@@ -1,16 +1,18 @@
 import { graphlib, layout } from '@dagrejs/dagre'
-import { useMemo } from 'preact/hooks'
+import { useMemo, useState } from 'preact/hooks'
+import { Table } from './list'
 import type { State } from './main'
 import { count, short, type Core, type Goroutine, type WaitObject } from './model'
 
-const MAX_OBJECTS = 150 // of a graph that a person can read
+const FIRST_OBJECTS = 30 // of a graph that a person can read
+const MAX_OBJECTS = 150 // of a graph that a browser draws at once
 
 interface Box { id: string; text: string; detail: string; object: boolean; path?: string; goroutine?: string }
 
 interface Edge { from: string; to: string }
 
 /** graphOf returns the boxes and arrows of groups of goroutines and objects, and what is in a cycle. */
-function graphOf(core: Core, strings: string[]) {
+function graphOf(core: Core, strings: string[], most: number) {
   const goroutines = new Map(core.goroutines.map((g) => [g.id, g]))
   const boxes = new Map<string, Box>()
   const edges = new Map<string, Edge>()
@@ -25,10 +27,13 @@ function graphOf(core: Core, strings: string[]) {
   const add = (from: string | null, to: string | null) => {
     if (from !== null && to !== null) edges.set(from + ' > ' + to, { from, to })
   }
-  const shown = alike(core, goroutines).slice(0, MAX_OBJECTS)
-  for (const [i, objects] of shown.entries()) {
+  const all = alike(core, goroutines)
+  const cycles = cyclesOf(all)
+  const first = (objects: WaitObject[]) => (cycles.has(idOf(objects)) ? 0 : 1)
+  all.sort((a, b) => first(a) - first(b))
+  for (const objects of all.slice(0, most)) {
     const o = objects[0]
-    const key = 'object ' + i
+    const key = idOf(objects)
     const text = objects.length > 1 ? count(objects.length, 'object') : o.path || o.address!
     boxes.set(key, { id: key, text, detail: o.kind + (o.state ? ', ' + o.state : ''), object: true, path: o.path })
     for (const { waiters, others } of objects) {
@@ -36,8 +41,11 @@ function graphOf(core: Core, strings: string[]) {
       for (const id of others) add(key, group(id))
     }
   }
-  return { boxes, edges: [...edges.values()], cyclic: cyclesOf(shown, group) }
+  const cyclic = new Set([...cycles].map((id) => (boxes.has(id) ? id : group(id)!)))
+  return { boxes, edges: [...edges.values()], cyclic, left: Math.max(0, all.length - most) }
 }
+
+const idOf = (objects: WaitObject[]) => 'object ' + objects[0].address
 
 /** alike puts objects without a name, for which goroutines of the same groups wait, together. */
 function alike(core: Core, goroutines: Map<string, Goroutine>): WaitObject[][] {
@@ -55,35 +63,36 @@ function alike(core: Core, goroutines: Map<string, Goroutine>): WaitObject[][] {
 }
 
 /**
- * cyclesOf returns the boxes of goroutines that wait for each other. Cycles are those of
+ * cyclesOf returns the objects and goroutines that wait for each other. Cycles are those of
  * goroutines: two goroutines of one group often wait for the same object, without a cycle.
  */
-function cyclesOf(shown: WaitObject[][], group: (id: string) => string | null): Set<string> {
+function cyclesOf(sets: WaitObject[][]): Set<string> {
   const g = new graphlib.Graph()
-  for (const [i, objects] of shown.entries()) {
+  for (const objects of sets) {
     for (const { waiters, others } of objects) {
       if (others.length === 0) continue // most objects: nothing leads on from them
-      for (const w of waiters) g.setEdge(w.id, 'object ' + i)
-      for (const id of others) g.setEdge('object ' + i, id)
+      for (const w of waiters) g.setEdge(w.id, idOf(objects))
+      for (const id of others) g.setEdge(idOf(objects), id)
     }
   }
-  return new Set(graphlib.alg.findCycles(g).flat().map((id: string) => (id.startsWith('object ') ? id : group(id)!)))
+  return new Set(graphlib.alg.findCycles(g).flat())
 }
 
 /** drawn lays the graph out. */
-function drawn(core: Core, strings: string[]) {
-  const { boxes, edges, cyclic } = graphOf(core, strings)
+function drawn(core: Core, strings: string[], most: number) {
+  const { boxes, edges, cyclic, left } = graphOf(core, strings, most)
   const g = new graphlib.Graph()
   g.setGraph({ rankdir: 'LR', nodesep: 14, ranksep: 70, marginx: 8, marginy: 8 })
   g.setDefaultEdgeLabel(() => ({}))
   for (const b of boxes.values()) g.setNode(b.id, { width: Math.min(320, Math.max(110, 9 * Math.max(b.text.length, b.detail.length) + 24)), height: 44 })
   for (const e of edges) g.setEdge(e.from, e.to)
   layout(g)
-  return { boxes, edges, g, cyclic }
+  return { boxes, edges, g, cyclic, left }
 }
 
 export function Waits({ core, doc, go }: State) {
-  const { boxes, edges, g, cyclic } = useMemo(() => drawn(core, doc.strings), [core])
+  const [most, setMost] = useState(FIRST_OBJECTS)
+  const { boxes, edges, g, cyclic, left } = useMemo(() => drawn(core, doc.strings, most), [core, most])
   const others = core.waits.filter((o) => !o.address)
   if (core.waits.length === 0) return <p>No goroutine waits for an object that the core names.</p>
   const { width = 0, height = 0 } = g.graph() as { width?: number; height?: number }
@@ -92,7 +101,7 @@ export function Waits({ core, doc, go }: State) {
     <>
       <p>{count(core.waits.length, 'object')}. An arrow leads from goroutines to what they wait for, and from there to goroutines with a pointer to it: one of them may be the one that can let the others go on.</p>
       {cyclic.size > 0 && <p class="bad" role="note"><strong>Possible deadlock:</strong> the boxes with a double red border wait for each other.</p>}
-      {core.waits.length > MAX_OBJECTS && <p>The graph and the list have at most {MAX_OBJECTS} objects.</p>}
+      {left > 0 && <p>The graph has the first {most} objects. {most < MAX_OBJECTS ? <button onClick={() => setMost(MAX_OBJECTS)}>Show {Math.min(left, MAX_OBJECTS - most)} more</button> : <>It has no room for {left} more.</>}</p>}
       {boxes.size > 0 && (
         <div class="graph" tabIndex={0} role="group" aria-label="Graph of waits">
           <div style={{ position: 'relative', width: width + 'px', height: height + 'px' }}>
@@ -117,15 +126,13 @@ export function Waits({ core, doc, go }: State) {
         </div>
       )}
       <h2>As a list</h2>
-      <ul class="waits">
-        {core.waits.slice(0, MAX_OBJECTS).map((o) => (
-          <li>
-            <code>{o.path || o.address || o.kind}</code> {(o.path || o.address) && o.kind} {o.state}: {count(o.waiters.length, 'goroutine')}{' '}
-            {[...new Set(o.waiters.map((w) => w.action + (w.select ? ' in select' : '')))].join(', ')}
-            {o.others.length > 0 && <>; {o.others.map((id) => <button class="link" onClick={() => go('Goroutines', id)}>goroutine {id}</button>)} with a pointer to it</>}
-          </li>
-        ))}
-      </ul>
+      <Table label="Objects" rows={core.waits} columns={[
+        { name: 'Object', width: 'minmax(9rem, 2fr)', cell: (o) => (o.path ? <button class="link" onClick={() => go('Values', o.path!)}>{o.path}</button> : <code>{o.address || ''}</code>) },
+        { name: 'Kind', width: 'minmax(7rem, 1fr)', cell: (o) => o.kind + (o.state ? ', ' + o.state : '') },
+        { name: 'Waiting', width: '7rem', cell: (o) => count(o.waiters.length, 'goroutine') },
+        { name: 'For', width: 'minmax(6rem, 1fr)', cell: (o) => [...new Set(o.waiters.map((w) => w.action + (w.select ? ' in select' : '')))].join(', ') },
+        { name: 'Goroutines with a pointer to it', width: 'minmax(9rem, 1fr)', cell: (o) => o.others.map((id) => <button class="link" onClick={() => go('Goroutines', id)}>{id}</button>) },
+      ]} />
       {others.length > 0 && boxes.size === 0 && <p>The core names no address of an object, so there is no graph.</p>}
     </>
   )
