@@ -2,12 +2,12 @@ package corefile
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -184,7 +184,7 @@ func spool(r io.Reader, secret bool, o OpenOptions) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	sparse := elfcore.NewSparse(Limit(temp, room, fmt.Errorf("%w in %s: set TMPDIR to a directory with room", ErrNoRoom, filepath.Dir(temp.Name()))))
+	sparse := elfcore.NewSparse(Limit(temp, room, fmt.Errorf("%w in %s: set TMPDIR to a directory with room", ErrNoRoom, o.dir())))
 	limited := &limitedReader{plain, o.limit(), o.limit()}
 	f.Size, err = io.CopyBuffer(onlyWriter{sparse}, limited, make([]byte, 1<<20))
 	if errors.Is(err, io.ErrUnexpectedEOF) {
@@ -207,16 +207,27 @@ type onlyWriter struct{ io.Writer }
 // freeOnDisk is the space that a temporary copy leaves free on a file system.
 const freeOnDisk = 256 << 20
 
+// dir returns the directory for temporary copies.
+func (o *OpenOptions) dir() string { return cmp.Or(o.Dir, os.TempDir()) }
+
+// removed returns an empty file in dir whose name it removes.
+func removed(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, ".meminspect-*")
+	if err == nil {
+		os.Remove(f.Name())
+	}
+	return f, err
+}
+
 // temporary returns an empty file without a name, and how many bytes it may take.
 func temporary(o *OpenOptions, secret bool) (f *os.File, room int64, err error) {
 	if secret {
 		f, err = InMemory("core")
 		return f, math.MaxInt64, err
 	}
-	if f, err = os.CreateTemp(o.Dir, ".meminspect-*"); err != nil {
+	if f, err = unnamed(o.dir()); err != nil {
 		return nil, 0, err
 	}
-	os.Remove(f.Name())
 	if o.Room > 0 {
 		return f, o.Room, nil
 	}

@@ -4,6 +4,7 @@ package crash
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/debuggers"
@@ -304,6 +307,71 @@ func TestCoreHandlerFilters(t *testing.T) {
 	if kept, _ := os.ReadFile(core); cmd.ProcessState.ExitCode() != 3 || !bytes.Equal(kept, head) {
 		t.Errorf("of a core's head, which is to be kept: %v, %d bytes", cmd.ProcessState, len(kept))
 	}
+}
+
+// A handler that is killed while it copies the kernel's core leaves no file: the
+// copy has no name at any time.
+func TestKilledHandlerLeavesNoCopy(t *testing.T) {
+	dir := t.TempDir()
+	if f, err := os.OpenFile(dir, unix.O_TMPFILE|os.O_RDWR, 0o600); err != nil {
+		t.Skip("the file system has no files without a name: ", err)
+	} else {
+		f.Close()
+	}
+	watch := must(unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC))
+	defer unix.Close(watch)
+	must(unix.InotifyAddWatch(watch, dir, unix.IN_CREATE|unix.IN_MOVED_TO))
+	const gone = "4194304" // the kernel gives no such number
+	cmd := exec.Command(tool(t), "core-handler", "--dir", dir, gone, "6", "crasher")
+	in := must(cmd.StdinPipe())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	const size = 4 << 20
+	if _, err := in.Write(append([]byte("\x7fELF"), bytes.Repeat([]byte("core"), size/4)...)); err != nil {
+		t.Fatal(err)
+	}
+	for !copies(t, cmd.Process.Pid, dir, size) { // the handler waits for more
+		time.Sleep(time.Millisecond)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	own := []string{".lock", ".limits.json"}
+	for _, e := range must(os.ReadDir(dir)) {
+		if !slices.Contains(own, e.Name()) {
+			t.Errorf("%s is left", e.Name())
+		}
+	}
+	events := make([]byte, 64<<10)
+	n, _ := unix.Read(watch, events)
+	for events = events[:max(n, 0)]; len(events) > 0; {
+		end := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(events[12:]))
+		name := strings.TrimRight(string(events[unix.SizeofInotifyEvent:end]), "\x00")
+		if !slices.Contains(own, name) && !strings.HasPrefix(name, ".limits.json") {
+			t.Errorf("there was a file %s", name)
+		}
+		events = events[end:]
+	}
+}
+
+// copies reports whether a process has an open file without a name in dir, of at
+// least half of size bytes: it writes them in large pieces.
+func copies(t *testing.T, pid int, dir string, size int64) bool {
+	t.Helper()
+	fds := fmt.Sprintf("/proc/%d/fd", pid)
+	for _, e := range must(os.ReadDir(fds)) {
+		fd := filepath.Join(fds, e.Name())
+		if target, _ := os.Readlink(fd); !strings.HasPrefix(target, dir+"/") || !strings.HasSuffix(target, " (deleted)") {
+			continue
+		}
+		if info, err := os.Stat(fd); err == nil && info.Size() >= size/2 {
+			return true
+		}
+	}
+	return false
 }
 
 // The kernel is let go, and the process with it, as soon as the process has been
