@@ -38,7 +38,8 @@ named as the host tools name them (md_KELF1.BIN). The files in the printed order
 are a core: cat them, or use meminspect minidump assemble. The program keeps
 running.
 
-The exit status is 3 if memory of a region could not be read; zeros replace it.`,
+The exit status is 3 if memory of a region could not be read; marks replace it. The
+statuses in the core tell that, and which regions changed while they were copied.`,
 		Example: `  meminspect minidump export --toc shop.minidump files`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -24,25 +24,26 @@ import (
 
 // regionStatuses are the regions of testdata/statuses and the status of each, by
 // the way of making a core: of a program that is stopped (or from a full core),
-// that runs, by the program itself, by an agent. A dash is for a way that cannot
-// know the status, or that refuses the region.
+// that runs, by the program itself, by an agent that copies a live image, by
+// minidump export. A dash is for a way that cannot know the status, or that refuses
+// the region.
 const regionStatuses = `
-number   | complete              | complete             | complete             | complete
-null     | complete              | complete             | complete             | partial (depth)
-list     | complete              | complete             | partial (depth)      | partial (depth)
-deep     | partial (depth)       | partial (depth)      | partial (depth)      | partial (depth)
-words    | partial (budget)      | partial (budget)     | partial (depth)      | partial (depth)
-block    | partial (budget)      | partial (budget)     | complete             | complete
-secret   | partial (redacted)    | partial (redacted)   | partial (redacted)   | partial (redacted)
-pointer  | partial (untyped)     | partial (untyped)    | partial (untyped)    | partial (untyped)
-lost     | partial (unreadable)  | partial (unreadable) | partial (depth)      | partial (depth)
-bad      | partial (inconsistent)| partial (inconsistent)| partial (depth)     | partial (depth)
-torn     | complete              | torn                 | torn                 | -
-text     | complete              | complete             | complete             | complete
-foreign  | complete              | complete             | complete             | complete
-half     | partial (unreadable)  | partial (unreadable) | partial (unreadable) | -
-unmapped | unreadable            | unreadable           | unreadable           | -
-gone     | gone                  | gone                 | gone                 | -
+number   | complete               | complete               | complete             | complete           | complete
+null     | complete               | complete               | complete             | partial (depth)    | partial (depth)
+list     | complete               | complete               | partial (depth)      | partial (depth)    | partial (depth)
+deep     | partial (depth)        | partial (depth)        | partial (depth)      | partial (depth)    | partial (depth)
+words    | partial (budget)       | partial (budget)       | partial (depth)      | partial (depth)    | partial (depth)
+block    | partial (budget)       | partial (budget)       | complete             | complete           | complete
+secret   | partial (redacted)     | partial (redacted)     | partial (redacted)   | partial (redacted) | partial (redacted)
+pointer  | partial (untyped)      | partial (untyped)      | partial (untyped)    | partial (untyped)  | partial (untyped)
+lost     | partial (unreadable)   | partial (unreadable)   | partial (depth)      | partial (depth)    | partial (depth)
+bad      | partial (inconsistent) | partial (inconsistent) | partial (depth)      | partial (depth)    | partial (depth)
+torn     | complete               | torn                   | torn                 | -                  | torn
+text     | complete               | complete               | complete             | complete           | complete
+foreign  | complete               | complete               | complete             | complete           | complete
+half     | partial (unreadable)   | partial (unreadable)   | partial (unreadable) | -                  | partial (unreadable)
+unmapped | unreadable             | unreadable             | unreadable           | -                  | unreadable
+gone     | gone                   | gone                   | gone                 | -                  | -
 `
 
 // A coreWriter is a way of making a core.
@@ -58,7 +59,7 @@ var coreWriters = []coreWriter{
 	{"filter", 1, []string{"filter"}},
 	{"own core", 3, nil},
 	{"live image", 4, nil},
-	{"minidump", 4, nil},
+	{"minidump", 5, nil},
 }
 
 // Whatever writes a core, and whatever status a region has: the core's note, info,

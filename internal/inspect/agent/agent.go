@@ -4,6 +4,7 @@
 package agent
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +15,6 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/minidump"
-	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // ErrChanging reports a table that kept changing while it was read.
@@ -31,13 +31,17 @@ type Copy struct {
 	minidump.Region
 	File  string
 	True  uint64 // bytes of it that are the region's; the rest is padding
-	Holes uint64 // bytes that could not be read, and are zeros
+	Holes uint64 // bytes that could not be read, and are marks
+	Torn  bool   // it changed while it was copied
+
+	holes []elfcore.Range
 }
 
 // Export copies the regions of the table at an address into files of mode 0600
 // in dir, which is made if it is not there and may hold no such files yet. What
 // pads a region to a multiple of 4 is zeros: its true size is known from the
-// core image's head, which is the first region.
+// core image's head, which is the first region. The file of the head gets the
+// statuses of the regions as they were copied.
 func Export(mem memory.Memory, table memory.Address, dir string) ([]Copy, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -124,19 +128,18 @@ func plain(name string) bool {
 }
 
 func export(mem memory.Memory, regions []minidump.Region, dir string) (copies []Copy, err error) {
-	sizes := trueSizes(mem, regions)
+	h := readHead(mem, regions)
 	for i, r := range regions {
 		c := Copy{Region: r, File: filepath.Join(dir, minidump.FileName(&r)), True: r.Size}
-		if i < len(sizes) {
-			c.True = sizes[i]
+		if h != nil && i >= headRegions {
+			c.True = h.regions[i-headRegions].Size
 		}
-		f, err := os.OpenFile(c.File, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		f, err := os.OpenFile(c.File, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
 			return copies, err
 		}
 		copies = append(copies, c)
-		holes, err := copyRegion(f, mem, &c)
-		copies[i].Holes = holes
+		err = copyRegion(f, mem, &copies[i])
 		if e := f.Close(); err == nil {
 			err = e
 		}
@@ -144,66 +147,53 @@ func export(mem memory.Memory, regions []minidump.Region, dir string) (copies []
 			return copies, err
 		}
 	}
-	return copies, nil
+	if h == nil {
+		return copies, nil
+	}
+	return copies, h.write(copies)
 }
 
-// copyRegion writes a region's memory, zeros for what cannot be read and for
-// the padding: they take no room.
-func copyRegion(f *os.File, mem memory.Memory, c *Copy) (holes uint64, err error) {
-	const page = 4096
-	buf := make([]byte, min(c.True, 1<<20))
-	for done := uint64(0); done < c.True; {
-		b := buf[:min(uint64(len(buf)), c.True-done)]
-		at := memory.Address(c.Address + done)
-		n, _ := mem.ReadAt(b, at)
-		if n < len(b) {
-			skip := int(min(page-(uint64(at)+uint64(n))%page, uint64(len(b)-n)))
-			holes += uint64(skip)
-			if _, err := f.WriteAt(b[:n], int64(done)); err != nil {
-				return holes, err
-			}
-			done += uint64(n + skip)
-			continue
-		}
+const (
+	pageSize = 4096
+	chunk    = 1 << 20
+)
+
+// copyRegion writes a region's memory, marks for what cannot be read, and zeros
+// for the padding. Then it reads the memory again, and compares.
+func copyRegion(f *os.File, mem memory.Memory, c *Copy) error {
+	first, second := make([]byte, min(c.True, chunk)), make([]byte, min(c.True, chunk))
+	for done := uint64(0); done < c.True; done += chunk {
+		b := first[:min(chunk, c.True-done)]
+		c.read(mem, b, c.Address+done, true)
 		if _, err := f.WriteAt(b, int64(done)); err != nil {
-			return holes, err
+			return err
 		}
-		done += uint64(n)
 	}
-	return holes, f.Truncate(int64(c.Size))
+	for done := uint64(0); done < c.True && !c.Torn; done += chunk {
+		was, now := first[:min(chunk, c.True-done)], second[:min(chunk, c.True-done)]
+		if _, err := f.ReadAt(was, int64(done)); err != nil {
+			return err
+		}
+		c.read(mem, now, c.Address+done, false)
+		c.Torn = !bytes.Equal(was, now)
+	}
+	return f.Truncate(int64(c.Size))
 }
 
-// trueSizes returns the regions' sizes before they were rounded up, as the
-// region table in the core image's head has them; nil where there is none.
-func trueSizes(mem memory.Memory, regions []minidump.Region) []uint64 {
-	if len(regions) < 2 {
-		return nil
-	}
-	if regions[0].Size > 64<<20 || regions[1].Size > 64<<20 {
-		return nil
-	}
-	head := make([]byte, regions[0].Size+regions[1].Size)
-	if _, err := mem.ReadAt(head[:regions[0].Size], memory.Address(regions[0].Address)); err != nil {
-		return nil
-	}
-	if _, err := mem.ReadAt(head[regions[0].Size:], memory.Address(regions[1].Address)); err != nil {
-		return nil
-	}
-	core, err := elfcore.Open(readerAt(head), int64(len(head)))
-	if err != nil {
-		return nil
-	}
-	desc, _ := core.Note(note.Owner, note.TypeRegions)
-	table, err := note.DecodeRegions(desc)
-	if err != nil || len(table) != len(regions)-2 {
-		return nil
-	}
-	sizes := []uint64{regions[0].Size, regions[1].Size}
-	for i, r := range table {
-		if r.Addr != regions[i+2].Address || (r.Size+3)&^3 != regions[i+2].Size {
-			return nil
+// read reads memory into b. Pages that cannot be read are marks, and recorded if
+// record is set.
+func (c *Copy) read(mem memory.Memory, b []byte, addr uint64, record bool) {
+	for len(b) > 0 {
+		n, _ := mem.ReadAt(b, memory.Address(addr))
+		b, addr = b[n:], addr+uint64(n)
+		bad := min(pageSize-addr%pageSize, uint64(len(b)))
+		for i := range b[:bad] {
+			b[i] = elfcore.MarkByte
 		}
-		sizes = append(sizes, r.Size)
+		if record && bad > 0 {
+			c.Holes += bad
+			c.holes = append(c.holes, elfcore.Range{Start: addr, End: addr + bad})
+		}
+		b, addr = b[bad:], addr+bad
 	}
-	return sizes
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/minidump"
 )
 
@@ -88,7 +90,7 @@ func FuzzExport(f *testing.F) {
 	})
 }
 
-// A region's bytes come whole, holes in them as zeros.
+// A region's bytes come whole, holes in them as marks.
 func TestExportWithHoles(t *testing.T) {
 	mem := table(minidump.Region{Name: "Kx", Valid: true, Address: bytesAt - 8, Size: 16})
 	copies, err := Export(mem, bytesAt, t.TempDir())
@@ -99,7 +101,7 @@ func TestExportWithHoles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := make([]byte, 16)
+	want := bytes.Repeat([]byte{elfcore.MarkByte}, 16)
 	binary.LittleEndian.PutUint64(want[8:], binary.LittleEndian.Uint64(mem))
 	if string(b) != string(want) && copies[0].Holes != 16 {
 		t.Errorf("%x with %d bytes of holes, want %x", b, copies[0].Holes, want)

@@ -60,6 +60,10 @@ type head struct {
 	end               uint64            // file offset of the next piece
 }
 
+// markedRoom is the room for an agent that knows the format to list what it could
+// not read.
+const markedRoom = 640
+
 // typesRoom is the room reserved for descriptions of types.
 const typesRoom = 256 << 10
 
@@ -104,6 +108,7 @@ func New(limit int) (*Image, error) {
 	l := &Image{max: limit, me: me, layout: 1, named: map[string]bool{}, notes: []elfcore.Note{
 		thread.Note(), proc.Note(), elfcore.AuxvNote(me.Auxv), elfcore.FileNote(me.Files),
 		{Name: note.Owner, Type: note.TypeCapture, Desc: capture.Encode()},
+		{Name: note.Owner, Type: note.TypeMarked, Desc: append(note.EncodeMarked(nil), make([]byte, markedRoom)...)},
 	}}
 	// Reserve room for the worst case: an earlier region splits each region in
 	// two, regions do not touch, and each has 512 bytes of names.

@@ -96,17 +96,22 @@ var dynamic = map[string]func(...meminspect.Option) (meminspect.ID, error){
 
 const pageSize = 4 << 10
 
+// next is where nothing is mapped, and where the kernel maps nothing on its own.
+var next = uintptr(1 << 36)
+
 // mapped returns the address of two pages, of which the first n are mapped.
 func mapped(n int) uintptr {
-	mem := must(syscall.Mmap(-1, 0, 2*pageSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE))
-	for i := range mem {
-		mem[i] = 'm'
-	}
-	addr := uintptr(unsafe.Pointer(&mem[0]))
-	if n < 2 {
-		if _, _, errno := syscall.Syscall(syscall.SYS_MUNMAP, addr+uintptr(n*pageSize), uintptr((2-n)*pageSize), 0); errno != 0 {
+	const fixedNoReplace = 0x100000
+	addr := next
+	next += 1 << 20
+	if n > 0 {
+		if _, _, errno := syscall.Syscall6(syscall.SYS_MMAP, addr, uintptr(n*pageSize), syscall.PROT_READ|syscall.PROT_WRITE,
+			syscall.MAP_ANON|syscall.MAP_PRIVATE|fixedNoReplace, ^uintptr(0), 0); errno != 0 {
 			fail(errno)
 		}
+	}
+	for i := range uintptr(n * pageSize) {
+		*(*byte)(unsafe.Add(unsafe.Pointer(nil), addr+i)) = 'm'
 	}
 	return addr
 }
