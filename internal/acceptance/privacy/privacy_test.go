@@ -42,13 +42,26 @@ var full = matrix.Whole()
 // A build is a way to build the program.
 type build struct {
 	cgo, exclusions bool
+	stripped        bool
+	library         bool   // in a C host; needs cgo
+	toolchain       string // GOTOOLCHAIN, "" for the one that runs the test
 }
 
 func (b build) String() string {
-	return fmt.Sprintf("cgo=%v,exclusions=%v", b.cgo, b.exclusions)
+	text := fmt.Sprintf("cgo=%v,exclusions=%v", b.cgo, b.exclusions)
+	if b.stripped {
+		text += ",stripped"
+	}
+	if b.library {
+		text += ",library"
+	}
+	if b.toolchain != "" {
+		text += "," + b.toolchain
+	}
+	return text
 }
 
-var builds = []build{{false, false}, {true, false}, {false, true}, {true, true}}
+var builds = []build{{}, {cgo: true}, {exclusions: true}, {cgo: true, exclusions: true}}
 
 // planted returns the names of all marks that the program plants.
 func (b build) planted() []string {
@@ -96,14 +109,29 @@ func compile(t *testing.T, b build) program {
 	t.Helper()
 	dir := t.TempDir()
 	folder := filepath.Join(dir, "real")
-	cmd := exec.Command("go", "build", "-o", filepath.Join(folder, "marked"), "-ldflags=-X main.linked="+string(marks.Of("linker flag")))
-	if b.exclusions {
-		cmd.Args = append(cmd.Args, "-tags=exclusions")
+	ldflags, tags, file, mode := "-ldflags=-X main.linked="+string(marks.Of("linker flag")), "-tags=", "marked", "exe"
+	if b.stripped {
+		ldflags += " -s -w"
 	}
-	cmd.Args = append(cmd.Args, "../testdata/marked")
+	if b.exclusions {
+		tags += "exclusions,"
+	}
+	if b.library {
+		tags, file, mode = tags+"library", "libmarked.so", "c-shared"
+	}
+	cmd := exec.Command("go", "build", "-buildmode="+mode, "-o", filepath.Join(folder, file), ldflags, tags, "../testdata/marked")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+map[bool]string{true: "1", false: "0"}[b.cgo])
+	if b.toolchain != "" {
+		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+b.toolchain)
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	if b.library {
+		cc := exec.Command("cc", "-o", filepath.Join(folder, "marked"), "../testdata/marked/host/host.c", "-L"+folder, "-lmarked", "-Wl,-rpath,$ORIGIN")
+		if out, err := cc.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", cc.Args, err, out)
+		}
 	}
 	link := filepath.Join(dir, string(marks.Of("path")))
 	if err := os.Symlink(folder, link); err != nil {
@@ -781,8 +809,7 @@ func TestCrashText(t *testing.T) {
 		strconv.AppendUint(nil, pin, 10), strconv.AppendUint(nil, pin, 16), marks.Of("pin")[:8],
 		password, fmt.Appendf(nil, "%x", password),
 	}
-	p := compile(t, build{false, true})
-	for _, c := range []struct {
+	actions := []struct {
 		action string
 		kept   string // of the message
 	}{
@@ -791,30 +818,61 @@ func TestCrashText(t *testing.T) {
 		{"panic-variable", "panic: [redacted]\n"},
 		{"panic-wrapped", "panic: bad: [redacted]\n"},
 		{"panic-quoted", "panic: bad: \"[redacted]\", [redacted]\n"},
-	} {
-		for _, keep := range []bool{false, true} {
-			t.Run(fmt.Sprint(c.action, ",keep=", keep), func(t *testing.T) {
-				t.Parallel()
-				base := t.TempDir()
-				cmd, _ := p.start(t, []string{
-					tool, "run", "--json", "--dir", base + "/cores", "--report", base + "/report", "--message", base + "/message", "--crash-text", base + "/crash",
-					fmt.Sprint("--keep-crash-text=", keep), "--",
-				}, c.action)
-				_ = cmd.Wait()
-				text := read(t, base+"/crash")
-				if kept := bytes.HasPrefix(text, []byte(c.kept)); kept == (keep && c.action != "panic-argument") {
-					t.Errorf("the text is %.200s", text)
+	}
+	tally := matrix.NewTally(t)
+	for i, b := range textBuilds {
+		var p program
+		for k, c := range actions {
+			for _, keep := range []bool{false, true} {
+				if !full && i > 0 && (k != i || keep) {
+					tally.Skip(1)
+					continue
 				}
-				all := slices.Concat(text, read(t, base+"/report"), read(t, base+"/message"))
-				for _, core := range coresIn(t, base+"/cores") {
-					all = append(all, read(t, core)...)
+				if p.path == "" {
+					p = compile(t, b)
 				}
-				found := slices.ContainsFunc(secrets, func(s []byte) bool { return bytes.Contains(all, s) })
-				if found != keep {
-					t.Errorf("an excluded value is there: %v", found)
-				}
-			})
+				tally.Run(fmt.Sprint(b, ",", c.action, ",keep=", keep), func(t *testing.T) {
+					t.Parallel()
+					p.crashText(t, c.action, c.kept, keep, secrets)
+				})
+			}
 		}
+	}
+}
+
+// textBuilds are the ways to build the program that dies.
+var textBuilds = []build{
+	{exclusions: true},
+	{exclusions: true, stripped: true},
+	{exclusions: true, cgo: true},
+	{exclusions: true, cgo: true, library: true},
+	{exclusions: true, toolchain: "go1.27.3"},
+}
+
+// crashText runs the program until it dies, and looks for secrets in all that is
+// written. kept is the beginning of the redacted text.
+func (p program) crashText(t *testing.T, action, kept string, keep bool, secrets [][]byte) {
+	base := t.TempDir()
+	cmd, _ := p.start(t, []string{
+		tool, "run", "--json", "--dir", base + "/cores", "--report", base + "/report", "--message", base + "/message", "--crash-text", base + "/crash",
+		fmt.Sprint("--keep-crash-text=", keep), "--",
+	}, action)
+	_ = cmd.Wait()
+	text := read(t, base+"/crash")
+	if redacted := bytes.HasPrefix(text, []byte(kept)); redacted == (keep && action != "panic-argument") {
+		t.Errorf("the text is %.200s", text)
+	}
+	cores := coresIn(t, base+"/cores")
+	if len(cores) != 1 {
+		t.Errorf("%d cores: %s", len(cores), read(t, base+"/report"))
+	}
+	all := slices.Concat(text, read(t, base+"/report"), read(t, base+"/message"))
+	for _, core := range cores {
+		all = append(all, read(t, core)...)
+	}
+	found := slices.ContainsFunc(secrets, func(s []byte) bool { return bytes.Contains(all, s) })
+	if found != keep {
+		t.Errorf("an excluded value is there: %v", found)
 	}
 }
 
