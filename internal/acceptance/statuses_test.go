@@ -81,7 +81,7 @@ func TestStatusesAgree(t *testing.T) {
 				if n++; fields[w.column] == "-" {
 					continue
 				}
-				if !matrix.Whole() && n%9 != 0 {
+				if !matrix.Whole() && n%12 != 0 {
 					tally.Skip(1)
 					continue
 				}
