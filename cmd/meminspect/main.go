@@ -63,6 +63,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		vetTool()
 	}
 	out, errOut := &output{w: stdout}, &output{w: stderr}
+	if len(args) == 0 || args[0] != "run" { // which then runs the program without a supervisor
+		if err := roomForCommand(); err != nil {
+			fmt.Fprintf(errOut, "meminspect: %v\n", err)
+			return exitUsage
+		}
+	}
 	cmd := rootCommand()
 	cmd.SetArgs(withReport(args))
 	cmd.SetIn(stdin)

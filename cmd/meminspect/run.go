@@ -9,7 +9,6 @@ import (
 	"math"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -233,54 +232,6 @@ func (f *runFlags) reporter(stderr io.Writer) (*supervise.Reporter, func(), erro
 	}
 	r.W = file
 	return r, func() { file.Close() }, nil
-}
-
-// roomForSupervisor returns an error if limits of this process leave no room
-// for a supervisor: Go's runtime ends a process that gets no descriptor or no
-// memory.
-func roomForSupervisor() error {
-	for _, l := range []struct {
-		what     int
-		name     string
-		min      uint64
-		resource string
-	}{
-		{unix.RLIMIT_NOFILE, "descriptors", 32, "ulimit -n"},
-		{unix.RLIMIT_AS, "bytes of address space", 1 << 30, "ulimit -v"},
-	} {
-		var limit unix.Rlimit
-		if unix.Getrlimit(l.what, &limit) == nil && limit.Cur < l.min {
-			return fmt.Errorf("run: a supervisor needs %d %s, and %s allows %d", l.min, l.name, l.resource, limit.Cur)
-		}
-	}
-	return roomForThreads()
-}
-
-// supervisorThreads is the number of threads that a supervisor, its witness and
-// the starting program may have together.
-const supervisorThreads = 48
-
-// roomForThreads is roomForSupervisor for the threads of this user, in all
-// processes. The kernel does not limit those of the superuser.
-func roomForThreads() error {
-	const many = 1 << 14 // no user reaches this by accident, and counting takes time
-	var limit unix.Rlimit
-	known := unix.Getrlimit(unix.RLIMIT_NPROC, &limit) == nil
-	if !known || os.Getuid() == 0 || limit.Cur > many {
-		return nil
-	}
-	n := uint64(0)
-	dirs, _ := filepath.Glob("/proc/[0-9]*/task")
-	for _, dir := range dirs {
-		var stat unix.Stat_t
-		if unix.Stat(dir, &stat) == nil && int(stat.Uid) == os.Getuid() {
-			n += uint64(stat.Nlink) - 2 //nolint:unconvert // narrower on other systems; a directory for each thread
-		}
-	}
-	if n+supervisorThreads > limit.Cur {
-		return fmt.Errorf("run: a supervisor and a program need %d threads, and ulimit -u allows %d, of which this user has %d", supervisorThreads, limit.Cur, n)
-	}
-	return nil
 }
 
 // unsupervised replaces this process by the program, because limits of this

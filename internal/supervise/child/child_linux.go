@@ -346,16 +346,19 @@ func Inherited() []uintptr {
 	return files
 }
 
+// Spare is how many numbers the start of a program needs above its highest
+// descriptor: descriptors are moved there.
+const Spare = 6
+
 // Free returns a number for another descriptor: the first unused one from want,
 // or the highest unused one below if the limit of this process does not allow
-// that many, minus some numbers to which descriptors are moved for the start.
+// that many and [Spare] more.
 func Free(files []uintptr, want int) int {
-	const spare = 6
 	free := func(fd int) bool { return fd >= len(files) || files[fd] == ^uintptr(0) }
 	var limit unix.Rlimit
 	most := want
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur <= uint64(want)+spare {
-		most = int(limit.Cur) - 1 - spare
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur <= uint64(want)+Spare {
+		most = int(limit.Cur) - 1 - Spare
 	}
 	for fd := most; fd < len(files)+want && most == want; fd++ {
 		if free(fd) {
