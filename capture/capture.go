@@ -69,21 +69,29 @@ func captureLive(ctx context.Context, source locate.Source, proc *process.Proces
 	j.host, _ = os.Hostname()
 	j.kernel = kernelRelease()
 	return j.run(ctx, func(p *locate.Program, pl *model.Plan) (*model.Snapshot, error) {
-		return readLive(ctx, proc, running, p, pl, &opts, j.size)
+		return j.readLive(ctx, proc, running, p, pl)
 	})
 }
 
 // readLive reads a live process, after a rehearsal if the process is to be
 // stopped. running is the program that it ran at first, nil if unknown.
-func readLive(ctx context.Context, proc *process.Process, running *process.Image, p *locate.Program, pl *model.Plan, opts *Options, size read.SizeFunc) (*model.Snapshot, error) {
-	stop := opts.Stop == StopAlways || opts.Stop == StopTry || opts.Stop == StopAuto && !p.Runtime.Cgo
+func (j *job) readLive(ctx context.Context, proc *process.Process, running *process.Image, p *locate.Program, pl *model.Plan) (*model.Snapshot, error) {
+	opts := j.opts
+	stop := opts.Stop == StopAlways || opts.Stop == StopTry || opts.Stop == StopAuto && (!p.Runtime.Cgo || opts.Request.Heap != nil)
 	hold := read.SameProgram(holdOf(proc, p.Identity.Auxv, stop, opts), running)
+	switch reader := opts.Request.Heap; {
+	case reader != nil && opts.Request.SaveMemory:
+		j.problems.Mention("heap", "memory is short, and the record of the heap needs some", "")
+	case reader != nil:
+		heap, err := reader.OfProcess(ctx, proc)
+		hold = j.withHeap(hold, heap, err)
+	}
 	var rehearsal *read.Rehearsal
 	if stop && !opts.Request.Hold.SkipRehearsal {
 		rehearsal = read.Rehearse(ctx, p, pl, proc)
 		defer opts.Request.Hold.PauseGC()()
 	}
-	return read.Consistent(ctx, p, pl, hold, size, rehearsal, opts.report)
+	return read.Consistent(ctx, p, pl, hold, j.size, rehearsal, opts.report)
 }
 
 // holdOf returns the way to hold a live process while it is read.
@@ -112,13 +120,25 @@ type job struct {
 	began        time.Time
 	when         time.Time // of the memory, zero if it is not known
 	record       request.Record
-	host, kernel string         // "" if they are not known
-	problems     model.Problems // of the source
-	fullCore     string         // name of the full core that is its source, or ""
+	host, kernel string              // "" if they are not known
+	problems     model.Problems      // of the source
+	fullCore     string              // name of the full core that is its source, or ""
+	heap         request.HeapReading // nil if no note of the heap is wanted, or it cannot be read
+}
+
+// withHeap returns a hold that reads the heap too, if there is a reading of it.
+func (j *job) withHeap(hold read.Hold, heap request.HeapReading, err error) read.Hold {
+	if err != nil {
+		j.problems.Mention("heap", err.Error(), "")
+		return hold
+	}
+	j.heap = heap
+	return read.WithHeap(hold, heap)
 }
 
 // run makes the capture: the chain from the source to the core.
 func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan) (*model.Snapshot, error)) (*Core, error) {
+	defer j.close()
 	j.opts.report("find", 0, 0)
 	options := j.opts.resolved()
 	program, err := locate.Locate(j.source, options)
@@ -142,6 +162,7 @@ func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan
 		return nil, err
 	}
 	signature := j.sign(core, pl)
+	j.addHeap(core, pl)
 	c := j.core(snapshot, core)
 	c.summary.Find, c.summary.Signature = found, signature
 	c.summary.addProblems(j.problems, program.Problems, pl.Problems, snapshot.Problems, core.Problems)
@@ -173,13 +194,41 @@ func (j *job) sign(core *build.Core, pl *model.Plan) string {
 	if text == "" {
 		return ""
 	}
-	extra := note.Extra{Name: note.ExtraSignature, Data: []byte(text)}
-	signed := core.Core
-	signed.Notes = append(signed.Notes, elfcore.Note{Name: note.Owner, Type: note.TypeExtra, Desc: extra.Encode()})
-	if size, err := signed.Size(); err == nil && uint64(size) <= pl.Budget {
-		core.Core = signed
-	} // otherwise readers compute it
+	addExtra(core, pl, note.ExtraSignature, []byte(text)) // readers compute it otherwise
 	return text
+}
+
+func (j *job) close() {
+	if j.heap != nil {
+		j.heap.Close()
+	}
+}
+
+// addHeap stores the note of the heap in the core if the budget has room for it.
+func (j *job) addHeap(core *build.Core, pl *model.Plan) {
+	if j.heap == nil {
+		return
+	}
+	data, err := j.heap.Note()
+	switch {
+	case err != nil:
+		core.Problems.Mention("heap", err.Error(), "")
+	case data != nil && !addExtra(core, pl, note.ExtraHeap, data):
+		core.Problems.Mention("heap", fmt.Sprintf("its note of %d bytes has no room in the core", len(data)), "raise --budget")
+	}
+}
+
+// addExtra adds a note if the budget has room for it, and reports whether it has.
+func addExtra(core *build.Core, pl *model.Plan, name string, data []byte) bool {
+	extra := note.Extra{Name: name, Data: data}
+	with := core.Core
+	with.Notes = append(with.Notes, elfcore.Note{Name: note.Owner, Type: note.TypeExtra, Desc: extra.Encode()})
+	size, err := with.Size()
+	if err != nil || uint64(size) > pl.Budget {
+		return false
+	}
+	core.Core = with
+	return true
 }
 
 func (j *job) buildRecord() build.Record {

@@ -45,6 +45,10 @@ func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Core, erro
 	j := job{source: full, opts: &opts, began: time.Now(), when: full.When, record: opts.record()}
 	j.describe(full)
 	hold := read.FirstThread(read.Dead(j.threadsOf(full)), opts.Request.Thread)
+	if reader := opts.Request.Heap; reader != nil {
+		heap, err := reader.OfCore(ctx, full)
+		hold = j.withHeap(hold, heap, err)
+	}
 	c, err := j.run(ctx, func(p *locate.Program, pl *model.Plan) (*model.Snapshot, error) {
 		return read.Consistent(ctx, p, pl, hold, j.size, nil, opts.report)
 	})

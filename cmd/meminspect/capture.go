@@ -26,7 +26,7 @@ goroutine with its stack, every thread. The program does not have to cooperate: 
 may be stripped, hang, or be stopped. Capture stops it for some milliseconds.
 
 Programs with cgo are not stopped unless you give --stop, because interrupted
-system calls of C code may fail with EINTR. Memory that changes while it is read
+system calls of C code may fail with EINTR; --heap stops them too. Memory that changes while it is read
 is then marked as torn.
 
 The core goes to PROGRAM.PID.UTCTIME.REASON.core in the working directory, mode
@@ -51,6 +51,7 @@ without memory that records the reason, and the exit status is 3.`,
 	fl.StringVar(&f.reason, "reason", "asked", "why, for the record and the file's name")
 	fl.BoolVar(&f.noRecord, "no-record", false, "write no core if memory may not be read")
 	exclusive(cmd, "stop", "no-stop")
+	exclusive(cmd, "heap", "no-stop") // a heap that changes gives results that are wrong by any amount
 	return cmd
 }
 

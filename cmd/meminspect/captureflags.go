@@ -1,11 +1,14 @@
 package main
 
 import (
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 )
 
@@ -15,7 +18,7 @@ import (
 type captureFlags struct {
 	strict, data         bool
 	stacks               choice
-	args, labels         bool
+	args, labels, heap   bool
 	tags                 tags
 	include              []string
 	symbols              string
@@ -45,6 +48,7 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 	fl.Var(&f.stacks, "stacks", "goroutine stacks to capture: full; skeleton (no local variables); none; auto is skeleton if the program has exclusions, else full")
 	fl.BoolVar(&f.args, "args", false, "store the command line, which may contain secrets")
 	fl.BoolVar(&f.labels, "labels", false, "store goroutine labels, which may contain secrets")
+	fl.BoolVar(&f.heap, "heap", false, "record what keeps the program's memory alive: the program is stopped longer, some 100 ms for a million objects; meminspect heap prints it")
 	fl.Var(f.tags, "tag", "store this fact with the core: KEY=VALUE; may be repeated")
 	fl.StringArrayVar(&f.include, "include", nil, "capture this `variable` (IMPORTPATH.NAME) as if it were annotated; may be repeated")
 	fl.StringVar(&f.symbols, "symbols", "", "unstripped `file` of the same build, to find variables in a stripped program")
@@ -68,6 +72,10 @@ func (f *captureFlags) options() capture.Options {
 		Stacks: map[string]capture.Stacks{
 			"auto": capture.StacksAuto, "full": capture.StacksFull, "skeleton": capture.StacksSkeleton, "none": capture.StacksNone,
 		}[f.stacks.value],
+	}
+	if f.heap {
+		const timeout = 10 * time.Second // then only totals are recorded
+		o.Request.Heap = heapreport.Reader{Options: heapreport.Options{Paths: true, Timeout: timeout}}
 	}
 	if f.depth == 0 {
 		o.Depth = -1 // none: the zero value is the default

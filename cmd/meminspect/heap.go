@@ -13,6 +13,7 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 )
 
@@ -28,7 +29,7 @@ type heapFlags struct {
 func heapCommand() *cobra.Command {
 	var f heapFlags
 	cmd := &cobra.Command{
-		Use:   "heap PID|FULL.core",
+		Use:   "heap PID|CORE",
 		Short: "Show what keeps the memory of a Go program alive",
 		Long: `heap reads the heap of a Go program from outside and prints what keeps its
 memory alive: annotated variables, other package-level variables, goroutines by
@@ -40,7 +41,8 @@ reaches it. A heap profile shows which code allocated memory; this shows what ke
 The program is stopped while its heap is read, some 300 ms for 3 million objects,
 and continues while the report is computed. It may be stripped: variables that are
 not annotated then have only addresses, no names. A core of all memory, from
-the kernel, gdb or Delve, is read in place.
+the kernel, gdb or Delve, is read in place. Of a core that was captured with
+--heap, the report that the capture recorded is printed.
 
 --paths prints the largest paths from the roots, such as main.sessions[*].Tags,
 and --pprof writes the report as a profile for go tool pprof, in which the stack
@@ -51,7 +53,8 @@ profile of --pprof.`,
   meminspect heap --json $PID > before.json
   meminspect heap --diff before.json $PID
   meminspect heap --pprof heap.pb.gz $PID
-  meminspect heap full.core`,
+  meminspect heap full.core
+  meminspect heap leak.core`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.run(cmd, args[0]); err != nil {
@@ -135,6 +138,12 @@ func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report,
 		return nil, fmt.Errorf("open %s: %w", from, suggestSize(err))
 	}
 	defer file.Close()
+	if r, err := recorded(file); r != nil || err != nil {
+		if r != nil && !f.paths {
+			r.Paths = nil
+		}
+		return r, err
+	}
 	core, err := fullcore.New(file, file.Size, fullcore.Options{Exe: f.exe})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", from, err)
@@ -143,6 +152,23 @@ func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report,
 	core.Path, core.Modified = file.Path, file.Modified
 	opts.Timeout = 0 // nothing waits
 	return heapreport.OfCore(cmd.Context(), core, opts)
+}
+
+// recorded returns the report that a capture stored in a core. It returns nil for the
+// core of another tool, which may have all memory.
+func recorded(file *corefile.File) (*heapreport.Report, error) {
+	core, err := inspect.Read(file, file.Size)
+	if err != nil || core.Capture == nil {
+		return nil, nil //nolint:nilerr // the error about a full core says more
+	}
+	r, err := heapreport.Recorded(core)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("open %s: %w", file.Path, err)
+	case r == nil:
+		return nil, fmt.Errorf("open %s: the core has no record of the heap: capture with --heap", file.Path)
+	}
+	return r, nil
 }
 
 func (f *heapFlags) print(w io.Writer, r, old *heapreport.Report) error {

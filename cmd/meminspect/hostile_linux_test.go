@@ -412,7 +412,7 @@ func fileKinds(t *testing.T) []fileKind {
 	kinds = append(kinds, fileKind{"minidump", exported, []string{"minidump assemble -o " + in("assembled") + " " + in("files")}, false})
 
 	// Captures, in every form.
-	must("capture", pid, "-o", in("captured.core"))
+	must("capture", "--heap", pid, "-o", in("captured.core"))
 	add("captured core", in("captured.core"), cores(in("captured.core"))...)
 	must("capture", pid, "--compress", "-o", in("captured.core.zst"))
 	add("compressed core", in("captured.core.zst"), cores(in("captured.core.zst"))...)

@@ -42,7 +42,9 @@ func (f *saveFlags) add(cmd *cobra.Command) {
 func (f *saveFlags) options(cmd *cobra.Command) capture.Options {
 	o := f.captureFlags.options()
 	o.Reason = f.reason
+	heap := o.Request.Heap
 	o.Request = requestOf(cmd)
+	o.Request.Heap = heap
 	return o
 }
 

@@ -31,6 +31,10 @@ type Request struct {
 	// if the program is captured because memory is short.
 	SaveMemory bool
 
+	// Heap, if not nil, reads the heap for the heap's note. The process is stopped for
+	// it, also with cgo.
+	Heap HeapReader
+
 	// Released, if not nil, is called once when the process is no longer needed:
 	// everything has been read and its threads run again. It may end then.
 	Released func()

@@ -49,6 +49,7 @@ type Capture struct {
 	Symbols      string   // file of an unstripped build
 	Strict, Data bool
 	Args, Labels bool              // they may contain secrets
+	Heap         bool              // record what keeps the program's memory alive
 	Tags         map[string]string // facts to record in cores
 
 	Compress       bool
@@ -85,6 +86,7 @@ func (c *Capture) flags() []string {
 	text("symbols", c.Symbols)
 	yes("strict", c.Strict)
 	yes("data", c.Data)
+	yes("heap", c.Heap)
 	yes("args", c.Args)
 	yes("labels", c.Labels)
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {

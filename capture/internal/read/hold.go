@@ -13,6 +13,7 @@ import (
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/request"
 )
 
 // A Hold keeps a program unchanged while it is read, as far as possible, and
@@ -237,6 +238,30 @@ func SameProgram(hold Hold, running *process.Image) Hold {
 				h.Problems.Missing("stop", fmt.Errorf("the program ran on while it was read: %w", err))
 			}
 			return nil
+		}
+		return h, nil
+	}
+}
+
+// WithHeap returns a hold that also reads the heap, after everything else and while no
+// thread runs. A heap that cannot be read is a problem of the core, not an error.
+func WithHeap(hold Hold, heap request.HeapReading) Hold {
+	return func(ctx context.Context) (*Held, error) {
+		h, err := hold(ctx)
+		if err != nil {
+			return nil, err
+		}
+		before := h.check
+		h.check = func(ctx context.Context) error {
+			if !h.Still {
+				h.Problems.Mention("heap", "the program was not stopped, and a heap that changes while it is read gives wrong results", "capture with --stop")
+			} else if err := heap.Read(ctx, h.Threads.List); err != nil {
+				h.Problems.Mention("heap", err.Error(), "")
+			}
+			if before == nil {
+				return nil
+			}
+			return before(ctx)
 		}
 		return h, nil
 	}

@@ -214,11 +214,7 @@ func OfCore(ctx context.Context, core *fullcore.Core, opts Options) (*Report, er
 	if opts.Paths {
 		p.addTypes()
 	}
-	when := core.When
-	if when.IsZero() {
-		when = core.Modified
-	}
-	r := p.report(core.PID(), when)
+	r := p.report(core.PID(), timeOf(core))
 	r.Problems = append(r.Problems, core.Mentions...)
 	if opts.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -231,6 +227,14 @@ func OfCore(ctx context.Context, core *fullcore.Core, opts Options) (*Report, er
 	}
 	r.fill(p, g, opts)
 	return r, nil
+}
+
+// timeOf returns when a full core was written, as far as that is known.
+func timeOf(core *fullcore.Core) time.Time {
+	if core.When.IsZero() {
+		return core.Modified
+	}
+	return core.When
 }
 
 // report returns a report without its contents.

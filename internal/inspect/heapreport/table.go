@@ -86,7 +86,7 @@ func (r *Report) printRoots(w io.Writer, top int) {
 			break
 		}
 		shown++
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t  %s\n", Bytes(root.Retained), percent(root.Retained, r.Heap.Bytes), Bytes(root.Bytes), count(root.Objects), root.label())
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t  %s\n", Bytes(root.Retained), percent(root.Retained, r.Heap.Bytes), Bytes(root.Bytes), count(root.Objects), root.Label())
 	}
 	t.Flush()
 	if more := len(r.Roots) - shown; more > 0 {
@@ -94,8 +94,8 @@ func (r *Report) printRoots(w io.Writer, top int) {
 	}
 }
 
-// label names a root for people.
-func (r *Root) label() string {
+// Label names a root for people. Its text is printable.
+func (r *Root) Label() string {
 	name := printable(r.Name)
 	switch r.Kind {
 	case "entry":
@@ -180,7 +180,7 @@ func (r *Report) PrintDiff(w io.Writer, old *Report, top int) error {
 				root = r.Roots[i]
 			}
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t  %s\n", signed(c.delta()), Bytes(c.Old), Bytes(c.New), root.label())
+		fmt.Fprintf(t, "%s\t%s\t%s\t  %s\n", signed(c.delta()), Bytes(c.Old), Bytes(c.New), root.Label())
 	}
 	t.Flush()
 	if more := len(changes) - top; more > 0 {

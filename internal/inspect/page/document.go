@@ -42,6 +42,7 @@ type core struct {
 	Waits      []object    `json:"waits"`
 	Regions    []region    `json:"regions"`
 	Memory     []segment   `json:"memory"`
+	Heap       *heap       `json:"heap,omitempty"`
 	Log        []record    `json:"log"`
 }
 
@@ -115,6 +116,10 @@ func (b *builder) core(p *inspect.Program) (core, []stacks.Goroutine) {
 	c.Regions = b.regions(p)
 	c.Memory = memoryOf(p.Core)
 	c.Log = records(p.Core)
+	var err error
+	if c.Heap, err = b.heap(p.Core); err != nil {
+		c.Warnings = append(c.Warnings, err.Error())
+	}
 	return c, list
 }
 

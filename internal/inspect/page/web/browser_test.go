@@ -27,7 +27,9 @@ import (
 	"github.com/meminspect/meminspect/inspect"
 	"github.com/meminspect/meminspect/inspect/page"
 	"github.com/meminspect/meminspect/internal/damage"
+	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/internal/matrix"
+	"github.com/meminspect/meminspect/internal/request"
 )
 
 // views are the buttons of the page.
@@ -396,6 +398,36 @@ func TestDamagedCores(t *testing.T) {
 	if shown < rounds/2 {
 		t.Error("the damage leaves too few cores")
 	}
+}
+
+// What keeps memory alive is a map: a part opens, and leads back.
+func TestHeapMap(t *testing.T) {
+	ctx := browser(t)
+	captured, err := capture.Capture(t.Context(), start(t, 30, 20), capture.Options{Request: request.Request{
+		Heap: heapreport.Reader{Options: heapreport.Options{Paths: true}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole bytes.Buffer
+	if _, err := captured.WriteTo(&whole); err != nil {
+		t.Fatal(err)
+	}
+	core, err := inspect.Read(bytes.NewReader(whole.Bytes()), int64(whole.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer core.Close()
+	url, _ := file(t, core)
+	p := open(ctx, t, url)
+	p.click("Memory")
+	p.await("document.querySelector('.treemap .part[aria-label^=\"main.service.([][]main.order), \"]') !== null")
+	p.accessible("Memory with a heap")
+	p.js("document.querySelector('.treemap .part[aria-label^=\"main.service.([][]main.order), \"]').click()")
+	p.await("document.querySelector('.treemap .part[aria-label^=\"main.service.([][]main.order)[*], \"]') !== null && document.querySelector('.treemap .part[aria-label^=\"main.service, \"]') === null")
+	p.click("Back") // to main.service
+	p.click("Back")
+	p.await("document.querySelector('.treemap .part[aria-label^=\"main.service, \"]') !== null")
 }
 
 // A page is as accessible in the dark, and without motion, and its summary prints whole.

@@ -1,9 +1,11 @@
 import { useMemo } from 'preact/hooks'
+import { Heap } from './heap'
 import { Table } from './list'
 import type { State } from './main'
 import { bytes, count, type Segment } from './model'
 
-export function Memory({ core, doc, go }: State) {
+export function Memory(state: State) {
+  const { core, doc, go } = state
   const captured = core.memory.reduce((n, s) => n + s.captured, 0)
   return (
     <>
@@ -25,6 +27,7 @@ export function Memory({ core, doc, go }: State) {
         { name: 'Status', width: 'minmax(8rem, 1fr)', cell: (r) => r.status + (r.reasons ? ': ' + r.reasons.join(', ') : '') },
         { name: 'Type', width: 'minmax(8rem, 1fr)', cell: (r) => <code>{doc.strings[r.value.t]}</code> },
       ]} />
+      {core.heap && <Heap {...state} heap={core.heap} />}
     </>
   )
 }

@@ -23,6 +23,7 @@ export interface Core {
   waits: WaitObject[]
   regions: Region[]
   memory: Segment[]
+  heap?: Heap
   log: LogRecord[]
 }
 
@@ -90,6 +91,18 @@ export interface Segment {
   torn?: number
   w?: boolean
   regions?: string[]
+}
+
+/** Heap is what keeps the memory of the program alive, in bytes. */
+export interface Heap {
+  objects: number
+  bytes: number
+  shared: number
+  garbage: number
+  unknown: number
+  partial?: boolean
+  problems?: string[]
+  roots: { name: string; retained: number; objects: number; paths?: { steps: string[]; type: number; objects: number; exclusive: number; retained: number }[] }[]
 }
 
 export interface LogRecord {

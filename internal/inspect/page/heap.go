@@ -1,0 +1,90 @@
+package page
+
+import (
+	"strings"
+
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/heapreport"
+)
+
+// A heap is what keeps the memory of the program alive, in bytes.
+type heap struct {
+	Objects  uint64     `json:"objects"`
+	Bytes    uint64     `json:"bytes"`
+	Shared   uint64     `json:"shared"`
+	Garbage  uint64     `json:"garbage"`
+	Unknown  uint64     `json:"unknown"`
+	Partial  bool       `json:"partial,omitempty"`
+	Problems []string   `json:"problems,omitempty"`
+	Roots    []heapRoot `json:"roots"`
+}
+
+// A heapRoot is a root, with the paths from it that the report has.
+type heapRoot struct {
+	Name     string     `json:"name"`
+	Retained uint64     `json:"retained"`
+	Objects  uint64     `json:"objects"`
+	Paths    []heapPath `json:"paths,omitempty"`
+}
+
+// A heapPath is a path, and the objects that only its root keeps alive.
+type heapPath struct {
+	Steps     []string `json:"steps"`
+	Type      int      `json:"type"`
+	Objects   uint64   `json:"objects"`
+	Exclusive uint64   `json:"exclusive"`
+	Retained  uint64   `json:"retained"`
+}
+
+// heap returns what the core's note of the heap says, nil if there is none.
+func (b *builder) heap(c *inspect.Core) (*heap, error) {
+	r, err := heapreport.Recorded(c)
+	if r == nil || err != nil {
+		return nil, err
+	}
+	h := &heap{
+		Objects: r.Heap.Objects, Bytes: r.Heap.Bytes, Shared: r.Heap.SharedBytes, Garbage: r.Heap.GarbageBytes, Unknown: r.Heap.UnknownBytes,
+		Partial: r.Partial, Problems: r.Problems, Roots: []heapRoot{},
+	}
+	type key struct{ kind, name string }
+	roots := map[key]int{}
+	for i := range r.Roots {
+		root := &r.Roots[i]
+		roots[key{root.Kind, root.Name}] = len(h.Roots)
+		h.Roots = append(h.Roots, heapRoot{Name: root.Label(), Retained: root.Retained, Objects: root.RetainedObjects})
+	}
+	for i := range r.Paths {
+		p := &r.Paths[i]
+		at, ok := roots[key{p.Kind, p.Root}]
+		if !ok || p.Exclusive == 0 {
+			continue
+		}
+		_, steps, _ := strings.Cut(p.Path, p.Root)
+		root := &h.Roots[at]
+		root.Paths = append(root.Paths, heapPath{Steps: stepsOf(steps), Type: b.index(p.Type), Objects: p.Objects, Exclusive: p.Exclusive, Retained: p.Retained})
+	}
+	return h, nil
+}
+
+// stepsOf divides the rest of a path, .field[*].(type).field, into its steps.
+func stepsOf(rest string) []string {
+	steps := []string{}
+	start, depth := 0, 0
+	for i, r := range rest {
+		switch r {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		case '.', '[':
+			if depth == 0 && i > start {
+				steps = append(steps, rest[start:i])
+				start = i
+			}
+		}
+	}
+	if start < len(rest) {
+		steps = append(steps, rest[start:])
+	}
+	return steps
+}
