@@ -1,7 +1,9 @@
 package page
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/value"
@@ -70,12 +72,7 @@ const limited = "not on this page, which has its most values: meminspect print s
 func (t *tree) node(step string, v *value.Value) *node {
 	*t.left--
 	n := &node{Step: step, Type: t.index(v.Type)}
-	for i, text := range v.Notes {
-		if i > 0 {
-			n.Note += "; "
-		}
-		n.Note += text
-	}
+	n.Note = strings.Join(v.Notes, "; ")
 	if v.Referenced {
 		n.Address = v.Addr.String()
 	}
@@ -117,9 +114,12 @@ func (t *tree) below(n *node, v *value.Value) {
 		}
 		n.Text = v.Line()
 	default:
-		n.Text = v.Line()
+		leaf := *v
+		leaf.Notes = nil // they are in the node's note
+		n.Text = leaf.Line()
 		return
 	}
+	n.Note = strings.Join(slices.Concat(v.State, v.Notes), "; ")
 	if v.Omitted > 0 {
 		n.Children = append(n.Children, &node{Type: t.index(""), Missing: strconv.FormatUint(v.Omitted, 10) + " more: meminspect print --elements -1 shows them"})
 	}

@@ -144,6 +144,25 @@ func (p *tab) click(text string) time.Duration {
 	return time.Duration(ms * float64(time.Millisecond))
 }
 
+// clickThrough opens every view. It fails if one is empty, throws, asks for what the
+// policy forbids, or has markup of the core.
+func (p *tab) clickThrough(what string) {
+	p.Helper()
+	p.js("(globalThis.faults = [], ['error', 'unhandledrejection', 'securitypolicyviolation'].forEach((e) => addEventListener(e, (v) => faults.push(e + ' ' + (v.message ?? v.reason ?? v.violatedDirective)))))")
+	for _, view := range views {
+		p.click(view)
+		if p.js("document.querySelector('main').innerText.trim() !== ''") != "true" {
+			p.Errorf("%s: %s is empty", what, view)
+		}
+	}
+	if faults := p.js("faults"); faults != "[]" {
+		p.Errorf("%s: %s", what, faults)
+	}
+	if p.js("document.title.includes('owned') || document.querySelector('#app img, #app script') !== null") != "false" {
+		p.Errorf("%s: the core is a part of the page's markup", what)
+	}
+}
+
 // accessible fails if axe finds a violation.
 func (p *tab) accessible(where string) {
 	p.Helper()
@@ -192,12 +211,32 @@ func service(t *testing.T, goroutines, lists int) *inspect.Core {
 // start starts the test program, and returns its process ID once its deadlock is there.
 func start(t *testing.T, goroutines, lists int) (pid int) {
 	t.Helper()
-	exe := filepath.Join(t.TempDir(), "service")
-	if out, err := exec.Command("go", "build", "-o", exe, "./testdata/service").CombinedOutput(); err != nil {
+	pid = run(t, "./testdata/service", fmt.Sprint(goroutines), fmt.Sprint(lists))
+	// Goroutines that printed ready are about to wait.
+	for range 100 {
+		if locked(t, pid) {
+			return pid
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatal("the deadlock is in no core")
+	return 0
+}
+
+// run builds and starts a program, and returns its process ID once it printed a line.
+func run(t *testing.T, dir string, args ...string) (pid int) {
+	t.Helper()
+	exe := filepath.Join(t.TempDir(), filepath.Base(dir))
+	build := exec.Command("go", "build", "-o", exe, ".")
+	build.Dir = dir
+	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		build.Env = append(os.Environ(), "GOWORK=off") // a module that is not in the workspace
+	}
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	cmd := exec.Command(exe, fmt.Sprint(goroutines), fmt.Sprint(lists))
-	cmd.Stderr = os.Stderr
+	cmd := exec.Command(exe, args...)
+	cmd.Dir, cmd.Stderr = t.TempDir(), os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -209,18 +248,10 @@ func start(t *testing.T, goroutines, lists int) (pid int) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || line != "ready\n" {
-		t.Fatalf("the service printed %q, %v", line, err)
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatalf("%s printed no line: %v", dir, err)
 	}
-	// Goroutines that printed ready are about to wait.
-	for range 100 {
-		if locked(t, cmd.Process.Pid) {
-			return cmd.Process.Pid
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("the deadlock is in no core")
-	return 0
+	return cmd.Process.Pid
 }
 
 // locked reports whether goroutines wait for both locks of the test program.
@@ -356,6 +387,31 @@ func TestHostileTexts(t *testing.T) {
 	}
 }
 
+// The page of other programs: the example shop, and a program of which all goroutines wait
+// for different things.
+func TestPrograms(t *testing.T) {
+	ctx := browser(t)
+	for name, want := range map[string][2]string{
+		"examples/shop":                        {"Values", "main.inFlight"},
+		"internal/acceptance/testdata/blocked": {"Waits", "sync.RWMutex"},
+	} {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			pid := run(t, "../../../../"+name)
+			core, err := inspect.Attach(t.Context(), pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer core.Close()
+			url, _ := file(t, core, core)
+			p := open(ctx, t, url)
+			p.clickThrough(name)
+			p.click(want[0])
+			p.await("document.querySelector('main').innerText.includes('" + want[1] + "')")
+			p.accessible(name)
+		})
+	}
+}
+
 // A damaged core shows what is left of it: no view throws, none runs a script of the
 // core, and none asks for what the policy forbids.
 func TestDamagedCores(t *testing.T) {
@@ -379,19 +435,7 @@ func TestDamagedCores(t *testing.T) {
 		url, _ := file(t, core, core)
 		core.Close()
 		p := open(ctx, t, url)
-		p.js("(globalThis.faults = [], ['error', 'unhandledrejection', 'securitypolicyviolation'].forEach((e) => addEventListener(e, (v) => faults.push(e + ' ' + (v.message ?? v.reason ?? v.violatedDirective)))))")
-		for _, view := range views {
-			p.click(view)
-			if p.js("document.querySelector('main').innerText.trim() !== ''") != "true" {
-				t.Errorf("round %d: %s is empty", round, view)
-			}
-		}
-		if faults := p.js("faults"); faults != "[]" {
-			t.Errorf("round %d: %s", round, faults)
-		}
-		if p.js("document.title.includes('owned') || document.querySelector('#app img, #app script') !== null") != "false" {
-			t.Errorf("round %d: the core is a part of the page's markup", round)
-		}
+		p.clickThrough(fmt.Sprintf("round %d", round))
 		shown++
 	}
 	t.Logf("%d of %d damaged cores have a page", shown, rounds)

@@ -24,7 +24,7 @@ export function Memory(state: State) {
         { name: 'Region', width: 'minmax(9rem, 1fr)', cell: (r) => <button class="link" onClick={() => go('Values', r.name)}>{r.name}</button> },
         { name: 'Address', width: '10rem', cell: (r) => <code>{r.address}</code> },
         { name: 'Size', width: '6rem', cell: (r) => bytes(Number(r.size)) },
-        { name: 'Status', width: 'minmax(8rem, 1fr)', cell: (r) => r.status + (r.reasons ? ': ' + r.reasons.join(', ') : '') },
+        { name: 'Status', width: 'minmax(8rem, 1fr)', cell: (r) => [r.status, r.reasons?.join(', ')].filter(Boolean).join(': ') },
         { name: 'Type', width: 'minmax(8rem, 1fr)', cell: (r) => <code>{doc.strings[r.value.t]}</code> },
       ]} />
       {core.heap && <Heap {...state} heap={core.heap} />}

@@ -164,7 +164,7 @@ export function Values({ core, doc, target, changed }: State) {
                 <Text node={end} />{' '}
                 <span class="dim">{doc.strings[r.node.t]}</span>
                 {end.o && <em> {end.o}</em>}
-                {r.depth === 1 && !found && r.region.status !== 'complete' && <em> {r.region.status}: {r.region.reasons?.join(', ')}</em>}
+                {r.depth === 1 && !found && r.region.status !== 'complete' && <em> {[r.region.status, r.region.reasons?.join(', ')].filter(Boolean).join(': ')}</em>}
                 {changed.has(r.path) && <strong class="badge"> changed</strong>}
               </div>
             )
