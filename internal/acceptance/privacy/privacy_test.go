@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,6 +34,8 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/groups"
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/internal/marks"
 	"github.com/meminspect/meminspect/internal/matrix"
 )
@@ -263,7 +266,7 @@ func TestCapture(t *testing.T) {
 				})
 			}
 			p.handle(t, pid)
-			filters := [][]string{nil, {"--stacks=full"}, {"--stacks=skeleton", "--data"}, {"--strict"}}
+			filters := [][]string{nil, {"--stacks=full"}, {"--stacks=skeleton", "--data", "--heap"}, {"--strict"}}
 			if !full && i > 0 {
 				tally.Skip(len(filters)) // a full core of a gigabyte
 				return
@@ -287,8 +290,29 @@ func (p program) capture(t *testing.T, pid int, o capture.Options) []byte {
 	if _, err := core.WriteTo(&data); err != nil {
 		t.Fatal(err)
 	}
-	p.scan(t, "the core", data.Bytes(), p.expect(o))
+	p.scan(t, "the core", withHeap(t, data.Bytes()), p.expect(o))
 	return data.Bytes()
+}
+
+// withHeap returns a core followed by its record of the heap, which is compressed in it.
+func withHeap(t *testing.T, data []byte) []byte {
+	t.Helper()
+	core, err := inspect.Read(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	heap, err := heapreport.Recorded(core)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if heap == nil {
+		return data
+	}
+	text, err := json.Marshal(heap)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.Concat(data, text)
 }
 
 // filter filters a full core and scans the result.
@@ -306,7 +330,7 @@ func (p program) filter(t *testing.T, whole string, flags []string) {
 	if slices.Contains(flags, "--strict") {
 		opts.Mode = capture.Strict
 	}
-	p.scan(t, fmt.Sprint("filter ", flags), read(t, small), p.expect(opts))
+	p.scan(t, fmt.Sprint("filter ", flags), withHeap(t, read(t, small)), p.expect(opts))
 }
 
 // randomBytes returns the bytes to which the auxiliary vector leads: the C library
@@ -340,7 +364,7 @@ func randomBytes(t *testing.T, pid int) []byte {
 // that leaves.
 func (p program) handle(t *testing.T, pid int) {
 	t.Helper()
-	for _, flags := range [][]string{nil, {"--stacks=skeleton"}, {"--stacks=none", "--compress"}, {"--strict"}, {"--data"}} {
+	for _, flags := range [][]string{nil, {"--stacks=skeleton"}, {"--stacks=none", "--compress"}, {"--strict"}, {"--data", "--heap"}} {
 		dir := t.TempDir()
 		meminspect(t, append(append([]string{"core-handler", "--dir", dir}, flags...), strconv.Itoa(pid), "6", "marked")...)
 		if len(coresIn(t, dir)) == 0 {
@@ -362,10 +386,15 @@ func captures() (all []captureCase) {
 		for stacks := capture.StacksAuto; stacks <= capture.StacksNone; stacks++ {
 			for mode := capture.Default; mode <= capture.Data; mode++ {
 				for private := range 4 {
-					all = append(all, captureCase{
+					c := captureCase{
 						fmt.Sprintf("stop %s, stacks %v, mode %v, args %v, labels %v", stop, stacks, mode, private&1 != 0, private&2 != 0),
 						capture.Options{Stop: stops[stop], Stacks: stacks, Mode: mode, Args: private&1 != 0, Labels: private&2 != 0},
-					})
+					}
+					if len(all)%4 == 1 {
+						c.name += ", heap"
+						c.Request.Heap = heapreport.Reader{Options: heapreport.Options{Paths: true}}
+					}
+					all = append(all, c)
 				}
 			}
 		}
@@ -500,7 +529,7 @@ func TestRun(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("another process' registers are read on amd64 only")
 	}
-	more := [][]string{nil, {"--stacks=skeleton"}, {"--stacks=none", "--compress"}, {"--strict", "--compress"}, {"--data"}}
+	more := [][]string{nil, {"--stacks=skeleton"}, {"--stacks=none", "--compress"}, {"--strict", "--compress"}, {"--data", "--heap"}}
 	tally := matrix.NewTally(t)
 	for i, b := range builds {
 		p := compile(t, b)
@@ -615,7 +644,7 @@ func (p program) scanDir(t *testing.T, base string, flags []string, whole bool) 
 		if !whole {
 			must = nil
 		}
-		p.scan(t, what, data, expectation{must: must, may: e.may})
+		p.scan(t, what, withHeap(t, data), expectation{must: must, may: e.may})
 		return nil
 	})
 	if err != nil {
