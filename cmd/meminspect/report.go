@@ -13,6 +13,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/inspect/signature"
 	"github.com/meminspect/meminspect/internal/inspect/value"
@@ -175,6 +176,7 @@ type reportJSON struct {
 	GoVersion string               `json:"goVersion,omitempty"`
 	Build     *buildJSON           `json:"build,omitempty"`
 	Process   *processJSON         `json:"process,omitempty"`
+	Holders   []heapreport.Root    `json:"holders,omitempty"`
 	When      *time.Time           `json:"time,omitempty"`
 	Host      string               `json:"host,omitempty"`
 	Tags      map[string]string    `json:"tags,omitempty"`
@@ -227,6 +229,9 @@ func reportOf(r *report.Report, next []string) *reportJSON {
 	}
 	if r.Signature.ID != "" {
 		out.Signature = &r.Signature
+	}
+	if r.Heap != nil {
+		out.Holders = r.Heap.Holders(maxHolders)
 	}
 	for i := range r.Groups {
 		out.Groups = append(out.Groups, groupOf(&r.Groups[i]))

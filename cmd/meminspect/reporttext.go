@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/meminspect/meminspect/internal/bytesize"
+	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 )
@@ -167,6 +168,9 @@ func factLines(r *report.Report, width int) []string {
 	if info.Process != nil && info.Process.Memory != nil {
 		add("memory", memoryFacts(info.Process)...)
 	}
+	if r.Heap != nil {
+		add("held by", holderFacts(r.Heap)...)
+	}
 	add("core", coreFacts(info)...)
 	return lines
 }
@@ -233,6 +237,18 @@ func memoryFacts(p *processJSON) []string {
 	add("GOMEMLIMIT", m.Limit)
 	for _, name := range sortedKeys(p.Limits) {
 		facts = append(facts, name+" "+p.Limits[name])
+	}
+	return facts
+}
+
+// maxHolders is how many roots the report has that keep memory alive.
+const maxHolders = 3
+
+// holderFacts are the roots that alone keep the most memory alive.
+func holderFacts(h *heapreport.Report) []string {
+	var facts []string
+	for _, root := range h.Holders(maxHolders) {
+		facts = append(facts, fmt.Sprintf("%s %s (%d %%)", root.Label(), bytesize.Short(root.Retained), 100*root.Retained/h.Heap.Bytes))
 	}
 	return facts
 }

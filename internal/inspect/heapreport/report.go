@@ -76,6 +76,17 @@ type Root struct {
 	Retained        uint64 `json:"retained,string"`
 }
 
+// Holders returns up to n roots that alone keep a considerable part of the heap alive,
+// the largest first.
+func (r *Report) Holders(n int) []Root {
+	const considerable = 20 // one part in
+	i := 0
+	for i < min(n, len(r.Roots)) && r.Roots[i].Retained >= r.Heap.Bytes/considerable && r.Roots[i].Retained > 0 {
+		i++
+	}
+	return r.Roots[:i]
+}
+
 // A Path is a Go expression from a root, with [*] for all elements, and the objects
 // that it leads to.
 type Path struct {

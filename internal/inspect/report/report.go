@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/internal/inspect/signature"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/inspect/value"
@@ -27,6 +28,7 @@ type Report struct {
 	Groups    []stacks.Group      // of the program's other goroutines, the largest first
 	Waits     []waits.Object      // that a variable leads to or that several goroutines wait for, the most wanted first
 	Summary   []Value             // of the entries that are marked summary
+	Heap      *heapreport.Report  // what keeps memory alive, nil if the core does not record it
 	Log       []logring.Record
 	Older     int      // records of the log before those
 	Gaps      []string // what the core lacks, and why
@@ -83,6 +85,7 @@ func start(prog *inspect.Program) (r *Report, list []stacks.Goroutine, lost int)
 	core := prog.Core
 	list, lost, _ = stacks.Read(prog) // an error shows as a gap
 	r = &Report{Core: core, Cause: CauseOf(core), Failed: failed(core, prog, list), Summary: summary(prog)}
+	r.Heap, _ = heapreport.Recorded(core) // heap shows the error
 	if r.Cause.End() {
 		var ok bool
 		if r.Signature, ok = storedSignature(core); !ok {
