@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -200,7 +201,14 @@ func (p *tab) picture(view string) {
 // service starts the test program, and returns its core.
 func service(t *testing.T, goroutines, lists int) *inspect.Core {
 	t.Helper()
-	core, err := inspect.Attach(t.Context(), start(t, goroutines, lists))
+	pid, _ := start(t, goroutines, lists)
+	return attach(t, pid)
+}
+
+// attach returns a core of a process.
+func attach(t *testing.T, pid int) *inspect.Core {
+	t.Helper()
+	core, err := inspect.Attach(t.Context(), pid)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,23 +216,25 @@ func service(t *testing.T, goroutines, lists int) *inspect.Core {
 	return core
 }
 
-// start starts the test program, and returns its process ID once its deadlock is there.
-func start(t *testing.T, goroutines, lists int) (pid int) {
+// start starts the test program. It returns its process ID and what it prints, once its
+// deadlock is there.
+func start(t *testing.T, goroutines, lists int) (pid int, out *bufio.Reader) {
 	t.Helper()
-	pid = run(t, "./testdata/service", fmt.Sprint(goroutines), fmt.Sprint(lists))
+	pid, out = run(t, "./testdata/service", fmt.Sprint(goroutines), fmt.Sprint(lists))
 	// Goroutines that printed ready are about to wait.
 	for range 100 {
 		if locked(t, pid) {
-			return pid
+			return pid, out
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatal("the deadlock is in no core")
-	return 0
+	return 0, nil
 }
 
-// run builds and starts a program, and returns its process ID once it printed a line.
-func run(t *testing.T, dir string, args ...string) (pid int) {
+// run builds and starts a program. It returns its process ID, once it printed a line, and
+// what it prints later.
+func run(t *testing.T, dir string, args ...string) (pid int, later *bufio.Reader) {
 	t.Helper()
 	exe := filepath.Join(t.TempDir(), filepath.Base(dir))
 	build := exec.Command("go", "build", "-o", exe, ".")
@@ -248,10 +258,11 @@ func run(t *testing.T, dir string, args ...string) (pid int) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+	later = bufio.NewReader(out)
+	if _, err := later.ReadString('\n'); err != nil {
 		t.Fatalf("%s printed no line: %v", dir, err)
 	}
-	return cmd.Process.Pid
+	return cmd.Process.Pid, later
 }
 
 // locked reports whether goroutines wait for both locks of the test program.
@@ -396,12 +407,8 @@ func TestPrograms(t *testing.T) {
 		"internal/acceptance/testdata/blocked": {"Waits", "sync.RWMutex"},
 	} {
 		t.Run(filepath.Base(name), func(t *testing.T) {
-			pid := run(t, "../../../../"+name)
-			core, err := inspect.Attach(t.Context(), pid)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer core.Close()
+			pid, _ := run(t, "../../../../"+name)
+			core := attach(t, pid)
 			url, _ := file(t, core, core)
 			p := open(ctx, t, url)
 			p.clickThrough(name)
@@ -416,7 +423,8 @@ func TestPrograms(t *testing.T) {
 // core, and none asks for what the policy forbids.
 func TestDamagedCores(t *testing.T) {
 	ctx := browser(t)
-	captured, err := capture.Capture(t.Context(), start(t, 30, 1), capture.Options{})
+	pid, _ := start(t, 30, 1)
+	captured, err := capture.Capture(t.Context(), pid, capture.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,10 +452,36 @@ func TestDamagedCores(t *testing.T) {
 	}
 }
 
+// What differs from the core before is marked in each view.
+func TestChangesAreMarked(t *testing.T) {
+	ctx := browser(t)
+	pid, out := start(t, 30, 1)
+	before := attach(t, pid)
+	if err := syscall.Kill(pid, syscall.SIGUSR1); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := out.ReadString('\n'); err != nil || line != "changed\n" {
+		t.Fatalf("the service printed %q, %v", line, err)
+	}
+	url, _ := file(t, before, attach(t, pid))
+	p := open(ctx, t, url)
+	marked := "[...document.querySelectorAll('main .badge')].map((b) => b.innerText.trim())"
+	for view, want := range map[string]string{"Goroutines": "new", "Memory": "changed", "Log": "new"} {
+		p.click(view)
+		p.await(marked + ".includes('" + want + "')")
+		p.accessible(view + " with changes")
+	}
+	p.click("Compare")
+	p.await("document.querySelector('main').innerText.includes('service.Orders[\"ada\"].Price')")
+	p.js("[...document.querySelectorAll('main button')].find((b) => b.innerText === 'service.Orders[\"ada\"].Price').click()")
+	p.await(marked + ".includes('changed')")
+}
+
 // What keeps memory alive is a map: a part opens, and leads back.
 func TestHeapMap(t *testing.T) {
 	ctx := browser(t)
-	captured, err := capture.Capture(t.Context(), start(t, 30, 20), capture.Options{Request: request.Request{
+	pid, _ := start(t, 30, 20)
+	captured, err := capture.Capture(t.Context(), pid, capture.Options{Request: request.Request{
 		Heap: heapreport.Reader{Options: heapreport.Options{Paths: true}},
 	}})
 	if err != nil {

@@ -1,6 +1,6 @@
 import { hierarchy, partition } from 'd3-hierarchy'
 import { useMemo, useState } from 'preact/hooks'
-import { Search, Table } from './list'
+import { Badge, Search, Table } from './list'
 import type { State } from './main'
 import { count, duration, short, type Core, type Goroutine } from './model'
 
@@ -63,7 +63,7 @@ function barsOf(classes: Class[]): Bar {
 }
 
 export function Goroutines(state: State) {
-  const { core, doc, target } = state
+  const { core, doc, target, before } = state
   const [by, setBy] = useState<(typeof KINDS)[number]>('By stack')
   const [system, setSystem] = useState(false)
   const [chosen, choose] = useState<Bar | null>(null)
@@ -79,6 +79,8 @@ export function Goroutines(state: State) {
     const matches = core.stacks.map((stack) => stack.some((f) => doc.strings[core.frames[f][0]].toLowerCase().includes(text)))
     return chosenRows.filter((g) => g.id === text || matches[g.k] || doc.strings[g.s].toLowerCase().includes(text) || g.l?.toLowerCase().includes(text))
   }, [list, chosen, query])
+  const known = useMemo(() => before && new Map(before.goroutines.map((g) => [g.id, doc.strings[g.s]])), [before])
+  const change = (g: Goroutine) => !known ? '' : !known.has(g.id) ? 'new' : known.get(g.id) !== doc.strings[g.s] ? 'was ' + known.get(g.id) : ''
   const shown = useMemo(() => core.goroutines.find((g) => g.id === open), [open])
   const path = useMemo(() => {
     const keys = new Set<string>()
@@ -101,7 +103,7 @@ export function Goroutines(state: State) {
       <p aria-live="polite">{count(rows.length, 'goroutine')}{chosen && <> in <code>{chosen.name}</code></>}</p>
       <Table label="Goroutines" rows={rows} marked={(g) => g.id === open} tone={(g) => (g.f ? 'bad' : '')} columns={[
         { name: 'Goroutine', width: '7rem', cell: (g) => <button class="link" aria-pressed={g.id === open} onClick={() => setOpen(g.id)}>{g.id}{g.f && ' (failed)'}</button> },
-        { name: 'State', width: 'minmax(7rem, 1fr)', cell: (g) => doc.strings[g.s] },
+        { name: 'State', width: 'minmax(7rem, 1fr)', cell: (g) => <>{doc.strings[g.s]}{change(g) && <Badge text={change(g)} />}</> },
         { name: 'Waits', width: '6rem', cell: (g) => (g.w ? duration(g.w) : '') },
         { name: 'Function', width: 'minmax(9rem, 2fr)', cell: (g) => { const f = core.stacks[core.groups[g.g].k][0]; return f === undefined ? '' : <code>{short(doc.strings[core.frames[f][0]])}</code> } },
       ]} />

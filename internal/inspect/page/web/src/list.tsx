@@ -59,6 +59,11 @@ export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]
   )
 }
 
+/** Badge marks what differs from the core before. */
+export function Badge({ text }: { text: string }) {
+  return <strong class="badge"> {text}</strong>
+}
+
 /** Search is a field for a text. */
 export function Search(props: { label: string; value: string; set: (text: string) => void }) {
   return (

@@ -1,5 +1,5 @@
 import { useMemo, useState } from 'preact/hooks'
-import { Search, Table } from './list'
+import { Badge, Search, Table } from './list'
 import type { State } from './main'
 import { count } from './model'
 
@@ -13,7 +13,7 @@ function level(n: number): string {
   return 'DEBUG' + (n + 4)
 }
 
-export function Log({ core }: State) {
+export function Log({ core, before }: State) {
   const [least, setLeast] = useState(-1000)
   const [query, setQuery] = useState('')
   const end = core.captured || core.log.at(-1)?.t || 0
@@ -34,7 +34,7 @@ export function Log({ core }: State) {
       </div>
       <Table label="Log records" rows={rows} tone={(r) => (r.l >= 8 ? 'bad' : r.l >= 4 ? 'warn' : '')} columns={[
         { name: 'Before the end', width: '8rem', cell: (r) => (r.t ? <span title={new Date(r.t).toISOString()}>{((end - r.t) / 1000).toFixed(3)} s</span> : '') },
-        { name: 'Level', width: '6rem', cell: (r) => level(r.l) },
+        { name: 'Level', width: '6rem', cell: (r) => <>{level(r.l)}{before?.captured && r.t && r.t > before.captured ? <Badge text="new" /> : ''}</> },
         { name: 'Message', width: 'minmax(10rem, 1fr)', cell: (r) => <span title={r.m + ' ' + (r.a ?? '')}>{r.m} <code class="dim">{r.a}</code></span> },
       ]} />
     </>

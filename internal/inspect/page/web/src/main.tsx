@@ -17,7 +17,8 @@ export interface State {
   core: Core
   index: number // of the core
   target: string // path or goroutine to show
-  changed: Set<string> // paths that the core before has with other values
+  before?: Core // the core that this one is compared with
+  changed: Set<string> // paths that it has with other values
   go: (view: string, target: string) => void
 }
 
@@ -48,7 +49,7 @@ function App({ doc }: { doc: Document }) {
         </nav>
       </header>
       <main id="view" tabIndex={-1} aria-label={view}>
-        <View key={view + index} doc={doc} core={core} index={index} target={target} changed={changed} go={go} />
+        <View key={view + index} doc={doc} core={core} index={index} target={target} before={doc.cores[index - 1]} changed={changed} go={go} />
       </main>
     </>
   )

@@ -1,11 +1,12 @@
 import { useMemo } from 'preact/hooks'
 import { Heap } from './heap'
-import { Table } from './list'
+import { Badge, Table } from './list'
 import type { State } from './main'
 import { bytes, count, type Segment } from './model'
 
 export function Memory(state: State) {
-  const { core, doc, go } = state
+  const { core, doc, go, changed } = state
+  const regionsChanged = useMemo(() => new Set(core.regions.map((r) => r.name).filter((name) => [...changed].some((path) => path === name || path.startsWith(name + '.') || path.startsWith(name + '[')))), [core, changed])
   const captured = core.memory.reduce((n, s) => n + s.captured, 0)
   return (
     <>
@@ -21,7 +22,7 @@ export function Memory(state: State) {
       ]} />
       <h2>Regions</h2>
       <Table label="Regions" rows={core.regions} tone={(r) => (r.status === 'complete' ? '' : 'warn')} columns={[
-        { name: 'Region', width: 'minmax(9rem, 1fr)', cell: (r) => <button class="link" onClick={() => go('Values', r.name)}>{r.name}</button> },
+        { name: 'Region', width: 'minmax(9rem, 1fr)', cell: (r) => <><button class="link" onClick={() => go('Values', r.name)}>{r.name}</button>{regionsChanged.has(r.name) && <Badge text="changed" />}</> },
         { name: 'Address', width: '10rem', cell: (r) => <code>{r.address}</code> },
         { name: 'Size', width: '6rem', cell: (r) => bytes(Number(r.size)) },
         { name: 'Status', width: 'minmax(8rem, 1fr)', cell: (r) => [r.status, r.reasons?.join(', ')].filter(Boolean).join(': ') },

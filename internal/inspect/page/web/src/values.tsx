@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { Search, useRows } from './list'
+import { Badge, Search, useRows } from './list'
 import type { State } from './main'
 import { count, type Core, type Region, type ValueNode } from './model'
 
@@ -165,7 +165,7 @@ export function Values({ core, doc, target, changed }: State) {
                 <span class="dim">{doc.strings[r.node.t]}</span>
                 {end.o && <em> {end.o}</em>}
                 {r.depth === 1 && !found && r.region.status !== 'complete' && <em> {[r.region.status, r.region.reasons?.join(', ')].filter(Boolean).join(': ')}</em>}
-                {changed.has(r.path) && <strong class="badge"> changed</strong>}
+                {changed.has(r.path) && <Badge text="changed" />}
               </div>
             )
           })}

@@ -1,6 +1,6 @@
 import { graphlib, layout } from '@dagrejs/dagre'
 import { useMemo, useState } from 'preact/hooks'
-import { Table } from './list'
+import { Badge, Table } from './list'
 import type { State } from './main'
 import { count, short, type Core, type Goroutine, type WaitObject } from './model'
 
@@ -90,7 +90,8 @@ function drawn(core: Core, strings: string[], most: number) {
   return { boxes, edges, g, cyclic, left }
 }
 
-export function Waits({ core, doc, go }: State) {
+export function Waits({ core, doc, go, before }: State) {
+  const known = useMemo(() => before && new Set(before.waits.map((o) => o.path || o.address || o.kind)), [before])
   const [most, setMost] = useState(FIRST_OBJECTS)
   const { boxes, edges, g, cyclic, left } = useMemo(() => drawn(core, doc.strings, most), [core, most])
   const others = core.waits.filter((o) => !o.address)
@@ -127,7 +128,7 @@ export function Waits({ core, doc, go }: State) {
       )}
       <h2>As a list</h2>
       <Table label="Objects" rows={core.waits} columns={[
-        { name: 'Object', width: 'minmax(9rem, 2fr)', cell: (o) => (o.path ? <button class="link" onClick={() => go('Values', o.path!)}>{o.path}</button> : <code>{o.address || ''}</code>) },
+        { name: 'Object', width: 'minmax(9rem, 2fr)', cell: (o) => <>{o.path ? <button class="link" onClick={() => go('Values', o.path!)}>{o.path}</button> : <code>{o.address || ''}</code>}{known && !known.has(o.path || o.address || o.kind) && <Badge text="new" />}</> },
         { name: 'Kind', width: 'minmax(7rem, 1fr)', cell: (o) => o.kind + (o.state ? ', ' + o.state : '') },
         { name: 'Waiting', width: '7rem', cell: (o) => count(o.waiters.length, 'goroutine') },
         { name: 'For', width: 'minmax(6rem, 1fr)', cell: (o) => [...new Set(o.waiters.map((w) => w.action + (w.select ? ' in select' : '')))].join(', ') },

@@ -1,6 +1,7 @@
 // Command service has what the views of the page show: values of many shapes, a
 // deadlock of two goroutines, a log, names that are markup, and as many goroutines and
-// values as its arguments demand. It prints "ready" and waits.
+// values as its arguments demand. It prints "ready" and waits; at SIGUSR1
+// it changes a value, logs, starts a goroutine, and prints "changed".
 package main
 
 import (
@@ -8,8 +9,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strconv"
 	"sync"
+	"syscall"
 	"time"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
@@ -95,8 +98,18 @@ func run() error {
 	}
 	ready.Wait()
 	locked.Wait()
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR1)
 	fmt.Println("ready")
-	select {}
+	for range signals { // something changes
+		service.Orders["ada"].Price++
+		log.Info("changed")
+		ready.Add(1)
+		go sleep(&ready)
+		ready.Wait()
+		fmt.Println("changed")
+	}
+	return nil
 }
 
 //go:noinline
