@@ -107,7 +107,7 @@ func (b *builder) core(p *inspect.Program) (core, []stacks.Goroutine) {
 	for _, v := range r.Summary {
 		c.Summary = append(c.Summary, [2]string{v.Name, v.Brief().Line()})
 	}
-	s := newStackTable(b)
+	s := newStackTable(b, stacks.LibraryOf(p.Core, list))
 	objects, _ := waits.Read(p, list) // an error shows as a gap
 	c.Groups, c.Goroutines = s.groups(stacks.Groups(list))
 	c.Waits = s.objects(objects)

@@ -25,6 +25,7 @@ type goroutine struct {
 // A group is goroutines with the same stack.
 type group struct {
 	Stack  int  `json:"k"`
+	Own    int  `json:"o"` // the innermost frame that is not of the standard library, -1 if there is none
 	Count  int  `json:"n"`
 	System bool `json:"y,omitempty"`
 	Failed bool `json:"f,omitempty"`
@@ -53,10 +54,11 @@ type stackTable struct {
 	stacks  [][]int
 	byFrame map[[3]int]int
 	byFirst map[*stacks.Frame]int // equal stacks share their frames
+	library stacks.Library
 }
 
-func newStackTable(b *builder) *stackTable {
-	return &stackTable{builder: b, frames: [][3]int{}, stacks: [][]int{}, byFrame: map[[3]int]int{}, byFirst: map[*stacks.Frame]int{}}
+func newStackTable(b *builder, library stacks.Library) *stackTable {
+	return &stackTable{builder: b, library: library, frames: [][3]int{}, stacks: [][]int{}, byFrame: map[[3]int]int{}, byFirst: map[*stacks.Frame]int{}}
 }
 
 func (s *stackTable) frame(f *stacks.Frame) int {
@@ -91,11 +93,21 @@ func (s *stackTable) stack(frames []stacks.Frame) int {
 	return len(s.stacks) - 1
 }
 
+// own returns the innermost frame that is not of the standard library.
+func (s *stackTable) own(frames []stacks.Frame) int {
+	for i := range frames {
+		if !s.library.Has(&frames[i]) {
+			return s.frame(&frames[i])
+		}
+	}
+	return -1
+}
+
 func (s *stackTable) groups(read []stacks.Group) ([]group, []goroutine) {
 	groups, list := []group{}, []goroutine{}
 	for i := range read {
 		g := &read[i]
-		groups = append(groups, group{Stack: s.stack(g.Frames), Count: len(g.Goroutines), System: g.System, Failed: g.Failed()})
+		groups = append(groups, group{Stack: s.stack(g.Frames), Own: s.own(g.Frames), Count: len(g.Goroutines), System: g.System, Failed: g.Failed()})
 		for _, member := range g.Goroutines {
 			list = append(list, s.goroutine(member, i))
 		}

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -186,7 +187,7 @@ func (p *tab) accessible(where string) {
 // UPDATE_IMAGES is set.
 func (p *tab) picture(view string) {
 	p.Helper()
-	if os.Getenv("UPDATE_IMAGES") == "" || view != "Goroutines" && view != "Waits" {
+	if os.Getenv("UPDATE_IMAGES") == "" || !slices.Contains([]string{"Goroutines", "Waits", "Heap"}, view) {
 		return
 	}
 	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
@@ -501,6 +502,8 @@ func TestHeapMap(t *testing.T) {
 	p.click("Memory")
 	p.await("document.querySelector('.treemap .part[aria-label^=\"main.service.([][]main.order), \"]') !== null")
 	p.accessible("Memory with a heap")
+	p.js("document.querySelector('#heap').scrollIntoView()")
+	p.picture("Heap")
 	p.js("document.querySelector('.treemap .part[aria-label^=\"main.service.([][]main.order), \"]').click()")
 	p.await("document.querySelector('.treemap .part[aria-label^=\"main.service.([][]main.order)[*], \"]') !== null && document.querySelector('.treemap .part[aria-label^=\"main.service, \"]') === null")
 	p.click("Back") // to main.service

@@ -2,7 +2,7 @@ import { hierarchy, partition } from 'd3-hierarchy'
 import { useMemo, useState } from 'preact/hooks'
 import { Badge, Search, Table } from './list'
 import type { State } from './main'
-import { count, duration, short, type Core, type Goroutine } from './model'
+import { count, duration, ownFrame, short, type Core, type Goroutine } from './model'
 
 const KINDS = ['By stack', 'By wait object', 'By creator'] as const
 
@@ -105,7 +105,7 @@ export function Goroutines(state: State) {
         { name: 'Goroutine', width: '7rem', cell: (g) => <button class="link" aria-pressed={g.id === open} onClick={() => setOpen(g.id)}>{g.id}{g.f && ' (failed)'}</button> },
         { name: 'State', width: 'minmax(7rem, 1fr)', cell: (g) => <>{doc.strings[g.s]}{change(g) && <Badge text={change(g)} />}</> },
         { name: 'Waits', width: '6rem', cell: (g) => (g.w ? duration(g.w) : '') },
-        { name: 'Function', width: 'minmax(9rem, 2fr)', cell: (g) => { const f = core.stacks[core.groups[g.g].k][0]; return f === undefined ? '' : <code>{short(doc.strings[core.frames[f][0]])}</code> } },
+        { name: 'Function', width: 'minmax(9rem, 2fr)', cell: (g) => { const f = ownFrame(core, core.groups[g.g]); return f === undefined ? '' : <code>{short(doc.strings[core.frames[f][0]])}</code> } },
       ]} />
       {shown && <Stack {...state} goroutine={shown} />}
     </>

@@ -49,6 +49,7 @@ export interface Goroutine {
 
 export interface Group {
   k: number // stack
+  o: number // innermost frame that is not of the standard library, or -1
   n: number // goroutines
   y?: boolean // of the runtime
   f?: boolean // failed
@@ -123,6 +124,11 @@ export async function read(): Promise<Document> {
   const packed = Uint8Array.from(atob(document.getElementById('data')!.textContent!), (c) => c.charCodeAt(0))
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'))
   return new Response(stream).json()
+}
+
+/** ownFrame returns the frame that names a group: its own code, or else the innermost. */
+export function ownFrame(core: Core, g: Group): number | undefined {
+  return g.o >= 0 ? g.o : core.stacks[g.k][0]
 }
 
 /** short returns the last element of a function's or a file's path. */

@@ -2,7 +2,7 @@ import { graphlib, layout } from '@dagrejs/dagre'
 import { useMemo, useState } from 'preact/hooks'
 import { Badge, Table } from './list'
 import type { State } from './main'
-import { count, short, type Core, type Goroutine, type WaitObject } from './model'
+import { count, ownFrame, short, type Core, type Goroutine, type WaitObject } from './model'
 
 const FIRST_OBJECTS = 30 // of a graph that a person can read
 const MAX_OBJECTS = 150 // of a graph that a browser draws at once
@@ -20,7 +20,7 @@ function graphOf(core: Core, strings: string[], most: number) {
     const g = goroutines.get(id)
     if (!g) return null
     const key = 'group ' + g.g
-    const frame = core.stacks[core.groups[g.g].k][0]
+    const frame = ownFrame(core, core.groups[g.g])
     if (!boxes.has(key)) boxes.set(key, { id: key, text: frame === undefined ? 'goroutine ' + id : short(strings[core.frames[frame][0]]), detail: count(core.groups[g.g].n, 'goroutine'), object: false, goroutine: id })
     return key
   }
@@ -108,7 +108,7 @@ export function Waits({ core, doc, go, before }: State) {
           <div style={{ position: 'relative', width: width + 'px', height: height + 'px' }}>
             <svg width={width} height={height} aria-hidden="true" focusable="false">
               <defs>
-                <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" /></marker>
+                <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0 8 4 0 8z" /></marker>
               </defs>
               {edges.map((e) => {
                 const at = g.edge(e.from, e.to) as { points: { x: number; y: number }[] }
