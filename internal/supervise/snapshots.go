@@ -64,6 +64,7 @@ func (s *Supervisor) snapshot() (int64, error) {
 	mark := snapshots.NewMark()
 	opts := func(o *capture.Options) {
 		o.Reason = "snapshot"
+		o.Request.Heap = nil // it would stop the program much longer, each time
 		o.Request.Extra = append(o.Request.Extra, note.Pair{Key: snapshotAge, Value: mark})
 	}
 	c, err := s.take(ctx, opts)
