@@ -306,9 +306,11 @@ func TestManyGoroutines(t *testing.T) {
 		t.Errorf("%+v", summary)
 	}
 	t.Logf("%d goroutines: stopped for %v, %d bytes of memory, %d of core", summary.Goroutines.All, summary.Stopped, summary.Payload, summary.Bytes)
-	out := delve(t, exe, core, "goroutines -with running", "goroutines -with user main.deep")
-	if got := strings.Join(out, "\n"); !strings.Contains(got, "main.spin") || !strings.Contains(got, "main.deep") {
-		t.Errorf("Delve says %s", got)
+	for where, function := range map[string]string{"main.spin": "main.spin", "main.main.func": "main.deep"} {
+		out := strings.Join(delve(t, exe, core, "goroutines -t -with userloc "+where), "\n")
+		if !strings.Contains(out, " in "+function+"\n") {
+			t.Errorf("Delve shows no goroutine in %s: %s", function, out)
+		}
 	}
 	_, summary = takeCore(t, p.Process.Pid, capture.Options{Budget: 2 << 20})
 	if !summary.Partial || summary.Goroutines.Captured == 0 || summary.Goroutines.Captured >= summary.Goroutines.All {
