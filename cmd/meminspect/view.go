@@ -3,11 +3,14 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"syscall"
 
@@ -70,7 +73,32 @@ func (f *viewFlags) run(cmd *cobra.Command, args []string) error {
 	if f.html == stdinName {
 		return write(cmd.OutOrStdout())
 	}
+	if err := replaceable(f.html); err != nil {
+		return fmt.Errorf("--html: %w", err)
+	}
 	return writeWhole(f.html, write)
+}
+
+// replaceable returns an error if a file exists and is not a page: a core whose name stands
+// where that of the page belongs is not overwritten.
+func replaceable(path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	head := make([]byte, len(page.Prefix))
+	n, err := io.ReadFull(f, head)
+	if n > 0 && string(head[:n]) != page.Prefix {
+		return fmt.Errorf("%s exists and is not a page: name another file, or remove it", path)
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
 }
 
 // write writes the page of cores.
@@ -112,8 +140,7 @@ func (f *viewFlags) serve(cmd *cobra.Command, args []string) error {
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", url); err != nil || f.noBrowser {
 			return err
 		}
-		openBrowser(ctx, url) // the URL is printed in case that fails
-		return nil
+		return openBrowser(ctx, url)
 	})
 }
 
@@ -126,16 +153,30 @@ func (f *viewFlags) list(cmd *cobra.Command) ([]listJSON, error) {
 	return (&listFlags{}).cores(dirOf(cmd), "", o)
 }
 
-// openBrowser starts the user's browser.
-func openBrowser(ctx context.Context, url string) {
-	command := []string{"xdg-open", url}
+// openBrowser starts the user's browser. The URL has the token, and other users see the
+// arguments of commands: the browser gets the name of a file that leads to the URL, which
+// only this user may read. The file stays until the context ends. That no browser can be
+// started is not an error: the URL is printed.
+func openBrowser(ctx context.Context, url string) error {
+	dir, err := os.MkdirTemp("", "meminspect-view-")
+	if err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "open.html")
+	redirect := `<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0; url=` + url + `"><a href="` + url + `">the page</a>`
+	if err := os.WriteFile(path, []byte(redirect), 0o600); err != nil {
+		return err
+	}
+	command := []string{"xdg-open", path}
 	switch runtime.GOOS {
 	case "darwin":
 		command[0] = "open"
 	case "windows":
-		command = []string{"rundll32", "url.dll,FileProtocolHandler", url}
+		command = []string{"rundll32", "url.dll,FileProtocolHandler", path}
 	}
 	if cmd := exec.CommandContext(ctx, command[0], command[1:]...); cmd.Start() == nil {
 		go func() { _ = cmd.Wait() }()
 	}
+	return nil
 }

@@ -21,7 +21,8 @@ import (
 // A viewServer serves the pages of cores to the browser of its user. Other users of the
 // machine, and pages of other sites in the same browser, can reach its port too: each URL
 // begins with a token that only the user knows, the name of the host must be the
-// address, and a request from a page of another origin is refused.
+// address, and a request from a page of another origin is refused. A page of another origin
+// that leads the browser to the URL, with the token, does not get its contents.
 type viewServer struct {
 	whole []byte // the page of the cores that were given; nil for a list of those of the directory
 	list  func() ([]listJSON, error)
@@ -63,7 +64,7 @@ func (s *viewServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case subtle.ConstantTimeCompare([]byte(token), []byte(s.token)) != 1,
 		r.Host != s.host,
 		origin != "" && origin != "http://"+s.host,
-		site != "" && site != "none" && site != "same-origin":
+		site != "" && site != "none" && site != "same-origin" && r.Header.Get("Sec-Fetch-Dest") != "document":
 		http.Error(w, "use the URL that meminspect view prints", http.StatusForbidden)
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:

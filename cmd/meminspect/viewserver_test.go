@@ -8,9 +8,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/meminspect/meminspect/runtime/coreimage"
 )
@@ -58,6 +61,14 @@ func TestViewServerRefuses(t *testing.T) {
 		{"other origin", "GET", good, header("Origin", "http://evil.example"), 403, "use the URL"},
 		{"file", "GET", good, header("Origin", "null"), 403, "use the URL"},
 		{"other site", "GET", good, header("Sec-Fetch-Site", "cross-site"), 403, "use the URL"},
+		{"link from elsewhere", "GET", good, func(r *http.Request) {
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+			r.Header.Set("Sec-Fetch-Dest", "document")
+		}, 200, "Cores"},
+		{"frame elsewhere", "GET", good, func(r *http.Request) {
+			r.Header.Set("Sec-Fetch-Site", "cross-site")
+			r.Header.Set("Sec-Fetch-Dest", "iframe")
+		}, 403, "use the URL"},
 		{"other port", "GET", good, header("Sec-Fetch-Site", "same-site"), 403, "use the URL"},
 		{"post", "POST", good, nil, 405, "only GET"},
 	} {
@@ -114,6 +125,50 @@ func TestViewServes(t *testing.T) {
 			t.Errorf("%s: exit status %d: %s", arg, status, stderr.String())
 		}
 	}
+}
+
+// Other users see the arguments of commands: those of the browser's have no token.
+func TestBrowserGetsNoToken(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the command that starts a browser has another name")
+	}
+	bin, seen := t.TempDir(), filepath.Join(t.TempDir(), "seen")
+	script := "#!/bin/sh\n(echo \"$@\"; stat -c %a \"$1\"; cat \"$1\") >" + seen + ".part && mv " + seen + ".part " + seen + "\n"
+	if err := os.WriteFile(filepath.Join(bin, "xdg-open"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	ctx, interrupt := context.WithCancel(t.Context())
+	out, stdout := io.Pipe()
+	done := make(chan int, 1)
+	go func() {
+		done <- run(ctx, []string{"view", "--dir=" + t.TempDir()}, strings.NewReader(""), stdout, io.Discard)
+	}()
+	url, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text []byte
+	for range 1000 {
+		if text, err = os.ReadFile(seen); err == nil {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	lines := strings.SplitN(string(text), "\n", 3)
+	url = strings.TrimSpace(url)
+	if len(lines) < 3 || strings.Contains(lines[0], filepath.Base(url)) || lines[1] != "600" || !strings.Contains(lines[2], `url=`+url+`"`) {
+		t.Errorf("the browser is started with %q, for %s", text, url)
+	}
+	interrupt()
+	<-done
+	for range 1000 { // it is removed when the command ends
+		if _, err = os.Stat(lines[0]); err != nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%s is left", lines[0])
 }
 
 func get(t *testing.T, url string) string {

@@ -161,5 +161,22 @@ func unpack(data []byte) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("note of the heap: %w", err)
 	}
+	if err := r.consistent(); err != nil {
+		return nil, err
+	}
 	return r, nil
+}
+
+// consistent reports numbers that no heap has.
+func (r *Report) consistent() error {
+	for i := range r.Roots {
+		if root := &r.Roots[i]; root.Retained > r.Heap.Bytes {
+			return fmt.Errorf("note of the heap: %q retains %d bytes of %d", root.Name, root.Retained, r.Heap.Bytes)
+		}
+	}
+	const most = 1 << 53 // bytes of address space, and what JSON readers keep exactly
+	if r.Heap.Bytes > most {
+		return fmt.Errorf("note of the heap: %d bytes", r.Heap.Bytes)
+	}
+	return nil
 }

@@ -14,6 +14,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/meminspect/meminspect/internal/inspect"
 )
@@ -35,12 +37,33 @@ func Write(w io.Writer, programs ...*inspect.Program) error {
 	if err != nil {
 		return fmt.Errorf("write page: %w", err)
 	}
-	packed, err := pack(data)
+	packed, err := pack(visible(data))
 	if err != nil {
 		return fmt.Errorf("write page: %w", err)
 	}
 	_, err = io.WriteString(w, head()+packed+tail())
 	return err
+}
+
+// visible returns JSON in which characters that would change the order or the look of other
+// text are replaced by their escapes, which then show as text. They are only in strings.
+func visible(data []byte) []byte {
+	if !bytes.ContainsFunc(data, hidden) {
+		return data
+	}
+	out := make([]byte, 0, len(data)+len(data)/16)
+	for _, r := range string(data) {
+		if hidden(r) {
+			out = fmt.Appendf(out, `\\u%04x`, r)
+		} else {
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return out
+}
+
+func hidden(r rune) bool {
+	return r >= utf8.RuneSelf && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r))
 }
 
 // pack compresses data and encodes it in base64, which has no character of markup.
@@ -59,9 +82,12 @@ func pack(data []byte) (string, error) {
 	return base64.StdEncoding.EncodeToString(b.Bytes()), nil
 }
 
+// Prefix begins each page.
+const Prefix = "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
+
 // policy allows the page its own script and style, and no request at all.
 func policy() string {
-	return "default-src 'none'; base-uri 'none'; form-action 'none'; script-src '" + digest(script) + "'; style-src '" + digest(style) + "'"
+	return "base-uri 'none'; form-action 'none'; script-src '" + digest(script) + "'; style-src '" + digest(style) + "'"
 }
 
 func digest(text string) string {
@@ -70,11 +96,7 @@ func digest(text string) string {
 }
 
 func head() string {
-	return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="` + policy() + `">
+	return Prefix + policy() + `">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <meta name="color-scheme" content="light dark">

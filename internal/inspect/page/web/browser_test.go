@@ -420,6 +420,17 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
+// A chain of waits may be longer than the browser's stack.
+func TestLongChain(t *testing.T) {
+	ctx := browser(t)
+	pid, _ := run(t, "./testdata/chain", "5000")
+	url, _ := file(t, attach(t, pid))
+	p := open(ctx, t, url)
+	p.clickThrough("a chain")
+	p.click("Waits")
+	p.await("document.querySelectorAll('.box').length > 30 && document.querySelectorAll('.box.cycle').length === 0")
+}
+
 // A damaged core shows what is left of it: no view throws, none runs a script of the
 // core, and none asks for what the policy forbids.
 func TestDamagedCores(t *testing.T) {

@@ -1,5 +1,5 @@
 import { render, type ComponentType } from 'preact'
-import { useEffect, useMemo, useState } from 'preact/hooks'
+import { useEffect, useErrorBoundary, useMemo, useState } from 'preact/hooks'
 import { Compare } from './compare'
 import { Goroutines } from './goroutines'
 import { Log } from './log'
@@ -49,10 +49,16 @@ function App({ doc }: { doc: Document }) {
         </nav>
       </header>
       <main id="view" tabIndex={-1} aria-label={view}>
-        <View key={view + index} doc={doc} core={core} index={index} target={target} before={doc.cores[index - 1]} changed={changed} go={go} />
+        <Guarded key={view + index} view={View} doc={doc} core={core} index={index} target={target} before={doc.cores[index - 1]} changed={changed} go={go} />
       </main>
     </>
   )
+}
+
+/** Guarded keeps a fault of one view from the others. */
+function Guarded({ view: View, ...state }: State & { view: ComponentType<State> }) {
+  const [fault] = useErrorBoundary()
+  return fault ? <p class="bad">This view cannot be shown: {String(fault)}</p> : <View {...state} />
 }
 
 const app = document.getElementById('app')!

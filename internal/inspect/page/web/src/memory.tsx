@@ -6,7 +6,7 @@ import { bytes, count, type Segment } from './model'
 
 export function Memory(state: State) {
   const { core, doc, go, changed } = state
-  const regionsChanged = useMemo(() => new Set(core.regions.map((r) => r.name).filter((name) => [...changed].some((path) => path === name || path.startsWith(name + '.') || path.startsWith(name + '[')))), [core, changed])
+  const regionsChanged = useMemo(() => regionsOf(changed, new Set(core.regions.map((r) => r.name))), [core, changed])
   const captured = core.memory.reduce((n, s) => n + s.captured, 0)
   return (
     <>
@@ -31,6 +31,19 @@ export function Memory(state: State) {
       {core.heap && <Heap {...state} heap={core.heap} />}
     </>
   )
+}
+
+/** regionsOf returns the regions to which paths belong. */
+function regionsOf(paths: Set<string>, names: Set<string>): Set<string> {
+  const found = new Set<string>()
+  for (const path of paths) {
+    for (let end = 0; end <= path.length; end++) {
+      if (end < path.length && path[end] !== '.' && path[end] !== '[') continue
+      const name = path.slice(0, end)
+      if (names.has(name)) found.add(name)
+    }
+  }
+  return found
 }
 
 /**

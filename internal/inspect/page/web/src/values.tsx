@@ -117,7 +117,7 @@ export function Values({ core, doc, target, changed }: State) {
   }
   const keys = (e: KeyboardEvent) => {
     const row = rows[at]
-    if (!row || e.target !== element.current) return
+    if (!row || e.target !== element.current || e.altKey || e.ctrlKey || e.metaKey) return
     const isOpen = !found && open.has(row.node)
     const actions: Record<string, () => void> = {
       ArrowDown: () => move(at + 1), ArrowUp: () => move(at - 1), Home: () => move(0), End: () => move(rows.length - 1),

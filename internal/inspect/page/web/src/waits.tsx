@@ -6,6 +6,7 @@ import { count, ownFrame, short, type Core, type Goroutine, type WaitObject } fr
 
 const FIRST_OBJECTS = 30 // of a graph that a person can read
 const MAX_OBJECTS = 150 // of a graph that a browser draws at once
+const MAX_BOXES = 300
 
 interface Box { id: string; text: string; detail: string; object: boolean; path?: string; goroutine?: string }
 
@@ -21,6 +22,7 @@ function graphOf(core: Core, strings: string[], most: number) {
     if (!g) return null
     const key = 'group ' + g.g
     const frame = ownFrame(core, core.groups[g.g])
+    if (!boxes.has(key) && boxes.size >= MAX_BOXES) return null
     if (!boxes.has(key)) boxes.set(key, { id: key, text: frame === undefined ? 'goroutine ' + id : short(strings[core.frames[frame][0]]), detail: count(core.groups[g.g].n, 'goroutine'), object: false, goroutine: id })
     return key
   }
@@ -41,7 +43,7 @@ function graphOf(core: Core, strings: string[], most: number) {
       for (const id of others) add(key, group(id))
     }
   }
-  const cyclic = new Set([...cycles].map((id) => (boxes.has(id) ? id : group(id)!)))
+  const cyclic = new Set([...cycles].map((id) => (boxes.has(id) ? id : group(id) ?? id)))
   return { boxes, edges: [...edges.values()], cyclic, left: Math.max(0, all.length - most) }
 }
 
@@ -52,7 +54,7 @@ function alike(core: Core, goroutines: Map<string, Goroutine>): WaitObject[][] {
   const sets = new Map<string, WaitObject[]>()
   for (const o of core.waits) {
     if (!o.address) continue
-    const key = o.path || o.others.length > 0 ? o.address : o.kind + [...new Set(o.waiters.map((w) => goroutines.get(w.id)?.g + ' ' + w.action))]
+    const key = o.path || o.others.length > 0 ? o.address : o.kind + o.state + [...new Set(o.waiters.map((w) => goroutines.get(w.id)?.g + ' ' + w.action))]
     const set = sets.get(key)
     if (set) set.push(o)
     else sets.set(key, [o])
@@ -67,15 +69,62 @@ function alike(core: Core, goroutines: Map<string, Goroutine>): WaitObject[][] {
  * goroutines: two goroutines of one group often wait for the same object, without a cycle.
  */
 function cyclesOf(sets: WaitObject[][]): Set<string> {
-  const g = new graphlib.Graph()
+  const next = new Map<string, string[]>()
+  const edge = (from: string, to: string) => {
+    const list = next.get(from)
+    if (list) list.push(to)
+    else next.set(from, [to])
+  }
   for (const objects of sets) {
     for (const { waiters, others } of objects) {
       if (others.length === 0) continue // most objects: nothing leads on from them
-      for (const w of waiters) g.setEdge(w.id, idOf(objects))
-      for (const id of others) g.setEdge(idOf(objects), id)
+      for (const w of waiters) edge(w.id, idOf(objects))
+      for (const id of others) edge(idOf(objects), id)
     }
   }
-  return new Set(graphlib.alg.findCycles(g).flat())
+  return loops(next)
+}
+
+/**
+ * loops returns the nodes of a graph that are in cycles: Tarjan's algorithm, with a stack of its
+ * own, since a chain of waits may be longer than the browser's.
+ */
+function loops(next: Map<string, string[]>): Set<string> {
+  const found = new Set<string>()
+  const index = new Map<string, number>()
+  const low = new Map<string, number>()
+  const component: string[] = []
+  const open = new Set<string>()
+  for (const start of next.keys()) {
+    if (index.has(start)) continue
+    const calls = [{ node: start, edge: 0 }]
+    while (calls.length > 0) {
+      const call = calls[calls.length - 1]
+      const { node } = call
+      if (call.edge === 0 && !index.has(node)) {
+        index.set(node, index.size)
+        low.set(node, index.get(node)!)
+        component.push(node)
+        open.add(node)
+      }
+      const to = next.get(node)?.[call.edge++]
+      if (to !== undefined) {
+        if (!index.has(to)) calls.push({ node: to, edge: 0 })
+        else if (open.has(to)) low.set(node, Math.min(low.get(node)!, index.get(to)!))
+        continue
+      }
+      calls.pop()
+      const above = calls[calls.length - 1]?.node
+      if (above !== undefined) low.set(above, Math.min(low.get(above)!, low.get(node)!))
+      if (low.get(node) !== index.get(node)) continue
+      const members = component.splice(component.lastIndexOf(node))
+      for (const m of members) {
+        open.delete(m)
+        if (members.length > 1) found.add(m)
+      }
+    }
+  }
+  return found
 }
 
 /** drawn lays the graph out. */

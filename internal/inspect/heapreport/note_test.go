@@ -1,0 +1,59 @@
+package heapreport
+
+import (
+	"math"
+	"reflect"
+	"testing"
+
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+func noteOf(t *testing.T, r *Report) *inspect.Core {
+	t.Helper()
+	data, err := r.note()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &inspect.Core{Extras: []note.Extra{{Name: note.ExtraHeap, Data: data}}}
+}
+
+// A note has all entries and the largest of the others, within its bound.
+func TestNote(t *testing.T) {
+	r := &Report{GoVersion: "go1.26", Heap: Heap{Bytes: 1 << 30}, Roots: []Root{}}
+	for i := range 5000 {
+		kind := "global"
+		if i%10 == 9 {
+			kind = "entry"
+		}
+		r.Roots = append(r.Roots, Root{Kind: kind, Name: "main.v", Retained: uint64(5000 - i)})
+	}
+	got, err := Recorded(noteOf(t, r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(got.Roots); n != 1500 || got.Roots[0].Retained != 5000 || got.Roots[n-1].Retained != 1 {
+		t.Errorf("%d roots, the last %+v", n, got.Roots[n-1])
+	}
+	got.Roots, r.Roots = nil, nil
+	if !reflect.DeepEqual(got, r) {
+		t.Errorf("%+v, not %+v", got, r)
+	}
+}
+
+// Numbers that no heap has are an error, and no report divides by them.
+func TestNoteWithImpossibleNumbers(t *testing.T) {
+	for _, r := range []*Report{
+		{Roots: []Root{{Kind: "entry", Name: "main.v", Retained: 1}}},
+		{Heap: Heap{Bytes: 10}, Roots: []Root{{Kind: "entry", Name: "main.v", Retained: math.MaxUint64 / 50}}},
+		{Heap: Heap{Bytes: math.MaxUint64}, Roots: []Root{}},
+	} {
+		if got, err := Recorded(noteOf(t, r)); err == nil {
+			t.Errorf("%+v is accepted: %+v", r, got)
+		}
+	}
+	empty := &Report{Roots: []Root{{Kind: "entry", Name: "main.v"}}}
+	if got, err := Recorded(noteOf(t, empty)); err != nil || len(got.Holders(3)) > 0 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
