@@ -79,8 +79,8 @@ func (f *viewFlags) run(cmd *cobra.Command, args []string) error {
 	return writeWhole(f.html, write)
 }
 
-// replaceable returns an error if a file exists and is not a page: a core whose name stands
-// where that of the page belongs is not overwritten.
+// replaceable returns an error if a file exists and is not a page: who forgets the name of
+// the page does not lose a core.
 func replaceable(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
