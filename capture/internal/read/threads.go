@@ -187,7 +187,7 @@ func (gs *goroutines) threadStack(th *process.Thread, local, sp memory.Address) 
 		}
 		whole = g.Stack
 		if gs.ms[g.M].G0 == g.Addr {
-			whole.End = schedulerEnd(gs.program.Runtime.Cgo, whole, limit)
+			whole.End = schedulerEnd(gs.program.Runtime.Cgo, whole.End, limit)
 		}
 		return whole.Intersect(m.Range), sp < whole.End
 	}
@@ -234,24 +234,20 @@ func (gs *goroutines) onStack(at memory.Address) (goroutine.G, bool) {
 	return goroutine.G{}, false
 }
 
-// schedulerEnd returns the end of the frames on the stack of a g0, which the
-// runtime knows as stack. On a stack that C or the kernel allocated, up to
-// limit, its callers' frames follow, down to where the thread began, and for
-// Delve the caller of a function of the race detector or of C at the very top.
-// For a thread that C started, the runtime knows what the C library reports: the
-// whole mapping, with the thread's variables and the initial stack. If a signal
-// met this thread in C, the runtime only knows an estimate, which ends within
-// what the kernel saved for the handler, below the frames that were
-// interrupted.
-func schedulerEnd(cgo bool, stack memory.Range, limit memory.Address) memory.Address {
-	const callers, estimate = 1024, 33 << 10
+// schedulerEnd returns the end of the frames on the stack of a g0, which ends
+// at end according to the runtime. On a stack that C or the kernel allocated,
+// up to limit, its callers' frames follow, down to where the thread began, and
+// for Delve the caller of a function of the race detector or of C at the very
+// top. For a thread that C started, the runtime knows what the C library
+// reports: the whole mapping, with the thread's variables and the initial
+// stack.
+func schedulerEnd(cgo bool, end, limit memory.Address) memory.Address {
+	const callers = 1024
 	switch {
-	case limit != 0 && stack.Size() == estimate:
-		return limit
 	case limit != 0:
-		return min(stack.End.Add(callers), limit)
-	case cgo && stack.End.Aligned(pageSize):
+		return min(end.Add(callers), limit)
+	case cgo && end.Aligned(pageSize):
 		return 0
 	}
-	return stack.End
+	return end
 }
