@@ -1,11 +1,14 @@
-import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from '@tanstack/virtual-core'
+import { defaultRangeExtractor, elementScroll, observeElementOffset, observeElementRect, Virtualizer, type Range } from '@tanstack/virtual-core'
 import type { ComponentChildren } from 'preact'
 import { useEffect, useLayoutEffect, useReducer, useRef, useState } from 'preact/hooks'
 
 export const ROW = 32 // pixels
 
-/** useRows renders only the rows of a long list that are visible. */
-export function useRows(count: number) {
+/**
+ * useRows renders only the rows of a long list that are visible, and the row that the keyboard
+ * is at: it keeps the focus while the list is scrolled.
+ */
+export function useRows(count: number, at: number) {
   const element = useRef<HTMLDivElement>(null)
   const [, update] = useReducer((n: number, _: void) => n + 1, 0)
   const options = {
@@ -13,6 +16,10 @@ export function useRows(count: number) {
     getScrollElement: () => element.current,
     estimateSize: () => ROW,
     overscan: 12,
+    rangeExtractor: (range: Range) => {
+      const visible = defaultRangeExtractor(range)
+      return at < count && !visible.includes(at) ? [...visible, at].sort((a, b) => a - b) : visible
+    },
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,
@@ -31,9 +38,37 @@ export interface Column<T> {
   cell: (row: T, index: number) => ComponentChildren
 }
 
-/** Table is a table with any number of rows. */
+/**
+ * Table is a table with any number of rows. It is one stop of the Tab key, as a list box is: the
+ * arrow keys move from row to row, Enter does what the first button of the row does, and Tab
+ * goes through the buttons of that row alone.
+ */
 export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]; marked?: (row: T) => boolean; tone?: (row: T) => string }) {
-  const { element, rows } = useRows(props.rows.length)
+  const [chosen, choose] = useState(0)
+  const at = Math.max(0, Math.min(chosen, props.rows.length - 1))
+  const { element, rows } = useRows(props.rows.length, at)
+  const moved = useRef(false)
+  useLayoutEffect(() => {
+    for (const b of element.current!.querySelectorAll<HTMLButtonElement>('.row button')) b.tabIndex = b.closest<HTMLElement>('.row')!.dataset.index === String(at) ? 0 : -1
+    if (!moved.current) return
+    const row = element.current!.querySelector<HTMLElement>(`.row[data-index="${at}"]`)
+    row?.focus({ preventScroll: true })
+    moved.current = !row
+  })
+  const keys = (e: KeyboardEvent) => {
+    if (e.altKey || e.ctrlKey || e.metaKey) return
+    const page = Math.max(1, Math.floor(element.current!.clientHeight / ROW) - 1)
+    const to: Record<string, number> = { ArrowDown: at + 1, ArrowUp: at - 1, PageDown: at + page, PageUp: at - page, Home: 0, End: props.rows.length - 1 }
+    if (e.key in to) {
+      e.preventDefault()
+      const next = Math.max(0, Math.min(to[e.key], props.rows.length - 1))
+      choose(next)
+      rows.scrollToIndex(next)
+      moved.current = true
+    } else if (e.key === 'Enter' && !(e.target instanceof HTMLButtonElement)) {
+      element.current!.querySelector<HTMLButtonElement>(`.row[data-index="${at}"] button`)?.click()
+    }
+  }
   const columns = { gridTemplateColumns: props.columns.map((c) => c.width).join(' ') }
   return (
     <div class="table" role="table" aria-label={props.label} aria-rowcount={props.rows.length + 1}>
@@ -42,12 +77,12 @@ export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]
           {props.columns.map((c) => <span role="columnheader">{c.name}</span>)}
         </div>
       </div>
-      <div class="scroll" role="rowgroup" ref={element} tabIndex={0} aria-label={props.label + ', rows'}>
+      <div class="scroll" role="rowgroup" ref={element} tabIndex={0} aria-label={props.label + ', rows'} onKeyDown={keys}>
         <div role="presentation" style={{ height: rows.getTotalSize() + 'px', position: 'relative' }}>
           {rows.getVirtualItems().map((item) => {
             const row = props.rows[item.index]
             return (
-              <div class={'row ' + (props.tone?.(row) ?? '') + (props.marked?.(row) ? ' marked' : '')} role="row" aria-rowindex={item.index + 2} key={item.index}
+              <div class={'row ' + (props.tone?.(row) ?? '') + (props.marked?.(row) ? ' marked' : '')} role="row" aria-rowindex={item.index + 2} key={item.index} data-index={item.index} tabIndex={-1} onClick={() => choose(item.index)}
                 style={{ ...columns, position: 'absolute', top: item.start + 'px', height: item.size + 'px' }}>
                 {props.columns.map((c) => <span role="cell">{c.cell(row, item.index)}</span>)}
               </div>
@@ -55,6 +90,7 @@ export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]
           })}
         </div>
       </div>
+      <p class="printed">A printed page has the rows that were on the screen: there are {props.rows.length}.</p>
     </div>
   )
 }

@@ -76,7 +76,7 @@ export function Values({ core, doc, target, changed }: State) {
   const [copied, setCopied] = useState('')
   const found = useMemo(() => (query ? search(core, doc.strings, query) : null), [core, query])
   const rows = useMemo(() => found?.rows ?? flat(core, open), [core, open, found])
-  const { element, rows: visible } = useRows(rows.length)
+  const { element, rows: visible } = useRows(rows.length, at)
   const wanted = useRef<ValueNode | null>(null)
 
   /** show opens what is above a value and moves to it. */
@@ -171,6 +171,7 @@ export function Values({ core, doc, target, changed }: State) {
           })}
         </div>
       </div>
+      <p class="printed">A printed page has the rows that were on the screen: there are {rows.length}.</p>
       {row && (
         <div class="tools details">
           <label>Path <input readOnly value={row.path} onFocus={(e) => e.currentTarget.select()} /></label>
