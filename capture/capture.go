@@ -129,7 +129,7 @@ type job struct {
 // withHeap returns a hold that reads the heap too, if there is a reading of it.
 func (j *job) withHeap(hold read.Hold, heap request.HeapReading, err error) read.Hold {
 	if err != nil {
-		j.problems.Mention("heap", err.Error(), "")
+		j.problems.Missing("heap", err)
 		return hold
 	}
 	j.heap = heap
@@ -198,6 +198,7 @@ func (j *job) sign(core *build.Core, pl *model.Plan) string {
 	return text
 }
 
+// close releases what the job opened.
 func (j *job) close() {
 	if j.heap != nil {
 		j.heap.Close()
@@ -212,9 +213,9 @@ func (j *job) addHeap(core *build.Core, pl *model.Plan) {
 	data, err := j.heap.Note()
 	switch {
 	case err != nil:
-		core.Problems.Mention("heap", err.Error(), "")
+		core.Problems.Missing("heap", err)
 	case data != nil && !addExtra(core, pl, note.ExtraHeap, data):
-		core.Problems.Mention("heap", fmt.Sprintf("its note of %d bytes has no room in the core", len(data)), "raise --budget")
+		core.Problems.Missing("heap", fmt.Errorf("its note of %d bytes has no room in the core; raise --budget", len(data)))
 	}
 }
 

@@ -25,9 +25,9 @@ tool open: every annotated or registered value with what it leads to, every
 goroutine with its stack, every thread. The program does not have to cooperate: it
 may be stripped, hang, or be stopped. Capture stops it for some milliseconds.
 
-Programs with cgo are not stopped unless you give --stop, because interrupted
-system calls of C code may fail with EINTR; --heap stops them too. Memory that changes while it is read
-is then marked as torn.
+Programs with cgo are not stopped unless you give --stop or --heap, because
+interrupted system calls of C code may fail with EINTR. Memory that changes while
+it is read is then marked as torn.
 
 The core goes to PROGRAM.PID.UTCTIME.REASON.core in the working directory, mode
 0600, and its path is printed. If memory may not be read, capture writes a core

@@ -87,16 +87,11 @@ func (f *goroutinesFlags) run(cmd *cobra.Command, path string) error {
 		}
 		f.filter.Labels = append(f.filter.Labels, stacks.Label{Key: key, Value: value})
 	}
-	core, err := openCore(cmd, path)
+	prog, closeAll, err := openProgram(cmd, path, f.exe)
 	if err != nil {
 		return err
 	}
-	defer core.Close()
-	prog, err := inspect.OpenProgram(core, f.exe)
-	if err != nil {
-		return err
-	}
-	defer prog.Close()
+	defer closeAll()
 	list, missing, err := stacks.Read(prog)
 	warn(cmd, prog)
 	if err != nil {

@@ -79,6 +79,23 @@ func openCore(cmd *cobra.Command, arg string) (*inspect.Core, error) {
 	return core, nil
 }
 
+// openProgram is [openCore] for commands that read what the core has of the program. The
+// caller calls closeAll.
+func openProgram(cmd *cobra.Command, arg, exe string) (prog *inspect.Program, closeAll func(), err error) {
+	core, err := openCore(cmd, arg)
+	if err != nil {
+		return nil, nil, err
+	}
+	if prog, err = inspect.OpenProgram(core, exe); err != nil {
+		core.Close()
+		return nil, nil, err
+	}
+	return prog, func() {
+		prog.Close()
+		core.Close()
+	}, nil
+}
+
 // readsCore reports whether a reading command opens its argument with [readCore].
 func readsCore(cmd *cobra.Command) bool {
 	switch cmd.Name() {

@@ -105,16 +105,11 @@ func replaceable(path string) error {
 func (f *viewFlags) write(cmd *cobra.Command, w io.Writer, args []string) error {
 	var programs []*inspect.Program
 	for _, arg := range args {
-		core, err := openCore(cmd, arg)
+		prog, closeAll, err := openProgram(cmd, arg, f.exe)
 		if err != nil {
 			return err
 		}
-		defer core.Close()
-		prog, err := inspect.OpenProgram(core, f.exe)
-		if err != nil {
-			return err
-		}
-		defer prog.Close()
+		defer closeAll()
 		warn(cmd, prog)
 		programs = append(programs, prog)
 	}

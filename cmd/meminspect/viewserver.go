@@ -40,8 +40,8 @@ func (s *viewServer) serve(ctx context.Context, started func(url string) error) 
 		return err
 	}
 	s.token, s.host = rand.Text(), l.Addr().String()
-	const headers = 10 * time.Second
-	server := &http.Server{Handler: s, ReadHeaderTimeout: headers}
+	const request, response = 10 * time.Second, 10 * time.Minute // to make and to send a page
+	server := &http.Server{Handler: s, ReadTimeout: request, WriteTimeout: response}
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	if err := started("http://" + s.host + "/" + s.token + "/"); err != nil {

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meminspect/meminspect/internal/duration"
-	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/inspect/waits"
 )
@@ -40,16 +39,11 @@ older ones only the kind is printed.`,
   meminspect waits --json hang.core`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			core, err := openCore(cmd, args[0])
+			prog, closeAll, err := openProgram(cmd, args[0], exe)
 			if err != nil {
 				return fmt.Errorf("waits: %w", err)
 			}
-			defer core.Close()
-			prog, err := inspect.OpenProgram(core, exe)
-			if err != nil {
-				return fmt.Errorf("waits: %w", err)
-			}
-			defer prog.Close()
+			defer closeAll()
 			list, missing, err := stacks.Read(prog)
 			warn(cmd, prog)
 			if err != nil {

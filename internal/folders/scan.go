@@ -60,9 +60,9 @@ type walker struct {
 }
 
 // Scan scans the folders of the tree and returns those that are annotated, mention
-// the tool or are programs, sorted by folder. A pattern that
-// matches no folder with .go files is an error; the folders of the other
-// patterns are returned with it. Only the first call reads files.
+// the tool or are programs, sorted by folder. A pattern that matches no folder
+// with .go files is an error; the folders of the other patterns are returned with
+// it. Only the first call reads files.
 func (t *Tree) Scan() ([]*Folder, error) {
 	t.once.Do(func() { t.folders, t.err = t.scan() })
 	return t.folders, t.err

@@ -243,8 +243,10 @@ func SameProgram(hold Hold, running *process.Image) Hold {
 	}
 }
 
+var errMovingHeap = errors.New("the program was not stopped, and a heap that changes while it is read gives wrong results; capture with --stop")
+
 // WithHeap returns a hold that also reads the heap, after everything else and while no
-// thread runs. A heap that cannot be read is a problem of the core, not an error.
+// thread runs. A heap that cannot be read makes the core partial, it is not an error.
 func WithHeap(hold Hold, heap request.HeapReading) Hold {
 	return func(ctx context.Context) (*Held, error) {
 		h, err := hold(ctx)
@@ -254,9 +256,9 @@ func WithHeap(hold Hold, heap request.HeapReading) Hold {
 		before := h.check
 		h.check = func(ctx context.Context) error {
 			if !h.Still {
-				h.Problems.Mention("heap", "the program was not stopped, and a heap that changes while it is read gives wrong results", "capture with --stop")
+				h.Problems.Missing("heap", errMovingHeap)
 			} else if err := heap.Read(ctx, h.Threads.List); err != nil {
-				h.Problems.Mention("heap", err.Error(), "")
+				h.Problems.Missing("heap", err)
 			}
 			if before == nil {
 				return nil

@@ -224,7 +224,12 @@ func same(before, after *value.Value) bool {
 	case value.Pointer, value.Interface: // its target is not known, or of another type
 		return before.Shape == value.Pointer && before.Elem == nil && after.Elem == nil
 	}
-	return before.Text == after.Text && before.Omitted == after.Omitted && slices.Equal(before.State, after.State) && slices.Equal(before.Notes, after.Notes)
+	return before.Text == after.Text && before.Omitted == after.Omitted && slices.Equal(before.State, after.State) && slices.Equal(lasting(before.Notes), lasting(after.Notes))
+}
+
+// lasting returns the notes on a value, without those on how it was read.
+func lasting(notes []string) []string {
+	return slices.DeleteFunc(slices.Clone(notes), value.IsTorn)
 }
 
 // fields compares structs, which may be of two versions of a program.

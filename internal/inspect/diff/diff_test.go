@@ -25,6 +25,12 @@ func list(elems ...*value.Value) *value.Value {
 	return &value.Value{Shape: value.List, Type: "[]*main.t", Elems: elems}
 }
 
+func noted(note string) *value.Value {
+	v := number("1")
+	v.Notes = []string{note}
+	return v
+}
+
 func field(name string, v *value.Value) value.Field { return value.Field{Name: name, Value: v} }
 
 func TestValues(t *testing.T) {
@@ -34,8 +40,12 @@ func TestValues(t *testing.T) {
 		want          []string
 		unknown       int
 	}{
-		"equal":        {before: number("1"), after: number("1")},
-		"changed":      {before: number("1"), after: number("2"), want: []string{"changed x"}},
+		"equal":   {before: number("1"), after: number("1")},
+		"changed": {before: number("1"), after: number("2"), want: []string{"changed x"}},
+		// How a value was read is no difference; what is known of it is.
+		"torn":         {before: noted("torn: it changed while it was read"), after: number("1")},
+		"torn in list": {before: list(noted("torn: it changed while it was read"), number("2")), after: list(number("1"), number("2"))},
+		"note":         {before: noted("wakes at 3s"), after: noted("wakes at 4s"), want: []string{"changed x"}},
 		"two versions": {before: structure(field("A", number("1")), field("Old", number("2"))), after: structure(field("New", number("2")), field("A", number("1"))), want: []string{"removed x.Old", "added x.New"}},
 		"moved":        {before: pointer(16, structure(field("A", number("1")))), after: pointer(32, structure(field("A", number("1"))))},
 		"target":       {before: pointer(16, structure(field("A", number("1")))), after: pointer(16, structure(field("A", number("2")))), want: []string{"changed x.A"}},

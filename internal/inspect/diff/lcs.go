@@ -131,7 +131,7 @@ func write(sum *maphash.Hash, v *value.Value, places map[place]*value.Value, lef
 		return
 	}
 	v = shown(v, places)
-	for _, text := range slices.Concat([]string{v.Type, v.Text, string(v.Absent), string(rune(v.Shape))}, v.State, v.Notes) {
+	for _, text := range slices.Concat([]string{v.Type, v.Text, string(v.Absent), string(rune(v.Shape))}, v.State, lasting(v.Notes)) {
 		_, _ = sum.WriteString(text)
 		_ = sum.WriteByte(0)
 	}

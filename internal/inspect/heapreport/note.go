@@ -62,8 +62,10 @@ type reading struct {
 	result  *Report
 }
 
-// Read implements [request.HeapReading].
+// Read implements [request.HeapReading]. Each call forgets the one before: a capture may
+// read again.
 func (r *reading) Read(ctx context.Context, threads []process.Thread) error {
+	r.graph, r.result.Partial = nil, false
 	if r.opts.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.opts.Timeout)

@@ -1,10 +1,13 @@
 package heapreport
 
 import (
+	"context"
+	"errors"
 	"math"
 	"reflect"
 	"testing"
 
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -55,5 +58,47 @@ func TestNoteWithImpossibleNumbers(t *testing.T) {
 	empty := &Report{Roots: []Root{{Kind: "entry", Name: "main.v"}}}
 	if got, err := Recorded(noteOf(t, empty)); err != nil || len(got.Holders(3)) > 0 {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+// A capture may read again: what the reading before found, or could not read in time, is
+// forgotten.
+func TestReadAgain(t *testing.T) {
+	proc, err := process.Open(start(t, "GOTOOLCHAIN=local"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proc.Close()
+	over, end := context.WithCancel(t.Context())
+	cut := func(string, uint64, uint64) { end() } // when the totals are there
+	r, err := Reader{Options{Progress: cut}}.OfProcess(t.Context(), proc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	stopped, err := process.Stop(t.Context(), proc, process.StopOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = r.Read(over, stopped.Threads)
+	partial := r.(*reading).result.Partial
+	err = errors.Join(err, r.Read(t.Context(), stopped.Threads))
+	stopped.Resume()
+	if !partial {
+		t.Error("the first reading is whole")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := r.Note()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := unpack(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Partial || len(got.Roots) == 0 {
+		t.Errorf("partial %v, %d roots", got.Partial, len(got.Roots))
 	}
 }

@@ -36,7 +36,7 @@ type heapPath struct {
 	Retained  uint64   `json:"retained"`
 }
 
-// heap returns what the core's note of the heap says, nil if there is none.
+// heap returns what the core records of the heap, nil if it records nothing.
 func (b *builder) heap(c *inspect.Core) (*heap, error) {
 	r, err := heapreport.Recorded(c)
 	if r == nil || err != nil {

@@ -68,7 +68,7 @@ func Make(prog *inspect.Program, link string) *Report {
 		r.Waits = notable(objects)
 	}
 	r.Log, r.Older = lastRecords(prog.Core)
-	r.Gaps = gaps(prog.Core, lost)
+	r.Gaps = append(gaps(prog.Core, lost), r.Gaps...)
 	return r
 }
 
@@ -85,7 +85,10 @@ func start(prog *inspect.Program) (r *Report, list []stacks.Goroutine, lost int)
 	core := prog.Core
 	list, lost, _ = stacks.Read(prog) // an error shows as a gap
 	r = &Report{Core: core, Cause: CauseOf(core), Failed: failed(core, prog, list), Summary: summary(prog)}
-	r.Heap, _ = heapreport.Recorded(core) // heap shows the error
+	var err error
+	if r.Heap, err = heapreport.Recorded(core); err != nil {
+		r.Gaps = append(r.Gaps, err.Error())
+	}
 	if r.Cause.End() {
 		var ok bool
 		if r.Signature, ok = storedSignature(core); !ok {

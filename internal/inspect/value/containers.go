@@ -52,7 +52,7 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	case e.lost != "" && e.found < e.count: // else what is lost was empty
 		v.Notes = append(v.Notes, strconv.FormatUint(e.count, 10)+" entries, some of them "+string(e.lost))
 	case e.found != e.count && v.Absent == "":
-		v.Notes = append(v.Notes, "torn: it says that it has "+strconv.FormatUint(e.count, 10)+" entries, "+strconv.FormatUint(e.found, 10)+" are there")
+		v.Notes = append(v.Notes, torn+"its count is "+strconv.FormatUint(e.count, 10)+", and it has "+strconv.FormatUint(e.found, 10)+" entries")
 	}
 }
 
@@ -125,7 +125,7 @@ func (e *entries) readMap(m *goobject.MapType, addr memory.Address) {
 	h, err := m.Header(data)
 	e.count = h.Count
 	if h.Writing {
-		e.v.Notes = append(e.v.Notes, "torn: it was being written to")
+		e.v.Notes = append(e.v.Notes, torn+"it was being written to")
 	}
 	if err != nil {
 		e.v.Absent = inspect.Inconsistent

@@ -87,7 +87,7 @@ func (r *reader) decode(v *Value, t *gotypes.Type, addr memory.Address, depth in
 
 // torn remarks that some of a value's memory changed while it was read.
 func (r *reader) torn(v *Value, addr memory.Address, size uint64) {
-	const remark = "torn: it changed while it was read"
+	const remark = torn + "it changed while it was read"
 	if size > 0 && r.p.Torn(memory.RangeOf(addr, size)) && !slices.Contains(v.Notes, remark) {
 		v.Notes = append(v.Notes, remark)
 	}

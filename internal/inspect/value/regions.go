@@ -56,7 +56,7 @@ func region(p *inspect.Program, r *note.Region, read func(Place) *Value) *Value 
 		return v
 	}
 	if r.Status&note.Torn != 0 {
-		v.Notes = append(v.Notes, "torn: some of it changed while it was read")
+		v.Notes = append(v.Notes, torn+"some of it changed while it was read")
 	}
 	if r.Status&note.Inconsistent != 0 {
 		v.Notes = append(v.Notes, "some of it contradicted its type and was not followed")

@@ -10,12 +10,20 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 	"github.com/meminspect/meminspect/internal/inspect"
 )
+
+// torn begins the notes on values that are not of one moment.
+const torn = "torn: "
+
+// IsTorn reports whether a note on a value means that it is not of one moment. It is about
+// how the value was read, not about the value.
+func IsTorn(note string) bool { return strings.HasPrefix(note, torn) }
 
 // A Value is a Go value as far as it is in a core: a tree that renders as Go
 // syntax or as JSON. Shapes do not depend on the type's kind alone: a time, a

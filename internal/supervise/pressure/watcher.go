@@ -41,8 +41,9 @@ type Watcher struct {
 // CAP_SYS_RESOURCE.
 var stalls = []string{"full 150000 1000000", "full 300000 2000000"}
 
-// Watch begins to watch the group that the process was last found in. share is the threshold as a part of the limit. It
-// returns nil if the kernel provides no notification.
+// Watch begins to watch the group that the process was last found in. share is the
+// threshold as a part of the limit. It returns nil if the kernel provides no
+// notification.
 func (g *Gauge) Watch(share float64) *Watcher {
 	w := &Watcher{Tight: make(chan bool, 1), done: make(chan struct{})}
 	in := g.group()

@@ -20,7 +20,7 @@ interface Bar {
 function classesOf(core: Core, strings: string[], list: Goroutine[], kind: (typeof KINDS)[number]): Class[] {
   const objects = new Map<string, string>()
   if (kind === 'By wait object') {
-    for (const o of core.waits) for (const w of o.waiters) objects.set(w.id, o.path ? o.path + ' (' + o.kind + ')' : o.kind)
+    for (const o of core.waits) for (const w of o.waiters) objects.set(w.id, objects.has(w.id) ? 'several objects' : o.path ? o.path + ' (' + o.kind + ')' : o.kind)
   }
   const first = (g: Goroutine): string | null => {
     if (kind === 'By stack') return null
@@ -114,17 +114,20 @@ export function Goroutines(state: State) {
 
 /** Icicle draws a tree of goroutines: the width of a bar is the number of goroutines. */
 function Icicle(props: { root: Bar; chosen: Bar | null; choose: (b: Bar | null) => void; path: Set<string> }) {
-  const nodes = useMemo(() => {
+  const { nodes, hidden } = useMemo(() => {
     const tree = hierarchy<Bar>(props.root, (b) => [...b.below.values()])
     // The bars below have all goroutines of the one above, or fewer.
     tree.each((n) => { (n as { value?: number }).value = n.data.n })
     tree.sort((a, b) => b.value! - a.value!)
     const least = 0.002 // of the width: narrower bars cannot be seen
-    return partition<Bar>()(tree).descendants().filter((n) => n.x1 - n.x0 >= least)
+    const all = partition<Bar>()(tree).descendants()
+    const nodes = all.filter((n) => n.x1 - n.x0 >= least)
+    return { nodes, hidden: all.length - nodes.length }
   }, [props.root])
   const depth = Math.max(...nodes.map((n) => n.depth)) + 1
   const all = props.root.n
   return (
+    <>
     <div class="icicle" role="group" aria-label="Goroutines by their stacks: the width of a bar is the number of goroutines" tabIndex={0}>
       <div style={{ position: 'relative', height: depth * 1.6 + 'rem' }}>
         {nodes.map((n) => {
@@ -141,6 +144,8 @@ function Icicle(props: { root: Bar; chosen: Bar | null; choose: (b: Bar | null) 
         })}
       </div>
     </div>
+    {hidden > 0 && <p>{count(hidden, 'bar')} of less than 0.2 % of the goroutines {hidden === 1 ? 'is' : 'are'} too narrow to draw. The table has their goroutines.</p>}
+    </>
   )
 }
 

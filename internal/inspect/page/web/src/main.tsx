@@ -18,7 +18,7 @@ export interface State {
   index: number // of the core
   target: string // path or goroutine to show
   before?: Core // the core that this one is compared with
-  changed: Set<string> // paths that it has with other values
+  changed: Map<string, string> // what is new at a path: added or changed
   go: (view: string, target: string) => void
 }
 
@@ -27,7 +27,7 @@ function App({ doc }: { doc: Document }) {
   const [view, setView] = useState('Summary')
   const [target, setTarget] = useState('')
   const core = doc.cores[index]
-  const changed = useMemo(() => new Set(index > 0 ? doc.diffs[index - 1].changes.map((c) => c.path) : []), [index])
+  const changed = useMemo(() => new Map(index > 0 ? doc.diffs[index - 1].changes.map((c) => [c.path, c.kind]) : []), [index])
   const go = (name: string, what: string) => {
     setTarget(what)
     setView(name)

@@ -6,7 +6,7 @@ import { bytes, count, type Segment } from './model'
 
 export function Memory(state: State) {
   const { core, doc, go, changed } = state
-  const regionsChanged = useMemo(() => regionsOf(changed, new Set(core.regions.map((r) => r.name))), [core, changed])
+  const regionsChanged = useMemo(() => regionsOf(changed.keys(), new Set(core.regions.map((r) => r.name))), [core, changed])
   const captured = core.memory.reduce((n, s) => n + s.captured, 0)
   return (
     <>
@@ -34,7 +34,7 @@ export function Memory(state: State) {
 }
 
 /** regionsOf returns the regions to which paths belong. */
-function regionsOf(paths: Set<string>, names: Set<string>): Set<string> {
+function regionsOf(paths: Iterable<string>, names: Set<string>): Set<string> {
   const found = new Set<string>()
   for (const path of paths) {
     for (let end = 0; end <= path.length; end++) {

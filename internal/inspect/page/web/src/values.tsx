@@ -165,7 +165,7 @@ export function Values({ core, doc, target, changed }: State) {
                 <span class="dim">{doc.strings[r.node.t]}</span>
                 {end.o && <em> {end.o}</em>}
                 {r.depth === 1 && !found && r.region.status !== 'complete' && <em> {[r.region.status, r.region.reasons?.join(', ')].filter(Boolean).join(': ')}</em>}
-                {changed.has(r.path) && <Badge text="changed" />}
+                {changed.has(r.path) && <Badge text={changed.get(r.path)!} />}
               </div>
             )
           })}

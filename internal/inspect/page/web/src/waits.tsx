@@ -8,7 +8,7 @@ const FIRST_OBJECTS = 30 // of a graph that a person can read
 const MAX_OBJECTS = 150 // of a graph that a browser draws at once
 const MAX_BOXES = 300
 
-interface Box { id: string; text: string; detail: string; object: boolean; path?: string; goroutine?: string }
+interface Box { id: string; text: string; detail: string; object: boolean; path?: string; goroutine?: string; members?: Set<string> }
 
 interface Edge { from: string; to: string }
 
@@ -23,7 +23,8 @@ function graphOf(core: Core, strings: string[], most: number) {
     const key = 'group ' + g.g
     const frame = ownFrame(core, core.groups[g.g])
     if (!boxes.has(key) && boxes.size >= MAX_BOXES) return null
-    if (!boxes.has(key)) boxes.set(key, { id: key, text: frame === undefined ? 'goroutine ' + id : short(strings[core.frames[frame][0]]), detail: count(core.groups[g.g].n, 'goroutine'), object: false, goroutine: id })
+    if (!boxes.has(key)) boxes.set(key, { id: key, text: frame === undefined ? 'goroutine ' + id : short(strings[core.frames[frame][0]]), detail: '', object: false, goroutine: id, members: new Set() })
+    boxes.get(key)!.members!.add(id) // those that wait or have a pointer, not all of the group
     return key
   }
   const add = (from: string | null, to: string | null) => {
@@ -43,6 +44,7 @@ function graphOf(core: Core, strings: string[], most: number) {
       for (const id of others) add(key, group(id))
     }
   }
+  for (const b of boxes.values()) if (b.members) b.detail = count(b.members.size, 'goroutine')
   const cyclic = new Set([...cycles].map((id) => (boxes.has(id) ? id : group(id) ?? id)))
   return { boxes, edges: [...edges.values()], cyclic, left: Math.max(0, all.length - most) }
 }
