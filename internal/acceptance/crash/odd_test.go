@@ -232,7 +232,7 @@ func TestCaptureFromOutside(t *testing.T) {
 		t.Skip("a pid namespace needs root")
 	}
 	program := crasher.Build(t, crasher.Plain)
-	cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", program, "thrash", filepath.Join(t.TempDir(), "file"))
+	cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child", "--mount-proc", program, "spin")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -252,8 +252,8 @@ func TestCaptureFromOutside(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	out, err := exec.Command(tool(t), "goroutines", core).Output()
-	if err != nil || !regexp.MustCompile(`(?m)^goroutine 1 \[running, thread \d+\]:\n(?:\S.*\n\t.*\n)*?main\.thrash`).Match(out) {
-		t.Errorf("%v: goroutine 1 does not run main.thrash in\n%.1000s", err, out)
+	if err != nil || !regexp.MustCompile(`(?m)^goroutine 1 \[running, thread \d+\]:\n(?:\S.*\n\t.*\n)*?main\.spin`).Match(out) {
+		t.Errorf("%v: goroutine 1 does not run main.spin in\n%.1000s", err, out)
 	}
 	checkValues(t, program, crasher.Plain, core)
 }

@@ -2,6 +2,7 @@ package witness
 
 import (
 	"os"
+	"os/signal"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,9 @@ func TestMain(m *testing.M) {
 // The witness reports what it received, once, from its first instruction on,
 // even if the signal ends it; and nothing else.
 func TestSaw(t *testing.T) {
+	// Under nohup a child would inherit that the signal is ignored, but not that it
+	// is caught.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
 	w, err := Start([]string{"/proc/self/exe", "witness"})
 	if err != nil {
 		t.Fatal(err)

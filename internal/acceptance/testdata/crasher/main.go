@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -103,6 +104,7 @@ var ways = map[string]func(){
 	"grow":      grow,
 	"limit":     limit,
 	"thrash":    thrash,
+	"spin":      spin,
 	"killgroup": func() { syscall.Kill(0, syscall.SIGKILL) },
 }
 
@@ -294,21 +296,41 @@ func tgkill(pid, tid int, sig syscall.Signal) error {
 	return nil
 }
 
-// thrash reads a file that is larger than its memory may be, over and over.
+// thrash reads a file over and over, at first a part that its memory holds, then
+// 1 MiB more each time. What no longer fits was in use until then, so the kernel
+// counts the time to read it back as a stall. Were the file larger from the
+// start, the kernel would take it for a long read that needs no memory.
 func thrash() {
-	const size = 100 << 20
+	const size, fits = 96 << 20, 32 << 20
 	f, err := os.Create(os.Args[2])
 	if err != nil {
 		panic(err)
 	}
-	if err := f.Truncate(size); err != nil {
-		panic(err)
+	for range size >> 20 { // a hole is not read from the disk
+		if _, err := f.Write(bytes.Repeat([]byte{1}, 1<<20)); err != nil {
+			panic(err)
+		}
 	}
-	data, err := syscall.Mmap(int(f.Fd()), 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
-	if err != nil {
-		panic(err)
+	const random = 1 // POSIX_FADV_RANDOM, for one page a read
+	if _, _, errno := syscall.Syscall6(syscall.SYS_FADVISE64, f.Fd(), 0, 0, random, 0, 0); errno != 0 {
+		panic(errno)
 	}
-	for i := 0; ; i = (i + 4096) % size {
+	var b [1]byte
+	for end := int64(fits); ; end = max(fits, (end+1<<20)%size) {
+		for i := int64(0); i < end; i += 4096 {
+			for range 2 { // the kernel calls a page active that is read twice
+				if _, err := f.ReadAt(b[:], i); err != nil {
+					panic(err)
+				}
+			}
+		}
+	}
+}
+
+// spin keeps a processor busy.
+func spin() {
+	data := make([]byte, 1<<20)
+	for i := 0; ; i = (i + 1) % len(data) {
 		data[i]++
 	}
 }
