@@ -79,6 +79,7 @@ func (s *storm) run(t *testing.T, program, flag string, rounds int) {
 	flags := []string{flag, "--snapshot=50ms", "--keep=5", "--limit=0", "--limit-all=0"}
 	var r *started
 	pid, taken := 0, 0
+	var last error // of a capture
 	begin := func() {
 		r = start(t, plainly, nil, program, flags, "storm", s.does)
 		pid = r.event(t, "started").PID
@@ -112,8 +113,11 @@ func (s *storm) run(t *testing.T, program, flag string, rounds int) {
 				calm = s.to(t, pid)
 			}
 		}
-		if ask(t, round, r.dir, pid) {
+		err := ask(t, round, r.dir, pid)
+		if err == nil {
 			taken++
+		} else {
+			last = err
 		}
 		if s.to == nil && !s.ends {
 			waitFor(t, func() bool { return !strings.Contains(threadStates(pid), " t ") })
@@ -130,14 +134,14 @@ func (s *storm) run(t *testing.T, program, flag string, rounds int) {
 	calm()
 	waitFor(t, func() bool { return !strings.Contains(threadStates(pid), " t ") })
 	if taken == 0 {
-		t.Error("it was never captured")
+		t.Errorf("it was never captured, at last for: %v", last)
 	}
 	end(rounds, syscall.SIGKILL)
 }
 
-// ask has a program captured and reports whether it was. It fails the test if that
+// ask has a program captured and returns why it was not. It fails the test if that
 // takes too long.
-func ask(t *testing.T, round int, dir string, pid int) bool {
+func ask(t *testing.T, round int, dir string, pid int) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
 	defer cancel()
@@ -146,7 +150,10 @@ func ask(t *testing.T, round int, dir string, pid int) bool {
 	if ctx.Err() != nil {
 		t.Fatalf("round %d: the capture hangs: %v\n%s", round, err, threadStates(pid))
 	}
-	return err == nil && answer.Error == ""
+	if err == nil && answer.Error != "" {
+		err = errors.New(answer.Error)
+	}
+	return err
 }
 
 // killed kills the program a moment from now.

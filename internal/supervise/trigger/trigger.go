@@ -48,7 +48,7 @@ func Name(pid int) string { return fmt.Sprintf(".trigger-%d.sock", pid) }
 // which has 107 bytes; done releases it.
 func short(dir, name string) (path string, done func(), err error) {
 	path = filepath.Join(dir, name)
-	if len(path) < 100 {
+	if len(path) <= 107 {
 		return path, func() {}, nil
 	}
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -61,22 +61,9 @@ func short(dir, name string) (path string, done func(), err error) {
 // Listen serves requests, one after the other, until close is called. close
 // returns after the requests received by then are answered.
 func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err error) {
-	path, done, err := short(dir, Name(pid))
-	if err != nil {
-		return nil, fmt.Errorf("trigger socket: %w", err)
-	}
-	defer done()
-	// An existing file is a leftover: its program had our program's ID.
-	os.Remove(path)
 	sweep(dir)
-	l, err := net.Listen("unix", path)
+	l, err := open(dir, Name(pid))
 	if err != nil {
-		return nil, fmt.Errorf("trigger socket: %w", err)
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false) // its short name no longer exists
-	if err := os.Chmod(path, 0o600); err != nil { // other users could request cores
-		l.Close()
-		os.Remove(path)
 		return nil, fmt.Errorf("trigger socket: %w", err)
 	}
 	closing, ended := make(chan struct{}), make(chan struct{})
@@ -100,6 +87,33 @@ func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err
 		<-ended
 		os.Remove(filepath.Join(dir, Name(pid)))
 	}, nil
+}
+
+// open makes a socket that listens. It gets its name last: a socket that has a
+// name and does not listen yet is like that of a dead supervisor, and clients
+// would say so and sweep remove it.
+func open(dir, name string) (net.Listener, error) {
+	path, done, err := short(dir, ".new"+name)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	os.Remove(path) // a leftover: its program had our program's ID
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // its name will be another
+	err = os.Chmod(path, 0o600)                   // other users could request cores
+	if err == nil {
+		err = os.Rename(path, filepath.Join(dir, name))
+	}
+	if err != nil {
+		l.Close()
+		os.Remove(path)
+		return nil, err
+	}
+	return l, nil
 }
 
 // sweep removes the sockets of supervisors that were killed.

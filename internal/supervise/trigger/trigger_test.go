@@ -126,3 +126,32 @@ func TestNonsense(t *testing.T) {
 		t.Error(a, err)
 	}
 }
+
+// A socket that a client can see answers, from its first moment on, and no other
+// supervisor that starts takes it for that of a dead one.
+func TestListenAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for pid := range 300 {
+		seen := make(chan error)
+		go func() {
+			for len(Programs(dir)) == 0 && ctx.Err() == nil {
+			}
+			_, err := Send(ctx, dir, pid, Request{})
+			sweep(dir)
+			if err == nil {
+				_, err = Send(ctx, dir, pid, Request{})
+			}
+			seen <- err
+		}()
+		closer, err := Listen(dir, pid, func(Request) Answer { return Answer{} })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := <-seen; err != nil {
+			t.Fatalf("round %d: %v", pid, err)
+		}
+		closer()
+	}
+}
