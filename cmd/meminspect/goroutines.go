@@ -139,7 +139,7 @@ func printGoroutines(w io.Writer, list []stacks.Goroutine) {
 			fmt.Fprintf(w, ", thread %d", g.Thread)
 		}
 		if g.Waited > 0 {
-			fmt.Fprintf(w, ", %s", roughly(g.Waited))
+			fmt.Fprintf(w, ", %s", duration.Roughly(g.Waited))
 		}
 		if g.Locked {
 			fmt.Fprint(w, ", locked to thread")

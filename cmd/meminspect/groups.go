@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
@@ -80,10 +79,10 @@ func waitText(g *stacks.Group) string {
 	switch {
 	case longest == 0:
 		return ""
-	case roughly(shortest) == roughly(longest):
-		return ", for " + roughly(longest)
+	case duration.Roughly(shortest) == duration.Roughly(longest):
+		return ", for " + duration.Roughly(longest)
 	}
-	return fmt.Sprintf(", for %s to %s", roughly(shortest), roughly(longest))
+	return fmt.Sprintf(", for %s to %s", duration.Roughly(shortest), duration.Roughly(longest))
 }
 
 // tallies lists what goroutines have in common, with a count if not all of them
@@ -103,16 +102,6 @@ func tallies(list []stacks.Tally, all int, show func(string) string) string {
 		parts = append(parts, text)
 	}
 	return strings.Join(parts, ", ")
-}
-
-// roughly writes a duration with its largest unit, rounded down.
-func roughly(d time.Duration) string {
-	for _, unit := range []time.Duration{duration.Day, time.Hour, time.Minute, time.Second, time.Millisecond} {
-		if d >= unit {
-			return duration.Format(d.Truncate(unit))
-		}
-	}
-	return "0"
 }
 
 // shortFunction returns a function's name with only the last element of its

@@ -46,15 +46,16 @@ the kernel, gdb or Delve, is read in place. Of a core that was captured with
 
 --paths prints the largest paths from the roots, such as main.sessions[*].Tags,
 and --pprof writes the report as a profile for go tool pprof, in which the stack
-is the path. --diff compares with an earlier report: the output of --json, or a
-profile of --pprof.`,
+is the path. --diff compares with an earlier report: the output of --json, a
+profile of --pprof, or a core.`,
 		Example: `  meminspect heap $PID
   meminspect heap --paths $PID
   meminspect heap --json $PID > before.json
   meminspect heap --diff before.json $PID
   meminspect heap --pprof heap.pb.gz $PID
   meminspect heap full.core
-  meminspect heap leak.core`,
+  meminspect heap leak.core
+  meminspect heap --diff before.core after.core`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.run(cmd, args[0]); err != nil {
@@ -68,7 +69,7 @@ profile of --pprof.`,
 	fl.IntVar(&f.top, "top", 20, "how many roots and paths to print")
 	fl.BoolVar(&f.json, "json", false, "print the report as JSON")
 	fl.StringVar(&f.pprof, "pprof", "", "write the report to this file as a profile for go tool pprof")
-	fl.StringVar(&f.diff, "diff", "", "compare with the report in this file: JSON or a profile")
+	fl.StringVar(&f.diff, "diff", "", "compare with the report in this file: JSON, a profile or a core")
 	fl.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long the program may be stopped; then only totals are printed (0 for no limit)")
 	fl.StringVar(&f.exe, "exe", "", "the executable of a full core (default the one that the core names)")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print no progress")
@@ -90,12 +91,9 @@ func (f *heapFlags) run(cmd *cobra.Command, from string) error {
 	// collections cost little and save memory.
 	const percent = 10
 	defer debug.SetGCPercent(debug.SetGCPercent(percent))
-	var old *heapreport.Report
-	if f.diff != "" {
-		var err error
-		if old, err = heapreport.Load(f.diff); err != nil {
-			return fmt.Errorf("--diff: %w", err)
-		}
+	old, err := f.earlier(cmd)
+	if err != nil {
+		return fmt.Errorf("--diff: %w", err)
 	}
 	r, err := f.report(cmd, from)
 	if err != nil {
@@ -115,6 +113,21 @@ func (f *heapFlags) run(cmd *cobra.Command, from string) error {
 	return nil
 }
 
+// earlier returns the report of --diff, nil if there is none.
+func (f *heapFlags) earlier(cmd *cobra.Command) (*heapreport.Report, error) {
+	if f.diff == "" {
+		return nil, nil
+	}
+	path, err := corePath(cmd, f.diff)
+	if err != nil {
+		return nil, err
+	}
+	if path == f.diff && !corefile.Like(path) {
+		return heapreport.Load(path)
+	}
+	return f.ofCore(cmd, path, heapreport.Options{})
+}
+
 // report reads the heap of a process, if from is its number, or of a core.
 func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report, error) {
 	p := heapProgress{w: raw(cmd.ErrOrStderr()), on: !f.quiet && isTerminal(cmd.ErrOrStderr())}
@@ -126,6 +139,11 @@ func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report,
 		}
 		return heapreport.OfProcess(cmd.Context(), pid, opts)
 	}
+	return f.ofCore(cmd, from, opts)
+}
+
+// ofCore reads the report that a core records, or the heap of a full core.
+func (f *heapFlags) ofCore(cmd *cobra.Command, from string, opts heapreport.Options) (*heapreport.Report, error) {
 	o, err := openOptions(cmd)
 	if err != nil {
 		return nil, err
@@ -133,11 +151,12 @@ func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report,
 	if from, err = corePath(cmd, from); err != nil {
 		return nil, err
 	}
-	file, err := corefile.Open(from, o)
+	file, err := openFile(cmd.InOrStdin(), from, o)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", from, suggestSize(err))
 	}
 	defer file.Close()
+	file.Path = from
 	if r, err := recorded(file); r != nil || err != nil {
 		if r != nil && !f.paths {
 			r.Paths = nil

@@ -13,6 +13,7 @@ import (
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/facts"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -76,8 +77,8 @@ type infoJSON struct {
 	GoVersion  string            `json:"goVersion,omitempty"`
 	BuildID    string            `json:"goBuildID,omitempty"`
 	GNUBuildID string            `json:"gnuBuildID,omitempty"`
-	Build      *buildJSON        `json:"build,omitempty"`
-	Process    *processJSON      `json:"process,omitempty"`
+	Build      *facts.Build      `json:"build,omitempty"`
+	Process    *facts.Process    `json:"process,omitempty"`
 	Why        string            `json:"reason,omitempty"`
 	When       *time.Time        `json:"time,omitempty"`
 	Who        string            `json:"requester,omitempty"`
@@ -119,10 +120,8 @@ func coreInfo(c *inspect.Core) *infoJSON {
 		Threads: threadsJSON{len(c.Threads)}, Segments: c.Filled(), Captured: captured, Marked: marked, Torn: c.Torn.Size(), TornPlaces: len(c.Torn),
 	}
 	info.BuildID, info.GNUBuildID = c.BuildIDs()
-	info.Build, info.Process = buildOf(c), processOf(c)
-	if p := c.Process; p != nil {
-		info.Program, info.PID = p.Name, int(p.PID)
-	}
+	info.Build, info.Process = facts.BuildOf(c), facts.ProcessOf(c)
+	info.Program, info.PID = c.Program(), c.PID()
 	if c.Signal != nil {
 		info.Signal = c.Signal.Signal
 	}
@@ -134,12 +133,6 @@ func coreInfo(c *inspect.Core) *infoJSON {
 		info.Why, info.Who, info.Tool, info.Host, info.Kernel = r.Why, r.Who, r.ToolVersion, r.Host, r.Kernel
 		info.GoVersion = r.GoVersion
 		info.Stopped, info.Strict = duration.Seconds(r.Stopped), r.Strict
-		if r.Program != "" {
-			info.Program = r.Program
-		}
-		if r.PID != 0 {
-			info.PID = r.PID
-		}
 		if !r.When.IsZero() {
 			when := r.When.UTC()
 			info.When = &when
@@ -185,10 +178,10 @@ func (i *infoJSON) print(w io.Writer) {
 	line("build id", "%s", i.BuildID)
 	line("GNU id", "%s", i.GNUBuildID)
 	if i.Build != nil {
-		i.Build.print(line)
+		printBuild(i.Build, line)
 	}
 	if i.Process != nil {
-		i.Process.print(line)
+		printProcess(i.Process, line)
 	}
 	line("why", "%s", i.Why)
 	if i.Signal != 0 {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/facts"
 	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/inspect/signature"
@@ -174,8 +175,8 @@ type reportJSON struct {
 	Program   string               `json:"program,omitempty"`
 	PID       int                  `json:"pid,omitempty"`
 	GoVersion string               `json:"goVersion,omitempty"`
-	Build     *buildJSON           `json:"build,omitempty"`
-	Process   *processJSON         `json:"process,omitempty"`
+	Build     *facts.Build         `json:"build,omitempty"`
+	Process   *facts.Process       `json:"process,omitempty"`
 	Holders   []heapreport.Root    `json:"holders,omitempty"`
 	When      *time.Time           `json:"time,omitempty"`
 	Host      string               `json:"host,omitempty"`
@@ -231,7 +232,7 @@ func reportOf(r *report.Report, next []string) *reportJSON {
 		out.Signature = &r.Signature
 	}
 	if r.Heap != nil {
-		out.Holders = r.Heap.Holders(maxHolders)
+		out.Holders = r.Heap.Holders(report.MaxHolders)
 	}
 	for i := range r.Groups {
 		out.Groups = append(out.Groups, groupOf(&r.Groups[i]))

@@ -5,11 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
-	"github.com/meminspect/meminspect/internal/bytesize"
-	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 )
@@ -140,128 +137,18 @@ func fit(all []section, most int) []section {
 
 // factLines describe the program and its end.
 func factLines(r *report.Report, width int) []string {
-	info := coreInfo(r.Core)
 	var lines []string
-	add := func(name string, facts ...string) {
-		text := ""
-		for _, f := range facts {
-			if f != "" && text != "" {
-				text += ", "
-			}
-			text += f
-		}
-		if text == "" {
-			return
-		}
+	for _, f := range r.Facts() {
 		const indent = 9
-		for i, line := range wrap(oneLine(text), width-indent, 3) {
+		name := f.Name
+		for i, line := range wrap(oneLine(f.Text()), width-indent, 3) {
 			if i > 0 {
 				name = ""
 			}
 			lines = append(lines, fmt.Sprintf("%-*s%s", indent, name, line))
 		}
 	}
-	add("program", programFacts(info)...)
-	add("bug", r.Signature.String())
-	add("when", whenFacts(info)...)
-	add("tags", tagText(info.Tags))
-	if info.Process != nil && info.Process.Memory != nil {
-		add("memory", memoryFacts(info.Process)...)
-	}
-	if r.Heap != nil {
-		add("held by", holderFacts(r.Heap)...)
-	}
-	add("core", coreFacts(info)...)
 	return lines
-}
-
-func programFacts(info *infoJSON) []string {
-	b := info.Build
-	if b == nil {
-		return []string{info.Program, info.GoVersion}
-	}
-	program := b.Package
-	if b.Version != "" && b.Version != "(devel)" {
-		program += "@" + b.Version
-	}
-	commit := b.Revision[:min(len(b.Revision), 12)] // as in pseudo-versions
-	if commit != "" && !strings.Contains(b.Version, commit) {
-		program += ", commit " + commit
-	}
-	if b.Modified {
-		program += " with uncommitted changes"
-	}
-	return []string{program, info.GoVersion}
-}
-
-func whenFacts(info *infoJSON) []string {
-	var facts []string
-	if info.When != nil {
-		when := info.When.Format("2006-01-02 15:04:05 UTC")
-		if info.Process != nil && info.Process.Uptime > 0 {
-			when += ", " + roughly(time.Duration(info.Process.Uptime)) + " after its start"
-		}
-		facts = append(facts, when)
-	}
-	where := ""
-	if info.PID != 0 {
-		where = fmt.Sprintf("pid %d", info.PID)
-	}
-	if info.Host != "" {
-		where = strings.TrimSpace(where + " on " + info.Host)
-	}
-	facts = append(facts, where)
-	if p := info.Process; p != nil {
-		if p.Pod != "" {
-			facts = append(facts, "pod "+p.Pod)
-		} else if p.Container != "" {
-			facts = append(facts, "container "+p.Container[:min(len(p.Container), 12)])
-		}
-	}
-	return facts
-}
-
-func memoryFacts(p *processJSON) []string {
-	m := p.Memory
-	var facts []string
-	add := func(what string, n uint64) {
-		if n > 0 {
-			facts = append(facts, what+" "+bytesize.Short(n))
-		}
-	}
-	add("resident", m.Resident)
-	if m.Peak > m.Resident {
-		add("at most", m.Peak)
-	}
-	add("live heap", m.Live)
-	add("GOMEMLIMIT", m.Limit)
-	for _, name := range sortedKeys(p.Limits) {
-		facts = append(facts, name+" "+p.Limits[name])
-	}
-	return facts
-}
-
-// maxHolders is how many roots the report has that keep memory alive.
-const maxHolders = 3
-
-// holderFacts are the roots that alone keep the most memory alive.
-func holderFacts(h *heapreport.Report) []string {
-	var facts []string
-	for _, root := range h.Holders(maxHolders) {
-		facts = append(facts, fmt.Sprintf("%s %s (%d %%)", root.Label(), bytesize.Short(root.Retained), 100*root.Retained/h.Heap.Bytes))
-	}
-	return facts
-}
-
-func coreFacts(info *infoJSON) []string {
-	facts := []string{info.Core, bytesize.Short(uint64(info.Bytes))}
-	if info.Encrypted {
-		facts = append(facts, "encrypted")
-	}
-	if info.Strict {
-		facts = append(facts, "strict")
-	}
-	return facts
 }
 
 // failedSection has the goroutine that ended the program. Calls of the standard

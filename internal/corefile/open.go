@@ -3,11 +3,13 @@ package corefile
 import (
 	"bufio"
 	"cmp"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -115,6 +117,21 @@ func Open(path string, o OpenOptions) (*File, error) {
 	f.Path = path
 	f.closers = append(f.closers, in)
 	return f, nil
+}
+
+// Like reports whether the regular file at path begins like a core: plain, compressed or
+// encrypted.
+func Like(path string) bool {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return false // a pipe can be opened once
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	head := headOf(f)
+	return slices.ContainsFunc([]string{elf.ELFMAG, zstdMagic, ageMagic, armor.Header}, func(magic string) bool { return strings.HasPrefix(head, magic) })
 }
 
 func open(in *os.File, o OpenOptions) (*File, error) {
@@ -315,7 +332,7 @@ func encoded(head string) bool {
 // headSize is enough for every magic.
 const headSize = len(armor.Header)
 
-func headOf(f *File) string {
+func headOf(f io.ReaderAt) string {
 	head := make([]byte, headSize)
 	n, _ := f.ReadAt(head, 0) // the first read of the core returns the error again
 	return string(head[:n])

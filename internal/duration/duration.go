@@ -121,3 +121,13 @@ func (v *Value) Set(text string) error {
 
 // Type is the placeholder in help texts.
 func (*Value) Type() string { return "duration" }
+
+// Roughly returns d with its largest unit, rounded down.
+func Roughly(d time.Duration) string {
+	for _, unit := range []time.Duration{Day, time.Hour, time.Minute, time.Second, time.Millisecond} {
+		if d >= unit {
+			return Format(d.Truncate(unit))
+		}
+	}
+	return "0"
+}

@@ -43,6 +43,29 @@ func (c *Core) Fact(key string) string {
 	return ""
 }
 
+// Program returns the name of the program as it was called, "" if the core does not
+// record it.
+func (c *Core) Program() string {
+	if c.Capture != nil && c.Capture.Program != "" {
+		return c.Capture.Program
+	}
+	if c.Process != nil {
+		return c.Process.Name
+	}
+	return ""
+}
+
+// PID returns the ID of the process, 0 if the core does not record it.
+func (c *Core) PID() int {
+	if c.Capture != nil && c.Capture.PID != 0 {
+		return c.Capture.PID
+	}
+	if c.Process != nil {
+		return int(c.Process.PID)
+	}
+	return 0
+}
+
 // Tags returns the tags that the user gave the core, nil if it has no tags.
 func (c *Core) Tags() map[string]string {
 	if c.Capture == nil {

@@ -1,10 +1,7 @@
 package page
 
 import (
-	"maps"
 	"slices"
-	"strconv"
-	"time"
 
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/diff"
@@ -123,34 +120,8 @@ func (b *builder) core(p *inspect.Program) (core, []stacks.Goroutine) {
 // facts are the lines of the summary.
 func facts(r *report.Report) [][2]string {
 	out := [][2]string{}
-	add := func(name, text string) {
-		if text != "" {
-			out = append(out, [2]string{name, text})
-		}
-	}
-	c := r.Core
-	add("Reason", r.Cause.Reason)
-	add("Signature", r.Signature.ID)
-	if build := c.BuildInfo(); build != nil {
-		add("Module", build.Main.Path+" "+build.Main.Version)
-		for _, s := range build.Settings {
-			if s.Key == "vcs.revision" || s.Key == "vcs.modified" {
-				add(s.Key, s.Value)
-			}
-		}
-	}
-	if c.Capture != nil {
-		add("Go version", c.Capture.GoVersion)
-		add("Process", strconv.Itoa(c.Capture.PID))
-		add("Captured", c.Capture.When.UTC().Format(time.RFC3339))
-		if started := c.Started(); !started.IsZero() {
-			add("Started", started.UTC().Format(time.RFC3339))
-			add("Uptime", c.Capture.When.Sub(started).Round(time.Millisecond).String())
-		}
-	}
-	tags := c.Tags()
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		add("Tag "+key, tags[key])
+	for _, f := range r.Facts() {
+		out = append(out, [2]string{f.Name, f.Text()})
 	}
 	return out
 }

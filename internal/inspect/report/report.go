@@ -37,11 +37,8 @@ type Report struct {
 // Title returns the report in one sentence.
 func (r *Report) Title() string {
 	program := "a program"
-	switch {
-	case r.Core.Capture != nil && r.Core.Capture.Program != "":
-		program = filepath.Base(r.Core.Capture.Program)
-	case r.Core.Process != nil && r.Core.Process.Name != "":
-		program = filepath.Base(r.Core.Process.Name)
+	if name := r.Core.Program(); name != "" {
+		program = filepath.Base(name)
 	}
 	return program + " " + r.Cause.String()
 }

@@ -309,7 +309,7 @@ func TestViews(t *testing.T) {
 	url, _ := file(t, core, core)
 	p := open(ctx, t, url)
 	for view, want := range map[string]string{
-		"Summary": "captured on request", "Goroutines": "main.deadlock", "Waits": "Possible deadlock", "Values": "service",
+		"Summary": "2 × main.deadlock", "Goroutines": "main.deadlock", "Waits": "Possible deadlock", "Values": "service",
 		"Memory": "Segments", "Log": "it went wrong", "Compare": "0 changes of values",
 	} {
 		p.click(view)
@@ -324,7 +324,8 @@ func TestViews(t *testing.T) {
 	p.js("document.querySelector('.table button').click()")
 	p.await("document.querySelector('#stack') !== null && document.querySelectorAll('.bar.path').length > 0")
 	p.accessible("Goroutines, selected")
-
+	// A chosen bar has the whole width, and so have those above it.
+	p.await("[...document.querySelectorAll('.bar')].filter((b) => b.style.width === '100%').length > 1 && document.querySelector('.bar[aria-pressed=true]').style.width === '100%'")
 	p.click("Show all goroutines")
 	// A table is one stop of the Tab key; the arrow keys move in it.
 	p.click("Goroutines")
@@ -598,6 +599,42 @@ func TestLargeCore(t *testing.T) {
 	p.await("document.querySelector('[aria-live]').innerText.startsWith('10,00')")
 	if n := p.js("document.querySelectorAll('.scroll .row').length < 100"); n != "true" {
 		t.Error("rows that are not visible are rendered")
+	}
+}
+
+// Goroutines of which no two have the same stack are bars too narrow to draw: choosing a
+// bar shows those below it.
+func TestManyGroups(t *testing.T) {
+	n := 2000
+	if matrix.Whole() {
+		n = 20_000
+	}
+	ctx := browser(t)
+	pid, _ := run(t, "./testdata/groups", fmt.Sprint(n))
+	url, size := file(t, attach(t, pid))
+	p := open(ctx, t, url)
+	t.Logf("page %d bytes", size)
+	for _, view := range views {
+		t.Logf("%s: %v", view, p.click(view))
+	}
+	p.click("Goroutines")
+	narrow := "document.querySelector('main').innerText.includes('too narrow to draw')"
+	p.await(narrow)
+	for depth := 1; p.js(narrow) == "true"; depth++ {
+		if depth > 40 {
+			t.Fatal("no bar is wide enough")
+		}
+		t.Log(p.js(`(async () => {
+			const below = [...document.querySelectorAll('.bar')].filter((b) => parseFloat(b.style.top) / 1.6 > ` + fmt.Sprint(depth) + ` - 0.5)
+			const next = below.sort((a, b) => parseFloat(a.style.top) - parseFloat(b.style.top))[0]
+			const began = performance.now()
+			next.click()
+			await new Promise((done) => requestAnimationFrame(() => setTimeout(done)))
+			return next.title + ': ' + Math.round(performance.now() - began) + ' ms'
+		})()`))
+	}
+	if n := p.js("document.querySelectorAll('.bar').length < 3000"); n != "true" {
+		t.Error("the view has too many bars")
 	}
 }
 

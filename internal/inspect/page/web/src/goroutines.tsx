@@ -7,58 +7,66 @@ import { count, duration, ownFrame, short, type Core, type Goroutine } from './m
 const KINDS = ['By stack', 'By wait object', 'By creator'] as const
 
 /** A Class is the goroutines that are in the same bars. */
-interface Class { steps: string[]; goroutines: Goroutine[] }
+interface Class { prefix: string | null; stack: number[]; goroutines: Goroutine[] }
 
-interface Bar {
-  name: string
-  n: number // goroutines
-  classes: Set<Class>
-  below: Map<string, Bar>
+/** A Bar is the goroutines whose first steps are the same. */
+class Bar {
+  readonly key: string // the names of the bars above and of this one, but for the root's
+  readonly classes: Class[] = []
+  n = 0 // goroutines
+  private parts?: Bar[]
+
+  constructor(readonly name: string, readonly above: Bar | null, private names: string[], private depth: number) {
+    this.key = above ? above.key + '\n' + name : ''
+  }
+
+  add(c: Class) {
+    this.classes.push(c)
+    this.n += c.goroutines.length
+  }
+
+  /** below divides the bar by the step that follows. Most bars are too narrow to be divided. */
+  get below(): Bar[] {
+    if (this.parts) return this.parts
+    const parts = new Map<string, Bar>()
+    for (const c of this.classes) {
+      const step = stepOf(c, this.depth, this.names)
+      if (step === undefined) continue
+      let part = parts.get(step)
+      if (!part) parts.set(step, (part = new Bar(step, this, this.names, this.depth + 1)))
+      part.add(c)
+    }
+    return (this.parts = [...parts.values()])
+  }
 }
 
-/** classesOf divides goroutines by what the bars of a kind show. */
-function classesOf(core: Core, strings: string[], list: Goroutine[], kind: (typeof KINDS)[number]): Class[] {
+/** stepOf returns the name of a class's bar at a depth: its prefix, or a function, the outermost first. */
+function stepOf(c: Pick<Class, 'prefix' | 'stack'>, depth: number, names: string[]): string | undefined {
+  if (c.prefix !== null && depth-- === 0) return c.prefix
+  return names[c.stack[c.stack.length - 1 - depth]]
+}
+
+/** prefixesOf returns the function that names the first bar of a goroutine, null for that of its stack. */
+function prefixesOf(core: Core, names: string[], kind: (typeof KINDS)[number]): (g: Goroutine) => string | null {
+  if (kind === 'By stack') return () => null
+  if (kind === 'By creator') return (g) => (g.c < 0 ? 'creator not known' : names[g.c])
   const objects = new Map<string, string>()
-  if (kind === 'By wait object') {
-    for (const o of core.waits) for (const w of o.waiters) objects.set(w.id, objects.has(w.id) ? 'several objects' : o.path ? o.path + ' (' + o.kind + ')' : o.kind)
-  }
-  const first = (g: Goroutine): string | null => {
-    if (kind === 'By stack') return null
-    if (kind === 'By wait object') return objects.get(g.id) ?? 'waits for no object'
-    return g.c < 0 ? 'creator not known' : short(strings[core.frames[g.c][0]])
-  }
+  for (const o of core.waits) for (const w of o.waiters) objects.set(w.id, objects.has(w.id) ? 'several objects' : o.path ? o.path + ' (' + o.kind + ')' : o.kind)
+  return (g) => objects.get(g.id) ?? 'waits for no object'
+}
+
+/** rootOf returns the bar of all goroutines. */
+function rootOf(core: Core, names: string[], list: Goroutine[], prefix: (g: Goroutine) => string | null): Bar {
   const classes = new Map<string, Class>()
   for (const g of list) {
-    const prefix = first(g)
-    const key = g.g + ' ' + (prefix ?? '')
+    const first = prefix(g)
+    const key = first === null ? String(g.g) : g.g + ' ' + first
     let c = classes.get(key)
-    if (!c) {
-      const stack = core.stacks[core.groups[g.g].k].map((f) => short(strings[core.frames[f][0]])).reverse()
-      classes.set(key, (c = { steps: prefix === null ? stack : [prefix, ...stack], goroutines: [] }))
-    }
+    if (!c) classes.set(key, (c = { prefix: first, stack: core.stacks[core.groups[g.g].k], goroutines: [] }))
     c.goroutines.push(g)
   }
-  return [...classes.values()]
-}
-
-/** barsOf adds classes up in a tree. */
-function barsOf(classes: Class[]): Bar {
-  const bar = (name: string): Bar => ({ name, n: 0, classes: new Set(), below: new Map() })
-  const add = (b: Bar, c: Class) => {
-    b.n += c.goroutines.length
-    b.classes.add(c)
-  }
-  const root = bar('All goroutines')
-  for (const c of classes) {
-    let at = root
-    add(at, c)
-    for (const step of c.steps) {
-      let next = at.below.get(step)
-      if (!next) at.below.set(step, (next = bar(step)))
-      add(next, c)
-      at = next
-    }
-  }
+  const root = new Bar('All goroutines', null, names, 0)
+  for (const c of classes.values()) root.add(c)
   return root
 }
 
@@ -70,11 +78,12 @@ export function Goroutines(state: State) {
   const [query, setQuery] = useState('')
   const [open, setOpen] = useState<string>(target)
   const list = useMemo(() => core.goroutines.filter((g) => system || !core.groups[g.g].y), [core, system])
-  const classes = useMemo(() => classesOf(core, doc.strings, list, by), [list, by])
-  const root = useMemo(() => barsOf(classes), [classes])
+  const names = useMemo(() => core.frames.map((f) => short(doc.strings[f[0]])), [core])
+  const prefix = useMemo(() => prefixesOf(core, names, by), [core, by])
+  const root = useMemo(() => rootOf(core, names, list, prefix), [list, prefix])
   const rows = useMemo(() => {
     const text = query.toLowerCase()
-    const chosenRows = chosen ? [...chosen.classes].flatMap((c) => c.goroutines) : list
+    const chosenRows = chosen ? chosen.classes.flatMap((c) => c.goroutines) : list
     if (!text) return chosenRows
     const matches = core.stacks.map((stack) => stack.some((f) => doc.strings[core.frames[f][0]].toLowerCase().includes(text)))
     return chosenRows.filter((g) => g.id === text || matches[g.k] || doc.strings[g.s].toLowerCase().includes(text) || g.l?.toLowerCase().includes(text))
@@ -84,10 +93,12 @@ export function Goroutines(state: State) {
   const shown = useMemo(() => core.goroutines.find((g) => g.id === open), [open])
   const path = useMemo(() => {
     const keys = new Set<string>()
+    if (!shown) return keys
+    const c = { prefix: prefix(shown), stack: core.stacks[core.groups[shown.g].k] }
     let key = ''
-    for (const step of classes.find((c) => shown && c.goroutines.includes(shown))?.steps ?? []) keys.add((key += '\n' + step))
+    for (let depth = 0, step; (step = stepOf(c, depth, names)) !== undefined; depth++) keys.add((key += '\n' + step))
     return keys
-  }, [shown, classes])
+  }, [shown, prefix])
   if (core.goroutines.length === 0) return <p>The core has no goroutines.</p>
   return (
     <>
@@ -112,39 +123,49 @@ export function Goroutines(state: State) {
   )
 }
 
-/** Icicle draws a tree of goroutines: the width of a bar is the number of goroutines. */
+const LEAST = 0.004 // of the width: narrower bars can hardly be seen or clicked
+
+/**
+ * Icicle draws a tree of goroutines: the width of a bar is the number of goroutines. The chosen
+ * bar has the whole width, and so have the bars above it.
+ */
 function Icicle(props: { root: Bar; chosen: Bar | null; choose: (b: Bar | null) => void; path: Set<string> }) {
+  const top = props.chosen ?? props.root
   const { nodes, hidden } = useMemo(() => {
-    const tree = hierarchy<Bar>(props.root, (b) => [...b.below.values()])
+    let hidden = 0
+    const tree = hierarchy<Bar>(top, (b) => b.below.filter((below) => {
+      const seen = below.n >= LEAST * top.n
+      if (!seen) hidden += below.n
+      return seen
+    }))
     // The bars below have all goroutines of the one above, or fewer.
     tree.each((n) => { (n as { value?: number }).value = n.data.n })
     tree.sort((a, b) => b.value! - a.value!)
-    const least = 0.002 // of the width: narrower bars cannot be seen
-    const all = partition<Bar>()(tree).descendants()
-    const nodes = all.filter((n) => n.x1 - n.x0 >= least)
-    return { nodes, hidden: all.length - nodes.length }
-  }, [props.root])
+    const above: { bar: Bar; x0: number; x1: number; depth: number }[] = []
+    for (let b = top.above; b; b = b.above) above.unshift({ bar: b, x0: 0, x1: 1, depth: 0 })
+    above.forEach((n, depth) => { n.depth = depth })
+    const below = partition<Bar>()(tree).descendants().map((n) => ({ bar: n.data, x0: n.x0, x1: n.x1, depth: above.length + n.depth }))
+    return { nodes: [...above, ...below], hidden }
+  }, [top])
   const depth = Math.max(...nodes.map((n) => n.depth)) + 1
-  const all = props.root.n
   return (
     <>
     <div class="icicle" role="group" aria-label="Goroutines by their stacks: the width of a bar is the number of goroutines" tabIndex={0}>
       <div style={{ position: 'relative', height: depth * 1.6 + 'rem' }}>
-        {nodes.map((n) => {
-          const key = n.ancestors().reverse().slice(1).map((a) => '\n' + a.data.name).join('')
-          const label = n.data.name + ', ' + count(n.data.n, 'goroutine')
+        {nodes.map(({ bar, x0, x1, depth }) => {
+          const label = bar.name + ', ' + count(bar.n, 'goroutine')
           return (
-            <button key={key} title={label} aria-label={label} aria-pressed={props.chosen === n.data}
-              class={'bar tone' + (hash(n.data.name) % 6) + (props.path.has(key) ? ' path' : '')}
-              style={{ left: n.x0 * 100 + '%', width: ((n.x1 - n.x0) * 100) + '%', top: n.depth * 1.6 + 'rem' }}
-              onClick={() => props.choose(n.depth === 0 ? null : n.data)}>
-              {n.x1 - n.x0 > 0.03 ? n.data.name + (n.data.n < all || n.depth === 0 ? ' (' + n.data.n + ')' : '') : ''}
+            <button key={bar.key} title={label} aria-label={label} aria-pressed={props.chosen === bar}
+              class={'bar tone' + (hash(bar.name) % 6) + (props.path.has(bar.key) ? ' path' : '')}
+              style={{ left: x0 * 100 + '%', width: (x1 - x0) * 100 + '%', top: depth * 1.6 + 'rem' }}
+              onClick={() => props.choose(bar.above ? bar : null)}>
+              {x1 - x0 > 0.03 ? bar.name + (bar.n < props.root.n || !bar.above ? ' (' + bar.n + ')' : '') : ''}
             </button>
           )
         })}
       </div>
     </div>
-    {hidden > 0 && <p>{count(hidden, 'bar')} of less than 0.2 % of the goroutines {hidden === 1 ? 'is' : 'are'} too narrow to draw. The table has their goroutines.</p>}
+    {hidden > 0 && <p>{count(hidden, 'goroutine')} {hidden === 1 ? 'is' : 'are'} in bars that are too narrow to draw: choose the bar above them to see them. The table has all.</p>}
     </>
   )
 }

@@ -4,6 +4,8 @@ import { Badge, Table } from './list'
 import type { State } from './main'
 import { bytes, count, type Segment } from './model'
 
+const FIRST_REGIONS = 3 // of a segment, in its row: the table of regions has all
+
 export function Memory(state: State) {
   const { core, doc, go, changed } = state
   const regionsChanged = useMemo(() => regionsOf(changed.keys(), new Set(core.regions.map((r) => r.name))), [core, changed])
@@ -18,7 +20,7 @@ export function Memory(state: State) {
         { name: 'Size', width: '6rem', cell: (s) => bytes(s.size) },
         { name: 'Captured', width: '6rem', cell: (s) => bytes(s.captured) },
         { name: 'Access', width: '6rem', cell: (s) => (s.w ? 'read, write' : 'read') },
-        { name: 'Regions', width: 'minmax(8rem, 1fr)', cell: (s) => s.regions?.map((r) => <button class="link" onClick={() => go('Values', r)}>{r}</button>) },
+        { name: 'Regions', width: 'minmax(8rem, 1fr)', cell: (s) => <>{s.regions?.slice(0, FIRST_REGIONS).map((r) => <button class="link" onClick={() => go('Values', r)}>{r}</button>)}{s.regions && s.regions.length > FIRST_REGIONS && `and ${s.regions.length - FIRST_REGIONS} more`}</> },
       ]} />
       <h2>Regions</h2>
       <Table label="Regions" rows={core.regions} tone={(r) => (r.status === 'complete' ? '' : 'warn')} columns={[

@@ -1,14 +1,36 @@
+import { useMemo } from 'preact/hooks'
 import type { State } from './main'
-import { short, count } from './model'
+import { count, ownFrame, short, type Core, type Group } from './model'
+
+// How many there are in the summary: the other views have all.
+const FIRST_GROUPS = 6
+const FIRST_WAITS = 4
+
+/** othersOf returns the groups of the program's goroutines that did not fail, with their states. */
+function othersOf(core: Core, strings: string[]): { group: Group; first: string; states: string }[] {
+  const members = core.groups.map((): { first: string; states: Map<number, number> } => ({ first: '', states: new Map() }))
+  for (const g of core.goroutines) {
+    const m = members[g.g]
+    m.first ||= g.id
+    m.states.set(g.s, (m.states.get(g.s) ?? 0) + 1)
+  }
+  return core.groups.flatMap((group, i) => {
+    if (group.y || group.f) return []
+    const { first, states } = members[i]
+    const tallies = [...states].sort((a, b) => b[1] - a[1])
+    return [{ group, first, states: tallies.map(([s, n]) => (tallies.length > 1 ? n + ' ' : '') + strings[s]).join(', ') }]
+  }).sort((a, b) => b.group.n - a.group.n)
+}
 
 export function Summary({ core, doc, go }: State) {
+  const groups = useMemo(() => othersOf(core, doc.strings), [core])
+  const total = groups.reduce((n, g) => n + g.group.n, 0)
+  const waits = core.waits.filter((o) => o.address && (o.path || o.waiters.length > 1))
   return (
     <>
       <h2>{core.title}</h2>
-      <dl class="facts">
-        <dt>Core</dt><dd>{core.path}</dd>
+      <dl class="facts subjects">
         {core.facts.map(([name, text]) => <><dt>{name}</dt><dd>{text}</dd></>)}
-        <dt>Goroutines</dt><dd>{count(core.goroutines.length, 'goroutine')} in {count(core.groups.length, 'group')}</dd>
       </dl>
       {core.failed && (
         <section aria-labelledby="failed">
@@ -26,6 +48,29 @@ export function Summary({ core, doc, go }: State) {
             })}
           </ol>
           {core.failed.problem && <p>{core.failed.problem}</p>}
+        </section>
+      )}
+      {groups.length > 0 && (
+        <section aria-labelledby="groups">
+          <h3 id="groups">{count(total, core.failed ? 'other goroutine' : 'goroutine')} in {count(groups.length, 'group')}</h3>
+          <ol class="plain">
+            {groups.slice(0, FIRST_GROUPS).map((g) => {
+              const frame = ownFrame(core, g.group)
+              return <li><button class="link" onClick={() => go('Goroutines', g.first)}>{g.group.n.toLocaleString('en')} × {frame === undefined ? 'no stack' : short(doc.strings[core.frames[frame][0]])}</button> {g.states}</li>
+            })}
+          </ol>
+          {groups.length > FIRST_GROUPS && <p><button class="link" onClick={() => go('Goroutines', '')}>{count(groups.length - FIRST_GROUPS, 'more group')}</button></p>}
+        </section>
+      )}
+      {waits.length > 0 && (
+        <section aria-labelledby="waits">
+          <h3 id="waits">What they wait for</h3>
+          <ol class="plain">
+            {waits.slice(0, FIRST_WAITS).map((o) => (
+              <li>{o.path ? <button class="link" onClick={() => go('Values', o.path!)}>{o.path}</button> : <code>{o.address} </code>}({o.kind}{o.state && ', ' + o.state}): {count(o.waiters.length, 'goroutine')}</li>
+            ))}
+          </ol>
+          {waits.length > FIRST_WAITS && <p><button class="link" onClick={() => go('Waits', '')}>{count(waits.length - FIRST_WAITS, 'more object')}</button></p>}
         </section>
       )}
       {core.summary.length > 0 && (
