@@ -11,16 +11,8 @@ import (
 	"golang.org/x/tools/go/analysis"
 
 	"github.com/meminspect/meminspect/annotate"
+	"github.com/meminspect/meminspect/internal/secret"
 )
-
-// keyTypes have private keys or passwords, whatever the variable's name.
-var keyTypes = []string{
-	"crypto.PrivateKey", "crypto/rsa.PrivateKey", "crypto/ecdsa.PrivateKey", "crypto/ed25519.PrivateKey",
-	"crypto/ecdh.PrivateKey", "crypto/dsa.PrivateKey", "crypto/tls.Certificate",
-	"crypto/mlkem.DecapsulationKey768", "crypto/mlkem.DecapsulationKey1024",
-	"net/url.Userinfo", "golang.org/x/oauth2.Token",
-	"filippo.io/age.X25519Identity", "filippo.io/age.ScryptIdentity",
-}
 
 // maxSecrets bounds the values that are reported for one annotation.
 const maxSecrets = 10
@@ -46,17 +38,17 @@ func secrets(u *unit) {
 // secretIn searches one captured value, which is the expression expr in source,
 // for secrets.
 func (u *unit) secretIn(pos, end token.Pos, typ types.Type, expr, cure string) {
-	key := u.pass.Pkg.Path() + "." + expr
-	if u.excluded(key) {
-		return
+	found := 0
+	walk := secret.Walk{
+		Excluded: u.excluded,
+		Enters:   func(named *types.Named, _ []*types.Var) bool { return u.ours(named.Obj().Pkg()) },
+		Found: func(s secret.Secret) {
+			if found++; found <= maxSecrets {
+				u.report(u.secretFinding(pos, end, &s, cure))
+			}
+		},
 	}
-	name := expr // its last field, or the variable
-	if i := strings.LastIndexByte(name, '.'); i >= 0 {
-		name = name[i+1:]
-	}
-	name, _, _ = strings.Cut(name, "[")
-	w := &secretWalk{unit: u, pos: pos, end: end, cure: cure, seen: map[types.Type]bool{}, key: key}
-	w.visit(typ, name, expr, nil)
+	walk.Value(u.pass.Pkg.Path(), expr, typ)
 }
 
 // excluded reports whether a variable, type or field has an exclude directive.
@@ -65,98 +57,36 @@ func (u *unit) excluded(key string) bool {
 	return found
 }
 
-// A secretWalk searches what one annotation or registration captures.
-type secretWalk struct {
-	*unit
-	pos, end token.Pos           // where findings are reported
-	cure     string              // advice for the captured value itself
-	seen     map[types.Type]bool // structs, and the types that lead to the current value
-	key      string              // of the innermost variable or named type: exclusions of fields refer to it
-	found    int
-}
-
-// visit checks a value: its type, its name, the expression that leads to it,
-// and its field, nil for the variable itself.
-func (w *secretWalk) visit(t types.Type, name, expr string, field *types.Var) {
-	if named, ok := types.Unalias(t).(*types.Named); ok {
-		key := typeKey(named)
-		if w.excluded(key) {
-			return
-		}
-		if slices.Contains(keyTypes, key) {
-			w.reportSecret(expr, field, "it is a "+key)
-			return
-		}
-		if w.seen[t] || !w.ours(named.Obj().Pkg()) && !isText(t) {
-			return
-		}
-		w.seen[t] = true
-		if _, ok := named.Underlying().(*types.Struct); !ok {
-			// Its name comes from the value that contains it, which may be another one
-			// next time.
-			defer delete(w.seen, t)
-		} else {
-			defer func(key string) { w.key = key }(w.key)
-			w.key = key
-		}
-	}
-	if isText(t) {
-		if word := secretWord(name, field == nil && isBytes(t)); word != "" {
-			w.reportSecret(expr, field, fmt.Sprintf("its name contains %q", word))
-		}
-		return
-	}
-	switch t := t.Underlying().(type) {
-	case *types.Pointer:
-		w.visit(t.Elem(), name, expr, field)
-	case *types.Slice:
-		w.visit(t.Elem(), name, expr+"[]", field)
-	case *types.Array:
-		w.visit(t.Elem(), name, expr+"[]", field)
-	case *types.Map:
-		w.visit(t.Elem(), name, expr+"[]", field)
-	case *types.Struct:
-		outer := w.key
-		for f := range t.Fields() {
-			if key := outer + "." + f.Name(); !w.excluded(key) {
-				w.key = key // of an unnamed struct type in a field
-				w.visit(f.Type(), f.Name(), expr+"."+f.Name(), f)
-				w.key = outer
-			}
-		}
-	}
-}
-
-func (w *secretWalk) reportSecret(expr string, field *types.Var, why string) {
-	if w.found++; w.found > maxSecrets {
-		return
-	}
-	f := finding{pos: w.pos, end: w.end}
+// secretFinding describes a secret. cure is the advice for the captured value
+// itself.
+func (u *unit) secretFinding(pos, end token.Pos, s *secret.Secret, cure string) finding {
+	f := finding{pos: pos, end: end}
+	field := s.Field()
 	switch {
 	case field == nil:
-		f.message = fmt.Sprintf("%s looks like a secret: %s; %s", expr, why, w.cure)
-	case field.Pkg() == w.pass.Pkg:
-		f.message = fmt.Sprintf("%s looks like a secret: %s; write //meminspect:exclude above the field", expr, why)
-		f.fix = w.excludeField(field)
+		f.message = fmt.Sprintf("%s looks like a secret: %s; %s", s.Expr, s.Why, cure)
+	case field.Pkg() == u.pass.Pkg:
+		f.message = fmt.Sprintf("%s looks like a secret: %s; write //meminspect:exclude above the field", s.Expr, s.Why)
+		f.fix = u.excludeField(field)
 	default:
 		f.message = fmt.Sprintf("%s looks like a secret: %s; write //meminspect:exclude above the field in package %s, or on a type or variable here",
-			expr, why, field.Pkg().Path())
+			s.Expr, s.Why, field.Pkg().Path())
 	}
-	w.report(f)
+	return f
 }
 
 // excludeField makes the edit that excludes a field of this package: a line
 // above it, in its doc comment if it has one.
-func (w *secretWalk) excludeField(field *types.Var) *analysis.SuggestedFix {
-	file := w.pass.Fset.File(field.Pos())
-	for _, syntax := range w.pass.Files {
-		if syntax.FileStart > field.Pos() || field.Pos() >= syntax.FileEnd || file.Name() != w.pass.Fset.Position(field.Pos()).Filename {
+func (u *unit) excludeField(field *types.Var) *analysis.SuggestedFix {
+	file := u.pass.Fset.File(field.Pos())
+	for _, syntax := range u.pass.Files {
+		if syntax.FileStart > field.Pos() || field.Pos() >= syntax.FileEnd || file.Name() != u.pass.Fset.Position(field.Pos()).Filename {
 			continue
 		}
-		if !aloneOnLine(w.pass.Fset, syntax, field) {
+		if !aloneOnLine(u.pass.Fset, syntax, field) {
 			return nil
 		}
-		text, err := w.pass.ReadFile(file.Name())
+		text, err := u.pass.ReadFile(file.Name())
 		if err != nil {
 			return nil
 		}
@@ -212,42 +142,12 @@ func named(stack []ast.Node) bool {
 
 // ours reports whether a package belongs to the same module: fields of other
 // modules' types cannot be excluded here.
-func (w *secretWalk) ours(pkg *types.Package) bool {
-	if pkg == nil || pkg == w.pass.Pkg {
+func (u *unit) ours(pkg *types.Package) bool {
+	if pkg == nil || pkg == u.pass.Pkg {
 		return true
 	}
-	if w.pass.Module == nil || w.pass.Module.Path == "" {
+	if u.pass.Module == nil || u.pass.Module.Path == "" {
 		return false
 	}
-	return pkg.Path() == w.pass.Module.Path || strings.HasPrefix(pkg.Path(), w.pass.Module.Path+"/")
-}
-
-// typeKey returns a type's name in exclusions: generic ones without brackets.
-func typeKey(named *types.Named) string {
-	if pkg := named.Obj().Pkg(); pkg != nil {
-		return pkg.Path() + "." + named.Obj().Name()
-	}
-	return named.Obj().Name()
-}
-
-// isText reports whether values of the type can be a password.
-func isText(t types.Type) bool {
-	if basic, ok := t.Underlying().(*types.Basic); ok {
-		return basic.Info()&types.IsString != 0
-	}
-	return isBytes(t)
-}
-
-func isBytes(t types.Type) bool {
-	var elem types.Type
-	switch t := t.Underlying().(type) {
-	case *types.Slice:
-		elem = t.Elem()
-	case *types.Array:
-		elem = t.Elem()
-	default:
-		return false
-	}
-	basic, ok := elem.Underlying().(*types.Basic)
-	return ok && basic.Kind() == types.Uint8
+	return pkg.Path() == u.pass.Module.Path || strings.HasPrefix(pkg.Path(), u.pass.Module.Path+"/")
 }

@@ -50,7 +50,7 @@ dying process into a small core, and reads cores. gdb and Delve open them too.
 		}
 		root.AddCommand(commands...)
 	}
-	group(groupAnnotate, "Annotate:", initCommand(), generateCommand(), idsCommand(), breakingCommand(), lintCommand(), linkCommand())
+	group(groupAnnotate, "Annotate:", initCommand(), suggestCommand(), generateCommand(), idsCommand(), breakingCommand(), lintCommand(), linkCommand())
 	group(groupCapture, "Capture:", append(supervising(), captureCommand(), filterCommand(), doctorCommand())...)
 	group(groupRead, "Read:", reportCommand(), listCommand(), rmCommand(), infoCommand(), regionsCommand(), printCommand(), findCommand(), diffCommand(), goroutinesCommand(), waitsCommand(), logCommand(), heapCommand(), scanCommand(), debugCommand(), shellCommand(), viewCommand())
 	group(groupFormats, "Formats:", minidumpCommand(), kinfoCommand(), pstoreCommand())

@@ -1,4 +1,4 @@
-package lint
+package secret
 
 import (
 	"strings"
@@ -8,10 +8,10 @@ import (
 )
 
 // A misspelt or renamed type would never be found.
-func TestKeyTypesExist(t *testing.T) {
+func TestHoldersExist(t *testing.T) {
 	names := map[string][]string{} // of types, by package
 	var paths []string
-	for _, key := range keyTypes {
+	for _, key := range holders {
 		at := strings.LastIndexByte(key, '.')
 		path, name := key[:at], key[at+1:]
 		if first, _, _ := strings.Cut(path, "/"); strings.Contains(first, ".") && path != "filippo.io/age" {
@@ -38,7 +38,7 @@ func TestKeyTypesExist(t *testing.T) {
 	}
 }
 
-func TestSecretWord(t *testing.T) {
+func TestWord(t *testing.T) {
 	for name, want := range map[string]string{
 		"password":        "password",
 		"dbPassword":      "password",
@@ -53,6 +53,7 @@ func TestSecretWord(t *testing.T) {
 		"clientSecret":    "secret",
 		"credentials":     "credentials",
 		"apikey":          "apikey",
+		"postgresDSN":     "dsn",
 		"":                "",
 		"_":               "",
 		"key":             "",
@@ -73,11 +74,11 @@ func TestSecretWord(t *testing.T) {
 		"secretary":       "",
 		"passwordMinimum": "password",
 	} {
-		if got := secretWord(name, false); got != want {
+		if got := Word(name, false); got != want {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
-	if got := secretWord("key", true); got != "key" {
+	if got := Word("key", true); got != "key" {
 		t.Errorf("raw bytes: %q", got)
 	}
 }

@@ -1,4 +1,4 @@
-package lint
+package secret
 
 import (
 	"slices"
@@ -10,8 +10,8 @@ import (
 var secretWords = []string{
 	"password", "passwords", "passwd", "passphrase", "passphrases", "passcode", "passcodes",
 	"secret", "secrets", "credential", "credentials", "creds",
-	"apikey", "apikeys", "privatekey", "privatekeys", "privkey", "jwt", "jwts", "bearer",
-	"token", "tokens",
+	"apikey", "apikeys", "privatekey", "privatekeys", "privkey", "jwt", "jwts", "bearer", "authorization",
+	"token", "tokens", "dsn", "dsns", "connstring", "connstr",
 }
 
 // valueWords after "token" keep it suspicious: tokenValue.
@@ -42,11 +42,11 @@ var aboutWords = []string{
 	"message", "namespace", "algorithm", "source", "endpoint", "mode", "required", "enabled",
 }
 
-// secretWord returns the words of a name that make it look like a secret's, ""
+// Word returns the words of a name that make it look like a secret's, ""
 // if it does not. A bare "key" counts only for raw bytes: key strings are
 // everywhere, and harmless.
-func secretWord(name string, rawBytes bool) string {
-	words := splitName(name)
+func Word(name string, rawBytes bool) string {
+	words := Words(name)
 	if len(words) == 0 || slices.Contains(aboutWords, words[len(words)-1]) {
 		return ""
 	}
@@ -77,9 +77,9 @@ func secretWord(name string, rawBytes bool) string {
 	return ""
 }
 
-// splitName splits a Go name into lower-case words: HTTPAuthToken2 gives http,
+// Words splits a Go name into lower-case words: HTTPAuthToken2 gives http,
 // auth, token.
-func splitName(name string) []string {
+func Words(name string) []string {
 	var words []string
 	runes := []rune(name)
 	begin := 0

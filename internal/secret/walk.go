@@ -1,0 +1,188 @@
+// Package secret recognizes secrets by their types and names. It is the one
+// place that knows what looks like a secret in source.
+package secret
+
+import (
+	"fmt"
+	"go/types"
+	"slices"
+	"strings"
+)
+
+// holders are the types that have or lead to private keys, passwords or tokens,
+// whatever the variable's name.
+var holders = []string{
+	"crypto.PrivateKey", "crypto/rsa.PrivateKey", "crypto/ecdsa.PrivateKey", "crypto/ed25519.PrivateKey",
+	"crypto/ecdh.PrivateKey", "crypto/dsa.PrivateKey", "crypto/tls.Certificate", "crypto/tls.Config",
+	"crypto/mlkem.DecapsulationKey768", "crypto/mlkem.DecapsulationKey1024",
+	"net/url.Userinfo", "database/sql.DB", "golang.org/x/oauth2.Token", "golang.org/x/oauth2.Config",
+	"filippo.io/age.X25519Identity", "filippo.io/age.ScryptIdentity",
+}
+
+// A Secret is a value that looks like a secret.
+type Secret struct {
+	Expr   string       // the expression that leads to it, like sessions[].Token
+	Fields []*types.Var // the fields on the way, the secret's own last; none for the captured value itself
+	Why    string
+}
+
+// Field returns the field that is the secret, nil for the captured value itself.
+func (s *Secret) Field() *types.Var {
+	if len(s.Fields) == 0 {
+		return nil
+	}
+	return s.Fields[len(s.Fields)-1]
+}
+
+// A Walk searches what a captured value leads to for secrets.
+type Walk struct {
+	// Excluded reports whether a variable (path.Name), type (path.Type) or field
+	// (path.Type.Field) is excluded: the walk ignores it.
+	Excluded func(key string) bool
+	// Enters reports whether the walk looks inside values of a named type. path
+	// has the fields that lead there.
+	Enters func(named *types.Named, path []*types.Var) bool
+	// Known returns why a field is a secret although neither its type nor its
+	// name shows it. It may be nil.
+	Known func(field *types.Var) string
+	// Found is called for each secret, in the order of the fields.
+	Found func(Secret)
+
+	seen map[types.Type]bool // structs, and the types that lead to the current value
+	path []*types.Var
+	key  string // of the innermost variable or named type: exclusions of fields refer to it
+}
+
+// Value searches the captured value expr of a package.
+func (w *Walk) Value(pkgPath, expr string, t types.Type) {
+	w.seen, w.path, w.key = map[types.Type]bool{}, nil, pkgPath+"."+expr
+	if w.Excluded(w.key) {
+		return
+	}
+	name := expr // its last field, or the variable
+	if i := strings.LastIndexByte(name, '.'); i >= 0 {
+		name = name[i+1:]
+	}
+	name, _, _ = strings.Cut(name, "[")
+	w.visit(t, name, expr)
+}
+
+// visit checks a value: its type, its name, and the expression that leads to it.
+func (w *Walk) visit(t types.Type, name, expr string) {
+	if named, ok := types.Unalias(t).(*types.Named); ok {
+		key := typeKey(named)
+		if w.Excluded(key) {
+			return
+		}
+		if slices.Contains(holders, key) {
+			w.found(expr, "it is a "+key)
+			return
+		}
+		if w.seen[t] || !IsText(t) && !w.Enters(named, w.path) {
+			return
+		}
+		w.seen[t] = true
+		if _, ok := named.Underlying().(*types.Struct); !ok {
+			// Its name comes from the value that contains it, which may be another one
+			// next time.
+			defer delete(w.seen, t)
+		} else {
+			defer func(key string) { w.key = key }(w.key)
+			w.key = key
+		}
+	}
+	if IsText(t) {
+		if why := textSecret(t, name, len(w.path) == 0); why != "" {
+			w.found(expr, why)
+		}
+		return
+	}
+	switch t := t.Underlying().(type) {
+	case *types.Pointer:
+		w.visit(t.Elem(), name, expr)
+	case *types.Slice:
+		w.visit(t.Elem(), name, expr+"[]")
+	case *types.Array:
+		w.visit(t.Elem(), name, expr+"[]")
+	case *types.Map:
+		if word := Word(name, false); word != "" && IsText(t.Key()) && !IsText(t.Elem()) {
+			w.found(expr, fmt.Sprintf("its name contains %q, and its keys are text", word))
+			return
+		}
+		w.visit(t.Elem(), name, expr+"[]")
+	case *types.Struct:
+		w.fields(t, expr)
+	}
+}
+
+// textSecret returns why a text is a secret, "" if it does not look like one.
+func textSecret(t types.Type, name string, variable bool) string {
+	if word := Word(name, variable && isBytes(t)); word != "" {
+		return fmt.Sprintf("its name contains %q", word)
+	}
+	if named, ok := types.Unalias(t).(*types.Named); ok && Word(named.Obj().Name(), false) != "" {
+		return "its type is " + typeKey(named)
+	}
+	return ""
+}
+
+func (w *Walk) fields(t *types.Struct, expr string) {
+	outer := w.key
+	for f := range t.Fields() {
+		key := outer + "." + f.Name()
+		if w.Excluded(key) {
+			continue
+		}
+		w.key = key // of an unnamed struct type in a field
+		w.path = append(w.path, f)
+		if why := w.known(f); why != "" {
+			w.found(expr+"."+f.Name(), why)
+		} else {
+			w.visit(f.Type(), f.Name(), expr+"."+f.Name())
+		}
+		w.path = w.path[:len(w.path)-1]
+		w.key = outer
+	}
+}
+
+func (w *Walk) known(field *types.Var) string {
+	if w.Known == nil {
+		return ""
+	}
+	return w.Known(field)
+}
+
+func (w *Walk) found(expr, why string) {
+	w.Found(Secret{Expr: expr, Fields: slices.Clone(w.path), Why: why})
+}
+
+// typeKey returns a type's name in exclusions: generic ones without brackets.
+func typeKey(named *types.Named) string {
+	if pkg := named.Obj().Pkg(); pkg != nil {
+		return pkg.Path() + "." + named.Obj().Name()
+	}
+	return named.Obj().Name()
+}
+
+// IsText reports whether values of the type can be a password: strings and
+// bytes.
+func IsText(t types.Type) bool {
+	if basic, ok := t.Underlying().(*types.Basic); ok {
+		return basic.Info()&types.IsString != 0
+	}
+	return isBytes(t)
+}
+
+func isBytes(t types.Type) bool {
+	var elem types.Type
+	switch t := t.Underlying().(type) {
+	case *types.Slice:
+		elem = t.Elem()
+	case *types.Array:
+		elem = t.Elem()
+	default:
+		return false
+	}
+	basic, ok := elem.Underlying().(*types.Basic)
+	return ok && basic.Kind() == types.Uint8
+}

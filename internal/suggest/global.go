@@ -1,0 +1,204 @@
+package suggest
+
+import (
+	"fmt"
+	"go/types"
+	"slices"
+	"strings"
+
+	"github.com/meminspect/meminspect/internal/secret"
+)
+
+// minScore is the score that a proposal needs.
+const minScore = 34
+
+// activity sums up the uses of a variable after initialization.
+type activity struct {
+	changes, liveChanges, repeatedChanges int
+	lockedChanges                         int
+	liveReads                             int
+	counts, flag                          bool
+	changers, users                       map[*function]bool
+}
+
+func (p *program) activity(object *types.Var) activity {
+	a := activity{changers: map[*function]bool{}, users: map[*function]bool{}}
+	v := p.vars[object]
+	if v == nil {
+		return a
+	}
+	for i := range v.uses {
+		u := &v.uses[i]
+		a.flag = a.flag || u.flag
+		if u.fn.initial {
+			continue
+		}
+		a.users[u.fn] = true
+		if !p.changes(u) {
+			if u.live() {
+				a.liveReads++
+			}
+			continue
+		}
+		a.changes++
+		a.changers[u.fn] = true
+		a.counts = a.counts || u.counts || u.method != nil && strings.HasPrefix(u.method.Name(), "Add")
+		if u.live() {
+			a.liveChanges++
+		}
+		if u.repeated() {
+			a.repeatedChanges++
+		}
+		if u.fn.locks {
+			a.lockedChanges++
+		}
+	}
+	return a
+}
+
+// global returns the proposal for a package-level variable, or its exclusion if
+// it is a secret. Both are nil for other variables.
+func (p *program) global(d *declaration) (*Proposal, *Exclusion) {
+	t, pkg := d.object.Type(), d.file.pkg
+	if p.done.excluded(d.key()) || supporting(relative(pkg)) {
+		return nil, nil
+	}
+	if why := p.secretVariable(d); why != "" {
+		return nil, p.exclusion(d, why)
+	}
+	a := p.activity(d.object)
+	k := p.kindOf(t, d.name)
+	if k.noun == "lock" && len(a.users) > 1 {
+		a.changes = len(a.users)
+	}
+	if k == noKind || a.changes == 0 && !a.flag {
+		return nil, nil
+	}
+	exclude, why, ok := p.protect(pkg.PkgPath, d.name, t)
+	if !ok {
+		return nil, p.exclusion(d, why)
+	}
+	if a.counts && k.noun == "number" {
+		k = kind{"counter", 40}
+	}
+	return &Proposal{
+		Action: Entry, Package: pkg.PkgPath, Name: d.name, Type: shortType(t, pkg.Types),
+		Pos: p.fset.Position(d.object.Pos()), Reason: a.reason(k, d), Forecast: p.forecast(t),
+		Done: p.annotated(d), score: a.score(k, d), at: d, exclude: exclude,
+	}, nil
+}
+
+// secretVariable returns why a package-level variable is a secret, "" if it does
+// not look like one.
+func (p *program) secretVariable(d *declaration) string {
+	if why := p.secrets[d.object]; why != "" {
+		return why
+	}
+	t := d.object.Type()
+	if m, ok := t.Underlying().(*types.Map); ok && types.IsInterface(m.Elem()) || secret.IsText(t) || isAny(t) {
+		if isConfig(d.name) && p.vars[d.object] != nil && p.activity(d.object).changes > 0 {
+			return "unparsed configuration may contain passwords and keys"
+		}
+	}
+	for _, s := range p.secretsIn(d.file.pkg.PkgPath, d.name, t) {
+		if s.Field() == nil {
+			return s.Why
+		}
+	}
+	return ""
+}
+
+func isAny(t types.Type) bool {
+	i, ok := t.Underlying().(*types.Interface)
+	return ok && i.Empty()
+}
+
+// score ranks a variable: by its kind, and by how the program uses it.
+func (a *activity) score(k kind, d *declaration) int {
+	score := k.weight
+	if a.liveChanges > 0 {
+		score += 12
+	}
+	if a.repeatedChanges > 0 {
+		score += 6
+	}
+	if a.lockedChanges > 0 {
+		score += 8
+	}
+	if a.liveReads > 0 {
+		score += 6
+	}
+	if hasWord(d.name, stateWords...) {
+		score += 8
+	}
+	score += min(8, len(a.users))
+	if k.noun == "lock" || k.noun == "signal channel" {
+		score = min(score, k.weight+14)
+	}
+	return score
+}
+
+// reason describes the variable and its uses in a line.
+func (a *activity) reason(k kind, d *declaration) string {
+	noun := k.noun
+	for _, word := range []string{"cache", "queue", "pool", "breaker", "limiter"} {
+		if hasWord(d.name, word) || hasWord(shortName(namedOf(d.object.Type())), word) {
+			if noun = word; k.noun == "map" || k.noun == "channel" || k.noun == "list" {
+				noun = fmt.Sprintf("%s (a %s)", word, k.noun)
+			}
+			break
+		}
+	}
+	if k.noun == "lock" {
+		return fmt.Sprintf("lock that %s use; waits names it in a core of a hang", plural(len(a.users), "function"))
+	}
+	var b strings.Builder
+	b.WriteString(noun)
+	switch {
+	case a.changes == 0:
+		b.WriteString(" that a command-line flag sets")
+	case a.repeatedChanges > 0:
+		fmt.Fprintf(&b, " that %s in requests or loops", changedBy(a))
+	case a.liveChanges > 0:
+		fmt.Fprintf(&b, " that %s while the program runs", changedBy(a))
+	default:
+		fmt.Fprintf(&b, " that %s after initialization", changedBy(a))
+	}
+	if a.lockedChanges > 0 {
+		b.WriteString(", under a lock")
+	}
+	if a.liveReads > 0 {
+		fmt.Fprintf(&b, "; read in %s while the program runs", plural(a.liveReads, "place"))
+	}
+	return b.String()
+}
+
+func changedBy(a *activity) string {
+	if len(a.changers) == 1 {
+		for fn := range a.changers {
+			if fn.object != nil {
+				return fn.name + " changes"
+			}
+		}
+		return "1 function changes"
+	}
+	return fmt.Sprintf("%d functions change", len(a.changers))
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// supporting reports whether a package, by its folder in the module, is not part
+// of a service: tests, examples, tools.
+func supporting(folder string) bool {
+	return slices.ContainsFunc(strings.Split(folder, "/"), func(element string) bool {
+		return slices.Contains([]string{
+			"bench", "benchmark", "benchmarks", "contrib", "e2e", "example", "examples", "fake", "fakes", "hack", "integration",
+			"mock", "mocks", "scripts", "test", "testdata", "testing", "tests", "testutil", "testutils", "third_party", "tool", "tools",
+		}, element) || strings.HasSuffix(element, "test")
+	})
+}

@@ -1,0 +1,152 @@
+package suggest
+
+import (
+	"fmt"
+	"go/ast"
+	"go/constant"
+	"go/token"
+	"go/types"
+	"strings"
+
+	"golang.org/x/tools/go/types/typeutil"
+
+	"github.com/meminspect/meminspect/internal/secret"
+)
+
+// secretParameters are the parameters of functions and methods that take
+// secrets, by index.
+var secretParameters = map[string][]int{
+	"crypto/aes.NewCipher":                                  {0},
+	"crypto/des.NewCipher":                                  {0},
+	"crypto/ed25519.NewKeyFromSeed":                         {0},
+	"crypto/ed25519.Sign":                                   {0},
+	"crypto/hmac.New":                                       {1},
+	"crypto/pbkdf2.Key":                                     {1},
+	"crypto/rc4.NewCipher":                                  {0},
+	"crypto/subtle.ConstantTimeCompare":                     {0, 1},
+	"crypto/tls.X509KeyPair":                                {1},
+	"database/sql.Open":                                     {1},
+	"net/http.Request.SetBasicAuth":                         {1},
+	"net/url.UserPassword":                                  {1},
+	"github.com/golang-jwt/jwt/v4.Token.SignedString":       {0},
+	"github.com/golang-jwt/jwt/v5.Token.SignedString":       {0},
+	"github.com/gorilla/sessions.NewCookieStore":            {0},
+	"github.com/jackc/pgx/v5.Connect":                       {1},
+	"github.com/jackc/pgx/v5/pgxpool.New":                   {1},
+	"golang.org/x/crypto/bcrypt.CompareHashAndPassword":     {0, 1},
+	"golang.org/x/crypto/bcrypt.GenerateFromPassword":       {0},
+	"golang.org/x/crypto/chacha20poly1305.New":              {0},
+	"golang.org/x/crypto/chacha20poly1305.NewX":             {0},
+	"golang.org/x/crypto/pbkdf2.Key":                        {0},
+	"golang.org/x/crypto/scrypt.Key":                        {0},
+	"golang.org/x/crypto/ssh.ParsePrivateKey":               {0},
+	"golang.org/x/crypto/ssh.ParsePrivateKeyWithPassphrase": {0, 1},
+}
+
+// secretArguments records the variables and fields that a call uses as secrets.
+func (p *program) secretArguments(f *file, call *ast.CallExpr) {
+	fn, ok := typeutil.Callee(f.info, call).(*types.Func)
+	if !ok {
+		return
+	}
+	name := functionName(fn)
+	for _, i := range secretParameters[name] {
+		if i < len(call.Args) {
+			p.secretBecause(f, call.Args[i], "it is passed to "+name)
+		}
+	}
+	if strings.HasSuffix(fn.Name(), "Var") || strings.HasSuffix(fn.Name(), "VarP") {
+		p.secretFlag(f, call)
+	}
+}
+
+// secretFlag records the variable of a command-line flag whose name is that of a
+// secret, as in flag.StringVar(&dsn, "db-password", …).
+func (p *program) secretFlag(f *file, call *ast.CallExpr) {
+	if len(call.Args) < 2 {
+		return
+	}
+	address, ok := ast.Unparen(call.Args[0]).(*ast.UnaryExpr)
+	value := f.info.Types[call.Args[1]].Value
+	if !ok || address.Op != token.AND || value == nil || value.Kind() != constant.String {
+		return
+	}
+	if t := f.info.TypeOf(address.X); !secret.IsText(t) {
+		return
+	}
+	if flag := constant.StringVal(value); secret.Word(flag, false) != "" {
+		p.secretBecause(f, address.X, fmt.Sprintf("the flag %q sets it", flag))
+	}
+}
+
+// secretBecause records why the variable or field of an expression is a secret.
+func (p *program) secretBecause(f *file, expr ast.Expr, why string) {
+	for {
+		switch e := expr.(type) {
+		case *ast.ParenExpr:
+			expr = e.X
+		case *ast.StarExpr:
+			expr = e.X
+		case *ast.SliceExpr:
+			expr = e.X
+		case *ast.CallExpr: // a conversion
+			if !f.info.Types[e.Fun].IsType() || len(e.Args) != 1 {
+				return
+			}
+			expr = e.Args[0]
+		case *ast.SelectorExpr:
+			expr = e.Sel
+		case *ast.Ident:
+			if object, ok := f.info.Uses[e].(*types.Var); ok && p.ours(object.Pkg()) {
+				p.secrets[object.Origin()] = why
+			}
+			return
+		default:
+			return
+		}
+	}
+}
+
+// functionName returns path.Function or path.Type.Method.
+func functionName(fn *types.Func) string {
+	if named := namedOf(receiverType(fn.Signature().Recv())); named != nil {
+		return typeName(named) + "." + fn.Name()
+	}
+	return packagePath(fn) + "." + fn.Name()
+}
+
+// maxForeign is how many fields of other modules' types lead to a secret that
+// is looked for.
+const maxForeign = 2
+
+// secretsIn returns the secrets that a captured value leads to.
+func (p *program) secretsIn(pkg, name string, t types.Type) []secret.Secret {
+	var list []secret.Secret
+	walk := secret.Walk{
+		Excluded: p.done.excluded,
+		Known:    func(field *types.Var) string { return p.secrets[field.Origin()] },
+		Found:    func(s secret.Secret) { list = append(list, s) },
+		Enters: func(named *types.Named, path []*types.Var) bool {
+			foreign := 0
+			for _, field := range path {
+				if !p.ours(field.Pkg()) {
+					foreign++
+				}
+			}
+			return p.ours(named.Obj().Pkg()) || foreign < maxForeign
+		},
+	}
+	walk.Value(pkg, name, t)
+	return list
+}
+
+// exclusionOf returns the innermost declared field on the way to a secret, nil if
+// only an exclusion of the whole captured value helps.
+func (p *program) exclusionOf(s *secret.Secret) *declaration {
+	for i := len(s.Fields) - 1; i >= 0; i-- {
+		if d := p.fields[s.Fields[i].Origin()]; d != nil {
+			return d
+		}
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+// Package server has its state in structs.
+package server
+
+import (
+	"net"
+	"sync"
+)
+
+// A Server is created once.
+type Server struct {
+	mu    sync.Mutex
+	conns map[net.Conn]*conn
+	queue chan string
+	total int
+	key   []byte
+	opts  Options
+}
+
+// Options are set once.
+type Options struct {
+	Address  string
+	Password string // want exclude "contains .password."
+}
+
+// New returns a server.
+func New(opts Options) *Server {
+	s := &Server{conns: map[net.Conn]*conn{}, opts: opts} // want register "3 fields that its methods change, under a lock; it starts goroutines"
+	s.queue = make(chan string)
+	return s
+}
+
+// Run serves connections.
+func (s *Server) Run(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go s.serve(c)
+	}
+}
+
+func (s *Server) serve(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.total++
+	s.conns[c] = newConn(c)
+	s.queue <- "accepted"
+}
+
+// A conn is created for each connection: the server leads to all of them.
+type conn struct {
+	mu      sync.Mutex
+	pending []string
+	buffer  *limiter
+}
+
+func newConn(c net.Conn) *conn { return &conn{buffer: newLimiter()} }
+
+func (c *conn) Close() {
+	c.mu.Lock()
+	c.pending = append(c.pending, "closed")
+	c.mu.Unlock()
+}
+
+// A limiter exists for each connection, too.
+type limiter struct {
+	mu    sync.Mutex
+	slots map[string]int
+}
+
+func newLimiter() *limiter { return &limiter{slots: map[string]int{}} }
+
+func (l *limiter) Start() {
+	l.mu.Lock()
+	l.slots["a"]++
+	l.mu.Unlock()
+}
+
+// A Summary only has the fields of an answer.
+type Summary struct {
+	Names []string
+}
+
+// Summarize fills a summary.
+func Summarize(s *Server) *Summary {
+	sum := &Summary{}
+	for range s.conns {
+		sum.Names = append(sum.Names, "conn")
+	}
+	return sum
+}
