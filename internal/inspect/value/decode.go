@@ -351,7 +351,7 @@ func (r *reader) target(v *Value, elem *gotypes.Type, addr memory.Address, depth
 	v.Shape, v.Addr = Pointer, addr
 	key := pointed{addr: addr, typ: elem}
 	if _, ok := r.shown[key]; !ok && depth == 0 {
-		r.cutAt(v, elem)
+		r.cutAt(v, elem, addr)
 		return
 	}
 	if r.again(v, key) {
@@ -382,7 +382,7 @@ func (r *reader) iface(v *Value, t *gotypes.Type, data []byte, addr memory.Addre
 	ptr := goobject.Pointer(data[goobject.InterfaceData:])
 	if depth == 0 {
 		v.Elem = r.blank(dynamic.String(), ptr)
-		r.cutAt(v.Elem, dynamic)
+		r.cutAt(v.Elem, dynamic, ptr)
 		return
 	}
 	v.Elem = r.value(dynamic, ptr, depth-1)

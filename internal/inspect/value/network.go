@@ -159,20 +159,11 @@ func (r *reader) context(v *Value, t *gotypes.Type, addr memory.Address) {
 	if t.Name() != "cancelCtx" || !ok {
 		return
 	}
-	err := newReader(r.p, Limits{Depth: 2, Bytes: maxText}).value(f.Type, addr.Add(f.Offset), 2)
-	for err.Shape == Interface || err.Shape == Pointer {
-		if err.Elem == nil {
-			return
-		}
-		err = err.Elem
+	typ, at := f.Type, addr.Add(f.Offset)
+	if isAtomicValue(typ) { // since Go 1.25
+		typ = typ.Fields[0].Type
 	}
-	switch {
-	case err.Absent != "" || err.Shape == Nil:
-	case err.Type == "context.deadlineExceededError":
-		v.State = append(v.State, "ended: context deadline exceeded")
-	case err.Type == "errors.errorString" && err.field("s").there():
-		v.State = append(v.State, "ended: "+err.field("s").Text)
-	default:
-		v.State = append(v.State, "ended: "+err.Type)
+	if text, known := r.message(typ, at); known {
+		v.State = append(v.State, "ended: "+text)
 	}
 }

@@ -15,11 +15,19 @@ import (
 // what they mean. It reports false for all others, and when what it finds is
 // not what it knows.
 func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth int) bool {
-	if !t.Named || t.Kind != gotypes.Struct {
+	if !t.Named || t.PkgPath == "" {
+		return false
+	}
+	if t.Kind != gotypes.Struct {
+		if isErrno(t) {
+			r.errnoState(v, t, addr)
+		}
 		return false
 	}
 	name := t.Name()
 	switch t.PkgPath {
+	case "errors", "fmt", "io/fs", "os", "os/exec", "strconv", "net", "internal/poll":
+		r.errorState(v, t, addr)
 	case "time":
 		return name == "Time" && r.time(v, t, addr)
 	case "math/big":
@@ -35,8 +43,10 @@ func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth i
 		return r.netip(v, t, addr)
 	case "net/url":
 		r.url(v, t, addr)
+		r.errorState(v, t, addr)
 	case "context":
 		r.context(v, t, addr)
+		r.errorState(v, t, addr)
 	case "sync":
 		if name == "Map" {
 			return r.syncMap(v, t, addr, depth)

@@ -166,8 +166,12 @@ func (r *reader) cut(v *Value, n uint64, one, many string) {
 	v.Absent, v.Cut = inspect.Missing(fmt.Sprintf("%d %s below: --depth %d", n, part, r.limits.Depth+1)), true
 }
 
-// cutAt is cut for a value of type t that a pointer leads to.
-func (r *reader) cutAt(v *Value, t *gotypes.Type) {
+// cutAt is cut for a value of type t that a pointer leads to. The message of an error is
+// not cut.
+func (r *reader) cutAt(v *Value, t *gotypes.Type, addr memory.Address) {
+	if _, ok := errorTextOf(t); ok || isErrno(t) {
+		r.errorMessage(v, t, addr)
+	}
 	switch t.Kind {
 	case gotypes.Struct:
 		r.cut(v, uint64(len(t.Fields)), "field", "fields")

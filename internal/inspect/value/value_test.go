@@ -1,16 +1,22 @@
 package value
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"math/big"
+	"net"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 	"unsafe"
@@ -35,6 +41,7 @@ type node struct {
 	Sync *sync.Map
 	Flag atomic.Bool
 	Ptr  atomic.Pointer[node]
+	Err  error
 }
 
 func newNode() *node {
@@ -45,6 +52,8 @@ func newNode() *node {
 	n.Sync.Store("key", n.Next)
 	n.Flag.Store(true)
 	n.Ptr.Store(n.Next)
+	n.Err = errors.Join(&fs.PathError{Op: "open", Path: "/x", Err: syscall.ENOENT}, fmt.Errorf("late: %w", context.DeadlineExceeded),
+		&net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(1, 2, 3, 4)}, Err: io.EOF})
 	return n
 }
 
