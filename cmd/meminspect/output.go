@@ -26,8 +26,10 @@ type output struct {
 
 // Write implements io.Writer.
 func (o *output) Write(p []byte) (int, error) {
-	text := slices.Concat(o.rest, p)
-	o.rest = nil
+	text := p
+	if len(o.rest) > 0 {
+		text, o.rest = slices.Concat(o.rest, p), nil
+	}
 	if n := incomplete(text); n > 0 {
 		text, o.rest = text[:len(text)-n], append([]byte(nil), text[len(text)-n:]...)
 	}
@@ -69,6 +71,10 @@ func incomplete(p []byte) int {
 // escape returns text with the escapes that [output] makes.
 func escape(text []byte) []byte {
 	for i := 0; i < len(text); {
+		if b := text[i]; ' ' <= b && b <= '~' || b == '\n' || b == '\t' { // nearly all
+			i++
+			continue
+		}
 		c, size := utf8.DecodeRune(text[i:])
 		if unsafeRune(c, size) {
 			return escapeFrom(text, i)

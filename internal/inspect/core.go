@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/corefile"
@@ -34,8 +35,8 @@ type Core struct {
 	Regions  []note.Region
 	Receipts []note.Receipt
 	Crash    *note.CrashText
-	Torn     memory.Ranges // changed while they were read
-	Marked   []note.MarkedRange
+	Torn     memory.Ranges      // changed while they were read
+	Marked   []note.MarkedRange // sorted
 	Extras   []note.Extra
 	VMCore   *vmcoreinfo.Info
 
@@ -44,9 +45,10 @@ type Core struct {
 	Signal  *elfcore.SigInfo
 	Files   []elfcore.Mapping
 
-	hasRegions bool
-	contents   io.ReaderAt
-	close      func() error
+	captured, marked uint64 // see Captured
+	hasRegions       bool
+	contents         io.ReaderAt
+	close            func() error
 }
 
 // Open opens a core file, decrypted and decompressed.
@@ -120,6 +122,7 @@ func Read(r io.ReaderAt, size int64) (*Core, error) {
 	for i := range linux.Threads {
 		c.Threads = append(c.Threads, linux.Threads[i].Thread)
 	}
+	c.count()
 	return c, nil
 }
 
@@ -199,7 +202,7 @@ func (c *Core) own(n *elfcore.Note) (err error) {
 	case note.TypeMarked:
 		var rs []note.MarkedRange
 		rs, err = note.DecodeMarked(n.Desc)
-		c.Marked = append(c.Marked, rs...)
+		c.addMarked(rs)
 	case note.TypeExtra:
 		var x *note.Extra
 		if x, err = note.DecodeExtra(n.Desc); err == nil {
@@ -211,19 +214,37 @@ func (c *Core) own(n *elfcore.Note) (err error) {
 
 // Captured returns how many bytes of the program's memory the core has, and how
 // many bytes of its segments are marks: whole segments, and ranges in others.
-func (c *Core) Captured() (captured, marked uint64) {
+func (c *Core) Captured() (captured, marked uint64) { return c.captured, c.marked }
+
+// addMarked adds the ranges of a note, which are sorted. Nearly always there is one note.
+func (c *Core) addMarked(rs []note.MarkedRange) {
+	if c.Marked == nil {
+		c.Marked = rs
+		return
+	}
+	c.Marked = append(c.Marked, rs...)
+	slices.SortStableFunc(c.Marked, func(a, b note.MarkedRange) int { return cmp.Compare(a.Addr, b.Addr) })
+}
+
+// count finds what Captured returns.
+func (c *Core) count() {
 	var contents []memory.Range
 	for i := range c.Loads {
 		l := &c.Loads[i]
 		if l.Marked() {
-			marked += l.FileSize
+			c.marked += l.FileSize
 		} else {
 			contents = append(contents, memory.RangeOf(memory.Address(l.Addr), l.FileSize))
 		}
 	}
 	all := memory.RangesOf(contents...)
-	captured = all.Minus(c.markedRanges()).Size()
-	return captured, marked + all.Size() - captured
+	filled, end := uint64(0), uint64(0)
+	for _, m := range c.Marked {
+		filled += all.OverlapSize(memory.Range{Start: memory.Address(max(m.Addr, end)), End: memory.Address(m.Addr + m.Size)})
+		end = max(end, m.Addr+m.Size)
+	}
+	c.captured = all.Size() - filled
+	c.marked += filled
 }
 
 // Filled returns how many segments have memory of the program.
@@ -234,13 +255,4 @@ func (c *Core) Filled() (n int) {
 		}
 	}
 	return n
-}
-
-// markedRanges returns the ranges of segments that are marks.
-func (c *Core) markedRanges() memory.Ranges {
-	ranges := make([]memory.Range, len(c.Marked))
-	for i, m := range c.Marked {
-		ranges[i] = memory.RangeOf(memory.Address(m.Addr), m.Size)
-	}
-	return memory.RangesOf(ranges...)
 }

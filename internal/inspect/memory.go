@@ -79,8 +79,9 @@ func (h *holed) Segments() []memory.Segment {
 
 // A program's objects lie in spans of 8 KiB or more: few values cross the end of a page.
 const (
-	pageSize  = 16 << 10
-	pagesKept = 2048
+	pageSize = 16 << 10
+	pageSets = 512
+	setPages = 4
 )
 
 // A pages keeps the pages of memory that were read last. Values have a few bytes each and
@@ -88,7 +89,43 @@ const (
 // of the work of printing a map.
 type pages struct {
 	mem  *holed
-	kept []*page // by the number of the page, modulo their number
+	sets []pageSet // by the number of the page, modulo their number
+}
+
+// A pageSet has the pages of one set, the one that was viewed last first.
+type pageSet [setPages]*page
+
+// view returns bytes in one page, false if they are not all in one or cannot be read.
+// They are valid until the next call.
+func (c *pages) view(addr memory.Address, size uint64) ([]byte, bool) {
+	if c.sets == nil {
+		c.sets = make([]pageSet, pageSets)
+	}
+	start := addr &^ (pageSize - 1)
+	set := &c.sets[addr/pageSize%pageSets]
+	if first := set[0]; first != nil && first.addr == start {
+		return first.view(addr, size)
+	}
+	return c.find(set, start).view(addr, size)
+}
+
+// find makes a page the first one of its set.
+func (c *pages) find(set *pageSet, start memory.Address) *page {
+	i := 1
+	for i < setPages-1 && set[i] != nil && set[i].addr != start {
+		i++
+	}
+	p := set[i]
+	copy(set[1:], set[:i])
+	switch {
+	case p == nil:
+		p = &page{data: make([]byte, pageSize)}
+		c.fill(p, start)
+	case p.addr != start:
+		c.fill(p, start)
+	}
+	set[0] = p
+	return p
 }
 
 // A page is a page of memory, as far as it can be read.
@@ -96,40 +133,40 @@ type page struct {
 	addr memory.Address
 	data []byte
 	have memory.Ranges
-}
-
-// view returns bytes in one page, false if they are not all in one or cannot be read.
-// They are valid until the next call.
-func (c *pages) view(addr memory.Address, size uint64) ([]byte, bool) {
-	if c.kept == nil {
-		c.kept = make([]*page, pagesKept)
-	}
-	start := addr &^ (pageSize - 1)
-	slot := &c.kept[addr/pageSize%pagesKept]
-	if *slot == nil {
-		*slot = &page{data: make([]byte, pageSize)}
-		c.fill(*slot, start)
-	} else if (*slot).addr != start {
-		c.fill(*slot, start)
-	}
-	return (*slot).view(addr, size)
+	last int // the part of have that was viewed last: the next one is often in it, or in the one after it
 }
 
 func (p *page) view(addr memory.Address, size uint64) ([]byte, bool) {
-	i := 0
-	if len(p.have) > 1 {
-		i, _ = slices.BinarySearchFunc(p.have, addr, memory.Range.CompareEnd)
-	}
-	if i == len(p.have) || addr < p.have[i].Start || addr >= p.have[i].End || size > uint64(p.have[i].End-addr) {
+	i := p.part(addr)
+	if i == len(p.have) || addr < p.have[i].Start || size > uint64(p.have[i].End-addr) {
 		return nil, false
 	}
+	p.last = i
 	off := uint64(addr - p.addr)
 	return p.data[off : off+size : off+size], true
 }
 
+// part returns the first part that ends after an address.
+func (p *page) part(addr memory.Address) int {
+	for i := p.last; i < min(p.last+2, len(p.have)); i++ {
+		if p.have[i].Contains(addr) {
+			return i
+		}
+	}
+	low, high := 0, len(p.have)
+	for low < high {
+		if middle := (low + high) / 2; p.have[middle].End <= addr {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low
+}
+
 // fill reads a page.
 func (c *pages) fill(p *page, start memory.Address) {
-	p.addr, p.have = start, p.have[:0]
+	p.addr, p.have, p.last = start, p.have[:0], 0
 	end := start.Add(pageSize)
 	for at := start; at < end; {
 		piece, ok := c.mem.mem.Next(at)

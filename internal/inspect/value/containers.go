@@ -39,10 +39,10 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	if (m.Key.Refers() || m.Elem.Refers()) && depth > 0 && r.again(v, pointed{addr: addr, typ: t}) {
 		return
 	}
-	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0}
+	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0, flat: !m.Key.Refers()}
 	e.key = func(r *reader, addr memory.Address) *Value { return r.slot(m.Key, m.IndirectKey, addr, depth-1) }
 	e.elem = func(addr memory.Address) *Value { return r.slot(m.Elem, m.IndirectElem, addr, depth-1) }
-	e.readMap(m, addr)
+	e.read(func() { e.readMap(m, addr) })
 	if v.Absent == "" && depth == 0 && e.count > 0 {
 		r.cut(v, e.count, "entry", "entries")
 		return
@@ -99,19 +99,41 @@ type entries struct {
 	v      *Value
 	at     pointed
 	follow bool // the limits allow to show entries at all
+	flat   bool // keys lead to no other values
 	key    func(*reader, memory.Address) *Value
 	elem   func(memory.Address) *Value
 
+	foundEntries
+	facts  *mapFacts               // of a map that was read before
+	hidden map[inspect.Missing]int // entries that are left out
+}
+
+// foundEntries are where the entries of a map are.
+type foundEntries struct {
 	count  uint64 // entries, by the map's own account
 	found  uint64
 	places []entryPlace
-	lost   inspect.Missing         // why a part of the map is not known, empty when all is
-	hidden map[inspect.Missing]int // entries that are left out
-	gone   int                     // parts that are not known
+	lost   inspect.Missing // why a part of the map is not known, empty when all is
+	gone   int             // parts that are not known
+	notes  []string        // on the map
 }
 
 // An entryPlace is where the key and the value of an entry are.
 type entryPlace struct{ key, elem memory.Address }
+
+// read finds the entries by a function, once for all readings of a stream.
+func (e *entries) read(find func()) {
+	if e.facts = e.r.seen[e.at]; e.facts != nil {
+		e.foundEntries = e.facts.foundEntries
+	} else {
+		find()
+	}
+	for _, note := range e.notes {
+		if !slices.Contains(e.v.Notes, note) {
+			e.v.Notes = append(e.v.Notes, note)
+		}
+	}
+}
 
 // readMap finds the entries of a map. When its header is not there or does not
 // fit, the value is absent.
@@ -121,11 +143,13 @@ func (e *entries) readMap(m *goobject.MapType, addr memory.Address) {
 		e.r.absent(e.v, addr, goobject.MapHeaderSize)
 		return
 	}
-	e.r.torn(e.v, addr, goobject.MapHeaderSize)
+	if e.r.isTorn(addr, goobject.MapHeaderSize) {
+		e.notes = append(e.notes, changed)
+	}
 	h, err := m.Header(data)
 	e.count = h.Count
 	if h.Writing {
-		e.v.Notes = append(e.v.Notes, torn+"it was being written to")
+		e.notes = append(e.notes, torn+"it was being written to")
 	}
 	if err != nil {
 		e.v.Absent = inspect.Inconsistent
@@ -174,25 +198,24 @@ func (e *entries) add(key, elem memory.Address) {
 // finish shows the entries, sorted by their keys. An elem of nil means that
 // there is no entry after all.
 func (e *entries) finish() {
-	most := min(len(e.places), e.r.limits.Elements)
-	if len(e.places) > sortedKeys {
-		e.places = e.places[:most]
-	}
-	facts := e.r.seen[e.at]
-	if facts == nil {
+	if e.facts == nil {
+		most := min(len(e.places), e.r.limits.Elements)
+		if len(e.places) > sortedKeys {
+			e.places = e.places[:most]
+		}
 		texts := e.sort()
-		facts = &mapFacts{places: e.places[:min(most, len(e.places))], texts: texts}
+		e.places = e.places[:most]
+		e.facts = &mapFacts{foundEntries: e.foundEntries, texts: texts}
 	}
-	e.places = facts.places
 	next := e.reading()
 	if e.r.streams(uint64(len(e.places))) {
-		e.stream(facts, next)
+		e.stream(next)
 		return
 	}
 	for entry, ok := next(); ok; entry, ok = next() {
 		e.v.Entries = append(e.v.Entries, entry)
 		if entry.Value.streamed {
-			e.stream(facts, next)
+			e.stream(next)
 			return
 		}
 	}
@@ -207,11 +230,22 @@ func (e *entries) reading() func() (Entry, bool) {
 		for len(e.places) > 0 {
 			p := e.places[0]
 			e.places = e.places[1:]
-			if entry = (Entry{Key: e.readKey(p), Value: e.elem(p.elem)}); entry.Value == nil {
+			unread := e.r.marking && e.flat
+			entry = Entry{Key: nowhere}
+			if !unread {
+				entry.Key = e.readKey(p)
+			}
+			if entry.Value = e.elem(p.elem); entry.Value == nil {
 				continue
 			}
+			if entry.Value.absence() == "" {
+				return entry, true
+			}
+			if unread {
+				entry.Key = e.readKey(p)
+			}
 			why := entry.Key.absence()
-			if why == "" || entry.Value.absence() == "" {
+			if why == "" {
 				return entry, true
 			}
 			if e.hidden == nil {

@@ -87,10 +87,16 @@ func (r *reader) decode(v *Value, t *gotypes.Type, addr memory.Address, depth in
 
 // torn remarks that some of a value's memory changed while it was read.
 func (r *reader) torn(v *Value, addr memory.Address, size uint64) {
-	const remark = torn + "it changed while it was read"
-	if size > 0 && r.p.Torn(memory.RangeOf(addr, size)) && !slices.Contains(v.Notes, remark) {
-		v.Notes = append(v.Notes, remark)
+	if r.isTorn(addr, size) && !slices.Contains(v.Notes, changed) {
+		v.Notes = append(v.Notes, changed)
 	}
+}
+
+// changed is the note on memory that is not of one moment.
+const changed = torn + "it changed while it was read"
+
+func (r *reader) isTorn(addr memory.Address, size uint64) bool {
+	return size > 0 && r.p.Torn(memory.RangeOf(addr, size))
 }
 
 func hex(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
@@ -350,9 +356,11 @@ func (r *reader) pointerTo(v *Value, t *gotypes.Type, addr memory.Address, depth
 func (r *reader) target(v *Value, elem *gotypes.Type, addr memory.Address, depth int) {
 	v.Shape, v.Addr = Pointer, addr
 	key := pointed{addr: addr, typ: elem}
-	if _, ok := r.shown[key]; !ok && depth == 0 {
-		r.cutAt(v, elem, addr)
-		return
+	if depth == 0 {
+		if _, ok := r.shown[key]; !ok {
+			r.cutAt(v, elem, addr)
+			return
+		}
 	}
 	if r.again(v, key) {
 		return

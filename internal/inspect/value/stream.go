@@ -22,9 +22,9 @@ type streaming struct {
 
 // mapFacts are what the first reading of a map finds for the second.
 type mapFacts struct {
-	places []entryPlace // sorted
-	texts  bool         // see jsonName
-	notes  []string
+	foundEntries          // sorted
+	texts        bool     // see jsonName
+	hidden       []string // notes on entries that are left out
 }
 
 // maxTree is how many elements of one list or map are in a tree.
@@ -65,13 +65,13 @@ func (r *reader) streams(n uint64) bool {
 }
 
 // stream makes the entries of a map that next has not read a stream.
-func (e *entries) stream(facts *mapFacts, next func() (Entry, bool)) {
-	e.r.seen[e.at] = facts
-	e.v.texts = facts.texts
-	e.v.Notes = append(e.v.Notes, facts.notes...)
+func (e *entries) stream(next func() (Entry, bool)) {
+	e.r.seen[e.at] = e.facts
+	e.v.texts = e.facts.texts
+	e.v.Notes = append(e.v.Notes, e.facts.hidden...)
 	e.v.stream = func(yield func(Entry) bool) {
 		e.r.streamOf(next)(yield)
-		facts.notes = e.hiddenNotes()
+		e.facts.hidden = e.hiddenNotes()
 	}
 }
 

@@ -20,10 +20,10 @@ func (r *reader) syncMap(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0, key: func(r *reader, addr memory.Address) *Value { return r.any(addr, depth-1) }}
 	if m.Trie != nil {
 		e.elem = func(addr memory.Address) *Value { return r.any(addr, depth-1) }
-		e.readTrie(m, addr)
+		e.read(func() { e.readTrie(m, addr) })
 	} else {
 		e.elem = func(addr memory.Address) *Value { return r.syncEntry(addr, depth-1) }
-		e.readPair(m, addr)
+		e.read(func() { e.readPair(m, addr) })
 	}
 	if v.Absent != "" {
 		*v = Value{Type: v.Type, Addr: addr, Absent: v.Absent}

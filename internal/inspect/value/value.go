@@ -207,13 +207,14 @@ type pointed struct {
 // again marks v as a reference if what key names is shown elsewhere. Else v is
 // where it is shown.
 func (r *reader) again(v *Value, key pointed) bool {
-	first, ok := r.shown[key]
+	if r.second && !r.twice[key] { // nothing refers to it
+		return false
+	}
 	if r.shown == nil {
 		r.shown = map[pointed]*Value{}
 	}
+	first, ok := r.shown[key]
 	switch {
-	case r.second && !r.twice[key]: // nothing refers to it
-		return false
 	case !ok && r.twice != nil:
 		v.Referenced = r.twice[key]
 		r.shown[key] = nil
