@@ -446,7 +446,7 @@ func TestLongChain(t *testing.T) {
 	p := open(ctx, t, url)
 	p.clickThrough("a chain")
 	p.click("Waits")
-	p.await("document.querySelectorAll('.box').length > 30 && document.querySelectorAll('.box.cycle').length === 0")
+	p.await("document.querySelectorAll('.box').length > 12 && document.querySelectorAll('.box.cycle').length === 0")
 }
 
 // A damaged core shows what is left of it: no view throws, none runs a script of the
@@ -602,7 +602,7 @@ func TestLargeCore(t *testing.T) {
 	}
 }
 
-// Goroutines of which no two have the same stack are bars too narrow to draw: choosing a
+// Goroutines of which no two have the same stack are bars no room for: choosing a
 // bar shows those below it.
 func TestManyGroups(t *testing.T) {
 	n := 2000
@@ -618,7 +618,7 @@ func TestManyGroups(t *testing.T) {
 		t.Logf("%s: %v", view, p.click(view))
 	}
 	p.click("Goroutines")
-	narrow := "document.querySelector('main').innerText.includes('too narrow to draw')"
+	narrow := "document.querySelector('main').innerText.includes('no room for')"
 	p.await(narrow)
 	for depth := 1; p.js(narrow) == "true"; depth++ {
 		if depth > 40 {
@@ -633,7 +633,7 @@ func TestManyGroups(t *testing.T) {
 			return next.title + ': ' + Math.round(performance.now() - began) + ' ms'
 		})()`))
 	}
-	if n := p.js("document.querySelectorAll('.bar').length < 3000"); n != "true" {
+	if n := p.js("document.querySelectorAll('.bar').length < 1600"); n != "true" {
 		t.Error("the view has too many bars")
 	}
 }

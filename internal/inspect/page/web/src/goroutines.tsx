@@ -124,6 +124,22 @@ export function Goroutines(state: State) {
 }
 
 const LEAST = 0.004 // of the width: narrower bars can hardly be seen or clicked
+const MAX_BARS = 1500 // that a browser draws at once
+
+/** drawable returns the bars below a bar that there is room for, and how many goroutines have others. */
+function drawable(top: Bar): { drawn: Set<Bar>; hidden: number } {
+  const drawn = new Set([top])
+  let hidden = 0
+  for (let level = [top]; level.length > 0;) {
+    const next = level.flatMap((b) => b.below)
+    const wide = next.filter((b) => b.n >= LEAST * top.n)
+    const room = drawn.size + wide.length <= MAX_BARS
+    for (const b of next) if (!room || b.n < LEAST * top.n) hidden += b.n
+    level = room ? wide : []
+    for (const b of level) drawn.add(b)
+  }
+  return { drawn, hidden }
+}
 
 /**
  * Icicle draws a tree of goroutines: the width of a bar is the number of goroutines. The chosen
@@ -132,12 +148,8 @@ const LEAST = 0.004 // of the width: narrower bars can hardly be seen or clicked
 function Icicle(props: { root: Bar; chosen: Bar | null; choose: (b: Bar | null) => void; path: Set<string> }) {
   const top = props.chosen ?? props.root
   const { nodes, hidden } = useMemo(() => {
-    let hidden = 0
-    const tree = hierarchy<Bar>(top, (b) => b.below.filter((below) => {
-      const seen = below.n >= LEAST * top.n
-      if (!seen) hidden += below.n
-      return seen
-    }))
+    const { drawn, hidden } = drawable(top)
+    const tree = hierarchy<Bar>(top, (b) => b.below.filter((below) => drawn.has(below)))
     // The bars below have all goroutines of the one above, or fewer.
     tree.each((n) => { (n as { value?: number }).value = n.data.n })
     tree.sort((a, b) => b.value! - a.value!)
@@ -165,7 +177,7 @@ function Icicle(props: { root: Bar; chosen: Bar | null; choose: (b: Bar | null) 
         })}
       </div>
     </div>
-    {hidden > 0 && <p>{count(hidden, 'goroutine')} {hidden === 1 ? 'is' : 'are'} in bars that are too narrow to draw: choose the bar above them to see them. The table has all.</p>}
+    {hidden > 0 && <p>{count(hidden, 'goroutine')} {hidden === 1 ? 'has' : 'have'} bars that there is no room for: choose a bar above them to see them. The table has all.</p>}
     </>
   )
 }

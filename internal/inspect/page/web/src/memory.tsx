@@ -48,6 +48,25 @@ function regionsOf(paths: Iterable<string>, names: Set<string>): Set<string> {
   return found
 }
 
+const MAX_BARS = 1500 // as many as a wide screen has columns
+
+/** joined joins neighbours if there are more segments than the map has room for. */
+function joined(segments: Segment[]): { size: number; captured: number; torn?: number }[] {
+  const each = Math.ceil(segments.length / MAX_BARS)
+  if (each <= 1) return segments
+  const bars = []
+  for (let i = 0; i < segments.length; i += each) {
+    const bar = { size: 0, captured: 0, torn: 0 }
+    for (const s of segments.slice(i, i + each)) {
+      bar.size += s.size
+      bar.captured += s.captured
+      bar.torn += s.torn ?? 0
+    }
+    bars.push(bar)
+  }
+  return bars
+}
+
 /**
  * Map draws segments in the order of addresses. A large segment is wider than a small one, by the
  * logarithm of its size: the sizes differ by many orders of magnitude. The bars are one path each
@@ -56,7 +75,7 @@ function regionsOf(paths: Iterable<string>, names: Set<string>): Set<string> {
 function Map({ segments }: { segments: Segment[] }) {
   const { whole, torn, width } = useMemo(() => {
     const bars = { whole: '', torn: '', width: 0 }
-    for (const s of segments) {
+    for (const s of joined(segments)) {
       const w = Math.log2(s.size + 2)
       const h = s.size > 0 ? Math.min(1, s.captured / s.size) * 100 : 0
       if (h > 0) bars[s.torn ? 'torn' : 'whole'] += `M${bars.width.toFixed(2)} 100v${(-h).toFixed(2)}h${(w * 0.92).toFixed(2)}V100z`

@@ -4,7 +4,7 @@ import { Badge, Table } from './list'
 import type { State } from './main'
 import { count, ownFrame, short, type Core, type Goroutine, type WaitObject } from './model'
 
-const FIRST_OBJECTS = 30 // of a graph that a person can read
+const FIRST_OBJECTS = 12 // of a graph that a person can read
 const MAX_OBJECTS = 150 // of a graph that a browser draws at once
 const MAX_BOXES = 300
 
@@ -51,12 +51,18 @@ function graphOf(core: Core, strings: string[], most: number) {
 
 const idOf = (objects: WaitObject[]) => 'object ' + objects[0].address
 
+/** waitersOf names the groups that wait for an object, and what they do. */
+function waitersOf(o: WaitObject, goroutines: Map<string, Goroutine>): string {
+  const name = (w: WaitObject['waiters'][0]) => goroutines.get(w.id)?.g + ' ' + w.action
+  return o.waiters.length === 1 ? name(o.waiters[0]) : [...new Set(o.waiters.map(name))].join()
+}
+
 /** alike puts objects without a name, for which goroutines of the same groups wait, together. */
 function alike(core: Core, goroutines: Map<string, Goroutine>): WaitObject[][] {
   const sets = new Map<string, WaitObject[]>()
   for (const o of core.waits) {
     if (!o.address) continue
-    const key = o.path || o.others.length > 0 ? o.address : o.kind + o.state + [...new Set(o.waiters.map((w) => goroutines.get(w.id)?.g + ' ' + w.action))]
+    const key = o.path || o.others.length > 0 ? o.address : o.kind + o.state + waitersOf(o, goroutines)
     const set = sets.get(key)
     if (set) set.push(o)
     else sets.set(key, [o])
@@ -133,7 +139,7 @@ function loops(next: Map<string, string[]>): Set<string> {
 function drawn(core: Core, strings: string[], most: number) {
   const { boxes, edges, cyclic, left } = graphOf(core, strings, most)
   const g = new graphlib.Graph()
-  g.setGraph({ rankdir: 'LR', nodesep: 14, ranksep: 70, marginx: 8, marginy: 8 })
+  g.setGraph({ rankdir: 'LR', ranker: 'longest-path', nodesep: 14, ranksep: 70, marginx: 8, marginy: 8 })
   g.setDefaultEdgeLabel(() => ({}))
   for (const b of boxes.values()) g.setNode(b.id, { width: Math.min(320, Math.max(110, 9 * Math.max(b.text.length, b.detail.length) + 24)), height: 44 })
   for (const e of edges) g.setEdge(e.from, e.to)
