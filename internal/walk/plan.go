@@ -62,6 +62,7 @@ const (
 	opFunc
 	opWeak
 	opTrie
+	opTimer   // init of a time.Timer; length is the distance to what the runtime records of it
 	opLoop    // an array of values inside the value
 	opUnknown // an unsafe.Pointer; only in raw plans and in audits
 	opBroken  // its type cannot be read

@@ -103,6 +103,8 @@ func (x *excluder) redactSlot(rule int, s *slot, addr memory.Address, depth int)
 			x.coverReachable(rule, ptr, wordBytes)
 			x.target(rule, s.elem, memory.Address(held[0]), 1, depth)
 		}
+	case opTimer:
+		x.coverReachable(rule, addr.Add(s.length), s.elem.size)
 	case opUnknown:
 		if depth == 0 {
 			x.coverObject(rule, ptr)

@@ -18,6 +18,10 @@ func (w *walker) addSpecial(p *typePlan, t *gotypes.Type, off uint64) bool {
 		p.slots = append(p.slots, slot{off: off + ptr.Offset, op: op, elem: w.planFor(p, ptr.Elem), holder: p})
 		return true
 	}
+	if init, ok := goobject.IsTimer(t); ok {
+		w.addTimer(p, t, init, off)
+		return true
+	}
 	switch {
 	case t.PkgPath == "internal/abi" && t.Name() == "Type":
 		// Its other pointers belong to the runtime.
@@ -29,6 +33,25 @@ func (w *walker) addSpecial(p *typePlan, t *gotypes.Type, off uint64) bool {
 		return w.addTrie(p, t, off)
 	}
 	return false
+}
+
+// addTimer adds a time.Timer or a time.Ticker. The runtime's record follows those that the
+// runtime allocated, not copies in other structs.
+func (w *walker) addTimer(p *typePlan, t *gotypes.Type, init gotypes.Field, off uint64) {
+	w.addSlots(p, t.Fields[0].Type, off)
+	if record, ok := goobject.TimerOffset(w.cfg.Version); ok && t == p.typ {
+		p.slots = append(p.slots, slot{off: init.Offset, op: opTimer, elem: w.timerPlan(), length: record - init.Offset, holder: p})
+	}
+}
+
+// timerPlan returns the plan of what the runtime records of a timer.
+func (w *walker) timerPlan() *typePlan {
+	if w.timer == nil {
+		w.timer = w.newPlan("runtime.timer", goobject.TimerSize)
+		w.timer.compiled = true
+		w.timer.slots = []slot{{off: goobject.TimerFunc, op: opFunc, elem: w.timer, holder: w.timer}}
+	}
+	return w.timer
 }
 
 // addTrie adds the children of an inner node of sync.Map's trie (from Go 1.24).

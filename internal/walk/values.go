@@ -265,6 +265,11 @@ func (w *walker) slot(s *slot, addr memory.Address, data []byte, root int32, ran
 		next.kind = itemClosure
 	case opWeak:
 		next.kind = itemWeak
+	case opTimer: // a part of the timer
+		if data[0] != 1 {
+			return
+		}
+		next.addr, next.rank = addr.Add(s.length), rank
 	case opTrie: // the map was paid for with the pointer to its root
 		next.kind, next.rank = itemTrie, rank
 	case opUnknown:

@@ -76,6 +76,7 @@ type walker struct {
 	lastPlan *typePlan
 	numbered []*typePlan // by their ids
 	text     *typePlan
+	timer    *typePlan // of what the runtime records of a timer
 	code     memory.Ranges
 	image    memory.Ranges
 	chans    goobject.ChanLayout

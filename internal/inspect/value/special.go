@@ -29,7 +29,12 @@ func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	case "errors", "fmt", "io/fs", "os", "os/exec", "strconv", "net", "internal/poll":
 		r.errorState(v, t, addr)
 	case "time":
-		return name == "Time" && r.time(v, t, addr)
+		switch name {
+		case "Time":
+			return r.time(v, t, addr)
+		case "Timer", "Ticker":
+			r.timer(v, t, addr)
+		}
 	case "math/big":
 		switch name {
 		case "Int":

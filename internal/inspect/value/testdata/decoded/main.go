@@ -41,6 +41,7 @@ func add(name string, v any, want string) {
 func main() {
 	Table.Rows = append(Table.Rows, Var{"Wants", &Wants})
 	addErrors()
+	addTimers()
 	fmt.Println("ready")
 	bufio.NewReader(os.Stdin).ReadString('\n')
 }
@@ -76,4 +77,35 @@ func addErrors() {
 		err := err
 		add("error "+strconv.Itoa(i), &err, err.Error())
 	}
+}
+
+// addTimers adds timers. Their texts are what is left of an hour, or a part of it: see
+// checkDecoded.
+func addTimers() {
+	timer, ticker, after := time.NewTimer(time.Hour), time.NewTicker(90*time.Minute), time.AfterFunc(2*time.Hour, func() {})
+	add("timer", &timer, "fires in 59m")
+	add("ticker", &ticker, "fires in 1h29m, every 1h30m0s")
+	add("after", &after, "fires in 1h59m")
+	reset := time.NewTimer(time.Minute)
+	reset.Reset(5 * time.Hour)
+	add("reset", &reset, "fires in 4h59m")
+	sooner := time.NewTimer(9 * time.Hour)
+	sooner.Reset(3 * time.Hour)
+	add("sooner", &sooner, "fires in 2h59m")
+	stopped := time.NewTimer(time.Hour)
+	stopped.Stop()
+	add("stopped", &stopped, "stopped or fired")
+	idle := time.NewTicker(time.Second)
+	idle.Stop()
+	add("idle", &idle, "stopped; was every 1s")
+	fired := time.NewTimer(1)
+	<-fired.C
+	add("fired", &fired, "stopped or fired")
+	add("zero", new(time.Timer), "")
+	// A copy does not have what the runtime records.
+	type copied struct {
+		Timer time.Timer
+		Words [8]uint64
+	}
+	add("copy", &copied{Timer: *timer, Words: [8]uint64{1, 2, 3, 4, 5, 6, 7, 8}}, "")
 }
