@@ -16,7 +16,7 @@ import (
 
 // suggestOptions are the flags of suggest.
 type suggestOptions struct {
-	json                   bool
+	json, write            bool
 	top                    int
 	tags, modfile, overlay string
 }
@@ -41,16 +41,23 @@ Suggest also lists secrets to exclude: the package-level ones, and the fields
 that a proposal leads to. It recognizes them by type, name and use. It cannot
 recognize all of them: review the list, and what each proposal leads to.
 
+With --write it inserts the annotations and the exclusions into the source. It keeps
+the formatting, and changes no generated files and no packages that do not compile.
+It does not insert registrations. A second run inserts nothing.
+
 The proposals are estimates. Packages must compile; uses in packages that are not
-named are not counted. The exit status is 3 if some packages do not compile.`,
-		Example: "  meminspect suggest\n  meminspect suggest --top 20 ./store ./server\n  meminspect suggest --json ./...",
+named are not counted. The exit status is 3 if some packages do not compile,
+or if --write could not insert a line.`,
+		Example: "  meminspect suggest\n  meminspect suggest --top 20 ./store ./server\n  meminspect suggest --json ./...\n  meminspect suggest --write --top 5 ./store",
 		Args:    cobra.ArbitraryArgs,
 		RunE:    func(cmd *cobra.Command, args []string) error { return runSuggest(cmd, &o, args) },
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.json, "json", false, "print JSON")
 	flags.IntVar(&o.top, "top", 10, "print the best `N` proposals")
+	flags.BoolVar(&o.write, "write", false, "insert the annotations and the exclusions into the source")
 	addGoFlags(cmd, &o.tags, &o.modfile, &o.overlay)
+	exclusive(cmd, "write", "overlay")
 	return cmd
 }
 
@@ -68,6 +75,12 @@ func runSuggest(cmd *cobra.Command, o *suggestOptions, patterns []string) error 
 	}
 	result := suggest.Find(pkgs)
 	more := result.Top(o.top)
+	var changed []string
+	if o.write {
+		if changed, err = result.Write(); err != nil {
+			return fmt.Errorf("suggest: %w", err)
+		}
+	}
 	if o.json {
 		if err := printJSON(cmd.OutOrStdout(), suggestionsOf(dir, result, more)); err != nil {
 			return err
@@ -75,13 +88,19 @@ func runSuggest(cmd *cobra.Command, o *suggestOptions, patterns []string) error 
 	} else {
 		printSuggestions(cmd.OutOrStdout(), dir, result, more)
 	}
-	if len(broken) == 0 {
-		return nil
+	for _, name := range changed {
+		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: suggest: changed %s\n", relative(dir, name))
 	}
 	for _, pkg := range broken {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", pkg.PkgPath, suggest.Why(pkg))
 	}
-	return &exitError{exitPartial, errors.New("suggest: packages that do not compile have no proposals, and what they use is not counted")}
+	switch left := result.NotWritten(); {
+	case len(broken) > 0:
+		return &exitError{exitPartial, errors.New("suggest: packages that do not compile have no proposals, and what they use is not counted")}
+	case left > 0:
+		return &exitError{exitPartial, fmt.Errorf("suggest: --write: %s not inserted: see the reasons above", plural(left, "line"))}
+	}
+	return nil
 }
 
 // printSuggestions prints each proposal in a block of lines.
@@ -92,18 +111,8 @@ func printSuggestions(w io.Writer, dir string, result *suggest.Result, more int)
 	for i, p := range result.Proposals {
 		fmt.Fprintf(w, "%2d  %s %s  (%s)\n", i+1, qualified(p.Package, p.Name), p.Type, forecastText(p.Forecast))
 		fmt.Fprintf(w, "    %s:%d: %s\n", relative(dir, p.Pos.Filename), p.Pos.Line, p.Reason)
-		switch {
-		case p.Done && p.Action == suggest.Entry:
-			fmt.Fprintln(w, "    annotated already")
-		case p.Done:
-			fmt.Fprintln(w, "    registered already")
-		case p.Action == suggest.Entry:
-			fmt.Fprintf(w, "      %sentry\n", annotate.Prefix)
-		}
-		if !p.Done {
-			for _, line := range p.Code {
-				fmt.Fprintf(w, "      %s\n", line)
-			}
+		for _, line := range proposalLines(p) {
+			fmt.Fprintf(w, "      %s\n", line)
 		}
 	}
 	if more > 0 {
@@ -114,7 +123,44 @@ func printSuggestions(w io.Writer, dir string, result *suggest.Result, more int)
 	}
 	for _, e := range result.Exclusions {
 		fmt.Fprintf(w, "    %s\n      %s:%d: %s\n", qualified(e.Package, e.Name), relative(dir, e.Pos.Filename), e.Pos.Line, e.Reason)
+		if text := writtenText(e.Written, e.NotWritten); text != "" {
+			fmt.Fprintf(w, "      %s\n", text)
+		}
 	}
+}
+
+// proposalLines returns the lines to add, or what has been done already.
+func proposalLines(p *suggest.Proposal) []string {
+	switch {
+	case p.Done && p.Action == suggest.Entry:
+		return []string{"annotated already"}
+	case p.Done:
+		return []string{"registered already"}
+	}
+	lines := codeOf(p)
+	if text := writtenText(p.Written, p.NotWritten); text != "" {
+		lines = append(lines, text)
+	}
+	return lines
+}
+
+// codeOf returns the lines to add to the source.
+func codeOf(p *suggest.Proposal) []string {
+	if p.Action == suggest.Entry {
+		return []string{annotate.Prefix + "entry"}
+	}
+	return p.Code
+}
+
+// writtenText reports what --write did, "" if it was not asked.
+func writtenText(written bool, why string) string {
+	switch {
+	case written:
+		return "inserted"
+	case why != "":
+		return "not inserted: " + why
+	}
+	return ""
 }
 
 // qualified returns a name with the last element of its package's import path.
@@ -151,6 +197,8 @@ type proposalJSON struct {
 	ElementBytes int64    `json:"elementBytes,omitempty,string"`
 	Lines        []string `json:"lines"` // to add
 	Done         bool     `json:"done,omitempty"`
+	Written      bool     `json:"written,omitempty"`
+	NotWritten   string   `json:"notWritten,omitempty"`
 }
 
 type exclusionJSON struct {
@@ -159,24 +207,25 @@ type exclusionJSON struct {
 	File    string `json:"file"`
 	Line    int    `json:"line"`
 	Reason  string `json:"reason"`
+
+	Written    bool   `json:"written,omitempty"`
+	NotWritten string `json:"notWritten,omitempty"`
 }
 
 func suggestionsOf(dir string, result *suggest.Result, more int) suggestionsJSON {
 	out := suggestionsJSON{Proposals: []proposalJSON{}, Exclusions: []exclusionJSON{}, More: more}
 	for _, p := range result.Proposals {
-		lines := p.Code
-		if p.Action == suggest.Entry {
-			lines = []string{annotate.Prefix + "entry"}
-		}
 		out.Proposals = append(out.Proposals, proposalJSON{
 			Action: string(p.Action), Package: p.Package, Name: p.Name, Type: p.Type,
 			File: relative(dir, p.Pos.Filename), Line: p.Pos.Line, Reason: p.Reason,
-			Bytes: p.Bytes, Grows: p.Grows, ElementBytes: p.Element, Lines: lines, Done: p.Done,
+			Bytes: p.Bytes, Grows: p.Grows, ElementBytes: p.Element, Lines: codeOf(p), Done: p.Done,
+			Written: p.Written, NotWritten: p.NotWritten,
 		})
 	}
 	for _, e := range result.Exclusions {
 		out.Exclusions = append(out.Exclusions, exclusionJSON{
 			Package: e.Package, Name: e.Name, File: relative(dir, e.Pos.Filename), Line: e.Pos.Line, Reason: e.Reason,
+			Written: e.Written, NotWritten: e.NotWritten,
 		})
 	}
 	return out

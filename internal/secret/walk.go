@@ -45,6 +45,9 @@ type Walk struct {
 	// Known returns why a field is a secret although neither its type nor its
 	// name shows it. It may be nil.
 	Known func(field *types.Var) string
+	// Implementations returns the types that values of an interface type may have.
+	// It may be nil: then the walk does not look inside interfaces.
+	Implementations func(*types.Interface) []types.Type
 	// Found is called for each secret, in the order of the fields.
 	Found func(Secret)
 
@@ -110,6 +113,12 @@ func (w *Walk) visit(t types.Type, name, expr string) {
 			return
 		}
 		w.visit(t.Elem(), name, expr+"[]")
+	case *types.Interface:
+		if w.Implementations != nil {
+			for _, implementation := range w.Implementations(t) {
+				w.visit(implementation, name, expr)
+			}
+		}
 	case *types.Struct:
 		w.fields(t, expr)
 	}

@@ -46,6 +46,10 @@ func elements(t types.Type) []types.Type {
 // growingTypes are types of the standard library that grow.
 var growingTypes = []string{"container/list.List", "container/ring.Ring", "expvar.Map", "sync.Map"}
 
+// maxValue bounds what a pointer leads to: a larger array only gives a type to a
+// part of the address space, like a mapped file.
+const maxValue = 1 << 30
+
 // An estimate adds up what pointers lead to.
 type estimate struct {
 	sizes types.Sizes
@@ -62,7 +66,7 @@ func (e *estimate) follow(t types.Type, depth int) {
 	}
 	switch t := t.Underlying().(type) {
 	case *types.Pointer:
-		if depth > 0 && !e.seen[t.Elem()] {
+		if depth > 0 && !e.seen[t.Elem()] && e.sizes.Sizeof(t.Elem()) <= maxValue {
 			e.seen[t.Elem()] = true
 			e.bytes += e.sizes.Sizeof(t.Elem())
 			e.follow(t.Elem(), depth-1)

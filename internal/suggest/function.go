@@ -18,7 +18,7 @@ type function struct {
 	spawns   bool // it starts goroutines
 
 	initial  bool // it runs only while packages are initialized
-	repeated bool // a loop, a handler or what they call runs it
+	repeated bool // a loop that serves, a handler or what they call runs it
 	live     bool // it is repeated, or a goroutine or a callback runs it
 }
 
@@ -31,15 +31,16 @@ type caller struct {
 
 // where is the place of an expression.
 type where struct {
-	fn   *function
-	loop bool // a loop in fn runs it
+	fn      *function
+	loop    bool // a loop in fn runs it
+	serving bool // the loop does not end by itself
 }
 
 // repeated reports whether the place runs again and again.
-func (w where) repeated() bool { return !w.fn.initial && (w.loop || w.fn.repeated) }
+func (w where) repeated() bool { return !w.fn.initial && (w.serving || w.fn.repeated) }
 
 // live reports whether the place runs while the program serves.
-func (w where) live() bool { return !w.fn.initial && (w.loop || w.fn.live) }
+func (w where) live() bool { return !w.fn.initial && (w.serving || w.fn.live) }
 
 func (p *program) declareFunction(f *file, decl *ast.FuncDecl) {
 	object, ok := f.info.Defs[decl.Name].(*types.Func)
@@ -146,8 +147,13 @@ func (p *program) where(f *file) where {
 				w.fn = fn
 			}
 			return w
-		case *ast.ForStmt, *ast.RangeStmt:
+		case *ast.ForStmt:
 			w.loop = true
+			w.serving = w.serving || n.Cond == nil
+		case *ast.RangeStmt:
+			_, channel := f.info.TypeOf(n.X).Underlying().(*types.Chan)
+			w.loop = true
+			w.serving = w.serving || channel
 		}
 	}
 	return w

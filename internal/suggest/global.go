@@ -63,11 +63,10 @@ func (p *program) global(d *declaration) (*Proposal, *Exclusion) {
 	if p.done.excluded(d.key()) || supporting(relative(pkg)) {
 		return nil, nil
 	}
-	if why := p.secretVariable(d); why != "" {
+	a, k := p.activity(d.object), p.kindOf(t, d.name)
+	if why := p.secretVariable(d, k); why != "" {
 		return nil, p.exclusion(d, why)
 	}
-	a := p.activity(d.object)
-	k := p.kindOf(t, d.name)
 	if k.noun == "lock" && len(a.users) > 1 {
 		a.changes = len(a.users)
 	}
@@ -79,7 +78,7 @@ func (p *program) global(d *declaration) (*Proposal, *Exclusion) {
 		return nil, p.exclusion(d, why)
 	}
 	if a.counts && k.noun == "number" {
-		k = kind{"counter", 40}
+		k = kind{"counter", 36, false}
 	}
 	return &Proposal{
 		Action: Entry, Package: pkg.PkgPath, Name: d.name, Type: shortType(t, pkg.Types),
@@ -90,60 +89,62 @@ func (p *program) global(d *declaration) (*Proposal, *Exclusion) {
 
 // secretVariable returns why a package-level variable is a secret, "" if it does
 // not look like one.
-func (p *program) secretVariable(d *declaration) string {
+func (p *program) secretVariable(d *declaration, k kind) string {
 	if why := p.secrets[d.object]; why != "" {
 		return why
 	}
-	t := d.object.Type()
-	if m, ok := t.Underlying().(*types.Map); ok && types.IsInterface(m.Elem()) || secret.IsText(t) || isAny(t) {
-		if isConfig(d.name) && p.vars[d.object] != nil && p.activity(d.object).changes > 0 {
-			return "unparsed configuration may contain passwords and keys"
-		}
+	if unparsed(d.name, d.object.Type()) && p.activity(d.object).changes > 0 {
+		return unparsedReason
 	}
-	for _, s := range p.secretsIn(d.file.pkg.PkgPath, d.name, t) {
+	for _, s := range p.secretsIn(d.file.pkg.PkgPath, d.name, d.object.Type()) {
 		if s.Field() == nil {
 			return s.Why
 		}
 	}
+	// The name of a container or of a value with an unknown type may be right.
+	if word := secret.Word(d.name, false); word != "" && (k.content || isAny(d.object.Type())) {
+		return fmt.Sprintf("its name contains %q", word)
+	}
 	return ""
-}
-
-func isAny(t types.Type) bool {
-	i, ok := t.Underlying().(*types.Interface)
-	return ok && i.Empty()
 }
 
 // score ranks a variable: by its kind, and by how the program uses it.
 func (a *activity) score(k kind, d *declaration) int {
-	score := k.weight
+	uses := min(8, len(a.users))
 	if a.liveChanges > 0 {
-		score += 12
+		uses += 12
 	}
 	if a.repeatedChanges > 0 {
-		score += 6
+		uses += 6
 	}
 	if a.lockedChanges > 0 {
-		score += 8
+		uses += 8
 	}
 	if a.liveReads > 0 {
-		score += 6
+		uses += 6
+	}
+	if !k.content {
+		uses /= 2 // one number shows little of a program's state
+	}
+	score := k.weight + uses
+	if a.liveChanges == 0 && k.growing() {
+		score -= 16 // filled once, and then a table
 	}
 	if hasWord(d.name, stateWords...) {
 		score += 8
-	}
-	score += min(8, len(a.users))
-	if k.noun == "lock" || k.noun == "signal channel" {
-		score = min(score, k.weight+14)
 	}
 	return score
 }
 
 // reason describes the variable and its uses in a line.
 func (a *activity) reason(k kind, d *declaration) string {
-	noun := k.noun
-	for _, word := range []string{"cache", "queue", "pool", "breaker", "limiter"} {
+	noun, words := k.noun, []string{"cache", "queue", "pool", "breaker", "limiter"}
+	if !k.content {
+		words = nil
+	}
+	for _, word := range words {
 		if hasWord(d.name, word) || hasWord(shortName(namedOf(d.object.Type())), word) {
-			if noun = word; k.noun == "map" || k.noun == "channel" || k.noun == "list" {
+			if noun = word; k.growing() {
 				noun = fmt.Sprintf("%s (a %s)", word, k.noun)
 			}
 			break
@@ -198,7 +199,7 @@ func supporting(folder string) bool {
 	return slices.ContainsFunc(strings.Split(folder, "/"), func(element string) bool {
 		return slices.Contains([]string{
 			"bench", "benchmark", "benchmarks", "contrib", "e2e", "example", "examples", "fake", "fakes", "hack", "integration",
-			"mock", "mocks", "scripts", "test", "testdata", "testing", "tests", "testutil", "testutils", "third_party", "tool", "tools",
-		}, element) || strings.HasSuffix(element, "test")
+			"mock", "mocks", "scripts", "third_party", "tool", "tools",
+		}, element) || strings.HasPrefix(element, "test") || strings.HasSuffix(element, "test")
 	})
 }

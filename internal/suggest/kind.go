@@ -12,32 +12,37 @@ import (
 type kind struct {
 	noun   string
 	weight int
+	// content is whether the value leads to others, of which its name may be right.
+	content bool
 }
+
+// growing reports whether the value itself grows.
+func (k kind) growing() bool { return k.noun == "map" || k.noun == "channel" || k.noun == "list" }
 
 // noKind is the kind of values that are not state: functions, errors, loggers.
 var noKind = kind{}
 
 // stateTypes are types of other modules that have state.
 var stateTypes = map[string]kind{
-	"container/list.List": {"list", 46},
-	"container/ring.Ring": {"ring", 40},
-	"expvar.Float":        {"counter", 40},
-	"expvar.Int":          {"counter", 40},
-	"expvar.Map":          {"map of counters", 46},
-	"sync.Cond":           {"condition variable", 16},
-	"sync.Map":            {"map", 50},
-	"sync.Mutex":          {"lock", 30},
-	"sync.RWMutex":        {"lock", 30},
-	"sync.WaitGroup":      {"count of running work", 26},
-	"sync/atomic.Bool":    {"flag", 30},
-	"sync/atomic.Int32":   {"number", 30},
-	"sync/atomic.Int64":   {"number", 30},
-	"sync/atomic.Pointer": {"current value", 38},
-	"sync/atomic.Uint32":  {"number", 30},
-	"sync/atomic.Uint64":  {"number", 30},
-	"sync/atomic.Value":   {"current value", 38},
-	"time.Duration":       {"duration", 12},
-	"time.Time":           {"time", 22},
+	"container/list.List": {"list", 46, true},
+	"container/ring.Ring": {"ring", 40, true},
+	"expvar.Float":        {"counter", 40, false},
+	"expvar.Int":          {"counter", 40, false},
+	"expvar.Map":          {"map of counters", 46, false},
+	"sync.Cond":           {"condition variable", 16, false},
+	"sync.Map":            {"map", 50, true},
+	"sync.Mutex":          {"lock", 30, false},
+	"sync.RWMutex":        {"lock", 30, false},
+	"sync.WaitGroup":      {"count of running work", 20, false},
+	"sync/atomic.Bool":    {"flag", 30, false},
+	"sync/atomic.Int32":   {"number", 22, false},
+	"sync/atomic.Int64":   {"number", 22, false},
+	"sync/atomic.Pointer": {"current value", 38, true},
+	"sync/atomic.Uint32":  {"number", 22, false},
+	"sync/atomic.Uint64":  {"number", 22, false},
+	"sync/atomic.Value":   {"current value", 38, true},
+	"time.Duration":       {"duration", 12, false},
+	"time.Time":           {"time", 22, false},
 }
 
 // plumbing begins the names of types that have no state that a reader needs, or
@@ -46,7 +51,7 @@ var plumbing = []string{
 	"bufio.", "bytes.", "context.", "embed.", "encoding/", "flag.", "hash", "html/", "io.", "io/", "log.", "log/", "math/rand",
 	"net.IP", "net/http.Client", "net/http.Transport", "net/netip.", "net/url.", "os.", "reflect.", "regexp.", "strings.",
 	"sync.Once", "sync.Pool", "testing.", "text/", "time.Location", "unicode",
-	"github.com/alecthomas/kingpin", "github.com/prometheus/", "github.com/rs/zerolog", "github.com/sirupsen/logrus",
+	"github.com/alecthomas/kingpin", "github.com/grpc-ecosystem/", "github.com/prometheus/", "github.com/rs/zerolog", "github.com/sirupsen/logrus",
 	"github.com/spf13/", "github.com/urfave/cli", "go.opentelemetry.io/", "go.opencensus.io/", "go.uber.org/zap",
 	"google.golang.org/grpc.ServiceDesc", "google.golang.org/protobuf/", "golang.org/x/text/", "k8s.io/klog",
 }
@@ -62,34 +67,34 @@ func (p *program) kindOf(t types.Type, name string) kind {
 	}
 	switch u := t.Underlying().(type) {
 	case *types.Map:
-		return kind{"map", 50}
+		return kind{"map", 50, true}
 	case *types.Chan:
 		if s, ok := u.Elem().Underlying().(*types.Struct); ok && s.NumFields() == 0 {
-			return kind{"signal channel", 14}
+			return kind{"signal channel", 14, false}
 		}
-		return kind{"channel", 42}
+		return kind{"channel", 42, true}
 	case *types.Slice:
 		if secret.IsText(t) {
 			return noKind // bytes: without their meaning they help little
 		}
-		return kind{"list", 34}
+		return kind{"list", 34, true}
 	case *types.Array:
-		return kind{"table", 24}
+		return kind{"table", 24, true}
 	case *types.Basic:
 		return basicKind(u)
 	case *types.Interface:
 		if types.Identical(t, types.Universe.Lookup("error").Type()) || strings.Contains(strings.ToLower(shortName(named)), "log") {
 			return noKind
 		}
-		return kind{"value", 26}
+		return kind{"value", 26, true}
 	case *types.Struct:
 		switch {
 		case isConfig(name) || isConfig(shortName(named)):
-			return kind{"configuration", 36}
+			return kind{"configuration", 36, true}
 		case named != nil && p.growing(named) > 0:
-			return kind{"state", 48}
+			return kind{"state", 48, true}
 		}
-		return kind{"value", 24}
+		return kind{"value", 24, true}
 	}
 	return noKind
 }
@@ -97,11 +102,11 @@ func (p *program) kindOf(t types.Type, name string) kind {
 func basicKind(t *types.Basic) kind {
 	switch {
 	case t.Info()&types.IsBoolean != 0:
-		return kind{"flag", 24}
+		return kind{"flag", 24, false}
 	case t.Info()&types.IsNumeric != 0:
-		return kind{"number", 20}
+		return kind{"number", 20, false}
 	case t.Info()&types.IsString != 0:
-		return kind{"text", 12}
+		return kind{"text", 12, false}
 	}
 	return noKind
 }
@@ -118,13 +123,13 @@ func foreignKind(named *types.Named, name string) kind {
 	switch named.Underlying().(type) {
 	case *types.Struct:
 		if isConfig(name) || isConfig(named.Obj().Name()) {
-			return kind{"configuration", 34}
+			return kind{"configuration", 34, true}
 		}
-		return kind{"value", 26}
+		return kind{"value", 26, true}
 	case *types.Map:
-		return kind{"map", 46}
+		return kind{"map", 46, true}
 	case *types.Interface:
-		return kind{"value", 22}
+		return kind{"value", 22, true}
 	}
 	return noKind
 }

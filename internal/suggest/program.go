@@ -18,20 +18,21 @@ import (
 // A program has what the syntax and types of the loaded packages show about
 // functions, variables and the values that they create.
 type program struct {
-	fset      *token.FileSet
-	sizes     types.Sizes
-	own       map[*types.Package]*packages.Package
-	files     []*file
-	functions map[ast.Node]*function
-	declared  map[*types.Func]*function
-	startup   *function // evaluates the initial values of package-level variables
-	vars      map[*types.Var]*variable
-	types     map[*types.TypeName]*structType
-	mutators  map[*types.Func]bool
-	fields    map[*types.Var]*declaration
-	globals   []*declaration
-	secrets   map[*types.Var]string // why a variable or field is a secret, by its use
-	done      directives
+	fset        *token.FileSet
+	sizes       types.Sizes
+	own         map[*types.Package]*packages.Package
+	files       []*file
+	functions   map[ast.Node]*function
+	declared    map[*types.Func]*function
+	startup     *function // evaluates the initial values of package-level variables
+	vars        map[*types.Var]*variable
+	types       map[*types.TypeName]*structType
+	mutators    map[*types.Func]bool
+	implemented map[*types.Interface][]types.Type
+	fields      map[*types.Var]*declaration
+	globals     []*declaration
+	secrets     map[*types.Var]string // why a variable or field is a secret, by its use
+	done        directives
 }
 
 // A file is one file of the loaded packages that a person wrote.
@@ -70,16 +71,17 @@ type creation struct {
 
 func newProgram(pkgs []*packages.Package) *program {
 	p := &program{
-		own:       map[*types.Package]*packages.Package{},
-		functions: map[ast.Node]*function{},
-		declared:  map[*types.Func]*function{},
-		startup:   &function{initial: true},
-		vars:      map[*types.Var]*variable{},
-		types:     map[*types.TypeName]*structType{},
-		mutators:  map[*types.Func]bool{},
-		fields:    map[*types.Var]*declaration{},
-		secrets:   map[*types.Var]string{},
-		done:      directives{},
+		own:         map[*types.Package]*packages.Package{},
+		functions:   map[ast.Node]*function{},
+		declared:    map[*types.Func]*function{},
+		startup:     &function{initial: true},
+		vars:        map[*types.Var]*variable{},
+		types:       map[*types.TypeName]*structType{},
+		mutators:    map[*types.Func]bool{},
+		implemented: map[*types.Interface][]types.Type{},
+		fields:      map[*types.Var]*declaration{},
+		secrets:     map[*types.Var]string{},
+		done:        directives{},
 	}
 	for _, pkg := range pkgs {
 		p.fset, p.sizes = pkg.Fset, pkg.TypesSizes

@@ -123,9 +123,10 @@ const maxForeign = 2
 func (p *program) secretsIn(pkg, name string, t types.Type) []secret.Secret {
 	var list []secret.Secret
 	walk := secret.Walk{
-		Excluded: p.done.excluded,
-		Known:    func(field *types.Var) string { return p.secrets[field.Origin()] },
-		Found:    func(s secret.Secret) { list = append(list, s) },
+		Excluded:        p.done.excluded,
+		Known:           p.knownSecret,
+		Implementations: p.implementations,
+		Found:           func(s secret.Secret) { list = append(list, s) },
 		Enters: func(named *types.Named, path []*types.Var) bool {
 			foreign := 0
 			for _, field := range path {
@@ -138,6 +139,71 @@ func (p *program) secretsIn(pkg, name string, t types.Type) []secret.Secret {
 	}
 	walk.Value(pkg, name, t)
 	return list
+}
+
+// knownSecret returns why a field is a secret by its use or as unparsed
+// configuration, "" if it is not.
+func (p *program) knownSecret(field *types.Var) string {
+	if why := p.secrets[field.Origin()]; why != "" {
+		return why
+	}
+	if p.ours(field.Pkg()) && unparsed(field.Name(), field.Type()) {
+		return unparsedReason
+	}
+	return ""
+}
+
+const unparsedReason = "unparsed configuration may contain passwords and keys"
+
+// unparsed reports whether a value is text or generic data from which a program
+// reads its configuration.
+func unparsed(name string, t types.Type) bool {
+	if m, ok := t.Underlying().(*types.Map); ok {
+		return isRawJSON(m.Elem()) || isConfig(name) && secret.IsText(m.Key()) && hasText(m.Elem())
+	}
+	if s, ok := t.Underlying().(*types.Slice); ok && isRawJSON(s.Elem()) {
+		return true
+	}
+	switch {
+	case isRawJSON(t):
+		return true
+	case !isConfig(name):
+		return false
+	case isAny(t):
+		return true
+	case secret.IsText(t):
+		_, isString := t.Underlying().(*types.Basic)
+		return !isString || hasWord(name, "raw", "json", "yaml", "toml", "text", "content")
+	}
+	return false
+}
+
+// hasText reports whether a value may be a text, or has one.
+func hasText(t types.Type) bool {
+	if isAny(t) || secret.IsText(t) {
+		return true
+	}
+	if pointer, ok := t.Underlying().(*types.Pointer); ok {
+		t = pointer.Elem()
+	}
+	if structure, ok := t.Underlying().(*types.Struct); ok {
+		for field := range structure.Fields() {
+			if isAny(field.Type()) || secret.IsText(field.Type()) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isRawJSON(t types.Type) bool {
+	named, ok := types.Unalias(t).(*types.Named)
+	return ok && typeName(named) == "encoding/json.RawMessage"
+}
+
+func isAny(t types.Type) bool {
+	i, ok := t.Underlying().(*types.Interface)
+	return ok && i.Empty()
 }
 
 // exclusionOf returns the innermost declared field on the way to a secret, nil if

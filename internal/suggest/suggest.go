@@ -42,9 +42,13 @@ type Proposal struct {
 	Code []string // of Register: the lines to add
 	Done bool     // the annotation or the registration exists
 
+	Written    bool   // [Result.Write] inserted the annotation
+	NotWritten string // why it could not
+
 	score   int
-	at      *declaration // of Entry
-	exclude []*Exclusion // what to exclude with it
+	at      *declaration    // of Entry
+	of      *types.TypeName // of Register
+	exclude []*Exclusion    // what to exclude with it
 }
 
 // An Exclusion is a variable or field that looks like a secret.
@@ -53,6 +57,9 @@ type Exclusion struct {
 	Name    string // the variable, or Type.Field
 	Pos     token.Position
 	Reason  string
+
+	Written    bool   // [Result.Write] inserted the annotation
+	NotWritten string // why it could not
 
 	at *declaration
 }
@@ -79,11 +86,14 @@ func Find(pkgs []*packages.Package) *Result {
 	}
 	p.covered(r.Proposals)
 	r.Proposals = slices.DeleteFunc(r.Proposals, func(p *Proposal) bool { return p.score < minScore })
-	slices.SortFunc(r.Proposals, func(a, b *Proposal) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), comparePositions(a.Pos, b.Pos), strings.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(r.Proposals, better)
 	r.collectExclusions()
 	return r
+}
+
+// better orders proposals by their scores.
+func better(a, b *Proposal) int {
+	return cmp.Or(cmp.Compare(b.score, a.score), comparePositions(a.Pos, b.Pos), strings.Compare(a.Name, b.Name))
 }
 
 // Top keeps the best n proposals, and the exclusions that go with them. It

@@ -14,7 +14,7 @@ type use struct {
 	read    bool
 	write   bool
 	counts  bool        // ++, += or an atomic addition
-	address bool        // its address is passed on
+	address bool        // a function gets its address
 	flag    bool        // a command-line flag sets it
 	method  *types.Func // the method that is called on it, or on what it leads to
 }
@@ -94,7 +94,7 @@ func classify(info *types.Info, expr ast.Expr, stack []ast.Node) use {
 				adds := n.Tok == token.ADD_ASSIGN || n.Tok == token.SUB_ASSIGN
 				return use{write: true, counts: adds, read: n.Tok != token.ASSIGN && !adds}
 			}
-			return use{read: true, address: address}
+			return use{read: true}
 		case *ast.IncDecStmt:
 			return use{write: true, counts: true}
 		case *ast.SendStmt:
@@ -104,7 +104,7 @@ func classify(info *types.Info, expr ast.Expr, stack []ast.Node) use {
 		case *ast.CallExpr:
 			return argument(info, n, expr, address)
 		default:
-			return use{read: true, address: address}
+			return use{read: true}
 		}
 	}
 	return use{read: true}

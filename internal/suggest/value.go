@@ -26,7 +26,7 @@ func (p *program) structProposal(t *structType) *Proposal {
 	pkg := t.file.pkg
 	named := t.object.Type().(*types.Named)
 	at := t.creation()
-	if at == nil || supporting(relative(pkg)) || p.done.excluded(pkg.PkgPath+"."+t.object.Name()) {
+	if at == nil || hasWord(t.object.Name(), "dummy", "fake", "logger", "mock", "stub") || supporting(relative(pkg)) || p.done.excluded(pkg.PkgPath+"."+t.object.Name()) {
 		return nil
 	}
 	state := p.growing(named)
@@ -40,7 +40,7 @@ func (p *program) structProposal(t *structType) *Proposal {
 	return &Proposal{
 		Action: Register, Package: pkg.PkgPath, Name: t.object.Name(), Type: "*" + t.object.Name(),
 		Pos: p.fset.Position(at.pos), Reason: t.reason(state), Forecast: p.forecast(named), Code: p.code(t, at),
-		Done: t.registered, score: t.score(state, at), exclude: exclude,
+		Done: t.registered, score: t.score(state, at), exclude: exclude, of: t.object,
 	}
 }
 
@@ -171,20 +171,54 @@ func (p *program) code(t *structType, at *creation) []string {
 	return append([]string{"//meminspect:id " + t.object.Name()}, lines...)
 }
 
-// covered lowers the score of values that a better proposal leads to directly.
+// covered drops proposals to register what another proposal leads to: what it
+// contains, and what a better one leads to through pointers.
 func (p *program) covered(list []*Proposal) {
-	leads := map[string]bool{}
+	slices.SortFunc(list, better)
+	parts, led := map[*types.TypeName]bool{}, map[*types.TypeName]bool{}
 	for _, proposal := range list {
-		if proposal.Action != Entry {
-			continue
-		}
-		if named := namedOf(proposal.at.object.Type()); named != nil {
-			leads[typeName(named)] = true
+		if proposal.score >= minScore {
+			p.leads(proposal, parts, 0)
 		}
 	}
 	for _, proposal := range list {
-		if proposal.Action == Register && leads[proposal.Package+"."+proposal.Name] {
+		switch {
+		case proposal.Action == Register && (parts[proposal.of] || led[proposal.of]):
 			proposal.score = 0
+		case proposal.score >= minScore:
+			p.leads(proposal, led, 2)
 		}
+	}
+}
+
+// leads records the struct types that a proposal leads to within depth pointers,
+// without its own.
+func (p *program) leads(proposal *Proposal, led map[*types.TypeName]bool, depth int) {
+	if proposal.Action == Entry {
+		p.lead(led, proposal.at.object.Type(), depth)
+		return
+	}
+	for field := range proposal.of.Type().Underlying().(*types.Struct).Fields() {
+		p.lead(led, field.Type(), depth)
+	}
+}
+
+// lead records the struct types that a value leads to within depth pointers.
+func (p *program) lead(led map[*types.TypeName]bool, t types.Type, depth int) {
+	if pointer, ok := t.Underlying().(*types.Pointer); ok {
+		if depth == 0 {
+			return
+		}
+		t, depth = pointer.Elem(), depth-1
+	}
+	structure, ok := t.Underlying().(*types.Struct)
+	if !ok {
+		return
+	}
+	if named := namedOf(t); named != nil && p.types[named.Obj()] != nil {
+		led[named.Obj()] = true
+	}
+	for field := range structure.Fields() {
+		p.lead(led, field.Type(), depth)
 	}
 }
