@@ -88,7 +88,7 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 			const percent = 50
 			defer debug.SetGCPercent(debug.SetGCPercent(percent))
 			held, _ := core.Captured()
-			limits.Values = value.ValuesIn(held)
+			limits.Values, limits.Constants = value.ValuesIn(held), !asJSON
 			if !cmd.Flags().Changed("depth") && !asJSON && isTerminal(cmd.OutOrStdout()) {
 				limits.Depth = terminalDepth
 			}

@@ -37,6 +37,8 @@ type Program struct {
 	code  *module.Code               // nil when Go is nil
 	calls map[uint64][]note.Function // by address in code, inlined calls first
 	names map[uint64]string          // of functions, by their entries
+
+	constants constants
 }
 
 // OpenProgram finds the program of a core. path names the executable: it is an

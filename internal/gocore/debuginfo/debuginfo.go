@@ -26,12 +26,21 @@ var ErrNone = errors.New("the program has no debug information")
 // Open reads a file's debug information, but for the tables of lines. It fails if
 // a section of it has more than limit bytes.
 func Open(f *exe.File, limit uint64) (*dwarf.Data, error) {
-	sections, err := f.Sections()
+	content, err := sections(f, limit)
+	if err != nil {
+		return nil, err
+	}
+	return parse(content)
+}
+
+// sections returns what Open reads of a file, by the names of the sections.
+func sections(f *exe.File, limit uint64) (map[string][]byte, error) {
+	all, err := f.Sections()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNone, err)
 	}
 	content := map[string][]byte{}
-	for _, s := range sections {
+	for _, s := range all {
 		switch s.Name {
 		case ".debug_abbrev", ".debug_info", ".debug_str", ".debug_ranges",
 			".debug_addr", ".debug_line_str", ".debug_str_offsets", ".debug_rnglists":
@@ -43,6 +52,10 @@ func Open(f *exe.File, limit uint64) (*dwarf.Data, error) {
 	if content[".debug_info"] == nil {
 		return nil, ErrNone
 	}
+	return content, nil
+}
+
+func parse(content map[string][]byte) (*dwarf.Data, error) {
 	data, err := dwarf.New(content[".debug_abbrev"], nil, nil, content[".debug_info"], nil, nil, content[".debug_ranges"], content[".debug_str"])
 	if err != nil {
 		return nil, fmt.Errorf("debug information: %w", err)

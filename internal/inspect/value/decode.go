@@ -82,7 +82,23 @@ func (r *reader) decode(v *Value, t *gotypes.Type, addr memory.Address, depth in
 		}
 	default:
 		scalar(v, t, data)
+		if v.Integer && t.Named && r.limits.Constants {
+			r.constant(v, t)
+		}
 	}
+}
+
+// constant finds the constant that a number of a declared type is.
+func (r *reader) constant(v *Value, t *gotypes.Type) {
+	if t.PkgPath == "time" && t.Name() == "Duration" {
+		return
+	}
+	n, err := strconv.ParseInt(v.Text, 10, 64)
+	if err != nil {
+		unsigned, _ := strconv.ParseUint(v.Text, 10, 64) // it was written by us
+		n = int64(unsigned)
+	}
+	v.Const = r.p.Constant(t, n)
 }
 
 // torn remarks that some of a value's memory changed while it was read.

@@ -34,7 +34,7 @@ func (v *Value) goText(at place, indent int) string {
 type Format struct {
 	Hex       bool // integers and bytes in hexadecimal digits
 	Addresses bool // before each value its address; of a slice or a map that of its elements
-	Explain   bool // after a duration or an IP address a comment with its text
+	Explain   bool // after a duration, an IP address or a constant a comment with its text or name
 }
 
 // WriteGo writes the value in Go syntax, see [Value.Go]. The value may be one of
@@ -104,6 +104,8 @@ func (s *source) explain(v *Value) {
 	text := ""
 	switch {
 	case v.Absent != "":
+	case v.Const != "":
+		text = v.Const
 	case v.Type == "time.Duration" && v.Shape == Literal:
 		n, _ := strconv.ParseInt(v.Text, 10, 64) // it was written by us
 		text = time.Duration(n).String()

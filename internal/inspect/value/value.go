@@ -42,7 +42,8 @@ type Value struct {
 	// Quoted is set if the JSON of a Literal is Text as a string: readers of JSON lose
 	// digits of large numbers.
 	Quoted  bool
-	Integer bool // of a Literal: Text is an integer in decimal digits
+	Integer bool   // of a Literal: Text is an integer in decimal digits
+	Const   string // the name of the constant of its type that an Integer is
 
 	Fields  []Field  // of a Struct
 	Elems   []*Value // of a List
@@ -122,6 +123,8 @@ type Limits struct {
 	Elements int // of each array, slice, map and channel
 	Bytes    int // of each text
 	Values   int // of the whole tree
+
+	Constants bool // find the names of constants, see [Value].Const: it takes reading debug information
 }
 
 // Defaults of Limits.
