@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -63,4 +64,50 @@ func TestView(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Pages that share a set are kept side by side, and the page that was viewed last stays
+// longest.
+func TestPagesOfOneSet(t *testing.T) {
+	const base, stride = 0x10000000, pageSets * pageSize
+	p := &Program{mem: holed{mem: &memory.Spliced{}}}
+	p.pages.mem = &p.mem
+	reads := &countedReads{}
+	p.mem.mem.Put(memory.Segment{Range: memory.RangeOf(base, 8*stride)}, reads)
+	view := func(n uint64) {
+		at := memory.Address(base).Add(n * stride)
+		if b, ok := p.View(at, 8); !ok || memory.Address(binary.LittleEndian.Uint64(b)) != at {
+			t.Fatalf("page %d: %x, %v", n, b, ok)
+		}
+	}
+	for _, c := range []struct {
+		pages []uint64
+		reads int
+	}{
+		{[]uint64{0, 1, 2, 3}, 4},
+		{[]uint64{0, 1, 2, 3, 3, 0, 2, 1}, 4},
+		{[]uint64{4}, 5},          // in place of 3
+		{[]uint64{0, 1, 2, 4}, 5}, // which are kept
+		{[]uint64{3}, 6},          // in place of 0
+		{[]uint64{1, 2, 4, 3}, 6},
+		{[]uint64{0}, 7},
+	} {
+		for _, n := range c.pages {
+			view(n)
+		}
+		if reads.n != c.reads {
+			t.Errorf("after %v: %d reads, want %d", c.pages, reads.n, c.reads)
+		}
+	}
+}
+
+// countedReads is memory of which each word is its own address.
+type countedReads struct{ n int }
+
+func (c *countedReads) ReadAt(b []byte, addr memory.Address) (int, error) {
+	c.n++
+	for i := 0; i+8 <= len(b); i += 8 {
+		binary.LittleEndian.PutUint64(b[i:], uint64(addr)+uint64(i))
+	}
+	return len(b), nil
 }
