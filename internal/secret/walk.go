@@ -42,6 +42,10 @@ type Walk struct {
 	// Enters reports whether the walk looks inside values of a named type. path
 	// has the fields that lead there.
 	Enters func(named *types.Named, path []*types.Var) bool
+	// Again reports whether the walk looks inside a struct type each time that
+	// something leads to it: the fields of the type cannot be excluded, so what
+	// leads to them must be. Enters then bounds the walk. It may be nil.
+	Again func(named *types.Named) bool
 	// Known returns why a field is a secret although neither its type nor its
 	// name shows it. It may be nil.
 	Known func(field *types.Var) string
@@ -85,11 +89,13 @@ func (w *Walk) visit(t types.Type, name, expr string) {
 			return
 		}
 		w.seen[t] = true
-		if _, ok := named.Underlying().(*types.Struct); !ok {
-			// Its name comes from the value that contains it, which may be another one
-			// next time.
+		_, isStruct := named.Underlying().(*types.Struct)
+		if !isStruct || w.Again != nil && w.Again(named) {
+			// The name, or the field to exclude, comes from the value that contains it,
+			// which may be another one next time.
 			defer delete(w.seen, t)
-		} else {
+		}
+		if isStruct {
 			defer func(key string) { w.key = key }(w.key)
 			w.key = key
 		}

@@ -6,6 +6,7 @@ import (
 	"go/constant"
 	"go/token"
 	"go/types"
+	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/types/typeutil"
@@ -115,9 +116,9 @@ func functionName(fn *types.Func) string {
 	return packagePath(fn) + "." + fn.Name()
 }
 
-// maxForeign is how many fields of other modules' types lead to a secret that
-// is looked for.
-const maxForeign = 2
+// maxForeign is how many fields that cannot be excluded lead to a secret that is
+// looked for.
+const maxForeign = 3
 
 // secretsIn returns the secrets that a captured value leads to.
 func (p *program) secretsIn(pkg, name string, t types.Type) []secret.Secret {
@@ -127,18 +128,35 @@ func (p *program) secretsIn(pkg, name string, t types.Type) []secret.Secret {
 		Known:           p.knownSecret,
 		Implementations: p.implementations,
 		Found:           func(s secret.Secret) { list = append(list, s) },
+		Again:           func(named *types.Named) bool { return !p.declares(named) },
 		Enters: func(named *types.Named, path []*types.Var) bool {
+			if slices.Contains(public, typeName(named)) {
+				return false
+			}
 			foreign := 0
 			for _, field := range path {
-				if !p.ours(field.Pkg()) {
+				if p.fields[field.Origin()] == nil {
 					foreign++
 				}
 			}
-			return p.ours(named.Obj().Pkg()) || foreign < maxForeign
+			return p.declares(named) || foreign < maxForeign
 		},
 	}
 	walk.Value(pkg, name, t)
 	return list
+}
+
+// public are types of other modules that a service shows to everybody.
+var public = []string{"crypto/x509.Certificate", "crypto/x509.CertPool"}
+
+// declares reports whether the fields of a type can be excluded: a file that a
+// person wrote declares them.
+func (p *program) declares(named *types.Named) bool {
+	structure, ok := named.Underlying().(*types.Struct)
+	if !ok || structure.NumFields() == 0 {
+		return p.ours(named.Obj().Pkg())
+	}
+	return p.fields[structure.Field(0).Origin()] != nil
 }
 
 // knownSecret returns why a field is a secret by its use or as unparsed

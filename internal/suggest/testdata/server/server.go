@@ -3,6 +3,7 @@ package server
 
 import (
 	"net"
+	"net/url"
 	"sync"
 )
 
@@ -19,8 +20,26 @@ type Server struct {
 // Options are set once.
 type Options struct {
 	Address  string
-	Password string // want exclude "contains .password."
+	Password string   // want exclude "contains .password."
+	Upstream *url.URL // want exclude "it leads to Upstream.User"
+	Fallback *url.URL // want exclude "it leads to Fallback.User"
+	Auth     checker
 }
+
+// A checker is an interface with one implementation.
+type checker interface {
+	Check(name string) bool
+	Allow(name string)
+	Forbid(name string)
+}
+
+type tokenChecker struct {
+	userTokens map[string]bool // want exclude "its keys are text"
+}
+
+func (t *tokenChecker) Check(name string) bool { return t.userTokens[name] }
+func (t *tokenChecker) Allow(name string)      { t.userTokens[name] = true }
+func (t *tokenChecker) Forbid(name string)     { delete(t.userTokens, name) }
 
 // New returns a server.
 func New(opts Options) *Server {
