@@ -160,8 +160,27 @@ func unwrapped(w io.Writer) io.Writer {
 }
 
 // writeWhole writes a file under another name first, so that a file under its
-// own name is complete. The other name is new: others may write to the folder.
+// own name is complete. The other name is new: others may write to the folder. It writes
+// in place to a character device or a named pipe: as root, a rename would remove
+// /dev/null for every process.
 func writeWhole(path string, write func(io.Writer) error) error {
+	switch info, err := os.Stat(path); {
+	case err != nil || info.Mode().IsRegular():
+		return writeBeside(path, write)
+	case info.IsDir():
+		return fmt.Errorf("%s is a directory: name a file in it", path)
+	case info.Mode()&(os.ModeCharDevice|os.ModeNamedPipe) == 0: // a disk, a socket
+		return fmt.Errorf("%s is not a regular file: name another", path)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// writeBeside writes a file next to path, and renames it to path when it is complete.
+func writeBeside(path string, write func(io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".part-*")
 	if err != nil {
 		return err

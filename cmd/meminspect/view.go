@@ -82,6 +82,9 @@ func (f *viewFlags) run(cmd *cobra.Command, args []string) error {
 // replaceable returns an error if a file exists and is not a page: who forgets the name of
 // the page does not lose a core.
 func replaceable(path string) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil // not replaced: writeWhole writes in place, or refuses
+	}
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
