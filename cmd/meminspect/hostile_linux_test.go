@@ -473,9 +473,36 @@ func fileKinds(t *testing.T) []fileKind {
 	}
 	ledger := filepath.Join(module, "store/meminspect.ids")
 	kinds = append(kinds, fileKind{"ledger", []string{ledger}, []string{"ids ./...", "ids --json ./...", "generate --check ./..."}, true})
+	source := filepath.Join(module, "plain", "plain.go")
+	if err := errors.Join(os.Mkdir(filepath.Dir(source), 0o777), os.WriteFile(source, []byte(plainSource), 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	kinds = append(kinds, fileKind{"source", []string{source}, []string{"suggest ./plain", "suggest --json ./plain", "suggest --write ./plain"}, true})
 	t.Chdir(module)
 	return kinds
 }
+
+// plainSource is a package that suggest has proposals for.
+const plainSource = `package plain
+
+import "sync"
+
+var (
+	mu       sync.Mutex
+	sessions = map[string]*session{}
+)
+
+type session struct {
+	User, Token string
+}
+
+// Handle adds a session.
+func (s *session) Handle() {
+	mu.Lock()
+	defer mu.Unlock()
+	sessions[s.User] = s
+}
+`
 
 // A signal ends a reading command by its default action, whatever it waits for.
 func TestSignalsEndReaders(t *testing.T) {
