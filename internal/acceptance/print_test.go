@@ -106,6 +106,7 @@ var unalike = map[string]string{
 	"vReflPtr":   "as vReflect",
 	"vAnyType":   "as vReflect",
 	"vChanWaitS": "its two senders wait in any order",
+	"vMethodPtr": "only debug information has the type of its receiver",
 }
 
 // A stripped program's values print like its unstripped twin's, with the
@@ -196,6 +197,7 @@ var truths = map[string]string{
 	"vSliceSlice": `[][]int{{1}, {2, 3}, nil, {}}`,
 	"vSlicePtr":   `[]*main.Point{&main.Point{X: 1, Y: 2}, nil, &main.Point{X: 3, Y: 4}}`,
 	"vSliceErr":   `[]error{&errors.errorString{s: "EOF"}, nil, &main.MyErr{Code: 1, Msg: "mine"}}`,
+	"vMethodPtr":  `(&main.Circle{Radius: 5, Name: "m"}).Area`,
 	"vMapNil":     `map[string]int(nil)`,
 	"vMapStrInt":  `map[string]int{"one": 1, "three": 3, "two": 2}`,
 	"vMapStruct":  `map[main.Point]main.Inner{{X: 1, Y: 2}: {A: 3, B: 4, C: true}}`,

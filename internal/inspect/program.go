@@ -39,6 +39,8 @@ type Program struct {
 	names map[uint64]string          // of functions, by their entries
 
 	constants constants
+	closures  closures
+	bias      memory.Address // of the executable
 }
 
 // OpenProgram finds the program of a core. path names the executable: it is an
@@ -184,6 +186,7 @@ func (p *Program) open(path string) (*exe.Image, error) {
 		first := p.Core.Files[0]
 		bias = memory.Address(first.Start-first.Offset) - f.LowestAddress()&^4095
 	}
+	p.bias = bias
 	return f.Loaded(bias), nil
 }
 

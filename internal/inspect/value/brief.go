@@ -41,6 +41,8 @@ func (v *Value) Brief() *Value {
 		for _, f := range v.Fields[:min(len(v.Fields), briefFields)] {
 			brief.Fields = append(brief.Fields, Field{f.Name, f.Value.inBrief()})
 		}
+	case Func:
+		brief.Elem = nil
 	case List, Map, Chan:
 		return v.omitted()
 	}

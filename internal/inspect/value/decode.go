@@ -74,7 +74,7 @@ func (r *reader) decode(v *Value, t *gotypes.Type, addr memory.Address, depth in
 	case gotypes.Chan:
 		r.channel(v, t, goobject.Pointer(data), depth)
 	case gotypes.Func:
-		r.function(v, goobject.Pointer(data))
+		r.function(v, goobject.Pointer(data), depth)
 	case gotypes.UnsafePointer:
 		if v.Shape = Nil; le.Uint64(data) != 0 {
 			v.Shape, v.Text = Literal, "unsafe.Pointer("+hex(le.Uint64(data))+")"
@@ -412,7 +412,7 @@ func (r *reader) iface(v *Value, t *gotypes.Type, data []byte, addr memory.Addre
 	v.Elem = r.value(dynamic, ptr, depth-1)
 }
 
-func (r *reader) function(v *Value, addr memory.Address) {
+func (r *reader) function(v *Value, addr memory.Address, depth int) {
 	if addr == 0 {
 		v.Shape = Nil
 		return
@@ -425,4 +425,7 @@ func (r *reader) function(v *Value, addr memory.Address) {
 	}
 	v.Func = &Function{Entry: goobject.FuncEntry(data)}
 	v.Func.Name = r.p.FuncName(v.Func.Entry)
+	if receiver := r.p.Receiver(v.Func.Entry); receiver != nil && depth > 0 {
+		v.Elem = r.value(receiver.Type, addr.Add(receiver.Offset), depth-1)
+	}
 }

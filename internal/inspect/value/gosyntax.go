@@ -163,11 +163,7 @@ func (s *source) bare(v *Value, at place, indent int) {
 	case Interface:
 		s.value(v.Elem, alone, indent)
 	case Func:
-		if v.Func.Name != "" {
-			s.text(v.Func.Name)
-			return
-		}
-		s.converted(v, v.Func.Entry.String())
+		s.function(v, indent)
 	case Chan:
 		s.channel(v, indent)
 	}
@@ -256,6 +252,19 @@ func (s *source) pointer(v *Value, indent int) {
 		s.text("new(")
 		s.value(e, alone, indent)
 		s.text(")")
+	}
+}
+
+func (s *source) function(v *Value, indent int) {
+	switch name := v.Func.Name; {
+	case v.Elem != nil:
+		s.text("(")
+		s.value(v.Elem, alone, indent)
+		s.text(")." + strings.TrimSuffix(name[strings.LastIndexByte(name, '.')+1:], "-fm"))
+	case name != "":
+		s.text(name)
+	default:
+		s.converted(v, v.Func.Entry.String())
 	}
 }
 

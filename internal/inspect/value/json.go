@@ -43,6 +43,7 @@ func (b buffered) char(c byte)      { _ = b.WriteByte(c) }
 //	{"$address": "0x…", "$value": …}  a pointer that another one refers to
 //	{"$again": "0x…"}                 that other one; also of slices and maps
 //	{"$func": "name"}                 a function
+//	{"$func": "name", "$receiver": …} a method value, if the type of its receiver is known
 //	{"$chan": […]}                    what is in a channel's buffer
 //	{"$chan": […], "$senders": […]}   and what goroutines wait to send on it
 //	{"$value": …, "$note": "…"}       a value with a remark
@@ -156,7 +157,12 @@ func (v *Value) bareJSON(b textWriter) {
 		if name == "" {
 			name = v.Func.Entry.String()
 		}
-		b.text(`{"$func":` + encoded(name) + "}")
+		b.text(`{"$func":` + encoded(name))
+		if v.Elem != nil {
+			b.text(`,"$receiver":`)
+			v.Elem.json(b)
+		}
+		b.char('}')
 	}
 }
 

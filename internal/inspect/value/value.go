@@ -48,7 +48,7 @@ type Value struct {
 	Fields  []Field  // of a Struct
 	Elems   []*Value // of a List
 	Entries []Entry  // of a Map
-	Elem    *Value   // of a Pointer; of an Interface its value. Nil for nil
+	Elem    *Value   // of a Pointer; of an Interface its value; of a Func the receiver of a method value. Nil for nil
 	BackRef bool     // a Pointer, Map or List whose target is shown elsewhere
 	// Referenced is set on a value that a BackRef refers to.
 	Referenced bool
