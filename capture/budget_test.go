@@ -90,7 +90,7 @@ func (p *sizedProgram) stop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, bad, err := program.Runtime.Goroutine.ReadAll(live.Memory(), addrs)
+	all, bad, err := program.Runtime.Goroutine.ReadAll(live.Memory(), addrs, nil, nil)
 	if err != nil || bad > 0 {
 		t.Fatalf("%d bad goroutines: %v", bad, err)
 	}

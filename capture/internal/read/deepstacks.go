@@ -47,12 +47,11 @@ func (s *deepStack) middle() memory.Range {
 	return memory.Range{Start: s.inner.End, End: s.outer.Start}
 }
 
-// parts returns the stack as it is in the image: whole, or its ends.
-func (s *deepStack) parts() []model.Stack {
-	var parts []model.Stack
-	ends := []memory.Range{s.inner, s.outer}
+// appendTo appends the stack as it is in the image: whole, or its ends.
+func (s *deepStack) appendTo(parts []model.Stack) []model.Stack {
+	ends := [2]memory.Range{s.inner, s.outer}
 	if s.inner.End == s.outer.Start {
-		ends = []memory.Range{{Start: s.inner.Start, End: s.outer.End}}
+		ends = [2]memory.Range{{Start: s.inner.Start, End: s.outer.End}}
 	}
 	for _, used := range ends {
 		if !used.Empty() {
@@ -93,7 +92,7 @@ func (r *reading) countGoroutines() {
 	out.Stacks = slices.Grow(out.Stacks, len(r.queue.stacks))
 	for i := range r.queue.stacks {
 		s := &r.queue.stacks[i]
-		out.Stacks = append(out.Stacks, s.parts()...)
+		out.Stacks = s.appendTo(out.Stacks)
 		if s.lacks {
 			missing++
 			if s.cut() && r.held.Still {

@@ -21,6 +21,8 @@ type goroutines struct {
 	maps    []process.Mapping
 	held    *Held
 	queue   *queue
+	scratch *memory.Arena // for bytes that are needed for a moment
+	room    []goroutine.G // for all
 
 	layout goroutine.Layout
 	list   goroutine.List
@@ -35,6 +37,7 @@ type goroutines struct {
 func (r *reading) queueGoroutines() {
 	gs := &goroutines{
 		program: r.program, plan: r.plan, mem: r.mem, maps: r.maps, held: r.held, queue: &r.queue,
+		scratch: r.rehearsal.temporary(), room: r.room,
 		layout: r.program.Runtime.Goroutine, out: &r.snapshot.Goroutines,
 		thread: map[memory.Address]*process.Thread{}, ms: map[memory.Address]goroutine.M{},
 	}
@@ -77,7 +80,7 @@ func (gs *goroutines) readList() error {
 	if err != nil {
 		return err
 	}
-	all, bad, first := gs.layout.ReadAll(gs.mem, addrs)
+	all, bad, first := gs.layout.ReadAll(gs.mem, addrs, gs.scratch, gs.room)
 	gs.all = all
 	for i := range all {
 		if all[i].Status.Alive() {
@@ -135,11 +138,25 @@ func (gs *goroutines) sort() {
 		}
 		return cmp.Compare(a.order, b.order)
 	})
-	sorted := make([]goroutine.G, len(places))
-	for i, p := range places {
-		sorted[i] = gs.all[p.at]
+	for i := range places {
+		gs.move(i, func(i int) *int { return &places[i].at })
 	}
-	gs.all = sorted
+}
+
+// move moves goroutines to their places, in the cycle that begins with place i:
+// at place i belongs the one that is now at from(i). A second list would take as
+// long as the sorting.
+func (gs *goroutines) move(i int, from func(i int) *int) {
+	first, at := gs.all[i], i
+	for {
+		next := *from(at)
+		*from(at) = at
+		if next == i {
+			gs.all[at] = first
+			return
+		}
+		gs.all[at], at = gs.all[next], next
+	}
 }
 
 // queueGoroutine queues a runtime.g and both ends of the used part of its

@@ -17,6 +17,7 @@ import (
 	"github.com/meminspect/meminspect/capture/internal/plan"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -73,7 +74,8 @@ type reading struct {
 	held      *Held
 	rehearsal *Rehearsal // nil if there was none, or it is used up
 	queue     queue
-	found     *walk.Result // result of the walk, nil if there was none
+	room      []goroutine.G // for the goroutines, as far as it goes
+	found     *walk.Result  // result of the walk, nil if there was none
 	objects   objects
 	progress  Progress
 
@@ -93,11 +95,13 @@ func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, siz
 		program: p, mem: p.Source.Memory(), maps: p.Maps, held: held, rehearsal: rehearsal, progress: progress,
 	}
 	r.snapshot.Identity, r.snapshot.Threads, r.snapshot.Still = p.Identity, held.Threads, held.Still
+	rehearsal.lend(r)
 	err = r.read(ctx, pl, size)
 	if err == nil && held.check != nil {
 		err = held.check(ctx)
 	}
 	r.snapshot.Stopped = held.Release()
+	rehearsal.keep(r)
 	if err != nil {
 		return nil, false, err
 	}

@@ -30,7 +30,7 @@ type waits struct {
 func (gs *goroutines) readWaits() {
 	w := waits{
 		goroutines: gs, chans: goobject.ChanLayoutOf(gs.program.Runtime.Version),
-		records: map[memory.Address][]byte{}, heads: map[memory.Address]*note.Wait{}, sends: map[memory.Address]bool{},
+		heads: map[memory.Address]*note.Wait{}, sends: map[memory.Address]bool{},
 	}
 	w.readRecords()
 	for i := range gs.all {
@@ -61,10 +61,12 @@ func (w *waits) readRecords() {
 		}
 	}
 	const near = 256
-	data, holes, err := memory.Gather(w.mem, kept, near, nil, nil)
+	data, holes, err := memory.Gather(w.mem, kept, near, w.scratch, nil)
 	if err != nil || len(holes) > 0 {
 		return
 	}
+	w.records = make(map[memory.Address][]byte, len(kept))
+	w.out.Waits = slices.Grow(w.out.Waits, len(kept))
 	for i, r := range kept {
 		w.records[r.Start] = data[i]
 	}

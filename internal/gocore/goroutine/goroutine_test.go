@@ -190,7 +190,7 @@ func TestFind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		gs, bad, err := layout.ReadAll(prog.Mem, addrs)
+		gs, bad, err := layout.ReadAll(prog.Mem, addrs, nil, nil)
 		if bad > 0 || err != nil {
 			t.Errorf("%s: %d goroutines could not be read: %v", how, bad, err)
 		}

@@ -69,8 +69,9 @@ func (l List) Addrs(mem memory.Memory) ([]memory.Address, error) {
 
 // ReadAll reads the runtime.g's at addrs. What cannot be read or makes no sense
 // is left out and counted; the first error says why. The order is that of the
-// addresses.
-func (l Layout) ReadAll(mem memory.Memory, addrs []memory.Address) (gs []G, bad int, first error) {
+// addresses. The result is in the memory of room, and the bytes in that of the
+// arena, as far as they go.
+func (l Layout) ReadAll(mem memory.Memory, addrs []memory.Address, arena *memory.Arena, room []G) (gs []G, bad int, first error) {
 	fail := func(err error) {
 		bad++
 		if first == nil {
@@ -90,11 +91,11 @@ func (l Layout) ReadAll(mem memory.Memory, addrs []memory.Address) (gs []G, bad 
 		ranges = append(ranges, memory.RangeOf(addr, uint64(l.Size)))
 	}
 	const near = 256
-	data, holes, err := memory.Gather(mem, ranges, near, nil, nil)
+	data, holes, err := memory.Gather(mem, ranges, near, arena, nil)
 	if err != nil {
 		return nil, len(addrs), err
 	}
-	gs = make([]G, 0, len(ranges))
+	gs = slices.Grow(room[:0], len(ranges))
 	for i, r := range ranges {
 		for len(holes) > 0 && holes[0].End <= r.Start {
 			holes = holes[1:]

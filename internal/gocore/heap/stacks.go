@@ -70,7 +70,7 @@ func (x *extraction) readGoroutines(t *Target, threads []process.Thread) error {
 	if err != nil {
 		return err
 	}
-	all, bad, first := r.glayout.ReadAll(x.mem, addrs)
+	all, bad, first := r.glayout.ReadAll(x.mem, addrs, nil, nil)
 	if bad > 0 {
 		x.problem("goroutines", fmt.Errorf("%d of %d could not be read: %w", bad, len(addrs), first))
 	}
