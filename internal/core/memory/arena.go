@@ -11,6 +11,7 @@ type Arena struct {
 // NewArena allocates an arena of size bytes.
 func NewArena(size uint64) *Arena {
 	free := make([]byte, size)
+	useHugePages(free)
 	for i := 0; i < len(free); i += pageBytes {
 		free[i] = 0
 	}
