@@ -166,7 +166,7 @@ func open(tb testing.TB) *self {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	gs, _, err := layout.ReadAll(s.Mem, addrs)
+	gs, _, err := layout.ReadAll(s.Mem, addrs, nil, nil)
 	if err != nil {
 		tb.Fatal(err)
 	}
