@@ -88,10 +88,7 @@ func printWaits(w io.Writer, objects []waits.Object) {
 
 // objectText names an object and gives its state.
 func objectText(o *waits.Object) string {
-	kind := o.Kind
-	if o.Channel != nil {
-		kind = "chan " + o.Channel.Elem
-	}
+	kind := o.Type()
 	name := o.Path
 	if name == "" && o.Addr != 0 {
 		name = o.Addr.String()

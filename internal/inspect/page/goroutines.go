@@ -136,7 +136,7 @@ func (s *stackTable) objects(read []waits.Object) []object {
 	out := []object{}
 	for i := range read {
 		o := &read[i]
-		made := object{Kind: o.Kind, Path: o.Path, State: o.Channel.String(), Waiters: []waiter{}, Others: []string{}}
+		made := object{Kind: o.Type(), Path: o.Path, State: o.Channel.String(), Waiters: []waiter{}, Others: []string{}}
 		if o.Addr != 0 {
 			made.Address = o.Addr.String()
 		}

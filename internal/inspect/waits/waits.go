@@ -34,6 +34,14 @@ type Object struct {
 	within []memory.Address // the structs that it is a field of
 }
 
+// Type returns the type of the object as the program writes it, or its kind.
+func (o *Object) Type() string {
+	if o.Channel != nil {
+		return "chan " + o.Channel.Elem
+	}
+	return o.Kind
+}
+
 // A Channel is the state of a channel.
 type Channel struct {
 	Elem     string // type of its elements

@@ -371,6 +371,44 @@ func TestViews(t *testing.T) {
 	}
 }
 
+// The URL names the view, the core and what is shown in it: a link leads there, and Back
+// returns. A fragment that names nothing leads to the summary.
+func TestLinks(t *testing.T) {
+	ctx := browser(t)
+	core := service(t, 30, 1)
+	url, _ := file(t, core, core)
+	p := open(ctx, t, url)
+	p.await("[...document.querySelectorAll('main [role=note]')].some((e) => e.innerText.includes('Possible deadlock'))")
+	p.await("/main.deadlock *sync.Mutex.Lock service\\/main.go:[0-9]+/.test(document.querySelector('main').innerText)")
+	p.await("/[0-9:.]{12} ERROR it went wrong code=7/.test(document.querySelector('main').innerText)")
+	p.await("document.querySelector('main').innerText.includes('0 changes of values')")
+	p.click("2 × main.deadlock")
+	p.await("document.querySelector('#stack') !== null && document.querySelectorAll('.bar.path').length > 0")
+	p.await("document.querySelector('#stack').getBoundingClientRect().top < innerHeight")
+	p.click("Waits")
+	p.await("document.querySelector('main').innerText.includes('chan os.Signal')")
+	p.click("service.A")
+	p.await("location.hash === '#view=Values&core=2&at=service.A'")
+	p.await("document.querySelector('.details input').value === 'service.A'")
+	link := p.js("location.href")
+	p.js("history.back()")
+	p.await("document.querySelector('main').getAttribute('aria-label') === 'Waits'")
+	p.js("history.go(-1)")
+	p.await("document.querySelector('#stack') !== null")
+	p.js("(() => { const s = document.querySelector('header select'); s.value = '0'; s.dispatchEvent(new Event('change', {bubbles: true})) })()")
+	p.await("location.hash.includes('core=1') && document.querySelector('#stack') !== null")
+
+	if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // the link loads the page again
+		t.Fatal(err)
+	}
+	p = open(ctx, t, strings.Trim(link, `"`))
+	p.await("document.querySelector('.details input').value === 'service.A'")
+	for _, fragment := range []string{"view=constructor", "view=Nothing&core=99&at=%3Cimg%3E", "%E0%A4%A"} {
+		p.js("(location.hash = '" + fragment + "', 0)")
+		p.await("document.querySelector('main').getAttribute('aria-label') === 'Summary'")
+	}
+}
+
 // Texts of a core are texts, whatever they look like, and the page can make no request.
 func TestHostileTexts(t *testing.T) {
 	ctx := browser(t)

@@ -1,5 +1,5 @@
 import { hierarchy, partition } from 'd3-hierarchy'
-import { useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { Badge, Search, Table } from './list'
 import type { State } from './main'
 import { count, duration, ownFrame, short, type Core, type Goroutine } from './model'
@@ -71,12 +71,11 @@ function rootOf(core: Core, names: string[], list: Goroutine[], prefix: (g: Goro
 }
 
 export function Goroutines(state: State) {
-  const { core, doc, target, before } = state
+  const { core, doc, target, before, go } = state
   const [by, setBy] = useState<(typeof KINDS)[number]>('By stack')
   const [system, setSystem] = useState(false)
   const [chosen, choose] = useState<Bar | null>(null)
   const [query, setQuery] = useState('')
-  const [open, setOpen] = useState<string>(target)
   const list = useMemo(() => core.goroutines.filter((g) => system || !core.groups[g.g].y), [core, system])
   const names = useMemo(() => core.frames.map((f) => short(doc.strings[f[0]])), [core])
   const prefix = useMemo(() => prefixesOf(core, names, by), [core, by])
@@ -90,7 +89,7 @@ export function Goroutines(state: State) {
   }, [list, chosen, query])
   const known = useMemo(() => before && new Map(before.goroutines.map((g) => [g.id, doc.strings[g.s]])), [before])
   const change = (g: Goroutine) => !known ? '' : !known.has(g.id) ? 'new' : known.get(g.id) !== doc.strings[g.s] ? 'was ' + known.get(g.id) : ''
-  const shown = useMemo(() => core.goroutines.find((g) => g.id === open), [open])
+  const shown = useMemo(() => core.goroutines.find((g) => g.id === target), [core, target])
   const path = useMemo(() => {
     const keys = new Set<string>()
     if (!shown) return keys
@@ -112,13 +111,15 @@ export function Goroutines(state: State) {
       </div>
       <Icicle root={root} chosen={chosen} choose={choose} path={path} />
       <p aria-live="polite">{count(rows.length, 'goroutine')}{chosen && <> in <code>{chosen.name}</code></>}</p>
-      <Table label="Goroutines" rows={rows} marked={(g) => g.id === open} tone={(g) => (g.f ? 'bad' : '')} columns={[
-        { name: 'Goroutine', width: '7rem', cell: (g) => <button class="link" aria-pressed={g.id === open} onClick={() => setOpen(g.id)}>{g.id}{g.f && ' (failed)'}</button> },
+      <div class="beside">
+      <Table label="Goroutines" rows={rows} marked={(g) => g.id === target} tone={(g) => (g.f ? 'bad' : '')} columns={[
+        { name: 'Goroutine', width: '7rem', cell: (g) => <button class="link" aria-pressed={g.id === target} onClick={() => go('Goroutines', g.id)}>{g.id}{g.f && ' (failed)'}</button> },
         { name: 'State', width: 'minmax(7rem, 1fr)', cell: (g) => <>{doc.strings[g.s]}{change(g) && <Badge text={change(g)} />}</> },
         { name: 'Waits', width: '6rem', cell: (g) => (g.w ? duration(g.w) : '') },
         { name: 'Function', width: 'minmax(9rem, 2fr)', cell: (g) => { const f = ownFrame(core, core.groups[g.g]); return f === undefined ? '' : <code>{short(doc.strings[core.frames[f][0]])}</code> } },
       ]} />
       {shown && <Stack {...state} goroutine={shown} />}
+      </div>
     </>
   )
 }
@@ -190,8 +191,10 @@ function hash(text: string): number {
 
 function Stack({ core, doc, goroutine: g, go }: State & { goroutine: Goroutine }) {
   const object = core.waits.find((o) => o.path && o.waiters.some((w) => w.id === g.id))
+  const section = useRef<HTMLElement>(null)
+  useEffect(() => section.current!.scrollIntoView({ block: 'nearest' }), [g])
   return (
-    <section aria-labelledby="stack">
+    <section aria-labelledby="stack" ref={section}>
       <h2 id="stack">Goroutine {g.id}: {doc.strings[g.s]}{g.w ? ', for ' + duration(g.w) : ''}</h2>
       {object && <p>Waits for <button class="link" onClick={() => go('Values', object.path!)}>{object.path}</button></p>}
       <ol class="calls">

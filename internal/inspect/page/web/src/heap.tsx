@@ -75,7 +75,7 @@ export function Heap({ heap, doc }: State & { heap: HeapData }) {
       <Table label="Roots" rows={heap.roots} columns={[
         { name: 'Retained', width: '7rem', cell: (r) => bytes(r.retained) },
         { name: 'Of all', width: '5rem', cell: (r) => (heap.bytes ? ((100 * r.retained) / heap.bytes).toFixed(1) + ' %' : '') },
-        { name: 'Objects', width: '7rem', cell: (r) => r.objects.toLocaleString('en') },
+        { name: 'Retained objects', width: '10rem', cell: (r) => r.objects.toLocaleString('en') },
         { name: 'Root', width: 'minmax(9rem, 1fr)', cell: (r) => <code>{r.name}</code> },
       ]} />
       {paths.length > 0 && <>

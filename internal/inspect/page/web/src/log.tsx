@@ -1,17 +1,7 @@
 import { useMemo, useState } from 'preact/hooks'
 import { Badge, Search, Table } from './list'
 import type { State } from './main'
-import { count } from './model'
-
-const LEVELS = { DEBUG: -4, INFO: 0, WARN: 4, ERROR: 8 }
-
-/** level names a level as log/slog does. */
-function level(n: number): string {
-  for (const [name, base] of Object.entries(LEVELS).reverse()) {
-    if (n >= base) return n > base ? name + '+' + (n - base) : name
-  }
-  return 'DEBUG' + (n + 4)
-}
+import { count, level, LEVELS } from './model'
 
 export function Log({ core, before }: State) {
   const [least, setLeast] = useState(-1000)
@@ -27,7 +17,7 @@ export function Log({ core, before }: State) {
       <div class="tools">
         <label>Level <select value={least} onChange={(e) => setLeast(Number(e.currentTarget.value))}>
           <option value={-1000}>all</option>
-          {Object.entries(LEVELS).map(([name, n]) => <option value={n}>{name} and above</option>)}
+          {LEVELS.map(([name, n]) => <option value={n}>{name} and above</option>)}
         </select></label>
         <Search label="Search" value={query} set={setQuery} />
         <span aria-live="polite">{count(rows.length, 'record')}</span>

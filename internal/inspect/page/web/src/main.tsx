@@ -22,16 +22,42 @@ export interface State {
   go: (view: string, target: string) => void
 }
 
+/** A Place is what the fragment of the URL names, so that a link leads to it, and the browser's Back. */
+type Place = Pick<State, 'index' | 'target'> & { view: string }
+
+function placeOf(fragment: string, cores: number): Place {
+  const words = new URLSearchParams(fragment.slice(1))
+  const view = words.get('view') ?? ''
+  const core = Number(words.get('core'))
+  return {
+    view: Object.hasOwn(VIEWS, view) ? view : 'Summary',
+    index: Number.isInteger(core) && core > 0 && core <= cores ? core - 1 : cores - 1,
+    target: words.get('at') ?? '',
+  }
+}
+
+function fragmentOf({ view, index, target }: Place, cores: number): string {
+  const words = new URLSearchParams({ view })
+  if (cores > 1) words.set('core', String(index + 1))
+  if (target) words.set('at', target)
+  return '#' + words
+}
+
 function App({ doc }: { doc: Document }) {
-  const [index, setIndex] = useState(doc.cores.length - 1)
-  const [view, setView] = useState('Summary')
-  const [target, setTarget] = useState('')
+  const [fragment, setFragment] = useState(location.hash)
+  const { view, index, target } = placeOf(fragment, doc.cores.length)
   const core = doc.cores[index]
   const changed = useMemo(() => new Map(index > 0 ? doc.diffs[index - 1].changes.map((c) => [c.path, c.kind]) : []), [index])
-  const go = (name: string, what: string) => {
-    setTarget(what)
-    setView(name)
+  const visit = (place: Place) => {
+    location.hash = fragmentOf(place, doc.cores.length)
+    setFragment(location.hash)
   }
+  const go = (view: string, target: string) => visit({ view, index, target })
+  useEffect(() => {
+    const arrive = () => setFragment(location.hash)
+    addEventListener('hashchange', arrive)
+    return () => removeEventListener('hashchange', arrive)
+  }, [])
   useEffect(() => { document.title = view + ': ' + core.title }, [view, core])
   const View = VIEWS[view]
   return (
@@ -40,7 +66,7 @@ function App({ doc }: { doc: Document }) {
       <header>
         <h1>{core.title}</h1>
         {doc.cores.length > 1 && (
-          <label>Core <select value={index} onChange={(e) => setIndex(Number(e.currentTarget.value))}>
+          <label>Core <select value={index} onChange={(e) => visit({ view, target, index: Number(e.currentTarget.value) })}>
             {doc.cores.map((c, i) => <option value={i}>{i + 1}: {c.path}</option>)}
           </select></label>
         )}

@@ -137,6 +137,21 @@ export function short(path: string): string {
   return path.slice(path.lastIndexOf('/', at < 0 ? undefined : at) + 1)
 }
 
+/** placeOf writes the file of a frame, with its folder, and its line. */
+export function placeOf(strings: string[], [, file, line]: [number, number, number]): string {
+  return strings[file].split('/').slice(-2).join('/') + ':' + line
+}
+
+export const LEVELS: [string, number][] = [['DEBUG', -4], ['INFO', 0], ['WARN', 4], ['ERROR', 8]]
+
+/** level names a level as log/slog does. */
+export function level(n: number): string {
+  for (const [name, base] of [...LEVELS].reverse()) {
+    if (n >= base) return n > base ? name + '+' + (n - base) : name
+  }
+  return 'DEBUG' + (n + 4)
+}
+
 /** bytes writes a size. */
 export function bytes(n: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB']

@@ -1,6 +1,7 @@
 import { useMemo } from 'preact/hooks'
 import type { State } from './main'
-import { count, ownFrame, short, type Core, type Group } from './model'
+import { count, level, ownFrame, placeOf, short, type Core, type Group } from './model'
+import { deadlock } from './waits'
 
 // How many there are in the summary: the other views have all.
 const FIRST_GROUPS = 6
@@ -22,25 +23,27 @@ function othersOf(core: Core, strings: string[]): { group: Group; first: string;
   }).sort((a, b) => b.group.n - a.group.n)
 }
 
-export function Summary({ core, doc, go }: State) {
+export function Summary({ core, doc, go, before, index }: State) {
   const groups = useMemo(() => othersOf(core, doc.strings), [core])
+  const locked = useMemo(() => deadlock(core), [core])
   const total = groups.reduce((n, g) => n + g.group.n, 0)
   const waits = core.waits.filter((o) => o.address && (o.path || o.waiters.length > 1))
   return (
     <>
-      <h2>{core.title}</h2>
       <dl class="facts subjects">
         {core.facts.map(([name, text]) => <><dt>{name}</dt><dd>{text}</dd></>)}
       </dl>
+      {before && <p>Since <code>{before.path}</code>: <button class="link" onClick={() => go('Compare', '')}>{count(doc.diffs[index - 1].changes.length, 'change')} of values, {count(doc.diffs[index - 1].groups.length, 'change')} of groups of goroutines</button></p>}
+      {locked && <p class="bad" role="note"><strong>Possible deadlock:</strong> <button class="link" onClick={() => go('Waits', '')}>goroutines wait for each other</button></p>}
       {core.failed && (
         <section aria-labelledby="failed">
-          <h3 id="failed">Goroutine {core.failed.id} {core.failed.state && <>({core.failed.state})</>} ended the program</h3>
+          <h2 id="failed">Goroutine {core.failed.id} {core.failed.state && <>({core.failed.state})</>} ended the program</h2>
           <ol class="calls">
             {core.failed.calls.map((c) => {
-              const [fn, file, line] = core.frames[c.frame]
+              const frame = core.frames[c.frame]
               return (
                 <li class={c.library ? 'library' : ''}>
-                  <code>{short(doc.strings[fn])}</code> <span class="dim">{short(doc.strings[file])}:{line}</span>
+                  <code>{short(doc.strings[frame[0]])}</code> <span class="dim">{placeOf(doc.strings, frame)}</span>
                   {c.source && <pre>{c.source}</pre>}
                   {c.objects?.map((path) => <button class="link" onClick={() => go('Values', path)}>{path}</button>)}
                 </li>
@@ -52,11 +55,11 @@ export function Summary({ core, doc, go }: State) {
       )}
       {groups.length > 0 && (
         <section aria-labelledby="groups">
-          <h3 id="groups">{count(total, core.failed ? 'other goroutine' : 'goroutine')} in {count(groups.length, 'group')}</h3>
+          <h2 id="groups">{count(total, core.failed ? 'other goroutine' : 'goroutine')} in {count(groups.length, 'group')}</h2>
           <ol class="plain">
             {groups.slice(0, FIRST_GROUPS).map((g) => {
               const frame = ownFrame(core, g.group)
-              return <li><button class="link" onClick={() => go('Goroutines', g.first)}>{g.group.n.toLocaleString('en')} × {frame === undefined ? 'no stack' : short(doc.strings[core.frames[frame][0]])}</button> {g.states}</li>
+              return <li><button class="link" onClick={() => go('Goroutines', g.first)}>{g.group.n.toLocaleString('en')} × {frame === undefined ? 'no stack' : short(doc.strings[core.frames[frame][0]])}</button> {g.states} {frame !== undefined && <span class="dim">{placeOf(doc.strings, core.frames[frame])}</span>}</li>
             })}
           </ol>
           {groups.length > FIRST_GROUPS && <p><button class="link" onClick={() => go('Goroutines', '')}>{count(groups.length - FIRST_GROUPS, 'more group')}</button></p>}
@@ -64,7 +67,7 @@ export function Summary({ core, doc, go }: State) {
       )}
       {waits.length > 0 && (
         <section aria-labelledby="waits">
-          <h3 id="waits">What they wait for</h3>
+          <h2 id="waits">What they wait for</h2>
           <ol class="plain">
             {waits.slice(0, FIRST_WAITS).map((o) => (
               <li>{o.path ? <button class="link" onClick={() => go('Values', o.path!)}>{o.path}</button> : <code>{o.address} </code>}({o.kind}{o.state && ', ' + o.state}): {count(o.waiters.length, 'goroutine')}</li>
@@ -75,18 +78,18 @@ export function Summary({ core, doc, go }: State) {
       )}
       {core.summary.length > 0 && (
         <section aria-labelledby="values">
-          <h3 id="values">Values</h3>
+          <h2 id="values">Values</h2>
           <dl class="facts">{core.summary.map(([name, text]) => <><dt><button class="link" onClick={() => go('Values', name)}>{name}</button></dt><dd><code>{text}</code></dd></>)}</dl>
         </section>
       )}
       {core.log.length > 0 && (
         <section aria-labelledby="last">
-          <h3 id="last">Last log records</h3>
-          <ol class="plain">{core.log.slice(-5).map((r) => <li><code>{r.m} {r.a}</code></li>)}</ol>
+          <h2 id="last">Last log records</h2>
+          <ol class="plain">{core.log.slice(-5).map((r) => <li><code>{r.t ? new Date(r.t).toISOString().slice(11, 23) : ''} {level(r.l)} {r.m} {r.a}</code></li>)}</ol>
         </section>
       )}
       <section aria-labelledby="gaps">
-        <h3 id="gaps">What the core lacks</h3>
+        <h2 id="gaps">What the core lacks</h2>
         {core.gaps.length + core.warnings.length === 0 ? <p>Nothing.</p> : <ul>{[...core.gaps, ...core.warnings].map((g) => <li>{g}</li>)}</ul>}
       </section>
     </>

@@ -96,8 +96,9 @@ export function Values({ core, doc, target, changed }: State) {
   useEffect(() => {
     if (!wanted.current) return
     const index = rows.findIndex((r) => r.node === wanted.current)
+    if (index < 0) return // what is above it is not open yet
     wanted.current = null
-    if (index >= 0) move(index)
+    move(index)
   }, [rows])
 
   const move = (index: number) => {

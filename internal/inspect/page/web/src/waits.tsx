@@ -135,6 +135,11 @@ function loops(next: Map<string, string[]>): Set<string> {
   return found
 }
 
+/** deadlock reports whether goroutines may wait for each other. */
+export function deadlock(core: Core): boolean {
+  return cyclesOf(alike(core, new Map(core.goroutines.map((g) => [g.id, g])))).size > 0
+}
+
 /** drawn lays the graph out. */
 function drawn(core: Core, strings: string[], most: number) {
   const { boxes, edges, cyclic, left } = graphOf(core, strings, most)
@@ -159,7 +164,7 @@ export function Waits({ core, doc, go, before }: State) {
     <>
       <p>{count(core.waits.length, 'object')}. An arrow leads from goroutines to what they wait for, and from there to goroutines with a pointer to it: one of them may be the one that can let the others go on.</p>
       {cyclic.size > 0 && <p class="bad" role="note"><strong>Possible deadlock:</strong> the boxes with a double red border wait for each other.</p>}
-      {left > 0 && <p>The graph has the first {most} objects. {most < MAX_OBJECTS ? <button onClick={() => setMost(MAX_OBJECTS)}>Show {Math.min(left, MAX_OBJECTS - most)} more</button> : <>It has no room for {left} more.</>}</p>}
+      {left > 0 && <p>The graph has {most} of {most + left} boxes of objects; objects that are alike share a box. {most < MAX_OBJECTS ? <button onClick={() => setMost(MAX_OBJECTS)}>Show {Math.min(left, MAX_OBJECTS - most)} more</button> : <>It has no room for {left} more.</>}</p>}
       {boxes.size > 0 && (
         <div class="graph" tabIndex={0} role="group" aria-label="Graph of waits">
           <div style={{ position: 'relative', width: width + 'px', height: height + 'px' }}>
