@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
 // An output is standard output or standard error. It escapes control characters,
@@ -161,15 +163,16 @@ func unwrapped(w io.Writer) io.Writer {
 
 // writeWhole writes a file under another name first, so that a file under its
 // own name is complete. The other name is new: others may write to the folder. It writes
-// in place to a character device or a named pipe: as root, a rename would remove
+// in place to what [plainfile.InPlace] reports: as root, a rename would remove
 // /dev/null for every process.
 func writeWhole(path string, write func(io.Writer) error) error {
 	switch info, err := os.Stat(path); {
+	case err == nil && plainfile.InPlace(path, info.Mode()):
 	case err != nil || info.Mode().IsRegular():
 		return writeBeside(path, write)
 	case info.IsDir():
 		return fmt.Errorf("%s is a directory: name a file in it", path)
-	case info.Mode()&(os.ModeCharDevice|os.ModeNamedPipe) == 0: // a disk, a socket
+	default: // a disk, a socket
 		return fmt.Errorf("%s is not a regular file: name another", path)
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)

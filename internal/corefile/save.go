@@ -12,17 +12,17 @@ import (
 
 // Save writes a core to the file at path, with mode 0600. A regular file
 // appears under its name only when it is complete and on the disk; a failed
-// write leaves nothing and keeps the existing file. It writes in place to a
-// character device or a named pipe.
+// write leaves nothing and keeps the existing file. It writes in place to what
+// [plainfile.InPlace] reports.
 func Save(path string, form Form, write func(io.Writer) error) error {
 	var err error
 	switch info, staterr := os.Stat(path); {
+	case staterr == nil && plainfile.InPlace(path, info.Mode()):
+		err = writeInPlace(path, form, write)
 	case staterr != nil || info.Mode().IsRegular():
 		err = replace(path, form, write)
 	case info.IsDir():
 		err = fmt.Errorf("%s is a directory: name a file in it", path)
-	case info.Mode()&(os.ModeCharDevice|os.ModeNamedPipe) != 0:
-		err = writeInPlace(path, form, write)
 	default: // a disk, a socket
 		err = fmt.Errorf("%s is not a regular file: name another", path)
 	}

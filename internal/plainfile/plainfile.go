@@ -10,6 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 )
 
 // Errors of files that are not opened.
@@ -17,6 +19,17 @@ var (
 	ErrSymlink    = errors.New("is a symbolic link, which another user may have made")
 	ErrNotRegular = errors.New("not a regular file")
 )
+
+// InPlace reports whether path, which has that mode, is written in place: a character
+// device, a named pipe, or a name in /dev or /proc, such as /dev/stdout, which leads to an
+// open file. A rename to it would remove it for every process.
+func InPlace(path string, mode fs.FileMode) bool {
+	if mode&(fs.ModeCharDevice|fs.ModeNamedPipe) != 0 {
+		return true
+	}
+	path = filepath.Clean(path)
+	return mode.IsRegular() && (strings.HasPrefix(path, "/dev/") || strings.HasPrefix(path, "/proc/")) && !strings.HasPrefix(path, "/dev/shm/")
+}
 
 // Open opens a regular file for reading.
 func Open(path string) (*os.File, error) { return OpenFile(path, os.O_RDONLY, 0) }

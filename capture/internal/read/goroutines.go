@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/meminspect/meminspect/capture/internal/locate"
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
@@ -15,14 +14,7 @@ import (
 // goroutines queues the memory that debuggers and readers need for goroutines
 // and threads.
 type goroutines struct {
-	program *locate.Program
-	plan    *model.Plan
-	mem     memory.Memory
-	maps    []process.Mapping
-	held    *Held
-	queue   *queue
-	scratch *memory.Arena // for bytes that are needed for a moment
-	room    []goroutine.G // for all
+	*reading
 
 	layout goroutine.Layout
 	list   goroutine.List
@@ -36,9 +28,7 @@ type goroutines struct {
 // of importance.
 func (r *reading) queueGoroutines() {
 	gs := &goroutines{
-		program: r.program, plan: r.plan, mem: r.mem, maps: r.maps, held: r.held, queue: &r.queue,
-		scratch: r.rehearsal.temporary(), room: r.room,
-		layout: r.program.Runtime.Goroutine, out: &r.snapshot.Goroutines,
+		reading: r, layout: r.program.Runtime.Goroutine, out: &r.snapshot.Goroutines,
 		thread: map[memory.Address]*process.Thread{}, ms: map[memory.Address]goroutine.M{},
 	}
 	r.snapshot.Clock = r.program.Source.Clock()
@@ -80,7 +70,7 @@ func (gs *goroutines) readList() error {
 	if err != nil {
 		return err
 	}
-	all, bad, first := gs.layout.ReadAll(gs.mem, addrs, gs.scratch, gs.room)
+	all, bad, first := gs.layout.ReadAll(gs.mem, addrs, gs.rehearsal.temporary(), gs.out.All)
 	gs.all = all
 	for i := range all {
 		if all[i].Status.Alive() {
@@ -139,23 +129,23 @@ func (gs *goroutines) sort() {
 		return cmp.Compare(a.order, b.order)
 	})
 	for i := range places {
-		gs.move(i, func(i int) *int { return &places[i].at })
+		move(gs.all, i, func(i int) *int { return &places[i].at })
 	}
 }
 
 // move moves goroutines to their places, in the cycle that begins with place i:
 // at place i belongs the one that is now at from(i). A second list would take as
 // long as the sorting.
-func (gs *goroutines) move(i int, from func(i int) *int) {
-	first, at := gs.all[i], i
+func move(all []goroutine.G, i int, from func(i int) *int) {
+	first, at := all[i], i
 	for {
 		next := *from(at)
 		*from(at) = at
 		if next == i {
-			gs.all[at] = first
+			all[at] = first
 			return
 		}
-		gs.all[at], at = gs.all[next], next
+		all[at], at = all[next], next
 	}
 }
 
@@ -175,7 +165,7 @@ func (gs *goroutines) queueGoroutine(g *goroutine.G) deepStack {
 		gs.queueLabels(g)
 	}
 	s.Stack = model.Stack{Used: gs.used(g), Whole: g.Stack, Secret: g.Secret}
-	s.queueEnds(gs.queue)
+	s.queueEnds(&gs.queue)
 	return s
 }
 

@@ -17,7 +17,6 @@ import (
 	"github.com/meminspect/meminspect/capture/internal/plan"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
-	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -74,8 +73,7 @@ type reading struct {
 	held      *Held
 	rehearsal *Rehearsal // nil if there was none, or it is used up
 	queue     queue
-	room      []goroutine.G // for the goroutines, as far as it goes
-	found     *walk.Result  // result of the walk, nil if there was none
+	found     *walk.Result // result of the walk, nil if there was none
 	objects   objects
 	progress  Progress
 

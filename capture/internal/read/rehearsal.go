@@ -106,9 +106,9 @@ func (r *Rehearsal) lend(to *reading) {
 	}
 	l := r.lists
 	r.lists = lists{}
-	to.room = l.goroutines[:0]
 	to.queue.stacks, to.queue.wanted, to.queue.trusted = l.stacks[:0], l.wanted[:0], l.trusted[:0]
-	to.snapshot.Goroutines.Stacks, to.snapshot.Goroutines.Waits = l.parts[:0], l.waits[:0]
+	out := &to.snapshot.Goroutines
+	out.All, out.Stacks, out.Waits = l.goroutines[:0], l.parts[:0], l.waits[:0]
 }
 
 // keep keeps the lists of a rehearsal, of which the snapshot is not used.

@@ -56,7 +56,7 @@ func TestLimit(t *testing.T) {
 		{"thread pointer not known", elfcore.MachineAMD64, true, locate.Stacks{TLSKnown: true}, other, 0, 0},
 		{"without C", elfcore.MachineAMD64, false, locate.Stacks{}, other, tls, 0},
 	} {
-		gs := goroutines{program: &locate.Program{Stacks: c.stacks}}
+		gs := goroutines{reading: &reading{program: &locate.Program{Stacks: c.stacks}}}
 		gs.program.Identity.Machine, gs.program.Runtime.Cgo = c.machine, c.cgo
 		if got := gs.limit(&c.m, &process.Thread{TLS: c.tls}); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)

@@ -61,7 +61,7 @@ func (w *waits) readRecords() {
 		}
 	}
 	const near = 256
-	data, holes, err := memory.Gather(w.mem, kept, near, w.scratch, nil)
+	data, holes, err := memory.Gather(w.mem, kept, near, w.rehearsal.temporary(), nil)
 	if err != nil || len(holes) > 0 {
 		return
 	}
