@@ -63,7 +63,10 @@ pages of other origins are refused.`,
 }
 
 func (f *viewFlags) run(cmd *cobra.Command, args []string) error {
-	if f.html == "" {
+	switch {
+	case cmd.Flags().Changed("html") && f.html == "":
+		return errors.New("--html: no FILE")
+	case f.html == "":
 		return f.serve(cmd, args)
 	}
 	if len(args) == 0 {
@@ -133,6 +136,8 @@ func (f *viewFlags) serve(cmd *cobra.Command, args []string) error {
 			return err
 		}
 		s.whole = b.Bytes()
+	} else if _, err := os.ReadDir(dirOf(cmd)); err != nil {
+		return fmt.Errorf("--dir: %w", err)
 	}
 	return s.serve(ctx, func(url string) error {
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", url); err != nil || f.noBrowser {

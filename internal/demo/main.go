@@ -6,12 +6,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -94,23 +97,34 @@ func run(ctx context.Context, stdout io.Writer) error {
 	if agree != len(live) || agree == 0 {
 		return fmt.Errorf("%d of %d values differ", len(live)-agree, len(live))
 	}
-	return keep(ctx, stdout, core, exe)
+	return keep(ctx, stdout, service, core, exe)
 }
 
-// keep leaves the core and its page in the working directory, and prints how to open them.
-func keep(ctx context.Context, stdout io.Writer, core, exe string) error {
-	text, err := os.ReadFile(core)
-	if err != nil {
+// keep leaves a core and its page in the working directory, and prints how to open them.
+// The core is captured from outside, with the goroutines and what holds the memory: the core
+// that the shop wrote of itself has neither. It is the one to keep where captures are not
+// possible.
+func keep(ctx context.Context, stdout io.Writer, service *shop, core, exe string) error {
+	if err := os.Remove("demo.core"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if err := os.WriteFile("demo.core", text, 0o600); err != nil {
-		return err
+	capture := exec.CommandContext(ctx, "go", "run", "./cmd/meminspect", "capture", "--heap", "--quiet", "-o", "demo.core", strconv.Itoa(service.pid()))
+	said, _ := capture.CombinedOutput() // fails too if the core is not complete
+	if _, err := os.Stat("demo.core"); err != nil {
+		fmt.Fprintf(stdout, "demo: no capture from outside: %s", said)
+		text, err := os.ReadFile(core)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile("demo.core", text, 0o600); err != nil {
+			return err
+		}
 	}
 	view := exec.CommandContext(ctx, "go", "run", "./cmd/meminspect", "view", "--exe", exe, "--html", "demo.html", "demo.core")
 	if out, err := view.CombinedOutput(); err != nil {
 		return fmt.Errorf("writing demo.html: %w\n%s", err, out)
 	}
-	_, err = fmt.Fprint(stdout, `demo: wrote demo.core and demo.html
+	_, err := fmt.Fprint(stdout, `demo: wrote demo.core and demo.html
 demo: open demo.html in a browser, or run
 demo:   go run ./cmd/meminspect report demo.core
 demo:   go run ./cmd/meminspect view demo.core

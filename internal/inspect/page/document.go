@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/inspect"
@@ -147,7 +148,7 @@ func records(c *inspect.Core) []record {
 			out = append(out, rec)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b record) int { return int(a.Time - b.Time) })
+	slices.SortStableFunc(out, func(a, b record) int { return cmp.Compare(a.Time, b.Time) })
 	return out
 }
 

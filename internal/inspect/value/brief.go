@@ -2,6 +2,7 @@ package value
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/meminspect/meminspect/internal/inspect"
 )
@@ -71,7 +72,11 @@ func (v *Value) omitted() *Value {
 	short := &Value{Shape: v.Shape, Type: v.Type, Absent: v.Absent}
 	if v.Absent != "" || v.Shape == Pointer || v.Shape == Interface || v.Shape == Struct {
 		short.Shape = Literal
-		if v.Absent == "" {
+		switch {
+		case v.Absent != "":
+		case len(v.State) > 0:
+			short.Absent = inspect.Missing(strings.Join(v.State, ", "))
+		default:
 			short.Absent = notShown
 		}
 		return short
