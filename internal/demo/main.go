@@ -6,10 +6,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -84,6 +82,7 @@ func run(ctx context.Context, stdout io.Writer) error {
 	}
 	agree := table(stdout, live, inGDB, inDelve)
 
+	kept := outside(ctx, stdout, service, dir, core)
 	fmt.Fprintln(stdout, "demo: the same process as a full core, by gcore and by the kernel")
 	sizes, err := fullCores(ctx, service, dir)
 	if err != nil {
@@ -97,34 +96,37 @@ func run(ctx context.Context, stdout io.Writer) error {
 	if agree != len(live) || agree == 0 {
 		return fmt.Errorf("%d of %d values differ", len(live)-agree, len(live))
 	}
-	return keep(ctx, stdout, service, core, exe)
+	return keep(ctx, stdout, kept, exe)
+}
+
+// outside captures the shop from outside, with what the core that it wrote of itself lacks:
+// the goroutines and what holds the memory. It returns the path of that core, or own where
+// captures are not possible.
+func outside(ctx context.Context, stdout io.Writer, service *shop, dir, own string) string {
+	core := filepath.Join(dir, "outside.core")
+	capture := exec.CommandContext(ctx, "go", "run", "./cmd/meminspect", "capture", "--heap", "--quiet", "-o", core, strconv.Itoa(service.pid()))
+	said, _ := capture.CombinedOutput() // fails too if the core is not complete
+	if _, err := os.Stat(core); err != nil {
+		fmt.Fprintf(stdout, "demo: no capture from outside: %s", said)
+		return own
+	}
+	return core
 }
 
 // keep leaves a core and its page in the working directory, and prints how to open them.
-// The core is captured from outside, with the goroutines and what holds the memory: the core
-// that the shop wrote of itself has neither. It is the one to keep where captures are not
-// possible.
-func keep(ctx context.Context, stdout io.Writer, service *shop, core, exe string) error {
-	if err := os.Remove("demo.core"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func keep(ctx context.Context, stdout io.Writer, core, exe string) error {
+	text, err := os.ReadFile(core)
+	if err != nil {
 		return err
 	}
-	capture := exec.CommandContext(ctx, "go", "run", "./cmd/meminspect", "capture", "--heap", "--quiet", "-o", "demo.core", strconv.Itoa(service.pid()))
-	said, _ := capture.CombinedOutput() // fails too if the core is not complete
-	if _, err := os.Stat("demo.core"); err != nil {
-		fmt.Fprintf(stdout, "demo: no capture from outside: %s", said)
-		text, err := os.ReadFile(core)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile("demo.core", text, 0o600); err != nil {
-			return err
-		}
+	if err := os.WriteFile("demo.core", text, 0o600); err != nil {
+		return err
 	}
 	view := exec.CommandContext(ctx, "go", "run", "./cmd/meminspect", "view", "--exe", exe, "--html", "demo.html", "demo.core")
 	if out, err := view.CombinedOutput(); err != nil {
 		return fmt.Errorf("writing demo.html: %w\n%s", err, out)
 	}
-	_, err := fmt.Fprint(stdout, `demo: wrote demo.core and demo.html
+	_, err = fmt.Fprint(stdout, `demo: wrote demo.core and demo.html
 demo: open demo.html in a browser, or run
 demo:   go run ./cmd/meminspect report demo.core
 demo:   go run ./cmd/meminspect view demo.core
