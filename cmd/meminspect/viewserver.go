@@ -57,7 +57,7 @@ func (s *viewServer) serve(ctx context.Context, started func(url string) error) 
 
 // ServeHTTP implements http.Handler.
 func (s *viewServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	token, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	token, rest, slash := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	origin := r.Header.Get("Origin")
 	site := r.Header.Get("Sec-Fetch-Site")
 	switch {
@@ -69,6 +69,9 @@ func (s *viewServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		http.Error(w, "only GET", http.StatusMethodNotAllowed)
+		return
+	case !slash: // the links of the page would lead out of the token's folder
+		http.Redirect(w, r, "/"+s.token+"/", http.StatusFound)
 		return
 	}
 	h := w.Header()

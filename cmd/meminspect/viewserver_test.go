@@ -54,6 +54,7 @@ func TestViewServerRefuses(t *testing.T) {
 		{"own origin", "GET", good, header("Origin", "http://127.0.0.1:1234"), 200, "Cores"},
 		{"not in the list", "GET", good + "view?core=/etc/passwd", nil, 404, "select a core"},
 		{"other page", "GET", good + "x", nil, 404, ""},
+		{"no slash", "GET", strings.TrimSuffix(good, "/"), nil, 302, "/token/"},
 		{"no token", "GET", "http://127.0.0.1:1234/", nil, 403, "use the URL"},
 		{"other token", "GET", "http://127.0.0.1:1234/tokem/", nil, 403, "use the URL"},
 		{"longer token", "GET", "http://127.0.0.1:1234/tokens/", nil, 403, "use the URL"},
