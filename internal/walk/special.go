@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
@@ -42,6 +43,22 @@ func (w *walker) addTimer(p *typePlan, t *gotypes.Type, init gotypes.Field, off 
 	if record, ok := goobject.TimerOffset(w.cfg.Version); ok && t == p.typ {
 		p.slots = append(p.slots, slot{off: init.Offset, op: opTimer, elem: w.timerPlan(), length: record - init.Offset, holder: p})
 	}
+}
+
+// isTimer reports whether the runtime's record of a timer may be at addr: it calls a function.
+// After a copy of a timer is other memory, whose type is not known and which an exclusion
+// may cover.
+func (w *walker) isTimer(addr memory.Address) bool {
+	word, ok := w.pages.lasting(addr.Add(goobject.TimerFunc), wordBytes)
+	if !ok {
+		return true // it is missing
+	}
+	f := goobject.Pointer(word)
+	if f%wordBytes != 0 {
+		return false
+	}
+	entry, ok := w.pages.lasting(f, wordBytes)
+	return ok && w.isText(goobject.FuncEntry(entry))
 }
 
 // timerPlan returns the plan of what the runtime records of a timer.

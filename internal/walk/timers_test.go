@@ -20,6 +20,7 @@ func TestTimers(t *testing.T) {
 		Open, Hidden *time.Timer
 		Alias        *time.Timer // of Hidden
 		Copy         time.Timer
+		First        *time.Timer // of a struct, and so at the start of an object
 	}
 	self := kinds.Open(t, os.Getpid(), nil)
 	offset, ok := goobject.TimerOffset(self.Prog.Version)
@@ -28,6 +29,15 @@ func TestTimers(t *testing.T) {
 	}
 	all := &timers{Open: time.NewTimer(time.Hour), Hidden: time.NewTimer(time.Hour)}
 	all.Alias, all.Copy = all.Hidden, *all.Open
+	var copied struct {
+		Timer time.Timer
+		Key   [12]uint64
+	}
+	copied.Timer = *all.Open
+	for i := range copied.Key {
+		copied.Key[i] = 0x0123456789abcde0
+	}
+	all.First = &copied.Timer
 	root := rootOf(t, self.Types, all, walk.Unlimited)
 	cfg := walk.Config{Memory: self.Mem, Types: self.Types, Version: self.Prog.Version, Roots: []walk.Root{root}}
 	record := func(timer *time.Timer) memory.Range {
@@ -48,8 +58,10 @@ func TestTimers(t *testing.T) {
 		if !captured.Contains(record(all.Open)) {
 			t.Errorf("excluded %v: the record of a timer is not captured", excluded)
 		}
-		if at := record(&all.Copy); captured.OverlapSize(at) > 0 {
-			t.Errorf("excluded %v: what follows a copy is captured", excluded)
+		for _, c := range []*time.Timer{&all.Copy, all.First} {
+			if captured.OverlapSize(record(c)) > 0 {
+				t.Errorf("excluded %v: what follows a copy is captured", excluded)
+			}
 		}
 		redacted := uint64(0)
 		if res.Redactor != nil {
@@ -60,4 +72,5 @@ func TestTimers(t *testing.T) {
 		}
 	}
 	runtime.KeepAlive(all)
+	runtime.KeepAlive(&copied)
 }

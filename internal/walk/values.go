@@ -266,7 +266,7 @@ func (w *walker) slot(s *slot, addr memory.Address, data []byte, root int32, ran
 	case opWeak:
 		next.kind = itemWeak
 	case opTimer: // a part of the timer
-		if data[0] != 1 {
+		if data[0] != 1 || !w.isTimer(addr.Add(s.length)) {
 			return
 		}
 		next.addr, next.rank = addr.Add(s.length), rank
