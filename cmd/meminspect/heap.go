@@ -113,7 +113,7 @@ func (f *heapFlags) run(cmd *cobra.Command, from string) error {
 	return nil
 }
 
-// earlier returns the report of --diff, nil if there is none.
+// earlier returns the report of --diff, nil without that flag.
 func (f *heapFlags) earlier(cmd *cobra.Command) (*heapreport.Report, error) {
 	if f.diff == "" {
 		return nil, nil

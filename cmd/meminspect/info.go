@@ -197,7 +197,7 @@ func (i *infoJSON) print(w io.Writer) {
 	if i.Stopped != 0 {
 		line("stopped", "for %v", time.Duration(i.Stopped))
 	}
-	line("tags", "%s", tagText(i.Tags))
+	line("tags", "%s", strings.Join(facts.Tags(i.Tags), ", "))
 	for _, key := range sortedKeys(i.More) {
 		line(key, "%s", i.More[key])
 	}
@@ -242,15 +242,6 @@ func incompleteText(r *capture.Regions) string {
 		}
 	}
 	return text
-}
-
-// tagText returns tags in one line.
-func tagText(tags map[string]string) string {
-	var all []string
-	for _, key := range sortedKeys(tags) {
-		all = append(all, key+"="+tags[key])
-	}
-	return strings.Join(all, ", ")
 }
 
 // countOf returns a number of things as text.

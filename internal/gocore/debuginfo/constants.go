@@ -58,7 +58,7 @@ func unitsOf(info []byte) (units []dwarf.Offset, err error) {
 	return units, nil
 }
 
-// Of returns the constants of a type with a name in a package, nil if there are none.
+// Of returns the constants of a type with a name in a package, nil if it has no constants.
 func (c *Constants) Of(pkg, name string) (Names, error) {
 	types, ok := c.read[pkg]
 	if !ok {

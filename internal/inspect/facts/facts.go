@@ -3,6 +3,8 @@
 package facts
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,7 +89,7 @@ func BuildOf(c *inspect.Core) *Build {
 func ProcessOf(c *inspect.Core) *Process {
 	facts := c.Facts()
 	number := func(key string) uint64 {
-		n, _ := strconv.ParseUint(facts[key], 10, 64) // 0 if there is none
+		n, _ := strconv.ParseUint(facts[key], 10, 64) // 0 if the core does not record it
 		return n
 	}
 	p := &Process{MaxProcs: int(number("GOMAXPROCS")), Container: facts["CONTAINER"], Pod: facts["POD"]}
@@ -122,6 +124,15 @@ func ProcessOf(c *inspect.Core) *Process {
 		return nil
 	}
 	return p
+}
+
+// Tags returns tags as "key=value", by key.
+func Tags(tags map[string]string) []string {
+	var all []string
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		all = append(all, key+"="+tags[key])
+	}
+	return all
 }
 
 func timeOf(text string) *time.Time {

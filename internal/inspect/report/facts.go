@@ -33,7 +33,7 @@ func (r *Report) Facts() []Fact {
 		{"program", programFacts(r.Core)},
 		{"bug", []string{r.Signature.String()}},
 		{"when", whenFacts(r.Core, process)},
-		{"tags", tagFacts(r.Core.Tags())},
+		{"tags", facts.Tags(r.Core.Tags())},
 		{"memory", memoryFacts(process)},
 		{"held by", holderFacts(r.Heap)},
 		{"core", coreFacts(r.Core)},
@@ -88,14 +88,6 @@ func whenFacts(c *inspect.Core, p *facts.Process) []string {
 		all = append(all, "pod "+p.Pod)
 	} else if p.Container != "" {
 		all = append(all, "container "+p.Container[:min(len(p.Container), 12)])
-	}
-	return all
-}
-
-func tagFacts(tags map[string]string) []string {
-	var all []string
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		all = append(all, key+"="+tags[key])
 	}
 	return all
 }

@@ -163,14 +163,23 @@ func (m *message) pointer(t *gotypes.Type, addr memory.Address) string {
 	if err != nil {
 		return "(" + t.String() + ")"
 	}
+	to, text := m.target(addr)
+	if text != "" {
+		return text
+	}
+	return m.of(elem, to)
+}
+
+// target returns what the pointer at addr leads to, or the text in its place.
+func (m *message) target(addr memory.Address) (to memory.Address, text string) {
 	to, ok := m.r.pointer(addr)
 	switch {
 	case !ok:
-		return m.missing(addr, memory.PtrSize)
+		return 0, m.missing(addr, memory.PtrSize)
 	case to == 0:
-		return "<nil>"
+		return 0, "<nil>"
 	}
-	return m.of(elem, to)
+	return to, ""
 }
 
 // dynamic returns the message of the error in an interface.
@@ -293,12 +302,9 @@ func (m *message) netAddr(t *gotypes.Type, addr memory.Address) string {
 	if err != nil || elem.Kind != gotypes.Struct || elem.PkgPath != "net" {
 		return unknown
 	}
-	to, ok := m.r.pointer(addr)
-	switch {
-	case !ok:
-		return m.missing(addr, memory.PtrSize)
-	case to == 0:
-		return "<nil>"
+	to, text := m.target(addr)
+	if text != "" {
+		return text
 	}
 	a := m.r.value(elem, to, 1)
 	if a.Absent != "" {

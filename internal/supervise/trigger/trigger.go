@@ -91,7 +91,7 @@ func Listen(dir string, pid int, serve func(Request) Answer) (closer func(), err
 
 // open makes a socket that listens. It gets its name last: a socket that has a
 // name and does not listen yet is like that of a dead supervisor, and clients
-// would say so and sweep remove it.
+// would report that and sweep would remove it.
 func open(dir, name string) (net.Listener, error) {
 	path, done, err := short(dir, ".new"+name)
 	if err != nil {

@@ -111,7 +111,7 @@ export function Goroutines(state: State) {
       </div>
       <Icicle root={root} chosen={chosen} choose={choose} path={path} />
       <p aria-live="polite">{count(rows.length, 'goroutine')}{chosen && <> in <code>{chosen.name}</code></>}</p>
-      <div class="beside">
+      <div class="halves">
       <Table label="Goroutines" rows={rows} marked={(g) => g.id === target} tone={(g) => (g.f ? 'bad' : '')} columns={[
         { name: 'Goroutine', width: '7rem', cell: (g) => <button class="link" aria-pressed={g.id === target} onClick={() => go('Goroutines', g.id)}>{g.id}{g.f && ' (failed)'}</button> },
         { name: 'State', width: 'minmax(7rem, 1fr)', cell: (g) => <>{doc.strings[g.s]}{change(g) && <Badge text={change(g)} />}</> },

@@ -7,26 +7,28 @@ import { deadlock } from './waits'
 const FIRST_GROUPS = 6
 const FIRST_WAITS = 4
 
-/** othersOf returns the groups of the program's goroutines that did not fail, with their states. */
-function othersOf(core: Core, strings: string[]): { group: Group; first: string; states: string }[] {
-  const members = core.groups.map((): { first: string; states: Map<number, number> } => ({ first: '', states: new Map() }))
+/** othersOf returns the groups of the program's goroutines, without the one that failed, with their states. */
+function othersOf(core: Core, strings: string[]): { group: Group; n: number; first: string; states: string }[] {
+  const members = core.groups.map((): { n: number; first: string; states: Map<number, number> } => ({ n: 0, first: '', states: new Map() }))
   for (const g of core.goroutines) {
+    if (g.f) continue
     const m = members[g.g]
+    m.n++
     m.first ||= g.id
     m.states.set(g.s, (m.states.get(g.s) ?? 0) + 1)
   }
   return core.groups.flatMap((group, i) => {
-    if (group.y || group.f) return []
-    const { first, states } = members[i]
+    const { n, first, states } = members[i]
+    if (group.y || n === 0) return []
     const tallies = [...states].sort((a, b) => b[1] - a[1])
-    return [{ group, first, states: tallies.map(([s, n]) => (tallies.length > 1 ? n + ' ' : '') + strings[s]).join(', ') }]
-  }).sort((a, b) => b.group.n - a.group.n)
+    return [{ group, n, first, states: tallies.map(([s, n]) => (tallies.length > 1 ? n + ' ' : '') + strings[s]).join(', ') }]
+  }).sort((a, b) => b.n - a.n)
 }
 
 export function Summary({ core, doc, go, before, index }: State) {
   const groups = useMemo(() => othersOf(core, doc.strings), [core])
   const locked = useMemo(() => deadlock(core), [core])
-  const total = groups.reduce((n, g) => n + g.group.n, 0)
+  const total = groups.reduce((n, g) => n + g.n, 0)
   const waits = core.waits.filter((o) => o.address && (o.path || o.waiters.length > 1))
   return (
     <>
@@ -59,7 +61,7 @@ export function Summary({ core, doc, go, before, index }: State) {
           <ol class="plain">
             {groups.slice(0, FIRST_GROUPS).map((g) => {
               const frame = ownFrame(core, g.group)
-              return <li><button class="link" onClick={() => go('Goroutines', g.first)}>{g.group.n.toLocaleString('en')} × {frame === undefined ? 'no stack' : short(doc.strings[core.frames[frame][0]])}</button> {g.states} {frame !== undefined && <span class="dim">{placeOf(doc.strings, core.frames[frame])}</span>}</li>
+              return <li><button class="link" onClick={() => go('Goroutines', g.first)}>{g.n.toLocaleString('en')} × {frame === undefined ? 'no stack' : short(doc.strings[core.frames[frame][0]])}</button> {g.states} {frame !== undefined && <span class="dim">{placeOf(doc.strings, core.frames[frame])}</span>}</li>
             })}
           </ol>
           {groups.length > FIRST_GROUPS && <p><button class="link" onClick={() => go('Goroutines', '')}>{count(groups.length - FIRST_GROUPS, 'more group')}</button></p>}
