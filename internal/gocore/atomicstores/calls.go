@@ -72,7 +72,7 @@ func argumentAMD64(code []byte, pc, callee memory.Address) memory.Address {
 
 // argumentARM64 follows what ADRP and ADD put into X0.
 func argumentARM64(code []byte, pc, callee memory.Address) memory.Address {
-	held := map[arm64asm.Reg]memory.Address{}
+	held := registersARM64{}
 	for off := 0; off+4 <= len(code); off += 4 {
 		inst, err := arm64asm.Decode(code[off:])
 		if err != nil {
@@ -80,24 +80,8 @@ func argumentARM64(code []byte, pc, callee memory.Address) memory.Address {
 		}
 		here := pc.Add(uint64(off))
 		switch inst.Op {
-		case arm64asm.ADRP:
-			reg, ok1 := inst.Args[0].(arm64asm.Reg)
-			rel, ok2 := inst.Args[1].(arm64asm.PCRel)
-			if ok1 && ok2 {
-				held[reg] = here&^0xfff + memory.Address(rel)
-			}
-		case arm64asm.ADD:
-			dst, ok1 := asRegister(inst.Args[0])
-			src, ok2 := asRegister(inst.Args[1])
-			_, ok3 := inst.Args[2].(arm64asm.ImmShift)
-			if !ok1 || !ok2 || !ok3 {
-				continue
-			}
-			base, ok := held[src]
-			delete(held, dst)
-			if ok {
-				held[dst] = base + addImmediate(code[off:])
-			}
+		case arm64asm.ADRP, arm64asm.ADD, arm64asm.MOV, arm64asm.LDR:
+			held.follow(inst, here, code[off:])
 		case arm64asm.BL:
 			if rel, ok := inst.Args[0].(arm64asm.PCRel); ok && here+memory.Address(rel) == callee {
 				return held[arm64asm.X0]

@@ -4,7 +4,6 @@
 package atomicstores
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"golang.org/x/arch/arm64/arm64asm"
@@ -122,7 +121,7 @@ func exchanges(code []byte, pc memory.Address) (cells []memory.Address, handed m
 // releaseStores does the same for arm64: STLR to an address that ADRP and ADD
 // made.
 func releaseStores(code []byte, pc memory.Address) (cells []memory.Address, handed memory.Address) {
-	held := map[arm64asm.Reg]memory.Address{}
+	held := registersARM64{}
 	for off := 0; off+4 <= len(code); off += 4 {
 		inst, err := arm64asm.Decode(code[off:])
 		if err != nil {
@@ -130,24 +129,8 @@ func releaseStores(code []byte, pc memory.Address) (cells []memory.Address, hand
 		}
 		here := pc.Add(uint64(off))
 		switch inst.Op {
-		case arm64asm.ADRP:
-			reg, ok1 := inst.Args[0].(arm64asm.Reg)
-			rel, ok2 := inst.Args[1].(arm64asm.PCRel)
-			if ok1 && ok2 {
-				held[reg] = here&^0xfff + memory.Address(rel)
-			}
-		case arm64asm.ADD:
-			dst, ok1 := asRegister(inst.Args[0])
-			src, ok2 := asRegister(inst.Args[1])
-			_, ok3 := inst.Args[2].(arm64asm.ImmShift)
-			if !ok1 || !ok2 || !ok3 {
-				continue
-			}
-			base, ok := held[src]
-			delete(held, dst)
-			if ok {
-				held[dst] = base + addImmediate(code[off:])
-			}
+		case arm64asm.ADRP, arm64asm.ADD, arm64asm.MOV, arm64asm.LDR:
+			held.follow(inst, here, code[off:])
 		case arm64asm.BL:
 			if len(cells) == 0 {
 				handed = held[arm64asm.X0]
@@ -164,25 +147,4 @@ func releaseStores(code []byte, pc memory.Address) (cells []memory.Address, hand
 		}
 	}
 	return cells, handed
-}
-
-func asRegister(arg arm64asm.Arg) (arm64asm.Reg, bool) {
-	switch r := arg.(type) {
-	case arm64asm.Reg:
-		return r, true
-	case arm64asm.RegSP:
-		return arm64asm.Reg(r), true
-	}
-	return 0, false
-}
-
-// addImmediate is the constant of an ADD (immediate): 12 bits, shifted by 12
-// more when bit 22 is set. The decoder has it and does not give it out.
-func addImmediate(code []byte) memory.Address {
-	inst := binary.LittleEndian.Uint32(code)
-	imm := memory.Address(inst >> 10 & 0xfff)
-	if inst>>22&1 != 0 {
-		imm <<= 12
-	}
-	return imm
 }

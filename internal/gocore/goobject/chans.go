@@ -166,30 +166,31 @@ func (l ChanLayout) Waiters(addr, first memory.Address, read ReadFunc, limit int
 	return func(yield func(Waiter, error) bool) {
 		prev := memory.Address(0)
 		for at := first; at != 0; limit-- {
-			if limit <= 0 {
-				yield(Waiter{}, ErrLimit)
-				return
+			w, err := l.readWaiter(at, read, limit)
+			if err == nil && (w.prev != prev || w.Chan != addr || w.G == 0) {
+				err = inconsistent("the goroutine at %v does not wait on the channel", w.G)
 			}
-			if !stored(at, 1, l.SudogSize) {
-				yield(Waiter{}, inconsistent("a waiting goroutine at %v", at))
-				return
-			}
-			b, ok := read(at, l.SudogSize)
-			if !ok {
-				yield(Waiter{Range: memory.RangeOf(at, l.SudogSize)}, ErrUnreadable)
-				return
-			}
-			w := l.waiter(b, at)
-			if w.prev != prev || w.Chan != addr || w.G == 0 {
-				yield(w, inconsistent("the goroutine at %v does not wait on the channel", w.G))
-				return
-			}
-			if !yield(w, nil) {
+			if !yield(w, err) || err != nil {
 				return
 			}
 			prev, at = at, w.next
 		}
 	}
+}
+
+// readWaiter reads a record of a list, of which limit more may be read.
+func (l ChanLayout) readWaiter(at memory.Address, read ReadFunc, limit int) (Waiter, error) {
+	if limit <= 0 {
+		return Waiter{}, ErrLimit
+	}
+	if !stored(at, 1, l.SudogSize) {
+		return Waiter{}, inconsistent("a record of a waiting goroutine at %v", at)
+	}
+	b, ok := read(at, l.SudogSize)
+	if !ok {
+		return Waiter{Range: memory.RangeOf(at, l.SudogSize)}, ErrUnreadable
+	}
+	return l.waiter(b, at), nil
 }
 
 // Waits reads what the goroutine at g waits for, from the first record on, which
@@ -199,25 +200,11 @@ func (l ChanLayout) Waiters(addr, first memory.Address, read ReadFunc, limit int
 func (l ChanLayout) Waits(first, g memory.Address, read ReadFunc, limit int) iter.Seq2[Waiter, error] {
 	return func(yield func(Waiter, error) bool) {
 		for at := first; at != 0; limit-- {
-			if limit <= 0 {
-				yield(Waiter{}, ErrLimit)
-				return
+			w, err := l.readWaiter(at, read, limit)
+			if err == nil && w.G != g {
+				err = inconsistent("the record at %v is of the goroutine at %v", at, w.G)
 			}
-			if !stored(at, 1, l.SudogSize) {
-				yield(Waiter{}, inconsistent("a record of a wait at %v", at))
-				return
-			}
-			b, ok := read(at, l.SudogSize)
-			if !ok {
-				yield(Waiter{Range: memory.RangeOf(at, l.SudogSize)}, ErrUnreadable)
-				return
-			}
-			w := l.waiter(b, at)
-			if w.G != g {
-				yield(w, inconsistent("the record at %v is of the goroutine at %v", at, w.G))
-				return
-			}
-			if !yield(w, nil) || w.Chan == 0 { // records of package sync lead on to other goroutines
+			if !yield(w, err) || err != nil || w.Chan == 0 { // records of package sync lead on to other goroutines
 				return
 			}
 			at = w.link

@@ -15,6 +15,8 @@ import (
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/atomicstores"
+	"github.com/meminspect/meminspect/internal/gocore/memlimit"
 	"github.com/meminspect/meminspect/internal/gocore/module"
 	"github.com/meminspect/meminspect/internal/matrix"
 )
@@ -49,8 +51,8 @@ func build(t *testing.T, release, arch string, flags ...string) *exe.File {
 
 func nothing(string) (memory.Address, bool) { return 0, false }
 
-// The cells that the code writes are those that the symbols name, for each
-// processor and release.
+// The variables that are found by the code are those that the symbols name, for
+// each processor and release.
 func TestCellsInCode(t *testing.T) {
 	releases := []string{"1.26.8", "1.27.3", "1.25.5", "1.24.9", "1.23.12", "1.22.12", "1.21.13"}
 	if !matrix.Whole() {
@@ -72,7 +74,17 @@ func TestCellsInCode(t *testing.T) {
 					t.Errorf("go%s %s %v: %v", release, arch, flags, err)
 					continue
 				}
-				for name, got := range map[string]memory.Address{"runtime.allgptr": cells.Ptr, "runtime.allglen": cells.Len} {
+				heap, err := atomicstores.Argument(prog, "runtime.mallocinit", "runtime.(*mheap).init", nothing)
+				if err != nil {
+					t.Errorf("go%s %s %v: %v", release, arch, flags, err)
+				}
+				found := map[string]memory.Address{"runtime.allgptr": cells.Ptr, "runtime.allglen": cells.Len, "runtime.mheap_": heap}
+				if !slices.Contains(flags, "-gcflags=all=-N -l") { // the store is in another function then
+					if found["runtime.gcController"], err = memlimit.Find(prog); err != nil {
+						t.Errorf("go%s %s %v: %v", release, arch, flags, err)
+					}
+				}
+				for name, got := range found {
 					if s, err := f.Symbol(name); err != nil || s.Addr != got {
 						t.Errorf("go%s %s %v: %s at %v, the symbol says %v, %v", release, arch, flags, name, got, s.Addr, err)
 					}

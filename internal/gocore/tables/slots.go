@@ -2,6 +2,7 @@ package tables
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -70,15 +71,7 @@ func Slots(mem memory.Memory, a *Anchor) ([]Slot, error) {
 	for i, name := range d.texts(names) {
 		all[i].Name = name // one that cannot be read is no reason to lose a region
 	}
-	slices.SortStableFunc(all, func(a, b Slot) int {
-		switch {
-		case a.Order < b.Order:
-			return -1
-		case a.Order > b.Order:
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(all, func(a, b Slot) int { return cmp.Compare(a.Order, b.Order) })
 	return all, err
 }
 
