@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,6 +33,9 @@ func (c *choice) Set(word string) error {
 // Type implements pflag.Value.
 func (c *choice) Type() string { return strings.Join(c.words, "|") }
 
+// anyNumber is the upper bound of a number without one.
+const anyNumber = math.MaxInt32
+
 // A number is a flag with an integer within bounds.
 type number struct {
 	value    *int
@@ -43,11 +47,15 @@ func (n number) String() string { return strconv.Itoa(*n.value) }
 // Set implements pflag.Value.
 func (n number) Set(text string) error {
 	value, err := strconv.Atoi(text)
-	if err != nil || value < n.min || value > n.max {
+	switch {
+	case err == nil && value >= n.min && value <= n.max:
+		*n.value = value
+		return nil
+	case n.max == anyNumber:
+		return fmt.Errorf("must be a number, %d or more", n.min)
+	default:
 		return fmt.Errorf("must be a number from %d to %d", n.min, n.max)
 	}
-	*n.value = value
-	return nil
 }
 
 // Type implements pflag.Value.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 	"github.com/meminspect/meminspect/internal/inspect"
@@ -22,12 +24,12 @@ type heapFlags struct {
 	paths, json, quiet bool
 	pprof, diff        string
 	top                int
-	timeout            time.Duration
+	timeout            duration.Value
 	noStop             bool
 }
 
 func heapCommand() *cobra.Command {
-	var f heapFlags
+	f := heapFlags{top: 20, timeout: duration.Value(10 * time.Second)}
 	cmd := &cobra.Command{
 		Use:   "heap PID|CORE",
 		Short: "Show what keeps the memory of a Go program alive",
@@ -66,11 +68,11 @@ profile of --pprof, or a core.`,
 	}
 	fl := cmd.Flags()
 	fl.BoolVar(&f.paths, "paths", false, "print the largest paths from the roots")
-	fl.IntVar(&f.top, "top", 20, "how many roots and paths to print")
+	fl.Var(number{&f.top, 0, anyNumber}, "top", "how many roots and paths to print")
 	fl.BoolVar(&f.json, "json", false, "print the report as JSON")
 	fl.StringVar(&f.pprof, "pprof", "", "write the report to this file as a profile for go tool pprof")
 	fl.StringVar(&f.diff, "diff", "", "compare with the report in this file: JSON, a profile or a core")
-	fl.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long the program may be stopped; then only totals are printed (0 for no limit)")
+	fl.Var(&f.timeout, "timeout", "how long the program may be stopped; then only totals are printed (0 for no limit)")
 	fl.StringVar(&f.exe, "exe", "", "the executable of a full core (default the one that the core names)")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print no progress")
 	fl.BoolVar(&f.noStop, "no-stop", false, "not possible: an error that explains why")
@@ -79,13 +81,8 @@ profile of --pprof, or a core.`,
 }
 
 func (f *heapFlags) run(cmd *cobra.Command, from string) error {
-	switch {
-	case f.noStop:
-		return fmt.Errorf("--no-stop: a heap that changes while it is read gives results that are wrong by any amount, without a sign of it: leave the flag out, the program is stopped for a fraction of a second")
-	case f.top < 0:
-		return fmt.Errorf("--top=%d: want 0 or more", f.top)
-	case f.timeout < 0:
-		return fmt.Errorf("--timeout=%v: want 0 or more", f.timeout)
+	if f.noStop {
+		return errors.New("--no-stop: a heap that changes while it is read gives results that are wrong by any amount, without a sign of it: leave the flag out, the program is stopped for a fraction of a second")
 	}
 	// The arrays of a graph are large, few, and without pointers: frequent
 	// collections cost little and save memory.
@@ -132,7 +129,7 @@ func (f *heapFlags) earlier(cmd *cobra.Command) (*heapreport.Report, error) {
 func (f *heapFlags) report(cmd *cobra.Command, from string) (*heapreport.Report, error) {
 	p := heapProgress{w: raw(cmd.ErrOrStderr()), on: !f.quiet && isTerminal(cmd.ErrOrStderr())}
 	defer p.clear()
-	opts := heapreport.Options{Paths: f.paths, Timeout: f.timeout, Progress: p.show, Pause: gcpause.Begin}
+	opts := heapreport.Options{Paths: f.paths, Timeout: time.Duration(f.timeout), Progress: p.show, Pause: gcpause.Begin}
 	if pid, err := strconv.Atoi(from); err == nil {
 		if pid <= 0 {
 			return nil, fmt.Errorf("%q is not a process ID", from)

@@ -29,15 +29,15 @@ type linkJob struct {
 	off       string
 	forecast  bool
 	gate      bool
-	max       string
-	budget    string
+	max       bytesize.Value
+	budget    bytesize.Value
 	depth     int
 	embed     bool
 	extract   bool
 }
 
 func linkCommand() *cobra.Command {
-	var job linkJob
+	job := linkJob{depth: anchor.DefaultDepth}
 	cmd := &cobra.Command{
 		Use:   "link BINARY | --pid PID",
 		Short: "Print, check and forecast the annotations of a whole program",
@@ -68,7 +68,7 @@ runtime's variables. Embed before strip, and before signing.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&job.pid, "pid", 0, "read the process `PID` instead of a file")
+	flags.Var(number{&job.pid, 1, anyNumber}, "pid", "read the process `PID` instead of a file")
 	flags.BoolVar(&job.json, "json", false, "print JSON")
 	flags.BoolVar(&job.layout, "layout", false, "print the fields of the entries' types too")
 	flags.BoolVar(&job.checkOnly, "check", false, "print only findings")
@@ -76,9 +76,9 @@ runtime's variables. Embed before strip, and before signing.`,
 	flags.StringArrayVar(&job.includes, "include", nil, "add the variables that `FILE` lists; may be repeated")
 	flags.StringVar(&job.off, "off", "", "compare with `BINARY`, the same program built with the tag meminspect_off")
 	flags.BoolVar(&job.forecast, "forecast", false, "print the smallest and the largest size of a capture")
-	flags.StringVar(&job.max, "max", "", "forecast, and exit with status 1 if a capture may take more than `BYTES`")
-	flags.StringVar(&job.budget, "budget", "", "with --forecast: the budget of the capture in `BYTES`")
-	flags.IntVar(&job.depth, "depth", anchor.DefaultDepth, "with --forecast: pointers to follow from entries without a depth")
+	flags.Var(&job.max, "max", "forecast, and exit with status 1 if a capture may take more than `SIZE`")
+	flags.Var(&job.budget, "budget", "with --forecast: the budget of the capture")
+	flags.Var(number{&job.depth, 0, maxDepth}, "depth", "with --forecast: pointers to follow from entries without a depth")
 	flags.BoolVar(&job.embed, "embed", false, "write the section .meminspect into the binary")
 	flags.BoolVar(&job.extract, "extract", false, "print the section .meminspect of the binary")
 	exclusive(cmd, "embed", "extract", "pid")
@@ -223,20 +223,7 @@ func (j *linkJob) printMap(p *linker.Program, findings []linker.Finding, stdout,
 }
 
 func (j *linkJob) printForecast(p *linker.Program, stdout, stderr io.Writer) error {
-	o := linker.ForecastOptions{Depth: j.depth}
-	var most uint64
-	var err error
-	if j.budget != "" {
-		if o.Budget, err = bytesize.Parse(j.budget); err != nil {
-			return fmt.Errorf("link: --budget: %q: %w", j.budget, err)
-		}
-	}
-	if j.gate {
-		if most, err = bytesize.Parse(j.max); err != nil {
-			return fmt.Errorf("link: --max: %q: %w", j.max, err)
-		}
-	}
-	f, err := p.Forecast(o)
+	f, err := p.Forecast(linker.ForecastOptions{Depth: j.depth, Budget: uint64(j.budget)})
 	if err != nil {
 		return fmt.Errorf("link: %w", err)
 	}
@@ -248,13 +235,13 @@ func (j *linkJob) printForecast(p *linker.Program, stdout, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	if !j.gate || !f.Total.Exceeds(most) {
+	if !j.gate || !f.Total.Exceeds(uint64(j.max)) {
 		return nil
 	}
 	if f.Total.Unbounded {
-		fmt.Fprintf(stderr, "over-max: a capture may take any number of bytes (%s), more than --max %d\n", f.Total.Why, most)
+		fmt.Fprintf(stderr, "over-max: a capture may take any number of bytes (%s), more than --max %d\n", f.Total.Why, j.max)
 	} else {
-		fmt.Fprintf(stderr, "over-max: a capture may take %d bytes, more than --max %d\n", f.Total.Worst, most)
+		fmt.Fprintf(stderr, "over-max: a capture may take %d bytes, more than --max %d\n", f.Total.Worst, j.max)
 	}
 	return &exitError{status: exitFindings}
 }

@@ -72,7 +72,7 @@ statuses in the core tell that, and which regions changed while they were copied
 			return nil
 		},
 	}
-	cmd.Flags().IntVar(&pid, "pid", 0, "the process whose table it is")
+	cmd.Flags().Var(number{&pid, 1, anyNumber}, "pid", "the process whose table it is")
 	cmd.Flags().StringVar(&toc, "toc", "", "the table's `FILE`; the process that has it mapped is found by it")
 	return cmd
 }

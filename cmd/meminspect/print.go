@@ -103,15 +103,16 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 			return nil
 		},
 	}
+	limits.Depth, limits.Elements, limits.Bytes = value.DefaultDepth, value.DefaultElements, value.DefaultBytes
 	fl := cmd.Flags()
 	fl.StringVar(&exe, "exe", "", "the executable of the captured program")
 	fl.BoolVar(&asJSON, "json", false, "one JSON object a line")
-	fl.IntVar(&limits.Depth, "depth", value.DefaultDepth, "pointers to follow; -1 for no limit (default 2 on a terminal)")
-	fl.IntVar(&limits.Elements, "elements", value.DefaultElements, "elements of each array, slice and map to print; -1 for all")
+	fl.Var(number{&limits.Depth, -1, anyNumber}, "depth", "pointers to follow; -1 for no limit (default 2 on a terminal)")
+	fl.Var(number{&limits.Elements, -1, anyNumber}, "elements", "elements of each array, slice and map to print; -1 for all")
 	fl.BoolVar(&format.Hex, "hex", false, "integers and bytes in hexadecimal digits")
 	fl.BoolVar(&format.Addresses, "addr", false, "the address before each value; of a slice or a map that of its elements")
 	fl.BoolVar(&types, "type", false, "print types instead of values")
-	fl.IntVar(&limits.Bytes, "bytes", value.DefaultBytes, "bytes of each text to print; -1 for all")
+	fl.Var(number{&limits.Bytes, -1, anyNumber}, "bytes", "bytes of each text to print; -1 for all")
 	exclusive(cmd, "type", "json")
 	exclusive(cmd, "hex", "json")
 	exclusive(cmd, "addr", "json")

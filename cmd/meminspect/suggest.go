@@ -22,7 +22,7 @@ type suggestOptions struct {
 }
 
 func suggestCommand() *cobra.Command {
-	var o suggestOptions
+	o := suggestOptions{top: 10}
 	cmd := &cobra.Command{
 		Use:   "suggest [packages]",
 		Short: "Propose what to annotate and what to exclude",
@@ -54,7 +54,7 @@ or if --write could not insert a line.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&o.json, "json", false, "print JSON")
-	flags.IntVar(&o.top, "top", 10, "print the best `N` proposals")
+	flags.Var(number{&o.top, 1, anyNumber}, "top", "print the best `N` proposals")
 	flags.BoolVar(&o.write, "write", false, "insert the annotations and the exclusions into the source")
 	addGoFlags(cmd, &o.tags, &o.modfile, &o.overlay)
 	exclusive(cmd, "write", "overlay")
@@ -62,9 +62,6 @@ or if --write could not insert a line.`,
 }
 
 func runSuggest(cmd *cobra.Command, o *suggestOptions, patterns []string) error {
-	if o.top < 1 {
-		return fmt.Errorf("suggest: --top %d: not a number of proposals: use at least 1", o.top)
-	}
 	dir, err := os.Getwd()
 	if err != nil {
 		return fmt.Errorf("suggest: %w", err)

@@ -41,7 +41,7 @@ func watchCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().IntVar(&channel, "channel-fd", 0, "descriptor of the channel over which the program registers")
+	cmd.Flags().Var(number{&channel, 3, anyNumber}, "channel-fd", "descriptor of the channel over which the program registers")
 	return cmd
 }
 
