@@ -17,6 +17,7 @@ type goroutines struct {
 	*reading
 
 	layout goroutine.Layout
+	local  goroutine.Local
 	list   goroutine.List
 	all    []goroutine.G
 	thread map[memory.Address]*process.Thread // by the runtime.g that it runs

@@ -14,6 +14,7 @@ import (
 // thread: the runtime.m and the g0 or C stack that it is on.
 func (gs *goroutines) queueThreads() {
 	threads := gs.held.Threads.List
+	gs.local = findLocal(gs.reading, threads)
 	current := map[int]note.GoThread{} // by the thread's ID
 	for i := range threads {
 		th := &threads[i]
@@ -74,8 +75,24 @@ func (gs *goroutines) meet(addr memory.Address) (goroutine.M, bool) {
 	return m, true
 }
 
-// localG reads the runtime.g of the thread: on amd64 from its local storage, at
-// the thread pointer's -8, on arm64 from x28.
+// findLocal returns where threads on amd64 keep the address of their runtime.g.
+// Only a program with C code has other thread-local variables.
+func findLocal(r *reading, threads []process.Thread) goroutine.Local {
+	size := uint64(memory.PtrSize)
+	if stacks := &r.program.Stacks; r.program.Runtime.Cgo && stacks.TLSKnown {
+		size = max(size, stacks.TLS)
+	}
+	var pointers []memory.Address
+	for i := range threads {
+		if tls := threads[i].TLS; tls != 0 {
+			pointers = append(pointers, memory.Address(tls))
+		}
+	}
+	return r.program.Runtime.Goroutine.FindLocal(r.mem, pointers, size)
+}
+
+// localG reads the runtime.g of the thread: on amd64 from its local storage, on
+// arm64 from x28.
 func (gs *goroutines) localG(th *process.Thread) (goroutine.G, bool) {
 	if gs.program.Identity.Machine == elfcore.MachineARM64 {
 		return gs.registerG(th)
@@ -83,7 +100,7 @@ func (gs *goroutines) localG(th *process.Thread) (goroutine.G, bool) {
 	if th.TLS == 0 {
 		return goroutine.G{}, false
 	}
-	cell := memory.Address(th.TLS) - memory.PtrSize
+	cell := gs.local.Cell(memory.Address(th.TLS))
 	gs.queue.addTrusted(memory.RangeOf(cell, memory.PtrSize))
 	addr, err := memory.Reader{Memory: gs.mem}.Pointer(cell)
 	if err != nil || !addr.Aligned(memory.PtrSize) {
@@ -187,7 +204,7 @@ func (gs *goroutines) threadStack(th *process.Thread, local, sp memory.Address) 
 		}
 		whole = g.Stack
 		if gs.ms[g.M].G0 == g.Addr {
-			whole.End = schedulerEnd(gs.program.Runtime.Cgo, whole.End, limit)
+			whole.End = schedulerEnd(gs.program.Runtime.Cgo, whole, limit)
 		}
 		return whole.Intersect(m.Range), sp < whole.End
 	}
@@ -234,20 +251,24 @@ func (gs *goroutines) onStack(at memory.Address) (goroutine.G, bool) {
 	return goroutine.G{}, false
 }
 
-// schedulerEnd returns the end of the frames on the stack of a g0, which ends
-// at end according to the runtime. On a stack that C or the kernel allocated,
-// up to limit, its callers' frames follow, down to where the thread began, and
-// for Delve the caller of a function of the race detector or of C at the very
-// top. For a thread that C started, the runtime knows what the C library
-// reports: the whole mapping, with the thread's variables and the initial
-// stack.
-func schedulerEnd(cgo bool, end, limit memory.Address) memory.Address {
-	const callers = 1024
+// schedulerEnd returns the end of the frames on the stack of a g0, which the
+// runtime knows as stack. On a stack that C or the kernel allocated, up to
+// limit, its callers' frames follow, down to where the thread began, and for
+// Delve the caller of a function of the race detector or of C at the very top.
+// For a thread that C started, the runtime knows what the C library reports: the
+// whole mapping, with the thread's variables and the initial stack. If a signal
+// met this thread in C, the runtime only knows an estimate, which ends within
+// what the kernel saved for the handler, below the frames that were
+// interrupted.
+func schedulerEnd(cgo bool, stack memory.Range, limit memory.Address) memory.Address {
+	const callers, estimate = 1024, 33 << 10
 	switch {
+	case limit != 0 && stack.Size() == estimate:
+		return limit
 	case limit != 0:
-		return min(end.Add(callers), limit)
-	case cgo && end.Aligned(pageSize):
+		return min(stack.End.Add(callers), limit)
+	case cgo && stack.End.Aligned(pageSize):
 		return 0
 	}
-	return end
+	return stack.End
 }

@@ -12,21 +12,28 @@ import (
 // Above a thread's stack are its callers' frames if C or the kernel allocated
 // the stack, up to the limit, and arbitrary objects if Go did.
 func TestSchedulerEnd(t *testing.T) {
-	const end = 0x7f00003380a0
+	const end, aligned = 0x7f00003380a0, 0x7f0000339000
+	of := func(size uint64, end memory.Address) memory.Range {
+		return memory.Range{Start: end - memory.Address(size), End: end}
+	}
+	known, estimate := of(64<<10, end), of(33<<10, end)
 	for _, c := range []struct {
-		name       string
-		cgo        bool
-		end, limit memory.Address
-		want       memory.Address
+		name  string
+		cgo   bool
+		stack memory.Range
+		limit memory.Address
+		want  memory.Address
 	}{
-		{"allocated by Go", false, 0xc000338000, 0, 0xc000338000},
-		{"limit far away", true, end, end + 8192, end + 1024},
-		{"limit near", true, end, end + 100, end + 100},
-		{"reported by the C library, which includes variables", true, end, end - 4096, end - 4096},
-		{"limit not known, frames of the runtime's own", true, end, 0, end},
-		{"limit not known, reported by the C library", true, 0x7f0000339000, 0, 0},
+		{"allocated by Go", false, of(16<<10, 0xc000338000), 0, 0xc000338000},
+		{"limit far away", true, known, end + 8192, end + 1024},
+		{"limit near", true, known, end + 100, end + 100},
+		{"reported by the C library, which includes variables", true, known, end - 4096, end - 4096},
+		{"limit not known, frames of the runtime's own", true, known, 0, end},
+		{"limit not known, reported by the C library", true, of(8<<20, aligned), 0, 0},
+		{"estimated", true, estimate, end + 8192, end + 8192},
+		{"estimated, limit not known", true, estimate, 0, end},
 	} {
-		if got := schedulerEnd(c.cgo, c.end, c.limit); got != c.want {
+		if got := schedulerEnd(c.cgo, c.stack, c.limit); got != c.want {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}

@@ -437,3 +437,34 @@ func TestFilterOfAPanic(t *testing.T) {
 		checkValues(t, program, variant, small)
 	}
 }
+
+// Of a thread that C started, which a signal met in its first function, the
+// filtered core has each frame, up to where the thread began, and none of the
+// thread-local variables next to them.
+func TestFilterOfACThread(t *testing.T) {
+	program := crasher.Build(t, crasher.Cgo)
+	full := kernelcore.Make(t, kernelcore.Default, 0, program, "cthreadfault")
+	secret := make([]byte, 64) // as the program computes it
+	for i := range secret {
+		secret[i] = byte(i*37 + 11)
+	}
+	if !bytes.Contains(must(os.ReadFile(full)), secret) {
+		t.Fatal("the kernel's core has no thread-local variables")
+	}
+	want := frames(debuggers.GDBSays(t, program, full, "bt"))
+	if len(want) == 0 || slices.Index(want, "fault") == len(want)-1 {
+		t.Fatalf("gdb shows of the kernel's core %q", want)
+	}
+	for _, stacks := range []string{"skeleton", "full"} {
+		small := filepath.Join(t.TempDir(), "small.core")
+		if out, err := command(t, "filter", "--stacks="+stacks, full, "-o", small); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if got := frames(debuggers.GDBSays(t, program, small, "bt")); !slices.Equal(got, want) {
+			t.Errorf("--stacks=%s: gdb shows\n%q, of the kernel's core\n%q", stacks, got, want)
+		}
+		if bytes.Contains(must(os.ReadFile(small)), secret) {
+			t.Errorf("--stacks=%s: the core has a thread-local variable", stacks)
+		}
+	}
+}

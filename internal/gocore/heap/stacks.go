@@ -86,16 +86,24 @@ func (x *extraction) readGoroutines(t *Target, threads []process.Thread) error {
 }
 
 // running finds out which goroutine each thread works for. A thread has the address
-// of the runtime.g that it runs on in front of its thread pointer: that of a
-// goroutine, or of the scheduler's stack, whose record names the goroutine.
+// of the runtime.g that it runs on in its thread-local storage: that of a goroutine,
+// or of the scheduler's stack, whose record names the goroutine.
 func (r *stackReader) running(threads []process.Thread) {
+	const maxLocal = 4 << 10
 	mem := memory.Reader{Memory: r.mem}
+	var pointers []memory.Address
+	for i := range threads {
+		if tls := threads[i].TLS; tls != 0 {
+			pointers = append(pointers, memory.Address(tls))
+		}
+	}
+	local := r.glayout.FindLocal(r.mem, pointers, maxLocal)
 	for i := range threads {
 		th := &threads[i]
 		if th.TLS == 0 {
 			continue
 		}
-		addr, err := mem.Pointer(memory.Address(th.TLS) - memory.PtrSize)
+		addr, err := mem.Pointer(local.Cell(memory.Address(th.TLS)))
 		if err != nil || addr == 0 {
 			continue
 		}

@@ -7,7 +7,13 @@ package main
 #include <pthread.h>
 #include <unistd.h>
 
-static void *fault(void *p) { usleep(1000); *(volatile int *)8 = 1; return p; }
+static __thread volatile unsigned char secret[64];
+static void *fault(void *p) {
+	for (int i = 0; i < sizeof secret; i++) secret[i] = i * 37 + 11;
+	usleep(1000);
+	*(volatile int *)8 = 1;
+	return p;
+}
 static void thread(void) { pthread_t t; pthread_create(&t, 0, fault, 0); pthread_join(t, 0); }
 */
 import "C"
