@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -134,21 +136,7 @@ func printGoroutines(w io.Writer, list []stacks.Goroutine) {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintf(w, "goroutine %d [%s", g.ID, g.State)
-		if g.Thread != 0 {
-			fmt.Fprintf(w, ", thread %d", g.Thread)
-		}
-		if g.Waited > 0 {
-			fmt.Fprintf(w, ", %s", duration.Roughly(g.Waited))
-		}
-		if g.Locked {
-			fmt.Fprint(w, ", locked to thread")
-		}
-		fmt.Fprint(w, "]")
-		if g.Failed {
-			fmt.Fprint(w, " (failed)")
-		}
-		fmt.Fprintln(w, ":")
+		fmt.Fprintln(w, goroutineHeader(g))
 		for k := range g.Frames {
 			f := &g.Frames[k]
 			printFrame(w, f, "(...)")
@@ -168,6 +156,50 @@ func printGoroutines(w io.Writer, list []stacks.Goroutine) {
 			printFrame(w, g.Created, in)
 		}
 	}
+}
+
+// goroutineHeader returns the first line of a goroutine: that of a Go program's
+// own traceback, and in parentheses what only a core has.
+func goroutineHeader(g *stacks.Goroutine) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "goroutine %d [%s", g.ID, g.State)
+	if minutes := int64(g.Waited / time.Minute); minutes >= 1 {
+		fmt.Fprintf(&b, ", %d minutes", minutes)
+	}
+	if g.Locked {
+		b.WriteString(", locked to thread")
+	}
+	b.WriteByte(']')
+	if len(g.Labels) > 0 {
+		labels := make([]string, len(g.Labels))
+		for i, l := range g.Labels {
+			labels[i] = labelText(l.Key) + ": " + labelText(l.Value)
+		}
+		fmt.Fprintf(&b, " {%s}", strings.Join(labels, ", "))
+	}
+	var more []string
+	if g.Failed {
+		more = append(more, "failed")
+	}
+	if g.Thread != 0 {
+		more = append(more, fmt.Sprintf("thread %d", g.Thread))
+	}
+	if len(more) > 0 {
+		fmt.Fprintf(&b, " (%s)", strings.Join(more, ", "))
+	}
+	b.WriteByte(':')
+	return b.String()
+}
+
+// labelText quotes a key or a value of a label as Go 1.27 does.
+func labelText(s string) string {
+	plain := func(r rune) bool {
+		return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("./_", r)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
 }
 
 func printFrame(w io.Writer, f *stacks.Frame, behind string) {

@@ -110,7 +110,7 @@ func TestCoreHandlerContainer(t *testing.T) {
 		t.Errorf("Delve shows %q", got)
 	}
 	out, err := exec.Command(tool(t), "goroutines", core).Output()
-	if pid := strings.Split(filepath.Base(core), ".")[1]; err != nil || !strings.Contains(string(out), "goroutine 1 [running, thread "+pid+"]") {
+	if pid := strings.Split(filepath.Base(core), ".")[1]; err != nil || !strings.Contains(string(out), "goroutine 1 [running] (thread "+pid+"):") {
 		t.Errorf("%v: no goroutine 1 on thread %s in\n%s", err, pid, out)
 	}
 }
@@ -425,7 +425,7 @@ func TestFilterOfAPanic(t *testing.T) {
 		for _, c := range []struct{ args, want []string }{
 			{[]string{"filter", full, "-o", small}, []string{small}},
 			{[]string{"info", small}, []string{"signal-sigabrt", "panic-type: string", "goroutine: 1"}},
-			{[]string{"goroutines", small}, []string{"goroutine 1 [running", "] (failed):", "runtime.gopanic", "main.main"}},
+			{[]string{"goroutines", small}, []string{"goroutine 1 [running", "] (failed", "runtime.gopanic", "main.main"}},
 		} {
 			out, err := exec.Command(tool(t), c.args...).Output()
 			for _, want := range c.want {

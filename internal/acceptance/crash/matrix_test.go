@@ -193,7 +193,7 @@ func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 	}
 	checkValues(t, program, variant, core)
 	out, err := command(t, "goroutines", "--exe", program, core)
-	if failed, want := bytes.Contains(out, []byte("] (failed):\n")), !c.exit && !c.signal && c.way != "deadlock"; err != nil || failed != want {
+	if failed, want := bytes.Contains(out, []byte("] (failed")), !c.exit && !c.signal && c.way != "deadlock"; err != nil || failed != want {
 		t.Errorf("a goroutine failed: %v, and the list says %v (%v):\n%.2000s", want, failed, err, out)
 	}
 	if variant == crasher.Stripped || c.frame == "" {

@@ -252,7 +252,7 @@ func TestCaptureFromOutside(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	out, err := exec.Command(tool(t), "goroutines", core).Output()
-	if err != nil || !regexp.MustCompile(`(?m)^goroutine 1 \[running, thread \d+\]:\n(?:\S.*\n\t.*\n)*?main\.spin`).Match(out) {
+	if err != nil || !regexp.MustCompile(`(?m)^goroutine 1 \[running\] \(thread \d+\):\n(?:\S.*\n\t.*\n)*?main\.spin`).Match(out) {
 		t.Errorf("%v: goroutine 1 does not run main.spin in\n%.1000s", err, out)
 	}
 	checkValues(t, program, crasher.Plain, core)
