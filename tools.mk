@@ -16,5 +16,5 @@ TOOLS_demo  := $(DELVE) gdb:gdb
 TOOLS_lint  := $(GOLANGCI_LINT)
 TOOLS_bench := $(DELVE) gdb:gdb gcc:gcc
 TOOLS_test  := $(DELVE) $(GOLANGCI_LINT) gdb:gdb gcc:gcc \
-	-readelf:binutils -eu-readelf:elfutils -eu-unstrip:elfutils -strace:strace -zstd:zstd script:bsdutils -chromium:chromium \
+	-readelf:binutils -eu-readelf:elfutils -eu-unstrip:elfutils -crash:crash -strace:strace -zstd:zstd script:bsdutils -chromium:chromium \
 	-qemu-aarch64:qemu-user -gdb-multiarch:gdb-multiarch -aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu

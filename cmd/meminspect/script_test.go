@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -58,6 +59,14 @@ func TestScripts(t *testing.T) {
 			},
 		},
 		Condition: func(cond string) (bool, error) {
+			// [tool:NAME] is [exec:NAME] for what tools.mk installs: CI must have it.
+			if name, ok := strings.CutPrefix(cond, "tool:"); ok {
+				_, err := exec.LookPath(name)
+				if err != nil && os.Getenv("CI") == "true" {
+					return false, fmt.Errorf("%s is missing, and CI must have it", name)
+				}
+				return err == nil, nil
+			}
 			switch cond {
 			case "full": // the long matrices are requested
 				return matrix.Whole(), nil
