@@ -42,7 +42,7 @@ var ErrNotGo = locate.ErrNotGo
 //
 // Captures of different processes may run at the same time.
 func Capture(ctx context.Context, pid int, opts Options) (*Core, error) {
-	if err := checkTags(opts.Tags); err != nil {
+	if err := opts.check(); err != nil {
 		return nil, fmt.Errorf("capture: %w", err)
 	}
 	live, err := locate.Open(pid)
@@ -122,6 +122,7 @@ type job struct {
 	record       request.Record
 	host, kernel string              // "" if they are not known
 	problems     model.Problems      // of the source
+	files        []note.AttachedFile // that the user wants to have in the core
 	fullCore     string              // name of the full core that is its source, or ""
 	heap         request.HeapReading // nil if no note of the heap is wanted, or it cannot be read
 }
@@ -145,6 +146,7 @@ func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan
 	if err != nil {
 		return nil, err
 	}
+	program.Identity.Host.Place = j.opts.Place.Or(program.Identity.Host.Place)
 	found := time.Since(j.began)
 	pl, err := plan.Make(program, options)
 	if err != nil {
@@ -163,6 +165,7 @@ func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan
 	}
 	signature := j.sign(core, pl)
 	j.addHeap(core, pl)
+	j.addFiles(core)
 	c := j.core(snapshot, core)
 	c.summary.Find, c.summary.Signature = found, signature
 	c.summary.addProblems(j.problems, program.Problems, pl.Problems, snapshot.Problems, core.Problems)
@@ -177,6 +180,7 @@ func (j *job) size(s *model.Snapshot, pl *model.Plan, ranges memory.Ranges, piec
 // complete requests the facts that are known only after the program was
 // released.
 func (j *job) complete(s *model.Snapshot) {
+	j.readFiles()
 	j.record.Panics, j.record.Excluded = s.Goroutines.Panics, s.Redaction.Excluded
 	j.record = j.opts.Request.OnReleased(j.record)
 }
@@ -194,7 +198,7 @@ func (j *job) sign(core *build.Core, pl *model.Plan) string {
 	if text == "" {
 		return ""
 	}
-	addExtra(core, pl, note.ExtraSignature, []byte(text)) // readers compute it otherwise
+	addExtra(core, pl.Budget, note.ExtraSignature, []byte(text)) // readers compute it otherwise
 	return text
 }
 
@@ -214,18 +218,18 @@ func (j *job) addHeap(core *build.Core, pl *model.Plan) {
 	switch {
 	case err != nil:
 		core.Problems.Missing("heap", err)
-	case data != nil && !addExtra(core, pl, note.ExtraHeap, data):
+	case data != nil && !addExtra(core, pl.Budget, note.ExtraHeap, data):
 		core.Problems.Missing("heap", fmt.Errorf("its note of %d bytes has no room in the core; raise --budget", len(data)))
 	}
 }
 
 // addExtra adds a note if the budget has room for it, and reports whether it has.
-func addExtra(core *build.Core, pl *model.Plan, name string, data []byte) bool {
+func addExtra(core *build.Core, budget uint64, name string, data []byte) bool {
 	extra := note.Extra{Name: name, Data: data}
 	with := core.Core
 	with.Notes = append(with.Notes, elfcore.Note{Name: note.Owner, Type: note.TypeExtra, Desc: extra.Encode()})
 	size, err := with.Size()
-	if err != nil || uint64(size) > pl.Budget {
+	if err != nil || uint64(size) > budget {
 		return false
 	}
 	core.Core = with

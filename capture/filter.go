@@ -28,7 +28,7 @@ const reasonDumped = "dumped"
 // An empty Options.Reason means the signal that ended the process, or "dumped".
 // Options about stopping have no effect.
 func Filter(ctx context.Context, full *fullcore.Core, opts Options) (*Core, error) {
-	if err := checkTags(opts.Tags); err != nil {
+	if err := opts.check(); err != nil {
 		return nil, fmt.Errorf("filter: %w", err)
 	}
 	reason, died := reasonDumped, 0

@@ -5,6 +5,7 @@ import (
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
+	"github.com/meminspect/meminspect/runtime/format/place"
 )
 
 // A Mode selects which memory of the program a capture reads.
@@ -120,6 +121,17 @@ type Options struct {
 	// at most 1,024 bytes of UTF-8; there are at most 64 tags. Other tags are an error.
 	Tags map[string]string
 
+	// Place is where the program runs. Fields that are set replace what the kernel
+	// reports. A field is one line of printable UTF-8 of at most 1,024 bytes;
+	// another one is an error.
+	Place place.Place
+
+	// Attach are the paths of files to store in the core: a configuration, the last
+	// request. They are read after the program was released, and stored unchanged,
+	// also if they contain excluded values. At most 16 files are stored, and the
+	// first 64 KiB of each. A file that cannot be read is a problem of the core.
+	Attach []string
+
 	// Progress, if not nil, is called now and then, by the goroutine that
 	// captures. It must not block: the program may be stopped at that time.
 	Progress func(Progress)
@@ -188,7 +200,7 @@ func (o *Options) resolved() *model.Options {
 	m := &model.Options{
 		Strict: o.Mode == Strict, Data: o.Mode == Data, AutoStacks: o.Stacks == StacksAuto,
 		Args: o.Args, Labels: o.Labels, Include: o.Include, Symbols: o.Symbols,
-		Budget: o.Budget, RegionBudget: o.RegionBudget, Depth: o.Depth, Segments: o.Segments,
+		Budget: o.Budget - o.attachRoom(), RegionBudget: o.RegionBudget, Depth: o.Depth, Segments: o.Segments,
 		SaveMemory: o.Request.SaveMemory,
 	}
 	switch o.Stacks {

@@ -20,7 +20,7 @@ import (
 // [Capture]. WriteStub fails if the process has ended, or if a tag in the
 // options is invalid.
 func WriteStub(pid int, opts Options, cause error) (*Core, error) {
-	if err := checkTags(opts.Tags); err != nil {
+	if err := opts.check(); err != nil {
 		return nil, fmt.Errorf("write stub: %w", err)
 	}
 	opts.setDefaults()
@@ -45,6 +45,7 @@ func WriteStub(pid int, opts Options, cause error) (*Core, error) {
 	if dump := opts.Request.Hold.Dump; dump != nil {
 		hold = read.Dumped(live.Process, dump, identity.Auxv, hold)
 	}
+	identity.Host.Place = opts.Place.Or(identity.Host.Place)
 	held, err := hold(context.Background())
 	if err != nil {
 		return nil, fmt.Errorf("write stub: %w", err)
@@ -56,6 +57,7 @@ func WriteStub(pid int, opts Options, cause error) (*Core, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write stub: %w", err)
 	}
+	j.addFiles(core)
 	c := j.core(s, core)
 	c.summary.Mode = "record"
 	c.summary.addProblems(j.problems, held.Problems, core.Problems)

@@ -57,6 +57,7 @@ without memory that records the reason, and the exit status is 3.`,
 
 func (f *captureCommandFlags) run(cmd *cobra.Command, pid int) error {
 	opts := f.options(cmd)
+	opts.Place = opts.Place.Or(placeOf(pid))
 	switch {
 	case f.stop:
 		opts.Stop = capture.StopAlways

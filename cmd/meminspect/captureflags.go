@@ -10,6 +10,7 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/place"
 )
 
 // captureFlags are the flags of every command that captures: the content of a
@@ -20,6 +21,8 @@ type captureFlags struct {
 	stacks               choice
 	args, labels, heap   bool
 	tags                 tags
+	place                place.Place
+	attach               []string
 	include              []string
 	symbols              string
 	budget, regionBudget bytesize.Value
@@ -50,6 +53,11 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.labels, "labels", false, "store goroutine labels, which may contain secrets")
 	fl.BoolVar(&f.heap, "heap", false, "record what keeps the program's memory alive: the program is stopped longer, some 100 ms for a million objects; meminspect heap prints it")
 	fl.Var(f.tags, "tag", "store this fact with the core: KEY=VALUE; may be repeated")
+	fl.Var((*placeField)(&f.place.Pod), "pod", "`name` of the program's Kubernetes pod, for the record"+defaultOf("POD_NAME"))
+	fl.Var((*placeField)(&f.place.Namespace), "namespace", "`name` of the pod's namespace"+defaultOf("POD_NAMESPACE"))
+	fl.Var((*placeField)(&f.place.Node), "node", "`name` of the node"+defaultOf("NODE_NAME"))
+	fl.Var((*placeField)(&f.place.Image), "image", "`name` of the container's image"+defaultOf("CONTAINER_IMAGE"))
+	fl.Var((*attached)(&f.attach), "attach", "store this small `file` with the core, unchanged: its first 64 KiB; may be repeated, up to 16 times")
 	fl.StringArrayVar(&f.include, "include", nil, "capture this `variable` (IMPORTPATH.NAME) as if it were annotated; may be repeated")
 	fl.StringVar(&f.symbols, "symbols", "", "unstripped `file` of the same build, to find variables in a stripped program")
 	fl.Var(&f.budget, "budget", "maximum size of a core before compression")
@@ -64,10 +72,15 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 	exclusive(cmd, "strict", "labels") // of goroutines
 }
 
+// defaultOf names the variable that replaces a flag about the program's place.
+func defaultOf(variable string) string {
+	return " (default $" + variable + ", if the program runs in the same container)"
+}
+
 // options converts the flags to capture's options.
 func (f *captureFlags) options() capture.Options {
 	o := capture.Options{
-		Args: f.args, Labels: f.labels, Tags: f.tags, Include: f.include, Symbols: f.symbols,
+		Args: f.args, Labels: f.labels, Tags: f.tags, Place: f.place, Attach: f.attach, Include: f.include, Symbols: f.symbols,
 		Budget: uint64(f.budget), RegionBudget: uint64(f.regionBudget), Depth: f.depth, Segments: f.segments,
 		Stacks: map[string]capture.Stacks{
 			"auto": capture.StacksAuto, "full": capture.StacksFull, "skeleton": capture.StacksSkeleton, "none": capture.StacksNone,

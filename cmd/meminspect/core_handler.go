@@ -78,6 +78,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	defer closeReport()
 	reason := siginfo.Reason(int(sig))
 	opts := config.Capture
+	opts.Place = opts.Place.Or(placeOf(pid))
 	r := &opts.Request
 	r.Requester = "meminspect core-handler"
 	if config.Limits != nil {

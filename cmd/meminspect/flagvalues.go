@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/runtime/format/place"
 )
 
 // A choice is a flag that takes one of a few words.
@@ -98,5 +99,48 @@ func (t tags) Replace(all []string) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// A placeField is a flag that names the program's pod, node or image.
+type placeField string
+
+func (p *placeField) String() string { return string(*p) }
+
+// Set implements pflag.Value.
+func (p *placeField) Set(text string) error {
+	if !place.Valid(text) {
+		return fmt.Errorf("must be one line of printable UTF-8 of at most %d bytes", place.MaxValue)
+	}
+	*p = placeField(text)
+	return nil
+}
+
+// Type implements pflag.Value.
+func (p *placeField) Type() string { return "name" }
+
+// attached is a repeatable flag with the path of a file.
+type attached []string
+
+func (a *attached) String() string { return "" } // the default is no files
+
+// Set implements pflag.Value.
+func (a *attached) Set(path string) error { return a.Replace(append(*a, path)) }
+
+// Type implements pflag.Value.
+func (a *attached) Type() string { return "file" }
+
+// GetSlice, Append and Replace implement pflag.SliceValue.
+func (a *attached) GetSlice() []string { return *a }
+
+// Append is the same as Set.
+func (a *attached) Append(path string) error { return a.Set(path) }
+
+// Replace replaces all paths.
+func (a *attached) Replace(paths []string) error {
+	if len(paths) > capture.MaxAttached {
+		return fmt.Errorf("a core has at most %d attached files", capture.MaxAttached)
+	}
+	*a = paths
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 
 func infoCommand() *cobra.Command {
 	var asJSON, lines bool
+	var file string
 	cmd := &cobra.Command{
 		Use:   "info CORE",
 		Short: "Describe a core: its program, when, why, and what it contains",
@@ -29,7 +30,8 @@ contains, and what was omitted and why. For a core of another tool, info prints
 the facts that it contains.`,
 		Example: `  meminspect info shop.core
   meminspect info --json shop.core
-  meminspect info --vmcoreinfo shop.core`,
+  meminspect info --vmcoreinfo shop.core
+  meminspect info --attached shop.yaml shop.core`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			core, err := readWholeCore(cmd, args[0])
@@ -37,6 +39,9 @@ the facts that it contains.`,
 				return fmt.Errorf("info: %w", err)
 			}
 			defer core.Close()
+			if file != "" {
+				return printAttached(cmd.OutOrStdout(), core, file)
+			}
 			if lines {
 				return printVMCoreInfo(cmd.OutOrStdout(), core)
 			}
@@ -50,8 +55,25 @@ the facts that it contains.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	cmd.Flags().BoolVar(&lines, "vmcoreinfo", false, "print the vmcoreinfo: a line for each symbol, size, offset, length and number")
-	exclusive(cmd, "json", "vmcoreinfo")
+	cmd.Flags().StringVar(&file, "attached", "", "print the attached `file` of this name")
+	exclusive(cmd, "json", "vmcoreinfo", "attached")
 	return cmd
+}
+
+// printAttached prints an attached file: unchanged, but to a terminal escaped.
+func printAttached(w io.Writer, core *inspect.Core, path string) error {
+	var paths []string
+	for _, f := range core.Attached() {
+		if f.Path == path {
+			_, err := w.Write(f.Data)
+			return err
+		}
+		paths = append(paths, f.Path)
+	}
+	if len(paths) == 0 {
+		return fmt.Errorf("info: --attached %s: %s has no attached file", path, core.Path)
+	}
+	return fmt.Errorf("info: --attached %s: %s has no file of this name: name one of %s", path, core.Path, strings.Join(paths, ", "))
 }
 
 // printVMCoreInfo prints the lines of a core's vmcoreinfo.
@@ -88,6 +110,7 @@ type infoJSON struct {
 	Stopped    duration.Seconds  `json:"stopped,omitempty"`
 	Strict     bool              `json:"strict,omitempty"`
 	Tags       map[string]string `json:"tags,omitempty"`
+	Attached   []facts.File      `json:"attached,omitempty"`
 	More       map[string]string `json:"more,omitempty"`
 	Signal     int32             `json:"signal,omitempty"`
 	Threads    threadsJSON       `json:"threads"`
@@ -121,6 +144,7 @@ func coreInfo(c *inspect.Core) *infoJSON {
 	}
 	info.BuildID, info.GNUBuildID = c.BuildIDs()
 	info.Build, info.Process = facts.BuildOf(c), facts.ProcessOf(c)
+	info.Attached = facts.FilesOf(c)
 	info.Program, info.PID = c.Program(), c.PID()
 	if c.Signal != nil {
 		info.Signal = c.Signal.Signal
@@ -198,6 +222,13 @@ func (i *infoJSON) print(w io.Writer) {
 		line("stopped", "for %v", time.Duration(i.Stopped))
 	}
 	line("tags", "%s", strings.Join(facts.Tags(i.Tags), ", "))
+	for _, f := range i.Attached {
+		cut := ""
+		if f.Stored < f.Size {
+			cut = fmt.Sprintf(", the first %d are stored", f.Stored)
+		}
+		line("attached", "%s, %d bytes%s", f.Path, f.Size, cut)
+	}
 	for _, key := range sortedKeys(i.More) {
 		line(key, "%s", i.More[key])
 	}

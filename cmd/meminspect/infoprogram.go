@@ -57,7 +57,11 @@ func printProcess(p *facts.Process, line func(name, format string, args ...any))
 		line("heap", "%s", sizes([]sizeOf{{"live ", m.Live}, {"in use ", m.InUse}, {"released ", m.Released}, {"all of Go's memory ", m.Mapped}, {"limit ", m.Limit}}))
 	}
 	line("container", "%s", p.Container)
+	line("image", "%s", p.Image)
 	line("pod", "%s", p.Pod)
+	line("pod UID", "%s", p.PodUID)
+	line("namespace", "%s", p.Namespace)
+	line("node", "%s", p.Node)
 	var limits []string
 	for _, name := range sortedKeys(p.Limits) {
 		limits = append(limits, name+" "+p.Limits[name])

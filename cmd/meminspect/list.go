@@ -18,6 +18,7 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/facts"
 	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/inspect/signature"
 )
@@ -169,7 +170,10 @@ func (l *listJSON) describe(o corefile.OpenOptions) {
 		return
 	}
 	defer core.Close()
-	l.Message, l.Tags = report.CauseOf(core).Message, core.Tags()
+	l.Message, l.Tags, l.Where = report.CauseOf(core).Message, core.Tags(), facts.WhereOf(core)
+	if core.Capture != nil {
+		l.Host = core.Capture.Host
+	}
 	if s, err := report.SignatureOf(core); err == nil && s.ID != "" {
 		l.Signature = &s
 	}
@@ -196,6 +200,8 @@ type listJSON struct {
 	Bytes    int64     `json:"bytes,string"`
 	Message  string    `json:"message,omitempty"`
 	Tags     tags      `json:"tags,omitempty"`
+	Host     string    `json:"host,omitempty"`
+	facts.Where
 
 	Signature *signature.Signature `json:"signature,omitempty"`
 }
@@ -205,13 +211,20 @@ const longestMessage = 60
 
 func printList(w io.Writer, lines []listJSON) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(tw, "CORE\tTIME (UTC)\tPROGRAM\tPID\tREASON\tSIZE\tSIGNATURE\tMESSAGE")
+	pods := slices.ContainsFunc(lines, func(l listJSON) bool { return l.PodName() != "" })
+	pod := func(text string) string {
+		if !pods {
+			return ""
+		}
+		return text + "\t"
+	}
+	fmt.Fprintln(tw, "CORE\tTIME (UTC)\tPROGRAM\tPID\t"+pod("POD")+"REASON\tSIZE\tSIGNATURE\tMESSAGE")
 	for _, l := range lines {
 		id := ""
 		if l.Signature != nil {
 			id = l.Signature.ID
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", l.Selector, l.When.Format(time.DateTime), l.Program, l.PID, l.Reason,
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s%s\t%s\t%s\t%s\n", l.Selector, l.When.Format(time.DateTime), l.Program, l.PID, pod(oneLine(l.PodName())), l.Reason,
 			bytesize.Short(uint64(l.Bytes)), id, cutLine(oneLine(l.Message), longestMessage))
 	}
 	return tw.Flush()

@@ -181,6 +181,7 @@ type reportJSON struct {
 	When      *time.Time           `json:"time,omitempty"`
 	Host      string               `json:"host,omitempty"`
 	Tags      map[string]string    `json:"tags,omitempty"`
+	Attached  []facts.File         `json:"attached,omitempty"`
 	Failed    *failedJSON          `json:"failed,omitempty"`
 	Groups    []groupJSON          `json:"groups,omitempty"`
 	Waits     []waitJSON           `json:"waits,omitempty"`
@@ -225,7 +226,7 @@ func reportOf(r *report.Report, next []string) *reportJSON {
 	info := coreInfo(r.Core)
 	out := &reportJSON{
 		Core: info.Core, Bytes: info.Bytes, Title: r.Title(), Reason: r.Cause.Reason, Message: r.Cause.Message, PanicType: r.Cause.Type,
-		Program: info.Program, PID: info.PID, GoVersion: info.GoVersion, Build: info.Build, Process: info.Process, When: info.When, Host: info.Host, Tags: info.Tags,
+		Program: info.Program, PID: info.PID, GoVersion: info.GoVersion, Build: info.Build, Process: info.Process, When: info.When, Host: info.Host, Tags: info.Tags, Attached: info.Attached,
 		Failed: failedOf(r.Failed), Older: r.Older, Gaps: r.Gaps, Next: next,
 	}
 	if r.Signature.ID != "" {

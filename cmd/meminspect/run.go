@@ -123,6 +123,7 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	config.Args = args
+	config.Capture.Place = config.Capture.Place.Or(placeOf(os.Getpid()))
 	config.Witness = []string{"/proc/self/exe", witnessName}
 	status, err := supervise.Run(config)
 	closeReport()

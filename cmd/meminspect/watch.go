@@ -70,6 +70,7 @@ func (f *runFlags) watch(cmd *cobra.Command, a supervise.Attachment) error {
 		return err
 	}
 	defer closeReport()
+	config.Capture.Place = config.Capture.Place.Or(placeOf(a.PID))
 	if config.OutputTaken {
 		return fmt.Errorf("watch: --to -: standard output is the program's; use a directory, a command or a URL")
 	}

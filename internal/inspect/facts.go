@@ -83,6 +83,17 @@ func (c *Core) Tags() map[string]string {
 	return tags
 }
 
+// Attached returns the files that were stored with the core.
+func (c *Core) Attached() []note.AttachedFile {
+	var files []note.AttachedFile
+	for i := range c.Extras {
+		if f, ok := c.Extras[i].Attached(); ok {
+			files = append(files, f)
+		}
+	}
+	return files
+}
+
 // Facts returns what the core records of the process: the values by their keys,
 // which docs/formats.md lists.
 func (c *Core) Facts() map[string]string {

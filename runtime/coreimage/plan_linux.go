@@ -79,7 +79,7 @@ func (c *image) notes(me *self.Process, o *options, markedSize int) []elfcore.No
 	capture := &note.Capture{
 		Why: o.why, When: time.Now(), Who: "coreimage.Write", GoVersion: runtime.Version(),
 		BuildID: me.GoBuildID, GNUBuildID: me.GNUBuildID, Program: me.Path, Main: describe.MainPackage(), Host: me.Host, Kernel: me.Kernel,
-		PID: os.Getpid(), Strict: o.strict,
+		PID: os.Getpid(), Strict: o.strict, Extra: describe.Tags(),
 	}
 	if capture.Why == "" {
 		capture.Why = "asked"

@@ -51,6 +51,11 @@ type Capture struct {
 	Args, Labels bool              // they may contain secrets
 	Heap         bool              // record what keeps the program's memory alive
 	Tags         map[string]string // facts to record in cores
+	Attach       []string          // small files to store in cores
+
+	// Where the program runs. Empty fields are taken from the environment's
+	// POD_NAME, POD_NAMESPACE, NODE_NAME and CONTAINER_IMAGE.
+	Pod, Namespace, Node, Image string
 
 	Compress       bool
 	Recipients     []string // age or SSH public keys to encrypt for
@@ -92,6 +97,13 @@ func (c *Capture) flags() []string {
 	for _, key := range slices.Sorted(maps.Keys(c.Tags)) {
 		text("tag", key+"="+c.Tags[key])
 	}
+	for _, file := range c.Attach {
+		text("attach", file)
+	}
+	text("pod", c.Pod)
+	text("namespace", c.Namespace)
+	text("node", c.Node)
+	text("image", c.Image)
 	yes("compress", c.Compress)
 	for _, key := range c.Recipients {
 		text("recipient", key)

@@ -55,8 +55,9 @@ func processText(s *model.Snapshot) string {
 	at("STARTED", h.Started)
 	bytes("RESIDENT", h.Resident)
 	bytes("PEAK", h.Peak)
-	field("CONTAINER", h.Container)
-	field("POD", h.Pod)
+	for _, l := range h.Place.Lines() {
+		field(l.Key, l.Value)
+	}
 	for _, l := range h.Limits {
 		field("CGROUP."+l.Name, l.Value)
 	}

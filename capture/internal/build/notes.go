@@ -7,6 +7,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/tables"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -76,9 +77,22 @@ func recordNote(s *model.Snapshot, pl *model.Plan, r Record) elfcore.Note {
 	c := note.Capture{
 		Why: r.Reason, When: r.When, Who: r.Requester, Stopped: s.Stopped, Clock: s.Clock,
 		GoVersion: id.GoVersion, BuildID: id.BuildID, GNUBuildID: id.GNUBuildID, ToolVersion: r.ToolVersion, Program: id.Path, Main: id.Main,
-		Host: r.Host, Kernel: r.Kernel, PID: id.PID, Strict: pl.Strict, Extra: r.Extra,
+		Host: r.Host, Kernel: r.Kernel, PID: id.PID, Strict: pl.Strict, Extra: withTags(r.Extra, s.Tags),
 	}
 	return ourNote(note.TypeCapture, c.Encode())
+}
+
+// withTags returns a record's facts with the tags that the program has set. The
+// user's tags take precedence.
+func withTags(facts []note.Pair, tags []tables.Tag) []note.Pair {
+	all := slices.Clip(facts)
+	for _, t := range tags {
+		key := note.TagPrefix + t.Key
+		if !slices.ContainsFunc(facts, func(p note.Pair) bool { return p.Key == key }) {
+			all = append(all, note.Pair{Key: key, Value: t.Value})
+		}
+	}
+	return all
 }
 
 // manyRegions is the number of regions above which their table would make a

@@ -18,6 +18,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/gcstats"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
+	"github.com/meminspect/meminspect/internal/gocore/tables"
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -82,6 +83,7 @@ type Moment struct {
 	Still      bool          // no thread changed memory while it was read
 	Clock      int64         // the runtime's clock when goroutines were read, in nanoseconds; 0 if unknown
 	Counters   gcstats.Stats // of the Go runtime
+	Tags       []tables.Tag  // that the program has set
 	Stopped    time.Duration // how long the program was stopped
 	Unreadable string        // why no memory could be read, else ""
 }

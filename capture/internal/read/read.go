@@ -123,6 +123,11 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 		r.snapshot.Problems.Mention("stacks", "the program has exclusions, and full stacks were asked for: excluded values in local variables are in the core",
 			"capture with --stacks=skeleton")
 	}
+	tags, err := tagsOf(r.program, r.mem)
+	if err != nil {
+		r.snapshot.Problems.Missing("tags", err)
+	}
+	r.snapshot.Tags = tags
 	r.snapshot.Counters = r.program.Runtime.Counters.Read(r.mem)
 	if err := r.queueWithin(ctx, size); err != nil {
 		return err
@@ -131,11 +136,11 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 		*cut = outerCalls(r)
 	}
 	r.snapshot.Redaction.Excluded = r.excluded()
+	r.snapshot.Tags = withoutExcluded(r.snapshot.Tags, r.snapshot.Redaction.Excluded)
 	c := copier{mem: r.mem, moving: !r.held.Still, found: r.found, arena: r.rehearsal.memory(), progress: r.progress}
 	if r.rehearsal.skips(r.found) {
 		c.found = nil
 	}
-	var err error
 	if r.image, err = c.copy(r.queue.ranges); err != nil {
 		return err
 	}

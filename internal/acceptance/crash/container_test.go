@@ -32,7 +32,7 @@ func TestContainerInInfo(t *testing.T) {
 	out, err := command(t, "info", "--json", cores[0])
 	var info struct {
 		Process struct {
-			Container, Pod string
+			Container, PodUID string
 			Limits         map[string]string `json:"cgroupLimits"`
 		}
 	}
@@ -41,12 +41,12 @@ func TestContainerInInfo(t *testing.T) {
 	}
 	p := &info.Process
 	memory := p.Limits["memory.max"] + p.Limits["memory.limit_in_bytes"] // of either version
-	if p.Container != container || p.Pod != pod || memory != fmt.Sprint(limit) {
-		t.Errorf("container %q, pod %q, limits %v; want %s, %s and %d", p.Container, p.Pod, p.Limits, container, pod, limit)
+	if p.Container != container || p.PodUID != pod || memory != fmt.Sprint(limit) {
+		t.Errorf("container %q, pod %q, limits %v; want %s, %s and %d", p.Container, p.PodUID, p.Limits, container, pod, limit)
 	}
 
 	text, err := command(t, "info", cores[0])
-	for name, value := range map[string]string{"container": container, "pod": pod, "limits": fmt.Sprint(limit)} {
+	for name, value := range map[string]string{"container": container, "pod UID": pod, "limits": fmt.Sprint(limit)} {
 		if err != nil || !hasLine(string(text), name, value) {
 			t.Errorf("%v: no line %s with %s in\n%s", err, name, value, text)
 		}

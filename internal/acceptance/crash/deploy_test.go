@@ -90,8 +90,16 @@ type pod struct {
 			SeccompProfile struct{ Type string } `yaml:"seccompProfile"`
 		} `yaml:"securityContext"`
 		Containers []struct {
-			Name, Image              string
-			Command, Args            []string
+			Name, Image   string
+			Command, Args []string
+			Env           []struct {
+				Name, Value string
+				ValueFrom   struct {
+					FieldRef struct {
+						FieldPath string `yaml:"fieldPath"`
+					} `yaml:"fieldRef"`
+				} `yaml:"valueFrom"`
+			}
 			TerminationMessagePolicy string `yaml:"terminationMessagePolicy"`
 			TerminationMessagePath   string `yaml:"terminationMessagePath"`
 			SecurityContext          struct {
@@ -175,18 +183,25 @@ func TestPodRuns(t *testing.T) {
 			check(t, os.Mkdir(at[m.MountPath], 0o777))
 			check(t, os.Chmod(at[m.MountPath], 0o777)) // an emptyDir's mode
 		}
-		command := append(slices.Clone(c.Command), program, way)
-		for i, word := range command {
+		line := append(slices.Clone(c.Command), program, way)
+		for i, word := range line {
 			if path, ok := at[word]; ok {
-				command[i] = path
+				line[i] = path
 			}
 		}
 		inside := `set -e
 mount --bind "$BASE" "$BASE"
 mount -o remount,bind,ro /
 exec setpriv --reuid=$POD --regid=$POD --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"`
-		cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", inside, "sh"}, command...)...)
+		cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", inside, "sh"}, line...)...)
 		cmd.Env = append(os.Environ(), "BASE="+base, "POD="+user, "TMPDIR=/nowhere")
+		for _, e := range c.Env { // as the kubelet sets it
+			value := e.Value
+			if field := e.ValueFrom.FieldRef.FieldPath; field != "" {
+				value = map[string]string{"metadata.name": p.Metadata.Name, "metadata.namespace": "prod", "spec.nodeName": "node-3"}[field]
+			}
+			cmd.Env = append(cmd.Env, e.Name+"="+value)
+		}
 		out, _ := cmd.CombinedOutput()
 		if want := map[bool]int{true: 137, false: 2}[way == "sigkill"]; cmd.ProcessState.ExitCode() != want {
 			t.Errorf("%s: %v: %s", way, cmd.ProcessState, out)
@@ -194,6 +209,12 @@ exec setpriv --reuid=$POD --regid=$POD --clear-groups --no-new-privs --bounding-
 		cores, _ := filepath.Glob(at["/cores"] + "/*.core")
 		if len(cores) != 1 {
 			t.Fatalf("%s: cores %v: %s", way, cores, out)
+		}
+		info, err := command(t, "info", cores[0])
+		for name, value := range map[string]string{"pod": p.Metadata.Name, "namespace": "prod", "node": "node-3", "image": c.Image} {
+			if err != nil || !hasLine(string(info), name, value) {
+				t.Errorf("%s: %v: no line %s with %s in\n%s", way, err, name, value, info)
+			}
 		}
 		if way != "panic-long" {
 			checkValues(t, program, crasher.Plain, cores[0])

@@ -68,7 +68,7 @@ var builds = []build{{}, {cgo: true}, {exclusions: true}, {cgo: true, exclusions
 
 // planted returns the names of all marks that the program plants.
 func (b build) planted() []string {
-	names := []string{"linker flag", "argument", "environment", "path", "visible", "variable", "heap", "freed", "logged", "goroutine label", "pprof label", "stack"}
+	names := []string{"linker flag", "argument", "environment", "path", "visible", "tag", "variable", "heap", "freed", "logged", "goroutine label", "pprof label", "stack"}
 	if b.cgo {
 		names = append(names, "C variable", "C heap", "C freed")
 	}
@@ -404,7 +404,7 @@ func captures() (all []captureCase) {
 
 // expect returns what a capture of the program has.
 func (b build) expect(o capture.Options) (e expectation) {
-	e.must = append(e.must, "visible", "logged")
+	e.must = append(e.must, "visible", "logged", "tag")
 	if o.Args {
 		e.must = append(e.must, "argument", "linker flag")
 	}
@@ -637,7 +637,7 @@ func (p program) scanDir(t *testing.T, base string, flags []string, whole bool) 
 		if err != nil {
 			return err
 		}
-		must := []string{"visible", "logged"}
+		must := []string{"visible", "logged", "tag"}
 		if opts.Mode == capture.Data && !p.exclusions {
 			must = append(must, "variable")
 		}
@@ -815,7 +815,7 @@ func TestOwnCores(t *testing.T) {
 					return err
 				}
 				found++
-				b.scan(t, strings.TrimPrefix(path, dir), read(t, path), expectation{may: []string{"visible", "logged"}})
+				b.scan(t, strings.TrimPrefix(path, dir), read(t, path), expectation{may: []string{"visible", "logged", "tag"}})
 				return nil
 			})
 			if err != nil || found < 4 {

@@ -3,21 +3,21 @@ package process
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/meminspect/meminspect/runtime/format/place"
 )
 
 // A Host describes where and since when a process runs. Unknown fields are
 // empty or zero.
 type Host struct {
-	Started   time.Time
-	Resident  uint64 // current resident memory in bytes
-	Peak      uint64 // maximum so far
-	Container string // ID of its container
-	Pod       string // UID of its Kubernetes pod
-	Limits    []Limit
+	Started  time.Time
+	Resident uint64 // current resident memory in bytes
+	Peak     uint64 // maximum so far
+	Place    place.Place
+	Limits   []Limit
 }
 
 // A Limit is a limit of the process' control group, as the kernel writes it.
@@ -34,7 +34,8 @@ func (p *Process) Host() Host {
 		h.Peak = statusSize(string(status), "VmHWM:")
 	}
 	if groups, err := p.read("cgroup"); err == nil {
-		h.Container, h.Pod = containerOf(string(groups))
+		mounts, _ := p.read("mountinfo") // without it the pod may be unknown
+		h.Place = place.FromKernel(string(groups), string(mounts))
 		h.Limits = limitsOf("/sys/fs/cgroup", string(groups))
 	}
 	return h
@@ -75,24 +76,6 @@ func statusSize(status, key string) uint64 {
 		}
 	}
 	return 0
-}
-
-// Parts of the names that container engines and Kubernetes give to control
-// groups: an ID of 64 hexadecimal digits, and "pod" with a UID.
-var (
-	containerID = regexp.MustCompile(`\b[0-9a-f]{64}\b`)
-	podUID      = regexp.MustCompile(`pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12})`)
-)
-
-// containerOf returns the IDs in the text of /proc/PID/cgroup.
-func containerOf(groups string) (container, pod string) {
-	if all := containerID.FindAllString(groups, -1); len(all) > 0 {
-		container = all[len(all)-1] // the innermost
-	}
-	if m := podUID.FindStringSubmatch(groups); m != nil {
-		pod = strings.ReplaceAll(m[1], "_", "-")
-	}
-	return container, pod
 }
 
 // limitFiles are the files of a control group that hold its limits, in both

@@ -9,28 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Names of control groups of Docker, podman, containerd and CRI-O, with and
-// without Kubernetes, by systemd and by cgroupfs.
-func TestContainers(t *testing.T) {
-	const id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	const uid = "01234567-89ab-cdef-0123-456789abcdef"
-	for groups, want := range map[string][2]string{
-		"0::/\n":                           {},
-		"0::/user.slice/user-1000.slice\n": {},
-		"0::/system.slice/docker-" + id + ".scope\n":            {id},
-		"4:memory:/docker/" + id + "\n0::/\n":                   {id},
-		"0::/machine.slice/libpod-" + id + ".scope/container\n": {id},
-		"0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod01234567_89ab_cdef_0123_456789abcdef.slice/cri-containerd-" + id + ".scope\n": {id, uid},
-		"0::/kubepods/besteffort/pod" + uid + "/" + id + "\n":                                                                    {id, uid},
-		"0::/system.slice/containerd.service/kubepods-pod01234567_89ab_cdef_0123_456789abcdef.slice:cri-containerd:" + id + "\n": {id, uid},
-	} {
-		container, pod := containerOf(groups)
-		if container != want[0] || pod != want[1] {
-			t.Errorf("%s: container %q, pod %q; want %q", groups, container, pod, want)
-		}
-	}
-}
-
 func TestLimits(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/runtime/format/place"
 )
 
 var errSystem = errors.New("reading another process is not supported on this system, only on Linux")
@@ -56,7 +57,7 @@ func Allowed() error { return errSystem }
 type Host struct {
 	Started        time.Time
 	Resident, Peak uint64
-	Container, Pod string
+	Place          place.Place
 	Limits         []Limit
 }
 

@@ -18,6 +18,7 @@ type Anchor struct {
 	Regions    uint64 // used slots
 	Heartbeats memory.Address
 	Rings      memory.Address
+	Tags       memory.Address
 	CrashFD    int64
 	Snapshots  uint64
 	Reason     string // of the latest snapshot
@@ -51,6 +52,7 @@ func (d *decoder) anchor(addr memory.Address) (*Anchor, error) {
 		Regions:    r.u64(anchor.AnchorRegions),
 		Heartbeats: r.pointer(anchor.AnchorHeartbeats),
 		Rings:      r.pointer(anchor.AnchorRings),
+		Tags:       r.pointer(anchor.AnchorTags),
 		CrashFD:    int64(r.u64(anchor.AnchorCrashFD)),
 		Snapshots:  r.u64(anchor.AnchorSnapshots),
 	}

@@ -3,6 +3,7 @@ package tables_test
 import (
 	"encoding/binary"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/tables"
@@ -13,7 +14,7 @@ import (
 const fuzzBase = 0x10000
 
 // fuzzSeed is a table with one entry, an anchor that links it, a chunk with one
-// slot, a heartbeat and a ring.
+// slot, a heartbeat, a ring, and a tag.
 func fuzzSeed() []byte {
 	const (
 		anchorAt = 0x200
@@ -23,7 +24,8 @@ func fuzzSeed() []byte {
 		ringAt   = 0x560
 		chunkAt  = 0x600
 	)
-	b := make([]byte, chunkAt+anchor.ChunkSize)
+	const tagsAt = chunkAt + anchor.ChunkSize
+	b := make([]byte, tagsAt+anchor.MaxTags*anchor.TagSize)
 	word := func(off int, v uint64) { binary.LittleEndian.PutUint64(b[off:], v) }
 	copy(b[textAt:], "name")
 	word(anchor.TableMagicOff, anchor.TableMagic0)
@@ -44,6 +46,11 @@ func fuzzSeed() []byte {
 	word(anchorAt+anchor.AnchorChunks, fuzzBase+chunkAt)
 	word(anchorAt+anchor.AnchorHeartbeats, fuzzBase+heartAt)
 	word(anchorAt+anchor.AnchorRings, fuzzBase+ringAt)
+	word(anchorAt+anchor.AnchorTags, fuzzBase+tagsAt)
+	word(tagsAt+anchor.TagState, 1|4<<32)
+	word(tagsAt+anchor.TagValueBytes, 3<<32)
+	copy(b[tagsAt+anchor.TagKey:], "name")
+	copy(b[tagsAt+anchor.TagValues+anchor.MaxTagValue:], "tag")
 	binary.LittleEndian.PutUint32(b[chunkAt+anchor.ChunkSlots+anchor.SlotKind:], anchor.SlotValue)
 	return b
 }
@@ -59,6 +66,9 @@ func FuzzFind(f *testing.F) {
 	if slots, err := tables.Slots(memory.Buffer{Base: fuzzBase, Data: seed}, found.Anchors[0]); len(slots) != 1 || slots[0].Name != "name" || err != nil {
 		f.Fatalf("slots of the seed: %+v, %v", slots, err)
 	}
+	if tags, err := tables.Tags(memory.Buffer{Base: fuzzBase, Data: seed}, found.Anchors[0]); len(tags) != 1 || tags[0] != (tables.Tag{Key: "name", Value: "tag"}) || err != nil {
+		f.Fatalf("tags of the seed: %+v, %v", tags, err)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		mem := memory.Buffer{Base: fuzzBase, Data: data}
 		found := tables.Find(mem)
@@ -70,6 +80,12 @@ func FuzzFind(f *testing.F) {
 		for _, a := range found.Anchors {
 			if all, err := tables.Linked(mem, a); err == nil && len(all)*16 > len(data) {
 				t.Errorf("%d tables in %d bytes", len(all), len(data))
+			}
+			tags, _ := tables.Tags(mem, a)
+			for _, tag := range tags {
+				if !anchor.ValidTagKey(tag.Key) || !utf8.ValidString(tag.Value) || len(tag.Value) > anchor.MaxTagValue {
+					t.Errorf("tag %+v", tag)
+				}
 			}
 			slots, _ := tables.Slots(mem, a)
 			for _, s := range slots {

@@ -2,6 +2,7 @@ package tables_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -252,6 +253,90 @@ func TestWithdrawnEntry(t *testing.T) {
 	}
 	if got := names(); !slices.Equal(got, []string{"counter"}) {
 		t.Errorf("after: %q", got)
+	}
+}
+
+// A tag that the program sets is read from its memory, and so is its removal.
+func TestTags(t *testing.T) {
+	live, _ := own(t)
+	mem := process(t)
+	read := func() map[string]string {
+		found := tables.Find(live)
+		if len(found.Anchors) != 1 {
+			t.Fatalf("anchors %+v", found.Anchors)
+		}
+		all, err := tables.Tags(mem, found.Anchors[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		tags := map[string]string{}
+		for _, tag := range all {
+			tags[tag.Key] = tag.Value
+		}
+		return tags
+	}
+	for _, c := range []struct {
+		key, value string
+		want       map[string]string
+	}{
+		{"tenant", "blue", map[string]string{"tenant": "blue"}},
+		{"tenant", "green", map[string]string{"tenant": "green"}},
+		{"note", "a\xffb", map[string]string{"tenant": "green", "note": "a?b"}},
+		{"tenant", "", map[string]string{"note": "a?b"}},
+		{"note", "", map[string]string{}},
+	} {
+		if err := meminspect.SetTag(c.key, c.value); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(); !maps.Equal(got, c.want) {
+			t.Errorf("after %s=%s: %q, want %q", c.key, c.value, got, c.want)
+		}
+	}
+}
+
+// A program that sets tags while it is read shows whole values.
+func TestTagsChange(t *testing.T) {
+	live, _ := own(t)
+	mem := process(t)
+	done := make(chan struct{})
+	stop := make(chan struct{})
+	if err := meminspect.SetTag("moving", "0"); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(done)
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if err := meminspect.SetTag("moving", strings.Repeat(string(rune('0'+n%10)), 1+n%200)); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	a := tables.Find(live).Anchors[0]
+	seen := map[string]bool{}
+	for range 2000 {
+		tags, err := tables.Tags(mem, a)
+		if err != nil {
+			continue // it changed at each try
+		}
+		for _, tag := range tags {
+			if tag.Key == "moving" && strings.Trim(tag.Value, tag.Value[:1]) != "" {
+				t.Errorf("a mixed value: %q", tag.Value)
+			}
+			seen[tag.Value] = true
+		}
+	}
+	close(stop)
+	<-done
+	if len(seen) < 2 {
+		t.Error("the value did not change")
+	}
+	if err := meminspect.SetTag("moving", ""); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -3,6 +3,7 @@
 package facts
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/runtime/format/place"
 )
 
 // A Build is how the program was built.
@@ -31,9 +33,48 @@ type Process struct {
 	MaxProcs  int               `json:"gomaxprocs,omitempty"`
 	GC        *GC               `json:"gc,omitempty"`
 	Memory    *Memory           `json:"memory,omitempty"`
-	Container string            `json:"container,omitempty"`
-	Pod       string            `json:"pod,omitempty"`
+	Where
 	Limits    map[string]string `json:"cgroupLimits,omitempty"` // by the kernel's file names
+}
+
+// Where is where the process ran.
+type Where struct {
+	Container string `json:"container,omitempty"` // ID
+	Image     string `json:"image,omitempty"`
+	Pod       string `json:"pod,omitempty"`
+	PodUID    string `json:"podUID,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	Node      string `json:"node,omitempty"`
+}
+
+// WhereOf returns where the core's process ran.
+func WhereOf(c *inspect.Core) Where {
+	p := place.FromLines(c.Facts())
+	return Where{Container: p.Container, Image: p.Image, Pod: p.Pod, PodUID: p.PodUID, Namespace: p.Namespace, Node: p.Node}
+}
+
+// PodName returns the pod's namespace and name, or what is known of them.
+func (w Where) PodName() string {
+	if name := cmp.Or(w.Pod, w.PodUID); w.Namespace != "" && name != "" {
+		return w.Namespace + "/" + name
+	}
+	return cmp.Or(w.Pod, w.PodUID, w.Namespace)
+}
+
+// A File is a file that was stored with the core.
+type File struct {
+	Path   string `json:"path"`
+	Size   uint64 `json:"bytes,string"`
+	Stored uint64 `json:"storedBytes,string"` // the beginning
+}
+
+// FilesOf returns the files that were stored with the core.
+func FilesOf(c *inspect.Core) []File {
+	var files []File
+	for _, f := range c.Attached() {
+		files = append(files, File{f.Path, f.Size, uint64(len(f.Data))})
+	}
+	return files
 }
 
 // GC is what the garbage collector had done.
@@ -92,7 +133,7 @@ func ProcessOf(c *inspect.Core) *Process {
 		n, _ := strconv.ParseUint(facts[key], 10, 64) // 0 if the core does not record it
 		return n
 	}
-	p := &Process{MaxProcs: int(number("GOMAXPROCS")), Container: facts["CONTAINER"], Pod: facts["POD"]}
+	p := &Process{MaxProcs: int(number("GOMAXPROCS")), Where: WhereOf(c)}
 	if started := c.Started(); !started.IsZero() {
 		p.Started = &started
 	}
@@ -120,7 +161,7 @@ func ProcessOf(c *inspect.Core) *Process {
 			p.Limits[name] = value
 		}
 	}
-	if p.Started == nil && p.MaxProcs == 0 && p.GC == nil && p.Memory == nil && p.Container == "" && p.Pod == "" && p.Limits == nil {
+	if p.Started == nil && p.MaxProcs == 0 && p.GC == nil && p.Memory == nil && p.Where == (Where{}) && p.Limits == nil {
 		return nil
 	}
 	return p

@@ -33,7 +33,9 @@ func (r *Report) Facts() []Fact {
 		{"program", programFacts(r.Core)},
 		{"bug", []string{r.Signature.String()}},
 		{"when", whenFacts(r.Core, process)},
+		{"where", placeFacts(process.Where)},
 		{"tags", facts.Tags(r.Core.Tags())},
+		{"attached", fileFacts(r.Core)},
 		{"memory", memoryFacts(process)},
 		{"held by", holderFacts(r.Heap)},
 		{"core", coreFacts(r.Core)},
@@ -84,10 +86,31 @@ func whenFacts(c *inspect.Core, p *facts.Process) []string {
 		where = strings.TrimSpace(where + " on " + c.Capture.Host)
 	}
 	all = append(all, where)
-	if p.Pod != "" {
-		all = append(all, "pod "+p.Pod)
-	} else if p.Container != "" {
-		all = append(all, "container "+p.Container[:min(len(p.Container), 12)])
+	return all
+}
+
+// placeFacts describes the container and the pod.
+func placeFacts(w facts.Where) []string {
+	var all []string
+	add := func(what, value string) {
+		if value != "" {
+			all = append(all, what+" "+value)
+		}
+	}
+	add("pod", w.PodName())
+	add("node", w.Node)
+	add("image", w.Image)
+	if w.PodName() == "" {
+		add("container", w.Container[:min(len(w.Container), 12)])
+	}
+	return all
+}
+
+// fileFacts lists the attached files.
+func fileFacts(c *inspect.Core) []string {
+	var all []string
+	for _, f := range facts.FilesOf(c) {
+		all = append(all, fmt.Sprintf("%s (%s)", f.Path, bytesize.Short(f.Size)))
 	}
 	return all
 }

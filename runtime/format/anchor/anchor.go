@@ -33,19 +33,20 @@ const (
 
 // Offsets in the anchor.
 const (
-	AnchorMagic      = 0  // [2]uint64
-	AnchorVersionOff = 16 // uint32
-	AnchorPtrSize    = 20 // uint32, 8
-	AnchorSeq        = 24 // uint64, odd while the dynamic regions change
-	AnchorTables     = 32 // pointer to the first linked table
-	AnchorChunks     = 40 // pointer to the first chunk of dynamic regions
-	AnchorRegions    = 48 // uint64, number of used slots
-	AnchorHeartbeats = 56 // pointer to the first heartbeat
-	AnchorRings      = 64 // pointer to the first log ring descriptor
-	AnchorCrashFD    = 72 // int64, the descriptor of the crash socket, 0 if none
-	AnchorSnapshots  = 80 // uint64, number of snapshots requested by the program
-	AnchorReason     = 88 // string, the reason of the latest request
-	AnchorReserved   = 104
+	AnchorMagic      = 0   // [2]uint64
+	AnchorVersionOff = 16  // uint32
+	AnchorPtrSize    = 20  // uint32, 8
+	AnchorSeq        = 24  // uint64, odd while the dynamic regions change
+	AnchorTables     = 32  // pointer to the first linked table
+	AnchorChunks     = 40  // pointer to the first chunk of dynamic regions
+	AnchorRegions    = 48  // uint64, number of used slots
+	AnchorHeartbeats = 56  // pointer to the first heartbeat
+	AnchorRings      = 64  // pointer to the first log ring descriptor
+	AnchorCrashFD    = 72  // int64, the descriptor of the crash socket, 0 if none
+	AnchorSnapshots  = 80  // uint64, number of snapshots requested by the program
+	AnchorReason     = 88  // string, the reason of the latest request
+	AnchorTags       = 104 // pointer to the block of tags, nil if the program has set none
+	AnchorReserved   = 112
 	AnchorSize       = 128
 )
 
@@ -204,6 +205,40 @@ const (
 	HeartbeatState = 40 // uint32, 1 = running, 0 = stopped
 	HeartbeatSize  = 48
 )
+
+// Offsets in the block of tags: its slots. A slot has two places for a value, so
+// that one is whole at any moment: bit 0 of the state selects it, and the state
+// changes after the value was written. An external reader reads the state, the
+// slot, then the state again, and retries if the two differ. A slot keeps its key.
+const (
+	TagState      = 0 // uint32, 0 = the slot is free
+	TagKeyBytes   = 4 // uint32
+	TagValueBytes = 8 // [2]uint32; TagUnset for a tag that was removed
+	TagKey        = 16
+	TagValues     = TagKey + MaxTagKey // two values
+	TagSize       = TagValues + 2*MaxTagValue
+)
+
+// Bounds of tags that a program sets.
+const (
+	MaxTags     = 32
+	MaxTagKey   = 64  // bytes
+	MaxTagValue = 256 // bytes
+
+	TagUnset uint32 = 1<<32 - 1
+)
+
+// ValidTagKey reports whether a tag may have this key.
+func ValidTagKey(key string) bool {
+	for i := range len(key) {
+		switch c := key[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-', c == '/':
+		default:
+			return false
+		}
+	}
+	return key != "" && len(key) <= MaxTagKey
+}
 
 // Offsets in a ring descriptor; package logring defines the ring's bytes.
 const (

@@ -103,6 +103,7 @@ const (
 	ExtraVMCoreInfo = "vmcoreinfo" // in the format of package vmcoreinfo
 	ExtraProcess    = "process"    // lines KEY=value, see docs/formats.md
 	ExtraSignature  = "signature"  // ID and title, see docs/reference/signature.md
+	ExtraFile       = "file:"      // and a path: an attached file, see [AttachedFile]
 	ExtraHeap       = "heap"       // what keeps memory alive, as compressed JSON, see docs/formats.md
 )
 

@@ -49,8 +49,8 @@ func Static() *vmcoreinfo.Text {
 }
 
 // Process returns facts about the program and its environment, one KEY=value
-// per line: the names of its environment variables, never their values, and its
-// arguments if args is set.
+// per line: the names of its environment variables, their values only for those
+// of package place, and its arguments if args is set.
 func Process(args bool) []byte {
 	var t vmcoreinfo.Text
 	name, _ := os.Executable()
@@ -60,6 +60,9 @@ func Process(args bool) []byte {
 	hostname, _ := os.Hostname()
 	t.Field("HOSTNAME", hostname)
 	t.Field("OSRELEASE", self.KernelRelease())
+	for _, l := range whereItRuns().Lines() {
+		t.Field(l.Key, l.Value)
+	}
 	t.Field("GOMAXPROCS", strconv.Itoa(runtime.GOMAXPROCS(0)))
 	t.Field("NUMCPU", strconv.Itoa(runtime.NumCPU()))
 	t.Field("GOMEMLIMIT", strconv.FormatInt(debug.SetMemoryLimit(-1), 10))

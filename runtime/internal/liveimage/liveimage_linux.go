@@ -104,6 +104,7 @@ func New(limit int) (*Image, error) {
 	capture := note.Capture{
 		Why: "kept ready for an agent", When: time.Now(), Who: "coreimage.Live", GoVersion: runtime.Version(), BuildID: me.GoBuildID,
 		GNUBuildID: me.GNUBuildID, Program: me.Path, Main: describe.MainPackage(), Host: me.Host, Kernel: me.Kernel, PID: os.Getpid(), Strict: true,
+		Extra: describe.Tags(),
 	}
 	l := &Image{max: limit, me: me, layout: 1, named: map[string]bool{}, notes: []elfcore.Note{
 		thread.Note(), proc.Note(), elfcore.AuxvNote(me.Auxv), elfcore.FileNote(me.Files),

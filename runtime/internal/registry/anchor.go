@@ -34,7 +34,8 @@ type anchorData struct {
 	crashFD    atomic.Int64
 	snapshots  atomic.Uint64
 	reason     string
-	_          [3]uint64
+	tags       atomic.Pointer[[anchor.MaxTags]tag]
+	_          [2]uint64
 }
 
 // A Heartbeat is a counter that the program must advance.
@@ -53,6 +54,15 @@ type ring struct {
 	version uint32
 	data    *byte
 	size    uint64
+}
+
+// A tag is a fact that the program sets about itself, in plain memory.
+type tag struct {
+	state   atomic.Uint32 // 0 = free; bit 0 selects the current value
+	keySize uint32
+	sizes   [2]uint32
+	key     [anchor.MaxTagKey]byte
+	values  [2][anchor.MaxTagValue]byte
 }
 
 // A chunk contains dynamic regions.

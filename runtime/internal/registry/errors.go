@@ -18,6 +18,8 @@ const (
 	ErrNotGo         = Error("meminspect: not an object on Go's heap")
 	ErrRange         = Error("meminspect: range lies outside of its block")
 	ErrFull          = Error("meminspect: too many dynamic regions")
+	ErrTagKey        = Error("meminspect: a tag's key has 1 to 64 letters, digits, or characters of ._-/")
+	ErrTags          = Error("meminspect: too many tags: a program has at most 32 keys")
 	ErrAttached      = Error("meminspect: backend is attached already")
 	ErrNotAttached   = Error("meminspect: backend is not attached")
 	ErrBackend       = Error("meminspect: backend is nil or not comparable")

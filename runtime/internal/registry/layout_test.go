@@ -75,6 +75,14 @@ func TestLayout(t *testing.T) {
 		{"anchor.crashFD", unsafe.Offsetof(root.crashFD), anchor.AnchorCrashFD},
 		{"anchor.snapshots", unsafe.Offsetof(root.snapshots), anchor.AnchorSnapshots},
 		{"anchor.reason", unsafe.Offsetof(root.reason), anchor.AnchorReason},
+		{"anchor.tags", unsafe.Offsetof(root.tags), anchor.AnchorTags},
+
+		{"tag", unsafe.Sizeof(tag{}), anchor.TagSize},
+		{"tag.state", unsafe.Offsetof(tag{}.state), anchor.TagState},
+		{"tag.keySize", unsafe.Offsetof(tag{}.keySize), anchor.TagKeyBytes},
+		{"tag.sizes", unsafe.Offsetof(tag{}.sizes), anchor.TagValueBytes},
+		{"tag.key", unsafe.Offsetof(tag{}.key), anchor.TagKey},
+		{"tag.values", unsafe.Offsetof(tag{}.values), anchor.TagValues},
 
 		{"chunk", unsafe.Sizeof(chunk{}), anchor.ChunkSize},
 		{"chunk.slots", unsafe.Offsetof(chunk{}.slots), anchor.ChunkSlots},

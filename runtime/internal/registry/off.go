@@ -38,6 +38,9 @@ func CrashFD() int           { return 0 }
 func SetCrashFD(int)         {}
 func RequestSnapshot(string) {}
 
+func SetTag(string, string) error     { return nil }
+func Tags() iter.Seq2[string, string] { return func(func(string, string) bool) {} }
+
 func Link(*Table)              {}
 func Tables() iter.Seq[*Table] { return func(func(*Table) bool) {} }
 func NameOf(uint64) string     { return "" }

@@ -79,6 +79,7 @@ var ways = map[string]func(){
 
 	"-listen":   wait,
 	"crash":     func() { panic("it went wrong") },
+	"tags":      func() { tags(); panic("it went wrong") },
 	"wait":      wait,
 	"snapshot":  snapshot,
 	"own":       ownCrashOutput,
@@ -134,6 +135,16 @@ func main() {
 func panicLong() {
 	customer += strings.Repeat(" of Zürich", 1000)
 	panic(customer)
+}
+
+// tags sets the tags that the arguments name.
+func tags() {
+	for _, tag := range os.Args[2:] {
+		key, value, _ := strings.Cut(tag, "=")
+		if err := meminspect.SetTag(key, value); err != nil {
+			panic(err)
+		}
+	}
 }
 
 func suicide(sig syscall.Signal) {

@@ -128,6 +128,11 @@ func plant() {
 	visible.Self = visible
 	ring = logring.New(16 << 10)
 	slog.New(ring.Handler(nil)).Info(string(marks.Of("logged")))
+	must(struct{}{}, errors.Join(
+		meminspect.SetTag("mark", string(marks.Of("tag"))),
+		meminspect.SetTag("authorization", "Bearer "+password),
+		meminspect.SetTag("token", visible.Token),
+	))
 	copy(variable[:], marks.Of("variable"))
 	const objects, size = 400, 512
 	var released [][]byte
