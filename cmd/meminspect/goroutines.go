@@ -137,11 +137,10 @@ func printGoroutines(w io.Writer, list []stacks.Goroutine) {
 			fmt.Fprintln(w)
 		}
 		fmt.Fprintln(w, goroutineHeader(g))
-		for k := range g.Frames {
-			f := &g.Frames[k]
-			printFrame(w, f, "(...)")
-			if f.Omitted != (stacks.Omission{}) {
-				fmt.Fprintf(w, "... %v\n", f.Omitted)
+		for _, f := range stacks.FoldFrames(g.Frames) {
+			printFrame(w, &f.Call, "(...)")
+			for _, text := range f.After() {
+				fmt.Fprintf(w, "... %s\n", text)
 			}
 		}
 		if g.Problem != "" {

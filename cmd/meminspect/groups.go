@@ -63,11 +63,10 @@ func printCalls(w io.Writer, frames []stacks.Frame) {
 			width = max(width, n)
 		}
 	}
-	for i := range frames {
-		f := &frames[i]
-		fmt.Fprintf(w, "    %-*s  %s:%d\n", width, shortFunction(f.Function), shortFile(f.File), f.Line)
-		if f.Omitted != (stacks.Omission{}) {
-			fmt.Fprintf(w, "    … %v\n", f.Omitted)
+	for _, f := range stacks.FoldFrames(frames) {
+		fmt.Fprintf(w, "    %-*s  %s:%d\n", width, shortFunction(f.Call.Function), shortFile(f.Call.File), f.Call.Line)
+		for _, text := range f.After() {
+			fmt.Fprintf(w, "    … %s\n", text)
 		}
 	}
 }

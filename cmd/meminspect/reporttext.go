@@ -169,18 +169,16 @@ func failedSection(g *report.Goroutine, width int) section {
 		}
 		hidden = 0
 	}
-	calls := bothEnds(g.Calls)
-	for i := range calls {
-		c := &calls[i]
-		if c.Library {
+	for _, c := range bothEnds(g.Fold()) {
+		if c.Call.Library {
 			hidden++
 		} else {
 			flush()
-			s.addCall(c, column)
+			s.addCall(&c.Call, column)
 		}
-		if c.Omitted != (stacks.Omission{}) {
+		for _, text := range c.After() {
 			flush()
-			s.add("… %v", c.Omitted)
+			s.add("… %s", text)
 		}
 	}
 	flush()
@@ -194,7 +192,7 @@ func failedSection(g *report.Goroutine, width int) section {
 }
 
 // bothEnds shortens the calls of a stack that is too deep for a screen.
-func bothEnds(calls []report.Call) []report.Call {
+func bothEnds(calls []stacks.Folded[report.Call]) []stacks.Folded[report.Call] {
 	const deep, inner, outer = 64, 10, 6
 	if len(calls) <= deep {
 		return calls
@@ -202,8 +200,9 @@ func bothEnds(calls []report.Call) []report.Call {
 	ends := append(slices.Clone(calls[:inner]), calls[len(calls)-outer:]...)
 	omitted := &ends[inner-1].Omitted
 	for i := inner; i < len(calls)-outer; i++ {
-		omitted.Calls += 1 + calls[i].Omitted.Calls
-		omitted.Bytes += calls[i].Omitted.Bytes
+		c := &calls[i]
+		omitted.Calls += 1 + uint64(c.Round*c.More) + c.Omitted.Calls
+		omitted.Bytes += c.Omitted.Bytes
 	}
 	return ends
 }

@@ -34,7 +34,7 @@ type core struct {
 	Gaps       []string    `json:"gaps"`
 	Warnings   []string    `json:"warnings"`
 	Frames     [][3]int    `json:"frames"` // function, file and line
-	Stacks     [][]int     `json:"stacks"` // of frames, the innermost first
+	Stacks     []stack     `json:"stacks"`
 	Goroutines []goroutine `json:"goroutines"`
 	Groups     []group     `json:"groups"`
 	Waits      []object    `json:"waits"`
@@ -57,6 +57,7 @@ type call struct {
 	Library bool     `json:"library,omitempty"`
 	Source  string   `json:"source,omitempty"`
 	Objects []string `json:"objects,omitempty"` // paths
+	After   []string `json:"after,omitempty"`   // what follows and is left out
 }
 
 // A builder builds a document.

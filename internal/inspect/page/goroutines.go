@@ -47,18 +47,29 @@ type waiter struct {
 	Select bool         `json:"select,omitempty"`
 }
 
+// A stack is calls whose recursion is folded.
+type stack struct {
+	Frames []int            `json:"f"`           // the innermost first
+	After  map[int][]string `json:"a,omitempty"` // what follows a frame, by its index, and is left out
+}
+
 // A stackTable has each frame and each stack of a core once.
 type stackTable struct {
 	*builder
 	frames  [][3]int
-	stacks  [][]int
+	stacks  []stack
 	byFrame map[[3]int]int
-	byFirst map[*stacks.Frame]int // equal stacks share their frames
+	byFirst map[firstFrame]int // equal stacks share their frames
 	library stacks.Library
 }
 
+type firstFrame struct {
+	frame *stacks.Frame
+	n     int // frames of the stack
+}
+
 func newStackTable(b *builder, library stacks.Library) *stackTable {
-	return &stackTable{builder: b, library: library, frames: [][3]int{}, stacks: [][]int{}, byFrame: map[[3]int]int{}, byFirst: map[*stacks.Frame]int{}}
+	return &stackTable{builder: b, library: library, frames: [][3]int{}, stacks: []stack{}, byFrame: map[[3]int]int{}, byFirst: map[firstFrame]int{}}
 }
 
 func (s *stackTable) frame(f *stacks.Frame) int {
@@ -77,19 +88,25 @@ func (s *stackTable) frame(f *stacks.Frame) int {
 
 // stack returns the index of a stack.
 func (s *stackTable) stack(frames []stacks.Frame) int {
-	var first *stacks.Frame
+	first := firstFrame{n: len(frames)}
 	if len(frames) > 0 {
-		first = &frames[0]
+		first.frame = &frames[0]
 	}
-	if i, ok := s.byFirst[first]; ok && len(s.stacks[i]) == len(frames) {
+	if i, ok := s.byFirst[first]; ok {
 		return i
 	}
-	list := make([]int, len(frames))
-	for i := range frames {
-		list[i] = s.frame(&frames[i])
+	made := stack{Frames: []int{}}
+	for i, f := range stacks.FoldFrames(frames) {
+		made.Frames = append(made.Frames, s.frame(&f.Call))
+		if texts := f.After(); len(texts) > 0 {
+			if made.After == nil {
+				made.After = map[int][]string{}
+			}
+			made.After[i] = texts
+		}
 	}
 	s.byFirst[first] = len(s.stacks)
-	s.stacks = append(s.stacks, list)
+	s.stacks = append(s.stacks, made)
 	return len(s.stacks) - 1
 }
 
@@ -156,9 +173,9 @@ func (s *stackTable) failed(g *report.Goroutine) *failed {
 		return nil
 	}
 	out := &failed{ID: strconv.FormatUint(g.ID, 10), State: g.State, Calls: []call{}, Problem: g.Problem}
-	for i := range g.Calls {
-		c := &g.Calls[i]
-		made := call{Frame: s.frame(&c.Frame), Library: c.Library, Source: c.Source}
+	for _, folded := range g.Fold() {
+		c := &folded.Call
+		made := call{Frame: s.frame(&c.Frame), Library: c.Library, Source: c.Source, After: folded.After()}
 		for _, o := range c.Objects {
 			made.Objects = append(made.Objects, o.Path)
 		}

@@ -30,6 +30,12 @@ type Call struct {
 	words []memory.Address // that may be pointers
 }
 
+// Fold folds the recursion of the calls. Calls that have pointers to different objects are
+// not the same.
+func (g *Goroutine) Fold() []stacks.Folded[Call] {
+	return stacks.Fold(g.Calls, func(c *Call) *stacks.Frame { return &c.Frame }, func(a, b *Call) bool { return slices.Equal(a.Objects, b.Objects) })
+}
+
 // failed returns the goroutine that ended the program, nil if none did or it is
 // not known.
 func failed(core *inspect.Core, prog *inspect.Program, list []stacks.Goroutine) *Goroutine {

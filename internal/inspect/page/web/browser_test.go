@@ -7,7 +7,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -21,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -78,7 +81,7 @@ func browser(t *testing.T) context.Context {
 	for _, off := range []string{"disable-quic", "disable-background-networking", "disable-component-update", "disable-sync"} {
 		opts = append(opts, chromedp.Flag(off, true))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), matrix.Choose(5*time.Minute, time.Hour))
 	t.Cleanup(cancel)
 	ctx, end := chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(end)
@@ -131,17 +134,32 @@ func (p *tab) await(expression string) {
 func (p *tab) click(text string) time.Duration {
 	p.Helper()
 	quoted, _ := json.Marshal(text)
+	return p.do("button(" + string(quoted) + ")")
+}
+
+// do does what a user does, in JavaScript, and waits until the page has rendered. It
+// returns the time that this took. The functions are those of a user: button clicks the
+// first button with a text, press the first element that a selector finds, enter types
+// into the search field, pick chooses from the list of the view, key presses a key there
+// where a selector leads, or where the focus is.
+func (p *tab) do(action string) time.Duration {
+	p.Helper()
 	var ms float64
 	out := p.js(`(async () => {
-		const b = [...document.querySelectorAll('button')].find((b) => b.innerText.trim() === ` + string(quoted) + `)
-		if (!b) return -1
+		const find = (what, element) => { if (!element) throw new Error('no ' + what); return element }
+		const button = (text) => find('button ' + text, [...document.querySelectorAll('button')].find((b) => b.innerText.trim() === text)).click()
+		const press = (selector) => find(selector, document.querySelector(selector)).click()
+		const set = (selector, value, event) => { const e = find(selector, document.querySelector(selector)); e.value = value; e.dispatchEvent(new Event(event, {bubbles: true})) }
+		const enter = (text) => set('main input[type=search]', text, 'input')
+		const pick = (value) => set('main select', value, 'change')
+		const key = (name, selector) => { const e = selector ? find(selector, document.querySelector(selector)) : document.activeElement; e.focus(); e.dispatchEvent(new KeyboardEvent('keydown', {key: name, bubbles: true})) }
 		const began = performance.now()
-		b.click()
+		await (async () => { ` + action + ` })()
 		await new Promise((done) => requestAnimationFrame(() => { const c = new MessageChannel(); c.port1.onmessage = done; c.port2.postMessage(0) }))
 		return performance.now() - began
 	})()`)
-	if err := json.Unmarshal([]byte(out), &ms); err != nil || ms < 0 {
-		p.Fatalf("no button %q, %v", text, err)
+	if err := json.Unmarshal([]byte(out), &ms); err != nil {
+		p.Fatalf("%s: %v", action, err)
 	}
 	return time.Duration(ms * float64(time.Millisecond))
 }
@@ -237,18 +255,36 @@ func start(t *testing.T, goroutines, lists int) (pid int, out *bufio.Reader) {
 // what it prints later.
 func run(t *testing.T, dir string, args ...string) (pid int, later *bufio.Reader) {
 	t.Helper()
-	exe := filepath.Join(t.TempDir(), filepath.Base(dir))
-	build := exec.Command("go", "build", "-o", exe, ".")
-	build.Dir = dir
+	pid, later, _ = begin(t, compile(t, dir), args...)
+	return pid, later
+}
+
+// compile builds the program of a directory.
+func compile(t *testing.T, dir string) (exe string) {
+	t.Helper()
+	exe = filepath.Join(t.TempDir(), filepath.Base(dir))
+	cmd := exec.Command("go", "build", "-o", exe, ".")
+	cmd.Dir = dir
 	if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-		build.Env = append(os.Environ(), "GOWORK=off") // a module that is not in the workspace
+		cmd.Env = append(os.Environ(), "GOWORK=off") // a module that is not in the workspace
 	}
-	if out, err := build.CombinedOutput(); err != nil {
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	return exe
+}
+
+// begin starts a program, which ends with the test. It returns its process ID, once it
+// printed a line, what it prints later, and its input.
+func begin(t *testing.T, exe string, args ...string) (pid int, later *bufio.Reader, in io.Writer) {
+	t.Helper()
 	cmd := exec.Command(exe, args...)
 	cmd.Dir, cmd.Stderr = t.TempDir(), os.Stderr
 	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, err = cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -261,9 +297,9 @@ func run(t *testing.T, dir string, args ...string) (pid int, later *bufio.Reader
 	})
 	later = bufio.NewReader(out)
 	if _, err := later.ReadString('\n'); err != nil {
-		t.Fatalf("%s printed no line: %v", dir, err)
+		t.Fatalf("%s printed no line: %v", exe, err)
 	}
-	return cmd.Process.Pid, later
+	return cmd.Process.Pid, later, in
 }
 
 // locked reports whether goroutines wait for both locks of the test program.
@@ -403,6 +439,31 @@ func TestLinks(t *testing.T) {
 	}
 	p = open(ctx, t, strings.Trim(link, `"`))
 	p.await("document.querySelector('.details input').value === 'service.A'")
+	// What the keyboard leads to is in the URL too, and no step of Back.
+	steps := p.js("history.length")
+	for range 3 {
+		p.do("key('ArrowDown', '[role=tree]')")
+	}
+	selected := p.js("document.querySelector('.details input').value")
+	p.await("new URLSearchParams(location.hash.slice(1)).get('at') === " + selected + " && history.length === " + steps)
+	if selected == `"service.A"` {
+		t.Error("the keyboard leads nowhere")
+	}
+	// A link may lead to what the page does not have: to what it belongs to, then.
+	p.js("(location.hash = 'view=Values&at=service.Orders[\"ada\"].Next.Weight', 0)")
+	p.await("document.querySelector('main [role=note]')?.innerText.startsWith('service.Orders[\"ada\"].Next.Weight is not on this page')")
+	p.await("document.querySelector('.details input').value === 'service.Orders[\"ada\"].Next'")
+	p.do("key('ArrowDown', '[role=tree]')")
+	p.await("document.querySelector('main [role=note]') === null")
+	// The row of a goroutine is in sight, wherever it is.
+	p.js("(location.hash = 'view=Goroutines', 0)")
+	p.await("document.querySelector('.table .scroll') !== null")
+	p.do("key('End', '.table .scroll')")
+	p.await("document.activeElement.dataset.index > 20")
+	last := p.js("document.activeElement.querySelector('button').innerText")
+	p.click("Summary")
+	p.js("(location.hash = 'view=Goroutines&at=' + " + last + ", 0)")
+	p.await("(() => { const row = document.querySelector('.row.marked'), box = document.querySelector('.table .scroll').getBoundingClientRect(), at = row?.getBoundingClientRect(); return at?.top >= box.top - 1 && at?.bottom <= box.bottom + 1 })()")
 	for _, fragment := range []string{"view=constructor", "view=Nothing&core=99&at=%3Cimg%3E", "%E0%A4%A"} {
 		p.js("(location.hash = '" + fragment + "', 0)")
 		p.await("document.querySelector('main').getAttribute('aria-label') === 'Summary'")
@@ -472,6 +533,96 @@ func TestPrograms(t *testing.T) {
 			p.click(want[0])
 			p.await("document.querySelector('main').innerText.includes('" + want[1] + "')")
 			p.accessible(name)
+		})
+	}
+}
+
+// Every kind of core has a page, which the command writes: that of each way to end, and
+// those that are compressed, encrypted, full, of a live image, a minidump, or the work of
+// the program itself. A kind lacks some views' facts, and then the view says so.
+func TestKindsOfCores(t *testing.T) {
+	ctx := browser(t)
+	tool := compile(t, "../../../../cmd/meminspect")
+	crasher := compile(t, "../../../acceptance/testdata/crasher")
+	statuses := compile(t, "../../../acceptance/testdata/statuses")
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte(identity.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	meminspect := func(t *testing.T, args ...string) {
+		t.Helper()
+		out, err := exec.Command(tool, args...).CombinedOutput()
+		if exit := (*exec.ExitError)(nil); err != nil && (!errors.As(err, &exit) || args[0] == "view") {
+			t.Fatalf("meminspect %v: %v\n%s", args, err, out)
+		}
+	}
+	// Each writes a core and returns its path.
+	ended := func(way string, flags ...string) func(*testing.T, string) string {
+		return func(t *testing.T, dir string) string {
+			meminspect(t, slices.Concat([]string{"run", "--dir", dir}, flags, []string{"--", crasher, way})...)
+			found, err := filepath.Glob(filepath.Join(dir, "*core*"))
+			if err != nil || len(found) != 1 {
+				t.Fatalf("%s leaves the cores %q, %v", way, found, err)
+			}
+			return found[0]
+		}
+	}
+	asked := func(command string) func(*testing.T, string) string {
+		return func(t *testing.T, dir string) string {
+			core := filepath.Join(dir, "core")
+			pid, out, in := begin(t, statuses, "list")
+			if command == "full" {
+				gdb, err := exec.LookPath("gdb")
+				if err != nil {
+					t.Skip("no gdb: make test installs it")
+				}
+				if out, err := exec.Command(gdb, "-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off",
+					"-p", fmt.Sprint(pid), "-ex", "generate-core-file "+core, "-ex", "detach").CombinedOutput(); err != nil {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				return core
+			}
+			fmt.Fprintf(in, "%s %s\n", command, core)
+			if line, err := out.ReadString('\n'); err != nil {
+				t.Fatalf("%q, %v", line, err)
+			}
+			if command != "minidump" {
+				return core
+			}
+			meminspect(t, "minidump", "export", "--pid", fmt.Sprint(pid), filepath.Join(dir, "files"))
+			meminspect(t, "minidump", "assemble", "-o", filepath.Join(dir, "assembled"), filepath.Join(dir, "files"))
+			return filepath.Join(dir, "assembled")
+		}
+	}
+	for name, write := range map[string]func(*testing.T, string) string{
+		"panic": ended("panic"), "fault": ended("nil"), "throw": ended("throw"), "stack overflow": ended("stack"),
+		"hang": ended("hang", "--on-hang", "kill"), "heap": ended("panic", "--heap"),
+		"compressed": ended("panic", "--compress"), "encrypted": ended("panic", "--recipient", identity.Recipient().String()),
+		"own core": asked("own"), "live image": asked("live"), "minidump": asked("minidump"), "full core": asked("full"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			core := write(t, dir)
+			html := filepath.Join(dir, "page.html")
+			meminspect(t, "view", "--identity", key, "--html", html, core)
+			p := open(ctx, t, "file://"+html)
+			p.clickThrough(name)
+			p.click("Values")
+			p.await("document.querySelector('[role=tree] .value') !== null")
+			for _, view := range views {
+				p.click(view)
+				p.accessible(name + ": " + view)
+			}
+			if name == "stack overflow" { // its recursion is a line, and what the core left out is said
+				p.click("Summary")
+				p.await("/the call above [0-9]+ more times[^]*[0-9]+ calls omitted/.test(document.querySelector('main').innerText)")
+				p.js("(location.hash = 'view=Goroutines&at=1', 0)")
+				p.await("/the call above [0-9]+ more times[^]*[0-9]+ calls omitted/.test(document.querySelector('#stack')?.parentElement.innerText)")
+			}
 		})
 	}
 }
@@ -632,6 +783,37 @@ func TestLargeCore(t *testing.T) {
 	t.Logf("page %d bytes, first contentful paint %s ms", size, p.js("performance.getEntriesByName('first-contentful-paint')[0]?.startTime"))
 	for _, view := range views {
 		t.Logf("%s: %v", view, p.click(view))
+	}
+	for _, step := range []struct{ what, action string }{
+		{"Goroutines", "button('Goroutines')"},
+		{"search for a function", "enter('nested')"},
+		{"no search", "enter('')"},
+		{"by wait object", "pick('By wait object')"},
+		{"by creator", "pick('By creator')"},
+		{"by stack", "pick('By stack')"},
+		{"with those of the runtime", "press('main input[type=checkbox]')"},
+		{"a bar", "press('.bar[title^=\"main.nested\"]')"},
+		{"all bars", "button('Show all goroutines')"},
+		{"a goroutine", "press('.scroll .row button')"},
+		{"the last row", "key('End', '.table .scroll')"},
+		{"Waits", "button('Waits')"},
+		{"more objects", "document.querySelector('p button')?.click()"},
+		{"Values", "button('Values')"},
+		{"search for a value", "enter('order 42')"},
+		{"search for one letter", "enter('o')"},
+		{"search for nothing there is", "enter('there is none')"},
+		{"no search", "enter('')"},
+		{"a region opens", "key('ArrowRight', '[role=tree]')"},
+		{"a link leads to a value", "location.hash = 'view=Values&at=service.Lists[50][999].Name'; await new Promise((done) => addEventListener('hashchange', done, {once: true}))"},
+		{"the next value", "key('ArrowDown', '[role=tree]')"},
+		{"the last value", "key('End', '[role=tree]')"},
+		{"Log", "button('Log')"},
+		{"search the log", "enter('wrong')"},
+	} {
+		t.Logf("%s: %v", step.what, p.do(step.action))
+		if step.what == "a link leads to a value" {
+			p.await("document.querySelector('.details input').value === 'service.Lists[50][999].Name'")
+		}
 	}
 	p.click("Goroutines")
 	p.await("document.querySelector('[aria-live]').innerText.startsWith('10,00')")

@@ -1,6 +1,6 @@
 import { hierarchy, partition } from 'd3-hierarchy'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { Badge, Search, Table } from './list'
+import { After, Badge, Search, Table } from './list'
 import type { State } from './main'
 import { count, duration, ownFrame, short, type Core, type Goroutine } from './model'
 
@@ -62,7 +62,7 @@ function rootOf(core: Core, names: string[], list: Goroutine[], prefix: (g: Goro
     const first = prefix(g)
     const key = first === null ? String(g.g) : g.g + ' ' + first
     let c = classes.get(key)
-    if (!c) classes.set(key, (c = { prefix: first, stack: core.stacks[core.groups[g.g].k], goroutines: [] }))
+    if (!c) classes.set(key, (c = { prefix: first, stack: core.stacks[core.groups[g.g].k].f, goroutines: [] }))
     c.goroutines.push(g)
   }
   const root = new Bar('All goroutines', null, names, 0)
@@ -73,7 +73,8 @@ function rootOf(core: Core, names: string[], list: Goroutine[], prefix: (g: Goro
 export function Goroutines(state: State) {
   const { core, doc, target, before, go } = state
   const [by, setBy] = useState<(typeof KINDS)[number]>('By stack')
-  const [system, setSystem] = useState(false)
+  const shown = useMemo(() => core.goroutines.find((g) => g.id === target), [core, target])
+  const [system, setSystem] = useState(() => shown !== undefined && core.groups[shown.g].y === true)
   const [chosen, choose] = useState<Bar | null>(null)
   const [query, setQuery] = useState('')
   const list = useMemo(() => core.goroutines.filter((g) => system || !core.groups[g.g].y), [core, system])
@@ -84,16 +85,15 @@ export function Goroutines(state: State) {
     const text = query.toLowerCase()
     const chosenRows = chosen ? chosen.classes.flatMap((c) => c.goroutines) : list
     if (!text) return chosenRows
-    const matches = core.stacks.map((stack) => stack.some((f) => doc.strings[core.frames[f][0]].toLowerCase().includes(text)))
+    const matches = core.stacks.map((stack) => stack.f.some((f) => doc.strings[core.frames[f][0]].toLowerCase().includes(text)))
     return chosenRows.filter((g) => g.id === text || matches[g.k] || doc.strings[g.s].toLowerCase().includes(text) || g.l?.toLowerCase().includes(text))
   }, [list, chosen, query])
   const known = useMemo(() => before && new Map(before.goroutines.map((g) => [g.id, doc.strings[g.s]])), [before])
   const change = (g: Goroutine) => !known ? '' : !known.has(g.id) ? 'new' : known.get(g.id) !== doc.strings[g.s] ? 'was ' + known.get(g.id) : ''
-  const shown = useMemo(() => core.goroutines.find((g) => g.id === target), [core, target])
   const path = useMemo(() => {
     const keys = new Set<string>()
     if (!shown) return keys
-    const c = { prefix: prefix(shown), stack: core.stacks[core.groups[shown.g].k] }
+    const c = { prefix: prefix(shown), stack: core.stacks[core.groups[shown.g].k].f }
     let key = ''
     for (let depth = 0, step; (step = stepOf(c, depth, names)) !== undefined; depth++) keys.add((key += '\n' + step))
     return keys
@@ -112,7 +112,7 @@ export function Goroutines(state: State) {
       <Icicle root={root} chosen={chosen} choose={choose} path={path} />
       <p aria-live="polite">{count(rows.length, 'goroutine')}{chosen && <> in <code>{chosen.name}</code></>}</p>
       <div class="halves">
-      <Table label="Goroutines" rows={rows} marked={(g) => g.id === target} tone={(g) => (g.f ? 'bad' : '')} columns={[
+      <Table label="Goroutines" rows={rows} marked={shown} tone={(g) => (g.f ? 'bad' : '')} columns={[
         { name: 'Goroutine', width: '7rem', cell: (g) => <button class="link" aria-pressed={g.id === target} onClick={() => go('Goroutines', g.id)}>{g.id}{g.f && ' (failed)'}</button> },
         { name: 'State', width: 'minmax(7rem, 1fr)', cell: (g) => <>{doc.strings[g.s]}{change(g) && <Badge text={change(g)} />}</> },
         { name: 'Waits', width: '6rem', cell: (g) => (g.w ? duration(g.w) : '') },
@@ -198,9 +198,9 @@ function Stack({ core, doc, goroutine: g, go }: State & { goroutine: Goroutine }
       <h2 id="stack">Goroutine {g.id}: {doc.strings[g.s]}{g.w ? ', for ' + duration(g.w) : ''}</h2>
       {object && <p>Waits for <button class="link" onClick={() => go('Values', object.path!)}>{object.path}</button></p>}
       <ol class="calls">
-        {core.stacks[g.k].map((f) => {
+        {core.stacks[g.k].f.map((f, i) => {
           const [fn, file, line] = core.frames[f]
-          return <li><code>{doc.strings[fn]}</code> <span class="dim">{doc.strings[file]}:{line}</span></li>
+          return <li><code>{doc.strings[fn]}</code> <span class="dim">{doc.strings[file]}:{line}</span><After texts={core.stacks[g.k].a?.[i]} /></li>
         })}
       </ol>
       {g.x && <p>{g.x}</p>}

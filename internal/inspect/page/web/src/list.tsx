@@ -41,9 +41,9 @@ export interface Column<T> {
 /**
  * Table is a table with any number of rows. It is one stop of the Tab key, as a list box is: the
  * arrow keys move from row to row, Enter does what the first button of the row does, and Tab
- * goes through the buttons of that row alone.
+ * goes through the buttons of that row alone. The marked row is in sight.
  */
-export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]; marked?: (row: T) => boolean; tone?: (row: T) => string }) {
+export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]; marked?: T; tone?: (row: T) => string }) {
   const [chosen, choose] = useState(0)
   const at = Math.max(0, Math.min(chosen, props.rows.length - 1))
   const { element, rows } = useRows(props.rows.length, at)
@@ -55,6 +55,12 @@ export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]
     row?.focus({ preventScroll: true })
     moved.current = !row
   })
+  useEffect(() => {
+    const index = props.marked === undefined ? -1 : props.rows.indexOf(props.marked)
+    if (index < 0) return
+    choose(index)
+    rows.scrollToIndex(index)
+  }, [props.marked])
   const keys = (e: KeyboardEvent) => {
     if (e.altKey || e.ctrlKey || e.metaKey) return
     const page = Math.max(1, Math.floor(element.current!.clientHeight / ROW) - 1)
@@ -82,7 +88,7 @@ export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]
           {rows.getVirtualItems().map((item) => {
             const row = props.rows[item.index]
             return (
-              <div class={'row ' + (props.tone?.(row) ?? '') + (props.marked?.(row) ? ' marked' : '')} role="row" aria-rowindex={item.index + 2} key={item.index} data-index={item.index} tabIndex={-1} onClick={() => choose(item.index)}
+              <div class={'row ' + (props.tone?.(row) ?? '') + (row === props.marked ? ' marked' : '')} role="row" aria-rowindex={item.index + 2} key={item.index} data-index={item.index} tabIndex={-1} onClick={() => choose(item.index)}
                 style={{ ...columns, position: 'absolute', top: item.start + 'px', height: item.size + 'px' }}>
                 {props.columns.map((c) => <span role="cell">{c.cell(row, item.index)}</span>)}
               </div>
@@ -93,6 +99,11 @@ export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]
       <p class="printed">A printed page has the rows that were on the screen: there are {props.rows.length}.</p>
     </div>
   )
+}
+
+/** After says what follows a call in its stack and is left out. */
+export function After({ texts }: { texts?: string[] }) {
+  return <>{texts?.map((text) => <div class="dim">… {text}</div>)}</>
 }
 
 /** Badge marks what differs from the core before. */

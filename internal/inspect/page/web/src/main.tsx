@@ -20,6 +20,7 @@ export interface State {
   before?: Core // the core that this one is compared with
   changed: Map<string, string> // what is new at a path: added or changed
   go: (view: string, target: string) => void
+  mark: (target: string) => void // names what is shown in the URL, without a step of the browser's Back
 }
 
 /** A Place is what the fragment of the URL names, so that a link leads to it, and the browser's Back. */
@@ -53,6 +54,10 @@ function App({ doc }: { doc: Document }) {
     setFragment(location.hash)
   }
   const go = (view: string, target: string) => visit({ view, index, target })
+  const mark = (target: string) => {
+    history.replaceState(null, '', fragmentOf({ view, index, target }, doc.cores.length))
+    setFragment(location.hash)
+  }
   useEffect(() => {
     const arrive = () => setFragment(location.hash)
     addEventListener('hashchange', arrive)
@@ -75,7 +80,7 @@ function App({ doc }: { doc: Document }) {
         </nav>
       </header>
       <main id="view" tabIndex={-1} aria-label={view}>
-        <Guarded key={view + index} view={View} doc={doc} core={core} index={index} target={target} before={doc.cores[index - 1]} changed={changed} go={go} />
+        <Guarded key={view + index} view={View} doc={doc} core={core} index={index} target={target} before={doc.cores[index - 1]} changed={changed} go={go} mark={mark} />
       </main>
     </>
   )

@@ -17,7 +17,7 @@ export interface Core {
   gaps: string[]
   warnings: string[]
   frames: [number, number, number][]
-  stacks: number[][]
+  stacks: Stack[]
   goroutines: Goroutine[]
   groups: Group[]
   waits: WaitObject[]
@@ -30,8 +30,14 @@ export interface Core {
 export interface Failed {
   id: string
   state: string
-  calls: { frame: number; library?: boolean; source?: string; objects?: string[] }[]
+  calls: { frame: number; library?: boolean; source?: string; objects?: string[]; after?: string[] }[]
   problem?: string
+}
+
+/** Stack is calls whose recursion is folded. */
+export interface Stack {
+  f: number[] // frames, the innermost first
+  a?: Record<number, string[]> // what follows a frame, by its index, and is left out
 }
 
 export interface Goroutine {
@@ -128,7 +134,7 @@ export async function read(): Promise<Document> {
 
 /** ownFrame returns the frame that names a group: its own code, or else the innermost. */
 export function ownFrame(core: Core, g: Group): number | undefined {
-  return g.o >= 0 ? g.o : core.stacks[g.k][0]
+  return g.o >= 0 ? g.o : core.stacks[g.k].f[0]
 }
 
 /** short returns the last element of a function's or a file's path. */

@@ -1,4 +1,5 @@
 import { useMemo } from 'preact/hooks'
+import { After } from './list'
 import type { State } from './main'
 import { count, level, ownFrame, placeOf, short, type Core, type Group } from './model'
 import { deadlock } from './waits'
@@ -48,6 +49,7 @@ export function Summary({ core, doc, go, before, index }: State) {
                   <code>{short(doc.strings[frame[0]])}</code> <span class="dim">{placeOf(doc.strings, frame)}</span>
                   {c.source && <pre>{c.source}</pre>}
                   {c.objects?.map((path) => <button class="link" onClick={() => go('Values', path)}>{path}</button>)}
+                  <After texts={c.after} />
                 </li>
               )
             })}

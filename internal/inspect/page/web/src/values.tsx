@@ -49,49 +49,67 @@ function search(core: Core, strings: string[], text: string): { rows: Row[]; mor
   return { rows, more }
 }
 
-/** chain returns the nodes from a region to the value for which found is true. */
-function chain(region: Region, found: (node: ValueNode, path: string) => boolean): { nodes: ValueNode[]; path: string } | null {
+/** chain returns the nodes from a region to the value for which found is true, none if there is no such value. */
+function chain(region: Region, found: (node: ValueNode) => boolean): ValueNode[] {
   const nodes: ValueNode[] = []
-  const visit = (node: ValueNode, path: string): string | null => {
+  const visit = (node: ValueNode): boolean => {
     nodes.push(node)
     for (let n = node; ; n = n.c![0]) {
-      if (found(n, path)) return path
+      if (found(n)) return true
       if (n.c?.length !== 1 || n.c[0].n) break
     }
-    for (const c of childrenOf(node)) {
-      const at = visit(c, path + (c.n ?? ''))
-      if (at !== null) return at
-    }
+    if (childrenOf(node).some(visit)) return true
     nodes.pop()
-    return null
+    return false
   }
-  const path = visit(region.value, region.name)
-  return path === null ? null : { nodes, path }
+  visit(region.value)
+  return nodes
 }
 
-export function Values({ core, doc, target, changed }: State) {
+/** within reports whether a path is another one or leads to a part of it. */
+function within(path: string, whole: string): boolean {
+  return path === whole || (path.startsWith(whole) && (path[whole.length] === '.' || path[whole.length] === '['))
+}
+
+/** way returns the nodes that lead to a path, as far as they are on the page. */
+function way(core: Core, target: string): { nodes: ValueNode[]; path: string } | null {
+  const region = core.regions.filter((r) => within(target, r.name)).sort((a, b) => b.name.length - a.name.length)[0]
+  if (!region) return null
+  let path = region.name
+  const nodes = [region.value]
+  for (;;) {
+    const next = childrenOf(nodes[nodes.length - 1]).find((c) => c.n && within(target, path + c.n))
+    if (!next) return { nodes, path }
+    nodes.push(next)
+    path += next.n
+  }
+}
+
+const REST = 200 // milliseconds until the URL names the value that is shown
+
+export function Values({ core, doc, target, changed, mark }: State) {
   const [open, setOpen] = useState<Set<ValueNode>>(new Set())
   const [query, setQuery] = useState('')
   const [at, setAt] = useState(0)
   const [copied, setCopied] = useState('')
+  const [lost, setLost] = useState({ path: '', near: '' }) // what a link names and the page does not have, and what is shown instead
   const found = useMemo(() => (query ? search(core, doc.strings, query) : null), [core, query])
   const rows = useMemo(() => found?.rows ?? flat(core, open), [core, open, found])
   const { element, rows: visible } = useRows(rows.length, at)
   const wanted = useRef<ValueNode | null>(null)
 
   /** show opens what is above a value and moves to it. */
-  const show = (region: Region, match: (node: ValueNode, path: string) => boolean) => {
-    const way = chain(region, match)
-    if (!way) return false
+  const show = (nodes: ValueNode[]) => {
+    if (nodes.length === 0) return
     setQuery('')
-    setOpen(new Set([...open, ...way.nodes.slice(0, -1)]))
-    wanted.current = way.nodes[way.nodes.length - 1]
-    return true
+    setOpen(new Set([...open, ...nodes.slice(0, -1)]))
+    wanted.current = nodes[nodes.length - 1]
   }
   useEffect(() => {
-    if (!target) return
-    const region = core.regions.filter((r) => target === r.name || target.startsWith(r.name + '.') || target.startsWith(r.name + '[')).sort((a, b) => b.name.length - a.name.length)[0]
-    if (region) show(region, (_, path) => path === target) || show(region, () => true)
+    if (!target || target === rows[at]?.path) return
+    const found = way(core, target)
+    setLost(found?.path === target ? { path: '', near: '' } : { path: target, near: found?.path ?? rows[at]?.path })
+    if (found) show(found.nodes)
   }, [target, core])
   useEffect(() => {
     if (!wanted.current) return
@@ -114,7 +132,7 @@ export function Values({ core, doc, target, changed }: State) {
   }
   const follow = (row: Row) => {
     const end = leaf(row.node)
-    if (end.r) show(row.region, (n) => n.a === end.r)
+    if (end.r) show(chain(row.region, (n) => n.a === end.r))
   }
   const keys = (e: KeyboardEvent) => {
     const row = rows[at]
@@ -125,7 +143,7 @@ export function Values({ core, doc, target, changed }: State) {
       PageDown: () => move(at + 15), PageUp: () => move(at - 15),
       ArrowRight: () => (isOpen ? move(at + 1) : childrenOf(row.node).length > 0 && toggle(row, true)),
       ArrowLeft: () => (isOpen ? toggle(row, false) : row.parent >= 0 && move(row.parent)),
-      Enter: () => (found ? show(row.region, (n) => n === row.node) : leaf(row.node).r ? follow(row) : toggle(row, !isOpen)),
+      Enter: () => (found ? show(chain(row.region, (n) => n === row.node)) : leaf(row.node).r ? follow(row) : toggle(row, !isOpen)),
     }
     if (actions[e.key]) {
       e.preventDefault()
@@ -141,6 +159,11 @@ export function Values({ core, doc, target, changed }: State) {
     }
   }
   const row = rows[at]
+  useEffect(() => {
+    if (!row || row.path === target || wanted.current || (!target && at === 0)) return
+    const rest = setTimeout(() => mark(row.path), REST) // browsers allow few changes of the URL in a row
+    return () => clearTimeout(rest)
+  }, [row?.path])
   if (core.regions.length === 0) return <p>The core has no regions.</p>
   return (
     <>
@@ -149,6 +172,7 @@ export function Values({ core, doc, target, changed }: State) {
         <button onClick={() => { setQuery(''); setOpen(new Set()); setAt(0) }}>Close all</button>
         {found && <span aria-live="polite">{found.more ? 'more than ' : ''}{count(found.rows.length, 'value')}</span>}
       </div>
+      {lost.path && lost.near === row?.path && <p role="note"><code>{lost.path}</code> is not on this page.</p>}
       <div class="tree scroll" role="tree" aria-label="Values" tabIndex={0} ref={element} onKeyDown={keys} aria-activedescendant={row && visible.getVirtualItems().some((i) => i.index === at) ? 'value' + at : undefined}>
         <div role="presentation" style={{ height: visible.getTotalSize() + 'px', position: 'relative' }}>
           {visible.getVirtualItems().map((item) => {
@@ -159,7 +183,7 @@ export function Values({ core, doc, target, changed }: State) {
               <div id={'value' + item.index} key={item.index} role="treeitem" aria-level={r.depth} aria-selected={item.index === at} aria-expanded={below ? open.has(r.node) : undefined}
                 class={'value' + (item.index === at ? ' marked' : '') + (end.m || (r.depth === 1 && !found && r.region.status !== 'complete') ? ' missing' : '')}
                 style={{ position: 'absolute', top: item.start + 'px', height: item.size + 'px', paddingLeft: (found ? 0.5 : r.depth * 1.1 - 0.6) + 'rem' }}
-                onClick={() => { setAt(item.index); if (found) show(r.region, (n) => n === r.node); else if (below) toggle(r, !open.has(r.node)) }}>
+                onClick={() => { setAt(item.index); if (found) show(chain(r.region, (n) => n === r.node)); else if (below) toggle(r, !open.has(r.node)) }}>
                 <span class="twist" aria-hidden="true">{below ? (open.has(r.node) ? '▾' : '▸') : ''}</span>
                 <code class="name">{found || r.depth === 1 ? r.path : r.node.n}</code>{' '}
                 <Text node={end} />{' '}
