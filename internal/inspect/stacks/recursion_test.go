@@ -44,7 +44,7 @@ func TestFold(t *testing.T) {
 	}
 }
 
-// Whatever the stack, the folded one stands for the same calls.
+// A folded stack can be unfolded to the calls that it was made of.
 func TestFoldLosesNothing(t *testing.T) {
 	for seed := range uint64(2000) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -71,7 +71,7 @@ func TestFoldLosesNothing(t *testing.T) {
 			}
 		}
 		if text := strings.Join(got, ""); text != calls.String() {
-			t.Fatalf("%s is folded to what stands for %s", calls.String(), text)
+			t.Fatalf("%s is folded to what unfolds to %s", calls.String(), text)
 		}
 	}
 }

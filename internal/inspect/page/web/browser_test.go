@@ -617,7 +617,7 @@ func TestKindsOfCores(t *testing.T) {
 				p.click(view)
 				p.accessible(name + ": " + view)
 			}
-			if name == "stack overflow" { // its recursion is a line, and what the core left out is said
+			if name == "stack overflow" { // its recursion takes one line
 				p.click("Summary")
 				p.await("/the call above [0-9]+ more times[^]*[0-9]+ calls omitted/.test(document.querySelector('main').innerText)")
 				p.js("(location.hash = 'view=Goroutines&at=1', 0)")
