@@ -125,7 +125,7 @@ func TestCoreHandlerLimits(t *testing.T) {
 			t.Errorf("exit status %d: %s", status, said)
 		}
 	}
-	time.Sleep(2 * time.Second)
+	time.Sleep(2 * time.Second) // the period of the limit
 	handle()
 	cores, _ := filepath.Glob(filepath.Join(dir, "*.core"))
 	if len(cores) != 2 {

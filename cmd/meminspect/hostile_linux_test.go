@@ -27,6 +27,7 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/damage"
@@ -556,16 +557,13 @@ func waitUntilReads(t *testing.T, pid int, pipe string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { writer.Close() })
-	for range 6000 {
+	await.True(t, fmt.Sprintf("process %d opens %s", pid, pipe), func() bool {
 		fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-		for _, fd := range fds {
-			if target, _ := os.Readlink(fd); target == pipe && (filepath.Base(fd) != "0" || readsStdin(pid)) {
-				return
-			}
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("process %d does not open %s", pid, pipe)
+		return slices.ContainsFunc(fds, func(fd string) bool {
+			target, _ := os.Readlink(fd)
+			return target == pipe && (filepath.Base(fd) != "0" || readsStdin(pid))
+		})
+	})
 }
 
 // readsStdin reports whether a thread of a process is in read(0, …).
@@ -589,13 +587,10 @@ func build(t *testing.T, output, pkg string) string {
 
 func waitForFile(t *testing.T, path string) {
 	t.Helper()
-	for range 3000 {
-		if info, err := os.Stat(path); err == nil && info.Size() > 0 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatalf("no file %s", path)
+	await.True(t, "file "+path, func() bool {
+		info, err := os.Stat(path)
+		return err == nil && info.Size() > 0
+	})
 }
 
 // fullCore makes gdb write a core of all memory, and removes large untouched

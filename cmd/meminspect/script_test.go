@@ -8,11 +8,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/internal/moduleproxy"
 )
@@ -37,15 +37,11 @@ func TestScripts(t *testing.T) {
 				if len(args) != 2 {
 					ts.Fatalf("usage: readenv NAME FILE")
 				}
-				for range 1000 {
-					text, err := os.ReadFile(ts.MkAbs(args[1]))
-					if err == nil && len(text) > 0 {
-						ts.Setenv(args[0], strings.TrimSpace(string(text)))
-						return
-					}
-					time.Sleep(10 * time.Millisecond)
+				var text []byte
+				if !await.Poll(func() bool { text, _ = os.ReadFile(ts.MkAbs(args[1])); return len(text) > 0 }) {
+					ts.Fatalf("no file %s", args[1])
 				}
-				ts.Fatalf("no file %s", args[1])
+				ts.Setenv(args[0], strings.TrimSpace(string(text)))
 			},
 			// published lets the go command use this tree's modules as if they had been
 			// published.

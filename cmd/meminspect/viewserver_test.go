@@ -13,8 +13,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/runtime/coreimage"
 )
 
@@ -150,12 +150,7 @@ func TestBrowserGetsNoToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	var text []byte
-	for range 1000 {
-		if text, err = os.ReadFile(seen); err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	await.True(t, "the browser starts", func() bool { text, err = os.ReadFile(seen); return err == nil })
 	lines := strings.SplitN(string(text), "\n", 3)
 	url = strings.TrimSpace(url)
 	if len(lines) < 3 || strings.Contains(lines[0], filepath.Base(url)) || lines[1] != "600" || !strings.Contains(lines[2], `url=`+url+`"`) {
@@ -163,13 +158,7 @@ func TestBrowserGetsNoToken(t *testing.T) {
 	}
 	interrupt()
 	<-done
-	for range 1000 { // it is removed when the command ends
-		if _, err = os.Stat(lines[0]); err != nil {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Errorf("%s is left", lines[0])
+	await.True(t, lines[0]+" is removed", func() bool { _, err := os.Stat(lines[0]); return err != nil })
 }
 
 func get(t *testing.T, url string) string {

@@ -210,7 +210,7 @@ func killedRound(t *testing.T, exe, dir string, after time.Duration) (anchor boo
 	go func() {
 		line, _ := bufio.NewReader(r).ReadString('\n')
 		if line == "busy\n" {
-			time.Sleep(after)
+			time.Sleep(after) // any moment of its work
 		}
 		unix.Kill(c.PID, unix.SIGKILL)
 	}()

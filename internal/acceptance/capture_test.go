@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -71,13 +72,7 @@ func (r *running) expect(t *testing.T, want string) {
 func (r *running) freeze(t *testing.T) {
 	t.Helper()
 	_ = r.Process.Signal(syscall.SIGSTOP)
-	for range 500 {
-		if r.state(t) == "T" {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("the program was not stopped")
+	await.True(t, "the program is stopped", func() bool { return r.state(t) == "T" })
 }
 
 func (r *running) state(t *testing.T) string {

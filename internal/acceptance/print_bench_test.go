@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
-	"time"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/peak"
 )
 
@@ -29,12 +29,7 @@ func BenchmarkPrint(b *testing.B) {
 	}
 	defer p.Wait()
 	defer p.Process.Kill()
-	for range 3000 {
-		if _, err := os.Stat(pid); err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	await.True(b, "the program is ready", func() bool { _, err := os.Stat(pid); return err == nil })
 	capture := exec.Command(tool, "capture", strconv.Itoa(p.Process.Pid), "-q", "-o", core, "--budget", "2GiB", "--region-budget", "1GiB")
 	if text, err := capture.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, text)

@@ -19,6 +19,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
@@ -114,22 +115,18 @@ func TestStatesAsInTraceback(t *testing.T) {
 // settledCore captures a process when its goroutines have come to rest.
 func settledCore(t *testing.T, pid int, opts capture.Options) (core string) {
 	t.Helper()
-	for range 200 {
+	await.True(t, "the goroutines come to rest", func() bool {
 		core, _ = takeCore(t, pid, opts)
 		list, _, err := stacks.Read(openProgram(t, core))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.ContainsFunc(list, func(g stacks.Goroutine) bool {
+		return !slices.ContainsFunc(list, func(g stacks.Goroutine) bool {
 			scavenger := slices.ContainsFunc(g.Frames, func(f stacks.Frame) bool { return f.Function == "runtime.bgscavenge" })
 			return unsettled.MatchString(g.State) || g.State == "sleep" && (scavenger || g.ID == 1)
-		}) {
-			return core
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	t.Fatalf("the goroutines of %s do not come to rest", core)
-	return ""
+		})
+	})
+	return core
 }
 
 // waitLonger changes the program's memory: all goroutines of which the core has

@@ -14,11 +14,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/inspect/waits"
 	"github.com/meminspect/meminspect/internal/matrix"
@@ -129,14 +129,13 @@ func TestWaits(t *testing.T) {
 				t.Fatal(err)
 			}
 			var diff string
-			for range 50 { // until all of them wait
+			if !await.Poll(func() bool { // until all of them wait
 				core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways, Stacks: capture.StacksSkeleton})
-				if diff = gocmp.Diff(want, waitLines(t, core)); diff == "" {
-					return
-				}
-				time.Sleep(50 * time.Millisecond)
+				diff = gocmp.Diff(want, waitLines(t, core))
+				return diff == ""
+			}) {
+				t.Error(diff)
 			}
-			t.Error(diff)
 		})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
@@ -136,13 +137,9 @@ func TestCapturesUnderLoad(t *testing.T) {
 func alive(t *testing.T, p *running) {
 	t.Helper()
 	before := ticks(t, p)
-	for range 200 {
-		time.Sleep(10 * time.Millisecond)
-		if ticks(t, p) > before {
-			return
-		}
+	if !await.Poll(func() bool { return ticks(t, p) > before }) {
+		t.Errorf("the program does not continue; it is in state %s", p.state(t))
 	}
-	t.Errorf("the program does not run any more; it is in state %s", p.state(t))
 }
 
 func ticks(t *testing.T, p *running) (n int) {
@@ -179,7 +176,7 @@ func TestCollectorKilled(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) // any moment of a capture
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		if cmd.ProcessState.Sys().(syscall.WaitStatus).Signaled() {

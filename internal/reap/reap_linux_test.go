@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/await"
 )
 
 // A subreaper reaps orphans, and no child for which other code waits.
@@ -42,12 +44,7 @@ func TestOrphans(t *testing.T) {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	for end := time.Now().Add(5 * time.Second); len(zombies()) > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
-		reaped += Orphans(0)
-	}
-	if left := zombies(); len(left) != 0 {
-		t.Errorf("dead and not taken: %v", left)
-	}
+	await.True(t, "all zombies are reaped", func() bool { reaped += Orphans(0); return len(zombies()) == 0 })
 	t.Log(reaped, "orphans")
 	if reaped == 0 {
 		t.Error("there were no orphans, so this tests nothing")

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/supervise/child"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
@@ -178,11 +179,7 @@ func TestView(t *testing.T) {
 		t.Errorf("replaced %v, anchored %v, readable %v at the start", v.replaced(), v.anchored, v.readable())
 	}
 	fmt.Fprintln(in)
-	for end := time.Now().Add(10 * time.Second); !v.replaced(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("exec is not noticed")
-		}
-	}
+	await.True(t, "exec is noticed", v.replaced)
 	none := &view{}
 	if count, reason := none.asked(7); count != 7 || reason != "" || none.beats() != nil || none.paused() || none.backlog() != nil {
 		t.Error("a program that cannot be read says something")

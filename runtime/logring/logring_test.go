@@ -13,9 +13,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/slogtest"
 	"time"
@@ -247,6 +249,7 @@ func TestLogAfterClose(t *testing.T) {
 	}
 	log := slog.New(first.Handler(nil))
 	stop := make(chan struct{})
+	var written atomic.Int64
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Add(1)
@@ -258,18 +261,24 @@ func TestLogAfterClose(t *testing.T) {
 					return
 				default:
 					log.Info("late")
+					written.Add(1)
 				}
 			}
 		}()
 	}
-	time.Sleep(time.Millisecond)
+	more := func() {
+		for n := written.Load(); written.Load() < n+10; {
+			runtime.Gosched()
+		}
+	}
+	more()
 	if err := first.Close(); err != nil {
 		t.Error(err)
 	}
 	if err := first.Close(); err != nil {
 		t.Errorf("closed twice: %v", err)
 	}
-	time.Sleep(time.Millisecond)
+	more()
 	close(stop)
 	wg.Wait()
 	second, err := Open(path, 1<<16)

@@ -97,7 +97,7 @@ func (t *timing) round(b *testing.B, cmd *exec.Cmd) {
 		if found, _ = filepath.Glob(t.pattern); len(found) > 0 {
 			break
 		}
-		time.Sleep(200 * time.Microsecond)
+		time.Sleep(200 * time.Microsecond) // the resolution of the measurement
 	}
 	t.took += time.Since(began)
 	if !t.atEnd {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/crasher"
 )
 
@@ -165,5 +166,5 @@ func TestDaemon(t *testing.T) {
 		t.Errorf("the daemon is in state %q", s)
 	}
 	syscall.Kill(pid, syscall.SIGQUIT)
-	waitFor(t, func() bool { s := state(pid); return s == "" || s == "Z" })
+	await.True(t, "the daemon ends", func() bool { s := state(pid); return s == "" || s == "Z" })
 }

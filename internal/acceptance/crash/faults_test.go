@@ -42,7 +42,7 @@ func TestCollectorKilled(t *testing.T) {
 		}
 		way := []syscall.Signal{syscall.SIGQUIT, syscall.SIGKILL}[i%2]
 		syscall.Kill(pid, way)
-		time.Sleep(rand.N(took + took/2))
+		time.Sleep(rand.N(took + took/2))        // any moment of the capture
 		syscall.Kill(collector, syscall.SIGKILL) // it may have ended by itself
 		<-r.end
 		if err := waitEnd(pid); err != nil {
@@ -88,7 +88,7 @@ func TestKilledWhileCaptured(t *testing.T) {
 			defer close(asked)
 			_, _ = command(t, "trigger", "--dir", r.dir) // fails when the program has ended already
 		}()
-		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond)
+		time.Sleep(time.Duration(rand.IntN(60)) * time.Millisecond) // any moment of the capture
 		syscall.Kill(pid, syscall.SIGKILL)
 		r.finish(t)
 		<-asked
@@ -110,21 +110,20 @@ func TestKilledWhileCaptured(t *testing.T) {
 // silence in that time as a hang, and captures crashes once it runs again.
 func TestSupervisorStopped(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
-	r := start(t, plainly, nil, program, nil, "stutter")
-	pid := r.event(t, "started").PID
-	time.Sleep(100 * time.Millisecond)
+	r := start(t, plainly, nil, program, nil, "beat")
+	pid := r.beating(t)
 	syscall.Kill(r.cmd.Process.Pid, syscall.SIGSTOP)
 	syscall.Kill(pid, syscall.SIGSTOP)
-	time.Sleep(600 * time.Millisecond) // three times the limit of the heartbeat
+	time.Sleep(1500 * time.Millisecond) // three times the limit of the heartbeat
 	syscall.Kill(pid, syscall.SIGCONT)
 	syscall.Kill(r.cmd.Process.Pid, syscall.SIGCONT)
-	time.Sleep(150 * time.Millisecond)
+	time.Sleep(150 * time.Millisecond) // some looks of the supervisor
 	if r.read(t); r.has("hanging") {
 		t.Errorf("a host that slept is taken for a hang: %+v", r.events)
 	}
 	syscall.Kill(r.cmd.Process.Pid, syscall.SIGSTOP)
 	syscall.Kill(pid, syscall.SIGQUIT)
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(300 * time.Millisecond) // for a program that is not held to end
 	// In its report, or on the signal's way through the tracer.
 	if s := state(pid); s != "S" && s != "t" {
 		t.Errorf("the program is in state %s and is not held", s)

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/kernelcore"
@@ -227,9 +228,10 @@ func (h *installed) take(t *testing.T, d dump, program ...string) string {
 		t.Fatalf("%s: %v", d.way, cmd.ProcessState)
 	}
 	var found []string
-	for end := time.Now().Add(20 * time.Second); len(found) == 0 && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	await.True(t, "a core of "+d.reason, func() bool {
 		found, _ = filepath.Glob(h.cores + "/*." + d.reason + ".core")
-	}
+		return len(found) > 0
+	})
 	if len(found) != 1 {
 		t.Fatalf("%s: cores %v", d.way, found)
 	}
@@ -332,9 +334,7 @@ func TestKilledHandlerLeavesNoCopy(t *testing.T) {
 	if _, err := in.Write(append([]byte("\x7fELF"), bytes.Repeat([]byte("core"), size/4)...)); err != nil {
 		t.Fatal(err)
 	}
-	for !copies(t, cmd.Process.Pid, dir, size) { // the handler waits for more
-		time.Sleep(time.Millisecond)
-	}
+	await.True(t, "the handler has a copy and waits for more", func() bool { return copies(t, cmd.Process.Pid, dir, size) })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/duration"
 )
 
@@ -275,16 +276,15 @@ func (r *started) read(t *testing.T) string {
 // event waits for an event of that kind.
 func (r *started) event(t *testing.T, what string) event {
 	t.Helper()
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	i := -1
+	if !await.Poll(func() bool {
 		r.read(t)
-		for _, e := range r.events {
-			if e.What == what {
-				return e
-			}
-		}
+		i = slices.IndexFunc(r.events, func(e event) bool { return e.What == what })
+		return i >= 0
+	}) {
+		t.Fatalf("no event %q: %s; standard error %.2000s", what, r.read(t), r.stderr.String())
 	}
-	t.Fatalf("no event %q: %s; standard error %.2000s", what, r.read(t), r.stderr.String())
-	return event{}
+	return r.events[i]
 }
 
 // cores lists the cores in the directory.
@@ -322,15 +322,4 @@ func kill(t *testing.T, pid int) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// waitFor waits until a condition holds.
-func waitFor(tb testing.TB, holds func() bool) {
-	tb.Helper()
-	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	tb.Fatal("waited in vain")
 }

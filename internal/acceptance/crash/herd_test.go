@@ -8,12 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/matrix"
 )
@@ -118,16 +119,10 @@ func TestCoreHandlerHerdOfTheKernel(t *testing.T) {
 // wait returns when no process of the handler's executable is left.
 func (h *installed) wait(t *testing.T) {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		left := 0
-		for _, exe := range must(filepath.Glob("/proc/[0-9]*/exe")) {
-			if target, _ := os.Readlink(exe); target == h.tool {
-				left++
-			}
-		}
-		if left == 0 {
-			return
-		}
-	}
-	t.Fatal("handlers do not end")
+	await.True(t, "all handlers end", func() bool {
+		return !slices.ContainsFunc(must(filepath.Glob("/proc/[0-9]*/exe")), func(exe string) bool {
+			target, _ := os.Readlink(exe)
+			return target == h.tool
+		})
+	})
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/groups"
 	"github.com/meminspect/meminspect/internal/inspect"
@@ -57,12 +58,7 @@ func TestMemoryPressureOfOthers(t *testing.T) {
 				t.Skip("making a control group: ", err)
 			}
 			t.Cleanup(func() {
-				for range 50 {
-					if os.Remove(group) == nil {
-						return
-					}
-					time.Sleep(20 * time.Millisecond)
-				}
+				await.Poll(func() bool { return os.Remove(group) == nil })
 			})
 			procs = append(procs, filepath.Join(group, "cgroup.procs"))
 		}
@@ -151,9 +147,7 @@ func TestSetMemoryLimit(t *testing.T) {
 	t.Run("taken away", func(t *testing.T) {
 		r := start(t, plainly, []string{"GOMEMLIMIT=32MiB"}, crasher.Build(t, crasher.Plain), []string{"--memory=70"}, "limit", strconv.FormatInt(math.MaxInt64, 10))
 		pid := r.event(t, "started").PID
-		for begun := time.Now(); resident(t, pid) < 48<<20 && time.Since(begun) < 30*time.Second; {
-			time.Sleep(20 * time.Millisecond)
-		}
+		await.True(t, "the program uses 48 MiB", func() bool { return resident(t, pid) >= 48<<20 })
 		time.Sleep(300 * time.Millisecond) // more than a look
 		kill(t, pid)
 		r.finish(t)

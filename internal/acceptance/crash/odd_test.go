@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/debuggers"
 )
@@ -148,7 +149,7 @@ func TestProcess(t *testing.T) {
 		pid := r.event(t, "started").PID
 		waitOutput(t, r, "ready")
 		r.cmd.Process.Kill()
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond) // for a program that does not outlive its supervisor to end
 		if s := state(pid); s != "S" {
 			t.Fatalf("the program is in state %s without its supervisor", s)
 		}
@@ -182,17 +183,11 @@ func TestDelveAttached(t *testing.T) {
 		}
 		defer cmd.Wait()
 		defer cmd.Process.Kill()
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-			// It runs again once Delve has set itself up.
+		await.True(t, "Delve attaches", func() bool { // the program runs again once Delve has set itself up
 			status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-			if traced := !bytes.Contains(status, []byte("TracerPid:\t0\n")); traced && state(pid) == "S" {
-				break
-			}
-			if time.Now().After(end) {
-				t.Fatalf("Delve did not attach: %s", status)
-			}
-		}
-		time.Sleep(300 * time.Millisecond)
+			return !bytes.Contains(status, []byte("TracerPid:\t0\n")) && state(pid) == "S"
+		})
+		time.Sleep(300 * time.Millisecond) // it may sleep between two of Delve's steps, too
 		syscall.Kill(pid, syscall.SIGQUIT)
 		r.finish(t)
 		checkValues(t, program, crasher.Plain, r.one(t, "signal-sigquit"))
@@ -216,13 +211,22 @@ func TestDelveAttached(t *testing.T) {
 // waitFile waits for a file that is renamed into place.
 func waitFile(tb testing.TB, path string) string {
 	tb.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		if text, err := os.ReadFile(path); err == nil {
-			return string(text)
-		}
+	var text []byte
+	await.True(tb, "file "+path, func() (ok bool) {
+		var err error
+		text, err = os.ReadFile(path)
+		return err == nil
+	})
+	return string(text)
+}
+
+// ticks returns the processor time of a process in user mode, in hundredths of a second.
+func ticks(pid string) (n int) {
+	text, _ := os.ReadFile("/proc/" + pid + "/stat")
+	if _, rest, ok := strings.Cut(string(text), ") "); ok {
+		n, _ = strconv.Atoi(strings.Fields(rest)[11])
 	}
-	tb.Fatalf("%s never came", path)
-	return ""
+	return n
 }
 
 // A program in a container is captured from outside: it knows its threads by other
@@ -239,14 +243,12 @@ func TestCaptureFromOutside(t *testing.T) {
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
 	var pid string
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	await.True(t, "the program spins", func() bool {
 		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
 		pid = strings.TrimSpace(string(children))
-		if exe, err := os.Readlink("/proc/" + pid + "/exe"); pid != "" && err == nil && exe == program {
-			break
-		}
-	}
-	time.Sleep(300 * time.Millisecond) // for it to be at work
+		exe, err := os.Readlink("/proc/" + pid + "/exe")
+		return pid != "" && err == nil && exe == program && ticks(pid) >= 10
+	})
 	core := filepath.Join(t.TempDir(), "core")
 	if out, err := command(t, "capture", pid, "-o", core); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -280,11 +282,7 @@ func TestAskedAtTheEnd(t *testing.T) {
 				told <- err
 			}()
 		}
-		for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-			if _, err := os.Stat(taken); err == nil {
-				break
-			}
-		}
+		await.True(t, "file "+taken, func() bool { _, err := os.Stat(taken); return err == nil })
 		kill(t, pid)
 		r.finish(t)
 		if err := <-told; err != nil || !r.has("captured") {

@@ -20,9 +20,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/matrix"
+	"github.com/meminspect/meminspect/internal/supervise/trigger"
 )
 
 var plainly = surroundings[0]
@@ -137,23 +139,18 @@ func TestHang(t *testing.T) {
 		}
 	})
 	t.Run("stopped", func(t *testing.T) {
-		r := start(t, plainly, nil, program, nil, "stutter")
-		pid := r.event(t, "started").PID
-		time.Sleep(100 * time.Millisecond)
+		r := start(t, plainly, nil, program, nil, "beat")
+		pid := r.beating(t)
 		// A debugger or an administrator stops it: that is not a hang.
 		syscall.Kill(pid, syscall.SIGSTOP)
-		time.Sleep(600 * time.Millisecond)
+		time.Sleep(1500 * time.Millisecond) // three times the limit of the heartbeat
 		if r.read(t); r.has("hanging") {
 			t.Errorf("a stopped program is said to hang: %+v", r.events)
 		}
 		// The supervisor stopped with it, as a shell expects.
-		for end := time.Now().Add(5 * time.Second); state(r.cmd.Process.Pid) != "T" && time.Now().Before(end); {
-			time.Sleep(10 * time.Millisecond)
-		}
-		if s := state(r.cmd.Process.Pid); s != "T" {
-			t.Errorf("the supervisor is in state %s", s)
-		}
+		waitState(t, r.cmd.Process.Pid, "T")
 		r.cmd.Process.Signal(syscall.SIGCONT)
+		r.cmd.Process.Signal(syscall.SIGTERM)
 		r.finish(t)
 		if r.state.ExitCode() != 0 {
 			t.Errorf("%v: %+v", r.state, r.events)
@@ -225,9 +222,7 @@ func TestAsked(t *testing.T) {
 	}
 	os.Remove(r.one(t, "asked"))
 	r.cmd.Process.Signal(syscall.SIGUSR1)
-	for end := time.Now().Add(10 * time.Second); len(r.cores(t)) == 0 && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond)
-	}
+	await.True(t, "a core", func() bool { return len(r.cores(t)) > 0 })
 	r.one(t, "asked")
 	r.cmd.Process.Signal(syscall.SIGUSR2)
 	waitOutput(t, r, "user defined signal 2")
@@ -243,14 +238,22 @@ func TestAsked(t *testing.T) {
 	}
 }
 
+// beating returns the process ID of the program "beat" when the supervisor reads its
+// heartbeat.
+func (r *started) beating(t *testing.T) int {
+	t.Helper()
+	pid := r.event(t, "started").PID
+	waitOutput(t, r, "ready")
+	await.True(t, "the supervisor listens", func() bool { return len(trigger.Programs(r.dir)) > 0 })
+	time.Sleep(150 * time.Millisecond) // some looks of the supervisor, which leave no trace
+	return pid
+}
+
 func waitOutput(t *testing.T, r *started, text string) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if strings.Contains(r.output(t), text) {
-			return
-		}
+	if !await.Poll(func() bool { return strings.Contains(r.output(t), text) }) {
+		t.Fatalf("the program did not write %q: %s", text, r.output(t))
 	}
-	t.Fatalf("it never said %q: %s", text, r.output(t))
 }
 
 // A program that crashes at every start does not fill the disk.
@@ -363,15 +366,19 @@ func TestSize(t *testing.T) {
 	r := start(t, plainly, nil, crasher.Build(t, crasher.Plain), []string{"--limit=0"}, "wait")
 	r.event(t, "started")
 	waitOutput(t, r, "ready")
-	time.Sleep(300 * time.Millisecond)
-	before := resident(t, r.cmd.Process.Pid)
+	// It releases memory soon after it has used it.
+	var before, after int64
+	await.Poll(func() bool { before = resident(t, r.cmd.Process.Pid); return before <= 12<<20 })
 	for range 5 {
 		if out, err := exec.Command(tool(t), "trigger", "--dir", r.dir).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	time.Sleep(300 * time.Millisecond)
-	after, files := resident(t, r.cmd.Process.Pid), descriptors(t, r.cmd.Process.Pid)
+	files := 0
+	await.Poll(func() bool {
+		after, files = resident(t, r.cmd.Process.Pid), descriptors(t, r.cmd.Process.Pid)
+		return after <= 20<<20 && files <= 24
+	})
 	t.Logf("%d KB resident, %d KB after five captures, %d descriptors", before>>10, after>>10, files)
 	if before > 12<<20 || after > 20<<20 || files > 24 {
 		t.Errorf("%d bytes resident, %d after captures, %d descriptors", before, after, files)

@@ -153,7 +153,7 @@ func (l *lasting) size() [2]int64 {
 		}
 		least[0] = min(least[0], resident*int64(os.Getpagesize()))
 		least[1] = min(least[1], int64(len(fds)))
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // between two samples
 	}
 	return least
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/matrix"
@@ -120,7 +121,7 @@ func (s *storm) run(t *testing.T, program, flag string, rounds int) {
 			last = err
 		}
 		if s.to == nil && !s.ends {
-			waitFor(t, func() bool { return !strings.Contains(threadStates(pid), " t ") })
+			await.True(t, "no thread is stopped", func() bool { return !strings.Contains(threadStates(pid), " t ") })
 		}
 		if s.ends {
 			calm()
@@ -132,7 +133,7 @@ func (s *storm) run(t *testing.T, program, flag string, rounds int) {
 		return
 	}
 	calm()
-	waitFor(t, func() bool { return !strings.Contains(threadStates(pid), " t ") })
+	await.True(t, "no thread is stopped", func() bool { return !strings.Contains(threadStates(pid), " t ") })
 	if taken == 0 {
 		t.Errorf("it was never captured, at last for: %v", last)
 	}
@@ -161,7 +162,7 @@ func killed(_ *testing.T, pid int) func() {
 	done := make(chan bool)
 	go func() {
 		defer close(done)
-		time.Sleep(time.Duration(time.Now().UnixNano()%30) * time.Millisecond)
+		time.Sleep(time.Duration(time.Now().UnixNano()%30) * time.Millisecond) // any moment of a capture
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}()
 	return func() { <-done }
@@ -174,7 +175,7 @@ func disturb(on, off func()) func() {
 		defer close(done)
 		for {
 			on()
-			time.Sleep(3 * time.Millisecond)
+			time.Sleep(3 * time.Millisecond) // longer than it is off, so that most captures meet it
 			off()
 			select {
 			case <-stop:
@@ -200,13 +201,9 @@ func frozen(t *testing.T, pid int) func() {
 		t.Skip("no control group with a freezer: ", err)
 	}
 	t.Cleanup(func() {
-		for range 100 { // its last process may be on its way out
-			if os.Remove(dir) == nil {
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
+		if !await.Poll(func() bool { return os.Remove(dir) == nil }) { // its last process may be ending
+			t.Errorf("the control group %s stays", dir)
 		}
-		t.Errorf("the control group %s stays", dir)
 	})
 	check(t, os.WriteFile(dir+"/cgroup.procs", []byte(strconv.Itoa(pid)), 0))
 	set := func(word string) func() { return func() { check(t, os.WriteFile(file, []byte(word), 0)) } }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/terminaltest"
 )
@@ -83,12 +85,9 @@ func TestTerminal(t *testing.T) {
 
 func waitState(t *testing.T, pid int, want string) {
 	t.Helper()
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		if state(pid) == want {
-			return
-		}
+	if !await.Poll(func() bool { return state(pid) == want }) {
+		t.Fatalf("process %d is in state %s, not %s", pid, state(pid), want)
 	}
-	t.Fatalf("process %d is in state %s, not %s", pid, state(pid), want)
 }
 
 // A scene is a session of an interactive shell.
@@ -206,18 +205,15 @@ func play(t *testing.T, s scene, words *strings.Replacer, dir string) {
 // terminal's foreground group.
 func waitSleeper(t *testing.T, session int) {
 	t.Helper()
-	for range 3000 {
+	await.True(t, "the program runs in the foreground", func() bool {
 		stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-		for _, path := range stats {
+		return slices.ContainsFunc(stats, func(path string) bool {
 			text, _ := os.ReadFile(path)
 			_, rest, _ := strings.Cut(string(text), "(sleep) ")
 			var state string
 			var parent, group, sess, tty, foreground int
-			if n, _ := fmt.Sscan(rest, &state, &parent, &group, &sess, &tty, &foreground); n == 6 && sess == session && state == "S" && group == foreground {
-				return
-			}
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Fatal("the program does not run in the foreground")
+			n, _ := fmt.Sscan(rest, &state, &parent, &group, &sess, &tty, &foreground)
+			return n == 6 && sess == session && state == "S" && group == foreground
+		})
+	})
 }

@@ -29,6 +29,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/corefile"
@@ -477,12 +478,10 @@ func parent(pid int) (int, error) {
 // killAfterSnapshot kills the program when its first snapshot is kept.
 func killAfterSnapshot(pid int, cores string) error {
 	report := filepath.Join(filepath.Dir(cores), "report")
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if text, err := os.ReadFile(report); err == nil && bytes.Contains(text, []byte(`"kept"`)) {
-			return syscall.Kill(pid, syscall.SIGKILL)
-		}
+	if !await.Poll(func() bool { text, _ := os.ReadFile(report); return bytes.Contains(text, []byte(`"kept"`)) }) {
+		return errors.New("no snapshot was kept")
 	}
-	return errors.New("no snapshot was kept")
+	return syscall.Kill(pid, syscall.SIGKILL)
 }
 
 var triggers = []trigger{
@@ -561,12 +560,12 @@ func (p program) supervise(t *testing.T, tr trigger, flags []string) {
 		}
 	}
 	if tr.lives {
-		waitFor(t, func() bool { return len(coresIn(t, cores)) > 0 })
+		await.True(t, "a core", func() bool { return len(coresIn(t, cores)) > 0 })
 		_ = syscall.Kill(pid, syscall.SIGTERM)
 	}
 	_ = cmd.Wait()
 	if tr.monitor { // it outlives the program
-		waitFor(t, func() bool { return bytes.Contains(read(t, base+"/report"), []byte(`"ended"`)) })
+		await.True(t, "the event ended", func() bool { return bytes.Contains(read(t, base+"/report"), []byte(`"ended"`)) })
 	}
 	if len(coresIn(t, cores)) == 0 {
 		t.Fatalf("no core was written: %s", read(t, base+"/report"))
@@ -712,12 +711,12 @@ func (p program) encrypt(t *testing.T, tr trigger, key *age.X25519Identity) {
 		scan()
 	}
 	if tr.lives {
-		waitFor(t, func() bool { return len(coresIn(t, cores)) > 0 })
+		await.True(t, "a core", func() bool { return len(coresIn(t, cores)) > 0 })
 		_ = syscall.Kill(pid, syscall.SIGTERM)
 	}
 	_ = cmd.Wait()
 	if tr.monitor {
-		waitFor(t, func() bool { return bytes.Contains(read(t, base+"/report"), []byte(`"ended"`)) })
+		await.True(t, "the event ended", func() bool { return bytes.Contains(read(t, base+"/report"), []byte(`"ended"`)) })
 	}
 	scan()
 	found := coresIn(t, cores)
@@ -749,7 +748,7 @@ func TestEncryptedLeftovers(t *testing.T) {
 	cores := filepath.Join(base, "cores")
 	flags := []string{"--json", "--dir=" + cores, "--report=" + base + "/report", "--message=" + base + "/message"}
 	cmd, pid := p.startTriggered(t, trigger{action: "wait"}, append([]string{"--recipient=" + key.Recipient().String(), "--snapshot=50ms", "--snapshot-file"}, flags...))
-	waitFor(t, func() bool { return bytes.Contains(read(t, base+"/report"), []byte(`"kept"`)) })
+	await.True(t, "the event kept", func() bool { return bytes.Contains(read(t, base+"/report"), []byte(`"kept"`)) })
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -786,17 +785,6 @@ func coresIn(t *testing.T, dir string) []string {
 		t.Fatal(err)
 	}
 	return cores
-}
-
-// waitFor waits until a condition holds.
-func waitFor(t *testing.T, holds func() bool) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if holds() {
-			return
-		}
-	}
-	t.Fatal("waited in vain")
 }
 
 // What a program writes of itself has no private data.

@@ -101,7 +101,7 @@ func playCollector() {
 		panic(err)
 	}
 	fmt.Println("stopped")
-	time.Sleep(time.Hour)
+	time.Sleep(time.Hour) // until the test kills it
 }
 
 // A child is a running target.

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 )
@@ -88,7 +90,7 @@ func TestStopOfStopped(t *testing.T) {
 		t.Errorf("missed %v", s.Missed)
 	}
 	s.Resume()
-	time.Sleep(20 * time.Millisecond)
+	time.Sleep(20 * time.Millisecond) // for a thread that runs on
 	waitState(t, c, "T")
 	_ = syscall.Kill(c.PID, syscall.SIGCONT)
 	c.ask(t)
@@ -97,13 +99,9 @@ func TestStopOfStopped(t *testing.T) {
 func waitState(t *testing.T, c *child, want string) {
 	t.Helper()
 	got := ""
-	for range 500 {
-		if got = c.state(t); got == want {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	if !await.Poll(func() bool { got = c.state(t); return got == want }) {
+		t.Fatalf("threads are in states %s, not %s", got, want)
 	}
-	t.Fatalf("threads are in states %s, not %s", got, want)
 }
 
 // If the collector is killed in the middle, its target keeps running.
@@ -239,24 +237,16 @@ func TestStopCut(t *testing.T) {
 		} else {
 			s.Resume()
 		}
-		for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		await.True(t, "no thread is stopped", func() bool {
 			ids, err := c.ThreadIDs()
 			if err != nil {
 				t.Fatal(err)
 			}
-			traced := 0
-			for _, id := range ids {
-				if stat, err := c.ThreadStat(id); err == nil && stat.State == 't' {
-					traced++
-				}
-			}
-			if traced == 0 {
-				break
-			}
-			if time.Now().After(end) {
-				t.Fatalf("%d threads stay stopped", traced)
-			}
-		}
+			return !slices.ContainsFunc(ids, func(id int) bool {
+				stat, err := c.ThreadStat(id)
+				return err == nil && stat.State == 't'
+			})
+		})
 	}
 	c.ask(t)
 	if cut == 0 {
@@ -282,9 +272,9 @@ func TestStopSeizedKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = syscall.Kill(c.PID, syscall.SIGKILL)
-	time.Sleep(50 * time.Millisecond) // until it has stopped
+	time.Sleep(50 * time.Millisecond) // until it is in its exit stop: its state is t before and after
 	s.Resume()
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond) // for a thread that leaves its exit stop
 	if stat, err := c.ThreadStat(c.PID); err != nil || stat.State != 't' {
 		t.Errorf("its main thread is in state %c, %v", stat.State, err)
 	}

@@ -10,10 +10,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 	"unsafe"
 	"weak"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
@@ -175,9 +175,7 @@ func TestChans(t *testing.T) {
 	// Each goroutine waits before the next is started.
 	for i := range int64(4) {
 		go func() { ch <- 10 + i }()
-		for s, _ := waiting(ch); len(s) <= int(i); s, _ = waiting(ch) {
-			time.Sleep(time.Millisecond)
-		}
+		await.True(t, "the goroutine sends", func() bool { s, _ := waiting(ch); return len(s) > int(i) })
 	}
 	go func() {
 		select {
@@ -185,9 +183,7 @@ func TestChans(t *testing.T) {
 		case empty <- 7:
 		}
 	}()
-	for s, r := waiting(empty); len(s) == 0 || len(r) == 0; s, r = waiting(empty) {
-		time.Sleep(time.Millisecond)
-	}
+	await.True(t, "the goroutine selects", func() bool { s, r := waiting(empty); return len(s) > 0 && len(r) > 0 })
 
 	c, _ := decode(ch)
 	var got []int64

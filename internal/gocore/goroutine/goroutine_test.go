@@ -9,9 +9,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
-	"time"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
@@ -166,8 +167,10 @@ func TestFind(t *testing.T) {
 		go func() { <-stop }()
 	}
 	defer close(stop)
-	runtime.Gosched()
-	time.Sleep(50 * time.Millisecond)
+	await.True(t, "all goroutines wait", func() bool {
+		stacks := make([]byte, 1<<20)
+		return strings.Count(string(stacks[:runtime.Stack(stacks, true)]), " [chan receive]:\n") >= more
+	})
 
 	prog, image := self(t)
 	layout, err := LayoutOf(prog.Version)

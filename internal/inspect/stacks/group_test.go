@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/pprof/profile"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
@@ -246,11 +247,7 @@ func TestGroupsAsProfile(t *testing.T) {
 	for range more {
 		go func() { w.outer(func() { <-w.receive }) }()
 	}
-	for deadline := time.Now().Add(time.Minute); waiting(own()) != before+more; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines wait, want %d", waiting(own()), before+more)
-		}
-	}
+	await.True(t, "all goroutines wait", func() bool { return waiting(own()) == before+more })
 	s := open(t)
 	p := s.program(t, s.Mem)
 	all, missing, err := stacks.Read(p)
@@ -304,7 +301,7 @@ func TestLabelsAndWaits(t *testing.T) {
 	id := <-labeled
 	runtime.GC()
 	before := process.Clock()
-	time.Sleep(time.Millisecond)
+	time.Sleep(time.Millisecond) // the shortest wait to be found
 	s := open(t)
 	p := s.program(t, s.Mem)
 	p.Core.Capture = &note.Capture{Clock: process.Clock()}

@@ -9,14 +9,15 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/inspect"
@@ -65,22 +66,16 @@ func start(tb testing.TB) *waits {
 		go func() { w.outer(wait) }() // tracebacks leave out the wrapper that `go w.outer(wait)` has
 	}
 	want := []string{"chan receive", "chan send", "select", "sync.Mutex.Lock", "chan receive, locked to thread"}
-	for {
+	await.True(tb, "all goroutines wait", func() bool {
 		found := 0
 		for _, g := range ownStacks() {
-			if strings.Contains(strings.Join(g.Frames, "\n"), "(*waits).outer") {
-				for _, state := range want {
-					if g.State == state {
-						found++
-					}
-				}
+			if strings.Contains(strings.Join(g.Frames, "\n"), "(*waits).outer") && slices.Contains(want, g.State) {
+				found++
 			}
 		}
-		if found == len(want) {
-			return w
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return found == len(want)
+	})
+	return w
 }
 
 // A said is a goroutine as the runtime's own traceback has it, without the

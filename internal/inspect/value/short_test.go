@@ -4,7 +4,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"github.com/meminspect/meminspect/internal/await"
 )
 
 // Equal elements in a row, and structs of zeros, are short in Go syntax.
@@ -129,10 +130,7 @@ func TestSyncState(t *testing.T) {
 }`
 	p, typ, addr := self(t, &s, plain)
 	got := ""
-	for deadline := time.Now().Add(time.Minute); got != want && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		got = Read(p, typ, addr, Limits{}).Go() // the goroutines may not wait yet
-	}
-	if got != want {
+	if !await.Poll(func() bool { got = Read(p, typ, addr, Limits{}).Go(); return got == want }) { // the goroutines may not wait yet
 		t.Errorf("%s\nwant %s", got, want)
 	}
 }

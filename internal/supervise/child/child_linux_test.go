@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/crasher"
 )
@@ -156,20 +157,16 @@ func TestJobControl(t *testing.T) {
 			stopped := make(chan unix.Signal, 10)
 			var ended atomic.Bool
 			go func() {
+				await.Poll(func() bool { return wrote(out, "ready") })
 				for range 3 {
-					waitFor(t, func() bool { text, _ := os.ReadFile(out.Name()); return strings.Contains(string(text), "ready") })
 					unix.Kill(child.PID, unix.SIGSTOP)
 					<-stopped
 					child.Signal(unix.SIGCONT)
 				}
 				unix.Kill(child.PID, unix.SIGUSR1)
-				waitFor(t, func() bool {
-					text, _ := os.ReadFile(out.Name())
-					return strings.Contains(string(text), "user defined signal 1")
-				})
+				await.Poll(func() bool { return wrote(out, "user defined signal 1") })
 				unix.Kill(child.PID, unix.SIGTERM)
-				time.Sleep(5 * time.Second)
-				if !ended.Load() {
+				if !await.Poll(ended.Load) {
 					unix.Kill(child.PID, unix.SIGKILL)
 				}
 			}()
@@ -200,7 +197,7 @@ func TestEndDuringCapture(t *testing.T) {
 		if _, err := fmt.Fscan(out, &pid); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, func() bool {
+		await.True(t, "the script becomes sleep", func() bool {
 			name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 			return err == nil && string(name) == "sleep\n"
 		})
@@ -228,7 +225,7 @@ func TestEndDuringCapture(t *testing.T) {
 				return err
 			}
 			unix.Kill(pid, unix.SIGKILL)
-			time.Sleep(time.Duration(round%3) * time.Millisecond)
+			time.Sleep(time.Duration(round%3) * time.Millisecond) // it is released at different moments of its end
 			s.Resume()
 			return nil
 		})
@@ -257,7 +254,7 @@ func TestSignalOutlivesKeeper(t *testing.T) {
 	seizable(t)
 	c, out := start(t, true, crasher.Plain, "signals")
 	go c.Wait(Events{})
-	waitFor(t, func() bool { text, _ := os.ReadFile(out.Name()); return strings.Contains(string(text), "ready") })
+	await.True(t, "the program is ready", func() bool { return wrote(out, "ready") })
 	busy, end := make(chan bool), make(chan bool)
 	c.keeper.Go(func() {
 		close(busy)
@@ -267,23 +264,16 @@ func TestSignalOutlivesKeeper(t *testing.T) {
 	<-busy
 	// The kernel prefers the main thread for a signal to the process.
 	unix.Kill(c.PID, unix.SIGUSR1)
-	waitFor(t, func() bool { n, err := process.Peek(c.PID, unix.WNOHANG); return err == nil && n.Trapped() })
-	time.Sleep(20 * time.Millisecond) // until Wait sees it too
+	await.True(t, "the main thread is trapped", func() bool { n, err := process.Peek(c.PID, unix.WNOHANG); return err == nil && n.Trapped() })
+	time.Sleep(20 * time.Millisecond) // until Wait sees it too, which leaves no trace
 	close(end)
-	waitFor(t, func() bool {
-		text, _ := os.ReadFile(out.Name())
-		return strings.Contains(string(text), "user defined signal 1")
-	})
+	await.True(t, "the program gets the signal", func() bool { return wrote(out, "user defined signal 1") })
 }
 
-func waitFor(tb testing.TB, what func() bool) {
-	for range 500 {
-		if what() {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	tb.Error("waited in vain")
+// wrote reports whether a program wrote a text to a file.
+func wrote(out *os.File, text string) bool {
+	all, _ := os.ReadFile(out.Name())
+	return strings.Contains(string(all), text)
 }
 
 // A program that is already traced is left to its tracer.

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/matrix"
 )
@@ -110,7 +111,7 @@ func (s *storm) stop(t *testing.T, round int) bool {
 		if err != nil {
 			return err
 		}
-		time.Sleep(200 * time.Microsecond)
+		time.Sleep(200 * time.Microsecond) // what a short capture takes
 		stopped.Resume()
 		return nil
 	})
@@ -123,14 +124,12 @@ func (s *storm) stop(t *testing.T, round int) bool {
 // runsOn waits until a tracer stops no thread and no thread sleeps in exec.
 func (s *storm) runsOn(t *testing.T, round int) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		text := s.threads()
-		if !strings.Contains(text, " t ") && !strings.Contains(text, "begin_new_exec") && !strings.Contains(text, "de_thread") {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("round %d: the program does not run on:\n%s", round, text)
-		}
+	var text string
+	if !await.Poll(func() bool {
+		text = s.threads()
+		return !strings.Contains(text, " t ") && !strings.Contains(text, "begin_new_exec") && !strings.Contains(text, "de_thread")
+	}) {
+		t.Fatalf("round %d: the program does not run on:\n%s", round, text)
 	}
 }
 
@@ -206,7 +205,7 @@ func TestStormEnd(t *testing.T) {
 				s := startStorm(t, seize, 3000, m)
 				if mode == "kill" {
 					go func() {
-						time.Sleep(time.Duration(round%7) * time.Millisecond)
+						time.Sleep(time.Duration(round%7) * time.Millisecond) // another moment in each round
 						s.signal(unix.SIGKILL)
 					}()
 				}
@@ -347,12 +346,7 @@ func freezer(t *testing.T, s *storm) func(bool) {
 	t.Cleanup(func() {
 		set(false)
 		s.signal(unix.SIGKILL)
-		for range 100 {
-			if os.Remove(dir) == nil {
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
+		await.Poll(func() bool { return os.Remove(dir) == nil })
 	})
 	return set
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
 )
@@ -149,9 +150,7 @@ func TestSupervisorAbsent(t *testing.T) {
 	t.Run("closed while it registers", func(t *testing.T) {
 		c := newChannel(t)
 		p := startUnder(t, c, nil, "wait")
-		for !strings.Contains(p.stdout.String(), "ready") {
-			time.Sleep(10 * time.Millisecond)
-		}
+		await.True(t, "the program is ready", func() bool { return strings.Contains(p.stdout.String(), "ready") })
 		c.Close() // with the registration in its queue
 		p.Process.Signal(syscall.SIGQUIT)
 		check(t, p)

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/crasher"
 	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
@@ -144,7 +145,7 @@ func (p *program) event(t *testing.T) Event {
 // held checks that the program is alive and readable.
 func (p *program) held(t *testing.T) {
 	t.Helper()
-	time.Sleep(100 * time.Millisecond)
+	time.Sleep(100 * time.Millisecond) // for a program that is not held to end
 	select {
 	case err := <-p.end:
 		p.end <- err
@@ -267,9 +268,7 @@ func TestHolderGone(t *testing.T) {
 	}
 	t.Run("before", func(t *testing.T) {
 		p := start(t, nil, "wait")
-		for !strings.Contains(p.stdout.String(), "ready") {
-			time.Sleep(10 * time.Millisecond)
-		}
+		await.True(t, "the program is ready", func() bool { return strings.Contains(p.stdout.String(), "ready") })
 		p.socket.Close()
 		p.Process.Signal(syscall.SIGQUIT)
 		p.wait(t)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/groups"
 )
@@ -120,9 +121,7 @@ func TestMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	for stat, err := p.Stat(); err == nil && !stat.Dead(); stat, err = p.Stat() {
-		time.Sleep(time.Millisecond)
-	}
+	await.True(t, "the program ends", func() bool { stat, err := p.Stat(); return err != nil || stat.Dead() })
 	if g.Follow(); g.group() != entered { // the kernel now reports the root of version 1
 		t.Errorf("at its end found in %+v, want %+v", g.group(), entered)
 	}

@@ -118,7 +118,7 @@ func TestWatchStall(t *testing.T) {
 	if err := os.Remove(dir); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(50 * time.Millisecond)
+	time.Sleep(50 * time.Millisecond) // for a trigger of a group that is gone
 	w.Close()
 }
 

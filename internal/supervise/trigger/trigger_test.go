@@ -11,6 +11,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/await"
 )
 
 func TestTrigger(t *testing.T) {
@@ -88,7 +92,20 @@ func TestClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	time.Sleep(50 * time.Millisecond) // until it is accepted
+	if _, err := conn.Write([]byte("{")); err != nil { // the begin of a line
+		t.Fatal(err)
+	}
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	await.True(t, "the supervisor reads", func() (read bool) {
+		_ = raw.Control(func(fd uintptr) {
+			unread, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+			read = err == nil && unread == 0
+		})
+		return read
+	})
 	now := time.Now()
 	closer()
 	if took := time.Since(now); took > lineWait/2 {

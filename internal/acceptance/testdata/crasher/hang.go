@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
@@ -29,6 +32,23 @@ func stutter() {
 		}
 	}
 	hb.Stop()
+}
+
+// beat beats until SIGTERM ends it.
+func beat() {
+	hb := meminspect.NewHeartbeat("queue", 500*time.Millisecond)
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	fmt.Println("ready")
+	for {
+		hb.Beat()
+		select {
+		case <-term:
+			hb.Stop()
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // restless beats, misses its beat once a second, asks for snapshots and makes

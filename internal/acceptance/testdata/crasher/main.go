@@ -92,6 +92,7 @@ var ways = map[string]func(){
 	"orphan":    orphan,
 	"hang":      hang,
 	"stutter":   stutter,
+	"beat":      beat,
 	"restless":  restless,
 	"work":      work,
 	"detour":    detour,

@@ -31,6 +31,7 @@ import (
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/inspect"
 	"github.com/meminspect/meminspect/inspect/page"
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/damage"
 	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/internal/matrix"
@@ -241,14 +242,8 @@ func start(t *testing.T, goroutines, lists int) (pid int, out *bufio.Reader) {
 	t.Helper()
 	pid, out = run(t, "./testdata/service", fmt.Sprint(goroutines), fmt.Sprint(lists))
 	// Goroutines that printed ready are about to wait.
-	for range 100 {
-		if locked(t, pid) {
-			return pid, out
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatal("the deadlock is in no core")
-	return 0, nil
+	await.True(t, "a core has the deadlock", func() bool { return locked(t, pid) })
+	return pid, out
 }
 
 // run builds and starts a program. It returns its process ID, once it printed a line, and
