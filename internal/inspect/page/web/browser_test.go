@@ -390,14 +390,25 @@ func TestViews(t *testing.T) {
 	p.js("(() => { const s = document.querySelector('main input[type=search]'); s.value = 'chair'; s.dispatchEvent(new Event('input', {bubbles: true})) })()")
 	p.await(`document.querySelector('.value .name')?.innerText === 'service.Orders["ada"].Next.Name'`)
 
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(360, 740)); err != nil {
-		t.Fatal(err)
-	}
-	for _, view := range views {
-		p.click(view)
-		p.accessible(view + " at 360 pixels")
-		if p.js("document.documentElement.scrollWidth <= 360") != "true" {
-			t.Errorf("%s is wider than 360 pixels: %s", view, p.js("document.documentElement.scrollWidth"))
+	// A phone, and a small screen at twice the size of text.
+	for _, size := range [][2]int64{{360, 740}, {640, 450}} {
+		if err := chromedp.Do(ctx, chromedp.EmulateViewport(size[0], size[1])); err != nil {
+			t.Fatal(err)
+		}
+		for _, view := range views {
+			p.click(view)
+			switch view {
+			case "Goroutines":
+				p.do("press('.scroll .row button')")
+			case "Values":
+				p.do("key('ArrowRight', '[role=tree]')")
+			case "Waits":
+				p.await("(() => { const g = document.querySelector('.graph').getBoundingClientRect(), b = document.querySelector('.box.cycle').getBoundingClientRect(); return b.left >= g.left && b.top >= g.top && b.bottom <= g.bottom })()")
+			}
+			p.accessible(fmt.Sprint(view, " at ", size[0], " pixels"))
+			if width := p.js("document.documentElement.scrollWidth"); width != fmt.Sprint(size[0]) {
+				t.Errorf("%s is wider than %d pixels: %s", view, size[0], width)
+			}
 		}
 	}
 }

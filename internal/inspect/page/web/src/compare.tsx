@@ -14,16 +14,16 @@ export function Compare({ doc, index, go }: State) {
         {diff.unknown > 0 && <> {count(diff.unknown, 'value')} could not be compared: a core does not have them.</>}</p>
       <h2>Values</h2>
       <Table label="Changes of values" rows={diff.changes} columns={[
-        { name: 'Change', width: '6rem', cell: (c) => SIGN[c.kind] + ' ' + c.kind },
         { name: 'Path', width: 'minmax(9rem, 1fr)', cell: (c) => <button class="link" onClick={() => go('Values', c.path)}>{c.path}</button> },
-        { name: 'Before', width: 'minmax(7rem, 1fr)', cell: (c) => <code title={c.before}>{c.before}</code> },
-        { name: 'After', width: 'minmax(7rem, 1fr)', cell: (c) => <code title={c.after}>{c.after}</code> },
+        { name: 'Change', width: '6rem', cell: (c) => SIGN[c.kind] + ' ' + c.kind },
+        { name: 'Before', width: 'minmax(7rem, 1fr)', cell: (c) => <code>{c.before}</code> },
+        { name: 'After', width: 'minmax(7rem, 1fr)', cell: (c) => <code>{c.after}</code> },
       ]} />
       <h2>Groups of goroutines</h2>
       <Table label="Changes of goroutines" rows={diff.groups} columns={[
+        { name: 'Functions', width: 'minmax(9rem, 1fr)', cell: (g) => <code>{g.functions.map((f) => short(doc.strings[f])).join(' ← ')}</code> },
         { name: 'Before', width: '6rem', cell: (g) => g.before },
         { name: 'After', width: '6rem', cell: (g) => g.after },
-        { name: 'Functions', width: 'minmax(9rem, 1fr)', cell: (g) => <code>{g.functions.map((f) => short(doc.strings[f])).join(' ← ')}</code> },
       ]} />
     </>
   )

@@ -114,9 +114,9 @@ export function Goroutines(state: State) {
       <div class="halves">
       <Table label="Goroutines" rows={rows} marked={shown} tone={(g) => (g.f ? 'bad' : '')} columns={[
         { name: 'Goroutine', width: '7rem', cell: (g) => <button class="link" aria-pressed={g.id === target} onClick={() => go('Goroutines', g.id)}>{g.id}{g.f && ' (failed)'}</button> },
+        { name: 'Function', width: 'minmax(9rem, 2fr)', cell: (g) => { const f = ownFrame(core, core.groups[g.g]); return f === undefined ? '' : <code>{short(doc.strings[core.frames[f][0]])}</code> } },
         { name: 'State', width: 'minmax(7rem, 1fr)', cell: (g) => <>{doc.strings[g.s]}{change(g) && <Badge text={change(g)} />}</> },
         { name: 'Waits', width: '6rem', cell: (g) => (g.w ? duration(g.w) : '') },
-        { name: 'Function', width: 'minmax(9rem, 2fr)', cell: (g) => { const f = ownFrame(core, core.groups[g.g]); return f === undefined ? '' : <code>{short(doc.strings[core.frames[f][0]])}</code> } },
       ]} />
       {shown && <Stack {...state} goroutine={shown} />}
       </div>

@@ -73,17 +73,17 @@ export function Heap({ heap, doc }: State & { heap: HeapData }) {
       </div>
       <h3>Roots</h3>
       <Table label="Roots" rows={heap.roots} columns={[
+        { name: 'Root', width: 'minmax(9rem, 1fr)', cell: (r) => <code>{r.name}</code> },
         { name: 'Retained', width: '7rem', cell: (r) => bytes(r.retained) },
         { name: 'Of all', width: '5rem', cell: (r) => (heap.bytes ? ((100 * r.retained) / heap.bytes).toFixed(1) + ' %' : '') },
         { name: 'Retained objects', width: '10rem', cell: (r) => r.objects.toLocaleString('en') },
-        { name: 'Root', width: 'minmax(9rem, 1fr)', cell: (r) => <code>{r.name}</code> },
       ]} />
       {paths.length > 0 && <>
         <h3>Paths</h3>
         <Table label="Paths" rows={paths} columns={[
+          { name: 'Path', width: 'minmax(9rem, 1fr)', cell: (p) => <code>{p.path}</code> },
           { name: 'Retained', width: '7rem', cell: (p) => bytes(p.retained) },
           { name: 'Objects', width: '7rem', cell: (p) => p.objects.toLocaleString('en') },
-          { name: 'Path', width: 'minmax(9rem, 1fr)', cell: (p) => <code>{p.path}</code> },
           { name: 'Type', width: 'minmax(7rem, 1fr)', cell: (p) => <code class="dim">{doc.strings[p.type]}</code> },
         ]} />
       </>}

@@ -83,7 +83,7 @@ export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]
           {props.columns.map((c) => <span role="columnheader">{c.name}</span>)}
         </div>
       </div>
-      <div class="scroll" role="rowgroup" ref={element} tabIndex={0} aria-label={props.label + ', rows'} onKeyDown={keys}>
+      <div class="scroll" role="rowgroup" ref={element} tabIndex={0} aria-label={props.label + ', rows'} onKeyDown={keys} onMouseOver={showWhole}>
         <div role="presentation" style={{ height: rows.getTotalSize() + 'px', position: 'relative' }}>
           {rows.getVirtualItems().map((item) => {
             const row = props.rows[item.index]
@@ -104,6 +104,12 @@ export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]
 /** After says what follows a call in its stack and is left out. */
 export function After({ texts }: { texts?: string[] }) {
   return <>{texts?.map((text) => <div class="dim">… {text}</div>)}</>
+}
+
+/** showWhole gives a cell whose text is cut off a title with all of it. */
+function showWhole(e: MouseEvent) {
+  const cell = (e.target as Element).closest<HTMLElement>('[role=cell]')
+  if (cell) cell.title = cell.scrollWidth > cell.clientWidth ? cell.innerText : ''
 }
 
 /** Badge marks what differs from the core before. */

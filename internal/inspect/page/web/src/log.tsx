@@ -25,7 +25,7 @@ export function Log({ core, before }: State) {
       <Table label="Log records" rows={rows} tone={(r) => (r.l >= 8 ? 'bad' : r.l >= 4 ? 'warn' : '')} columns={[
         { name: 'Before the end', width: '8rem', cell: (r) => (r.t ? <span title={new Date(r.t).toISOString()}>{((end - r.t) / 1000).toFixed(3)} s</span> : '') },
         { name: 'Level', width: '6rem', cell: (r) => <>{level(r.l)}{before?.captured && r.t && r.t > before.captured ? <Badge text="new" /> : ''}</> },
-        { name: 'Message', width: 'minmax(10rem, 1fr)', cell: (r) => <span title={r.m + ' ' + (r.a ?? '')}>{r.m} <code class="dim">{r.a}</code></span> },
+        { name: 'Message', width: 'minmax(10rem, 1fr)', cell: (r) => <>{r.m} <code class="dim">{r.a}</code></> },
       ]} />
     </>
   )

@@ -215,5 +215,6 @@ function Text({ node }: { node: ValueNode }) {
   if (node.r) return <code>→ {node.r}</code>
   if (node.v !== undefined) return <code class="text">{node.v.length > 300 ? node.v.slice(0, 300) + '…' : node.v}</code>
   if (node.l !== undefined) return <span class="dim">{count(node.l, 'element')}</span>
+  if (node.o && !node.c) return null // the note says what it is
   return <span class="dim">{node.c ? count(node.c.length, 'field') : 'empty'}</span>
 }

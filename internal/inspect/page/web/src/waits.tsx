@@ -1,5 +1,5 @@
 import { graphlib, layout } from '@dagrejs/dagre'
-import { useMemo, useState } from 'preact/hooks'
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { Badge, Table } from './list'
 import type { State } from './main'
 import { count, ownFrame, short, type Core, type Goroutine, type WaitObject } from './model'
@@ -157,6 +157,12 @@ export function Waits({ core, doc, go, before }: State) {
   const [most, setMost] = useState(FIRST_OBJECTS)
   const { boxes, edges, g, cyclic, left } = useMemo(() => drawn(core, doc.strings, most), [core, most])
   const others = core.waits.filter((o) => !o.address)
+  const graph = useRef<HTMLDivElement>(null)
+  useLayoutEffect(() => { // a screen has room for a part: the cycle, or where the arrows begin
+    const all = [...(graph.current?.querySelectorAll<HTMLElement>('.box') ?? [])].sort((a, b) => a.offsetLeft - b.offsetLeft)
+    const first = all.find((b) => b.classList.contains('cycle')) ?? all[0]
+    if (first) graph.current!.scrollTo(first.offsetLeft - 8, first.offsetTop - graph.current!.clientHeight / 2)
+  }, [g])
   if (core.waits.length === 0) return <p>No goroutine waits for an object that the core names.</p>
   const { width = 0, height = 0 } = g.graph() as { width?: number; height?: number }
   const inCycle = (e: Edge) => cyclic.has(e.from) && cyclic.has(e.to)
@@ -166,7 +172,7 @@ export function Waits({ core, doc, go, before }: State) {
       {cyclic.size > 0 && <p class="bad" role="note"><strong>Possible deadlock:</strong> the boxes with a double red border wait for each other.</p>}
       {left > 0 && <p>The graph has {most} of {most + left} boxes of objects; objects that are alike share a box. {most < MAX_OBJECTS ? <button onClick={() => setMost(MAX_OBJECTS)}>Show {Math.min(left, MAX_OBJECTS - most)} more</button> : <>It has no room for {left} more.</>}</p>}
       {boxes.size > 0 && (
-        <div class="graph" tabIndex={0} role="group" aria-label="Graph of waits">
+        <div class="graph" tabIndex={0} role="group" ref={graph} aria-label="Graph of waits">
           <div style={{ position: 'relative', width: width + 'px', height: height + 'px' }}>
             <svg width={width} height={height} aria-hidden="true" focusable="false">
               <defs>
