@@ -52,7 +52,7 @@ func (f *runFlags) destination(config *supervise.Config) error {
 		config.Sink = func(supervise.Core) (string, error) { return "", err }
 		return nil //nolint:nilerr // each core reports it
 	}
-	config.Limits = s.Admit
+	config.Limits, config.History = s.Admit, s
 	config.Socket = s.Dir()
 	ctx, interrupt := context.WithCancel(context.Background())
 	config.Interrupt = interrupt

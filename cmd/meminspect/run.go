@@ -111,6 +111,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.Var((*duration.Value)(&f.policy.KeepAge), "keep-age", "remove older cores; 0 keeps them")
 	fl.Var((*bytesize.Value)(&f.policy.Floor), "free", "bytes to leave free on the disk")
 	fl.Var(rate{&f.policy.Each}, "limit", "maximum rate of cores for one reason, as COUNT/TIME; 0 is no limit")
+	fl.Var(number{&f.policy.Loop, 0, math.MaxInt32}, "limit-loop", "maximum number of cores for one reason in a crash loop: crashes in a row, each within ten minutes of its start; 0 is no limit")
 	fl.Var(rate{&f.policy.All}, "limit-all", "maximum rate of cores for all reasons, as COUNT/TIME; 0 is no limit")
 }
 

@@ -4,5 +4,5 @@ import "github.com/spf13/cobra"
 
 // supervising are the commands that watch programs.
 func supervising() []*cobra.Command {
-	return []*cobra.Command{runCommand(), triggerCommand(), watchCommand(), coreHandlerCommand()}
+	return []*cobra.Command{runCommand(), triggerCommand(), lastCommand(), watchCommand(), coreHandlerCommand()}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -78,7 +79,10 @@ func (f *runFlags) watch(cmd *cobra.Command, a supervise.Attachment) error {
 	if line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n'); err != nil || line != "go\n" {
 		return fmt.Errorf("watch: the program went away: %q, %w", line, err)
 	}
-	a.Ready = func(promise string) {
+	a.Ready = func(promise, last string) {
+		if last != "" {
+			fmt.Fprintf(cmd.OutOrStdout(), "last %s\n", strings.ReplaceAll(last, "\n", " "))
+		}
 		fmt.Fprintf(cmd.OutOrStdout(), "ready %s\n", promise)
 		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 		if err != nil {

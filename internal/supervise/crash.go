@@ -144,14 +144,14 @@ func (s *Supervisor) crashed(i *image) {
 	text.copy()
 	if err != nil {
 		report := crashtext.Parse(text.text, text.backlog)
-		s.finish(Event{Reason: report.Reason, Held: text.held}, err)
+		s.died(s.finish(Event{Reason: report.Reason, Held: text.held}, err))
 		return
 	}
 	if text.refused != nil {
-		s.finish(Event{Reason: c.Summary().Reason, Held: text.held}, text.refused)
+		s.died(s.finish(Event{Reason: c.Summary().Reason, Held: text.held}, text.refused))
 		return
 	}
-	s.keep(c, began, text.held)
+	s.died(s.keep(c, began, text.held))
 }
 
 // A crash is a fatal report that is being captured.
@@ -209,7 +209,7 @@ func (c *crash) complete(r request.Record) request.Record {
 	if report.Reason != crashtext.Unknown {
 		r.Reason = report.Reason
 	}
-	suppressed, err := c.s.admit(r.Reason)
+	suppressed, err := c.s.admitDeath(r.Reason)
 	c.refused = err
 	if typ := r.Panics[report.Goroutine]; report.Reason == crashtext.Panic || report.Reason == crashtext.Nil {
 		// Memory has it for errors too. The text may be forged, so it must not decide

@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -83,12 +84,12 @@ func (s *Supervisor) captureEnd(ctx context.Context, d *crash, read func()) {
 	d.copy()
 	switch {
 	case err != nil:
-		s.finish(Event{Reason: d.fallback, Held: d.held}, err)
+		s.died(s.finish(Event{Reason: d.fallback, Held: d.held}, err))
 		s.publishInstead(d.fallback)
 	case d.refused != nil:
-		s.finish(Event{Reason: c.Summary().Reason, Held: d.held}, d.refused)
+		s.died(s.finish(Event{Reason: c.Summary().Reason, Held: d.held}, d.refused))
 	default:
-		s.keep(c, d.began, d.held)
+		s.died(s.keep(c, d.began, d.held))
 	}
 }
 
@@ -111,5 +112,5 @@ func endReason(end unix.WaitStatus) string {
 	if end.Signaled() {
 		return siginfo.Reason(int(end.Signal()))
 	}
-	return "exit-" + number(uint64(end.ExitStatus()))
+	return fmt.Sprint("exit-", end.ExitStatus())
 }

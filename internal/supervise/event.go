@@ -30,6 +30,7 @@ type Event struct {
 	Took    time.Duration // from the first sign to the file
 	Partial bool
 	Status  string // of a program that ended
+	InRow   int    // crashes in a row, with this end
 }
 
 // MarshalJSON writes the event as docs/reference/schema/events.json describes.
@@ -48,7 +49,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Took      duration.Seconds `json:"took,omitempty"`
 		Partial   bool             `json:"partial,omitempty"`
 		Status    string           `json:"status,omitempty"`
-	}{e.Time.UTC(), e.What, e.Program, e.PID, e.Reason, e.Text, e.Path, e.Bytes, e.Signature, duration.Seconds(e.Held), duration.Seconds(e.Took), e.Partial, e.Status})
+		InRow     int              `json:"crashesInRow,omitempty"`
+	}{e.Time.UTC(), e.What, e.Program, e.PID, e.Reason, e.Text, e.Path, e.Bytes, e.Signature, duration.Seconds(e.Held), duration.Seconds(e.Took), e.Partial, e.Status, e.InRow})
 }
 
 // Values of Event.What.

@@ -86,7 +86,7 @@ func (s *Supervisor) snapshot() (int64, error) {
 func (s *Supervisor) publish(reason string) {
 	last, err := s.config.Keeper.Last()
 	if err != nil || len(last) == 0 {
-		s.finish(Event{Reason: reason}, errors.Join(errors.New("there is no snapshot yet"), err))
+		s.died(s.finish(Event{Reason: reason}, errors.Join(errors.New("there is no snapshot yet"), err)))
 		return
 	}
 	s.publishAll(last, reason)
@@ -106,8 +106,8 @@ func (s *Supervisor) publishInstead(reason string) {
 
 // publishAll makes cores of snapshots, within the limits.
 func (s *Supervisor) publishAll(last []snapshots.Snapshot, reason string) {
-	if _, err := s.admit(reason); err != nil {
-		s.finish(Event{Reason: reason}, err)
+	if _, err := s.admitDeath(reason); err != nil {
+		s.died(s.finish(Event{Reason: reason}, err))
 		return
 	}
 	died := time.Now()
@@ -119,7 +119,7 @@ func (s *Supervisor) publishAll(last []snapshots.Snapshot, reason string) {
 		var err error
 		e.Path, err = s.config.Sink(coreOf(snapshot, reason))
 		e.Took = time.Since(died)
-		s.finish(e, err)
+		s.died(s.finish(e, err))
 	}
 }
 
@@ -181,6 +181,6 @@ func (s *Supervisor) unseen(status unix.WaitStatus, known bool) {
 		return
 	}
 	if known {
-		s.finish(Event{Reason: reason}, fmt.Errorf("nothing held it at its end, and no snapshots are taken (--snapshot)"))
+		s.died(s.finish(Event{Reason: reason}, fmt.Errorf("nothing held it at its end, and no snapshots are taken (--snapshot)")))
 	}
 }

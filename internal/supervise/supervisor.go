@@ -35,6 +35,7 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise/trigger"
 	"github.com/meminspect/meminspect/internal/supervise/witness"
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
+	"github.com/meminspect/meminspect/runtime/format/lastend"
 )
 
 // A Config describes what to run and when to capture it.
@@ -79,6 +80,9 @@ type Config struct {
 	// Place describes where cores go, and whether they can be stored now; nil =
 	// unknown.
 	Place func() (string, error)
+
+	// History records the program's starts and ends; nil = nothing is recorded.
+	History *store.Store
 
 	Report *Reporter
 }
@@ -127,7 +131,9 @@ type Supervisor struct {
 	death struct {
 		sync.Mutex
 		captured bool
+		event    Event // of its capture
 	}
+	life    *store.Life        // nil if the program's ends are not recorded
 	asks    chan ask           // of users
 	working sync.WaitGroup     // work to finish before the supervisor ends
 	gone    chan struct{}      // closed when the program is dead
@@ -147,7 +153,9 @@ func Run(config Config) (unix.WaitStatus, error) {
 	defer signals.stop()
 	s.stops = make(chan chan struct{})
 	s.shareGroup()
+	s.begin(path)
 	if err := s.start(path); err != nil {
+		s.life.Abandon()
 		return 0, err
 	}
 	go s.forward(signals)
@@ -198,7 +206,9 @@ type Attachment struct {
 	PID     int
 	Channel int // descriptor of our end
 
-	Ready func(promise string) // called once everything is ready
+	// Ready is called once everything is ready, with the program's last end as
+	// package lastend encodes it, "" if it is unknown.
+	Ready func(promise, last string)
 }
 
 // Watch watches a running program until its end. It does not handle signals or
@@ -221,8 +231,10 @@ func Watch(config Config, a Attachment) error {
 	if config.ExitStop {
 		notSeized = s.child.Seize()
 	}
+	s.begin(path)
+	s.life.SetPID(a.PID)
 	promise := s.promise(path, notSeized)
-	a.Ready(promise)
+	a.Ready(promise, s.lastEnd())
 	s.report(Event{What: Started, Text: promise})
 	_, err = s.toTheEnd()
 	return err
@@ -260,13 +272,14 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	s.image.Load().close() // no report can come any longer
 	s.working.Wait()
 	if err != nil {
+		s.life.Abandon()
 		return 0, err
 	}
 	s.unseen(status, s.child.StatusKnown())
 	if s.config.Keeper != nil {
 		s.config.Keeper.Close()
 	}
-	s.report(Event{What: Ended, Status: describe(status)})
+	s.ended(status)
 	return status, nil
 }
 
@@ -309,7 +322,7 @@ func (s *Supervisor) start(path string) error {
 	s.started = time.Now()
 	s.child, notSeized, err = child.Start(child.Command{
 		Path: path, Args: s.config.Args, Dir: s.config.Dir, Files: files, ShareGroup: s.witness != nil,
-		Env: append(without(s.config.Env, crashenv.Variable), crashenv.Variable+"="+crashenv.Value(fd, inode)),
+		Env: s.environment(crashenv.Value(fd, inode)),
 	}, s.keeper, s.config.ExitStop)
 	if err != nil {
 		channel.Close()
@@ -318,8 +331,19 @@ func (s *Supervisor) start(path string) error {
 		}
 		return &StartError{err}
 	}
+	s.life.SetPID(s.child.PID)
 	s.report(Event{What: Started, Text: s.promise(path, notSeized)})
 	return nil
+}
+
+// environment returns the program's environment, with the channel and how the
+// program ended before.
+func (s *Supervisor) environment(channel string) []string {
+	env := append(without(without(s.config.Env, crashenv.Variable), lastend.Variable), crashenv.Variable+"="+channel)
+	if last := s.lastEnd(); last != "" {
+		env = append(env, lastend.Variable+"="+last)
+	}
+	return env
 }
 
 // without returns an environment without the variable.
@@ -430,6 +454,9 @@ func (s *Supervisor) finish(e Event, err error) Event {
 		e.What, e.Text, e.Path, e.Bytes = Failed, err.Error(), "", 0
 	}
 	s.report(e)
+	if s.child != nil {
+		e.PID = s.child.PID
+	}
 	return e
 }
 

@@ -96,6 +96,10 @@ func launch(o Options, path string, channel *os.File) (promise string, err error
 		return "", fmt.Errorf("the collector went away: %w", err)
 	}
 	line, err = readLine(words, end)
+	if last, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "last "); ok && err == nil {
+		crash.LastEnd.Store(last)
+		line, err = readLine(words, end)
+	}
 	promise, ok = strings.CutPrefix(strings.TrimSuffix(line, "\n"), "ready ")
 	if err != nil || !ok {
 		return "", fmt.Errorf("the collector is not ready: it said %q (%w)", line, err)

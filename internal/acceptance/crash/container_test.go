@@ -33,7 +33,7 @@ func TestContainerInInfo(t *testing.T) {
 	var info struct {
 		Process struct {
 			Container, PodUID string
-			Limits         map[string]string `json:"cgroupLimits"`
+			Limits            map[string]string `json:"cgroupLimits"`
 		}
 	}
 	if err != nil || json.Unmarshal(out, &info) != nil {

@@ -32,6 +32,7 @@ type Policy struct {
 
 	Each Limit // for one program and reason
 	All  Limit // for one program
+	Loop int   // for one program and reason in a crash loop
 }
 
 // A Limit is a maximum number in a period.
@@ -44,7 +45,7 @@ type Limit struct {
 func DefaultPolicy() Policy {
 	return Policy{
 		Keep: 20, KeepBytes: 2 << 30, KeepAge: 30 * 24 * time.Hour, Floor: 256 << 20,
-		Each: Limit{3, 10 * time.Minute}, All: Limit{20, time.Hour},
+		Each: Limit{3, 10 * time.Minute}, All: Limit{20, time.Hour}, Loop: 3,
 	}
 }
 
@@ -219,17 +220,10 @@ func values(m map[string][]time.Time) [][]time.Time {
 
 // update changes the limits file under a lock that other processes respect.
 func (s *Store) update(change func(map[string]*history) error) error {
-	if err := s.prepare(); err != nil {
-		return err
-	}
-	lock, err := plainfile.OpenFile(filepath.Join(s.dir, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return fmt.Errorf("locking the store: %w", err)
-	}
-	defer lock.Close() // which unlocks
-	if err := s.flock(lock); err != nil {
-		return err
-	}
+	return s.locked(s.patience, func() error { return s.updateLocked(change) })
+}
+
+func (s *Store) updateLocked(change func(map[string]*history) error) error {
 	path := filepath.Join(s.dir, limitsFile)
 	all := map[string]*history{}
 	if data, err := plainfile.Read(path, maxLimits); err == nil {
@@ -281,8 +275,8 @@ var errLocked = fmt.Errorf("the limits are locked by others for %v", patience)
 
 // flock waits for the lock. The pauses are random, so that many waiters spread
 // out.
-func (s *Store) flock(f *os.File) error {
-	for end := time.Now().Add(s.patience); ; time.Sleep(time.Millisecond + rand.N(10*time.Millisecond)) {
+func (s *Store) flock(f *os.File, patience time.Duration) error {
+	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond + rand.N(10*time.Millisecond)) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch {
 		case err == nil:

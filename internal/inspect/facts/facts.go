@@ -28,13 +28,13 @@ type Build struct {
 
 // A Process is what is known of the process when the core was taken.
 type Process struct {
-	Started   *time.Time        `json:"started,omitempty"`
-	Uptime    duration.Seconds  `json:"uptime,omitempty"`
-	MaxProcs  int               `json:"gomaxprocs,omitempty"`
-	GC        *GC               `json:"gc,omitempty"`
-	Memory    *Memory           `json:"memory,omitempty"`
+	Started  *time.Time       `json:"started,omitempty"`
+	Uptime   duration.Seconds `json:"uptime,omitempty"`
+	MaxProcs int              `json:"gomaxprocs,omitempty"`
+	GC       *GC              `json:"gc,omitempty"`
+	Memory   *Memory          `json:"memory,omitempty"`
 	Where
-	Limits    map[string]string `json:"cgroupLimits,omitempty"` // by the kernel's file names
+	Limits map[string]string `json:"cgroupLimits,omitempty"` // by the kernel's file names
 }
 
 // Where is where the process ran.

@@ -79,6 +79,7 @@ var ways = map[string]func(){
 
 	"-listen":   wait,
 	"crash":     func() { panic("it went wrong") },
+	"last":      func() { fmt.Println(meminspect.LastEnd()) },
 	"tags":      func() { tags(); panic("it went wrong") },
 	"wait":      wait,
 	"snapshot":  snapshot,

@@ -1,0 +1,129 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/duration"
+)
+
+func lastCommand() *cobra.Command {
+	var f lastFlags
+	cmd := &cobra.Command{
+		Use:   "last [PROGRAM]",
+		Short: "Print how programs ended the last time",
+		Long: `Print how the programs that run supervises ended the last time: the reason, the
+core, and how many crashes in a row there were, each within ten minutes of its
+start. PROGRAM is the name of the executable, without its folder.
+
+The exit status is 0. With --max-in-row it is 1 if a program crashed more often
+in a row, for health checks.`,
+		Example: `  meminspect last --dir cores
+  meminspect last --dir cores --max-in-row 3 server`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: f.run,
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.dir, "dir", "", "`directory` for cores of run (default as for run)")
+	fl.Var(number{&f.max, 0, 1 << 30}, "max-in-row", "exit with status 1 if more than this many crashes in a row are recorded; 0 is no limit")
+	fl.BoolVar(&f.json, "json", false, "print one JSON object a line")
+	return cmd
+}
+
+type lastFlags struct {
+	dir  string
+	max  int
+	json bool
+}
+
+// endJSON is an end as --json prints it.
+type endJSON struct {
+	Program   string           `json:"program"`
+	PID       int              `json:"pid,omitempty"`
+	Reason    string           `json:"reason"`
+	Status    string           `json:"status,omitempty"`
+	Crash     bool             `json:"crash"`
+	Started   time.Time        `json:"started"`
+	Time      time.Time        `json:"time"`
+	Uptime    duration.Seconds `json:"uptime"`
+	InRow     int              `json:"crashesInRow,omitempty"`
+	Cores     map[string]int   `json:"coresInRow,omitempty"` // by reason
+	Core      string           `json:"core,omitempty"`
+	Signature string           `json:"signature,omitempty"`
+}
+
+func (f *lastFlags) run(cmd *cobra.Command, args []string) error {
+	if f.dir == "" {
+		f.dir = defaultDir()
+	}
+	all, err := store.Ends(f.dir)
+	if err != nil {
+		return fmt.Errorf("last: %w", err)
+	}
+	w := cmd.OutOrStdout()
+	var ends []endJSON
+	var often *store.End
+	for i := range all {
+		e := &all[i]
+		if len(args) > 0 && e.Program != args[0] {
+			continue
+		}
+		if f.max > 0 && e.InRow > f.max && often == nil {
+			often = e
+		}
+		ends = append(ends, endJSON{e.Program, e.PID, e.Reason, e.Status, e.Crash, e.Started.UTC(), e.Time.UTC(), duration.Seconds(e.Uptime()), e.InRow, e.Cores, e.Core, e.Signature})
+	}
+	switch {
+	case f.json:
+		err = printJSONLines(w, ends)
+	case len(ends) == 0:
+		_, err = fmt.Fprintf(w, "no end is recorded in %s\n", f.dir)
+	default:
+		for i := range ends {
+			if err = ends[i].print(w); err != nil {
+				break
+			}
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if often != nil {
+		return &exitError{status: exitFindings, err: fmt.Errorf("last: %s crashed %d times in a row", often.Program, often.InRow)}
+	}
+	return nil
+}
+
+func (e *endJSON) print(w io.Writer) error {
+	status := ""
+	if e.Status != "" {
+		status = " (" + e.Status + ")"
+	}
+	text := fmt.Sprintf("%s: %s%s, %s, %s after its start\n", e.Program, e.Reason, status, e.Time.Format("2006-01-02 15:04:05 UTC"), duration.Roughly(time.Duration(e.Uptime)))
+	if e.Crash {
+		text += fmt.Sprintf("  crashes in a row: %d", e.InRow)
+		var cores []string
+		for _, reason := range sortedKeys(e.Cores) {
+			cores = append(cores, fmt.Sprintf("%d for %s", e.Cores[reason], reason))
+		}
+		if len(cores) > 0 {
+			text += ", with cores: " + strings.Join(cores, ", ")
+		}
+		text += "\n"
+	}
+	if e.Core != "" {
+		text += "  core: " + e.Core + "\n"
+	}
+	if e.Signature != "" {
+		text += "  bug:  " + e.Signature + "\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
+}
