@@ -15,6 +15,7 @@ import (
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
 	"github.com/meminspect/meminspect/internal/supervise/live"
+	"github.com/meminspect/meminspect/internal/supervise/pressure"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
@@ -161,7 +162,7 @@ type crash struct {
 	began    time.Time
 	backlog  []byte
 	fallback string // reason of an end without a report
-	oom      bool   // the OOM killer ended it
+	oom      pressure.Verdict
 
 	text     []byte
 	kept     []byte // the part that may be stored
@@ -235,7 +236,11 @@ func (c *crash) complete(r request.Record) request.Record {
 			r = r.With(p)
 		}
 	}
-	if c.oom {
+	switch c.oom {
+	case pressure.NotKilled:
+	case pressure.PerhapsKilled:
+		r = r.With(note.Pair{Key: "oom-kill", Value: perhapsOOM})
+	case pressure.Killed:
 		r = r.With(note.Pair{Key: "oom-kill", Value: "the kernel takes the memory of a program that its OOM killer ended back: what could not be read may be gone for that reason"})
 	}
 	if c.late {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/core/siginfo"
+	"github.com/meminspect/meminspect/internal/supervise/pressure"
 )
 
 // killHold bounds how long a program that the OOM killer killed is stopped: the
@@ -30,9 +31,11 @@ func (s *Supervisor) exiting(end unix.WaitStatus) {
 		s.reportGivenAway(i) // its files are still open, so it closed this one itself
 	}
 	killed := end.Signaled() && end.Signal() == unix.SIGKILL
-	s.gauge.Follow() // the last time that the kernel reports its group
-	d := &crash{s: s, image: i, began: time.Now(), fallback: endReason(end), oom: killed && s.gauge.Killed()}
-	if d.oom {
+	d := &crash{s: s, image: i, began: time.Now(), fallback: endReason(end)}
+	if killed {
+		d.oom = s.oomVerdict() // the last time that the kernel reports its group
+	}
+	if d.oom == pressure.Killed {
 		d.fallback = oomReason
 		if !i.view.readable() {
 			return // nothing is left to capture, except perhaps a snapshot
@@ -105,6 +108,19 @@ func (c *crash) releaseDead() {
 
 // oomReason is the reason of a capture of a program that the OOM killer ended.
 const oomReason = "oom-kill"
+
+// perhapsOOM reports what is not known about an end by SIGKILL.
+const perhapsOOM = "not known: the kernel's OOM killer may have sent SIGKILL; how often it had killed in the program's control group before is not known"
+
+// oomVerdict returns whether the OOM killer sent SIGKILL to the program. It reports
+// if that is not known.
+func (s *Supervisor) oomVerdict() pressure.Verdict {
+	v := s.gauge.Verdict()
+	if v == pressure.PerhapsKilled {
+		s.report(Event{What: Note, Text: "whether the kernel's OOM killer sent SIGKILL is not known: the program may have entered another control group just before"})
+	}
+	return v
+}
 
 // endReason returns the reason of a capture at an end without another
 // explanation.

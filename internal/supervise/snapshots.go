@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/supervise/pressure"
 	"github.com/meminspect/meminspect/internal/supervise/snapshots"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -173,7 +174,8 @@ func (s *Supervisor) unseen(status unix.WaitStatus, known bool) {
 	if known {
 		reason = endReason(status)
 	}
-	if s.gauge.Killed() {
+	killed := status.Signaled() && status.Signal() == unix.SIGKILL
+	if (killed || !known) && s.oomVerdict() == pressure.Killed {
 		reason = oomReason
 	}
 	if s.config.Keeper != nil {

@@ -3,10 +3,12 @@
 package crash
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -206,4 +208,79 @@ func TestOOMKill(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A program is killed just after it entered a group in which the OOM killer has
+// killed before, while its supervisor has no processor time: how often it had killed
+// there is not known. The kernel's log shows the truth, if its numbers of processes
+// are ours. Without it the core reports what is not known.
+func TestOOMKillInANewGroup(t *testing.T) {
+	program := crasher.Build(t, crasher.Plain)
+	for _, c := range []struct {
+		name string
+		wrap []string
+	}{{"alone", nil}, {"PID namespace", []string{"unshare", "--pid", "--fork", "--kill-child", "--mount-proc"}}} {
+		t.Run(c.name, func(t *testing.T) {
+			procs := groups.Limited(t, 24<<20)
+			before := exec.Command("sh", "-c", groups.Enter(procs)+"exec tail /dev/zero")
+			if err := before.Run(); before.ProcessState == nil || before.ProcessState.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+				t.Fatal(err)
+			}
+			gate := filepath.Join(t.TempDir(), "gate")
+			check(t, syscall.Mkfifo(gate, 0o600))
+			// A signal to the main thread would wait for the supervisor.
+			r := start(t, surrounding{wrap: c.wrap}, []string{"GODEBUG=asyncpreemptoff=1"}, "sh", []string{"--memory=0"}, "-c", "read go < "+gate+"; "+groups.Enter(procs)+"exec "+program+" grow")
+			r.event(t, "started")
+			supervisor := r.cmd.Process.Pid
+			if c.wrap != nil {
+				child := must(os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", supervisor)))
+				supervisor = must(strconv.Atoi(strings.TrimSpace(string(child))))
+			}
+			opened := must(os.OpenFile(gate, os.O_WRONLY, 0)) // when the shell waits
+			defer opened.Close()
+			check(t, syscall.Kill(supervisor, syscall.SIGSTOP))
+			must(opened.WriteString("go\n"))
+			await.True(t, "the program is killed", func() bool { return oomKills(t, procs) == 2 })
+			check(t, syscall.Kill(supervisor, syscall.SIGCONT))
+			r.finish(t)
+			cores := r.cores(t)
+			if len(cores) != 1 {
+				t.Fatalf("cores %v: %+v", cores, r.events)
+			}
+			log, err := os.Open("/dev/kmsg")
+			if err == nil {
+				log.Close()
+			}
+			info, title := string(must(command(t, "info", cores[0]))), string(must(command(t, "report", cores[0])))
+			if err == nil && c.wrap == nil {
+				if !strings.Contains(cores[0], ".oom-kill.") || !strings.Contains(title, "was killed by the OOM killer") {
+					t.Errorf("%s: %+v\n%s", cores[0], r.events, title)
+				}
+				return
+			}
+			noted := slices.ContainsFunc(r.events, func(e event) bool {
+				return e.What == "note" && strings.HasPrefix(e.Text, "whether the kernel's OOM killer sent SIGKILL is not known")
+			})
+			if !noted || !strings.Contains(cores[0], ".signal-sigkill.") || !regexp.MustCompile("oom-kill: +not known").MatchString(info) || !strings.Contains(title, "was ended by SIGKILL: perhaps by the OOM killer") {
+				t.Errorf("%s: %+v\n%s\n%s", cores[0], r.events, info, title)
+			}
+		})
+	}
+}
+
+// oomKills returns how often the OOM killer has killed in a group.
+func oomKills(t *testing.T, procs []string) int {
+	t.Helper()
+	for _, p := range procs {
+		for _, name := range []string{"memory.events", "memory.oom_control"} {
+			text, _ := os.ReadFile(filepath.Join(filepath.Dir(p), name))
+			for line := range strings.Lines(string(text)) {
+				if n, ok := strings.CutPrefix(line, "oom_kill "); ok {
+					return must(strconv.Atoi(strings.TrimSpace(n)))
+				}
+			}
+		}
+	}
+	t.Skip("no group here counts OOM kills")
+	return 0
 }

@@ -32,6 +32,9 @@ func CauseOf(core *inspect.Core) Cause {
 			c.Message = r.Message
 		}
 	}
+	if core.Fact("oom-kill") != "" && c.Reason != "oom-kill" && c.Message == "" {
+		c.Message = "perhaps by the OOM killer"
+	}
 	return c
 }
 

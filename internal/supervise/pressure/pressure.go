@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/meminspect/meminspect/internal/core/process"
 )
 
 // A Gauge reads the memory use of one process and its control group. Its methods
@@ -27,30 +25,33 @@ type Gauge struct {
 	// before the first one GOMEMLIMIT.
 	GoLimit func() (int64, error)
 
-	pid  int
-	root string // where control groups are mounted
+	pid    int
+	root   string // where control groups are mounted
+	vmstat string // file with the counts of the whole machine
+	kmsg   string // the kernel's log
 
 	mu    sync.Mutex
 	in    group
 	moves int   // how often in was found anew
 	limit int64 // GOMEMLIMIT of the program, 0 = none
 	now   int64 // last result of GoLimit, 0 = none yet
+
+	before, recent counts // the last two readings
 }
 
 // A group is a control group that the process was found in. It does not change.
 type group struct {
-	line  string // text of /proc/PID/cgroup
-	dir   string // folder with the group's memory files, "" if there is none
-	v2    bool
-	psi   string // the group's pressure file, "" if there is none
-	kills int64  // OOM kills in the group when the process was found in it
+	line string // text of /proc/PID/cgroup
+	dir  string // folder with the group's memory files, "" if there is none
+	v2   bool
+	psi  string // the group's pressure file, "" if there is none
 }
 
 // Open finds the process's control group under root, which is /sys/fs/cgroup on
 // every system, and its Go memory limit in its environment: as the kernel
 // reports it, or env if the process may not be read.
 func Open(root string, pid int, env []string) *Gauge {
-	g := &Gauge{pid: pid, root: root, limit: limitIn(env)}
+	g := &Gauge{pid: pid, root: root, vmstat: "/proc/vmstat", kmsg: "/dev/kmsg", limit: limitIn(env)}
 	g.Replaced()
 	return g
 }
@@ -77,11 +78,18 @@ func limitIn(env []string) (limit int64) {
 }
 
 // Follow finds the process's control group again and returns how often it was
-// another one so far. OOM kills in a new group count from now on. A process that
-// may not be read, or that exits, stays in the last group.
+// another one so far. A process that may not be read, or that exits, stays in the
+// last group.
 func (g *Gauge) Follow() (moves int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	host := g.hostKills() // before the group: what happens in a new one is counted later
+	moves = g.follow()
+	g.count(host)
+	return moves
+}
+
+func (g *Gauge) follow() (moves int) {
 	text, err := slurp(fmt.Sprintf("/proc/%d/cgroup", g.pid))
 	// The kernel reports the root group for a process that has begun to exit (version
 	// 1), so the process is checked after the text is read.
@@ -91,17 +99,6 @@ func (g *Gauge) Follow() (moves int) {
 	g.in = find(g.root, string(text))
 	g.moves++
 	return g.moves
-}
-
-// exiting reports whether the process has begun to exit, or is gone.
-func exiting(pid int) bool {
-	p, err := process.Open(pid)
-	if err != nil {
-		return true
-	}
-	defer p.Close()
-	stat, err := p.Stat()
-	return err != nil || stat.Exiting || stat.Dead()
 }
 
 // group returns the group that the process was last found in.
@@ -138,7 +135,6 @@ func find(root, text string) group {
 			g.dir = with("memory.usage_in_bytes", []string{filepath.Join(root, "memory")}, parts[2])
 		}
 	}
-	g.kills = g.oomKills()
 	return g
 }
 
@@ -255,24 +251,6 @@ func (g *Gauge) goLimit() (limit int64, of string) {
 	return g.now, "debug.SetMemoryLimit"
 }
 
-// Killed reports whether the OOM killer has killed a process in the group since
-// the process was found in it.
-func (g *Gauge) Killed() bool {
-	in := g.group()
-	return in.oomKills() > in.kills
-}
-
-func (g group) oomKills() int64 {
-	if g.dir == "" {
-		return 0
-	}
-	file := "memory.oom_control"
-	if g.v2 {
-		file = "memory.events"
-	}
-	return keyed(filepath.Join(g.dir, file), "oom_kill")
-}
-
 func number(dir, file string) int64 {
 	text, err := slurp(filepath.Join(dir, file))
 	if err != nil {
@@ -285,7 +263,10 @@ func number(dir, file string) int64 {
 func stat(dir, key string) int64 { return keyed(filepath.Join(dir, "memory.stat"), key) }
 
 // keyed reads one number of a file of "key number" lines.
-func keyed(path, key string) int64 {
+func keyed(path, key string) int64 { return keyedOr(path, key, 0) }
+
+// keyedOr returns missing if there is no such number.
+func keyedOr(path, key string, missing int64) int64 {
 	text, _ := slurp(path)
 	for line := range strings.Lines(string(text)) {
 		if name, value, ok := strings.Cut(line, " "); ok && name == key {
@@ -293,7 +274,7 @@ func keyed(path, key string) int64 {
 			return n
 		}
 	}
-	return 0
+	return missing
 }
 
 // slurp reads a small kernel file with one read, without the overhead of

@@ -69,23 +69,6 @@ func TestGroups(t *testing.T) {
 	}
 }
 
-func TestOOMKills(t *testing.T) {
-	for _, v2 := range []bool{true, false} {
-		dir := t.TempDir()
-		file := map[bool]string{true: "memory.events", false: "memory.oom_control"}[v2]
-		write(t, map[string]string{filepath.Join(dir, file): "low 0\noom 3\noom_kill 3\n"})
-		g := &Gauge{in: group{dir: dir, v2: v2}}
-		g.in.kills = g.in.oomKills()
-		if g.in.kills != 3 || g.Killed() {
-			t.Errorf("%d kills at the start", g.in.kills)
-		}
-		write(t, map[string]string{filepath.Join(dir, file): "oom 4\noom_kill 4\n"})
-		if !g.Killed() {
-			t.Error("a kill was not seen")
-		}
-	}
-}
-
 // A program may enter a group after its start, as an entrypoint script does: the
 // kills and the use of that group then count. Its last group counts at its end.
 func TestMove(t *testing.T) {
