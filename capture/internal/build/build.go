@@ -47,6 +47,7 @@ func headers(s *model.Snapshot) int {
 func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 	var problems model.Problems
 	receipts := refusals(s)
+	redactSignalFrames(s)
 	receipts = append(receipts, redactStacks(s)...)
 	receipts = append(receipts, redactExcluded(s, &problems)...)
 	redactThreads(s)

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"golang.org/x/sys/cpu"
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/await"
@@ -37,6 +38,7 @@ import (
 	"github.com/meminspect/meminspect/internal/groups"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/heapreport"
+	"github.com/meminspect/meminspect/internal/kernelcore"
 	"github.com/meminspect/meminspect/internal/marks"
 	"github.com/meminspect/meminspect/internal/matrix"
 )
@@ -596,6 +598,37 @@ func (p program) startTriggered(t *testing.T, tr trigger, flags []string) (cmd *
 		under = append(under, "sh", "-c", tr.through, "sh")
 	}
 	return p.startIn(t, env, under, tr.action)
+}
+
+// A program that is captured in its handler of a signal has on its stack what the
+// kernel saved there for it. A core has nothing of the vector registers in that,
+// neither from outside nor from the kernel's core.
+func TestSignalFrames(t *testing.T) {
+	if !cpu.X86.HasAVX512F {
+		t.Skip("this processor has no register that the program's own code does not use: AVX-512")
+	}
+	p := compile(t, build{cgo: true})
+	scan := func(what, core string) {
+		data, frame := read(t, core), []byte("SXPF")
+		if !bytes.Contains(data, frame) {
+			t.Errorf("%s has nothing that the kernel saved for a handler", what)
+		}
+		if form := marks.Find(data, marks.Of("vector register")); form != "" {
+			t.Errorf("%s has the register, %s", what, form)
+		}
+	}
+	base := t.TempDir()
+	cmd, _ := p.start(t, []string{tool, "run", "--dir", base, "--stacks=full", "--"}, "vectors")
+	_ = cmd.Wait()
+	cores := coresIn(t, base)
+	if len(cores) != 1 {
+		t.Fatalf("cores %v", cores)
+	}
+	scan("the core", cores[0])
+	whole := kernelcore.Make(t, kernelcore.Default, 0, p.path, "vectors", string(marks.Of("argument")))
+	small := filepath.Join(base, "small.core")
+	meminspect(t, "filter", whole, "-q", "-o", small, "--stacks=full")
+	scan("the filtered core", small)
 }
 
 // scanDir scans every file in a directory, cores also decompressed. They are whole

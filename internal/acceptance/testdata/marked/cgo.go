@@ -68,6 +68,15 @@ static void plantInC(const char *tls, const char *heap, const char *freed) {
 	}
 }
 
+#ifdef __x86_64__
+// inVector leaves 64 bytes in a register that neither Go nor the C library uses.
+__attribute__((target("avx512f"))) static void inVector(const char *bytes) {
+	__asm__ volatile("vmovdqu64 %0, %%zmm31" : : "m"(*(const char (*)[64])bytes));
+}
+#else
+static void inVector(const char *bytes) {}
+#endif
+
 static void *crash(void *arg) { *(volatile int *)8 = 1; return NULL; }
 
 static void faultInC(void) {
@@ -86,6 +95,11 @@ import (
 
 //export goPause
 func goPause() { pause() }
+
+// inVectors plants a mark in a vector register of the calling thread.
+func inVectors() {
+	C.inVector((*C.char)(C.CBytes(append(marks.Of("vector register"), make([]byte, 64)...))))
+}
 
 func plantC() {
 	runtime.LockOSThread() // the mark stays in the variables of its thread

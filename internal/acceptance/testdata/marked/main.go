@@ -87,6 +87,7 @@ var actions = map[string]func(){
 	"nil":      func() { var a *account; a.Opened = 1 },
 	"throw":    func() { var m sync.Mutex; m.Unlock() },
 	"sigquit":  func() { end(syscall.SIGQUIT) },
+	"vectors":  func() { inVectors(); end(syscall.SIGQUIT) },
 	"sigkill":  func() { end(syscall.SIGKILL) },
 	"exit":     func() { os.Exit(3) },
 	"fault":    fault,
@@ -94,6 +95,14 @@ var actions = map[string]func(){
 	"grow":     grow,
 	"snapshot": func() { meminspect.Snapshot("asked"); os.Exit(0) },
 	"own":      own,
+}
+
+// The main goroutine stays on the first thread, which takes the signals that are sent to
+// the program.
+func init() {
+	if len(os.Args) > 1 && os.Args[1] == "vectors" {
+		runtime.LockOSThread()
+	}
 }
 
 // main is given an action, a mark, and perhaps a directory.

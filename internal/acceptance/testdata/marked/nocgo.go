@@ -6,4 +6,6 @@ import "syscall"
 
 func plantC() {}
 
+func inVectors() {}
+
 func fault() { end(syscall.SIGSEGV) }
