@@ -17,7 +17,8 @@ const (
 	Default Mode = iota
 
 	// Strict reads only the regions and what is reachable from them, and no
-	// goroutine: nothing that was not annotated or registered.
+	// goroutine: nothing that was not annotated or registered, except the
+	// executable's first page and the number of goroutines.
 	Strict
 
 	// Data also reads the program's package variables that are not annotated.

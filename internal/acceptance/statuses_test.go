@@ -122,6 +122,8 @@ func (r *statusRun) write(t *testing.T, w coreWriter) string {
 	switch w.name {
 	case "own core":
 		do("own", core)
+	case "strict own core":
+		do("strict", core)
 	case "live image":
 		do("live", core)
 	case "minidump":

@@ -65,7 +65,8 @@ type options struct {
 func Data() Option { return func(o *options) { o.data = true } }
 
 // Strict promises that the core contains regions and no other program memory,
-// now and in later versions.
+// now and in later versions, except the executable's first page and the number
+// of goroutines, which debuggers need.
 func Strict() Option { return func(o *options) { o.strict = true } }
 
 // Args stores the command line, which may contain secrets. Without it only the

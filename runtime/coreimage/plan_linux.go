@@ -46,11 +46,13 @@ func plan(opts []Option) (*image, error) {
 	var data []elfcore.Range
 	switch {
 	case o.strict:
+		data = []elfcore.Range{me.GoroutineCount()}
 	case o.data && !registry.HasExclusions():
 		data = me.Writable
 	default:
 		data = c.runtimeVariables(me.Bias)
 	}
+	data = append(slices.Clone(data), me.FirstPage())
 	if o.data && !o.strict && registry.HasExclusions() {
 		for _, r := range me.Writable {
 			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonUnknownType, Count: 1, Rule: "exclusions exist: only memory of known type is captured"})
@@ -112,9 +114,8 @@ func (c *image) notes(me *self.Process, o *options, markedSize int) []elfcore.No
 }
 
 // runtimeVariables returns variables of the Go runtime that reveal no program
-// data and that Delve always reads: the number of goroutines (with the fill
-// pattern there, Delve would list 11 quintillion), the address of their list,
-// and the location of the types that interface values refer to. The last text
+// data and that Delve always reads: the number of goroutines, the address of
+// their list, and the location of the types that interface values refer to. The last text
 // that the runtime printed becomes a region. In a stripped program no variable
 // is found, and Delve looks for none.
 func (c *image) runtimeVariables(bias uint64) []elfcore.Range {

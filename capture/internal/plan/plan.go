@@ -50,7 +50,7 @@ func Make(p *locate.Program, opts *model.Options) (*model.Plan, error) {
 func steps(opts *model.Options) []model.Step {
 	s := []model.Step{model.StepRegions, model.StepTypes}
 	if opts.Strict {
-		return s
+		return append(s, model.StepHeaders)
 	}
 	s = append(s, model.StepLoader, model.StepGoroutines, model.StepRuntime, model.StepStacks)
 	if opts.Data {

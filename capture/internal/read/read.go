@@ -210,10 +210,14 @@ func lessOf(spent, room, total uint64) uint64 {
 
 // queueCells queues the variables that lead to the list of goroutines, whatever
 // the budget: with the fill pattern there, Delve would iterate over that many
-// goroutines.
+// goroutines. A strict core has their number alone.
 func (r *reading) queueCells() {
-	if cells := r.program.Runtime.Cells; !r.plan.Strict && r.program.Runtime.CellsErr == nil {
-		for _, cell := range []memory.Address{cells.Ptr, cells.Len} {
+	if cells := r.program.Runtime.Cells; r.program.Runtime.CellsErr == nil {
+		wanted := []memory.Address{cells.Len, cells.Ptr}
+		if r.plan.Strict {
+			wanted = wanted[:1]
+		}
+		for _, cell := range wanted {
 			own := memory.RangeOf(cell, memory.PtrSize)
 			r.queue.wanted, r.queue.trusted = append(r.queue.wanted, own), append(r.queue.trusted, own)
 		}

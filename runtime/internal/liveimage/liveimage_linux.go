@@ -24,8 +24,10 @@ import (
 )
 
 // An Image is the head of a core in memory: a Backend. Its head has the ELF
-// header, the program headers and notes. vmcoreinfo has one more note, and the
-// block that marks memory that is not captured. A head, vmcoreinfo and the
+// header, the program headers and notes. vmcoreinfo has one more note, the
+// block that marks memory that is not captured, and copies of the executable's
+// first page and of the number of goroutines: without them no other tool
+// recognizes the program, and Delve counts goroutines without end. A head, vmcoreinfo and the
 // regions' memory, in the order of Places and rounded up to 4, form a core.
 //
 // There are two heads, each with its vmcoreinfo. A change modifies the one that
@@ -36,6 +38,7 @@ type Image struct {
 	max     int
 	me      *self.Process
 	notes   []elfcore.Note // constant notes
+	copies  []elfcore.Copy // of memory that is no region
 	heads   [2]head
 	current int    // index of the head that is valid
 	static  []byte // vmcoreinfo without the regions
@@ -111,6 +114,12 @@ func New(limit int) (*Image, error) {
 		{Name: note.Owner, Type: note.TypeCapture, Desc: capture.Encode()},
 		{Name: note.Owner, Type: note.TypeMarked, Desc: append(note.EncodeMarked(nil), make([]byte, markedRoom)...)},
 	}}
+	for _, r := range []elfcore.Range{me.FirstPage(), me.GoroutineCount()} {
+		data := make([]byte, r.Len()&^3)
+		if data = data[:self.Read(data, r.Start)&^3]; len(data) > 0 {
+			l.copies = append(l.copies, elfcore.Copy{Addr: r.Start, Data: data})
+		}
+	}
 	// Reserve room for the worst case: an earlier region splits each region in
 	// two, regions do not touch, and each has 512 bytes of names.
 	var fixed int
@@ -122,12 +131,17 @@ func New(limit int) (*Image, error) {
 		data += r.Len()
 	}
 	block := elfcore.BlockFor(data)
-	programs := 8 + 4*limit + 2*len(me.Writable) + int(data/block) + 256
+	copies := 0
+	for _, c := range l.copies {
+		copies += len(c.Data)
+	}
+	programs := 8 + 2*len(l.copies) + 4*limit + 2*len(me.Writable) + int(data/block) + 256
 	l.static = describe.Static().Bytes()
 	for i := range l.heads {
 		l.heads[i].elf = make([]byte, 64+56*programs+fixed+64+(96+512)*limit+typesRoom)
-		l.heads[i].info = make([]byte, len(l.static)+64+320*limit+int(block))
+		l.heads[i].info = make([]byte, len(l.static)+64+320*limit+int(block)+8+copies)
 	}
+	l.covered = l.copied()
 	return l, l.update()
 }
 
@@ -242,11 +256,19 @@ func (l *Image) place(p *placed) {
 
 // replace places all regions again after one was removed.
 func (l *Image) replace() {
-	l.covered, l.named = nil, map[string]bool{}
+	l.covered, l.named = l.copied(), map[string]bool{}
 	l.layout++
 	for i := range l.placed {
 		l.place(&l.placed[i])
 	}
+}
+
+// copied returns the memory that the image has copies of.
+func (l *Image) copied() (ranges []elfcore.Range) {
+	for _, c := range l.copies {
+		ranges = append(ranges, elfcore.Range{Start: c.Addr, End: c.Addr + uint64(len(c.Data))})
+	}
+	return elfcore.Merge(ranges, 0)
 }
 
 // update brings the other head up to date and makes it the current one. It
@@ -311,11 +333,15 @@ func (l *Image) lay(h *head, more int) bool {
 			elfcore.Note{Name: note.Owner, Type: note.TypeRegions, Desc: table}),
 		More:   uint64(len(info)),
 		Marked: elfcore.Subtract(elfcore.Merge(l.me.Writable, 0), l.covered),
+		Copies: l.copies,
 		Spare:  loads + more,
 	}
 	b, block := image.Bytes()
 	h.textEnd = len(info)
 	info = append(info, bytes.Repeat([]byte{elfcore.MarkByte}, int(block))...)
+	for _, c := range l.copies {
+		info = append(info, c.Data...)
+	}
 	if len(b) > len(h.elf) || len(info) > len(h.info) {
 		return false
 	}

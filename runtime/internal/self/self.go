@@ -23,6 +23,28 @@ type Process struct {
 	GNUBuildID string // hexadecimal
 }
 
+// FirstPage returns the first page of the executable, which has its headers and
+// build IDs: by them other tools recognize the program. It is empty if that page
+// is not mapped.
+func (p *Process) FirstPage() elfcore.Range {
+	for _, f := range p.Files {
+		if f.Offset == 0 {
+			return elfcore.Range{Start: f.Start, End: min(f.End, f.Start+pageSize)}
+		}
+	}
+	return elfcore.Range{}
+}
+
+// GoroutineCount returns the runtime's number of goroutines. With the fill
+// pattern there, Delve would list 11 quintillion. It is empty in a stripped
+// program, where Delve does not find it either.
+func (p *Process) GoroutineCount() elfcore.Range {
+	const name = "runtime.allglen"
+	return Symbols(p.Bias, func(other string) bool { return other == name })[name]
+}
+
+const pageSize = 4096
+
 // Bounds returns the bounds of the program's code, as Go's linker knows them,
 // and the address of the pc-line table; zeros on unsupported machines.
 func Bounds() (text, etext, pclntab uintptr) { return bounds() }

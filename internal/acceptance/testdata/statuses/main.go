@@ -158,6 +158,10 @@ func main() {
 			if err := coreimage.WriteFile(file); err != nil {
 				fail(err)
 			}
+		case "strict":
+			if err := coreimage.WriteFile(file, coreimage.Strict()); err != nil {
+				fail(err)
+			}
 		case "live":
 			copyLive(file)
 		case "minidump":
