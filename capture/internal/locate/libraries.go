@@ -13,13 +13,18 @@ import (
 
 // A librarian is a source that opens the shared libraries that are mapped.
 type librarian interface {
-	Library(process.Mapping) (*exe.File, error)
+	Library(process.Mapping) (file *exe.File, path string, err error)
+
+	// MissingLibrary returns why a library with Go code cannot be read, nil if all
+	// can.
+	MissingLibrary() error
 }
 
 // findCode finds the files with the modules' code: the executable, or shared
 // libraries of a C program and plugins. If a file cannot be read, only the
 // names of its functions are missing.
 func (p *Program) findCode() {
+	p.Home = p.Binary
 	code := &memory.Spliced{}
 	put := func(image *exe.Image) {
 		for _, seg := range image.Segments() {
@@ -36,7 +41,10 @@ func (p *Program) findCode() {
 			p.Problems.Mention("functions", err.Error(), "")
 			continue
 		}
-		put(library)
+		put(library.Image)
+		if m == p.Runtime.Modules[0] {
+			p.Home = library
+		}
 	}
 	p.Code = module.NewCode(p.Runtime.Program, code)
 }
@@ -51,7 +59,7 @@ func covers(image *exe.Image, addr memory.Address) bool {
 }
 
 // library returns the shared library that is mapped at addr.
-func (p *Program) library(addr memory.Address) (*exe.Image, error) {
+func (p *Program) library(addr memory.Address) (Binary, error) {
 	for _, m := range p.Maps {
 		if !m.Contains(addr) {
 			continue
@@ -60,17 +68,13 @@ func (p *Program) library(addr memory.Address) (*exe.Image, error) {
 		if !ok || m.Inode == 0 {
 			break
 		}
-		file, err := source.Library(m)
+		file, path, err := source.Library(m)
 		if err != nil {
-			return nil, fmt.Errorf("shared library: %w", err)
+			return Binary{}, fmt.Errorf("shared library: %w", err)
 		}
-		library, err := place(file, m.Path, m.Path, p.Maps)
-		if err != nil {
-			return nil, err
-		}
-		return library.Image, nil
+		return place(file, path, m.Path, p.Maps)
 	}
-	return nil, errors.New("a module's code is in no file that can be read")
+	return Binary{}, errors.New("a module's code is in no file that can be read")
 }
 
 // findOtherRuntimes reports the Go runtimes of the process that are not

@@ -33,6 +33,7 @@ type Program struct {
 	Identity model.Identity
 	Maps     []process.Mapping
 	Binary   Binary
+	Home     Binary // the file with the Go runtime: the executable, or a shared library of a C program
 	Symbols  Symbols
 	Runtime  Runtime
 	Types    Types
@@ -129,6 +130,11 @@ func (p *Program) findBinary() error {
 func (p *Program) findRuntime() error {
 	prog, err := module.OfImage(p.Binary.Image, p.Binary.Memory)
 	if err != nil {
+		if source, ok := p.Source.(librarian); ok {
+			if missing := source.MissingLibrary(); missing != nil {
+				return fmt.Errorf("%w: its Go code is in a shared library that cannot be read: %w", ErrNotGo, missing)
+			}
+		}
 		return fmt.Errorf("%w: %w", ErrNotGo, err)
 	}
 	p.Runtime.Program = prog

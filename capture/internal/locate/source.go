@@ -105,11 +105,16 @@ func (l *Live) Executable() (file *exe.File, name, path string, err error) {
 	return l.file, name, path, nil
 }
 
-// Library opens the mapped file, as the process sees it.
-func (l *Live) Library(m process.Mapping) (*exe.File, error) {
-	f, err := exe.Open(l.Process.FilePath(m))
+// MissingLibrary returns nil: the memory of a live process has all libraries.
+func (l *Live) MissingLibrary() error { return nil }
+
+// Library opens the mapped file, as the process sees it, and returns the path
+// by which it did.
+func (l *Live) Library(m process.Mapping) (file *exe.File, path string, err error) {
+	path = l.Process.FilePath(m)
+	f, err := exe.Open(path)
 	if err == nil {
 		l.libraries = append(l.libraries, f)
 	}
-	return f, err
+	return f, path, err
 }

@@ -61,7 +61,9 @@ type Core struct {
 	unheld  map[memory.Address]bool // starts of those that have no segment
 	exe     *exe.File
 	exePath string
-	name    string // of the executable, as the core has it
+
+	libraries map[string]*library // with Go code, by their paths
+	name      string              // of the executable, as the core has it
 }
 
 // ErrOwn says that a core was written by meminspect.
@@ -105,12 +107,18 @@ func New(r io.ReaderAt, size int64, o Options) (*Core, error) {
 			c.mem.Put(seg, image)
 		}
 	}
+	c.openLibraries()
 	c.mem.PutAll(c.raw) // what the program had wins
 	return c, nil
 }
 
-// Close releases the executable file.
+// Close releases the executable file and those of shared libraries.
 func (c *Core) Close() error {
+	for _, l := range c.libraries {
+		if l.file != nil {
+			l.file.Close()
+		}
+	}
 	if c.exe == nil {
 		return nil
 	}
