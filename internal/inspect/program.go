@@ -100,6 +100,9 @@ func (c *Core) SameBuild(f *exe.File) error {
 	}
 	goID, gnuID := f.BuildIDs()
 	wantGo, wantGNU := c.BuildIDs()
+	if c.Capture != nil && wantGo == "" && goID != "" && gnuID != "" && wantGNU != "" && gnuID != wantGNU {
+		return fmt.Errorf("%w: the core is of %s, which loads Go code as a shared library: name that program's file", ErrOtherBuild, c.Capture.Program)
+	}
 	for _, id := range []struct{ kind, got, want string }{{"Go", goID, wantGo}, {"GNU", gnuID, wantGNU}} {
 		if id.got != id.want && id.got != "" && id.want != "" {
 			return fmt.Errorf("%w: its %s build ID is %s, the core's %s", ErrOtherBuild, id.kind, id.got, id.want)

@@ -22,7 +22,7 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 	var yes, no []string
 	info, err := buildinfo.ReadFile(path)
 	if err != nil {
-		no = append(no, "fatal errors (not a Go program: "+err.Error()+")")
+		no = append(no, "fatal errors of its own code (not a Go program: "+err.Error()+")")
 	}
 	view, err := openView(s.child.PID)
 	s.image.Store(&image{name: s.image.Load().name, exe: exeOf(s.child.PID), view: view})
@@ -37,7 +37,11 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 		no = append(no, weaknesses(path, info, s.config.Env)...)
 	}
 	if s.config.Children == CaptureChildren && s.who == "meminspect run" && !view.anchored {
-		yes = append(yes, "fatal errors of processes that it starts and that embed the runtime")
+		of := "processes that it starts"
+		if info == nil {
+			of = "Go libraries that it loads and of " + of
+		}
+		yes = append(yes, "fatal errors of "+of+" (with the runtime embedded)")
 	}
 	switch {
 	case !s.config.ExitStop:
