@@ -104,7 +104,7 @@ func (f *debugFlags) run(cmd *cobra.Command, arg string, more []string) error {
 	if f.vscode && stored {
 		return fmt.Errorf("%s is compressed or encrypted, which VS Code cannot open: use --dap, or store it in the clear", core.Path)
 	}
-	path, remove, err := plainCore(cmd, core, stored)
+	path, remove, err := plainCore(cmd, core, stored, signals)
 	if err != nil {
 		return err
 	}
@@ -125,8 +125,8 @@ func (f *debugFlags) run(cmd *cobra.Command, arg string, more []string) error {
 }
 
 // plainCore returns the path of a decrypted and decompressed core, and a
-// function that removes the copy, if there is one.
-func plainCore(cmd *cobra.Command, core *inspect.Core, stored bool) (path string, remove func(), err error) {
+// function that removes the copy, if there is one. A signal ends the copying.
+func plainCore(cmd *cobra.Command, core *inspect.Core, stored bool, signals <-chan os.Signal) (path string, remove func(), err error) {
 	if !stored {
 		path, err = filepath.Abs(core.Path)
 		return path, func() {}, err
@@ -154,7 +154,7 @@ func plainCore(cmd *cobra.Command, core *inspect.Core, stored bool) (path string
 	out, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err == nil {
 		err = corefile.Form{}.Write(out, func(w io.Writer) error { // with holes for zeros
-			_, err := io.Copy(w, io.NewSectionReader(file, 0, file.Size))
+			_, err := io.Copy(w, untilSignalled{io.NewSectionReader(file, 0, file.Size), signals})
 			return err
 		})
 		err = errors.Join(err, out.Close())
@@ -164,6 +164,21 @@ func plainCore(cmd *cobra.Command, core *inspect.Core, stored bool) (path string
 		return "", nil, fmt.Errorf("write the core in the clear: %w", err)
 	}
 	return path, remove, nil
+}
+
+// An untilSignalled is a reader that fails when a signal arrives.
+type untilSignalled struct {
+	r       io.Reader
+	signals <-chan os.Signal
+}
+
+func (u untilSignalled) Read(p []byte) (int, error) {
+	select {
+	case s := <-u.signals:
+		return 0, fmt.Errorf("%v", s)
+	default:
+		return u.r.Read(p)
+	}
 }
 
 // runDebugger runs a debugger on our terminal and returns its exit status.

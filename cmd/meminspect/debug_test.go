@@ -16,8 +16,49 @@ import (
 
 	"github.com/google/go-dap"
 
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/inspect"
 )
+
+// A signal ends the copying of a compressed core, and no copy remains.
+func TestDebugInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	path := filepath.Join(t.TempDir(), "x.core.zst")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	err = corefile.Form{Compress: true}.Write(file, func(w io.Writer) error {
+		_, err := w.Write(make([]byte, 1<<20))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd, _, err := rootCommand().Find([]string{"debug"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signals := make(chan os.Signal, 1)
+	copied, remove, err := plainCore(cmd, &inspect.Core{Path: path}, true, signals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(copied); err != nil || info.Size() != 1<<20 {
+		t.Errorf("%v, %v", info, err)
+	}
+	remove()
+	signals <- os.Interrupt
+	if _, _, err := plainCore(cmd, &inspect.Core{Path: path}, true, signals); err == nil || err.Error() != "write the core in the clear: interrupt" {
+		t.Errorf("%v", err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
 
 // An editor that sends the printed launch entry to Delve's own DAP server sees
 // the values of the core.

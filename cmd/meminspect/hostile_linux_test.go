@@ -512,7 +512,7 @@ func TestSignalsEndReaders(t *testing.T) {
 	for _, line := range []string{
 		"info PIPE", "regions PIPE", "print PIPE", "find PIPE 1", "diff PIPE PIPE", "goroutines PIPE", "log PIPE", "log --file PIPE", "log --pstore PIPE",
 		"scan PIPE Pattern-not-there", "scan - Pattern-not-there", "heap PIPE", "heap --diff PIPE 1", "filter -o OUT PIPE", "filter -o OUT -",
-		"kinfo show PIPE", "pstore show PIPE", "PIPE", "report PIPE", "waits PIPE", "shell PIPE",
+		"kinfo show PIPE", "pstore show PIPE", "PIPE", "report PIPE", "waits PIPE", "shell PIPE", "view --no-browser PIPE", "debug PIPE",
 	} {
 		for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
 			t.Run(line+" "+sig.String(), func(t *testing.T) {
@@ -544,6 +544,46 @@ func TestSignalsEndReaders(t *testing.T) {
 					t.Errorf("it ended with status %#x", got)
 				}
 			})
+		}
+	}
+}
+
+// A signal ends a reading command at whatever moment of its start it arrives: none
+// is lost while the command prepares.
+func TestSignalsAtAnyMoment(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	begin := func() *exec.Cmd {
+		cmd := exec.Command(os.Args[0], "print", pipe)
+		cmd.Args[0] = "meminspect"
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return cmd
+	}
+	started := time.Now()
+	cmd := begin()
+	waitUntilReads(t, cmd.Process.Pid, pipe)
+	took := time.Since(started)
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	rounds := matrix.Choose(40, 1000)
+	for i := range rounds {
+		sig := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM}[i%2]
+		cmd := begin()
+		for moment := time.Now().Add(took * time.Duration(i) / time.Duration(rounds)); time.Now().Before(moment); {
+			runtime.Gosched()
+		}
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		lost := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Wait()
+		lost.Stop()
+		if got := cmd.ProcessState.Sys().(syscall.WaitStatus); !got.Signaled() || got.Signal() != sig {
+			t.Fatalf("round %d of %d: it ended with status %#x, want %v", i, rounds, got, sig)
 		}
 	}
 }

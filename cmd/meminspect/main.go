@@ -17,20 +17,17 @@ func main() {
 	if asWitness() {
 		return
 	}
-	ctx, stop := untilSignal()
-	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(status)
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // untilSignal returns a context that SIGINT and SIGTERM cancel. A signal that
 // is ignored, as shells do for background jobs, stays ignored.
-func untilSignal() (context.Context, context.CancelFunc) {
+func untilSignal(ctx context.Context) (context.Context, context.CancelFunc) {
 	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM}, signal.Ignored)
 	if len(signals) == 0 {
-		return context.WithCancel(context.Background())
+		return context.WithCancel(ctx)
 	}
-	return signal.NotifyContext(context.Background(), signals...)
+	return signal.NotifyContext(ctx, signals...)
 }
 
 // Exit statuses.
@@ -69,6 +66,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return exitUsage
 		}
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	cmd := rootCommand()
 	cmd.SetArgs(withReport(args))
 	cmd.SetIn(stdin)

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -29,6 +26,8 @@ dying process into a small core, and reads cores. gdb and Delve open them too.
 "meminspect CORE" prints the report of a core: why the program ended, and where.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
+
+		PersistentPreRunE: cancelAtSignals,
 	}
 	group := func(id, title string, commands ...*cobra.Command) {
 		root.AddGroup(&cobra.Group{ID: id, Title: title})
@@ -60,12 +59,20 @@ dying process into a small core, and reads cores. gdb and Delve open them too.
 	return root
 }
 
+// cancelAtSignals has SIGINT and SIGTERM cancel the context of a command, which
+// has something to finish.
+func cancelAtSignals(cmd *cobra.Command, _ []string) error {
+	parent := cmd.Context()
+	ctx, stop := untilSignal(parent)
+	context.AfterFunc(parent, stop)
+	cmd.SetContext(ctx)
+	return nil
+}
+
 // endAtSignals lets SIGINT and SIGTERM end a command at once, as they do by
 // default: it has nothing to finish. The kernel releases a process that it had
-// stopped. Other commands receive the signal through their context.
+// stopped. The signals are never caught: one that arrived while they are given
+// back would be lost.
 func endAtSignals(cmd *cobra.Command) {
-	cmd.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		signal.Reset(os.Interrupt, syscall.SIGTERM)
-		return context.Cause(cmd.Context()) // an earlier signal
-	}
+	cmd.PersistentPreRunE = func(*cobra.Command, []string) error { return nil }
 }

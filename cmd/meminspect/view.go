@@ -124,8 +124,6 @@ func (f *viewFlags) write(cmd *cobra.Command, w io.Writer, args []string) error 
 
 // serve serves the page until the command is interrupted.
 func (f *viewFlags) serve(cmd *cobra.Command, args []string) error {
-	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	s := viewServer{
 		list:  func() ([]listJSON, error) { return f.list(cmd) },
 		write: func(w io.Writer, cores []string) error { return f.write(cmd, w, cores) },
@@ -139,6 +137,8 @@ func (f *viewFlags) serve(cmd *cobra.Command, args []string) error {
 	} else if _, err := os.ReadDir(dirOf(cmd)); err != nil {
 		return fmt.Errorf("--dir: %w", err)
 	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	return s.serve(ctx, func(url string) error {
 		if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s\n", url); err != nil || f.noBrowser {
 			return err
