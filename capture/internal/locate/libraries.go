@@ -24,7 +24,7 @@ type librarian interface {
 // libraries of a C program and plugins. If a file cannot be read, only the
 // names of its functions are missing.
 func (p *Program) findCode() {
-	p.Home = p.Binary
+	p.Runtime.Home = p.Binary
 	code := &memory.Spliced{}
 	put := func(image *exe.Image) {
 		for _, seg := range image.Segments() {
@@ -43,7 +43,7 @@ func (p *Program) findCode() {
 		}
 		put(library.Image)
 		if m == p.Runtime.Modules[0] {
-			p.Home = library
+			p.Runtime.Home = library
 		}
 	}
 	p.Code = module.NewCode(p.Runtime.Program, code)

@@ -33,7 +33,6 @@ type Program struct {
 	Identity model.Identity
 	Maps     []process.Mapping
 	Binary   Binary
-	Home     Binary // the file with the Go runtime: the executable, or a shared library of a C program
 	Symbols  Symbols
 	Runtime  Runtime
 	Types    Types
@@ -58,6 +57,7 @@ type Types struct {
 // A Runtime describes the program's copy of the Go runtime.
 type Runtime struct {
 	*module.Program
+	Home      Binary // the file with it: the executable, or a shared library of a C program
 	Goroutine goroutine.Layout
 	Cells     goroutine.Cells // of the list of all goroutines
 	CellsErr  error           // why the cells were not found

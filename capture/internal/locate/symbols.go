@@ -25,15 +25,15 @@ type Symbols struct {
 // unstripped twin. A stripped program has none, which is not an error.
 func (p *Program) findSymbols(twin string) error {
 	s := &p.Symbols
-	s.names, s.bias, s.path = map[string]exe.Symbol{}, p.Home.Image.Bias, p.Home.Path
-	file := p.Home.File
+	s.names, s.bias, s.path = map[string]exe.Symbol{}, p.Runtime.Home.Image.Bias, p.Runtime.Home.Path
+	file := p.Runtime.Home.File
 	if twin != "" {
 		f, err := exe.Open(twin)
 		if err != nil {
 			return &model.InputError{Err: fmt.Errorf("symbols: %w", err)}
 		}
 		defer f.Close()
-		if err := sameBuild(p.Home.File, f); err != nil {
+		if err := sameBuild(p.Runtime.Home.File, f); err != nil {
 			return &model.InputError{Err: fmt.Errorf("symbols: %s is not of the same build: %w", twin, err)}
 		}
 		file, s.path = f, twin
@@ -56,10 +56,10 @@ func (p *Program) findSymbols(twin string) error {
 
 // findEmbedded reads the section that the linker step embedded and strip kept.
 func (p *Program) findEmbedded() {
-	if _, ok := p.Home.File.Section(embedded.SectionName); !ok {
+	if _, ok := p.Runtime.Home.File.Section(embedded.SectionName); !ok {
 		return
 	}
-	content, err := embedded.Read(p.Home.File)
+	content, err := embedded.Read(p.Runtime.Home.File)
 	if err != nil {
 		p.Problems.Mention("section "+embedded.SectionName, err.Error(), "run meminspect link --embed again")
 		return

@@ -88,7 +88,7 @@ func (p *Program) debugInfo(limit uint64) (*dwarf.Data, *debuginfo.Types, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	types, err := debuginfo.NewTypes(data, p.Runtime.Program, p.Types.Set, p.Home.Image.Bias)
+	types, err := debuginfo.NewTypes(data, p.Runtime.Program, p.Types.Set, p.Runtime.Home.Image.Bias)
 	return data, types, err
 }
 

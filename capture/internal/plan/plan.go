@@ -89,7 +89,7 @@ func embeddedEntries(p *locate.Program, problems *model.Problems) []model.Region
 		return nil
 	}
 	var regions []model.Region
-	types := embedded.NewTypes(content, p.Types.Set, p.Home.Image.Bias)
+	types := embedded.NewTypes(content, p.Types.Set, p.Runtime.Home.Image.Bias)
 	for i := range content.Entries {
 		if e := &content.Entries[i]; e.Included != "" {
 			regions = append(regions, embeddedEntry(p, types, e, problems))
@@ -100,7 +100,7 @@ func embeddedEntries(p *locate.Program, problems *model.Problems) []model.Region
 
 func embeddedEntry(p *locate.Program, types *embedded.Types, e *embedded.Entry, problems *model.Problems) model.Region {
 	r := model.Region{Count: 1, Region: note.Region{
-		ID: uint64(e.ID), Addr: uint64(e.Addr + p.Home.Image.Bias), Size: e.Size, Budget: e.Budget, Flags: e.Flags,
+		ID: uint64(e.ID), Addr: uint64(e.Addr + p.Runtime.Home.Image.Bias), Size: e.Size, Budget: e.Budget, Flags: e.Flags,
 		Name: e.Name, Expr: e.Expr, Package: e.Package, Pos: e.Pos, Note: e.Note, Kind: anchor.SlotForeign,
 	}}
 	if e.Depth != nil {

@@ -14,7 +14,7 @@ import (
 // pointers are not followed.
 func TestEmbeddedEntryWithoutType(t *testing.T) {
 	p := &locate.Program{}
-	p.Home.Image = &exe.Image{}
+	p.Runtime.Home.Image = &exe.Image{}
 	var problems model.Problems
 	r := embeddedEntry(p, nil, &embedded.Entry{Name: "main.table", Addr: 0x1000, Size: 8, Type: -1}, &problems)
 	if r.Status != note.Untyped || r.Elem != nil || r.Size != 8 || len(problems) > 0 {

@@ -20,8 +20,8 @@ type library struct {
 }
 
 // openLibraries opens the shared libraries with Go code that the core names:
-// kernels leave their code and constants out. One that is not there or of
-// another build is missing, which is said when something of it is needed.
+// kernels leave their code and constants out. A file that is missing or of
+// another build is reported by Library and MissingLibrary.
 func (c *Core) openLibraries() {
 	c.libraries = map[string]*library{}
 	for _, m := range c.maps {
