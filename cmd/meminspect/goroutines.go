@@ -70,7 +70,7 @@ are in a core only if it was captured with --labels.`,
 	fl.BoolVar(&f.group, "group", false, "print groups of goroutines with the same stack (default on a terminal)")
 	fl.BoolVar(&f.all, "all", false, "print goroutines one by one (default elsewhere)")
 	fl.StringVar(&f.pprof, "pprof", "", "write a goroutine profile for go tool pprof to `FILE` instead")
-	fl.StringArrayVar(&f.filter.States, "state", nil, "goroutines in this `STATE`, as tracebacks name it, or its first words; may be repeated")
+	fl.StringArrayVar(&f.filter.States, "state", nil, "goroutines in this `STATE`, as tracebacks name it, or its first words, or leaked; may be repeated")
 	fl.StringArrayVar(&f.filter.With, "with", nil, "goroutines with a function on the stack whose name has `TEXT` in it; may be repeated")
 	fl.StringArrayVar(&f.filter.Without, "without", nil, "goroutines without a function on the stack whose name has `TEXT` in it; may be repeated")
 	fl.Var((*duration.Value)(&f.filter.Longer), "waiting-longer", "goroutines that wait longer than this")

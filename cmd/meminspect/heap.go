@@ -46,6 +46,9 @@ not annotated then have only addresses, no names. A core of all memory, from
 the kernel, gdb or Delve, is read in place. Of a core that was captured with
 --heap, the report that the capture recorded is printed.
 
+Goroutines that wait for ever are counted by their first function: neither a
+variable nor a goroutine that may run leads to what they wait for.
+
 --paths prints the largest paths from the roots, such as main.sessions[*].Tags,
 and --pprof writes the report as a profile for go tool pprof, in which the stack
 is the path. --diff compares with an earlier report: the output of --json, a

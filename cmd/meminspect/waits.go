@@ -32,6 +32,9 @@ channel. Goroutines with a pointer to the object on their stacks, or to a struct
 that contains it, are listed after the waiters: one of them may be the one.
 Skeleton stacks have no pointers.
 
+A core that was captured with --heap tells which goroutines wait for ever: neither
+a variable nor a goroutine that may run leads to the object. It is then leaked.
+
 A goroutine in a select statement is listed with each of its channels. The
 objects of package sync are known for programs built with Go 1.26 and later; for
 older ones only the kind is printed.`,
@@ -99,6 +102,9 @@ func objectText(o *waits.Object) string {
 	}
 	if state := o.Channel.String(); state != "" {
 		text += ", " + state
+	}
+	if o.Addr != 0 && o.Leaked() {
+		text += ", leaked"
 	}
 	return oneLine(text)
 }
@@ -173,6 +179,7 @@ type waitJSON struct {
 	Channel *channelJSON `json:"channel,omitempty"`
 	Waiters []waiterJSON `json:"waiters"`
 	Others  []otherJSON  `json:"others,omitempty"`
+	Leaked  bool         `json:"leaked,omitempty"`
 }
 
 // otherJSON is a goroutine that has a pointer to the object.
@@ -197,7 +204,7 @@ type waiterJSON struct {
 }
 
 func waitOf(o *waits.Object) waitJSON {
-	out := waitJSON{Kind: o.Kind, Address: address(o.Addr), Path: o.Path}
+	out := waitJSON{Kind: o.Kind, Address: address(o.Addr), Path: o.Path, Leaked: o.Leaked()}
 	if c := o.Channel; c != nil {
 		out.Channel = &channelJSON{c.Elem, c.Len, c.Cap, c.Closed, c.Redacted}
 	}

@@ -21,12 +21,13 @@ type Graph struct {
 	Problems []string
 
 	objects
-	edges edgeList
-	into  []rootEdge        // by root
-	sole  map[uint32]uint32 // objects that one root alone counts for, and that root
-	only  bitset            // the same objects
-	typed *typedGraph       // nil unless paths were asked for
-	label []uint32          // see labels; nil until they are asked for
+	goroutines goroutines
+	edges      edgeList
+	into       []rootEdge        // by root
+	sole       map[uint32]uint32 // objects that one root alone counts for, and that root
+	only       bitset            // the same objects
+	typed      *typedGraph       // nil unless paths were asked for
+	label      []uint32          // see labels; nil until they are asked for
 }
 
 // A RootKind is what sort of thing keeps objects alive.

@@ -172,6 +172,7 @@ type placedObject struct {
 // goroutine adds the edges from one goroutine's stack.
 func (r *stackReader) goroutine(g *goroutine.G) error {
 	root := r.group(g)
+	from := len(r.into)
 	r.own(root, uint64(g.Addr))
 	place, known := g.Where(), true
 	th := r.threads[g.Addr]
@@ -206,6 +207,7 @@ func (r *stackReader) goroutine(g *goroutine.G) error {
 	s.frames(place, known)
 	s.records(g)
 	s.follow()
+	r.note(g, r.into[from:])
 	return nil
 }
 

@@ -92,7 +92,7 @@ func (t *Target) Extract(ctx context.Context, mem memory.Memory, threads []proce
 	if err != nil {
 		return nil, fmt.Errorf("read the heap: %w", err)
 	}
-	g := &Graph{Totals: totals, Problems: t.Problems, objects: *objects, sole: map[uint32]uint32{}, only: newBitset(objects.slots)}
+	g := &Graph{Totals: totals, Problems: t.Problems, objects: *objects, sole: map[uint32]uint32{}, only: newBitset(objects.slots), goroutines: goroutines{records: newBitset(objects.slots)}}
 	x := &extraction{Graph: g, layout: &t.layout, mem: mem, masks: newTypeMasks(t.types)}
 	if opts.Paths {
 		g.typed = newTypedGraph(&g.objects, len(x.chunks()), t.layout.large >= 0)
@@ -110,7 +110,9 @@ func (t *Target) Extract(ctx context.Context, mem memory.Memory, threads []proce
 	if err := x.readData(t.prog, named); err != nil {
 		return nil, fmt.Errorf("read the heap: %w", err)
 	}
-	if t.cells.Ptr != 0 {
+	if t.cells.Ptr == 0 {
+		g.goroutines.unread++
+	} else {
 		if err := x.readGoroutines(t, threads); err != nil {
 			x.problem("goroutines", err)
 		}

@@ -4,9 +4,12 @@
 package heapreport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,7 +35,9 @@ type Report struct {
 	Heap  Heap   `json:"heap"`
 	Roots []Root `json:"roots"`
 	// Paths are the largest, if they were asked for.
-	Paths    []Path   `json:"paths,omitempty"`
+	Paths []Path `json:"paths,omitempty"`
+	// Leaks are the goroutines that wait for ever; nil if that is not known.
+	Leaks    *Leaks   `json:"leaks,omitempty"`
 	Problems []string `json:"problems,omitempty"`
 }
 
@@ -85,6 +90,51 @@ func (r *Report) Holders(n int) []Root {
 		i++
 	}
 	return r.Roots[:i]
+}
+
+// Leaks are goroutines that wait for ever: neither a variable nor a goroutine that may still
+// run leads to what they wait for.
+type Leaks struct {
+	Count int `json:"count"`
+	// Groups are those that began with the same function and are in the same state, the
+	// largest first.
+	Groups []LeakGroup `json:"groups,omitempty"`
+}
+
+// A LeakGroup is leaked goroutines that are alike.
+type LeakGroup struct {
+	Function string `json:"function"` // their first
+	State    string `json:"state"`
+	Count    int    `json:"count"`
+	// IDs are the first of them, at most maxLeakIDs of all groups.
+	IDs []string `json:"ids"`
+}
+
+// maxLeakIDs bounds the goroutines that a report names.
+const maxLeakIDs = 10_000
+
+func leaksOf(g *heap.Graph) *Leaks {
+	all, known := g.Leaks()
+	if !known {
+		return nil
+	}
+	out := &Leaks{Count: len(all)}
+	index := map[[2]string]int{}
+	for n, l := range all {
+		key := [2]string{l.Start, l.State}
+		i, ok := index[key]
+		if !ok {
+			i = len(out.Groups)
+			index[key] = i
+			out.Groups = append(out.Groups, LeakGroup{Function: l.Start, State: l.State, IDs: []string{}})
+		}
+		group := &out.Groups[i]
+		if group.Count++; n < maxLeakIDs {
+			group.IDs = append(group.IDs, strconv.FormatUint(l.ID, 10))
+		}
+	}
+	slices.SortStableFunc(out.Groups, func(a, b LeakGroup) int { return cmp.Compare(b.Count, a.Count) })
+	return out
 }
 
 // A Path is a Go expression from a root, with [*] for all elements, and the objects
@@ -276,6 +326,7 @@ func (r *Report) fill(p *program, g *heap.Graph, opts Options) {
 			Objects: root.Objects, Bytes: root.Bytes, RetainedObjects: root.RetainedObjects, Retained: root.Retained,
 		})
 	}
+	r.Leaks = leaksOf(g)
 	if !opts.Paths {
 		return
 	}

@@ -32,6 +32,7 @@ func (r *Report) Print(w io.Writer, top int) error {
 		fmt.Fprintln(out)
 		r.printPaths(out, top)
 	}
+	r.printLeaks(out, top)
 	for _, p := range r.Problems {
 		fmt.Fprintf(out, "\nnot read: %s\n", printable(p))
 	}
@@ -74,6 +75,34 @@ func (r *Report) printHeap(w io.Writer) {
 	t.Flush()
 	if r.Partial {
 		fmt.Fprintln(w, "\nThe time was over before the pointers were read: what keeps the memory is not known.")
+	}
+}
+
+func (r *Report) printLeaks(w io.Writer, top int) {
+	if r.Leaks == nil || r.Leaks.Count == 0 {
+		return
+	}
+	who := "goroutines wait"
+	if r.Leaks.Count == 1 {
+		who = "goroutine waits"
+	}
+	fmt.Fprintf(w, "\n%s %s for ever: no variable and no goroutine that may run leads to what would wake them\n", count(uint64(r.Leaks.Count)), who)
+	shown := min(top, len(r.Leaks.Groups))
+	for _, g := range r.Leaks.Groups[:shown] {
+		fmt.Fprintf(w, "  %s of %s, %s", count(uint64(g.Count)), printable(g.Function), printable(g.State))
+		if len(g.IDs) > 0 {
+			fmt.Fprintf(w, ": goroutine %s", g.IDs[0])
+		}
+		if g.Count > 1 && len(g.IDs) > 1 {
+			fmt.Fprintf(w, ", %s", g.IDs[1])
+		}
+		if g.Count > 2 {
+			fmt.Fprint(w, " …")
+		}
+		fmt.Fprintln(w)
+	}
+	if more := len(r.Leaks.Groups) - shown; more > 0 {
+		fmt.Fprintf(w, "  and %d more groups (--top)\n", more)
 	}
 }
 

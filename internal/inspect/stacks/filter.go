@@ -42,8 +42,11 @@ func (f *Filter) selects(g *Goroutine) bool {
 }
 
 // inState reports whether the goroutine is in a state, of which the first words
-// are enough.
+// are enough: "chan" is any wait for a channel. "leaked" is any wait for ever.
 func (g *Goroutine) inState(state string) bool {
+	if state == "leaked" {
+		return g.Leaked()
+	}
 	rest, ok := strings.CutPrefix(g.State, state)
 	return ok && (rest == "" || rest[0] == ' ' || rest[0] == '.')
 }

@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/gocore/unwind"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/heapreport"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -122,6 +125,7 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 			list = append(list, r.goroutine(&g))
 		}
 	}
+	markLeaked(p.Core, list)
 	slices.SortStableFunc(list, func(a, b Goroutine) int {
 		switch {
 		case a.Failed:
@@ -133,6 +137,32 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 	})
 	return list, missing, nil
 }
+
+// markLeaked marks the states of goroutines that wait for ever, as the runtime's tracebacks
+// do, if the capture found them: it read the heap.
+func markLeaked(core *inspect.Core, list []Goroutine) {
+	recorded, err := heapreport.Recorded(core)
+	if err != nil || recorded == nil || recorded.Leaks == nil {
+		return // the heap command tells what is wrong with the note
+	}
+	leaked := map[string]bool{}
+	for _, g := range recorded.Leaks.Groups {
+		for _, id := range g.IDs {
+			leaked[id] = true
+		}
+	}
+	for i := range list {
+		if g := &list[i]; g.Blocked && leaked[strconv.FormatUint(g.ID, 10)] && !g.Leaked() {
+			g.State += leakMark
+		}
+	}
+}
+
+const leakMark = " (leaked)"
+
+// Leaked reports whether the goroutine waits for ever: as the runtime found for a profile
+// of leaked goroutines, or a capture with the heap.
+func (g *Goroutine) Leaked() bool { return strings.HasSuffix(g.State, leakMark) }
 
 type reader struct {
 	p       *inspect.Program

@@ -42,6 +42,11 @@ func (o *Object) Type() string {
 	return o.Kind
 }
 
+// Leaked reports whether all goroutines that wait for the object wait for ever.
+func (o *Object) Leaked() bool {
+	return !slices.ContainsFunc(o.Waiters, func(w Waiter) bool { return !w.Leaked() })
+}
+
 // A Channel is the state of a channel.
 type Channel struct {
 	Elem     string // type of its elements
