@@ -71,6 +71,7 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 // handleCore captures a process that dumps core. Until then it reads only the
 // core's head from standard input, or the kernel would release the process.
 func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Writer, pid int, sig unix.Signal, command string, full bool) error {
+	f.notifyEnd = notifyWait // the program has ended already
 	config, closeReport, err := f.config(stderr)
 	if err != nil {
 		return err

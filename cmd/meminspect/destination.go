@@ -32,10 +32,12 @@ const uploadWait = 2 * time.Minute
 
 // destination sets where cores go, and in what form. An unusable directory does
 // not prevent the program from running: the error goes into the first report.
-func (f *runFlags) destination(config *supervise.Config) error {
+// The returned function waits a moment for notifications.
+func (f *runFlags) destination(config *supervise.Config) (closeNotifier func(), err error) {
+	closeNotifier = func() {}
 	form, err := f.form()
 	if err != nil {
-		return fmt.Errorf("run: %w", err)
+		return nil, fmt.Errorf("run: %w", err)
 	}
 	if f.dir == "" {
 		f.dir = defaultDir()
@@ -50,15 +52,22 @@ func (f *runFlags) destination(config *supervise.Config) error {
 	if err != nil {
 		config.Place = func() (string, error) { return f.dir, err }
 		config.Sink = func(supervise.Core) (string, error) { return "", err }
-		return nil //nolint:nilerr // each core reports it
+		return closeNotifier, nil // each core reports the error
 	}
 	config.Limits, config.History = s.Admit, s
 	config.Socket = s.Dir()
 	ctx, interrupt := context.WithCancel(context.Background())
 	config.Interrupt = interrupt
+	notifier, err := f.notifier(config)
+	if err != nil {
+		return nil, err
+	}
+	if notifier != nil {
+		closeNotifier = func() { notifier.Close(f.notifyEnd) }
+	}
 	send, where, err := f.sender(ctx, s, config.Env)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(form.Recipients) == 0 && inTheClear(f.to) {
 		config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Text: "--to sends cores over plain HTTP, so anyone on the network can read them: use https, or encrypt them with --recipient"})
@@ -77,9 +86,15 @@ func (f *runFlags) destination(config *supervise.Config) error {
 				config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Program: c.Program, PID: c.PID, Text: merr.Error()})
 			}
 		}
+		if notifier != nil {
+			values := len(form.Recipients) == 0 && c.Suffix == "" || f.notifyValues
+			if body, merr := f.notification(c, where, err, values); merr == nil {
+				notifier.Put(core.Name, body)
+			}
+		}
 		return where, err
 	}
-	return nil
+	return closeNotifier, nil
 }
 
 // inTheClear reports whether cores that go to a destination leave this machine

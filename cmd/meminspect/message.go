@@ -3,12 +3,10 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"unicode/utf8"
 
-	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/report"
 	"github.com/meminspect/meminspect/internal/supervise"
@@ -44,53 +42,25 @@ func messageHead(c supervise.Core, cause report.Cause, where string) string {
 	return text
 }
 
-// maxForMessage bounds the cores whose values are in a message: it needs a copy
-// in memory, and the program's control group may be short of memory.
-const maxForMessage = 64 << 20
-
-// messageOf reads the core that is about to be delivered, or has been, from a
-// decrypted copy. The copy is only in memory: a container may have no writable
-// place, and a core that is encrypted on its way must not be on a disk in the
-// clear.
-func messageOf(c supervise.Core, where string) (string, error) {
-	if c.Size <= 0 || c.Size > maxForMessage {
-		return "", fmt.Errorf("no values: the core is larger than %d bytes, or is the kernel's own", maxForMessage)
-	}
-	if c.Suffix != "" {
-		return "", errors.New("no values: the core is a snapshot that a supervisor before this one encrypted")
-	}
-	f, err := corefile.InMemory("core")
-	if err != nil {
-		return "", fmt.Errorf("no values: %w", err)
-	}
-	defer f.Close()
-	if err := c.Write(f); err != nil {
-		return "", err
-	}
-	core, err := inspect.Read(f, c.Size)
-	if err != nil {
-		return "", err
-	}
-	defer core.Close()
-	prog, err := inspect.OpenProgram(core, "")
-	if err != nil {
-		return "", err
-	}
-	defer prog.Close()
-	r := report.Brief(prog)
-	cause := report.Cause{Reason: c.Reason} // a snapshot's own reason is why the snapshot was made
-	if r.Cause.Reason == c.Reason {
-		cause = r.Cause
-	}
-	text := messageHead(c, cause, where)
-	const width = 120
-	for _, line := range failedSection(r.Failed, width).lines {
-		text += line + "\n"
-	}
-	for _, v := range r.Summary {
-		text += v.Name + " = " + v.Go() + "\n"
-	}
-	return text, nil
+// messageOf returns the message of a core, with values.
+func messageOf(c supervise.Core, where string) (text string, err error) {
+	err = withCore(c, func(prog *inspect.Program) error {
+		r := report.Brief(prog)
+		cause := report.Cause{Reason: c.Reason} // a snapshot's own reason is why the snapshot was made
+		if r.Cause.Reason == c.Reason {
+			cause = r.Cause
+		}
+		text = messageHead(c, cause, where)
+		const width = 120
+		for _, line := range failedSection(r.Failed, width).lines {
+			text += line + "\n"
+		}
+		for _, v := range r.Summary {
+			text += v.Name + " = " + v.Go() + "\n"
+		}
+		return nil
+	})
+	return text, err
 }
 
 // cut shortens text to at most n bytes, and marks the cut.

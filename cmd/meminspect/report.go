@@ -28,7 +28,7 @@ type reportFlags struct {
 }
 
 func reportCommand() *cobra.Command {
-	f := reportFlags{format: choose("text", "json", "markdown")}
+	f := reportFlags{format: choose("text", "json", "markdown", "otlp")}
 	cmd := &cobra.Command{
 		Use:   "report CORE",
 		Short: "Print on one screen why a program ended, where, and what it was doing",
@@ -41,7 +41,10 @@ what the core lacks; and the commands that show more.
 
 "meminspect CORE" is short for this command. Calls of the standard library are
 counted only. In the template of --source-url, {file} is the path of the source
-file in the program's main module, {line} the line and {commit} the revision.`,
+file in the program's main module, {line} the line and {commit} the revision.
+
+The format otlp is a log record of OpenTelemetry, for the path /v1/logs of a
+collector.`,
 		Example: `  meminspect report shop.core
   meminspect report --format markdown shop.core
   meminspect report --source-url 'https://git.example.com/shop/blob/{commit}/{file}#L{line}' shop.core`,
@@ -80,6 +83,8 @@ func (f *reportFlags) run(cmd *cobra.Command, path string) error {
 	switch {
 	case f.json || f.format.value == "json":
 		return printJSON(w, reportOf(r, next))
+	case f.format.value == "otlp":
+		return printJSON(w, otlpOf(reportOf(r, next)))
 	case f.format.value == "markdown":
 		return printMarkdown(w, r, next)
 	}

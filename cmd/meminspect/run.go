@@ -42,6 +42,11 @@ type runFlags struct {
 	to      string
 	message string
 
+	notify       string
+	notifyValues bool
+	notifyFormat choice
+	notifyEnd    time.Duration // how long the end of this process waits for notifications
+
 	snapshot      time.Duration
 	snapshotKeep  int
 	snapshotBytes int64
@@ -79,7 +84,7 @@ writes reports which of these work on this system.`,
 
 func (f *runFlags) add(cmd *cobra.Command) {
 	*f = runFlags{
-		exitStop: choose("auto", "off"), children: choose("capture", "report", "ignore"), onHang: choose("none", "quit", "kill"), hold: supervise.DefaultHold,
+		exitStop: choose("auto", "off"), children: choose("capture", "report", "ignore"), onHang: choose("none", "quit", "kill"), notifyFormat: choose("json", "otlp"), notifyEnd: notifyEnd, hold: supervise.DefaultHold,
 		memory: 90, snapshotKeep: 1, snapshotBytes: 4 << 20, policy: store.DefaultPolicy(),
 	}
 	f.captureFlags.add(cmd)
@@ -102,6 +107,9 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.to, "to", "", "send cores to this `destination` instead of the directory: - (standard output; the program's goes to standard error), exec:COMMAND, or a presigned URL, in which {name} is the file's name (default $MEMINSPECT_TO)")
 	fl.StringVar(&f.message, "message", "", "write a short report of each core to this `file`, at most 4096 bytes, as Kubernetes reads a termination message: the reason and message, the calls of the goroutine that ended the program, and the values of entries marked summary")
 	fl.BoolVar(&f.messageValues, "message-values", false, "write values and the panic's message to the file of --message although --recipient encrypts the core")
+	fl.StringVar(&f.notify, "notify", "", "post a report of each core as JSON to this `URL` (default $MEMINSPECT_NOTIFY); the end of the program waits at most a second for it")
+	fl.Var(&f.notifyFormat, "notify-format", "form of these reports: as report --json, or a log record of OpenTelemetry")
+	fl.BoolVar(&f.notifyValues, "notify-values", false, "post values, tags, stacks and the panic's message although --recipient encrypts the core")
 	fl.BoolVar(&f.json, "json", false, "report events as JSON, one object on each line")
 	cmd.Annotations[schemaName] = "events"
 	fl.BoolVar(&f.quiet, "quiet", false, "report only captures and failures")
@@ -168,13 +176,14 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 			return none, nil, fmt.Errorf("run: --signal: there is no signal %q", f.signal)
 		}
 	}
-	if err := f.destination(&config); err != nil {
+	closeNotifier, err := f.destination(&config)
+	if err != nil {
 		return none, nil, err
 	}
 	if err := f.snapshots(&config); err != nil {
 		return none, nil, err
 	}
-	return config, closeReport, nil
+	return config, func() { closeNotifier(); closeReport() }, nil
 }
 
 // snapshots sets where snapshots of the running program are kept, and publishes

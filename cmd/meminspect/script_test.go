@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Setenv(args[0], strings.TrimSpace(string(text)))
 			},
+			"receive": receive,
 			// published lets the go command use this tree's modules as if they had been
 			// published.
 			"published": func(ts *testscript.TestScript, _ bool, _ []string) {

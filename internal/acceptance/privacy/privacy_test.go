@@ -15,6 +15,8 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +24,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -717,7 +720,7 @@ func TestEncrypted(t *testing.T) {
 func (p program) encrypt(t *testing.T, tr trigger, key *age.X25519Identity) {
 	base := t.TempDir()
 	cores := filepath.Join(base, "cores")
-	flags := append([]string{"--recipient=" + key.Recipient().String(), "--json", "--dir=" + cores, "--report=" + base + "/report", "--message=" + base + "/message"}, tr.flags...)
+	flags := append([]string{"--recipient=" + key.Recipient().String(), "--json", "--dir=" + cores, "--report=" + base + "/report", "--message=" + base + "/message", "--notify=" + posted(t, base+"/posted")}, tr.flags...)
 	cmd, pid := p.startTriggered(t, tr, flags)
 	scan := func() {
 		t.Helper()
@@ -752,6 +755,7 @@ func (p program) encrypt(t *testing.T, tr trigger, key *age.X25519Identity) {
 		await.True(t, "the event ended", func() bool { return bytes.Contains(read(t, base+"/report"), []byte(`"ended"`)) })
 	}
 	scan()
+	notified(t, base)
 	found := coresIn(t, cores)
 	if len(found) == 0 {
 		t.Fatalf("no core was written: %s", read(t, base+"/report"))
@@ -809,6 +813,41 @@ func TestEncryptedLeftovers(t *testing.T) {
 	}
 	p.scan(t, "the message", read(t, base+"/message"), expectation{})
 	p.scan(t, "the report", read(t, base+"/report"), expectation{})
+}
+
+// posted starts a server that writes what is posted to it to a file, and returns
+// its URL.
+func posted(t *testing.T, path string) string {
+	t.Helper()
+	var mu sync.Mutex
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err == nil {
+			_, err = io.Copy(f, r.Body)
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// notified returns the notifications that were posted, or wait to be.
+func notified(t *testing.T, base string) []byte {
+	t.Helper()
+	waiting, _ := filepath.Glob(base + "/cores/notify/*")
+	data, err := os.ReadFile(base + "/posted")
+	if err != nil && len(waiting) == 0 {
+		t.Errorf("there is no notification: %v", err)
+	}
+	for _, path := range waiting {
+		data = append(data, read(t, path)...)
+	}
+	return data
 }
 
 func coresIn(t *testing.T, dir string) []string {
@@ -904,7 +943,7 @@ var textBuilds = []build{
 func (p program) crashText(t *testing.T, action, kept string, keep bool, secrets [][]byte) {
 	base := t.TempDir()
 	cmd, _ := p.start(t, []string{
-		tool, "run", "--json", "--dir", base + "/cores", "--report", base + "/report", "--message", base + "/message", "--crash-text", base + "/crash",
+		tool, "run", "--json", "--dir", base + "/cores", "--report", base + "/report", "--message", base + "/message", "--crash-text", base + "/crash", "--notify", posted(t, base+"/posted"),
 		fmt.Sprint("--keep-crash-text=", keep), "--",
 	}, action)
 	_ = cmd.Wait()
@@ -916,7 +955,7 @@ func (p program) crashText(t *testing.T, action, kept string, keep bool, secrets
 	if len(cores) != 1 {
 		t.Errorf("%d cores: %s", len(cores), read(t, base+"/report"))
 	}
-	all := slices.Concat(text, read(t, base+"/report"), read(t, base+"/message"))
+	all := slices.Concat(text, read(t, base+"/report"), read(t, base+"/message"), notified(t, base))
 	for _, core := range cores {
 		all = append(all, read(t, core)...)
 	}
