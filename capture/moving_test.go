@@ -61,7 +61,7 @@ func TestExcludedHeaderMoves(t *testing.T) {
 		calm          int
 		values, moved bool
 	}{
-		{"it stands", 0, true, false},
+		{"it does not move", 0, true, false},
 		{"once", 1, true, false},
 		{"for ever", 1 << 30, false, true},
 	} {

@@ -15,8 +15,8 @@ import (
 // "nobody" does. A sentence with a subject, a verb and the field's own term
 // replaces them. Each allowed phrase has another meaning.
 var (
-	unplain = regexp.MustCompile(`(?i)\b(stands?|whoever|nobody|somebody|meanwhile|thereof|beside|any more|(is|are|was|be) told|held against|is said|took no heed)\b`)
-	allowed = regexp.MustCompile("(?i)the user nobody|user nobody")
+	unplain = regexp.MustCompile(`(?i)\b(stands?|whoever|nobody|somebody|meanwhile|thereof|stood|beside|behind|any more|any longer|says?|said|tells|told|held against|is said|took no heed)\b`)
+	allowed = regexp.MustCompile("(?i)user nobody|say-where-it-ran|note=said")
 )
 
 // notProse are folders whose files are programs for tests, or come from
@@ -107,11 +107,13 @@ func withoutCode(text string) string {
 // phrases.
 func TestUnplain(t *testing.T) {
 	for text, want := range map[string]string{
-		"where the value stands":    "stands",
-		"Nobody reads it any more.": "Nobody",
-		"a standard library":        "",
-		"run as the user nobody":    "",
-		"the caller is told":        "is told",
+		"where the value stands":     "stands",
+		"Nobody reads it any more.":  "Nobody",
+		"a standard library":         "",
+		"run as the user nobody":     "",
+		"the caller is told":         "told",
+		"ErrGone says that it ended": "says",
+		"the padding behind it":      "behind",
 	} {
 		if got := unplain.FindString(allowed.ReplaceAllString(text, "")); got != want {
 			t.Errorf("%q: found %q, want %q", text, got, want)

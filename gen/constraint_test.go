@@ -49,7 +49,7 @@ func TestNameTags(t *testing.T) {
 					}
 					got := !slices.ContainsFunc(tags, func(tag string) bool { return !satisfied(tag, goos, goarch) })
 					if got != want {
-						t.Fatalf("%s on %s/%s: %v says %v, go/build %v", name, goos, goarch, tags, got, want)
+						t.Fatalf("%s on %s/%s: %v reports %v, go/build %v", name, goos, goarch, tags, got, want)
 					}
 				}
 			}
@@ -173,7 +173,7 @@ func TestBuildLines(t *testing.T) {
 					})
 				}
 				if eval != built {
-					t.Errorf("%s with %q on %s: %q says %v, go/build %v", test.name, test.header, goos, got, eval, built)
+					t.Errorf("%s with %q on %s: %q reports %v, go/build %v", test.name, test.header, goos, got, eval, built)
 				}
 			}
 		}

@@ -219,7 +219,7 @@ func TestReadOnlyFolder(t *testing.T) {
 			t.Error("something changed")
 		}
 		if left, _ := filepath.Glob(filepath.Join(dir, "p", folders.TemporaryPrefix+"*")); len(left) > 0 {
-			t.Errorf("left behind: %v", left)
+			t.Errorf("left: %v", left)
 		}
 	}
 	if err := os.Chmod(filepath.Join(dir, "p"), 0o555); err != nil {

@@ -262,7 +262,7 @@ func TestCost(t *testing.T) {
 	unused := false
 	for _, k := range cost.Kept {
 		if strings.Contains(names, " "+k.Symbol+"\n") {
-			t.Errorf("%s is said to be kept alive, and nm finds it in the other build", k.Symbol)
+			t.Errorf("%s is reported to be kept alive, and nm finds it in the other build", k.Symbol)
 		}
 		sum += k.Bytes
 		unused = unused || k.Symbol == "example.com/program/idle.unused" && k.Bytes == 1024

@@ -84,7 +84,7 @@ func TestEmbed(t *testing.T) {
 			command(t, "strip", append(strip, bin)...)
 		}
 		if diff := cmp.Diff(before, ask(t, bin)); diff != "" {
-			t.Errorf("the program says, before (-) and after (+) strip %v:\n%s", strip, diff)
+			t.Errorf("the program reports, before (-) and after (+) strip %v:\n%s", strip, diff)
 		}
 		if diff := cmp.Diff(wrote, read(t, bin)); diff != "" {
 			t.Errorf("after strip %v: written (-), read (+):\n%s", strip, diff)
@@ -135,7 +135,7 @@ func TestEmbeddedFacts(t *testing.T) {
 	}
 	g := c.Runtime.Structs["runtime.g"]
 	if g.Size != uint64(layout.Size) || g.Fields["sched"][0] != 56 || g.Fields["goid"][1] != 8 {
-		t.Errorf("runtime.g: %+v, package goroutine says %d bytes", g, layout.Size)
+		t.Errorf("runtime.g: %+v, package goroutine reports %d bytes", g, layout.Size)
 	}
 	var args *embedded.Entry
 	for i, e := range c.Entries {
@@ -210,7 +210,7 @@ func TestEmbedWithoutBuildID(t *testing.T) {
 	}
 }
 
-// A file that Embed rejects stays unchanged, and the error tells the user what
+// A file that Embed rejects stays unchanged, and the error states what
 // to do.
 func TestEmbedRefuses(t *testing.T) {
 	pristine, err := os.ReadFile(plainBinary(t))
@@ -356,7 +356,7 @@ func TestEmbedWithoutSections(t *testing.T) {
 	cutSections(t, bin)
 	// Data that only section headers described may now be anything.
 	if _, err := open(t, bin).Embed(); !errors.Is(err, linker.ErrTrailer) {
-		t.Errorf("embed with unknown data behind the program: %v", err)
+		t.Errorf("embed with unknown data after the program: %v", err)
 	}
 	if err := os.Truncate(bin, int64(open(t, bin).File().SegmentsEnd())); err != nil {
 		t.Fatal(err)
@@ -370,7 +370,7 @@ func TestEmbedWithoutSections(t *testing.T) {
 		t.Errorf("written (-), read (+):\n%s", diff)
 	}
 	if diff := cmp.Diff(before, ask(t, bin)); diff != "" {
-		t.Errorf("the program says, before (-) and after (+):\n%s", diff)
+		t.Errorf("the program reports, before (-) and after (+):\n%s", diff)
 	}
 	if out := command(t, "readelf", "-SW", bin); !bytes.Contains(out, []byte(embedded.SectionName)) || !bytes.Contains(out, []byte(".shstrtab")) {
 		t.Errorf("readelf:\n%s", out)

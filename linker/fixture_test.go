@@ -142,8 +142,8 @@ func plainBinary(tb testing.TB) string {
 	return plain.path
 }
 
-// said is what the program reports about its entries, by package and name.
-type said struct {
+// reported is what the program reports about its entries, by package and name.
+type reported struct {
 	Package, Name, Expr, ID, Type string
 	Address, Size                 uint64
 	Bytes, Budget                 uint64
@@ -153,7 +153,7 @@ type said struct {
 }
 
 // ask runs the program.
-func ask(tb testing.TB, bin string) map[string]said {
+func ask(tb testing.TB, bin string) map[string]reported {
 	tb.Helper()
 	cmd := exec.Command(bin)
 	var stderr bytes.Buffer
@@ -162,16 +162,16 @@ func ask(tb testing.TB, bin string) map[string]said {
 	if err != nil {
 		tb.Fatalf("run: %v\n%s", err, stderr.Bytes())
 	}
-	var answer struct{ Entries []said }
+	var answer struct{ Entries []reported }
 	if err := json.Unmarshal(out, &answer); err != nil {
 		tb.Fatal(err)
 	}
-	all := map[string]said{}
+	all := map[string]reported{}
 	for _, e := range answer.Entries {
 		all[e.Package+"."+e.Name] = e
 	}
 	if len(all) < 12 {
-		tb.Fatalf("the program says %d entries", len(all))
+		tb.Fatalf("the program reports %d entries", len(all))
 	}
 	return all
 }

@@ -99,11 +99,11 @@ func TestBuilds(t *testing.T) {
 
 // checkSaid compares the map of a file with what a program reports of itself.
 // If addresses is set, the program must run from the same file.
-func checkSaid(t *testing.T, p *linker.Program, want map[string]said, addresses bool) {
+func checkSaid(t *testing.T, p *linker.Program, want map[string]reported, addresses bool) {
 	t.Helper()
 	entries := p.Entries()
 	if len(entries) != len(want) {
-		t.Errorf("%d entries, the program says %d", len(entries), len(want))
+		t.Errorf("%d entries, the program reports %d", len(entries), len(want))
 	}
 	var bias uint64
 	for i, e := range entries {
@@ -113,17 +113,17 @@ func checkSaid(t *testing.T, p *linker.Program, want map[string]said, addresses 
 			continue
 		}
 		if e.Expr != w.Expr || e.Pos != w.Pos || e.Note != w.Note || e.Depth != w.Depth || e.Flags != w.Flags || e.Budget != w.Budget {
-			t.Errorf("%s: %+v, the program says %+v", e, e, w)
+			t.Errorf("%s: %+v, the program reports %+v", e, e, w)
 		}
 		if id, _ := strconv.ParseUint(w.ID, 16, 64); e.ID != id {
-			t.Errorf("%s: ID %x, the program says %x", e, e.ID, id)
+			t.Errorf("%s: ID %x, the program reports %x", e, e.ID, id)
 		}
 		size := w.Size
 		if w.Bytes != 0 {
 			size = w.Bytes
 		}
 		if e.Type == nil || byMain(e.Type.String()) != byMain(w.Type) || e.Type.Size != w.Size || !e.SizeKnown || e.Size != size {
-			t.Errorf("%s: type %v, size %d, %v; the program says %s, %d", e, e.Type, e.Size, e.TypeErr, w.Type, size)
+			t.Errorf("%s: type %v, size %d, %v; the program reports %s, %d", e, e.Type, e.Size, e.TypeErr, w.Type, size)
 		}
 		if !addresses {
 			continue
@@ -132,7 +132,7 @@ func checkSaid(t *testing.T, p *linker.Program, want map[string]said, addresses 
 		if moved := w.Address - uint64(e.Addr); i == 0 {
 			bias = moved
 		} else if moved != bias || bias%4096 != 0 {
-			t.Errorf("%s: at %v, the program says %#x, the others are moved by %#x", e, e.Addr, w.Address, bias)
+			t.Errorf("%s: at %v, the program reports %#x, the others are moved by %#x", e, e.Addr, w.Address, bias)
 		}
 	}
 }
@@ -142,13 +142,13 @@ func checkSaid(t *testing.T, p *linker.Program, want map[string]said, addresses 
 func byMain(name string) string { return strings.ReplaceAll(name, "example.com/program.", "main.") }
 
 // sameButPlace compares the reports of two builds of the program.
-func sameButPlace(t *testing.T, got, want map[string]said) {
+func sameButPlace(t *testing.T, got, want map[string]reported) {
 	t.Helper()
 	for name, w := range want {
 		g := got[name]
 		g.Address = w.Address
 		if g != w {
-			t.Errorf("%s: this build says %+v, the plain one %+v", name, g, w)
+			t.Errorf("%s: this build reports %+v, the plain one %+v", name, g, w)
 		}
 	}
 }
@@ -196,7 +196,7 @@ func checkNM(t *testing.T, p *linker.Program, bin string) {
 			found = true
 			whole := e.Expr == variable
 			if !r.ContainsRange(memory.RangeOf(e.Addr, e.Size)) || whole && (r.Start != e.Addr || r.Size() != e.Type.Size) {
-				t.Errorf("%s: %d bytes at %v, nm says %v", e, e.Type.Size, e.Addr, r)
+				t.Errorf("%s: %d bytes at %v, nm reports %v", e, e.Type.Size, e.Addr, r)
 			}
 		}
 		if !found {
@@ -262,7 +262,7 @@ func checkDWARF(t *testing.T, p *linker.Program, bin string) {
 		if !ok {
 			t.Errorf("%s: the debug information has nothing at %v", e, e.Addr)
 		} else if uint64(size) != e.Type.Size {
-			t.Errorf("%s: %d bytes, the debug information says %d", e, e.Type.Size, size)
+			t.Errorf("%s: %d bytes, the debug information reports %d", e, e.Type.Size, size)
 		}
 		checked++
 	}

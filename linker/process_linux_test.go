@@ -31,7 +31,7 @@ func waiting(t *testing.T, bin string, args ...string) int {
 	})
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil || strings.TrimSpace(line) != "ready" {
-		t.Fatalf("the program said %q, %v", line, err)
+		t.Fatalf("the program reported %q, %v", line, err)
 	}
 	return cmd.Process.Pid
 }

@@ -25,7 +25,7 @@ func areas(u *unit) {
 		pos, end := a.Arg("size")
 		f := finding{pos: pos, end: end, message: fmt.Sprintf(
 			"size=%s is %s, but %s has only %d", a.Size.Text, bytesText(size), a.Expr(), has)}
-		if holdsElsewhere(typ) {
+		if refersElsewhere(typ) {
 			f.message += fmt.Sprintf(": an area is part of the variable itself, and a %s refers to other memory: use //meminspect:entry with depth=", kindName(typ))
 		} else {
 			f.fix = &analysis.SuggestedFix{
@@ -78,8 +78,8 @@ func (u *unit) eval(obj types.Object, expr string) (types.TypeAndValue, error) {
 	return types.Eval(u.pass.Fset, u.pass.Pkg, obj.Pos(), expr)
 }
 
-// holdsElsewhere reports whether values of the type refer to other memory.
-func holdsElsewhere(t types.Type) bool { return kindName(t) != "" }
+// refersElsewhere reports whether values of the type refer to other memory.
+func refersElsewhere(t types.Type) bool { return kindName(t) != "" }
 
 func kindName(t types.Type) string {
 	switch t := t.Underlying().(type) {

@@ -120,7 +120,7 @@ func TestPages(t *testing.T) {
 	for _, e := range entries {
 		name := strings.TrimSuffix(e.Name(), ".md")
 		if !slices.Contains(Names(), name) {
-			t.Errorf("pages/%s.md is nobody's page", name)
+			t.Errorf("pages/%s.md is no analyzer's page", name)
 		}
 	}
 	for _, name := range Names() {
@@ -130,7 +130,7 @@ func TestPages(t *testing.T) {
 			continue
 		}
 		if !strings.HasPrefix(page, "# "+name+"\n") || len(page) < 400 {
-			t.Errorf("the page of %s does not begin with its name, or says little", name)
+			t.Errorf("the page of %s does not begin with its name, or reports little", name)
 		}
 	}
 	if _, err := Page("nonsense"); err == nil {

@@ -99,7 +99,7 @@ func TestExclusions(t *testing.T) {
 		for _, p := range r.Parts() {
 			sum += p.Size
 			if len(c.want) > 0 && p.Type() != nil {
-				t.Errorf("%s: a part is said to be a %v", c.name, p.Type())
+				t.Errorf("%s: a part is printed to be a %v", c.name, p.Type())
 			}
 		}
 		if sum != r.Size {

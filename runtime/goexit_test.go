@@ -43,10 +43,10 @@ func TestListenersThatEndTheGoroutine(t *testing.T) {
 		elsewhere(func() { must(Register(IDDynamic, &x, Name(name))) })
 	}
 	if got := b.take(); got != "+quit/8 +on/8" {
-		t.Errorf("the backend was told %q", got)
+		t.Errorf("the backend got %q", got)
 	}
 	if got := strings.Join(heard, " "); got != "out quit on" {
-		t.Errorf("the notifier was told %q", got)
+		t.Errorf("the notifier got %q", got)
 	}
 
 	func() {

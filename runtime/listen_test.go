@@ -93,7 +93,7 @@ func TestBackends(t *testing.T) {
 	}
 	Unregister(named | 3)
 	if got := first.take(); got != "" {
-		t.Errorf("told after it was detached: %s", got)
+		t.Errorf("called after it was detached: %s", got)
 	}
 }
 

@@ -59,9 +59,9 @@ func TestRegister(t *testing.T) {
 	}
 
 	for _, c := range []struct {
-		says string // which region
-		err  error
-		want error
+		reports string // which region
+		err     error
+		want    error
 	}{
 		{"8000000000000001", second(Register(named|1, &x)), ErrRegistered},
 		{"(Twice)", second(Register(named|1, &x, Name("Twice"))), ErrRegistered},
@@ -75,8 +75,8 @@ func TestRegister(t *testing.T) {
 		{"", second(RegisterForeign(IDDynamic, 0, 5)), ErrEmpty},
 	} {
 		var re *RegionError
-		if !errors.Is(c.err, c.want) || !errors.As(c.err, &re) || !strings.Contains(c.err.Error(), c.says) {
-			t.Errorf("%v, want %v of %q", c.err, c.want, c.says)
+		if !errors.Is(c.err, c.want) || !errors.As(c.err, &re) || !strings.Contains(c.err.Error(), c.reports) {
+			t.Errorf("%v, want %v of %q", c.err, c.want, c.reports)
 		}
 	}
 	if _, err := Register(named|1, &x, Another()); err != nil {
@@ -299,7 +299,7 @@ func TestStaticEntries(t *testing.T) {
 }
 
 // Goroutines that concurrently register, look up and unregister leave nothing
-// behind in the registry.
+// in the registry.
 func TestConcurrent(t *testing.T) {
 	defer withdrawAll(t)
 	var wg sync.WaitGroup

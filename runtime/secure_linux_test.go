@@ -41,6 +41,6 @@ func TestCapable(t *testing.T) {
 	if status, err := os.ReadFile("/proc/self/status"); err != nil {
 		t.Skip(err)
 	} else if want := !bytes.Contains(status, []byte("CapPrm:\t0000000000000000")); capable() != want {
-		t.Errorf("capable is %v, /proc says %v", !want, want)
+		t.Errorf("capable is %v, /proc reports %v", !want, want)
 	}
 }

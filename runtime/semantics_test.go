@@ -46,7 +46,7 @@ func TestStaticEntriesAreRegions(t *testing.T) {
 		do      func() error
 		want    error
 		regions string
-		told    string // calls of the backend
+		calls   string // calls of the backend
 	}{
 		{"register its ID", func() error { return second(Register(named|1, &x)) }, ErrRegistered, "A B", ""},
 		{"register its ID with others", func() error { return second(RegisterAll(Value(IDDynamic, &y), Value(named|1, &x))) }, ErrRegistered, "A B", ""},
@@ -78,8 +78,8 @@ func TestStaticEntriesAreRegions(t *testing.T) {
 			if got := registered(); got != c.regions {
 				t.Errorf("registered: %q, want %q", got, c.regions)
 			}
-			if got := b.take(); got != c.told {
-				t.Errorf("the backend was told %q, want %q", got, c.told)
+			if got := b.take(); got != c.calls {
+				t.Errorf("the backend got %q, want %q", got, c.calls)
 			}
 		})
 	}

@@ -130,11 +130,11 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 		return fmt.Errorf("core-handler: %w", err)
 	}
 	if summary.Partial {
-		said := "was captured in part"
+		printed := "was captured in part"
 		if summary.Mode == "record" {
-			said = "could not be read"
+			printed = "could not be read"
 		}
-		return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: process %d (%s) %s; its core has the reason: %v", pid, command, said, summary.Problems[0])}
+		return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: process %d (%s) %s; its core has the reason: %v", pid, command, printed, summary.Problems[0])}
 	}
 	return nil
 }

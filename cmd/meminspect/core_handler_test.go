@@ -33,7 +33,7 @@ func TestCoreHandlerInstall(t *testing.T) {
 	}
 	now, _ := os.ReadFile(setting)
 	if string(now) != line+"\n" || !strings.Contains(out.String(), old) {
-		t.Errorf("installed %q, said %q", now, out.String())
+		t.Errorf("installed %q, printed %q", now, out.String())
 	}
 	// Another line of ours replaces the first, and the old setting is still kept.
 	const other = "|/usr/bin/meminspect core-handler --dir=/srv/cores %P %s %e"
@@ -121,8 +121,8 @@ func TestCoreHandlerLimits(t *testing.T) {
 	}
 	handle()
 	for range 2 {
-		if status, said := handle(); status != exitUsage || !strings.Contains(said, "rate limit for signal-sigabrt reached") {
-			t.Errorf("exit status %d: %s", status, said)
+		if status, printed := handle(); status != exitUsage || !strings.Contains(printed, "rate limit for signal-sigabrt reached") {
+			t.Errorf("exit status %d: %s", status, printed)
 		}
 	}
 	time.Sleep(2 * time.Second) // the period of the limit

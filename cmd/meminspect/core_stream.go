@@ -144,7 +144,7 @@ func (s *stream) room() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if free -= s.f.policy.Floor; free <= 0 {
+	if free -= s.f.policy.MinFreeBytes; free <= 0 {
 		return 0, fmt.Errorf("no room in %s to look at the kernel's core", dir.Dir())
 	}
 	return min(free, maxKernelCore), nil

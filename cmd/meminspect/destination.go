@@ -113,12 +113,12 @@ func (f *runFlags) place(s *store.Store, where string) (string, error) {
 	if where == "" {
 		where = s.Dir()
 	}
-	if mode := s.Loose(); mode != 0 {
+	if mode := s.GroupOrWorldAccessible(); mode != 0 {
 		where += fmt.Sprintf(" (%s has mode %04o)", s.Dir(), mode)
 	}
 	free, err := s.Free()
-	if err == nil && f.policy.Floor > 0 && free < f.policy.Floor {
-		err = fmt.Errorf("%d bytes are free in %s, and %d are to stay so", free, s.Dir(), f.policy.Floor)
+	if err == nil && f.policy.MinFreeBytes > 0 && free < f.policy.MinFreeBytes {
+		err = fmt.Errorf("%d bytes are free in %s, and %d are to stay so", free, s.Dir(), f.policy.MinFreeBytes)
 	}
 	return where, err
 }

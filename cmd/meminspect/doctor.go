@@ -15,7 +15,7 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor [PID]",
 		Short: "Check whether a capture would work, and explain what prevents it",
 		Long: `Doctor tries what a capture needs, on this host and, with a PID, on that process,
-and says of everything that fails what to do about it. It changes nothing. The
+and prints for each failure what to do about it. It changes nothing. The
 exit status is 1 when something fails.`,
 		Example: `  meminspect doctor
   meminspect doctor $PID`,

@@ -201,8 +201,8 @@ func labelText(s string) string {
 	return s
 }
 
-func printFrame(w io.Writer, f *stacks.Frame, behind string) {
-	fmt.Fprintf(w, "%s%s\n\t%s:%d +%#x\n", f.Function, behind, f.File, f.Line, uint64(f.PC-f.Entry))
+func printFrame(w io.Writer, f *stacks.Frame, suffix string) {
+	fmt.Fprintf(w, "%s%s\n\t%s:%d +%#x\n", f.Function, suffix, f.File, f.Line, uint64(f.PC-f.Entry))
 }
 
 // goroutineJSON is a goroutine as --json prints it.

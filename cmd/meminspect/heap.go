@@ -178,7 +178,7 @@ func (f *heapFlags) ofCore(cmd *cobra.Command, from string, opts heapreport.Opti
 func recorded(file *corefile.File) (*heapreport.Report, error) {
 	core, err := inspect.Read(file, file.Size)
 	if err != nil || core.Capture == nil {
-		return nil, nil //nolint:nilerr // the error about a full core says more
+		return nil, nil //nolint:nilerr // the error about a full core is more exact
 	}
 	r, err := heapreport.Recorded(core)
 	switch {

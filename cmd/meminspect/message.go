@@ -12,9 +12,9 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise"
 )
 
-// messageLimit is the number of bytes that the kubelet reads of a container's
+// maxMessage is the number of bytes that the kubelet reads of a container's
 // termination message.
-const messageLimit = 4096
+const maxMessage = 4096
 
 // writeMessage writes a short report of a core to a file, which it creates if
 // necessary: why the program ended, where the core is, its signature, the calls
@@ -30,7 +30,7 @@ func writeMessage(path string, c supervise.Core, where string, values bool) erro
 			text = full
 		}
 	}
-	return os.WriteFile(path, []byte(cut(string(escape([]byte(text))), messageLimit)), 0o600)
+	return os.WriteFile(path, []byte(cut(string(escape([]byte(text))), maxMessage)), 0o600)
 }
 
 // messageHead returns the part that every message has.

@@ -134,7 +134,7 @@ func noRegions(cmd *cobra.Command, core *inspect.Core) error {
 }
 
 // mainPath is the import path of the captured program's package main, "" when
-// the core does not say.
+// the core does not have it.
 func mainPath(core *inspect.Core) string {
 	if core.Capture == nil {
 		return ""

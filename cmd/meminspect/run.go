@@ -117,7 +117,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.Var(number{&f.policy.Keep, 0, math.MaxInt32}, "keep", "maximum number of cores in the directory; 0 keeps any number")
 	fl.Var((*bytesize.Value)(&f.policy.KeepBytes), "keep-bytes", "maximum size of all cores in the directory; 0 keeps any size")
 	fl.Var((*duration.Value)(&f.policy.KeepAge), "keep-age", "remove older cores; 0 keeps them")
-	fl.Var((*bytesize.Value)(&f.policy.Floor), "free", "bytes to leave free on the disk")
+	fl.Var((*bytesize.Value)(&f.policy.MinFreeBytes), "free", "bytes to leave free on the disk")
 	fl.Var(rate{&f.policy.Each}, "limit", "maximum rate of cores for one reason, as COUNT/TIME; 0 is no limit")
 	fl.Var(number{&f.policy.Loop, 0, math.MaxInt32}, "limit-loop", "maximum number of cores for one reason in a crash loop: crashes in a row, each within ten minutes of its start; 0 is no limit")
 	fl.Var(rate{&f.policy.All}, "limit-all", "maximum rate of cores for all reasons, as COUNT/TIME; 0 is no limit")
@@ -220,9 +220,9 @@ func (f *runFlags) snapshotsInFile() (snapshots.Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	if left := free - f.policy.Floor; f.policy.Floor > 0 && left/int64(f.snapshotKeep) < f.snapshotBytes {
+	if left := free - f.policy.MinFreeBytes; f.policy.MinFreeBytes > 0 && left/int64(f.snapshotKeep) < f.snapshotBytes {
 		return nil, fmt.Errorf("%d bytes are free in %s, and %d snapshots of %d would leave fewer than the %d that are to stay so",
-			free, s.Dir(), f.snapshotKeep, f.snapshotBytes, f.policy.Floor)
+			free, s.Dir(), f.snapshotKeep, f.snapshotBytes, f.policy.MinFreeBytes)
 	}
 	form, err := f.form()
 	if err != nil {

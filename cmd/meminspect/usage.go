@@ -12,7 +12,7 @@ import (
 // contradict each other: a set a line.
 const exclusiveSets = "exclusive"
 
-// exclusive says that at most one of the flags may be given.
+// exclusive allows at most one of the flags.
 func exclusive(cmd *cobra.Command, flags ...string) {
 	cmd.MarkFlagsMutuallyExclusive(flags...) // for shell completion
 	if cmd.Annotations == nil {
@@ -21,7 +21,7 @@ func exclusive(cmd *cobra.Command, flags ...string) {
 	cmd.Annotations[exclusiveSets] += strings.Join(flags, " ") + "\n"
 }
 
-// explain has wrong command lines told in our way: of which command, and how
+// explain reports wrong command lines in one form: of which command, and how
 // it is called. It is for the whole tree.
 func explain(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

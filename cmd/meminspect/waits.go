@@ -109,7 +109,7 @@ func objectText(o *waits.Object) string {
 	return oneLine(text)
 }
 
-// otherText tells of a goroutine that has a pointer to an object.
+// otherText describes a goroutine that has a pointer to an object.
 func otherText(g *stacks.Goroutine) string {
 	text := fmt.Sprintf("goroutine %d has a pointer to it, %s", g.ID, g.State)
 	if frames := g.Calls(); len(frames) > 0 {

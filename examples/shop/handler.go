@@ -14,13 +14,13 @@ import (
 )
 
 // work is held for reading by every order that is being handled, and for
-// writing by whoever wants all variables to stand still.
+// writing to stop changes of all variables.
 var work sync.RWMutex
 
 // book guards the annotated variables among the orders themselves.
 var book sync.Mutex
 
-// pause says whether work is held by handlePause.
+// pause reports whether work is held by handlePause.
 var pause struct {
 	sync.Mutex
 	held bool

@@ -30,7 +30,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/ramoops"
 )
 
-// startBackends runs the program until it says that it is ready, and returns
+// startBackends runs the program until it is ready, and returns
 // what it printed before.
 func startBackends(t *testing.T, exe, dir string) (pid int, values [][2]string) {
 	t.Helper()
@@ -182,7 +182,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 			t.Fatalf("no exit stop in %d rounds of %d", again, proved+again)
 		}
 	}
-	t.Logf("%d rounds, and %d without an exit stop; %d regions, records or zones were in the middle of a change and said so", proved, again, torn)
+	t.Logf("%d rounds, and %d without an exit stop; %d regions, records or zones were in the middle of a change and printed so", proved, again, torn)
 }
 
 func killedRound(t *testing.T, exe, dir string, after time.Duration) (anchor bool, torn int) {
@@ -322,7 +322,7 @@ func checkRing(t *testing.T, path string) (torn int) {
 	return torn
 }
 
-// checkPstore reads the pstore file: every record is whole or says that it is
+// checkPstore reads the pstore file: every record is whole or marked as
 // torn, every line of the console is whole.
 func checkPstore(t *testing.T, path string) (torn int) {
 	b, err := os.ReadFile(path)

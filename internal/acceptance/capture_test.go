@@ -29,7 +29,7 @@ type running struct {
 	out *bufio.Scanner
 }
 
-// start runs a program until it says "ready".
+// start runs a program until it prints "ready".
 func start(t *testing.T, exe string, args ...string) *running {
 	t.Helper()
 	return startWith(t, exe, nil, args...)
@@ -61,7 +61,7 @@ func (r *running) expect(t *testing.T, want string) {
 	select {
 	case got := <-line:
 		if got != want {
-			t.Fatalf("the program said %q, not %q", got, want)
+			t.Fatalf("the program printed %q, not %q", got, want)
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatalf("the program did not say %q", want)
@@ -167,7 +167,7 @@ func sources(t *testing.T, program string) string {
 	return dir
 }
 
-// compile builds the program in dir as the goal says.
+// compile builds the program in dir for the goal.
 func compile(t *testing.T, g goal, dir, name string, more ...string) string {
 	t.Helper()
 	exe := filepath.Join(dir, name)
@@ -187,7 +187,7 @@ func needAMD64(tb testing.TB) {
 	}
 }
 
-// What Delve says of goroutines and threads is the same, line by line, from our
+// What Delve prints of goroutines and threads is the same, line by line, from our
 // core and from a full core of the same stopped process; from a skeleton of the
 // stacks too.
 func TestGoroutinesAsInFullCore(t *testing.T) {
@@ -200,7 +200,7 @@ func TestGoroutinesAsInFullCore(t *testing.T) {
 			p.freeze(t)
 			whole := delve(t, exe, fullCore(t, p.Process.Pid), "goroutines -t", "threads")
 			if n := len(whole); n < 100 || !strings.Contains(strings.Join(whole, "\n"), "main.deep") {
-				t.Fatalf("Delve says only this of a full core:\n%s", strings.Join(whole, "\n"))
+				t.Fatalf("Delve reports only this of a full core:\n%s", strings.Join(whole, "\n"))
 			}
 			for _, stacks := range []capture.Stacks{capture.StacksFull, capture.StacksSkeleton} {
 				core, summary := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways, Stacks: stacks})
@@ -237,7 +237,7 @@ func inGo(t *testing.T, tg goal, got, want []string) (cutGot, cutWant []string) 
 }
 
 // A stripped program gives the same with the symbols of its unstripped twin,
-// and a core without them says how many goroutines there are.
+// and a core without them has the number of goroutines there are.
 func TestStripped(t *testing.T) {
 	needAMD64(t)
 	debuggers.Need(t, "dlv")
@@ -325,18 +325,18 @@ func TestThreadsInGDB(t *testing.T) {
 			p.freeze(t)
 			whole := fullCore(t, p.Process.Pid)
 			core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
-			var said [2][]string
+			var printed [2][]string
 			for i, c := range []string{core, whole} {
 				out, err := debuggers.GDB(t.Context(), exe, c, "thread apply all backtrace")
 				if err != nil {
 					t.Fatal(err)
 				}
-				said[i] = frames(out)
+				printed[i] = frames(out)
 			}
-			if diff := differences(said[0], said[1]); len(diff) > 0 || len(said[1]) < 20 {
-				t.Errorf("%d frames of %d differ:\n%s", len(diff), len(said[1]), strings.Join(diff[:min(len(diff), 8)], "\n"))
+			if diff := differences(printed[0], printed[1]); len(diff) > 0 || len(printed[1]) < 20 {
+				t.Errorf("%d frames of %d differ:\n%s", len(diff), len(printed[1]), strings.Join(diff[:min(len(diff), 8)], "\n"))
 			}
-			if all := strings.Join(said[0], "\n"); g.name == "cgo" && !strings.Contains(all, "nanosleep") && !strings.Contains(all, "sleep (") {
+			if all := strings.Join(printed[0], "\n"); g.name == "cgo" && !strings.Contains(all, "nanosleep") && !strings.Contains(all, "sleep (") {
 				t.Errorf("gdb names no function of the C library:\n%s", all)
 			}
 		})

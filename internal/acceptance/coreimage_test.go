@@ -99,7 +99,7 @@ func TestSelfWrittenCoreWithExcludedField(t *testing.T) {
 	}
 }
 
-// A value is what the program said, or the marked pattern where the core does
+// A value is what the program printed, or the marked pattern where the core does
 // not have it.
 type value struct{ expr, want, addr string }
 
@@ -216,7 +216,7 @@ func TestSelfWrittenCoreOnFullDisk(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 	if names, _ := os.ReadDir(dir); len(names) != 0 {
-		t.Errorf("left behind: %v", names)
+		t.Errorf("left: %v", names)
 	}
 }
 
@@ -230,7 +230,7 @@ func TestSelfWrittenCoreUnderFileSizeLimit(t *testing.T) {
 		t.Errorf("%v: %s", err, out)
 	}
 	if names, _ := os.ReadDir(dir); len(names) != 0 {
-		t.Errorf("left behind: %v", names)
+		t.Errorf("left: %v", names)
 	}
 }
 

@@ -30,8 +30,8 @@ func delve(t *testing.T, exe, core string, commands ...string) []string {
 // our core omits.
 var lost = regexp.MustCompile(`0x[0-9a-f]+ in \?\?\?\n\s+at (\?:-1|:0)(\n\s+error: .*)?`)
 
-// nowhere is what Delve says of an address that is in no core, in two ways that
-// depend on what lies behind it. It comes to such addresses in full cores too,
+// nowhere is what Delve prints of an address that is in no core, in two ways that
+// depend on what follows it. It comes to such addresses in full cores too,
 // where C or the race detector was called.
 var nowhere = regexp.MustCompile(`error: (error while reading spliced memory at 0x[0-9a-f]+: EOF|offset \d+ did not match any regions)`)
 

@@ -25,7 +25,7 @@ func command(t *testing.T, name string, args ...string) {
 
 // A stripped program that carries what the linker step embedded is captured as
 // if it had its symbols: Delve finds goroutines and threads as in a full core.
-// A section of another build is refused, said so, and not believed; what needs
+// A section of another build is refused with a message, and not believed; what needs
 // no symbols is captured all the same.
 func TestEmbeddedSection(t *testing.T) {
 	needAMD64(t)

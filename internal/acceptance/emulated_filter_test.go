@@ -63,7 +63,7 @@ func TestSecretsOfARM64(t *testing.T) {
 	}
 }
 
-// Of an arm64 program that panicked, the core says with what, though the runtime
+// Of an arm64 program that panicked, the core has the value, though the runtime
 // keeps that elsewhere than on amd64, which goroutine it was, and where: as its runtime
 // printed it.
 func TestPanicsOfARM64(t *testing.T) {

@@ -47,9 +47,9 @@ func flagsFor(t *testing.T, g goal) []string {
 	return nil
 }
 
-// What the debuggers say of an arm64 program's goroutines and threads is the same
+// What the debuggers print of an arm64 program's goroutines and threads is the same
 // of its full core and of what is filtered from it, of skeletons too, and
-// `goroutines` says what Delve does.
+// `goroutines` prints what Delve does.
 func TestGoroutinesOfARM64(t *testing.T) {
 	needEmulation(t)
 	for _, g := range emulatedGoals() {
@@ -58,9 +58,9 @@ func TestGoroutinesOfARM64(t *testing.T) {
 			dir := sources(t, "states")
 			exe := compile(t, g, dir, "states", dying(t, dir))
 			whole, _ := emulate(t, exe, syscall.SIGQUIT, flags...)
-			said := delve(t, exe, whole, "goroutines -t", "threads")
-			if len(said) < 100 || !strings.Contains(strings.Join(said, "\n"), "main.deep") {
-				t.Fatalf("Delve says only this of a full core:\n%s", strings.Join(said, "\n"))
+			printed := delve(t, exe, whole, "goroutines -t", "threads")
+			if len(printed) < 100 || !strings.Contains(strings.Join(printed, "\n"), "main.deep") {
+				t.Fatalf("Delve reports only this of a full core:\n%s", strings.Join(printed, "\n"))
 			}
 			var backtraces []string
 			if !strings.HasSuffix(g.name, "pie") { // gdb does not see where qemu's core has one
@@ -71,7 +71,7 @@ func TestGoroutinesOfARM64(t *testing.T) {
 				if summary.Goroutines.All < 20 || summary.Goroutines.All != summary.Goroutines.Captured || summary.Partial {
 					t.Errorf("%v: %+v", stacks, summary)
 				}
-				got, want := delve(t, exe, small, "goroutines -t", "threads"), said
+				got, want := delve(t, exe, small, "goroutines -t", "threads"), printed
 				if stacks == capture.StacksSkeleton {
 					var cut int
 					if got, want, cut = untilLost(got, want); cut > 1 {
@@ -79,7 +79,7 @@ func TestGoroutinesOfARM64(t *testing.T) {
 					}
 				}
 				if diff := differences(got, want); len(diff) > 0 {
-					t.Errorf("%v stacks: %d lines of %d differ:\n%s", stacks, len(diff), len(said), strings.Join(diff[:min(len(diff), 8)], "\n"))
+					t.Errorf("%v stacks: %d lines of %d differ:\n%s", stacks, len(diff), len(printed), strings.Join(diff[:min(len(diff), 8)], "\n"))
 				}
 				if diff := differences(gdbThreads(t, exe, small), backtraces); !strings.HasSuffix(g.name, "pie") && (len(diff) > 0 || len(backtraces) < 20) {
 					t.Errorf("%v stacks, gdb: %d frames of %d differ:\n%s", stacks, len(diff), len(backtraces), strings.Join(diff[:min(len(diff), 8)], "\n"))
@@ -120,8 +120,8 @@ func gdbThreads(t *testing.T, exe, core string) (list []string) {
 // own trace judges these. A handler that is under way Delve puts before the rest.
 var injectedCall = regexp.MustCompile(`runtime\.(sigpanic|asyncPreempt|sigtramp|sigtrampgo|cgoSigtramp) `)
 
-// checkGoroutines holds what `goroutines` says of the filtered core, with the
-// executable and without, against what Delve says of the full one.
+// checkGoroutines compares what `goroutines` prints of the filtered core, with the
+// executable and without, with what Delve prints of the full one.
 func checkGoroutines(t *testing.T, exe, whole, small string) {
 	t.Helper()
 	want, got := delveGoroutines(t, exe, whole), read(t, small)

@@ -58,7 +58,7 @@ func withC(t *testing.T) []string {
 	return []string{libraries, filepath.Dir(filepath.Dir(filepath.Clean(loader)))}
 }
 
-// libraries is the flag of qemu that says where the emulated system's files are.
+// libraries is the flag of qemu for the folder of the emulated system's files.
 const libraries = "-L"
 
 // dying returns the flag of the go command that lays the file of testdata/dies
@@ -86,7 +86,7 @@ func dying(t *testing.T, dir string) string {
 // largePages are qemu's flags for pages of 64 KiB, which some arm64 kernels have.
 var largePages = []string{"-p", "65536"}
 
-// emulate runs a program for arm64 until it says "ready", ends it by a signal and
+// emulate runs a program for arm64 until it prints "ready", ends it by a signal and
 // returns the core that qemu wrote, and what the program wrote to its standard
 // error. The core is there until the test ends.
 func emulate(t *testing.T, exe string, sig syscall.Signal, flags ...string) (core, stderr string) {
@@ -133,7 +133,7 @@ func emulateWith(t *testing.T, exe string, sig syscall.Signal, args ...string) (
 	case cmd.ProcessState.ExitCode() == 77:
 		t.Skip("no core may be made here: ulimit -c cannot be set")
 	case sig != 0 && line != "ready\n":
-		t.Fatalf("the program said %q: %v\n%s", line, err, text.String())
+		t.Fatalf("the program printed %q: %v\n%s", line, err, text.String())
 	}
 	found, err := filepath.Glob(filepath.Join(dir, "qemu_*.core"))
 	if err != nil || len(found) != 1 {
@@ -179,7 +179,7 @@ func emulations(t *testing.T) []emulation {
 const pie = "-buildmode=pie"
 
 // Of an arm64 program's full core, what is filtered shows every variable in Delve
-// as the full core does, and `print` shows what the source says, with the
+// as the full core does, and `print` shows what is in the source, with the
 // executable, without it, and of a stripped twin.
 func TestVariablesOfARM64(t *testing.T) {
 	needEmulation(t)
@@ -239,7 +239,7 @@ func checkGDB(t *testing.T, exe, whole, small string) {
 	}
 }
 
-// checkPrinted holds what `print` says of the filtered core against the source,
+// checkPrinted compares what `print` writes of the filtered core with the source,
 // and against a stripped twin's core.
 func checkPrinted(t *testing.T, e emulation, exe, small string) {
 	t.Helper()

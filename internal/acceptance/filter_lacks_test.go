@@ -156,7 +156,7 @@ func TestFilterOfCutCores(t *testing.T) {
 }
 
 // Where pages of a core cannot be read, no secret comes to light through what else
-// points at it, though what says that it is one is gone, and no byte is made up.
+// points at it, though what marks it as one is gone, and no byte is made up.
 func TestFilterOfCoresWithHoles(t *testing.T) {
 	needAMD64(t)
 	for _, program := range []string{"shared", "secrets"} {
@@ -171,7 +171,7 @@ func TestFilterOfCoresWithHoles(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer whole.Close()
-			var pages []int64 // that hold anything, behind the notes
+			var pages []int64 // that hold anything, after the notes
 			for at := int64(16 << 10); at+4096 <= int64(len(text)); at += 4096 {
 				if !bytes.Equal(text[at:at+4096], make([]byte, 4096)) {
 					pages = append(pages, at)
@@ -220,7 +220,7 @@ func TestFilterOfCoresWithHoles(t *testing.T) {
 	}
 }
 
-// A full core that lacks the heap's spans does not tell how large the objects are
+// A full core that lacks the heap's spans does not show how large the objects are
 // that excluded unsafe.Pointers lead to. No value comes of it, and the reason is a
 // problem of the summary.
 func TestFilterWithoutTheHeapsSpans(t *testing.T) {
@@ -263,10 +263,10 @@ func TestFilterWithoutTheHeapsSpans(t *testing.T) {
 			}
 		}
 		s := out.Summary()
-		said := slices.ContainsFunc(s.Problems, func(p capture.Problem) bool {
+		printed := slices.ContainsFunc(s.Problems, func(p capture.Problem) bool {
 			return p.What == "exclusions" && strings.Contains(p.Why, "objects of unknown size")
 		})
-		if said != lacks || s.Partial != lacks {
+		if printed != lacks || s.Partial != lacks {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}

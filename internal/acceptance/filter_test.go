@@ -126,7 +126,7 @@ func openProgram(t *testing.T, path string) *inspect.Program {
 	return prog
 }
 
-// regionsOf returns what a core says of its regions, and of what it left out, a
+// regionsOf returns what a core records of its regions, and of what it left out, a
 // line each.
 func regionsOf(t *testing.T, path string) (lines []string) {
 	t.Helper()

@@ -43,7 +43,7 @@ var (
 	delveFrame     = regexp.MustCompile(`(?m)^\t *\d+ +0x[0-9a-f]+ in (.+)\n\t +at (.+):(\d+)$`)
 )
 
-// delveGoroutines returns what `goroutines -t` says, in the same form.
+// delveGoroutines returns what `goroutines -t` prints, in the same form.
 func delveGoroutines(t *testing.T, exe, core string) map[string][]string {
 	t.Helper()
 	text := escapes.ReplaceAllString(debuggers.DelveSays(t, exe, core, "goroutines -t 100"), "")

@@ -56,9 +56,9 @@ func TestRuntimeSecret(t *testing.T) {
 				if summary.Goroutines.Captured != summary.Goroutines.All {
 					t.Errorf("%s: %+v", c.name, summary.Goroutines)
 				}
-				said := strings.Join(delve(t, exe, core, "goroutines -t"), "\n")
-				if c.opts.Stop == capture.StopAlways && (!strings.Contains(said, "main.compute") || strings.Count(said, "main.sleep") < 2) {
-					t.Errorf("%s: Delve says\n%s", c.name, said)
+				printed := strings.Join(delve(t, exe, core, "goroutines -t"), "\n")
+				if c.opts.Stop == capture.StopAlways && (!strings.Contains(printed, "main.compute") || strings.Count(printed, "main.sleep") < 2) {
+					t.Errorf("%s: Delve reports\n%s", c.name, printed)
 				}
 			}
 		})

@@ -94,7 +94,7 @@ func helloModule(b *testing.B) string {
 
 type helloSize struct{ file, bss int }
 
-// sizeOf is what size(1) says: the sections that are loaded from the file, and
+// sizeOf is what size(1) prints: the sections that are loaded from the file, and
 // those that begin as zeros.
 func sizeOf(b *testing.B, path string) (s helloSize) {
 	b.Helper()
@@ -115,7 +115,7 @@ func sizeOf(b *testing.B, path string) (s helloSize) {
 	return s
 }
 
-// residentOf runs the program until it has said hello and returns the kilobytes
+// residentOf runs the program until it has printed hello and returns the kilobytes
 // that it has resident by then, and those of them that no file backs.
 func residentOf(b *testing.B, path string) (resident, anonymous int) {
 	b.Helper()
@@ -133,7 +133,7 @@ func residentOf(b *testing.B, path string) (resident, anonymous int) {
 		b.Fatal(err)
 	}
 	if line, err := bufio.NewReader(out).ReadString('\n'); !strings.HasPrefix(line, "hello") {
-		b.Fatalf("the program says %q: %v", line, err)
+		b.Fatalf("the program reports %q: %v", line, err)
 	}
 	// smaps_rollup sums kernel counters that lag; the lines of smaps do not.
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", cmd.Process.Pid))

@@ -17,7 +17,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// printed captures the program and returns what print says of each region.
+// printed captures the program and returns what print writes of each region.
 // With alone the executable is away while the core is read.
 func printed(t *testing.T, path string, pid int, alone bool) (texts map[string]string, order []string) {
 	t.Helper()
@@ -176,7 +176,7 @@ func clip(s string) string {
 	return s
 }
 
-// truths are what the program's source says that its variables hold.
+// truths are what the program's variables hold according to its source.
 var truths = map[string]string{
 	"vInt":        `-42`,
 	"vUint64":     `uint64(18446744073709551615)`,

@@ -55,9 +55,9 @@ func TestPrivate(t *testing.T) {
 				t.Errorf("%s, %s: arguments %v, environment %v, labels %v", env, c.name, a, e, l)
 			}
 			if c.labels {
-				said := debuggers.DelveSays(t, exe, core, "goroutines -l")
-				if !bytes.Contains([]byte(said), label) {
-					t.Errorf("Delve shows no label:\n%s", said)
+				printed := debuggers.DelveSays(t, exe, core, "goroutines -l")
+				if !bytes.Contains([]byte(printed), label) {
+					t.Errorf("Delve shows no label:\n%s", printed)
 				}
 			}
 		}

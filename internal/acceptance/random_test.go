@@ -66,7 +66,7 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 }
 
 func tryRandom(t *testing.T, seed uint64, b kinds.Build) {
-	r := &randomRun{T: t, p: random.Make(seed), said: map[string]*said{}, all: map[string]map[string]*said{}}
+	r := &randomRun{T: t, p: random.Make(seed), claim: map[string]*claim{}, all: map[string]map[string]*claim{}}
 	b.Tables, b.Dir = true, t.TempDir()
 	if err := r.p.Write(b.Dir); err != nil {
 		t.Fatal(err)
@@ -82,13 +82,13 @@ func tryRandom(t *testing.T, seed uint64, b kinds.Build) {
 	r.mem = p.Memory()
 	text, err := os.ReadFile(words)
 	if err == nil {
-		err = json.Unmarshal(text, &r.said)
+		err = json.Unmarshal(text, &r.claim)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, s := range r.said {
-		r.all[name] = s.index(map[string]*said{})
+	for name, s := range r.claim {
+		r.all[name] = s.index(map[string]*claim{})
 	}
 	whole := gcore(t, pid)
 	opts := capture.Options{Stop: capture.StopAlways, Depth: deep, RegionBudget: 1 << 30, Budget: 1 << 30}
@@ -110,20 +110,20 @@ func tryRandom(t *testing.T, seed uint64, b kinds.Build) {
 	}
 }
 
-// deep is how many pointers are followed where an annotation does not say.
+// deep is how many pointers are followed if an annotation sets no depth.
 const deep = 60
 
 // A randomRun is one program, stopped.
 type randomRun struct {
 	*testing.T
-	p    *random.Program
-	exe  string
-	mem  memory.Memory
-	said map[string]*said            // by the name of a variable
-	all  map[string]map[string]*said // what its pointers point at, see index
+	p     *random.Program
+	exe   string
+	mem   memory.Memory
+	claim map[string]*claim            // by the name of a variable
+	all   map[string]map[string]*claim // what its pointers point at, see index
 }
 
-// check holds a core against what the program says. own is for a core of regions
+// check compares a core with what the program prints. own is for a core of regions
 // alone.
 func (r *randomRun) check(name, path string, own bool) {
 	core, err := inspect.Open(path)
@@ -139,12 +139,12 @@ func (r *randomRun) check(name, path string, own bool) {
 	}
 	defer prog.Close()
 	// What two regions lead to is paid for by one: if its budget ends there, both
-	// lack what is behind.
+	// lack what they lead to.
 	short := slices.ContainsFunc(core.Regions, func(g note.Region) bool { return g.Status&note.Budget != 0 })
 	for i := range r.p.Entries {
 		e := &r.p.Entries[i]
 		at := slices.IndexFunc(core.Regions, func(g note.Region) bool { return g.Expr == e.Expr && g.Package == "kinds" })
-		if at < 0 && own && r.said[e.Expr].empty() {
+		if at < 0 && own && r.claim[e.Expr].empty() {
 			continue
 		}
 		if at < 0 {
@@ -171,9 +171,9 @@ func (r *randomRun) check(name, path string, own bool) {
 		if last := len(v.Notes) - 1; cut && last >= 0 && v.Notes[last] == "cut by budget" {
 			v.Notes = v.Notes[:last]
 		}
-		h.compare(e.Expr, r.said[e.Expr], v, 0)
+		h.compare(e.Expr, r.claim[e.Expr], v, 0)
 		missing, limited := shown(v)
-		limited = limited || r.said[e.Expr].any(func(s *said) bool { return s.Kind == "more" })
+		limited = limited || r.claim[e.Expr].any(func(s *claim) bool { return s.Kind == "more" })
 		switch {
 		case region.Status == note.Complete && missing:
 			r.Errorf("%s: %s is complete, and something of it is not shown", name, e.Expr)
@@ -205,7 +205,7 @@ func (r *randomRun) bytes(name string, core *inspect.Core) {
 		}
 		for k := range got {
 			if got[k] != want[k] && got[k] != elfcore.MarkByte {
-				r.Errorf("%s: at %#x stands %#x, not %#x", name, l.Addr+uint64(k), got[k], want[k])
+				r.Errorf("%s: at %#x is %#x, not %#x", name, l.Addr+uint64(k), got[k], want[k])
 				break
 			}
 		}
@@ -239,8 +239,8 @@ func (r *randomRun) secrets(name, path string) {
 func (r *randomRun) delve(whole string, cores ...string) {
 	var vars []kinds.Var
 	for _, e := range r.p.Entries {
-		s := r.said[e.Expr]
-		if e.Depth < 0 && e.Budget == 0 && e.Size == 0 && !e.Member && !e.Alias && (len(r.p.Rules) == 0 || !s.any(func(s *said) bool { return s.Hidden || s.Kind == "func" || s.Kind == "chan" })) {
+		s := r.claim[e.Expr]
+		if e.Depth < 0 && e.Budget == 0 && e.Size == 0 && !e.Member && !e.Alias && (len(r.p.Rules) == 0 || !s.any(func(s *claim) bool { return s.Hidden || s.Kind == "func" || s.Kind == "chan" })) {
 			vars = append(vars, kinds.Var{Name: "main." + e.Expr})
 		}
 	}

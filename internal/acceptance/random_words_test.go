@@ -13,19 +13,19 @@ import (
 	values "github.com/meminspect/meminspect/internal/inspect/value"
 )
 
-// A said is a value as the program itself says it: the Said of
+// A claim is a value as the program itself prints it: the Claim of
 // internal/kinds/random/testdata/program.
-type said struct {
+type claim struct {
 	Kind   string
 	Text   string
 	Type   string
-	Parts  []*said
+	Parts  []*claim
 	Hidden bool
 	Cost   int
 }
 
 // any reports whether something holds for a value or one that it leads to.
-func (s *said) any(of func(*said) bool) bool {
+func (s *claim) any(of func(*claim) bool) bool {
 	if of(s) {
 		return true
 	}
@@ -38,13 +38,13 @@ func (s *said) any(of func(*said) bool) bool {
 }
 
 // empty reports whether a value has no size.
-func (s *said) empty() bool {
-	return (s.Kind == "struct" || s.Kind == "list" && s.Cost == 0) && !slices.ContainsFunc(s.Parts, func(p *said) bool { return !p.empty() })
+func (s *claim) empty() bool {
+	return (s.Kind == "struct" || s.Kind == "list" && s.Cost == 0) && !slices.ContainsFunc(s.Parts, func(p *claim) bool { return !p.empty() })
 }
 
-// index lists the targets of pointers, which are said once each, and makes the
+// index lists the targets of pointers, which are printed once each, and makes the
 // bytes of texts again that the program has written as characters.
-func (s *said) index(all map[string]*said) map[string]*said {
+func (s *claim) index(all map[string]*claim) map[string]*claim {
 	if s.Kind == "text" || s.Kind == "bytes" {
 		raw := make([]byte, 0, len(s.Text))
 		for _, r := range s.Text {
@@ -61,12 +61,12 @@ func (s *said) index(all map[string]*said) map[string]*said {
 	return all
 }
 
-// A holding holds a value of a core against what the program says of it.
+// A holding compares a value of a core with what the program prints of it.
 type holding struct {
-	all    map[string]*said
+	all    map[string]*claim
 	depth  int  // pointers that were followed
 	cut    bool // a budget may have left out anything
-	alias  bool // anything may be erased
+	alias  bool // anything may be redacted
 	own    bool // the core is the program's own
 	trial  bool // the first fault is enough
 	faults []string
@@ -77,12 +77,12 @@ func (h *holding) fault(path, format string, args ...any) {
 }
 
 // compare holds a value that is cost pointers away.
-func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
+func (h *holding) compare(path string, s *claim, v *values.Value, cost int) {
 	switch {
 	case s.Kind == "more" || v.Absent == inspect.TooMuch || v.Cut || h.trial && len(h.faults) > 0:
 		return
 	case s.Hidden:
-		h.erased(path, v, cost)
+		h.redacted(path, v, cost)
 		return
 	case v.Absent != "":
 		h.absent(path, v.Absent, s, cost)
@@ -137,15 +137,15 @@ func (h *holding) compare(path string, s *said, v *values.Value, cost int) {
 var instance = regexp.MustCompile(`\[.*\]`)
 
 // absent judges why a value is not shown.
-func (h *holding) absent(path string, why inspect.Missing, s *said, cost int) {
+func (h *holding) absent(path string, why inspect.Missing, s *claim, cost int) {
 	if !h.may(why, s, cost) {
 		h.fault(path, "%s, of depth %d", why, cost)
 	}
 }
 
 // sameTime reports whether a time is shown in UTC, with a note, since its zone
-// is behind a pointer that the core did not follow.
-func (h *holding) sameTime(s *said, v *values.Value) bool {
+// is after a pointer that the core did not follow.
+func (h *holding) sameTime(s *claim, v *values.Value) bool {
 	if len(v.Notes) != 1 || v.Notes[0] != "its time zone is not in the core" || !h.own {
 		return false
 	}
@@ -156,12 +156,12 @@ func (h *holding) sameTime(s *said, v *values.Value) bool {
 }
 
 // may reports whether a value may be missing for a reason.
-func (h *holding) may(why inspect.Missing, s *said, cost int) bool {
+func (h *holding) may(why inspect.Missing, s *claim, cost int) bool {
 	switch {
 	case why == inspect.Redacted && (h.alias || s.Hidden):
 		return true
 	case s.Kind == "struct" && len(s.Parts) > 0: // all of it
-		return !slices.ContainsFunc(s.Parts, func(p *said) bool { return !h.may(why, p, cost) })
+		return !slices.ContainsFunc(s.Parts, func(p *claim) bool { return !h.may(why, p, cost) })
 	case s.Kind == "interface" && s.Cost == 0 && cost <= h.depth:
 		return h.may(why, s.Parts[0], cost) || h.own
 	case why == inspect.BadType && s.Kind == "interface": // such a core has no types that are the heap's
@@ -169,13 +169,13 @@ func (h *holding) may(why inspect.Missing, s *said, cost int) bool {
 	case why == inspect.NotCaptured:
 		return h.cut || cost+s.Cost > h.depth
 	case why == inspect.Redacted:
-		return s.any(func(s *said) bool { return s.Hidden })
+		return s.any(func(s *claim) bool { return s.Hidden })
 	}
 	return false
 }
 
-// erased holds that nothing is shown of an excluded value.
-func (h *holding) erased(path string, v *values.Value, cost int) {
+// redacted holds that nothing is shown of an excluded value.
+func (h *holding) redacted(path string, v *values.Value, cost int) {
 	if v.Absent == inspect.Redacted || v.Absent == inspect.NotCaptured && (h.cut || cost > h.depth) {
 		return
 	}
@@ -187,7 +187,7 @@ func (h *holding) erased(path string, v *values.Value, cost int) {
 		h.fault(path, "excluded and shown: %s (%s)", clip(v.Go()), v.Absent)
 	}
 	for _, p := range parts {
-		h.erased(path, p, cost)
+		h.redacted(path, p, cost)
 	}
 }
 
@@ -201,7 +201,7 @@ func (h *holding) address(path string, v *values.Value) {
 	}
 }
 
-func (h *holding) text(path string, s *said, v *values.Value, cost int) {
+func (h *holding) text(path string, s *claim, v *values.Value, cost int) {
 	want := s.Text
 	for _, n := range v.Notes {
 		if strings.Contains(n, "more bytes: not captured") && (h.cut || cost+s.Cost > h.depth) || strings.Contains(n, "more bytes: redacted") && h.alias {
@@ -213,7 +213,7 @@ func (h *holding) text(path string, s *said, v *values.Value, cost int) {
 	}
 }
 
-func (h *holding) structure(path string, s *said, v *values.Value, cost int) {
+func (h *holding) structure(path string, s *claim, v *values.Value, cost int) {
 	var names []string
 	for _, f := range v.Fields {
 		names = append(names, f.Name)
@@ -227,7 +227,7 @@ func (h *holding) structure(path string, s *said, v *values.Value, cost int) {
 	}
 }
 
-func (h *holding) list(path string, s *said, v *values.Value, cost int) {
+func (h *holding) list(path string, s *claim, v *values.Value, cost int) {
 	if len(s.Parts) != len(v.Elems)+int(v.Omitted) { // what the reader's own limit ends is omitted
 		h.fault(path, "%d elements and %d, not %d", len(v.Elems), v.Omitted, len(s.Parts))
 		return
@@ -238,7 +238,7 @@ func (h *holding) list(path string, s *said, v *values.Value, cost int) {
 }
 
 // differ reports whether two keys are not the same, at a glance.
-func differ(s *said, v *values.Value) bool {
+func differ(s *claim, v *values.Value) bool {
 	for s.Kind == "interface" && v.Shape == values.Interface && v.Absent == "" {
 		s, v = s.Parts[0], v.Elem
 	}
@@ -267,7 +267,7 @@ func differ(s *said, v *values.Value) bool {
 	return false
 }
 
-// certainFirst sorts entries whose keys lack something behind the others: they
+// certainFirst sorts entries whose keys lack something after the others: they
 // look like many.
 func certainFirst(entries []values.Entry) []values.Entry {
 	entries = slices.Clone(entries)
@@ -320,7 +320,7 @@ func lacks(v *values.Value) int {
 }
 
 // mapping finds to each entry of a core one of the program's.
-func (h *holding) mapping(path string, s *said, v *values.Value, cost int) {
+func (h *holding) mapping(path string, s *claim, v *values.Value, cost int) {
 	taken := make([]bool, len(s.Parts)/2)
 	for _, e := range certainFirst(v.Entries) {
 		found := false
@@ -366,7 +366,7 @@ func (h *holding) mapping(path string, s *said, v *values.Value, cost int) {
 	}
 }
 
-func (h *holding) pointer(path string, s *said, v *values.Value, cost int) {
+func (h *holding) pointer(path string, s *claim, v *values.Value, cost int) {
 	if got := fmt.Sprintf("%#x", uint64(v.Addr)); got != s.Text {
 		h.fault(path, "%s points at %s", s.Text, got)
 		return

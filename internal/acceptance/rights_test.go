@@ -101,25 +101,25 @@ func TestRights(t *testing.T) {
 			dir := t.TempDir()
 			forAll(t, dir, 0o777)
 			pid := fmt.Sprint(p.Process.Pid)
-			said, status := as(t, meminspect, dir, "capture", pid, "-o", "out.core")
+			printed, status := as(t, meminspect, dir, "capture", pid, "-o", "out.core")
 			doctor, sick := as(t, meminspect, dir, "doctor", pid)
 			core, err := inspect.Open(filepath.Join(dir, "out.core"))
 			if err != nil {
-				t.Fatalf("%v; the command said\n%s", err, said)
+				t.Fatalf("%v; the command printed\n%s", err, printed)
 			}
 			defer core.Close()
 			if c.want == "" {
-				if status != 0 || sick != 0 || !strings.Contains(said, "2 of 2 regions complete") {
-					t.Errorf("status %d and %d; the command said\n%s%s", status, sick, said, doctor)
+				if status != 0 || sick != 0 || !strings.Contains(printed, "2 of 2 regions complete") {
+					t.Errorf("status %d and %d; the command printed\n%s%s", status, sick, printed, doctor)
 				}
 				return
 			}
-			if status != 3 || !strings.Contains(said, c.want) {
-				t.Errorf("status %d; the command said\n%s", status, said)
+			if status != 3 || !strings.Contains(printed, c.want) {
+				t.Errorf("status %d; the command printed\n%s", status, printed)
 			}
 			what, _, _ := strings.Cut(c.want, ":")
 			if sick != 1 || !strings.Contains(doctor, "FAIL  "+what) || !strings.Contains(doctor, "to do: ") {
-				t.Errorf("status %d; doctor said\n%s", sick, doctor)
+				t.Errorf("status %d; doctor printed\n%s", sick, doctor)
 			}
 		})
 	}
@@ -141,7 +141,7 @@ func TestExecutableNotReadable(t *testing.T) {
 	forAll(t, dir, 0o777)
 	doctor, sick := as(t, meminspect, dir, "doctor", fmt.Sprint(p.Process.Pid))
 	if sick != 1 || !strings.Contains(doctor, "FAIL  program") || !strings.Contains(doctor, "chmod a+r") {
-		t.Errorf("status %d; doctor said\n%s", sick, doctor)
+		t.Errorf("status %d; doctor printed\n%s", sick, doctor)
 	}
 }
 
@@ -181,7 +181,7 @@ func TestTracedByAnother(t *testing.T) {
 		found = found || check.What == "stop" && !check.OK && strings.Contains(check.Note, fmt.Sprint("process ", os.Getpid()))
 	}
 	if !found {
-		t.Errorf("doctor says %+v", capture.Diagnose(p.Process.Pid))
+		t.Errorf("doctor reports %+v", capture.Diagnose(p.Process.Pid))
 	}
 }
 

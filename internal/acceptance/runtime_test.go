@@ -110,7 +110,7 @@ func TestOffLeavesNoTrace(t *testing.T) {
 
 // With the tag, the other packages of the runtime leave the functions that the
 // program, or package slog, calls, the errors that it gets, and nothing else: no
-// data, no code behind them.
+// data, no code that uses them.
 func TestOffLeavesOnlyCalledFunctions(t *testing.T) {
 	exe := filepath.Join(t.TempDir(), "offall")
 	if out, err := exec.Command("go", "build", "-tags=meminspect_off", "-o", exe, "./testdata/offall").CombinedOutput(); err != nil {
@@ -139,8 +139,8 @@ func TestOffLeavesOnlyCalledFunctions(t *testing.T) {
 	}
 }
 
-// What vmcoreinfo says of the runtime's goroutines is what the toolchain's own
-// DWARF says.
+// What vmcoreinfo has of the runtime's goroutines is what the toolchain's own
+// DWARF has.
 func TestGoroutineLayoutsAgainstDWARF(t *testing.T) {
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		t.Skip("cores are written and read on linux/amd64 here")

@@ -79,7 +79,7 @@ func TestSecretsAreInNoCore(t *testing.T) {
 				}
 				// Of an excluded variable, annotated as it is, nothing was taken.
 				if why := variable(t, core, "globalArray").Absent; why != inspect.Redacted {
-					t.Errorf("%s: print says of an excluded variable that it is %q", c.name, why)
+					t.Errorf("%s: print reports of an excluded variable that it is %q", c.name, why)
 				}
 				if summary.Regions.Reasons["redacted"] == 0 || summary.Regions.All != 14 {
 					t.Errorf("%s: %+v", c.name, summary.Regions)

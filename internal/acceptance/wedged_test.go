@@ -123,9 +123,9 @@ func TestCapturesUnderLoad(t *testing.T) {
 			if err := os.WriteFile(core, b.Bytes(), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			said := debuggers.DelveSays(t, exe, core, "goroutines", "print main.serial", "print main.orders")
-			if strings.Contains(said, "unreadable") && opts.Stop == capture.StopAlways || !strings.Contains(said, "goroutines]") {
-				t.Errorf("capture %d: Delve says\n%s", i, said)
+			printed := debuggers.DelveSays(t, exe, core, "goroutines", "print main.serial", "print main.orders")
+			if strings.Contains(printed, "unreadable") && opts.Stop == capture.StopAlways || !strings.Contains(printed, "goroutines]") {
+				t.Errorf("capture %d: Delve reports\n%s", i, printed)
 			}
 		}
 	}

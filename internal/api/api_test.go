@@ -90,7 +90,7 @@ func leftovers(t *testing.T, dir string, listed map[string]bool) {
 		if update {
 			return os.Remove(path)
 		}
-		t.Errorf("%s lists a package that is not public any longer: run `make api`", path)
+		t.Errorf("%s lists a package that is no longer public: run `make api`", path)
 		return nil
 	})
 	if err != nil {

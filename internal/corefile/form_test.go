@@ -112,7 +112,7 @@ func TestSave(t *testing.T) {
 		t.Errorf("%d bytes on disk: the zeros are not a hole", n)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 1 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("left: %v", left)
 	}
 	if err := Save(dir, Form{}, core); err == nil || !strings.Contains(err.Error(), "is a directory: name a file in it") {
 		t.Error(err)

@@ -1,4 +1,4 @@
-// Package crashtext reads what the Go runtime says when a program dies: why,
+// Package crashtext reads what the Go runtime prints when a program dies: why,
 // where, and which goroutine it was. It knows the reports of Go 1.21 to 1.27,
 // goroutine labels included.
 package crashtext
@@ -24,13 +24,13 @@ const (
 	Unknown       = "crash"
 )
 
-// A Report is what a crash text says.
+// A Report is the content of a crash text.
 type Report struct {
 	Reason    string // one of the words above
 	Message   string // what follows "panic: " or "fatal error: ", on one line
 	Type      string // of the panic value, where the text shows it
 	Signal    string // "SIGSEGV", if one did it
-	Goroutine uint64 // whose stack it shows first, 0 if the text does not say
+	Goroutine uint64 // whose stack it shows first, 0 if the text has no number
 	Bystander bool   // that goroutine did not cause the end
 }
 

@@ -51,7 +51,7 @@ func TestParse(t *testing.T) {
 		{"SIGSEGV: segmentation violation\nPC=0x4 m=3 sigcode=1 addr=0x0\n\ngoroutine 0 gp=0xc000 m=3 [idle]:\nruntime.x()\n\ngoroutine 1 gp=0xc001 m=nil [select]:\nmain.main()\n", "", Report{Reason: "signal-sigsegv", Message: "SIGSEGV: segmentation violation", Signal: "SIGSEGV", Goroutine: 1, Bystander: true}},
 		{"runtime stack:\nruntime.throw()\n\ngoroutine 1 [select]:\nmain.main()\n", "fatal error: no goroutine did it\n", Report{Reason: Fatal, Message: "no goroutine did it", Goroutine: 1, Bystander: true}},
 		{"runtime stack:\nruntime.throw()\n\ngoroutine 1 [running]:\n\tgoroutine running on other thread; stack unavailable\n", "fatal error: no goroutine did it\n", Report{Reason: Fatal, Message: "no goroutine did it", Goroutine: 1, Bystander: true}},
-		// A panic says more than what was printed earlier.
+		// A panic has more facts than what was printed earlier.
 		{"panic: x\n" + stack, "fatal error: an old one\n", Report{Reason: Panic, Message: "x", Goroutine: 34}},
 		{"", "", Report{Reason: Unknown}},
 		{stack, "", Report{Reason: Fatal, Goroutine: 34}},
@@ -89,8 +89,8 @@ main.main.func1(...)
 	}
 }
 
-// A type that the text does not say is kept with it; what the runtime itself says
-// is kept as it says it.
+// A type that the text does not have is kept with it; what the runtime itself prints
+// is kept as it is.
 func TestRedactTyped(t *testing.T) {
 	for message, want := range map[string]string{
 		"no such buyer as 4111": "panic: (example.com/shop.BuyerError)\n",

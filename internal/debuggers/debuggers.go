@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// ErrMissing says that a debugger is not installed.
+// ErrMissing reports that a debugger is not installed.
 var ErrMissing = errors.New("not installed")
 
 // timeout bounds one run of a debugger.
@@ -124,7 +124,7 @@ func Delve(ctx context.Context, exe, core string, commands ...string) (string, e
 	if err := os.WriteFile(script, []byte(strings.Join(commands, "\n")+"\nexit\n"), 0o600); err != nil {
 		return "", fmt.Errorf("running dlv: %w", err)
 	}
-	// Delve refuses targets of Go versions older than it supports unless told.
+	// Delve refuses targets of Go versions older than it supports without its flag.
 	return run(ctx, dlv, []string{"core", exe, core, "--check-go-version=false", "--allow-non-terminal-interactive", "--init", script},
 		"HOME="+home, "XDG_CONFIG_HOME="+home, "NO_COLOR=1", "TERM=dumb")
 }

@@ -26,7 +26,7 @@ func main() {
 }
 `
 
-// A full core that gdb wrote says what both debuggers print.
+// A full core that gdb wrote has what both debuggers print.
 func TestPrint(t *testing.T) {
 	gdb := Need(t, "gdb")
 	Need(t, "dlv")
@@ -51,7 +51,7 @@ func TestPrint(t *testing.T) {
 			t.Errorf("%s printed %q", name, values)
 		}
 		if !strings.Contains(values[2], "absent") {
-			t.Errorf("%s said of an unknown name: %q", name, values[2])
+			t.Errorf("%s printed of an unknown name: %q", name, values[2])
 		}
 	}
 }

@@ -19,7 +19,7 @@ func raiseCoreLimit() {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_CORE, &limit) == nil {
 		limit.Cur = limit.Max
-		// Where it fails there is no kernel core, and the last line says so.
+		// Where it fails there is no kernel core, and the last line states that.
 		_ = unix.Setrlimit(unix.RLIMIT_CORE, &limit)
 	}
 }
@@ -48,7 +48,7 @@ func fullCores(ctx context.Context, s *shop, dir string) (string, error) {
 }
 
 // kernelCore aborts the process and measures the core that the kernel wrote
-// into its directory, or says why there is none.
+// into its directory, or reports why it has no core.
 func kernelCore(s *shop, dir string) (string, error) {
 	pattern, err := os.ReadFile("/proc/sys/kernel/core_pattern")
 	if err != nil {

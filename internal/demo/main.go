@@ -1,7 +1,7 @@
 // Command demo does the main job end to end and shows it: it builds
 // examples/shop, lets it serve under load, has it write a core, opens the core
 // in unmodified gdb and Delve, and compares every annotated value with what
-// the live program says. It fails when any differs.
+// the live program prints. It fails when any differs.
 package main
 
 import (
@@ -105,9 +105,9 @@ func run(ctx context.Context, stdout io.Writer) error {
 func outside(ctx context.Context, stdout io.Writer, service *shop, dir, own string) string {
 	core := filepath.Join(dir, "outside.core")
 	capture := exec.CommandContext(ctx, "go", "run", "./cmd/meminspect", "capture", "--heap", "--quiet", "-o", core, strconv.Itoa(service.pid()))
-	said, _ := capture.CombinedOutput() // fails too if the core is not complete
+	printed, _ := capture.CombinedOutput() // fails too if the core is not complete
 	if _, err := os.Stat(core); err != nil {
-		fmt.Fprintf(stdout, "demo: no capture from outside: %s", said)
+		fmt.Fprintf(stdout, "demo: no capture from outside: %s", printed)
 		return own
 	}
 	return core

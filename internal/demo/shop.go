@@ -27,7 +27,7 @@ var errNoAddress = errors.New("no address in it")
 var announced = regexp.MustCompile(`^shop: (http://\S+), pid `)
 
 // startShop starts the service in dir, with its core limit raised, and waits
-// until it says where it listens.
+// until it prints where it listens.
 func startShop(ctx context.Context, exe, dir string) (*shop, error) {
 	cmd := exec.CommandContext(ctx, exe)
 	cmd.Dir = dir
@@ -49,7 +49,7 @@ func startShop(ctx context.Context, exe, dir string) (*shop, error) {
 	match := announced.FindStringSubmatch(line)
 	if match == nil {
 		s.kill()
-		return nil, fmt.Errorf("starting the shop: it said %q: %w", line, errors.Join(errNoAddress, readErr))
+		return nil, fmt.Errorf("starting the shop: it printed %q: %w", line, errors.Join(errNoAddress, readErr))
 	}
 	s.url = match[1]
 	return s, nil

@@ -23,7 +23,7 @@ import (
 var ErrNoRegions = errors.New("it has no regions")
 
 // A Core is an opened core file. Fields are nil or empty where the core does
-// not say.
+// not have it.
 type Core struct {
 	*elfcore.File
 	Path       string

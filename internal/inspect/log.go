@@ -21,7 +21,7 @@ type Log struct {
 	Lost    uint64           // bytes of the ring that belong to no whole record
 }
 
-// ErrNoLog says that a program had no log ring.
+// ErrNoLog reports that a program had no log ring.
 var ErrNoLog = errors.New("no log ring: the program does not use package logring")
 
 // maxRing bounds a ring that is read from a program's memory.

@@ -112,7 +112,7 @@ func (c *Core) SameBuild(f *exe.File) error {
 }
 
 // NewProgram returns a program without a core file, whose values and types are
-// in mem: a process, say. lost is what of it cannot be read, with the reason.
+// in mem: for example, a process. lost is what of it cannot be read, with the reason.
 func NewProgram(prog *module.Program, mem memory.Memory, lost ...Lost) *Program {
 	p := &Program{
 		Core: &Core{}, Go: prog, Types: gotypes.New(mem, prog), mem: holed{mem: &memory.Spliced{}}, code: module.NewCode(prog, prog.Mem),
@@ -198,7 +198,7 @@ func (p *Program) warn(format string, args ...any) {
 }
 
 // cutMarked takes what is filled with marks out of the memory. A gap between
-// constants has in the executable what stood there.
+// constants has in the executable what was there.
 func (p *Program) cutMarked(image *exe.Image) {
 	var constants []memory.Segment
 	if image != nil {

@@ -55,7 +55,7 @@ func write(t *testing.T, data []byte) string {
 }
 
 // A core is opened as it is, and compressed; what else a file may be is an
-// error that says what to do.
+// error that states what to do.
 func TestOpen(t *testing.T) {
 	plain := handMade(t)
 	var packed bytes.Buffer
@@ -125,7 +125,7 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// Memory that is filled with marks cannot be read, and says why.
+// Memory that is filled with marks cannot be read, and the error has the reason.
 func TestMarkedMemory(t *testing.T) {
 	data := handMade(t)
 	core, err := Read(bytes.NewReader(data), int64(len(data)))

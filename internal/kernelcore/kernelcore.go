@@ -13,11 +13,11 @@ import (
 	"testing"
 )
 
-// Default is the coredump_filter that a process has unless told otherwise:
+// Default is the coredump_filter that a process has by default:
 // private memory that is not a file's, and the first pages of executables.
 const Default = "0x33"
 
-// Make runs a program in a folder of its own until it says something, and ends
+// Make runs a program in a folder of its own until it prints something, and ends
 // it by a signal of which the kernel makes a core; 0 is for a program that comes
 // to such an end by itself. Where the kernel's setting
 // sends cores elsewhere, which is not this test's to change, the test is
@@ -50,7 +50,7 @@ func Make(tb testing.TB, filter string, sig syscall.Signal, program string, args
 		if cmd.ProcessState.ExitCode() == 2 && line == "" {
 			tb.Skip("no core may be made here: ulimit -c, or coredump_filter, cannot be set")
 		}
-		tb.Fatalf("the program said %q: %v", line, err)
+		tb.Fatalf("the program printed %q: %v", line, err)
 	}
 	if !cmd.ProcessState.Sys().(syscall.WaitStatus).CoreDump() {
 		tb.Skip("the kernel made no core: ", cmd.ProcessState)

@@ -1,5 +1,5 @@
 // Package plainfile opens files whose directory other users may write to: a spool
-// below /tmp, say, or a path that a core names. Another user can put a symbolic
+// for example below /tmp, or a path that a core names. Another user can put a symbolic
 // link there, which leads to a file that only this user may read or write, or a
 // named pipe or a device, which blocks or does something when it is opened.
 package plainfile

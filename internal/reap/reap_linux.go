@@ -52,7 +52,7 @@ func Wait(cmd *exec.Cmd) error {
 	return err
 }
 
-// Needed tells whether orphans come to us.
+// Needed reports whether orphans come to us.
 func Needed() bool {
 	if os.Getpid() == 1 {
 		return true
@@ -109,7 +109,7 @@ func zombies() []int {
 	return pids
 }
 
-// isZombie tells whether a process is dead, and a child of parent unless that
+// isZombie reports whether a process is dead, and a child of parent unless that
 // is 0.
 func isZombie(pid, parent int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

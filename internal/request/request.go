@@ -40,7 +40,7 @@ type Request struct {
 	Released func()
 
 	// OnReleased, if not nil, is called once after Released and before the core
-	// is laid out, and returns the record that the core gets: a program says why
+	// is laid out, and returns the record that the core gets: a program reports why
 	// it died only when it is let go. It must not change what it is given.
 	OnReleased func(Record) Record
 
@@ -49,7 +49,7 @@ type Request struct {
 	Sign func(*elfcore.Core) (string, error)
 }
 
-// A Hold says who holds the process while it is read, and for how long.
+// A Hold is who holds the process while it is read, and for how long.
 type Hold struct {
 	// Main, if not nil, is the tracer that has seized the main thread already.
 	// MainHeld reports that it holds that thread in its exit stop: see
@@ -73,7 +73,7 @@ type Hold struct {
 	PauseGC func() (resume func())
 }
 
-// A Record is what a core says about why it was made.
+// A Record is what a core records about why it was made.
 type Record struct {
 	Reason string
 	Extra  []note.Pair

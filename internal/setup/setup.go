@@ -33,7 +33,7 @@ const oldest = "1.24"
 // own go.mod keeps its go line and its other requirements.
 const ToolsFile = "tools.mod"
 
-// Options say how to prepare a module.
+// Options control how a module is prepared.
 type Options struct {
 	Dir      string // in the module
 	Version  string // of the runtime and the tool, as for go get; "" means latest

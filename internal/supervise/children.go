@@ -216,7 +216,7 @@ func listed(processes map[int]string) string {
 func (s *Supervisor) reportCrash(i *image) {
 	began := time.Now()
 	backlog := i.view.backlog()
-	text, _, _ := i.socket.Release(textLimit, began.Add(textWait))
+	text, _, _ := i.socket.Release(maxText, began.Add(textWait))
 	report := crashtext.Parse(text, backlog)
 	s.report(Event{What: Crashed, Reason: report.Reason, Held: time.Since(began)})
 }

@@ -89,7 +89,7 @@ func (s *Supervisor) ending() bool {
 // reportGivenAway reports, once, that the program closed its crash socket.
 func (s *Supervisor) reportGivenAway(i *image) {
 	i.givenAway.Do(func() {
-		s.report(Event{What: Note, Text: "the program has given its crash output away (debug.SetCrashOutput), so its fatal errors are not held any longer; " + s.otherwise() + "; --crash-text gives it a copy of its report without that"})
+		s.report(Event{What: Note, Text: "the program has given its crash output away (debug.SetCrashOutput), so its fatal errors are no longer captured; " + s.otherwise() + "; --crash-text gives it a copy of its report without that"})
 	})
 }
 
@@ -195,7 +195,7 @@ func (c *crash) release() {
 	c.released = true
 	c.held = time.Since(c.began)
 	var err error
-	c.text, c.total, err = c.image.socket.Release(textLimit, time.Now().Add(textWait))
+	c.text, c.total, err = c.image.socket.Release(maxText, time.Now().Add(textWait))
 	if err != nil && !errors.Is(err, crashsocket.ErrTimeout) {
 		c.late = c.held >= c.s.config.Hold
 	}

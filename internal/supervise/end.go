@@ -103,7 +103,7 @@ func (c *crash) releaseDead() {
 		return
 	}
 	c.released = true
-	c.text, c.total, _ = c.image.socket.Release(textLimit, time.Now().Add(20*time.Millisecond))
+	c.text, c.total, _ = c.image.socket.Release(maxText, time.Now().Add(20*time.Millisecond))
 }
 
 // oomReason is the reason of a capture of a program that the OOM killer ended.

@@ -29,7 +29,7 @@ const lost = "lost"
 func (s *Supervisor) snap() {
 	ticker := time.NewTicker(s.config.Snapshot)
 	defer ticker.Stop()
-	said, kept := false, false
+	printed, kept := false, false
 	for {
 		select {
 		case <-s.gone:
@@ -45,7 +45,7 @@ func (s *Supervisor) snap() {
 			s.report(Event{What: Kept, Bytes: size, Took: time.Since(began)})
 			kept = true
 		}
-		if err != nil && !said {
+		if err != nil && !printed {
 			select {
 			case <-s.gone:
 				return // it has died
@@ -53,7 +53,7 @@ func (s *Supervisor) snap() {
 			}
 			// Only once: the next will fail for the same reason.
 			s.report(Event{What: Note, Text: "no snapshot: " + err.Error()})
-			said = true
+			printed = true
 		}
 	}
 }

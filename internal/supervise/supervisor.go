@@ -106,7 +106,7 @@ func (c Core) Name() string { return corefile.Name(c.Program, c.PID, c.When, c.R
 // Limits of the supervisor.
 const (
 	DefaultHold = 10 * time.Second
-	textLimit   = 1 << 20         // of a stored crash text
+	maxText     = 1 << 20         // of a stored crash text
 	textWait    = 5 * time.Second // for the end of a crash text, longer than the runtime's own limits
 )
 
@@ -269,7 +269,7 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	status, err := s.child.Wait(child.Events{Exiting: s.exiting, Stopped: s.stopToo})
 	close(s.gone)
 	s.leave(registering)
-	s.image.Load().close() // no report can come any longer
+	s.image.Load().close() // reports can no longer come
 	s.working.Wait()
 	if err != nil {
 		s.life.Abandon()

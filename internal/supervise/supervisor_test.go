@@ -182,7 +182,7 @@ func TestView(t *testing.T) {
 	await.True(t, "exec is noticed", v.replaced)
 	none := &view{}
 	if count, reason := none.asked(7); count != 7 || reason != "" || none.beats() != nil || none.paused() || none.backlog() != nil {
-		t.Error("a program that cannot be read says something")
+		t.Error("a program that cannot be read reports something")
 	}
 }
 

@@ -135,13 +135,13 @@ func (s *Supervisor) answer(reason string) {
 
 // verdict handles a heartbeat that was missed or that recovered.
 func (s *Supervisor) verdict(v heartbeat.Verdict) {
-	said := fmt.Sprintf("heartbeat %s, silent for %v (limit %v)", v.Name, v.Silent.Round(time.Millisecond), v.Limit)
+	printed := fmt.Sprintf("heartbeat %s, silent for %v (limit %v)", v.Name, v.Silent.Round(time.Millisecond), v.Limit)
 	if v.Recovered {
-		s.report(Event{What: Recovered, Text: said})
+		s.report(Event{What: Recovered, Text: printed})
 		return
 	}
-	s.report(Event{What: Hanging, Text: said})
-	s.request("hang", said)
+	s.report(Event{What: Hanging, Text: printed})
+	s.request("hang", printed)
 	if s.config.OnHang == LetHang {
 		return
 	}

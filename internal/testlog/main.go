@@ -36,8 +36,8 @@ const slowest = 20
 
 // show copies what matters of in to out.
 func show(in io.Reader, out io.Writer) error {
-	said := map[string][]string{}  // by package and test, of those that run
-	skips := map[string][]string{} // tests by reason
+	printed := map[string][]string{} // by package and test, of those that run
+	skips := map[string][]string{}   // tests by reason
 	var took []event
 	lines := bufio.NewReader(in)
 	for {
@@ -50,7 +50,7 @@ func show(in io.Reader, out io.Writer) error {
 		}
 		var e event
 		if json.Unmarshal([]byte(line), &e) != nil {
-			fmt.Fprint(out, line) // go itself has something to say
+			fmt.Fprint(out, line) // a message of go itself
 			continue
 		}
 		key := e.Package + " " + e.Test
@@ -64,22 +64,22 @@ func show(in io.Reader, out io.Writer) error {
 		case e.Action == "output" && e.Test == "" && e.Output != "PASS\n":
 			fmt.Fprint(out, e.Output)
 		case e.Action == "output":
-			said[key] = append(said[key], e.Output)
+			printed[key] = append(printed[key], e.Output)
 		case e.Action == "skip" && e.Test != "":
-			why := reason(said[key])
+			why := reason(printed[key])
 			skips[why] = append(skips[why], e.Package+"."+e.Test)
-			delete(said, key)
+			delete(printed, key)
 		case e.Action == "pass" && e.Test != "":
-			delete(said, key)
+			delete(printed, key)
 		case e.Action == "fail" && e.Test != "":
-			fmt.Fprint(out, strings.Join(said[key], ""))
-			delete(said, key)
+			fmt.Fprint(out, strings.Join(printed[key], ""))
+			delete(printed, key)
 		case e.Action == "fail":
 			// What was running when the package ended: a panic, or a deadline.
-			for _, k := range sortedKeys(said) {
+			for _, k := range sortedKeys(printed) {
 				if strings.HasPrefix(k, e.Package+" ") {
-					fmt.Fprint(out, strings.Join(said[k], ""))
-					delete(said, k)
+					fmt.Fprint(out, strings.Join(printed[k], ""))
+					delete(printed, k)
 				}
 			}
 		}
@@ -97,10 +97,10 @@ func show(in io.Reader, out io.Writer) error {
 // place is how a test's log begins.
 var place = regexp.MustCompile(`^\S+\.go:\d+: `)
 
-// reason returns what a skipped test said, without go test's own lines.
-func reason(said []string) string {
+// reason returns what a skipped test printed, without go test's own lines.
+func reason(printed []string) string {
 	var words []string
-	for _, line := range said {
+	for _, line := range printed {
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "=== ") && !strings.HasPrefix(line, "--- ") {
 			words = append(words, place.ReplaceAllString(line, ""))

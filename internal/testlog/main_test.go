@@ -48,7 +48,7 @@ func TestShow(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "nobody reads this") {
-		t.Errorf("what a passed test said is shown:\n%s", text)
+		t.Errorf("what a passed test printed is shown:\n%s", text)
 	}
 }
 

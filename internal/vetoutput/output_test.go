@@ -174,7 +174,7 @@ func TestApplyToAnotherFile(t *testing.T) {
 	}
 	_, err := Apply([]Finding{{Fixes: []Fix{{Edits: []Edit{{Filename: name, Start: 3, End: 30}}}}}})
 	if err == nil {
-		t.Error("no error for an edit behind the end")
+		t.Error("no error for an edit after the end")
 	}
 	if text, err := os.ReadFile(name); err != nil || string(text) != "short" {
 		t.Errorf("%q, %v", text, err)

@@ -140,7 +140,7 @@ func TestExclusions(t *testing.T) {
 		{"beside it", addrOf(&ann.Name), 16, false},
 		{"a field of a nested struct", addrOf(&ann.small.pin), 2, true},
 		{"beside that", addrOf(&ann.small.open), 2, false},
-		{"spare capacity behind a value in a map", addrOf(&spare[0]), 64, true},
+		{"spare capacity after a value in a map", addrOf(&spare[0]), 64, true},
 		{"a value in a map", tokens, 8, true},
 		{"a value in an interface", ifaceData(&h.Any), 8, true},
 		{"a generic type's field", addrOf(&h.Box.hidden), 8, true},
@@ -157,7 +157,7 @@ func TestExclusions(t *testing.T) {
 		{"around it", addrOf(raw), 8, false},
 		{"a small field of the third of an array", addrOf(&h.Pins[2].pin), 1, true},
 		{"beside it", addrOf(&h.Pins[2].open), 1, false},
-		{"what nobody excluded", addrOf(&plain["open"][0]), 9, false},
+		{"what is not excluded", addrOf(&plain["open"][0]), 9, false},
 	} {
 		r := memory.RangeOf(c.addr, c.size)
 		if got := e.Ranges.Overlap(r).Size(); c.redacted && got != c.size || !c.redacted && got != 0 {

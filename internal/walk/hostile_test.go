@@ -233,7 +233,7 @@ func TestLyingMapThatIsExcluded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if res.Redactor.Blind == 0 {
-		t.Error("all of it is said to have been looked at")
+		t.Error("all of it is printed to have been looked at")
 	}
 	runtime.KeepAlive(tables)
 }

@@ -72,7 +72,7 @@ func (w *walker) timerPlan() *typePlan {
 }
 
 // addTrie adds the children of an inner node of sync.Map's trie (from Go 1.24).
-// They may be any node; their first byte tells the kind.
+// They may be any node; their first byte shows the kind.
 func (w *walker) addTrie(p *typePlan, t *gotypes.Type, off uint64) bool {
 	trie, err := goobject.TrieOf(t)
 	if err != nil {

@@ -37,7 +37,7 @@ var (
 	// ErrFull is returned for each region that exceeds the limit of a Live.
 	ErrFull error = liveimage.ErrFull
 	// ErrWeak is returned for each weak region: once the program is dead, no
-	// reader can tell whether the region's object still existed.
+	// reader can determine whether the region's object still existed.
 	ErrWeak error = liveimage.ErrWeak
 )
 

@@ -79,7 +79,7 @@ func TestExclusions(t *testing.T) {
 			t.Fatal(err)
 		}
 		if i := bytes.Index(buf.Bytes(), secret[:]); i >= 0 {
-			t.Errorf("the secret stands at byte %d", i)
+			t.Errorf("the secret is at byte %d", i)
 		}
 		f, err := elfcore.Open(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
 		if err != nil {
@@ -187,7 +187,7 @@ func TestExcludedFieldsHold(t *testing.T) {
 	}
 	for _, want := range []string{"visible user", "visible next"} {
 		if !bytes.Contains(buf.Bytes(), []byte(want)) {
-			t.Errorf("no %q: more was erased than the excluded fields hold", want)
+			t.Errorf("no %q: more was redacted than the excluded fields hold", want)
 		}
 	}
 	runtime.KeepAlive(people)

@@ -24,8 +24,8 @@ type image struct {
 	regions  []region
 	types    describe.Types // of the regions
 	receipts []note.Receipt
-	erased   []elfcore.Range // memory that no capture may contain; sorted, without overlaps
-	seams    []elfcore.Range // the parts of erased that are written as marks; see seams
+	redacted []elfcore.Range // memory that no capture may contain; sorted, without overlaps
+	seams    []elfcore.Range // the parts of redacted that are written as marks; see seams
 	holes    []elfcore.Range // found while writing
 	torn     []elfcore.Range // found while writing
 	a, b     []byte
@@ -58,19 +58,19 @@ type span struct {
 	marks   bool      // a seam
 }
 
-// maxSeam is the largest erased piece of a region that is written as marks. A
+// maxSeam is the largest redacted piece of a region that is written as marks. A
 // larger one becomes a marked segment, which takes no space.
 const maxSeam = 4 << 10
 
-// seams returns the small erased pieces of captured regions. They are written
+// seams returns the small redacted pieces of captured regions. They are written
 // as marks, so that one segment contains the whole value. Delve fails to read
 // across the border of two segments in a mapping of the executable, and would
 // show nothing of a struct with an excluded field.
-func seams(regions []region, erased []elfcore.Range) []elfcore.Range {
+func seams(regions []region, redacted []elfcore.Range) []elfcore.Range {
 	var out []elfcore.Range
 	for i := range regions {
 		all := regions[i].memory()
-		holes := elfcore.Overlapping(erased, all)
+		holes := elfcore.Overlapping(redacted, all)
 		if regions[i].Addr == 0 || len(holes) == 0 || len(elfcore.Subtract([]elfcore.Range{all}, holes)) == 0 {
 			continue
 		}
@@ -270,11 +270,11 @@ func (c *image) fill(p []byte, addr uint64, record bool) {
 	}
 }
 
-// marked returns the note of the memory that is erased or could not be read, of
+// marked returns the note of the memory that is redacted or could not be read, of
 // at most size bytes.
 func (c *image) marked(size int) []byte {
 	var all []note.MarkedRange
-	for _, r := range c.erased {
+	for _, r := range c.redacted {
 		all = append(all, note.MarkedRange{Addr: r.Start, Size: r.Len(), Why: note.MarkedExcluded})
 	}
 	for _, r := range elfcore.Merge(c.holes, 0) {
@@ -292,7 +292,7 @@ func (c *image) marked(size int) []byte {
 // be unreadable, and a few holes that appear while memory is read.
 func (c *image) markedSize(unreadable int) int {
 	const appearing, each = 8, 20
-	return 8 + each*(len(c.erased)+unreadable+appearing)
+	return 8 + each*(len(c.redacted)+unreadable+appearing)
 }
 
 // finish sets the regions' statuses after all memory was read.
@@ -311,7 +311,7 @@ func (c *image) finish() []note.Region {
 			if len(elfcore.Overlapping(torn, all)) > 0 {
 				r.Status |= note.Torn
 			}
-			for _, e := range elfcore.Overlapping(c.erased, all) {
+			for _, e := range elfcore.Overlapping(c.redacted, all) {
 				r.Status |= note.Redacted
 				r.Captured -= min(e.End, all.End) - max(e.Start, all.Start)
 			}

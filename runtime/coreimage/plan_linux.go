@@ -42,7 +42,7 @@ func plan(opts []Option) (*image, error) {
 	}
 	unreadable := unreadable(c.regions, me.Readable)
 	absent := absent(unreadable)
-	c.holes = elfcore.Subtract(absent, c.erased)
+	c.holes = elfcore.Subtract(absent, c.redacted)
 	var data []elfcore.Range
 	switch {
 	case o.strict:
@@ -58,11 +58,11 @@ func plan(opts []Option) (*image, error) {
 			c.receipts = append(c.receipts, note.Receipt{Addr: r.Start, Size: r.Len(), Reason: note.ReasonUnknownType, Count: 1, Rule: "exclusions exist: only memory of known type is captured"})
 		}
 	}
-	without := elfcore.Merge(slices.Concat(c.erased, absent), 0)
+	without := elfcore.Merge(slices.Concat(c.redacted, absent), 0)
 	captured := c.segments(spans(c.regions, data, without, c.seams))
-	// Mark erased memory wherever it is, so that no debugger looks for it
+	// Mark redacted memory wherever it is, so that no debugger looks for it
 	// elsewhere.
-	cover := append(slices.Clone(me.Writable), c.erased...)
+	cover := append(slices.Clone(me.Writable), c.redacted...)
 	c.Segments = slices.Concat(captured, elfcore.Mark(cover, captured))
 	c.Notes = c.notes(me, &o, c.markedSize(len(unreadable)))
 	return c, nil
@@ -131,7 +131,7 @@ func (c *image) runtimeVariables(bias uint64) []elfcore.Range {
 			ranges = append(ranges, r)
 			continue
 		}
-		// The printed text has no type that tells whether it is secret.
+		// The printed text has no type that shows whether it is secret.
 		if !registry.HasExclusions() {
 			c.regions = append(c.regions, region{Region: note.Region{
 				ID: anchor.IDBacklog, Name: name, Addr: r.Start, Size: r.Len(), Kind: anchor.SlotString,

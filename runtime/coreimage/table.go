@@ -11,11 +11,11 @@ import (
 // collect takes the program's current regions and exclusions: it keeps the
 // regions' memory alive, and determines the addresses of excluded memory.
 func (c *image) collect() {
-	var erased []elfcore.Range
+	var redacted []elfcore.Range
 	leftOut := receiptBook{c: c, at: map[note.Receipt]int{}}
 	secret := func(x registry.ExcludedSpan, base uint64) {
 		for _, r := range c.held(x, base) {
-			erased = append(erased, r)
+			redacted = append(redacted, r)
 			leftOut.add(r.Start, r.Len(), note.Receipt{Reason: note.ReasonExcluded, Rule: x.Rule})
 		}
 	}
@@ -46,7 +46,7 @@ func (c *image) collect() {
 			continue
 		}
 		for _, x := range r.Excluded() {
-			erased = append(erased, elfcore.Range{Start: e.Addr + x.Offset, End: e.Addr + x.Offset + x.Size})
+			redacted = append(redacted, elfcore.Range{Start: e.Addr + x.Offset, End: e.Addr + x.Offset + x.Size})
 			leftOut.add(e.Addr+x.Offset, x.Size, note.Receipt{ID: e.ID, Reason: reason(x.Rule), Rule: x.Rule})
 		}
 		// Memory that an excluded value refers to directly is as secret as the value.
@@ -55,11 +55,11 @@ func (c *image) collect() {
 		}
 	}
 	for _, x := range registry.ExcludedRanges() {
-		erased = append(erased, elfcore.Range{Start: x.Offset, End: x.Offset + x.Size})
+		redacted = append(redacted, elfcore.Range{Start: x.Offset, End: x.Offset + x.Size})
 		secret(x, 0)
 	}
-	c.erased = elfcore.Merge(erased, 0)
-	c.seams = seams(c.regions, c.erased)
+	c.redacted = elfcore.Merge(redacted, 0)
+	c.seams = seams(c.regions, c.redacted)
 }
 
 // A receiptBook writes one receipt for all places of a region that one rule

@@ -40,7 +40,7 @@ func TestBlock(t *testing.T) {
 		t.Errorf("%+v", info)
 	}
 	if names, _ := os.ReadDir(filepath.Dir(path)); len(names) != 1 {
-		t.Errorf("left behind: %v", names)
+		t.Errorf("left: %v", names)
 	}
 	if _, err := Open(filepath.Join(path, "below")); err == nil {
 		t.Error("written below a file")

@@ -212,13 +212,13 @@ func TestTable(t *testing.T) {
 	if err := meminspect.Unregister(b); err != nil {
 		t.Fatal(err)
 	}
-	got, behind := read(t, toc, path)
+	got, rest := read(t, toc, path)
 	if fmt.Sprint(got[len(before):]) != fmt.Sprint([]minidump.Region{want[0], want[2]}) {
 		t.Errorf("after one went: %+v", got[len(before):])
 	}
-	for i, c := range behind {
+	for i, c := range rest {
 		if c != 0 {
-			t.Fatalf("byte %d behind the last region is %#x", i, c)
+			t.Fatalf("byte %d after the last region is %#x", i, c)
 		}
 	}
 	if got[0].Size%4 != 0 || got[0].Size == before[0].Size {

@@ -77,7 +77,7 @@ func launch(o Options, path string, channel *os.File) (promise string, err error
 	cmd := exec.Command(path, args...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, os.Stderr
 	cmd.ExtraFiles = []*os.File{channel}
-	cmd.Env = scrubbed(os.Environ())
+	cmd.Env = sanitizeEnv(os.Environ())
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	err = cmd.Run()
 	out.Close()
@@ -89,7 +89,7 @@ func launch(o Options, path string, channel *os.File) (promise string, err error
 	pid, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "pid ")
 	n, convErr := strconv.Atoi(pid)
 	if err != nil || !ok || convErr != nil {
-		return "", fmt.Errorf("the collector did not start: it said %q (%w)", line, errors.Join(err, convErr))
+		return "", fmt.Errorf("the collector did not start: it printed %q (%w)", line, errors.Join(err, convErr))
 	}
 	allow(n)
 	if _, err := leave.Write([]byte("go\n")); err != nil {
@@ -102,7 +102,7 @@ func launch(o Options, path string, channel *os.File) (promise string, err error
 	}
 	promise, ok = strings.CutPrefix(strings.TrimSuffix(line, "\n"), "ready ")
 	if err != nil || !ok {
-		return "", fmt.Errorf("the collector is not ready: it said %q (%w)", line, err)
+		return "", fmt.Errorf("the collector is not ready: it printed %q (%w)", line, err)
 	}
 	return promise, nil
 }
@@ -146,9 +146,9 @@ func allow(pid int) {
 	_, _, _ = syscall.RawSyscall(syscall.SYS_PRCTL, prSetPtracer, uintptr(pid), 0)
 }
 
-// scrubbed removes settings that are meant for this program: a memory limit
+// sanitizeEnv removes settings that are meant for this program: a memory limit
 // would limit the supervisor, and an unknown GODEBUG setting would abort it.
-func scrubbed(env []string) []string {
+func sanitizeEnv(env []string) []string {
 	var out []string
 	for _, kv := range env {
 		name, _, _ := strings.Cut(kv, "=")

@@ -52,8 +52,8 @@ func TestSegments(t *testing.T) {
 		}
 		im := imageOf(t, &mem, wanted)
 		constants := memory.RangesOf(constant...)
-		erased := random("erased", 500)
-		im.Fill(erased)
+		redacted := random("redacted", 500)
+		im.Fill(redacted)
 		limit := rapid.IntRange(1, 40).Draw(t, "limit")
 		l, err := layOut(im, covered, constants, readable, limits{limit, unbounded})
 		if err != nil {
@@ -76,13 +76,13 @@ func TestSegments(t *testing.T) {
 			var got [1]byte
 			_, missing := f.ReadMemory(uint64(at), got[:])
 			switch {
-			case wanted.Contains(one) && unreadable == nil && !erased.Contains(at):
+			case wanted.Contains(one) && unreadable == nil && !redacted.Contains(at):
 				if missing != nil || got[0] != live[0] {
 					t.Fatalf("%v: %x, %v; it is %x", at, got[0], missing, live[0])
 				}
 			case constants.Contains(one) && !wanted.Contains(one):
 				if missing == nil {
-					t.Fatalf("%v is constant and not captured, and the core says %x", at, got[0])
+					t.Fatalf("%v is constant and not captured, and the core reports %x", at, got[0])
 				}
 			case covered.Contains(one) || missing == nil:
 				if missing != nil || got[0] != elfcore.MarkByte {

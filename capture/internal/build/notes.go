@@ -169,7 +169,7 @@ func functionsNote(s *model.Snapshot, size int64, problems *model.Problems) elfc
 }
 
 // markedRanges returns where segments have the fill pattern instead of the
-// program's memory, with the reason, so that a reader can tell it from memory
+// program's memory, with the reason, so that a reader can distinguish it from memory
 // with the same bytes. It lists excluded parts of regions even if nothing of
 // them was read.
 func markedRanges(s *model.Snapshot, l *layout) []note.MarkedRange {

@@ -3,7 +3,7 @@ package orders
 
 import "encoding/binary"
 
-// A Status says how far an order is.
+// A Status is the progress of an order.
 type Status uint8
 
 // The statuses, in the order in which they come.
@@ -36,7 +36,7 @@ type slot struct {
 	age   int32
 }
 
-// The first headerLen bytes of the arena say how far it is written.
+// The first headerLen bytes of the arena have the length of what is written.
 const headerLen = 16
 
 //meminspect:entry name=OrdersTotal

@@ -85,7 +85,7 @@ func (t *timing) round(b *testing.B, cmd *exec.Cmd) {
 	}
 	w.Close()
 	if n, err := r.Read(make([]byte, 1)); n != 1 {
-		b.Fatalf("%v said nothing: %v", cmd.Args, err)
+		b.Fatalf("%v printed nothing: %v", cmd.Args, err)
 	}
 	began := time.Now()
 	go func() { _, _ = io.Copy(io.Discard, r) }() // ends with the program

@@ -122,7 +122,7 @@ func TestChildrenFlag(t *testing.T) {
 }
 
 // A program that replaces itself by one that does not embed the runtime is
-// reported, since its fatal errors are not captured any longer.
+// reported, since its fatal errors are no longer captured.
 func TestExecOfAnother(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	r := start(t, plainly, nil, program, []string{"--exit-stop=off"}, "become", "/bin/sleep", "60")

@@ -75,14 +75,14 @@ func TestToBucket(t *testing.T) {
 		return &r.run
 	}
 	url := bucket.URL + "/bucket/{name}?sig=s3cret"
-	// Refused for good, it waits; the report tells no secret.
+	// Refused for good, it waits; the report has no secret.
 	r := put(strings.Replace(url, "s3cret", "expired", 1), 1, "panic")
 	if !r.has("failed") || r.state.ExitCode() != 2 {
 		t.Errorf("%v, %+v", r.state, r.events)
 	}
 	for _, e := range r.events {
 		if strings.Contains(e.Text, "expired") {
-			t.Errorf("the URL stands in a report: %+v", e)
+			t.Errorf("the URL is in a report: %+v", e)
 		}
 	}
 	// The next, tried a second time because of the 503, takes it along.
@@ -220,7 +220,7 @@ func TestLowLimits(t *testing.T) {
 				}
 			}
 			alone := command(program + " panic")
-			if said, _ := alone.CombinedOutput(); !strings.Contains(string(said), "it went wrong") {
+			if printed, _ := alone.CombinedOutput(); !strings.Contains(string(printed), "it went wrong") {
 				return // it does not start alone
 			}
 			cmd := command(fmt.Sprintf("%s run --quiet --dir %s -- %s panic", tool, dir, program))

@@ -161,7 +161,7 @@ func TestPod(t *testing.T) {
 	}
 }
 
-// The pod's command line does what the page says, as the pod's user, without any
+// The pod's command line does what the page states, as the pod's user, without any
 // capability, as process 1, on a root file system that is read-only but for its
 // volumes: it leaves a core and a termination message that the kubelet takes.
 func TestPodRuns(t *testing.T) {

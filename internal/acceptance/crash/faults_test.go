@@ -70,7 +70,7 @@ func watcherOf(t *testing.T, pid int) int {
 			return n
 		}
 	}
-	t.Fatalf("nobody watches %d", pid)
+	t.Fatalf("no process watches %d", pid)
 	return 0
 }
 

@@ -82,8 +82,8 @@ func TestCoreHandler(t *testing.T) {
 			if out, err := command(t, "goroutines", "--exe", program, core); err != nil || !bytes.Contains(out, []byte(d.trace)) {
 				t.Errorf("%s is in no goroutine's trace: %v\n%s", d.trace, err, out)
 			}
-			for name, says := range map[string]func(testing.TB, string, string, ...string) string{"gdb": debuggers.GDBSays, "Delve": debuggers.DelveSays} {
-				got, want := frames(says(t, exe, core, "bt")), frames(says(t, exe, full, "bt"))
+			for name, reports := range map[string]func(testing.TB, string, string, ...string) string{"gdb": debuggers.GDBSays, "Delve": debuggers.DelveSays} {
+				got, want := frames(reports(t, exe, core, "bt")), frames(reports(t, exe, full, "bt"))
 				// Which thread a signal from outside meets differs.
 				if d.signal == 0 && !slices.Equal(got, want) {
 					t.Errorf("%s shows\n%q, in the kernel's core\n%q", name, got, want)
@@ -129,18 +129,18 @@ func TestCoreHandlerSays(t *testing.T) {
 	}
 	core := handler.take(t, dump{way: "kill -ABRT $$", reason: "signal-sigabrt"}, "sh", "-c")
 	want := fmt.Sprintf("meminspect: core-handler: process %s (sh) could not be read", strings.Split(filepath.Base(core), ".")[1])
-	// And of the program what the kernel says of any.
+	// And of the program what the kernel logs of any.
 	if info, err := command(t, "info", core); err != nil || !bytes.Contains(info, []byte("signal-code: SI_USER")) || bytes.Contains(info, []byte("remark")) {
 		t.Errorf("%v: %s", err, info)
 	}
 	check(t, log.SetReadDeadline(time.Now().Add(10*time.Second)))
-	said, record := "", make([]byte, 8192)
-	for !strings.Contains(said, want) {
+	printed, record := "", make([]byte, 8192)
+	for !strings.Contains(printed, want) {
 		n, err := log.Read(record)
 		if err != nil {
-			t.Fatalf("%v: no %q in %s", err, want, said)
+			t.Fatalf("%v: no %q in %s", err, want, printed)
 		}
-		said += string(record[:n])
+		printed += string(record[:n])
 	}
 }
 
@@ -212,7 +212,7 @@ func (h *installed) take(t *testing.T, d dump, program ...string) string {
 	defer uninstall()
 	cmd := exec.Command("sh", append(append([]string{"-c", "ulimit -c 0; exec \"$@\"", "sh"}, program...), d.way)...)
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")
-	said, err := cmd.StdoutPipe()
+	printed, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func (h *installed) take(t *testing.T, d dump, program ...string) string {
 		t.Fatal(err)
 	}
 	if d.signal != 0 {
-		must(said.Read(make([]byte, 100)))
+		must(printed.Read(make([]byte, 100)))
 		cmd.Process.Signal(d.signal)
 	}
 	cmd.Wait()
@@ -284,7 +284,7 @@ func TestCoreHandlerFilters(t *testing.T) {
 		found, _ := filepath.Glob(dir + "/*")
 		found = slices.DeleteFunc(found, func(f string) bool { base := filepath.Base(f); return base == ".lock" || base == ".limits.json" })
 		if len(found) > 1 {
-			t.Fatalf("left behind: %v", found)
+			t.Fatalf("left: %v", found)
 		}
 		if len(found) == 0 {
 			return "", cmd
@@ -378,13 +378,13 @@ func copies(t *testing.T, pid int, dir string, size int64) bool {
 // read: what takes the core may take its time.
 func TestCoreHandlerLetsGo(t *testing.T) {
 	program := exec.Command(crasher.Build(t, crasher.Plain), "wait")
-	said := must(program.StdoutPipe())
+	printed := must(program.StdoutPipe())
 	if err := program.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer program.Wait()
 	defer program.Process.Kill()
-	must(said.Read(make([]byte, 100)))
+	must(printed.Read(make([]byte, 100)))
 	dir := t.TempDir()
 	taken, done := filepath.Join(dir, "taken"), filepath.Join(dir, "done")
 	slow := fmt.Sprintf("exec:cat >%s; while [ ! -e %s ]; do sleep 0.02; done", taken, done)

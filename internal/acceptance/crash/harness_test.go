@@ -162,7 +162,7 @@ func start(t *testing.T, s surrounding, env []string, program string, flags []st
 	}
 	defer out.Close()
 	r.cmd.Stdout, r.cmd.Stderr = out, &r.stderr
-	// Programs that are fit to be left behind must not hold the test.
+	// Programs that are fit to be left must not hold the test.
 	r.cmd.WaitDelay = 5 * time.Second
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -28,13 +28,13 @@ func herd() int {
 // they refuse is counted.
 func TestCoreHandlerHerd(t *testing.T) {
 	program := exec.Command(crasher.Build(t, crasher.Plain), "wait")
-	said := must(program.StdoutPipe())
+	printed := must(program.StdoutPipe())
 	if err := program.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer program.Wait()
 	defer program.Process.Kill()
-	must(said.Read(make([]byte, 100)))
+	must(printed.Read(make([]byte, 100)))
 
 	dir := t.TempDir()
 	handle := func(limit string) (status int, out string) {

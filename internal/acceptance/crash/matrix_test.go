@@ -60,9 +60,9 @@ type surrounding struct {
 	filter bool
 	// monitor has the program start its collector itself.
 	monitor bool
-	// ends tells whether the exit stop works there.
+	// ends reports whether the exit stop works there.
 	ends bool
-	// record tells that the program's memory cannot be read, so that a record of
+	// record is set if the program's memory cannot be read, so that a record of
 	// what is known is all there can be.
 	record bool
 }
@@ -79,7 +79,7 @@ var surroundings = []surrounding{
 }
 
 // After each death there is exactly one core; it opens in Delve with the right
-// values, says the right reason, shows the goroutine that failed; and the
+// values, has the right reason, shows the goroutine that failed; and the
 // program's exit status and standard error are what they are without us.
 //
 // Cells that Go itself cannot fire, deadlock with cgo or race detector, are left
@@ -160,7 +160,7 @@ func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 	_ = alone.Run() // it dies
 	// The flag for a core of the kernel's is not ours to repeat.
 	if got, want := r.state.Sys().(syscall.WaitStatus)&^0x80, alone.ProcessState.Sys().(syscall.WaitStatus)&^0x80; got != want {
-		t.Errorf("ended with %#x, without us with %#x; it said %.500s", got, want, r.stderr.String())
+		t.Errorf("ended with %#x, without us with %#x; it printed %.500s", got, want, r.stderr.String())
 	}
 	if variant == crasher.Race && c.way == "map" {
 		// The detector and the runtime race for the first word themselves.
@@ -170,7 +170,7 @@ func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 	cores := r.cores(t)
 	if c.exit && !s.ends {
 		if len(cores) != 0 {
-			t.Errorf("there are cores of an end that nobody saw: %v", cores)
+			t.Errorf("there are cores of an end that was not observed: %v", cores)
 		}
 		return
 	}
@@ -189,12 +189,12 @@ func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 		t.Errorf("info: %v, %s", err, info)
 	}
 	if s.record {
-		return // it holds no memory, and its executable says no more to us
+		return // it holds no memory, and its executable is not readable
 	}
 	checkValues(t, program, variant, core)
 	out, err := command(t, "goroutines", "--exe", program, core)
 	if failed, want := bytes.Contains(out, []byte("] (failed")), !c.exit && !c.signal && c.way != "deadlock"; err != nil || failed != want {
-		t.Errorf("a goroutine failed: %v, and the list says %v (%v):\n%.2000s", want, failed, err, out)
+		t.Errorf("a goroutine failed: %v, and the list reports %v (%v):\n%.2000s", want, failed, err, out)
 	}
 	if variant == crasher.Stripped || c.frame == "" {
 		return

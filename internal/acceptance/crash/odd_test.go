@@ -21,7 +21,7 @@ import (
 )
 
 // A program whose children panic, that sets its own crash output, that gives up
-// its rights: works, or says what was lost.
+// its rights: works, or reports what was lost.
 func TestOddPrograms(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	t.Run("own crash output", func(t *testing.T) {
@@ -29,7 +29,7 @@ func TestOddPrograms(t *testing.T) {
 		r := supervise(t, plainly, program, nil, "own", own)
 		r.one(t, "exit-2")
 		if !r.has("note") {
-			t.Errorf("not said what was lost: %+v", r.events)
+			t.Errorf("not printed what was lost: %+v", r.events)
 		}
 		if text, _ := os.ReadFile(own); !bytes.Contains(text, []byte("into a file of my own")) {
 			t.Errorf("its own crash output: %q", text)
@@ -50,7 +50,7 @@ func TestOddPrograms(t *testing.T) {
 		}
 		r := supervise(t, plainly, program, []string{"--crash-text", "/no/such/place"}, "panic")
 		if r.one(t, "panic"); !r.has("note") {
-			t.Errorf("a copy that failed is not told of: %+v", r.events)
+			t.Errorf("a copy that failed is not reported: %+v", r.events)
 		}
 	})
 	t.Run("another crash monitor", func(t *testing.T) {
@@ -59,7 +59,7 @@ func TestOddPrograms(t *testing.T) {
 		r := supervise(t, plainly, program, nil, "telemetry", report)
 		r.one(t, "exit-2")
 		if !r.has("note") {
-			t.Errorf("not said what was lost: %+v", r.events)
+			t.Errorf("not printed what was lost: %+v", r.events)
 		}
 		if text := waitFile(t, report); !strings.HasPrefix(text, "crash\nmain.crashMonitored\n") {
 			t.Errorf("the other monitor's report: %q", text)
@@ -269,23 +269,23 @@ func TestAskedAtTheEnd(t *testing.T) {
 			[]string{"--signal=USR1", "--exit-stop=off", "--to", "exec:cat >" + taken + ".part; mv " + taken + ".part " + taken + "; sleep 1"}, "wait")
 		pid := r.event(t, "started").PID
 		waitOutput(t, r, "ready")
-		told := make(chan error, 1)
+		answer := make(chan error, 1)
 		if by == "signal" {
 			r.cmd.Process.Signal(syscall.SIGUSR1)
-			told <- nil
+			answer <- nil
 		} else {
 			go func() {
 				out, err := exec.Command(tool(t), "trigger", "--dir", r.dir).CombinedOutput()
 				if err != nil {
 					err = fmt.Errorf("%w: %s", err, out)
 				}
-				told <- err
+				answer <- err
 			}()
 		}
 		await.True(t, "file "+taken, func() bool { _, err := os.Stat(taken); return err == nil })
 		kill(t, pid)
 		r.finish(t)
-		if err := <-told; err != nil || !r.has("captured") {
+		if err := <-answer; err != nil || !r.has("captured") {
 			t.Errorf("%s: %v, %+v", by, err, r.events)
 		}
 	}

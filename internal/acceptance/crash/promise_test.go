@@ -12,7 +12,7 @@ import (
 	"github.com/meminspect/meminspect/internal/crasher"
 )
 
-// The first line says what will be captured, what will not, and why: by what was
+// The first line states what will be captured, what will not, and why: by what was
 // tried on the program itself.
 func TestPromise(t *testing.T) {
 	unreadable, seccomp := surroundings[5], surroundings[4]
@@ -45,15 +45,15 @@ func TestPromise(t *testing.T) {
 			}
 			r := start(t, c.s, c.env, crasher.Build(t, c.variant), c.flags, "linger")
 			r.finish(t)
-			said := r.event(t, "started").Text
+			printed := r.event(t, "started").Text
 			for _, want := range c.want {
-				if !strings.Contains(said, want) {
-					t.Errorf("it does not say %q: %s", want, said)
+				if !strings.Contains(printed, want) {
+					t.Errorf("it does not say %q: %s", want, printed)
 				}
 			}
 			for _, never := range c.never {
-				if strings.Contains(said, never) {
-					t.Errorf("it says %q: %s", never, said)
+				if strings.Contains(printed, never) {
+					t.Errorf("it reports %q: %s", never, printed)
 				}
 			}
 		})
@@ -84,7 +84,7 @@ func TestHold(t *testing.T) {
 		t.Errorf("%v, %q", r.state, r.stderr.String())
 	}
 	if !r.has("captured") && !r.has("failed") {
-		t.Errorf("nothing is said of it: %+v", r.events)
+		t.Errorf("nothing is printed of it: %+v", r.events)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestScrubbed(t *testing.T) {
 	lines := func(text, word string) int { return strings.Count("\n"+text, "\n"+word) }
 	// Before it begins anew its initialisation is traced once.
 	if got := r.stderr.String(); lines(got, "gc ") != lines(string(want), "gc ") {
-		t.Errorf("somebody else's traces are on standard error: %s", got)
+		t.Errorf("traces of another are on standard error: %s", got)
 	}
 	for _, kv := range settings[1:] {
 		name, _, _ := strings.Cut(kv, "=")

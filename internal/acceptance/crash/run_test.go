@@ -48,7 +48,7 @@ func (r *run) has(what string) bool {
 	return false
 }
 
-// A program asks for a snapshot and has its state in it as it stood there.
+// A program asks for a snapshot and has its state in it as it was then.
 func TestSnapshotFromInside(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	r := supervise(t, plainly, program, nil, "snapshot")
@@ -58,7 +58,7 @@ func TestSnapshotFromInside(t *testing.T) {
 	}
 	checkValues(t, program, crasher.Plain, core)
 	if bt := debuggers.DelveSays(t, program, core, "goroutine 1 bt"); !strings.Contains(bt, "main.snapshot") {
-		t.Errorf("it does not stand where it asked:\n%s", bt)
+		t.Errorf("it is not where it asked:\n%s", bt)
 	}
 	// Without a supervisor there is no request and no wait.
 	began := time.Now()
@@ -67,14 +67,14 @@ func TestSnapshotFromInside(t *testing.T) {
 	}
 }
 
-// An end that nothing holds leaves the last snapshot, which says how old it is and
+// An end that nothing holds leaves the last snapshot, which records how old it is and
 // what the end was.
 func TestLastSnapshot(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	for signal, end := range map[syscall.Signal]string{syscall.SIGTERM: "exit-4", syscall.SIGKILL: "signal-sigkill"} {
 		r, kept := startKept(t, plainly, program, []string{"--exit-stop=off"}, "obey")
 		if kept.Bytes == 0 || kept.Took == 0 {
-			t.Errorf("what the first cost is not said: %+v", kept)
+			t.Errorf("what the first cost is not printed: %+v", kept)
 		}
 		syscall.Kill(kept.PID, signal)
 		r.finish(t)
@@ -84,7 +84,7 @@ func TestLastSnapshot(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 		if r.has("note") {
-			t.Errorf("something is said of a program that only died: %+v", r.events)
+			t.Errorf("something is printed of a program that only died: %+v", r.events)
 		}
 	}
 }
@@ -145,7 +145,7 @@ func TestHang(t *testing.T) {
 		syscall.Kill(pid, syscall.SIGSTOP)
 		time.Sleep(1500 * time.Millisecond) // three times the limit of the heartbeat
 		if r.read(t); r.has("hanging") {
-			t.Errorf("a stopped program is said to hang: %+v", r.events)
+			t.Errorf("a stopped program is printed to hang: %+v", r.events)
 		}
 		// The supervisor stopped with it, as a shell expects.
 		waitState(t, r.cmd.Process.Pid, "T")
@@ -213,7 +213,7 @@ func TestAsked(t *testing.T) {
 	}
 	core := strings.TrimSpace(string(out))
 	if core != r.one(t, "by-hand") {
-		t.Errorf("trigger says %q", core)
+		t.Errorf("trigger reports %q", core)
 	}
 	checkValues(t, program, crasher.Plain, core)
 	os.Remove(core)
@@ -231,10 +231,10 @@ func TestAsked(t *testing.T) {
 	r.cmd.Process.Signal(syscall.SIGTERM)
 	r.finish(t)
 	if r.state.ExitCode() != 5 || strings.Contains(r.stdout.String(), "user defined signal 1") {
-		t.Errorf("%v, it said %s", r.state, r.stdout.String())
+		t.Errorf("%v, it printed %s", r.state, r.stdout.String())
 	}
 	if left, _ := filepath.Glob(r.dir + "/.trigger*"); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("left: %v", left)
 	}
 }
 
@@ -319,7 +319,7 @@ func TestLabelsInText(t *testing.T) {
 	}
 }
 
-// The record says of what type a panic's value was, whatever of it is printed.
+// The record has the type of a panic's value, whatever of it is printed.
 func TestPanicType(t *testing.T) {
 	want := map[string]string{
 		"panic": "string", "panic-error": "*fmt.wrapError", "panic-typed": "main.typedError",

@@ -265,7 +265,7 @@ func TestCompressed(t *testing.T) {
 	}
 	binary.LittleEndian.PutUint64(m.data[8:], 500) // less than it expands to
 	if b, err := open(t, m.bytes()).Data(s, 1000); err == nil {
-		t.Errorf("%d bytes, and it says 500", len(b))
+		t.Errorf("%d bytes, and it reports 500", len(b))
 	}
 }
 

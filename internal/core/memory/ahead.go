@@ -5,7 +5,7 @@ import "encoding/binary"
 // Bounds of what is read ahead.
 const (
 	leastAhead = 1 << 10
-	mostAhead  = 256 << 10
+	maxAhead   = 256 << 10
 )
 
 // ReadAhead is memory that is read upwards in small steps: it reads ahead, twice
@@ -36,7 +36,7 @@ func (w *ReadAhead) ReadAt(p []byte, addr Address) (int, error) {
 func (w *ReadAhead) fill(addr Address) (int, error) {
 	end := w.start.Add(uint64(len(w.data)))
 	if len(w.data) == w.ahead && addr > w.start && addr < end.Add(leastAhead) {
-		w.ahead = min(2*w.ahead, mostAhead)
+		w.ahead = min(2*w.ahead, maxAhead)
 	} else {
 		w.ahead = leastAhead
 	}

@@ -82,14 +82,14 @@ func TestReadAt(t *testing.T) {
 		{"before the hole", &hole, 0x1000, 4, "exec", 0},
 		{"into the hole", &hole, 0x1002, 8, "ec", 0x1004},
 		{"in the hole", &hole, 0x1005, 4, "", 0x1005},
-		{"behind the hole", &hole, 0x1006, 4, "able", 0},
+		{"after the hole", &hole, 0x1006, 4, "able", 0},
 
 		{"unreadable upper is not looked for beneath", &broken, 0x1002, 10, "ecCORE", 0x1008},
 		{"in the unreadable upper", &broken, 0x1009, 1, "", 0x1009},
 
 		{"file", file, 0x2000, 4, "0123", 0},
 		{"file too short", file, 0x2002, 6, "23", 0x2004},
-		{"behind the section", file, 0x2008, 1, "", 0x2008},
+		{"after the section", file, 0x2008, 1, "", 0x2008},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := make([]byte, c.size)

@@ -23,7 +23,7 @@ func (p *Process) Image() (*Image, error) {
 	return &Image{p, f}, nil
 }
 
-// left reports whether no thread runs in that program any longer. The kernel
+// left reports whether all threads have left that program. The kernel
 // frees an address space with its last thread, and its file of mappings is then
 // empty.
 func (i *Image) left() bool {

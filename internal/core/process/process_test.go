@@ -126,7 +126,7 @@ func start(t *testing.T, threads int) *child {
 	t.Cleanup(func() { in.Close(); _ = cmd.Process.Kill(); _ = cmd.Wait() })
 	c := &child{cmd: cmd, in: in, out: bufio.NewScanner(out)}
 	if !c.out.Scan() {
-		t.Fatal("the target said nothing")
+		t.Fatal("the target printed nothing")
 	}
 	var w, h uint64
 	if _, err := fmt.Sscan(c.out.Text(), &w, &h); err != nil {

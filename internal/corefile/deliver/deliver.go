@@ -55,8 +55,8 @@ func Command(ctx context.Context, line string, env []string, c Core) error {
 	if err != nil {
 		return fmt.Errorf("command for cores: %w", err)
 	}
-	said := &tail{}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = r, said, said
+	printed := &tail{}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = r, printed, printed
 	written := make(chan error, 1)
 	go func() {
 		err := c.Write(w)
@@ -68,7 +68,7 @@ func Command(ctx context.Context, line string, env []string, c Core) error {
 		err = werr // it did not read all of it
 	}
 	if err != nil {
-		return fmt.Errorf("command for cores: %w: %s", err, strings.TrimSpace(said.String()))
+		return fmt.Errorf("command for cores: %w: %s", err, strings.TrimSpace(printed.String()))
 	}
 	return nil
 }

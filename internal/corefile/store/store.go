@@ -25,10 +25,10 @@ import (
 
 // A Policy limits what is stored. Zero means no limit.
 type Policy struct {
-	Keep      int           // cores
-	KeepBytes int64         // on disk, all cores together
-	KeepAge   time.Duration // since a core was written
-	Floor     int64         // bytes that stay free on the file system
+	Keep         int           // cores
+	KeepBytes    int64         // on disk, all cores together
+	KeepAge      time.Duration // since a core was written
+	MinFreeBytes int64         // bytes that stay free on the file system
 
 	Each Limit // for one program and reason
 	All  Limit // for one program
@@ -44,7 +44,7 @@ type Limit struct {
 // DefaultPolicy is a supervisor's default.
 func DefaultPolicy() Policy {
 	return Policy{
-		Keep: 20, KeepBytes: 2 << 30, KeepAge: 30 * 24 * time.Hour, Floor: 256 << 20,
+		Keep: 20, KeepBytes: 2 << 30, KeepAge: 30 * 24 * time.Hour, MinFreeBytes: 256 << 20,
 		Each: Limit{3, 10 * time.Minute}, All: Limit{20, time.Hour}, Loop: 3,
 	}
 }
@@ -108,10 +108,10 @@ func (s *Store) prepare() error {
 // Dir returns the directory.
 func (s *Store) Dir() string { return s.dir }
 
-// Loose returns the permissions of the directory if users other than its owner
+// GroupOrWorldAccessible returns the permissions of the directory if users other than its owner
 // have any, else 0. Such a directory is still used, because it may be shared on
 // purpose; only the owner can read the cores in it.
-func (s *Store) Loose() fs.FileMode {
+func (s *Store) GroupOrWorldAccessible() fs.FileMode {
 	fi, err := os.Stat(s.dir)
 	if err != nil || fi.Mode().Perm()&0o077 == 0 {
 		return 0
@@ -289,7 +289,7 @@ func (s *Store) flock(f *os.File, patience time.Duration) error {
 	}
 }
 
-// prune drops entries that no limit needs any longer and reports whether any is
+// prune drops entries that limits no longer need and reports whether any is
 // left.
 func (h *history) prune(now time.Time, per time.Duration) bool {
 	for reason, taken := range h.Taken {

@@ -71,11 +71,11 @@ func TestWrite(t *testing.T) {
 			t.Errorf("%s: %q, mode %v", path, data, fi.Mode())
 		}
 	}
-	if fi, _ := os.Stat(s.dir); fi.Mode().Perm() != 0o700 || s.Loose() != 0 {
+	if fi, _ := os.Stat(s.dir); fi.Mode().Perm() != 0o700 || s.GroupOrWorldAccessible() != 0 {
 		t.Errorf("directory has mode %v", fi.Mode())
 	}
 	check(t, os.Chmod(s.dir, 0o755))
-	if s.Loose() != 0o755 {
+	if s.GroupOrWorldAccessible() != 0o755 {
 		t.Error("a directory that all may read passes for ours alone")
 	}
 }
@@ -154,7 +154,7 @@ func TestDiskFull(t *testing.T) {
 	if !errors.Is(err, unix.ENOSPC) || len(files(t, s)) != 0 {
 		t.Errorf("%v, left %v", err, files(t, s))
 	}
-	s.policy.Floor = 1 << 20
+	s.policy.MinFreeBytes = 1 << 20
 	var refused *RefusedError
 	if _, err := s.Write(corefile.Name("a", 1, noon, "x"), 1<<10, text("x")); !errors.As(err, &refused) {
 		t.Errorf("the floor was ignored: %v", err)
@@ -223,7 +223,7 @@ func TestUnknownSize(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy Policy
 		write  func(io.Writer) error
-	}{"floor": {Policy{Floor: max(now-512<<20, 1)}, huge}, "bytes": {Policy{KeepBytes: size / 2}, large}} {
+	}{"floor": {Policy{MinFreeBytes: max(now-512<<20, 1)}, huge}, "bytes": {Policy{KeepBytes: size / 2}, large}} {
 		s, _ := open(t, c.policy)
 		var refused *RefusedError
 		if path, err := s.Write(corefile.Name("p", 1, noon, "r"), 0, c.write); !errors.As(err, &refused) || path != "" || len(files(t, s)) != 0 {
@@ -261,7 +261,7 @@ func TestLinks(t *testing.T) {
 		t.Error("a lock that is a link was taken")
 	}
 	if _, err := os.Lstat(victim); err == nil {
-		t.Error("somebody else's file was written to")
+		t.Error("another program's file was written to")
 	}
 }
 

@@ -65,8 +65,8 @@ func (s *Store) room() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	room := max(free-s.policy.Floor, 0)
-	if s.policy.Floor <= 0 {
+	room := max(free-s.policy.MinFreeBytes, 0)
+	if s.policy.MinFreeBytes <= 0 {
 		room = math.MaxInt64
 	}
 	if s.policy.KeepBytes > 0 {
@@ -155,8 +155,8 @@ func (s *Store) makeRoom(size int64) error {
 	if err != nil {
 		return err
 	}
-	if p.Floor > 0 && free-size < p.Floor {
-		return &RefusedError{Why: fmt.Sprintf("%d bytes are free in %s, and a core of %d would leave fewer than the %d that are to stay so", free, s.dir, size, p.Floor)}
+	if p.MinFreeBytes > 0 && free-size < p.MinFreeBytes {
+		return &RefusedError{Why: fmt.Sprintf("%d bytes are free in %s, and a core of %d would leave fewer than the %d that are to stay so", free, s.dir, size, p.MinFreeBytes)}
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func Variable(prog *module.Program, a memory.Address) bool {
 }
 
 // arm reports whether the program's code is arm64's: its instructions are all
-// four bytes long, and the pc-line table says so.
+// four bytes long, as the pc-line table records.
 func arm(prog *module.Program) bool {
 	quantum, err := memory.Reader{Memory: prog.Mem}.Uint8(prog.Modules[0].PCHeader.Add(6))
 	return err == nil && quantum == 4

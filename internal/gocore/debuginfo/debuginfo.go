@@ -1,5 +1,5 @@
 // Package debuginfo reads from a program's debug information (DWARF) what its
-// runtime types alone do not tell: which type a package-level variable has that
+// runtime types alone do not have: which type a package-level variable has that
 // nothing points at, and how the runtime's own structs are laid out.
 package debuginfo
 

@@ -91,7 +91,7 @@ func (ts *Types) at(off dwarf.Offset) (memory.Address, error) {
 	return addr, err
 }
 
-// resolve returns the entry that says what kind a type is: typedefs lead there.
+// resolve returns the entry that has the kind of a type: typedefs lead there.
 func (ts *Types) resolve(off dwarf.Offset) (entry, error) {
 	r := ts.data.Reader()
 	for range 3 { // a typedef or two
@@ -198,7 +198,7 @@ func length(r *dwarf.Reader) (uint64, error) {
 	return 0, errors.Join(err, errors.New("the debug information does not say how long it is"))
 }
 
-// methods tells interfaces with methods, of which the runtime has another struct,
+// methods distinguishes interfaces with methods, of which the runtime has another struct,
 // from those without.
 func (ts *Types) methods(die entry) (int, error) {
 	off, ok := die.Val(dwarf.AttrType).(dwarf.Offset)

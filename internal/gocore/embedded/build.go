@@ -11,7 +11,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/module"
 )
 
-// BuildOf returns what tells f's build from others: its build IDs, or a hash of
+// BuildOf returns what identifies f's build: its build IDs, or a hash of
 // its code when it has none. A program that has neither is an error.
 func BuildOf(f *exe.File) (Build, error) {
 	var b Build

@@ -37,7 +37,7 @@ const Version = 1
 const (
 	magic      = "MEMINSEC"
 	headerSize = 56
-	most       = 256 << 20 // bytes that a reader takes
+	maxContent = 256 << 20 // bytes that a reader takes
 )
 
 // A Content is what the section holds.
@@ -260,7 +260,7 @@ func Raw(f *exe.File) ([]byte, error) {
 	if !ok {
 		return nil, ErrNone
 	}
-	return f.Data(s, most)
+	return f.Data(s, maxContent)
 }
 
 // Read returns the content of f's section if it belongs to this build. The

@@ -8,7 +8,7 @@ import (
 )
 
 // Types are a section's types in a program's Set: the program's own where it has
-// descriptors, and made from what the section says of the others.
+// descriptors, and made from the section for the others.
 type Types struct {
 	content *Content
 	set     *gotypes.Set

@@ -235,7 +235,7 @@ func (c *Core) biasOf(f *exe.File) memory.Address {
 }
 
 // claim gives the mappings that are the executable's its name, where the core
-// does not say: in a core of Delve, or one whose notes were cut off.
+// does not name it: in a core of Delve, or one whose notes were cut off.
 func (c *Core) claim() {
 	for i := range c.maps {
 		c.maps[i].Path = strings.TrimSuffix(c.maps[i].Path, deleted)
@@ -262,8 +262,8 @@ func (c *Core) claim() {
 	slices.SortStableFunc(c.maps, func(a, b process.Mapping) int { return a.Start.Compare(b.Start) })
 }
 
-// codeOf says which mappings of files that the core names, and has nothing of,
-// are code: the files' first pages tell. Of those that have none in the core
+// codeOf returns which mappings of files that the core names, and has nothing of,
+// are code: the files' first pages show that. Of those that have none in the core
 // all may be.
 func (c *Core) codeOf() {
 	begins := map[string]*image{}

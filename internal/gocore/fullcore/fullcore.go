@@ -26,7 +26,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// Options say how to open a core.
+// Options control how a core is opened.
 type Options struct {
 	// Exe is the program's executable file; "" is the one that the core names,
 	// and when that is not there or of another build, what the core itself
@@ -45,7 +45,7 @@ type Core struct {
 	Modified time.Time // when the file was last written, zero for a pipe
 
 	// Cut is how many bytes the headers promise beyond the end of the file.
-	// CutNotes says that some of them are notes, and so threads and mappings.
+	// CutNotes reports that some of them are notes, and so threads and mappings.
 	Cut      uint64
 	CutNotes bool
 
@@ -66,7 +66,7 @@ type Core struct {
 	name      string              // of the executable, as the core has it
 }
 
-// ErrOwn says that a core was written by meminspect.
+// ErrOwn reports that a core was written by meminspect.
 var ErrOwn = errors.New("it was written by meminspect: there is nothing to filter")
 
 // New reads the core in the size bytes of r, which package corefile returns for a
@@ -158,10 +158,10 @@ func (c *Core) Args() ([]string, error) {
 	return []string{c.linux.Process.Args}, nil
 }
 
-// Host is empty: a core does not say where it is from.
+// Host is empty: a core does not record where it is from.
 func (c *Core) Host() process.Host { return process.Host{} }
 
-// Stat is what the core says of the process itself.
+// Stat is what the core records of the process itself.
 func (c *Core) Stat() (process.Stat, error) {
 	p := c.linux.Process
 	if p == nil {
@@ -170,7 +170,7 @@ func (c *Core) Stat() (process.Stat, error) {
 	return process.Stat{Name: p.Name, State: p.SName, Parent: int(p.PPID), Group: int(p.PGRP), Sess: int(p.SID)}, nil
 }
 
-// PID is the process' number, 0 when the core does not say.
+// PID is the process' number, 0 if the core does not have it.
 func (c *Core) PID() int {
 	switch l := c.linux; {
 	case l.Process != nil && l.Process.PID > 0:
@@ -182,7 +182,7 @@ func (c *Core) PID() int {
 }
 
 // Signal is the one that the process died of, or that a debugger had stopped it
-// by; 0 when the core does not say.
+// by; 0 if the core does not have it.
 func (c *Core) Signal() int {
 	if s := c.linux.Signal; s != nil {
 		return max(int(s.Signal), 0)
@@ -193,7 +193,7 @@ func (c *Core) Signal() int {
 	return 0
 }
 
-// SigInfo is all that the core says of that signal, nil for nothing. It is the
+// SigInfo is all that the core records of that signal, nil for nothing. It is the
 // caller's.
 func (c *Core) SigInfo() *elfcore.SigInfo {
 	if c.linux.Signal == nil {

@@ -94,11 +94,11 @@ func TestNew(t *testing.T) {
 	if stack.Path != "[stack]" || maps[0].Path != path {
 		t.Errorf("%+v", maps)
 	}
-	// A page that neither has is known to be missing; one behind the last mapping
+	// A page that neither has is known to be missing; one after the last mapping
 	// never was there.
 	var b [8]byte
 	if _, err := c.Memory().ReadAt(b[:], stack.End); !errors.Is(err, memory.ErrNotMapped) || c.Lacks(memory.RangeOf(stack.End, 8)) {
-		t.Errorf("behind the stack: %v", err)
+		t.Errorf("after the stack: %v", err)
 	}
 	cut := data[:len(data)-pageSize/2]
 	c, err = New(bytes.NewReader(cut), int64(len(cut)), Options{})
@@ -112,7 +112,7 @@ func TestNew(t *testing.T) {
 }
 
 // FuzzNew: an error comes without a Core; a Core never answers with bytes of
-// what the file does not hold, and what it says of itself can be asked for.
+// what the file does not hold, and the facts about itself can be read.
 func FuzzNew(f *testing.F) {
 	data := example(f)
 	f.Add(data)

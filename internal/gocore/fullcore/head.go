@@ -20,7 +20,7 @@ type Head struct {
 	// signal ended. Their numbers are those that the process itself knows.
 	Threads []process.Thread
 
-	SigInfo *elfcore.SigInfo // nil = the core does not say
+	SigInfo *elfcore.SigInfo // nil if the core does not have it
 	Auxv    []byte
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-// Of a core the head is read, and not a byte of the memory behind it.
+// Of a core the head is read, and not a byte of the memory after it.
 func TestReadHead(t *testing.T) {
 	data := example(t)
 	file, err := elfcore.Open(bytes.NewReader(data), int64(len(data)))

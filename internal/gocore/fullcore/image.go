@@ -18,7 +18,7 @@ type image struct {
 	bias memory.Address
 }
 
-// findImage looks for the executable in the core: where the kernel told the
+// findImage looks for the executable in the core: where the kernel reported to the
 // program that its headers are, at the start of the mappings that bear its
 // name, and else wherever a Go program begins.
 func (c *Core) findImage() *image {

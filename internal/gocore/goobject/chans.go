@@ -90,7 +90,7 @@ func (l ChanLayout) Chan(b []byte, elem *gotypes.Type) (Chan, error) {
 	if len(b) < chanDecoded {
 		return Chan{}, inconsistent("a channel of %d bytes", len(b))
 	}
-	// Where the element type is tells the release, and that this is a channel
+	// The place of the element type shows the release, and that this is a channel
 	// of the right type.
 	typ := chanElemType
 	if Pointer(b[typ:]) != elem.Addr {

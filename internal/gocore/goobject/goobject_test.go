@@ -296,7 +296,7 @@ var versions = map[string]struct {
 }
 
 // chanOf makes a channel of words at base: a buffer of four with values from
-// index 3 on, and waiting senders one behind the other from base+0x200 on.
+// index 3 on, and waiting senders one after the other from base+0x200 on.
 func chanOf(l ChanLayout, elemType memory.Address, senders int) area {
 	a := make(area, 0x1000)
 	a.word(base+chanCount, 2)

@@ -88,7 +88,7 @@ func newMapType(l *gotypes.MapLayout) (*MapType, error) {
 	return m, nil
 }
 
-// An ExtentKind says what an Extent consists of.
+// An ExtentKind is what an Extent consists of.
 type ExtentKind uint8
 
 // The kinds of extents.
@@ -224,7 +224,7 @@ type Piece struct {
 	ctrl [Slots]byte // of a PieceGroup
 }
 
-// A PieceKind says what a Piece is.
+// A PieceKind is the kind of a Piece.
 type PieceKind uint8
 
 // The kinds of pieces. The storage of a map is all of its pieces but for

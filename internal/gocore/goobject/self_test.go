@@ -60,7 +60,7 @@ func (p process) read(addr memory.Address, size uint64) ([]byte, bool) {
 	return b, err == nil
 }
 
-// typeOf returns the type of which reflect says that it is t.
+// typeOf returns the type that reflect has as t.
 func (p process) typeOf(tb testing.TB, t reflect.Type) *gotypes.Type {
 	tb.Helper()
 	got, err := p.types.At(memory.Address((*[2]uintptr)(unsafe.Pointer(&t))[1]))

@@ -98,7 +98,7 @@ func IsSyncMapPart(t *gotypes.Type) bool {
 }
 
 // A Trie decodes the nodes of the hash trie in a sync.Map, internal/sync.HashTrieMap.
-// A node's first byte tells whether it is an entry, or an inner node with
+// A node's first byte shows whether it is an entry, or an inner node with
 // pointers to others.
 type Trie struct {
 	InnerSize uint64 // of an inner node

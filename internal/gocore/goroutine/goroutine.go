@@ -66,7 +66,7 @@ type G struct {
 	Secret     bool           // it handles what package runtime/secret protects
 }
 
-// Decode reads a runtime.g from its bytes, which stood at addr. It believes it
+// Decode reads a runtime.g from its bytes, which were at addr. It believes it
 // only when its stack makes sense and it points at itself as gobufs do.
 func (l Layout) Decode(addr memory.Address, b []byte) (G, error) {
 	if len(b) < l.Size {

@@ -87,7 +87,7 @@ func TestCellsInCode(t *testing.T) {
 				}
 				for name, got := range found {
 					if s, err := f.Symbol(name); err != nil || s.Addr != got {
-						t.Errorf("go%s %s %v: %s at %v, the symbol says %v, %v", release, arch, flags, name, got, s.Addr, err)
+						t.Errorf("go%s %s %v: %s at %v, the symbol reports %v, %v", release, arch, flags, name, got, s.Addr, err)
 					}
 				}
 			}
@@ -158,8 +158,8 @@ func self(t *testing.T) (*module.Program, *exe.Image) {
 	return prog, image
 }
 
-// The list of a living program is found by each pair of ways, and says what the
-// program itself says.
+// The list of a living program is found by each pair of ways, and has what the
+// program itself has.
 func TestFind(t *testing.T) {
 	stop := make(chan bool)
 	const more = 500
@@ -218,7 +218,7 @@ func TestFind(t *testing.T) {
 			if g.Status == Waiting {
 				waiting++
 				if used := g.InUse(g.Where().SP); used.Empty() || !g.Stack.ContainsRange(used) {
-					t.Errorf("goroutine %d stands at %v on %v", g.ID, g.Where(), g.Stack)
+					t.Errorf("goroutine %d is at %v on %v", g.ID, g.Where(), g.Stack)
 				}
 			}
 		}
@@ -228,7 +228,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// Cells that say something else than the code does are not believed.
+// Cells that differ from what the code does are not believed.
 func TestFindDisagreement(t *testing.T) {
 	prog, _ := self(t)
 	cells, err := Find(prog, nothing)

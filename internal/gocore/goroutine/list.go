@@ -19,7 +19,7 @@ type Cells struct {
 	How      string // by which two ways they were found
 }
 
-// ErrNoList says that the list of goroutines could not be found by two ways
+// ErrNoList reports that the list of goroutines could not be found by two ways
 // that agree.
 var ErrNoList = errors.New("the list of goroutines was not found")
 
@@ -68,7 +68,7 @@ func (l List) Addrs(mem memory.Memory) ([]memory.Address, error) {
 }
 
 // ReadAll reads the runtime.g's at addrs. What cannot be read or makes no sense
-// is left out and counted; the first error says why. The order is that of the
+// is left out and counted; the first error has the reason. The order is that of the
 // addresses. The result is in the memory of room, and the bytes in that of the
 // arena, as far as they go.
 func (l Layout) ReadAll(mem memory.Memory, addrs []memory.Address, arena *memory.Arena, room []G) (gs []G, bad int, first error) {

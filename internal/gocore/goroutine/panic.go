@@ -7,13 +7,13 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// A Panic is what a runtime._panic says.
+// A Panic is what a runtime._panic has.
 type Panic struct {
 	// Type is the first word of the value. The runtime puts the text of an error
 	// or a Stringer in the value's place before it prints it: then it is string.
 	Type memory.Address
 
-	// Start is where runtime.gopanic stood, 0 before Go 1.22.
+	// Start is the position of runtime.gopanic, 0 before Go 1.22.
 	Start Place
 }
 

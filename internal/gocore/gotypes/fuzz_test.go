@@ -46,7 +46,7 @@ func fuzzSeed() []byte {
 	return b
 }
 
-// A type that is believed fits together, whatever the memory says.
+// A type that is believed fits together, whatever the memory has.
 func FuzzAt(f *testing.F) {
 	for _, minor := range []uint8{21, 24, 27} {
 		f.Add(fuzzSeed(), minor)

@@ -18,7 +18,7 @@ const (
 
 // decodeKind reads what follows the header and returns how many bytes the
 // descriptor has.
-func (s *Set) decodeKind(t *Type) (behind uint64, err error) {
+func (s *Set) decodeKind(t *Type) (end uint64, err error) {
 	switch t.Kind {
 	case Pointer, Slice:
 		return elemDescriptor, s.decodeElem(t)
@@ -38,7 +38,7 @@ func (s *Set) decodeKind(t *Type) (behind uint64, err error) {
 	return typeHeader, nil
 }
 
-// rest reads what a descriptor has behind its header.
+// rest reads what a descriptor has after its header.
 func (s *Set) rest(t *Type, size uint64) ([]byte, error) {
 	return s.bytes(t.Addr.Add(typeHeader), size-typeHeader, size)
 }

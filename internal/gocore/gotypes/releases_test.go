@@ -42,7 +42,7 @@ var builds = []struct {
 
 const alwaysRun = 1
 
-// What the file says of a program's types is what the program itself says.
+// What the file has of a program's types is what the program itself prints.
 func TestReleases(t *testing.T) {
 	for i, b := range builds {
 		t.Run(strings.TrimSpace(b.toolchain+" "+b.env+" "+b.args), func(t *testing.T) {
@@ -62,7 +62,7 @@ func TestReleases(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(fromFile(t, bin), "\n")); diff != "" {
-				t.Errorf("the program says (-), the file says (+):\n%s", diff)
+				t.Errorf("the program reports (-), the file reports (+):\n%s", diff)
 			}
 		})
 	}

@@ -81,7 +81,7 @@ var roots = []any{
 	new(any), new(error), uintptr(0), complex64(0), uint16(0), http.DefaultTransport,
 }
 
-// Every type that can be reached is what reflect says that it is.
+// Every type that can be reached is what reflect reports.
 func TestTypesAsReflect(t *testing.T) {
 	set := self(t)
 	seen := map[reflect.Type]bool{}

@@ -171,12 +171,12 @@ func (s *Set) decode(addr memory.Address) (*Type, error) {
 			t.name = t.name[1:]
 		}
 	}
-	behind, err := s.decodeKind(t)
+	end, err := s.decodeKind(t)
 	if err != nil {
 		return nil, err
 	}
 	if m != nil && t.Named && b[typeTFlag]&tflagUncommon != 0 {
-		if t.PkgPath, err = s.pkgPath(addr.Add(behind), m); err != nil {
+		if t.PkgPath, err = s.pkgPath(addr.Add(end), m); err != nil {
 			return nil, fmt.Errorf("its package: %w", err)
 		}
 	}

@@ -214,7 +214,7 @@ func (t *Type) Name() string {
 }
 
 // FullName is String with a declared type's package by its import path, also
-// behind pointers, slices and arrays; types within other undeclared types keep
+// below pointers, slices and arrays; types within other undeclared types keep
 // the package's name.
 func (t *Type) FullName() string { return t.fullName(0) }
 

@@ -1,6 +1,6 @@
 package heap
 
-// A dominatorTree says for each object what it would take with it: the objects that
+// A dominatorTree has for each object what it would take with it: the objects that
 // can be reached through it only.
 //
 // Nodes are numbered in the order in which a depth-first walk from the roots meets

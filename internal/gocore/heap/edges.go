@@ -368,7 +368,7 @@ func (w *scanner) mask(addr uint64) *typeMask {
 
 // arenaBits are the masks that Go 1.21 keeps for each arena: a bit for each word,
 // and a bit for each 64 words that is set when the object in the last of them has
-// no pointers in the words behind.
+// no pointers in the words after it.
 type arenaBits struct {
 	base   uint64
 	bitmap []uint64
@@ -377,7 +377,7 @@ type arenaBits struct {
 
 const (
 	arenaBytes  = 1 << arenaShift
-	arenaNoMore = 1 << 20 // heapArena.noMorePtrs, behind its bitmap
+	arenaNoMore = 1 << 20 // heapArena.noMorePtrs, after its bitmap
 	arenaOfHeap = 65944   // mheap.arenas in Go 1.21
 )
 

@@ -23,7 +23,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// Totals are what the runtime's own structures say of the heap.
+// Totals are what the runtime's own structures have of the heap.
 type Totals struct {
 	Objects uint64 // in use: what the program can reach, and garbage not yet collected
 	Bytes   uint64 // of their slots, as runtime.MemStats.HeapAlloc counts
@@ -271,7 +271,7 @@ func (o *objects) hasInlineMarks(s *span) bool {
 }
 
 // findInlineMarks finds out whether the program has the Green Tea collector: then
-// each span of small objects ends in its class. The version does not tell, since
+// each span of small objects ends in its class. The version does not show it, since
 // the default changes, and a wrong guess takes bitmaps from the wrong place.
 func (o *objects) findInlineMarks(mem memory.Memory) error {
 	const sample = 2048

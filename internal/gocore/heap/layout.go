@@ -37,7 +37,7 @@ type layout struct {
 // Offsets that all releases share.
 const (
 	heapSweepGen = 65856 // in runtime.mheap
-	heapSpans    = 65864 // allspans, behind sweepgen and its padding
+	heapSpans    = 65864 // allspans, after sweepgen and its padding
 
 	spanBase      = 24
 	spanPages     = 32

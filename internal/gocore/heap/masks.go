@@ -7,7 +7,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
-// A typeMask says which words of an object are pointers: bit i for the word i,
+// A typeMask is which words of an object are pointers: bit i for the word i,
 // and again for each further element of the type in the object.
 type typeMask struct {
 	words uint64 // of an element

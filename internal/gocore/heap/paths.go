@@ -51,7 +51,7 @@ const (
 	mapGroups              // groups or buckets
 	mapTables              // a directory of tables
 	mapTable               // a table of groups
-	mapContents            // groups, or a directory: the object itself tells
+	mapContents            // groups, or a directory: the object itself shows which
 	chanHeader             // the type is a channel's
 )
 
@@ -237,7 +237,7 @@ func (w *pathWalker) arrive(slot, number uint32) {
 		}
 		number = w.state(stateKey{st.path, kind, st.typ})
 	case st.kind == single && !fits(st.typ.Size, s.elem) && !s.noscan():
-		// The pointer is into a larger object, whose type it does not tell.
+		// The pointer is into a larger object, whose type it does not have.
 		number = w.headed(slot, s, st.path)
 	case st.kind == untyped:
 		number = w.headed(slot, s, st.path)

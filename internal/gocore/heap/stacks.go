@@ -21,14 +21,14 @@ const (
 	stackObjectBytes = 16
 )
 
-// A frameMap says which words of a function's frame are pointers at one pc.
+// A frameMap is which words of a function's frame are pointers at one pc.
 type frameMap struct {
 	fn      *module.Func // nil: the pc is in no function that is known
 	delta   uint64       // from the stack pointer up to the return address
 	known   bool         // false: any word may be a pointer
 	locals  []byte       // a bit a word, of the last ones below the return address
 	nlocals uint64
-	args    []byte // a bit a word, from behind the return address on
+	args    []byte // a bit a word, from the end of the return address on
 	nargs   uint64
 	objects []stackObject
 }
@@ -211,7 +211,7 @@ func (r *stackReader) goroutine(g *goroutine.G) error {
 	return nil
 }
 
-// frames scans the stack frame by frame. known tells that the goroutine stopped at
+// frames scans the stack frame by frame. known reports that the goroutine stopped at
 // a place for which there is a map, and not anywhere.
 func (s *stackScan) frames(place goroutine.Place, known bool) {
 	sp, pc := s.start, place.PC

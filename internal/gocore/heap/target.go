@@ -58,7 +58,7 @@ func Find(prog *module.Program, types *gotypes.Set, symbol func(string) (memory.
 	return t, nil
 }
 
-// Options say what to extract.
+// Options select what to extract.
 type Options struct {
 	// Paths keeps with each edge where in its object it begins, which
 	// [Graph.Paths] needs.

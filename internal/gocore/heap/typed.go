@@ -26,7 +26,7 @@ type typedGraph struct {
 	tagOf  map[uint64]uint32
 	values []uint64 // by tag
 
-	// headers are the types that objects carry themselves; headed tells that those
+	// headers are the types that objects carry themselves; headed reports that those
 	// of some sizes begin with theirs.
 	headers map[uint32]uint64 // by slot
 	headed  bool
@@ -55,7 +55,7 @@ func newTypedGraph(o *objects, chunks int, headed bool) *typedGraph {
 
 // note records an edge at a word of a span, which is the z-th of object. If the word
 // before it is an address in the program's image, it may be the type or itab of an
-// interface. It is no pointer for the collector, so the masks do not tell.
+// interface. It is no pointer for the collector, so the masks do not have it.
 func (w *scanner) note(s *span, at uint64, object []uint64, z uint64) {
 	g, bit := w.typed, s.word+at
 	g.words[bit/64] |= 1 << (bit % 64)

@@ -83,7 +83,7 @@ func readBuildInfo(mem memory.Memory, addr memory.Address) (string, *debug.Build
 	return version, info, nil
 }
 
-// varString reads a varint length and that many bytes; next is behind them.
+// varString reads a varint length and that many bytes; next is after them.
 func varString(r memory.Reader, addr memory.Address) (text string, next memory.Address, err error) {
 	var b [binary.MaxVarintLen64]byte
 	n, err := r.ReadAt(b[:], addr)

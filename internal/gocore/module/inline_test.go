@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// The innermost call at an address is the one that the runtime tells of.
+// The innermost call at an address is the one that the runtime reports.
 func TestCalls(t *testing.T) {
 	image, p := self(t)
 	functions, err := p.Modules[0].Functions(image)
@@ -22,12 +22,12 @@ func TestCalls(t *testing.T) {
 		for at := f.Range.Start; at < f.Range.End; at = at.Add(100) { // whole instructions on arm64
 			calls, err := f.Calls(at)
 			if err != nil && strings.Contains(err.Error(), "after the end of a table") {
-				break // padding behind the code
+				break // padding after the code
 			}
 			if err != nil {
 				t.Fatalf("%s at %v: %v", f.Name, at, err)
 			}
-			// The runtime tells of the innermost call; the last is f.
+			// The runtime reports the innermost call; the last is f.
 			want, _ := runtime.CallersFrames([]uintptr{uintptr(at) + 1}).Next()
 			if want.Function == "" || want.Line == 0 {
 				continue // padding, and what has no line

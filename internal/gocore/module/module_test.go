@@ -13,7 +13,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/module"
 )
 
-// self opens the test's own executable and says by how much it was moved.
+// self opens the test's own executable and returns by how much it was moved.
 func self(tb testing.TB) (*exe.Image, *module.Program) {
 	tb.Helper()
 	path, err := os.Executable()
@@ -52,7 +52,7 @@ func self(tb testing.TB) (*exe.Image, *module.Program) {
 	return nil, nil
 }
 
-// Every function of the table is what the runtime says that it is.
+// Every function of the table is what the runtime reports.
 func TestFunctions(t *testing.T) {
 	image, p := self(t)
 	if p.Version.Text != runtime.Version() {

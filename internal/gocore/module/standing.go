@@ -7,7 +7,7 @@ import (
 )
 
 // Standing returns the calls under way where the next instruction to run is at
-// pc, as Calls does. Behind a call that is a return address, and the call is what
+// pc, as Calls does. After a call that is a return address, and the call is what
 // is under way; elsewhere, as where a signal came, it is the instruction itself.
 func (f *Func) Standing(pc memory.Address) ([]Call, error) {
 	if f.returns(pc) {

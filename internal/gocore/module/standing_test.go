@@ -11,7 +11,7 @@ import (
 func callers(through func() []uintptr) []uintptr { return through() }
 
 // Of a return address it is the call that is under way, however it was encoded; of
-// any other place that very instruction, and of the place behind all the runtime's
+// any other place that very instruction, and of the place after all the runtime's
 // own word counts.
 func TestStanding(t *testing.T) {
 	image, p := self(t)

@@ -11,7 +11,7 @@ import (
 type Version struct {
 	Minor       int    // 27 of go1.27.3
 	Experiments string // what follows "X:" in the version, comma-separated
-	Text        string // the whole, as the program says it
+	Text        string // the whole, as the program has it
 }
 
 // The releases whose layouts are known.

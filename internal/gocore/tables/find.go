@@ -12,7 +12,7 @@ type Found struct {
 	Tables  []*Table // sorted by address, linked or not
 	Anchors []*Anchor
 	// Problems are about places that have a magic and could not be read
-	// behind it, for one because of their version (*VersionError).
+	// after it, for one because of their version (*VersionError).
 	Problems []error
 }
 

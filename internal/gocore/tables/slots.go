@@ -25,7 +25,7 @@ type Slot struct {
 	Budget uint64
 	Order  uint64 // counts registrations
 	// Torn is set when the slot changed under each attempt to read it: what
-	// it says may belong to two regions.
+	// it has may belong to two regions.
 	Torn bool
 }
 
@@ -47,7 +47,7 @@ func Slots(mem memory.Memory, a *Anchor) ([]Slot, error) {
 		if err != nil {
 			return 0, fmt.Errorf("dynamic regions at %v: %w", addr, err)
 		}
-		// The sequence numbers again, behind all slots: those that did not
+		// The sequence numbers again, after all slots: those that did not
 		// move are good.
 		again, err := d.record(addr, anchor.ChunkSize)
 		if err != nil {

@@ -39,7 +39,7 @@ type Entry struct {
 	Type   memory.Address // of the runtime type *T; 0 when it is in another file
 	Var    memory.Address // of the variable, a T
 	Bytes  uint64         // first bytes to take, 0 = the whole variable
-	Budget uint64         // 0 = not said
+	Budget uint64         // 0 if not set
 	Depth  int32          // counts only under anchor.EntryHasDepth
 	Flags  uint32
 	Pos    string // file:line, relative to the package's folder

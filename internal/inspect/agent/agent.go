@@ -121,7 +121,7 @@ func readTable(mem memory.Memory, at memory.Address) ([]minidump.Region, error) 
 	return regions, nil
 }
 
-// plain tells whether a name may be part of a file's: what a table holds may be
+// plain reports whether a name may be part of a file's: what a table holds may be
 // anything, and leads nowhere out of the folder.
 func plain(name string) bool {
 	return !strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '/' || c == '\\' || c == utf8.RuneError })

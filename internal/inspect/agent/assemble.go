@@ -29,7 +29,7 @@ func (b readerAt) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// ErrFiles says that a folder does not hold the files of one whole export.
+// ErrFiles reports that a folder does not hold the files of one whole export.
 var ErrFiles = errors.New("not the files of a whole export")
 
 // Assemble writes the concatenation of the files in dir to w, which is a core,

@@ -15,7 +15,7 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/minidump"
 )
 
-// ErrNoTable says that a process has no table of contents mapped.
+// ErrNoTable reports that a process has no table of contents mapped.
 var ErrNoTable = errors.New("no minidump table of contents")
 
 // FindTable returns where a process has its table of contents.

@@ -29,7 +29,7 @@ func (b someBytes) ReadAt(p []byte, at memory.Address) (int, error) {
 	return n, nil
 }
 
-// table is memory with a table of the regions, behind it what they hold.
+// table is memory with a table of the regions, after it what they contain.
 func table(regions ...minidump.Region) someBytes {
 	b := make([]byte, minidump.GlobalSize+len(regions)*minidump.RegionSize)
 	minidump.PutGlobal(b, minidump.Subsystem{Count: uint32(len(regions)), Address: bytesAt + minidump.GlobalSize})
@@ -40,7 +40,7 @@ func table(regions ...minidump.Region) someBytes {
 }
 
 // An export of a table that may be anything fails and leaves no file, or makes
-// one for each valid region, of the size that the table says, in its folder and
+// one for each valid region, of the size that the table has, in its folder and
 // nowhere else.
 func FuzzExport(f *testing.F) {
 	f.Add([]byte(table(minidump.Region{Name: "KELF", Valid: true, Address: bytesAt, Size: 64}, minidump.Region{Name: "Kgone", Sequence: 1, Valid: true, Address: 8, Size: 8192})))

@@ -103,8 +103,8 @@ func isOf(core *inspect.Core, path string) bool {
 	}
 	defer f.Close()
 	goID, gnuID := f.BuildIDs()
-	wantGo, wantGNU := core.BuildIDs()
-	same := goID != "" && goID == wantGo || gnuID != "" && gnuID == wantGNU
+	goOfCore, gnuOfCore := core.BuildIDs()
+	same := goID != "" && goID == goOfCore || gnuID != "" && gnuID == gnuOfCore
 	return same && core.SameBuild(f) == nil
 }
 

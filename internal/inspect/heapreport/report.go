@@ -1,4 +1,4 @@
-// Package heapreport says what keeps the memory of a Go program alive: it reads
+// Package heapreport reports what keeps the memory of a Go program alive: it reads
 // the heap of a process, which it stops for that, or of a full core, and turns what
 // package heap finds into a report that can be printed, compared and stored.
 package heapreport
@@ -19,7 +19,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/heap"
 )
 
-// A Report says what keeps a program's memory alive. In JSON, 64-bit numbers are
+// A Report is what keeps a program's memory alive. In JSON, 64-bit numbers are
 // strings.
 type Report struct {
 	Program   string    `json:"program"`
@@ -28,7 +28,7 @@ type Report struct {
 	Time      time.Time `json:"time"`
 	// Stopped is how long the program was stopped, 0 for a core.
 	Stopped duration.Seconds `json:"stopped,omitempty"`
-	// Partial tells that the deadline came first: only the totals of the heap are
+	// Partial reports that the deadline came first: only the totals of the heap are
 	// known.
 	Partial bool `json:"partial,omitempty"`
 
@@ -156,7 +156,7 @@ type Path struct {
 	steps            []string // after the root
 }
 
-// Options say what to report.
+// Options select what to report.
 type Options struct {
 	// Paths asks for the largest paths.
 	Paths bool

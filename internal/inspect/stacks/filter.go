@@ -107,7 +107,7 @@ func without(frames []Frame, drop func(*Frame) bool) []Frame {
 	return kept
 }
 
-// A Library tells the functions of the standard library from others by their
+// A Library distinguishes the functions of the standard library from others by their
 // files.
 type Library struct {
 	root string // directory of its packages, with a slash; "" if the program was built with -trimpath

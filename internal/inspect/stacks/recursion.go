@@ -10,7 +10,7 @@ type Folded[T any] struct {
 	Omitted Omission // after all of them
 }
 
-// After says what follows a call in the stack and is not shown.
+// After is what follows a call in the stack and is not shown.
 func (f *Folded[T]) After() (texts []string) {
 	times := "once more"
 	if f.More > 1 {
@@ -29,7 +29,7 @@ func (f *Folded[T]) After() (texts []string) {
 }
 
 // Fold folds the recursion of a stack. frame returns the frame of a call. Calls are
-// repeated if they have the same function, file and line, and same says so too.
+// repeated if they have the same function, file and line, and same reports that too.
 func Fold[T any](calls []T, frame func(*T) *Frame, same func(a, b *T) bool) []Folded[T] {
 	s := stack[T]{calls: calls, lines: make([]int, len(calls)), frame: frame, same: same}
 	for i := range calls {
@@ -57,7 +57,7 @@ func FoldFrames(frames []Frame) []Folded[Frame] {
 }
 
 // maxRound is the most calls of one round: as many functions as recursion goes through,
-// say, in a parser.
+// for example, in a parser.
 const maxRound = 24
 
 // A stack is calls that Fold compares.

@@ -45,7 +45,7 @@ type Goroutine struct {
 	// Labels are what pprof.SetGoroutineLabels set, sorted by their keys. Cores
 	// have them on request only.
 	Labels []Label
-	// Problem says why the frames end early, empty when they do not.
+	// Problem is the reason why the frames end early, empty when they do not.
 	Problem string
 }
 
@@ -143,7 +143,7 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 func markLeaked(core *inspect.Core, list []Goroutine) {
 	recorded, err := heapreport.Recorded(core)
 	if err != nil || recorded == nil || recorded.Leaks == nil {
-		return // the heap command tells what is wrong with the note
+		return // the heap command reports what is wrong with the note
 	}
 	leaked := map[string]bool{}
 	for _, g := range recorded.Leaks.Groups {

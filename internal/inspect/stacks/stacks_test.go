@@ -78,9 +78,9 @@ func start(tb testing.TB) *waits {
 	return w
 }
 
-// A said is a goroutine as the runtime's own traceback has it, without the
+// A traced is a goroutine as the runtime's own traceback has it, without the
 // runtime's functions, which tracebacks leave out.
-type said struct {
+type traced struct {
 	ID      uint64
 	State   string // with what follows a comma
 	Frames  []string
@@ -88,10 +88,10 @@ type said struct {
 }
 
 // ownStacks returns the goroutines of this process, by its own account.
-func ownStacks() map[uint64]said {
+func ownStacks() map[uint64]traced {
 	buf := make([]byte, 1<<20)
 	buf = buf[:runtime.Stack(buf, true)]
-	all := map[uint64]said{}
+	all := map[uint64]traced{}
 	for _, text := range strings.Split(string(buf), "\n\n") {
 		lines := strings.Split(strings.TrimSpace(text), "\n")
 		head, state, ok := strings.Cut(strings.TrimPrefix(lines[0], "goroutine "), " [")
@@ -99,7 +99,7 @@ func ownStacks() map[uint64]said {
 		if !ok || err != nil {
 			continue
 		}
-		g := said{ID: id, State: strings.TrimSuffix(state, "]:")}
+		g := traced{ID: id, State: strings.TrimSuffix(state, "]:")}
 		for i := 1; i+1 < len(lines); i += 2 {
 			name, created := strings.CutPrefix(lines[i], "created by ")
 			place, _, _ := strings.Cut(strings.TrimSpace(lines[i+1]), " +0x")
@@ -118,8 +118,8 @@ func ownStacks() map[uint64]said {
 	return all
 }
 
-func asSaid(g *stacks.Goroutine) said {
-	s := said{ID: g.ID, State: g.State}
+func asSaid(g *stacks.Goroutine) traced {
+	s := traced{ID: g.ID, State: g.State}
 	if g.Locked {
 		s.State += ", locked to thread"
 	}
@@ -268,7 +268,7 @@ func TestPartOfAStack(t *testing.T) {
 	}
 }
 
-// A core that has no goroutines says so.
+// A core that has no goroutines reports that.
 func TestNoGoroutines(t *testing.T) {
 	s := open(t)
 	for what, core := range map[string]*inspect.Core{

@@ -15,7 +15,7 @@ const wordBytes = 8
 // maxWords bounds a number that is printed: a million digits are not readable.
 const maxWords = 1 << 16
 
-// found tells what reading a number came to.
+// found is what reading a number came to.
 type found uint8
 
 const (

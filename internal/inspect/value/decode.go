@@ -204,7 +204,7 @@ func (r *reader) structure(v *Value, t *gotypes.Type, addr memory.Address, depth
 			return
 		}
 	}
-	// Nothing of it is there: say so once.
+	// Nothing of it is captured: report that once.
 	for i := range v.Fields {
 		absent := v.Fields[i].Value.Absent
 		if absent == "" || v.Fields[i].Value.Cut || absent == inspect.TooMuch || absent != v.Fields[0].Value.Absent {

@@ -369,7 +369,7 @@ func printable(s string) bool {
 	return true
 }
 
-// selfTyped reports whether a literal says its type itself.
+// selfTyped reports whether a literal has its type itself.
 func selfTyped(v *Value) bool {
 	switch v.Type {
 	case "int", "bool", "time.Time", "unsafe.Pointer", "complex128":

@@ -137,7 +137,7 @@ func Match(pattern string, r *note.Region, main string) bool {
 	return false
 }
 
-// PackageName is a package's name as far as its import path tells: main is the
+// PackageName is a package's name as far as its import path shows it: main is the
 // path of the program's package main.
 func PackageName(importPath, main string) string {
 	if importPath == main && main != "" {

@@ -11,7 +11,7 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
-// special reads the types of the standard library whose fields say little of
+// special reads the types of the standard library whose fields show little of
 // what they mean. It reports false for all others, and when what it finds is
 // not what it knows.
 func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth int) bool {
@@ -145,7 +145,7 @@ func (r *reader) time(v *Value, t *gotypes.Type, addr memory.Address) bool {
 }
 
 // zone finds the name and offset of a time.Location at a moment, as far as its
-// table of transitions says.
+// table of transitions has.
 func (r *reader) zone(ptr *gotypes.Type, addr memory.Address, unix int64) (name string, offset int, ok bool) {
 	t, err := ptr.Elem()
 	if err != nil {

@@ -185,7 +185,7 @@ func (r *reader) cutAt(v *Value, t *gotypes.Type, addr memory.Address) {
 	}
 }
 
-// ErrNoType says that a region has no type that can be read.
+// ErrNoType reports that a region has no type that can be read.
 var ErrNoType = fmt.Errorf("its type is not known")
 
 // A reader reads one tree.

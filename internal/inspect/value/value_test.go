@@ -131,7 +131,7 @@ func TestJSON(t *testing.T) {
 	runtime.KeepAlive(n)
 }
 
-// What is written is what Go would read back, and JSON says the same.
+// What is written is what Go would read back, and JSON has the same.
 func TestCorners(t *testing.T) {
 	type octet uint8
 	x := &struct {
@@ -167,7 +167,7 @@ func TestCorners(t *testing.T) {
 	runtime.KeepAlive(x)
 }
 
-// Limits leave out and say so.
+// Limits leave out and report that.
 func TestLimits(t *testing.T) {
 	long := &struct {
 		List []int

@@ -39,10 +39,10 @@ type Var struct {
 type Entry struct {
 	Expr   string
 	Size   uint64 // of an area, else 0
-	Depth  int    // -1: as the capture says
+	Depth  int    // -1: as the capture sets
 	Budget uint64
 	Member bool
-	// Alias says that it leads to what an excluded variable holds.
+	// Alias reports that it leads to what an excluded variable holds.
 	Alias bool
 }
 

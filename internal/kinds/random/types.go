@@ -107,18 +107,18 @@ func (g *generator) typ(depth int) *typ {
 	case 0, 1:
 		return g.arrayType(depth)
 	case 2, 3:
-		e := g.behind(depth)
+		e := g.target(depth)
 		return &typ{src: "[]" + e.src, kind: slice, elem: e}
 	case 4, 5:
-		e := g.behind(depth)
+		e := g.target(depth)
 		return &typ{src: "*" + e.src, kind: pointer, elem: e, comparable: true}
 	case 6, 7:
 		return g.structType(depth)
 	case 8, 9:
-		k, e := g.keyType(depth-1), g.behind(depth)
+		k, e := g.keyType(depth-1), g.target(depth)
 		return &typ{src: "map[" + k.src + "]" + e.src, kind: mapping, key: k, elem: e}
 	case 10:
-		e := g.behind(depth)
+		e := g.target(depth)
 		g.sent = append(g.sent, e)
 		return &typ{src: "chan " + parens(e.src), kind: channel, elem: e, comparable: true}
 	case 11:
@@ -168,9 +168,9 @@ func parens(src string) string {
 	return src
 }
 
-// behind generates the type of a pointer's target: an incomplete type is
+// target generates the type of a pointer's target: an incomplete type is
 // allowed there.
-func (g *generator) behind(depth int) *typ {
+func (g *generator) target(depth int) *typ {
 	if t := g.anyNamed(func(t *typ) bool { return !t.complete() }); t != nil && g.chance(50) {
 		return t
 	}

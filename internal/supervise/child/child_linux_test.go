@@ -126,7 +126,7 @@ func TestExitStop(t *testing.T) {
 			}})
 			text, _ := os.ReadFile(out.Name())
 			if err != nil || status&^0x80 != c.end || stops != 1 {
-				t.Errorf("ended with %#x, %v, after %d stops; it said %.300s", status, err, stops, text)
+				t.Errorf("ended with %#x, %v, after %d stops; it printed %.300s", status, err, stops, text)
 			}
 		})
 	}
@@ -174,7 +174,7 @@ func TestJobControl(t *testing.T) {
 			ended.Store(true)
 			text, _ := os.ReadFile(out.Name())
 			if err != nil || status.ExitStatus() != 5 || strings.Count(string(text), "got continued") == 0 {
-				t.Errorf("%#x, %v; it said %s", status, err, text)
+				t.Errorf("%#x, %v; it printed %s", status, err, text)
 			}
 		})
 	}

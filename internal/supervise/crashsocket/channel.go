@@ -66,7 +66,7 @@ type Registered struct {
 }
 
 // Accept waits for the next program to register. It returns io.EOF if no
-// process has the other end open any longer, and an error after Close.
+// process still has the other end open, and an error after Close.
 func (c *Channel) Accept() (*Registered, error) {
 	var r *Registered
 	var err error
@@ -215,7 +215,7 @@ func (m *message) registered() (*Registered, error) {
 	return &Registered{Socket: s, PID: m.pid, pidfd: m.pidfd}, nil
 }
 
-// HungUp reports whether no process has the program's end open any longer.
+// HungUp reports whether all processes have closed the program's end.
 func (s *Socket) HungUp() bool {
 	gone := false
 	s.conn.Control(func(fd uintptr) { gone = s.look(int(fd)) == Closed })

@@ -35,7 +35,7 @@ type Event int
 const (
 	// Crash: the program has begun its fatal report and is stopped.
 	Crash Event = iota + 1
-	// Closed: no process has the program's end open any longer. The program may be
+	// Closed: all processes have closed the program's end. The program may be
 	// alive: a program that calls SetCrashOutput itself closes it too.
 	Closed
 )
@@ -174,7 +174,7 @@ func (s *Socket) Release(limit int, deadline time.Time) (text []byte, total int6
 	}
 }
 
-// Answer tells a program that waits in meminspect.Snapshot whether it was
+// Answer reports to a program that waits in meminspect.Snapshot whether it was
 // captured.
 func (s *Socket) Answer(taken bool) error {
 	b := []byte{0}

@@ -34,7 +34,7 @@ func TestMissedAndRecovered(t *testing.T) {
 		}
 	}
 	if missed != 1 {
-		t.Errorf("told %d times", missed)
+		t.Errorf("reported %d times", missed)
 	}
 	if v := look(50); len(v) != 1 || !v[0].Recovered || v[0].Silent < 2*time.Second {
 		t.Errorf("%+v", v)

@@ -139,13 +139,13 @@ func TestGoMemoryLimit(t *testing.T) {
 // The runtime's limit takes precedence over GOMEMLIMIT, and so does its last
 // known value if reading fails.
 func TestLimitOfNow(t *testing.T) {
-	said, failed := int64(0), error(nil)
-	g := &Gauge{pid: os.Getpid(), limit: 1 << 20, GoLimit: func() (int64, error) { return said, failed }}
+	printed, failed := int64(0), error(nil)
+	g := &Gauge{pid: os.Getpid(), limit: 1 << 20, GoLimit: func() (int64, error) { return printed, failed }}
 	for i, c := range []struct {
-		said   int64
-		failed error
-		limit  int64
-		of     string
+		printed int64
+		failed  error
+		limit   int64
+		of      string
 	}{
 		{0, os.ErrNotExist, 1 << 20, "GOMEMLIMIT"},
 		{1 << 20, nil, 1 << 20, "GOMEMLIMIT"},
@@ -154,7 +154,7 @@ func TestLimitOfNow(t *testing.T) {
 		{math.MaxInt64, nil, 0, ""},
 		{7, os.ErrNotExist, 0, ""},
 	} {
-		said, failed = c.said, c.failed
+		printed, failed = c.printed, c.failed
 		if r := g.Read(0.9); r.Limit != c.limit || r.Of != c.of {
 			t.Errorf("step %d: %+v", i, r)
 		}

@@ -169,20 +169,20 @@ func (w *Watcher) wait() {
 		if w.fds[end].Revents != 0 {
 			return
 		}
-		told, stalled := false, false
+		tight, stalled := false, false
 		for i := range w.fds[:end] {
 			fd := &w.fds[i]
 			switch {
 			case fd.Revents&(unix.POLLERR|unix.POLLNVAL) != 0:
 				fd.Fd = -1 // the group is gone; poll ignores it
 			case fd.Revents&unix.POLLPRI != 0:
-				told, stalled = true, true
+				tight, stalled = true, true
 			case fd.Revents&unix.POLLIN != 0:
-				told = true
+				tight = true
 				_, _ = unix.Read(int(fd.Fd), buf[:]) // a counter or a change, which reading resets
 			}
 		}
-		if told {
+		if tight {
 			w.tell(stalled)
 			time.Sleep(rest)
 		}

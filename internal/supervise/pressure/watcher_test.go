@@ -14,14 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// told waits for the watcher's notification.
-func told(t *testing.T, w *Watcher) (stalled bool) {
+// notified waits for the watcher's notification.
+func notified(t *testing.T, w *Watcher) (stalled bool) {
 	t.Helper()
 	select {
 	case stalled = <-w.Tight:
 		return stalled
 	case <-time.After(10 * time.Second):
-		t.Fatalf("nothing was told by %v", w.Kinds)
+		t.Fatalf("no notification by %v", w.Kinds)
 		return false
 	}
 }
@@ -41,12 +41,12 @@ func TestWatchEvents(t *testing.T) {
 	defer w.Close()
 	select {
 	case <-w.Tight:
-		t.Error("told of nothing")
+		t.Error("a notification of nothing")
 	case <-time.After(50 * time.Millisecond):
 	}
 	write(t, map[string]string{events: "max 1\n"})
-	if told(t, w) {
-		t.Error("told of a stall")
+	if notified(t, w) {
+		t.Error("a notification of a stall")
 	}
 }
 
@@ -88,8 +88,8 @@ func TestWatchThreshold(t *testing.T) {
 	}
 	defer w.Close()
 	inGroup(t, dir, "head -c 24000000 /dev/zero | tail -c 24000000 >/dev/null")
-	if told(t, w) {
-		t.Error("told of a stall")
+	if notified(t, w) {
+		t.Error("a notification of a stall")
 	}
 }
 

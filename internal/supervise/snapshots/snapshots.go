@@ -113,7 +113,7 @@ const (
 	headerSize = 24
 	slotHeader = 144
 	prefix     = ".snapshots-"
-	sizeLimit  = 1 << 40
+	maxSize    = 1 << 40
 )
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
@@ -260,7 +260,7 @@ func read(f io.ReaderAt, total int64, name string) ([]Snapshot, error) {
 	}
 	le := binary.LittleEndian
 	count, size := int(le.Uint32(h[8:])), le.Uint64(h[16:])
-	if string(h[:8]) != magic || size > sizeLimit || uint64(count) > uint64(total)/slotHeader {
+	if string(h[:8]) != magic || size > maxSize || uint64(count) > uint64(total)/slotHeader {
 		return nil, fmt.Errorf("reading snapshots: %s: %w", name, errNoSnapshots)
 	}
 	k := &file{count: count, size: int64(size)}

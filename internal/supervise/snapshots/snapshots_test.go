@@ -153,7 +153,7 @@ func TestOrphans(t *testing.T) {
 	f.f.Close() // unlocks
 	broken := errors.New("no room")
 	if err := Orphans(dir, func(Snapshot) error { return broken }); !errors.Is(err, broken) {
-		t.Errorf("a failure was not told: %v", err)
+		t.Errorf("a failure was not reported: %v", err)
 	}
 	for range 2 {
 		if err := Orphans(dir, publish); err != nil {

@@ -37,8 +37,8 @@ type Answer struct {
 
 // Limits of the protocol.
 const (
-	lineLimit = 4096
-	lineWait  = 5 * time.Second
+	maxLine  = 4096
+	lineWait = 5 * time.Second
 )
 
 // Name returns the socket's file name for a program.
@@ -145,7 +145,7 @@ func answer(conn net.Conn, serve func(Request) Answer, closing <-chan struct{}) 
 		case <-asked:
 		}
 	}()
-	line, err := bufio.NewReader(io.LimitReader(conn, lineLimit)).ReadBytes('\n')
+	line, err := bufio.NewReader(io.LimitReader(conn, maxLine)).ReadBytes('\n')
 	close(asked)
 	var r Request
 	if err == nil {

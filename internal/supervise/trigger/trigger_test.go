@@ -49,7 +49,7 @@ func TestTrigger(t *testing.T) {
 			t.Errorf("a closed socket answered, or does not say what to do: %v", err)
 		}
 		if len(Programs(dir)) != 0 {
-			t.Error("the socket was left behind")
+			t.Error("the socket is left")
 		}
 	}
 }
@@ -121,7 +121,7 @@ func TestNonsense(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	for _, say := range []string{"nonsense\n", "[1]\n", strings.Repeat("x", 3*lineLimit), ""} {
+	for _, say := range []string{"nonsense\n", "[1]\n", strings.Repeat("x", 3*maxLine), ""} {
 		conn, err := net.Dial("unix", filepath.Join(dir, Name(1)))
 		if err != nil {
 			t.Fatal(err)
@@ -134,7 +134,7 @@ func TestNonsense(t *testing.T) {
 		}
 		buf := make([]byte, 200)
 		n, _ := conn.Read(buf)
-		if !strings.Contains(string(buf[:n]), "not a request") && len(say) < lineLimit {
+		if !strings.Contains(string(buf[:n]), "not a request") && len(say) < maxLine {
 			t.Errorf("%.20q: %s", say, buf[:n])
 		}
 		conn.Close()

@@ -1,4 +1,4 @@
-// Command program is built in every way that Go knows, and says of its own
+// Command program is built in every way that Go knows, and prints of its
 // annotations what the linker step must find in the file.
 package main
 
@@ -95,7 +95,7 @@ func main() {
 	say()
 }
 
-// An entry is what the program says of one of its entries.
+// An entry is what the program prints of one of its entries.
 type entry struct {
 	Package, Name, Expr, ID, Type string
 	Address, Size                 uint64

@@ -303,7 +303,7 @@ func FuzzOpen(f *testing.F) {
 			return
 		}
 		if (err == nil) != (file.NotesMissing == 0) {
-			t.Fatalf("%d bytes of notes are missing, and Open says %v", file.NotesMissing, err)
+			t.Fatalf("%d bytes of notes are missing, and Open reports %v", file.NotesMissing, err)
 		}
 		if l, err := file.Linux(); err != nil && l != nil {
 			t.Fatal("error and notes")

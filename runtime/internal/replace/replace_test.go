@@ -52,7 +52,7 @@ func TestFile(t *testing.T) {
 		t.Errorf("%q, %v after a failure", got, err)
 	}
 	if got := names(t, dir); got != "f" {
-		t.Errorf("left behind: %s", got)
+		t.Errorf("left: %s", got)
 	}
 }
 
@@ -76,6 +76,6 @@ func TestFileIsRegular(t *testing.T) {
 		t.Errorf("the link is %q, %v", target, err)
 	}
 	if got := names(t, dir); got != "device" {
-		t.Errorf("left behind: %s", got)
+		t.Errorf("left: %s", got)
 	}
 }

@@ -1,5 +1,5 @@
 // Command backends keeps all that outlives it in a folder: minidump's table of
-// contents, kinfo's block, pstore's file and a log ring; beside them a core of
+// contents, kinfo's block, pstore's file and a log ring; and a core of
 // itself. It prints what its variables hold, as selfcore does, then "ready",
 // and stays for two minutes or until it is killed.
 //

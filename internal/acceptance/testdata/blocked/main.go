@@ -106,7 +106,7 @@ func main() {
 	time.Sleep(time.Hour)
 }
 
-// ready tells that the goroutines have been started: in the file that the argument
+// ready reports that the goroutines have been started: in the file that the argument
 // names the process ID, and a line.
 func ready() {
 	if len(os.Args) > 1 {

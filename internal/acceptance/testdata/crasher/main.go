@@ -1,6 +1,6 @@
 // Crasher is a program that ends, or does not, in the way that its first
-// argument names. Its annotated variables have values that a test can tell from
-// zero and from what stands in the executable.
+// argument names. Its annotated variables have values that a test can distinguish from
+// zero and from what is in the executable.
 package main
 
 import (
@@ -132,7 +132,7 @@ func main() {
 	ways[os.Args[1]]()
 }
 
-// panicLong has more to say than a termination message holds, in its panic and in
+// panicLong prints more than a termination message holds, in its panic and in
 // a variable that is marked summary.
 func panicLong() {
 	customer += strings.Repeat(" of Zürich", 1000)
@@ -178,7 +178,7 @@ func concurrentMapWrites() {
 	time.Sleep(5 * time.Second)
 }
 
-// wait lives until it is told otherwise; it says when it is there.
+// wait prints "ready" and waits for a signal.
 func wait() {
 	fmt.Println("ready", os.Getpid())
 	l, err := net.Listen("tcp", "127.0.0.1:0") // no deadlock is ever detected
@@ -249,7 +249,7 @@ func signals() {
 	}
 }
 
-// orphan leaves a grandchild behind that its own parent does not wait for.
+// orphan leaves a grandchild that its own parent does not wait for.
 func orphan() {
 	out, err := exec.Command("/bin/sh", "-c", "(sleep 0.2; exit 9) >/dev/null 2>&1 & echo $!").Output()
 	if err != nil {
@@ -277,7 +277,7 @@ func grow() {
 	}
 }
 
-// limit sets its memory limit to the number of bytes that it is told and grows.
+// limit sets its memory limit to the number of bytes of its argument and grows.
 func limit() {
 	bytes, err := strconv.ParseInt(os.Args[2], 10, 64)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// fill makes words that stand nowhere in the executable.
+// fill makes words that are nowhere in the executable.
 func fill(words *[64]uint64, n uint64) {
 	for i := range words {
 		n ^= n >> 29

@@ -1,4 +1,4 @@
-// Command load holds as much as its arguments say: "regions N" registers N
+// Command load holds as much as its arguments request: "regions N" registers N
 // slices of 1 KiB, "graph N" keeps a tree of N nodes, "goroutines N" starts N
 // goroutines that wait.
 package main
@@ -73,7 +73,7 @@ func main() {
 			go func() { <-block }()
 		}
 	}
-	if len(os.Args) > 3 { // MiB that nobody marked
+	if len(os.Args) > 3 { // MiB without a mark
 		mib, err := strconv.Atoi(os.Args[3])
 		if err != nil {
 			panic(err)

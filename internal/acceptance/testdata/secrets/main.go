@@ -1,5 +1,5 @@
 // Command secrets puts secrets of eight bytes into everything that can be
-// excluded, and beside each something that may be seen. The secrets are made at
+// excluded, and next to each something that may be seen. The secrets are made at
 // run time, so that the executable does not hold them.
 package main
 
@@ -159,7 +159,7 @@ func main() {
 		fmt.Println(text)
 	}()
 	<-ready
-	// What was made on the way is gone from the heap and stands in no span.
+	// What was made on the way is gone from the heap and is in no span.
 	runtime.GC()
 	if bytes.Equal(secret(0), secret(1)) {
 		panic("secrets are equal")

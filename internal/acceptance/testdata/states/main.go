@@ -1,4 +1,4 @@
-// Command states has a goroutine in every state that one can be in, says
+// Command states has a goroutine in every state that one can be in, prints
 // "ready" and stays so. It is built by old Go releases too: standard library
 // alone, Go 1.21.
 package main

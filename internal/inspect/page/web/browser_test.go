@@ -545,7 +545,7 @@ func TestPrograms(t *testing.T) {
 
 // Every kind of core has a page, which the command writes: that of each way to end, and
 // those that are compressed, encrypted, full, of a live image, a minidump, or the work of
-// the program itself. A kind lacks some views' facts, and then the view says so.
+// the program itself. A kind lacks some views' facts, and then the view states that.
 func TestKindsOfCores(t *testing.T) {
 	ctx := browser(t)
 	tool := compile(t, "../../../../cmd/meminspect")
@@ -663,7 +663,7 @@ func TestDamagedCores(t *testing.T) {
 		contents := damage.File(whole.Bytes(), rand.New(rand.NewPCG(1, uint64(round))))
 		core, err := inspect.Read(bytes.NewReader(contents), int64(len(contents)))
 		if err != nil {
-			continue // it is no core any longer
+			continue // it is no longer a core
 		}
 		url, _ := file(t, core, core)
 		core.Close()

@@ -75,7 +75,7 @@ func greeter(word string, nums []int) func(string) string {
 	return func(who string) string { return fmt.Sprint(word, who, nums, point.X) }
 }
 
-// Types that no compiler laid out: their descriptors stand on the heap.
+// Types that no compiler laid out: their descriptors are on the heap.
 func dynStruct() any {
 	t := reflect.StructOf([]reflect.StructField{
 		{Name: "Count", Type: reflect.TypeOf(0)},

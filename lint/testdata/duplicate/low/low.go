@@ -12,7 +12,7 @@ func init() {
 	meminspect.Register(IDConfig, &config)
 }
 
-// Start is called by whoever wants the state.
+// Start is called by users of the state.
 func Start() {
 	meminspect.Register(IDState, &state)
 }

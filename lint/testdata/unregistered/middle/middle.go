@@ -1,4 +1,4 @@
-// Package middle stands between a program and what declares IDs: facts about
+// Package middle is between a program and what declares IDs: facts about
 // packages reach direct importers only.
 package middle
 

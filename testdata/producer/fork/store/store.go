@@ -29,7 +29,7 @@ type Item struct {
 
 //meminspect:id Snapshot
 
-// Describe says what the store's IDs are called.
+// Describe returns the names of the store's IDs.
 func Describe() string {
 	items["tea"] = Item{Name: "tea"}
 	session.user, session.password = "a", "b"

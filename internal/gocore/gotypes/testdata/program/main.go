@@ -1,4 +1,4 @@
-// This program says of its own types, through reflect, what the test reads of
+// This program prints of its types, through reflect, what the test reads of
 // them from the file. It builds with every Go from 1.21 on.
 package main
 

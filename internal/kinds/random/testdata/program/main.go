@@ -1,5 +1,5 @@
 // Command kinds, here, has the variables that a generator has thought up: their
-// types and values stand in made.go. It says in words what they hold, writes a
+// types and values are in made.go. It prints in words what they hold, writes a
 // core of itself, prints "ready" and then does nothing more.
 //
 //	kinds WORDS CORE
@@ -21,9 +21,9 @@ func main() {
 	runtime.GC() // what a weak pointer alone leads to goes now
 	time.Sleep(20 * time.Millisecond)
 	debug.SetGCPercent(-1)
-	words, err := json.Marshal(say())
+	text, err := json.Marshal(words())
 	if err == nil {
-		err = os.WriteFile(os.Args[1], words, 0o600)
+		err = os.WriteFile(os.Args[1], text, 0o600)
 	}
 	if err == nil {
 		err = writeCore(os.Args[2])

@@ -13,41 +13,41 @@ import (
 	"unsafe"
 )
 
-// A Said is a value in words. It is what package value's Value is to be.
-type Said struct {
+// A Claim is a value in words. It is what package value's Value is to be.
+type Claim struct {
 	Kind   string
-	Text   string  `json:",omitempty"` // a number or a text, of a pointer its address, of a struct the names of its fields
-	Type   string  `json:",omitempty"` // of what a pointer points at, and of what an interface holds
-	Parts  []*Said `json:",omitempty"` // of a map keys and elements in turn
-	Hidden bool    `json:",omitempty"` // it is excluded
-	// Cost is 1 where what stands in Parts is a pointer away.
+	Text   string   `json:",omitempty"` // a number or a text, of a pointer its address, of a struct the names of its fields
+	Type   string   `json:",omitempty"` // of what a pointer points at, and of what an interface holds
+	Parts  []*Claim `json:",omitempty"` // of a map keys and elements in turn
+	Hidden bool     `json:",omitempty"` // it is excluded
+	// Cost is 1 where what is in Parts is a pointer away.
 	Cost int `json:",omitempty"`
 }
 
-// say says what every variable holds.
-func say() map[string]*Said {
-	all := map[string]*Said{}
+// words returns what every variable holds.
+func words() map[string]*Claim {
+	all := map[string]*Claim{}
 	for _, v := range vars {
-		s := sayer{seen: map[string]bool{}, left: 20_000}
+		s := writer{seen: map[string]bool{}, left: 20_000}
 		all[v.Name] = s.value(reflect.ValueOf(v.Var).Elem())
 		all[v.Name].Hidden = all[v.Name].Hidden || v.Hidden
 	}
 	return all
 }
 
-// A sayer follows each pointer once. Slices and maps may hold themselves too:
-// where there is no end it says "more".
-type sayer struct {
+// A writer follows each pointer once. Slices and maps may hold themselves too:
+// where there is no end it prints "more".
+type writer struct {
 	seen        map[string]bool
 	left, depth int
 }
 
-func (s *sayer) value(v reflect.Value) *Said {
+func (s *writer) value(v reflect.Value) *Claim {
 	s.left--
 	s.depth++
 	defer func() { s.depth-- }()
 	if s.left < 0 || s.depth > 300 {
-		return &Said{Kind: "more"}
+		return &Claim{Kind: "more"}
 	}
 	if !v.CanAddr() {
 		c := reflect.New(v.Type()).Elem()
@@ -55,29 +55,29 @@ func (s *sayer) value(v reflect.Value) *Said {
 		v = c
 	}
 	v = reflect.NewAt(v.Type(), unsafe.Pointer(v.UnsafeAddr())).Elem() // unexported fields too
-	said := s.special(v)
-	if said == nil {
-		said = s.plain(v)
+	claim := s.special(v)
+	if claim == nil {
+		claim = s.plain(v)
 	}
 	name, _, _ := strings.Cut(v.Type().String(), "[")
-	said.Hidden = hidden[name]
-	return said
+	claim.Hidden = hidden[name]
+	return claim
 }
 
 // special is for types that mean something else than their fields.
-func (s *sayer) special(v reflect.Value) *Said {
+func (s *writer) special(v reflect.Value) *Claim {
 	switch x := v.Addr().Interface().(type) {
 	case *time.Time:
-		return &Said{Kind: "literal", Text: x.Format(time.RFC3339Nano)}
+		return &Claim{Kind: "literal", Text: x.Format(time.RFC3339Nano)}
 	case *big.Int:
-		return &Said{Kind: "literal", Text: x.String()}
+		return &Claim{Kind: "literal", Text: x.String()}
 	case *sync.Map:
-		said := &Said{Kind: "map", Cost: 1}
+		claim := &Claim{Kind: "map", Cost: 1}
 		x.Range(func(key, elem any) bool {
-			said.Parts = append(said.Parts, s.value(reflect.ValueOf(&key).Elem()), s.value(reflect.ValueOf(&elem).Elem()))
+			claim.Parts = append(claim.Parts, s.value(reflect.ValueOf(&key).Elem()), s.value(reflect.ValueOf(&elem).Elem()))
 			return true
 		})
-		return said
+		return claim
 	}
 	t := v.Type()
 	switch {
@@ -86,35 +86,35 @@ func (s *sayer) special(v reflect.Value) *Said {
 	case t.PkgPath() == "sync/atomic":
 		return s.value(v.Addr().MethodByName("Load").Call(nil)[0])
 	case t.PkgPath() == "weak":
-		said := s.pointer(v.MethodByName("Value").Call(nil)[0])
-		said.Cost = 1 // that it is gone stands a pointer away
-		return said
+		claim := s.pointer(v.MethodByName("Value").Call(nil)[0])
+		claim.Cost = 1 // that it is gone is a pointer away
+		return claim
 	}
 	return nil
 }
 
-func (s *sayer) plain(v reflect.Value) *Said {
+func (s *writer) plain(v reflect.Value) *Claim {
 	switch v.Kind() {
 	case reflect.Bool:
-		return &Said{Kind: "literal", Text: strconv.FormatBool(v.Bool())}
+		return &Claim{Kind: "literal", Text: strconv.FormatBool(v.Bool())}
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return &Said{Kind: "literal", Text: strconv.FormatInt(v.Int(), 10)}
+		return &Claim{Kind: "literal", Text: strconv.FormatInt(v.Int(), 10)}
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
-		return &Said{Kind: "literal", Text: strconv.FormatUint(v.Uint(), 10)}
+		return &Claim{Kind: "literal", Text: strconv.FormatUint(v.Uint(), 10)}
 	case reflect.Uintptr:
-		return &Said{Kind: "literal", Text: fmt.Sprintf("%#x", v.Uint())}
+		return &Claim{Kind: "literal", Text: fmt.Sprintf("%#x", v.Uint())}
 	case reflect.Float32, reflect.Float64:
-		return &Said{Kind: "literal", Text: number(v.Float(), v.Type().Bits())}
+		return &Claim{Kind: "literal", Text: number(v.Float(), v.Type().Bits())}
 	case reflect.Complex64, reflect.Complex128:
 		c, bits := v.Complex(), v.Type().Bits()/2
-		return &Said{Kind: "literal", Text: "complex(" + number(real(c), bits) + ", " + number(imag(c), bits) + ")"}
+		return &Claim{Kind: "literal", Text: "complex(" + number(real(c), bits) + ", " + number(imag(c), bits) + ")"}
 	case reflect.UnsafePointer:
 		if v.IsNil() {
-			return &Said{Kind: "nil"}
+			return &Claim{Kind: "nil"}
 		}
-		return &Said{Kind: "literal", Text: fmt.Sprintf("unsafe.Pointer(%#x)", v.Pointer())}
+		return &Claim{Kind: "literal", Text: fmt.Sprintf("unsafe.Pointer(%#x)", v.Pointer())}
 	case reflect.String:
-		return &Said{Kind: "text", Text: latin(v.String()), Cost: 1}
+		return &Claim{Kind: "text", Text: latin(v.String()), Cost: 1}
 	case reflect.Struct:
 		return s.structure(v)
 	case reflect.Array:
@@ -123,33 +123,33 @@ func (s *sayer) plain(v reflect.Value) *Said {
 		return s.pointer(v)
 	}
 	if v.IsNil() {
-		return &Said{Kind: "nil"}
+		return &Claim{Kind: "nil"}
 	}
 	switch v.Kind() {
 	case reflect.Slice:
 		return s.list(v, 1)
 	case reflect.Map:
-		said := &Said{Kind: "map", Cost: 1}
+		claim := &Claim{Kind: "map", Cost: 1}
 		for i := v.MapRange(); i.Next(); {
-			said.Parts = append(said.Parts, s.value(i.Key()), s.value(i.Value()))
+			claim.Parts = append(claim.Parts, s.value(i.Key()), s.value(i.Value()))
 		}
-		return said
+		return claim
 	case reflect.Chan:
-		said := &Said{Kind: "chan", Text: fmt.Sprintf("%d of %d", v.Len(), v.Cap()), Cost: 1}
+		claim := &Claim{Kind: "chan", Text: fmt.Sprintf("%d of %d", v.Len(), v.Cap()), Cost: 1}
 		for _, held := range content[v.Pointer()][:v.Len()] { // none of a channel that was here
-			said.Parts = append(said.Parts, s.value(held))
+			claim.Parts = append(claim.Parts, s.value(held))
 		}
-		return said
+		return claim
 	case reflect.Func:
-		return &Said{Kind: "func", Text: runtime.FuncForPC(v.Pointer()).Name(), Cost: 1}
+		return &Claim{Kind: "func", Text: runtime.FuncForPC(v.Pointer()).Name(), Cost: 1}
 	}
 	held := v.Elem() // of an interface
-	said := &Said{Kind: "interface", Type: held.Type().String(), Cost: 1}
+	claim := &Claim{Kind: "interface", Type: held.Type().String(), Cost: 1}
 	if direct(held.Type()) {
-		said.Cost = 0
+		claim.Cost = 0
 	}
-	said.Parts = []*Said{s.value(held)}
-	return said
+	claim.Parts = []*Claim{s.value(held)}
+	return claim
 }
 
 // direct reports whether an interface holds a value of a type itself.
@@ -165,8 +165,8 @@ func direct(t reflect.Type) bool {
 	return false
 }
 
-func (s *sayer) structure(v reflect.Value) *Said {
-	said := &Said{Kind: "struct"}
+func (s *writer) structure(v reflect.Value) *Claim {
+	claim := &Claim{Kind: "struct"}
 	name, _, _ := strings.Cut(v.Type().String(), "[")
 	var names []string
 	for i := range v.NumField() {
@@ -177,37 +177,37 @@ func (s *sayer) structure(v reflect.Value) *Said {
 		names = append(names, field)
 		part := s.value(v.Field(i))
 		part.Hidden = part.Hidden || hidden[name+"."+field]
-		said.Parts = append(said.Parts, part)
+		claim.Parts = append(claim.Parts, part)
 	}
-	said.Text = strings.Join(names, " ")
-	return said
+	claim.Text = strings.Join(names, " ")
+	return claim
 }
 
-func (s *sayer) list(v reflect.Value, cost int) *Said {
+func (s *writer) list(v reflect.Value, cost int) *Claim {
 	if v.Type().Elem().Kind() == reflect.Uint8 {
 		b := make([]byte, v.Len())
 		for i := range b {
 			b[i] = byte(v.Index(i).Uint())
 		}
-		return &Said{Kind: "bytes", Text: latin(string(b)), Cost: cost}
+		return &Claim{Kind: "bytes", Text: latin(string(b)), Cost: cost}
 	}
-	said := &Said{Kind: "list", Cost: cost}
+	claim := &Claim{Kind: "list", Cost: cost}
 	for i := range v.Len() {
-		said.Parts = append(said.Parts, s.value(v.Index(i)))
+		claim.Parts = append(claim.Parts, s.value(v.Index(i)))
 	}
-	return said
+	return claim
 }
 
-func (s *sayer) pointer(v reflect.Value) *Said {
+func (s *writer) pointer(v reflect.Value) *Claim {
 	if v.IsNil() {
-		return &Said{Kind: "nil"}
+		return &Claim{Kind: "nil"}
 	}
-	said := &Said{Kind: "pointer", Text: fmt.Sprintf("%#x", v.Pointer()), Type: v.Type().Elem().String(), Cost: 1}
-	if key := said.Text + said.Type; !s.seen[key] {
+	claim := &Claim{Kind: "pointer", Text: fmt.Sprintf("%#x", v.Pointer()), Type: v.Type().Elem().String(), Cost: 1}
+	if key := claim.Text + claim.Type; !s.seen[key] {
 		s.seen[key] = true
-		said.Parts = []*Said{s.value(v.Elem())}
+		claim.Parts = []*Claim{s.value(v.Elem())}
 	}
-	return said
+	return claim
 }
 
 func number(f float64, bits int) string {

@@ -1,5 +1,5 @@
 // Command both has the original and the fork in one program: their IDs are the
-// same, and what they stand for is told apart by the import path.
+// same, and the import path distinguishes what they mean.
 package main
 
 import (
