@@ -183,6 +183,7 @@ type reportJSON struct {
 	Build     *facts.Build         `json:"build,omitempty"`
 	Process   *facts.Process       `json:"process,omitempty"`
 	Holders   []heapreport.Root    `json:"holders,omitempty"`
+	Leaks     *heapreport.Leaks    `json:"leaks,omitempty"`
 	When      *time.Time           `json:"time,omitempty"`
 	Host      string               `json:"host,omitempty"`
 	Tags      map[string]string    `json:"tags,omitempty"`
@@ -238,7 +239,7 @@ func reportOf(r *report.Report, next []string) *reportJSON {
 		out.Signature = &r.Signature
 	}
 	if r.Heap != nil {
-		out.Holders = r.Heap.Holders(report.MaxHolders)
+		out.Holders, out.Leaks = r.Heap.Holders(report.MaxHolders), r.Heap.Leaks
 	}
 	for i := range r.Groups {
 		out.Groups = append(out.Groups, groupOf(&r.Groups[i]))

@@ -38,6 +38,7 @@ func (r *Report) Facts() []Fact {
 		{"attached", fileFacts(r.Core)},
 		{"memory", memoryFacts(process)},
 		{"held by", holderFacts(r.Heap)},
+		{"leaked", leakFacts(r.Heap)},
 		{"core", coreFacts(r.Core)},
 	}
 	for i := range all {
@@ -149,6 +150,23 @@ func holderFacts(h *heapreport.Report) []string {
 	var all []string
 	for _, root := range h.Holders(MaxHolders) {
 		all = append(all, fmt.Sprintf("%s %s (%d %%)", root.Label(), bytesize.Short(root.Retained), 100*root.Retained/h.Heap.Bytes))
+	}
+	return all
+}
+
+// leakFacts are the goroutines that wait for ever, and the functions with which most of
+// them began.
+func leakFacts(h *heapreport.Report) []string {
+	if h == nil || h.Leaks == nil || h.Leaks.Count == 0 {
+		return nil
+	}
+	all := []string{fmt.Sprintf("%d goroutines wait for ever", h.Leaks.Count)}
+	if h.Leaks.Count == 1 {
+		all[0] = "1 goroutine waits for ever"
+	}
+	const most = 2
+	for _, g := range h.Leaks.Groups[:min(most, len(h.Leaks.Groups))] {
+		all = append(all, fmt.Sprintf("%d of %s (%s)", g.Count, g.Function, g.State))
 	}
 	return all
 }
