@@ -139,6 +139,31 @@ func TestOffLeavesOnlyCalledFunctions(t *testing.T) {
 	}
 }
 
+// The programs of the two tests above use every package of the runtime that
+// programs import.
+func TestOffProgramsUseEveryPackage(t *testing.T) {
+	list := func(args ...string) []string {
+		out, err := exec.Command("go", append([]string{"list"}, args...)...).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Fields(string(out))
+	}
+	used := list("-deps", "./testdata/offprog", "./testdata/offall")
+	public := 0
+	for _, pkg := range list("github.com/meminspect/meminspect/runtime/...") {
+		if strings.Contains(pkg, "/internal/") || strings.Contains(pkg, "/format/") {
+			continue
+		}
+		if public++; !slices.Contains(used, pkg) {
+			t.Errorf("no program uses %s with the tag meminspect_off", pkg)
+		}
+	}
+	if public < 9 {
+		t.Errorf("%d packages", public)
+	}
+}
+
 // What vmcoreinfo has of the runtime's goroutines is what the toolchain's own
 // DWARF has.
 func TestGoroutineLayoutsAgainstDWARF(t *testing.T) {
