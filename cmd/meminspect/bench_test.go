@@ -63,6 +63,11 @@ func copyTools(b *testing.B) string {
 	if err := os.CopyFS(tree, os.DirFS(strings.TrimSpace(string(from)))); err != nil {
 		b.Fatal(err)
 	}
+	download := exec.Command("go", "mod", "download") // the commands that are measured may not
+	download.Dir, download.Env = tree, append(os.Environ(), "GOWORK=off", "GOFLAGS=")
+	if out, err := download.CombinedOutput(); err != nil {
+		b.Fatalf("%v\n%s", err, out)
+	}
 	err = filepath.WalkDir(tree, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(d.Name(), "_test.go") {
 			err = os.Remove(path)
