@@ -92,6 +92,10 @@ func (p *Program) findOtherRuntimes() {
 		}
 	}
 	if n := len(tables.FindIn(&others, p.Binary.Memory).Anchors); n > 0 {
-		p.Problems.Missing("runtimes", fmt.Errorf("the process has %d more of Go: only the first of its shared libraries with Go code is captured", n))
+		captured := "the first of its shared libraries with Go code"
+		if p.Runtime.Home.File == p.Binary.File {
+			captured = "the program's own"
+		}
+		p.Problems.Missing("runtimes", fmt.Errorf("the process has %d more of Go, each in a shared library: only %s is captured", n, captured))
 	}
 }
