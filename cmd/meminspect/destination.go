@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -131,8 +132,15 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, env []string) (se
 	case f.to == stdoutName:
 		return func(c deliver.Core) (string, error) { return stdoutName, c.Write(os.Stdout) }, "standard output", nil
 	case isCommand:
+		words, err := deliver.Words(line)
+		if err != nil {
+			return nil, "", fmt.Errorf("run: --to: %s: %w", f.to, err)
+		}
+		if _, err := exec.LookPath(words[0]); err != nil {
+			return nil, "", fmt.Errorf("run: --to: %w", err)
+		}
 		return func(c deliver.Core) (string, error) {
-			err := deliver.Command(ctx, line, env, c)
+			err := deliver.Command(ctx, words, env, c)
 			if err == nil {
 				return "exec", nil
 			}

@@ -110,7 +110,7 @@ func TestToBucket(t *testing.T) {
 // A failing command is reported, with its output.
 func TestToCommand(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
-	r := supervise(t, plainly, program, []string{"--to", "exec:cat >/dev/null; echo bucket is full >&2; exit 4"}, "panic")
+	r := supervise(t, plainly, program, []string{"--to", "exec:sh -c 'cat >/dev/null; echo bucket is full >&2; exit 4'"}, "panic")
 	failed := false
 	for _, e := range r.events {
 		failed = failed || e.What == "failed" && strings.Contains(e.Text, "exit status 4: bucket is full")

@@ -387,7 +387,7 @@ func TestCoreHandlerLetsGo(t *testing.T) {
 	must(printed.Read(make([]byte, 100)))
 	dir := t.TempDir()
 	taken, done := filepath.Join(dir, "taken"), filepath.Join(dir, "done")
-	slow := fmt.Sprintf("exec:cat >%s; while [ ! -e %s ]; do sleep 0.02; done", taken, done)
+	slow := fmt.Sprintf("exec:sh -c 'cat >%s; while [ ! -e %s ]; do sleep 0.02; done'", taken, done)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -266,7 +266,7 @@ func TestAskedAtTheEnd(t *testing.T) {
 	for _, by := range []string{"signal", "trigger"} {
 		taken := filepath.Join(t.TempDir(), "taken")
 		r := start(t, plainly, nil, crasher.Build(t, crasher.Plain),
-			[]string{"--signal=USR1", "--exit-stop=off", "--to", "exec:cat >" + taken + ".part; mv " + taken + ".part " + taken + "; sleep 1"}, "wait")
+			[]string{"--signal=USR1", "--exit-stop=off", "--to", "exec:sh -c 'cat >" + taken + ".part; mv " + taken + ".part " + taken + "; sleep 1'"}, "wait")
 		pid := r.event(t, "started").PID
 		waitOutput(t, r, "ready")
 		answer := make(chan error, 1)

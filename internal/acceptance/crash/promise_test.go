@@ -65,7 +65,7 @@ func TestPromise(t *testing.T) {
 func TestHold(t *testing.T) {
 	program := crasher.Build(t, crasher.Plain)
 	for _, way := range []string{"panic", "sigkill"} {
-		r := supervise(t, plainly, program, []string{"--to", "exec:cat >/dev/null; sleep 3"}, way)
+		r := supervise(t, plainly, program, []string{"--to", "exec:sh -c 'cat >/dev/null; sleep 3'"}, way)
 		captured := false
 		for _, e := range r.events {
 			if e.What == "captured" {

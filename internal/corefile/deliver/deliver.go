@@ -42,12 +42,17 @@ func (c Core) Apply(form corefile.Form) Core {
 // commandWait bounds a command that receives a core.
 const commandWait = 5 * time.Minute
 
-// Command passes a core to a shell command on standard input, with its name and
-// origin in the environment. Its error ends with the command's last output.
-func Command(ctx context.Context, line string, env []string, c Core) error {
+// Command passes a core to a command on standard input, with its name and origin
+// in the environment. In the command's words, "{name}" is replaced by the core's
+// file name. Its error ends with the command's last output.
+func Command(ctx context.Context, words, env []string, c Core) error {
 	ctx, cancel := context.WithTimeout(ctx, commandWait)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", line)
+	words = slices.Clone(words)
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], "{name}", c.Name)
+	}
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.WaitDelay = time.Second
 	cmd.Env = append(slices.Clone(env), "MEMINSPECT_CORE="+c.Name, "MEMINSPECT_REASON="+c.Reason,
 		"MEMINSPECT_PROGRAM="+c.Program, fmt.Sprint("MEMINSPECT_PID=", c.PID))

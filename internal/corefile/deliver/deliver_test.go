@@ -24,16 +24,18 @@ func core() Core {
 		Write: func(w io.Writer) error { _, err := io.WriteString(w, content); return err }}
 }
 
+func sh(line string) []string { return []string{"sh", "-c", line} }
+
 func TestCommand(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	env := []string{"PATH=" + os.Getenv("PATH"), "OUT=" + out}
-	if err := Command(t.Context(), `cat > "$OUT"; echo "$MEMINSPECT_CORE $MEMINSPECT_REASON $MEMINSPECT_PROGRAM $MEMINSPECT_PID" >> "$OUT"`, env, core()); err != nil {
+	if err := Command(t.Context(), sh(`cat > "$OUT"; echo "$MEMINSPECT_CORE $MEMINSPECT_REASON $MEMINSPECT_PROGRAM $MEMINSPECT_PID" >> "$OUT"`), env, core()); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := os.ReadFile(out); string(got) != content+core().Name+" panic a 1\n" {
 		t.Errorf("%d bytes", len(got))
 	}
-	if err := Command(t.Context(), "cat > /dev/null; echo no room >&2; exit 3", env, core()); err == nil || !strings.Contains(err.Error(), "exit status 3: no room") {
+	if err := Command(t.Context(), sh("cat > /dev/null; echo no room >&2; exit 3"), env, core()); err == nil || !strings.Contains(err.Error(), "exit status 3: no room") {
 		t.Error(err)
 	}
 	// A command that reads only a part, although it exits with status 0.
@@ -46,7 +48,7 @@ func TestCommand(t *testing.T) {
 		}
 		return nil
 	}
-	if err := Command(t.Context(), "head -c 10 > /dev/null", env, big); err == nil {
+	if err := Command(t.Context(), sh("head -c 10 > /dev/null"), env, big); err == nil {
 		t.Error("a core that was not taken passes for delivered")
 	}
 }
