@@ -39,10 +39,12 @@ const (
 	legacyEnd       = 416
 )
 
-// withoutStale returns the threads with marks in the floating-point and vector
-// registers of those that are in a system call. Neither Go nor C keeps a value
-// there across a call, so they contain leftovers of earlier code: the C
-// library, for example, copies arguments and the environment through them.
+// withoutStale returns the threads with marks in the vector registers that contain
+// leftovers of earlier code: the C library, for example, copies arguments and the
+// environment through them. In a system call these are all floating-point and vector
+// registers: neither Go nor C keeps a value there across a call. In other threads,
+// the registers of SSE may be in use. The larger ones are marked in all threads: Go
+// code hardly uses them, so what is there is as old as the thread.
 func withoutStale(threads []process.Thread, mark byte) []process.Thread {
 	fill := func(b []byte, from, to int) {
 		for i := from; i < min(to, len(b)); i++ {
@@ -52,12 +54,11 @@ func withoutStale(threads []process.Thread, mark byte) []process.Thread {
 	out := slices.Clone(threads)
 	for i := range out {
 		th := &out[i]
-		if !th.InSystemCall() {
-			continue
-		}
 		th.Float, th.XState = slices.Clone(th.Float), slices.Clone(th.XState)
-		fill(th.Float, legacyRegisters, legacyEnd)
-		fill(th.XState, legacyRegisters, legacyEnd)
+		if th.InSystemCall() {
+			fill(th.Float, legacyRegisters, legacyEnd)
+			fill(th.XState, legacyRegisters, legacyEnd)
+		}
 		fill(th.XState, xstateHeader, avx512End) // the rest are access rights, not values
 		fill(th.XState, pkruEnd, len(th.XState))
 	}
@@ -107,7 +108,7 @@ func usedStates(threads []process.Thread) (used uint64, size int, ok bool) {
 		if bv&xPKRU != 0 && full >= pkruEnd && binary.LittleEndian.Uint32(state[avx512End:]) == defaultPKRU {
 			bv &^= xPKRU
 		}
-		used |= bv
+		used |= bv & (xLegacy | xPKRU) // the rest are marks
 	}
 	for _, part := range [...]struct {
 		bits uint64

@@ -11,7 +11,7 @@ import (
 )
 
 // TestTrimStates: all threads have a state of one size, that of the components
-// that at least one of them uses.
+// that at least one of them uses, without those that are marks in each.
 func TestTrimStates(t *testing.T) {
 	const amx, all = 1<<17 | 1<<18, xLegacy | xAVX | xAVX512 | xPKRU | 1<<17 | 1<<18
 	state := func(size int, bv uint64, pkru uint32) process.Thread {
@@ -30,12 +30,12 @@ func TestTrimStates(t *testing.T) {
 		xcr0    uint64
 	}{
 		{"nothing but SSE", []process.Thread{state(11008, xLegacy|xPKRU, defaultPKRU), state(11008, xLegacy, defaultPKRU)}, 576, xLegacy},
-		{"AVX in one thread", []process.Thread{state(11008, xLegacy, 0), state(11008, xLegacy|xAVX, 0)}, 832, xLegacy | xAVX},
-		{"AVX-512", []process.Thread{state(11008, xLegacy|1<<6, 0)}, 2688, xLegacy | xAVX | xAVX512},
+		{"AVX in one thread", []process.Thread{state(11008, xLegacy, 0), state(11008, xLegacy|xAVX, 0)}, 576, xLegacy},
+		{"AVX-512", []process.Thread{state(11008, xLegacy|1<<6, 0)}, 576, xLegacy},
 		{"a protection key", []process.Thread{state(11008, xLegacy|xPKRU, 0x55555550)}, 2696, xLegacy | xAVX | xAVX512 | xPKRU},
-		{"AMX", []process.Thread{state(11008, xLegacy|xAVX|amx, 0)}, 832, xLegacy | xAVX},
-		{"AMD with AVX", []process.Thread{state(2440, xLegacy|xAVX, 0)}, 832, xLegacy | xAVX},
-		{"AMD with AVX-512", []process.Thread{state(2432, xLegacy|xAVX|1<<6, 0)}, 2688, xLegacy | xAVX | xAVX512},
+		{"AMX", []process.Thread{state(11008, xLegacy|xAVX|amx, 0)}, 576, xLegacy},
+		{"AMD with AVX", []process.Thread{state(2440, xLegacy|xAVX, 0)}, 576, xLegacy},
+		{"AMD with AVX-512", []process.Thread{state(2432, xLegacy|xAVX|1<<6, 0)}, 576, xLegacy},
 		{"states of two sizes stay", []process.Thread{state(11008, xLegacy, 0), state(2696, xLegacy, 0)}, 11008, all},
 	} {
 		got := trimStates(inIntelsPlaces(append(c.threads, process.Thread{})))
@@ -79,8 +79,8 @@ func TestInIntelsPlaces(t *testing.T) {
 	}
 }
 
-// A thread in a system call keeps nothing in its vector registers; a
-// running thread does.
+// A thread in a system call keeps nothing in its vector registers, a running thread
+// only in those of SSE.
 func TestWithoutStale(t *testing.T) {
 	thread := func(systemCall int64) process.Thread {
 		th := process.Thread{Machine: elfcore.MachineAMD64, General: make([]byte, 8*27), Float: bytes.Repeat([]byte("f"), 512), XState: bytes.Repeat([]byte("x"), 2696)}
@@ -89,8 +89,11 @@ func TestWithoutStale(t *testing.T) {
 	}
 	before := []process.Thread{thread(202), thread(-1)}
 	after := withoutStale(before, 0xA5)
-	if !bytes.Equal(after[1].Float, before[1].Float) || !bytes.Equal(after[1].XState, before[1].XState) {
+	if !bytes.Equal(after[1].Float, before[1].Float) || !bytes.Equal(after[1].XState[:576], before[1].XState[:576]) {
 		t.Error("registers of a running thread are marked")
+	}
+	if got, want := bytes.Count(after[1].XState, []byte("x")), 576+8; got != want {
+		t.Errorf("%d bytes of the extended state of a running thread are kept, want %d", got, want)
 	}
 	if bytes.Contains(before[0].Float, []byte{0xA5}) || bytes.Contains(before[0].XState, []byte{0xA5}) {
 		t.Error("the snapshot is changed")

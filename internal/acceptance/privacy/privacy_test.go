@@ -297,6 +297,11 @@ func (p program) capture(t *testing.T, pid int, o capture.Options) []byte {
 		t.Fatal(err)
 	}
 	p.scan(t, "the core", withHeap(t, data.Bytes()), p.expect(o))
+	summary := core.Summary()
+	warned := slices.ContainsFunc(summary.Problems, func(p capture.Problem) bool { return p.What == "stacks" })
+	if want := p.exclusions && summary.Stacks == "full"; warned != want {
+		t.Errorf("full stacks with exclusions: %v, and a warning: %v: %v", want, warned, summary.Problems)
+	}
 	return data.Bytes()
 }
 
@@ -603,35 +608,47 @@ func (p program) startTriggered(t *testing.T, tr trigger, flags []string) (cmd *
 	return p.startIn(t, env, under, tr.action)
 }
 
-// A program that is captured in its handler of a signal has on its stack what the
-// kernel saved there for it. A core has nothing of the vector registers in that,
-// neither from outside nor from the kernel's core.
-func TestSignalFrames(t *testing.T) {
+// Of the large vector registers, which Go code does not use, a core has nothing:
+// neither of a thread that runs, nor in what the kernel saved on the stack for the
+// handler of a signal, from outside and from the kernel's core.
+func TestVectorRegisters(t *testing.T) {
 	if !cpu.X86.HasAVX512F {
 		t.Skip("this processor has no register that the program's own code does not use: AVX-512")
 	}
 	p := compile(t, build{cgo: true})
-	scan := func(what, core string) {
-		data, frame := read(t, core), []byte("SXPF")
-		if !bytes.Contains(data, frame) {
-			t.Errorf("%s has nothing that the kernel saved for a handler", what)
-		}
+	scan := func(what string, data []byte) {
 		if form := marks.Find(data, marks.Of("vector register")); form != "" {
 			t.Errorf("%s has the register, %s", what, form)
 		}
 	}
 	base := t.TempDir()
+	_, pid := p.start(t, nil, "spin")
+	running := filepath.Join(base, "running.core")
+	await.True(t, "the program runs", func() bool {
+		meminspect(t, "capture", strconv.Itoa(pid), "--stop", "-q", "-o", running, "--stacks=full")
+		list, err := exec.Command(tool, "goroutines", running).Output()
+		return err == nil && bytes.Contains(list, []byte("main.spin"))
+	})
+	scan("the core of a running thread", read(t, running))
+
+	handled := func(what, core string) {
+		data, frame := read(t, core), []byte("SXPF")
+		if !bytes.Contains(data, frame) {
+			t.Errorf("%s has nothing that the kernel saved for a handler", what)
+		}
+		scan(what, data)
+	}
 	cmd, _ := p.start(t, []string{tool, "run", "--dir", base, "--stacks=full", "--"}, "vectors")
 	_ = cmd.Wait()
-	cores := coresIn(t, base)
+	cores := slices.DeleteFunc(coresIn(t, base), func(name string) bool { return filepath.Base(name) == filepath.Base(running) })
 	if len(cores) != 1 {
 		t.Fatalf("cores %v", cores)
 	}
-	scan("the core", cores[0])
+	handled("the core of a handler", cores[0])
 	whole := kernelcore.Make(t, kernelcore.Default, 0, p.path, "vectors", string(marks.Of("argument")))
 	small := filepath.Join(base, "small.core")
 	meminspect(t, "filter", whole, "-q", "-o", small, "--stacks=full")
-	scan("the filtered core", small)
+	handled("the filtered core", small)
 }
 
 // scanDir scans every file in a directory, cores also decompressed. They are whole

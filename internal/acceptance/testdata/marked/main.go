@@ -42,6 +42,8 @@ var (
 
 	linked string // by the linker's flag -X
 
+	spinning bool
+
 	variable [20]byte // not annotated
 	heap     [][]byte // not annotated
 	kept     [][]byte // neighbours of what was freed
@@ -88,6 +90,7 @@ var actions = map[string]func(){
 	"throw":    func() { var m sync.Mutex; m.Unlock() },
 	"sigquit":  func() { end(syscall.SIGQUIT) },
 	"vectors":  func() { inVectors(); end(syscall.SIGQUIT) },
+	"spin":     func() { inVectors(); spin() },
 	"sigkill":  func() { end(syscall.SIGKILL) },
 	"exit":     func() { os.Exit(3) },
 	"fault":    fault,
@@ -100,7 +103,7 @@ var actions = map[string]func(){
 // The main goroutine stays on the first thread, which takes the signals that are sent to
 // the program.
 func init() {
-	if len(os.Args) > 1 && os.Args[1] == "vectors" {
+	if len(os.Args) > 1 && (os.Args[1] == "vectors" || os.Args[1] == "spin") {
 		runtime.LockOSThread()
 	}
 }
@@ -172,6 +175,15 @@ func onStack() {
 }
 
 func pause() { time.Sleep(time.Hour) }
+
+// spin makes no system call.
+//
+//go:noinline
+func spin() {
+	spinning = true
+	for spinning {
+	}
+}
 
 func end(sig syscall.Signal) {
 	syscall.Kill(os.Getpid(), sig)
