@@ -27,15 +27,20 @@ type saveFlags struct {
 
 func (f *saveFlags) add(cmd *cobra.Command) {
 	f.captureFlags.add(cmd)
-	f.require = choose("nothing", "complete")
+	addRequire(cmd, &f.require)
 	fl := cmd.Flags()
-	fl.Var(&f.require, "require", "complete makes it an error (exit status 3) that a region is partial, torn or unreadable; the core is still written")
 	fl.StringVarP(&f.output, "output", "o", "", "`file` to write; - is standard output")
 	fl.StringVar(&f.dir, "dir", "", "`directory` for the core, made if it does not exist (default the working directory)")
 	fl.BoolVar(&f.json, "json", false, "print a summary as JSON")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print only errors")
 	exclusive(cmd, "output", "dir")
 	exclusive(cmd, "json", "quiet")
+}
+
+// addRequire adds the flag of the commands that make a core and report what it lacks.
+func addRequire(cmd *cobra.Command, require *choice) {
+	*require = choose("nothing", "complete")
+	cmd.Flags().Var(require, "require", "complete makes it an error (exit status 3) that a region is partial, torn or unreadable; the core is still written")
 }
 
 // options converts the flags to capture's options.
@@ -117,8 +122,8 @@ func (f *saveFlags) report(cmd *cobra.Command, s *capture.Summary, path string) 
 			fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: %v\n", p)
 		}
 	}
-	if n := len(s.Regions.Incomplete); n > 0 && f.require.value == "complete" {
-		return &exitError{status: exitPartial, err: notComplete(verbOf(cmd), s)}
+	if err := checkRequired(f.require, verbOf(cmd), s.Regions.All, s.Regions.Incomplete); err != nil {
+		return err
 	}
 	if s.Partial {
 		return &exitError{status: exitPartial}
@@ -126,11 +131,13 @@ func (f *saveFlags) report(cmd *cobra.Command, s *capture.Summary, path string) 
 	return nil
 }
 
-// notComplete returns the error about incomplete regions, if they must be
-// complete.
-func notComplete(verb string, s *capture.Summary) error {
+// checkRequired returns an error about the incomplete ones of all regions, if they
+// must be complete.
+func checkRequired(require choice, verb string, all int, list []capture.Incomplete) error {
+	if len(list) == 0 || require.value != "complete" {
+		return nil
+	}
 	const most = 20
-	list := s.Regions.Incomplete
 	var b strings.Builder
 	for i, r := range list {
 		if i == most {
@@ -139,7 +146,7 @@ func notComplete(verb string, s *capture.Summary) error {
 		}
 		fmt.Fprintf(&b, "\n\t%s: %s", oneLine(r.Name), r.Status)
 	}
-	return fmt.Errorf("%s: --require=complete: %d of %d regions are not complete:%s", verb, len(list), s.Regions.All, &b)
+	return &exitError{status: exitPartial, err: fmt.Errorf("%s: --require=complete: %d of %d regions are not complete:%s", verb, len(list), all, &b)}
 }
 
 func summaryLine(s *capture.Summary) string {

@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/matrix"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -50,13 +51,14 @@ gone     | gone                   | gone                   | gone               
 type coreWriter struct {
 	name    string
 	column  int      // of regionStatuses
-	command []string // of the tool, which ends with the process ID or the full core
+	command []string // of the tool, which ends with the process ID, the full core or the directory of cores
 }
 
 var coreWriters = []coreWriter{
 	{"capture", 1, []string{"capture", "--stop"}},
 	{"capture of a running program", 2, []string{"capture", "--no-stop"}},
 	{"filter", 1, []string{"filter"}},
+	{"trigger", 1, []string{"trigger", "--dir"}},
 	{"own core", 3, nil},
 	{"live image", 4, nil},
 	{"minidump", 5, nil},
@@ -112,8 +114,14 @@ func (r *statusRun) check(t *testing.T, w coreWriter, want string) {
 // makes it.
 func (r *statusRun) write(t *testing.T, w coreWriter) string {
 	t.Helper()
-	p, in := startWithInput(t, r.exe, r.region)
 	dir := t.TempDir()
+	if w.name == "trigger" {
+		startWithInput(t, r.tool, "run", "--quiet", "--dir", dir, "--", r.exe, r.region)
+		await.True(t, "the supervisor listens", func() bool { found, _ := filepath.Glob(dir + "/.trigger-*"); return len(found) == 1 })
+		r.checkExit(t, "", append(slices.Clone(w.command), dir))
+		return r.checkExit(t, "", append(slices.Clone(w.command), dir, "--require=complete"))
+	}
+	p, in := startWithInput(t, r.exe, r.region)
 	core := filepath.Join(dir, "core")
 	do := func(command, file string) {
 		fmt.Fprintf(in, "%s %s\n", command, file)
@@ -143,9 +151,10 @@ func (r *statusRun) write(t *testing.T, w coreWriter) string {
 	return core
 }
 
-// checkExit runs a command that makes a core. Its exit status and its error must be
-// those of the region's status in that core.
-func (r *statusRun) checkExit(t *testing.T, core string, command []string) {
+// checkExit runs a command that makes a core, and returns its path. The exit status and
+// the error must be those of the region's status in that core. Without a path, the
+// command prints it.
+func (r *statusRun) checkExit(t *testing.T, core string, command []string) string {
 	t.Helper()
 	out, err := exec.Command(r.tool, command...).CombinedOutput()
 	exit := (*exec.ExitError)(nil)
@@ -156,6 +165,9 @@ func (r *statusRun) checkExit(t *testing.T, core string, command []string) {
 	if exit != nil && !failed {
 		t.Fatalf("%v: %v\n%s", command, err, out)
 	}
+	if core == "" {
+		core, _, _ = strings.Cut(string(out), "\n")
+	}
 	status := r.find(t, core).Status
 	want, text := status&^(note.Expected|note.Gone) != 0, ""
 	if slices.Contains(command, "--require=complete") && status&^note.Gone != 0 {
@@ -164,6 +176,7 @@ func (r *statusRun) checkExit(t *testing.T, core string, command []string) {
 	if failed != want || !strings.Contains(string(out), text) {
 		t.Errorf("%v: the region is %v, and it ended with %v:\n%s", command, status, err, out)
 	}
+	return core
 }
 
 // find returns the region in a core's note.

@@ -21,14 +21,21 @@ func (s *Supervisor) serve() {
 		case <-s.gone:
 			return
 		case a := <-s.asks:
-			e := s.capture(a.reason, "", 0, nil)
-			if e.What != Captured {
-				a.done(trigger.Answer{Error: e.Text})
-			} else {
-				a.done(trigger.Answer{Path: e.Path, Bytes: e.Bytes})
-			}
+			a.done(answerOf(s.capture(a.reason, "", 0, nil)))
 		}
 	}
+}
+
+// answerOf returns the answer about a capture.
+func answerOf(e Event) trigger.Answer {
+	if e.What != Captured {
+		return trigger.Answer{Error: e.Text}
+	}
+	a := trigger.Answer{Path: e.Path, Bytes: e.Bytes, Partial: e.Partial, Regions: e.Regions.All}
+	for _, r := range e.Regions.Incomplete {
+		a.Incomplete = append(a.Incomplete, trigger.Region(r))
+	}
+	return a
 }
 
 // ask queues a capture of the running program and waits for it.

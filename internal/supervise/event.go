@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/duration"
 )
 
@@ -31,6 +32,8 @@ type Event struct {
 	Partial bool
 	Status  string // of a program that ended
 	InRow   int    // crashes in a row, with this end
+
+	Regions capture.Regions // of the core; a report does not have them
 }
 
 // MarshalJSON writes the event as docs/reference/schema/events.json describes.

@@ -427,7 +427,7 @@ func (s *Supervisor) takeOnce(ctx context.Context, change func(*capture.Options)
 // keep passes a capture to the sink and reports the outcome.
 func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) Event {
 	summary := c.Summary()
-	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial, Signature: summary.Signature}
+	e := Event{Reason: summary.Reason, Held: held, Partial: summary.Partial, Signature: summary.Signature, Regions: summary.Regions}
 	size, err := c.Size()
 	if err == nil {
 		core := Core{Program: s.image.Load().name, PID: s.child.PID, When: summary.When, Reason: summary.Reason, Size: size, Signature: summary.Signature,

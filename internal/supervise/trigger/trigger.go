@@ -33,6 +33,16 @@ type Answer struct {
 	Path  string `json:"path,omitempty"`
 	Bytes int64  `json:"bytes,omitempty"`
 	Error string `json:"error,omitempty"`
+
+	Partial    bool     `json:"partial,omitempty"` // something is missing, unexpectedly
+	Regions    int      `json:"regions,omitempty"`
+	Incomplete []Region `json:"incomplete,omitempty"`
+}
+
+// A Region is one that is not complete.
+type Region struct {
+	Name   string `json:"name"`
+	Status string `json:"status"`
 }
 
 // Limits of the protocol.

@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,9 +24,13 @@ func TestTrigger(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
+		partial := Answer{Path: "/cores/partial", Bytes: 5, Partial: true, Regions: 1000, Incomplete: slices.Repeat([]Region{{"name", "torn"}}, 1000)}
 		stop, err := Listen(dir, 4711, func(r Request) Answer {
 			if r.Reason == "no" {
 				return Answer{Error: "refused"}
+			}
+			if r.Reason == "partial" {
+				return partial
 			}
 			return Answer{Path: "/cores/" + r.Reason, Bytes: 5}
 		})
@@ -39,8 +45,8 @@ func TestTrigger(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
-		for reason, want := range map[string]Answer{"why": {Path: "/cores/why", Bytes: 5}, "no": {Error: "refused"}} {
-			if a, err := Send(ctx, dir, 4711, Request{Reason: reason}); err != nil || a != want {
+		for reason, want := range map[string]Answer{"why": {Path: "/cores/why", Bytes: 5}, "no": {Error: "refused"}, "partial": partial} {
+			if a, err := Send(ctx, dir, 4711, Request{Reason: reason}); err != nil || !reflect.DeepEqual(a, want) {
 				t.Errorf("%s: %+v, %v", reason, a, err)
 			}
 		}
