@@ -31,9 +31,9 @@ import (
 var (
 	// ErrUnsupported is returned if no core can be written: outside linux/amd64
 	// and linux/arm64, and in programs built with the tag meminspect_off.
-	ErrUnsupported = errors.New("core image: not supported by this system or build")
+	ErrUnsupported = errors.New("meminspect: core image: not supported by this system or build")
 	// ErrNoRoom is returned if RLIMIT_FSIZE is smaller than the core.
-	ErrNoRoom = errors.New("core image: larger than the process may write (RLIMIT_FSIZE)")
+	ErrNoRoom = errors.New("meminspect: core image: larger than the process may write (RLIMIT_FSIZE)")
 	// ErrFull is returned for each region that exceeds the limit of a Live.
 	ErrFull error = liveimage.ErrFull
 	// ErrWeak is returned for each weak region: once the program is dead, no
@@ -134,10 +134,10 @@ func WriteFile(path string, opts ...Option) error {
 // prefixed prefixes the text of an error with the package's name, as the
 // sentinels have it.
 func prefixed(err error) error {
-	if strings.HasPrefix(err.Error(), "core image: ") {
+	if strings.HasPrefix(err.Error(), "meminspect: core image: ") {
 		return err
 	}
-	return fmt.Errorf("core image: %w", err)
+	return fmt.Errorf("meminspect: core image: %w", err)
 }
 
 // writeTo writes the core to a new file.

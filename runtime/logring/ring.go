@@ -87,7 +87,7 @@ func (r *Ring) Close() error {
 
 // ErrSystem reports that this system has no shared file mappings, or is
 // big-endian.
-var ErrSystem = errors.New("log ring: files are not supported on this system")
+var ErrSystem = errors.New("meminspect: log ring: files are not supported on this system")
 
 // Tee sets the function that also receives each record as a line of text. Nil
 // disables it. The function is called from many goroutines at once. It must not

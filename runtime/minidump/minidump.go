@@ -18,10 +18,10 @@ import (
 )
 
 // ErrFull reports that the table has reached its maximum number of regions.
-var ErrFull = errors.New("the table of contents is full")
+var ErrFull = errors.New("meminspect: minidump: the table of contents is full")
 
 // ErrUnsupported reports that this system has no shared table.
-var ErrUnsupported = errors.New("minidump tables are not supported on this system")
+var ErrUnsupported = errors.New("meminspect: minidump tables are not supported on this system")
 
 // An Option changes what Open does.
 type Option func(*options)

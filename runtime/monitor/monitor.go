@@ -114,7 +114,7 @@ func (c *Capture) flags() []string {
 
 // ErrUnsupported is returned on systems without crash sockets: outside Linux,
 // and in programs built with the tag meminspect_off.
-var ErrUnsupported = errors.New("monitor: not supported by this system or build")
+var ErrUnsupported = errors.New("meminspect: monitor: not supported by this system or build")
 
 // Start starts a supervisor and returns when it watches this program. The
 // promise describes, for a log, what will be captured and what will not. If the

@@ -18,8 +18,8 @@ import (
 
 // Errors of Open and Crash.
 var (
-	ErrUnsupported = errors.New("pstore files are not supported on this system")
-	ErrTaken       = errors.New("a supervisor has the crash output")
+	ErrUnsupported = errors.New("meminspect: pstore files are not supported on this system")
+	ErrTaken       = errors.New("meminspect: pstore: a supervisor has the crash output")
 )
 
 // Sizes are the sizes of the zones in bytes, rounded up to pages, at most 2 GB

@@ -186,7 +186,7 @@ func (s *Store) Crash() (last string, err error) {
 		return "", nil
 	}
 	if registry.CrashFD() != 0 {
-		return "", fmt.Errorf("pstore: %w", ErrTaken)
+		return "", ErrTaken
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,6 +8,6 @@ import "github.com/meminspect/meminspect/runtime/internal/registry"
 
 // Errors of a region.
 const (
-	ErrFull = registry.Error("core image: the table of regions is full")
-	ErrWeak = registry.Error("core image: a weak region has no address that stays")
+	ErrFull = registry.Error("meminspect: core image: the table of regions is full")
+	ErrWeak = registry.Error("meminspect: core image: a weak region has no address that stays")
 )

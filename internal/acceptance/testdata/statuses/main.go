@@ -10,6 +10,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -174,7 +175,7 @@ func main() {
 
 // weak reports whether all of an error is that a region is weak.
 func weak(err error) bool {
-	return err == nil || strings.Contains(err.Error(), coreimage.ErrWeak.Error())
+	return err == nil || errors.Is(err, coreimage.ErrWeak)
 }
 
 // copyLive does the work of an agent that copies a live image.
