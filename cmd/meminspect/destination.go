@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -28,8 +29,19 @@ const (
 	stdoutName = "-"
 )
 
-// uploadWait bounds one upload, its retries included.
-const uploadWait = 2 * time.Minute
+const (
+	// uploadWait bounds one upload, its retries included.
+	uploadWait = 2 * time.Minute
+
+	// uploadEnd is the time after the program's end in which a failed upload is
+	// tried again. The next start sends the core otherwise.
+	uploadEnd = time.Second
+
+	// connectWait and answerWait bound an attempt at an endpoint that is dead or
+	// silent, not one that takes the core slowly.
+	connectWait = 2 * time.Second
+	answerWait  = 10 * time.Second
+)
 
 // destination sets where cores go, and in what form. An unusable directory does
 // not prevent the program from running: the error goes into the first report.
@@ -66,7 +78,7 @@ func (f *runFlags) destination(config *supervise.Config) (closeNotifier func(), 
 	if notifier != nil {
 		closeNotifier = func() { notifier.Close(f.notifyEnd) }
 	}
-	send, where, err := f.sender(ctx, s, config.Env)
+	send, where, err := f.sender(ctx, s, config)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +137,7 @@ func (f *runFlags) place(s *store.Store, where string) (string, error) {
 }
 
 // sender returns a function that delivers a core and returns its destination.
-func (f *runFlags) sender(ctx context.Context, s *store.Store, env []string) (send func(deliver.Core) (string, error), where string, err error) {
+func (f *runFlags) sender(ctx context.Context, s *store.Store, config *supervise.Config) (send func(deliver.Core) (string, error), where string, err error) {
 	switch line, isCommand := strings.CutPrefix(f.to, "exec:"); {
 	case f.to == "":
 		return func(c deliver.Core) (string, error) { return s.Write(c.Name, c.Size, c.Write) }, "", nil
@@ -140,7 +152,7 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, env []string) (se
 			return nil, "", fmt.Errorf("run: --to: %w", err)
 		}
 		return func(c deliver.Core) (string, error) {
-			err := deliver.Command(ctx, words, env, c)
+			err := deliver.Command(ctx, words, config.Env, c)
 			if err == nil {
 				return "exec", nil
 			}
@@ -156,11 +168,10 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, env []string) (se
 		if err != nil {
 			return nil, "", err
 		}
-		go func() {
-			ctx, cancel := context.WithTimeout(ctx, uploadWait)
-			defer cancel()
-			u.Flush(ctx)
-		}()
+		ending := make(chan struct{})
+		u.Ending = ending
+		config.Dead = func() { time.AfterFunc(uploadEnd, func() { close(ending) }) }
+		go sendWaiting(ctx, u)
 		return func(c deliver.Core) (string, error) {
 			ctx, cancel := context.WithTimeout(ctx, uploadWait)
 			defer cancel()
@@ -170,6 +181,24 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, env []string) (se
 	return nil, "", fmt.Errorf("run: --to: %q is neither -, nor exec:COMMAND, nor a URL", f.to)
 }
 
+// sendWaiting sends what earlier supervisors could not send, with pauses.
+func sendWaiting(ctx context.Context, u *deliver.Upload) {
+	ctx, cancel := context.WithTimeout(ctx, uploadWait)
+	defer cancel()
+	for _, pause := range append([]time.Duration{0}, u.Pauses...) {
+		select {
+		case <-time.After(pause):
+		case <-u.Ending:
+			return
+		case <-ctx.Done():
+			return
+		}
+		if u.Flush(ctx) == 0 {
+			return
+		}
+	}
+}
+
 // upload makes an upload that spools in the directory of cores, within the same
 // limits.
 func (f *runFlags) upload() (*deliver.Upload, error) {
@@ -177,8 +206,11 @@ func (f *runFlags) upload() (*deliver.Upload, error) {
 	if err != nil {
 		return nil, fmt.Errorf("run: %w", err)
 	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = (&net.Dialer{Timeout: connectWait}).DialContext
+	transport.ResponseHeaderTimeout = answerWait
 	return &deliver.Upload{
-		URL: f.to, Client: &http.Client{Timeout: uploadWait}, Pauses: deliver.DefaultPauses(), Waiting: spool.Dir(),
+		URL: f.to, Client: &http.Client{Timeout: uploadWait, Transport: transport}, Pauses: deliver.DefaultPauses(), Waiting: spool.Dir(),
 		Spool: func(name string, size int64, write func(io.Writer) error) (string, error) {
 			return spool.Write(name, size, write)
 		},

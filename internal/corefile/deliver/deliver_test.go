@@ -119,6 +119,23 @@ func TestUpload(t *testing.T) {
 	}
 }
 
+// After the end of the program no attempt begins.
+func TestUploadEnding(t *testing.T) {
+	b := newBucket(t)
+	u := upload(t, b.URL+"/cores/{name}?signature=s3cret")
+	u.Pauses = []time.Duration{time.Hour}
+	ending := make(chan struct{})
+	close(ending)
+	u.Ending = ending
+	b.fail = []int{503}
+	if err := u.Put(t.Context(), core()); err == nil || b.tries != 1 || len(u.waiting()) != 1 {
+		t.Errorf("%v, %d tries, %v waiting", err, b.tries, u.waiting())
+	}
+	if u.Flush(t.Context()) != 0 || len(b.objects) != 1 {
+		t.Errorf("the next start did not send it: %d objects", len(b.objects))
+	}
+}
+
 // The URL is secret, whatever goes wrong; and a permanent failure is not
 // retried.
 func TestUploadRefused(t *testing.T) {

@@ -37,12 +37,15 @@ type Upload struct {
 
 	// Pauses are the times between attempts.
 	Pauses []time.Duration
+
+	// Ending, if not nil, is closed when no more attempts may begin: the restart
+	// of a dead program waits for them.
+	Ending <-chan struct{}
 }
 
-// DefaultPauses make an upload fail after half a minute: the supervisor of a
-// dead program delays its restart.
+// DefaultPauses make an upload fail after half a minute.
 func DefaultPauses() []time.Duration {
-	return []time.Duration{time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second}
+	return []time.Duration{500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second}
 }
 
 // Put spools a core and sends it, together with earlier ones that could not be
@@ -100,6 +103,8 @@ func (u *Upload) send(ctx context.Context, path string, pauses []time.Duration) 
 		select {
 		case <-time.After(pauses[0]):
 			pauses = pauses[1:]
+		case <-u.Ending:
+			return err
 		case <-ctx.Done():
 			return err
 		}
