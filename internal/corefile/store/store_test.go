@@ -340,6 +340,38 @@ func TestHerd(t *testing.T) {
 	}
 }
 
+// A herd in which some get the lock in time, and the others count their refusals
+// without it: none is lost.
+func TestImpatientHerd(t *testing.T) {
+	const herd = 300
+	for range 20 {
+		s, clock := open(t, Policy{Each: Limit{3, time.Hour}})
+		s.patience = 0
+		var wg sync.WaitGroup
+		var admitted, counted atomic.Int32
+		for range herd {
+			wg.Go(func() {
+				var refused *RefusedError
+				if n, err := s.Admit("prog", "panic"); err == nil {
+					admitted.Add(1)
+					counted.Add(int32(n))
+				} else if !errors.As(err, &refused) {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		*clock = clock.Add(time.Hour)
+		n, err := s.Admit("prog", "panic")
+		if refused := herd - int(admitted.Load()); err != nil || n+int(counted.Load()) != refused {
+			t.Errorf("%d and %d of %d were counted as refused, %v", n, counted.Load(), refused, err)
+		}
+		if got := files(t, s); len(got) > 0 {
+			t.Errorf("files are left: %v", got)
+		}
+	}
+}
+
 // While others keep the limits locked, every core is refused, and counted.
 func TestLockedLimits(t *testing.T) {
 	s, _ := open(t, Policy{Each: Limit{100, time.Hour}})
