@@ -111,7 +111,7 @@ func TestCoreHandlerContainer(t *testing.T) {
 		t.Errorf("Delve shows %q", got)
 	}
 	out, err := exec.Command(tool(t), "goroutines", core).Output()
-	if pid := strings.Split(filepath.Base(core), ".")[1]; err != nil || !strings.Contains(string(out), "goroutine 1 [running] (thread "+pid+"):") {
+	if pid := strings.Split(filepath.Base(core), ".")[1]; err != nil || !strings.Contains(string(out), "goroutine 1 [running] (failed, thread "+pid+"):") {
 		t.Errorf("%v: no goroutine 1 on thread %s in\n%s", err, pid, out)
 	}
 }
