@@ -61,10 +61,10 @@ func (f *runFlags) destination(config *supervise.Config) (closeNotifier func(), 
 	// A presigned URL is a secret, which the program must not see.
 	config.Env = slices.DeleteFunc(config.Env, func(kv string) bool { return strings.HasPrefix(kv, toVariable+"=") })
 	config.OutputTaken = f.to == stdoutName
-	s, err := store.Open(f.dir, f.policy)
-	if err != nil {
-		config.Place = func() (string, error) { return f.dir, err }
-		config.Sink = func(supervise.Core) (string, error) { return "", err }
+	s, unusable := store.Open(f.dir, f.policy)
+	if unusable != nil {
+		config.Place = func() (string, error) { return f.dir, unusable }
+		config.Sink = func(supervise.Core) (string, error) { return "", unusable }
 		return closeNotifier, nil // each core reports the error
 	}
 	config.Limits, config.History = s.Admit, s
