@@ -143,12 +143,14 @@ func logged(kmsg string, pid int, last time.Duration) bool {
 		return false
 	}
 	since := time.Duration(now.Nano()) - last
-	const maxRecords = 1 << 17
 	record := make([]byte, 8<<10)
-	for range maxRecords {
+	for deadline := time.Now().Add(logWait); time.Now().Before(deadline); {
 		n, err := unix.Read(fd, record)
 		switch {
 		case err == unix.EPIPE || err == unix.EINTR: // records were overwritten
+		case err == unix.EAGAIN:
+			more := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			_, _ = unix.Poll(more, int(time.Until(deadline).Milliseconds())+1)
 		case err != nil || n == 0:
 			return false
 		case recordsKill(string(record[:n]), pid, since):
@@ -157,6 +159,10 @@ func logged(kmsg string, pid int, last time.Duration) bool {
 	}
 	return false
 }
+
+// logWait bounds the reading of the log, and the wait for the kernel's record of a
+// kill, which it may write after the signal.
+const logWait = 500 * time.Millisecond
 
 // recordsKill reports whether a record of /dev/kmsg, not older than since, is that
 // of an OOM kill of the process: "3,1179,290551563,-;Memory cgroup out of memory:
