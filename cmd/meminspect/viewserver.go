@@ -80,8 +80,6 @@ func (s *viewServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch {
 	case rest == "" && s.whole != nil:
 		sendPage(w, s.whole)
@@ -118,7 +116,10 @@ func (s *viewServer) selected(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var b bytes.Buffer
-	if err := s.write(&b, cores); err != nil {
+	s.mu.Lock() // not while the page is sent: the browser may be slow
+	err = s.write(&b, cores)
+	s.mu.Unlock()
+	if err != nil {
 		http.Error(w, string(escape([]byte(err.Error()))), http.StatusInternalServerError)
 		return
 	}

@@ -3,9 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -147,18 +145,11 @@ func alike(waiters []waits.Waiter) []*sameWait {
 	return out
 }
 
-// caller is the innermost frame that is not in the packages that goroutines wait
-// in.
+// caller writes the frame that names a stack.
 func caller(frames []stacks.Frame) string {
-	at := slices.IndexFunc(frames, func(f stacks.Frame) bool {
-		pkg, _, _ := strings.Cut(f.Function, ".")
-		return !slices.Contains(waitingPackages, pkg)
-	})
-	f := &frames[max(at, 0)]
+	f := stacks.Caller(frames)
 	return fmt.Sprintf("%s  %s:%d", shortFunction(f.Function), shortFile(f.File), f.Line)
 }
-
-var waitingPackages = []string{"sync", "internal/sync", "internal/poll", "net", "os", "syscall", "time", "io"}
 
 func (s *sameWait) text() string {
 	who, verb := plural(len(s.group.Goroutines), "goroutine"), string(s.action)

@@ -100,13 +100,13 @@ func (b *builder) core(p *inspect.Program) (core, []stacks.Goroutine) {
 		Path: p.Core.Path, Title: r.Title(), Facts: facts(r), Summary: [][2]string{}, Gaps: append([]string{}, r.Gaps...), Warnings: append([]string{}, p.Warnings...),
 		Regions: []region{}, Log: []record{},
 	}
-	if p.Core.Capture != nil {
+	if p.Core.Capture != nil && !p.Core.Capture.When.IsZero() {
 		c.Captured = p.Core.Capture.When.UnixMilli()
 	}
 	for _, v := range r.Summary {
 		c.Summary = append(c.Summary, [2]string{v.Name, v.Brief().Line()})
 	}
-	s := newStackTable(b, stacks.LibraryOf(p.Core, list))
+	s := newStackTable(b)
 	objects, _ := waits.Read(p, list) // an error shows as a gap
 	c.Groups, c.Goroutines = s.groups(stacks.Groups(list))
 	c.Waits = s.objects(objects)

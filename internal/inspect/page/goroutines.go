@@ -25,7 +25,7 @@ type goroutine struct {
 // A group is goroutines with the same stack.
 type group struct {
 	Stack  int  `json:"k"`
-	Own    int  `json:"o"` // the innermost frame that is not of the standard library, -1 if there is none
+	Own    int  `json:"o"` // the frame that names the stack, -1 if there is none
 	Count  int  `json:"n"`
 	System bool `json:"y,omitempty"`
 	Failed bool `json:"f,omitempty"`
@@ -60,7 +60,6 @@ type stackTable struct {
 	stacks  []stack
 	byFrame map[[3]int]int
 	byFirst map[firstFrame]int // equal stacks share their frames
-	library stacks.Library
 }
 
 type firstFrame struct {
@@ -68,8 +67,8 @@ type firstFrame struct {
 	n     int // frames of the stack
 }
 
-func newStackTable(b *builder, library stacks.Library) *stackTable {
-	return &stackTable{builder: b, library: library, frames: [][3]int{}, stacks: []stack{}, byFrame: map[[3]int]int{}, byFirst: map[firstFrame]int{}}
+func newStackTable(b *builder) *stackTable {
+	return &stackTable{builder: b, frames: [][3]int{}, stacks: []stack{}, byFrame: map[[3]int]int{}, byFirst: map[firstFrame]int{}}
 }
 
 func (s *stackTable) frame(f *stacks.Frame) int {
@@ -110,21 +109,11 @@ func (s *stackTable) stack(frames []stacks.Frame) int {
 	return len(s.stacks) - 1
 }
 
-// own returns the innermost frame that is not of the standard library.
-func (s *stackTable) own(frames []stacks.Frame) int {
-	for i := range frames {
-		if !s.library.Has(&frames[i]) {
-			return s.frame(&frames[i])
-		}
-	}
-	return -1
-}
-
 func (s *stackTable) groups(read []stacks.Group) ([]group, []goroutine) {
 	groups, list := []group{}, []goroutine{}
 	for i := range read {
 		g := &read[i]
-		groups = append(groups, group{Stack: s.stack(g.Frames), Own: s.own(g.Frames), Count: len(g.Goroutines), System: g.System, Failed: g.Failed()})
+		groups = append(groups, group{Stack: s.stack(g.Frames), Own: s.frame(stacks.Caller(g.Frames)), Count: len(g.Goroutines), System: g.System, Failed: g.Failed()})
 		for _, member := range g.Goroutines {
 			list = append(list, s.goroutine(member, i))
 		}

@@ -14,9 +14,20 @@ type heap struct {
 	Shared   uint64     `json:"shared"`
 	Garbage  uint64     `json:"garbage"`
 	Unknown  uint64     `json:"unknown"`
+	Free     uint64     `json:"free"`
+	Stacks   uint64     `json:"stacks"`
+	Leaks    []leaks    `json:"leaks,omitempty"`
 	Partial  bool       `json:"partial,omitempty"`
 	Problems []string   `json:"problems,omitempty"`
 	Roots    []heapRoot `json:"roots"`
+}
+
+// Leaks are goroutines that wait for ever and began with one function.
+type leaks struct {
+	Function string   `json:"function"`
+	State    string   `json:"state"`
+	Count    int      `json:"count"`
+	IDs      []string `json:"ids"`
 }
 
 // A heapRoot is a root, with the paths from it that the report has.
@@ -44,7 +55,12 @@ func (b *builder) heap(c *inspect.Core) (*heap, error) {
 	}
 	h := &heap{
 		Objects: r.Heap.Objects, Bytes: r.Heap.Bytes, Shared: r.Heap.SharedBytes, Garbage: r.Heap.GarbageBytes, Unknown: r.Heap.UnknownBytes,
-		Partial: r.Partial, Problems: r.Problems, Roots: []heapRoot{},
+		Free: r.Heap.Free, Stacks: r.Heap.Stacks, Partial: r.Partial, Problems: r.Problems, Roots: []heapRoot{},
+	}
+	if r.Leaks != nil {
+		for _, g := range r.Leaks.Groups {
+			h.Leaks = append(h.Leaks, leaks{g.Function, g.State, g.Count, g.IDs[:min(len(g.IDs), 1)]})
+		}
 	}
 	type key struct{ kind, name string }
 	roots := map[key]int{}
@@ -56,7 +72,7 @@ func (b *builder) heap(c *inspect.Core) (*heap, error) {
 	for i := range r.Paths {
 		p := &r.Paths[i]
 		at, ok := roots[key{p.Kind, p.Root}]
-		if !ok || p.Exclusive == 0 {
+		if !ok {
 			continue
 		}
 		_, steps, _ := strings.Cut(p.Path, p.Root)

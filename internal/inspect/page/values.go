@@ -63,7 +63,7 @@ func (t *tree) root(p *inspect.Program, r *note.Region) *node {
 	if *t.left <= 0 {
 		return &node{Type: t.index(r.Type), Missing: limited}
 	}
-	return t.node("", value.Region(p, r, value.Limits{Values: *t.left}))
+	return t.node("", value.Region(p, r, value.Limits{Values: *t.left, Constants: true}))
 }
 
 // limited is why a page does not have a value that the core has.
@@ -77,6 +77,8 @@ func (t *tree) node(step string, v *value.Value) *node {
 		n.Address = v.Addr.String()
 	}
 	switch {
+	case v.Absent != "" && step == "" && v.Addr != 0: // behind a pointer
+		n.Missing = string(v.Absent) + ", at " + v.Addr.String()
 	case v.Absent != "":
 		n.Missing = string(v.Absent)
 	case *t.left <= 0:
@@ -117,6 +119,9 @@ func (t *tree) below(n *node, v *value.Value) {
 		leaf := *v
 		leaf.Notes = nil // they are in the node's note
 		n.Text = leaf.Line()
+		if meaning := v.Meaning(); meaning != "" {
+			n.Note = strings.Join(append([]string{meaning}, v.Notes...), "; ")
+		}
 		return
 	}
 	n.Note = strings.Join(slices.Concat(v.State, v.Notes), "; ")

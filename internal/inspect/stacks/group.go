@@ -90,6 +90,22 @@ func (g *Goroutine) Calls() []Frame {
 	return calls
 }
 
+// Caller returns the frame that names a stack: the innermost that is not in the packages
+// that goroutines wait in, or else the innermost. It returns nil for a stack without
+// frames.
+func Caller(frames []Frame) *Frame {
+	if len(frames) == 0 {
+		return nil
+	}
+	at := slices.IndexFunc(frames, func(f Frame) bool {
+		pkg, _, _ := strings.Cut(f.Function, ".")
+		return !slices.Contains(waitingPackages, pkg)
+	})
+	return &frames[max(at, 0)]
+}
+
+var waitingPackages = []string{"sync", "internal/sync", "internal/poll", "net", "os", "syscall", "time", "io"}
+
 // ofRuntime reports whether a function is the runtime's.
 func (f *Frame) ofRuntime() bool {
 	return strings.HasPrefix(f.Function, "runtime.") || strings.HasPrefix(f.Function, "internal/runtime/")

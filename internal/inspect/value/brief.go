@@ -42,6 +42,7 @@ func (v *Value) Brief() *Value {
 		for _, f := range v.Fields[:min(len(v.Fields), briefFields)] {
 			brief.Fields = append(brief.Fields, Field{f.Name, f.Value.inBrief()})
 		}
+		brief.Omitted = uint64(max(0, len(v.Fields)-briefFields))
 	case Func:
 		brief.Elem = nil
 	case List, Map, Chan:

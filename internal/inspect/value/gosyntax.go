@@ -87,8 +87,8 @@ func (s *source) value(v *Value, at place, indent int) {
 		s.text("/* " + v.Addr.String() + " */ ")
 	}
 	s.bare(v, at, indent)
-	if s.format.Explain {
-		s.explain(v)
+	if text := v.Meaning(); s.format.Explain && text != "" {
+		s.text(" /* " + text + " */")
 	}
 	s.remarks(v)
 }
@@ -99,24 +99,22 @@ func (v *Value) addressed() bool {
 	return v.Addr != 0 && v.Absent == "" && v.Shape != Interface && v.Shape != Pointer && v.Shape != Chan && v.Shape != Nil && !v.BackRef
 }
 
-// explain writes what a number or bytes mean, as a comment.
-func (s *source) explain(v *Value) {
-	text := ""
+// Meaning returns what a number or bytes mean: the name of a constant, a duration, an
+// address of the network. It is empty for a value that means what its text shows.
+func (v *Value) Meaning() string {
 	switch {
 	case v.Absent != "":
 	case v.Const != "":
-		text = v.Const
+		return v.Const
 	case v.Type == "time.Duration" && v.Shape == Literal:
 		n, _ := strconv.ParseInt(v.Text, 10, 64) // it was written by us
-		text = time.Duration(n).String()
+		return time.Duration(n).String()
 	case v.Type == "net.IP" && v.Shape == Bytes && v.Omitted == 0:
 		if ip, ok := netip.AddrFromSlice([]byte(v.Text)); ok {
-			text = ip.Unmap().String()
+			return ip.Unmap().String()
 		}
 	}
-	if text != "" {
-		s.text(" /* " + text + " */")
-	}
+	return ""
 }
 
 // remarks writes the state of a value and its notes as a comment.
@@ -124,7 +122,11 @@ func (s *source) remarks(v *Value) {
 	more := v.Omitted > 0 && v.Shape != List && v.Shape != Map && v.Shape != Chan
 	notes := slices.Concat(v.State, v.Notes)
 	if more {
-		notes = append(notes, strconv.FormatUint(v.Omitted, 10)+" more bytes")
+		what := " more bytes"
+		if v.Shape == Struct {
+			what = " more fields"
+		}
+		notes = append(notes, strconv.FormatUint(v.Omitted, 10)+what)
 	}
 	if len(notes) == 0 {
 		return

@@ -53,7 +53,7 @@ type Value struct {
 	// Referenced is set on a value that a BackRef refers to.
 	Referenced bool
 	Senders    *Senders  // of a Chan: goroutines that wait to send, nil when there are none
-	Omitted    uint64    // elements, entries or bytes that limits left out
+	Omitted    uint64    // elements, entries, fields or bytes that limits left out
 	Func       *Function // of a Func
 	Slice      bool      // Bytes of a slice, not of an array
 	State      []string  // what no field shows: a mutex is locked, a channel closed

@@ -390,6 +390,14 @@ func TestViews(t *testing.T) {
 	p.js("(() => { const s = document.querySelector('main input[type=search]'); s.value = 'chair'; s.dispatchEvent(new Event('input', {bubbles: true})) })()")
 	p.await(`document.querySelector('.value .name')?.innerText === 'service.Orders["ada"].Next.Name'`)
 
+	// What print says of a value, the page says too.
+	for text, want := range map[string]string{"1m30s": "service.Timeout", "wrapError": "service.Err", "1 waiter": "service.A"} {
+		p.click("Values")
+		p.do("enter('" + text + "')")
+		p.await("[...document.querySelectorAll('.value .name')].some((e) => e.innerText === '" + want + "')")
+		p.do("enter('')")
+	}
+
 	// A phone, and a small screen at twice the size of text.
 	for _, size := range [][2]int64{{360, 740}, {640, 450}} {
 		if err := chromedp.Do(ctx, chromedp.EmulateViewport(size[0], size[1])); err != nil {
@@ -424,7 +432,9 @@ func TestLinks(t *testing.T) {
 	p.await("/main.deadlock *sync.Mutex.Lock service\\/main.go:[0-9]+/.test(document.querySelector('main').innerText)")
 	p.await("/[0-9:.]{12} ERROR it went wrong code=7/.test(document.querySelector('main').innerText)")
 	p.await("document.querySelector('main').innerText.includes('0 changes of values')")
+	p.js("[...document.querySelectorAll('button')].find((b) => b.innerText === '2 × main.deadlock').focus()")
 	p.click("2 × main.deadlock")
+	p.await("document.activeElement.id === 'view'") // and not on nothing
 	p.await("document.querySelector('#stack') !== null && document.querySelectorAll('.bar.path').length > 0")
 	p.await("document.querySelector('#stack').getBoundingClientRect().top < innerHeight")
 	p.click("Waits")
@@ -461,6 +471,8 @@ func TestLinks(t *testing.T) {
 	p.await("document.querySelector('.details input').value === 'service.Orders[\"ada\"].Next'")
 	p.do("key('ArrowDown', '[role=tree]')")
 	p.await("document.querySelector('main [role=note]') === null")
+	p.js("(location.hash = 'view=Goroutines&at=471100', 0)")
+	p.await("document.querySelector('main [role=note]')?.innerText === 'Goroutine 471100 is not in this core.'")
 	// The row of a goroutine is in sight, wherever it is.
 	p.js("(location.hash = 'view=Goroutines', 0)")
 	p.await("document.querySelector('.table .scroll') !== null")
@@ -700,6 +712,9 @@ func TestChangesAreMarked(t *testing.T) {
 	p.await("document.querySelector('main').innerText.includes('service.Orders[\"ada\"].Price')")
 	p.js("[...document.querySelectorAll('main button')].find((b) => b.innerText === 'service.Orders[\"ada\"].Price').click()")
 	p.await(marked + ".includes('changed')")
+	p.click("Values")
+	p.click("Close all")
+	p.await(marked + ".includes('changed below')")
 }
 
 // What keeps memory alive is a map: a part opens, and leads back.

@@ -110,6 +110,7 @@ export function Goroutines(state: State) {
         {chosen && <button onClick={() => choose(null)}>Show all goroutines</button>}
       </div>
       <Icicle root={root} chosen={chosen} choose={choose} path={path} />
+      {target && !shown && <p role="note">Goroutine {target} is not in this core.</p>}
       <p aria-live="polite">{count(rows.length, 'goroutine')}{chosen && <> in <code>{chosen.name}</code></>}</p>
       <div class="halves">
       <Table label="Goroutines" rows={rows} marked={shown} tone={(g) => (g.f ? 'bad' : '')} columns={[

@@ -19,6 +19,7 @@ function partsOf(heap: HeapData): Part {
     let left = r.retained // what is in no path of the report
     for (const p of r.paths ?? []) {
       const own = Math.min(p.exclusive, left)
+      if (own === 0) continue // what others keep alive too has no area of its own
       left -= own
       let at = root
       for (const step of p.steps) {
@@ -38,7 +39,7 @@ function partsOf(heap: HeapData): Part {
 }
 
 /** Heap shows what keeps the program's memory alive. */
-export function Heap({ heap, doc }: State & { heap: HeapData }) {
+export function Heap({ heap, doc, go }: State & { heap: HeapData }) {
   const [zoom, setZoom] = useState<Part[]>([])
   const all = useMemo(() => partsOf(heap), [heap])
   const shown = zoom.at(-1) ?? all
@@ -52,7 +53,11 @@ export function Heap({ heap, doc }: State & { heap: HeapData }) {
   return (
     <section aria-labelledby="heap">
       <h2 id="heap">What keeps memory alive</h2>
-      <p>{bytes(heap.bytes)} in {count(heap.objects, 'object')}. The area of a root or a path is what only it keeps alive; what several roots keep alive is one area.</p>
+      <p>{bytes(heap.bytes)} in {count(heap.objects, 'object')}. The area of a root or a path is what only it keeps alive; what several roots keep alive is one area. Free in spans: {bytes(heap.free)}; stacks: {bytes(heap.stacks)}.</p>
+      {heap.leaks && <>
+        <p>These goroutines wait for ever: neither a variable nor a goroutine that may run leads to what they wait for.</p>
+        <ul>{heap.leaks.map((l) => <li>{l.ids.length > 0 ? <button class="link" onClick={() => go('Goroutines', l.ids[0])}>{count(l.count, 'goroutine')}</button> : count(l.count, 'goroutine')} of <code>{l.function}</code>, {l.state}</li>)}</ul>
+      </>}
       {heap.partial && <p class="warn">The time was over before the pointers were read: what keeps the memory alive is not known.</p>}
       {heap.problems?.map((p) => <p class="warn">{p}</p>)}
       <div class="tools">

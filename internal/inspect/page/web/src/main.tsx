@@ -63,6 +63,13 @@ function App({ doc }: { doc: Document }) {
     addEventListener('hashchange', arrive)
     return () => removeEventListener('hashchange', arrive)
   }, [])
+  useEffect(() => { // what had the focus may be gone after a click: the view takes it
+    const keep = () => requestAnimationFrame(() => requestAnimationFrame(() => {
+      if (document.activeElement === document.body) document.getElementById('view')!.focus({ preventScroll: true })
+    }))
+    addEventListener('click', keep)
+    return () => removeEventListener('click', keep)
+  }, [])
   useEffect(() => { document.title = view + ': ' + core.title }, [view, core])
   const View = VIEWS[view]
   return (

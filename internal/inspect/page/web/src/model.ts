@@ -55,7 +55,7 @@ export interface Goroutine {
 
 export interface Group {
   k: number // stack
-  o: number // innermost frame that is not of the standard library, or -1
+  o: number // frame that names the stack, or -1
   n: number // goroutines
   y?: boolean // of the runtime
   f?: boolean // failed
@@ -107,6 +107,9 @@ export interface Heap {
   shared: number
   garbage: number
   unknown: number
+  free: number
+  stacks: number
+  leaks?: { function: string; state: string; count: number; ids: string[] }[]
   partial?: boolean
   problems?: string[]
   roots: { name: string; retained: number; objects: number; paths?: { steps: string[]; type: number; objects: number; exclusive: number; retained: number }[] }[]
@@ -132,9 +135,9 @@ export async function read(): Promise<Document> {
   return new Response(stream).json()
 }
 
-/** ownFrame returns the frame that names a group: its own code, or else the innermost. */
+/** ownFrame returns the frame that names a group. */
 export function ownFrame(core: Core, g: Group): number | undefined {
-  return g.o >= 0 ? g.o : core.stacks[g.k].f[0]
+  return g.o >= 0 ? g.o : undefined
 }
 
 /** short returns the last element of a function's or a file's path. */

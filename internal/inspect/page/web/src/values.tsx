@@ -19,6 +19,23 @@ function leaf(node: ValueNode): ValueNode {
   return node
 }
 
+/** line returns the nodes from a value to what it refers to, through pointers and interfaces. */
+function line(node: ValueNode): ValueNode[] {
+  const all = [node]
+  while (node.c?.length === 1 && !node.c[0].n) all.push((node = node.c[0]))
+  return all
+}
+
+/** notesOf returns what there is to say of a value and of what leads to it. */
+function notesOf(node: ValueNode): string {
+  return line(node).map((n) => n.o).filter(Boolean).join('; ')
+}
+
+/** typeOf returns the type of a value, and that of the value in an interface. */
+function typeOf(node: ValueNode, strings: string[]): string {
+  return line(node).map((n) => strings[n.t]).filter((t, i, all) => t && (i === 0 || all[i - 1] !== '*' + t)).join(' with ')
+}
+
 /** flat returns the visible rows. */
 function flat(core: Core, open: Set<ValueNode>): Row[] {
   const rows: Row[] = []
@@ -42,7 +59,7 @@ function search(core: Core, strings: string[], text: string): { rows: Row[]; mor
       return
     }
     const end = leaf(node)
-    if ((node.n ?? region.name).toLowerCase().includes(wanted) || end.v?.toLowerCase().includes(wanted) || end.m?.toLowerCase().includes(wanted) || types[node.t]) rows.push({ node, path, depth: 1, region, parent: -1 })
+    if ((node.n ?? region.name).toLowerCase().includes(wanted) || end.v?.toLowerCase().includes(wanted) || end.m?.toLowerCase().includes(wanted) || line(node).some((n) => types[n.t] || n.o?.toLowerCase().includes(wanted))) rows.push({ node, path, depth: 1, region, parent: -1 })
     for (const c of childrenOf(node)) visit(c, path + (c.n ?? ''), region)
   }
   for (const r of core.regions) visit(r.value, r.name, r)
@@ -96,6 +113,11 @@ export function Values({ core, doc, target, changed, mark }: State) {
   const found = useMemo(() => (query ? search(core, doc.strings, query) : null), [core, query])
   const rows = useMemo(() => found?.rows ?? flat(core, open), [core, open, found])
   const { element, rows: visible } = useRows(rows.length, at)
+  const above = useMemo(() => { // paths below which something changed
+    const all = new Set<string>()
+    for (const path of changed.keys()) for (let end = 1; end < path.length; end++) if (path[end] === '.' || path[end] === '[') all.add(path.slice(0, end))
+    return all
+  }, [changed])
   const wanted = useRef<ValueNode | null>(null)
 
   /** show opens what is above a value and moves to it. */
@@ -132,7 +154,10 @@ export function Values({ core, doc, target, changed, mark }: State) {
   }
   const follow = (row: Row) => {
     const end = leaf(row.node)
-    if (end.r) show(chain(row.region, (n) => n.a === end.r))
+    if (!end.r) return
+    const way = chain(row.region, (n) => n.a === end.r)
+    show(way)
+    if (way.length === 0) setLost({ path: end.r, near: row.path })
   }
   const keys = (e: KeyboardEvent) => {
     const row = rows[at]
@@ -187,10 +212,10 @@ export function Values({ core, doc, target, changed, mark }: State) {
                 <span class="twist" aria-hidden="true">{below ? (open.has(r.node) ? '▾' : '▸') : ''}</span>
                 <code class="name">{found || r.depth === 1 ? r.path : r.node.n}</code>{' '}
                 <Text node={end} />{' '}
-                <span class="dim">{doc.strings[r.node.t]}</span>
-                {end.o && <em> {end.o}</em>}
+                <span class="dim">{typeOf(r.node, doc.strings)}</span>
+                {notesOf(r.node) && <em> {notesOf(r.node)}</em>}
                 {r.depth === 1 && !found && r.region.status !== 'complete' && <em> {[r.region.status, r.region.reasons?.join(', ')].filter(Boolean).join(': ')}</em>}
-                {changed.has(r.path) && <Badge text={changed.get(r.path)!} />}
+                {(changed.get(r.path) || above.has(r.path)) && <Badge text={changed.get(r.path) ?? 'changed below'} />}
               </div>
             )
           })}
@@ -215,6 +240,6 @@ function Text({ node }: { node: ValueNode }) {
   if (node.r) return <code>→ {node.r}</code>
   if (node.v !== undefined) return <code class="text">{node.v.length > 300 ? node.v.slice(0, 300) + '…' : node.v}</code>
   if (node.l !== undefined) return <span class="dim">{count(node.l, 'element')}</span>
-  if (node.o && !node.c) return null // the note says what it is
+  if (node.o && !node.c && node.l === undefined) return null // the note says what it is
   return <span class="dim">{node.c ? count(node.c.length, 'field') : 'empty'}</span>
 }

@@ -36,6 +36,8 @@ type state struct {
 	Markup   string
 	Channel  chan int
 	Shutdown <-chan struct{}
+	Timeout  time.Duration
+	Err      error
 }
 
 var service = &state{Orders: map[string]*order{}, Channel: make(chan int, 3), Started: time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)}
@@ -62,6 +64,7 @@ func run() error {
 	service.Orders[markup] = &order{3, markup, 0, nil}
 	service.Self, service.Any, service.Markup = service, order{4, "any", 1, nil}, markup
 	service.Channel <- 7
+	service.Timeout, service.Err = 90*time.Second, fmt.Errorf("no lamp: %w", os.ErrNotExist)
 	for i := range lists {
 		list := make([]order, 1000)
 		for k := range list {
