@@ -77,7 +77,7 @@ func (t *tree) node(step string, v *value.Value) *node {
 		n.Address = v.Addr.String()
 	}
 	switch {
-	case v.Absent != "" && step == "" && v.Addr != 0: // behind a pointer
+	case v.Absent != "" && step == "" && v.Addr != 0: // the target of a pointer
 		n.Missing = string(v.Absent) + ", at " + v.Addr.String()
 	case v.Absent != "":
 		n.Missing = string(v.Absent)

@@ -390,7 +390,7 @@ func TestViews(t *testing.T) {
 	p.js("(() => { const s = document.querySelector('main input[type=search]'); s.value = 'chair'; s.dispatchEvent(new Event('input', {bubbles: true})) })()")
 	p.await(`document.querySelector('.value .name')?.innerText === 'service.Orders["ada"].Next.Name'`)
 
-	// What print says of a value, the page says too.
+	// The page shows of a value what print shows.
 	for text, want := range map[string]string{"1m30s": "service.Timeout", "wrapError": "service.Err", "1 waiter": "service.A"} {
 		p.click("Values")
 		p.do("enter('" + text + "')")
