@@ -27,9 +27,12 @@ func Groups(list []Goroutine) []Group {
 	places := perStack[int]{} // in groups
 	for i := range list {
 		g := &list[i]
-		at := places.get(g.Frames, func([]Frame) int {
+		find := func([]Frame) int {
 			calls := g.Calls()
 			key := groupKey(calls)
+			if len(calls) == 0 { // nothing of the stack is known
+				key = fmt.Sprint(g.System())
+			}
 			at, ok := index[key]
 			if !ok {
 				at = len(groups)
@@ -37,7 +40,13 @@ func Groups(list []Goroutine) []Group {
 				groups = append(groups, Group{Frames: calls, System: g.System()})
 			}
 			return at
-		})
+		}
+		var at int
+		if len(g.Frames) == 0 {
+			at = find(nil)
+		} else {
+			at = places.get(g.Frames, find)
+		}
 		groups[at].Goroutines = append(groups[at].Goroutines, g)
 	}
 	slices.SortStableFunc(groups, func(a, b Group) int {

@@ -337,3 +337,11 @@ func goroutineID() uint64 {
 	id, _ := strconv.ParseUint(text[1], 10, 64)
 	return id
 }
+
+// In a core without stacks the goroutines of the runtime are not among the program's.
+func TestGroupsWithoutStacks(t *testing.T) {
+	groups := stacks.Groups([]stacks.Goroutine{{ID: 1, Start: "runtime.main"}, {ID: 2, Start: "runtime.bgsweep"}, {ID: 3, Start: "main.work"}, {ID: 4, Start: "runtime.forcegchelper"}})
+	if len(groups) != 2 || groups[0].System || len(groups[0].Goroutines) != 2 || !groups[1].System || len(groups[1].Goroutines) != 2 {
+		t.Errorf("%+v", groups)
+	}
+}
