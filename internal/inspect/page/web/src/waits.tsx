@@ -5,6 +5,7 @@ import type { State } from './main'
 import { count, ownFrame, short, type Core, type Goroutine, type WaitObject } from './model'
 
 const FIRST_OBJECTS = 12 // of a graph that a person can read
+const MORE_OBJECTS = 38 // at a time: the layout of a large graph takes long
 const MAX_OBJECTS = 150 // of a graph that a browser draws at once
 const MAX_BOXES = 300
 
@@ -170,7 +171,7 @@ export function Waits({ core, doc, go, before }: State) {
     <>
       <p>{count(core.waits.length, 'object')}. An arrow leads from goroutines to what they wait for, and from there to goroutines with a pointer to it: one of them may be the one that can let the others go on.</p>
       {cyclic.size > 0 && <p class="bad" role="note"><strong>Possible deadlock:</strong> the boxes with a double red border wait for each other.</p>}
-      {left > 0 && <p>The graph has {most} of {most + left} boxes of objects; objects that are alike share a box. {most < MAX_OBJECTS ? <button onClick={() => setMost(MAX_OBJECTS)}>Show {Math.min(left, MAX_OBJECTS - most)} more</button> : <>It has no room for {left} more.</>}</p>}
+      {left > 0 && <p>The graph has {most} of {most + left} boxes of objects; objects that are alike share a box. {most < MAX_OBJECTS ? <button onClick={() => setMost(Math.min(most + MORE_OBJECTS, MAX_OBJECTS))}>Show {Math.min(left, MORE_OBJECTS, MAX_OBJECTS - most)} more</button> : <>It has no room for {left} more.</>}</p>}
       {boxes.size > 0 && (
         <div class="graph" tabIndex={0} role="group" ref={graph} aria-label="Graph of waits">
           <div style={{ position: 'relative', width: width + 'px', height: height + 'px' }}>
