@@ -65,7 +65,7 @@ func (f *runFlags) destination(config *supervise.Config) (closeNotifier func(), 
 	if unusable != nil {
 		config.Place = func() (string, error) { return f.dir, unusable }
 		config.Sink = func(supervise.Core) (string, error) { return "", unusable }
-		return closeNotifier, nil // each core reports the error
+		return closeNotifier, nil //nolint:nilerr // each core reports the error
 	}
 	config.Limits, config.History = s.Admit, s
 	config.Socket = s.Dir()
