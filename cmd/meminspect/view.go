@@ -30,11 +30,12 @@ type viewFlags struct {
 func viewCommand() *cobra.Command {
 	var f viewFlags
 	cmd := &cobra.Command{
-		Use:   "view [CORE…]",
+		Use:   "view [CORE…|DIR]",
 		Short: "Show cores in the browser",
 		Long: `Show cores in the browser: the summary, the goroutines, what they wait for, the
 values, the memory, the log, and the differences of each core to the one that
-follows. Without a CORE the page lists the cores of a directory: see --dir.
+follows. Without a CORE the page lists the cores of a directory: see --dir. A
+directory in place of a CORE is short for --dir.
 
 With --html the page is written to a file instead. The file contains all that it
 shows, makes no request, and opens from disk: attach it to a ticket. It has the
@@ -63,6 +64,15 @@ pages of other origins are refused.`,
 }
 
 func (f *viewFlags) run(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 && isDir(args[0]) {
+		if cmd.Flags().Changed("dir") {
+			return fmt.Errorf("--dir and the directory %s: name one of them", args[0])
+		}
+		if err := cmd.Flags().Set("dir", args[0]); err != nil {
+			return err
+		}
+		args = nil
+	}
 	switch {
 	case cmd.Flags().Changed("html") && f.html == "":
 		return errors.New("--html: no FILE")
@@ -80,6 +90,11 @@ func (f *viewFlags) run(cmd *cobra.Command, args []string) error {
 		return fmt.Errorf("--html: %w", err)
 	}
 	return writeWhole(f.html, write)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // replaceable returns an error if a file exists and is not a page: who forgets the name of

@@ -78,14 +78,15 @@ export function Goroutines(state: State) {
   const [chosen, choose] = useState<Bar | null>(null)
   const [query, setQuery] = useState('')
   const list = useMemo(() => core.goroutines.filter((g) => system || !core.groups[g.g].y), [core, system])
-  const names = useMemo(() => core.frames.map((f) => short(doc.strings[f[0]])), [core])
+  const names = useMemo(() => core.frames.map((f) => doc.strings[f[0]]), [core])
   const prefix = useMemo(() => prefixesOf(core, names, by), [core, by])
   const root = useMemo(() => rootOf(core, names, list, prefix), [list, prefix])
   const rows = useMemo(() => {
     const text = query.toLowerCase()
     const chosenRows = chosen ? chosen.classes.flatMap((c) => c.goroutines) : list
     if (!text) return chosenRows
-    const matches = core.stacks.map((stack) => stack.f.some((f) => doc.strings[core.frames[f][0]].toLowerCase().includes(text)))
+    const inFrame = core.frames.map(([fn, file]) => doc.strings[fn].toLowerCase().includes(text) || doc.strings[file].toLowerCase().includes(text))
+    const matches = core.stacks.map((stack) => stack.f.some((f) => inFrame[f]))
     return chosenRows.filter((g) => g.id === text || matches[g.k] || doc.strings[g.s].toLowerCase().includes(text) || g.l?.toLowerCase().includes(text))
   }, [list, chosen, query])
   const known = useMemo(() => before && new Map(before.goroutines.map((g) => [g.id, doc.strings[g.s]])), [before])
@@ -109,7 +110,7 @@ export function Goroutines(state: State) {
         <Search label="Search" value={query} set={setQuery} />
         {chosen && <button onClick={() => choose(null)}>Show all goroutines</button>}
       </div>
-      <Icicle root={root} chosen={chosen} choose={choose} path={path} />
+      <Icicle by={by} root={root} chosen={chosen} choose={choose} path={path} />
       {target && !shown && <p role="note">Goroutine {target} is not in this core.</p>}
       <p aria-live="polite">{count(rows.length, 'goroutine')}{chosen && <> in <code>{chosen.name}</code></>}</p>
       <div class="halves">
@@ -147,7 +148,7 @@ function drawable(top: Bar): { drawn: Set<Bar>; hidden: number } {
  * Icicle draws a tree of goroutines: the width of a bar is the number of goroutines. The chosen
  * bar has the whole width, and so have the bars above it.
  */
-function Icicle(props: { root: Bar; chosen: Bar | null; choose: (b: Bar | null) => void; path: Set<string> }) {
+function Icicle({ by, ...props }: { by: (typeof KINDS)[number]; root: Bar; chosen: Bar | null; choose: (b: Bar | null) => void; path: Set<string> }) {
   const top = props.chosen ?? props.root
   const { nodes, hidden } = useMemo(() => {
     const { drawn, hidden } = drawable(top)
@@ -168,12 +169,13 @@ function Icicle(props: { root: Bar; chosen: Bar | null; choose: (b: Bar | null) 
       <div style={{ position: 'relative', height: depth * 1.6 + 'rem' }}>
         {nodes.map(({ bar, x0, x1, depth }) => {
           const label = bar.name + ', ' + count(bar.n, 'goroutine')
+          const text = by === 'By wait object' && bar.above && !bar.above.above ? bar.name : short(bar.name)
           return (
             <button key={bar.key} title={label} aria-label={label} aria-pressed={props.chosen === bar}
               class={'bar tone' + (hash(bar.name) % 6) + (props.path.has(bar.key) ? ' path' : '')}
               style={{ left: x0 * 100 + '%', width: (x1 - x0) * 100 + '%', top: depth * 1.6 + 'rem' }}
               onClick={() => props.choose(bar.above ? bar : null)}>
-              {x1 - x0 > 0.03 ? bar.name + (bar.n < props.root.n || !bar.above ? ' (' + bar.n + ')' : '') : ''}
+              {x1 - x0 > 0.03 ? text + (bar.n < props.root.n || !bar.above ? ' (' + bar.n + ')' : '') : ''}
             </button>
           )
         })}

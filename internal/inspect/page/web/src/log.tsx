@@ -6,7 +6,7 @@ import { count, level, LEVELS } from './model'
 export function Log({ core, before }: State) {
   const [least, setLeast] = useState(-1000)
   const [query, setQuery] = useState('')
-  const end = core.captured || core.log.at(-1)?.t || 0
+  const end = Math.max(core.captured, core.log.at(-1)?.t ?? 0) // a program may log after it prepared its core
   const rows = useMemo(() => {
     const text = query.toLowerCase()
     return core.log.filter((r) => r.l >= least && (r.m + ' ' + (r.a ?? '')).toLowerCase().includes(text))

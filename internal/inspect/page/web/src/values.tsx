@@ -52,6 +52,7 @@ function search(core: Core, strings: string[], text: string): { rows: Row[]; mor
   const rows: Row[] = []
   const wanted = text.toLowerCase()
   const types = strings.map((s) => s.toLowerCase().includes(wanted))
+  const whole = /.[.[]/.test(wanted) // a path of more than one step
   let more = false
   const visit = (node: ValueNode, path: string, region: Region) => {
     if (rows.length >= MAX_HITS) {
@@ -59,7 +60,7 @@ function search(core: Core, strings: string[], text: string): { rows: Row[]; mor
       return
     }
     const end = leaf(node)
-    if ((node.n ?? region.name).toLowerCase().includes(wanted) || end.v?.toLowerCase().includes(wanted) || end.m?.toLowerCase().includes(wanted) || line(node).some((n) => types[n.t] || n.o?.toLowerCase().includes(wanted))) rows.push({ node, path, depth: 1, region, parent: -1 })
+    if ((whole ? path : node.n ?? region.name).toLowerCase().includes(wanted) || end.v?.toLowerCase().includes(wanted) || end.m?.toLowerCase().includes(wanted) || line(node).some((n) => types[n.t] || n.o?.toLowerCase().includes(wanted))) rows.push({ node, path, depth: 1, region, parent: -1 })
     for (const c of childrenOf(node)) visit(c, path + (c.n ?? ''), region)
   }
   for (const r of core.regions) visit(r.value, r.name, r)

@@ -154,7 +154,7 @@ function drawn(core: Core, strings: string[], most: number) {
 }
 
 export function Waits({ core, doc, go, before }: State) {
-  const known = useMemo(() => before && new Set(before.waits.map((o) => o.path || o.address || o.kind)), [before])
+  const known = useMemo(() => before && new Map(before.waits.map((o) => [o.path || o.address || o.kind, o.waiters.length])), [before])
   const [most, setMost] = useState(FIRST_OBJECTS)
   const { boxes, edges, g, cyclic, left } = useMemo(() => drawn(core, doc.strings, most), [core, most])
   const others = core.waits.filter((o) => !o.address)
@@ -199,7 +199,7 @@ export function Waits({ core, doc, go, before }: State) {
       <Table label="Objects" rows={core.waits} columns={[
         { name: 'Object', width: 'minmax(9rem, 2fr)', cell: (o) => <>{o.path ? <button class="link" onClick={() => go('Values', o.path!)}>{o.path}</button> : <code>{o.address || ''}</code>}{known && !known.has(o.path || o.address || o.kind) && <Badge text="new" />}</> },
         { name: 'Kind', width: 'minmax(7rem, 1fr)', cell: (o) => o.kind + (o.state ? ', ' + o.state : '') },
-        { name: 'Waiting', width: '7rem', cell: (o) => count(o.waiters.length, 'goroutine') },
+        { name: 'Waiting', width: '7rem', cell: (o) => { const was = known?.get(o.path || o.address || o.kind); return <>{count(o.waiters.length, 'goroutine')}{was !== undefined && was !== o.waiters.length && <Badge text={'was ' + was} />}</> } },
         { name: 'For', width: 'minmax(6rem, 1fr)', cell: (o) => [...new Set(o.waiters.map((w) => w.action + (w.select ? ' in select' : '')))].join(', ') },
         { name: 'Goroutines with a pointer to it', width: 'minmax(9rem, 1fr)', cell: (o) => o.others.map((id) => <button class="link" onClick={() => go('Goroutines', id)}>{id}</button>) },
       ]} />
