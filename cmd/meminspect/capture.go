@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/gcpause"
 )
 
 type captureCommandFlags struct {
@@ -41,6 +42,7 @@ without memory that records the reason, and the exit status is 3.`,
 			if err != nil || pid <= 0 {
 				return fmt.Errorf("capture: %q is not a process ID", args[0])
 			}
+			gcpause.Until(smallHeap)
 			return f.run(cmd, pid)
 		},
 	}

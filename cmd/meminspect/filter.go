@@ -9,6 +9,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 )
 
@@ -50,6 +51,7 @@ exit status is 3.`,
 }
 
 func (f *filterFlags) run(cmd *cobra.Command, path string) error {
+	gcpause.Until(smallHeap)
 	return f.save(cmd, f.options(cmd), func(opts capture.Options) (*capture.Core, error) {
 		full, file, err := f.open(cmd, path)
 		if err != nil {

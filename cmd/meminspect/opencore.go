@@ -194,6 +194,10 @@ func reduce(cmd *cobra.Command, core *inspect.Core) (*inspect.Core, error) {
 	return inmemory.Reduce(cmd.Context(), core, exe, capture.Options{Request: requestOf(cmd)})
 }
 
+// smallHeap is the heap of a command that makes a small core, in bytes: it collects no
+// garbage until its heap is larger.
+const smallHeap = 12 << 20
+
 // requestOf returns the request of a command that makes a core.
 func requestOf(cmd *cobra.Command) request.Request {
 	return request.Request{Requester: "meminspect " + verbOf(cmd), Hold: request.Hold{PauseGC: gcpause.Begin}, Sign: report.Sign}

@@ -1,9 +1,10 @@
-// Package gcpause pauses this process' garbage collector while another process
-// is stopped. It changes settings of the whole process, so only commands use
-// it, never a library.
+// Package gcpause pauses this process' garbage collector: while another process is
+// stopped, and while the heap is small. It changes settings of the whole process, so only
+// commands use it, never a library.
 package gcpause
 
 import (
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -33,4 +34,30 @@ func Begin() (end func()) {
 			debug.SetGCPercent(paused.percent)
 		}
 	}
+}
+
+// leastGoal is the heap at which the runtime begins to collect by default, in bytes.
+const leastGoal = 4 << 20
+
+// Until lets the heap grow to size bytes before the first collection. A command that needs
+// no more spends a third of its time on collections otherwise. It does nothing if GOGC is
+// set: then the user decides.
+func Until(size uint64) {
+	if os.Getenv("GOGC") != "" {
+		return
+	}
+	before := debug.SetGCPercent(int(100 * size / leastGoal))
+	first := new([64]byte) // the first collection frees it
+	runtime.AddCleanup(first, restore, before)
+}
+
+// restore sets the percentage that was before, if need be at the end of a pause.
+func restore(percent int) {
+	paused.Lock()
+	defer paused.Unlock()
+	if paused.count > 0 {
+		paused.percent = percent
+		return
+	}
+	debug.SetGCPercent(percent)
 }
