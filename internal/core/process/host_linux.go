@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/meminspect/meminspect/runtime/format/place"
 )
 
@@ -44,25 +46,15 @@ func (p *Process) Host() Host {
 // ticksPerSecond is USER_HZ, which is the same on all supported processors.
 const ticksPerSecond = 100
 
-// startTime converts clock ticks since boot to a time. It returns zero if the
-// boot time is unknown.
+// startTime converts clock ticks since boot to a time. It returns zero if the time since
+// boot is not known. The boot time of /proc/stat is no help: it has whole seconds.
 func startTime(ticks uint64) time.Time {
-	text, err := os.ReadFile("/proc/stat")
-	if err != nil {
+	var booted unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &booted); err != nil {
 		return time.Time{}
 	}
-	for line := range strings.Lines(string(text)) {
-		word, value, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if word != "btime" {
-			continue
-		}
-		seconds, err := strconv.ParseInt(value, 10, 64)
-		if err != nil {
-			return time.Time{}
-		}
-		return time.Unix(seconds, 0).Add(time.Duration(ticks) * time.Second / ticksPerSecond)
-	}
-	return time.Time{}
+	since := time.Duration(booted.Nano()) - time.Duration(ticks)*time.Second/ticksPerSecond
+	return time.Now().Add(-since)
 }
 
 // statusSize returns the value of a line of /proc/PID/status in bytes: the
