@@ -1,7 +1,7 @@
 import { useMemo } from 'preact/hooks'
 import { After } from './list'
 import type { State } from './main'
-import { count, level, ownFrame, placeOf, short, type Core, type Group } from './model'
+import { count, duration, level, ownFrame, placeOf, short, type Core, type Group, type WaitObject } from './model'
 import { deadlock } from './waits'
 
 // How many there are in the summary: the other views have all.
@@ -10,24 +10,45 @@ const FIRST_WAITS = 4
 
 /** othersOf returns the groups of the program's goroutines, without the one that failed, with their states. */
 function othersOf(core: Core, strings: string[]): { group: Group; n: number; first: string; states: string }[] {
-  const members = core.groups.map((): { n: number; first: string; states: Map<number, number> } => ({ n: 0, first: '', states: new Map() }))
+  const members = core.groups.map((): { n: number; first: string; states: Map<number, number>; waits: number[] } => ({ n: 0, first: '', states: new Map(), waits: [] }))
   for (const g of core.goroutines) {
     if (g.f) continue
     const m = members[g.g]
     m.n++
     m.first ||= g.id
     m.states.set(g.s, (m.states.get(g.s) ?? 0) + 1)
+    m.waits = m.waits.length === 0 ? [g.w ?? 0, g.w ?? 0] : [Math.min(m.waits[0], g.w ?? 0), Math.max(m.waits[1], g.w ?? 0)]
   }
   return core.groups.flatMap((group, i) => {
-    const { n, first, states } = members[i]
+    const { n, first, states, waits } = members[i]
     if (group.y || n === 0) return []
     const tallies = [...states].sort((a, b) => b[1] - a[1])
-    return [{ group, n, first, states: tallies.map(([s, n]) => (tallies.length > 1 ? n + ' ' : '') + strings[s]).join(', ') }]
+    return [{ group, n, first, states: tallies.map(([s, n]) => (tallies.length > 1 ? n + ' ' : '') + strings[s]).join(', ') + waitText(waits) }]
   }).sort((a, b) => b.n - a.n)
+}
+
+/** waitText says how long goroutines have waited, from the shortest to the longest. */
+function waitText([shortest, longest]: number[]): string {
+  if (!longest) return ''
+  if (duration(shortest) === duration(longest)) return ', for ' + duration(longest)
+  return ', for ' + duration(shortest) + ' to ' + duration(longest)
+}
+
+/** waitersOf says which goroutines wait for an object, and what they do. */
+function waitersOf(core: Core, strings: string[], groups: Map<string, number>, o: WaitObject): string {
+  const tallies = new Map<string, number>()
+  for (const w of o.waiters) {
+    const group = groups.get(w.id)
+    const frame = group === undefined ? undefined : ownFrame(core, core.groups[group])
+    const what = w.action + (w.select ? ' in select' : '') + (frame === undefined ? '' : ': ' + short(strings[core.frames[frame][0]]))
+    tallies.set(what, (tallies.get(what) ?? 0) + 1)
+  }
+  return [...tallies].map(([what, n]) => count(n, 'goroutine') + ' ' + what).join('; ')
 }
 
 export function Summary({ core, doc, go, before, index }: State) {
   const groups = useMemo(() => othersOf(core, doc.strings), [core])
+  const groupOf = useMemo(() => new Map(core.goroutines.map((g) => [g.id, g.g])), [core])
   const locked = useMemo(() => deadlock(core), [core])
   const total = groups.reduce((n, g) => n + g.n, 0)
   const waits = core.waits.filter((o) => o.address && (o.path || o.waiters.length > 1))
@@ -74,7 +95,7 @@ export function Summary({ core, doc, go, before, index }: State) {
           <h2 id="waits">What they wait for</h2>
           <ol class="plain">
             {waits.slice(0, FIRST_WAITS).map((o) => (
-              <li>{o.path ? <button class="link" onClick={() => go('Values', o.path!)}>{o.path}</button> : <code>{o.address} </code>}({o.kind}{o.state && ', ' + o.state}): {count(o.waiters.length, 'goroutine')}</li>
+              <li>{o.path ? <button class="link" onClick={() => go('Values', o.path!)}>{o.path}</button> : <code>{o.address} </code>}({o.kind}{o.state && ', ' + o.state}): {waitersOf(core, doc.strings, groupOf, o)}</li>
             ))}
           </ol>
           {waits.length > FIRST_WAITS && <p><button class="link" onClick={() => go('Waits', '')}>{count(waits.length - FIRST_WAITS, 'more object')}</button></p>}
