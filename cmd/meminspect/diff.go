@@ -2,10 +2,7 @@ package main
 
 import (
 	"fmt"
-	"go/constant"
-	"go/token"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -137,7 +134,7 @@ func comparison(before, after *diffSide) diffJSON {
 		if c.After != nil {
 			change.Type, change.After = c.After.Type, c.After.Brief()
 		}
-		change.Delta, change.PerSecond = difference(c, elapsed)
+		change.Delta, change.PerSecond = c.Difference(elapsed)
 		out.Changes = append(out.Changes, change)
 	}
 	for _, g := range diff.Groups(before.goroutines, after.goroutines) {
@@ -148,26 +145,6 @@ func comparison(before, after *diffSide) diffJSON {
 		out.Goroutines = append(out.Goroutines, change)
 	}
 	return out
-}
-
-// difference returns by how much a number changed, and how fast.
-func difference(c diff.Change, elapsed time.Duration) (delta, rate string) {
-	if c.Kind != diff.Changed || c.Before.Shape != value.Literal || c.After.Shape != value.Literal {
-		return "", ""
-	}
-	before, after := value.Number(c.Before.Text), value.Number(c.After.Text)
-	if before == nil || after == nil {
-		return "", ""
-	}
-	by := constant.BinaryOp(after, token.SUB, before)
-	number, _ := constant.Float64Val(by)
-	if delta = strconv.FormatFloat(number, 'g', -1, 64); by.Kind() == constant.Int {
-		delta = by.ExactString()
-	}
-	if elapsed > 0 {
-		rate = strconv.FormatFloat(number/elapsed.Seconds(), 'g', 3, 64)
-	}
-	return delta, rate
 }
 
 func printDiff(w io.Writer, d *diffJSON) error {
@@ -194,18 +171,10 @@ func changeText(c changeJSON) string {
 		return "- " + c.Path + " = " + c.Before.Line()
 	}
 	text := "~ " + c.Path + ": " + c.Before.Line() + " → " + c.After.Line()
-	if c.Delta == "" {
-		return text
+	if by := diff.DifferenceText(c.Delta, c.PerSecond); by != "" {
+		text += " (" + by + ")"
 	}
-	sign := ""
-	if !strings.HasPrefix(c.Delta, "-") {
-		sign = "+"
-	}
-	text += " (" + sign + c.Delta
-	if c.PerSecond != "" {
-		text += ", " + c.PerSecond + "/s"
-	}
-	return text + ")"
+	return text
 }
 
 func groupChangeText(g groupChange) string {

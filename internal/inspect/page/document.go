@@ -3,6 +3,7 @@ package page
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/diff"
@@ -165,12 +166,21 @@ type change struct {
 	Path   string    `json:"path"`
 	Before string    `json:"before,omitempty"`
 	After  string    `json:"after,omitempty"`
+	By     string    `json:"by,omitempty"` // the difference of numbers, and the rate
 }
 
 type groupChange struct {
 	Functions []int `json:"functions"`
 	Before    int   `json:"before"`
 	After     int   `json:"after"`
+}
+
+// elapsedBetween returns the time between two captures, 0 if it is not known.
+func elapsedBetween(before, after *inspect.Core) time.Duration {
+	if before.Capture == nil || after.Capture == nil || before.Capture.When.IsZero() || after.Capture.When.IsZero() {
+		return 0
+	}
+	return after.Capture.When.Sub(before.Capture.When)
 }
 
 func (b *builder) compare(before, after *inspect.Program, old, now []stacks.Goroutine) comparison {
@@ -182,8 +192,10 @@ func (b *builder) compare(before, after *inspect.Program, old, now []stacks.Goro
 		}
 		return v.Brief().Line()
 	}
+	elapsed := elapsedBetween(before.Core, after.Core)
 	for _, c := range result.Changes {
-		out.Changes = append(out.Changes, change{c.Kind, c.Path, line(c.Before), line(c.After)})
+		by := diff.DifferenceText(c.Difference(elapsed))
+		out.Changes = append(out.Changes, change{c.Kind, c.Path, line(c.Before), line(c.After), by})
 	}
 	for _, g := range diff.Groups(old, now) {
 		gc := groupChange{Functions: []int{}, Before: g.Before, After: g.After}

@@ -710,7 +710,7 @@ func TestChangesAreMarked(t *testing.T) {
 		p.accessible(view + " with changes")
 	}
 	p.click("Compare")
-	p.await("document.querySelector('main').innerText.includes('service.Orders[\"ada\"].Price')")
+	p.await("/service\\.Orders\\[.ada.\\]\\.Price[^]*~ changed[^]*9\\.5[^]*10\\.5 \\(\\+1, [0-9.e-]+\\/s\\)/.test(document.querySelector('main').innerText)")
 	p.js("[...document.querySelectorAll('main button')].find((b) => b.innerText === 'service.Orders[\"ada\"].Price').click()")
 	p.await(marked + ".includes('changed')")
 	p.click("Values")

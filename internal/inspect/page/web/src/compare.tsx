@@ -17,7 +17,7 @@ export function Compare({ doc, index, go }: State) {
         { name: 'Path', width: 'minmax(9rem, 1fr)', cell: (c) => <button class="link" onClick={() => go('Values', c.path)}>{c.path}</button> },
         { name: 'Change', width: '6rem', cell: (c) => SIGN[c.kind] + ' ' + c.kind },
         { name: 'Before', width: 'minmax(7rem, 1fr)', cell: (c) => <code>{c.before}</code> },
-        { name: 'After', width: 'minmax(7rem, 1fr)', cell: (c) => <code>{c.after}</code> },
+        { name: 'After', width: 'minmax(7rem, 1fr)', cell: (c) => <><code>{c.after}</code>{c.by && <span class="dim"> ({c.by})</span>}</> },
       ]} />
       <h2>Groups of goroutines</h2>
       <Table label="Changes of goroutines" rows={diff.groups} columns={[

@@ -124,7 +124,7 @@ export interface LogRecord {
 
 export interface Comparison {
   unknown: number
-  changes: { kind: 'added' | 'removed' | 'changed'; path: string; before?: string; after?: string }[]
+  changes: { kind: 'added' | 'removed' | 'changed'; path: string; before?: string; after?: string; by?: string }[]
   groups: { functions: number[]; before: number; after: number }[]
 }
 
