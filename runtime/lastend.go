@@ -18,11 +18,12 @@ type End struct {
 	Crash  bool          // not an exit with status 0, or a signal that asks a program to end
 	Time   time.Time     // of the end; for "lost", of the next start
 	Uptime time.Duration // from the start to Time
-	Core   string        // path or name of the core, "" if there is none
+	Core   string        // path or name of the core, "" if none was written
 	Bug    string        // ID of the core's signature, "" if there is no core
 
 	// InRow is the number of crashes in a row, this one included, each less than
-	// ten minutes after its start. It is 0 if the end was no crash.
+	// ten minutes after its start. Lost ends count as crashes, although their cause is
+	// not known. It is 0 if the end was no crash.
 	InRow int
 }
 

@@ -21,7 +21,8 @@ func lastCommand() *cobra.Command {
 		Short: "Print how programs ended the last time",
 		Long: `Print how the programs that run supervises ended the last time: the reason, the
 core, and how many crashes in a row there were, each within ten minutes of its
-start. PROGRAM is the name of the executable, without its folder.
+start. An end that ended run too is lost: its cause and time are not known, and it
+counts as a crash. PROGRAM is the name of the executable, without its folder.
 
 The exit status is 0. With --max-in-row it is 1 if a program crashed more often
 in a row, for health checks.`,
@@ -54,6 +55,7 @@ type endJSON struct {
 	Time      time.Time        `json:"time"`
 	Uptime    duration.Seconds `json:"uptime"`
 	InRow     int              `json:"crashesInRow,omitempty"`
+	LostInRow int              `json:"lostInRow,omitempty"`  // of these crashes
 	Cores     map[string]int   `json:"coresInRow,omitempty"` // by reason
 	Core      string           `json:"core,omitempty"`
 	Signature string           `json:"signature,omitempty"`
@@ -78,7 +80,7 @@ func (f *lastFlags) run(cmd *cobra.Command, args []string) error {
 		if f.max > 0 && e.InRow > f.max && often == nil {
 			often = e
 		}
-		ends = append(ends, endJSON{e.Program, e.PID, e.Reason, e.Status, e.Crash, e.Started.UTC(), e.Time.UTC(), duration.Seconds(e.Uptime()), e.InRow, e.Cores, e.Core, e.Signature})
+		ends = append(ends, endJSON{e.Program, e.PID, e.Reason, e.Status, e.Crash, e.Started.UTC(), e.Time.UTC(), duration.Seconds(e.Uptime()), e.InRow, e.LostInRow, e.Cores, e.Core, e.Signature})
 	}
 	switch {
 	case f.json:
@@ -96,7 +98,7 @@ func (f *lastFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	if often != nil {
-		return &exitError{status: exitFindings, err: fmt.Errorf("last: %s crashed %d times in a row", often.Program, often.InRow)}
+		return &exitError{status: exitFindings, err: fmt.Errorf("last: %s: %s", often.Program, often.CrashesInRow())}
 	}
 	return nil
 }
@@ -106,15 +108,19 @@ func (e *endJSON) print(w io.Writer) error {
 	if e.Status != "" {
 		status = " (" + e.Status + ")"
 	}
-	text := fmt.Sprintf("%s: %s%s, %s, %s after its start\n", e.Program, e.Reason, status, e.Time.Format("2006-01-02 15:04:05 UTC"), duration.Roughly(time.Duration(e.Uptime)))
+	when := ""
+	if e.Reason == store.Lost {
+		when = "noticed "
+	}
+	text := fmt.Sprintf("%s: %s%s, %s%s, %s after its start\n", e.Program, e.Reason, status, when, e.Time.Format("2006-01-02 15:04:05 UTC"), duration.Roughly(time.Duration(e.Uptime)))
 	if e.Crash {
-		text += fmt.Sprintf("  crashes in a row: %d", e.InRow)
+		text += "  " + (&store.End{InRow: e.InRow, LostInRow: e.LostInRow}).CrashesInRow()
 		var cores []string
 		for _, reason := range sortedKeys(e.Cores) {
 			cores = append(cores, fmt.Sprintf("%d for %s", e.Cores[reason], reason))
 		}
 		if len(cores) > 0 {
-			text += ", with cores: " + strings.Join(cores, ", ")
+			text += "; cores: " + strings.Join(cores, ", ")
 		}
 		text += "\n"
 	}

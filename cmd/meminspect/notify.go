@@ -36,7 +36,7 @@ const (
 )
 
 // notifier starts to post notifications to the URL of --notify. It returns nil
-// if there is none.
+// without that flag.
 func (f *runFlags) notifier(config *supervise.Config) (*notify.Notifier, error) {
 	if f.notify == "" {
 		f.notify = os.Getenv(notifyVariable)

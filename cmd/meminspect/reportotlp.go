@@ -140,6 +140,9 @@ func stackText(g *failedJSON) string {
 	for i := range g.Calls {
 		c := &g.Calls[i]
 		fmt.Fprintf(&b, "%s(...)\n\t%s:%d\n", c.Function, c.File, c.Line)
+		if c.Omitted != nil {
+			fmt.Fprintf(&b, "...%d frames elided...\n", c.Omitted.Calls) // as in a traceback
+		}
 	}
 	if c := g.Created; c != nil {
 		fmt.Fprintf(&b, "created by %s\n\t%s:%d\n", c.Function, c.File, c.Line)

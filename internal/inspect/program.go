@@ -165,9 +165,9 @@ func (p *Program) open(path string) (*exe.Image, error) {
 			return nil, err
 		}
 		if errors.Is(err, os.ErrNotExist) {
-			p.warn("%s is gone; types and names are the core's own", path)
+			p.Warn("%s is gone; types and names are the core's own", path)
 		} else {
-			p.warn("%v; types and names are the core's own", err)
+			p.Warn("%v; types and names are the core's own", err)
 		}
 		return nil, nil
 	}
@@ -176,7 +176,7 @@ func (p *Program) open(path string) (*exe.Image, error) {
 		if named {
 			return nil, fmt.Errorf("executable %s: %w", path, err)
 		}
-		p.warn("%s was built anew since; types and names are the core's own", path)
+		p.Warn("%s was built anew since; types and names are the core's own", path)
 		return nil, nil
 	}
 	p.Exe = f
@@ -193,8 +193,11 @@ func (p *Program) open(path string) (*exe.Image, error) {
 	return f.Loaded(bias), nil
 }
 
-func (p *Program) warn(format string, args ...any) {
-	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+// Warn adds a warning, once.
+func (p *Program) Warn(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !slices.Contains(p.Warnings, text) {
+		p.Warnings = append(p.Warnings, text)
+	}
 }
 
 // cutMarked takes what is filled with marks out of the memory. A gap between
@@ -298,12 +301,12 @@ func (p *Program) find(image *exe.Image, types memory.Mapped) {
 	if err != nil {
 		p.Go = nil
 		if !p.describe(version) {
-			p.warn("%v", err)
+			p.Warn("%v", err)
 		}
 		return
 	}
 	if p.Go.Incomplete != nil {
-		p.warn("%v", p.Go.Incomplete)
+		p.Warn("%v", p.Go.Incomplete)
 	}
 	p.Types, p.code = gotypes.New(types, p.Go), module.NewCode(p.Go, types)
 	for i := range p.Core.Notes {
@@ -311,7 +314,7 @@ func (p *Program) find(image *exe.Image, types memory.Mapped) {
 		if n.Name == note.Owner && n.Type == note.TypeFunctions {
 			fs, err := note.DecodeFunctions(n.Desc)
 			if err != nil {
-				p.warn("%v", err)
+				p.Warn("%v", err)
 			}
 			for _, f := range fs {
 				p.names[f.Entry] = f.Name // the function itself comes last
@@ -335,7 +338,7 @@ func (p *Program) describe(version string) bool {
 		}
 		described, err := note.DecodeTypes(n.Desc)
 		if err != nil {
-			p.warn("%v", err)
+			p.Warn("%v", err)
 			return false
 		}
 		p.Types = gotypes.New(&p.mem, &module.Program{Version: release, Mem: &p.mem})

@@ -81,3 +81,21 @@ func Read(path string, limit int64) ([]byte, error) {
 	}
 	return b, err
 }
+
+// Replace writes a file that appears when it is whole, in place of an older one. Its mode
+// is 0600. partial begins the name of the file until then: one that is left was being
+// written by a process that was killed.
+func Replace(path, partial string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), partial+"*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}

@@ -44,7 +44,7 @@ const (
 // environment through them. In a system call these are all floating-point and vector
 // registers: neither Go nor C keeps a value there across a call. In other threads,
 // the registers of SSE may be in use. The larger ones are marked in all threads: Go
-// code hardly uses them, so what is there is as old as the thread.
+// code hardly uses them, so their contents may be as old as the thread.
 func withoutStale(threads []process.Thread, mark byte) []process.Thread {
 	fill := func(b []byte, from, to int) {
 		for i := from; i < min(to, len(b)); i++ {

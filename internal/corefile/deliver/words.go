@@ -34,7 +34,7 @@ func Words(line string) ([]string, error) {
 		case quote == 0 && (c == '\'' || c == '"'):
 			quote, started = c, true
 		case quote == 0 && strings.ContainsRune(shell, c) || quote == '"' && (c == '$' || c == '`'):
-			return nil, fmt.Errorf("%q is for a shell, and there is none: quote it, or write exec:sh -c '…'", c)
+			return nil, fmt.Errorf("%q is for a shell, and exec: starts no shell: quote it, or write exec:sh -c '…'", c)
 		case quote == 0 && (c == ' ' || c == '\t'):
 			if started {
 				words = append(words, word.String())

@@ -54,22 +54,43 @@ type End struct {
 	Signature string    `json:"signature,omitempty"` // ID and title
 
 	// InRow counts crashes, this one included, each within [LoopTime] of its start,
-	// except for the first. Cores counts the cores among them, by reason.
-	InRow int            `json:"inRow,omitempty"`
-	Cores map[string]int `json:"cores,omitempty"`
+	// except for the first. LostInRow counts the lost ends among them, which count as
+	// crashes although their cause is not known. Cores counts their cores, by reason.
+	InRow     int            `json:"inRow,omitempty"`
+	LostInRow int            `json:"lostInRow,omitempty"`
+	Cores     map[string]int `json:"cores,omitempty"`
 }
 
 // Uptime returns how long the program ran.
 func (e *End) Uptime() time.Duration { return max(e.Time.Sub(e.Started), 0) }
 
-// follow sets the counts of an end after the one before, nil if there is none.
+// CrashesInRow describes the crashes in a row, and how many of them are lost ends.
+func (e *End) CrashesInRow() string {
+	text := fmt.Sprintf("%d crashes in a row", e.InRow)
+	if e.InRow == 1 {
+		text = "1 crash"
+	}
+	switch {
+	case e.LostInRow == 1:
+		text += ", of which 1 is a lost end whose cause is not known"
+	case e.LostInRow > 1:
+		text += fmt.Sprintf(", of which %d are lost ends whose cause is not known", e.LostInRow)
+	}
+	return text
+}
+
+// follow sets the counts of an end after the one before, which is nil for the first.
 func (e *End) follow(before *End) {
 	if !e.Crash {
 		return
 	}
-	e.InRow, e.Cores = 1, map[string]int{}
+	e.InRow, e.LostInRow, e.Cores = 1, 0, map[string]int{}
+	if e.Reason == Lost {
+		e.LostInRow = 1
+	}
 	if before != nil && before.Crash && e.Uptime() < LoopTime {
 		e.InRow += max(before.InRow, 0)
+		e.LostInRow += max(before.LostInRow, 0)
 		maps.Copy(e.Cores, before.Cores)
 	}
 	if e.Core != "" {
@@ -79,7 +100,7 @@ func (e *End) follow(before *End) {
 
 // A Life is one run of a program, from its start to its end.
 type Life struct {
-	Last *End // the end before, nil if there is none
+	Last *End // the end before, nil for the first life
 
 	store   *Store
 	running *os.File // the marker
@@ -135,7 +156,7 @@ func (l *Life) Loop(reason string) error {
 	if limit == 0 || now.Cores[reason] < limit {
 		return nil
 	}
-	return &RefusedError{Why: fmt.Sprintf("crash loop: %d crashes in a row, each within %v of its start; the first %d cores for %s are kept (--limit-loop)", now.InRow, LoopTime, limit, reason)}
+	return &RefusedError{Why: fmt.Sprintf("crash loop: %s, each within %v of its start; the first %d cores for %s are kept (--limit-loop)", now.CrashesInRow(), LoopTime, limit, reason)}
 }
 
 // End records the end, and returns it with the counts.
@@ -208,7 +229,7 @@ func (s *Store) updateEnds(change func(map[string]*End) error) error {
 	if err != nil {
 		return err
 	}
-	return s.replace(filepath.Join(s.dir, endsFile), data)
+	return plainfile.Replace(filepath.Join(s.dir, endsFile), limitsFile+partial, data)
 }
 
 // mark makes and locks the marker of a running program.
@@ -275,7 +296,7 @@ func (s *Store) lostEnd(path string) (e End, ok bool) {
 }
 
 // lostCore returns the core that was made of the last snapshot of a process, ""
-// if there is none.
+// if no snapshot was made into a core.
 func (s *Store) lostCore(e *End) string {
 	cores, err := corefile.List(s.dir)
 	if err != nil {

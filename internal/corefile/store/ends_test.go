@@ -70,7 +70,23 @@ func TestInRow(t *testing.T) {
 	}
 }
 
-// Another program has its own row, and a limit of 0 is none.
+// The text of a row counts its lost ends: they may be no crashes.
+func TestLostInRow(t *testing.T) {
+	var e *End
+	for i, c := range []struct{ reason, want string }{
+		{Lost, "1 crash, of which 1 is a lost end whose cause is not known"},
+		{"panic", "2 crashes in a row, of which 1 is a lost end whose cause is not known"},
+		{Lost, "3 crashes in a row, of which 2 are lost ends whose cause is not known"},
+	} {
+		next := &End{Reason: c.reason, Crash: true}
+		next.follow(e)
+		if e = next; e.CrashesInRow() != c.want {
+			t.Errorf("end %d: %s, want %s", i, e.CrashesInRow(), c.want)
+		}
+	}
+}
+
+// Another program has its own row, and a limit of 0 does not limit cores.
 func TestLoopOfOne(t *testing.T) {
 	s, clock := open(t, Policy{})
 	for range 5 {

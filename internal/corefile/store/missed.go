@@ -38,6 +38,7 @@ func (s *Store) countMissed(program, reason string) error {
 			return errors.Join(err, f.Close())
 		}
 		f.Close()
+		time.Sleep(time.Millisecond)
 	}
 }
 

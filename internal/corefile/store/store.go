@@ -244,26 +244,10 @@ func (s *Store) updateLocked(change func(map[string]*history) error) error {
 	if err != nil {
 		return fmt.Errorf("writing the limits: %w", err)
 	}
-	if err := s.replace(path, data); err != nil {
+	if err := plainfile.Replace(path, limitsFile+partial, data); err != nil {
 		return errors.Join(result, fmt.Errorf("writing the limits: %w", err))
 	}
 	return result
-}
-
-// replace rewrites the file.
-func (s *Store) replace(path string, data []byte) error {
-	f, err := os.CreateTemp(s.dir, limitsFile+partial+"*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }
 
 // patience is how long a supervisor waits for the limits: its program is dead,

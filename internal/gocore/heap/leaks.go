@@ -21,7 +21,7 @@ type Leak struct {
 // parked is a goroutine that waits for objects of the heap.
 type parked struct {
 	Leak
-	objects []uint32 // what it waits for; nothing can wake it if there are none
+	objects []uint32 // what it waits for; without any, nothing can wake it
 	reach   []uint32 // what its stack leads to
 }
 

@@ -176,6 +176,19 @@ func (r *Report) consistent() error {
 			return fmt.Errorf("note of the heap: %q retains %d bytes of %d", root.Name, root.Retained, r.Heap.Bytes)
 		}
 	}
+	if l := r.Leaks; l != nil {
+		all := 0
+		for i := range l.Groups {
+			g := &l.Groups[i]
+			if g.Count < 1 || g.Count > l.Count-all || len(g.IDs) > g.Count {
+				return fmt.Errorf("note of the heap: %d leaked goroutines of %q, %d of all", g.Count, g.Function, l.Count)
+			}
+			all += g.Count
+		}
+		if all != l.Count {
+			return fmt.Errorf("note of the heap: %d leaked goroutines, %d in groups", l.Count, all)
+		}
+	}
 	const most = 1 << 53 // bytes of address space, and what JSON readers keep exactly
 	if r.Heap.Bytes > most {
 		return fmt.Errorf("note of the heap: %d bytes", r.Heap.Bytes)

@@ -50,6 +50,10 @@ func TestNoteWithImpossibleNumbers(t *testing.T) {
 		{Roots: []Root{{Kind: "entry", Name: "main.v", Retained: 1}}},
 		{Heap: Heap{Bytes: 10}, Roots: []Root{{Kind: "entry", Name: "main.v", Retained: math.MaxUint64 / 50}}},
 		{Heap: Heap{Bytes: math.MaxUint64}, Roots: []Root{}},
+		{Roots: []Root{}, Leaks: &Leaks{Count: -1}},
+		{Roots: []Root{}, Leaks: &Leaks{Count: 2, Groups: []LeakGroup{{Count: 1, IDs: []string{"1"}}}}},
+		{Roots: []Root{}, Leaks: &Leaks{Count: 1, Groups: []LeakGroup{{Count: 1, IDs: []string{"1", "2"}}}}},
+		{Roots: []Root{}, Leaks: &Leaks{Count: 0, Groups: []LeakGroup{{Count: math.MaxInt}, {Count: math.MinInt}}}},
 	} {
 		if got, err := Recorded(noteOf(t, r)); err == nil {
 			t.Errorf("%+v is accepted: %+v", r, got)

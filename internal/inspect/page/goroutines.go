@@ -25,7 +25,7 @@ type goroutine struct {
 // A group is goroutines with the same stack.
 type group struct {
 	Stack  int  `json:"k"`
-	Own    int  `json:"o"` // the frame that names the stack, -1 if there is none
+	Own    int  `json:"o"` // the frame that names the stack, -1 for a stack without frames
 	Count  int  `json:"n"`
 	System bool `json:"y,omitempty"`
 	Failed bool `json:"f,omitempty"`

@@ -125,7 +125,7 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 			list = append(list, r.goroutine(&g))
 		}
 	}
-	markLeaked(p.Core, list)
+	markLeaked(p, list)
 	slices.SortStableFunc(list, func(a, b Goroutine) int {
 		switch {
 		case a.Failed:
@@ -140,8 +140,8 @@ func Read(p *inspect.Program) (list []Goroutine, missing int, err error) {
 
 // markLeaked marks the states of goroutines that wait for ever, as the runtime's tracebacks
 // do, if the capture found them: it read the heap.
-func markLeaked(core *inspect.Core, list []Goroutine) {
-	recorded, err := heapreport.Recorded(core)
+func markLeaked(p *inspect.Program, list []Goroutine) {
+	recorded, err := heapreport.Recorded(p.Core)
 	if err != nil || recorded == nil || recorded.Leaks == nil {
 		return // the heap command reports what is wrong with the note
 	}
@@ -155,6 +155,9 @@ func markLeaked(core *inspect.Core, list []Goroutine) {
 		if g := &list[i]; g.Blocked && leaked[strconv.FormatUint(g.ID, 10)] && !g.Leaked() {
 			g.State += leakMark
 		}
+	}
+	if n := len(leaked); n < recorded.Leaks.Count {
+		p.Warn("%d goroutines are leaked: the core names %d of them, and only these are marked", recorded.Leaks.Count, n)
 	}
 }
 

@@ -92,7 +92,7 @@ func (n *Notifier) Start() error {
 // Put stores a notification and returns.
 func (n *Notifier) Put(name string, data []byte) {
 	it := &item{path: filepath.Join(n.Dir, name+suffix), data: data}
-	if err := store(it.path, data); err != nil {
+	if err := plainfile.Replace(it.path, partial, data); err != nil {
 		n.failed(fmt.Errorf("notification: %w", err)) // it is posted from memory
 		it.path = ""
 	}
@@ -297,20 +297,4 @@ func (n *Notifier) waiting() []string {
 		paths = append(paths, f.path)
 	}
 	return paths
-}
-
-// store writes a file that appears when it is whole.
-func store(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), partial+"*") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

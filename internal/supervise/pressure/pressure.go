@@ -42,9 +42,9 @@ type Gauge struct {
 // A group is a control group that the process was found in. It does not change.
 type group struct {
 	line string // text of /proc/PID/cgroup
-	dir  string // folder with the group's memory files, "" if there is none
+	dir  string // folder with the group's memory files, "" if they are not found
 	v2   bool
-	psi  string // the group's pressure file, "" if there is none
+	psi  string // the group's pressure file, "" if the kernel has no such file
 }
 
 // Open finds the process's control group under root, which is /sys/fs/cgroup on

@@ -19,7 +19,7 @@ type End struct {
 	Uptime time.Duration
 	InRow  int    // crashes in a row, this one included
 	Bug    string // ID of the core's signature, "" if unknown
-	Core   string // its destination, "" if there is none
+	Core   string // its destination, "" if no core was written
 }
 
 const (

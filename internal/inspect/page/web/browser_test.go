@@ -432,7 +432,7 @@ func TestLinks(t *testing.T) {
 	p.await("/main.deadlock *sync.Mutex.Lock service\\/main.go:[0-9]+/.test(document.querySelector('main').innerText)")
 	p.await("/[0-9:.]{12} ERROR it went wrong code=7/.test(document.querySelector('main').innerText)")
 	p.await("document.querySelector('main').innerText.includes('0 changes of values')")
-	p.await("/service\\.A *\\(sync\\.Mutex\\): 1 goroutine lock: main\\.deadlock/.test(document.querySelector('main').innerText)")
+	p.await("/service\\.A *\\(sync\\.Mutex\\): 1 goroutine locks: main\\.deadlock/.test(document.querySelector('main').innerText)")
 	p.js("[...document.querySelectorAll('button')].find((b) => b.innerText === '2 × main.deadlock').focus()")
 	p.click("2 × main.deadlock")
 	p.await("document.activeElement.id === 'view'") // and not on nothing

@@ -40,10 +40,10 @@ function waitersOf(core: Core, strings: string[], groups: Map<string, number>, o
   for (const w of o.waiters) {
     const group = groups.get(w.id)
     const frame = group === undefined ? undefined : ownFrame(core, core.groups[group])
-    const what = w.action + (w.select ? ' in select' : '') + (frame === undefined ? '' : ': ' + short(strings[core.frames[frame][0]]))
+    const what = w.action + '|' + (w.select ? ' in select' : '') + (frame === undefined ? '' : ': ' + short(strings[core.frames[frame][0]]))
     tallies.set(what, (tallies.get(what) ?? 0) + 1)
   }
-  return [...tallies].map(([what, n]) => count(n, 'goroutine') + ' ' + what).join('; ')
+  return [...tallies].map(([what, n]) => count(n, 'goroutine') + ' ' + what.replace('|', n === 1 ? 's' : '')).join('; ')
 }
 
 export function Summary({ core, doc, go, before, index }: State) {
