@@ -25,15 +25,20 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	register(&served, "served")
-	register(&sessions, "sessions")
-	os.Exit(m.Run())
+	ids := []meminspect.ID{register(&served, "served"), register(&sessions, "sessions")}
+	status := m.Run()
+	for _, id := range ids {
+		meminspect.Unregister(id)
+	}
+	os.Exit(status)
 }
 
-func register[T any](p *T, name string) {
-	if _, err := meminspect.Register(meminspect.IDDynamic, p, meminspect.Name(name)); err != nil {
+func register[T any](p *T, name string) meminspect.ID {
+	id, err := meminspect.Register(meminspect.IDDynamic, p, meminspect.Name(name))
+	if err != nil {
 		panic(err)
 	}
+	return id
 }
 
 // A recorder is a test that may fail.

@@ -28,9 +28,11 @@ var data = regexp.MustCompile(`(?s)<script type="application/octet-stream" id="d
 
 // The page has the core's values in its data, and no byte of them in its markup.
 func TestWrite(t *testing.T) {
-	if _, err := meminspect.Register(meminspect.IDDynamic, &kept, meminspect.Name(markup)); err != nil {
+	id, err := meminspect.Register(meminspect.IDDynamic, &kept, meminspect.Name(markup))
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { meminspect.Unregister(id) })
 	path := filepath.Join(t.TempDir(), "a.core")
 	if err := coreimage.WriteFile(path); err != nil {
 		t.Fatal(err)
