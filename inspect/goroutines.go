@@ -84,9 +84,32 @@ type Object struct {
 	Channel *Channel // nil if it is not a channel
 	Waiters []Waiter // at least one
 
-	// Others do not wait for the object and have a pointer to it on their stacks: one of
-	// them may be the one that can let the others go on. The list is cut at a few.
-	Others []*Goroutine
+	// Others may let the others go on: a deferred call of theirs has the object, or they do
+	// not wait for it and have a pointer to it on their stacks. Those with a deferred call
+	// come first. The list is cut at a few.
+	Others []Other
+}
+
+// An Other is a goroutine that may let those go on that wait for an object.
+type Other struct {
+	*Goroutine
+	Deferred bool // a deferred call of it has the object: it holds the lock, or will call Done
+}
+
+// A Deadlock is goroutines that wait for each other. It is certain if each goroutine of the
+// cycle has a deferred call with the object for which the one before it waits. Otherwise
+// all goroutines that have a pointer to the object wait for each other.
+type Deadlock struct {
+	Cycle   []Step // a shortest cycle; the last goroutine waits for the first
+	Certain bool
+	Members int // goroutines that wait for each other
+	Blocked int // more goroutines that wait for them
+}
+
+// A Step is a goroutine of a deadlock, and the object for which it waits.
+type Step struct {
+	Waiter
+	Object Object
 }
 
 // A Channel is the state of a channel.
@@ -115,6 +138,17 @@ func (c *Core) Waits() ([]Object, error) {
 	all := goroutines(read)
 	objects, err := waits.Read(c.prog, read)
 	return all.objects(objects), err
+}
+
+// Deadlocks returns the goroutines that wait for each other: the certain deadlocks first,
+// then those of the most goroutines.
+func (c *Core) Deadlocks() ([]Deadlock, error) {
+	read, _, err := stacks.Read(c.prog)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := waits.Read(c.prog, read)
+	return goroutines(read).deadlocks(waits.Deadlocks(objects)), err
 }
 
 // made is goroutines as this package returns them.
@@ -193,9 +227,24 @@ func (m *made) objects(read []waits.Object) []Object {
 			object.Waiters = append(object.Waiters, Waiter{m.byID[w.ID], string(w.Action), w.Select})
 		}
 		for _, g := range o.Others {
-			object.Others = append(object.Others, m.byID[g.ID])
+			object.Others = append(object.Others, Other{m.byID[g.ID], g.Deferred})
 		}
 		out = append(out, object)
+	}
+	return out
+}
+
+func (m *made) deadlocks(read []waits.Deadlock) []Deadlock {
+	var out []Deadlock
+	for i := range read {
+		d := &read[i]
+		deadlock := Deadlock{Certain: d.Certain, Members: d.Members, Blocked: d.Blocked}
+		for k := range d.Cycle {
+			s := &d.Cycle[k]
+			waiter := Waiter{m.byID[s.ID], string(s.Action), s.Select}
+			deadlock.Cycle = append(deadlock.Cycle, Step{waiter, m.objects([]waits.Object{*s.Object})[0]})
+		}
+		out = append(out, deadlock)
 	}
 	return out
 }

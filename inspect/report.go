@@ -60,14 +60,15 @@ func attr(a logring.Attr) slog.Attr {
 
 // A Report answers what an on-call engineer asks first.
 type Report struct {
-	Info    Info
-	Failed  *Goroutine // that ended the program; nil if none did
-	Calls   []Call     // its calls in the program's source, the innermost first
-	Groups  []Group    // of the program's other goroutines, the largest first
-	Waits   []Object   // that a variable leads to or that several goroutines wait for
-	Summary []Summary  // the values of entries that are marked summary
-	Log     []Record   // the last records
-	Gaps    []string   // what the core lacks, and why
+	Info      Info
+	Failed    *Goroutine // that ended the program; nil if none did
+	Calls     []Call     // its calls in the program's source, the innermost first
+	Groups    []Group    // of the program's other goroutines, the largest first
+	Waits     []Object   // that a variable leads to or that several goroutines wait for
+	Deadlocks []Deadlock // goroutines that wait for each other
+	Summary   []Summary  // the values of entries that are marked summary
+	Log       []Record   // the last records
+	Gaps      []string   // what the core lacks, and why
 }
 
 // A Call is a call of the goroutine that ended the program.
@@ -89,7 +90,7 @@ func (c *Core) Report() *Report {
 		m.byID[g.ID] = g
 	}
 	out := &Report{
-		Info: c.Info(), Groups: m.groups(r.Groups), Waits: m.objects(r.Waits), Log: records(r.Log), Gaps: r.Gaps,
+		Info: c.Info(), Groups: m.groups(r.Groups), Waits: m.objects(r.Waits), Deadlocks: m.deadlocks(r.Deadlocks), Log: records(r.Log), Gaps: r.Gaps,
 	}
 	if r.Failed != nil {
 		out.Failed = m.byID[r.Failed.ID]

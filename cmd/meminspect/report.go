@@ -141,11 +141,11 @@ func nextCommands(r *report.Report, args string) []string {
 		}
 	}
 	stacks := len(r.Groups) > 0 || r.Failed != nil
-	add(stacks && r.Cause.Hang(), "waits")
+	add(stacks && (r.Cause.Hang() || len(r.Deadlocks) > 0), "waits")
 	add(stacks, "goroutines --group --user")
 	add(len(r.Core.Regions) > 0, "print")
 	add(len(r.Log) > 0, "log")
-	add(stacks && r.Cause.Memory(), "waits")
+	add(stacks && r.Cause.Memory() && len(r.Deadlocks) == 0, "waits")
 	add(stacks && !r.Cause.Hang() && !r.Cause.Memory(), "debug")
 	add(len(r.Core.Receipts) > 0 && len(next) < 4, "regions")
 	return next
@@ -191,6 +191,7 @@ type reportJSON struct {
 	Failed    *failedJSON          `json:"failed,omitempty"`
 	Groups    []groupJSON          `json:"groups,omitempty"`
 	Waits     []waitJSON           `json:"waits,omitempty"`
+	Deadlocks []deadlockJSON       `json:"deadlocks,omitempty"`
 	Summary   []namedJSON          `json:"summary,omitempty"`
 	Log       []recordJSON         `json:"log,omitempty"`
 	Older     int                  `json:"olderRecords,omitempty"`
@@ -246,6 +247,9 @@ func reportOf(r *report.Report, next []string) *reportJSON {
 	}
 	for i := range r.Waits {
 		out.Waits = append(out.Waits, waitOf(&r.Waits[i]))
+	}
+	for i := range r.Deadlocks {
+		out.Deadlocks = append(out.Deadlocks, deadlockOf(&r.Deadlocks[i]))
 	}
 	for _, v := range r.Summary {
 		out.Summary = append(out.Summary, namedJSON{v.Name, v.Value})

@@ -84,6 +84,7 @@ func sections(r *report.Report, next []string, width int) []section {
 		{lines: factLines(r, width)},
 		failedSection(r.Failed, width),
 		groupSection(r, width),
+		deadlockSection(r, width),
 		waitSection(r, width),
 		summarySection(r, width),
 		logSection(r, width),
@@ -260,6 +261,21 @@ func groupLine(g *stacks.Group) string {
 	return line
 }
 
+// deadlockSection has the first of the deadlocks.
+func deadlockSection(r *report.Report, width int) section {
+	if len(r.Deadlocks) == 0 {
+		return section{}
+	}
+	s := section{title: deadlockText(&r.Deadlocks[0]), width: width}
+	for _, line := range cycleLines(&r.Deadlocks[0]) {
+		s.add("%s", line)
+	}
+	if more := len(r.Deadlocks) - 1; more > 0 {
+		s.add("… %s more", plural(more, "deadlock"))
+	}
+	return s
+}
+
 func waitSection(r *report.Report, width int) section {
 	s := section{title: "what they wait for", width: width}
 	const most = 4
@@ -276,7 +292,7 @@ func waitSection(r *report.Report, width int) section {
 			s.add("    %s", same.text())
 		}
 		if others := r.Waits[i].Others; len(others) > 0 {
-			s.add("    %s", otherText(others[0]))
+			s.add("    %s", otherText(&r.Waits[i], &others[0]))
 		}
 	}
 	return s

@@ -18,17 +18,22 @@ func waitsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "waits CORE",
 		Short: "Print what goroutines wait for",
-		Long: `Print the objects for which the goroutines of a core wait, the most wanted first:
-channels, with the number of their values and their capacity, and mutexes, wait
+		Long: `Print deadlocks, and then the objects for which the goroutines of a core wait, the
+most wanted first: channels, with the number of their values and their capacity, and mutexes, wait
 groups and condition variables. An object has the name of the annotated variable
 that leads to it, or else its address. Goroutines that wait for something else,
 such as a timer or the network, are listed by their states. The runtime's own
 goroutines are left out.
 
 The runtime does not record which goroutine holds a lock, or will send on a
-channel. Goroutines with a pointer to the object on their stacks, or to a struct
-that contains it, are listed after the waiters: one of them may be the one.
-Skeleton stacks have no pointers.
+channel. Goroutines that may are listed after the waiters. One that has deferred the
+unlock of a lock holds it. Others have a pointer to the object on their stacks, or to a
+struct that contains it: one of them may be the one. Skeleton stacks have no pointers
+to what is not in the core.
+
+A deadlock is a cycle of goroutines, each of which holds the lock for which the one
+before it waits. It is a possible deadlock if all goroutines that have a pointer to the
+object wait for each other.
 
 A core that was captured with --heap tells which goroutines wait for ever: neither
 a variable nor a goroutine that may run leads to the object. It is then leaked.
@@ -57,7 +62,7 @@ older ones only the kind is printed.`,
 			if asJSON {
 				err = printWaitsJSON(cmd.OutOrStdout(), objects)
 			} else {
-				printWaits(cmd.OutOrStdout(), objects)
+				printWaits(cmd.OutOrStdout(), objects, waits.Deadlocks(objects))
 			}
 			if err == nil && missing > 0 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: waits: %s more are not in the core\n", plural(missing, "goroutine"))
@@ -71,7 +76,15 @@ older ones only the kind is printed.`,
 	return cmd
 }
 
-func printWaits(w io.Writer, objects []waits.Object) {
+func printWaits(w io.Writer, objects []waits.Object, deadlocks []waits.Deadlock) {
+	for i := range deadlocks {
+		d := &deadlocks[i]
+		fmt.Fprintln(w, deadlockText(d))
+		for _, line := range cycleLines(d) {
+			fmt.Fprintf(w, "    %s\n", line)
+		}
+		fmt.Fprintln(w)
+	}
 	for i := range objects {
 		o := &objects[i]
 		if i > 0 {
@@ -81,10 +94,67 @@ func printWaits(w io.Writer, objects []waits.Object) {
 		for _, same := range alike(o.Waiters) {
 			fmt.Fprintf(w, "    %s\n", same.text())
 		}
-		for _, g := range o.Others {
-			fmt.Fprintf(w, "    %s\n", otherText(g))
+		for i := range o.Others {
+			fmt.Fprintf(w, "    %s\n", otherText(o, &o.Others[i]))
 		}
 	}
+}
+
+// deadlockText describes a deadlock.
+func deadlockText(d *waits.Deadlock) string {
+	text := "deadlock of " + plural(d.Members, "goroutine")
+	if !d.Certain {
+		text = "possible " + text
+	}
+	switch {
+	case d.Blocked == 1:
+		text += ", 1 more waits for them"
+	case d.Blocked > 1:
+		text += fmt.Sprintf(", %d more wait for them", d.Blocked)
+	}
+	return text
+}
+
+// verbs are what a goroutine does that waits for an object.
+var verbs = map[waits.Action]string{
+	waits.Send: "sends on", waits.Receive: "receives from", waits.Lock: "locks", waits.ReadLock: "read-locks", waits.Wait: "waits for",
+}
+
+// cycleLines describe the cycle of a deadlock: a line for each goroutine, or for those at
+// both ends.
+func cycleLines(d *waits.Deadlock) (lines []string) {
+	const most = 8
+	for i := range d.Cycle {
+		if left := len(d.Cycle) - most; left > 0 && i == most/2 {
+			lines = append(lines, fmt.Sprintf("… %s more", plural(left, "goroutine")))
+		}
+		if left := len(d.Cycle) - most; left > 0 && i >= most/2 && i < most/2+left {
+			continue
+		}
+		s := &d.Cycle[i]
+		after := &d.Cycle[(i+1)%len(d.Cycle)]
+		who := fmt.Sprintf("goroutine %d", after.ID)
+		if len(d.Cycle) == 1 {
+			who = "itself"
+		}
+		how := "perhaps released by"
+		switch {
+		case s.Deferred && s.Object.Lock():
+			how = "held by"
+		case s.Deferred:
+			how = "released by"
+		}
+		name := s.Object.Path
+		if name == "" {
+			name = s.Object.Addr.String() + " (" + s.Object.Type() + ")"
+		}
+		line := fmt.Sprintf("goroutine %d %s %s, %s %s", s.ID, verbs[s.Action], oneLine(name), how, who)
+		if frames := s.Calls(); len(frames) > 0 {
+			line += ": " + caller(frames)
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // objectText names an object and gives its state.
@@ -107,9 +177,16 @@ func objectText(o *waits.Object) string {
 	return oneLine(text)
 }
 
-// otherText describes a goroutine that has a pointer to an object.
-func otherText(g *stacks.Goroutine) string {
-	text := fmt.Sprintf("goroutine %d has a pointer to it, %s", g.ID, g.State)
+// otherText describes a goroutine that may release an object.
+func otherText(o *waits.Object, g *waits.Other) string {
+	has := "has a pointer to it"
+	switch {
+	case g.Deferred && o.Lock():
+		has = "holds it"
+	case g.Deferred:
+		has = "has a deferred call with it"
+	}
+	text := fmt.Sprintf("goroutine %d %s, %s", g.ID, has, g.State)
 	if frames := g.Calls(); len(frames) > 0 {
 		text += ": " + caller(frames)
 	}
@@ -173,10 +250,37 @@ type waitJSON struct {
 	Leaked  bool         `json:"leaked,omitempty"`
 }
 
-// otherJSON is a goroutine that has a pointer to the object.
+// otherJSON is a goroutine that may release the object.
 type otherJSON struct {
-	ID    string `json:"id"`
-	State string `json:"state"`
+	ID       string `json:"id"`
+	State    string `json:"state"`
+	Deferred bool   `json:"deferred,omitempty"`
+}
+
+// deadlockJSON is a deadlock as --json prints it.
+type deadlockJSON struct {
+	Certain bool       `json:"certain,omitempty"`
+	Members int        `json:"members"`
+	Blocked int        `json:"blocked,omitempty"`
+	Cycle   []stepJSON `json:"cycle"`
+}
+
+type stepJSON struct {
+	ID       string       `json:"id"`
+	Action   waits.Action `json:"action"`
+	Kind     string       `json:"kind"`
+	Address  address      `json:"address"`
+	Path     string       `json:"path,omitempty"`
+	Deferred bool         `json:"deferred,omitempty"`
+}
+
+func deadlockOf(d *waits.Deadlock) deadlockJSON {
+	out := deadlockJSON{Certain: d.Certain, Members: d.Members, Blocked: d.Blocked}
+	for i := range d.Cycle {
+		s := &d.Cycle[i]
+		out.Cycle = append(out.Cycle, stepJSON{strconv.FormatUint(s.ID, 10), s.Action, s.Object.Kind, address(s.Object.Addr), s.Object.Path, s.Deferred})
+	}
+	return out
 }
 
 type channelJSON struct {
@@ -203,13 +307,18 @@ func waitOf(o *waits.Object) waitJSON {
 		out.Waiters = append(out.Waiters, waiterJSON{strconv.FormatUint(waiter.ID, 10), waiter.Action, waiter.Select, duration.Seconds(waiter.Waited)})
 	}
 	for _, g := range o.Others {
-		out.Others = append(out.Others, otherJSON{strconv.FormatUint(g.ID, 10), g.State})
+		out.Others = append(out.Others, otherJSON{strconv.FormatUint(g.ID, 10), g.State, g.Deferred})
 	}
 	return out
 }
 
 func printWaitsJSON(w io.Writer, objects []waits.Object) error {
 	enc := jsonLines(w)
+	for _, d := range waits.Deadlocks(objects) {
+		if err := enc.Encode(map[string]deadlockJSON{"deadlock": deadlockOf(&d)}); err != nil {
+			return err
+		}
+	}
 	for i := range objects {
 		if err := enc.Encode(waitOf(&objects[i])); err != nil {
 			return err

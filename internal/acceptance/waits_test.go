@@ -139,3 +139,79 @@ func TestWaits(t *testing.T) {
 		})
 	}
 }
+
+// deadlockLines returns the deadlocks of a core, a line for each, with the functions that
+// wait.
+func deadlockLines(t *testing.T, path string) []string {
+	t.Helper()
+	prog := openProgram(t, path)
+	list, _, err := stacks.Read(prog)
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := waits.Read(prog, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, d := range waits.Deadlocks(objects) {
+		var steps []string
+		for _, s := range d.Cycle {
+			steps = append(steps, fmt.Sprintf("%s %s", stacks.Caller(s.Calls()).Function, s.Object.Path))
+		}
+		// Which goroutine has the lowest ID is left to the scheduler.
+		first := slices.Index(steps, slices.Min(steps))
+		steps = append(steps[first:], steps[:first]...)
+		lines = append(lines, fmt.Sprintf("certain %v, %d+%d: %s", d.Certain, d.Members, d.Blocked, strings.Join(steps, ", ")))
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// Goroutines that wait for each other are found, whether or not they defer the unlock, and
+// none that another goroutine can let go on.
+func TestDeadlocks(t *testing.T) {
+	needAMD64(t)
+	want := []string{
+		"certain false, 2+0: main.byHand main.state.Hand[0].mu, main.byHand main.state.Hand[1].mu",
+		"certain false, 2+0: main.waitsForWorkers main.state.Group, main.worker main.state.Jobs",
+		"certain true, 1+0: main.(*account).inner main.state.Self.mu",
+		"certain true, 1+0: main.(*account).write main.state.Readers.rw",
+		"certain true, 2+2: main.transfer main.state.Pair[0].mu, main.transfer main.state.Pair[1].mu",
+		"certain true, 3+0: main.transfer main.state.Ring[0].mu, main.transfer main.state.Ring[1].mu, main.transfer main.state.Ring[2].mu",
+	}
+	for _, toolchain := range []string{"", "go1.27.3"} {
+		t.Run("toolchain "+toolchain, func(t *testing.T) {
+			if toolchain != "" && !matrix.Whole() {
+				t.Skip(matrix.Sampled)
+			}
+			exe := filepath.Join(t.TempDir(), "deadlocks")
+			build := exec.Command("go", "build", "-C", "testdata/deadlocks", "-o", exe)
+			build.Env = append(os.Environ(), "GOTOOLCHAIN="+cmp.Or(toolchain, runtime.Version()), "GOWORK=off", "CGO_ENABLED=0")
+			if text, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			p := exec.Command(exe)
+			out, err := p.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer p.Wait()
+			defer p.Process.Kill()
+			if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
+			var diff string
+			if !await.Poll(func() bool { // until all of them wait
+				core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
+				diff = gocmp.Diff(want, deadlockLines(t, core))
+				return diff == ""
+			}) {
+				t.Error(diff)
+			}
+		})
+	}
+}

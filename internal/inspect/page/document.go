@@ -39,6 +39,7 @@ type core struct {
 	Goroutines []goroutine `json:"goroutines"`
 	Groups     []group     `json:"groups"`
 	Waits      []object    `json:"waits"`
+	Deadlocks  []deadlock  `json:"deadlocks"`
 	Regions    []region    `json:"regions"`
 	Memory     []segment   `json:"memory"`
 	Heap       *heap       `json:"heap,omitempty"`
@@ -111,6 +112,7 @@ func (b *builder) core(p *inspect.Program) (core, []stacks.Goroutine) {
 	objects, _ := waits.Read(p, list) // an error shows as a gap
 	c.Groups, c.Goroutines = s.groups(stacks.Groups(list))
 	c.Waits = s.objects(objects)
+	c.Deadlocks = deadlocks(waits.Deadlocks(objects))
 	c.Failed = s.failed(r.Failed)
 	c.Frames, c.Stacks = s.frames, s.stacks
 	c.Regions = b.regions(p)

@@ -38,13 +38,22 @@ type object struct {
 	Path    string   `json:"path,omitempty"`
 	State   string   `json:"state,omitempty"` // of a channel
 	Waiters []waiter `json:"waiters"`
-	Others  []string `json:"others"` // goroutines with a pointer to it
+	Others  []string `json:"others"` // goroutines that may release it
 }
 
 type waiter struct {
 	ID     string       `json:"id"`
 	Action waits.Action `json:"action"`
 	Select bool         `json:"select,omitempty"`
+}
+
+// A deadlock is goroutines that wait for each other.
+type deadlock struct {
+	Certain    bool     `json:"certain,omitempty"`
+	Members    int      `json:"n"`
+	Blocked    int      `json:"blocked,omitempty"`
+	Goroutines []string `json:"goroutines"` // a cycle
+	Objects    []string `json:"objects"`    // addresses of what each of them waits for
 }
 
 // A stack is calls whose recursion is folded.
@@ -151,6 +160,20 @@ func (s *stackTable) objects(read []waits.Object) []object {
 		}
 		for _, g := range o.Others {
 			made.Others = append(made.Others, strconv.FormatUint(g.ID, 10))
+		}
+		out = append(out, made)
+	}
+	return out
+}
+
+func deadlocks(read []waits.Deadlock) []deadlock {
+	out := []deadlock{}
+	for i := range read {
+		d := &read[i]
+		made := deadlock{Certain: d.Certain, Members: d.Members, Blocked: d.Blocked}
+		for k := range d.Cycle {
+			made.Goroutines = append(made.Goroutines, strconv.FormatUint(d.Cycle[k].ID, 10))
+			made.Objects = append(made.Objects, d.Cycle[k].Object.Addr.String())
 		}
 		out = append(out, made)
 	}

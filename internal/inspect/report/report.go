@@ -27,6 +27,7 @@ type Report struct {
 	Failed    *Goroutine          // that ended the program
 	Groups    []stacks.Group      // of the program's other goroutines, the largest first
 	Waits     []waits.Object      // that a variable leads to or that several goroutines wait for, the most wanted first
+	Deadlocks []waits.Deadlock    // goroutines that wait for each other
 	Summary   []Value             // of the entries that are marked summary
 	Heap      *heapreport.Report  // what keeps memory alive, nil if the core does not record it
 	Log       []logring.Record
@@ -62,7 +63,8 @@ func Make(prog *inspect.Program, link string) *Report {
 	}
 	r.Groups = otherGroups(list, r.Failed)
 	if objects, err := waits.Read(prog, list); err == nil {
-		r.Waits = notable(objects)
+		r.Deadlocks = waits.Deadlocks(objects)
+		r.Waits = notable(slices.Clone(objects)) // deadlocks refer to the objects
 	}
 	r.Log, r.Older = lastRecords(prog.Core)
 	r.Gaps = append(gaps(prog.Core, lost), r.Gaps...)

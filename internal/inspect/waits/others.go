@@ -3,6 +3,7 @@ package waits
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/inspect"
@@ -16,29 +17,26 @@ const (
 	maxOthers = 8        // for an object
 )
 
-// findOthers finds the goroutines that have pointers to objects for which others
-// wait.
+// findOthers finds the goroutines that may let those go on that wait for objects: those
+// that have pointers to the objects on their stacks.
 func findOthers(p *inspect.Program, objects []Object, list []stacks.Goroutine) {
-	pointers := map[memory.Address][]*Object{} // by what points to them
+	f := finder{p: p, pointers: map[memory.Address][]*Object{}, own: map[*stacks.Goroutine][]memory.Address{}}
 	for i := range objects {
 		o := &objects[i]
 		if o.Addr == 0 {
 			continue
 		}
 		for _, addr := range append([]memory.Address{o.Addr}, o.within...) {
-			if !slices.Contains(pointers[addr], o) {
-				pointers[addr] = append(pointers[addr], o)
+			if !slices.Contains(f.pointers[addr], o) {
+				f.pointers[addr] = append(f.pointers[addr], o)
 			}
 		}
-	}
-	if len(pointers) == 0 {
-		return
-	}
-	own := map[*stacks.Goroutine][]memory.Address{} // the objects that they wait for
-	for i := range objects {
-		for _, w := range objects[i].Waiters {
-			own[w.Goroutine] = append(own[w.Goroutine], objects[i].Addr)
+		for _, w := range o.Waiters {
+			f.own[w.Goroutine] = append(f.own[w.Goroutine], o.Addr)
 		}
+	}
+	if len(f.pointers) == 0 {
+		return
 	}
 	left := uint64(maxStacks)
 	stack := make([]byte, maxStack)
@@ -49,28 +47,104 @@ func findOthers(p *inspect.Program, objects []Object, list []stacks.Goroutine) {
 			continue
 		}
 		if size > left {
-			return
+			for k := range objects {
+				objects[k].more = true
+			}
+			break
 		}
 		left -= size
 		n, _ := p.Memory().ReadAt(stack[:size], g.Stack.Start) // where the core has no memory the reading ends
+		f.words = f.words[:0]
 		for words := stack[:n&^(memory.PtrSize-1)]; len(words) > 0; words = words[memory.PtrSize:] {
-			word := memory.Address(binary.LittleEndian.Uint64(words))
-			if len(pointers[word]) == 0 || slices.Contains(own[g], word) {
-				continue // the object for which it waits may be the first field of a struct
+			f.words = append(f.words, memory.Address(binary.LittleEndian.Uint64(words)))
+		}
+		f.search(g)
+	}
+	for i := range objects {
+		slices.SortStableFunc(objects[i].Others, func(a, b Other) int {
+			switch {
+			case a.Deferred == b.Deferred:
+				return 0
+			case a.Deferred:
+				return -1
 			}
-			for _, o := range pointers[word] {
-				o.addOther(g)
+			return 1
+		})
+	}
+}
+
+// A finder finds the objects that the words of stacks point to.
+type finder struct {
+	p        *inspect.Program
+	pointers map[memory.Address][]*Object           // by what points to them
+	own      map[*stacks.Goroutine][]memory.Address // the objects that it waits for
+	words    []memory.Address                       // of a stack, from its lowest address
+}
+
+// search adds a goroutine to the objects to which its words point.
+func (f *finder) search(g *stacks.Goroutine) {
+	for i, word := range f.words {
+		found := f.pointers[word]
+		if len(found) == 0 {
+			continue
+		}
+		by, deferred := f.deferredBy(g, i)
+		waits := slices.Contains(f.own[g], word)
+		for _, o := range found {
+			switch {
+			case o.Addr == word && deferred && g.State != condWait && (!waits || by != callerOf(g)):
+				o.addOther(g, true)
+			case !waits: // the object for which it waits may be the first field of a struct
+				o.addOther(g, false)
 			}
 		}
 	}
 }
 
-// addOther adds a goroutine that has a pointer to the object.
-func (o *Object) addOther(g *stacks.Goroutine) {
-	if len(o.Others) == maxOthers || slices.Contains(o.Others, g) {
+// condWait is the state of a goroutine that has unlocked a lock, although its deferred call
+// will unlock it again.
+const condWait = "sync.Cond.Wait"
+
+// deferredBy reports whether a word of a stack belongs to a call that the goroutine has
+// deferred, and the function that did. The compiler puts what such a call needs into an
+// object on the stack, which begins with the address of a function: x.deferwrap1. A word
+// that points to the object is zero until the defer statement runs.
+func (f *finder) deferredBy(g *stacks.Goroutine, word int) (function string, ok bool) {
+	const most = 4 // arguments
+	for i := word - 1; i >= 0 && i >= word-most; i-- {
+		if name, _, is := strings.Cut(f.p.FuncName(f.words[i]), ".deferwrap"); is {
+			object := g.Stack.Start.Add(uint64(i) * memory.PtrSize)
+			return name, slices.Contains(f.words, object)
+		}
+	}
+	return "", false
+}
+
+// callerOf returns the function that waits: not one of package sync or the runtime.
+func callerOf(g *stacks.Goroutine) string {
+	if frames := g.Calls(); len(frames) > 0 {
+		return stacks.Caller(frames).Function
+	}
+	return ""
+}
+
+// addOther adds a goroutine that has a pointer to the object. One that waits for the
+// object is another only if it has deferred a call with it.
+func (o *Object) addOther(g *stacks.Goroutine, deferred bool) {
+	at := slices.IndexFunc(o.Others, func(have Other) bool { return have.Goroutine == g })
+	if at >= 0 {
+		o.Others[at].Deferred = o.Others[at].Deferred || deferred
 		return
 	}
-	if !slices.ContainsFunc(o.Waiters, func(w Waiter) bool { return w.Goroutine == g }) {
-		o.Others = append(o.Others, g)
+	if !deferred && slices.ContainsFunc(o.Waiters, func(w Waiter) bool { return w.Goroutine == g }) {
+		return
+	}
+	if len(o.Others) < maxOthers {
+		o.Others = append(o.Others, Other{g, deferred})
+		return
+	}
+	o.more = true
+	if weak := slices.IndexFunc(o.Others, func(have Other) bool { return !have.Deferred }); deferred && weak >= 0 {
+		o.Others[weak] = Other{g, true}
 	}
 }

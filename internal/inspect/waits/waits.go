@@ -25,12 +25,12 @@ type Object struct {
 	Channel *Channel       // nil if it is no channel
 	Waiters []Waiter       // at least one
 
-	// Others are goroutines that do not wait for the object and have a pointer to it,
-	// or to a struct that it is a field of, on their stacks, as far as the core has
-	// these. One of them may be the one to go on: the runtime does not record who
-	// holds a lock. There are at most maxOthers.
-	Others []*stacks.Goroutine
+	// Others are goroutines that may let the others go on: the runtime does not record
+	// who holds a lock or will send on a channel. Those with a deferred call come first.
+	// There are at most maxOthers.
+	Others []Other
 
+	more   bool             // there are more Others
 	within []memory.Address // the structs that it is a field of
 }
 
@@ -42,9 +42,20 @@ func (o *Object) Type() string {
 	return o.Kind
 }
 
+// Lock reports whether the object is a lock.
+func (o *Object) Lock() bool { return o.Kind == mutex || o.Kind == rwMutex }
+
 // Leaked reports whether all goroutines that wait for the object wait for ever.
 func (o *Object) Leaked() bool {
 	return !slices.ContainsFunc(o.Waiters, func(w Waiter) bool { return !w.Leaked() })
+}
+
+// An Other is a goroutine that may let those go on that wait for an object.
+type Other struct {
+	*stacks.Goroutine
+	Deferred bool // a deferred call of it has the object: usually it unlocks a lock, or is the Done of a wait group
+	// Otherwise the goroutine has a pointer to the object, or to a struct that it is a
+	// field of, on its stack.
 }
 
 // A Channel is the state of a channel.

@@ -340,7 +340,7 @@ func TestViews(t *testing.T) {
 	url, _ := file(t, core, core)
 	p := open(ctx, t, url)
 	for view, want := range map[string]string{
-		"Summary": "2 × main.deadlock", "Goroutines": "main.deadlock", "Waits": "Possible deadlock", "Values": "service",
+		"Summary": "2 × main.deadlock", "Goroutines": "main.deadlock", "Waits": "Deadlock of 2 goroutines", "Values": "service",
 		"Memory": "Segments", "Log": "it went wrong", "Compare": "0 changes of values",
 	} {
 		p.click(view)
@@ -428,7 +428,7 @@ func TestLinks(t *testing.T) {
 	core := service(t, 30, 1)
 	url, _ := file(t, core, core)
 	p := open(ctx, t, url)
-	p.await("[...document.querySelectorAll('main [role=note]')].some((e) => e.innerText.includes('Possible deadlock'))")
+	p.await("[...document.querySelectorAll('main [role=note]')].some((e) => e.innerText.includes('Deadlock of 2 goroutines'))")
 	p.await("/main.deadlock *sync.Mutex.Lock service\\/main.go:[0-9]+/.test(document.querySelector('main').innerText)")
 	p.await("/[0-9:.]{12} ERROR it went wrong code=7/.test(document.querySelector('main').innerText)")
 	p.await("document.querySelector('main').innerText.includes('0 changes of values')")

@@ -21,6 +21,7 @@ export interface Core {
   goroutines: Goroutine[]
   groups: Group[]
   waits: WaitObject[]
+  deadlocks: Deadlock[]
   regions: Region[]
   memory: Segment[]
   heap?: Heap
@@ -68,6 +69,15 @@ export interface WaitObject {
   state?: string
   waiters: { id: string; action: string; select?: boolean }[]
   others: string[]
+}
+
+/** Deadlock is goroutines that wait for each other. */
+export interface Deadlock {
+  certain?: boolean
+  n: number // goroutines that wait for each other
+  blocked?: number // more that wait for them
+  goroutines: string[] // a cycle
+  objects: string[] // addresses of what each of them waits for
 }
 
 export interface Region {

@@ -2,7 +2,7 @@ import { useMemo } from 'preact/hooks'
 import { After } from './list'
 import type { State } from './main'
 import { count, duration, level, ownFrame, placeOf, short, type Core, type Group, type WaitObject } from './model'
-import { deadlock } from './waits'
+import { deadlockTitle } from './waits'
 
 // How many there are in the summary: the other views have all.
 const FIRST_GROUPS = 6
@@ -49,7 +49,6 @@ function waitersOf(core: Core, strings: string[], groups: Map<string, number>, o
 export function Summary({ core, doc, go, before, index }: State) {
   const groups = useMemo(() => othersOf(core, doc.strings), [core])
   const groupOf = useMemo(() => new Map(core.goroutines.map((g) => [g.id, g.g])), [core])
-  const locked = useMemo(() => deadlock(core), [core])
   const total = groups.reduce((n, g) => n + g.n, 0)
   const waits = core.waits.filter((o) => o.address && (o.path || o.waiters.length > 1))
   return (
@@ -58,7 +57,7 @@ export function Summary({ core, doc, go, before, index }: State) {
         {core.facts.map(([name, text]) => <><dt>{name}</dt><dd>{text}</dd></>)}
       </dl>
       {before && <p>Since <code>{before.path}</code>: <button class="link" onClick={() => go('Compare', '')}>{count(doc.diffs[index - 1].changes.length, 'change')} of values, {count(doc.diffs[index - 1].groups.length, 'change')} of groups of goroutines</button></p>}
-      {locked && <p class="bad" role="note"><strong>Possible deadlock:</strong> <button class="link" onClick={() => go('Waits', '')}>goroutines wait for each other</button></p>}
+      {core.deadlocks.length > 0 && <p class="bad" role="note"><strong>{deadlockTitle(core)}:</strong> <button class="link" onClick={() => go('Waits', '')}>goroutines wait for each other</button></p>}
       {core.failed && (
         <section aria-labelledby="failed">
           <h2 id="failed">Goroutine {core.failed.id} {core.failed.state && <>({core.failed.state})</>} ended the program</h2>

@@ -32,7 +32,7 @@ function graphOf(core: Core, strings: string[], most: number) {
     if (from !== null && to !== null) edges.set(from + ' > ' + to, { from, to })
   }
   const all = alike(core, goroutines)
-  const cycles = cyclesOf(all)
+  const cycles = new Set(core.deadlocks.flatMap((d) => [...d.objects.map((address) => 'object ' + address), ...d.goroutines]))
   const first = (objects: WaitObject[]) => (cycles.has(idOf(objects)) ? 0 : 1)
   all.sort((a, b) => first(a) - first(b))
   for (const objects of all.slice(0, most)) {
@@ -73,72 +73,10 @@ function alike(core: Core, goroutines: Map<string, Goroutine>): WaitObject[][] {
   return [...sets.values()].sort((a, b) => rank(a[0]) - rank(b[0]))
 }
 
-/**
- * cyclesOf returns the objects and goroutines that wait for each other. Cycles are those of
- * goroutines: two goroutines of one group often wait for the same object, without a cycle.
- */
-function cyclesOf(sets: WaitObject[][]): Set<string> {
-  const next = new Map<string, string[]>()
-  const edge = (from: string, to: string) => {
-    const list = next.get(from)
-    if (list) list.push(to)
-    else next.set(from, [to])
-  }
-  for (const objects of sets) {
-    for (const { waiters, others } of objects) {
-      if (others.length === 0) continue // most objects: nothing leads on from them
-      for (const w of waiters) edge(w.id, idOf(objects))
-      for (const id of others) edge(idOf(objects), id)
-    }
-  }
-  return loops(next)
-}
-
-/**
- * loops returns the nodes of a graph that are in cycles: Tarjan's algorithm, with a stack of its
- * own, since a chain of waits may be longer than the browser's.
- */
-function loops(next: Map<string, string[]>): Set<string> {
-  const found = new Set<string>()
-  const index = new Map<string, number>()
-  const low = new Map<string, number>()
-  const component: string[] = []
-  const open = new Set<string>()
-  for (const start of next.keys()) {
-    if (index.has(start)) continue
-    const calls = [{ node: start, edge: 0 }]
-    while (calls.length > 0) {
-      const call = calls[calls.length - 1]
-      const { node } = call
-      if (call.edge === 0 && !index.has(node)) {
-        index.set(node, index.size)
-        low.set(node, index.get(node)!)
-        component.push(node)
-        open.add(node)
-      }
-      const to = next.get(node)?.[call.edge++]
-      if (to !== undefined) {
-        if (!index.has(to)) calls.push({ node: to, edge: 0 })
-        else if (open.has(to)) low.set(node, Math.min(low.get(node)!, index.get(to)!))
-        continue
-      }
-      calls.pop()
-      const above = calls[calls.length - 1]?.node
-      if (above !== undefined) low.set(above, Math.min(low.get(above)!, low.get(node)!))
-      if (low.get(node) !== index.get(node)) continue
-      const members = component.splice(component.lastIndexOf(node))
-      for (const m of members) {
-        open.delete(m)
-        if (members.length > 1) found.add(m)
-      }
-    }
-  }
-  return found
-}
-
-/** deadlock reports whether goroutines may wait for each other. */
-export function deadlock(core: Core): boolean {
-  return cyclesOf(alike(core, new Map(core.goroutines.map((g) => [g.id, g])))).size > 0
+/** deadlockTitle names the first deadlock of a core. */
+export function deadlockTitle(core: Core): string {
+  const d = core.deadlocks[0]
+  return (d.certain ? 'Deadlock' : 'Possible deadlock') + ' of ' + count(d.n, 'goroutine') + (d.blocked ? `, ${d.blocked.toLocaleString('en')} more wait for them` : '')
 }
 
 /** drawn lays the graph out. */
@@ -169,8 +107,8 @@ export function Waits({ core, doc, go, before }: State) {
   const inCycle = (e: Edge) => cyclic.has(e.from) && cyclic.has(e.to)
   return (
     <>
-      <p>{count(core.waits.length, 'object')}. An arrow leads from goroutines to what they wait for, and from there to goroutines with a pointer to it: one of them may be the one that can let the others go on.</p>
-      {cyclic.size > 0 && <p class="bad" role="note"><strong>Possible deadlock:</strong> the boxes with a double red border wait for each other.</p>}
+      <p>{count(core.waits.length, 'object')}. An arrow leads from goroutines to what they wait for, and from there to goroutines that may let the others go on: they hold the lock, or have a pointer to the object.</p>
+      {cyclic.size > 0 && <p class="bad" role="note"><strong>{deadlockTitle(core)}:</strong> the boxes with a double red border wait for each other.</p>}
       {left > 0 && <p>The graph has {most} of {most + left} boxes of objects; objects that are alike share a box. {most < MAX_OBJECTS ? <button onClick={() => setMost(Math.min(most + MORE_OBJECTS, MAX_OBJECTS))}>Show {Math.min(left, MORE_OBJECTS, MAX_OBJECTS - most)} more</button> : <>It has no room for {left} more.</>}</p>}
       {boxes.size > 0 && (
         <div class="graph" tabIndex={0} role="group" ref={graph} aria-label="Graph of waits">
@@ -201,7 +139,7 @@ export function Waits({ core, doc, go, before }: State) {
         { name: 'Kind', width: 'minmax(7rem, 1fr)', cell: (o) => o.kind + (o.state ? ', ' + o.state : '') },
         { name: 'Waiting', width: '7rem', cell: (o) => { const was = known?.get(o.path || o.address || o.kind); return <>{count(o.waiters.length, 'goroutine')}{was !== undefined && was !== o.waiters.length && <Badge text={'was ' + was} />}</> } },
         { name: 'For', width: 'minmax(6rem, 1fr)', cell: (o) => [...new Set(o.waiters.map((w) => w.action + (w.select ? ' in select' : '')))].join(', ') },
-        { name: 'Goroutines with a pointer to it', width: 'minmax(9rem, 1fr)', cell: (o) => o.others.map((id) => <button class="link" onClick={() => go('Goroutines', id)}>{id}</button>) },
+        { name: 'Goroutines that may release it', width: 'minmax(9rem, 1fr)', cell: (o) => o.others.map((id) => <button class="link" onClick={() => go('Goroutines', id)}>{id}</button>) },
       ]} />
       {others.length > 0 && boxes.size === 0 && <p>The core names no address of an object, so there is no graph.</p>}
     </>

@@ -1,0 +1,208 @@
+// Command deadlocks has goroutines that wait for each other, and some that only seem to.
+// It prints "ready" when each of them is about to wait.
+package main
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/meminspect/meminspect/runtime/meminspectimpl"
+)
+
+type account struct {
+	mu   sync.Mutex
+	rw   sync.RWMutex
+	cond *sync.Cond
+}
+
+type all struct {
+	Name             string // a pointer to the first field is one to the struct
+	Pair, Ring, Hand [3]account
+	Self, Again      account
+	Readers          account
+	Waits            account
+	Busy             account
+	Group, Healthy   sync.WaitGroup
+	Jobs, Work       chan int
+}
+
+var state all
+
+var table = meminspectimpl.Table{
+	Magic:     [2]uint64{meminspectimpl.TableMagic0, meminspectimpl.TableMagic1},
+	Version:   meminspectimpl.TableVersion,
+	Package:   "deadlocks",
+	Namespace: "deadlocks",
+	Entries:   []meminspectimpl.Entry{{ID: 1<<63 | 1, Name: "state", Expr: "state", Var: &state}},
+}
+
+func init() { meminspectimpl.Link(&table) }
+
+// transfer has a deferred unlock of the first lock when it waits for the second.
+//
+//go:noinline
+func transfer(from, to *account, met *sync.WaitGroup) {
+	from.mu.Lock()
+	defer from.mu.Unlock()
+	meet(met)
+	to.mu.Lock()
+	defer to.mu.Unlock()
+}
+
+// byHand unlocks without defer.
+//
+//go:noinline
+func byHand(from, to *account, met *sync.WaitGroup) {
+	from.mu.Lock()
+	meet(met)
+	to.mu.Lock()
+	to.mu.Unlock()
+	from.mu.Unlock()
+}
+
+func meet(met *sync.WaitGroup) {
+	met.Done()
+	met.Wait()
+}
+
+// outer calls a method that locks what it has locked.
+//
+//go:noinline
+func (a *account) outer() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.inner()
+}
+
+//go:noinline
+func (a *account) inner() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+}
+
+// again has unlocked what its deferred call will unlock, and another has locked it.
+//
+//go:noinline
+func (a *account) again(other func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.mu.Unlock()
+	other()
+	a.mu.Lock()
+}
+
+// late calls what waits for the lock before its own defer statement.
+//
+//go:noinline
+func (a *account) late() {
+	a.inner()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+}
+
+//go:noinline
+func (a *account) hold() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	time.Sleep(time.Hour)
+}
+
+// upgrade locks for writing what it has locked for reading.
+//
+//go:noinline
+func (a *account) upgrade() {
+	a.rw.RLock()
+	defer a.rw.RUnlock()
+	a.write()
+}
+
+//go:noinline
+func (a *account) write() {
+	a.rw.Lock()
+	defer a.rw.Unlock()
+}
+
+// wait has a deferred unlock of the lock that Wait has unlocked.
+//
+//go:noinline
+func (a *account) wait() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cond.Wait()
+}
+
+// worker waits for jobs that only who waits for the worker can send.
+//
+//go:noinline
+func worker(done *sync.WaitGroup, jobs chan int) {
+	defer done.Done()
+	for range jobs {
+	}
+}
+
+//go:noinline
+func waitsForWorkers(done *sync.WaitGroup, jobs chan int) {
+	done.Wait()
+	close(jobs)
+}
+
+//go:noinline
+func producer(jobs chan int) {
+	time.Sleep(time.Hour)
+	close(jobs)
+}
+
+// start starts all of them.
+func start() {
+	go func() { state.Self.outer() }()
+	go state.Readers.upgrade()
+
+	for _, set := range []struct {
+		accounts []account
+		lock     func(from, to *account, met *sync.WaitGroup)
+	}{{state.Pair[:2], transfer}, {state.Ring[:], transfer}, {state.Hand[:2], byHand}} {
+		var met sync.WaitGroup
+		met.Add(len(set.accounts))
+		for i := range set.accounts {
+			go set.lock(&set.accounts[i], &set.accounts[(i+1)%len(set.accounts)], &met)
+		}
+	}
+	for range 2 { // they wait for what is in a deadlock
+		go state.Pair[0].inner()
+	}
+
+	state.Again.mu.Lock()
+	state.Again.mu.Unlock()
+	locked := make(chan bool)
+	go state.Again.again(func() { go func() { state.Again.mu.Lock(); locked <- true; time.Sleep(time.Hour) }(); <-locked })
+
+	go state.Busy.hold()
+	for state.Busy.mu.TryLock() {
+		state.Busy.mu.Unlock()
+		time.Sleep(time.Millisecond)
+	}
+	for range 3 {
+		go state.Busy.late()
+	}
+
+	state.Waits.cond = sync.NewCond(&state.Waits.mu)
+	go state.Waits.wait()
+
+	state.Jobs, state.Work = make(chan int), make(chan int)
+	state.Group.Add(1)
+	go worker(&state.Group, state.Jobs)
+	go waitsForWorkers(&state.Group, state.Jobs)
+	state.Healthy.Add(1)
+	go worker(&state.Healthy, state.Work)
+	go waitsForWorkers(&state.Healthy, state.Work)
+	go producer(state.Work)
+}
+
+func main() {
+	var started sync.WaitGroup
+	started.Go(start) // its pointers end with its stack
+	started.Wait()
+	fmt.Println("ready")
+	time.Sleep(time.Hour)
+}
