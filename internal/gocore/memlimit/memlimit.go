@@ -30,6 +30,13 @@ const (
 	percentAt, limitAt, minimumAt, size = 0, 8, 16, 24
 )
 
+// setters are the functions that store the limit where the compiler does not
+// inline them, in Go 1.19 to 1.22 and later.
+var setters = []string{"runtime/internal/atomic.(*Int64).Store", "internal/runtime/atomic.(*Int64).Store"}
+
+// noSymbols is a symbol table without symbols.
+func noSymbols(string) (memory.Address, bool) { return 0, false }
+
 // ErrUnknown is wrapped by the errors about a program whose limit is not found.
 var ErrUnknown = errors.New("the Go runtime's memory limit was not found")
 
@@ -37,7 +44,14 @@ var ErrUnknown = errors.New("the Go runtime's memory limit was not found")
 // the limit first: a symbol table would take longer to read. The memory may be
 // that of the file.
 func Find(prog *module.Program) (memory.Address, error) {
-	cells, _, err := atomicstores.In(prog, initialiser, func(string) (memory.Address, bool) { return 0, false })
+	cells, _, err := atomicstores.In(prog, initialiser, noSymbols)
+	if err == nil && len(cells) == 0 { // a build without inlining
+		for _, setter := range setters {
+			if cell, err := atomicstores.Argument(prog, initialiser, setter, noSymbols); err == nil {
+				cells = append(cells, cell)
+			}
+		}
+	}
 	switch {
 	case err != nil:
 		return 0, fmt.Errorf("%w: %w", ErrUnknown, err)

@@ -5,14 +5,19 @@ package memlimit
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/module"
+	"github.com/meminspect/meminspect/internal/matrix"
 )
 
 // In this very process the limit is found, and read as it is set.
@@ -55,6 +60,49 @@ func TestFind(t *testing.T) {
 			debug.SetMemoryLimit(want)
 			if got, err := Read(p.Memory(), at); err != nil || got != want {
 				t.Errorf("GOGC=%d: %d, %v, want %d", gogc, got, err, want)
+			}
+		}
+	}
+}
+
+// Whatever the compiler makes of the code, the limit is where the symbol table has it.
+func TestFindInBuilds(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"go.mod": "module m\n\ngo 1.21\n", "main.go": "package main\n\nfunc main() {}\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	releases := []string{"local", "go1.21.13", "go1.22.12", "go1.23.12", "go1.24.9", "go1.25.5", "go1.27.3"}
+	for _, release := range matrix.Choose(releases[:1], releases) {
+		for _, arch := range matrix.Choose([]string{"amd64"}, []string{"amd64", "arm64"}) {
+			for _, flags := range matrix.Choose([]string{"all=-N -l"}, []string{"", "all=-N", "all=-l", "all=-N -l"}) {
+				t.Run(fmt.Sprintf("%s %s %s", release, arch, flags), func(t *testing.T) {
+					program := filepath.Join(t.TempDir(), "program")
+					build := exec.CommandContext(t.Context(), "go", "build", "-gcflags="+flags, "-o", program, ".")
+					build.Dir = dir
+					build.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0", "GOTOOLCHAIN="+release, "GOARCH="+arch)
+					if out, err := build.CombinedOutput(); err != nil {
+						t.Fatalf("%v\n%s", err, out)
+					}
+					f, err := exe.Open(program)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer f.Close()
+					prog, err := module.OfFile(f)
+					if err != nil {
+						t.Fatal(err)
+					}
+					symbols, err := f.Symbols()
+					if err != nil {
+						t.Fatal(err)
+					}
+					i := slices.IndexFunc(symbols, func(s exe.Symbol) bool { return s.Name == "runtime.gcController" })
+					if at, err := Find(prog); err != nil || at != symbols[i].Addr {
+						t.Errorf("Find returned %#x, %v, the symbol is at %#x", at, err, symbols[i].Addr)
+					}
+				})
 			}
 		}
 	}
