@@ -9,7 +9,7 @@ import (
 
 // A function is a declared function or a function literal.
 type function struct {
-	name     string
+	name     string      // of a literal, that of the function around it
 	object   *types.Func // nil for a literal
 	receiver *types.Var
 	callers  []caller
@@ -67,7 +67,7 @@ func receiverType(receiver *types.Var) types.Type {
 
 // literal records a function literal, and how it is called.
 func (p *program) literal(f *file, lit *ast.FuncLit) {
-	fn := &function{name: "function literal"}
+	fn := &function{name: p.where(f).fn.name}
 	if signature, ok := f.info.TypeOf(lit).(*types.Signature); ok {
 		fn.handler = isHandler(signature, "")
 	}

@@ -127,13 +127,27 @@ func (a *activity) score(k kind, d *declaration) int {
 		uses /= 2 // one number shows little of a program's state
 	}
 	score := k.weight + uses
-	if a.liveChanges == 0 && k.growing() {
+	if a.liveChanges == 0 && k.growing() || a.repeatedChanges == 0 && a.prepared() {
 		score -= 16 // filled once, and then a table
 	}
 	if hasWord(d.name, stateWords...) {
 		score += 8
 	}
 	return score
+}
+
+// preparing begins the names of functions that a service calls while it starts,
+// also from packages that are not loaded.
+var preparing = []string{"configure", "deregister", "enable", "init", "load", "new", "parse", "register", "set", "setup", "unregister", "with"}
+
+// prepared reports whether only such functions change the variable.
+func (a *activity) prepared() bool {
+	for fn := range a.changers {
+		if words := secret.Words(fn.name); len(words) == 0 || !slices.Contains(preparing, words[0]) {
+			return false
+		}
+	}
+	return len(a.changers) > 0
 }
 
 // reason describes the variable and its uses in a line.

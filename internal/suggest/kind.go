@@ -92,7 +92,7 @@ func (p *program) kindOf(t types.Type, name string) kind {
 		case isConfig(name) || isConfig(shortName(named)):
 			return kind{"configuration", 36, true}
 		case named != nil && p.growing(named) > 0:
-			return kind{"state", 48, true}
+			return kind{"state", 36 + 4*min(3, p.growing(named)), true}
 		}
 		return kind{"value", 24, true}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,5 +60,21 @@ func TestFixtures(t *testing.T) {
 	}
 	for key, reason := range got {
 		t.Errorf("%s: unexpected: %s", key, reason)
+	}
+}
+
+// What requests change comes before what the start of a service fills.
+func TestRanks(t *testing.T) {
+	t.Setenv("GOWORK", "off")
+	pkgs, _, err := Load(context.Background(), "testdata", nil, []string{"./ranks"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, p := range Find(pkgs).Proposals {
+		names = append(names, p.Name)
+	}
+	if want := []string{"visitors", "callbacks", "atStart"}; !slices.Equal(names, want) {
+		t.Errorf("the order is %v, not %v", names, want)
 	}
 }
