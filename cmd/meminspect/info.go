@@ -249,12 +249,20 @@ func (i *infoJSON) print(w io.Writer) {
 			line("missing", "%s, in %s", why, countOf(i.Regions.Reasons[why], "region"))
 		}
 	}
+	idle := 0 // exclusions that apply to nothing in the core
 	for _, r := range i.Receipts {
+		if r.Bytes == 0 && r.Rule != "" {
+			idle++
+			continue
+		}
 		rule := r.Rule
 		if rule != "" {
 			rule = ": " + rule
 		}
 		line("left out", "%d bytes%s, %s%s", r.Bytes, places(r.Places), r.Reason, rule)
+	}
+	if idle > 0 {
+		line("left out", "nothing by %s, of which the core has no value", countOf(idle, "exclusion"))
 	}
 	if i.Crash != "" {
 		fmt.Fprintf(w, "crash:\n%s\n", strings.TrimRight(i.Crash, "\n"))
