@@ -48,7 +48,7 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.BoolVar(&f.strict, "strict", false, "capture only annotated and registered regions")
 	fl.BoolVar(&f.data, "data", false, "capture unannotated package variables too")
-	fl.Var(&f.stacks, "stacks", "goroutine stacks to capture: full; skeleton (no local variables); none; auto is skeleton if the program has exclusions, else full")
+	fl.Var(&f.stacks, "stacks", "goroutine stacks to capture: full; skeleton (no local variables, except pointers to captured values); none; auto is skeleton if the program has exclusions, else full")
 	fl.BoolVar(&f.args, "args", false, "store the command line, which may contain secrets")
 	fl.BoolVar(&f.labels, "labels", false, "store goroutine labels, which may contain secrets")
 	fl.BoolVar(&f.heap, "heap", false, "record what keeps the program's memory alive: the program is stopped longer, some 100 ms for a million objects; meminspect heap prints it")

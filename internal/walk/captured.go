@@ -107,6 +107,25 @@ func (s *pages) visit(addr memory.Address, plan uint32, rank uint16) bool {
 	return true
 }
 
+// begin marks that a value begins at addr.
+func (s *pages) begin(addr memory.Address) {
+	if !addr.Aligned(wordBytes) {
+		return
+	}
+	p := s.at(addr)
+	if p.starts == nil {
+		p.starts = take(&s.start, 256)
+	}
+	n := uint64(addr) & (pageSize - 1) / wordBytes
+	p.starts[n>>6] |= 1 << (n & 63)
+}
+
+// begins reports whether begin marked addr.
+func (p *page) begins(addr memory.Address) bool {
+	n := uint64(addr) & (pageSize - 1) / wordBytes
+	return p.starts != nil && p.starts[n>>6]>>(n&63)&1 != 0
+}
+
 // affordable returns how many bytes from addr can be captured if at most most
 // of them may be new.
 func (s *pages) affordable(addr memory.Address, size, most uint64) uint64 {

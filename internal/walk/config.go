@@ -68,6 +68,8 @@ type Config struct {
 	// range if there is no object, and false if that is unknown. If Object is nil,
 	// nothing is known. See Redactor.Unsized.
 	Object func(memory.Address) (memory.Range, bool)
+	// Starts makes the walk remember where values begin: see Result.Begins.
+	Starts bool
 	// Lacks reports whether the program had memory in a range that Memory lacks: a
 	// truncated core, or one that omits memory. It is nil for complete memory. See
 	// Redactor.Lost.
@@ -114,6 +116,16 @@ func (r *Result) Captured() memory.Ranges {
 		r.captured = r.pages.ranges()
 	}
 	return r.captured
+}
+
+// Begins reports whether a captured value begins at an address to which a captured pointer
+// leads, or at the address of a root. No exclusion covers the value. It needs Config.Starts.
+func (r *Result) Begins(addr memory.Address) bool {
+	if !addr.Aligned(wordBytes) {
+		return false
+	}
+	p := r.pages.find(addr)
+	return p != nil && p.begins(addr) && r.pages.fresh(addr, 1) == 0 && len(r.Redactor.Ranges.Overlap(memory.RangeOf(addr, 1))) == 0
 }
 
 // Size returns the number of bytes that the roots need.

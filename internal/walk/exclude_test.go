@@ -259,23 +259,25 @@ func TestSkeleton(t *testing.T) {
 	for i := range image {
 		image[i] = byte(i + 1)
 	}
-	put(3, 0x401000)  // code
-	put(11, 0x7008)   // in the stack
-	put(19, 0x8000)   // its end
-	put(27, 0x402000) // after the code
-	kept := walk.Skeleton(0x6ffd, image, memory.Range{Start: 0x6000, End: 0x8000}, []memory.Range{{Start: 0x401000, End: 0x402000}})
-	if kept != 3 {
+	put(3, 0x401000)    // code
+	put(11, 0x7008)     // in the stack
+	put(19, 0x8000)     // its end
+	put(27, 0x402000)   // after the code
+	put(35, 0xc0001000) // known
+	known := func(addr memory.Address) bool { return addr == 0xc0001000 }
+	kept := walk.Skeleton(0x6ffd, image, memory.Range{Start: 0x6000, End: 0x8000}, []memory.Range{{Start: 0x401000, End: 0x402000}}, known)
+	if kept != 4 {
 		t.Errorf("%d words were kept", kept)
 	}
 	for _, c := range []struct {
 		off  int
 		want uint64
-	}{{3, 0x401000}, {11, 0x7008}, {19, 0x8000}, {27, 0xa5a5a5a5a5a5a5a5}} {
+	}{{3, 0x401000}, {11, 0x7008}, {19, 0x8000}, {27, 0xa5a5a5a5a5a5a5a5}, {35, 0xc0001000}} {
 		if got := *(*uint64)(unsafe.Pointer(&image[c.off])); got != c.want {
 			t.Errorf("the word at %d is %#x, want %#x", c.off, got, c.want)
 		}
 	}
-	for _, i := range []int{0, 1, 2, 35, 44} {
+	for _, i := range []int{0, 1, 2, 43, 44} {
 		if image[i] != walk.MarkByte {
 			t.Errorf("byte %d is %#x", i, image[i])
 		}

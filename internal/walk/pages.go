@@ -27,6 +27,9 @@ type page struct {
 	captured *[pageSize / 64]uint64
 	// What was walked from each word: see visitMark. Nil if nothing was.
 	marks *[pageSize / wordBytes]visitMark
+	// Bit n is set if a value begins at word n. Nil if none does, or without
+	// Config.Starts.
+	starts *[pageSize / wordBytes / 64]uint64
 	// In an audit, the node of the object at each word; nil if there is none.
 	nodes *[pageSize / wordBytes]uint32
 	state pageState
@@ -72,6 +75,7 @@ type pages struct {
 	arena  *memory.Arena
 	bits   [][pageSize / 64]uint64
 	mark   [][pageSize / wordBytes]visitMark
+	start  [][pageSize / wordBytes / 64]uint64
 	wide   []byte // scratch for reads across pages
 
 	scratch []byte        // of renew

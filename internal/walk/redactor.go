@@ -133,11 +133,12 @@ func (r *Redactor) Excluded(of memory.Range) (excluded, unknown memory.Ranges) {
 }
 
 // Skeleton overwrites all words of a goroutine's stack except those that a
-// traceback needs: addresses in the program's code and in the stack itself. The
+// traceback needs, addresses in the program's code and in the stack itself, and
+// those that known reports, which may be nil. The
 // image is a copy of the memory at addr. Stacks have no types, so if anything
 // is excluded, nothing else of them may be kept. A word that is only partly in
 // the image is overwritten. Skeleton returns the number of kept words.
-func Skeleton(addr memory.Address, image []byte, stack memory.Range, text memory.Ranges) (kept int) {
+func Skeleton(addr memory.Address, image []byte, stack memory.Range, text memory.Ranges, known func(memory.Address) bool) (kept int) {
 	head := int(-uint64(addr) & (wordBytes - 1))
 	if head >= len(image) {
 		mark(image)
@@ -146,7 +147,7 @@ func Skeleton(addr memory.Address, image []byte, stack memory.Range, text memory
 	mark(image[:head])
 	for len(image[head:]) >= wordBytes {
 		word := image[head : head+wordBytes]
-		if value := memory.Address(le.Uint64(word)); text.Has(value) || stack.Contains(value) || value == stack.End {
+		if value := memory.Address(le.Uint64(word)); text.Has(value) || stack.Contains(value) || value == stack.End || known != nil && known(value) {
 			kept++
 		} else {
 			mark(word)

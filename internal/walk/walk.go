@@ -266,6 +266,9 @@ func (w *walker) push(it item) {
 			return
 		}
 	}
+	if w.cfg.Starts && it.rank >= own {
+		w.pages.begin(it.addr)
+	}
 	if it.kind == itemValues {
 		switch {
 		case it.plan.leaf(): // many values share the same string

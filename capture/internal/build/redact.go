@@ -22,7 +22,8 @@ func refusals(s *model.Snapshot) []note.Receipt {
 }
 
 // redactStacks overwrites every word of skeleton stacks that is neither an
-// address in code nor one in the stack itself.
+// address in code nor one in the stack itself, nor that of a known object. A secret
+// stack keeps none of these either.
 func redactStacks(s *model.Snapshot) []note.Receipt {
 	var executable []memory.Range
 	for _, m := range s.Maps {
@@ -41,9 +42,13 @@ func redactStacks(s *model.Snapshot) []note.Receipt {
 		if len(stack.Leads) > 0 {
 			keep = code.Union(memory.RangesOf(stack.Leads...))
 		}
+		known := func(addr memory.Address) bool { return s.Goroutines.Known[addr] }
+		if stack.Secret {
+			known = nil
+		}
 		var redacted uint64
 		s.Image.Each(stack.Used, func(addr memory.Address, data []byte) {
-			redacted += uint64(len(data)) - 8*uint64(walk.Skeleton(addr, data, stack.Whole, keep))
+			redacted += uint64(len(data)) - 8*uint64(walk.Skeleton(addr, data, stack.Whole, keep, known))
 		})
 		if stack.Secret {
 			receipts = append(receipts, note.Receipt{Addr: uint64(stack.Used.Start), Size: redacted, Reason: note.ReasonSecret, Count: 1})

@@ -119,6 +119,10 @@ type Goroutines struct {
 	Waits  []note.Wait
 	Cut    []note.CutStack // stacks of which the image has both ends
 
+	// Known are the addresses that skeleton stacks have and keep: of captured values that
+	// no exclusion covers, and of what goroutines wait for, which the core has anyway.
+	Known map[memory.Address]bool
+
 	Alive    int // goroutines that have not ended
 	Captured int // number of those that the image has completely
 

@@ -104,6 +104,7 @@ func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, siz
 		return nil, false, err
 	}
 	r.snapshot.Image = r.image()
+	r.snapshot.Goroutines.Known = knownWords(&r.snapshot, r.found)
 	r.snapshot.Problems = append(held.Problems, r.snapshot.Problems...)
 	return &r.snapshot, held.Final, nil
 }

@@ -1,11 +1,14 @@
 package read
 
 import (
+	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/gocore/gotypes"
+	"github.com/meminspect/meminspect/internal/walk"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // redZone is the area below the stack pointer that C's convention allows to
@@ -83,6 +86,36 @@ func (gs *goroutines) interrupted(th *process.Thread, stack memory.Range) memory
 		}
 	}
 	return lowest
+}
+
+// knownWords returns the words of skeleton stacks that are addresses of captured values, or of
+// what goroutines wait for: a skeleton keeps them, because the core has these addresses.
+func knownWords(s *model.Snapshot, found *walk.Result) map[memory.Address]bool {
+	gs := &s.Goroutines
+	if gs.Note.Stacks != note.StackSkeleton || found == nil {
+		return nil
+	}
+	waited := map[memory.Address]bool{}
+	for i := range gs.Waits {
+		w := &gs.Waits[i]
+		waited[memory.Address(w.Object)] = true
+		if w.Flags&note.WaitChannel == 0 { // a semaphore: the lock that it belongs to begins before it
+			for _, before := range []uint64{4, 8, 12, 16} {
+				waited[memory.Address(w.Object-before)] = true
+			}
+		}
+	}
+	known := map[memory.Address]bool{}
+	for i := range gs.Stacks {
+		s.Image.Each(gs.Stacks[i].Used, func(addr memory.Address, data []byte) {
+			for off := int(-uint64(addr) % memory.PtrSize); off+memory.PtrSize <= len(data); off += memory.PtrSize {
+				if word := memory.Address(leWord(data[off:])); word != 0 && (waited[word] || found.Begins(word)) {
+					known[word] = true
+				}
+			}
+		})
+	}
+	return known
 }
 
 // readPanic records the type of the value with which a goroutine panics.

@@ -50,6 +50,7 @@ func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error
 		Budget: r.queue.left - r.reserve(), Exclusions: exclusions(r.plan), Moving: !r.held.Still, Arena: r.rehearsal.memory(), Lacks: r.program.Source.Lacks,
 	}
 	cfg.Object = r.objects.at
+	cfg.Starts = r.plan.StackKind() == note.StackSkeleton
 	if !r.plan.SaveMemory {
 		cfg.Closure = r.program.Closure
 	}

@@ -69,6 +69,12 @@ func exits(g stacks.Goroutine) bool {
 // source does not show.
 func ofStack(prog *inspect.Program, of *stacks.Goroutine) *Goroutine {
 	g := &Goroutine{ID: of.ID, State: of.State, Created: of.Created, Problem: of.Problem}
+	extent := func(i int) []memory.Address {
+		if i >= len(of.Extents) {
+			return nil
+		}
+		return words(prog, of.Extents[i])
+	}
 	next := 0
 	for _, f := range of.Calls() {
 		c := Call{Frame: f}
@@ -76,10 +82,15 @@ func ofStack(prog *inspect.Program, of *stacks.Goroutine) *Goroutine {
 			have.Omitted = f.Omitted
 			return have == f
 		})
-		if !f.Inlined && next < len(of.Extents) {
-			c.words = words(prog, of.Extents[next])
+		if !f.Inlined {
+			c.words = extent(next)
 		}
 		next++
+		// A function keeps its arguments in the frame of its caller, which may be a wrapper.
+		for !f.Inlined && next < len(of.Frames) && of.Frames[next].Wrapper() {
+			c.words = append(c.words, extent(next)...)
+			next++
+		}
 		g.Calls = append(g.Calls, c)
 	}
 	return g

@@ -53,7 +53,7 @@ func findOthers(p *inspect.Program, objects []Object, list []stacks.Goroutine) {
 			break
 		}
 		left -= size
-		n, _ := p.Memory().ReadAt(stack[:size], g.Stack.Start) // where the core has no memory the reading ends
+		n, _ := p.Stack().ReadAt(stack[:size], g.Stack.Start) // where the core has no memory the reading ends
 		f.words = f.words[:0]
 		for words := stack[:n&^(memory.PtrSize-1)]; len(words) > 0; words = words[memory.PtrSize:] {
 			f.words = append(f.words, memory.Address(binary.LittleEndian.Uint64(words)))
