@@ -11,6 +11,10 @@ export PATH := $(TOOLS)/bin:$(PATH)
 # Paths may have spaces in them.
 each = dirs=$$(go list -m -f '{{.Dir}}'); while IFS= read -r dir <&3; do echo "== $$dir: $(1)"; (cd "$$dir" && $(1)) 3<&-; done 3<<<"$$dirs"
 
+# modules outside the workspace, whose many requirements must not choose the versions of
+# the others
+APART := internal/counterparts
+
 # what the project builds for, besides linux/amd64 and linux/arm64
 SYSTEMS := darwin/arm64 windows/amd64 freebsd/amd64 linux/386
 
@@ -71,7 +75,7 @@ api: ## list the exported API in api/; a test compares it
 
 .PHONY: tidy
 tidy: ## tidy the modules as if they stood side by side in go.mod too
-	@.ci/tidy
+	@.ci/tidy $(APART)
 
 .PHONY: tools
 tools: tools-demo tools-lint tools-bench tools-test ## install what all targets need; each target installs its own

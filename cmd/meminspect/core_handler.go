@@ -72,6 +72,9 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 // core's head from standard input, or the kernel would release the process.
 func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Writer, pid int, sig unix.Signal, command string, full bool) error {
 	f.notifyEnd = notifyWait // the program has ended already
+	if f.toWait == 0 && !strings.HasPrefix(f.to, "exec:") {
+		f.toWait = handlerWait
+	}
 	config, closeReport, err := f.config(stderr)
 	if err != nil {
 		return err

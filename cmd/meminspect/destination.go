@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -30,12 +29,19 @@ const (
 )
 
 const (
-	// uploadWait bounds one upload, its retries included.
-	uploadWait = 2 * time.Minute
+	// uploadWait bounds one attempt to send a core.
+	uploadWait = 10 * time.Minute
 
-	// uploadEnd is the time after the program's end in which a failed upload is
-	// tried again. The next start sends the core otherwise.
-	uploadEnd = time.Second
+	// toWait is how long a program's restart waits for a core that is sent to a
+	// server. The core waits in the spool then.
+	toWait = time.Second
+
+	// commandWait is how long it waits for a command, which cannot be repeated.
+	commandWait = 5 * time.Minute
+
+	// handlerWait is how long a core handler waits for a server: nothing is
+	// restarted.
+	handlerWait = 2 * time.Minute
 
 	// connectWait and answerWait bound an attempt at an endpoint that is dead or
 	// silent, not one that takes the core slowly.
@@ -113,6 +119,13 @@ func (f *runFlags) destination(config *supervise.Config) (closeNotifier func(), 
 // inTheClear reports whether cores that go to a destination leave this machine
 // unencrypted. Loopback addresses are on this machine.
 func inTheClear(to string) bool {
+	if strings.HasPrefix(to, s3Scheme) {
+		bucket, err := deliver.NewBucket(to, nil)
+		if err != nil {
+			return false
+		}
+		to = bucket.Endpoint()
+	}
 	u, err := url.Parse(to)
 	if err != nil || u.Scheme != "http" {
 		return false
@@ -152,6 +165,12 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, config *supervise
 			return nil, "", fmt.Errorf("run: --to: %w", err)
 		}
 		return func(c deliver.Core) (string, error) {
+			wait := commandWait
+			if f.toWait != 0 {
+				wait = f.toWait
+			}
+			ctx, cancel := context.WithTimeout(ctx, wait)
+			defer cancel()
 			err := deliver.Command(ctx, words, config.Env, c)
 			if err == nil {
 				return "exec", nil
@@ -164,55 +183,46 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, config *supervise
 			return "", fmt.Errorf("%w; the core is in %s", err, path)
 		}, "a command", nil
 	case strings.HasPrefix(f.to, "https://"), strings.HasPrefix(f.to, "http://"):
-		u, err := f.upload()
+		put := &deliver.Put{URL: f.to, Client: &http.Client{Timeout: uploadWait, Transport: transport()}}
+		send, err = f.courier(ctx, put, config)
+		return send, "a URL", err
+	case strings.HasPrefix(f.to, s3Scheme):
+		bucket, err := deliver.NewBucket(f.to, transport())
 		if err != nil {
-			return nil, "", err
+			return nil, "", fmt.Errorf("run: --to: %s: %w", f.to, err)
 		}
-		ending := make(chan struct{})
-		u.Ending = ending
-		config.Dead = func() { time.AfterFunc(uploadEnd, func() { close(ending) }) }
-		go sendWaiting(ctx, u)
-		return func(c deliver.Core) (string, error) {
-			ctx, cancel := context.WithTimeout(ctx, uploadWait)
-			defer cancel()
-			return c.Name, u.Put(ctx, c)
-		}, "a URL", nil
+		send, err = f.courier(ctx, bucket, config)
+		return send, strings.TrimSuffix(bucket.Where("."), "/."), err
 	}
-	return nil, "", fmt.Errorf("run: --to: %q is neither -, nor exec:COMMAND, nor a URL", f.to)
+	return nil, "", fmt.Errorf("run: --to: %q is neither -, nor exec:COMMAND, nor s3://BUCKET/PREFIX, nor a URL", f.to)
 }
 
-// sendWaiting sends what earlier supervisors could not send, with pauses.
-func sendWaiting(ctx context.Context, u *deliver.Upload) {
-	ctx, cancel := context.WithTimeout(ctx, uploadWait)
-	defer cancel()
-	for _, pause := range append([]time.Duration{0}, u.Pauses...) {
-		select {
-		case <-time.After(pause):
-		case <-u.Ending:
-			return
-		case <-ctx.Done():
-			return
-		}
-		if u.Flush(ctx) == 0 {
-			return
-		}
-	}
-}
+const s3Scheme = "s3://"
 
-// upload makes an upload that spools in the directory of cores, within the same
-// limits.
-func (f *runFlags) upload() (*deliver.Upload, error) {
+// courier starts to send the cores that wait, and returns a function that sends
+// another one. The spool is in the directory of cores, within the same limits.
+func (f *runFlags) courier(ctx context.Context, sender deliver.Sender, config *supervise.Config) (func(deliver.Core) (string, error), error) {
 	spool, err := store.Open(filepath.Join(f.dir, "spool"), f.policy)
 	if err != nil {
 		return nil, fmt.Errorf("run: %w", err)
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DialContext = (&net.Dialer{Timeout: connectWait}).DialContext
-	transport.ResponseHeaderTimeout = answerWait
-	return &deliver.Upload{
-		URL: f.to, Client: &http.Client{Timeout: uploadWait, Transport: transport}, Pauses: deliver.DefaultPauses(), Waiting: spool.Dir(),
-		Spool: func(name string, size int64, write func(io.Writer) error) (string, error) {
-			return spool.Write(name, size, write)
+	c := &deliver.Courier{
+		Sender: sender, Spool: spool.Write, Waiting: spool.Dir(), Wait: f.toWait, Pauses: deliver.DefaultPauses(),
+		Note: func(text string) {
+			config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Text: text})
 		},
-	}, nil
+	}
+	if c.Wait == 0 {
+		c.Wait = toWait
+	}
+	c.Start(ctx)
+	return c.Put, nil
+}
+
+// transport returns a transport that gives a dead endpoint up.
+func transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DialContext = (&net.Dialer{Timeout: connectWait}).DialContext
+	t.ResponseHeaderTimeout = answerWait
+	return t
 }

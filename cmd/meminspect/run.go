@@ -40,6 +40,7 @@ type runFlags struct {
 	signal        string
 
 	to      string
+	toWait  time.Duration // 0 = the default of the destination
 	message string
 
 	notify       string
@@ -104,7 +105,8 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.Var(number{&f.snapshotKeep, 1, 1000}, "snapshot-keep", "snapshots to keep")
 	fl.Var((*bytesize.Value)(&f.snapshotBytes), "snapshot-bytes", "maximum size of a snapshot")
 	fl.BoolVar(&f.snapshotFile, "snapshot-file", false, "keep snapshots in a file in the directory, which the next start publishes, instead of in memory")
-	fl.StringVar(&f.to, "to", "", "send cores to this `destination` instead of the directory: - (standard output; the program's goes to standard error), exec:COMMAND, which reads its standard input and runs without a shell, or a presigned URL; {name} in a command or a URL is the file's name (default $MEMINSPECT_TO)")
+	fl.StringVar(&f.to, "to", "", "send cores to this `destination` instead of the directory: - (standard output; the program's goes to standard error), exec:COMMAND, which reads its standard input and runs without a shell, s3://BUCKET/PREFIX, with the credentials of the platform, or a presigned URL; {name} in a command or a URL is the file's name (default $MEMINSPECT_TO)")
+	fl.Var((*duration.Value)(&f.toWait), "to-wait", "how long the restart of a program waits for a core that is sent with --to; 0 is a second for s3:// and URLs, whose cores wait in the directory then, and five minutes for a command, which is killed then")
 	fl.StringVar(&f.message, "message", "", "write a short report of each core to this `file`, at most 4096 bytes, as Kubernetes reads a termination message: the reason and message, the calls of the goroutine that ended the program, and the values of entries marked summary")
 	fl.BoolVar(&f.messageValues, "message-values", false, "write values and the panic's message to the file of --message although --recipient encrypts the core")
 	fl.StringVar(&f.notify, "notify", "", "post a report of each core as JSON to this `URL` (default $MEMINSPECT_NOTIFY); the end of the program waits at most a second for it")

@@ -43,6 +43,8 @@ func TestScripts(t *testing.T) {
 				}
 				ts.Setenv(args[0], strings.TrimSpace(string(text)))
 			},
+			"bucket":  bucket,
+			"collect": collector,
 			"receive": receive,
 			// published lets the go command use this tree's modules as if they had been
 			// published.

@@ -77,10 +77,6 @@ type Config struct {
 	// is ignored.
 	Interrupt func()
 
-	// Dead, if not nil, is called when the program is dead: from now on its restart
-	// waits for this process.
-	Dead func()
-
 	// Place describes where cores go, and whether they can be stored now; nil =
 	// unknown.
 	Place func() (string, error)
@@ -272,9 +268,6 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	releaseMemory()
 	status, err := s.child.Wait(child.Events{Exiting: s.exiting, Stopped: s.stopToo})
 	close(s.gone)
-	if s.config.Dead != nil {
-		s.config.Dead()
-	}
 	s.leave(registering)
 	s.image.Load().close() // reports can no longer come
 	s.working.Wait()

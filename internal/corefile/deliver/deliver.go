@@ -1,7 +1,7 @@
 //go:build linux
 
 // Package deliver sends cores to destinations other than a directory: to a
-// command, to standard output, or to a bucket by a presigned URL. Cores that
+// command, to standard output, or to an object store. Cores that
 // leave the machine can be compressed and encrypted.
 package deliver
 
@@ -39,15 +39,10 @@ func (c Core) Apply(form corefile.Form) Core {
 	return c
 }
 
-// commandWait bounds a command that receives a core.
-const commandWait = 5 * time.Minute
-
 // Command passes a core to a command on standard input, with its name and origin
 // in the environment. In the command's words, "{name}" is replaced by the core's
-// file name. Its error ends with the command's last output.
+// file name. The end of ctx kills the command. Its error ends with the command's last output.
 func Command(ctx context.Context, words, env []string, c Core) error {
-	ctx, cancel := context.WithTimeout(ctx, commandWait)
-	defer cancel()
 	words = slices.Clone(words)
 	for i := range words {
 		words[i] = strings.ReplaceAll(words[i], "{name}", c.Name)

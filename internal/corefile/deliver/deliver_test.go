@@ -3,6 +3,7 @@
 package deliver
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 )
 
@@ -86,54 +90,101 @@ func newBucket(t *testing.T) *bucket {
 	return b
 }
 
-func upload(t *testing.T, url string) *Upload {
+// A courierOf sends to sender, with short pauses, and stops at the end of the test.
+func courierOf(t *testing.T, sender Sender) *Courier {
+	t.Helper()
 	s, err := store.Open(filepath.Join(t.TempDir(), "spool"), store.Policy{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Upload{URL: url, Client: http.DefaultClient, Spool: s.Write, Waiting: s.Dir(),
-		Pauses: []time.Duration{time.Millisecond, time.Millisecond}}
+	c := &Courier{Sender: sender, Spool: s.Write, Waiting: s.Dir(), Wait: await.Limit, Pauses: []time.Duration{time.Millisecond}}
+	c.Start(t.Context())
+	t.Cleanup(c.Close)
+	return c
 }
+
+func put(url string) *Put { return &Put{URL: url, Client: http.DefaultClient} }
 
 func TestUpload(t *testing.T) {
 	b := newBucket(t)
-	u := upload(t, b.URL+"/cores/{name}?signature=s3cret")
+	c := courierOf(t, put(b.URL+"/cores/{name}?signature=s3cret"))
 	b.fail = []int{500, 429}
-	if err := u.Put(t.Context(), core()); err != nil {
-		t.Fatal(err)
+	if where, err := c.Put(core()); err != nil || where != core().Name {
+		t.Fatal(where, err)
 	}
-	if b.objects["/cores/"+core().Name] != content || b.tries != 3 || len(u.waiting()) != 0 {
-		t.Errorf("%d objects after %d tries, %v waiting", len(b.objects), b.tries, u.waiting())
-	}
-	// Three failures are too many: it waits, and is sent with the next one.
-	b.fail = []int{503, 503, 503}
-	b.objects = map[string]string{}
-	err := u.Put(t.Context(), core())
-	if err == nil || !strings.Contains(err.Error(), "503") || len(u.waiting()) != 1 {
-		t.Fatalf("%v, %v waiting", err, u.waiting())
-	}
-	next := core()
-	next.Name = strings.Replace(next.Name, "a.1.", "b.2.", 1)
-	if err := u.Put(t.Context(), next); err != nil || len(b.objects) != 2 || len(u.waiting()) != 0 {
-		t.Errorf("%v, %d objects, %v waiting", err, len(b.objects), u.waiting())
+	if b.objects["/cores/"+core().Name] != content || b.tries != 3 || len(c.waiting()) != 0 {
+		t.Errorf("%d objects after %d tries, %v waiting", len(b.objects), b.tries, c.waiting())
 	}
 }
 
-// After the end of the program no attempt begins.
-func TestUploadEnding(t *testing.T) {
-	b := newBucket(t)
-	u := upload(t, b.URL+"/cores/{name}?signature=s3cret")
-	u.Pauses = []time.Duration{time.Hour}
-	ending := make(chan struct{})
-	close(ending)
-	u.Ending = ending
-	b.fail = []int{503}
-	if err := u.Put(t.Context(), core()); err == nil || b.tries != 1 || len(u.waiting()) != 1 {
-		t.Errorf("%v, %d tries, %v waiting", err, b.tries, u.waiting())
+// A dead, a silent and a slow endpoint delay Put for the wait alone. The core is
+// in the spool then, and is delivered when the endpoint recovers, or by the next
+// start.
+func TestUploadLate(t *testing.T) {
+	for name, again := range map[string]string{"recovers": "", "next start": "next"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBucket(t)
+			mended := make(chan struct{})
+			arrived := make(chan struct{}, 1)
+			silent := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				select {
+				case arrived <- struct{}{}:
+				default:
+				}
+				select {
+				case <-mended:
+					return http.DefaultTransport.RoundTrip(r)
+				case <-r.Context().Done():
+					return nil, r.Context().Err()
+				}
+			})}
+			c := courierOf(t, &Put{URL: b.URL + "/{name}?signature=s3cret", Client: silent})
+			notes := make(chan string, 10)
+			c.Wait, c.Note = time.Millisecond, func(text string) { notes <- text }
+			_, err := c.Put(core())
+			if waiting := c.waiting(); err == nil || len(waiting) != 1 || !strings.HasSuffix(err.Error(), "; the core waits in "+waiting[0]) {
+				t.Fatalf("%v, %v waiting", err, waiting)
+			}
+			<-arrived
+			if again == "" {
+				close(mended)
+				if note := <-notes; note != core().Name+" was delivered" {
+					t.Error(note)
+				}
+			} else {
+				c.Close()
+				next := &Courier{Sender: put(b.URL + "/{name}?signature=s3cret"), Waiting: c.Waiting, Pauses: c.Pauses}
+				if !await.Poll(func() bool { return unlocked(c.waiting()) }) {
+					t.Fatal("the first courier keeps the core")
+				}
+				next.Start(t.Context())
+				if !await.Poll(func() bool { return len(c.waiting()) == 0 }) {
+					t.Fatal("the next start does not send it")
+				}
+			}
+			b.Lock()
+			defer b.Unlock()
+			if b.objects["/"+core().Name] != content || len(c.waiting()) != 0 {
+				t.Errorf("%d objects, %v waiting", len(b.objects), c.waiting())
+			}
+		})
 	}
-	if u.Flush(t.Context()) != 0 || len(b.objects) != 1 {
-		t.Errorf("the next start did not send it: %d objects", len(b.objects))
+}
+
+// unlocked reports whether no courier is sending the files.
+func unlocked(paths []string) bool {
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			return false
+		}
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		f.Close()
+		if err != nil {
+			return false
+		}
 	}
+	return true
 }
 
 // The URL is secret, whatever goes wrong; and a permanent failure is not
@@ -141,11 +192,15 @@ func TestUploadEnding(t *testing.T) {
 func TestUploadRefused(t *testing.T) {
 	b := newBucket(t)
 	for _, url := range []string{b.URL + "/x?signature=wr0ng", "http://127.0.0.1:1/x?signature=wr0ng", "::wr0ng"} {
-		u := upload(t, url)
+		c := courierOf(t, put(url))
+		c.Pauses = []time.Duration{time.Hour}
 		b.tries = 0
-		err := u.Put(t.Context(), core())
-		if err == nil || strings.Contains(err.Error(), "wr0ng") || len(u.waiting()) != 1 {
-			t.Errorf("%v, %v waiting", err, u.waiting())
+		if strings.Contains(url, ":1/") {
+			c.Wait = time.Second / 10 // it may pass
+		}
+		_, err := c.Put(core())
+		if err == nil || strings.Contains(err.Error(), "wr0ng") || len(c.waiting()) != 1 {
+			t.Errorf("%v, %v waiting", err, c.waiting())
 		}
 		if b.tries > 1 {
 			t.Errorf("%d tries", b.tries)
@@ -153,20 +208,70 @@ func TestUploadRefused(t *testing.T) {
 	}
 }
 
-// Two supervisors send the cores that wait in one directory: a core that the
-// other one has sent counts as delivered.
+// Without {name} all cores would replace one object: an older one is not sent
+// after a newer one.
+func TestUploadOneObject(t *testing.T) {
+	b := newBucket(t)
+	c := courierOf(t, put(b.URL+"/x?signature=s3cret"))
+	b.fail = []int{403}
+	if _, err := c.Put(core()); err == nil || len(c.waiting()) != 1 {
+		t.Fatalf("%v, %v waiting", err, c.waiting())
+	}
+	c.Start(t.Context())
+	newer := core()
+	newer.Name = strings.Replace(newer.Name, "a.1.", "a.2.", 1)
+	if _, err := c.Put(newer); err != nil || b.tries != 2 || len(c.waiting()) != 1 {
+		t.Errorf("%v, %d tries, %v waiting", err, b.tries, c.waiting())
+	}
+}
+
+// Two supervisors share a spool: one of them sends each core.
 func TestUploadTwice(t *testing.T) {
 	b := newBucket(t)
-	u := upload(t, b.URL+"/{name}?signature=s3cret")
-	other := *u
-	u.Client = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-		if left := other.Flush(t.Context()); left != 0 {
-			t.Errorf("the other left %d", left)
+	c := courierOf(t, put(b.URL+"/{name}?signature=s3cret"))
+	other := *c
+	c.Sender = &Put{URL: b.URL + "/{name}?signature=s3cret", Client: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		for _, path := range other.waiting() {
+			if again, err := other.sendFile(path); err == nil || !again {
+				t.Errorf("the other sent it too: %v", err)
+			}
 		}
 		return http.DefaultTransport.RoundTrip(r)
-	})}
-	if err := u.Put(t.Context(), core()); err != nil || b.objects["/"+core().Name] != content {
+	})}}
+	if _, err := c.Put(core()); err != nil || b.tries != 1 || b.objects["/"+core().Name] != content {
+		t.Errorf("%v, %d tries, %d objects", err, b.tries, len(b.objects))
+	}
+}
+
+// A core that another supervisor is writing to the spool is not sent.
+func TestUploadUnfinished(t *testing.T) {
+	b := newBucket(t)
+	c := courierOf(t, put(b.URL+"/{name}?signature=s3cret"))
+	_, err := c.Spool(core().Name, 0, func(w io.Writer) error {
+		if _, err := io.WriteString(w, "half"); err != nil {
+			return err
+		}
+		if files, err := os.ReadDir(c.Waiting); err != nil || len(files) == 0 || len(c.waiting()) != 0 {
+			t.Errorf("%v, %v: waiting: %v", files, err, c.waiting())
+		}
+		return nil
+	})
+	if err != nil || len(c.waiting()) != 1 {
+		t.Errorf("%v: %v", err, c.waiting())
+	}
+}
+
+// If the spool has no room, the core is sent from memory.
+func TestUploadUnspooled(t *testing.T) {
+	b := newBucket(t)
+	c := courierOf(t, put(b.URL+"/{name}?signature=s3cret"))
+	c.Spool = func(string, int64, func(io.Writer) error) (string, error) { return "", errors.New("no room") }
+	if _, err := c.Put(core()); err != nil || b.objects["/"+core().Name] != content {
 		t.Errorf("%v, %d objects", err, len(b.objects))
+	}
+	b.fail = []int{503}
+	if _, err := c.Put(core()); err == nil || !strings.Contains(err.Error(), "no room") || !strings.Contains(err.Error(), "503") {
+		t.Error(err)
 	}
 }
 
