@@ -18,7 +18,7 @@ import (
 func (gs *goroutines) queueThreads() {
 	threads := gs.held.Threads.List
 	gs.local = findLocal(gs.reading, threads)
-	gs.readAhead(threads)
+	readAhead(gs, threads)
 	gs.sorted = slices.Clone(gs.maps)
 	slices.SortStableFunc(gs.sorted, func(a, b process.Mapping) int { return cmp.Compare(a.Start, b.Start) })
 	current := map[int]note.GoThread{} // by the thread's ID
@@ -63,10 +63,10 @@ func (gs *goroutines) queueThreads() {
 // readAhead reads the records of all threads at once: their thread-local
 // pointers, the runtime.g's and runtime.m's that these lead to, and those of
 // running goroutines.
-func (gs *goroutines) readAhead(threads []process.Thread) {
+func readAhead(gs *goroutines, threads []process.Thread) {
 	var cells, locals, ms, rest []memory.Address
 	for i := range threads {
-		if cell, ok := gs.cell(&threads[i]); ok {
+		if cell, ok := cellOf(gs, &threads[i]); ok {
 			cells = append(cells, cell)
 		} else if gs.program.Identity.Machine == elfcore.MachineARM64 {
 			locals = append(locals, memory.Address(threads[i].G()))
@@ -145,7 +145,7 @@ func (gs *goroutines) localG(th *process.Thread) (goroutine.G, bool) {
 	if gs.program.Identity.Machine == elfcore.MachineARM64 {
 		return gs.registerG(th)
 	}
-	cell, ok := gs.cell(th)
+	cell, ok := cellOf(gs, th)
 	if !ok {
 		return goroutine.G{}, false
 	}
@@ -157,8 +157,8 @@ func (gs *goroutines) localG(th *process.Thread) (goroutine.G, bool) {
 	return gs.readG(addr)
 }
 
-// cell returns where a thread on amd64 has the address of its runtime.g.
-func (gs *goroutines) cell(th *process.Thread) (cell memory.Address, ok bool) {
+// cellOf returns where a thread on amd64 has the address of its runtime.g.
+func cellOf(gs *goroutines, th *process.Thread) (cell memory.Address, ok bool) {
 	if gs.program.Identity.Machine == elfcore.MachineARM64 || th.TLS == 0 {
 		return 0, false
 	}
@@ -296,7 +296,7 @@ func (gs *goroutines) limit(m *process.Mapping, th *process.Thread) memory.Addre
 // them among the program's objects.
 func (gs *goroutines) onStack(at memory.Address) (goroutine.G, bool) {
 	if gs.stacks == nil {
-		gs.stacks = gs.ownedStacks()
+		gs.stacks = ownedStacks(gs)
 	}
 	// No two stacks overlap, unless the runtime's records are damaged.
 	after, _ := slices.BinarySearchFunc(gs.stacks, at, func(s owned, at memory.Address) int {
@@ -322,7 +322,7 @@ type owned struct {
 	own   memory.Address // of a thread's own
 }
 
-func (gs *goroutines) ownedStacks() []owned {
+func ownedStacks(gs *goroutines) []owned {
 	all := make([]owned, 0, len(gs.all)+2*len(gs.ms))
 	for i := range gs.all {
 		if s := gs.all[i].Stack; !s.Empty() {

@@ -40,9 +40,9 @@ type Gauge struct {
 
 	before, recent counts // the last two readings
 
-	// told has the limits of groups, by their folders, for which a Watcher is told
-	// when their use passes the share.
-	told map[string]int64
+	// watched has the limits of groups, by their folders: the kernel notifies a
+	// Watcher when the use of these passes the share.
+	watched map[string]int64
 }
 
 // A group is a control group that the process was found in. It does not change.
@@ -166,7 +166,8 @@ type Reading struct {
 	Of          string // the limit: "cgroup", one above with its name, "GOMEMLIMIT" or "debug.SetMemoryLimit"
 
 	// Room is what may be used in addition until a group reaches the share of its
-	// limit, and nothing tells of that: the least of all groups, or unlimited.
+	// limit without a notification of the kernel: the least of all groups, or
+	// unlimited.
 	Room int64
 
 	// Stalled reports that the group was stalled on memory, whatever its limit:
@@ -219,7 +220,7 @@ func (g *Gauge) Read(share float64) Reading {
 		worst = Reading{Used: resident(g.pid), Limit: limit, Of: of, Room: unlimited}
 	}
 	g.mu.Lock()
-	in, told := g.in, g.told
+	in, watched := g.in, g.watched
 	g.mu.Unlock()
 	if in.dir == "" {
 		return worst
@@ -235,7 +236,7 @@ func (g *Gauge) Read(share float64) Reading {
 		if r.Share() > worst.Share() {
 			worst = r
 		}
-		if r.Limit > 0 && (told[dir] != r.Limit || r.passed) {
+		if r.Limit > 0 && (watched[dir] != r.Limit || r.passed) {
 			room = min(room, int64(share*float64(r.Limit))-r.Used)
 		}
 	}

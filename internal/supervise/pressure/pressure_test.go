@@ -192,23 +192,23 @@ func TestAlarm(t *testing.T) {
 }
 
 // The gauge is read again before a program could have used what is left, unless
-// the kernel tells.
+// the kernel will notify.
 func TestRoom(t *testing.T) {
 	const share = 0.5
 	for name, c := range map[string]struct {
-		files map[string]string // of version 2, in the group app/web and above it
-		told  map[string]int64
-		room  int64
-		wait  time.Duration
+		files   map[string]string // of version 2, in the group app/web and above it
+		watched map[string]int64
+		room    int64
+		wait    time.Duration
 	}{
-		"no limit":            {map[string]string{"app/web/memory.current": "10", "app/web/memory.max": "max"}, nil, unlimited, MaxWait},
-		"far":                 {map[string]string{"app/web/memory.current": "0", "app/web/memory.max": "3221225472"}, nil, 3 << 29, MaxWait},
-		"half of a second":    {map[string]string{"app/web/memory.current": "0", "app/web/memory.max": "1073741824"}, nil, 1 << 29, MaxWait / 2},
-		"the group above":     {map[string]string{"app/web/memory.current": "0", "app/web/memory.max": "3221225472", "app/memory.current": "900", "app/memory.max": "2000"}, nil, 100, MinWait},
-		"told":                {map[string]string{"app/web/memory.current": "400", "app/web/memory.max": "1000"}, map[string]int64{"app/web": 1000}, unlimited, MaxWait},
-		"told of an older":    {map[string]string{"app/web/memory.current": "400", "app/web/memory.max": "1000"}, map[string]int64{"app/web": 2000}, 100, MinWait},
-		"told, above it":      {map[string]string{"app/web/memory.current": "800", "app/web/memory.max": "1000", "app/web/memory.stat": "inactive_file 500\n"}, map[string]int64{"app/web": 1000}, 200, MinWait},
-		"more than the share": {map[string]string{"app/web/memory.current": "800", "app/web/memory.max": "1000"}, nil, -300, MinWait},
+		"no limit":             {map[string]string{"app/web/memory.current": "10", "app/web/memory.max": "max"}, nil, unlimited, MaxWait},
+		"far":                  {map[string]string{"app/web/memory.current": "0", "app/web/memory.max": "3221225472"}, nil, 3 << 29, MaxWait},
+		"half of a second":     {map[string]string{"app/web/memory.current": "0", "app/web/memory.max": "1073741824"}, nil, 1 << 29, MaxWait / 2},
+		"the group above":      {map[string]string{"app/web/memory.current": "0", "app/web/memory.max": "3221225472", "app/memory.current": "900", "app/memory.max": "2000"}, nil, 100, MinWait},
+		"notified":             {map[string]string{"app/web/memory.current": "400", "app/web/memory.max": "1000"}, map[string]int64{"app/web": 1000}, unlimited, MaxWait},
+		"notified of an older": {map[string]string{"app/web/memory.current": "400", "app/web/memory.max": "1000"}, map[string]int64{"app/web": 2000}, 100, MinWait},
+		"notified, above it":   {map[string]string{"app/web/memory.current": "800", "app/web/memory.max": "1000", "app/web/memory.stat": "inactive_file 500\n"}, map[string]int64{"app/web": 1000}, 200, MinWait},
+		"more than the share":  {map[string]string{"app/web/memory.current": "800", "app/web/memory.max": "1000"}, nil, -300, MinWait},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
@@ -217,11 +217,11 @@ func TestRoom(t *testing.T) {
 				files[filepath.Join(root, file)] = text + "\n"
 			}
 			write(t, files)
-			told := map[string]int64{}
-			for dir, limit := range c.told {
-				told[filepath.Join(root, dir)] = limit
+			watched := map[string]int64{}
+			for dir, limit := range c.watched {
+				watched[filepath.Join(root, dir)] = limit
 			}
-			g := &Gauge{pid: os.Getpid(), in: find(root, "0::/app/web\n"), told: told}
+			g := &Gauge{pid: os.Getpid(), in: find(root, "0::/app/web\n"), watched: watched}
 			if r := g.Read(share); r.Room != c.room || r.Wait() != c.wait {
 				t.Errorf("room for %d bytes, wait %v; want %d and %v", r.Room, r.Wait(), c.room, c.wait)
 			}

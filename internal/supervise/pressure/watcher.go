@@ -47,12 +47,12 @@ var stalls = []string{"full 150000 1000000", "full 300000 2000000"}
 // notification.
 func (g *Gauge) Watch(share float64) *Watcher {
 	w := &Watcher{Tight: make(chan bool, 1), done: make(chan struct{})}
-	in, told := g.group(), map[string]int64{}
-	w.threshold(in, share, told)
+	in, watched := g.group(), map[string]int64{}
+	w.threshold(in, share, watched)
 	w.events(in)
 	w.stall(in)
 	g.mu.Lock()
-	g.told = told
+	g.watched = watched
 	g.mu.Unlock()
 	if len(w.fds) == 0 {
 		return nil
@@ -94,8 +94,8 @@ func (w *Watcher) add(kind string, f *os.File, events int16) {
 
 // threshold asks version 1 groups (cgroup-v1/memory.rst, section 9) to raise an
 // eventfd whenever their use passes the share of their own limits, which it adds
-// to told.
-func (w *Watcher) threshold(g group, share float64, told map[string]int64) {
+// to watched.
+func (w *Watcher) threshold(g group, share float64, watched map[string]int64) {
 	if g.dir == "" || g.v2 {
 		return
 	}
@@ -110,10 +110,10 @@ func (w *Watcher) threshold(g group, share float64, told map[string]int64) {
 			break
 		}
 		if limit > 0 && raise(fd, dir, int64(share*float64(limit))) == nil {
-			told[dir] = limit
+			watched[dir] = limit
 		}
 	}
-	if len(told) == 0 {
+	if len(watched) == 0 {
 		event.Close()
 		return
 	}
