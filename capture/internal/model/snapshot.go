@@ -70,6 +70,7 @@ type Snapshot struct {
 	Image      Image
 	Regions    []Result
 	Omissions  walk.Omissions // values that depths and budgets omitted
+	Faultless  bool           // the walk omitted nothing
 	Redaction  Redaction
 	Goroutines Goroutines
 	Functions  Functions
