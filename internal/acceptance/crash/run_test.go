@@ -427,15 +427,15 @@ func waits(tb testing.TB, pid int) (sum int64) {
 	return sum
 }
 
-func resident(t testing.TB, pid int) int64 {
-	t.Helper()
+func resident(tb testing.TB, pid int) int64 {
+	tb.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return pages * int64(os.Getpagesize())
 }
