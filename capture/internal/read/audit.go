@@ -40,7 +40,7 @@ func WithStatuses(ctx context.Context, s *model.Snapshot, p *locate.Program, pl 
 	}
 	found, err := walk.Audit(ctx, cfg, &walk.Copy{
 		Memory: &s.Image, Has: s.Image.Has(), Holes: s.Image.Holes, Torn: s.Image.Torn,
-		Redacted: redactedOf(s), Omissions: s.Omissions, Otherwise: otherwise(s),
+		Redacted: redactedOf(s), Omissions: s.Reach.Omissions, Otherwise: otherwise(s),
 	})
 	if err != nil {
 		t.Problems.Missing("statuses", err)
@@ -58,7 +58,7 @@ func WithStatuses(ctx context.Context, s *model.Snapshot, p *locate.Program, pl 
 // faultless reports whether an audit would find nothing: the walk reached
 // everything, in memory that did not change, and all of it is in the core.
 func faultless(s *model.Snapshot, pl *model.Plan) bool {
-	if !s.Still || !s.Faultless || pl.SaveMemory || len(s.Image.Holes) > 0 || len(s.Image.Torn) > 0 {
+	if !s.Still || !s.Reach.Faultless || pl.SaveMemory || len(s.Image.Holes) > 0 || len(s.Image.Torn) > 0 {
 		return false
 	}
 	e := s.Redaction.Redactor
