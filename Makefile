@@ -42,7 +42,7 @@ test: tools-test build ## run all tests, with a sample of every matrix; the race
 	@$(call each,"$(CURDIR)/.ci/test" -timeout 35m $(TESTFLAGS))
 
 .PHONY: test-full
-test-full: tools-test build ## run all tests with the race detector and every matrix whole; takes long
+test-full: tools-test tools-snapshot build ## run all tests with the race detector and every matrix whole; takes long
 	@go build -o "$(TOOLS)/bin/testlog" ./internal/testlog
 	@export MEMINSPECT_FULL=1; $(call each,"$(CURDIR)/.ci/test" -timeout 12h $(TESTFLAGS))
 
@@ -69,6 +69,14 @@ fuzz: ## fuzz every parser in turn, for FUZZTIME each
 generate: ## run the generators; leaves no diff in a clean tree
 	@$(call each,go generate ./...)
 
+.PHONY: snapshot
+snapshot: tools-snapshot ## build all artefacts of a release into dist/, unsigned and unpublished
+	goreleaser release --snapshot --clean --skip=publish,sign,docker
+
+.PHONY: release
+release: tools-snapshot tools-sign ## publish the release of the tag; only the workflow has the rights
+	goreleaser release --clean
+
 .PHONY: api
 api: ## list the exported API in api/; a test compares it
 	UPDATE_API=1 go test -count=1 -run '^TestAPI$$' ./internal/api
@@ -85,4 +93,4 @@ tools-%:
 
 .PHONY: clean
 clean: ## remove what the targets made, the tools included
-	rm -rf bin dist .tools .cache
+	rm -rf bin dist packaging/out .tools .cache

@@ -11,15 +11,21 @@ TOOLS := $(CURDIR)/.tools
 DELVE         := github.com/go-delve/delve/cmd/dlv@v1.27.2
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
+# A release takes minutes to build its tools: `make snapshot` and `make test-full` alone.
+GORELEASER := github.com/goreleaser/goreleaser/v2@v2.15.1
+CYCLONEDX  := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+COSIGN     := github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3
+
 # Servers and readers that are other projects', for tests of what we send them.
-COUNTERPARTS := $(addprefix ./internal/counterparts/,rclone-s3 otlp-receiver strict-k8s)
+COUNTERPARTS := $(addprefix ./internal/counterparts/,rclone-s3 otlp-receiver strict-k8s render packages)
 
 # What each target needs. Programs for other processors are built, run and read
-# by the last two lines', which boot virtual machines too.
+# by the last line's.
 TOOLS_demo  := $(DELVE) gdb:gdb
 TOOLS_lint  := $(GOLANGCI_LINT)
 TOOLS_bench := $(DELVE) gdb:gdb gcc:gcc
 TOOLS_test  := $(DELVE) $(GOLANGCI_LINT) $(COUNTERPARTS) gdb:gdb gcc:gcc \
-	-readelf:binutils -eu-readelf:elfutils -eu-unstrip:elfutils -crash:crash -strace:strace -zstd:zstd script:bsdutils -chromium:chromium \
-	-qemu-aarch64:qemu-user -gdb-multiarch:gdb-multiarch -aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu \
-	-qemu-system-x86_64:qemu-system-x86 -qemu-system-aarch64:qemu-system-arm -xz:xz-utils
+	-readelf:binutils -eu-readelf:elfutils -eu-unstrip:elfutils -crash:crash -strace:strace -zstd:zstd script:bsdutils -chromium:chromium -runc:runc -buildah:buildah -rpm:rpm \
+	-qemu-aarch64:qemu-user -gdb-multiarch:gdb-multiarch -aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu
+TOOLS_snapshot := $(GORELEASER) $(CYCLONEDX)
+TOOLS_sign     := $(COSIGN)

@@ -162,12 +162,16 @@ func logToKernel(err error) {
 func coreHandlerInstall() *cobra.Command {
 	var f runFlags
 	var before string
+	var wait bool
 	cmd := &cobra.Command{
 		Use:   "install",
 		Short: "Set core_pattern to this command, and keep the old setting",
 		Long: `install writes a command line of core-handler into /proc/sys/kernel/core_pattern. It
 accepts the flags of core-handler and writes them into that line.
-The kernel accepts 127 bytes, and splits the line at spaces.`,
+The kernel accepts 127 bytes, and splits the line at spaces.
+
+With --wait it stays until SIGTERM or SIGINT, and then restores the old setting, as a
+container of a DaemonSet does.`,
 		Example: `  meminspect core-handler install --dir /var/lib/meminspect
   meminspect core-handler install --dir /var/cores --stacks=none --budget=1MiB --limit=3/1h`,
 		Args: cobra.NoArgs,
@@ -186,10 +190,15 @@ The kernel accepts 127 bytes, and splits the line at spaces.`,
 			if err != nil {
 				return fmt.Errorf("core-handler install: %w", err)
 			}
+			if wait {
+				<-cmd.Context().Done()
+				return uninstallHandler(cmd.OutOrStdout(), before, corePattern)
+			}
 			return nil
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().BoolVar(&wait, "wait", false, "stay until SIGTERM or SIGINT, and restore the old setting then")
 	cmd.Flags().Bool("full", false, "store the kernel's core if the process cannot be captured")
 	dir := cmd.Flags().Lookup("dir")
 	dir.Usage, dir.DefValue, f.dir = "`directory` for cores", "/var/lib/meminspect", "/var/lib/meminspect"
@@ -216,7 +225,7 @@ func handlerLine(exe string, flags *pflag.FlagSet) (string, error) {
 	flags.Visit(func(flag *pflag.Flag) {
 		list, isList := flag.Value.(pflag.SliceValue)
 		switch {
-		case flag.Name == "dir" || flag.Name == "before":
+		case flag.Name == "dir" || flag.Name == "before" || flag.Name == "wait":
 		case isList:
 			for _, value := range list.GetSlice() {
 				add(flag, value)

@@ -18,6 +18,7 @@ var silent = map[string]string{
 	"core-handler":           "the kernel starts it without a standard output",
 	"core-handler install":   "changes the machine; it prints as the others do",
 	"core-handler uninstall": "changes the machine; it prints as the others do",
+	"copy":                   "writes a file",
 	"man":                    "writes files",
 }
 

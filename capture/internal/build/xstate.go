@@ -96,20 +96,16 @@ func usedStates(threads []process.Thread) (used uint64, size int, ok bool) {
 	used = xLegacy
 	full := 0
 	for i := range threads {
-		state, pkru := threads[i].XState, avx512End
-		length := len(state)
-		if length == 0 {
+		state := threads[i].XState
+		if len(state) == 0 {
 			continue
 		}
-		if isAMDs(state) { // not in Intel's places yet
-			pkru, length = amdEnd, pkruEnd
-		}
-		if length < xstateHeader || full != 0 && length != full {
+		if len(state) < xstateHeader || full != 0 && len(state) != full {
 			return 0, 0, false
 		}
-		full = length
+		full = len(state)
 		bv := binary.LittleEndian.Uint64(state[xstateBV:])
-		if bv&xPKRU != 0 && len(state) >= pkru+8 && binary.LittleEndian.Uint32(state[pkru:]) == defaultPKRU {
+		if bv&xPKRU != 0 && full >= pkruEnd && binary.LittleEndian.Uint32(state[avx512End:]) == defaultPKRU {
 			bv &^= xPKRU
 		}
 		used |= bv & (xLegacy | xPKRU) // the rest are marks
@@ -134,18 +130,6 @@ func usedStates(threads []process.Thread) (used uint64, size int, ok bool) {
 	return used, size, full > 0 && size <= full
 }
 
-// trimmedSize returns the size of the states of published threads. It reports
-// false if they are not trimmed.
-func trimmedSize(threads []process.Thread) (size int, ok bool) {
-	_, size, ok = usedStates(threads)
-	return size, ok
-}
-
-// isAMDs reports whether a state has the places of processors of AMD.
-func isAMDs(state []byte) bool {
-	return len(state) >= amdEnd && len(state) < avx512End && binary.LittleEndian.Uint64(state[xcr0Offset:])&xMPX == 0
-}
-
 // amdParts are the components that AMD processors keep at other offsets,
 // because they have no MPX: the offset on AMD, the offset on Intel, and the
 // size.
@@ -163,7 +147,7 @@ func inIntelsPlaces(threads []process.Thread) []process.Thread {
 	out := slices.Clone(threads)
 	for i := range out {
 		state := out[i].XState
-		if !isAMDs(state) {
+		if len(state) < amdEnd || len(state) >= avx512End || binary.LittleEndian.Uint64(state[xcr0Offset:])&xMPX != 0 {
 			continue
 		}
 		moved := make([]byte, pkruEnd)

@@ -62,12 +62,6 @@ func (id *Identity) Name() string {
 	return name
 }
 
-// Reach is how far the walk came.
-type Reach struct {
-	Omissions walk.Omissions // values that depths and budgets omitted
-	Faultless bool           // it omitted nothing
-}
-
 // A Snapshot is the result of reading a program.
 type Snapshot struct {
 	Identity   Identity
@@ -75,7 +69,7 @@ type Snapshot struct {
 	Threads    Threads
 	Image      Image
 	Regions    []Result
-	Reach      Reach
+	Omissions  walk.Omissions // values that depths and budgets omitted
 	Redaction  Redaction
 	Goroutines Goroutines
 	Functions  Functions

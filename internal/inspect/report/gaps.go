@@ -31,14 +31,11 @@ func gaps(core *inspect.Core, lost int) []string {
 		}
 	}
 	for status, n := range counts {
-		regions, are := "regions", "are"
-		if len(core.Regions) == 1 {
-			regions = "region"
-		}
+		regions := "regions are"
 		if n == 1 {
-			are = "is"
+			regions = "region is"
 		}
-		add("%d of %d %s %s %s", n, len(core.Regions), regions, are, status)
+		add("%d of %d %s %s", n, len(core.Regions), regions, status)
 	}
 	slices.Sort(out[len(out)-len(counts):])
 	receipts := map[string]uint64{}
