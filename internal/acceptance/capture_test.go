@@ -290,13 +290,13 @@ func TestStripped(t *testing.T) {
 // that matter most and counts the rest.
 func TestManyGoroutines(t *testing.T) {
 	needAMD64(t)
-	n := 10_000
+	n, budget, small := 10_000, uint64(capture.DefaultBudget), uint64(2<<20)
 	if full {
-		n = 100_000
+		n, budget, small = 100_000, 512<<20, 8<<20 // the gaps between so many stacks need more than the default
 	}
 	exe := compile(t, targets()[0], sources(t, "states"), "states")
 	p := start(t, exe, fmt.Sprint(n))
-	core, summary := takeCore(t, p.Process.Pid, capture.Options{})
+	core, summary := takeCore(t, p.Process.Pid, capture.Options{Budget: budget})
 	if summary.Goroutines.All < n || summary.Goroutines.Captured != summary.Goroutines.All || summary.Segments > capture.DefaultSegments+1 { // and the headers
 		t.Errorf("%+v", summary)
 	}
@@ -307,7 +307,7 @@ func TestManyGoroutines(t *testing.T) {
 			t.Errorf("Delve shows no goroutine in %s: %s", function, out)
 		}
 	}
-	_, summary = takeCore(t, p.Process.Pid, capture.Options{Budget: 2 << 20})
+	_, summary = takeCore(t, p.Process.Pid, capture.Options{Budget: small})
 	if !summary.Partial || summary.Goroutines.Captured == 0 || summary.Goroutines.Captured >= summary.Goroutines.All {
 		t.Errorf("with a small budget: %+v", summary)
 	}

@@ -33,12 +33,12 @@ func ways() []way {
 		{"pie", []string{"CGO_ENABLED=0"}, []string{"-buildmode=pie"}},
 		{"stripped", []string{"CGO_ENABLED=0"}, []string{"-ldflags=-s -w"}},
 		{"cgo-pie", []string{"CGO_ENABLED=1"}, []string{"-tags=withcgo", "-buildmode=pie"}},
-		{"race", []string{"CGO_ENABLED=1"}, []string{"-race"}},
+		{"unoptimised", []string{"CGO_ENABLED=0"}, []string{"-gcflags=all=-N -l"}},
 	}
 	if full {
 		list = append(list,
 			way{"cgo", []string{"CGO_ENABLED=1"}, []string{"-tags=withcgo"}},
-			way{"unoptimised", []string{"CGO_ENABLED=0"}, []string{"-gcflags=all=-N -l"}},
+			way{"race", []string{"CGO_ENABLED=1"}, []string{"-race"}},
 			way{"stripped-pie", []string{"CGO_ENABLED=0"}, []string{"-buildmode=pie", "-ldflags=-s -w"}},
 			way{"external", []string{"CGO_ENABLED=1"}, []string{"-tags=withcgo", "-ldflags=-linkmode=external"}},
 			way{"stripped-cgo", []string{"CGO_ENABLED=1"}, []string{"-tags=withcgo", "-ldflags=-s -w"}},

@@ -80,6 +80,9 @@ type Config struct {
 type ClosureVar struct {
 	Offset uint64
 	Type   *gotypes.Type
+	// Value, if not nil, is the type of the variable itself, which may be in the closure
+	// in place of a pointer to it of type Type.
+	Value *gotypes.Type
 }
 
 // A Result is the result of a walk.

@@ -90,14 +90,91 @@ func (w *walker) closure(it *item) {
 		w.guessClosure(it)
 		return
 	}
-	for _, v := range vars {
+	described := uint64(wordBytes)
+	for i, v := range vars {
 		if v.Type == nil || v.Offset > chunkBytes {
 			w.untyped(it.root)
 			continue
 		}
+		typ := v.Type
+		if w.byValue(it.addr, vars, i) {
+			typ = v.Value
+		}
 		// They are a part of the function value, so they cost no depth.
-		w.push(item{addr: it.addr.Add(v.Offset), plan: w.planOf(v.Type), count: 1, root: it.root, rank: it.rank})
+		w.push(item{addr: it.addr.Add(v.Offset), plan: w.planOf(typ), count: 1, root: it.root, rank: it.rank})
+		if v.Offset >= described+wordBytes {
+			w.guessHole(it, described, v.Offset)
+		}
+		described = v.Offset + typ.Size
 	}
+	// Whether another one follows is not known: to read the heap's spans for the size
+	// of each closure would hold the program too long.
+}
+
+// roundedUp returns a size that is larger than an object of this size in the heap:
+// the allocator rounds up by less than 16 bytes or an eighth.
+func roundedUp(size uint64) uint64 { return size + max(16, size/8) }
+
+// guessHole captures a part of a closure that the debug information does not
+// describe: the compiler leaves out variables that its optimisations removed from the
+// function.
+func (w *walker) guessHole(it *item, from, to uint64) {
+	w.untyped(it.root)
+	if w.audit != nil || w.ex.active || it.rank < own {
+		return
+	}
+	part := *it
+	part.addr = it.addr.Add(from)
+	if data, ok := w.guess(&part, min(guessBytes, to-from)); ok {
+		w.guessTargets(it, data)
+	}
+}
+
+// byValue reports whether the closure at addr has its ith variable itself, not a
+// pointer to it: by the offset of the next one, by the size of the closure, or by
+// what a pointer would point to. If nothing of this is known, it depends on which
+// mistake is worse: to leave out what the pointer leads to, or to capture an excluded
+// value as a pointer.
+func (w *walker) byValue(addr memory.Address, vars []ClosureVar, i int) bool {
+	v := vars[i]
+	if v.Value == nil {
+		return false
+	}
+	end := v.Offset + v.Value.Size
+	if i+1 < len(vars) && v.Value.Size > wordBytes {
+		return vars[i+1].Offset >= end
+	}
+	if object, ok := w.objectAt(addr); ok && object.Contains(addr) {
+		size := uint64(object.End - addr)
+		if size < end {
+			return false
+		}
+		if i+1 == len(vars) && size >= roundedUp(v.Offset+wordBytes) {
+			return true
+		}
+	}
+	data, ok := w.pages.bytes(addr.Add(v.Offset), wordBytes)
+	if !ok {
+		return false
+	}
+	ptr := goobject.Pointer(data)
+	if ptr < lowest || ptr >= goobject.AddressSpace || !ptr.Aligned(max(1, v.Value.Align)) {
+		return true
+	}
+	target, ok := w.objectAt(ptr)
+	if !ok {
+		return w.ex.active
+	}
+	return !target.ContainsRange(memory.Range{Start: ptr, End: ptr.Add(v.Value.Size)})
+}
+
+// objectAt returns the object, variable or mapping with an address in it, empty if
+// there is none. It reports whether that is known.
+func (w *walker) objectAt(addr memory.Address) (memory.Range, bool) {
+	if w.cfg.Object == nil {
+		return memory.Range{}, false
+	}
+	return w.cfg.Object(addr)
 }
 
 // closureVars returns the captured variables of the function literal with this
@@ -121,11 +198,15 @@ func (w *walker) guessClosure(it *item) {
 	if w.audit != nil || w.ex.active || it.rank < own {
 		return
 	}
-	data, ok := w.guess(it)
-	if !ok {
-		return
+	if data, ok := w.guess(it, guessBytes); ok {
+		w.guessTargets(it, data[wordBytes:])
 	}
-	for data = data[wordBytes:]; len(data) >= wordBytes; data = data[wordBytes:] {
+}
+
+// guessTargets captures the first bytes of the targets of apparent pointers in a
+// closure.
+func (w *walker) guessTargets(it *item, data []byte) {
+	for ; len(data) >= wordBytes; data = data[wordBytes:] {
 		ptr := goobject.Pointer(data)
 		if ptr >= lowest && ptr < goobject.AddressSpace && !w.image.Has(ptr) && !w.code.Has(ptr) {
 			w.push(item{addr: ptr, plan: w.bytePlan(), count: 1, root: it.root, rank: it.rank, kind: itemGuess})
@@ -133,9 +214,9 @@ func (w *walker) guessClosure(it *item) {
 	}
 }
 
-// guess captures the guessBytes at an item, or as many as its page has.
-func (w *walker) guess(it *item) ([]byte, bool) {
-	size := min(guessBytes, pageSize-uint64(it.addr)&(pageSize-1))
+// guess captures size bytes at an item, or as many as its page has.
+func (w *walker) guess(it *item, size uint64) ([]byte, bool) {
+	size = min(size, pageSize-uint64(it.addr)&(pageSize-1))
 	data, ok := w.pages.lasting(it.addr, size)
 	if !ok {
 		return nil, false // it was not a pointer

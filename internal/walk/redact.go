@@ -239,10 +239,15 @@ func (x *excluder) redactClosure(rule int, addr memory.Address) {
 	if words == nil {
 		return
 	}
-	for _, v := range x.w.closureVars(memory.Address(words[0])) {
-		if v.Type != nil {
-			x.coverReachable(rule, addr.Add(v.Offset), v.Type.Size)
-			x.redactReachable(rule, x.w.rawPlan(v.Type), addr.Add(v.Offset), 1)
+	vars := x.w.closureVars(memory.Address(words[0]))
+	for i, v := range vars {
+		typ := v.Type
+		if x.w.byValue(addr, vars, i) {
+			typ = v.Value
+		}
+		if typ != nil {
+			x.coverReachable(rule, addr.Add(v.Offset), typ.Size)
+			x.redactReachable(rule, x.w.rawPlan(typ), addr.Add(v.Offset), 1)
 		}
 	}
 }

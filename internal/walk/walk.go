@@ -233,7 +233,7 @@ func (w *walker) do(it *item) {
 	case itemTrie:
 		w.trieNode(it)
 	case itemGuess:
-		w.guess(it)
+		w.guess(it, guessBytes)
 	}
 }
 

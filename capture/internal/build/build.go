@@ -59,8 +59,7 @@ func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 		receipts = append(receipts, note.Receipt{Reason: note.ReasonUnreadable, Count: 1, Rule: s.Unreadable})
 	}
 
-	room := pl.Budget - min(pl.Budget, MaxSize(s, pl, record, s.Image.Has(), 0))
-	l, err := layOut(s.Image, s.Identity.Data, model.Constant(s.Maps, s.Identity.Data), flagsOf(s.Maps), limits{pl.Segments + headers(s), room / 2})
+	l, err := layOut(s.Image, s.Identity.Data, model.Constant(s.Maps, s.Identity.Data), flagsOf(s.Maps), limits{pl.Segments + headers(s), fillRoom(s, pl, record)})
 	if err != nil {
 		return nil, err
 	}

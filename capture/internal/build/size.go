@@ -15,12 +15,13 @@ import (
 
 // Sizes in a core.
 const (
-	headerBytes     = 56      // of a segment's header
-	markedBytes     = 12      // of a range in the note of marked ranges: two varints
-	statusBytes     = 16      // additional bytes of a region's final status in a dense table
-	receiptBytes    = 40      // of a receipt without a rule
-	unknownReceipts = 4       // of redaction, one for each reason
-	recordBytes     = 4 << 10 // facts about an end that are known only after the program was released
+	headerBytes     = 56       // of a segment's header
+	markedBytes     = 12       // of a range in the note of marked ranges: two varints
+	statusBytes     = 16       // additional bytes of a region's final status in a dense table
+	receiptBytes    = 40       // of a receipt without a rule
+	unknownReceipts = 4        // of redaction, one for each reason
+	recordBytes     = 4 << 10  // facts about an end that are known only after the program was released
+	restBytes       = 16 << 20 // more than withRest usually adds
 )
 
 var errBudget = errors.New("the budget is spent")
@@ -33,6 +34,21 @@ var errBudget = errors.New("the budget is spent")
 // An unfilled gap between two pieces of a range takes no more than its bytes,
 // or a segment header, of which there are no more than maxSegments.
 func MaxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ranges, pieces int) uint64 {
+	size, joined := maxSize(s, pl, record, ranges, pieces)
+	return size + joined
+}
+
+// fillRoom returns how many bytes of the fill pattern the budget allows in gaps:
+// all but what withRest may need, of a small budget half.
+func fillRoom(s *model.Snapshot, pl *model.Plan, record Record) uint64 {
+	size, joined := maxSize(s, pl, record, s.Image.Has(), 0)
+	room := pl.Budget - min(pl.Budget, size)
+	return max(min(joined, room), room-min(room/2, restBytes))
+}
+
+// maxSize is MaxSize in two parts: joined is the fill pattern in the gaps without
+// which there would be more segments than a core can have.
+func maxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ranges, pieces int) (size, joined uint64) {
 	record.Record = record.With(siginfo.Facts(s.Threads.SigInfo)...)
 	regions, receipts := finalizeStatus(s)
 	receipts = append(receipts, refusals(s)...)
@@ -43,22 +59,23 @@ func MaxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ran
 	}
 	marked := ourNote(note.TypeMarked, note.EncodeMarked(nil)) // see imageSize
 	core := elfcore.Core{Machine: s.Identity.Machine, Notes: append(linuxNotes(s, s.Threads.SigInfo), ourNotes(s, pl, record, regions, receipts, marked)...)}
-	size, err := core.Size()
+	notes, err := core.Size()
 	if err != nil {
-		return 0 // notes alone fit into every budget
+		return 0, 0 // notes alone fit into every budget
 	}
 	later := recordBytes + statusBytes*len(regions) + receiptBytes*(unknownReceipts+len(s.Goroutines.Stacks))
 	later += markedBytes*pieces + 2*headerBytes*min(pieces, maxSegments)
-	return uint64(size) + uint64(later) + imageSize(s, ranges)
+	size, joined = imageSize(s, ranges)
+	return size + uint64(notes) + uint64(later), joined
 }
 
 // imageSize bounds the space that the memory in these ranges takes in a core:
 // its bytes, the headers of segments, the fill pattern and the list of filled
-// gaps.
-func imageSize(s *model.Snapshot, ranges memory.Ranges) uint64 {
+// gaps. joined is the part for gaps that must be filled.
+func imageSize(s *model.Snapshot, ranges memory.Ranges) (size, joined uint64) {
 	cover := s.Identity.Data
 	block := elfcore.BlockFor(cover.Size())
-	size := ranges.Size() + block + headerBytes*(cover.Size()/block+uint64(2*len(cover)))
+	size = ranges.Size() + block + headerBytes*(cover.Size()/block+uint64(2*len(cover)))
 	segments := 2 * len(cover)
 	var gaps []uint64 // that stay open
 	for i, r := range ranges {
@@ -82,7 +99,7 @@ func imageSize(s *model.Snapshot, ranges memory.Ranges) uint64 {
 	if over := segments - maxSegments; over > 0 {
 		slices.Sort(gaps)
 		for _, gap := range gaps[:min(over, len(gaps))] {
-			size += gap + markedBytes
+			joined += gap + markedBytes
 		}
 	}
 	if e := s.Redaction.Redactor; e != nil && e.Active {
@@ -93,7 +110,7 @@ func imageSize(s *model.Snapshot, ranges memory.Ranges) uint64 {
 		}
 		size += uint64(markedBytes * marked)
 	}
-	return size
+	return size, joined
 }
 
 // withRest returns the notes of a core, including those that use the rest of

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/exe"
@@ -62,14 +63,16 @@ type Runtime struct {
 	Cells     goroutine.Cells // of the list of all goroutines
 	CellsErr  error           // why the cells were not found
 	Counters  gcstats.Place
-	Heap      heap.Place
-	HeapErr   error // why the heap was not found
-	Cgo       bool  // C code runs in the program
+	heap      func() (heap.Place, error)
+	Cgo       bool // C code runs in the program
 
 	// Variables is the memory of the runtime's own variables, as far as there are
 	// symbols.
 	Variables memory.Ranges
 }
+
+// Heap returns where the heap's spans are. It searches on the first call.
+func (r *Runtime) Heap() (heap.Place, error) { return r.heap() }
 
 // Locate finds the program of a source. It returns [ErrNotGo] if that is not a
 // readable Go program.
@@ -91,8 +94,9 @@ func Locate(source Source, opts *model.Options) (*Program, error) {
 	p.Types.Set = gotypes.New(p.Types.Reads, p.Runtime.Program)
 	p.findMarks(len(opts.Include) > 0)
 	p.Runtime.Cells, p.Runtime.CellsErr = goroutine.Find(p.Runtime.Program, p.Symbols.Address)
+	p.Runtime.heap = sync.OnceValues(func() (heap.Place, error) { return heap.FindPlace(p.Runtime.Program, p.Symbols.Address) })
 	if p.Marks.excludes() {
-		p.Runtime.Heap, p.Runtime.HeapErr = heap.FindPlace(p.Runtime.Program, p.Symbols.Address)
+		_, _ = p.Runtime.Heap() // before anything stops
 	}
 	p.Runtime.Counters = gcstats.Find(p.Runtime.Program, p.Symbols.Address)
 	p.Identity.Layouts = p.Marks.layouts()

@@ -53,12 +53,13 @@ const maxSpanReads = 8
 // read reads the heap's spans, again if the program changes them during the
 // read.
 func (o *objects) read() {
-	if o.err = o.r.program.Runtime.HeapErr; o.err != nil {
+	place, err := o.r.program.Runtime.Heap()
+	if o.err = err; o.err != nil {
 		o.reads = maxSpanReads
 		return
 	}
 	for o.err = errNotRead; o.err != nil && o.reads < maxSpanReads; o.reads++ {
-		if o.slots, o.err = o.r.program.Runtime.Heap.Slots(o.r.mem); o.r.held.Still {
+		if o.slots, o.err = place.Slots(o.r.mem); o.r.held.Still {
 			o.reads = maxSpanReads
 			return
 		}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
@@ -41,7 +42,13 @@ func make3(name string, tags map[string]int, s *server) []func() int {
 	}
 }
 
+//go:noinline
+func large(block [40]byte, changed [24]byte) func(int) byte {
+	return func(i int) byte { changed[i]++; return block[i] + changed[i] }
+}
+
 func main() {
+	fmt.Println(large([40]byte{}, [24]byte{})(3))
 	for _, f := range make3("a", map[string]int{"a": 1}, new(server)) {
 		fmt.Println(f())
 	}
@@ -87,6 +94,10 @@ func TestClosures(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := debuginfo.NewClosures(types)
+		large := "[8 *[24]uint8 or [24]uint8]"
+		if slices.Contains(args, "-gcflags=-l -N") {
+			large = "[8 *[24]uint8 or [24]uint8 16 *[40]uint8 or [40]uint8]"
+		}
 		for symbol, want := range map[string]string{
 			"main.make3.func1":         "[8 *int 16 string 32 map[string]int]",
 			"main.make3.func2":         "[]",
@@ -94,6 +105,7 @@ func TestClosures(t *testing.T) {
 			"main.view.get-fm":         "[8 main.view]",
 			"main.geter.get-fm":        "[]",
 			"main.main":                "[]",
+			"main.large.func1":         large,
 		} {
 			s, err := f.Symbol(symbol)
 			if err != nil {
@@ -106,6 +118,9 @@ func TestClosures(t *testing.T) {
 					got += " "
 				}
 				got += fmt.Sprintf("%d %v", v.Offset, v.Type)
+				if v.Value != nil {
+					got += fmt.Sprintf(" or %v", v.Value)
+				}
 			}
 			if got += "]"; err != nil || got != want {
 				t.Errorf("%v: %s has %s, %v; want %s", args, symbol, got, err, want)

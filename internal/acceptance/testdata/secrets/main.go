@@ -148,7 +148,7 @@ func main() {
 	channel <- pass(23)
 	unannotated = array(25)
 	p := pass(26)
-	closure = func() int { return len(p.more) }
+	closure = func() int { return len(p.more) + int(p.hidden[len(p.more)%len(p.hidden)]) }
 
 	ready := make(chan bool)
 	go func() {
