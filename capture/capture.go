@@ -77,12 +77,18 @@ func captureLive(ctx context.Context, source locate.Source, proc *process.Proces
 // stopped. running is the program that it ran at first, nil if unknown.
 func (j *job) readLive(ctx context.Context, proc *process.Process, running *process.Image, p *locate.Program, pl *model.Plan) (*model.Snapshot, error) {
 	opts := j.opts
-	stop := opts.Stop == StopAlways || opts.Stop == StopTry || opts.Stop == StopAuto && (!p.Runtime.Cgo || opts.Request.Heap != nil)
+	mustStop := opts.Request.Heap != nil && !opts.Request.HeapOptional
+	stop := opts.Stop == StopAlways || opts.Stop == StopTry || opts.Stop == StopAuto && (!p.Runtime.Cgo || mustStop)
 	hold := read.SameProgram(holdOf(proc, p.Identity.Auxv, stop, opts), running)
-	switch reader := opts.Request.Heap; {
-	case reader != nil && opts.Request.SaveMemory:
+	reader := opts.Request.Heap
+	if reader != nil && opts.Request.SaveMemory && opts.Request.HeapRoom > 0 {
+		reader = reader.Within(opts.Request.HeapRoom)
+	}
+	switch {
+	case reader == nil, !stop && !mustStop:
+	case opts.Request.SaveMemory && opts.Request.HeapRoom == 0:
 		j.problems.Mention("heap", "memory is short, and the record of the heap needs some", "")
-	case reader != nil:
+	default:
 		heap, err := reader.OfProcess(ctx, proc)
 		hold = j.withHeap(hold, heap, err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect/heapreport"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/place"
 )
@@ -77,6 +78,12 @@ func defaultOf(variable string) string {
 	return " (default $" + variable + ", if the program runs in the same container)"
 }
 
+// heapReader returns the reader of --heap.
+func heapReader() request.HeapReader {
+	const timeout = 10 * time.Second // then only totals are recorded
+	return heapreport.Reader{Options: heapreport.Options{Paths: true, Timeout: timeout}}
+}
+
 // options converts the flags to capture's options.
 func (f *captureFlags) options() capture.Options {
 	o := capture.Options{
@@ -87,8 +94,7 @@ func (f *captureFlags) options() capture.Options {
 		}[f.stacks.value],
 	}
 	if f.heap {
-		const timeout = 10 * time.Second // then only totals are recorded
-		o.Request.Heap = heapreport.Reader{Options: heapreport.Options{Paths: true, Timeout: timeout}}
+		o.Request.Heap = heapReader()
 	}
 	if f.depth == 0 {
 		o.Depth = -1 // none: the zero value is the default

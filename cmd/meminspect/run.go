@@ -160,8 +160,8 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 	}
 	config := supervise.Config{
 		Env: env, ExitStop: f.exitStop.value == "auto", Hold: f.hold, KeepText: f.keepText, TextFile: f.text, Report: report,
-		Capture: f.options(),
-		OnHang:  map[string]supervise.HangAction{"none": supervise.LetHang, "quit": supervise.QuitHang, "kill": supervise.KillHang}[f.onHang.value],
+		Capture: f.options(), Heap: heapReader(),
+		OnHang: map[string]supervise.HangAction{"none": supervise.LetHang, "quit": supervise.QuitHang, "kill": supervise.KillHang}[f.onHang.value],
 		Children: map[string]supervise.Children{
 			"capture": supervise.CaptureChildren, "report": supervise.ReportChildren, "ignore": supervise.IgnoreChildren,
 		}[f.children.value],

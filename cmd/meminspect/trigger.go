@@ -14,6 +14,7 @@ import (
 
 func triggerCommand() *cobra.Command {
 	var dir, reason string
+	var heap bool
 	var require choice
 	cmd := &cobra.Command{
 		Use:   "trigger [PID]",
@@ -33,7 +34,7 @@ missing for another reason than depth, budget or an exclusion.`,
 			if err != nil {
 				return err
 			}
-			a, err := trigger.Send(cmd.Context(), dir, pid, trigger.Request{Reason: reason})
+			a, err := trigger.Send(cmd.Context(), dir, pid, trigger.Request{Reason: reason, Heap: heap})
 			if err != nil {
 				return err
 			}
@@ -57,6 +58,7 @@ missing for another reason than depth, budget or an exclusion.`,
 	cmd.Flags().StringVar(&dir, "dir", "", "directory for cores of run (default as for run)")
 	addRequire(cmd, &require)
 	cmd.Flags().StringVar(&reason, "reason", "asked", "reason for the core's record and file name")
+	cmd.Flags().BoolVar(&heap, "heap", false, "record what keeps the program's memory alive, as with run --heap")
 	return cmd
 }
 

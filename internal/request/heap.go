@@ -11,6 +11,9 @@ import (
 type HeapReader interface {
 	// OfProcess finds the heap of a process, which runs.
 	OfProcess(ctx context.Context, p *process.Process) (HeapReading, error)
+	// Within returns a reader that takes little time, and at most so many bytes of
+	// memory.
+	Within(room uint64) HeapReader
 	// OfCore finds the heap of a full core.
 	OfCore(ctx context.Context, core *fullcore.Core) (HeapReading, error)
 }

@@ -35,6 +35,11 @@ type Request struct {
 	// it, also with cgo.
 	Heap HeapReader
 
+	// HeapOptional reads the heap only if the process is stopped anyway. HeapRoom is
+	// how many bytes of memory it may take if SaveMemory is set.
+	HeapOptional bool
+	HeapRoom     uint64
+
 	// Released, if not nil, is called once when the process is no longer needed:
 	// everything has been read and its threads run again. It may end then.
 	Released func()

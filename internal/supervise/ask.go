@@ -3,12 +3,14 @@
 package supervise
 
 import (
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise/trigger"
 )
 
 // An ask is a user's request for a capture.
 type ask struct {
 	reason string
+	heap   bool
 	done   func(trigger.Answer)
 }
 
@@ -21,7 +23,19 @@ func (s *Supervisor) serve() {
 		case <-s.gone:
 			return
 		case a := <-s.asks:
-			a.done(answerOf(s.capture(a.reason, "", 0, nil)))
+			a.done(answerOf(s.captureAs(a.reason, "", 0, nil, s.wanted(a))))
+		}
+	}
+}
+
+// wanted returns the change of a capture that a user wants, or nil.
+func (s *Supervisor) wanted(a ask) func(*request.Request) {
+	if !a.heap {
+		return nil
+	}
+	return func(r *request.Request) {
+		if r.Heap == nil {
+			r.Heap = s.config.Heap
 		}
 	}
 }
@@ -45,7 +59,7 @@ func (s *Supervisor) ask(r trigger.Request) trigger.Answer {
 	}
 	answer := make(chan trigger.Answer, 1)
 	select {
-	case s.asks <- ask{r.Reason, func(a trigger.Answer) { answer <- a }}:
+	case s.asks <- ask{r.Reason, r.Heap, func(a trigger.Answer) { answer <- a }}:
 		return <-answer
 	case <-s.gone:
 		return trigger.Answer{Error: "the program has ended"}

@@ -28,6 +28,7 @@ import (
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/gcpause"
 	"github.com/meminspect/meminspect/internal/inspect/report"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise/child"
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
 	"github.com/meminspect/meminspect/internal/supervise/pressure"
@@ -48,14 +49,15 @@ type Config struct {
 	// output goes to standard error.
 	OutputTaken bool
 
-	Capture  capture.Options // options of each capture
-	ExitStop bool            // request the exit stop
-	Ends     Ends            // ends that are crashes
-	Children Children        // what to do about the processes that it starts
-	Witness  []string        // command line of package witness, nil = the program gets its own process group
-	Hold     time.Duration   // maximum time to stop a dying program, 0 = DefaultHold
-	KeepText bool            // keep complete crash texts, even if the program has exclusions
-	TextFile string          // file to which crash texts are also appended, "" = none
+	Capture  capture.Options    // options of each capture
+	Heap     request.HeapReader // for users' requests with a record of the heap
+	ExitStop bool               // request the exit stop
+	Ends     Ends               // ends that are crashes
+	Children Children           // what to do about the processes that it starts
+	Witness  []string           // command line of package witness, nil = the program gets its own process group
+	Hold     time.Duration      // maximum time to stop a dying program, 0 = DefaultHold
+	KeepText bool               // keep complete crash texts, even if the program has exclusions
+	TextFile string             // file to which crash texts are also appended, "" = none
 
 	OnHang      HangAction  // after a missed heartbeat and its capture
 	MemoryShare float64     // part of the memory limit at which to capture, 0 = never

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise/heartbeat"
 	"github.com/meminspect/meminspect/internal/supervise/pressure"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -67,7 +68,7 @@ func (s *Supervisor) watch() {
 			near = r.Share() > s.config.MemoryShare/2
 			r.Stalled = stalled
 			if alarm.Rings(now, r) {
-				s.request(memoryReason, r.String())
+				s.request(memoryReason, r.String(), s.withHeap(heapRoom(r)))
 			}
 		}
 	}
@@ -141,7 +142,7 @@ func (s *Supervisor) verdict(v heartbeat.Verdict) {
 		return
 	}
 	s.report(Event{What: Hanging, Text: printed})
-	s.request("hang", printed)
+	s.request("hang", printed, nil)
 	if s.config.OnHang == LetHang {
 		return
 	}
@@ -157,13 +158,33 @@ func (s *Supervisor) verdict(v heartbeat.Verdict) {
 
 // request captures the running program because of something that the supervisor
 // detected.
-func (s *Supervisor) request(reason, why string) {
+func (s *Supervisor) request(reason, why string, change func(*request.Request)) {
 	suppressed, err := s.admit(reason)
 	if err != nil {
 		s.finish(Event{Reason: reason}, err)
 		return
 	}
-	s.capture(reason, why, suppressed, nil)
+	s.captureAs(reason, why, suppressed, nil, change)
+}
+
+// withHeap makes a capture read the heap, within room bytes of memory, if the
+// program is stopped anyway and its cores have more than its annotated memory.
+func (s *Supervisor) withHeap(room uint64) func(*request.Request) {
+	return func(r *request.Request) {
+		if r.HeapRoom = room; r.Heap == nil && room > 0 && s.config.Capture.Mode != capture.Strict {
+			r.Heap, r.HeapOptional = s.config.Heap, true
+		}
+	}
+}
+
+// heapRoom returns how much memory the graph of a program's heap may take: what is
+// left of its limit, which may be ours too, without what a capture needs.
+func heapRoom(r pressure.Reading) uint64 {
+	const capture = 24 << 20
+	if r.Limit <= 0 || r.Limit-r.Used <= capture {
+		return 0
+	}
+	return uint64(r.Limit - r.Used - capture)
 }
 
 // captureWait bounds a capture of a program that keeps running.
@@ -172,6 +193,11 @@ const captureWait = 30 * time.Second
 // capture captures the running program. taken, if not nil, is called once
 // everything was read and the program continues.
 func (s *Supervisor) capture(reason, why string, suppressed int, taken func()) Event {
+	return s.captureAs(reason, why, suppressed, taken, nil)
+}
+
+// captureAs is capture; change, if not nil, changes the request.
+func (s *Supervisor) captureAs(reason, why string, suppressed int, taken func(), change func(*request.Request)) Event {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), captureWait)
 	defer cancel()
@@ -181,6 +207,9 @@ func (s *Supervisor) capture(reason, why string, suppressed int, taken func()) E
 		r := &o.Request
 		r.Hold.SkipRehearsal = reason == memoryReason
 		r.SaveMemory = reason == memoryReason
+		if change != nil {
+			change(r)
+		}
 		if why != "" {
 			r.Extra = append(r.Extra, note.Pair{Key: "message", Value: why})
 		}

@@ -50,6 +50,9 @@ type extraction struct {
 	masks  *typeMasks
 	arenas func(base, size uint64) (*arenaBits, error) // of Go 1.21, else nil
 	image  memory.Range                                // where static types are
+
+	mostBlocks int64        // of edges, 0 is any number
+	taken      atomic.Int64 // blocks
 }
 
 // readEdges reads all spans whose objects may hold pointers, once.
@@ -69,6 +72,9 @@ func (x *extraction) readEdges(ctx context.Context, workers int, progress func(d
 					break
 				}
 				size, err := w.chunk(chunks[k], k)
+				if err == nil && x.mostBlocks > 0 && x.taken.Load() > x.mostBlocks {
+					err = errRoom
+				}
 				errs[i] = err
 				progress(done.Add(size), x.Totals.ScanBytes)
 			}
@@ -119,6 +125,7 @@ func (w *scanner) room(n uint64) {
 	}
 	w.flush()
 	w.block = make([]uint32, 0, blockSize)
+	w.taken.Add(1)
 	w.number = w.edges.add(nil)
 }
 
@@ -146,6 +153,7 @@ func (w *scanner) large(slot uint32, edges []uint32) {
 	default:
 		edges[len(edges)-1] |= lastEdge
 		w.count += uint64(len(edges))
+		w.taken.Add(int64(len(edges)/blockSize) + 1)
 		w.edges.first[slot] = w.edges.add(edges) << blockShift
 	}
 }

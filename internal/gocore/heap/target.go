@@ -63,6 +63,9 @@ type Options struct {
 	// Paths keeps with each edge where in its object it begins, which
 	// [Graph.Paths] needs.
 	Paths bool
+	// Room is how many bytes of memory the graph may take, 0 is any number. If it
+	// needs more, only its totals are read, and the error wraps ErrPartial.
+	Room uint64
 	// Workers is how many threads read edges; 0 is one for each processor, two at
 	// most.
 	Workers int
@@ -70,6 +73,13 @@ type Options struct {
 	// goroutines.
 	Progress func(done, of uint64)
 }
+
+// perObject bounds the bytes that a graph and its holdings take for an object
+// besides its edges.
+const perObject = 13
+
+// errRoom reports that the graph has no room.
+var errRoom = errors.New("its graph has no room in memory")
 
 // ErrPartial is wrapped by the error that comes with a graph of which only the
 // totals are known.
@@ -92,6 +102,9 @@ func (t *Target) Extract(ctx context.Context, mem memory.Memory, threads []proce
 	if err != nil {
 		return nil, fmt.Errorf("read the heap: %w", err)
 	}
+	if opts.Room > 0 && perObject*uint64(objects.slots) > opts.Room {
+		return &Graph{Totals: totals}, fmt.Errorf("read the heap: %w: %w", ErrPartial, errRoom)
+	}
 	g := &Graph{Totals: totals, Problems: t.Problems, objects: *objects, sole: map[uint32]uint32{}, only: newBitset(objects.slots), goroutines: goroutines{records: newBitset(objects.slots)}}
 	x := &extraction{Graph: g, layout: &t.layout, mem: mem, masks: newTypeMasks(t.types)}
 	if opts.Paths {
@@ -101,9 +114,12 @@ func (t *Target) Extract(ctx context.Context, mem memory.Memory, threads []proce
 	if t.layout.large < 0 {
 		x.arenas = readArenas(mem, t.heap, t.amd64)
 	}
+	if opts.Room > 0 {
+		x.mostBlocks = int64((opts.Room - perObject*uint64(objects.slots)) / (4 * blockSize))
+	}
 	if err := x.readEdges(ctx, opts.Workers, opts.Progress); err != nil {
-		if ctx.Err() != nil {
-			return &Graph{Totals: totals}, fmt.Errorf("read the heap: %w: %w", ErrPartial, ctx.Err())
+		if ctx.Err() != nil || errors.Is(err, errRoom) {
+			return &Graph{Totals: totals}, fmt.Errorf("read the heap: %w: %w", ErrPartial, errors.Join(ctx.Err(), err))
 		}
 		return nil, fmt.Errorf("read the heap: %w", err)
 	}

@@ -32,6 +32,12 @@ func (r Reader) OfProcess(ctx context.Context, proc *process.Process) (request.H
 	return r.reading(p, proc.Memory(), proc.PID, time.Now(), err)
 }
 
+// Within implements [request.HeapReader]: without paths, within seconds.
+func (r Reader) Within(room uint64) request.HeapReader {
+	r.Options.Paths, r.Options.Room, r.Options.Timeout = false, room, 5*time.Second
+	return r
+}
+
 // OfCore implements [request.HeapReader].
 func (r Reader) OfCore(_ context.Context, core *fullcore.Core) (request.HeapReading, error) {
 	p, err := locate(core, core.Memory())

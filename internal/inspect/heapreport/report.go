@@ -163,6 +163,9 @@ type Options struct {
 	// Timeout is how long the program may be stopped; 0 is no limit. When it
 	// passes, the report is partial.
 	Timeout time.Duration
+	// Room is how many bytes the graph of the heap may take, 0 is any number. If it
+	// needs more, the report is partial.
+	Room uint64
 	// Progress, if it is not nil, receives what is done and, for "edges", how many
 	// bytes of all are read. Several goroutines call it.
 	Progress func(step string, done, of uint64)
@@ -253,7 +256,7 @@ func (p *program) extractStopped(ctx context.Context, proc *process.Process, opt
 }
 
 func (p *program) options(opts Options) heap.Options {
-	return heap.Options{Paths: opts.Paths, Progress: func(done, of uint64) { opts.progress("edges", done, of) }}
+	return heap.Options{Paths: opts.Paths, Room: opts.Room, Progress: func(done, of uint64) { opts.progress("edges", done, of) }}
 }
 
 // partial takes a graph of which only the totals are known for a result.

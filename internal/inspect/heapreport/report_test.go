@@ -188,6 +188,24 @@ func TestDiff(t *testing.T) {
 }
 
 // When the time is over, the program runs on and the totals are there.
+// A report within a bound of memory is the same, or has only totals and is marked.
+func TestRoomOfReport(t *testing.T) {
+	pid := start(t, "GOTOOLCHAIN=local")
+	whole, err := OfProcess(t.Context(), pid, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for room, partial := range map[uint64]bool{1: true, whole.Heap.Objects * 2: true, 1 << 30: false} {
+		r, err := OfProcess(t.Context(), pid, Options{Room: room})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Partial != partial || r.Heap.Objects != whole.Heap.Objects || (len(r.Roots) == 0) != partial || !partial && r.Heap.Reached == 0 {
+			t.Errorf("within %d bytes: partial %v, %d roots, %+v; want partial %v and %+v", room, r.Partial, len(r.Roots), r.Heap, partial, whole.Heap)
+		}
+	}
+}
+
 func TestTimeout(t *testing.T) {
 	pid := start(t, "GOTOOLCHAIN=local")
 	r, err := OfProcess(context.Background(), pid, Options{Timeout: time.Nanosecond})

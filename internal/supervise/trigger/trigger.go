@@ -26,6 +26,7 @@ import (
 // A Request is a client's request.
 type Request struct {
 	Reason string `json:"reason,omitempty"`
+	Heap   bool   `json:"heap,omitempty"` // record what keeps memory alive
 }
 
 // An Answer is the outcome of a request.

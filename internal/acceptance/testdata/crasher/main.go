@@ -106,6 +106,7 @@ var ways = map[string]func(){
 	"obey":      obey,
 	"grow":      grow,
 	"limit":     limit,
+	"leak":      leak,
 	"thrash":    thrash,
 	"spin":      spin,
 	"killgroup": func() { syscall.Kill(0, syscall.SIGKILL) },
@@ -274,6 +275,19 @@ func grow() {
 		all = append(all, b)
 		sink = all[len(all)-1]
 		time.Sleep(30 * time.Millisecond)
+	}
+}
+
+// leaked keeps what leak allocates.
+var leaked []*order
+
+// leak grows by small objects, which a global variable keeps.
+func leak() {
+	for {
+		for range 1 << 10 {
+			leaked = append(leaked, &order{Buyer: strings.Repeat("x", 1<<10)})
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 
