@@ -24,6 +24,7 @@ type Graph struct {
 	goroutines goroutines
 	edges      edgeList
 	into       []rootEdge        // by root
+	literals   []literal         // of the data
 	sole       map[uint32]uint32 // objects that one root alone counts for, and that root
 	only       bitset            // the same objects
 	typed      *typedGraph       // nil unless paths were asked for
@@ -62,8 +63,24 @@ type Root struct {
 type rootEdge struct {
 	root uint32
 	slot uint32
-	word uint32 // of the variable that contains it, noWord if unknown
-	tag  uint32 // of the interface that contains it, see typedGraph
+	place
+}
+
+// A place is where in the program's data a pointer is.
+type place struct {
+	word    uint32 // of the variable or literal that contains it, noWord if unknown
+	tag     uint32 // of the interface that contains it, see typedGraph
+	literal uint32 // that contains it: the number in Graph.literals plus 1, 0 for a variable
+}
+
+// nowhere is the place of a pointer of which nothing is known.
+var nowhere = place{noWord, noTag, 0}
+
+// A literal is memory of the data that the compiler laid down without a name: where
+// the variable or literal points at it.
+type literal struct {
+	root uint32
+	place
 }
 
 const noWord = ^uint32(0)

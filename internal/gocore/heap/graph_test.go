@@ -51,7 +51,7 @@ func randomGraph(r *rand.Rand) *Graph {
 				g.sole[slot] = root
 				g.only.set(slot)
 			}
-			g.into = append(g.into, rootEdge{root, slot, noWord, noTag})
+			g.into = append(g.into, rootEdge{root, slot, nowhere})
 		}
 	}
 	return g

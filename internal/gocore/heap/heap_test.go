@@ -245,6 +245,7 @@ func TestRoots(t *testing.T) {
 			"main.chunks":  30 * 30 << 10,
 			"main.numbers": 300 * 7, // some share their 16 bytes with others
 			"main.literal": 16,      // through a literal that has no name
+			"main.cellar":  100,     // through a literal in a literal
 			"main.rows":    30 * (70*8 + 640),
 			"sync.Pool":    640,
 		} {

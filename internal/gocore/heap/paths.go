@@ -107,6 +107,8 @@ type pathWalker struct {
 	rootOf  map[uint32]uint32 // path by root
 	typeOf  map[uint64]*gotypes.Type
 	at      []uint32 // by slot: its state plus 1
+
+	literals map[uint32]uint32 // state by literal
 }
 
 // Bounds of what is kept; longer paths end early.
@@ -120,6 +122,7 @@ func newPathWalker(g *Graph, types *gotypes.Set) *pathWalker {
 	return &pathWalker{
 		g: g, types: types, byStep: map[stepKey]uint32{}, byState: map[stateKey]uint32{}, dynamic: map[dynamicKey]uint32{},
 		rootOf: map[uint32]uint32{}, typeOf: map[uint64]*gotypes.Type{}, at: make([]uint32, g.slots),
+		literals: map[uint32]uint32{},
 	}
 }
 
@@ -208,17 +211,42 @@ func (w *pathWalker) walk(labels []uint32) {
 
 // fromRoot returns the state of the object that an edge from a root leads to.
 func (w *pathWalker) fromRoot(e *rootEdge) uint32 {
-	path := w.rootPath(e.root)
-	n := w.g.Roots[e.root].global
-	if n == nil || n.Type == 0 || e.word == noWord {
+	return w.fromPlace(e.root, &e.place)
+}
+
+// fromPlace returns the state of what a pointer in the data points at.
+func (w *pathWalker) fromPlace(root uint32, p *place) uint32 {
+	path := w.rootPath(root)
+	if p.literal > 0 {
+		st, word := w.states[w.inLiteral(p.literal-1)], uint64(p.word)
+		size := w.period(&st)
+		if size == 0 || st.kind == single && word >= size {
+			return w.state(stateKey{st.path, untyped, nil})
+		}
+		step, kind, typ, _ := w.target(&st, word%size*memory.PtrSize, p.tag)
+		return w.to(st.path, step, kind, typ)
+	}
+	n := w.g.Roots[root].global
+	if n == nil || n.Type == 0 || p.word == noWord {
 		return w.state(stateKey{path, untyped, nil})
 	}
 	t := w.typeAt(uint64(n.Type))
 	if t == nil {
 		return w.state(stateKey{path, untyped, nil})
 	}
-	step, kind, typ := w.field(t, uint64(e.word)*memory.PtrSize, e.tag)
+	step, kind, typ := w.field(t, uint64(p.word)*memory.PtrSize, p.tag)
 	return w.to(path, step, kind, typ)
+}
+
+// inLiteral returns the state of a literal.
+func (w *pathWalker) inLiteral(i uint32) uint32 {
+	n, ok := w.literals[i]
+	if !ok {
+		l := &w.g.literals[i]
+		n = w.fromPlace(l.root, &l.place)
+		w.literals[i] = n
+	}
+	return n
 }
 
 // arrive gives an object its state, as far as the object bears it out.

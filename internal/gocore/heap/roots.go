@@ -20,7 +20,7 @@ func (x *extraction) addRoot(r Root) uint32 {
 // reach adds an edge from a root to the object that v points at, if it does.
 func (x *extraction) reach(root uint32, v uint64) {
 	if slot, ok := x.slot(v); ok {
-		x.into = append(x.into, rootEdge{root, slot, noWord, noTag})
+		x.into = append(x.into, rootEdge{root, slot, nowhere})
 	}
 }
 
@@ -36,7 +36,7 @@ func (x *extraction) own(root uint32, v uint64) {
 	}
 	x.sole[slot] = root
 	x.only.set(slot)
-	x.into = append(x.into, rootEdge{root, slot, noWord, noTag})
+	x.into = append(x.into, rootEdge{root, slot, nowhere})
 }
 
 func (x *extraction) problem(what string, err error) {
@@ -48,6 +48,11 @@ type dataWord struct {
 	addr, value uint64
 	tag         uint64 // the word before it
 	owner       int    // number of its root, or noOwner
+
+	// If it is in a literal: where that begins, and the index plus 1 of a word that
+	// points there.
+	start uint64
+	via   int
 }
 
 const noOwner = -1
@@ -63,11 +68,12 @@ type dataReader struct {
 	number map[string]int // of the root, by the name of the variable
 	data   []memory.Range
 	words  []dataWord
+	laid   map[int]uint32 // numbers of literals, by the index of the word that points at it
 }
 
 // readData adds the edges from the program's variables.
 func (x *extraction) readData(prog *module.Program, named []Named) error {
-	d := dataReader{extraction: x, named: named, number: map[string]int{}}
+	d := dataReader{extraction: x, named: named, number: map[string]int{}, laid: map[int]uint32{}}
 	for i := range named {
 		if named[i].Entry {
 			d.root(i)
@@ -104,7 +110,7 @@ func (d *dataReader) read(mask module.PointerMask) error {
 		for off := uint64(0); off+8 <= uint64(len(b)); off += 8 {
 			v := binary.LittleEndian.Uint64(b[off:])
 			if v != 0 && mask.Has((at+off)/8) && d.matters(v) {
-				d.words = append(d.words, dataWord{uint64(mask.Start) + at + off, v, prev, d.owner(uint64(mask.Start) + at + off)})
+				d.words = append(d.words, dataWord{addr: uint64(mask.Start) + at + off, value: v, tag: prev, owner: d.owner(uint64(mask.Start) + at + off)})
 			}
 			prev = v
 		}
@@ -163,22 +169,32 @@ func (d *dataReader) root(i int) int {
 // adopt gives words without a variable of a known name to the one that points at
 // the memory they are in, if there is exactly one.
 func (d *dataReader) adopt() {
-	const several = -2
-	const rounds = 8 // of literals within literals
+	const several, unknown = -2, -3
+	const rounds = 16 // of literals within literals
+	strict := true
 	for range rounds {
-		owners := map[uint64]int{}
+		owners, via := map[uint64]int{}, map[uint64]int{}
 		for i := range d.words {
 			w := &d.words[i]
-			if w.owner == noOwner {
-				continue
-			}
 			if _, named := d.at(w.value); named {
 				continue
 			}
-			if owner, ok := owners[w.value]; ok && owner != w.owner {
+			owner, ok := owners[w.value]
+			if w.owner == noOwner {
+				// The owner of what it points at may be found later. Until then the literal
+				// before that ends there.
+				if !ok && strict {
+					owners[w.value] = unknown
+				}
+				continue
+			}
+			if ok && owner != w.owner && owner != unknown {
 				owners[w.value] = several
 			} else {
 				owners[w.value] = w.owner
+				if via[w.value] == 0 {
+					via[w.value] = i + 1
+				}
 			}
 		}
 		starts := make([]uint64, 0, len(owners))
@@ -196,18 +212,19 @@ func (d *dataReader) adopt() {
 			if !exact {
 				at--
 			}
-			if at < 0 || owners[starts[at]] == several {
+			if at < 0 || owners[starts[at]] == several || owners[starts[at]] == unknown {
 				continue
 			}
 			// The literal ends where a variable begins.
 			if k, _ := d.at(w.addr); k > 0 && uint64(d.named[k-1].End) > starts[at] {
 				continue
 			}
-			w.owner, changed = owners[starts[at]], true
+			w.owner, w.start, w.via, changed = owners[starts[at]], starts[at], via[starts[at]], true
 		}
-		if !changed {
+		if !changed && !strict {
 			return
 		}
+		strict = strict && changed
 	}
 }
 
@@ -220,14 +237,37 @@ func (d *dataReader) edge(w *dataWord) {
 	if w.owner == noOwner {
 		w.owner = int(d.addRoot(Root{Kind: Global, Name: d.placeName(w.addr), Count: 1}))
 	}
-	e := rootEdge{uint32(w.owner), slot, noWord, noTag}
-	if n := d.Roots[w.owner].global; n != nil && n.Contains(memory.Address(w.addr)) {
-		e.word = uint32((w.addr - uint64(n.Start)) / 8)
-		if d.typed != nil && d.image.Contains(memory.Address(w.tag)) {
-			e.tag = d.typed.tag(w.tag)
-		}
+	d.into = append(d.into, rootEdge{uint32(w.owner), slot, d.place(w)})
+}
+
+// place returns where a word is.
+func (d *dataReader) place(w *dataWord) place {
+	p := nowhere
+	switch n := d.Roots[w.owner].global; {
+	case n != nil && n.Contains(memory.Address(w.addr)):
+		p.word = uint32((w.addr - uint64(n.Start)) / 8)
+	case w.via > 0:
+		p.literal, p.word = d.literal(w.via-1), uint32((w.addr-w.start)/8)
+	default:
+		return p
 	}
-	d.into = append(d.into, e)
+	if d.typed != nil && d.image.Contains(memory.Address(w.tag)) {
+		p.tag = d.typed.tag(w.tag)
+	}
+	return p
+}
+
+// literal returns the number plus 1 of the literal that a word points at.
+func (d *dataReader) literal(i int) uint32 {
+	n, ok := d.laid[i]
+	if !ok {
+		w := &d.words[i]
+		l := literal{uint32(w.owner), d.place(w)} // each is in one that was found before it
+		d.literals = append(d.literals, l)
+		n = uint32(len(d.literals))
+		d.laid[i] = n
+	}
+	return n
 }
 
 // placeName names a variable by where it is.
@@ -256,6 +296,9 @@ func (x *extraction) sortRoots() {
 	x.Roots = roots
 	for i := range x.into {
 		x.into[i].root = place[x.into[i].root]
+	}
+	for i := range x.literals {
+		x.literals[i].root = place[x.literals[i].root]
 	}
 	for slot, root := range x.sole {
 		x.sole[slot] = place[root]

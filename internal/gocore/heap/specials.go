@@ -70,7 +70,7 @@ func (x *extraction) reachFrom(root uint32, s *span, offset uint64) {
 		return
 	}
 	for _, e := range x.edges.of(slot) {
-		x.into = append(x.into, rootEdge{root, e &^ lastEdge, noWord, noTag})
+		x.into = append(x.into, rootEdge{root, e &^ lastEdge, nowhere})
 		if e&lastEdge != 0 {
 			break
 		}

@@ -125,7 +125,8 @@ func (p *program) symbols() []heap.Named {
 		}
 		addr := s.Addr + p.bias
 		p.names[s.Name] = addr
-		if s.Size > 0 {
+		// The C linker's table names the memory of literals too.
+		if s.Size > 0 && !strings.Contains(s.Name, "..stmp_") {
 			named = append(named, heap.Named{Range: memory.RangeOf(addr, s.Size), Name: s.Name})
 		}
 	}

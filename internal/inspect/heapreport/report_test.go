@@ -112,6 +112,9 @@ func TestPaths(t *testing.T) {
 				{"main.queue[*]", "main.session", 3},
 				{"main.array[*].list[*]", "main.session", 3},
 				{"main.numbers[*]", "int", 100},
+				{"main.literal.p", "*main.session", 1},
+				{"main.cellar.racks[*].bottle", "main.session", 1},
+				{"main.cellar.racks[*].any.(*main.node)", "main.node", 1},
 			} {
 				p, ok := got[want.path]
 				if !ok || p.Type != want.typ || p.Objects < want.objects {

@@ -50,6 +50,10 @@ var (
 	boxes    []any
 	chain    *session
 	literal  = &struct{ p **session }{new(*session)}
+	cellar   = &struct {
+		name  string
+		racks []rack
+	}{"cellar", []rack{{name: "left"}, {name: "right"}}}
 	closures []func() int
 	queue    = make(chan *session, 100)
 	numbers  [300]*int
@@ -108,7 +112,15 @@ func fill(n int) {
 		index[i] = lists[i%3][i%3000*100]
 	}
 	*literal.p = &session{user: "literal"}
+	cellar.racks[1].bottle, cellar.racks[1].any = &session{user: "right"}, &node{s: "right"}
 	tree = grow(14)
+}
+
+// A rack is an element of a literal within a literal.
+type rack struct {
+	name   string
+	bottle *session
+	any    any
 }
 
 // held is alive on the stack of a goroutine only.
