@@ -80,9 +80,9 @@ type Config struct {
 type ClosureVar struct {
 	Offset uint64
 	Type   *gotypes.Type
-	// Value, if not nil, is the type of the variable itself, which may be in the closure
-	// in place of a pointer to it of type Type.
-	Value *gotypes.Type
+	// Address is whether Type is that of a pointer to the variable, which itself may be
+	// in the closure instead.
+	Address bool
 }
 
 // A Result is the result of a walk.

@@ -2,9 +2,11 @@ package walk
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
+	"github.com/meminspect/meminspect/internal/gocore/gotypes"
 )
 
 // maxFuncs bounds the functions that are listed.
@@ -96,10 +98,7 @@ func (w *walker) closure(it *item) {
 			w.untyped(it.root)
 			continue
 		}
-		typ := v.Type
-		if w.byValue(it.addr, vars, i) {
-			typ = v.Value
-		}
+		typ := w.heldType(it.addr, vars, i)
 		// They are a part of the function value, so they cost no depth.
 		w.push(item{addr: it.addr.Add(v.Offset), plan: w.planOf(typ), count: 1, root: it.root, rank: it.rank})
 		if v.Offset >= described+wordBytes {
@@ -130,18 +129,47 @@ func (w *walker) guessHole(it *item, from, to uint64) {
 	}
 }
 
-// byValue reports whether the closure at addr has its ith variable itself, not a
-// pointer to it: by the offset of the next one, by the size of the closure, or by
-// what a pointer would point to. If nothing of this is known, it depends on which
-// mistake is worse: to leave out what the pointer leads to, or to capture an excluded
-// value as a pointer.
-func (w *walker) byValue(addr memory.Address, vars []ClosureVar, i int) bool {
+// heldType returns the type of what the closure at addr has for its ith variable:
+// the variable itself, or a pointer to it. The offset of the next one shows it, the
+// size of the closure, or what a pointer would point to. If nothing of this is known,
+// it depends on which mistake is worse: to leave out what the pointer leads to, or to
+// capture an excluded value as a pointer.
+func (w *walker) heldType(addr memory.Address, vars []ClosureVar, i int) *gotypes.Type {
 	v := vars[i]
-	if v.Value == nil {
-		return false
+	if !v.Address {
+		return v.Type
 	}
-	end := v.Offset + v.Value.Size
-	if i+1 < len(vars) && v.Value.Size > wordBytes {
+	elem, err := v.Type.Elem()
+	if err != nil || elem.Size > maxByValue || inRegisters(elem) || !w.byValue(addr, vars, i, elem) {
+		return v.Type
+	}
+	return elem
+}
+
+// maxByValue is the size of the largest variable that the compiler captures by
+// value, in bytes.
+const maxByValue = 128
+
+// inRegisters reports whether the compiler keeps each value of a type in registers,
+// in every release: then a variable whose address the function has is not in the
+// closure.
+func inRegisters(t *gotypes.Type) bool {
+	const maxWords, maxFields = 4, 4
+	switch t.Kind {
+	case gotypes.Array:
+		return t.Len == 0
+	case gotypes.Struct:
+		return t.Size <= maxWords*wordBytes && len(t.Fields) <= maxFields && !slices.ContainsFunc(t.Fields, func(f gotypes.Field) bool { return !inRegisters(f.Type) })
+	}
+	return true
+}
+
+// byValue reports whether the closure at addr has its ith variable, of this type, and
+// no pointer to it.
+func (w *walker) byValue(addr memory.Address, vars []ClosureVar, i int, value *gotypes.Type) bool {
+	v := vars[i]
+	end := v.Offset + value.Size
+	if i+1 < len(vars) && value.Size > wordBytes {
 		return vars[i+1].Offset >= end
 	}
 	if object, ok := w.objectAt(addr); ok && object.Contains(addr) {
@@ -158,14 +186,14 @@ func (w *walker) byValue(addr memory.Address, vars []ClosureVar, i int) bool {
 		return false
 	}
 	ptr := goobject.Pointer(data)
-	if ptr < lowest || ptr >= goobject.AddressSpace || !ptr.Aligned(max(1, v.Value.Align)) {
+	if ptr < lowest || ptr >= goobject.AddressSpace || !ptr.Aligned(max(1, value.Align)) {
 		return true
 	}
 	target, ok := w.objectAt(ptr)
 	if !ok {
 		return w.ex.active
 	}
-	return !target.ContainsRange(memory.Range{Start: ptr, End: ptr.Add(v.Value.Size)})
+	return !target.ContainsRange(memory.Range{Start: ptr, End: ptr.Add(value.Size)})
 }
 
 // objectAt returns the object, variable or mapping with an address in it, empty if

@@ -241,11 +241,8 @@ func (x *excluder) redactClosure(rule int, addr memory.Address) {
 	}
 	vars := x.w.closureVars(memory.Address(words[0]))
 	for i, v := range vars {
-		typ := v.Type
-		if x.w.byValue(addr, vars, i) {
-			typ = v.Value
-		}
-		if typ != nil {
+		if v.Type != nil {
+			typ := x.w.heldType(addr, vars, i)
 			x.coverReachable(rule, addr.Add(v.Offset), typ.Size)
 			x.redactReachable(rule, x.w.rawPlan(typ), addr.Add(v.Offset), 1)
 		}

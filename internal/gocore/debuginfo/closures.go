@@ -21,15 +21,11 @@ type Captured struct {
 	Offset uint64 // in the closure, which begins with the code pointer
 	Type   *gotypes.Type
 
-	// Value, if not nil, is the type of the variable itself, which the closure may have
-	// in place of a pointer to it: the debug information is the same for both. Type is
-	// then the pointer's.
-	Value *gotypes.Type
+	// Address is whether the function has the variable's address. Then Type is the
+	// pointer's, and the closure may have the variable itself, if that is too large for
+	// registers: the debug information is the same for both.
+	Address bool
 }
-
-// maxByValue is the size of the largest variable that the compiler captures by
-// value, in bytes.
-const maxByValue = 128
 
 // Closures are the layouts of a program's closures. A compilation unit is read
 // when one of its functions is asked for.
@@ -181,26 +177,7 @@ func (c *Closures) captured(die *dwarf.Entry) (Captured, bool) {
 	}
 	// &x is the local variable in which the function keeps the address of x: it loads that
 	// from the closure, or calculates it if x itself is in the closure and in no register.
-	if name, _ := die.Val(dwarf.AttrName).(string); strings.HasPrefix(name, "&") && v.Type != nil && v.Type.Kind == gotypes.Pointer {
-		if elem, err := v.Type.Elem(); err != nil {
-			v.Type = nil
-		} else if elem.Size <= maxByValue && !inRegisters(elem) {
-			v.Value = elem
-		}
-	}
+	name, _ := die.Val(dwarf.AttrName).(string)
+	v.Address = strings.HasPrefix(name, "&") && v.Type != nil && v.Type.Kind == gotypes.Pointer
 	return v, true
-}
-
-// inRegisters reports whether the compiler keeps each value of a type in registers,
-// in every release: then a variable whose address the function has is not in the
-// closure.
-func inRegisters(t *gotypes.Type) bool {
-	const maxWords, maxFields = 4, 4
-	switch t.Kind {
-	case gotypes.Array:
-		return t.Len == 0
-	case gotypes.Struct:
-		return t.Size <= maxWords*memory.PtrSize && len(t.Fields) <= maxFields && !slices.ContainsFunc(t.Fields, func(f gotypes.Field) bool { return !inRegisters(f.Type) })
-	}
-	return true
 }
