@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -344,6 +345,16 @@ func (s *Supervisor) environment(channel string) []string {
 	env := append(without(without(s.config.Env, crashenv.Variable), lastend.Variable), crashenv.Variable+"="+channel)
 	if last := s.lastEnd(); last != "" {
 		env = append(env, lastend.Variable+"="+last)
+	}
+	return watchdog(env, os.Getpid())
+}
+
+// watchdog passes the watchdog of systemd on. systemd names the process that it
+// expects to notify, which is this one; without that name any process may.
+func watchdog(env []string, pid int) []string {
+	const name = "WATCHDOG_PID"
+	if slices.Contains(env, fmt.Sprint(name, "=", pid)) {
+		return without(env, name)
 	}
 	return env
 }

@@ -80,6 +80,7 @@ var ways = map[string]func(){
 	"-listen":   wait,
 	"crash":     func() { panic("it went wrong") },
 	"last":      func() { fmt.Println(meminspect.LastEnd()) },
+	"notify":    notify,
 	"tags":      func() { tags(); panic("it went wrong") },
 	"wait":      wait,
 	"snapshot":  snapshot,

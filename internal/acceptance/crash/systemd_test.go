@@ -1,0 +1,104 @@
+//go:build linux
+
+package crash
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/internal/await"
+	"github.com/meminspect/meminspect/internal/crasher"
+	"github.com/meminspect/meminspect/internal/debuggers"
+)
+
+// A program under run notifies systemd and feeds its watchdog, and if it misses that,
+// it is captured before the SIGABRT ends it.
+func TestSystemdWatchdog(t *testing.T) {
+	dir := t.TempDir()
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram", Name: filepath.Join(dir, "notify")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	cmd := exec.Command("sh", "-c", `WATCHDOG_PID=$$ exec "$@"`, "sh", tool(t), "run", "--quiet", "--dir", dir+"/cores", "--", crasher.Build(t, crasher.Plain), "notify")
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket.LocalAddr().String(), "WATCHDOG_USEC=1000000")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	check(t, socket.SetReadDeadline(time.Now().Add(await.Limit)))
+	for _, want := range []string{"READY=1", "WATCHDOG=1"} {
+		message := make([]byte, 100)
+		n, err := socket.Read(message)
+		if got := string(message[:n]); err != nil || got != want {
+			t.Fatalf("notified of %q, want %q: %v", got, want, err)
+		}
+	}
+	check(t, cmd.Process.Signal(syscall.SIGABRT)) // as systemd does when the time is over
+	cmd.Wait()
+	if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGABRT && status.ExitStatus() != 2 {
+		t.Errorf("%v: %s", cmd.ProcessState, stderr.String())
+	}
+	cores, _ := filepath.Glob(dir + "/cores/*.signal-sigabrt.core")
+	if len(cores) != 1 {
+		entries, _ := os.ReadDir(dir + "/cores")
+		t.Fatalf("cores: %v: %s", entries, stderr.String())
+	}
+	checkValues(t, crasher.Build(t, crasher.Plain), crasher.Plain, cores[0])
+}
+
+// systemd accepts the unit, and the unit with its drop-in.
+func TestSystemdUnits(t *testing.T) {
+	analyze := debuggers.Want(t, "systemd-analyze")
+	deploy := "../../../examples/deploy"
+	root := t.TempDir()
+	copyTo := func(from, to string, mode os.FileMode) {
+		t.Helper()
+		data, err := os.ReadFile(from)
+		check(t, err)
+		check(t, os.MkdirAll(filepath.Dir(root+to), 0o755))
+		check(t, os.WriteFile(root+to, data, mode))
+	}
+	for _, program := range []string{"/usr/bin/meminspect", "/usr/bin/shop"} {
+		copyTo("/bin/true", program, 0o755)
+	}
+	units, err := filepath.Glob("/usr/lib/systemd/system/*.target")
+	check(t, err)
+	if len(units) == 0 {
+		units, err = filepath.Glob("/lib/systemd/system/*.target")
+		check(t, err)
+	}
+	for _, unit := range units {
+		copyTo(unit, "/usr/lib/systemd/system/"+filepath.Base(unit), 0o644)
+	}
+	const service = "/etc/systemd/system/shop.service"
+	verify := func() string {
+		out, _ := exec.Command(analyze, "verify", "--man=no", "--root="+root, service).CombinedOutput()
+		var about []string
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, "shop") || strings.Contains(line, "meminspect.conf") {
+				about = append(about, line)
+			}
+		}
+		return strings.Join(about, "")
+	}
+	copyTo(deploy+"/shop.service", service, 0o644)
+	if out := verify(); out != "" {
+		t.Errorf("the unit: %s", out)
+	}
+	copyTo(deploy+"/shop.service.d/meminspect.conf", service+".d/meminspect.conf", 0o644)
+	if out := verify(); out != "" {
+		t.Errorf("the drop-in: %s", out)
+	}
+	check(t, os.WriteFile(root+service+".d/wrong.conf", []byte("[Service]\nNotifyAccess=perhaps\nExecStart=/usr/bin/none\n"), 0o644))
+	if out := verify(); out == "" {
+		t.Error("a wrong drop-in is accepted")
+	}
+}
