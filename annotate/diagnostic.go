@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// A Code is a kind of diagnostic. docs/annotations.md explains each one.
+// A Code is a kind of diagnostic. docs/reference/annotations.md explains each one.
 type Code string
 
 // The kinds of diagnostics.

@@ -28,5 +28,5 @@
 // positions have no meaning. Pass their Text to types.Eval at the annotation's
 // target.
 //
-// docs/annotations.md explains each [Code]; a test compares the two.
+// docs/reference/annotations.md explains each [Code]; a test compares the two.
 package annotate

@@ -6,5 +6,5 @@ import _ "embed"
 
 // Annotations is the grammar of the directives, with every error.
 //
-//go:embed annotations.md
+//go:embed reference/annotations.md
 var Annotations string

@@ -13,7 +13,7 @@ import (
 // would leave the page wrong.
 func TestInternalsNamesWhatExists(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("internals.md")
+	text, err := os.ReadFile("explanation/internals.md")
 	if err != nil {
 		t.Fatal(err)
 	}

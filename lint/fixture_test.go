@@ -141,7 +141,7 @@ func TestPages(t *testing.T) {
 // The document ends with all pages, one heading level lower, so that there is
 // only one text.
 func TestDocument(t *testing.T) {
-	const name, heading = "../docs/lint.md", "## What it finds\n"
+	const name, heading = "../docs/reference/lint.md", "## What it finds\n"
 	text, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)

@@ -97,7 +97,7 @@ func Analyzers(s Suppression) []*analysis.Analyzer {
 		list[i] = &analysis.Analyzer{
 			Name:     c.name,
 			Doc:      "find " + c.summary + "\n\n" + page,
-			URL:      "https://github.com/meminspect/meminspect/blob/main/docs/lint.md#" + c.name,
+			URL:      "https://github.com/meminspect/meminspect/blob/main/docs/reference/lint.md#" + c.name,
 			Requires: []*analysis.Analyzer{sources, worlds},
 			Run: func(pass *analysis.Pass) (any, error) {
 				u := newUnit(pass, s)

@@ -193,7 +193,7 @@ func (h *holding) redacted(path string, v *values.Value, cost int) {
 
 // address checks that, for an excluded value that is directly in an interface,
 // only its address is shown: the program does not follow interfaces when it
-// writes a core, see docs/inside.md.
+// writes a core, see docs/reference/inside.md.
 func (h *holding) address(path string, v *values.Value) {
 	gone := func(v *values.Value) bool { return v.Absent == inspect.NotCaptured || v.Absent == inspect.Redacted }
 	if !gone(v) && v.Shape != values.Literal && (v.Shape != values.Pointer || v.Elem == nil || !gone(v.Elem)) {

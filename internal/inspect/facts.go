@@ -95,7 +95,7 @@ func (c *Core) Attached() []note.AttachedFile {
 }
 
 // Facts returns what the core records of the process: the values by their keys,
-// which docs/formats.md lists.
+// which docs/reference/formats.md lists.
 func (c *Core) Facts() map[string]string {
 	facts := map[string]string{}
 	for line := range strings.Lines(c.text(note.ExtraProcess, anchor.IDProcess)) {

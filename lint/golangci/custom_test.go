@@ -19,7 +19,7 @@ import (
 	"github.com/meminspect/meminspect/internal/vetoutput"
 )
 
-// A custom golangci-lint, built as docs/lint.md describes with the plugin from
+// A custom golangci-lint, built as docs/reference/lint.md describes with the plugin from
 // a module proxy, reports the same findings in the fixtures as the vet tool,
 // and nolintlint does not complain about the comments that suppress findings.
 // Building golangci-lint takes minutes.
@@ -69,16 +69,16 @@ func TestCustomBuild(t *testing.T) {
 	}
 }
 
-// documented returns the two configurations of docs/lint.md.
+// documented returns the two configurations of docs/reference/lint.md.
 func documented(t *testing.T) (custom, settings string) {
 	t.Helper()
-	text, err := os.ReadFile("../../docs/lint.md")
+	text, err := os.ReadFile("../../docs/reference/lint.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := strings.Split(string(text), "```yaml\n")
 	if len(blocks) != 3 {
-		t.Fatalf("docs/lint.md has %d blocks of YAML", len(blocks)-1)
+		t.Fatalf("docs/reference/lint.md has %d blocks of YAML", len(blocks)-1)
 	}
 	custom, _, _ = strings.Cut(blocks[1], "```")
 	settings, _, _ = strings.Cut(blocks[2], "```")

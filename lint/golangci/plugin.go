@@ -1,6 +1,6 @@
 // Package golangci is the golangci-lint module plugin of meminspect. Importing
 // it, as the file that "golangci-lint custom" writes does, registers the linter
-// meminspect. docs/lint.md has the few lines of configuration.
+// meminspect. docs/reference/lint.md has the few lines of configuration.
 package golangci
 
 import (

@@ -26,7 +26,7 @@ func isMainThread() bool { return unix.Gettid() == os.Getpid() }
 // may block in PTRACE_SEIZE, which waits for an exec of the target, while that
 // exec waits for threads that were killed to be reaped and for the main thread
 // to leave its exit stop. Therefore another goroutine, the one that called
-// Stop, reaps and releases them. docs/internals.md describes the model.
+// Stop, reaps and releases them. docs/explanation/internals.md describes the model.
 type Stopped struct {
 	Threads []Thread
 	Missed  []Missed

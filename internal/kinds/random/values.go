@@ -239,7 +239,7 @@ func (g *generator) functionValue(t *typ, depth int) string {
 	if t.elem == t {
 		return fmt.Sprintf("func(i int) %s { return nil }", t.src)
 	}
-	captured := g.scalar() // see docs/following.md
+	captured := g.scalar() // see docs/explanation/following.md
 	value := g.value(captured, min(depth-1, 1))
 	if captured.kind == text {
 		value = "brief(" + value + ")"

@@ -101,10 +101,10 @@ type Extra struct {
 const (
 	ExtraBuildInfo  = "buildinfo"  // as debug.BuildInfo.String returns it
 	ExtraVMCoreInfo = "vmcoreinfo" // in the format of package vmcoreinfo
-	ExtraProcess    = "process"    // lines KEY=value, see docs/formats.md
+	ExtraProcess    = "process"    // lines KEY=value, see docs/reference/formats.md
 	ExtraSignature  = "signature"  // ID and title, see docs/reference/signature.md
 	ExtraFile       = "file:"      // and a path: an attached file, see [AttachedFile]
-	ExtraHeap       = "heap"       // what keeps memory alive, as compressed JSON, see docs/formats.md
+	ExtraHeap       = "heap"       // what keeps memory alive, as compressed JSON, see docs/reference/formats.md
 )
 
 // Encode returns the descriptor: version, length of the name, the name, then
