@@ -104,6 +104,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	opts.Reason = reason
 	opts.Stop = capture.StopNever // the kernel has already stopped every thread
 	core := supervise.Core{Program: command, PID: pid, Reason: reason, When: time.Now()}
+	owner, owned := ownerOf(pid)
 	from := &stream{f: f, pipe: stdin, stdin: stdin, pid: pid, keep: full}
 	defer from.close()
 	if r.Hold.Dump, err = from.head(); err != nil {
@@ -127,7 +128,10 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	core.When, core.Signature = summary.When, summary.Signature
 	if core.Size, err = c.Size(); err == nil {
 		core.Write = corefile.From(c)
-		_, err = config.Sink(core)
+		var where string
+		if where, err = config.Sink(core); err == nil && owned && f.to == "" {
+			err = letRead(where, owner)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("core-handler: %w", err)
