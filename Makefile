@@ -49,6 +49,7 @@ test-full: tools-test tools-snapshot build ## run all tests with the race detect
 .PHONY: lint
 lint: tools-lint ## check format, vet, the import rules and more
 	@$(call each,golangci-lint run ./...)
+	vale --no-global --output line $$(git ls-files '*.md' ':!:*testdata*')
 
 .PHONY: cross
 cross: ## build and vet all packages for other systems

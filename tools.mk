@@ -19,10 +19,13 @@ COSIGN     := github.com/sigstore/cosign/v3/cmd/cosign@v3.1.3
 # Servers and readers that are other projects', for tests of what we send them.
 COUNTERPARTS := $(addprefix ./internal/counterparts/,rclone-s3 otlp-receiver strict-k8s render packages)
 
+# It parses source with a library of C.
+VALE := github.com/vale-cli/vale/v3/cmd/vale@v3.21.0
+
 # What each target needs. Programs for other processors are built, run and read
 # by the last line's.
 TOOLS_demo  := $(DELVE) gdb:gdb
-TOOLS_lint  := $(GOLANGCI_LINT)
+TOOLS_lint  := $(GOLANGCI_LINT) $(VALE) gcc:gcc
 TOOLS_bench := $(DELVE) gdb:gdb gcc:gcc
 TOOLS_test  := $(DELVE) $(GOLANGCI_LINT) $(COUNTERPARTS) gdb:gdb gcc:gcc \
 	-readelf:binutils -eu-readelf:elfutils -eu-unstrip:elfutils -crash:crash -strace:strace -zstd:zstd script:bsdutils -chromium:chromium -runc:runc -buildah:buildah -rpm:rpm \
