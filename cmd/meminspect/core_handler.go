@@ -37,6 +37,7 @@ const (
 func coreHandlerCommand() *cobra.Command {
 	var f runFlags
 	var full bool
+	var policy string
 	cmd := &cobra.Command{
 		Use:   "core-handler PID SIGNAL COMMAND",
 		Short: "Act as a core_pattern pipe handler",
@@ -56,6 +57,13 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 			if err := errors.Join(err, err2); err != nil || pid <= 0 {
 				return fmt.Errorf("core-handler: %q and %q are not a process and a signal", args[0], args[1])
 			}
+			if policy != "" {
+				ignore, err := applyPolicy(policy, programOf(pid, args[2]), cmd.Flags())
+				if err != nil || ignore {
+					logToKernel(err)
+					return err
+				}
+			}
 			err = f.handleCore(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), pid, unix.Signal(sig), args[2], full)
 			logToKernel(err)
 			return err
@@ -64,6 +72,7 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 	cmd.Flags().SetInterspersed(false) // a process may be named --to=exec:true
 	f.add(cmd)
 	cmd.Flags().BoolVar(&full, "full", false, "store the kernel's core if the process cannot be captured")
+	cmd.Flags().StringVar(&policy, "policy", "", policyUsage)
 	cmd.AddCommand(coreHandlerInstall(), coreHandlerUninstall())
 	return cmd
 }
@@ -203,6 +212,7 @@ container of a DaemonSet does.`,
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&wait, "wait", false, "stay until SIGTERM or SIGINT, and restore the old setting then")
+	cmd.Flags().String("policy", "", policyUsage)
 	cmd.Flags().Bool("full", false, "store the kernel's core if the process cannot be captured")
 	dir := cmd.Flags().Lookup("dir")
 	dir.Usage, dir.DefValue, f.dir = "`directory` for cores", "/var/lib/meminspect", "/var/lib/meminspect"
@@ -218,7 +228,7 @@ func handlerLine(exe string, flags *pflag.FlagSet) (string, error) {
 	var failed error
 	add := func(flag *pflag.Flag, value string) {
 		switch flag.Name {
-		case "dir", "symbols", "recipients-file", "crash-text", "message", "report":
+		case "dir", "policy", "symbols", "recipients-file", "crash-text", "message", "report":
 			path, err := filepath.Abs(value)
 			value, failed = path, errors.Join(failed, err)
 		}

@@ -67,6 +67,7 @@ func TestCoreHandlerLine(t *testing.T) {
 		{"--dir,/var/cores,--stacks=none,--budget=1MiB,--limit=3/1h", "--dir=/var/cores --budget=1MiB --limit=3/1h --stacks=none", ""},
 		{"--limit=3/1h,--hold=2s,--dir=/c", "--dir=/c --hold=2s --limit=3/1h", ""},
 		{"--recipients-file=team,--dir=/c", "--dir=/c --recipients-file=/tmp/team", ""},
+		{"--policy=p.yaml,--dir=/c", "--dir=/c --policy=/tmp/p.yaml", ""},
 		{"--to=exec:cat -n", "", `"--to=exec:cat -n" has a space`},
 		{"--dir=/100%", "", `"--dir=/100%" has a space, %`},
 		{"--dir=/" + strings.Repeat("x", 120), "", "the kernel accepts 127: use shorter paths or fewer flags"},

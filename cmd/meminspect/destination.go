@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	_ "golang.org/x/crypto/x509roots/fallback" // images without certificates
+
 	"github.com/meminspect/meminspect/internal/corefile/deliver"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/supervise"

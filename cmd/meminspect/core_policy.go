@@ -1,0 +1,128 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+)
+
+// A rule of a policy file is what core-handler does about the processes of a program.
+type rule struct {
+	// Program is the path of the executable, or its name. * matches any characters
+	// except a slash.
+	Program string `yaml:"program"`
+
+	// Ignore leaves no core.
+	Ignore bool `yaml:"ignore"`
+
+	// Flags are flags of core-handler and their values. A flag on the command line
+	// takes precedence.
+	Flags map[string]string `yaml:"flags"`
+}
+
+// maxPolicy bounds a policy file.
+const maxPolicy = 1 << 20
+
+// readPolicy returns the rules of a file that only the superuser, or this user, may
+// change.
+func readPolicy(name string) ([]rule, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("--policy: %w", err)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && (info.Mode().Perm()&0o022 != 0 || st.Uid != 0 && int(st.Uid) != os.Getuid()) {
+		return nil, fmt.Errorf("--policy: %s: other users may change it: set its owner and its mode", name)
+	}
+	if info.Size() > maxPolicy {
+		return nil, fmt.Errorf("--policy: %s: larger than %d bytes", name, maxPolicy)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("--policy: %w", err)
+	}
+	defer f.Close()
+	var policy struct {
+		Rules []rule `yaml:"rules"`
+	}
+	decoder := yaml.NewDecoder(f)
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&policy); err != nil {
+		return nil, fmt.Errorf("--policy: %s: %w", name, err)
+	}
+	for i, r := range policy.Rules {
+		if _, err := path.Match(r.Program, ""); err != nil || r.Program == "" {
+			return nil, fmt.Errorf("--policy: %s: rule %d: program %q: want a path or a name", name, i+1, r.Program)
+		}
+	}
+	return policy.Rules, nil
+}
+
+// programOf returns the path of the executable of a process, or else the name that
+// the kernel passed.
+func programOf(pid int, command string) string {
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if errors.Is(err, fs.ErrNotExist) || exe == "" {
+		return command
+	}
+	return strings.TrimSuffix(exe, " (deleted)")
+}
+
+// matching returns the first rule for a program, or nil.
+func matching(rules []rule, program string) *rule {
+	for i := range rules {
+		pattern, name := rules[i].Program, program
+		if !strings.Contains(pattern, "/") {
+			name = filepath.Base(program)
+		}
+		if ok, err := path.Match(pattern, name); ok && err == nil {
+			return &rules[i]
+		}
+	}
+	return nil
+}
+
+const policyUsage = "`file` of rules for programs, in YAML: which to ignore, and with which flags to capture the others"
+
+// applyPolicy sets the flags of the rule for a program, and reports whether it is
+// ignored.
+func applyPolicy(file, program string, flags *pflag.FlagSet) (ignore bool, err error) {
+	rules, err := readPolicy(file)
+	if err != nil {
+		return false, fmt.Errorf("core-handler: %w", err)
+	}
+	r := matching(rules, program)
+	if r == nil {
+		return false, nil
+	}
+	if err := r.apply(flags); err != nil {
+		return false, fmt.Errorf("core-handler: %w", err)
+	}
+	return r.Ignore, nil
+}
+
+// apply sets the flags of a rule that the command line does not have.
+func (r *rule) apply(flags *pflag.FlagSet) error {
+	for name, value := range r.Flags {
+		flag := flags.Lookup(name)
+		if flag == nil || name == "policy" {
+			return fmt.Errorf("--policy: program %s: core-handler has no flag --%s", r.Program, name)
+		}
+		if flag.Changed {
+			continue
+		}
+		if err := flags.Set(name, value); err != nil {
+			return fmt.Errorf("--policy: program %s: --%s: %w", r.Program, name, err)
+		}
+	}
+	return nil
+}
