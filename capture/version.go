@@ -1,6 +1,10 @@
 package capture
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+
+	"github.com/meminspect/meminspect/internal/version"
+)
 
 // toolVersion returns this project's version in the running program.
 func toolVersion() string {
@@ -10,7 +14,7 @@ func toolVersion() string {
 	}
 	const module = "github.com/meminspect/meminspect"
 	if info.Main.Path == module {
-		return info.Main.Version
+		return version.String()
 	}
 	for _, m := range info.Deps {
 		if m.Path == module {

@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/meminspect/meminspect/internal/version"
 )
 
 func versionCommand() *cobra.Command {
@@ -18,11 +20,7 @@ func versionCommand() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("version: this binary carries no build information; build it with module support")
 			}
-			version := info.Main.Version
-			if version == "" {
-				version = "(devel)"
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "meminspect %s %s\n", version, info.GoVersion)
+			fmt.Fprintf(cmd.OutOrStdout(), "meminspect %s %s\n", version.String(), info.GoVersion)
 			return nil
 		},
 	}

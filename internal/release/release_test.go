@@ -37,7 +37,7 @@ var artefacts = sync.OnceValues(func() (dir string, err error) {
 	}
 	for _, args := range [][]string{
 		{"run", "./internal/release/prepare", filepath.Join(dir, prepared)},
-		{"build", "-trimpath", "-ldflags=-s -w -buildid=", "-o", filepath.Join(dir, programs) + "/", "./cmd/meminspect", "./cmd/meminspect-vet"},
+		{"build", "-trimpath", "-ldflags=-s -w -buildid= -X github.com/meminspect/meminspect/internal/version.Released=1.2.3", "-o", filepath.Join(dir, programs) + "/", "./cmd/meminspect", "./cmd/meminspect-vet"},
 		{"build", "-o", filepath.Join(dir, server), "./internal/acceptance/testdata/crasher"},
 	} {
 		cmd := exec.Command("go", args...)
@@ -225,7 +225,7 @@ func TestInstall(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
-	if out := command(t, "chroot", root, "/usr/bin/meminspect", "version"); !strings.HasPrefix(out, "meminspect ") {
+	if out := command(t, "chroot", root, "/usr/bin/meminspect", "version"); !strings.HasPrefix(out, "meminspect v1.2.3 go") {
 		t.Errorf("version: %q", out)
 	}
 	reportFrom(t, root, "/usr/bin/meminspect", "10001:10001")
@@ -461,6 +461,7 @@ func TestSnapshot(t *testing.T) {
 	for i := range sums {
 		clone := filepath.Join(t.TempDir(), fmt.Sprint("clone", i))
 		command(t, "git", "clone", "-q", mustAbs(t, top), clone)
+		command(t, "git", "-C", clone, "remote", "set-url", "origin", "https://github.com/meminspect/meminspect") // it asks for the owner
 		cmd := exec.Command(goreleaser, "release", "--snapshot", "--clean", "--skip=publish,sign,docker")
 		cmd.Dir = clone
 		if out, err := cmd.CombinedOutput(); err != nil {
