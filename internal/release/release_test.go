@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"debug/buildinfo"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/matrix"
@@ -173,7 +175,15 @@ var installed = []string{
 // Each package contains the programs, manual pages, completions and licenses, and is
 // the same when it is made again.
 func TestPackages(t *testing.T) {
-	first, second := packages(t), packages(t)
+	first := packages(t)
+	later := time.Now().Add(time.Hour) // another machine prepares the files at another time
+	err := filepath.WalkDir(artefact(t, prepared), func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Chtimes(path, later, later))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := packages(t)
 	for _, format := range []string{"deb", "rpm", "apk"} {
 		a, err := os.ReadFile(first[format])
 		if err != nil {
