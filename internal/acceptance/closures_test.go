@@ -24,7 +24,7 @@ func TestClosures(t *testing.T) {
 			described := w.name == "unoptimised" || w.name == "stripped" // without debug information the whole closure is captured
 			for n := byte(1); n <= 12; n++ {
 				if n == 5 && !described {
-					continue // docs/following.md: a large value after others, without a description
+					continue // docs/explanation/following.md: a large value after others, without a description
 				}
 				if !bytes.Contains(data, markOf(n)) {
 					t.Errorf("the core lacks the variable with the mark %d", n)
