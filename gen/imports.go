@@ -2,9 +2,10 @@ package gen
 
 import (
 	"go/ast"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/meminspect/meminspect/internal/lazyexp"
 )
 
 // importOf returns the path that a file imports under a name. A path does not
@@ -37,13 +38,13 @@ func importOf(file *ast.File, name string) (string, bool) {
 	return "", false
 }
 
-var versionElement = regexp.MustCompile(`^v[0-9]+$`)
+var versionElement = lazyexp.New(`^v[0-9]+$`)
 
 // customaryName returns the package name that an import path suggests.
 func customaryName(path string) string {
 	elements := strings.Split(path, "/")
 	last := elements[len(elements)-1]
-	if versionElement.MatchString(last) && len(elements) > 1 {
+	if versionElement().MatchString(last) && len(elements) > 1 {
 		last = elements[len(elements)-2]
 	}
 	if i := strings.LastIndex(last, ".v"); i > 0 { // gopkg.in/yaml.v3

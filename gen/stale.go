@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"go/token"
 	"path/filepath"
-	"regexp"
 	"slices"
 
 	"github.com/meminspect/meminspect/annotate"
+	"github.com/meminspect/meminspect/internal/lazyexp"
 )
 
 // stale returns a finding for each annotation that a generated file does not
@@ -85,19 +85,19 @@ func rowPos(a *annotate.Annotation) token.Pos {
 	return a.Pos
 }
 
-var rowPositions = regexp.MustCompile(`Pos:\s*"([^":]*:)([0-9]+)"`)
+var rowPositions = lazyexp.New(`Pos:\s*"([^":]*:)([0-9]+)"`)
 
 // newRows returns the positions of the rows that are in the new file only. It
 // ignores rows that differ only in the line number.
 func newRows(change Change) []string {
-	mask := func(line []byte) string { return string(rowPositions.ReplaceAll(line, []byte("$1"))) }
+	mask := func(line []byte) string { return string(rowPositions().ReplaceAll(line, []byte("$1"))) }
 	old := map[string]bool{}
 	for line := range bytes.Lines(change.Old) {
 		old[mask(line)] = true
 	}
 	var list []string
 	for line := range bytes.Lines(change.New) {
-		if m := rowPositions.FindSubmatch(line); m != nil && !old[mask(line)] {
+		if m := rowPositions().FindSubmatch(line); m != nil && !old[mask(line)] {
 			list = append(list, string(m[1])+string(m[2]))
 		}
 	}
@@ -111,6 +111,6 @@ func onlyLinesMoved(change Change) bool {
 	if change.Old == nil || change.New == nil {
 		return false
 	}
-	mask := func(text []byte) []byte { return rowPositions.ReplaceAll(text, []byte("$1")) }
+	mask := func(text []byte) []byte { return rowPositions().ReplaceAll(text, []byte("$1")) }
 	return bytes.Equal(mask(change.Old), mask(change.New))
 }

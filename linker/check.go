@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"runtime/debug"
 	"slices"
 	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/tables"
+	"github.com/meminspect/meminspect/internal/lazyexp"
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
@@ -181,11 +181,11 @@ func (c *checker) ids() {
 	}
 }
 
-var majorElement = regexp.MustCompile(`(^|/)v([2-9]|[1-9]\d+)(/|$)|\.v\d+(/|$)`)
+var majorElement = lazyexp.New(`(^|/)v([2-9]|[1-9]\d+)(/|$)|\.v\d+(/|$)`)
 
 // majorless returns an import path without the major version of its module.
 func majorless(pkg string) string {
-	return strings.TrimSuffix(majorElement.ReplaceAllString(pkg, "/"), "/")
+	return strings.TrimSuffix(majorElement().ReplaceAllString(pkg, "/"), "/")
 }
 
 // versions reports annotated packages of which the program contains two major

@@ -17,6 +17,13 @@ import (
 // crashInode is the inode of our end of the crash socket, 0 if there is none.
 var crashInode atomic.Uint64
 
+// channel is the descriptor of the supervisor's channel in our process, and its
+// inode, 0 if there is none.
+var channel struct {
+	fd    atomic.Int64
+	inode atomic.Uint64
+}
+
 func init() {
 	crash.Register = registerCrash
 	crash.Registered = func() bool { return crashInode.Load() != 0 }
@@ -32,7 +39,7 @@ func init() {
 // the channel, and makes the Go runtime copy a fatal report to the other end.
 // The supervisor stops the dying program by not reading. registerCrash starts
 // no goroutine and leaves the channel unchanged.
-func registerCrash(channel int) bool {
+func registerCrash(over int) bool {
 	own, other, r, ok := crashSocket()
 	if !ok {
 		return false
@@ -42,13 +49,18 @@ func registerCrash(channel int) bool {
 	// end open and the supervisor notices.
 	f := os.NewFile(uintptr(own), "crash socket")
 	defer f.Close()
-	sent := send(channel, r.Encode(), other)
+	sent := send(over, r.Encode(), other)
 	syscall.Close(other)
 	if !sent || debug.SetCrashOutput(f, debug.CrashOptions{}) != nil {
 		return false
 	}
 	crashInode.Store(r.Inode)
 	registry.SetCrashFD(duplicate(own, r.Inode))
+	var st syscall.Stat_t
+	if syscall.Fstat(over, &st) == nil {
+		channel.fd.Store(int64(over))
+		channel.inode.Store(st.Ino)
+	}
 	return true
 }
 
@@ -120,6 +132,15 @@ func send(channel int, message []byte, fd int) bool {
 		}
 	}
 	return false
+}
+
+// askToLook asks the supervisor to read the anchor now. It need not arrive: the
+// supervisor also reads it now and then.
+func askToLook() {
+	fd := int(channel.fd.Load())
+	if isSocket(fd, channel.inode.Load()) {
+		_, _ = syscall.SendmsgN(fd, crashenv.EncodeLook(), nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+	}
 }
 
 // isSocket reports whether descriptor fd is the socket with the given inode.

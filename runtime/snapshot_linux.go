@@ -12,10 +12,10 @@ import (
 // snapshotWait is how long Snapshot waits for its capture.
 const snapshotWait = 3 // seconds; an untyped constant, see TestConstants
 
-// snapshot increments the anchor's count, which the supervisor polls, and waits
+// snapshot increments the anchor's count, which the supervisor reads, and waits
 // for the byte that the supervisor sends to our end of the crash socket: 1 for
-// a completed capture, 0 for a refusal. It never sends anything, because a byte
-// from this end means a crash.
+// a completed capture, 0 for a refusal. It never sends anything over that socket,
+// because a byte from this end means a crash.
 func snapshot(reason string) bool {
 	fd, inode := registry.CrashFD(), crashInode.Load()
 	if fd <= 0 || !isSocket(fd, inode) {
@@ -28,6 +28,7 @@ func snapshot(reason string) bool {
 		}
 	}
 	registry.RequestSnapshot(reason)
+	askToLook()
 	for end := time.Now().Add(snapshotWait * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if b, ok := answer(fd, inode); ok {
 			return b == 1

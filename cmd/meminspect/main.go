@@ -68,7 +68,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	cmd := rootCommand()
+	cmd := commandFor(args)
 	cmd.SetArgs(withReport(args))
 	cmd.SetIn(stdin)
 	cmd.SetOut(out)

@@ -16,7 +16,38 @@ const (
 
 // rootCommand returns the command tree; each subcommand has a file of its own.
 func rootCommand() *cobra.Command {
-	root := &cobra.Command{
+	root := emptyRoot()
+	addGroup(root, groupAnnotate, "Annotate:", initCommand(), suggestCommand(), generateCommand(), idsCommand(), breakingCommand(), lintCommand(), linkCommand())
+	addGroup(root, groupCapture, captureTitle, append(supervising(), captureCommand(), filterCommand(), doctorCommand())...)
+	addGroup(root, groupRead, "Read:", reportCommand(), listCommand(), rmCommand(), infoCommand(), regionsCommand(), printCommand(), findCommand(), diffCommand(), goroutinesCommand(), waitsCommand(), logCommand(), heapCommand(), scanCommand(), debugCommand(), shellCommand(), viewCommand())
+	addGroup(root, groupFormats, "Formats:", minidumpCommand(), kinfoCommand(), pstoreCommand())
+	root.AddCommand(annotationsTopic(), copyCommand(), manCommand(), versionCommand())
+	strictHelp(root)
+	explain(root)
+	return root
+}
+
+// commandFor returns the commands for a command line. A supervisor keeps them as
+// long as its program runs, so it has only its own.
+func commandFor(args []string) *cobra.Command {
+	if len(args) == 0 {
+		return rootCommand()
+	}
+	own := supervisor(args[0])
+	if own == nil {
+		return rootCommand()
+	}
+	root := emptyRoot()
+	addGroup(root, groupCapture, captureTitle, own)
+	strictHelp(root)
+	explain(root)
+	return root
+}
+
+const captureTitle = "Capture:"
+
+func emptyRoot() *cobra.Command {
+	return &cobra.Command{
 		Use:   "meminspect",
 		Short: "Capture and read annotated variables of Go programs",
 		Long: `meminspect turns //meminspect: comments on Go variables into a static table and
@@ -29,34 +60,28 @@ dying process into a small core, and reads cores. gdb and Delve open them too.
 
 		PersistentPreRunE: cancelAtSignals,
 	}
-	group := func(id, title string, commands ...*cobra.Command) {
-		root.AddGroup(&cobra.Group{ID: id, Title: title})
-		for _, c := range commands {
-			c.GroupID = id
-			if id == groupRead {
-				addDir(c)
-				if c.Name() != "rm" { // which opens none
-					addOpenFlags(c)
-				}
-				if readsCore(c) {
-					addStop(c)
-					c.Long += "\n\n" + coreHelp
-				}
+}
+
+// addGroup adds the commands of a group.
+func addGroup(root *cobra.Command, id, title string, commands ...*cobra.Command) {
+	root.AddGroup(&cobra.Group{ID: id, Title: title})
+	for _, c := range commands {
+		c.GroupID = id
+		if id == groupRead {
+			addDir(c)
+			if c.Name() != "rm" { // which opens none
+				addOpenFlags(c)
 			}
-			if id == groupRead || id == groupFormats {
-				endAtSignals(c)
+			if readsCore(c) {
+				addStop(c)
+				c.Long += "\n\n" + coreHelp
 			}
 		}
-		root.AddCommand(commands...)
+		if id == groupRead || id == groupFormats {
+			endAtSignals(c)
+		}
 	}
-	group(groupAnnotate, "Annotate:", initCommand(), suggestCommand(), generateCommand(), idsCommand(), breakingCommand(), lintCommand(), linkCommand())
-	group(groupCapture, "Capture:", append(supervising(), captureCommand(), filterCommand(), doctorCommand())...)
-	group(groupRead, "Read:", reportCommand(), listCommand(), rmCommand(), infoCommand(), regionsCommand(), printCommand(), findCommand(), diffCommand(), goroutinesCommand(), waitsCommand(), logCommand(), heapCommand(), scanCommand(), debugCommand(), shellCommand(), viewCommand())
-	group(groupFormats, "Formats:", minidumpCommand(), kinfoCommand(), pstoreCommand())
-	root.AddCommand(annotationsTopic(), copyCommand(), manCommand(), versionCommand())
-	strictHelp(root)
-	explain(root)
-	return root
+	root.AddCommand(commands...)
 }
 
 // cancelAtSignals has SIGINT and SIGTERM cancel the context of a command, which

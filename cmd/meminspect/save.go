@@ -146,7 +146,7 @@ func checkRequired(require choice, verb string, all int, list []capture.Incomple
 		}
 		fmt.Fprintf(&b, "\n\t%s: %s", oneLine(r.Name), r.Status)
 	}
-	return &exitError{status: exitPartial, err: fmt.Errorf("%s: --require=complete: %d of %d regions are not complete:%s", verb, len(list), all, &b)}
+	return &exitError{status: exitPartial, err: fmt.Errorf("%s: --require=complete: these of %s are not complete:%s", verb, countOf(all, "region"), &b)}
 }
 
 func summaryLine(s *capture.Summary) string {

@@ -32,7 +32,7 @@ func BenchmarkCapture(b *testing.B) {
 	for _, c := range []struct {
 		what string
 		n    int
-	}{{"regions", 1000}, {"graph", 1_000_000}, {"goroutines", 10_000}, {"goroutines", 100_000}} {
+	}{{"regions", 1000}, {"graph", 1_000_000}, {"goroutines", 10_000}, {"goroutines", 100_000}, {"goroutines", 200_000}, {"threads", 5_000}} {
 		p := exec.Command(exe, c.what, fmt.Sprint(c.n))
 		out, err := p.StdoutPipe()
 		if err != nil {

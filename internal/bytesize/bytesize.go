@@ -13,9 +13,10 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/meminspect/meminspect/internal/lazyexp"
 )
 
 // Max is the largest size, so that each one fits into an int64.
@@ -28,11 +29,11 @@ var units = []struct {
 }{{"TiB", 40}, {"GiB", 30}, {"MiB", 20}, {"KiB", 10}}
 
 // syntax is of a size: a number and a unit. It bounds both.
-var syntax = regexp.MustCompile(`^([0-9]{1,30}(?:\.[0-9]{1,30})?)([A-Za-z]{0,8})$`)
+var syntax = lazyexp.New(`^([0-9]{1,30}(?:\.[0-9]{1,30})?)([A-Za-z]{0,8})$`)
 
 // Parse returns the number of bytes that text denotes.
 func Parse(text string) (uint64, error) {
-	parts := syntax.FindStringSubmatch(text)
+	parts := syntax().FindStringSubmatch(text)
 	if parts == nil {
 		return 0, errors.New("not a size: use bytes, or a number with KiB, MiB, GiB or TiB, as in 4096, 64KiB or 1.5GiB")
 	}

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
+
+	"github.com/meminspect/meminspect/internal/lazyexp"
 )
 
 // A Listed is a core in a directory.
@@ -49,11 +50,11 @@ type Selector struct {
 	N       int    // from 1 on
 }
 
-var selectorSyntax = regexp.MustCompile(`^([A-Za-z0-9_-]*)@([1-9][0-9]{0,8})$`)
+var selectorSyntax = lazyexp.New(`^([A-Za-z0-9_-]*)@([1-9][0-9]{0,8})$`)
 
 // ParseSelector reads a selector.
 func ParseSelector(text string) (Selector, bool) {
-	m := selectorSyntax.FindStringSubmatch(text)
+	m := selectorSyntax().FindStringSubmatch(text)
 	if m == nil {
 		return Selector{}, false
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/meminspect/meminspect/internal/prebuilt"
 )
 
 // A Variant is one way of building the program: one of those below, or the name
@@ -49,6 +51,9 @@ func Build(tb testing.TB, variant Variant) string {
 	mu.Lock()
 	defer mu.Unlock()
 	if path, ok := built[variant]; ok {
+		return path
+	}
+	if path, ok := prebuilt.Find(tb, "crasher-"+string(variant)); ok {
 		return path
 	}
 	dir, err := makeDir()

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/meminspect/meminspect/internal/lazyexp"
 )
 
 // Reasons: short words for records, file names and rate limits.
@@ -74,7 +76,7 @@ func (r *Report) firstStack(lines []string) {
 			onRuntime = true
 			continue
 		}
-		m := header.FindStringSubmatch(line)
+		m := header().FindStringSubmatch(line)
 		if m == nil {
 			continue
 		}
@@ -98,7 +100,7 @@ func (r *Report) sent(lines []string) bool {
 		return false
 	}
 	for _, line := range lines {
-		if m := signalCode.FindStringSubmatch(line); m != nil {
+		if m := signalCode().FindStringSubmatch(line); m != nil {
 			code, err := strconv.ParseUint(m[1], 10, 64)
 			return err != nil || int32(code) <= 0
 		}
@@ -109,15 +111,15 @@ func (r *Report) sent(lines []string) bool {
 var (
 	// A goroutine's header, with 1.27's labels after the state:
 	// goroutine 7 [chan receive, 5 minutes] {user: "alice"}:
-	header = regexp.MustCompile(`^goroutine (\d+)(?: gp=\S+ m=\S+(?: mp=\S+)?)? \[([^\]]*)\](.*):$`)
+	header = lazyexp.New(`^goroutine (\d+)(?: gp=\S+ m=\S+(?: mp=\S+)?)? \[([^\]]*)\](.*):$`)
 
-	signalLine = regexp.MustCompile(`^\[signal (SIG[A-Z0-9]+)`)
-	signalHead = regexp.MustCompile(`^(SIG[A-Z0-9]+): `)
-	signalCode = regexp.MustCompile(`^PC=\S+ m=\d+ sigcode=(\d+)`)
+	signalLine = lazyexp.New(`^\[signal (SIG[A-Z0-9]+)`)
+	signalHead = lazyexp.New(`^(SIG[A-Z0-9]+): `)
+	signalCode = lazyexp.New(`^PC=\S+ m=\d+ sigcode=(\d+)`)
 	// As the runtime prints values that are no errors: (main.T) 0x4b83f8, and of
 	// declared types of a basic kind main.ID(7), main.Name("x").
-	typedValue = regexp.MustCompile(`^\(([\pL\pN_./*\[\],·-]+)\) 0x[0-9a-f]+$`)
-	typedBasic = regexp.MustCompile(`^([\pL\pN_./·-]+\.[\pL\pN_]+)\((?:".*"|[-+0-9.einfaNI]+|true|false)\)$`)
+	typedValue = lazyexp.New(`^\(([\pL\pN_./*\[\],·-]+)\) 0x[0-9a-f]+$`)
+	typedBasic = lazyexp.New(`^([\pL\pN_./·-]+\.[\pL\pN_]+)\((?:".*"|[-+0-9.einfaNI]+|true|false)\)$`)
 )
 
 // headline reads the lines before the first stack. Continued panics follow each
@@ -127,11 +129,11 @@ func (r *Report) headline(lines []string) {
 		if stackBegins(line) {
 			break
 		}
-		if m := signalLine.FindStringSubmatch(line); m != nil {
+		if m := signalLine().FindStringSubmatch(line); m != nil {
 			r.Signal = m[1]
 			continue
 		}
-		if m := signalHead.FindStringSubmatch(line); m != nil && r.Reason == Unknown {
+		if m := signalHead().FindStringSubmatch(line); m != nil && r.Reason == Unknown {
 			r.Signal = m[1]
 			r.Reason = Signal + "-" + strings.ToLower(m[1])
 			r.Message = line
@@ -146,12 +148,12 @@ func (r *Report) headline(lines []string) {
 }
 
 func stackBegins(line string) bool {
-	return header.MatchString(line) || line == "runtime stack:"
+	return header().MatchString(line) || line == "runtime stack:"
 }
 
 func (r *Report) panic(message string) {
 	r.Reason, r.Message, r.Type = Panic, message, ""
-	for _, form := range []*regexp.Regexp{typedValue, typedBasic} {
+	for _, form := range []*regexp.Regexp{typedValue(), typedBasic()} {
 		if m := form.FindStringSubmatch(message); m != nil {
 			r.Type = m[1]
 		}
@@ -213,7 +215,7 @@ func Redact(text []byte, typ, message string) []byte {
 	}
 	inStack, frame := false, false
 	for _, line := range strings.Split(string(text), "\n") {
-		if m := header.FindStringSubmatch(line); m != nil {
+		if m := header().FindStringSubmatch(line); m != nil {
 			inStack, frame = true, false
 			out.WriteString("\ngoroutine " + m[1] + " [" + m[2] + "]:\n")
 			continue
@@ -229,7 +231,7 @@ func Redact(text []byte, typ, message string) []byte {
 		if frame {
 			// Only a frame's own line may be followed by a position.
 			frame = false
-			if position.MatchString(line) {
+			if position().MatchString(line) {
 				out.WriteString(line + "\n")
 			}
 			continue
@@ -247,7 +249,7 @@ func Redact(text []byte, typ, message string) []byte {
 func WithoutLabels(text []byte) []byte {
 	var out bytes.Buffer
 	for line := range bytes.Lines(text) {
-		if m := header.FindSubmatchIndex(bytes.TrimSuffix(line, []byte("\n"))); m != nil {
+		if m := header().FindSubmatchIndex(bytes.TrimSuffix(line, []byte("\n"))); m != nil {
 			const labels = 2 * 3 // of the third group
 			line = slices.Concat(line[:m[labels]], line[m[labels+1]:])
 		}
@@ -273,16 +275,16 @@ func category(message string) string {
 }
 
 var (
-	position  = regexp.MustCompile(`^\t\S.*:\d+(?: \+0x[0-9a-f]+)?(?: fp=.*)?$`)
-	createdBy = regexp.MustCompile(`^created by ([^\s(].*?)(?: in goroutine (\d+))?$`)
-	symbol    = regexp.MustCompile(`^[\pL_][^\s]*$`)
+	position  = lazyexp.New(`^\t\S.*:\d+(?: \+0x[0-9a-f]+)?(?: fp=.*)?$`)
+	createdBy = lazyexp.New(`^created by ([^\s(].*?)(?: in goroutine (\d+))?$`)
+	symbol    = lazyexp.New(`^[\pL_][^\s]*$`)
 )
 
 // frameName returns a frame's line without the arguments. Names hold brackets
 // of their own, main.(*Queue[...]).Push[...](0xc000012345, 0x2): the arguments
 // are the last group that balances.
 func frameName(line string) (string, bool) {
-	if m := createdBy.FindStringSubmatch(line); m != nil && symbol.MatchString(m[1]) {
+	if m := createdBy().FindStringSubmatch(line); m != nil && symbol().MatchString(m[1]) {
 		return line, true
 	}
 	if !strings.HasSuffix(line, ")") {
@@ -296,7 +298,7 @@ func frameName(line string) (string, bool) {
 		case '(':
 			if depth--; depth == 0 {
 				name := line[:i]
-				return name + "(...)", symbol.MatchString(name)
+				return name + "(...)", symbol().MatchString(name)
 			}
 		}
 	}

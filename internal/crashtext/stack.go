@@ -1,9 +1,10 @@
 package crashtext
 
 import (
-	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/meminspect/meminspect/internal/lazyexp"
 )
 
 // A Call is a call in the first stack of a report.
@@ -15,8 +16,8 @@ type Call struct {
 }
 
 var (
-	place = regexp.MustCompile(`^\t(.+):(\d+)(?: \+0x[0-9a-f]+)?(?: fp=.*)?$`)
-	word  = regexp.MustCompile(`0x[0-9a-f]{1,16}`)
+	place = lazyexp.New(`^\t(.+):(\d+)(?: \+0x[0-9a-f]+)?(?: fp=.*)?$`)
+	word  = lazyexp.New(`0x[0-9a-f]{1,16}`)
 )
 
 // Stack returns the calls of the goroutine whose stack a report shows first, the
@@ -27,14 +28,14 @@ func Stack(text string) (calls []Call, goroutine uint64) {
 	var call *Call
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
-		switch m := header.FindStringSubmatch(line); {
+		switch m := header().FindStringSubmatch(line); {
 		case m != nil && goroutine != 0:
 			return calls, goroutine
 		case m != nil:
 			goroutine, _ = strconv.ParseUint(m[1], 10, 64)
 		case goroutine == 0 || strings.HasPrefix(line, "created by "):
 		case call != nil:
-			if m := place.FindStringSubmatch(line); m != nil {
+			if m := place().FindStringSubmatch(line); m != nil {
 				call.File = m[1]
 				call.Line, _ = strconv.Atoi(m[2])
 				calls = append(calls, *call)
@@ -56,7 +57,7 @@ func parseCall(line string) *Call {
 	}
 	name = strings.TrimSuffix(name, "(...)")
 	c := &Call{Function: name}
-	for _, arg := range word.FindAllString(line[len(name):], -1) {
+	for _, arg := range word().FindAllString(line[len(name):], -1) {
 		if n, err := strconv.ParseUint(arg, 0, 64); err == nil {
 			c.Args = append(c.Args, n)
 		}

@@ -8,13 +8,13 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/meminspect/meminspect/annotate"
+	"github.com/meminspect/meminspect/internal/lazyexp"
 	"github.com/meminspect/meminspect/internal/ledger"
 )
 
@@ -39,7 +39,7 @@ type Folder struct {
 var idDirective = []byte(annotate.Prefix + annotate.ID.String())
 
 // generatedID matches an ID constant of a generated file.
-var generatedID = regexp.MustCompile(`\bID = (0x[0-9a-f]+)`)
+var generatedID = lazyexp.New(`\bID = (0x[0-9a-f]+)`)
 
 // Annotated reports whether the folder has annotations, generated files or a
 // ledger.
@@ -225,7 +225,7 @@ func scanFiles(o *Overlay, buffers *sync.Pool, dir string, names []string) (*Fol
 func (f *Folder) add(name string, data []byte) {
 	if IsOutputName(name) && IsGenerated(data) {
 		f.Generated, f.mentions = append(f.Generated, name), true
-		for _, match := range generatedID.FindAllSubmatch(data, -1) {
+		for _, match := range generatedID().FindAllSubmatch(data, -1) {
 			f.ids = append(f.ids, string(match[1]))
 		}
 		return

@@ -15,6 +15,7 @@ var holders = []string{
 	"crypto.PrivateKey", "crypto/rsa.PrivateKey", "crypto/ecdsa.PrivateKey", "crypto/ed25519.PrivateKey",
 	"crypto/ecdh.PrivateKey", "crypto/dsa.PrivateKey", "crypto/tls.Certificate", "crypto/tls.Config",
 	"crypto/mlkem.DecapsulationKey768", "crypto/mlkem.DecapsulationKey1024",
+	"crypto.Signer", "crypto.Decrypter", "golang.org/x/crypto/ssh.Signer",
 	"net/url.Userinfo", "database/sql.DB", "golang.org/x/oauth2.Token", "golang.org/x/oauth2.Config",
 	"filippo.io/age.X25519Identity", "filippo.io/age.ScryptIdentity",
 }
@@ -85,6 +86,10 @@ func (w *Walk) visit(t types.Type, name, expr string) {
 			w.found(expr, "it is a "+key)
 			return
 		}
+		if !IsText(t) && (types.IsInterface(t) || !w.Enters(named, w.path)) && leadsToKey(named) {
+			w.found(expr, "it is a "+key)
+			return
+		}
 		if w.seen[t] || !IsText(t) && !w.Enters(named, w.path) {
 			return
 		}
@@ -128,6 +133,31 @@ func (w *Walk) visit(t types.Type, name, expr string) {
 	case *types.Struct:
 		w.fields(t, expr)
 	}
+}
+
+// leadsToKey reports whether a type that the walk does not look into leads to a
+// private key: its name is that of one, or of a pair with one, or a method returns
+// its bytes.
+func leadsToKey(named *types.Named) bool {
+	words := Words(named.Obj().Name())
+	switch end := strings.Join(words[max(0, len(words)-2):], ""); {
+	case end == "keypair" && named.TypeArgs().Len() > 0: // of a key and a value
+	case slices.Contains([]string{"keypair", "privatekey", "secretkey", "signingkey"}, end), strings.HasSuffix(end, "keypair"):
+		return true
+	}
+	methods := types.NewMethodSet(types.NewPointer(named))
+	if types.IsInterface(named) {
+		methods = types.NewMethodSet(named)
+	}
+	for method := range methods.Methods() {
+		if name := method.Obj().Name(); name == "PrivateKey" || name == "Seed" {
+			results := method.Type().(*types.Signature).Results()
+			if results.Len() > 0 && isBytes(results.At(0).Type()) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // textSecret returns why a text is a secret, "" if it does not look like one.

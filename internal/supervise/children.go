@@ -50,6 +50,7 @@ func newFamily() *family {
 
 // register handles programs as they register, until the channel is closed.
 func (s *Supervisor) register() {
+	s.channel.Look = s.asksToLook
 	for {
 		r, err := s.channel.Accept()
 		if err != nil {
@@ -96,7 +97,7 @@ func (s *Supervisor) adopt(r *crashsocket.Registered) {
 func (s *Supervisor) follow(r *crashsocket.Registered) {
 	config := s.config
 	config.ExitStop, config.MemoryShare, config.Snapshot, config.Keeper, config.Socket, config.Signal = false, 0, 0, nil, "", 0
-	d := &Supervisor{config: config, who: s.who, parent: s, child: child.Other(r.PID), family: s.family, gone: make(chan struct{})}
+	d := &Supervisor{config: config, who: s.who, parent: s, child: child.Other(r.PID), family: s.family, gone: make(chan struct{}), looks: make(chan struct{}, 1)}
 	d.image.Store(imageOf(r.PID, r.Socket))
 	if !r.Alive() || !s.family.add(d, r) {
 		d.image.Load().close()
@@ -127,6 +128,18 @@ func (f *family) add(d *Supervisor, r *crashsocket.Registered) bool {
 		d.report(Event{What: Note, Text: fmt.Sprintf("%d processes are watched already; further ones are not captured", maxChildren)})
 	}
 	return false
+}
+
+// member returns the member that watches a process, nil if there is none.
+func (f *family) member(pid int) *Supervisor {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for d := range f.members {
+		if d.child.PID == pid {
+			return d
+		}
+	}
+	return nil
 }
 
 func (f *family) remove(d *Supervisor) {

@@ -117,18 +117,14 @@ func (v *view) readable() bool {
 }
 
 // asked returns how many snapshots the program has requested, and the reason of
-// the latest request. before is the result of the last call.
-func (v *view) asked(before uint64) (count uint64, reason string) {
+// the latest request.
+func (v *view) asked() (count uint64, reason string, err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if !v.anchored {
-		return before, ""
+		return 0, "", nil
 	}
-	count, reason, err := v.program.Snapshots()
-	if err != nil {
-		return before, "" // dead, or changing: the next sample comes soon
-	}
-	return count, reason
+	return v.program.Snapshots()
 }
 
 func (v *view) beats() []tables.Heartbeat {

@@ -6,6 +6,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -13,11 +14,38 @@ import (
 )
 
 // releaseMemory returns memory to the kernel that watching does not need: what
-// a capture allocated, and the pages of this executable, most of which are used
-// only at the start. The kernel has them in its cache and maps them again on
-// demand.
+// a capture allocated, and the pages of this executable and of the libraries,
+// most of which are used only at the start. The kernel has them in its cache and
+// maps them again on demand.
 func releaseMemory() {
 	debug.FreeOSMemory()
+	releaseFiles()
+}
+
+// collections returns a channel that has a value if garbage was collected, until
+// done is closed. The collector reads a large part of this executable: where each
+// function has its variables.
+func collections(done <-chan struct{}) <-chan struct{} {
+	collected := make(chan struct{}, 1)
+	var arm func()
+	arm = func() {
+		garbage := &struct{ *int }{} // with a pointer, so that it shares its place with nothing
+		runtime.AddCleanup(garbage, func(struct{}) {
+			select {
+			case <-done:
+				return
+			case collected <- struct{}{}:
+			default:
+			}
+			arm()
+		}, struct{}{})
+	}
+	arm()
+	return collected
+}
+
+// releaseFiles is releaseMemory for the pages of files.
+func releaseFiles() {
 	text, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return
@@ -29,9 +57,13 @@ func releaseMemory() {
 	fixed := isFixed()
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
+		if len(fields) < 6 || fields[4] == "0" || fields[1][1] != '-' || fields[1][3] != 'p' {
+			continue
+		}
 		// Never drop memory that was written to, because the changes would be lost:
-		// in a position-independent file that includes the loader's relocations.
-		if len(fields) < 6 || fields[1][1] != '-' || !fixed && fields[1][2] != 'x' || fields[1][3] != 'p' || strings.Join(fields[5:], " ") != exe {
+		// that includes the loader's relocations.
+		constant := fixed && strings.Join(fields[5:], " ") == exe
+		if !constant && fields[1][2] != 'x' {
 			continue
 		}
 		var start, end uintptr

@@ -140,6 +140,7 @@ type Supervisor struct {
 	asks    chan ask           // of users
 	working sync.WaitGroup     // work to finish before the supervisor ends
 	gone    chan struct{}      // closed when the program is dead
+	looks   chan struct{}      // has a value if watch is to look now
 	stops   chan chan struct{} // requests to stop this process; nil if it is not the program's parent
 }
 
@@ -170,7 +171,7 @@ func newSupervisor(config Config, path string) *Supervisor {
 		config.Hold = DefaultHold
 	}
 	s := &Supervisor{config: config, who: "meminspect run", keeper: process.NewTracer(), family: newFamily(),
-		asks: make(chan ask), gone: make(chan struct{})}
+		asks: make(chan ask), gone: make(chan struct{}), looks: make(chan struct{}, 1)}
 	s.image.Store(&image{name: filepath.Base(path), view: &view{}})
 	return s
 }

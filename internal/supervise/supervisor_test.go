@@ -181,7 +181,7 @@ func TestView(t *testing.T) {
 	fmt.Fprintln(in)
 	await.True(t, "exec is noticed", v.replaced)
 	none := &view{}
-	if count, reason := none.asked(7); count != 7 || reason != "" || none.beats() != nil || none.paused() || none.backlog() != nil {
+	if count, reason, err := none.asked(); count != 0 || err != nil || reason != "" || none.beats() != nil || none.paused() || none.backlog() != nil {
 		t.Error("a program that cannot be read reports something")
 	}
 }

@@ -4,6 +4,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,12 +13,22 @@ import (
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/request"
 	"github.com/meminspect/meminspect/internal/supervise/heartbeat"
+	"github.com/meminspect/meminspect/internal/supervise/live"
 	"github.com/meminspect/meminspect/internal/supervise/pressure"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
-// tick is the time between reads of the program's anchor.
-const tick = 50 * time.Millisecond
+// settled is the number of looks after which the program has registered and the
+// work of the start is done.
+const settled = 3
+
+// The time between two looks at a program is at least shortest, and at most
+// longest: a wake-up costs more processor time than a look, and what is urgent
+// wakes us.
+const (
+	shortest = pressure.MinWait
+	longest  = pressure.MaxWait
+)
 
 // HangAction selects what happens to a hanging program after its capture.
 type HangAction int
@@ -29,48 +40,116 @@ const (
 	KillHang
 )
 
-// watch polls the running program: its snapshot requests, heartbeats, and
+// watch looks at the running program: at its snapshot requests, heartbeats, and
 // memory. It ends with the program.
 func (s *Supervisor) watch() {
 	began := time.Now()
 	alarm := pressure.Alarm{Share: s.config.MemoryShare, Rest: memoryRest}
-	judge := heartbeat.Judge{Tick: tick}
-	var asked uint64
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	looked, near := 0, true
+	var judge heartbeat.Judge
+	var asked requests
 	var group groupWatch
 	defer func() { group.kernel.Close() }()
-	for {
+	// Times by the clock of began, which is monotonic: it stops while the host is
+	// suspended.
+	var follow, read time.Duration
+	wait := time.NewTimer(shortest)
+	defer wait.Stop()
+	var collected <-chan struct{}
+	if s.parent == nil {
+		collected = collections(s.gone)
+	}
+	ours := false // the last collection is of releaseMemory
+	for looks := 0; ; looks++ {
+		if looks == settled && s.parent == nil {
+			releaseMemory() // of the start
+			ours = true
+		}
+		select {
+		case <-collected:
+			if ours = !ours; ours {
+				releaseMemory()
+			} else {
+				releaseFiles()
+			}
+		default:
+		}
+		if now := time.Since(began); now >= follow {
+			group.follow(s.gauge, s.config.MemoryShare)
+			follow = now + longest
+		}
 		stalled, woken := false, false
-		group.follow(s.gauge, s.config.MemoryShare)
 		select {
 		case <-s.gone:
 			return
 		case stalled = <-group.tight:
 			woken = true
-		case <-ticker.C:
+		case <-s.looks:
+		case <-wait.C:
 		}
-		now := time.Since(began) // monotonic: it stops while the host is suspended
-		if count, reason := s.image.Load().view.asked(asked); count != asked {
-			asked = count
-			s.answer(reason)
-		}
+		now := time.Since(began)
+		again := asked.look(s)
 		view := s.image.Load().view
 		beats := view.beats()
 		for _, v := range judge.Look(now, len(beats) > 0 && (s.dying() || view.paused()), beats) {
 			s.verdict(v)
 		}
-		// Far from the limit an occasional read is enough.
-		if looked++; s.config.MemoryShare > 0 && (woken || near || looked >= seldom) {
-			looked = 0
+		if s.config.MemoryShare > 0 && (woken || now >= read) {
 			r := s.gauge.Read(s.config.MemoryShare)
-			near = r.Share() > s.config.MemoryShare/2
 			r.Stalled = stalled
 			if alarm.Rings(now, r) {
 				s.request(memoryReason, r.String(), s.withHeap(heapRoom(r)))
 			}
+			read = now + longest
+			if !alarm.Rests(now) {
+				read = now + r.Wait()
+			}
 		}
+		again = heartbeat.Wait(beats, again)
+		judge.Tick = again // the time until the next look is at most that
+		if s.config.MemoryShare > 0 {
+			again = min(again, read-time.Since(began))
+		}
+		wait.Reset(max(again, shortest))
+	}
+}
+
+// requests counts the snapshots that were requested by a program.
+type requests struct {
+	of    *view
+	count uint64
+}
+
+// look answers a new request. It returns the time until the next look.
+func (r *requests) look(s *Supervisor) time.Duration {
+	view := s.image.Load().view
+	if view != r.of {
+		r.of, r.count = view, 0 // after an exec another program counts
+	}
+	count, reason, err := view.asked()
+	if errors.Is(err, live.ErrChanging) {
+		return shortest
+	}
+	if err == nil && count > r.count { // a closed view has none
+		r.count = count
+		s.answer(reason)
+	}
+	return longest
+}
+
+// look makes watch look at the program now.
+func (s *Supervisor) look() {
+	select {
+	case s.looks <- struct{}{}:
+	default: // it is about to look
+	}
+}
+
+// asksToLook is called when a process requests a look at itself.
+func (s *Supervisor) asksToLook(pid int) {
+	if pid == s.child.PID {
+		s.look()
+	} else if d := s.family.member(pid); d != nil {
+		d.look()
 	}
 }
 
@@ -100,10 +179,6 @@ func (w *groupWatch) follow(g *pressure.Gauge, share float64) {
 
 // memoryReason is the reason of captures before an OOM kill.
 const memoryReason = "memory"
-
-// seldom is the number of ticks between reads of a program's memory that is far
-// from its limit.
-const seldom = 4
 
 // memoryRest is the minimum time between two captures because of memory.
 const memoryRest = 10 * time.Minute

@@ -245,6 +245,9 @@ func (w *walker) look(n int32, addr memory.Address, size uint64) uint64 {
 			*status |= part.why
 		}
 	}
+	if c.Has.Contains(r) {
+		return size
+	}
 	for _, gap := range c.Has.Gaps(r) {
 		if c.Redacted.Contains(gap) || c.Holes.Contains(gap) {
 			continue
@@ -264,6 +267,7 @@ func (w *walker) blank(addr memory.Address) bool {
 
 // untyped records that a value leads to memory without a type.
 func (w *walker) untyped(n int32) {
+	w.sawUntyped = true
 	if w.audit != nil {
 		w.audit.status[n] |= note.Untyped
 	}

@@ -139,3 +139,49 @@ func TestAuditTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestFaultless: of a walk that omitted nothing, an audit finds nothing, for any
+// roots, depths and budgets.
+func TestFaultless(t *testing.T) {
+	p := kinds.Attach(t, kinds.Start(t, kinds.Make(t, kinds.Build{})), nil)
+	all := config(p).Roots
+	random := rand.New(rand.NewPCG(3, 4))
+	var faultless, other int
+	for range 400 {
+		cfg := config(p)
+		cfg.Roots = nil
+		for range 1 + random.IntN(4) {
+			root := all[random.IntN(len(all))]
+			if random.IntN(3) > 0 {
+				root.Depth = walk.Unlimited
+			} else {
+				root.Depth = random.IntN(6)
+			}
+			if root.Budget = 1 << 30; random.IntN(4) == 0 {
+				root.Budget = uint64(random.IntN(400))
+			}
+			cfg.Roots = append(cfg.Roots, root)
+		}
+		res, err := walk.Walk(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !res.Faultless {
+			other++
+			continue
+		}
+		faultless++
+		found, err := walk.Audit(t.Context(), cfg, &walk.Copy{Memory: p.Mem, Has: res.Captured(), Otherwise: note.Depth})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, status := range found {
+			if status != 0 {
+				t.Errorf("%s at depth %d with budget %d is %v, but the walk omitted nothing", cfg.Roots[i].Name, cfg.Roots[i].Depth, cfg.Roots[i].Budget, status)
+			}
+		}
+	}
+	if faultless < 50 || other < 50 {
+		t.Errorf("%d walks omitted nothing, %d omitted something", faultless, other)
+	}
+}

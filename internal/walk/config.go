@@ -105,6 +105,10 @@ type Result struct {
 	Stats    Stats
 	// Omissions are the memory that depths and budgets omitted.
 	Omissions Omissions
+
+	// Faultless reports whether the walk captured everything that the roots lead to,
+	// so that an audit finds nothing if the copy has all of it.
+	Faultless bool
 	// Seen has the captured bytes that the walk read. If the memory is moving,
 	// they are as they were when the walk followed them.
 	Seen memory.Memory

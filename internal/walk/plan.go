@@ -260,6 +260,7 @@ func (w *walker) addSlots(p *typePlan, t *gotypes.Type, off uint64) {
 		s.op, s.elem = opFunc, w.planFor(p, t)
 	case gotypes.UnsafePointer:
 		if !p.raw && w.audit == nil {
+			w.sawUntyped = true
 			return
 		}
 		s.op = opUnknown

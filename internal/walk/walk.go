@@ -91,6 +91,8 @@ type walker struct {
 	rehearsed *rehearsed // nil if no other walk reuses this one
 	omissions Omissions
 
+	sawUntyped bool // a value may lead to memory without a type
+
 	effort  int // pages of values, counted on each visit
 	shadows int
 }
@@ -376,5 +378,7 @@ func (w *walker) result() *Result {
 		extent := memory.RangeOf(root.Addr, rootBytes(root))
 		res.Roots[i].finalizeState(res.Redactor.Ranges.OverlapSize(extent), extent.Size())
 	}
+	res.Faultless = !w.sawUntyped && len(w.omissions) == 0 && !w.ex.active && w.stats.Stopped == "" &&
+		!slices.ContainsFunc(res.Roots, func(r RootResult) bool { return r.State != Complete || r.Status != 0 || r.Failures > 0 })
 	return res
 }

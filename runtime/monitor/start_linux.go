@@ -36,18 +36,20 @@ func start(o Options) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("monitor: making the channel: %w", err)
 	}
-	// Close our end at the end: child processes have another supervisor, or none.
-	defer syscall.Close(fds[0])
 	channel := os.NewFile(uintptr(fds[1]), "channel")
 	defer channel.Close()
 	promise, err := launch(o, path, channel)
 	if err != nil {
+		syscall.Close(fds[0])
 		return "", fmt.Errorf("monitor: %w", err)
 	}
 	// From here on the supervisor can stop the program on a fatal error.
 	if !crash.Register(fds[0]) {
+		syscall.Close(fds[0])
 		return "", errors.New("monitor: the runtime did not take the crash socket")
 	}
+	// Our end stays open for requests. Child processes do not inherit it: they have
+	// another supervisor, or none.
 	return promise, nil
 }
 

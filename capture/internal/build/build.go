@@ -67,7 +67,7 @@ func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 
 	core := elfcore.Core{Machine: s.Identity.Machine, Segments: l.segments}
 	marked := markedRanges(s, l)
-	core.Notes = append(linuxNotes(s, signal), ourNotes(s, pl, record, regions, receipts, ourNote(note.TypeMarked, note.EncodeMarked(marked)))...)
+	core.Notes = append(linuxNotes(s, published(s.Threads.List), signal), ourNotes(s, pl, record, regions, receipts, ourNote(note.TypeMarked, note.EncodeMarked(marked)))...)
 	if core.Notes, err = withRest(s, pl, record, core, &problems); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/core/siginfo"
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -58,7 +59,7 @@ func maxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ran
 		}
 	}
 	marked := ourNote(note.TypeMarked, note.EncodeMarked(nil)) // see imageSize
-	core := elfcore.Core{Machine: s.Identity.Machine, Notes: append(linuxNotes(s, s.Threads.SigInfo), ourNotes(s, pl, record, regions, receipts, marked)...)}
+	core := elfcore.Core{Machine: s.Identity.Machine, Notes: append(linuxNotes(s, nil, s.Threads.SigInfo), ourNotes(s, pl, record, regions, receipts, marked)...)}
 	notes, err := core.Size()
 	if err != nil {
 		return 0, 0 // notes alone fit into every budget
@@ -66,7 +67,38 @@ func maxSize(s *model.Snapshot, pl *model.Plan, record Record, ranges memory.Ran
 	later := recordBytes + statusBytes*len(regions) + receiptBytes*(unknownReceipts+len(s.Goroutines.Stacks))
 	later += markedBytes*pieces + 2*headerBytes*min(pieces, maxSegments)
 	size, joined = imageSize(s, ranges)
-	return size + uint64(notes) + uint64(later), joined
+	return size + uint64(notes) + threadNotesSize(s) + uint64(later), joined
+}
+
+// threadNotesSize returns the size of the notes of all threads. Making them takes
+// long for thousands of threads.
+func threadNotesSize(s *model.Snapshot) (size uint64) {
+	trimmed, ok := trimmedSize(s.Threads.List)
+	sizes := map[[3]int]uint64{} // by what the size depends on
+	for i := range s.Threads.List {
+		th := &s.Threads.List[i]
+		state := len(th.XState)
+		switch {
+		case ok && state > 0:
+			state = trimmed
+		case isAMDs(th.XState):
+			state = pkruEnd
+		}
+		kind := [3]int{len(th.Float), state, int(min(th.TLS, 1))}
+		if sizes[kind] == 0 {
+			like := process.Thread{General: th.General, Float: th.Float, XState: make([]byte, state), TLS: th.TLS}
+			var none elfcore.Core
+			one := elfcore.Core{Notes: threadNotes(&s.Identity, &like)}
+			with, err := one.Size()
+			without, err2 := none.Size()
+			if err != nil || err2 != nil {
+				return 0 // notes alone fit into every budget
+			}
+			sizes[kind] = uint64(with - without)
+		}
+		size += sizes[kind]
+	}
+	return size
 }
 
 // imageSize bounds the space that the memory in these ranges takes in a core:

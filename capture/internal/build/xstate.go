@@ -96,16 +96,20 @@ func usedStates(threads []process.Thread) (used uint64, size int, ok bool) {
 	used = xLegacy
 	full := 0
 	for i := range threads {
-		state := threads[i].XState
-		if len(state) == 0 {
+		state, pkru := threads[i].XState, avx512End
+		length := len(state)
+		if length == 0 {
 			continue
 		}
-		if len(state) < xstateHeader || full != 0 && len(state) != full {
+		if isAMDs(state) { // not in Intel's places yet
+			pkru, length = amdEnd, pkruEnd
+		}
+		if length < xstateHeader || full != 0 && length != full {
 			return 0, 0, false
 		}
-		full = len(state)
+		full = length
 		bv := binary.LittleEndian.Uint64(state[xstateBV:])
-		if bv&xPKRU != 0 && full >= pkruEnd && binary.LittleEndian.Uint32(state[avx512End:]) == defaultPKRU {
+		if bv&xPKRU != 0 && len(state) >= pkru+8 && binary.LittleEndian.Uint32(state[pkru:]) == defaultPKRU {
 			bv &^= xPKRU
 		}
 		used |= bv & (xLegacy | xPKRU) // the rest are marks
@@ -130,6 +134,18 @@ func usedStates(threads []process.Thread) (used uint64, size int, ok bool) {
 	return used, size, full > 0 && size <= full
 }
 
+// trimmedSize returns the size of the states of published threads. It reports
+// false if they are not trimmed.
+func trimmedSize(threads []process.Thread) (size int, ok bool) {
+	_, size, ok = usedStates(threads)
+	return size, ok
+}
+
+// isAMDs reports whether a state has the places of processors of AMD.
+func isAMDs(state []byte) bool {
+	return len(state) >= amdEnd && len(state) < avx512End && binary.LittleEndian.Uint64(state[xcr0Offset:])&xMPX == 0
+}
+
 // amdParts are the components that AMD processors keep at other offsets,
 // because they have no MPX: the offset on AMD, the offset on Intel, and the
 // size.
@@ -147,7 +163,7 @@ func inIntelsPlaces(threads []process.Thread) []process.Thread {
 	out := slices.Clone(threads)
 	for i := range out {
 		state := out[i].XState
-		if len(state) < amdEnd || len(state) >= avx512End || binary.LittleEndian.Uint64(state[xcr0Offset:])&xMPX != 0 {
+		if !isAMDs(state) {
 			continue
 		}
 		moved := make([]byte, pkruEnd)

@@ -62,6 +62,12 @@ func (id *Identity) Name() string {
 	return name
 }
 
+// Reach is how far the walk came.
+type Reach struct {
+	Omissions walk.Omissions // values that depths and budgets omitted
+	Faultless bool           // it omitted nothing
+}
+
 // A Snapshot is the result of reading a program.
 type Snapshot struct {
 	Identity   Identity
@@ -69,7 +75,7 @@ type Snapshot struct {
 	Threads    Threads
 	Image      Image
 	Regions    []Result
-	Omissions  walk.Omissions // values that depths and budgets omitted
+	Reach      Reach
 	Redaction  Redaction
 	Goroutines Goroutines
 	Functions  Functions

@@ -2,6 +2,7 @@ package read
 
 import (
 	"context"
+	"slices"
 
 	"github.com/meminspect/meminspect/capture/internal/locate"
 	"github.com/meminspect/meminspect/capture/internal/model"
@@ -14,6 +15,9 @@ import (
 // WithStatuses returns the snapshot with the status of each region, as far as
 // the image has the memory it leads to. The program may have ended.
 func WithStatuses(ctx context.Context, s *model.Snapshot, p *locate.Program, pl *model.Plan) *model.Snapshot {
+	if faultless(s, pl) {
+		return s
+	}
 	t := *s
 	t.Regions = make([]model.Result, len(s.Regions))
 	cfg := walk.Config{Types: p.Types.Set, Version: p.Runtime.Version, Main: p.Identity.Main, Image: fileRanges(s.Maps, s.Identity.Data)}
@@ -36,7 +40,7 @@ func WithStatuses(ctx context.Context, s *model.Snapshot, p *locate.Program, pl 
 	}
 	found, err := walk.Audit(ctx, cfg, &walk.Copy{
 		Memory: &s.Image, Has: s.Image.Has(), Holes: s.Image.Holes, Torn: s.Image.Torn,
-		Redacted: redactedOf(s), Omissions: s.Omissions, Otherwise: otherwise(s),
+		Redacted: redactedOf(s), Omissions: s.Reach.Omissions, Otherwise: otherwise(s),
 	})
 	if err != nil {
 		t.Problems.Missing("statuses", err)
@@ -49,6 +53,22 @@ func WithStatuses(ctx context.Context, s *model.Snapshot, p *locate.Program, pl 
 		}
 	}
 	return &t
+}
+
+// faultless reports whether an audit would find nothing: the walk reached
+// everything, in memory that did not change, and all of it is in the core.
+func faultless(s *model.Snapshot, pl *model.Plan) bool {
+	if !s.Still || !s.Reach.Faultless || pl.SaveMemory || len(s.Image.Holes) > 0 || len(s.Image.Torn) > 0 {
+		return false
+	}
+	e := s.Redaction.Redactor
+	return (e == nil || !e.Active) && !stacksRedacted(s)
+}
+
+// stacksRedacted reports whether of some stack only code addresses stay.
+func stacksRedacted(s *model.Snapshot) bool {
+	full := s.Goroutines.Note.Stacks == note.StackFull
+	return slices.ContainsFunc(s.Goroutines.Stacks, func(stack model.Stack) bool { return !full || stack.Secret })
 }
 
 // otherwise returns the reason for missing memory that the walk did not omit.

@@ -23,6 +23,10 @@ type goroutines struct {
 	thread map[memory.Address]*process.Thread // by the runtime.g that it runs
 	ms     map[memory.Address]goroutine.M     // met so far
 	out    *model.Goroutines
+
+	records ahead             // of threads
+	sorted  []process.Mapping // by address
+	stacks  []owned           // by address, made when first needed, and before the list is sorted
 }
 
 // queueGoroutines queues the threads' own stacks and the goroutines, in order
@@ -30,7 +34,7 @@ type goroutines struct {
 func (r *reading) queueGoroutines() {
 	gs := &goroutines{
 		reading: r, layout: r.program.Runtime.Goroutine, out: &r.snapshot.Goroutines,
-		thread: map[memory.Address]*process.Thread{}, ms: map[memory.Address]goroutine.M{},
+		thread: map[memory.Address]*process.Thread{}, ms: map[memory.Address]goroutine.M{}, records: ahead{Memory: r.mem},
 	}
 	r.snapshot.Clock = r.program.Source.Clock()
 	if err := gs.readList(); err != nil {
@@ -92,7 +96,7 @@ func (gs *goroutines) readG(addr memory.Address) (goroutine.G, bool) {
 		return goroutine.G{}, false
 	}
 	size := uint64(gs.layout.Size)
-	b, err := memory.Reader{Memory: gs.mem}.Bytes(addr, size, size)
+	b, err := memory.Reader{Memory: &gs.records}.Bytes(addr, size, size)
 	if err != nil {
 		return goroutine.G{}, false
 	}

@@ -1,6 +1,9 @@
 package read
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
@@ -15,6 +18,9 @@ import (
 func (gs *goroutines) queueThreads() {
 	threads := gs.held.Threads.List
 	gs.local = findLocal(gs.reading, threads)
+	readAhead(gs, threads)
+	gs.sorted = slices.Clone(gs.maps)
+	slices.SortStableFunc(gs.sorted, func(a, b process.Mapping) int { return cmp.Compare(a.Start, b.Start) })
 	current := map[int]note.GoThread{} // by the thread's ID
 	for i := range threads {
 		th := &threads[i]
@@ -54,6 +60,48 @@ func (gs *goroutines) queueThreads() {
 	}
 }
 
+// readAhead reads the records of all threads at once: their thread-local
+// pointers, the runtime.g's and runtime.m's that these lead to, and those of
+// running goroutines.
+func readAhead(gs *goroutines, threads []process.Thread) {
+	var cells, locals, ms, rest []memory.Address
+	for i := range threads {
+		if cell, ok := cellOf(gs, &threads[i]); ok {
+			cells = append(cells, cell)
+		} else if gs.program.Identity.Machine == elfcore.MachineARM64 {
+			locals = append(locals, memory.Address(threads[i].G()))
+		}
+	}
+	gs.records.fetch(memory.PtrSize, slices.Clone(cells))
+	for _, cell := range cells {
+		if addr, err := (memory.Reader{Memory: &gs.records}).Pointer(cell); err == nil {
+			locals = append(locals, addr)
+		}
+	}
+	locals = slices.DeleteFunc(locals, func(addr memory.Address) bool { return !addr.Aligned(memory.PtrSize) })
+	gs.records.fetch(uint64(gs.layout.Size), slices.Clone(locals))
+	for _, addr := range locals {
+		if g, ok := gs.readG(addr); ok {
+			ms = append(ms, g.M)
+		}
+	}
+	for i := range gs.all {
+		if g := &gs.all[i]; g.Status == goroutine.Running || g.Status == goroutine.Syscall {
+			ms = append(ms, g.M)
+		}
+	}
+	gs.records.fetch(uint64(gs.layout.MSize), slices.Clone(ms))
+	for _, addr := range ms {
+		if addr == 0 {
+			continue
+		}
+		if m, err := gs.layout.ReadM(&gs.records, addr); err == nil {
+			rest = append(rest, m.G0, m.GSignal, m.Cur)
+		}
+	}
+	gs.records.fetch(uint64(gs.layout.Size), rest)
+}
+
 // meet reads the runtime.m at addr, with our ID of its thread, and queues it
 // when it is met first.
 func (gs *goroutines) meet(addr memory.Address) (goroutine.M, bool) {
@@ -61,7 +109,7 @@ func (gs *goroutines) meet(addr memory.Address) (goroutine.M, bool) {
 	if ok || addr == 0 {
 		return m, addr != 0
 	}
-	m, err := gs.layout.ReadM(gs.mem, addr)
+	m, err := gs.layout.ReadM(&gs.records, addr)
 	if err != nil {
 		return m, false
 	}
@@ -97,16 +145,24 @@ func (gs *goroutines) localG(th *process.Thread) (goroutine.G, bool) {
 	if gs.program.Identity.Machine == elfcore.MachineARM64 {
 		return gs.registerG(th)
 	}
-	if th.TLS == 0 {
+	cell, ok := cellOf(gs, th)
+	if !ok {
 		return goroutine.G{}, false
 	}
-	cell := gs.local.Cell(memory.Address(th.TLS))
 	gs.queue.addTrusted(memory.RangeOf(cell, memory.PtrSize))
-	addr, err := memory.Reader{Memory: gs.mem}.Pointer(cell)
+	addr, err := memory.Reader{Memory: &gs.records}.Pointer(cell)
 	if err != nil || !addr.Aligned(memory.PtrSize) {
 		return goroutine.G{}, false
 	}
 	return gs.readG(addr)
+}
+
+// cellOf returns where a thread on amd64 has the address of its runtime.g.
+func cellOf(gs *goroutines, th *process.Thread) (cell memory.Address, ok bool) {
+	if gs.program.Identity.Machine == elfcore.MachineARM64 || th.TLS == 0 {
+		return 0, false
+	}
+	return gs.local.Cell(memory.Address(th.TLS)), true
 }
 
 // registerG reads the runtime.g in the thread's register. C code may keep
@@ -121,7 +177,7 @@ func (gs *goroutines) registerG(th *process.Thread) (goroutine.G, bool) {
 	if !ok || g.M == 0 {
 		return goroutine.G{}, false
 	}
-	m, err := gs.layout.ReadM(gs.mem, g.M)
+	m, err := gs.layout.ReadM(&gs.records, g.M)
 	return g, err == nil && (addr == m.Cur || addr == m.G0 || addr == m.GSignal)
 }
 
@@ -187,28 +243,31 @@ func (gs *goroutines) interruptedScheduler(th *process.Thread, local memory.Addr
 // threadStack returns the stack that sp is on, which may be that of the
 // runtime.g local, up to the end that the runtime or the kernel report.
 func (gs *goroutines) threadStack(th *process.Thread, local, sp memory.Address) (whole memory.Range, ok bool) {
-	for i := range gs.maps {
-		m := &gs.maps[i]
-		if !m.Contains(sp) || !m.Write {
-			continue
+	at, _ := slices.BinarySearchFunc(gs.sorted, sp, func(m process.Mapping, sp memory.Address) int {
+		if m.End <= sp {
+			return -1
 		}
-		limit := gs.limit(m, th)
-		g, ok := gs.readG(local)
-		if !ok || !g.Stack.Contains(sp) {
-			g, ok = gs.onStack(sp)
-		}
-		if !ok {
-			// The runtime does not know this stack. Without a known limit, any object
-			// may be above it.
-			return memory.Range{Start: m.Start, End: limit}, sp < limit
-		}
-		whole = g.Stack
-		if gs.ms[g.M].G0 == g.Addr {
-			whole.End = schedulerEnd(gs.program.Runtime.Cgo, whole, limit)
-		}
-		return whole.Intersect(m.Range), sp < whole.End
+		return 1
+	})
+	if at == len(gs.sorted) || !gs.sorted[at].Contains(sp) || !gs.sorted[at].Write {
+		return memory.Range{}, false
 	}
-	return memory.Range{}, false
+	m := &gs.sorted[at]
+	limit := gs.limit(m, th)
+	g, ok := gs.readG(local)
+	if !ok || !g.Stack.Contains(sp) {
+		g, ok = gs.onStack(sp)
+	}
+	if !ok {
+		// The runtime does not know this stack. Without a known limit, any object
+		// may be above it.
+		return memory.Range{Start: m.Start, End: limit}, sp < limit
+	}
+	whole = g.Stack
+	if gs.ms[g.M].G0 == g.Addr {
+		whole.End = schedulerEnd(gs.program.Runtime.Cgo, whole, limit)
+	}
+	return whole.Intersect(m.Range), sp < whole.End
 }
 
 // limit returns the end of the frames on a stack in mapping m that C or the
@@ -236,19 +295,49 @@ func (gs *goroutines) limit(m *process.Mapping, th *process.Thread) memory.Addre
 // or one of the runtime's own for each thread. The runtime allocates most of
 // them among the program's objects.
 func (gs *goroutines) onStack(at memory.Address) (goroutine.G, bool) {
+	if gs.stacks == nil {
+		gs.stacks = ownedStacks(gs)
+	}
+	// No two stacks overlap, unless the runtime's records are damaged.
+	after, _ := slices.BinarySearchFunc(gs.stacks, at, func(s owned, at memory.Address) int {
+		if s.stack.Start <= at {
+			return -1
+		}
+		return 1
+	})
+	if after == 0 || !gs.stacks[after-1].stack.Contains(at) {
+		return goroutine.G{}, false
+	}
+	if of := gs.stacks[after-1].of; of >= 0 {
+		return gs.all[of], true
+	}
+	return gs.readG(gs.stacks[after-1].own)
+}
+
+// An owned stack is that of a goroutine in the list, or of a runtime.g that a
+// thread has for itself.
+type owned struct {
+	stack memory.Range
+	of    int            // in the list, -1 for a thread's own
+	own   memory.Address // of a thread's own
+}
+
+func ownedStacks(gs *goroutines) []owned {
+	all := make([]owned, 0, len(gs.all)+2*len(gs.ms))
 	for i := range gs.all {
-		if g := &gs.all[i]; g.Stack.Contains(at) {
-			return *g, true
+		if s := gs.all[i].Stack; !s.Empty() {
+			all = append(all, owned{stack: s, of: i})
 		}
 	}
 	for _, m := range gs.ms {
 		for _, own := range []memory.Address{m.G0, m.GSignal} {
-			if g, ok := gs.readG(own); ok && g.Stack.Contains(at) {
-				return g, true
+			if g, ok := gs.readG(own); ok && !g.Stack.Empty() {
+				all = append(all, owned{stack: g.Stack, of: -1, own: own})
 			}
 		}
 	}
-	return goroutine.G{}, false
+	slices.SortFunc(all, func(a, b owned) int { return cmp.Compare(a.stack.Start, b.stack.Start) })
+	return all
 }
 
 // schedulerEnd returns the end of the frames on the stack of a g0, which the

@@ -1,6 +1,7 @@
 package read
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -20,9 +21,22 @@ const (
 type waits struct {
 	*goroutines
 	chans   goobject.ChanLayout
-	records map[memory.Address][]byte // that were read at once
+	firsts  []first                   // records that were read at once, by address
+	of      []int                     // for each goroutine its first record's index, -1 if it was not read
+	records map[memory.Address][]byte // all of firsts, made when needed
+	now     *first                    // of the goroutine at hand
 	heads   map[memory.Address]*note.Wait
-	sends   map[memory.Address]bool // records of goroutines that wait to send
+	latest  struct { // of heads
+		addr memory.Address
+		head *note.Wait
+	}
+	sends map[memory.Address]bool // records of goroutines that wait to send
+}
+
+// A first is the first record of a goroutine.
+type first struct {
+	addr memory.Address
+	data []byte
 }
 
 // readWaits reads what each goroutine waits for. It omits inconsistent records:
@@ -35,6 +49,9 @@ func (gs *goroutines) readWaits() {
 	w.readRecords()
 	for i := range gs.all {
 		if g := &gs.all[i]; blocked(g) {
+			if w.now = nil; len(w.of) > 0 && w.of[i] >= 0 {
+				w.now = &w.firsts[w.of[i]]
+			}
 			w.add(g)
 		}
 	}
@@ -47,17 +64,26 @@ func blocked(g *goroutine.G) bool {
 // readRecords reads the first record of every goroutine. One by one, each would
 // take a system call while the program is stopped.
 func (w *waits) readRecords() {
-	var at []memory.Range
+	type place struct {
+		addr memory.Address
+		of   int
+	}
+	var places []place
 	for i := range w.all {
 		if g := &w.all[i]; blocked(g) {
-			at = append(at, memory.RangeOf(g.Waiting, w.chans.SudogSize))
+			places = append(places, place{g.Waiting, i})
 		}
 	}
-	slices.SortFunc(at, func(a, b memory.Range) int { return a.Start.Compare(b.Start) })
-	kept := at[:0]
-	for _, r := range at {
-		if n := len(kept); n == 0 || kept[n-1].End <= r.Start {
-			kept = append(kept, r)
+	slices.SortFunc(places, func(a, b place) int { return cmp.Compare(a.addr, b.addr) })
+	kept := make([]memory.Range, 0, len(places))
+	of := make([]int, len(w.all))
+	for i := range of {
+		of[i] = -1
+	}
+	for _, p := range places {
+		if n := len(kept); n == 0 || kept[n-1].End <= p.addr {
+			of[p.of] = len(kept)
+			kept = append(kept, memory.RangeOf(p.addr, w.chans.SudogSize))
 		}
 	}
 	const near = 256
@@ -65,15 +91,24 @@ func (w *waits) readRecords() {
 	if err != nil || len(holes) > 0 {
 		return
 	}
-	w.records = make(map[memory.Address][]byte, len(kept))
 	w.out.Waits = slices.Grow(w.out.Waits, len(kept))
+	w.of, w.firsts = of, make([]first, len(kept))
 	for i, r := range kept {
-		w.records[r.Start] = data[i]
+		w.firsts[i] = first{r.Start, data[i]}
 	}
 }
 
 // read is a goobject.ReadFunc.
 func (w *waits) read(addr memory.Address, size uint64) ([]byte, bool) {
+	if w.now != nil && w.now.addr == addr && uint64(len(w.now.data)) == size {
+		return w.now.data, true
+	}
+	if w.records == nil {
+		w.records = make(map[memory.Address][]byte, len(w.firsts))
+		for _, f := range w.firsts {
+			w.records[f.addr] = f.data
+		}
+	}
 	if b, ok := w.records[addr]; ok && uint64(len(b)) == size {
 		return b, true
 	}
@@ -109,6 +144,13 @@ func (w *waits) add(g *goroutine.G) {
 // head reads the head of a channel, nil if it is inconsistent, and records
 // which goroutines wait to send on it.
 func (w *waits) head(addr memory.Address) *note.Wait {
+	if w.latest.addr != addr {
+		w.latest.addr, w.latest.head = addr, w.headOf(addr)
+	}
+	return w.latest.head
+}
+
+func (w *waits) headOf(addr memory.Address) *note.Wait {
 	if head, ok := w.heads[addr]; ok {
 		return head
 	}

@@ -4,11 +4,14 @@ package crash
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,6 +147,57 @@ func BenchmarkQuiet(b *testing.B) {
 			b.ReportMetric(all.Seconds()*1e3/float64(b.N), "work-ms/op")
 		})
 	}
+}
+
+// BenchmarkRest measures a supervisor whose program does nothing: its processor
+// time in a second, and its resident memory, each at the end of ten seconds.
+func BenchmarkRest(b *testing.B) {
+	program := crasher.Build(b, crasher.Plain)
+	for name, args := range map[string][]string{"plain": {"wait"}, "heartbeat": {"beat"}} {
+		b.Run(name, func(b *testing.B) {
+			cmd := exec.Command(tool(b), append([]string{"run", "--quiet", "--dir", b.TempDir(), "--", program}, args...)...)
+			if err := cmd.Start(); err != nil {
+				b.Fatal(err)
+			}
+			defer func() {
+				_ = cmd.Process.Signal(syscall.SIGTERM) // for the program
+				_ = cmd.Wait()
+			}()
+			time.Sleep(5 * time.Second) // its start
+			const seconds = 10
+			var used time.Duration
+			var most int64
+			for b.Loop() {
+				before := processorTime(b, cmd.Process.Pid)
+				time.Sleep(seconds * time.Second)
+				used += processorTime(b, cmd.Process.Pid) - before
+				most = max(most, resident(b, cmd.Process.Pid))
+			}
+			b.ReportMetric(used.Seconds()*1e3/float64(b.N)/seconds, "cpu-ms/s")
+			b.ReportMetric(float64(most)/1e6, "resident-MB")
+		})
+	}
+}
+
+// processorTime returns what the threads of a process have used, to the
+// nanosecond.
+func processorTime(b *testing.B, pid int) (sum time.Duration) {
+	b.Helper()
+	tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if len(tasks) == 0 {
+		b.Fatalf("the kernel has no account of the threads of process %d", pid)
+	}
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task) // it may have ended
+		if fields := strings.Fields(string(text)); len(fields) == 3 {
+			n, err := strconv.ParseInt(fields[0], 10, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sum += time.Duration(n)
+		}
+	}
+	return sum
 }
 
 // BenchmarkSignals measures the detour that a signal to the main thread takes

@@ -150,7 +150,7 @@ func TestSetMemoryLimit(t *testing.T) {
 		r := start(t, plainly, []string{"GOMEMLIMIT=32MiB"}, crasher.Build(t, crasher.Plain), []string{"--memory=70"}, "limit", strconv.FormatInt(math.MaxInt64, 10))
 		pid := r.event(t, "started").PID
 		await.True(t, "the program uses 48 MiB", func() bool { return resident(t, pid) >= 48<<20 })
-		time.Sleep(300 * time.Millisecond) // more than a look
+		time.Sleep(1200 * time.Millisecond) // more than a look
 		kill(t, pid)
 		r.finish(t)
 		for _, e := range r.events {

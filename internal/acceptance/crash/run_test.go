@@ -368,7 +368,7 @@ func TestSize(t *testing.T) {
 	waitOutput(t, r, "ready")
 	// It releases memory soon after it has used it.
 	var before, after int64
-	await.Poll(func() bool { before = resident(t, r.cmd.Process.Pid); return before <= 12<<20 })
+	await.Poll(func() bool { before = resident(t, r.cmd.Process.Pid); return before <= 10<<20 })
 	for range 5 {
 		if out, err := exec.Command(tool(t), "trigger", "--dir", r.dir).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
@@ -380,22 +380,62 @@ func TestSize(t *testing.T) {
 		return after <= 20<<20 && files <= 24
 	})
 	t.Logf("%d KB resident, %d KB after five captures, %d descriptors", before>>10, after>>10, files)
-	if before > 12<<20 || after > 20<<20 || files > 24 {
+	if before > 10<<20 || after > 20<<20 || files > 24 {
 		t.Errorf("%d bytes resident, %d after captures, %d descriptors", before, after, files)
 	}
 	r.cmd.Process.Signal(syscall.SIGTERM)
 	r.finish(t)
 }
 
-func resident(t *testing.T, pid int) int64 {
-	t.Helper()
+// A supervisor of a program that does nothing sleeps: it is woken for what
+// happens, and looks only now and then.
+func TestRest(t *testing.T) {
+	r := start(t, plainly, nil, crasher.Build(t, crasher.Plain), nil, "wait")
+	r.event(t, "started")
+	waitOutput(t, r, "ready")
+	// The start takes a while, longer on a busy machine.
+	var switches int64
+	await.Poll(func() bool {
+		const second = time.Second
+		before := waits(t, r.cmd.Process.Pid)
+		time.Sleep(2 * second) // the time that is measured
+		switches = (waits(t, r.cmd.Process.Pid) - before) / 2
+		return switches <= 60
+	})
+	if switches > 60 {
+		t.Errorf("its threads went to sleep %d times a second", switches)
+	}
+	r.cmd.Process.Signal(syscall.SIGTERM)
+	r.finish(t)
+}
+
+// waits returns how often the threads of a process went to sleep.
+func waits(tb testing.TB, pid int) (sum int64) {
+	tb.Helper()
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(tasks) == 0 {
+		tb.Fatalf("process %d has no threads: %v", pid, err)
+	}
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task) // it may have ended
+		for line := range strings.Lines(string(text)) {
+			if n, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
+				sum += must(strconv.ParseInt(strings.TrimSpace(n), 10, 64))
+			}
+		}
+	}
+	return sum
+}
+
+func resident(tb testing.TB, pid int) int64 {
+	tb.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	pages, err := strconv.ParseInt(strings.Fields(string(text))[1], 10, 64)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return pages * int64(os.Getpagesize())
 }

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"cmp"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -114,8 +116,40 @@ func (m *Memory) close() error {
 
 // ReadBatch implements memory.Batcher: many pieces in one system call. The
 // kernel stops at the first unreadable page and does not try the pieces after
-// it, so ReadBatch repeats the call from the next piece.
+// it, so ReadBatch repeats the call from the next piece. Two threads share what is
+// large: the process may be stopped for it.
 func (m *Memory) ReadBatch(pieces []memory.Piece) error {
+	half := halfOf(pieces)
+	if half == 0 || runtime.GOMAXPROCS(0) == 1 {
+		return m.readBatch(pieces)
+	}
+	other := make(chan error, 1)
+	go func() { other <- m.readBatch(pieces[half:]) }()
+	err := m.readBatch(pieces[:half])
+	return cmp.Or(<-other, err)
+}
+
+// halfOf returns how many pieces have half of the bytes, 0 if they are too few to
+// be shared.
+func halfOf(pieces []memory.Piece) int {
+	const large = 1 << 20
+	total := 0
+	for i := range pieces {
+		total += len(pieces[i].Data)
+	}
+	if total < large {
+		return 0
+	}
+	sum := 0
+	for i := range pieces[:len(pieces)-1] {
+		if sum += len(pieces[i].Data); sum >= total/2 {
+			return i + 1
+		}
+	}
+	return len(pieces) - 1
+}
+
+func (m *Memory) readBatch(pieces []memory.Piece) error {
 	for i := range pieces {
 		pieces[i].N = 0
 	}

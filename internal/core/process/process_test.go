@@ -4,9 +4,11 @@ package process_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -292,4 +294,48 @@ func FuzzParseMaps(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What two threads read of a process is what one reads, whatever the sizes of the
+// pieces are and whether some can only be read
+// another way.
+func TestReadBatchShared(t *testing.T) {
+	const size = 4 << 20
+	data, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Munmap(data)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range data {
+		data[i] = byte(i>>12 + i)
+	}
+	hole := random.IntN(size/4096) * 4096
+	if err := unix.Mprotect(data[hole:hole+4096], unix.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	p, err := process.Open(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	start := memory.Address(uintptr(unsafe.Pointer(&data[0])))
+	for round := range 50 {
+		var shared, alone []memory.Piece
+		for range random.IntN(40) {
+			at := random.IntN(size)
+			n := random.IntN(size - at)
+			shared = append(shared, memory.Piece{Addr: start.Add(uint64(at)), Data: make([]byte, n)})
+			alone = append(alone, memory.Piece{Addr: start.Add(uint64(at)), Data: make([]byte, n)})
+		}
+		if err := p.Memory().ReadBatch(shared); err != nil {
+			t.Fatal(err)
+		}
+		for i := range shared {
+			alone[i].N, _ = p.Memory().ReadAt(alone[i].Data, alone[i].Addr)
+			if shared[i].N != alone[i].N || !bytes.Equal(shared[i].Data, alone[i].Data) {
+				t.Fatalf("round %d, piece %d of %d: %d bytes, %d by one thread", round, i, len(shared), shared[i].N, alone[i].N)
+			}
+		}
+	}
 }

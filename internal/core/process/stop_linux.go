@@ -47,6 +47,9 @@ type stopper struct {
 	busy    atomic.Bool // the seizer is working through a batch, and may block
 	givenUp atomic.Bool // the seizer must not begin anything new
 	tracees []*tracee
+	first   int           // those before it are settled
+	asking  atomic.Int64  // counts threads that the seizer has come to
+	batch   chan struct{} // closed when the seizer is through with its batch
 	seen    map[int]bool
 	refused error // error of the first thread that could not be seized
 }
@@ -57,6 +60,12 @@ type tracee struct {
 	owner *Tracer
 	phase atomic.Int32 // the seizer moves it from asked on, the stopper from interrupted on
 	err   error        // why it was refused; set before phase
+}
+
+// settled reports whether there is nothing to wait for.
+func (t *tracee) settled() bool {
+	phase := t.phase.Load()
+	return phase != asked && phase != interrupted
 }
 
 // Phases of a tracee.
@@ -160,12 +169,16 @@ func (s *stopper) ask(ids []int) {
 		})
 	}
 	s.busy.Store(true)
+	done := make(chan struct{})
+	s.batch = done
 	s.seizer.Go(func() {
+		defer close(done)
 		defer s.busy.Store(false)
 		for _, t := range batch {
 			if s.givenUp.Load() {
 				return
 			}
+			s.asking.Add(1)
 			if t.err = ptrace(unix.PTRACE_SEIZE, t.ID, 0); t.err == nil {
 				t.err = ptrace(unix.PTRACE_INTERRUPT, t.ID, 0)
 			}
@@ -187,7 +200,9 @@ const pollPause = time.Millisecond
 // wait waits for the requested threads. It reports false if the time is up.
 func (s *stopper) wait(ctx context.Context) (bool, error) {
 	pause, whole := 10*time.Microsecond, time.Now().Add(pollPause)
-	for left := -1; ; {
+	left, came := -1, int64(0)
+	for {
+		// While threads stop, none that was killed is in the way.
 		all := time.Now().After(whole)
 		open := s.poll(all)
 		switch {
@@ -211,20 +226,43 @@ func (s *stopper) wait(ctx context.Context) (bool, error) {
 				return false, err
 			}
 		}
-		if open == left {
+		waits := open == left && came == s.asking.Load()
+		left, came = open, s.asking.Load()
+		if !waits {
+			pause, whole = 10*time.Microsecond, time.Now().Add(pollPause)
+		}
+		switch {
+		case s.busy.Load():
+			select {
+			case <-s.batch:
+			case <-time.After(pollPause):
+			}
+		case waits:
 			time.Sleep(pause)
 			pause = min(2*pause, pollPause)
 		}
-		left = open
 	}
 }
 
 // poll checks the threads that should stop, and with all set also those that
 // have stopped: they may have been killed since, and an exec of the target
-// waits until they are reaped. It returns how many have not stopped yet.
+// waits until they are reaped. It returns how many have not stopped yet, as far
+// as it knows. Otherwise it stays near the first of these: each check delays the
+// seizer, which needs the kernel's list of threads for itself.
 func (s *stopper) poll(all bool) (open int) {
-	for _, t := range s.tracees {
+	const near = 16
+	for s.first < len(s.tracees) && s.tracees[s.first].settled() {
+		s.first++
+	}
+	from := s.first
+	if all {
+		from = 0
+	}
+	for i := from; i < len(s.tracees); i++ {
+		t := s.tracees[i]
 		switch phase := t.phase.Load(); {
+		case phase == asked && !all:
+			return open + len(s.tracees) - i // the seizer has not come to the rest
 		case phase == asked:
 			open++
 		case phase == interrupted, phase == stopped && all:
@@ -232,6 +270,9 @@ func (s *stopper) poll(all bool) (open int) {
 			if t.phase.Load() == interrupted {
 				open++
 			}
+		}
+		if open == near && !all {
+			return open + len(s.tracees) - i - 1
 		}
 	}
 	return open

@@ -31,11 +31,14 @@ func gaps(core *inspect.Core, lost int) []string {
 		}
 	}
 	for status, n := range counts {
-		regions := "regions are"
-		if n == 1 {
-			regions = "region is"
+		regions, are := "regions", "are"
+		if len(core.Regions) == 1 {
+			regions = "region"
 		}
-		add("%d of %d %s %s", n, len(core.Regions), regions, status)
+		if n == 1 {
+			are = "is"
+		}
+		add("%d of %d %s %s %s", n, len(core.Regions), regions, are, status)
 	}
 	slices.Sort(out[len(out)-len(counts):])
 	receipts := map[string]uint64{}

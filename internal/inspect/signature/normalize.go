@@ -1,19 +1,20 @@
 package signature
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/meminspect/meminspect/internal/lazyexp"
 )
 
 var (
 	// The compiler names what it makes of a part of a function: a function literal
 	// F.func1, the call of a go or defer statement F.gowrap1, the body of a loop over a
 	// function F-range1, and the second init of a package init.1.
-	numbered = regexp.MustCompile(`^(?:func|gowrap|deferwrap)?[0-9]*$`)
-	suffix   = regexp.MustCompile(`-(?:fm|range[0-9]+)`)
+	numbered = lazyexp.New(`^(?:func|gowrap|deferwrap)?[0-9]*$`)
+	suffix   = lazyexp.New(`-(?:fm|range[0-9]+)`)
 	// A major version in an import path.
-	major = regexp.MustCompile(`(?:/v[0-9]+|%2ev[0-9]+)$`)
+	major = lazyexp.New(`(?:/v[0-9]+|%2ev[0-9]+)$`)
 )
 
 // Normalize returns a function's name without what differs between builds of one
@@ -53,7 +54,7 @@ func normalizePath(path string) string {
 	var kept []string
 	for i, element := range strings.Split(path, "/") {
 		if i > 0 {
-			element = strings.TrimPrefix(major.ReplaceAllString("/"+element, ""), "/")
+			element = strings.TrimPrefix(major().ReplaceAllString("/"+element, ""), "/")
 		}
 		if element != "" {
 			kept = append(kept, element)
@@ -66,9 +67,9 @@ func normalizePath(path string) string {
 // function literal it keeps the function whose source has it: if that was inlined,
 // the names of others precede it.
 func normalizeSymbol(symbol string) string {
-	parts := strings.Split(suffix.ReplaceAllString(symbol, ""), ".")
+	parts := strings.Split(suffix().ReplaceAllString(symbol, ""), ".")
 	whole := len(parts)
-	for len(parts) > 1 && numbered.MatchString(parts[len(parts)-1]) {
+	for len(parts) > 1 && numbered().MatchString(parts[len(parts)-1]) {
 		parts = parts[:len(parts)-1]
 	}
 	if len(parts) < whole {

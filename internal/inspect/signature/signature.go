@@ -8,9 +8,10 @@ package signature
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/meminspect/meminspect/internal/lazyexp"
 )
 
 // version is that of the rules. IDs of different versions are not comparable.
@@ -68,13 +69,13 @@ func (s Signature) String() string {
 	return s.ID + " " + s.Title
 }
 
-var stored = regexp.MustCompile(`^(m[0-9]{1,4}-[0-9a-f]{12}) ([^\x00-\x1f\x7f]+)$`)
+var stored = lazyexp.New(`^(m[0-9]{1,4}-[0-9a-f]{12}) ([^\x00-\x1f\x7f]+)$`)
 
 const maxTitle = 4 << 10 // bytes
 
 // Parse reads what String returned. It reports whether that is a signature.
 func Parse(text string) (Signature, bool) {
-	m := stored.FindStringSubmatch(text)
+	m := stored().FindStringSubmatch(text)
 	if m == nil || len(m[2]) > maxTitle {
 		return Signature{}, false
 	}

@@ -152,7 +152,7 @@ func (s *source) bare(v *Value, at place, indent int) {
 	case Text:
 		s.quoted(v, at)
 	case Bytes:
-		s.bytes(v)
+		s.bytes(v, indent)
 	case Struct:
 		s.structure(v, at, indent)
 	case List:
@@ -326,7 +326,7 @@ func thousands(n int) string {
 	return text
 }
 
-func (s *source) bytes(v *Value) {
+func (s *source) bytes(v *Value, indent int) {
 	if v.Slice && !s.format.Hex && printable(v.Text) {
 		typ := v.Type
 		if typ == "[]uint8" {
@@ -335,6 +335,10 @@ func (s *source) bytes(v *Value) {
 		s.text(typ + "(")
 		s.b = strconv.AppendQuote(s.b, v.Text)
 		s.text(")")
+		return
+	}
+	if len(v.Text) > hexLine && indent >= 0 {
+		s.hexdump(v, indent)
 		return
 	}
 	s.text(v.Type + "{")
@@ -357,6 +361,58 @@ func (s *source) bytes(v *Value) {
 		}
 	}
 	s.text("}")
+}
+
+// Sizes of a hexdump.
+const (
+	hexLine = 32 // bytes that need none
+	hexRow  = 16 // bytes of a row
+)
+
+// hexdump writes bytes in rows, each with its text. Rows that are the same are counted.
+func (s *source) hexdump(v *Value, indent int) {
+	newLine := func(indent int) {
+		s.b = append(s.b, '\n')
+		for range indent {
+			s.b = append(s.b, '\t')
+		}
+	}
+	s.text(v.Type + "{")
+	for rest := v.Text; len(rest) > 0; {
+		row := rest[:min(hexRow, len(rest))]
+		same := 0
+		for rest = rest[len(row):]; strings.HasPrefix(rest, row); rest = rest[hexRow:] {
+			same++
+		}
+		newLine(indent + 1)
+		for i := range hexRow {
+			if i < len(row) {
+				s.text("0x")
+				s.b = append(s.b, "0123456789abcdef"[row[i]>>4], "0123456789abcdef"[row[i]&15], ',', ' ')
+			} else {
+				s.text("      ")
+			}
+		}
+		s.text("/* |" + rowText(row) + "|")
+		if same > 0 {
+			s.text(" × " + thousands(1+same))
+		}
+		s.text(" */")
+	}
+	newLine(indent)
+	s.text("}")
+}
+
+// rowText returns the characters of bytes, with a dot for each that is none. It does not end
+// a comment.
+func rowText(row string) string {
+	text := []byte(row)
+	for i, c := range text {
+		if c < ' ' || c > '~' || c == '/' && i > 0 && text[i-1] == '*' {
+			text[i] = '.'
+		}
+	}
+	return string(text)
 }
 
 func printable(s string) bool {

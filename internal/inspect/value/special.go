@@ -56,6 +56,9 @@ func (r *reader) special(v *Value, t *gotypes.Type, addr memory.Address, depth i
 		if name == "Map" {
 			return r.syncMap(v, t, addr, depth)
 		}
+		if name == "Pool" {
+			return r.pool(v, t, addr, depth)
+		}
 		return r.syncState(v, t, addr)
 	case "sync/atomic":
 		if ptr, ok := goobject.TypedPointerOf(t); ok {

@@ -166,6 +166,27 @@ func (r *reader) once(t *gotypes.Type, addr memory.Address) (note string, known,
 	return note, known, ok
 }
 
+// pool reads a sync.Pool as its function New. What it keeps is in caches of each processor,
+// which no capture follows: the garbage collector may empty them at any time.
+func (r *reader) pool(v *Value, t *gotypes.Type, addr memory.Address, depth int) bool {
+	f, ok := t.Field("New")
+	local, known, there := r.word(t, addr, "localSize")
+	victim, known2, there2 := r.word(t, addr, "victimSize")
+	if !ok || !known || !known2 {
+		return false
+	}
+	v.Shape = Struct
+	v.Fields = []Field{{Name: "New", Value: r.value(f.Type, addr.Add(f.Offset), depth)}}
+	switch caches := max(local, victim); {
+	case !there || !there2:
+	case caches == 0:
+		v.State = append(v.State, "never used")
+	default:
+		v.State = append(v.State, "caches of "+number(caches, "processor"))
+	}
+	return true
+}
+
 // number returns a count of things as text.
 func number(n uint64, thing string) string {
 	if n == 1 {

@@ -20,6 +20,10 @@ import (
 // descendants inherit. Each that embeds the runtime sends its crash socket over
 // it. Accept may be called from one goroutine at a time, Close from any.
 type Channel struct {
+	// Look, if not nil, is called by Accept when a registered program asks for a
+	// look at its anchor.
+	Look func(pid int)
+
 	file *os.File
 	conn syscall.RawConn
 }
@@ -71,7 +75,7 @@ func (c *Channel) Accept() (*Registered, error) {
 	var r *Registered
 	var err error
 	if werr := c.conn.Read(func(fd uintptr) bool {
-		r, err = next(int(fd))
+		r, err = c.next(int(fd))
 		return !errors.Is(err, unix.EAGAIN)
 	}); werr != nil {
 		return nil, fmt.Errorf("waiting for programs to register: %w", werr)
@@ -82,16 +86,23 @@ func (c *Channel) Accept() (*Registered, error) {
 // Pending returns a program that has already registered, nil if there is none.
 func (c *Channel) Pending() *Registered {
 	var r *Registered
-	c.conn.Control(func(fd uintptr) { r, _ = next(int(fd)) })
+	c.conn.Control(func(fd uintptr) { r, _ = c.next(int(fd)) })
 	return r
 }
 
 // next returns the next valid registration in the queue.
-func next(fd int) (*Registered, error) {
+func (c *Channel) next(fd int) (*Registered, error) {
 	for {
 		m, err := receive(fd, make([]byte, crashenv.RegistrationSize+1), 0)
 		if err != nil {
 			return nil, err
+		}
+		if crashenv.IsLook(m.data) {
+			if c.Look != nil && m.pid > 0 {
+				c.Look(m.pid)
+			}
+			m.close()
+			continue
 		}
 		if r, err := m.registered(); err == nil {
 			return r, nil

@@ -183,6 +183,31 @@ func TestSupervisorAbsent(t *testing.T) {
 	})
 }
 
+// A registered program that requests a snapshot asks for a look at once.
+func TestLook(t *testing.T) {
+	c := newChannel(t)
+	looks := make(chan int, 1)
+	c.Look = func(pid int) { looks <- pid }
+	p := startUnder(t, c, nil, "snapshot")
+	r := accept(t, c)
+	go func() { _, _ = c.Accept() }() // ends with the channel
+	select {
+	case pid := <-looks:
+		if pid != p.Process.Pid {
+			t.Errorf("process %d asks, the program is %d", pid, p.Process.Pid)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the program asks for no look")
+	}
+	if err := r.Socket.Answer(true); err != nil {
+		t.Error(err)
+	}
+	p.wait(t)
+	if p.stdout.String() != "taken true\n" {
+		t.Errorf("the program printed %q", p.stdout.String())
+	}
+}
+
 // Messages that are not registrations are ignored, and their descriptors are
 // closed.
 func TestOtherMessages(t *testing.T) {
@@ -191,7 +216,7 @@ func TestOtherMessages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range [][]byte{[]byte("hello"), {}, make([]byte, crashenv.RegistrationSize), crashenv.Registration{Filled: 1, Inode: 1}.Encode()} {
+	for _, m := range [][]byte{[]byte("hello"), {}, crashenv.EncodeLook(), make([]byte, crashenv.RegistrationSize), crashenv.Registration{Filled: 1, Inode: 1}.Encode()} {
 		rights := unix.UnixRights(int(writer.Fd()))
 		if len(m) == crashenv.RegistrationSize && m[0] == 1 {
 			rights = append(rights, rights...) // two descriptors

@@ -22,7 +22,7 @@ type Verdict struct {
 // A Judge records the observed state of each heartbeat. The zero value is
 // ready.
 type Judge struct {
-	// Tick is the time between two samples. A sample that comes later than twice
+	// Tick is the time until the next sample at most. One that comes later than twice
 	// that shows that this process did not run: the host was suspended or
 	// overloaded. The missing time does not count.
 	Tick time.Duration
@@ -36,6 +36,22 @@ type state struct {
 	count  uint64
 	silent time.Duration
 	missed bool
+}
+
+// Limits of Wait.
+const (
+	minWait = 50 * time.Millisecond
+	perWait = 10 // a part of the limit
+)
+
+// Wait returns how long the next sample may wait: a part of the shortest limit.
+func Wait(beats []tables.Heartbeat, most time.Duration) time.Duration {
+	for _, b := range beats {
+		if b.Limit > 0 && b.Running {
+			most = min(most, b.Limit/perWait)
+		}
+	}
+	return max(most, minWait)
 }
 
 // Look takes the state of the heartbeats at a time of a monotonic clock, and

@@ -94,3 +94,22 @@ func TestVerdicts(t *testing.T) {
 		}
 	})
 }
+
+// A sample comes several times within the shortest limit, and not more often than
+// needed.
+func TestWait(t *testing.T) {
+	beat := func(limit time.Duration, running bool) tables.Heartbeat {
+		return tables.Heartbeat{Limit: limit, Running: running}
+	}
+	for want, beats := range map[time.Duration][]tables.Heartbeat{
+		time.Second:            nil,
+		time.Second + 1:        {beat(0, true), beat(time.Hour, true), beat(time.Millisecond, false)},
+		400 * time.Millisecond: {beat(time.Hour, true), beat(4*time.Second, true), beat(5*time.Second, true)},
+		50 * time.Millisecond:  {beat(time.Nanosecond, true)},
+	} {
+		most := max(want, time.Second)
+		if got := Wait(beats, most); got != want {
+			t.Errorf("%+v: %v, want %v", beats, got, want)
+		}
+	}
+}

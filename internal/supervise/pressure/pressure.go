@@ -6,7 +6,9 @@
 package pressure
 
 import (
+	"bytes"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -37,6 +39,10 @@ type Gauge struct {
 	now   int64 // last result of GoLimit, 0 = none yet
 
 	before, recent counts // the last two readings
+
+	// watched has the limits of groups, by their folders: the kernel notifies a
+	// Watcher when the use of these passes the share.
+	watched map[string]int64
 }
 
 // A group is a control group that the process was found in. It does not change.
@@ -93,10 +99,10 @@ func (g *Gauge) follow() (moves int) {
 	text, err := slurp(fmt.Sprintf("/proc/%d/cgroup", g.pid))
 	// The kernel reports the root group for a process that has begun to exit (version
 	// 1), so the process is checked after the text is read.
-	if err != nil || string(text) == g.in.line || exiting(g.pid) {
+	if err != nil || text == g.in.line || exiting(g.pid) {
 		return g.moves
 	}
-	g.in = find(g.root, string(text))
+	g.in = find(g.root, text)
 	g.moves++
 	return g.moves
 }
@@ -159,10 +165,35 @@ type Reading struct {
 	Used, Limit int64
 	Of          string // the limit: "cgroup", one above with its name, "GOMEMLIMIT" or "debug.SetMemoryLimit"
 
+	// Room is what may be used in addition until a group reaches the share of its
+	// limit without a notification of the kernel: the least of all groups, or
+	// unlimited.
+	Room int64
+
 	// Stalled reports that the group was stalled on memory, whatever its limit:
 	// see Watcher.
 	Stalled bool
+
+	passed bool // with page cache it has reached the share: no other notification comes
 }
+
+// growth is the rate at which a program is expected to take memory at most, in
+// bytes a second.
+const growth = 1 << 30
+
+// Wait returns how long a gauge may wait before it reads again.
+func (r Reading) Wait() time.Duration {
+	if r.Room >= growth {
+		return MaxWait
+	}
+	return max(MinWait, min(MaxWait, time.Duration(float64(r.Room)/growth*float64(time.Second))))
+}
+
+// Limits of Reading.Wait.
+const (
+	MinWait = 50 * time.Millisecond
+	MaxWait = time.Second
+)
 
 // String returns the reading as a core's record has it.
 func (r Reading) String() string {
@@ -184,17 +215,20 @@ func (r Reading) Share() float64 {
 // does not count as used; it is read only if the use including it reaches share
 // of the limit, because the kernel has to add it up.
 func (g *Gauge) Read(share float64) Reading {
-	var worst Reading
+	worst := Reading{Room: unlimited}
 	if limit, of := g.goLimit(); limit > 0 {
-		worst = Reading{Used: resident(g.pid), Limit: limit, Of: of}
+		worst = Reading{Used: resident(g.pid), Limit: limit, Of: of, Room: unlimited}
 	}
-	in := g.group()
+	g.mu.Lock()
+	in, watched := g.in, g.watched
+	g.mu.Unlock()
 	if in.dir == "" {
 		return worst
 	}
 	// A group above includes ours, and other processes may fill it: the kernel
 	// then kills any of them.
-	for dir := in.dir; len(dir) > 1; dir = filepath.Dir(dir) {
+	room := worst.Room
+	for dir := range in.levels() {
 		r, ok := in.level(dir, share)
 		if !ok {
 			break
@@ -202,29 +236,56 @@ func (g *Gauge) Read(share float64) Reading {
 		if r.Share() > worst.Share() {
 			worst = r
 		}
+		if r.Limit > 0 && (watched[dir] != r.Limit || r.passed) {
+			room = min(room, int64(share*float64(r.Limit))-r.Used)
+		}
 	}
+	worst.Room = room
 	return worst
 }
 
-// level reads the group or one above it. ok is false if it has no limit that can be read.
-func (g group) level(dir string, share float64) (r Reading, ok bool) {
-	used, limit, prefix := "memory.usage_in_bytes", "memory.limit_in_bytes", "total_"
+// levels returns the folders of the group and of those above it.
+func (g group) levels() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for dir := g.dir; len(dir) > 1 && yield(dir); dir = filepath.Dir(dir) {
+		}
+	}
+}
+
+// limit reads the limit of the group or one above it, 0 if there is none. ok is
+// false if it cannot be read.
+func (g group) limit(dir string) (limit int64, ok bool) {
+	file := "memory.limit_in_bytes"
 	if g.v2 {
-		used, limit, prefix = "memory.current", "memory.max", ""
+		file = "memory.max"
 	}
-	text, err := slurp(filepath.Join(dir, limit))
+	text, err := slurp(filepath.Join(dir, file))
 	if err != nil {
-		return r, false
+		return 0, false
 	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	if err != nil || n <= 0 || n >= unlimited { // "max"
-		return r, true
+		return 0, true
+	}
+	return n, true
+}
+
+// level reads the group or one above it. ok is false if its limit cannot be read.
+func (g group) level(dir string, share float64) (r Reading, ok bool) {
+	used, prefix := "memory.usage_in_bytes", "total_"
+	if g.v2 {
+		used, prefix = "memory.current", ""
+	}
+	n, ok := g.limit(dir)
+	if n == 0 {
+		return r, ok
 	}
 	r = Reading{Of: "cgroup", Used: number(dir, used), Limit: n}
 	if dir != g.dir {
 		r.Of = "cgroup " + filepath.Base(dir)
 	}
 	if r.Share() >= share {
+		r.passed = true
 		r.Used -= stat(dir, prefix+"inactive_file") + stat(dir, prefix+"active_file")
 	}
 	return r, true
@@ -256,7 +317,7 @@ func number(dir, file string) int64 {
 	if err != nil {
 		return 0
 	}
-	n, _ := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64) // "max" is 0
+	n, _ := strconv.ParseInt(strings.TrimSpace(text), 10, 64) // "max" is 0
 	return n
 }
 
@@ -267,31 +328,46 @@ func keyed(path, key string) int64 { return keyedOr(path, key, 0) }
 
 // keyedOr returns missing if there is no such number.
 func keyedOr(path, key string, missing int64) int64 {
-	text, _ := slurp(path)
-	for line := range strings.Lines(string(text)) {
-		if name, value, ok := strings.Cut(line, " "); ok && name == key {
-			n, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
-			return n
+	found := missing
+	_ = withText(path, func(text []byte) { // missing
+		for line := range bytes.Lines(text) {
+			if value, ok := bytes.CutPrefix(line, []byte(key+" ")); ok {
+				found, _ = strconv.ParseInt(string(bytes.TrimSpace(value)), 10, 64)
+				return
+			}
 		}
-	}
-	return missing
+	})
+	return found
 }
 
-// slurp reads a small kernel file with one read, without the overhead of
-// package os: it is called many times a second.
-func slurp(path string) ([]byte, error) {
+// slurp reads a small kernel file.
+func slurp(path string) (text string, err error) {
+	err = withText(path, func(b []byte) { text = string(b) })
+	return text, err
+}
+
+// withText reads a small kernel file with one read, without the overhead of
+// package os: it may be called many times a second. The text is valid until f
+// returns.
+func withText(path string, f func(text []byte)) error {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
-	buf := make([]byte, 8<<10)
-	n, err := unix.Read(fd, buf)
+	buf := buffers.Get().(*[8 << 10]byte)
+	defer buffers.Put(buf)
+	n, err := unix.Read(fd, buf[:])
 	if err != nil {
-		return nil, &os.PathError{Op: "read", Path: path, Err: err}
+		return &os.PathError{Op: "read", Path: path, Err: err}
 	}
-	return buf[:n], nil
+	f(buf[:n])
+	return nil
 }
+
+// buffers are of withText: without them a supervisor at rest would soon have to
+// collect garbage.
+var buffers = sync.Pool{New: func() any { return new([8 << 10]byte) }}
 
 // resident returns the resident bytes of the process.
 func resident(pid int) int64 {
@@ -299,7 +375,7 @@ func resident(pid int) int64 {
 	if err != nil {
 		return 0
 	}
-	fields := strings.Fields(string(text))
+	fields := strings.Fields(text)
 	if len(fields) < 2 {
 		return 0
 	}
@@ -339,6 +415,11 @@ type Alarm struct {
 
 // below is how far the use must fall before the alarm is armed again.
 const below = 0.05
+
+// Rests reports whether the alarm cannot ring at a time of a monotonic clock.
+func (a *Alarm) Rests(now time.Duration) bool {
+	return a.Share <= 0 || a.begun && now-a.last < a.Rest
+}
 
 // Rings evaluates a reading at a time of a monotonic clock.
 func (a *Alarm) Rings(now time.Duration, r Reading) bool {

@@ -62,7 +62,9 @@ func TestGroups(t *testing.T) {
 			}
 			write(t, files)
 			g := &Gauge{pid: os.Getpid(), in: find(root, c.proc)}
-			if got := g.Read(0); got != c.want {
+			got := g.Read(0)
+			got.Room, got.passed = 0, false // see TestRoom
+			if got != c.want {
 				t.Errorf("%+v, want %+v", got, c.want)
 			}
 		})
@@ -186,5 +188,43 @@ func TestAlarm(t *testing.T) {
 	never := Alarm{}
 	if never.Rings(0, Reading{Used: 100, Limit: 100, Stalled: true}) {
 		t.Error("an alarm without a share rang")
+	}
+}
+
+// The gauge is read again before a program could have used what is left, unless
+// the kernel will notify.
+func TestRoom(t *testing.T) {
+	const share = 0.5
+	for name, c := range map[string]struct {
+		files   map[string]string // of version 2, in the group app/web and above it
+		watched map[string]int64
+		room    int64
+		wait    time.Duration
+	}{
+		"no limit":             {map[string]string{"app/web/memory.current": "10", "app/web/memory.max": "max"}, nil, unlimited, MaxWait},
+		"far":                  {map[string]string{"app/web/memory.current": "0", "app/web/memory.max": "3221225472"}, nil, 3 << 29, MaxWait},
+		"half of a second":     {map[string]string{"app/web/memory.current": "0", "app/web/memory.max": "1073741824"}, nil, 1 << 29, MaxWait / 2},
+		"the group above":      {map[string]string{"app/web/memory.current": "0", "app/web/memory.max": "3221225472", "app/memory.current": "900", "app/memory.max": "2000"}, nil, 100, MinWait},
+		"notified":             {map[string]string{"app/web/memory.current": "400", "app/web/memory.max": "1000"}, map[string]int64{"app/web": 1000}, unlimited, MaxWait},
+		"notified of an older": {map[string]string{"app/web/memory.current": "400", "app/web/memory.max": "1000"}, map[string]int64{"app/web": 2000}, 100, MinWait},
+		"notified, above it":   {map[string]string{"app/web/memory.current": "800", "app/web/memory.max": "1000", "app/web/memory.stat": "inactive_file 500\n"}, map[string]int64{"app/web": 1000}, 200, MinWait},
+		"more than the share":  {map[string]string{"app/web/memory.current": "800", "app/web/memory.max": "1000"}, nil, -300, MinWait},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			files := map[string]string{}
+			for file, text := range c.files {
+				files[filepath.Join(root, file)] = text + "\n"
+			}
+			write(t, files)
+			watched := map[string]int64{}
+			for dir, limit := range c.watched {
+				watched[filepath.Join(root, dir)] = limit
+			}
+			g := &Gauge{pid: os.Getpid(), in: find(root, "0::/app/web\n"), watched: watched}
+			if r := g.Read(share); r.Room != c.room || r.Wait() != c.wait {
+				t.Errorf("room for %d bytes, wait %v; want %d and %v", r.Room, r.Wait(), c.room, c.wait)
+			}
+		})
 	}
 }

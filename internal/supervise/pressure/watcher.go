@@ -14,8 +14,9 @@ import (
 // A Watcher makes the kernel report when memory gets short, between two polls
 // of a Gauge:
 //
-//   - version 1: the group's use passes the share (cgroup.event_control);
-//   - version 2: the group was at its limit (memory.events changed);
+//   - version 1: the use of the group, or of one above it, passes the share
+//     (cgroup.event_control);
+//   - version 2: one of these groups was at its limit (memory.events changed);
 //   - either: all of the group was stalled on memory for 15 % of the
 //     time (memory.pressure), as it does when it only just fits.
 //
@@ -46,10 +47,13 @@ var stalls = []string{"full 150000 1000000", "full 300000 2000000"}
 // notification.
 func (g *Gauge) Watch(share float64) *Watcher {
 	w := &Watcher{Tight: make(chan bool, 1), done: make(chan struct{})}
-	in := g.group()
-	w.threshold(in, share)
+	in, watched := g.group(), map[string]int64{}
+	w.threshold(in, share, watched)
 	w.events(in)
 	w.stall(in)
+	g.mu.Lock()
+	g.watched = watched
+	g.mu.Unlock()
 	if len(w.fds) == 0 {
 		return nil
 	}
@@ -88,36 +92,47 @@ func (w *Watcher) add(kind string, f *os.File, events int16) {
 	w.fds = append(w.fds, unix.PollFd{Fd: int32(f.Fd()), Events: events})
 }
 
-// threshold asks a version 1 group (cgroup-v1/memory.rst, section 9) to raise an
-// eventfd whenever its use passes the share of its own limit.
-func (w *Watcher) threshold(g group, share float64) {
-	const limitFile, useFile = "memory.limit_in_bytes", "memory.usage_in_bytes"
+// threshold asks version 1 groups (cgroup-v1/memory.rst, section 9) to raise an
+// eventfd whenever their use passes the share of their own limits, which it adds
+// to watched.
+func (w *Watcher) threshold(g group, share float64, watched map[string]int64) {
 	if g.dir == "" || g.v2 {
 		return
 	}
-	limit := number(g.dir, limitFile)
-	if limit <= 0 || limit >= unlimited {
-		return
-	}
-	use, err := os.Open(filepath.Join(g.dir, useFile))
-	if err != nil {
-		return
-	}
-	defer use.Close()
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
 		return
 	}
 	event := os.NewFile(uintptr(fd), "memory threshold")
-	line := fmt.Sprintf("%d %d %d", fd, use.Fd(), int64(share*float64(limit)))
-	if os.WriteFile(filepath.Join(g.dir, "cgroup.event_control"), []byte(line), 0) != nil {
+	for dir := range g.levels() {
+		limit, ok := g.limit(dir)
+		if !ok {
+			break
+		}
+		if limit > 0 && raise(fd, dir, int64(share*float64(limit))) == nil {
+			watched[dir] = limit
+		}
+	}
+	if len(watched) == 0 {
 		event.Close()
 		return
 	}
 	w.add("threshold", event, unix.POLLIN)
 }
 
-// events watches the counters of a version 2 group, which the kernel reports as
+// raise makes a version 1 group raise the eventfd when its use passes a number of
+// bytes.
+func raise(eventfd int, dir string, bytes int64) error {
+	use, err := os.Open(filepath.Join(dir, "memory.usage_in_bytes"))
+	if err != nil {
+		return err
+	}
+	defer use.Close()
+	line := fmt.Sprintf("%d %d %d", eventfd, use.Fd(), bytes)
+	return os.WriteFile(filepath.Join(dir, "cgroup.event_control"), []byte(line), 0)
+}
+
+// events watches the counters of version 2 groups, which the kernel reports as
 // a change of their file.
 func (w *Watcher) events(g group) {
 	if !g.v2 {
@@ -128,7 +143,20 @@ func (w *Watcher) events(g group) {
 		return
 	}
 	changes := os.NewFile(uintptr(fd), "memory events")
-	if _, err := unix.InotifyAddWatch(fd, filepath.Join(g.dir, "memory.events"), unix.IN_MODIFY); err != nil {
+	watched := 0
+	for dir := range g.levels() {
+		limit, ok := g.limit(dir)
+		if !ok {
+			break
+		}
+		if limit == 0 && dir != g.dir {
+			continue // its events are those of the groups below it
+		}
+		if _, err := unix.InotifyAddWatch(fd, filepath.Join(dir, "memory.events"), unix.IN_MODIFY); err == nil {
+			watched++
+		}
+	}
+	if watched == 0 {
 		changes.Close()
 		return
 	}

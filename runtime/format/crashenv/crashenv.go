@@ -72,7 +72,21 @@ type Registration struct {
 	Inode uint64
 }
 
-const version = 1
+const (
+	version = 1
+	look    = 2 // in the place of the version
+)
+
+// lookSize is the length of the message of EncodeLook.
+const lookSize = 4
+
+// EncodeLook returns the message by which a registered program asks the
+// supervisor to read its anchor now, in which it has just counted a request. A
+// supervisor that does not receive it reads the anchor later.
+func EncodeLook() []byte { return binary.LittleEndian.AppendUint32(nil, look) }
+
+// IsLook reports whether EncodeLook has made the message.
+func IsLook(b []byte) bool { return len(b) == lookSize && binary.LittleEndian.Uint32(b) == look }
 
 // Encode returns the encoded registration.
 func (r Registration) Encode() []byte {

@@ -46,3 +46,14 @@ func FuzzRegistration(f *testing.F) {
 		}
 	})
 }
+
+// A message is a registration, a request to look, or neither.
+func TestLook(t *testing.T) {
+	look, registration := EncodeLook(), Registration{Filled: 5, Inode: 4711}.Encode()
+	if !IsLook(look) || IsLook(registration) || IsLook(nil) || IsLook(append(look, 0)) || IsLook(registration[:len(look)]) {
+		t.Error("a request to look is not told from a registration")
+	}
+	if r, ok := ParseRegistration(look); ok {
+		t.Errorf("a request to look is a registration: %+v", r)
+	}
+}

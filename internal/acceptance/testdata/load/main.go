@@ -1,12 +1,15 @@
 // Command load holds as much as its arguments request: "regions N" registers N
 // slices of 1 KiB, "graph N" keeps a tree of N nodes, "goroutines N" starts N
-// goroutines that wait.
+// goroutines that wait, "threads N" as many that wait each on its own thread.
 package main
 
 import (
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
@@ -72,6 +75,19 @@ func main() {
 		for range n {
 			go func() { <-block }()
 		}
+	case "threads":
+		debug.SetMaxThreads(n + 1000)
+		block := make(chan int)
+		var locked sync.WaitGroup
+		locked.Add(n)
+		for range n {
+			go func() {
+				runtime.LockOSThread()
+				locked.Done()
+				<-block
+			}()
+		}
+		locked.Wait()
 	}
 	if len(os.Args) > 3 { // MiB without a mark
 		mib, err := strconv.Atoi(os.Args[3])

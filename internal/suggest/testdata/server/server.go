@@ -2,6 +2,7 @@
 package server
 
 import (
+	"crypto"
 	"net"
 	"net/url"
 	"sync"
@@ -24,7 +25,20 @@ type Options struct {
 	Upstream *url.URL // want exclude "it leads to Upstream.User"
 	Fallback *url.URL // want exclude "it leads to Fallback.User"
 	Auth     checker
+	Login    KeyPair       // want exclude "it is a .*KeyPair"
+	TLS      crypto.Signer // want exclude "it is a crypto.Signer"
+	Random   Seeder        // want exclude "it is a .*Seeder"
+	Dice     roller
 }
+
+// A KeyPair leads to a private key, which its implementations elsewhere have.
+type KeyPair interface{ Sign([]byte) ([]byte, error) }
+
+// A Seeder leads to the seed of a key.
+type Seeder interface{ Seed() ([]byte, error) }
+
+// A roller's seed is a number.
+type roller interface{ Seed(n int64) }
 
 // A checker is an interface with one implementation.
 type checker interface {
