@@ -40,6 +40,22 @@ func delveGroups(t *testing.T, exe, core, by string) map[string]int {
 	return out
 }
 
+// groupCounts returns how many goroutines are at each function, started with it, or were
+// started by it.
+func groupCounts(list []stacks.Goroutine) map[string]map[string]int {
+	got := map[string]map[string]int{"userloc": {}, "startloc": {}, "goloc": {}}
+	for _, group := range stacks.Groups(list) {
+		got["userloc"][group.Frames[0].Function] += len(group.Goroutines)
+		for _, g := range group.Goroutines {
+			got["startloc"][g.Start]++
+		}
+		for _, c := range group.Creators() {
+			got["goloc"][c.Name] += c.Count
+		}
+	}
+	return got
+}
+
 // As many goroutines are at each function, started with it, or were started by it,
 // as Delve counts.
 func TestGroupsAsDelve(t *testing.T) {
@@ -57,17 +73,7 @@ func TestGroupsAsDelve(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := map[string]map[string]int{"userloc": {}, "startloc": {}, "goloc": {}}
-			for _, group := range stacks.Groups(list) {
-				got["userloc"][group.Frames[0].Function] += len(group.Goroutines)
-				for _, g := range group.Goroutines {
-					got["startloc"][g.Start]++
-				}
-				for _, c := range group.Creators() {
-					got["goloc"][c.Name] += c.Count
-				}
-			}
-			for by, counts := range got {
+			for by, counts := range groupCounts(list) {
 				if diff := cmp.Diff(delveGroups(t, exe, path, by), counts); diff != "" {
 					t.Errorf("%s, Delve (-), here (+):\n%s", by, diff)
 				}

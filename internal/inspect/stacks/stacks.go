@@ -31,7 +31,7 @@ type Goroutine struct {
 	Waited  time.Duration // at least; 0 when it does not wait or that is not known
 	Failed  bool          // the one that ended the program
 	Thread  int           // that runs it, 0 when none does
-	Start   string        // its first function, empty when not known
+	Start   string        // its first function, not a wrapper but for those of the runtime; empty when not known
 	// Frames are its calls, the innermost first. Goroutines with the same stack
 	// share them: they must not be changed.
 	Frames []Frame
@@ -210,6 +210,12 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 		out.Problem = "stacks were not taken"
 	}
 	r.unwind(&out, g, r.unwinder.Start(g, registers))
+	for i := len(out.Frames) - 1; i > 0; i-- { // what a wrapper calls is what the go statement calls
+		if f := &out.Frames[i]; f.Function == out.Start && f.Wrapper() && !f.ofRuntime() {
+			out.Start = out.Frames[i-1].Function
+			break
+		}
+	}
 	out.Waited = r.waited(g)
 	if g.GoPC != 0 && g.ID != 1 { // the runtime's first instructions made that one
 		if list, _ := r.frames(g.GoPC); len(list) > 0 {
