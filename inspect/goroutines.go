@@ -93,7 +93,8 @@ type Object struct {
 // An Other is a goroutine that may let those go on that wait for an object.
 type Other struct {
 	*Goroutine
-	Deferred bool // a deferred call of it has the object: it holds the lock, or will call Done
+	Deferred bool   // a deferred call of it has the object: it holds the lock, or will call Done
+	Uses     string // the function of its stack whose code uses the object, a package variable
 }
 
 // A Deadlock is goroutines that wait for each other. It is certain if each goroutine of the
@@ -227,7 +228,7 @@ func (m *made) objects(read []waits.Object) []Object {
 			object.Waiters = append(object.Waiters, Waiter{m.byID[w.ID], string(w.Action), w.Select})
 		}
 		for _, g := range o.Others {
-			object.Others = append(object.Others, Other{m.byID[g.ID], g.Deferred})
+			object.Others = append(object.Others, Other{m.byID[g.ID], g.Deferred, g.Uses})
 		}
 		out = append(out, object)
 	}

@@ -27,13 +27,14 @@ goroutines are left out.
 
 The runtime does not record which goroutine holds a lock, or will send on a
 channel. Goroutines that may are listed after the waiters. One that has deferred the
-unlock of a lock holds it. Others have a pointer to the object on their stacks, or to a
-struct that contains it: one of them may be the one. Skeleton stacks have no pointers
-to what is not in the core.
+unlock of a lock holds it. Others are in a function whose code uses the object, a
+package variable, or have a pointer to it on their stacks, or to a struct that contains
+it: one of them may be the one. Skeleton stacks have no pointers to what is not in the
+core.
 
 A deadlock is a cycle of goroutines, each of which holds the lock for which the one
-before it waits. It is a possible deadlock if all goroutines that have a pointer to the
-object wait for each other.
+before it waits. It is a possible deadlock if all goroutines that use the object or have
+a pointer to it wait for each other.
 
 A core that was captured with --heap tells which goroutines wait for ever: neither
 a variable nor a goroutine that may run leads to the object. It is then leaked.
@@ -180,6 +181,9 @@ func objectText(o *waits.Object) string {
 // otherText describes a goroutine that may release an object.
 func otherText(o *waits.Object, g *waits.Other) string {
 	has := "has a pointer to it"
+	if g.Uses != "" {
+		has = "is in " + oneLine(shortFunction(g.Uses)) + ", which uses it"
+	}
 	switch {
 	case g.Deferred && o.Lock():
 		has = "holds it"
@@ -255,6 +259,7 @@ type otherJSON struct {
 	ID       string `json:"id"`
 	State    string `json:"state"`
 	Deferred bool   `json:"deferred,omitempty"`
+	Uses     string `json:"uses,omitempty"`
 }
 
 // deadlockJSON is a deadlock as --json prints it.
@@ -307,7 +312,7 @@ func waitOf(o *waits.Object) waitJSON {
 		out.Waiters = append(out.Waiters, waiterJSON{strconv.FormatUint(waiter.ID, 10), waiter.Action, waiter.Select, duration.Seconds(waiter.Waited)})
 	}
 	for _, g := range o.Others {
-		out.Others = append(out.Others, otherJSON{strconv.FormatUint(g.ID, 10), g.State, g.Deferred})
+		out.Others = append(out.Others, otherJSON{strconv.FormatUint(g.ID, 10), g.State, g.Deferred, g.Uses})
 	}
 	return out
 }

@@ -174,6 +174,7 @@ func TestDeadlocks(t *testing.T) {
 	needAMD64(t)
 	want := []string{
 		"certain false, 2+0: main.byHand main.state.Hand[0].mu, main.byHand main.state.Hand[1].mu",
+		"certain false, 2+0: main.lockFirst , main.lockSecond ",
 		"certain false, 2+0: main.waitsForWorkers main.state.Group, main.worker main.state.Jobs",
 		"certain true, 1+0: main.(*account).inner main.state.Self.mu",
 		"certain true, 1+0: main.(*account).write main.state.Readers.rw",

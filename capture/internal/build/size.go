@@ -166,6 +166,10 @@ func withRest(s *model.Snapshot, pl *model.Plan, record Record, core elfcore.Cor
 		left -= int64(len(torn.Desc)) + head
 		notes = append(notes, torn)
 	}
+	if uses := ourNote(note.TypeUses, note.EncodeUses(s.Goroutines.Uses)); len(s.Goroutines.Uses) > 0 && int64(len(uses.Desc)) <= left-head {
+		left -= int64(len(uses.Desc)) + head
+		notes = append(notes, uses)
+	}
 	if s.Identity.GoVersion != "" {
 		notes = append(notes, functionsNote(s, left-head, problems))
 	}

@@ -123,6 +123,7 @@ type Goroutines struct {
 	Stacks []Stack
 	Note   note.Goroutines
 	Waits  []note.Wait
+	Uses   []note.Use      // of what they wait for, in package variables
 	Cut    []note.CutStack // stacks of which the image has both ends
 
 	// Known are the addresses that skeleton stacks have and keep: of captured values that

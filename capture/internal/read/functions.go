@@ -12,7 +12,7 @@ import (
 const maxFunctions = 1 << 16
 
 // WithFunctions returns the snapshot with the functions of all its code
-// addresses. It reads the executable: the program may have ended.
+// addresses, and which of them use what goroutines wait for. It reads the executable: the program may have ended.
 func WithFunctions(s *model.Snapshot, p *locate.Program) *model.Snapshot {
 	t := *s
 	t.Functions.Calls = map[memory.Address][]note.Function{}
@@ -24,5 +24,6 @@ func WithFunctions(s *model.Snapshot, p *locate.Program) *model.Snapshot {
 			t.Functions.Calls[pc] = p.Code.Calls(pc)
 		}
 	})
+	t.Goroutines.Uses = usesOf(&t, p)
 	return &t
 }

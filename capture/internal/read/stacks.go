@@ -100,7 +100,7 @@ func knownWords(s *model.Snapshot, found *walk.Result) map[memory.Address]bool {
 		w := &gs.Waits[i]
 		waited[memory.Address(w.Object)] = true
 		if w.Flags&note.WaitChannel == 0 { // a semaphore: the lock that it belongs to begins before it
-			for _, before := range []uint64{4, 8, 12, 16} {
+			for _, before := range semaphoreOffsets {
 				waited[memory.Address(w.Object-before)] = true
 			}
 		}

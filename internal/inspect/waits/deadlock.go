@@ -13,8 +13,8 @@ type Deadlock struct {
 	Cycle []Step
 
 	// Certain reports that each goroutine of the cycle has a deferred call with the object
-	// for which the one before it waits. Otherwise a goroutine has a pointer to the object,
-	// and all that have one wait for each other.
+	// for which the one before it waits. Otherwise a goroutine uses the object or has
+	// a pointer to it, and all that do wait for each other.
 	Certain bool
 
 	// Members is how many goroutines are in cycles with each other, and Blocked how many

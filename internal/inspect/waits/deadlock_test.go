@@ -20,7 +20,7 @@ func randomWaits(r *rand.Rand) []Object {
 		o := &objects[i]
 		*o = Object{Kind: mutex, Addr: memory.Address(0x1000 + i), more: r.IntN(16) == 0}
 		for _, k := range r.Perm(len(list))[:r.IntN(min(3, len(list)+1))] {
-			o.Others = append(o.Others, Other{&list[k], r.IntN(3) == 0})
+			o.Others = append(o.Others, Other{Goroutine: &list[k], Deferred: r.IntN(3) == 0})
 		}
 	}
 	for i := range list[:r.IntN(len(list)+1)] { // some do not wait, some for several objects
@@ -107,7 +107,7 @@ func TestDeadlockOfALongChain(t *testing.T) {
 	objects := make([]Object, n)
 	for i := range list {
 		list[i].ID = uint64(i + 1)
-		objects[i] = Object{Kind: mutex, Addr: memory.Address(i + 1), Waiters: []Waiter{{Goroutine: &list[i]}}, Others: []Other{{&list[max(i-1, 0)], true}}}
+		objects[i] = Object{Kind: mutex, Addr: memory.Address(i + 1), Waiters: []Waiter{{Goroutine: &list[i]}}, Others: []Other{{Goroutine: &list[max(i-1, 0)], Deferred: true}}}
 	}
 	objects[0].Others[0].Goroutine = &list[1]
 	all := Deadlocks(objects)

@@ -8,6 +8,7 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	"github.com/meminspect/meminspect/runtime/format/note"
 )
 
 // Bounds of what is searched for pointers, and of what is listed.
@@ -38,6 +39,7 @@ func findOthers(p *inspect.Program, objects []Object, list []stacks.Goroutine) {
 	if len(f.pointers) == 0 {
 		return
 	}
+	f.findUses(objects, list)
 	left := uint64(maxStacks)
 	stack := make([]byte, maxStack)
 	for i := range list {
@@ -81,6 +83,42 @@ type finder struct {
 	words    []memory.Address                       // of a stack, from its lowest address
 }
 
+// findUses adds the goroutines that have called a function whose code uses an object: that
+// of a package variable, to which no stack has a pointer.
+func (f *finder) findUses(objects []Object, list []stacks.Goroutine) {
+	desc, ok := f.p.Core.Note(note.Owner, note.TypeUses)
+	if !ok {
+		return
+	}
+	uses, err := note.DecodeUses(desc)
+	if err != nil {
+		f.p.Warn("which functions use what goroutines wait for: %v", err)
+		return
+	}
+	byFunction := map[memory.Address][]*Object{}
+	for _, u := range uses {
+		for i := range objects {
+			if o := &objects[i]; uint64(o.Addr) == u.Object {
+				byFunction[memory.Address(u.Function)] = append(byFunction[memory.Address(u.Function)], o)
+			}
+		}
+	}
+	if len(byFunction) == 0 {
+		return
+	}
+	for i := range list {
+		g := &list[i]
+		if g.System() {
+			continue
+		}
+		for _, frame := range g.Frames {
+			for _, o := range byFunction[frame.Entry] {
+				o.addOther(g, Other{Uses: frame.Function})
+			}
+		}
+	}
+}
+
 // search adds a goroutine to the objects to which its words point.
 func (f *finder) search(g *stacks.Goroutine) {
 	for i, word := range f.words {
@@ -93,9 +131,9 @@ func (f *finder) search(g *stacks.Goroutine) {
 		for _, o := range found {
 			switch {
 			case o.Addr == word && deferred && g.State != condWait && (!waits || by != callerOf(g)):
-				o.addOther(g, true)
+				o.addOther(g, Other{Deferred: true})
 			case !waits: // the object for which it waits may be the first field of a struct
-				o.addOther(g, false)
+				o.addOther(g, Other{})
 			}
 		}
 	}
@@ -128,23 +166,24 @@ func callerOf(g *stacks.Goroutine) string {
 	return ""
 }
 
-// addOther adds a goroutine that has a pointer to the object. One that waits for the
-// object is another only if it has deferred a call with it.
-func (o *Object) addOther(g *stacks.Goroutine, deferred bool) {
+// addOther adds a goroutine that may release the object, for the reason in why. One that
+// waits for the object is another only if it has deferred a call with it.
+func (o *Object) addOther(g *stacks.Goroutine, why Other) {
+	why.Goroutine = g
 	at := slices.IndexFunc(o.Others, func(have Other) bool { return have.Goroutine == g })
 	if at >= 0 {
-		o.Others[at].Deferred = o.Others[at].Deferred || deferred
+		o.Others[at].Deferred = o.Others[at].Deferred || why.Deferred
 		return
 	}
-	if !deferred && slices.ContainsFunc(o.Waiters, func(w Waiter) bool { return w.Goroutine == g }) {
+	if !why.Deferred && slices.ContainsFunc(o.Waiters, func(w Waiter) bool { return w.Goroutine == g }) {
 		return
 	}
 	if len(o.Others) < maxOthers {
-		o.Others = append(o.Others, Other{g, deferred})
+		o.Others = append(o.Others, why)
 		return
 	}
 	o.more = true
-	if weak := slices.IndexFunc(o.Others, func(have Other) bool { return !have.Deferred }); deferred && weak >= 0 {
-		o.Others[weak] = Other{g, true}
+	if weak := slices.IndexFunc(o.Others, func(have Other) bool { return !have.Deferred }); why.Deferred && weak >= 0 {
+		o.Others[weak] = why
 	}
 }

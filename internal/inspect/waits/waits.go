@@ -53,7 +53,8 @@ func (o *Object) Leaked() bool {
 // An Other is a goroutine that may let those go on that wait for an object.
 type Other struct {
 	*stacks.Goroutine
-	Deferred bool // a deferred call of it has the object: usually it unlocks a lock, or is the Done of a wait group
+	Deferred bool   // a deferred call of it has the object: usually it unlocks a lock, or is the Done of a wait group
+	Uses     string // the function of its stack whose code uses the object, a package variable; "" if it has a pointer
 	// Otherwise the goroutine has a pointer to the object, or to a struct that it is a
 	// field of, on its stack.
 }

@@ -66,6 +66,31 @@ func meet(met *sync.WaitGroup) {
 	met.Wait()
 }
 
+// first and second are of no struct: no stack has a pointer to them.
+var first, second sync.Mutex
+
+//go:noinline
+func firstSecond(met *sync.WaitGroup) {
+	first.Lock()
+	meet(met)
+	lockSecond()
+	first.Unlock()
+}
+
+//go:noinline
+func secondFirst(met *sync.WaitGroup) {
+	second.Lock()
+	meet(met)
+	lockFirst()
+	second.Unlock()
+}
+
+//go:noinline
+func lockFirst() { first.Lock() }
+
+//go:noinline
+func lockSecond() { second.Lock() }
+
 // outer calls a method that locks what it has locked.
 //
 //go:noinline
@@ -167,7 +192,12 @@ func start() {
 		for i := range set.accounts {
 			go set.lock(&set.accounts[i], &set.accounts[(i+1)%len(set.accounts)], &met)
 		}
+		met.Wait() // each has its first lock
 	}
+	var met sync.WaitGroup
+	met.Add(2)
+	go firstSecond(&met)
+	go secondFirst(&met)
 	for range 2 { // they wait for what is in a deadlock
 		go state.Pair[0].inner()
 	}

@@ -1,0 +1,32 @@
+package note
+
+// TypeUses is the type of the note that lists which functions use the package variables
+// for which goroutines wait.
+const TypeUses uint32 = typeBase + 16 // []Use
+
+// A Use is a function whose code has the address of an object in a package variable.
+type Use struct {
+	Function uint64 // its first address
+	Object   uint64
+}
+
+const useSize = 16
+
+// EncodeUses returns the descriptor: a head as that of EncodeRegions, records of 16 bytes
+//
+//	0   function  u64
+//	8   object    u64
+//
+// and no strings.
+func EncodeUses(us []Use) []byte {
+	return encodeTable(us, useSize, func(b []byte, u *Use, _ func(string) uint32) []byte {
+		return le.AppendUint64(le.AppendUint64(b, u.Function), u.Object)
+	})
+}
+
+// DecodeUses reads the result of EncodeUses.
+func DecodeUses(desc []byte) ([]Use, error) {
+	return decodeTable(TypeUses, "use", desc, useSize, func(u *Use, b []byte, _ func(uint32) string) {
+		u.Function, u.Object = le.Uint64(b), le.Uint64(b[8:])
+	})
+}
