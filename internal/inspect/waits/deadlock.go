@@ -18,7 +18,7 @@ type Deadlock struct {
 	Certain bool
 
 	// Members is how many goroutines are in cycles with each other, and Blocked how many
-	// more wait for them.
+	// more wait for the objects of the cycle, or for what they hold.
 	Members, Blocked int
 }
 
@@ -46,7 +46,7 @@ func Deadlocks(objects []Object) []Deadlock {
 			for _, m := range members {
 				used[m] = true
 			}
-			d.Blocked = g.blocked(members) - len(members)
+			d.Blocked = g.blocked(members, d.Cycle)
 			out = append(out, d)
 		}
 	}
@@ -255,30 +255,32 @@ func (g *waitGraph) cycle(members []*stacks.Goroutine, certain bool) []Step {
 	return nil
 }
 
-// blocked returns how many goroutines cannot go on because of those.
-func (g *waitGraph) blocked(members []*stacks.Goroutine) int {
+// blocked returns how many goroutines wait for the objects of a cycle, or for what they hold,
+// as deferred calls show, or those that wait for that. Pointers are too weak for this count:
+// many are leftovers.
+func (g *waitGraph) blocked(members []*stacks.Goroutine, cycle []Step) int {
 	waiting := map[*stacks.Goroutine][]*stacks.Goroutine{}
 	for _, w := range g.order {
 		for i := range g.steps[w] {
-			for _, other := range g.next(&g.steps[w][i], false) {
+			for _, other := range g.next(&g.steps[w][i], true) {
 				waiting[other.Goroutine] = append(waiting[other.Goroutine], w)
 			}
 		}
 	}
 	seen := map[*stacks.Goroutine]bool{}
 	todo := slices.Clone(members)
-	for _, m := range members {
-		seen[m] = true
+	for i := range cycle {
+		for _, w := range cycle[i].Object.Waiters {
+			todo = append(todo, w.Goroutine)
+		}
 	}
 	for len(todo) > 0 {
 		node := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		for _, w := range waiting[node] {
-			if g.stuck[w] && !seen[w] {
-				seen[w] = true
-				todo = append(todo, w)
-			}
+		if !seen[node] && g.stuck[node] {
+			seen[node] = true
+			todo = append(todo, waiting[node]...)
 		}
 	}
-	return len(seen)
+	return len(seen) - len(members)
 }
