@@ -38,7 +38,7 @@ func TestScreens(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", tool, ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	makeScreenCores(t, tool, dir)
+	makeScreenCores(t, dir)
 	var page strings.Builder
 	page.WriteString("# Screens\n\nWhat the first commands show on terminals of 80 and 120 columns. A test makes this page.\n")
 	for _, width := range []int{80, 120} {
@@ -106,7 +106,7 @@ func showScreen(t *testing.T, tmux, dir, command string, width int) string {
 }
 
 // makeScreenCores makes the cores of the ten questions.
-func makeScreenCores(t *testing.T, tool, dir string) {
+func makeScreenCores(t *testing.T, dir string) {
 	t.Helper()
 	archive, err := txtar.ParseFile(filepath.Join(repository, "testdata/script/questions.txtar"))
 	if err != nil {
