@@ -162,7 +162,7 @@ func reasons(p *process.Process, status map[string]string) []Check {
 		add("capabilities", fmt.Sprintf("it has capabilities that this process lacks (mask %#x)", lacks),
 			"run with the same capabilities, or with CAP_SYS_PTRACE")
 	}
-	if scope, ok := yamaScope(); ok && scope > 0 && !powerful {
+	if scope, ok := yamaScope(); ok && scope > 0 && (!powerful || scope == 3) {
 		out = append(out, yama())
 	}
 	if c := ownSeccomp(); !c.OK {
@@ -278,8 +278,24 @@ func ownStatus() map[string]string {
 	return status
 }
 
+// differentUserNamespace reports whether a process is in another user namespace than
+// this one. If its name may not be read, the maps of users show it: each is of the
+// process' namespace, as seen from the reader's.
 func differentUserNamespace(p *process.Process) bool {
-	mine, err1 := os.Readlink("/proc/self/ns/user")
-	its, err2 := os.Readlink(filepath.Join("/proc", strconv.Itoa(p.PID), "ns/user"))
-	return err1 == nil && err2 == nil && mine != its
+	for _, file := range []string{"ns/user", "uid_map"} {
+		read := func(pid string) (string, error) {
+			name := filepath.Join("/proc", pid, file)
+			if file == "ns/user" {
+				return os.Readlink(name)
+			}
+			text, err := os.ReadFile(name)
+			return string(text), err
+		}
+		mine, err1 := read("self")
+		its, err2 := read(strconv.Itoa(p.PID))
+		if err1 == nil && err2 == nil {
+			return mine != its
+		}
+	}
+	return false
 }

@@ -387,7 +387,8 @@ func (s *Supervisor) takeOrRecord(ctx context.Context, change func(*capture.Opti
 		change(o)
 		opts = *o
 	})
-	if capture.IsUnreadable(err) {
+	// What the kernel has taken back is lost, as if the program were gone.
+	if capture.IsUnreadable(err) && !errors.Is(err, process.ErrReclaimed) {
 		if stub, serr := capture.WriteStub(s.child.PID, opts, err); serr == nil {
 			return stub, nil
 		}

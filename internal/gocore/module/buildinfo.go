@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime/debug"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -46,7 +47,22 @@ func findBuildInfo(mem memory.Mapped, hints []memory.Address) (string, *debug.Bu
 			}
 		}
 	}
+	if err := forbidden(mem); err != nil {
+		return "", nil, err
+	}
 	return "", nil, ErrNoBuildInfo
+}
+
+// forbidden returns the error of reading memory that this process may not read: what is
+// in it is not known then.
+func forbidden(mem memory.Mapped) error {
+	for _, s := range mem.Segments() {
+		var b [1]byte
+		if _, err := mem.ReadAt(b[:], s.Start); errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return nil
 }
 
 // readBuildInfo decodes the build information at addr.

@@ -1,0 +1,157 @@
+//go:build linux
+
+package vm
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/meminspect/meminspect/internal/matrix"
+)
+
+// A shortage is a way to run out of memory in a control group of version 2. Its script
+// starts "run" in the group $g with the directory /tmp/cores, and ends what does not
+// end by itself.
+type shortage struct {
+	name, script string
+	// detail is in the record of a core that was captured before a kill.
+	detail string
+	// alone: the program meets no kill, only the core before it counts.
+	alone bool
+}
+
+// inside starts a command in a group.
+const inside = `
+in_group() { group=$1; shift; sh -c 'echo 0 >'$group'/cgroup.procs; exec "$@"' sh "$@"; }
+supervise() { in_group $g meminspect run --json --report /tmp/report --dir /tmp/cores -- crasher-plain "$@"; }
+program() { grep -o '"pid":"*[0-9]*' /tmp/report | head -n 1 | grep -o '[0-9]*'; }
+end_after_core() {
+	wait_for 90 'ls /tmp/cores/*.core'
+	kill -KILL $(program) || true
+}
+`
+
+var shortages = []shortage{
+	{name: "memory.max", script: `echo 64M >$g/memory.max; supervise grow`, detail: "bytes used (cgroup"},
+	{name: "sibling", script: `
+echo 64M >$g/memory.max
+echo +memory >$g/cgroup.subtree_control
+parent=$g
+mkdir $parent/ours $parent/others
+g=$parent/ours
+supervise wait & supervisor=$!
+wait_for 60 'grep -q started /tmp/report'
+in_group $parent/others crasher-plain grow || true
+# A core is published after the capture.
+wait_for 90 'ls /tmp/cores/*.core || ! kill -0 $supervisor'
+kill -KILL $(program) || true
+wait $supervisor || true
+g=$parent
+`, detail: "bytes used (cgroup"},
+	{name: "memory.high", script: `echo 64M >$g/memory.high; supervise grow & end_after_core; wait || true`, alone: true},
+	{name: "oom.group", script: `echo 64M >$g/memory.max; echo 1 >$g/memory.oom.group; supervise grow`, detail: "bytes used (cgroup"},
+	{name: "PSI", script: `echo 64M >$g/memory.max; supervise thrash /dev/vda & end_after_core; wait || true`, detail: "for want of memory", alone: true},
+	{name: "GOMEMLIMIT", script: `GOMEMLIMIT=48MiB supervise grow & end_after_core; wait || true`, detail: "(GOMEMLIMIT)", alone: true},
+}
+
+// A program that runs out of memory leaves a core from before the kill, or a record
+// that names the OOM killer; never nothing, and never another cause. If the OOM killer
+// ends the supervisor too, the next start has the record.
+func TestMemory(t *testing.T) {
+	onEach(t, func(t *testing.T, m *machine) {
+		for _, swap := range []bool{false, true} {
+			for i, s := range shortages {
+				if !matrix.Whole() && (i > 1 || swap) {
+					continue
+				}
+				name := s.name
+				if swap {
+					name += " with swap"
+				}
+				t.Run(name, func(t *testing.T) {
+					if swap {
+						m.run(t, "{ mkswap /dev/vdb; swapon /dev/vdb; } >/tmp/log 2>&1")
+						defer m.run(t, "swapoff /dev/vdb")
+					}
+					outcomes := map[string]int{}
+					for range matrix.Choose(1, 20) {
+						outcomes[checkShortage(t, m, s)]++
+					}
+					for _, o := range slices.Sorted(maps.Keys(outcomes)) {
+						t.Logf("%s: %d", o, outcomes[o])
+					}
+				})
+			}
+		}
+	})
+}
+
+// checkShortage returns what came of one program.
+func checkShortage(t *testing.T, m *machine, s shortage) string {
+	t.Helper()
+	out, status := m.tryWithin(t, 4*time.Minute, inside+fmt.Sprintf(`
+rm -rf /tmp/cores /tmp/report
+touch /tmp/report
+top=/sys/fs/cgroup/shortage
+remove() {
+	[ ! -e $top ] || { echo 1 >$top/cgroup.kill; for d in $top/*/ $top; do [ ! -d $d ] || wait_for 30 rmdir $d; done; }
+}
+remove
+mkdir $top
+g=$top
+{
+%s
+} >/tmp/log 2>&1 || true
+echo kills $(grep -w oom_kill $top/memory.events)
+grep -q '"ended"' /tmp/report || echo supervisor killed
+meminspect last --dir /tmp/cores crasher-plain || true
+remove
+echo the next start: $(meminspect run --dir /tmp/cores -- crasher-plain last 2>>/tmp/log)
+for core in /tmp/cores/*.core; do
+	[ -e $core ] || continue
+	echo core $core
+	meminspect info $core
+	meminspect print $core counter customer 2>&1 || true
+done
+`, s.script))
+	before := strings.Contains(out, ".memory.core\n")
+	// The kernel may take the memory back during the capture. A core of what is left would
+	// have the initial values of variables.
+	overtaken := before && strings.Contains(out, "the kernel has taken the memory of the program back")
+	killed := strings.Contains(out, ".oom-kill.core\n") || strings.Contains(out, "crasher-plain: oom-kill")
+	lost := strings.Contains(out, "supervisor killed\n")
+	kills := !strings.Contains(out, "kills oom_kill 0\n")
+	var outcome []string
+	if before {
+		outcome = append(outcome, map[bool]string{false: "core before the kill", true: "record that the kill overtook the capture"}[overtaken])
+		if !overtaken && (!strings.Contains(out, values) || !strings.Contains(out, s.detail)) {
+			t.Errorf("the core before the kill has no values or does not have %q", s.detail)
+		}
+	}
+	if killed {
+		outcome = append(outcome, "record of the kill")
+	}
+	if lost {
+		outcome = append(outcome, "supervisor killed too")
+	}
+	switch {
+	case status != 0:
+		t.Errorf("exit status %d", status)
+	case s.alone && !before:
+		t.Error("no core before the kill")
+	case !before && !killed && !(lost && strings.Contains(out, "the next start: {lost")):
+		t.Error("neither a core before the kill nor a record of it")
+	case killed && !kills:
+		t.Error("a record of a kill that the kernel does not count")
+	case strings.Contains(out, ".signal-sigkill.core\n") && !s.alone && s.name != "sibling":
+		t.Error("the record of a kill does not name the OOM killer")
+	}
+	if t.Failed() {
+		t.Fatalf("it printed:\n%s", out)
+	}
+	return strings.Join(outcome, ", ")
+}
