@@ -120,7 +120,7 @@ func image(t *testing.T, k vm.Kernel) string {
 }
 
 // packages are in each image.
-var packages = []string{"dash", "coreutils", "util-linux", "mount", "grep", "diffutils", "libcap2-bin"}
+var packages = []string{"dash", "coreutils", "util-linux", "mount", "grep", "diffutils", "libcap2-bin", "runc"}
 
 // A build is how a program of the images is built.
 type build struct {

@@ -1,0 +1,148 @@
+//go:build linux
+
+package vm
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/meminspect/meminspect/internal/matrix"
+	"github.com/meminspect/meminspect/internal/vm"
+)
+
+// What a capture may do under each rule of the kernel.
+const (
+	whole  = "core"    // with all values
+	record = "record"  // a core without memory that names the reason
+	no     = "nothing" // only an event, and the record that `last` prints
+)
+
+// A right is a rule of the kernel, and what it leaves of each way to capture.
+type right struct {
+	name  string
+	setup string // commands of root before it
+	as    string // put before each command
+	exe   string // program, "" = crasher-plain
+	// What `run` makes of a panic and of an end by SIGKILL, which only the exit stop sees,
+	// and `capture` of a process that it did not start.
+	panic, sigkill, capture string
+	// doctor is the name of the check that fails, "" = none.
+	doctor string
+}
+
+const asNobody = "setpriv --reuid=65534 --regid=65534 --clear-groups --"
+
+// yama sets ptrace_scope.
+func yama(scope int) string {
+	return fmt.Sprintf("echo %d >/proc/sys/kernel/yama/ptrace_scope\n", scope)
+}
+
+var rights = []right{
+	{"Yama 0", yama(0), asNobody, "", whole, whole, whole, ""},
+	{"Yama 1", yama(1), asNobody, "", whole, whole, record, "Yama"},
+	{"Yama 1, root", yama(1), "env", "", whole, whole, whole, ""},
+	{"Yama 2", yama(2), asNobody, "", record, no, record, "Yama"},
+	{"Yama 2, root", yama(2), "env", "", whole, whole, whole, ""},
+	{"no_new_privs", yama(0), "setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --", "", whole, whole, whole, ""},
+	{"no capabilities, root", yama(0), "setpriv --bounding-set=-all --inh-caps=-all --no-new-privs --", "", whole, whole, whole, ""},
+	{"dumpable 0 by mode 0711", yama(0) + "install -m 0711 /programs/crasher-plain /tmp/crasher-0711", asNobody, "/tmp/crasher-0711", record, no, record, "program"},
+	{"file capabilities", yama(0) + "cp /programs/crasher-plain /tmp/crasher-caps; setcap cap_net_bind_service+ep /tmp/crasher-caps", asNobody, "/tmp/crasher-caps", no, no, record, "capabilities"},
+	{"file capabilities of the tool", yama(2) + "cp /programs/meminspect /tmp/meminspect; setcap cap_sys_ptrace+ep /tmp/meminspect; PATH=/tmp:$PATH", asNobody, "", whole, whole, whole, ""},
+	// run is in the namespace with the program; capture is in another one.
+	{"user namespace", yama(0), asNobody + " unshare --user --map-root-user --", "", whole, whole, record, "user namespace"},
+	// Until the next boot: the last one.
+	{"Yama 3", yama(3), asNobody, "", record, no, record, "Yama"},
+	{"Yama 3, root", "", "env", "", record, no, record, "Yama"},
+}
+
+// Each cell of the table of rights.
+func TestRights(t *testing.T) {
+	for _, s := range systems() {
+		m := start(t, s, vm.Config{})
+		t.Run(m.kernel.Name(), func(t *testing.T) {
+			defer m.Close()
+			for i, r := range rights {
+				if !matrix.Whole() && (i == 0 || i%3 != 0 || s.arch != "amd64") {
+					continue
+				}
+				t.Run(r.name, func(t *testing.T) { m.checkRight(t, r) })
+			}
+			// The handler of cores may not read the memory either, but gets the kernel's core.
+			t.Run("core-handler under Yama 3", func(t *testing.T) {
+				out := m.run(t, yama(3)+`
+{
+	rm -rf /tmp/cores
+	meminspect core-handler install --dir /tmp/cores --before /tmp/before
+	GOTRACEBACK=crash crasher-plain panic && fail "it ended well"
+	wait_for 60 'ls /tmp/cores/*.core'
+	meminspect core-handler uninstall --before /tmp/before
+} >/tmp/log 2>&1
+meminspect print $(one /tmp/cores/*.core) counter customer
+`)
+				if out != values {
+					t.Errorf("it printed\n%s", out)
+				}
+			})
+		})
+		if !matrix.Whole() {
+			break
+		}
+	}
+}
+
+func (m *machine) checkRight(t *testing.T, r right) {
+	t.Helper()
+	exe := r.exe
+	if exe == "" {
+		exe = "crasher-plain"
+	}
+	out := m.run(t, r.setup+"\nas='"+r.as+"'\nexe="+exe+`
+chmod 755 /programs
+fresh() { rm -rf /tmp/u; mkdir -m 777 /tmp/u; cd /tmp/u; }
+# kind CORE… prints what there is.
+kind() {
+	if [ ! -e "$1" ]; then echo nothing; return; fi
+	if meminspect print "$1" counter customer >/tmp/printed 2>&1; then echo core; else echo record; fi
+}
+for way in panic sigkill; do
+	fresh
+	$as meminspect run --json --report /tmp/u/report --dir /tmp/u/cores -- $exe $way >/tmp/log 2>&1 && fail "it ended well"
+	echo "$way: $(kind /tmp/u/cores/*.core)"
+	meminspect last --dir /tmp/u/cores | head -n 1
+	cat /tmp/u/report /tmp/printed /tmp/log 2>/dev/null || true
+done
+fresh
+$as $exe wait >/tmp/u/out 2>&1 &
+wait_for 60 grep -q ready /tmp/u/out
+pid=$(grep -o '[0-9]*' /tmp/u/out)
+$as meminspect capture -o /tmp/u/c.core $pid >/tmp/log 2>&1 || true
+echo "capture: $(kind /tmp/u/c.core)"
+cat /tmp/printed /tmp/log
+echo "doctor: status $(status $as meminspect doctor $pid)"
+$as meminspect doctor $pid || true
+kill -KILL $pid
+wait || true
+`)
+	want := map[string]string{"panic": r.panic, "sigkill": r.sigkill, "capture": r.capture, "doctor": "status 0"}
+	if r.doctor != "" {
+		want["doctor"] = "status 1"
+	}
+	for what, result := range want {
+		if !strings.Contains(out, "\n"+what+": "+result+"\n") && !strings.HasPrefix(out, what+": "+result+"\n") {
+			t.Errorf("%s: want %s", what, result)
+		}
+	}
+	if r.doctor != "" && !strings.Contains(out, "FAIL  "+r.doctor) {
+		t.Errorf("doctor: want a failing check %q", r.doctor)
+	}
+	if strings.Contains(out, "not a Go program, or") {
+		t.Error("it is reported not to be a Go program")
+	}
+	if strings.Contains(out, "none of the known rules") {
+		t.Error("the rule is not known")
+	}
+	if t.Failed() {
+		t.Logf("it printed\n%s", out)
+	}
+}
