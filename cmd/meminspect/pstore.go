@@ -1,6 +1,7 @@
 package main
 
 import (
+	"compress/flate"
 	"fmt"
 	"io"
 	"strings"
@@ -27,7 +28,8 @@ func pstoreShowCommand() *cobra.Command {
 		Short: "Print the content of a pstore file",
 		Long: `Print the zones of a pstore file, which a program with package pstore keeps, or
 of an image of a ramoops memory area: dump records, the console, and the Go
-runtime's report of a fatal error. An unfinished record is marked as torn.`,
+runtime's report of a fatal error. An unfinished record is marked as torn.
+Records that the kernel has compressed by deflate, its default, are decompressed.`,
 		Example: `  meminspect pstore show shop.pstore
   meminspect pstore show --list shop.pstore
   meminspect pstore show --json shop.pstore`,
@@ -75,10 +77,14 @@ func zoneTitle(z *ramoops.Zone) string {
 
 func printZone(w io.Writer, i int, z *ramoops.Zone, list bool) {
 	fmt.Fprintf(w, "zone %d at %d: %s, %d of %d bytes\n", i, z.Offset, zoneTitle(z), len(z.Text), z.Capacity)
-	if list || z.Text == "" || z.Compressed {
+	if list {
 		return
 	}
-	for line := range strings.Lines(z.Text) {
+	text, err := plainText(z)
+	if err != nil {
+		fmt.Fprintf(w, "    (%v)\n", err)
+	}
+	for line := range strings.Lines(text) {
 		fmt.Fprintf(w, "    %s\n", oneLine(strings.TrimSuffix(line, "\n")))
 	}
 }
@@ -101,7 +107,24 @@ func zoneJSON(z *ramoops.Zone, list bool) pstoreZone {
 		out.Time = &when
 	}
 	if !list {
-		out.Text = z.Text
+		// Without a text the record is one that cannot be decompressed.
+		out.Text, _ = plainText(z)
 	}
 	return out
+}
+
+// maxDump bounds the text of a compressed dump: the kernel writes at most some 100 KiB.
+const maxDump = 16 << 20
+
+// plainText returns the text of a zone. The kernel compresses its dumps by raw deflate,
+// unless its parameter pstore.compress selects another way.
+func plainText(z *ramoops.Zone) (string, error) {
+	if !z.Compressed {
+		return z.Text, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(strings.NewReader(z.Text)), maxDump))
+	if err != nil {
+		return "", fmt.Errorf("decompressing the dump: %w; only deflate is read, the kernel's default", err)
+	}
+	return string(text), nil
 }

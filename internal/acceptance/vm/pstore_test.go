@@ -62,7 +62,7 @@ cat $kernel
 				t.Errorf("the kernel's file:\n%.300s", parts[2])
 			}
 			if t.Failed() {
-				t.Logf("%s", out)
+				t.Logf("%.3000s", out)
 			}
 		})
 	}
