@@ -81,7 +81,9 @@ install -m 0666 /dev/null /tmp/bundle/message
 cat >/tmp/bundle/config.json <<'END'
 `+configuration(t, m.kernel.Arch, c)+`
 END
-s=0; runc run --bundle /tmp/bundle test >/tmp/log 2>&1 </dev/null || s=$?
+contained() { s=0; runc run --bundle /tmp/bundle test >/tmp/log 2>&1 </dev/null || s=$?; return $s; }
+cores=/tmp/bundle/cores
+case '`+c.want+`' in "") contained;; *) until_core contained;; esac
 echo "status $s"
 ls /tmp/bundle/cores
 for core in /tmp/bundle/cores/*.core; do

@@ -139,7 +139,8 @@ func TestCauses(t *testing.T) {
 			t.Run(c.way, func(t *testing.T) {
 				out := m.run(t, fmt.Sprintf(`
 rm -rf /tmp/cores
-meminspect run --on=sigterm --dir /tmp/cores -- crasher-plain %s >/tmp/out 2>&1 && fail "it ended well"
+cores=/tmp/cores
+until_core meminspect run --on=sigterm --dir /tmp/cores -- crasher-plain %s >/tmp/log 2>&1
 core=$(one /tmp/cores/*.core)
 echo $core
 meminspect print $core counter customer

@@ -120,7 +120,7 @@ func image(t *testing.T, k vm.Kernel) string {
 }
 
 // packages are in each image.
-var packages = []string{"dash", "coreutils", "util-linux", "mount", "grep", "diffutils", "libcap2-bin", "runc"}
+var packages = []string{"dash", "coreutils", "util-linux", "mount", "grep", "diffutils", "libcap2-bin", "kmod", "runc"}
 
 // A build is how a program of the images is built.
 type build struct {
@@ -136,6 +136,7 @@ var builds = map[string]build{
 	"crasher-plain": {acceptance + "crasher", nil},
 	"selfcore":      {acceptance + "selfcore", nil},
 	"backends":      {acceptance + "backends", nil},
+	"physical":      {acceptance + "physical", nil},
 }
 
 // program builds a program, once, and returns its path on the host.
@@ -217,6 +218,15 @@ wait_for() {
 one() {
 	[ $# = 1 ] && [ -e "$1" ] || fail "not one file but $#: $*; in the directory: $(ls "$(dirname "$1")" 2>&1)"
 	echo "$1"
+}
+# until_core COMMAND… runs a command whose program ends by SIGKILL. A capture has two
+# seconds then, because the OOM killer may have sent it: on a busy host, which emulates
+# the processor, that can be too little. So it is tried again.
+until_core() {
+	for attempt in $(seq ${attempts:-6}); do
+		"$@" && fail "it ended well"
+		if ls $cores/*.core >/dev/null 2>&1; then break; fi
+	done
 }
 # status COMMAND… prints its exit status.
 status() { s=0; "$@" >/dev/null 2>&1 || s=$?; echo $s; }

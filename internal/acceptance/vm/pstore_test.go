@@ -11,27 +11,45 @@ import (
 	"github.com/meminspect/meminspect/internal/vm"
 )
 
-// The kernel's own ramoops, over a panic and a warm reset: `pstore show` reads from the
-// memory what the kernel wrote, and shows it as the kernel does after the restart.
+// The kernel's own ramoops. It shows the dump of a store of package pstore that is in its
+// memory. Over a panic and a warm reset, `pstore show` reads from the memory what the
+// kernel wrote, as the kernel shows it after the restart.
 func TestPstore(t *testing.T) {
 	for i, s := range systems() {
 		if i > 0 && !matrix.Whole() {
 			break
 		}
-		reserved, address, megabyte := "memmap=1M$0x1e000000", "0x1e000000", "480"
+		reserved, address := "memmap=1M$0x1e000000", "0x1e000000"
 		if s.arch == "arm64" {
-			reserved, address, megabyte = "mem=1023M", "0x7ff00000", "2047" // memory starts at 1 GiB
+			reserved, address = "mem=1023M", "0x7ff00000" // memory starts at 1 GiB
 		}
 		k := vm.Need(t, s.arch, s.line)
 		t.Run(k.Name(), func(t *testing.T) {
-			m := start(t, s, vm.Config{
-				Memory: 1024, Reboots: true,
-				KernelArgs: []string{reserved, "iomem=relaxed"},
-				Modules:    []string{"reed_solomon", "ramoops,mem_address=" + address + ",mem_size=0x100000,record_size=0x20000,ecc=0"},
-			})
+			m := start(t, s, vm.Config{Memory: 1024, Reboots: true, KernelArgs: []string{reserved, "iomem=relaxed"}})
 			defer m.Close()
-			if out := m.run(t, "ls /sys/fs/pstore"); out != "" {
-				t.Fatalf("before the panic: %s", out)
+			load := `
+address=` + address + `
+load() {
+	insmod /modules/reed_solomon.ko
+	insmod /modules/ramoops.ko mem_address=$address mem_size=0x20000 record_size=$1 ecc=0
+}
+`
+			out := m.run(t, load+`
+rm -rf /tmp/b && mkdir /tmp/b
+backends /tmp/b >/tmp/b/out 2>&1 &
+wait_for 60 grep -q ready /tmp/b/out
+physical write $address 131072 /tmp/b/pstore
+load 8192
+cat /sys/fs/pstore/dmesg-ramoops-*
+rm /sys/fs/pstore/*
+ls /sys/fs/pstore
+rmmod ramoops
+# With larger records, so that the kernel's fit.
+physical write $address 131072 /dev/null
+insmod /modules/ramoops.ko mem_address=$address mem_size=0x20000 record_size=65536 ecc=0
+`)
+			if out != "all is well\n" {
+				t.Errorf("the kernel shows of our store:\n%q", out)
 			}
 			_, err := m.Run(vm.Command{Args: []string{"sh", "-c", "echo a line of the test >/dev/kmsg; echo c >/proc/sysrq-trigger"}})
 			if err == nil {
@@ -40,14 +58,14 @@ func TestPstore(t *testing.T) {
 			if !strings.Contains(m.Console(), "sysrq triggered crash") {
 				t.Errorf("the console:\n%s", m.Console())
 			}
-			out := m.run(t, `
-kernel=$(one /sys/fs/pstore/dmesg-ramoops-0)
-dd if=/dev/mem of=/tmp/area bs=1M skip=`+megabyte+` count=1 2>/dev/null
+			out = m.run(t, load+`
+physical read $address 131072 /tmp/area
+load 65536
 meminspect pstore show --list /tmp/area
 echo ---
 meminspect pstore show /tmp/area
 echo ---
-cat $kernel
+cat $(one /sys/fs/pstore/dmesg-ramoops-*)
 `)
 			parts := strings.Split(out, "---\n")
 			if len(parts) < 3 {
