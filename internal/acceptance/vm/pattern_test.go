@@ -21,7 +21,7 @@ handled() {
 die() { GOTRACEBACK=crash "$@" crasher-plain panic 2>/dev/null && fail "it ended well" || true; }
 cores() { set -- /tmp/cores/*.core; [ -e "$1" ] && echo $# || echo 0; }
 # handler_pid prints the processes that the kernel started as handlers.
-handler_pid() { for p in /proc/[0-9]*; do case $(tr '\0' ' ' <$p/cmdline 2>/dev/null) in "/programs/meminspect core-handler"*) echo ${p#/proc/};; esac; done; }
+handler_pid() { grep -lzsx core-handler /proc/[0-9]*/cmdline | cut -d/ -f3; }
 whole() { for c in /tmp/cores/*.core; do meminspect print $c counter customer; done; }
 `
 
@@ -66,16 +66,18 @@ done
 echo 0 >/proc/sys/kernel/core_pipe_limit`, strings.Repeat("main.counter = 4711\n", 3)},
 		{"handler killed", `
 crashes() {
-	for n in 0 1 2 3 4 5 6 7 8 9; do
+	kills=0
+	for n in 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9; do
 		die env & crashing=$!
-		wait_for 30 '[ -n "$(handler_pid)" ]'
+		until [ -n "$(handler_pid)" ] || ! kill -0 $crashing; do :; done
 		sleep 0.$n
-		for h in $(handler_pid); do kill -KILL $h 2>/dev/null || true; done
+		for h in $(handler_pid); do kill -KILL $h && kills=$((kills + 1)) || true; done
 		wait $crashing || true
 	done
 	wait_for 60 '[ -z "$(handler_pid)" ]'
 }
 handled >/tmp/log 2>&1
+[ $kills -ge 5 ] || fail "$kills handlers were killed"
 # What is there is whole, and nothing else is there.
 for c in /tmp/cores/*.core; do
 	[ ! -e $c ] || meminspect print $c counter >/dev/null || fail "$c is not whole"
