@@ -48,7 +48,7 @@ rmmod ramoops
 physical write $address 131072 /dev/null
 insmod /modules/ramoops.ko mem_address=$address mem_size=0x20000 record_size=65536 ecc=0
 `)
-			if out != "all is well\n" {
+			if out != "asked\nall is well\n" {
 				t.Errorf("the kernel shows of our store:\n%q", out)
 			}
 			_, err := m.Run(vm.Command{Args: []string{"sh", "-c", "echo a line of the test >/dev/kmsg; echo c >/proc/sysrq-trigger"}})
