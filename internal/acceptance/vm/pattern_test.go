@@ -21,7 +21,7 @@ handled() {
 die() { GOTRACEBACK=crash "$@" crasher-plain panic 2>/dev/null && fail "it ended well" || true; }
 cores() { set -- /tmp/cores/*.core; [ -e "$1" ] && echo $# || echo 0; }
 # handler_pid prints the processes that the kernel started as handlers.
-handler_pid() { grep -lzsx core-handler /proc/[0-9]*/cmdline | cut -d/ -f3; }
+handler_pid() { grep -lzsx 'core-handle[r]' /proc/[0-9]*/cmdline | cut -d/ -f3; }
 whole() { for c in /tmp/cores/*.core; do meminspect print $c counter customer; done; }
 `
 
