@@ -26,6 +26,9 @@ const keptPrefix = "MEMINSPECT_KEPT_"
 // cannot, it does what can be done later.
 func sanitizeEnv() []string {
 	env := os.Environ()
+	if vector, err := unix.Auxv(); err == nil && isSecure(vector) {
+		env = withoutForced(env)
+	}
 	hidden, found := hideSettings(env)
 	if found {
 		if path, err := os.Executable(); err == nil {
@@ -40,6 +43,20 @@ func sanitizeEnv() []string {
 	debug.SetMemoryLimit(1<<63 - 1)
 	debug.SetTraceback("single")
 	return restoreSettings(env)
+}
+
+// isSecure reports whether this process has more rights than the user who started it:
+// its file has capabilities, or is set-user-ID.
+func isSecure(vector [][2]uintptr) bool {
+	const atSecure = 23
+	return slices.ContainsFunc(vector, func(entry [2]uintptr) bool { return entry[0] == atSecure && entry[1] != 0 })
+}
+
+// withoutForced removes the setting with which Go's runtime begins the environment of
+// such a process at every start. Executed again because of it, the process would never
+// come further, and it is not meant for the program. What the user has set is not known.
+func withoutForced(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, "GOTRACEBACK=") })
 }
 
 // hideSettings renames the settings in an environment, and reports whether there

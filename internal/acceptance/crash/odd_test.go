@@ -4,6 +4,8 @@ package crash
 
 import (
 	"bytes"
+	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/crasher"
@@ -288,5 +292,41 @@ func TestAskedAtTheEnd(t *testing.T) {
 		if err := <-answer; err != nil || !r.has("captured") {
 			t.Errorf("%s: %v, %+v", by, err, r.events)
 		}
+	}
+}
+
+// The command has a capability in its file, so that it may read programs of others. Go's
+// runtime sets GOTRACEBACK in such a process at each start; the command once started
+// itself again for that without end.
+func TestToolWithCapabilities(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("giving a file capabilities needs root")
+	}
+	dir := t.TempDir()
+	check(t, os.Chmod(dir, 0o777))
+	check(t, os.Chmod(filepath.Dir(dir), 0o777))
+	capable := filepath.Join(dir, "meminspect")
+	if out, err := exec.Command("cp", tool(t), capable).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	// struct vfs_cap_data of linux/capability.h, version 2: permitted and effective
+	// CAP_SYS_PTRACE.
+	data := binary.LittleEndian.AppendUint32(nil, 0x02000001)
+	data = binary.LittleEndian.AppendUint32(data, 1<<unix.CAP_SYS_PTRACE)
+	data = append(data, make([]byte, 12)...)
+	if err := unix.Setxattr(capable, "security.capability", data, 0); err != nil {
+		t.Skip("giving a file capabilities: ", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cores := filepath.Join(dir, "cores")
+	cmd := exec.CommandContext(ctx, "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--", capable, "run", "--dir", cores, "--", crasher.Build(t, crasher.Plain), "panic")
+	cmd.Env = append(os.Environ(), "GOGC=50")
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 2 || !strings.Contains(string(out), "goroutine 1 [running]") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if found, _ := filepath.Glob(cores + "/*.panic.core"); len(found) != 1 {
+		t.Errorf("cores %v: %s", found, out)
 	}
 }
