@@ -119,8 +119,8 @@ func image(t *testing.T, k vm.Kernel) string {
 	return file
 }
 
-// packages are in each image.
-var packages = []string{"dash", "coreutils", "util-linux", "mount", "grep", "diffutils", "libcap2-bin", "kmod", "runc"}
+// packages are in each image; nothing of them is configured.
+var packages = []string{"dash", "coreutils", "util-linux", "mount", "grep", "diffutils", "libcap2-bin", "kmod", "runc", "systemd", "systemd-coredump"}
 
 // A build is how a program of the images is built.
 type build struct {
