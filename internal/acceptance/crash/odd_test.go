@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -329,4 +330,46 @@ func TestToolWithCapabilities(t *testing.T) {
 	if found, _ := filepath.Glob(cores + "/*.panic.core"); len(found) != 1 {
 		t.Errorf("cores %v: %s", found, out)
 	}
+}
+
+// A program that a later release of Go has built, here one whose version was changed in
+// the file, is refused by that version: its layouts are not guessed. Its crash leaves a
+// record all the same.
+func TestTomorrowsGo(t *testing.T) {
+	today := crasher.Build(t, crasher.Plain)
+	dir := t.TempDir()
+	program := filepath.Join(dir, "tomorrow")
+	const later = "go1.99.0"
+	version := runtime.Version()
+	if len(version) != len(later) {
+		t.Skipf("%s has another length than %s, which takes its place", version, later)
+	}
+	data := must(os.ReadFile(today))
+	if !bytes.Contains(data, []byte(version)) {
+		t.Fatalf("the program does not name %s", version)
+	}
+	check(t, os.WriteFile(program, bytes.ReplaceAll(data, []byte(version), []byte(later)), 0o755))
+
+	const refusal = "built with " + later + ", which is newer than this tool knows"
+	core := supervise(t, plainly, program, nil, "panic").one(t, "panic")
+	if out, err := command(t, "print", core, "counter"); err == nil || !strings.Contains(string(out), refusal) {
+		t.Errorf("print: %v: %s", err, out)
+	}
+	if out, err := command(t, "report", core); err != nil || !strings.Contains(strings.Join(strings.Fields(string(out)), " "), refusal) {
+		t.Errorf("report: %v: %s", err, out)
+	}
+	r := start(t, plainly, nil, program, nil, "wait")
+	waitOutput(t, r, "ready")
+	pid := strconv.Itoa(r.event(t, "started").PID)
+	captured := filepath.Join(dir, "captured.core")
+	for _, args := range [][]string{{"capture", "-o", captured, pid}, {"doctor", pid}} {
+		if out, err := command(t, args...); err == nil || !strings.Contains(string(out), refusal) {
+			t.Errorf("%s: %v: %s", args[0], err, out)
+		}
+	}
+	if out, err := command(t, "print", captured, "counter"); err == nil || strings.Contains(string(out), "4711") {
+		t.Errorf("print: %v: %s", err, out)
+	}
+	kill(t, must(strconv.Atoi(pid)))
+	r.finish(t)
 }
