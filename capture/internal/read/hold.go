@@ -219,13 +219,15 @@ func sameAuxv(a, b []byte) bool {
 }
 
 // SameProgram returns a hold that fails if the process calls exec: the memory
-// read may then belong to another program than running, which was located. A
+// read may then belong to another program than running, which was located. It also
+// fails if the kernel takes memory back after an OOM kill. A
 // nil running is unknown and not checked.
 func SameProgram(hold Hold, running *process.Image) Hold {
 	if running == nil {
 		return hold
 	}
 	return func(ctx context.Context) (*Held, error) {
+		pages, known := running.DataPages()
 		h, err := hold(ctx)
 		if err != nil {
 			return nil, err
@@ -233,6 +235,11 @@ func SameProgram(hold Hold, running *process.Image) Hold {
 		h.check = func(ctx context.Context) error {
 			if err := running.Check(); errors.Is(err, process.ErrReplaced) {
 				return err
+			}
+			if known {
+				if err := running.CheckKept(pages); err != nil {
+					return err
+				}
 			}
 			if err := ctx.Err(); err != nil {
 				h.Problems.Missing("stop", fmt.Errorf("the program ran on while it was read: %w", err))

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
 // An Image is the program that a process ran at some moment. exec replaces it
@@ -12,6 +14,8 @@ import (
 type Image struct {
 	process *Process
 	maps    *os.File // refers to the address space of the moment when it was opened
+	pages   *os.File // its pagemap, nil if that cannot be read
+	data    []memory.Range
 }
 
 // Image returns the program that the process currently runs.
@@ -20,7 +24,11 @@ func (p *Process) Image() (*Image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("program of process %d: %w", p.PID, gone(err))
 	}
-	return &Image{p, f}, nil
+	pages, err := os.Open(p.path("pagemap"))
+	if err != nil {
+		pages = nil
+	}
+	return &Image{process: p, maps: f, pages: pages}, nil
 }
 
 // left reports whether all threads have left that program. The kernel
@@ -45,4 +53,9 @@ func (i *Image) Check() error {
 }
 
 // Close closes the image's files.
-func (i *Image) Close() error { return i.maps.Close() }
+func (i *Image) Close() error {
+	if i.pages != nil {
+		i.pages.Close()
+	}
+	return i.maps.Close()
+}

@@ -37,6 +37,15 @@ func (p *Process) Image() (*Image, error) { return nil, errSystem }
 // Check fails on this system.
 func (i *Image) Check() error { return errSystem }
 
+// DataPages are not available on this system.
+type DataPages struct{}
+
+// DataPages returns nothing on this system.
+func (i *Image) DataPages() (DataPages, bool) { return DataPages{}, false }
+
+// CheckKept fails on this system.
+func (i *Image) CheckKept(DataPages) error { return errSystem }
+
 // Close does nothing on this system.
 func (i *Image) Close() error { return nil }
 

@@ -284,3 +284,63 @@ func TestStopSeizedKilled(t *testing.T) {
 	}
 	c.ended(t)
 }
+
+// The kernel takes the memory of a killed process back, as after an OOM kill, while it
+// is in its exit stop. Its variables are then read with their values in the executable,
+// without an error, and the check reports that.
+func TestReclaimed(t *testing.T) {
+	c := start(t, 3)
+	image, err := c.Image()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	before, ok := image.DataPages()
+	if !ok || len(before) == 0 {
+		t.Fatalf("pages of variables: %v, %v", before, ok)
+	}
+	if err := image.CheckKept(before); err != nil {
+		t.Errorf("of a living program: %v", err)
+	}
+	tracer := process.NewTracer()
+	defer tracer.Close()
+	fd, err := unix.PidfdOpen(c.PID, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	_ = tracer.Do(func() {
+		if _, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_SEIZE, uintptr(c.PID), 0, unix.PTRACE_O_TRACEEXIT, 0, 0); errno != 0 {
+			err = errno
+			return
+		}
+		_ = syscall.Kill(c.PID, syscall.SIGKILL)
+		var status unix.WaitStatus
+		if _, err = unix.Wait4(c.PID, &status, unix.WALL, nil); err == nil && int(status)>>16 != unix.PTRACE_EVENT_EXIT {
+			err = fmt.Errorf("the wait status is %#x", status)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := image.CheckKept(before); err != nil {
+		t.Errorf("of a program in its exit stop: %v", err)
+	}
+	reader := memory.Reader{Memory: c.Memory()}
+	if v, err := reader.Uint64(c.words + 24); err != nil || v != 5 {
+		t.Errorf("a variable is %d, %v; the program has set it to 5", v, err)
+	}
+	switch _, _, errno := unix.Syscall(unix.SYS_PROCESS_MRELEASE, uintptr(fd), 0, 0); {
+	case errors.Is(errno, unix.ENOSYS), errors.Is(errno, unix.EPERM):
+		t.Skip("this system does not take memory back: ", errno)
+	case errno != 0:
+		t.Fatal(errno)
+	}
+	v, err := reader.Uint64(c.words + 24)
+	t.Logf("the variable is read as %d, %v", v, err)
+	for name, before := range map[string]process.DataPages{"before": before, "after": {}} {
+		if err := image.CheckKept(before); !errors.Is(err, process.ErrReclaimed) {
+			t.Errorf("with the pages from %s: %v", name, err)
+		}
+	}
+}
