@@ -26,7 +26,7 @@ const keptPrefix = "MEMINSPECT_KEPT_"
 // cannot, it does what can be done later.
 func sanitizeEnv() []string {
 	env := os.Environ()
-	if vector, err := unix.Auxv(); err == nil && isSecure(vector) {
+	if vector, err := unix.Auxv(); err == nil && ownsRights(vector) {
 		env = withoutForced(env)
 	}
 	hidden, found := hideSettings(env)
@@ -45,9 +45,9 @@ func sanitizeEnv() []string {
 	return restoreSettings(env)
 }
 
-// isSecure reports whether this process has more rights than the user who started it:
+// ownsRights reports whether this process has more rights than the user who started it:
 // its file has capabilities, or is set-user-ID.
-func isSecure(vector [][2]uintptr) bool {
+func ownsRights(vector [][2]uintptr) bool {
 	const atSecure = 23
 	return slices.ContainsFunc(vector, func(entry [2]uintptr) bool { return entry[0] == atSecure && entry[1] != 0 })
 }
