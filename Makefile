@@ -72,11 +72,11 @@ generate: ## run the generators; leaves no diff in a clean tree
 
 .PHONY: snapshot
 snapshot: tools-snapshot ## build all artefacts of a release into dist/, unsigned and unpublished
-	goreleaser release --snapshot --clean --skip=publish,sign,docker
+	goreleaser release --snapshot --clean --parallelism=1 --skip=publish,sign,docker
 
 .PHONY: release
 release: tools-snapshot tools-sign ## publish the release of the tag; only the workflow has the rights
-	goreleaser release --clean
+	goreleaser release --clean --parallelism=1
 
 .PHONY: api
 api: ## list the exported API in api/; a test compares it

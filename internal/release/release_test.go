@@ -472,7 +472,7 @@ func TestSnapshot(t *testing.T) {
 		clone := filepath.Join(t.TempDir(), fmt.Sprint("clone", i))
 		command(t, "git", "clone", "-q", mustAbs(t, top), clone)
 		command(t, "git", "-C", clone, "remote", "set-url", "origin", "https://github.com/meminspect/meminspect") // it asks for the owner
-		cmd := exec.Command(goreleaser, "release", "--snapshot", "--clean", "--skip=publish,sign,docker")
+		cmd := exec.Command(goreleaser, "release", "--snapshot", "--clean", "--parallelism=1", "--skip=publish,sign,docker")
 		cmd.Dir = clone
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, out)
