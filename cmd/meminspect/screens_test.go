@@ -122,7 +122,7 @@ func makeScreenCores(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
-		"go mod edit -replace=github.com/meminspect/meminspect/runtime=" + runtime,
+		"go mod edit \"-replace=github.com/meminspect/meminspect/runtime=" + runtime + "\"",
 		"meminspect generate ./...",
 		"go build -o shop .",
 		"! meminspect run --dir cores -- ./shop 2>stderr",
