@@ -79,7 +79,7 @@ func TestMakeEachModule(t *testing.T) {
 func TestMakeTools(t *testing.T) {
 	for target, want := range map[string][]string{
 		"demo": {"github.com/go-delve/delve/cmd/dlv@", "gdb:"},
-		"lint": {"github.com/golangci/golangci-lint/v2/cmd/golangci-lint@"},
+		"lint": {"github.com/golangci/golangci-lint/v2/cmd/golangci-lint@", "github.com/vale-cli/vale/v3/cmd/vale@", "gcc:"},
 	} {
 		out, err := exec.Command("make", "-C", "../..", "--no-print-directory", "-n", target).CombinedOutput()
 		if err != nil {

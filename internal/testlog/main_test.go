@@ -61,7 +61,7 @@ func TestShowSlowest(t *testing.T) {
 	}
 }
 
-// The same test may fail in one command and pass in another that runs beside it.
+// The same test may fail in one command and pass in another one.
 func TestShowCommandsSideBySide(t *testing.T) {
 	const start, pass, fail = `{"Action":"output","Package":"p","Test":"TestA","Output":"a line\n"}` + "\n",
 		`{"Action":"pass","Package":"p","Test":"TestA"}` + "\n",

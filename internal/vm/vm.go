@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -77,7 +78,7 @@ type Machine struct {
 	cmd      *exec.Cmd
 	requests io.WriteCloser
 	events   chan protocol.Event // closed when QEMU has ended
-	stderr   bytes.Buffer
+	stderr   text
 	dir      string
 	console  string
 }
@@ -236,6 +237,24 @@ func (m *Machine) ended(when string) error {
 		return fmt.Errorf("%w %s: %s; its console:\n%s", ErrPanic, when, found[1], text)
 	}
 	return fmt.Errorf("%w %s; its console:\n%s%s", ErrEnded, when, text, m.stderr.String())
+}
+
+// A text is what a process prints while another one reads it.
+type text struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (t *text) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.Write(b)
+}
+
+func (t *text) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.String()
 }
 
 // Console returns what the kernel has printed.

@@ -169,7 +169,7 @@ func BenchmarkRest(b *testing.B) {
 			var most int64
 			for b.Loop() {
 				before := processorTime(b, cmd.Process.Pid)
-				time.Sleep(seconds * time.Second)
+				time.Sleep(seconds * time.Second) // the time of rest that is measured
 				used += processorTime(b, cmd.Process.Pid) - before
 				most = max(most, resident(b, cmd.Process.Pid))
 			}

@@ -31,7 +31,7 @@ func TestCorePattern(t *testing.T) {
 		{"root", `crashes() { die env; wait_for 60 '[ $(cores) = 1 ]'; }
 handled >/tmp/log 2>&1; whole`, values},
 		{"user", `crashes() { die ` + asNobody + `; wait_for 60 '[ $(cores) = 1 ]'; }
-handled >/tmp/log 2>&1; whole; stat -c '%a %U' /tmp/cores/*.core`, values + "600 root\n"},
+handled >/tmp/log 2>&1; whole; stat -c '%a %U' /tmp/cores/*.core`, values + "640 root\n"},
 		{"user namespace", `crashes() { die ` + asNobody + ` unshare --user --map-root-user --; wait_for 60 '[ $(cores) = 1 ]'; }
 handled >/tmp/log 2>&1; whole`, values},
 		{"namespaces of a container", `crashes() {
