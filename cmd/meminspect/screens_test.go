@@ -128,7 +128,7 @@ func makeScreenCores(t *testing.T, dir string) {
 		"! meminspect run --dir cores -- ./shop 2>stderr",
 		"! meminspect run --dir cores --on-hang kill -- ./shop hang 2>>stderr",
 		"mv cores/*.panic.core shop.core && mv cores/*.hang.core hang.core",
-		"./shop serve & until test -e pid; do sleep 0.02; done; meminspect capture -q $(cat pid) -o before.core; kill -USR1 $(cat pid); until test -e sold; do sleep 0.02; done; meminspect capture -q $(cat pid) -o after.core; kill $(cat pid)",
+		"./shop serve & until test -e pid && meminspect goroutines $(cat pid) | grep -q '^goroutine 1 .chan receive'; do sleep 0.02; done; meminspect capture -q $(cat pid) -o before.core; kill -USR1 $(cat pid); until meminspect goroutines $(cat pid) | grep -q '^goroutine 1 .sleep'; do sleep 0.02; done; meminspect capture -q $(cat pid) -o after.core; kill $(cat pid)",
 	} {
 		cmd := exec.Command("sh", "-c", line)
 		cmd.Dir = dir
