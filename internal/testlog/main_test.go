@@ -37,7 +37,11 @@ func TestShow(t *testing.T) {
 	if err == nil {
 		t.Fatal("the tests passed")
 	}
-	text := shown(t, string(events))
+	var out bytes.Buffer
+	if err := show(bytes.NewReader(events), &out); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
 	for _, want := range []string{"it is broken", "--- FAIL: TestBad/inside", "panic: overboard", "FAIL\tp\t", "skipped 1: no such tool: p.TestAbsent\n"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)
@@ -56,54 +60,26 @@ func TestShowSlowest(t *testing.T) {
 {"Action":"pass","Package":"p","Test":"TestC","Elapsed":0.2}
 {"Action":"pass","Package":"p","Elapsed":6}
 `
-	if got, want := shown(t, events), "slow    4.0 s p.TestB\nslow    1.5 s p.TestA\n"; got != want {
-		t.Errorf("shown is\n%swant\n%s", got, want)
-	}
-}
-
-// The same test may fail in one command and pass in another one.
-func TestShowCommandsSideBySide(t *testing.T) {
-	const start, pass, fail = `{"Action":"output","Package":"p","Test":"TestA","Output":"a line\n"}` + "\n",
-		`{"Action":"pass","Package":"p","Test":"TestA"}` + "\n",
-		`{"Action":"fail","Package":"p","Test":"TestA"}` + "\n"
 	var out bytes.Buffer
-	l := &log{out: &out, skips: map[string][]string{}}
-	first, second := map[string][]string{}, map[string][]string{}
-	l.line(start, first)
-	l.line(start, second)
-	l.line(pass, first)
-	l.line(fail, second)
-	if got, want := out.String(), "a line\n"; got != want {
-		t.Errorf("shown is %q, want %q", got, want)
-	}
-}
-
-// shown returns what is shown of the output of one command.
-func shown(t *testing.T, events string) string {
-	t.Helper()
-	var out bytes.Buffer
-	l := &log{out: &out, skips: map[string][]string{}}
-	if err := l.show(strings.NewReader(events)); err != nil {
+	if err := show(strings.NewReader(events), &out); err != nil {
 		t.Fatal(err)
 	}
-	l.end()
-	return out.String()
+	if want := "slow    4.0 s p.TestB\nslow    1.5 s p.TestA\n"; out.String() != want {
+		t.Errorf("shown is\n%swant\n%s", out.String(), want)
+	}
 }
 
 func TestNotJSON(t *testing.T) {
-	if got := shown(t, "go: no module\n"); got != "go: no module\n" {
-		t.Errorf("shown is %q", got)
+	var out bytes.Buffer
+	if err := show(strings.NewReader("go: no module\n"), &out); err != nil || out.String() != "go: no module\n" {
+		t.Errorf("%v, %q", err, out.String())
 	}
 }
 
 // An input that cannot be read to its end is an error, since a test that failed
 // may be in the rest.
 func TestShowReadError(t *testing.T) {
-	l := &log{out: io.Discard}
-	if err := l.show(iotest.ErrReader(os.ErrDeadlineExceeded)); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := show(iotest.ErrReader(os.ErrDeadlineExceeded), io.Discard); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("show returned %v", err)
-	}
-	if err := run([]string{filepath.Join(t.TempDir(), "missing")}); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("run returned %v for a file that does not exist", err)
 	}
 }
