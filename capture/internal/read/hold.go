@@ -168,7 +168,7 @@ func Dumped(p *process.Process, head *fullcore.Head, auxv []byte, otherwise Hold
 // dumped reads the threads' registers and the signal from the head. ids are the
 // process' threads.
 func (h *Held) dumped(p *process.Process, head *fullcore.Head, ids []int) {
-	ours, left := p.Ours(ids), slices.Clone(ids)
+	ours, left := p.Ours(ids), slices.Sorted(slices.Values(ids))
 	for _, th := range head.Threads {
 		if ours != nil {
 			th.ID = ours[th.ID]

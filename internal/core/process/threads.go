@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -10,7 +11,9 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
 
-// ThreadIDs returns the IDs of the current threads, in ascending order.
+// ThreadIDs returns the IDs of the current threads: the main thread's first, as in
+// the kernel's cores, then the others in ascending order. The kernel starts over with
+// low IDs, so the main thread's may be a high one.
 func (p *Process) ThreadIDs() ([]int, error) {
 	dir, err := os.Open(p.path("task"))
 	if err != nil {
@@ -27,8 +30,22 @@ func (p *Process) ThreadIDs() ([]int, error) {
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids)
+	sortThreads(ids, p.PID)
 	return ids, nil
+}
+
+func sortThreads(ids []int, main int) {
+	slices.SortFunc(ids, func(a, b int) int {
+		switch {
+		case a == b:
+			return 0
+		case a == main:
+			return -1
+		case b == main:
+			return 1
+		}
+		return cmp.Compare(a, b)
+	})
 }
 
 // A Stat has the first fields of /proc/PID/stat, or of a thread's stat file.
