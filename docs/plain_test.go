@@ -16,7 +16,7 @@ import (
 // replaces them. Each allowed phrase has another meaning.
 var (
 	unplain = regexp.MustCompile(`(?i)\b(stands?|whoever|nobody|somebody|meanwhile|thereof|stood|beside|behind|any more|any longer|says?|said|tells|told|held against|is said|took no heed)\b`)
-	allowed = regexp.MustCompile("(?i)user nobody|say-where-it-ran|note=said")
+	allowed = regexp.MustCompile("(?i)user nobody|note=said")
 )
 
 // notProse are folders whose files are programs for tests, or come from

@@ -18,7 +18,7 @@ import (
 var crashInode atomic.Uint64
 
 // channel is the descriptor of the supervisor's channel in our process, and its
-// inode, 0 if there is none.
+// inode; an inode of 0 means no channel.
 var channel struct {
 	fd    atomic.Int64
 	inode atomic.Uint64

@@ -44,7 +44,7 @@ func TestCorePolicy(t *testing.T) {
 	for name, c := range map[string]struct {
 		policy string
 		flags  []string
-		suffix string // of the core, "" = there is none
+		suffix string // of the core, "" = no core
 	}{
 		"by name":         {compress, nil, ".core.zst"},
 		"by path":         {"rules:\n- {program: " + self + ", ignore: true}\n", nil, ""},

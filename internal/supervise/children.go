@@ -130,7 +130,7 @@ func (f *family) add(d *Supervisor, r *crashsocket.Registered) bool {
 	return false
 }
 
-// member returns the member that watches a process, nil if there is none.
+// member returns the member that watches a process, or nil.
 func (f *family) member(pid int) *Supervisor {
 	f.mu.Lock()
 	defer f.mu.Unlock()

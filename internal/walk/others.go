@@ -170,7 +170,13 @@ func (w *walker) byValue(addr memory.Address, vars []ClosureVar, i int, value *g
 	v := vars[i]
 	end := v.Offset + value.Size
 	if i+1 < len(vars) && value.Size > wordBytes {
-		return vars[i+1].Offset >= end
+		// A variable without a description may be between the two.
+		switch next := vars[i+1].Offset; {
+		case next < end:
+			return false
+		case next < end+wordBytes:
+			return true
+		}
 	}
 	if object, ok := w.objectAt(addr); ok && object.Contains(addr) {
 		size := uint64(object.End - addr)
@@ -196,8 +202,8 @@ func (w *walker) byValue(addr memory.Address, vars []ClosureVar, i int, value *g
 	return !target.ContainsRange(memory.Range{Start: ptr, End: ptr.Add(value.Size)})
 }
 
-// objectAt returns the object, variable or mapping with an address in it, empty if
-// there is none. It reports whether that is known.
+// objectAt returns the object, variable or mapping with an address in it, or an empty
+// range. It reports false if the heap's objects are not known.
 func (w *walker) objectAt(addr memory.Address) (memory.Range, bool) {
 	if w.cfg.Object == nil {
 		return memory.Range{}, false

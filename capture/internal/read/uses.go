@@ -95,8 +95,9 @@ func variablesWaitedFor(s *model.Snapshot, p *locate.Program) map[memory.Address
 // semaphoreOffsets are those of the semaphores in the types of package sync.
 var semaphoreOffsets = []uint64{0, 4, 8, 12, 16}
 
-// addressesIn returns the addresses that instructions at addr may have, relative to
-// themselves. Most of them are none; those of a variable are, but for one in a billion.
+// addressesIn returns what may be addresses in the instructions at addr, relative to
+// the instructions. Most are not addresses. One in a billion is that of a variable by
+// accident.
 func addressesIn(code []byte, addr memory.Address, machine uint16) iter.Seq[memory.Address] {
 	if machine == elfcore.MachineARM64 {
 		return addressesInARM64(code, addr)

@@ -297,8 +297,8 @@ func TestAskedAtTheEnd(t *testing.T) {
 }
 
 // The command has a capability in its file, so that it may read programs of others. Go's
-// runtime sets GOTRACEBACK in such a process at each start; the command once started
-// itself again for that without end.
+// runtime sets GOTRACEBACK in such a process at each start; the command must
+// not start itself again each time.
 func TestToolWithCapabilities(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("giving a file capabilities needs root")

@@ -403,7 +403,7 @@ func (s *source) hexdump(v *Value, indent int) {
 	s.text("}")
 }
 
-// rowText returns the characters of bytes, with a dot for each that is none. It does not end
+// rowText returns the characters of bytes, with a dot for each other byte. It does not end
 // a comment.
 func rowText(row string) string {
 	text := []byte(row)

@@ -145,7 +145,7 @@ func (g *waitGraph) next(s *Step, certain bool) (out []Other) {
 }
 
 // components returns the sets of goroutines that wait for each other: Tarjan's algorithm,
-// with a stack of its own, since a chain of waits may be long. Goroutines in skip are left
+// with an explicit stack, since a chain of waits may be long. Goroutines in skip are left
 // out.
 func (g *waitGraph) components(certain bool, skip map[*stacks.Goroutine]bool) (out [][]*stacks.Goroutine) {
 	type call struct {

@@ -252,7 +252,7 @@ func (g group) levels() iter.Seq[string] {
 	}
 }
 
-// limit reads the limit of the group or one above it, 0 if there is none. ok is
+// limit reads the limit of the group or one above it; 0 means no limit. ok is
 // false if it cannot be read.
 func (g group) limit(dir string) (limit int64, ok bool) {
 	file := "memory.limit_in_bytes"

@@ -51,7 +51,7 @@ func FuzzRegistration(f *testing.F) {
 func TestLook(t *testing.T) {
 	look, registration := EncodeLook(), Registration{Filled: 5, Inode: 4711}.Encode()
 	if !IsLook(look) || IsLook(registration) || IsLook(nil) || IsLook(append(look, 0)) || IsLook(registration[:len(look)]) {
-		t.Error("a request to look is not told from a registration")
+		t.Error("a request to look is taken for a registration")
 	}
 	if r, ok := ParseRegistration(look); ok {
 		t.Errorf("a request to look is a registration: %+v", r)

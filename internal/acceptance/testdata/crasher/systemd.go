@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// notify tells systemd that the program is ready and, if it expects that of this
+// notify reports to systemd that the program is ready and, if it expects that of this
 // process, feeds the watchdog once. Then the program hangs.
 func notify() {
 	conn, err := net.Dial("unixgram", os.Getenv("NOTIFY_SOCKET"))
