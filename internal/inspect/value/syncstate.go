@@ -179,8 +179,8 @@ func (r *reader) pool(v *Value, t *gotypes.Type, addr memory.Address, depth int)
 	v.Fields = []Field{{Name: "New", Value: r.value(f.Type, addr.Add(f.Offset), depth)}}
 	switch caches := max(local, victim); {
 	case !there || !there2:
-	case caches == 0:
-		v.State = append(v.State, "never used")
+	case caches == 0: // not used yet, or not since the collections that emptied it
+		v.State = append(v.State, "empty")
 	default:
 		v.State = append(v.State, "caches of "+number(caches, "processor"))
 	}
