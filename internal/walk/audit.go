@@ -20,8 +20,9 @@ type Copy struct {
 	Torn     memory.Ranges // memory that changed while it was copied
 	Redacted memory.Ranges // memory that is not, or will not be, in the core
 
-	// Omissions are those of the walk that chose the memory to copy.
+	// Omissions and Closures are those of the walk that chose the memory to copy.
 	Omissions Omissions
+	Closures  Closures
 
 	// Otherwise is the reason for memory that is missing without an omission.
 	Otherwise note.Status

@@ -106,6 +106,9 @@ type Result struct {
 	// Omissions are the memory that depths and budgets omitted.
 	Omissions Omissions
 
+	// Closures is what the walk has found out about closures, for an audit.
+	Closures Closures
+
 	// Faultless reports whether the walk captured everything that the roots lead to,
 	// so that an audit finds nothing if the copy has all of it.
 	Faultless bool

@@ -99,6 +99,11 @@ func (w *walker) closure(it *item) {
 			continue
 		}
 		typ := w.heldType(it.addr, vars, i)
+		if typ == nil {
+			w.untyped(it.root)
+			described = v.Offset + wordBytes
+			continue
+		}
 		// They are a part of the function value, so they cost no depth.
 		w.push(item{addr: it.addr.Add(v.Offset), plan: w.planOf(typ), count: 1, root: it.root, rank: it.rank})
 		if v.Offset >= described+wordBytes {
@@ -109,10 +114,6 @@ func (w *walker) closure(it *item) {
 	// Whether another one follows is not known: to read the heap's spans for the size
 	// of each closure would hold the program too long.
 }
-
-// roundedUp returns a size that is larger than an object of this size in the heap:
-// the allocator rounds up by less than 16 bytes or an eighth.
-func roundedUp(size uint64) uint64 { return size + max(16, size/8) }
 
 // guessHole captures a part of a closure that the debug information does not
 // describe: the compiler leaves out variables that its optimisations removed from the
@@ -130,21 +131,59 @@ func (w *walker) guessHole(it *item, from, to uint64) {
 }
 
 // heldType returns the type of what the closure at addr has for its ith variable:
-// the variable itself, or a pointer to it. The offset of the next one shows it, the
-// size of the closure, or what a pointer would point to. If nothing of this is known,
-// it depends on which mistake is worse: to leave out what the pointer leads to, or to
-// capture an excluded value as a pointer.
+// the variable itself, or a pointer to it. It returns nil if it may be both, and
+// one of them leads to excluded values.
 func (w *walker) heldType(addr memory.Address, vars []ClosureVar, i int) *gotypes.Type {
 	v := vars[i]
 	if !v.Address {
 		return v.Type
 	}
-	elem, err := v.Type.Elem()
-	if err != nil || elem.Size > maxByValue || inRegisters(elem) || !w.byValue(addr, vars, i, elem) {
+	value, err := v.Type.Elem()
+	if err != nil || value.Size > maxByValue || inRegisters(value) {
 		return v.Type
 	}
-	return elem
+	at := addr.Add(v.Offset)
+	var how held
+	if w.audit != nil {
+		how = w.audit.Closures[at]
+	} else {
+		how = w.held(addr, vars, i, value)
+		w.closures[at] = how
+	}
+	switch how {
+	case valueHeld:
+		return value
+	case unknownHeld:
+		return nil
+	}
+	return v.Type
 }
+
+// heldTypes returns both types if it may be both.
+func (w *walker) heldTypes(addr memory.Address, vars []ClosureVar, i int) []*gotypes.Type {
+	if typ := w.heldType(addr, vars, i); typ != nil {
+		return []*gotypes.Type{typ}
+	}
+	types := []*gotypes.Type{vars[i].Type}
+	if value, err := vars[i].Type.Elem(); err == nil {
+		types = append(types, value)
+	}
+	return types
+}
+
+// A held is what a closure has of a variable.
+type held uint8
+
+// Closures is what closures have of variables of which the debug information does not
+// show it, by the address in the closure. An audit cannot find it out: the program may
+// have ended.
+type Closures map[memory.Address]held
+
+const (
+	pointerHeld held = iota
+	valueHeld
+	unknownHeld
+)
 
 // maxByValue is the size of the largest variable that the compiler captures by
 // value, in bytes.
@@ -164,42 +203,63 @@ func inRegisters(t *gotypes.Type) bool {
 	return true
 }
 
-// byValue reports whether the closure at addr has its ith variable, of this type, and
-// no pointer to it.
-func (w *walker) byValue(addr memory.Address, vars []ClosureVar, i int, value *gotypes.Type) bool {
+// held determines what the closure at addr has of its ith variable, of the type value: by
+// the offset of the next one, by the size of the closure, or by what a pointer would
+// point to.
+func (w *walker) held(addr memory.Address, vars []ClosureVar, i int, value *gotypes.Type) held {
 	v := vars[i]
-	end := v.Offset + value.Size
+	pointerEnd, valueEnd := v.Offset+wordBytes, v.Offset+value.Size
 	if i+1 < len(vars) && value.Size > wordBytes {
 		// A variable without a description may be between the two.
 		switch next := vars[i+1].Offset; {
-		case next < end:
-			return false
-		case next < end+wordBytes:
-			return true
+		case next < valueEnd:
+			return pointerHeld
+		case next < valueEnd+wordBytes:
+			return valueHeld
 		}
 	}
-	if object, ok := w.objectAt(addr); ok && object.Contains(addr) {
-		size := uint64(object.End - addr)
-		if size < end {
-			return false
-		}
-		if i+1 == len(vars) && size >= roundedUp(v.Offset+wordBytes) {
-			return true
+	if slot, ok := w.objectAt(addr); ok && slot.Start == addr {
+		switch {
+		case slot.Size() < valueEnd:
+			return pointerHeld
+		case i+1 == len(vars) && slot.Size() > sizeClass(pointerEnd):
+			return valueHeld
 		}
 	}
 	data, ok := w.pages.bytes(addr.Add(v.Offset), wordBytes)
 	if !ok {
-		return false
+		return pointerHeld
 	}
 	ptr := goobject.Pointer(data)
 	if ptr < lowest || ptr >= goobject.AddressSpace || !ptr.Aligned(max(1, value.Align)) {
-		return true
+		return valueHeld
 	}
-	target, ok := w.objectAt(ptr)
-	if !ok {
-		return w.ex.active
+	if target, ok := w.objectAt(ptr); ok && !target.Empty() && !target.ContainsRange(memory.Range{Start: ptr, End: ptr.Add(value.Size)}) {
+		return valueHeld
 	}
-	return !target.ContainsRange(memory.Range{Start: ptr, End: ptr.Add(value.Size)})
+	if w.ex.active {
+		p := w.planOf(value)
+		if w.compile(p); !p.leaf() {
+			return unknownHeld
+		}
+	}
+	return pointerHeld
+}
+
+// sizeClass returns the size of the slot of an object in the heap, of Go 1.16 and later.
+// Larger sizes than those of small closures are rounded up by an eighth at most, so the
+// result is then too large.
+func sizeClass(size uint64) uint64 {
+	up := func(unit uint64) uint64 { return (size + unit - 1) / unit * unit }
+	switch {
+	case size <= 32:
+		return up(8)
+	case size <= 256:
+		return up(16)
+	case size <= 512:
+		return up(32)
+	}
+	return size + size/8 + 8
 }
 
 // objectAt returns the object, variable or mapping with an address in it, or an empty

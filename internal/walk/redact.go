@@ -242,9 +242,10 @@ func (x *excluder) redactClosure(rule int, addr memory.Address) {
 	vars := x.w.closureVars(memory.Address(words[0]))
 	for i, v := range vars {
 		if v.Type != nil {
-			typ := x.w.heldType(addr, vars, i)
-			x.coverReachable(rule, addr.Add(v.Offset), typ.Size)
-			x.redactReachable(rule, x.w.rawPlan(typ), addr.Add(v.Offset), 1)
+			for _, typ := range x.w.heldTypes(addr, vars, i) {
+				x.coverReachable(rule, addr.Add(v.Offset), typ.Size)
+				x.redactReachable(rule, x.w.rawPlan(typ), addr.Add(v.Offset), 1)
+			}
 		}
 	}
 }

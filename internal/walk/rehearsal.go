@@ -112,7 +112,7 @@ func (w *walker) resume(re *rehearsed, cfg Config) (order []int, ok bool) {
 		return nil, false
 	}
 	w.left = orUnlimited(cfg.Budget) - spent
-	w.cfg.Memory, w.cfg.Moving, w.cfg.Arena, w.cfg.Lacks = cfg.Memory, false, cfg.Arena, cfg.Lacks
+	w.cfg.Memory, w.cfg.Moving, w.cfg.Arena, w.cfg.Lacks, w.cfg.Object = cfg.Memory, false, cfg.Arena, cfg.Lacks, cfg.Object
 	w.pages.mem, w.pages.moving, w.pages.arena, w.pages.data = cfg.Memory, false, cfg.Arena, nil
 	w.writing, w.lastPlan = nil, nil
 	// An invalid value may have been read during a write.

@@ -92,6 +92,7 @@ type walker struct {
 	omissions Omissions
 
 	sawUntyped bool // a value may lead to memory without a type
+	closures   Closures
 
 	effort  int // pages of values, counted on each visit
 	shadows int
@@ -116,6 +117,7 @@ func newWalker(cfg Config) (*walker, error) {
 		cfg:      cfg,
 		pages:    newPages(cfg.Memory, heldPages, cfg.Pages, cfg.Arena),
 		left:     orUnlimited(cfg.Budget),
+		closures: Closures{},
 		plans:    make(map[*gotypes.Type]*typePlan),
 		raws:     make(map[*gotypes.Type]*typePlan),
 		chans:    goobject.ChanLayoutOf(cfg.Version),
@@ -368,6 +370,7 @@ func (w *walker) result() *Result {
 		pages:   w.pages,
 
 		Omissions: w.omissions.sorted(),
+		Closures:  w.closures,
 	}
 	res.Stats.Pages, res.Stats.Read = w.pages.count, w.pages.reads
 	res.Redactor = w.ex.finish(res)

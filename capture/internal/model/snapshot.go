@@ -65,7 +65,8 @@ func (id *Identity) Name() string {
 // Reach is how far the walk came.
 type Reach struct {
 	Omissions walk.Omissions // values that depths and budgets omitted
-	Faultless bool           // it omitted nothing
+	Closures  walk.Closures
+	Faultless bool // it omitted nothing
 }
 
 // A Snapshot is the result of reading a program.
@@ -127,7 +128,7 @@ type Goroutines struct {
 	Cut    []note.CutStack // stacks of which the image has both ends
 
 	// Known are the addresses that skeleton stacks have and keep: of captured values that
-	// no exclusion covers, and of what goroutines wait for, which the core has anyway.
+	// no exclusion covers, and of what goroutines wait for, which follows from the note of waits.
 	Known map[memory.Address]bool
 
 	Alive    int // goroutines that have not ended

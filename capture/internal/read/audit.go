@@ -40,7 +40,7 @@ func WithStatuses(ctx context.Context, s *model.Snapshot, p *locate.Program, pl 
 	}
 	found, err := walk.Audit(ctx, cfg, &walk.Copy{
 		Memory: &s.Image, Has: s.Image.Has(), Holes: s.Image.Holes, Torn: s.Image.Torn,
-		Redacted: redactedOf(s), Omissions: s.Reach.Omissions, Otherwise: otherwise(s),
+		Redacted: redactedOf(s), Omissions: s.Reach.Omissions, Closures: s.Reach.Closures, Otherwise: otherwise(s),
 	})
 	if err != nil {
 		t.Problems.Missing("statuses", err)

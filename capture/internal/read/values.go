@@ -35,7 +35,7 @@ func (r *reading) queueRegions(ctx context.Context) error {
 		}
 	}
 	r.snapshot.Regions = results
-	r.snapshot.Reach = model.Reach{Omissions: found.Omissions, Faultless: found.Faultless}
+	r.snapshot.Reach = model.Reach{Omissions: found.Omissions, Closures: found.Closures, Faultless: found.Faultless}
 	r.found = found
 	r.snapshot.Redaction = model.Redaction{Redactor: found.Redactor, Rules: rules(r.plan)}
 	r.snapshot.Changed.Map = len(found.Writing) > 0

@@ -81,6 +81,7 @@ var (
 	counter  = int64(7)
 	channel  = make(chan password, 4)
 	closure  func() int
+	pointers func(int) int
 )
 
 // What is neither.
@@ -106,6 +107,7 @@ var table = meminspectimpl.Table{
 		{ID: 1<<63 | 12, Name: "globalArray", Expr: "globalArray", Var: &globalArray},
 		{ID: 1<<63 | 13, Name: "channel", Expr: "channel", Var: &channel},
 		{ID: 1<<63 | 14, Name: "closure", Expr: "closure", Var: &closure},
+		{ID: 1<<63 | 15, Name: "pointers", Expr: "pointers", Var: &pointers},
 	},
 	Exclusions: []meminspectimpl.Exclusion{
 		{Kind: meminspectimpl.ExcludeVariable, Var: &globalArray, Package: path},
@@ -149,6 +151,9 @@ func main() {
 	unannotated = array(25)
 	p := pass(26)
 	closure = func() int { return len(p.more) + int(p.hidden[len(p.more)%len(p.hidden)]) }
+	q30, q32 := pass(30), pass(32)
+	pair := [2]*password{&q30, &q32}
+	pointers = func(i int) int { return len(pair[i].more) }
 
 	ready := make(chan bool)
 	go func() {
