@@ -156,17 +156,26 @@ func withRest(s *model.Snapshot, pl *model.Plan, record Record, core elfcore.Cor
 	const head = 32 // of a note, with its version and padding
 	notes, left := core.Notes, int64(pl.Budget)-size
 	var last []elfcore.Note
+	cut := ourNote(note.TypeUses, note.EncodeUses([]note.Use{{}})) // that the list is not complete
+	reserved := int64(0)
+	if len(s.Goroutines.Uses) > 0 {
+		reserved = int64(len(cut.Desc)) + head
+	}
 	if record.Crash != nil {
-		crash := ourNote(note.TypeCrash, cutText(record.Crash, left-2*head, problems).Encode())
+		crash := ourNote(note.TypeCrash, cutText(record.Crash, left-reserved-2*head, problems).Encode())
 		left -= int64(len(crash.Desc)) + head
 		last = append(last, crash)
 	}
 	if len(s.Image.Torn) > 0 {
-		torn := tornNote(s, left-head, problems)
+		torn := tornNote(s, left-reserved-head, problems)
 		left -= int64(len(torn.Desc)) + head
 		notes = append(notes, torn)
 	}
-	if uses := ourNote(note.TypeUses, note.EncodeUses(s.Goroutines.Uses)); len(s.Goroutines.Uses) > 0 && int64(len(uses.Desc)) <= left-head {
+	if len(s.Goroutines.Uses) > 0 {
+		uses := ourNote(note.TypeUses, note.EncodeUses(s.Goroutines.Uses))
+		if int64(len(uses.Desc)) > left-head {
+			uses = cut
+		}
 		left -= int64(len(uses.Desc)) + head
 		notes = append(notes, uses)
 	}

@@ -95,16 +95,7 @@ func knownWords(s *model.Snapshot, found *walk.Result) map[memory.Address]bool {
 	if gs.Note.Stacks != note.StackSkeleton || found == nil {
 		return nil
 	}
-	waited := map[memory.Address]bool{}
-	for i := range gs.Waits {
-		w := &gs.Waits[i]
-		waited[memory.Address(w.Object)] = true
-		if w.Flags&note.WaitChannel == 0 { // a semaphore: the lock that it belongs to begins before it
-			for _, before := range semaphoreOffsets {
-				waited[memory.Address(w.Object-before)] = true
-			}
-		}
-	}
+	waited := waitedFor(s)
 	known := map[memory.Address]bool{}
 	for i := range gs.Stacks {
 		s.Image.Each(gs.Stacks[i].Used, func(addr memory.Address, data []byte) {

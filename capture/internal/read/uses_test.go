@@ -35,3 +35,23 @@ func words32(words ...uint32) (code []byte) {
 	}
 	return code
 }
+
+// Calls and jumps, in both directions, have the targets that their processors define.
+func TestCallsIn(t *testing.T) {
+	const at = 0x401000
+	for _, test := range []struct {
+		name    string
+		machine uint16
+		code    []byte
+		want    memory.Address
+	}{
+		{"amd64 call back", elfcore.MachineAMD64, []byte{0x90, 0xe8, 0xfb, 0xef, 0xff, 0xff}, 0x400001},
+		{"amd64 jump", elfcore.MachineAMD64, []byte{0xe9, 0x00, 0x10, 0x00, 0x00}, 0x402005},
+		{"arm64 call back", elfcore.MachineARM64, []byte{0x1f, 0x20, 0x03, 0xd5, 0xff, 0xfb, 0xff, 0x97}, 0x400000},
+		{"arm64 branch", elfcore.MachineARM64, []byte{0x00, 0x04, 0x00, 0x14}, 0x402000},
+	} {
+		if got := slices.Collect(callsIn(test.code, at, test.machine)); !slices.Equal(got, []memory.Address{test.want}) {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
+		}
+	}
+}

@@ -21,7 +21,7 @@ const (
 // findOthers finds the goroutines that may let those go on that wait for objects: those
 // that have pointers to the objects on their stacks.
 func findOthers(p *inspect.Program, objects []Object, list []stacks.Goroutine) {
-	f := finder{p: p, pointers: map[memory.Address][]*Object{}, own: map[*stacks.Goroutine][]memory.Address{}}
+	f := finder{p: p, pointers: map[memory.Address][]*Object{}, own: map[*stacks.Goroutine][]memory.Address{}, unlocks: map[memory.Address]bool{}}
 	for i := range objects {
 		o := &objects[i]
 		if o.Addr == 0 {
@@ -39,7 +39,7 @@ func findOthers(p *inspect.Program, objects []Object, list []stacks.Goroutine) {
 	if len(f.pointers) == 0 {
 		return
 	}
-	f.findUses(objects, list)
+	f.findUses(list)
 	left := uint64(maxStacks)
 	stack := make([]byte, maxStack)
 	for i := range list {
@@ -80,12 +80,13 @@ type finder struct {
 	p        *inspect.Program
 	pointers map[memory.Address][]*Object           // by what points to them
 	own      map[*stacks.Goroutine][]memory.Address // the objects that it waits for
+	unlocks  map[memory.Address]bool                // functions of deferred calls that unlock their argument
 	words    []memory.Address                       // of a stack, from its lowest address
 }
 
 // findUses adds the goroutines that have called a function whose code uses an object: that
 // of a package variable, to which no stack has a pointer.
-func (f *finder) findUses(objects []Object, list []stacks.Goroutine) {
+func (f *finder) findUses(list []stacks.Goroutine) {
 	desc, ok := f.p.Core.Note(note.Owner, note.TypeUses)
 	if !ok {
 		return
@@ -97,9 +98,20 @@ func (f *finder) findUses(objects []Object, list []stacks.Goroutine) {
 	}
 	byFunction := map[memory.Address][]*Object{}
 	for _, u := range uses {
-		for i := range objects {
-			if o := &objects[i]; uint64(o.Addr) == u.Object {
-				byFunction[memory.Address(u.Function)] = append(byFunction[memory.Address(u.Function)], o)
+		function, addr := memory.Address(u.Function), memory.Address(u.Object)
+		switch {
+		case u == note.Use{}:
+			for _, found := range f.pointers {
+				for _, o := range found {
+					o.more = true
+				}
+			}
+		case addr == 0:
+			f.unlocks[function] = true
+		}
+		for _, o := range f.pointers[addr] {
+			if o.Addr == addr {
+				byFunction[function] = append(byFunction[function], o)
 			}
 		}
 	}
@@ -130,7 +142,7 @@ func (f *finder) search(g *stacks.Goroutine) {
 		waits := slices.Contains(f.own[g], word)
 		for _, o := range found {
 			switch {
-			case o.Addr == word && deferred && g.State != condWait && (!waits || by != callerOf(g)):
+			case o.Addr == word && deferred && o.releasable() && g.State != condWait && (!waits || by != callerOf(g)):
 				o.addOther(g, Other{Deferred: true})
 			case !waits: // the object for which it waits may be the first field of a struct
 				o.addOther(g, Other{})
@@ -144,15 +156,17 @@ func (f *finder) search(g *stacks.Goroutine) {
 const condWait = "sync.Cond.Wait"
 
 // deferredBy reports whether a word of a stack belongs to a call that the goroutine has
-// deferred, and the function that did. The compiler puts what such a call needs into an
+// deferred and that unlocks, and the function that did. The compiler puts what such a call needs into an
 // object on the stack, which begins with the address of a function: x.deferwrap1. A word
-// that points to the object is zero until the defer statement runs.
+// that points to the object is zero until the defer statement runs. Both may be leftovers
+// of a function that has returned.
 func (f *finder) deferredBy(g *stacks.Goroutine, word int) (function string, ok bool) {
 	const most = 4 // arguments
 	for i := word - 1; i >= 0 && i >= word-most; i-- {
 		if name, _, is := strings.Cut(f.p.FuncName(f.words[i]), ".deferwrap"); is {
 			object := g.Stack.Start.Add(uint64(i) * memory.PtrSize)
-			return name, slices.Contains(f.words, object)
+			called := func(frame stacks.Frame) bool { return frame.Function == name }
+			return name, f.unlocks[f.words[i]] && slices.Contains(f.words, object) && slices.ContainsFunc(g.Frames, called)
 		}
 	}
 	return "", false

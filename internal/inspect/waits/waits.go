@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -41,6 +42,10 @@ func (o *Object) Type() string {
 	}
 	return o.Kind
 }
+
+// releasable reports whether the goroutine with a deferred call has to release the object:
+// others may send on a channel or signal a condition too.
+func (o *Object) releasable() bool { return o.Lock() || o.Kind == waitGroup }
 
 // Lock reports whether the object is a lock.
 func (o *Object) Lock() bool { return o.Kind == mutex || o.Kind == rwMutex }
@@ -99,23 +104,21 @@ const (
 	Wait     Action = "wait"
 )
 
-// A semaphore is how the state of a goroutine and the address of its semaphore
-// give the object of package sync.
+// A semaphore is what the state of a goroutine shows of the object of package sync for
+// which it waits.
 type semaphore struct {
 	state  string
 	kind   string
-	offset uint64 // of the semaphore in the object
 	action Action
 }
 
-// Offsets of semaphores are the same from Go 1.21 to 1.27.
 var semaphores = []semaphore{
-	{"sync.Mutex.Lock", mutex, 4, Lock},
-	{"sync.RWMutex.Lock", rwMutex, 8, Lock},
-	{"sync.RWMutex.RLock", rwMutex, 12, ReadLock},
-	{"sync.WaitGroup.Wait", "sync.WaitGroup", 8, Wait},
-	{"sync.Cond.Wait", "sync.Cond", 16, Wait},
-	{"semacquire", "semaphore", 0, Wait},
+	{"sync.Mutex.Lock", mutex, Lock},
+	{"sync.RWMutex.Lock", rwMutex, Lock},
+	{"sync.RWMutex.RLock", rwMutex, ReadLock},
+	{"sync.WaitGroup.Wait", waitGroup, Wait},
+	{"sync.Cond.Wait", "sync.Cond", Wait},
+	{"semacquire", "semaphore", Wait},
 }
 
 // Kinds that have a part in more than one place here.
@@ -123,6 +126,8 @@ const (
 	channel = "chan"
 	mutex   = "sync.Mutex"
 	rwMutex = "sync.RWMutex"
+
+	waitGroup = "sync.WaitGroup"
 )
 
 // Read returns what the goroutines of a list wait for: the objects for which most
@@ -193,8 +198,8 @@ func (r *reader) addWait(g *stacks.Goroutine, w *note.Wait) bool {
 		return true
 	}
 	for _, s := range semaphores {
-		if strings.HasPrefix(g.State, s.state) && w.Object > s.offset {
-			o := r.object(s.kind, memory.Address(w.Object-s.offset))
+		if offset, _ := goroutine.SemaphoreOffset(s.state); strings.HasPrefix(g.State, s.state) && w.Object > offset {
+			o := r.object(s.kind, memory.Address(w.Object-offset))
 			o.Waiters = append(o.Waiters, Waiter{Goroutine: g, Action: s.action})
 			return true
 		}

@@ -1,13 +1,15 @@
 package note
 
 // TypeUses is the type of the note that lists which functions use the package variables
-// for which goroutines wait.
+// for which goroutines wait, and which of the deferred ones unlock.
 const TypeUses uint32 = typeBase + 16 // []Use
 
-// A Use is a function whose code has the address of an object in a package variable.
+// A Use is a function whose code has the address of an object in a package variable, or
+// one that unlocks a lock or counts down a wait group, its argument. If the list is
+// not complete, it has a zero Use.
 type Use struct {
 	Function uint64 // its first address
-	Object   uint64
+	Object   uint64 // 0 = its argument
 }
 
 const useSize = 16

@@ -25,6 +25,65 @@ type all struct {
 	Busy             account
 	Group, Healthy   sync.WaitGroup
 	Jobs, Work       chan int
+	Caches           [2]cache
+	Pipes            [2]chan int
+}
+
+// A cache begins with its lock, so a pointer to it is one to the lock.
+type cache struct {
+	mu     sync.Mutex
+	closed int
+}
+
+func (c *cache) close() {
+	c.mu.Lock()
+	c.closed++
+	c.mu.Unlock()
+}
+
+// user has a deferred call with a lock that it does not have.
+//
+//go:noinline
+func user(mine, other *cache) {
+	defer mine.close()
+	other.mu.Lock()
+	other.mu.Unlock()
+}
+
+// relock has unlocked what its deferred call will lock again.
+//
+//go:noinline
+func relock(mine, other *cache) {
+	defer mine.mu.Lock()
+	other.mu.Lock()
+	other.mu.Unlock()
+}
+
+// slow has the locks for which users wait.
+//
+//go:noinline
+func slow(first, second *cache, locked chan bool) {
+	first.mu.Lock()
+	second.mu.Lock()
+	locked <- true
+	time.Sleep(time.Hour)
+	first.mu.Unlock()
+	second.mu.Unlock()
+}
+
+// pipe will close one channel and waits for another, on which others may send.
+//
+//go:noinline
+func pipe(to, from chan int) {
+	defer close(to)
+	<-from
+}
+
+//go:noinline
+func sender(first, second chan int) {
+	time.Sleep(time.Hour)
+	first <- 1
+	second <- 1
 }
 
 var state all
@@ -227,6 +286,18 @@ func start() {
 	go worker(&state.Healthy, state.Work)
 	go waitsForWorkers(&state.Healthy, state.Work)
 	go producer(state.Work)
+
+	go slow(&state.Caches[0], &state.Caches[1], locked)
+	<-locked
+	go user(&state.Caches[0], &state.Caches[1])
+	go user(&state.Caches[1], &state.Caches[0])
+	go relock(&state.Caches[0], &state.Caches[1])
+	go relock(&state.Caches[1], &state.Caches[0])
+
+	state.Pipes = [2]chan int{make(chan int), make(chan int)}
+	go pipe(state.Pipes[0], state.Pipes[1])
+	go pipe(state.Pipes[1], state.Pipes[0])
+	go sender(state.Pipes[0], state.Pipes[1])
 }
 
 func main() {
