@@ -23,7 +23,7 @@ func refusals(s *model.Snapshot) []note.Receipt {
 
 // redactStacks overwrites every word of skeleton stacks that is neither an
 // address in code nor one in the stack itself, nor that of a known object. A secret
-// stack keeps none of these either.
+// stack keeps no addresses of objects.
 func redactStacks(s *model.Snapshot) []note.Receipt {
 	var executable []memory.Range
 	for _, m := range s.Maps {

@@ -76,7 +76,7 @@ type place struct {
 // nowhere is the place of a pointer of which nothing is known.
 var nowhere = place{noWord, noTag, 0}
 
-// A literal is memory of the data that the compiler laid down without a name: where
+// A literal is data that the compiler placed in the program without a name: where
 // the variable or literal points at it.
 type literal struct {
 	root uint32
