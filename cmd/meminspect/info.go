@@ -251,6 +251,10 @@ func (i *infoJSON) print(w io.Writer) {
 	}
 	idle := 0 // exclusions that apply to nothing in the core
 	for _, r := range i.Receipts {
+		if r.Reason == note.ReasonUnreadable.String() && r.Rule != "" { // of a core without memory
+			line("left out", "all memory: %s", r.Rule)
+			continue
+		}
 		if r.Bytes == 0 && r.Rule != "" {
 			idle++
 			continue
