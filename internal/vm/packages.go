@@ -46,7 +46,7 @@ var moduleNames = []string{
 	"virtio_blk", "virtio_pci", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_ring", "virtio",
 }
 
-// Line is a series of kernels of which the packages have the newest version.
+// Line is a series of kernels. The system's packages have one version of each.
 type Line string
 
 // The series that Debian 12 has for virtual machines.
@@ -55,8 +55,10 @@ const (
 	Backports Line = "linux-image-6.12-cloud-"
 )
 
-// FetchKernel returns the newest kernel of a series, and downloads it first if it is
-// not in the cache. If it cannot be downloaded, the error wraps [ErrMissing].
+// FetchKernel returns the kernel of a series from the cache. If none is there, it downloads
+// the newest one first. The cache is never renewed: delete its directory to have newer
+// kernels. If the system's packages do not have the series, the error wraps [ErrNoSeries];
+// if the kernel is not available for this or another reason, it wraps [ErrMissing].
 func FetchKernel(ctx context.Context, arch string, line Line) (Kernel, error) {
 	p, done, err := openPackages(arch)
 	if err != nil {
@@ -66,12 +68,12 @@ func FetchKernel(ctx context.Context, arch string, line Line) (Kernel, error) {
 	meta := string(line) + arch
 	debs, err := p.fetch(ctx, meta, func() ([]string, error) {
 		out, err := p.apt(ctx, "apt-cache", "depends", meta)
-		if err != nil {
-			return nil, err
+		if err != nil { // it reads the lists that were downloaded just now
+			return nil, fmt.Errorf("%w: %w", ErrNoSeries, err)
 		}
 		found := regexp.MustCompile(`(?m)^\s*Depends: (linux-image-\S+)$`).FindStringSubmatch(out)
 		if found == nil {
-			return nil, fmt.Errorf("%w: the package %s names no kernel: %s", ErrMissing, meta, out)
+			return nil, fmt.Errorf("%w: %w: the package %s names no kernel: %s", ErrNoSeries, ErrMissing, meta, out)
 		}
 		dir, err := os.MkdirTemp(p.dir, "download-")
 		if err != nil {
@@ -141,9 +143,9 @@ func unpackKernel(deb string, k Kernel) error {
 }
 
 // FetchPackages returns the package files of the named packages and of all that they
-// depend on, and downloads them first if they are not in the cache. The packages are
-// of the system's release, for any architecture, and are not installed. If they
-// cannot be downloaded, the error wraps [ErrMissing].
+// depend on, and downloads them first if they are not in the cache, which is never
+// renewed. The packages are of the system's release, for any architecture, and are not
+// installed. If they are not available, the error wraps [ErrMissing].
 func FetchPackages(ctx context.Context, arch string, names ...string) ([]string, error) {
 	p, done, err := openPackages(arch)
 	if err != nil {
@@ -228,7 +230,8 @@ func openPackages(arch string) (p *packages, done func(), err error) {
 // fetch returns the files that a former download of this key has left, or else
 // downloads them.
 func (p *packages) fetch(ctx context.Context, key string, download func() ([]string, error)) ([]string, error) {
-	list := filepath.Join(p.dir, fmt.Sprintf("%x.list", sha256.Sum256([]byte(key)))[:16])
+	sum := sha256.Sum256([]byte(key))
+	list := filepath.Join(p.dir, fmt.Sprintf("%x", sum[:8])) // the names of the files
 	if text, err := os.ReadFile(list); err == nil {
 		var files []string
 		for name := range strings.FieldsSeq(string(text)) {

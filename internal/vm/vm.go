@@ -30,8 +30,10 @@ import (
 
 // Reasons why a machine or a command in it failed.
 var (
-	// ErrMissing reports that QEMU or a package cannot be had here.
-	ErrMissing = errors.New("not to be had")
+	// ErrMissing reports that QEMU or a package is not available here.
+	ErrMissing = errors.New("not available")
+	// ErrNoSeries reports that the system's packages have no kernel of a series.
+	ErrNoSeries = errors.New("no such series of kernels")
 	// ErrNoBoot reports that a machine did not come up in time.
 	ErrNoBoot = errors.New("the machine did not boot in time")
 	// ErrPanic reports that the kernel of a machine panicked.
@@ -49,6 +51,8 @@ var (
 	bootLimit = 3 * time.Minute
 	// grace is how long a machine may be late with its answer.
 	grace = time.Minute
+	// closeLimit is how long a machine may take to switch itself off.
+	closeLimit = 20 * time.Second
 )
 
 // Config describes a machine.
@@ -334,12 +338,21 @@ func (m *Machine) ask(r protocol.Request, limit time.Duration, each func(protoco
 	if err != nil {
 		return protocol.Event{}, err
 	}
-	if _, err := m.requests.Write(append(line, '\n')); err != nil {
-		return protocol.Event{}, m.ended("before a request")
-	}
 	deadline := time.After(limit)
+	// A guest that hangs reads nothing: the write blocks once the pipe is full, until
+	// Close ends QEMU.
+	written := make(chan error, 1)
+	go func() {
+		_, err := m.requests.Write(append(line, '\n'))
+		written <- err
+	}()
 	for {
 		select {
+		case err := <-written:
+			if err != nil {
+				return protocol.Event{}, m.ended("before a request")
+			}
+			written = nil
 		case e, ok := <-m.events:
 			switch {
 			case !ok:
@@ -357,15 +370,15 @@ func (m *Machine) ask(r protocol.Request, limit time.Duration, each func(protoco
 	}
 }
 
-// Close switches the machine off and returns when QEMU has ended.
-
+// Close switches the machine off and returns when QEMU has ended. It kills QEMU if the
+// machine does not answer.
 func (m *Machine) Close() {
 	defer os.RemoveAll(m.dir)
+	kill := time.AfterFunc(closeLimit, func() { _ = m.cmd.Process.Kill() })
+	defer kill.Stop()
 	if line, err := json.Marshal(protocol.Request{Off: true}); err == nil {
 		_, _ = m.requests.Write(append(line, '\n'))
 	}
-	kill := time.AfterFunc(20*time.Second, func() { _ = m.cmd.Process.Kill() })
-	defer kill.Stop()
 	for range m.events { // until QEMU has closed its output
 	}
 	_ = m.cmd.Wait()

@@ -4,6 +4,7 @@ package vm
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -108,6 +109,68 @@ func TestFailures(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A test takes the next series of kernels if the packages do not have the first one, but
+// not if they are not available.
+func TestNextSeries(t *testing.T) {
+	t.Setenv(CacheVariable, t.TempDir())
+	p, done, err := openPackages("arm64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Kernel{Arch: "arm64", Package: "linux-image-1.0", modules: filepath.Join(p.dir, "linux-image-1.0")}
+	want.Image = filepath.Join(want.modules, "vmlinuz")
+	tools := t.TempDir()
+	script := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(tools, name), []byte("#!/bin/sh\n"+text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script("apt-get", "")
+	script("apt-cache", "echo 'E: No packages found'; exit 100")
+	t.Setenv("PATH", tools)
+	// The stable series is in the cache.
+	_, err = p.fetch(t.Context(), string(Stable)+"arm64", func() ([]string, error) {
+		deb := filepath.Join(p.dir, want.Package+"_1_arm64.deb")
+		return []string{deb}, errors.Join(os.WriteFile(deb, nil, 0o644), os.Mkdir(want.modules, 0o755), os.WriteFile(want.stamp(), fmt.Append(nil, moduleNames), 0o644))
+	})
+	done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err := fetchFirst(t.Context(), "arm64", []Line{Backports, Stable}); err != nil || k != want {
+		t.Errorf("%+v, %v, want %+v", k, err, want)
+	}
+	if _, err := fetchFirst(t.Context(), "arm64", []Line{Backports}); !errors.Is(err, ErrNoSeries) || !errors.Is(err, ErrMissing) {
+		t.Errorf("%v", err)
+	}
+	script("apt-get", "echo 'E: no network'; exit 100")
+	if k, err := fetchFirst(t.Context(), "arm64", []Line{Backports, Stable}); !errors.Is(err, ErrMissing) || errors.Is(err, ErrNoSeries) {
+		t.Errorf("%+v, %v", k, err)
+	}
+}
+
+// A guest that reads nothing blocks neither a request that is larger than the pipe nor
+// the end of the machine.
+func TestGuestReadsNothing(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "qemu")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho '"+`{"kind":"up","text":"1.0"}`+"'; exec sleep 1000"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	was, late, off := emulators["amd64"], grace, closeLimit
+	t.Cleanup(func() { emulators["amd64"], grace, closeLimit = was, late, off })
+	emulators["amd64"], grace, closeLimit = program, 10*time.Millisecond, 10*time.Millisecond
+	m, err := Start(Config{Kernel: Kernel{Arch: "amd64"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = m.Run(Command{Args: []string{"true", strings.Repeat("x", 1<<20)}, Limit: time.Millisecond})
+	if !errors.Is(err, ErrHung) {
+		t.Errorf("%.100v", err)
+	}
+	m.Close()
 }
 
 // Without the package manager, and with a name that it does not know, the error is

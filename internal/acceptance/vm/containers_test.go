@@ -83,7 +83,7 @@ cat >/tmp/bundle/config.json <<'END'
 END
 contained() { s=0; runc run --bundle /tmp/bundle test >/tmp/log 2>&1 </dev/null || s=$?; return $s; }
 cores=/tmp/bundle/cores
-case '`+c.want+`' in "") contained;; *) until_core contained;; esac
+case '`+c.want+`' in "") contained;; *) until_core '`+c.args[len(c.args)-1]+`' contained;; esac
 echo "status $s"
 ls /tmp/bundle/cores
 for core in /tmp/bundle/cores/*.core; do

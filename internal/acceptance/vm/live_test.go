@@ -143,7 +143,7 @@ func TestCauses(t *testing.T) {
 				out := m.run(t, fmt.Sprintf(`
 rm -rf /tmp/cores
 cores=/tmp/cores
-until_core meminspect run --on=sigterm --dir /tmp/cores -- crasher-plain %s >/tmp/log 2>&1
+until_core %[1]s meminspect run --on=sigterm --dir /tmp/cores -- crasher-plain %[1]s >/tmp/log 2>&1
 core=$(one /tmp/cores/*.core)
 echo $core
 meminspect print $core counter customer

@@ -4,9 +4,7 @@ package vm
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,6 +20,16 @@ const root = "../../.."
 type system struct {
 	arch string
 	line vm.Line
+}
+
+// kernel returns the kernel of a system. A sample, which has each processor once, takes
+// the stable series if the system's packages do not have the other one.
+func (s system) kernel(t *testing.T) vm.Kernel {
+	t.Helper()
+	if matrix.Whole() {
+		return vm.Need(t, s.arch, s.line)
+	}
+	return vm.Need(t, s.arch, s.line, vm.Stable)
 }
 
 // systems are those on which the tests run: of the sample, one for each processor.
@@ -63,7 +71,7 @@ type machine struct {
 func onEach(t *testing.T, test func(*testing.T, *machine)) {
 	t.Helper()
 	for _, s := range systems() {
-		k := vm.Need(t, s.arch, s.line)
+		k := s.kernel(t)
 		t.Run(k.Name(), func(t *testing.T) { test(t, boot(t, s)) })
 	}
 }
@@ -71,8 +79,12 @@ func onEach(t *testing.T, test func(*testing.T, *machine)) {
 // boot returns the running machine of a system; the first test on it boots it.
 func boot(t *testing.T, s system) *machine {
 	t.Helper()
-	if m := running[s]; m != nil && !m.broken {
-		return m
+	if m := running[s]; m != nil {
+		if !m.broken {
+			return m
+		}
+		delete(running, s)
+		m.Close()
 	}
 	m := start(t, s, vm.Config{Disks: []int{128, 128}}) // for caches and for swap
 	running[s] = m
@@ -82,7 +94,7 @@ func boot(t *testing.T, s system) *machine {
 // start boots a machine of which the test changes the configuration.
 func start(t *testing.T, s system, c vm.Config) *machine {
 	t.Helper()
-	c.Kernel = vm.Need(t, s.arch, s.line)
+	c.Kernel = s.kernel(t)
 	c.Image = image(t, c.Kernel)
 	begin := time.Now()
 	m, err := vm.Start(c)
@@ -166,8 +178,8 @@ func program(t *testing.T, arch, name string, b build) string {
 	return path
 }
 
-// run runs a script of the shell in the machine, with a function "check" for what must
-// hold: it returns the output of a script that succeeded.
+// run runs a script of the shell in the machine, after the functions in [functions]. It
+// returns the output of a script that succeeded.
 func (m *machine) run(t *testing.T, script string) string {
 	t.Helper()
 	out, status := m.try(t, script)
@@ -219,11 +231,14 @@ one() {
 	[ $# = 1 ] && [ -e "$1" ] || fail "not one file but $#: $*; in the directory: $(ls "$(dirname "$1")" 2>&1)"
 	echo "$1"
 }
-# until_core COMMAND… runs a command whose program ends by SIGKILL. A capture has two
-# seconds then, because the OOM killer may have sent it: on a busy host, which emulates
-# the processor, that can be too little. So it is tried again.
+# until_core WAY COMMAND… runs a command whose program ends in that way. After SIGKILL a
+# capture has two seconds, because the OOM killer may have sent it: on a busy host, which
+# emulates the processor, that can be too little. So it is tried up to six times; after
+# any other way, once.
 until_core() {
-	for attempt in $(seq ${attempts:-6}); do
+	case $1 in sigkill|grow) attempts=6;; *) attempts=1;; esac
+	shift
+	for attempt in $(seq $attempts); do
 		"$@" && fail "it ended well"
 		if ls $cores/*.core >/dev/null 2>&1; then break; fi
 	done
@@ -254,15 +269,4 @@ func (m *machine) program(t *testing.T, name string) string {
 		t.Fatalf("no program %s", name)
 	}
 	return path
-}
-
-// host runs the meminspect of the host.
-func host(t *testing.T, args ...string) string {
-	t.Helper()
-	tool := program(t, "amd64", "meminspect", builds["meminspect"])
-	out, err := exec.Command(tool, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("meminspect %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
 }

@@ -23,7 +23,7 @@ func TestPstore(t *testing.T) {
 		if s.arch == "arm64" {
 			reserved, address = "mem=1023M", "0x7ff00000" // memory starts at 1 GiB
 		}
-		k := vm.Need(t, s.arch, s.line)
+		k := s.kernel(t)
 		t.Run(k.Name(), func(t *testing.T) {
 			m := start(t, s, vm.Config{Memory: 1024, Reboots: true, KernelArgs: []string{reserved, "iomem=relaxed"}})
 			defer m.Close()

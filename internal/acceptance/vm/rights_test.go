@@ -4,6 +4,7 @@ package vm
 
 import (
 	"fmt"
+	"path"
 	"strings"
 	"testing"
 
@@ -13,9 +14,9 @@ import (
 
 // What a capture may do under each rule of the kernel.
 const (
-	whole  = "core"    // with all values
-	record = "record"  // a core without memory that names the reason
-	no     = "nothing" // only an event, and the record that `last` prints
+	whole  = "core"   // with all values
+	record = "record" // a core without memory whose `info` has the reason
+	event  = "event"  // only an event, and the line of `last`
 )
 
 // A right is a rule of the kernel, and what it leaves of each way to capture.
@@ -42,18 +43,18 @@ var rights = []right{
 	{"Yama 0", yama(0), asNobody, "", whole, whole, whole, ""},
 	{"Yama 1", yama(1), asNobody, "", whole, whole, record, "Yama"},
 	{"Yama 1, root", yama(1), "env", "", whole, whole, whole, ""},
-	{"Yama 2", yama(2), asNobody, "", record, no, record, "Yama"},
+	{"Yama 2", yama(2), asNobody, "", record, event, record, "Yama"},
 	{"Yama 2, root", yama(2), "env", "", whole, whole, whole, ""},
 	{"no_new_privs", yama(0), "setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs --", "", whole, whole, whole, ""},
 	{"no capabilities, root", yama(0), "setpriv --bounding-set=-all --inh-caps=-all --no-new-privs --", "", whole, whole, whole, ""},
-	{"dumpable 0 by mode 0711", yama(0) + "install -m 0711 /programs/crasher-plain /tmp/crasher-0711", asNobody, "/tmp/crasher-0711", record, no, record, "program"},
-	{"file capabilities", yama(0) + "cp /programs/crasher-plain /tmp/crasher-caps; setcap cap_net_bind_service+ep /tmp/crasher-caps", asNobody, "/tmp/crasher-caps", no, no, record, "capabilities"},
+	{"dumpable 0 by mode 0711", yama(0) + "install -m 0711 /programs/crasher-plain /tmp/crasher-0711", asNobody, "/tmp/crasher-0711", record, event, record, "program"},
+	{"file capabilities", yama(0) + "cp /programs/crasher-plain /tmp/crasher-caps; setcap cap_net_bind_service+ep /tmp/crasher-caps", asNobody, "/tmp/crasher-caps", event, event, record, "capabilities"},
 	{"file capabilities of the tool", yama(2) + "cp /programs/meminspect /tmp/meminspect; setcap cap_sys_ptrace+ep /tmp/meminspect; PATH=/tmp:$PATH", asNobody, "", whole, whole, whole, ""},
 	// run is in the namespace with the program; capture is in another one.
 	{"user namespace", yama(0), asNobody + " unshare --user --map-root-user --", "", whole, whole, record, "user namespace"},
 	// Until the next boot: the last one.
-	{"Yama 3", yama(3), asNobody, "", record, no, record, "Yama"},
-	{"Yama 3, root", "", "env", "", record, no, record, "Yama"},
+	{"Yama 3", yama(3), asNobody, "", record, event, record, "Yama"},
+	{"Yama 3, root", "", "env", "", record, event, record, "Yama"},
 }
 
 // Each cell of the table of rights.
@@ -99,22 +100,29 @@ func (m *machine) checkRight(t *testing.T, r right) {
 	if exe == "" {
 		exe = "crasher-plain"
 	}
-	out := m.run(t, r.setup+"\nas='"+r.as+"'\nsigkill="+r.sigkill+"\nexe="+exe+`
+	out := m.run(t, r.setup+"\nas='"+r.as+"'\nexe="+exe+"\nvalues='"+strings.TrimSuffix(values, "\n")+"'"+`
 chmod 755 /programs
 fresh() { rm -rf /tmp/u; mkdir -m 777 /tmp/u; cd /tmp/u; }
-# kind CORE… prints what there is.
+# kind FILE… prints what the capture left. Any other core is damaged.
 kind() {
-	if [ ! -e "$1" ]; then echo nothing; return; fi
-	if meminspect print "$1" counter customer >/tmp/printed 2>&1; then echo core; else echo record; fi
+	rm -f /tmp/printed /tmp/info
+	if [ ! -e "$1" ]; then
+		echo event
+	elif meminspect print "$1" counter customer >/tmp/printed 2>&1; then
+		if [ "$(cat /tmp/printed)" = "$values" ]; then echo core; else echo wrong values; fi
+	elif meminspect info "$1" >/tmp/info 2>&1 && grep -q '^left out: *all memory: capture process .*: permission denied$' /tmp/info; then
+		echo record
+	else
+		echo damaged
+	fi
 }
 for way in panic sigkill; do
 	fresh
-	cores=/tmp/u/cores; attempts=6
-	[ $way = sigkill -a $sigkill = core ] || attempts=1
-	until_core $as meminspect run --json --report /tmp/u/report --dir /tmp/u/cores -- $exe $way >/tmp/log 2>&1
+	cores=/tmp/u/cores
+	until_core $way $as meminspect run --json --report /tmp/u/report --dir /tmp/u/cores -- $exe $way >/tmp/log 2>&1
 	echo "$way: $(kind /tmp/u/cores/*.core)"
-	meminspect last --dir /tmp/u/cores | head -n 1
-	cat /tmp/u/report /tmp/printed /tmp/log 2>/dev/null || true
+	echo "last after $way: $(meminspect last --dir /tmp/u/cores | head -n 1)"
+	cat /tmp/u/report /tmp/printed /tmp/info /tmp/log 2>/dev/null || true
 done
 fresh
 $as $exe wait >/tmp/u/out 2>&1 &
@@ -122,7 +130,7 @@ wait_for 60 grep -q ready /tmp/u/out
 pid=$(grep -o '[0-9]*' /tmp/u/out)
 $as meminspect capture -o /tmp/u/c.core $pid >/tmp/log 2>&1 || true
 echo "capture: $(kind /tmp/u/c.core)"
-cat /tmp/printed /tmp/log
+cat /tmp/printed /tmp/info /tmp/log 2>/dev/null || true
 echo "doctor: status $(status $as meminspect doctor $pid)"
 $as meminspect doctor $pid || true
 kill -KILL $pid
@@ -135,6 +143,15 @@ wait || true
 	for what, result := range want {
 		if !strings.Contains(out, "\n"+what+": "+result+"\n") && !strings.HasPrefix(out, what+": "+result+"\n") {
 			t.Errorf("%s: want %s", what, result)
+		}
+	}
+	ends := map[string]string{"panic": "panic (exit status 2)", "sigkill": "signal-sigkill (signal SIGKILL)"}
+	if r.panic == event { // nothing showed that it was a panic
+		ends["panic"] = "exit-2 (exit status 2)"
+	}
+	for way, end := range ends {
+		if line := "\nlast after " + way + ": " + path.Base(exe) + ": " + end + ", "; !strings.Contains(out, line) {
+			t.Errorf("want the line %q", line[1:])
 		}
 	}
 	if r.doctor != "" && !strings.Contains(out, "FAIL  "+r.doctor) {
