@@ -13,12 +13,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/matrix"
@@ -33,10 +34,15 @@ const (
 	server   = "server" // a program that crashes
 )
 
-var artefacts = sync.OnceValues(func() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "release"); err != nil {
+// built is the folder of the artefacts, "" = no test has needed them.
+var built string
+
+var artefacts = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "release")
+	if err != nil {
 		return "", err
 	}
+	built = dir
 	for _, args := range [][]string{
 		{"run", "./internal/release/prepare", filepath.Join(dir, prepared)},
 		{"build", "-trimpath", "-ldflags=-s -w -buildid= -X github.com/meminspect/meminspect/internal/version.Released=1.2.3", "-o", filepath.Join(dir, programs) + "/", "./cmd/meminspect", "./cmd/meminspect-vet"},
@@ -53,8 +59,8 @@ var artefacts = sync.OnceValues(func() (dir string, err error) {
 
 func TestMain(m *testing.M) {
 	status := m.Run()
-	if dir, err := artefacts(); err == nil {
-		os.RemoveAll(dir)
+	if built != "" {
+		os.RemoveAll(built)
 	}
 	os.Exit(status)
 }
@@ -68,6 +74,19 @@ func artefact(t *testing.T, name string) string {
 	return filepath.Join(dir, name)
 }
 
+// needRoot skips a test that the superuser alone can run. CI promises the superuser: the
+// test fails there.
+func needRoot(t *testing.T, what string) {
+	t.Helper()
+	switch {
+	case os.Getuid() == 0:
+	case os.Getenv("CI") == "true":
+		t.Fatalf("%s: not the superuser, whom CI promises", what)
+	default:
+		t.Skipf("%s: needs the superuser", what)
+	}
+}
+
 func command(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(name, args...).CombinedOutput()
@@ -77,32 +96,89 @@ func command(t *testing.T, name string, args ...string) string {
 	return string(out)
 }
 
-// NOTICES has the license of each module that a program contains, of Go, and of what
-// the page contains.
+// NOTICES has the license of each module that a program contains, on each system of the
+// release, of Go, and of each npm package that the page contains.
 func TestNotices(t *testing.T) {
 	text, err := os.ReadFile(artefact(t, prepared+"/NOTICES"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	modules := 0
+	check := func(name, version, whose string) {
+		t.Helper()
+		if !strings.Contains(string(text), "\n"+name+" "+version+": ") {
+			t.Errorf("NOTICES lacks %s %s, which %s contains", name, version, whose)
+		}
+	}
 	for _, program := range []string{"meminspect", "meminspect-vet"} {
 		info, err := buildinfo.ReadFile(artefact(t, programs+"/"+program))
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range append(info.Deps, &debug.Module{Path: "Go", Version: info.GoVersion}) {
-			if strings.HasPrefix(m.Path, "github.com/meminspect/meminspect") {
-				continue
-			}
-			modules++
-			if !strings.Contains(string(text), "\n"+m.Path+" "+m.Version+": ") {
-				t.Errorf("NOTICES lacks %s %s, which %s contains", m.Path, m.Version, program)
+		check("Go", info.GoVersion, program)
+	}
+	modules := map[string]bool{}
+	systems := releaseSystems(t)
+	for _, system := range systems {
+		goos, goarch, _ := strings.Cut(system, "/")
+		cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}{{end}}{{end}}", "./cmd/meminspect", "./cmd/meminspect-vet")
+		cmd.Dir, cmd.Env = top, append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(out)) {
+			if name, version, _ := strings.Cut(strings.TrimSpace(line), " "); name != "" && !modules[name] {
+				modules[name] = true
+				check(name, version, system)
 			}
 		}
 	}
-	if modules < 10 {
-		t.Errorf("only %d modules", modules)
+	if len(modules) < 10 || len(systems) != 6 {
+		t.Errorf("%d modules of %v", len(modules), systems)
 	}
+	const page = top + "/internal/inspect/page/web/"
+	for _, name := range []string{"preact", "@dagrejs/dagre", "@dagrejs/graphlib", "@tanstack/virtual-core", "d3-hierarchy"} { // dagre contains graphlib
+		var p struct{ Version string }
+		unmarshalFile(t, page+"node_modules/"+name+"/package.json", &p)
+		check(name, p.Version, "the page")
+	}
+	var p struct{ Dependencies map[string]string }
+	unmarshalFile(t, page+"package.json", &p)
+	for name, version := range p.Dependencies {
+		check(name, version, "the page")
+	}
+}
+
+func unmarshalFile(t *testing.T, path string, to any) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, to)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+// releaseSystems returns the systems of the programs in .goreleaser.yaml.
+func releaseSystems(t *testing.T) (systems []string) {
+	t.Helper()
+	text, err := os.ReadFile(top + "/.goreleaser.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var release struct {
+		Builds []struct{ Goos, Goarch []string }
+	}
+	if err := yaml.Unmarshal(text, &release); err != nil || len(release.Builds) == 0 {
+		t.Fatalf("%v: %+v", err, release)
+	}
+	for _, goos := range release.Builds[0].Goos {
+		for _, goarch := range release.Builds[0].Goarch {
+			systems = append(systems, goos+"/"+goarch)
+		}
+	}
+	return systems
 }
 
 // A program contains no path of the machine that built it, or two machines would build
@@ -136,7 +212,7 @@ func packages(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	work := t.TempDir()
-	for link, target := range map[string]string{"packaging/out": artefact(t, prepared), "CHANGELOG.md": mustAbs(t, top+"/CHANGELOG.md")} {
+	for link, target := range map[string]string{"packaging/out": artefact(t, prepared), "CHANGELOG.md": mustAbs(t, top+"/CHANGELOG.md"), "LICENSE": mustAbs(t, top+"/LICENSE")} {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(work, link)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -168,7 +244,7 @@ func mustAbs(t *testing.T, path string) string {
 
 // installed are files of each package.
 var installed = []string{
-	"/usr/bin/meminspect", "/usr/bin/meminspect-vet", "/usr/share/man/man1/meminspect-run.1", "/usr/share/doc/meminspect/NOTICES", "/usr/share/doc/meminspect/copyright",
+	"/usr/bin/meminspect", "/usr/bin/meminspect-vet", "/usr/share/man/man1/meminspect-run.1", "/usr/share/doc/meminspect/NOTICES", "/usr/share/doc/meminspect/LICENSE", "/usr/share/doc/meminspect/copyright",
 	"/usr/share/bash-completion/completions/meminspect", "/usr/share/zsh/vendor-completions/_meminspect", "/usr/share/fish/vendor_completions.d/meminspect.fish",
 }
 
@@ -216,9 +292,7 @@ func TestPackages(t *testing.T) {
 // The package is installed in an empty root, and the program runs there without any
 // other file.
 func TestInstall(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("dpkg --root and chroot need the superuser")
-	}
+	needRoot(t, "dpkg --root and chroot")
 	deb := packages(t)["deb"]
 	root := t.TempDir()
 	for _, dir := range []string{"info", "updates", "triggers"} {
@@ -250,9 +324,7 @@ func TestInstall(t *testing.T) {
 // The image has the program alone and an unprivileged user, for both architectures, and
 // runs in a container without privileges.
 func TestImage(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("buildah with the driver vfs needs the superuser")
-	}
+	needRoot(t, "buildah with the driver vfs")
 	buildah := debuggers.Need(t, "buildah")
 	storage := t.TempDir()
 	run := func(t *testing.T, args ...string) string {
@@ -366,9 +438,7 @@ func reportFrom(t *testing.T, root, tool, user string) {
 // container of the pod: it shares the PID namespace. It needs the user of the program,
 // or SYS_PTRACE.
 func TestEphemeralContainer(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("containers need the superuser")
-	}
+	needRoot(t, "runc")
 	runc := debuggers.Need(t, "runc")
 	state := t.TempDir()
 	start := func(id string, config map[string]any) *exec.Cmd {

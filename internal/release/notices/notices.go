@@ -1,4 +1,5 @@
-// Package notices collects the licenses of the modules that programs contain.
+// Package notices collects the licenses of the modules and npm packages that programs
+// contain.
 package notices
 
 import (
@@ -39,7 +40,7 @@ func Of(systems []string, packages ...string) ([]byte, error) {
 		}
 	}
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "meminspect contains the Go runtime and library, and these modules.\n\n")
+	fmt.Fprintf(&out, "meminspect contains the Go runtime and library, these modules and these npm packages.\n\n")
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go env GOROOT: %w", err)
@@ -50,6 +51,36 @@ func Of(systems []string, packages ...string) ([]byte, error) {
 	for _, path := range slices.Sorted(maps.Keys(modules)) {
 		m := modules[path]
 		if err := write(&out, m.Path, m.Version, m.Dir); err != nil {
+			return nil, err
+		}
+	}
+	return out.Bytes(), nil
+}
+
+// OfPage returns the licenses of the npm packages in the script of the page, as one text:
+// of all in package-lock.json but those for tests alone. dir has that file and
+// node_modules.
+func OfPage(dir string) ([]byte, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
+	if err != nil {
+		return nil, fmt.Errorf("licenses of the page: %w", err)
+	}
+	var lock struct {
+		Packages map[string]struct {
+			Version string
+			Dev     bool
+		}
+	}
+	if err := json.Unmarshal(text, &lock); err != nil {
+		return nil, fmt.Errorf("licenses of the page: package-lock.json: %w", err)
+	}
+	var out bytes.Buffer
+	for _, path := range slices.Sorted(maps.Keys(lock.Packages)) {
+		p := lock.Packages[path]
+		if path == "" || p.Dev { // the first is the page itself
+			continue
+		}
+		if err := write(&out, strings.TrimPrefix(path, "node_modules/"), p.Version, filepath.Join(dir, path)); err != nil {
 			return nil, err
 		}
 	}

@@ -1,5 +1,6 @@
 // Command prepare writes what a release contains besides the programs: manual pages,
-// completions, and the licenses of all modules that the programs contain.
+// completions, and the licenses of all modules and npm packages that the programs
+// contain.
 //
 //	go run ./internal/release/prepare FOLDER
 package main
@@ -25,6 +26,9 @@ func main() {
 	}
 }
 
+// systems are those of the programs in .goreleaser.yaml.
+var systems = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"}
+
 // copyright is the file that Debian packages have.
 const copyright = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: meminspect
@@ -34,7 +38,7 @@ Files: *
 Copyright: The meminspect authors
 License: Apache-2.0
  The full text is in /usr/share/common-licenses/Apache-2.0. The file NOTICES has the
- licenses of the modules that the programs contain.
+ licenses of the modules and npm packages that the programs contain.
 `
 
 func run(folder string) error {
@@ -62,11 +66,15 @@ func run(folder string) error {
 			return err
 		}
 	}
-	text, err := notices.Of([]string{"linux/amd64", "darwin/arm64", "windows/amd64"}, "./cmd/meminspect", "./cmd/meminspect-vet")
+	text, err := notices.Of(systems, "./cmd/meminspect", "./cmd/meminspect-vet")
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(folder, "NOTICES"), text, 0o644); err != nil {
+	page, err := notices.OfPage("internal/inspect/page/web")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, "NOTICES"), append(text, page...), 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(folder, "copyright"), []byte(copyright), 0o644)

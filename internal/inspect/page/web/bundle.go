@@ -73,6 +73,19 @@ func Files(dir string) ([]string, error) {
 		files[file] = true
 	}
 	files[axe] = true
+	text, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
+	if err != nil {
+		return nil, err
+	}
+	var lock struct{ Packages map[string]struct{} }
+	if err := json.Unmarshal(text, &lock); err != nil {
+		return nil, fmt.Errorf("package-lock.json: %w", err)
+	}
+	for path := range lock.Packages { // also what the files of others contain: graphlib in dagre's
+		for _, name := range []string{"package.json", "LICENSE"} {
+			files[filepath.Join(path, name)] = true
+		}
+	}
 	for file := range maps.Clone(files) {
 		for dir := filepath.Dir(file); strings.HasPrefix(dir, modules+"/"); dir = filepath.Dir(dir) {
 			for _, name := range []string{"package.json", "LICENSE"} {
