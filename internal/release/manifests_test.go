@@ -6,7 +6,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -32,7 +35,8 @@ var manifests = map[string]struct {
 
 // Every manifest is what the types of the Kubernetes API accept, without a field that
 // they do not know. Every container is as the restricted security standard wants it,
-// except that of the core handler, which sets core_pattern.
+// except those of the core handler: "copy" writes to a directory of the node as root, and
+// "handler" sets core_pattern.
 func TestManifests(t *testing.T) {
 	strict, render := debuggers.Need(t, "strict-k8s"), debuggers.Need(t, "render")
 	for name, m := range manifests {
@@ -47,20 +51,12 @@ func TestManifests(t *testing.T) {
 			if err != nil || kinds != m.want {
 				t.Fatalf("%q, want %q: %v", kinds, m.want, err)
 			}
-			for _, c := range containers(t, text) {
-				s := c.SecurityContext
-				if c.Name == "handler" {
-					if !s.Privileged || !s.ReadOnlyRootFilesystem {
-						t.Errorf("%+v", c)
-					}
-					continue
-				}
-				if s.Privileged || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || !s.ReadOnlyRootFilesystem || strings.Join(s.Capabilities.Drop, ",") != "ALL" {
-					t.Errorf("%+v is not restricted", c)
-				}
-				if c.Resources.Limits["memory"] == "" {
-					t.Errorf("%s has no limit of memory", c.Name)
-				}
+			pods := podsOf(t, text)
+			if (len(pods) == 0) != (text == "") {
+				t.Errorf("%d pods in\n%s", len(pods), text)
+			}
+			for _, p := range pods {
+				checkPod(t, p, strings.HasPrefix(kinds, "DaemonSet "))
 			}
 			if wrong, err := decode(strict, strings.Replace(text, "spec:", "spec:\n  containerz: 1", 1)); text != "" && err == nil {
 				t.Errorf("an unknown field is accepted: %s", wrong)
@@ -82,31 +78,98 @@ func decode(strict, text string) (string, error) {
 	return string(out), err
 }
 
-// A podContainer is the part of a container that the test reads.
-type podContainer struct {
-	Name            string
-	SecurityContext struct {
-		Privileged               bool
-		AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
-		ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
-		Capabilities             struct{ Drop []string }
-	} `yaml:"securityContext"`
-	Resources struct{ Limits map[string]string }
+// A security is the part of a security context that the test reads, of a pod or of a
+// container.
+type security struct {
+	RunAsNonRoot             *bool                  `yaml:"runAsNonRoot"`
+	RunAsUser                *int                   `yaml:"runAsUser"`
+	SeccompProfile           *struct{ Type string } `yaml:"seccompProfile"`
+	Privileged               bool
+	AllowPrivilegeEscalation *bool `yaml:"allowPrivilegeEscalation"`
+	ReadOnlyRootFilesystem   bool  `yaml:"readOnlyRootFilesystem"`
+	Capabilities             struct{ Add, Drop []string }
 }
 
-// containers returns those of all objects.
-func containers(t *testing.T, text string) (all []podContainer) {
+// A pod is the part of a pod's specification that the test reads.
+type pod struct {
+	SecurityContext security `yaml:"securityContext"`
+	Containers      []podContainer
+	InitContainers  []podContainer `yaml:"initContainers"`
+	Volumes         []map[string]any
+	HostPID         bool `yaml:"hostPID"`
+	HostIPC         bool `yaml:"hostIPC"`
+	HostNetwork     bool `yaml:"hostNetwork"`
+}
+
+type podContainer struct {
+	Name, Image     string
+	SecurityContext security `yaml:"securityContext"`
+	Resources       struct{ Limits map[string]string }
+}
+
+// checkPod checks that a pod is restricted, except what the core handler needs.
+func checkPod(t *testing.T, p pod, coreHandler bool) {
 	t.Helper()
-	type pod struct {
-		Containers     []podContainer
-		InitContainers []podContainer `yaml:"initContainers"`
+	if p.HostPID || p.HostIPC || p.HostNetwork {
+		t.Errorf("the pod is in namespaces of the node: %+v", p)
 	}
+	for _, v := range p.Volumes {
+		if v["hostPath"] != nil && !coreHandler {
+			t.Errorf("a directory of the node: %v", v)
+		}
+	}
+	if len(p.Containers) == 0 {
+		t.Error("the pod has no containers")
+	}
+	for _, c := range append(p.InitContainers, p.Containers...) {
+		s := c.SecurityContext
+		// The kubelet takes what a container does not set from its pod.
+		if s.RunAsNonRoot == nil {
+			s.RunAsNonRoot = p.SecurityContext.RunAsNonRoot
+		}
+		if s.RunAsUser == nil {
+			s.RunAsUser = p.SecurityContext.RunAsUser
+		}
+		if s.SeccompProfile == nil {
+			s.SeccompProfile = p.SecurityContext.SeccompProfile
+		}
+		if !s.ReadOnlyRootFilesystem {
+			t.Errorf("%s can write to its root", c.Name)
+		}
+		if c.Resources.Limits["memory"] == "" {
+			t.Errorf("%s has no limit of memory", c.Name)
+		}
+		if _, tag, _ := strings.Cut(path.Base(c.Image), ":"); tag == "" || strings.HasSuffix(tag, "latest") {
+			t.Errorf("%s: the image %q has neither a version nor a digest", c.Name, c.Image)
+		}
+		if coreHandler && c.Name == "handler" {
+			if !s.Privileged {
+				t.Errorf("%s cannot set core_pattern", c.Name)
+			}
+			continue
+		}
+		if s.Privileged || s.AllowPrivilegeEscalation == nil || *s.AllowPrivilegeEscalation || len(s.Capabilities.Add) > 0 || strings.Join(s.Capabilities.Drop, ",") != "ALL" {
+			t.Errorf("%s is not restricted: %+v", c.Name, s)
+		}
+		if s.SeccompProfile == nil || s.SeccompProfile.Type != "RuntimeDefault" {
+			t.Errorf("%s has no seccomp profile", c.Name)
+		}
+		if coreHandler && c.Name == "copy" {
+			continue
+		}
+		if s.RunAsNonRoot == nil || !*s.RunAsNonRoot || s.RunAsUser != nil && *s.RunAsUser == 0 {
+			t.Errorf("%s may run as root", c.Name)
+		}
+	}
+}
+
+// podsOf returns those of all objects.
+func podsOf(t *testing.T, text string) (all []pod) {
+	t.Helper()
 	for d := yaml.NewDecoder(strings.NewReader(text)); ; {
 		var object struct {
-			Spec struct {
-				pod      `yaml:",inline"`
-				Template struct{ Spec pod }
-			}
+			Kind string
+			Spec yaml.Node
 		}
 		err := d.Decode(&object)
 		if errors.Is(err, io.EOF) {
@@ -115,8 +178,81 @@ func containers(t *testing.T, text string) (all []podContainer) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, p := range []pod{object.Spec.pod, object.Spec.Template.Spec} {
-			all = append(append(all, p.Containers...), p.InitContainers...)
+		var p pod
+		switch object.Kind {
+		case "": // a document with comments alone
+			continue
+		case "Pod":
+			err = object.Spec.Decode(&p)
+		default:
+			var spec struct{ Template struct{ Spec pod } }
+			err = object.Spec.Decode(&spec)
+			p = spec.Template.Spec
 		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+// The component changes the Deployments that have its label, and no others.
+func TestKustomizeLabel(t *testing.T) {
+	render := debuggers.Need(t, "render")
+	folder := t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS(deploy+"kustomize")); err != nil {
+		t.Fatal(err)
+	}
+	const other = `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: other
+  namespace: shop
+spec:
+  selector:
+    matchLabels:
+      app: other
+  template:
+    metadata:
+      labels:
+        app: other
+    spec:
+      containers:
+      - image: example.com/other:1
+        name: main
+`
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, "example", name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("other.yaml", other)
+	const resources = "resources: [shop.yaml"
+	text := command(t, "cat", filepath.Join(folder, "example/kustomization.yaml"))
+	if !strings.Contains(text, resources) {
+		t.Fatalf("the example has no %q:\n%s", resources, text)
+	}
+	text, _, _ = strings.Cut(text, "images:") // the component's own image has a version
+	write("kustomization.yaml", strings.Replace(text, resources, resources+", other.yaml", 1))
+	out := command(t, render, "kustomize", filepath.Join(folder, "example"))
+	changed := 0
+	for object := range strings.SplitSeq(out, "---\n") {
+		switch {
+		case strings.Contains(object, "name: other\n"):
+			if object != other {
+				t.Errorf("the component changed a Deployment without its label:\n%s", object)
+			}
+		case strings.Contains(object, "name: meminspect\n"):
+			changed++
+		}
+	}
+	for _, p := range podsOf(t, out) {
+		if len(p.InitContainers) > 0 {
+			checkPod(t, p, false)
+		}
+	}
+	if changed != 1 || !strings.Contains(out, "name: other\n") {
+		t.Errorf("%d Deployments have the program:\n%s", changed, out)
 	}
 }
