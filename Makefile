@@ -71,7 +71,7 @@ generate: ## run the generators; leaves no diff in a clean tree
 	@$(call each,go generate ./...)
 
 .PHONY: snapshot
-snapshot: tools-snapshot ## build all artefacts of a release into dist/, unsigned and unpublished
+snapshot: tools-snapshot ## build a release into dist/: all but the image, signatures and provenance
 	goreleaser release --snapshot --clean --parallelism=1 --skip=publish,sign,docker
 
 .PHONY: release
@@ -83,7 +83,7 @@ api: ## list the exported API in api/; a test compares it
 	UPDATE_API=1 go test -count=1 -run '^TestAPI$$' ./internal/api
 
 .PHONY: tidy
-tidy: ## tidy the modules as if they stood side by side in go.mod too
+tidy: ## tidy all modules, with each other's sources in place of published versions
 	@.ci/tidy $(APART)
 
 .PHONY: tools
