@@ -19,7 +19,6 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/meminspect/meminspect/internal/crasher"
-	"github.com/meminspect/meminspect/internal/debuggers"
 )
 
 const deployments = "../../../examples/deploy/"
@@ -52,23 +51,6 @@ func example(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(data)
-}
-
-// The unit is one that systemd accepts.
-func TestSystemdUnit(t *testing.T) {
-	text := example(t, "shop.service")
-	shownFlags(t, text)
-	analyze := debuggers.Need(t, "systemd-analyze")
-	dir := t.TempDir()
-	// The programs that it names are not installed here.
-	text = strings.NewReplacer("/usr/bin/meminspect", tool(t), "/usr/bin/shop", "/bin/true").Replace(text)
-	unit := filepath.Join(dir, "shop.service")
-	if err := os.WriteFile(unit, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command(analyze, "verify", "--man=no", unit).CombinedOutput(); err != nil || bytes.Contains(out, []byte("shop.service")) {
-		t.Errorf("%v: %s", err, out)
-	}
 }
 
 // A pod has the used parts of a Kubernetes Pod, with the names and types of its

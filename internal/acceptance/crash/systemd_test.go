@@ -54,9 +54,12 @@ func TestSystemdWatchdog(t *testing.T) {
 	checkValues(t, crasher.Build(t, crasher.Plain), crasher.Plain, cores[0])
 }
 
-// systemd accepts the unit, and the unit with its drop-in.
+// systemd accepts the unit, and the unit with its drop-in. The command knows the flags in
+// both.
 func TestSystemdUnits(t *testing.T) {
-	analyze := debuggers.Want(t, "systemd-analyze")
+	shownFlags(t, example(t, "shop.service"))
+	shownFlags(t, example(t, "shop.service.d/meminspect.conf"))
+	analyze := debuggers.Need(t, "systemd-analyze")
 	deploy := "../../../examples/deploy"
 	root := t.TempDir()
 	copyTo := func(from, to string, mode os.FileMode) {
