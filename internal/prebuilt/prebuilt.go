@@ -12,7 +12,7 @@ import (
 const Variable = "MEMINSPECT_PREBUILT"
 
 // Find returns the path of a program. ok is false if programs are to be built here. If
-// they are not, and the program is missing, the test is skipped.
+// they are not, and the program is missing, the test fails.
 func Find(tb testing.TB, name string) (path string, ok bool) {
 	tb.Helper()
 	dir := os.Getenv(Variable)
@@ -21,7 +21,7 @@ func Find(tb testing.TB, name string) (path string, ok bool) {
 	}
 	path = filepath.Join(dir, name)
 	if _, err := os.Stat(path); err != nil {
-		tb.Skip("this machine has no compiler, and the program is not there: ", err)
+		tb.Fatalf("%s: %v", Variable, err)
 	}
 	return path, true
 }
