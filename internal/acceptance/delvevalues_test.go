@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/await"
@@ -259,7 +260,8 @@ func (s *server) start(t *testing.T, exe string) *exec.Cmd {
 		}
 		return err == nil
 	})
-	if resp, err := http.Get("http://" + address); err == nil { // some answer so
+	client := http.Client{Timeout: 10 * time.Second}
+	if resp, err := client.Get("http://" + address); err == nil { // some answer so
 		_ = resp.Body.Close()
 	}
 	return cmd
