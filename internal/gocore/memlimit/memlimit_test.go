@@ -99,6 +99,9 @@ func TestFindInBuilds(t *testing.T) {
 						t.Fatal(err)
 					}
 					i := slices.IndexFunc(symbols, func(s exe.Symbol) bool { return s.Name == "runtime.gcController" })
+					if i < 0 {
+						t.Fatalf("none of %d symbols is runtime.gcController", len(symbols))
+					}
 					if at, err := Find(prog); err != nil || at != symbols[i].Addr {
 						t.Errorf("Find returned %#x, %v, the symbol is at %#x", at, err, symbols[i].Addr)
 					}
