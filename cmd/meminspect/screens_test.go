@@ -29,7 +29,7 @@ var screenCommands = []string{"meminspect shop.core", "meminspect goroutines --g
 // goroutines, the waits and the differences of two cores show what the page has, except for
 // what differs from run to run.
 func TestScreens(t *testing.T) {
-	tmux := debuggers.Want(t, "tmux")
+	tmux := debuggers.Need(t, "tmux")
 	dir := filepath.Join(t.TempDir(), "shop")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
