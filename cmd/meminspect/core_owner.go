@@ -15,6 +15,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
 // ownerOf returns the user who may read the core of a process: its only user, if the
@@ -64,24 +67,94 @@ func isSecure(dir string) bool {
 	if err != nil {
 		return true
 	}
-	const atSecure = 23
-	for len(auxv) >= 16 {
-		if binary.NativeEndian.Uint64(auxv) == atSecure {
-			return binary.NativeEndian.Uint64(auxv[8:]) != 0
-		}
-		auxv = auxv[16:]
+	var vector [][2]uintptr
+	for ; len(auxv) >= 16; auxv = auxv[16:] {
+		vector = append(vector, [2]uintptr{uintptr(binary.NativeEndian.Uint64(auxv)), uintptr(binary.NativeEndian.Uint64(auxv[8:]))})
 	}
-	return true
+	secure, known := secureOf(vector)
+	return secure || !known
+}
+
+// secureOf returns what the auxiliary vector of a process has about its rights: whether
+// the kernel started it with more than its caller had. See getauxval(3).
+func secureOf(vector [][2]uintptr) (secure, known bool) {
+	const atSecure = 23
+	for _, entry := range vector {
+		if entry[0] == atSecure {
+			return entry[1] != 0, true
+		}
+	}
+	return false, false
 }
 
 // letRead lets a user read a core, by an access control list, and find it in its
-// directory.
+// directory. The core and the directory belong to this user, and no other user may
+// replace the core, or the list would be that of another file.
 func letRead(path string, uid uint32) error {
 	const read, list = 4, 5
-	if err := grant(filepath.Dir(path), uid, list); err != nil {
+	dir, err := openOwned(unix.AT_FDCWD, filepath.Dir(path), unix.S_IFDIR)
+	if err != nil {
 		return err
 	}
-	return grant(path, uid, read)
+	defer dir.Close()
+	core, err := openOwned(int(dir.Fd()), filepath.Base(path), unix.S_IFREG)
+	if err != nil {
+		return err
+	}
+	defer core.Close()
+	s, err := store.Open(dir.Name(), store.Policy{})
+	if err != nil {
+		return err
+	}
+	// The lists of the directory that other handlers read and write. Users who may
+	// list the directory cannot hold this lock, as they could one of the directory.
+	if err := s.Locked(func() error { return grant(dir, uid, list) }); err != nil {
+		return err
+	}
+	return grant(core, uid, read)
+}
+
+// openOwned opens a file or a directory of this user, which no other user may change or
+// have put there. It follows no symbolic link.
+func openOwned(at int, path string, kind uint32) (*os.File, error) {
+	flags := unix.O_RDONLY | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC
+	if kind == unix.S_IFDIR {
+		flags |= unix.O_DIRECTORY
+	}
+	fd, err := unix.Openat(at, path, flags, 0)
+	switch {
+	case errors.Is(err, unix.ELOOP):
+		return nil, fmt.Errorf("%s %w", path, plainfile.ErrSymlink)
+	case errors.Is(err, unix.ENOTDIR):
+		return nil, fmt.Errorf("%s is a symbolic link: set --dir to the directory that it names", path)
+	case err != nil:
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), path)
+	if err := checkOwned(f, kind); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s %w", path, err)
+	}
+	return f, nil
+}
+
+func checkOwned(f *os.File, kind uint32) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fmt.Errorf("cannot be examined: %w", err)
+	}
+	sticky := kind == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0 // only the owner of a file replaces it
+	switch {
+	case st.Mode&unix.S_IFMT != kind:
+		return plainfile.ErrNotRegular
+	case int64(st.Uid) != int64(os.Geteuid()):
+		return fmt.Errorf("belongs to user %d: use a directory that belongs to user %d", st.Uid, os.Geteuid())
+	case st.Mode&0o022 != 0 && !sticky:
+		return fmt.Errorf("has mode %04o, so other users may change it: remove their permission to write", st.Mode&0o7777)
+	case kind == unix.S_IFREG && st.Nlink != 1:
+		return fmt.Errorf("has %d names: another user may have linked it", st.Nlink)
+	}
+	return nil
 }
 
 // An aclEntry is a line of an access control list: see acl(5) and
@@ -101,10 +174,10 @@ const (
 )
 
 // grant adds permissions of a user to those that a file has.
-func grant(path string, uid uint32, perm uint16) error {
-	entries, err := readACL(path)
+func grant(f *os.File, uid uint32, perm uint16) error {
+	entries, err := readACL(f)
 	if err != nil {
-		return fmt.Errorf("let user %d read %s: %w", uid, path, err)
+		return &os.PathError{Op: "read the access control list of", Path: f.Name(), Err: err}
 	}
 	at := slices.IndexFunc(entries, func(e aclEntry) bool { return e.Tag == aclUser && e.ID == uid })
 	if at < 0 {
@@ -126,22 +199,25 @@ func grant(path string, uid uint32, perm uint16) error {
 	var data bytes.Buffer
 	_ = binary.Write(&data, binary.LittleEndian, uint32(aclVersion)) // to a buffer
 	_ = binary.Write(&data, binary.LittleEndian, entries)
-	if err := unix.Setxattr(path, aclName, data.Bytes(), 0); err != nil {
-		return fmt.Errorf("let user %d read %s: %w", uid, path, err)
+	if err := unix.Fsetxattr(int(f.Fd()), aclName, data.Bytes(), 0); err != nil {
+		return &os.PathError{Op: "write the access control list of", Path: f.Name(), Err: err}
 	}
 	return nil
 }
 
 // readACL returns the list of a file, or what its mode means.
-func readACL(path string) ([]aclEntry, error) {
+func readACL(f *os.File) ([]aclEntry, error) {
 	data := make([]byte, 64<<10)
-	n, err := unix.Getxattr(path, aclName, data)
+	n, err := unix.Fgetxattr(int(f.Fd()), aclName, data)
 	if err == nil && n >= 4 {
 		entries := make([]aclEntry, (n-4)/binary.Size(aclEntry{}))
 		err := binary.Read(bytes.NewReader(data[4:n]), binary.LittleEndian, entries)
 		return entries, err
 	}
-	info, err := os.Stat(path)
+	if err != nil && !errors.Is(err, unix.ENODATA) {
+		return nil, err
+	}
+	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}

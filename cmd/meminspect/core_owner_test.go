@@ -4,12 +4,14 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -120,12 +122,127 @@ func TestOwner(t *testing.T) {
 		want bool
 	}{{user, core, true}, {user, hers, false}, {other, hers, true}, {other, core, false}, {61236, core, false}} {
 		for command, want := range map[string]bool{"cat": c.want, "truncate -s0": false, "rm -f": false} {
-			cmd := exec.Command("sh", "-c", command+" "+c.path)
-			cmd.Dir = dir
-			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: c.uid, Gid: c.uid}}
-			if err := cmd.Run(); (err == nil) != want {
+			if err := as(dir, c.uid, command+" "+c.path); (err == nil) != want {
 				t.Errorf("user %d: %s %s: %v", c.uid, command, c.path, err)
 			}
 		}
+	}
+}
+
+// as runs a shell's line as a user.
+func as(dir string, uid uint32, line string) error {
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
+	return cmd.Run()
+}
+
+// A user who can put something else in the place of a core gets no right to it.
+func TestOwnerOfSomethingElse(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("makes files of other users")
+	}
+	const user = 61234
+	for name, replace := range map[string]func(dir, core, secret string) error{
+		"symbolic link": func(_, core, secret string) error { return os.Symlink(secret, core) },
+		"second name":   func(_, core, secret string) error { return os.Link(secret, core) },
+		"another's": func(_, core, _ string) error {
+			return errors.Join(os.WriteFile(core, nil, 0o600), os.Chown(core, user, user))
+		},
+		"pipe":      func(_, core, _ string) error { return unix.Mkfifo(core, 0o600) },
+		"directory": func(_, core, _ string) error { return os.Mkdir(core, 0o700) },
+		"writable": func(_, core, _ string) error {
+			return errors.Join(os.WriteFile(core, nil, 0o600), os.Chmod(core, 0o622))
+		},
+		"user's directory": func(dir, core, _ string) error {
+			return errors.Join(os.WriteFile(core, nil, 0o600), os.Chown(dir, user, user))
+		},
+		"shared directory": func(dir, core, _ string) error {
+			return errors.Join(os.WriteFile(core, nil, 0o600), os.Chmod(dir, 0o777))
+		},
+		"link to a directory": func(dir, core, _ string) error {
+			moved := dir + ".moved"
+			return errors.Join(os.WriteFile(core, nil, 0o600), os.Rename(dir, moved), os.Symlink(moved, dir))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			dir, secret := filepath.Join(root, "cores"), filepath.Join(root, "secret")
+			core := filepath.Join(dir, "a.core")
+			if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(secret, []byte("secret"), 0o600), replace(dir, core, secret)); err != nil {
+				t.Fatal(err)
+			}
+			if err := letRead(core, user); err == nil {
+				t.Error("no error")
+			}
+			for _, path := range []string{secret, core, dir, dir + ".moved"} {
+				if n, err := unix.Getxattr(path, aclName, nil); err == nil {
+					t.Errorf("%s has a list of %d bytes", path, n)
+				}
+			}
+		})
+	}
+}
+
+// Handlers that run at the same time keep each other's users on the directory's list.
+func TestOwnersAtOnce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cores")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const first, users = 61000, 64
+	var done sync.WaitGroup
+	start := make(chan struct{})
+	for uid := uint32(first); uid < first+users; uid++ {
+		core := filepath.Join(dir, fmt.Sprint(uid, ".core"))
+		if err := os.WriteFile(core, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		done.Go(func() {
+			<-start
+			if err := letRead(core, uid); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	close(start)
+	done.Wait()
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	entries, err := readACL(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := 0
+	for _, e := range entries {
+		if e.Tag == aclUser && e.ID >= first && e.ID < first+users && e.Perm == 5 {
+			on++
+		}
+	}
+	if on != users {
+		t.Errorf("%d of %d users can list the directory", on, users)
+	}
+}
+
+// What the kernel passes about the rights of a process, and nothing else, decides.
+func TestSecureOf(t *testing.T) {
+	for _, c := range []struct {
+		vector        [][2]uintptr
+		secure, known bool
+	}{
+		{nil, false, false},
+		{[][2]uintptr{{6, 4096}, {23, 0}, {25, 1}}, false, true},
+		{[][2]uintptr{{6, 4096}, {23, 1}}, true, true},
+		{[][2]uintptr{{6, 23}, {25, 1}}, false, false},
+	} {
+		if secure, known := secureOf(c.vector); secure != c.secure || known != c.known {
+			t.Errorf("%v: %v, %v", c.vector, secure, known)
+		}
+	}
+	if isSecure("/proc/self") || !isSecure(t.TempDir()) {
+		t.Error("wrong about this process, or about one without an answer")
 	}
 }

@@ -26,8 +26,10 @@ const keptPrefix = "MEMINSPECT_KEPT_"
 // cannot, it does what can be done later.
 func sanitizeEnv() []string {
 	env := os.Environ()
-	if vector, err := unix.Auxv(); err == nil && ownsRights(vector) {
-		env = withoutForced(env)
+	if vector, err := unix.Auxv(); err == nil {
+		if secure, _ := secureOf(vector); secure { // our file has capabilities, or is set-user-ID
+			env = withoutForced(env)
+		}
 	}
 	hidden, found := hideSettings(env)
 	if found {
@@ -45,16 +47,9 @@ func sanitizeEnv() []string {
 	return restoreSettings(env)
 }
 
-// ownsRights reports whether this process has more rights than the user who started it:
-// its file has capabilities, or is set-user-ID.
-func ownsRights(vector [][2]uintptr) bool {
-	const atSecure = 23
-	return slices.ContainsFunc(vector, func(entry [2]uintptr) bool { return entry[0] == atSecure && entry[1] != 0 })
-}
-
 // withoutForced removes the setting with which Go's runtime begins the environment of
-// such a process at every start. Executed again because of it, the process would never
-// come further, and it is not meant for the program. What the user has set is not known.
+// such a process at every start. Because of it the process would execute itself
+// without end, and it is not meant for the program. What the user has set is not known.
 func withoutForced(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return strings.HasPrefix(kv, "GOTRACEBACK=") })
 }

@@ -311,6 +311,10 @@ func (s *Store) lostCore(e *End) string {
 	return ""
 }
 
+// Locked calls f while no other process that uses the store changes its limits or
+// what else f changes. It returns an error, and does not call f, if others keep the lock.
+func (s *Store) Locked(f func() error) error { return s.locked(s.patience, f) }
+
 // locked calls f with the lock that other processes respect.
 func (s *Store) locked(patience time.Duration, f func() error) error {
 	if err := s.prepare(); err != nil {
