@@ -58,7 +58,7 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 				return fmt.Errorf("core-handler: %q and %q are not a process and a signal", args[0], args[1])
 			}
 			if policy != "" {
-				ignore, err := applyPolicy(policy, programOf(pid, args[2]), cmd.Flags())
+				ignore, err := applyPolicy(policy, pid, args[2], cmd.Flags())
 				if err != nil || ignore {
 					logToKernel(err)
 					return err
@@ -71,11 +71,14 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 	}
 	cmd.Flags().SetInterspersed(false) // a process may be named --to=exec:true
 	f.add(cmd)
+	cmd.Flags().Lookup("to-wait").Usage = handlerWaitUsage
 	cmd.Flags().BoolVar(&full, "full", false, "store the kernel's core if the process cannot be captured")
 	cmd.Flags().StringVar(&policy, "policy", "", policyUsage)
 	cmd.AddCommand(coreHandlerInstall(), coreHandlerUninstall())
 	return cmd
 }
+
+const handlerWaitUsage = "how long the handler waits for a core that is sent with --to; 0 is two minutes for s3:// and URLs, whose cores wait in the directory then, and five minutes for a command, which is killed then"
 
 // handleCore captures a process that dumps core. Until then it reads only the
 // core's head from standard input, or the kernel would release the process.
@@ -126,31 +129,44 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 				return fmt.Errorf("core-handler: %w", err)
 			}
 			core.Write = from.write
-			if _, serr := config.Sink(core); serr != nil {
+			where, serr := config.Sink(core)
+			if serr != nil {
 				return fmt.Errorf("core-handler: %w", errors.Join(err, serr))
 			}
-			return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: the kernel's core was stored: %w", err)}
+			err = fmt.Errorf("core-handler: the kernel's core was stored: %w", err)
+			return &exitError{status: exitPartial, err: errors.Join(err, f.toOwner(where, owner, owned))}
 		}
 	}
 	from.release()
 	summary := c.Summary()
 	core.When, core.Signature = summary.When, summary.Signature
+	var where string
 	if core.Size, err = c.Size(); err == nil {
 		core.Write = corefile.From(c)
-		var where string
-		if where, err = config.Sink(core); err == nil && owned && f.to == "" {
-			err = letRead(where, owner)
-		}
+		where, err = config.Sink(core)
 	}
 	if err != nil {
 		return fmt.Errorf("core-handler: %w", err)
 	}
+	unread := f.toOwner(where, owner, owned)
 	if summary.Partial {
 		printed := "was captured in part"
 		if summary.Mode == "record" {
 			printed = "could not be read"
 		}
-		return &exitError{status: exitPartial, err: fmt.Errorf("core-handler: process %d (%s) %s; its core has the reason: %v", pid, command, printed, summary.Problems[0])}
+		err := fmt.Errorf("core-handler: process %d (%s) %s; its core has the reason: %v", pid, command, printed, summary.Problems[0])
+		return &exitError{status: exitPartial, err: errors.Join(err, unread)}
+	}
+	return unread
+}
+
+// toOwner lets the owner of a process, if there is one, read the core that was stored.
+func (f *runFlags) toOwner(where string, owner uint32, owned bool) error {
+	if !owned || f.to != "" {
+		return nil
+	}
+	if err := letRead(where, owner); err != nil {
+		return fmt.Errorf("core-handler: the core is in %s, but its user %d cannot read it: %w", where, owner, err)
 	}
 	return nil
 }
@@ -174,7 +190,7 @@ func logToKernel(err error) {
 
 func coreHandlerInstall() *cobra.Command {
 	var f runFlags
-	var before string
+	var before, policy string
 	var wait bool
 	cmd := &cobra.Command{
 		Use:   "install",
@@ -196,6 +212,9 @@ container of a DaemonSet does.`,
 			if _, err := f.form(); err != nil {
 				return fmt.Errorf("core-handler install: %w", err)
 			}
+			if err := checkPolicy(policy); err != nil {
+				return fmt.Errorf("core-handler install: %w", err)
+			}
 			line, err := handlerLine(exe, cmd.Flags())
 			if err == nil {
 				err = installHandler(cmd.OutOrStdout(), line, before, corePattern)
@@ -211,8 +230,9 @@ container of a DaemonSet does.`,
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().Lookup("to-wait").Usage = handlerWaitUsage
 	cmd.Flags().BoolVar(&wait, "wait", false, "stay until SIGTERM or SIGINT, and restore the old setting then")
-	cmd.Flags().String("policy", "", policyUsage)
+	cmd.Flags().StringVar(&policy, "policy", "", policyUsage)
 	cmd.Flags().Bool("full", false, "store the kernel's core if the process cannot be captured")
 	dir := cmd.Flags().Lookup("dir")
 	dir.Usage, dir.DefValue, f.dir = "`directory` for cores", "/var/lib/meminspect", "/var/lib/meminspect"

@@ -5,11 +5,15 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Installing prints and keeps the old setting; uninstalling restores it, and
@@ -135,5 +139,68 @@ func TestCoreHandlerLimits(t *testing.T) {
 	var out bytes.Buffer
 	if run(t.Context(), []string{"info", cores[1]}, nil, &out, &out); !strings.Contains(out.String(), "suppressed: 2") {
 		t.Errorf("the core does not say what was suppressed: %s", &out)
+	}
+}
+
+// The user of a process reads the kernel's own core too, and a failure to let that user
+// read a core does not hide where it is, nor what it lacks.
+func TestCoreHandlerOwner(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("starts a process of another user")
+	}
+	const user = 61234
+	cmd := exec.Command("/bin/cat")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer in.Close()
+	for _, c := range []struct {
+		flag    string
+		owner   int // of the directory
+		partial string
+	}{
+		{"--full=false", 0, "could not be read"},
+		{"--full=true", 0, "the kernel's core was stored"},
+		{"--full=false", user, "could not be read"},
+		{"--full=true", user, "the kernel's core was stored"},
+	} {
+		dir := t.TempDir()
+		if err := os.Chown(dir, c.owner, c.owner); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		status := run(t.Context(), []string{"core-handler", "--dir", dir, c.flag, strconv.Itoa(cmd.Process.Pid), "11", "cat"}, strings.NewReader("a core"), &out, &out)
+		cores, _ := filepath.Glob(filepath.Join(dir, "*.core"))
+		if status != exitPartial || !strings.Contains(out.String(), c.partial) || len(cores) != 1 {
+			t.Fatalf("%+v: exit status %d, cores %v: %s", c, status, cores, &out)
+		}
+		failed := strings.Contains(out.String(), "the core is in "+cores[0]+", but its user 61234 cannot read it: ")
+		_, err := unix.Getxattr(cores[0], aclName, nil)
+		if allowed := c.owner == 0; allowed == failed || allowed != (err == nil) {
+			t.Errorf("%+v: %v: %s", c, err, &out)
+		}
+	}
+}
+
+// The help of a handler has the handler's wait.
+func TestCoreHandlerWaitUsage(t *testing.T) {
+	for _, words := range [][]string{{"core-handler"}, {"core-handler", "install"}} {
+		var out bytes.Buffer
+		run(t.Context(), append(words, "--help"), nil, &out, &out)
+		if printed := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(printed, "how long the handler waits") || strings.Contains(printed, "the restart of a program") {
+			t.Errorf("%v: %s", words, &out)
+		}
+	}
+	if handlerWait != 2*time.Minute || commandWait != 5*time.Minute {
+		t.Error("the usage has other times")
 	}
 }

@@ -3,8 +3,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -14,6 +16,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
 // A rule of a policy file is what core-handler does about the processes of a program.
@@ -36,27 +40,34 @@ const maxPolicy = 1 << 20
 // readPolicy returns the rules of a file that only the superuser, or this user, may
 // change.
 func readPolicy(name string) ([]rule, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, fmt.Errorf("--policy: %w", err)
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && (info.Mode().Perm()&0o022 != 0 || st.Uid != 0 && int(st.Uid) != os.Getuid()) {
-		return nil, fmt.Errorf("--policy: %s: other users may change it: set its owner and its mode", name)
-	}
-	if info.Size() > maxPolicy {
-		return nil, fmt.Errorf("--policy: %s: larger than %d bytes", name, maxPolicy)
-	}
-	f, err := os.Open(name)
+	f, err := plainfile.OpenLink(name)
 	if err != nil {
 		return nil, fmt.Errorf("--policy: %w", err)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("--policy: %w", err)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || info.Mode().Perm()&0o022 != 0 || st.Uid != 0 && int(st.Uid) != os.Getuid() {
+		return nil, fmt.Errorf("--policy: %s: other users may change it: set its owner and its mode", name)
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
+	if err != nil {
+		return nil, fmt.Errorf("--policy: %w", err)
+	}
+	if len(data) > maxPolicy {
+		return nil, fmt.Errorf("--policy: %s: larger than %d bytes", name, maxPolicy)
+	}
 	var policy struct {
 		Rules []rule `yaml:"rules"`
 	}
-	decoder := yaml.NewDecoder(f)
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
-	if err := decoder.Decode(&policy); err != nil {
+	switch err := decoder.Decode(&policy); {
+	case errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("--policy: %s: it has no rules: write \"rules: []\" if that is meant", name)
+	case err != nil:
 		return nil, fmt.Errorf("--policy: %s: %w", name, err)
 	}
 	for i, r := range policy.Rules {
@@ -67,14 +78,35 @@ func readPolicy(name string) ([]rule, error) {
 	return policy.Rules, nil
 }
 
-// programOf returns the path of the executable of a process, or else the name that
-// the kernel passed.
-func programOf(pid int, command string) string {
-	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	if errors.Is(err, fs.ErrNotExist) || exe == "" {
-		return command
+// checkPolicy reads a policy file, if it exists already, and sets the flags of each rule
+// as the handler will do.
+func checkPolicy(file string) error {
+	if file == "" {
+		return nil
 	}
-	return strings.TrimSuffix(exe, " (deleted)")
+	rules, err := readPolicy(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for i := range rules {
+		if err := rules[i].apply(coreHandlerCommand().Flags()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// programOf returns the path of the executable of a process, by its folder in /proc. A
+// process without one has the name that the kernel passed.
+func programOf(dir, command string) (string, error) {
+	exe, err := os.Readlink(filepath.Join(dir, "exe"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return command, nil
+	}
+	return strings.TrimSuffix(exe, " (deleted)"), err
 }
 
 // matching returns the first rule for a program, or nil.
@@ -93,12 +125,16 @@ func matching(rules []rule, program string) *rule {
 
 const policyUsage = "`file` of rules for programs, in YAML: which to ignore, and with which flags to capture the others"
 
-// applyPolicy sets the flags of the rule for a program, and reports whether it is
-// ignored.
-func applyPolicy(file, program string, flags *pflag.FlagSet) (ignore bool, err error) {
+// applyPolicy sets the flags of the rule for the program of a process, and reports
+// whether it is ignored.
+func applyPolicy(file string, pid int, command string, flags *pflag.FlagSet) (ignore bool, err error) {
 	rules, err := readPolicy(file)
 	if err != nil {
 		return false, fmt.Errorf("core-handler: %w", err)
+	}
+	program, err := programOf(fmt.Sprint("/proc/", pid), command)
+	if err != nil {
+		return false, fmt.Errorf("core-handler: --policy: find the program of process %d: %w", pid, err)
 	}
 	r := matching(rules, program)
 	if r == nil {

@@ -4,11 +4,16 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
 // handled passes this process to a handler with a policy, and returns the cores and
@@ -76,6 +81,9 @@ func TestCorePolicyWrong(t *testing.T) {
 		"rules:\n- {program: '*', flags: {limit: 3}}\n":       "must be COUNT/TIME",
 		"rules:\n- {program: '*', ignroe: true}\n":            "field ignroe not found",
 		"rules:\n- {program: '['}\n":                          "want a path or a name",
+		"":                                                    "it has no rules",
+		"# a comment\n":                                       "it has no rules",
+		strings.Repeat("#", maxPolicy+1):                      "larger than",
 		"rules:\n- {program: '*', flags: {policy: /etc/x}}\n": "no flag --policy",
 	} {
 		if cores, printed := handled(t, text, 0o600); len(cores) != 0 || !strings.Contains(printed, want) {
@@ -84,5 +92,80 @@ func TestCorePolicyWrong(t *testing.T) {
 	}
 	if cores, printed := handled(t, "rules: []\n", 0o622); len(cores) != 0 || !strings.Contains(printed, "other users may change it") {
 		t.Errorf("%v, %q", cores, printed)
+	}
+}
+
+// Only a file is a policy: a pipe does not block the handler, and a directory is an error.
+func TestCorePolicyNoFile(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{pipe, dir} {
+		if _, err := readPolicy(name); !errors.Is(err, plainfile.ErrNotRegular) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	if err := errors.Join(os.WriteFile(file, []byte("rules: []\n"), 0o600), os.Symlink(file, link)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readPolicy(link); err != nil { // as Kubernetes mounts its configuration
+		t.Error(err)
+	}
+}
+
+// Only a process without an executable has the name that it gave itself: the rule for
+// another program would not be that for this one.
+func TestProgramOf(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink("/bin/server (deleted)", filepath.Join(dir, "exe"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		dir, want string
+		fails     bool
+	}{
+		"none":       {filepath.Join(dir, "none"), "claimed", false},
+		"deleted":    {dir, "/bin/server", false},
+		"unreadable": {file, "", true},
+	} {
+		if got, err := programOf(c.dir, "claimed"); got != c.want || (err != nil) != c.fails {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+// A policy that the handler would reject for a program is rejected by install. One that
+// does not exist yet is not.
+func TestCorePolicyInstall(t *testing.T) {
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"rules:\n- {program: a, flags: {limit: 3/1h}}\n- {program: b, ignore: true}\n":     "",
+		"rules:\n- {program: a, flags: {limit: 3/1h}}\n- {program: b, flags: {limt: 1}}\n": "program b: core-handler has no flag --limt",
+		"rules:\n- {program: a, flags: {limit: 3}}\n":                                      "must be COUNT/TIME",
+		"rules:\n- {program: a, flags: {before: x}}\n":                                     "no flag --before",
+		"": "it has no rules",
+	} {
+		file := filepath.Join(dir, "policy.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := checkPolicy(file); (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+	if err := errors.Join(checkPolicy(""), checkPolicy(filepath.Join(dir, "none"))); err != nil {
+		t.Error(err)
+	}
+	// install stops there. The space in its directory keeps it from changing the setting of
+	// this machine in any case.
+	before := filepath.Join(dir, "before")
+	var out bytes.Buffer
+	status := run(t.Context(), []string{"core-handler", "install", "--dir", dir + "/a b", "--before", before, "--policy", dir}, nil, &out, &out)
+	if _, err := os.Stat(before); status != exitUsage || err == nil || !strings.Contains(out.String(), "core-handler install: --policy: ") {
+		t.Errorf("exit status %d, %v: %s", status, err, &out)
 	}
 }
