@@ -45,6 +45,10 @@ const (
 	// restarted.
 	handlerWait = 2 * time.Minute
 
+	// unspooledWait is how long a program's restart waits for a core that would be lost
+	// otherwise, because the spool has no room.
+	unspooledWait = 30 * time.Second
+
 	// connectWait and answerWait bound an attempt at an endpoint that is dead or
 	// silent, not one that takes the core slowly.
 	connectWait = 2 * time.Second
@@ -158,10 +162,10 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, config *supervise
 		return func(c deliver.Core) (string, error) { return s.Write(c.Name, c.Size, c.Write) }, "", nil
 	case f.to == stdoutName:
 		return func(c deliver.Core) (string, error) { return stdoutName, c.Write(os.Stdout) }, "standard output", nil
-	case isCommand:
+	case isCommand: // no error has the value of --to, which may contain secrets
 		words, err := deliver.Words(line)
 		if err != nil {
-			return nil, "", fmt.Errorf("run: --to: %s: %w", f.to, err)
+			return nil, "", fmt.Errorf("run: --to: %w", err)
 		}
 		if _, err := exec.LookPath(words[0]); err != nil {
 			return nil, "", fmt.Errorf("run: --to: %w", err)
@@ -171,7 +175,7 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, config *supervise
 			if f.toWait != 0 {
 				wait = f.toWait
 			}
-			ctx, cancel := context.WithTimeout(ctx, wait)
+			ctx, cancel := context.WithTimeoutCause(ctx, wait, fmt.Errorf("killed after %v: raise --to-wait", wait))
 			defer cancel()
 			err := deliver.Command(ctx, words, config.Env, c)
 			if err == nil {
@@ -185,18 +189,18 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, config *supervise
 			return "", fmt.Errorf("%w; the core is in %s", err, path)
 		}, "a command", nil
 	case strings.HasPrefix(f.to, "https://"), strings.HasPrefix(f.to, "http://"):
-		put := &deliver.Put{URL: f.to, Client: &http.Client{Timeout: uploadWait, Transport: transport()}}
+		put := &deliver.Put{URL: f.to, Client: &http.Client{Transport: transport()}}
 		send, err = f.courier(ctx, put, config)
 		return send, "a URL", err
 	case strings.HasPrefix(f.to, s3Scheme):
 		bucket, err := deliver.NewBucket(f.to, transport())
 		if err != nil {
-			return nil, "", fmt.Errorf("run: --to: %s: %w", f.to, err)
+			return nil, "", fmt.Errorf("run: --to: %w", err)
 		}
 		send, err = f.courier(ctx, bucket, config)
 		return send, strings.TrimSuffix(bucket.Where("."), "/."), err
 	}
-	return nil, "", fmt.Errorf("run: --to: %q is neither -, nor exec:COMMAND, nor s3://BUCKET/PREFIX, nor a URL", f.to)
+	return nil, "", errors.New("run: --to: want -, exec:COMMAND, s3://BUCKET/PREFIX, or a URL that begins with https:// or http://")
 }
 
 const s3Scheme = "s3://"
@@ -208,17 +212,24 @@ func (f *runFlags) courier(ctx context.Context, sender deliver.Sender, config *s
 	if err != nil {
 		return nil, fmt.Errorf("run: %w", err)
 	}
+	wait, unspooled := f.waits()
 	c := &deliver.Courier{
-		Sender: sender, Spool: spool.Write, Waiting: spool.Dir(), Wait: f.toWait, Pauses: deliver.DefaultPauses(),
+		Sender: sender, Spool: spool.Write, Waiting: spool.Dir(), Wait: wait, Attempt: uploadWait, Unspooled: unspooled, Pauses: deliver.DefaultPauses(),
 		Note: func(text string) {
 			config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Text: text})
 		},
 	}
-	if c.Wait == 0 {
-		c.Wait = toWait
-	}
 	c.Start(ctx)
 	return c.Put, nil
+}
+
+// waits returns how long a restart waits for a server: if the spool has the core, and if
+// it has no room.
+func (f *runFlags) waits() (spooled, unspooled time.Duration) {
+	if f.toWait != 0 {
+		return f.toWait, f.toWait
+	}
+	return toWait, unspooledWait
 }
 
 // transport returns a transport that gives a dead endpoint up.

@@ -49,6 +49,13 @@ type Courier struct {
 	// Wait is how long Put waits for the delivery.
 	Wait time.Duration
 
+	// Attempt bounds each attempt to send a core of the spool.
+	Attempt time.Duration
+
+	// Unspooled is how long Put waits for a core that the spool has no room for: it has
+	// one attempt, and is lost then.
+	Unspooled time.Duration
+
 	// Pauses are the times between attempts, each varied at random; the last one
 	// repeats.
 	Pauses []time.Duration
@@ -58,7 +65,7 @@ type Courier struct {
 
 	ctx      context.Context
 	cancel   context.CancelFunc
-	caughtUp chan struct{} // closed when each core of earlier starts has been tried
+	caughtUp chan struct{} // closed after an attempt for each core of earlier starts
 }
 
 // DefaultPauses back off up to a minute.
@@ -81,22 +88,32 @@ func (c *Courier) Start(ctx context.Context) {
 	}
 	older := c.waiting() // before Put adds others
 	go func() {
-		defer close(c.caughtUp)
-		for _, path := range older {
-			_ = c.untilSent(path, new(delivery)) // it stays in the spool
-			if c.ctx.Err() != nil {
-				return
-			}
+		left := c.sendEach(older)
+		close(c.caughtUp)
+		for n := 0; len(left) > 0 && c.pause(n); n++ {
+			left = c.sendEach(left)
 		}
 	}()
+}
+
+// sendEach makes one attempt for each file of the spool, so that none keeps the others
+// from being sent. It returns those to be tried again.
+func (c *Courier) sendEach(paths []string) []string {
+	return slices.DeleteFunc(paths, func(path string) bool {
+		if c.ctx.Err() != nil {
+			return true // it stays in the spool
+		}
+		again, err := c.sendFile(path)
+		return err == nil || !again
+	})
 }
 
 // Close interrupts what is being sent.
 func (c *Courier) Close() { c.cancel() }
 
 // Put stores a core and begins to send it. It returns where the core is after its
-// delivery and that of older ones, or after c.Wait. If the core is not delivered, the
-// error names the place where it waits.
+// delivery and an attempt for each older one, or after c.Wait. If the core is not
+// delivered, the error names the place where it waits.
 func (c *Courier) Put(core Core) (where string, err error) {
 	path, err := c.Spool(core.Name, core.Size, core.Write)
 	if err != nil {
@@ -194,9 +211,11 @@ func (c *Courier) unspooled(core Core, cause error) (where string, err error) {
 	if err := core.Write(f); err != nil {
 		return "", errors.Join(cause, err)
 	}
-	ctx, cancel := context.WithTimeout(c.ctx, c.Wait)
-	defer cancel()
-	if _, err := c.attempt(ctx, f, core.Name); err != nil {
+	_, err = c.attempt(c.Unspooled, f, core.Name)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: raise --to-wait", err)
+	}
+	if err != nil {
 		return "", fmt.Errorf("%w; %w; the core is lost", cause, err)
 	}
 	return c.Sender.Where(core.Name), nil
@@ -215,12 +234,20 @@ func (c *Courier) untilSent(path string, d *delivery) error {
 		if c.ctx.Err() == nil || n == 0 {
 			d.failed(err)
 		}
-		pause := c.Pauses[min(n, len(c.Pauses)-1)]
-		select {
-		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // spreads attempts
-		case <-c.ctx.Done():
+		if !c.pause(n) {
 			return err
 		}
+	}
+}
+
+// pause waits after attempt n, and reports whether there is another one.
+func (c *Courier) pause(n int) bool {
+	pause := c.Pauses[min(n, len(c.Pauses)-1)]
+	select {
+	case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // spreads attempts
+		return true
+	case <-c.ctx.Done():
+		return false
 	}
 }
 
@@ -238,7 +265,7 @@ func (c *Courier) sendFile(path string) (again bool, err error) {
 	if _, err := os.Lstat(path); err != nil { // it was sent in between
 		return false, fmt.Errorf("upload: %w", err)
 	}
-	if again, err = c.attempt(c.ctx, f, filepath.Base(path)); err != nil {
+	if again, err = c.attempt(c.Attempt, f, filepath.Base(path)); err != nil {
 		return again, err
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -247,7 +274,8 @@ func (c *Courier) sendFile(path string) (again bool, err error) {
 	return false, nil
 }
 
-func (c *Courier) attempt(ctx context.Context, f *os.File, name string) (again bool, err error) {
+// attempt sends a core once, within a time.
+func (c *Courier) attempt(within time.Duration, f *os.File, name string) (again bool, err error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return false, fmt.Errorf("upload: %w", err)
 	}
@@ -255,9 +283,16 @@ func (c *Courier) attempt(ctx context.Context, f *os.File, name string) (again b
 	if err != nil {
 		return false, fmt.Errorf("upload: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(c.ctx, within)
+	defer cancel()
 	again, err = c.Sender.Send(ctx, f, name, info.Size())
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err == nil:
+		return false, nil
+	case c.ctx.Err() != nil:
 		return true, errInterrupted
+	case ctx.Err() != nil:
+		return true, fmt.Errorf("upload: not finished within %v: %w", within, ctx.Err())
 	}
 	return again, err
 }

@@ -41,7 +41,8 @@ func (c Core) Apply(form corefile.Form) Core {
 
 // Command passes a core to a command on standard input, with its name and origin
 // in the environment. In the command's words, "{name}" is replaced by the core's
-// file name. The end of ctx kills the command. Its error ends with the command's last output.
+// file name. The end of ctx kills the command; the error has the cause of ctx if a
+// deadline passed. It ends with the command's last output.
 func Command(ctx context.Context, words, env []string, c Core) error {
 	words = slices.Clone(words)
 	for i := range words {
@@ -66,6 +67,9 @@ func Command(ctx context.Context, words, env []string, c Core) error {
 	r.Close()
 	if werr := <-written; err == nil {
 		err = werr // it did not read all of it
+	}
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
 	if err != nil {
 		return fmt.Errorf("command for cores: %w: %s", err, strings.TrimSpace(printed.String()))

@@ -3,8 +3,10 @@
 package deliver
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,6 +60,15 @@ func TestCommand(t *testing.T) {
 	}
 }
 
+// The end of the wait kills a command, and the error names the reason.
+func TestCommandKilled(t *testing.T) {
+	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, errors.New("killed after a while"))
+	defer cancel()
+	if err := Command(ctx, sh("cat > /dev/null; exec sleep 1000"), nil, core()); err == nil || !strings.Contains(err.Error(), "command for cores: killed after a while: ") {
+		t.Error(err)
+	}
+}
+
 // A bucket is an object store that accepts presigned PUTs, and fails on
 // request.
 type bucket struct {
@@ -97,7 +109,7 @@ func courierOf(t *testing.T, sender Sender) *Courier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Courier{Sender: sender, Spool: s.Write, Waiting: s.Dir(), Wait: await.Limit, Pauses: []time.Duration{time.Millisecond}}
+	c := &Courier{Sender: sender, Spool: s.Write, Waiting: s.Dir(), Wait: await.Limit, Attempt: await.Limit, Unspooled: await.Limit, Pauses: []time.Duration{time.Millisecond}}
 	c.Start(t.Context())
 	t.Cleanup(c.Close)
 	return c
@@ -153,7 +165,7 @@ func TestUploadLate(t *testing.T) {
 				}
 			} else {
 				c.Close()
-				next := &Courier{Sender: put(b.URL + "/{name}?signature=s3cret"), Waiting: c.Waiting, Pauses: c.Pauses}
+				next := &Courier{Sender: put(b.URL + "/{name}?signature=s3cret"), Waiting: c.Waiting, Attempt: c.Attempt, Pauses: c.Pauses}
 				if !await.Poll(func() bool { return unlocked(c.waiting()) }) {
 					t.Fatal("the first courier keeps the core")
 				}
@@ -272,6 +284,155 @@ func TestUploadUnspooled(t *testing.T) {
 	b.fail = []int{503}
 	if _, err := c.Put(core()); err == nil || !strings.Contains(err.Error(), "no room") || !strings.Contains(err.Error(), "503") {
 		t.Error(err)
+	}
+}
+
+// A core that has no room in the spool has one attempt, which may last longer than the
+// wait for cores that are safe there. The error has the reason why that is over.
+func TestUploadUnspooledWait(t *testing.T) {
+	b := newBucket(t)
+	c := courierOf(t, put(b.URL+"/{name}?signature=s3cret"))
+	c.Spool = func(string, int64, func(io.Writer) error) (string, error) { return "", errors.New("no room") }
+	c.Wait = time.Nanosecond
+	if _, err := c.Put(core()); err != nil || b.objects["/"+core().Name] != content {
+		t.Errorf("%v, %d objects", err, len(b.objects))
+	}
+	c.Unspooled = time.Millisecond
+	c.Sender = put(stuck(t) + "/{name}?signature=s3cret")
+	const want = "upload: not finished within 1ms: context deadline exceeded: raise --to-wait; the core is lost"
+	if _, err := c.Put(core()); err == nil || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+	c.Close()
+	if _, err := c.Put(core()); !errors.Is(err, errInterrupted) {
+		t.Error(err)
+	}
+}
+
+// stuck returns the URL of a server that accepts connections and reads nothing.
+func stuck(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return "http://" + l.Addr().String()
+}
+
+// A server that stops reading, or a service that returns no credentials, does not keep
+// an attempt from ending.
+func TestUploadStuck(t *testing.T) {
+	server := stuck(t)
+	for name, senderOf := range map[string]func(t *testing.T) Sender{
+		"URL": func(*testing.T) Sender { return put(server + "/{name}") },
+		"bucket": func(t *testing.T) Sender {
+			t.Setenv("AWS_ACCESS_KEY_ID", keyID)
+			t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
+			return bucketOf(t, "s3://cores")
+		},
+		"credentials": func(t *testing.T) Sender {
+			t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server)
+			return bucketOf(t, "s3://cores")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			platformOf(t, server)
+			c := courierOf(t, senderOf(t))
+			c.Attempt = 10 * time.Millisecond
+			path, err := c.Spool("a.core", 0, func(w io.Writer) error {
+				_, err := w.Write(make([]byte, 16<<20)) // more than sockets buffer
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			over := make(chan struct{})
+			go func() {
+				defer close(over)
+				if again, err := c.sendFile(path); !again || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "not finished within 10ms") {
+					t.Errorf("again %v, %v", again, err)
+				}
+			}()
+			select {
+			case <-over:
+			case <-time.After(await.Limit):
+				t.Fatal("the attempt has no end")
+			}
+			if waiting := c.waiting(); len(waiting) != 1 {
+				t.Errorf("%v waiting", waiting)
+			}
+		})
+	}
+}
+
+// An older core that cannot be sent yet does not keep the others, nor Put, from being
+// over.
+func TestUploadOlder(t *testing.T) {
+	for name, block := range map[string]func(t *testing.T, path string, fail *atomic.Bool) (mend func()){
+		"server error": func(_ *testing.T, _ string, fail *atomic.Bool) func() {
+			fail.Store(true)
+			return func() { fail.Store(false) }
+		},
+		"another supervisor": func(t *testing.T, path string, _ *atomic.Bool) func() {
+			f, err := os.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+				t.Fatal(err)
+			}
+			return func() { f.Close() }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var fail atomic.Bool
+			var mu sync.Mutex
+			sent := map[string]bool{}
+			isSent := func(name string) bool {
+				mu.Lock()
+				defer mu.Unlock()
+				return sent[name]
+			}
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				if fail.Load() && r.URL.Path == "/a.1.core" {
+					http.Error(w, "try later", http.StatusServiceUnavailable)
+					return
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				sent[r.URL.Path] = true
+			}))
+			defer server.Close()
+			before := courierOf(t, put(server.URL+"/{name}"))
+			before.Close()
+			var paths []string
+			for _, name := range []string{"a.1.core", "a.2.core"} {
+				path, err := before.Spool(name, 0, core().Write)
+				if err != nil {
+					t.Fatal(err)
+				}
+				paths = append(paths, path)
+			}
+			mend := block(t, paths[0], &fail)
+			c := &Courier{Sender: before.Sender, Spool: before.Spool, Waiting: before.Waiting, Wait: before.Wait, Attempt: before.Attempt, Pauses: before.Pauses}
+			c.Start(t.Context())
+			defer c.Close()
+			if where, err := c.Put(core()); err != nil || where != core().Name {
+				t.Fatal(where, err)
+			}
+			select {
+			case <-c.caughtUp:
+			default:
+				t.Error("Put did not wait for the older cores, or waited in vain")
+			}
+			if !isSent("/a.2.core") || isSent("/a.1.core") {
+				t.Error("Put returned before the core that can be sent was, or sent the other one")
+			}
+			mend()
+			await.True(t, "the other one is sent too", func() bool { return isSent("/a.1.core") && len(c.waiting()) == 0 })
+		})
 	}
 }
 

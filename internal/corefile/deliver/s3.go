@@ -12,6 +12,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -41,12 +42,12 @@ func NewBucket(target string, transport http.RoundTripper) (*Bucket, error) {
 	if err != nil || u.Scheme != "s3" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Port() != "" {
 		return nil, errors.New("want s3://BUCKET or s3://BUCKET/PREFIX")
 	}
-	endpoint, err := url.Parse(firstOf(os.Getenv(s3EndpointVariable), os.Getenv(endpointVariable), "https://s3.amazonaws.com"))
-	if err != nil || endpoint.Host == "" || endpoint.Scheme != "https" && endpoint.Scheme != "http" {
-		return nil, fmt.Errorf("%s: want a URL that begins with https:// or http://", endpointVariable)
+	endpoint, err := endpointURL()
+	if err != nil {
+		return nil, err
 	}
 	client, err := minio.New(endpoint.Host, &minio.Options{
-		Creds:      credentials.New(&platform{client: &http.Client{Transport: transport}}),
+		Creds:      credentials.New(&platform{client: &http.Client{Transport: transport, Timeout: credentialsWait}}),
 		Secure:     endpoint.Scheme == "https",
 		Transport:  transport,
 		Region:     firstOf(os.Getenv(regionVariable), os.Getenv(defaultRegionVariable)),
@@ -56,6 +57,27 @@ func NewBucket(target string, transport http.RoundTripper) (*Bucket, error) {
 		return nil, err
 	}
 	return &Bucket{client: client, bucket: u.Host, prefix: strings.Trim(u.Path, "/"), endpoint: endpoint}, nil
+}
+
+// credentialsWait bounds each request for credentials, which are a few hundred bytes.
+const credentialsWait = 10 * time.Second
+
+// endpointURL returns the URL of the server. The client makes the path of a request of
+// the bucket and the key, and the credentials have places of their own, so the URL has
+// a host and nothing more.
+func endpointURL() (*url.URL, error) {
+	name := s3EndpointVariable
+	if os.Getenv(name) == "" {
+		name = endpointVariable
+	}
+	endpoint, err := url.Parse(firstOf(os.Getenv(name), "https://s3.amazonaws.com"))
+	switch {
+	case err != nil || endpoint.Host == "" || endpoint.Scheme != "https" && endpoint.Scheme != "http":
+		return nil, fmt.Errorf("%s: want a URL that begins with https:// or http://", name) // without the URL
+	case strings.Trim(endpoint.Path, "/") != "" || endpoint.RawQuery != "" || endpoint.Fragment != "" || endpoint.User != nil:
+		return nil, fmt.Errorf("%s: want a URL with a host alone, such as https://minio.example.com:9000: remove the rest", name)
+	}
+	return endpoint, nil
 }
 
 func firstOf(values ...string) string {

@@ -53,16 +53,7 @@ func store3(t *testing.T) (folder string) {
 			t.Log(log.String())
 		}
 	})
-	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", s3EndpointVariable,
-		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"} {
-		t.Setenv(name, "")
-	}
-	none := filepath.Join(root, "none")
-	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", none)
-	t.Setenv("AWS_CONFIG_FILE", none)
-	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
-	t.Setenv(endpointVariable, "http://"+address)
-	t.Setenv(regionVariable, "eu-north-1")
+	platformOf(t, "http://"+address)
 	await.True(t, "the server listens", func() bool {
 		conn, err := net.Dial("tcp", address)
 		if err == nil {
@@ -71,6 +62,21 @@ func store3(t *testing.T) (folder string) {
 		return err == nil
 	})
 	return folder
+}
+
+// platformOf makes a server the endpoint of this process, for which no credentials are set.
+func platformOf(t *testing.T, endpoint string) {
+	t.Helper()
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", s3EndpointVariable,
+		"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"} {
+		t.Setenv(name, "")
+	}
+	none := filepath.Join(t.TempDir(), "none")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", none)
+	t.Setenv("AWS_CONFIG_FILE", none)
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1")
+	t.Setenv(endpointVariable, endpoint)
+	t.Setenv(regionVariable, "eu-north-1")
 }
 
 func bucketOf(t *testing.T, target string) *Bucket {
@@ -204,8 +210,22 @@ func TestBucketURL(t *testing.T) {
 			t.Errorf("%s: %v, %v", target, b, err)
 		}
 	}
-	t.Setenv(endpointVariable, "localhost:9000")
-	if _, err := NewBucket("s3://bucket", nil); err == nil {
-		t.Error("an endpoint without a scheme is accepted")
+	// What an endpoint has beyond a host would be dropped. The error names the variable
+	// that is wrong, without its value.
+	for _, variable := range []string{endpointVariable, s3EndpointVariable} {
+		t.Setenv(endpointVariable, "https://localhost:9000")
+		t.Setenv(s3EndpointVariable, "")
+		for _, value := range []string{"http://localhost:9000", "http://localhost:9000/"} {
+			t.Setenv(variable, value)
+			if _, err := NewBucket("s3://bucket", nil); err != nil {
+				t.Errorf("%s=%s: %v", variable, value, err)
+			}
+		}
+		for _, value := range []string{"localhost:9000", "secret", "ftp://secret", "http://host/secret", "http://host/?secret", "http://host/#secret", "http://key:secret@host", "http://%zsecret"} {
+			t.Setenv(variable, value)
+			if _, err := NewBucket("s3://bucket", nil); err == nil || !strings.HasPrefix(err.Error(), variable+": want a URL ") || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%s=%s: %v", variable, value, err)
+			}
+		}
 	}
 }
