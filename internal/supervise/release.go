@@ -44,6 +44,26 @@ func collections(done <-chan struct{}) <-chan struct{} {
 	return collected
 }
 
+// afterCollection releases memory after a collection of garbage. One that the runtime
+// began by itself needs releaseMemory. After one of releaseMemory, only the pages of files
+// are left. before is the last result.
+func afterCollection(before uint32) uint32 {
+	automatic := automaticCollections()
+	if automatic == before {
+		releaseFiles()
+	} else {
+		releaseMemory()
+	}
+	return automatic
+}
+
+// automaticCollections returns how many collections the runtime has begun by itself.
+func automaticCollections() uint32 {
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return stats.NumGC - stats.NumForcedGC
+}
+
 // releaseFiles is releaseMemory for the pages of files.
 func releaseFiles() {
 	text, err := os.ReadFile("/proc/self/maps")

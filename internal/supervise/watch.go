@@ -58,19 +58,14 @@ func (s *Supervisor) watch() {
 	if s.parent == nil {
 		collected = collections(s.gone)
 	}
-	ours := false // the last collection is of releaseMemory
+	automatic := automaticCollections()
 	for looks := 0; ; looks++ {
 		if looks == settled && s.parent == nil {
 			releaseMemory() // of the start
-			ours = true
 		}
 		select {
 		case <-collected:
-			if ours = !ours; ours {
-				releaseMemory()
-			} else {
-				releaseFiles()
-			}
+			automatic = afterCollection(automatic)
 		default:
 		}
 		if now := time.Since(began); now >= follow {

@@ -46,26 +46,32 @@ var stalls = []string{"full 150000 1000000", "full 300000 2000000"}
 // threshold as a part of the limit. It returns nil if the kernel provides no
 // notification.
 func (g *Gauge) Watch(share float64) *Watcher {
-	w := &Watcher{Tight: make(chan bool, 1), done: make(chan struct{})}
-	in, watched := g.group(), map[string]int64{}
-	w.threshold(in, share, watched)
-	w.events(in)
-	w.stall(in)
+	w, watched := watch(g.group(), share)
 	g.mu.Lock()
 	g.watched = watched
 	g.mu.Unlock()
+	return w
+}
+
+// watch returns a watcher of a group, or nil, and the limits of which the kernel reports
+// that the share is passed. Without a watcher the gauge must be read in time for each.
+func watch(in group, share float64) (w *Watcher, watched map[string]int64) {
+	w, watched = &Watcher{Tight: make(chan bool, 1), done: make(chan struct{})}, map[string]int64{}
+	w.threshold(in, share, watched)
+	w.events(in)
+	w.stall(in)
 	if len(w.fds) == 0 {
-		return nil
+		return nil, nil
 	}
 	end, stop, err := os.Pipe()
 	if err != nil {
 		w.close()
-		return nil
+		return nil, nil
 	}
 	w.stop = stop
 	w.add("", end, unix.POLLIN)
 	go w.wait()
-	return w
+	return w, watched
 }
 
 // Close ends the watch. It may be called on nil.

@@ -60,6 +60,60 @@ func TestWatchNothing(t *testing.T) {
 	}
 }
 
+// A watcher that cannot be made does not keep the gauge from being read in time.
+func TestWatchFails(t *testing.T) {
+	root := t.TempDir()
+	dir := filepath.Join(root, "app")
+	files := map[string]string{"memory.usage_in_bytes": "400\n", "memory.limit_in_bytes": "1000\n", "cgroup.event_control": "", "memory.pressure": ""}
+	paths := map[string]string{}
+	for file, text := range files {
+		paths[filepath.Join(dir, file)] = text
+	}
+	write(t, paths)
+	g := &Gauge{in: group{dir: dir, psi: filepath.Join(dir, "memory.pressure")}}
+	w := g.Watch(0.5)
+	if w == nil || !slices.Equal(w.Kinds, []string{"threshold", "stall"}) {
+		t.Fatalf("%+v", w)
+	}
+	w.Close()
+	if r := g.Read(0.5); r.Room != unlimited {
+		t.Fatalf("room for %d bytes with a watcher", r.Room)
+	}
+	// The two notifications have a descriptor each, and registering them takes two more. The
+	// pipe gets one.
+	leaveDescriptors(t, 3)
+	if w := g.Watch(0.5); w != nil {
+		w.Close()
+		t.Fatalf("it watches %v", w.Kinds)
+	}
+	if r := g.Read(0.5); r.Room != 100 {
+		t.Errorf("room for %d bytes without a watcher", r.Room)
+	}
+}
+
+// leaveDescriptors lets this process open that many files until the test ends.
+func leaveDescriptors(t *testing.T, n int) {
+	t.Helper()
+	var before unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	limit := before
+	for limit.Cur = 0; n > 0; limit.Cur++ {
+		if _, err := unix.FcntlInt(uintptr(limit.Cur), unix.F_GETFD, 0); err != nil {
+			n--
+		}
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // makeGroup makes a control group in a real tree, or skips the test.
 func makeGroup(t *testing.T, tree string) string {
 	t.Helper()
