@@ -12,9 +12,9 @@ type Deadlock struct {
 	// Cycle is a shortest cycle of waits. The last goroutine may be let go by the first.
 	Cycle []Step
 
-	// Certain reports that each goroutine of the cycle has a deferred call with the object
-	// for which the one before it waits. Otherwise a goroutine uses the object or has
-	// a pointer to it, and all that do wait for each other.
+	// Certain reports that a deferred call of each goroutine of the cycle unlocks the lock, or
+	// counts down the wait group, for which the one before it waits. Otherwise a goroutine
+	// uses the object or has a pointer to it, and all that do wait for each other.
 	Certain bool
 
 	// Members is how many goroutines are in cycles with each other, and Blocked how many
@@ -26,7 +26,8 @@ type Deadlock struct {
 type Step struct {
 	Waiter
 	Object *Object
-	// Deferred is that the goroutine of the next step has a deferred call with the object.
+	// Deferred reports that a deferred call of the goroutine of the next step unlocks the
+	// lock, or counts down the wait group.
 	Deferred bool
 }
 
@@ -67,10 +68,17 @@ type waitGraph struct {
 	order []*stacks.Goroutine // those that wait, in the order of their IDs
 	steps map[*stacks.Goroutine][]Step
 	stuck map[*stacks.Goroutine]bool
+
+	// waiting has the goroutines that wait for what a goroutine may release, and held those
+	// that wait for what its deferred calls release.
+	waiting, held map[*stacks.Goroutine][]*stacks.Goroutine
 }
 
 func graphOf(objects []Object) *waitGraph {
-	g := &waitGraph{steps: map[*stacks.Goroutine][]Step{}, stuck: map[*stacks.Goroutine]bool{}}
+	g := &waitGraph{
+		steps: map[*stacks.Goroutine][]Step{}, stuck: map[*stacks.Goroutine]bool{},
+		waiting: map[*stacks.Goroutine][]*stacks.Goroutine{}, held: map[*stacks.Goroutine][]*stacks.Goroutine{},
+	}
 	for i := range objects {
 		o := &objects[i]
 		for _, w := range o.Waiters {
@@ -82,28 +90,30 @@ func graphOf(objects []Object) *waitGraph {
 		}
 	}
 	slices.SortFunc(g.order, func(a, b *stacks.Goroutine) int { return cmp.Compare(a.ID, b.ID) })
+	for _, w := range g.order {
+		for i := range g.steps[w] {
+			for _, other := range g.steps[w][i].Object.Others {
+				if other.Goroutine != w {
+					g.waiting[other.Goroutine] = append(g.waiting[other.Goroutine], w)
+				}
+				if other.Deferred {
+					g.held[other.Goroutine] = append(g.held[other.Goroutine], w)
+				}
+			}
+		}
+	}
 	return g
 }
 
 // keepStuck removes those from the stuck goroutines that may go on, until none is left.
 func (g *waitGraph) keepStuck() {
-	waiting := map[*stacks.Goroutine][]*stacks.Goroutine{} // by who may let them go on
-	for _, w := range g.order {
-		for i := range g.steps[w] {
-			for _, other := range g.steps[w][i].Object.Others {
-				if other.Goroutine != w {
-					waiting[other.Goroutine] = append(waiting[other.Goroutine], w)
-				}
-			}
-		}
-	}
 	check := slices.Clone(g.order)
 	for len(check) > 0 {
 		w := check[len(check)-1]
 		check = check[:len(check)-1]
 		if g.stuck[w] && !g.waitsForStuck(w) {
 			g.stuck[w] = false
-			check = append(check, waiting[w]...)
+			check = append(check, g.waiting[w]...)
 		}
 	}
 }
@@ -259,14 +269,6 @@ func (g *waitGraph) cycle(members []*stacks.Goroutine, certain bool) []Step {
 // as deferred calls show, or those that wait for that. Pointers are too weak for this count:
 // many are leftovers.
 func (g *waitGraph) blocked(members []*stacks.Goroutine, cycle []Step) int {
-	waiting := map[*stacks.Goroutine][]*stacks.Goroutine{}
-	for _, w := range g.order {
-		for i := range g.steps[w] {
-			for _, other := range g.next(&g.steps[w][i], true) {
-				waiting[other.Goroutine] = append(waiting[other.Goroutine], w)
-			}
-		}
-	}
 	seen := map[*stacks.Goroutine]bool{}
 	todo := slices.Clone(members)
 	for i := range cycle {
@@ -279,7 +281,7 @@ func (g *waitGraph) blocked(members []*stacks.Goroutine, cycle []Step) int {
 		todo = todo[:len(todo)-1]
 		if !seen[node] && g.stuck[node] {
 			seen[node] = true
-			todo = append(todo, waiting[node]...)
+			todo = append(todo, g.held[node]...)
 		}
 	}
 	return len(seen) - len(members)
