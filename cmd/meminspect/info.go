@@ -249,27 +249,34 @@ func (i *infoJSON) print(w io.Writer) {
 			line("missing", "%s, in %s", why, countOf(i.Regions.Reasons[why], "region"))
 		}
 	}
-	idle := 0 // exclusions that apply to nothing in the core
-	for _, r := range i.Receipts {
-		if r.Reason == note.ReasonUnreadable.String() && r.Rule != "" { // of a core without memory
-			line("left out", "all memory: %s", r.Rule)
-			continue
-		}
-		if r.Bytes == 0 && r.Rule != "" {
+	printReceipts(i.Receipts, i.Captured == 0, line)
+	if i.Crash != "" {
+		fmt.Fprintf(w, "crash:\n%s\n", strings.TrimRight(i.Crash, "\n"))
+	}
+}
+
+// printReceipts prints what is not in a core, which may be empty. Exclusions of which it has
+// no value are counted. A value that could not be followed has no bytes: its rule names it.
+func printReceipts(receipts []receiptJSON, empty bool, line func(name, format string, args ...any)) {
+	idle := 0
+	for _, r := range receipts {
+		switch {
+		case r.Bytes == 0 && r.Rule != "" && r.Reason == note.ReasonExcluded.String():
 			idle++
-			continue
+		case empty && r.Rule != "" && r.Reason == note.ReasonUnreadable.String():
+			line("left out", "all memory: %s", r.Rule)
+		case r.Bytes == 0 && strings.HasPrefix(r.Rule, r.Reason+" "):
+			line("left out", "%s", r.Rule)
+		case r.Bytes == 0 && r.Rule != "":
+			line("left out", "%s: %s", r.Reason, r.Rule)
+		case r.Rule != "":
+			line("left out", "%d bytes%s, %s: %s", r.Bytes, places(r.Places), r.Reason, r.Rule)
+		default:
+			line("left out", "%d bytes%s, %s", r.Bytes, places(r.Places), r.Reason)
 		}
-		rule := r.Rule
-		if rule != "" {
-			rule = ": " + rule
-		}
-		line("left out", "%d bytes%s, %s%s", r.Bytes, places(r.Places), r.Reason, rule)
 	}
 	if idle > 0 {
 		line("left out", "nothing by %s, of which the core has no value", countOf(idle, "exclusion"))
-	}
-	if i.Crash != "" {
-		fmt.Fprintf(w, "crash:\n%s\n", strings.TrimRight(i.Crash, "\n"))
 	}
 }
 
