@@ -270,8 +270,8 @@ func deadlockSection(r *report.Report, width int) section {
 	for _, line := range cycleLines(&r.Deadlocks[0]) {
 		s.add("%s", line)
 	}
-	if more := len(r.Deadlocks) - 1; more > 0 {
-		s.add("… %s more", plural(more, "deadlock"))
+	if more := deadlockCounts(r.Deadlocks[1:]); more != "" {
+		s.add("… %s more", more)
 	}
 	return s
 }

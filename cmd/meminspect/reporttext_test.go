@@ -3,7 +3,11 @@ package main
 import (
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
+
+	"github.com/meminspect/meminspect/internal/inspect/report"
+	"github.com/meminspect/meminspect/internal/inspect/waits"
 )
 
 // A report that is too long loses lines of its longest parts, and none of those
@@ -52,6 +56,29 @@ func TestWrap(t *testing.T) {
 	} {
 		if got := wrap(test.text, 10, 3); !reflect.DeepEqual(got, test.want) {
 			t.Errorf("%q: %q, want %q", test.text, got, test.want)
+		}
+	}
+}
+
+// The report counts certain and possible deadlocks apart, and none that it shows.
+func TestDeadlockSection(t *testing.T) {
+	for _, test := range []struct {
+		certain, possible int
+		want              string
+	}{
+		{1, 0, ""},
+		{0, 1, ""},
+		{2, 0, "… 1 deadlock more"},
+		{1, 1, "… 1 possible deadlock more"},
+		{0, 3, "… 2 possible deadlocks more"},
+		{4, 3, "… 3 deadlocks and 3 possible deadlocks more"},
+	} {
+		r := &report.Report{}
+		for i := range test.certain + test.possible {
+			r.Deadlocks = append(r.Deadlocks, waits.Deadlock{Certain: i < test.certain, Members: 2})
+		}
+		if got := strings.Join(deadlockSection(r, 80).lines, "\n"); got != test.want {
+			t.Errorf("%d certain, %d possible: %q, want %q", test.certain, test.possible, got, test.want)
 		}
 	}
 }

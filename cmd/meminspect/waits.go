@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,15 +27,16 @@ such as a timer or the network, are listed by their states. The runtime's own
 goroutines are left out.
 
 The runtime does not record which goroutine holds a lock, or will send on a
-channel. Goroutines that may are listed after the waiters. One that has deferred the
-unlock of a lock holds it. Others are in a function whose code uses the object, a
-package variable, or have a pointer to it on their stacks, or to a struct that contains
-it: one of them may be the one. Skeleton stacks have no pointers to what is not in the
-core.
+channel. Goroutines that may are listed after the waiters. If a deferred call of one
+unlocks a lock, it usually holds it: "holds it" is wrong if it has unlocked the lock
+before its end and has not locked it again. Others are in a function whose code uses the
+object, a package variable, or have a pointer to it on their stacks, or to a struct that
+contains it: one of them may be the one. Skeleton stacks have no pointers to what is not
+in the core.
 
-A deadlock is a cycle of goroutines, each of which holds the lock for which the one
-before it waits. It is a possible deadlock if all goroutines that use the object or have
-a pointer to it wait for each other.
+A deadlock is a cycle of goroutines: a deferred call of each one unlocks the lock, or
+counts down the wait group, for which the one before it waits. It is a possible deadlock
+if all goroutines that use the object or have a pointer to it wait for each other.
 
 A core that was captured with --heap tells which goroutines wait for ever: neither
 a variable nor a goroutine that may run leads to the object. It is then leaked.
@@ -99,6 +101,25 @@ func printWaits(w io.Writer, objects []waits.Object, deadlocks []waits.Deadlock)
 			fmt.Fprintf(w, "    %s\n", otherText(o, &o.Others[i]))
 		}
 	}
+}
+
+// deadlockCounts returns how many deadlocks are certain and how many are possible, "" for
+// none.
+func deadlockCounts(deadlocks []waits.Deadlock) string {
+	certain := 0
+	for i := range deadlocks {
+		if deadlocks[i].Certain {
+			certain++
+		}
+	}
+	var counts []string
+	if certain > 0 {
+		counts = append(counts, plural(certain, "deadlock"))
+	}
+	if possible := len(deadlocks) - certain; possible > 0 {
+		counts = append(counts, plural(possible, "possible deadlock"))
+	}
+	return strings.Join(counts, " and ")
 }
 
 // deadlockText describes a deadlock.
