@@ -84,22 +84,24 @@ type Object struct {
 	Channel *Channel // nil if it is not a channel
 	Waiters []Waiter // at least one
 
-	// Others may let the others go on: a deferred call of theirs has the object, or they do
-	// not wait for it and have a pointer to it on their stacks. Those with a deferred call
-	// come first. The list is cut at a few.
+	// Others may let the others go on: a deferred call of theirs unlocks the lock or counts
+	// down the wait group, or they do not wait for the object and are in a function that
+	// uses it, or have a pointer to it on their stacks. Those with a deferred call come
+	// first. The list is cut at a few.
 	Others []Other
 }
 
 // An Other is a goroutine that may let those go on that wait for an object.
 type Other struct {
 	*Goroutine
-	Deferred bool   // a deferred call of it has the object: it holds the lock, or will call Done
+	Deferred bool   // a deferred call of it unlocks the lock, which it usually holds, or counts down the wait group
 	Uses     string // the function of its stack whose code uses the object, a package variable
 }
 
-// A Deadlock is goroutines that wait for each other. It is certain if each goroutine of the
-// cycle has a deferred call with the object for which the one before it waits. Otherwise
-// all goroutines that have a pointer to the object wait for each other.
+// A Deadlock is goroutines that wait for each other. It is certain if a deferred call of each
+// goroutine of the cycle unlocks the lock, or counts down the wait group, for which the one
+// before it waits. Otherwise all goroutines that use the object or have a pointer to it wait
+// for each other.
 type Deadlock struct {
 	Cycle   []Step // a shortest cycle; the last goroutine waits for the first
 	Certain bool
@@ -110,7 +112,8 @@ type Deadlock struct {
 // A Step is a goroutine of a deadlock, and the object for which it waits.
 type Step struct {
 	Waiter
-	Object Object
+	Object   Object
+	Deferred bool // a deferred call of the goroutine of the next step unlocks the lock, or counts down the wait group
 }
 
 // A Channel is the state of a channel.
@@ -243,7 +246,7 @@ func (m *made) deadlocks(read []waits.Deadlock) []Deadlock {
 		for k := range d.Cycle {
 			s := &d.Cycle[k]
 			waiter := Waiter{m.byID[s.ID], string(s.Action), s.Select}
-			deadlock.Cycle = append(deadlock.Cycle, Step{waiter, m.objects([]waits.Object{*s.Object})[0]})
+			deadlock.Cycle = append(deadlock.Cycle, Step{waiter, m.objects([]waits.Object{*s.Object})[0], s.Deferred})
 		}
 		out = append(out, deadlock)
 	}
