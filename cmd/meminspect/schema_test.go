@@ -169,13 +169,14 @@ func TestEveryJSONHasASchema(t *testing.T) {
 }
 
 // The schemas follow the convention: names in lowerCamelCase, no undescribed
-// properties, numbers of at most 32 bits.
+// properties, numbers of at most 32 bits, and each list of words in one place.
 func TestSchemaConvention(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(schemaDir(), "*.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := regexp.MustCompile(`^[a-z][A-Za-z0-9]*$`)
+	enums := map[string]string{} // where the schemas have them
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -198,6 +199,13 @@ func TestSchemaConvention(t *testing.T) {
 				}
 				if kind := node["type"]; (kind == "integer" || kind == "number") && !strings.HasSuffix(path, "$defs.count") {
 					t.Errorf("%s: a bare number: use a definition of defs.json", path)
+				}
+				if words, ok := node["enum"].([]any); ok {
+					key := fmt.Sprint(words)
+					if at, ok := enums[key]; ok {
+						t.Errorf("%s: the words of %s: use one definition of defs.json", path, at)
+					}
+					enums[key] = path
 				}
 				properties, _ := node["properties"].(map[string]any)
 				if node["type"] == "object" && node["additionalProperties"] == nil && node["description"] == nil {
