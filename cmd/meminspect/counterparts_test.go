@@ -49,7 +49,8 @@ func bucket(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("AWS_SECRET_ACCESS_KEY", secret)
 }
 
-// collector NAME FILE starts the receiver of the OpenTelemetry Collector, sets the
+// collector is the command collect NAME FILE. It starts the receiver of the OpenTelemetry
+// Collector, sets the
 // variable NAME to its URL, and writes to FILE what it accepts.
 func collector(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {

@@ -167,7 +167,7 @@ func (r *reader) once(t *gotypes.Type, addr memory.Address) (note string, known,
 }
 
 // pool reads a sync.Pool as its function New. What it keeps is in caches of each processor,
-// which no capture follows: the garbage collector may empty them at any time.
+// and captures do not follow them: the garbage collector may empty them at any time.
 func (r *reader) pool(v *Value, t *gotypes.Type, addr memory.Address, depth int) bool {
 	f, ok := t.Field("New")
 	local, known, there := r.word(t, addr, "localSize")
