@@ -50,8 +50,7 @@ func bucket(ts *testscript.TestScript, _ bool, args []string) {
 }
 
 // collector is the command collect NAME FILE. It starts the receiver of the OpenTelemetry
-// Collector, sets the
-// variable NAME to its URL, and writes to FILE what it accepts.
+// Collector, sets the variable NAME to its URL, and writes to FILE what it accepts.
 func collector(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) != 2 {
 		ts.Fatalf("usage: collect NAME FILE")

@@ -37,8 +37,16 @@ type object struct {
 	Address string   `json:"address,omitempty"`
 	Path    string   `json:"path,omitempty"`
 	State   string   `json:"state,omitempty"` // of a channel
+	Lock    bool     `json:"lock,omitempty"`
 	Waiters []waiter `json:"waiters"`
-	Others  []string `json:"others"` // goroutines that may release it
+	Others  []other  `json:"others"` // goroutines that may release it
+}
+
+// An other is a goroutine that may release an object.
+type other struct {
+	ID       string `json:"id"`
+	Deferred bool   `json:"d,omitempty"` // a deferred call of it unlocks the lock, or counts down the wait group
+	Uses     string `json:"u,omitempty"` // the function of its stack whose code uses the object
 }
 
 type waiter struct {
@@ -151,7 +159,7 @@ func (s *stackTable) objects(read []waits.Object) []object {
 	out := []object{}
 	for i := range read {
 		o := &read[i]
-		made := object{Kind: o.Type(), Path: o.Path, State: o.Channel.String(), Waiters: []waiter{}, Others: []string{}}
+		made := object{Kind: o.Type(), Path: o.Path, State: o.Channel.String(), Waiters: []waiter{}, Lock: o.Lock(), Others: []other{}}
 		if o.Addr != 0 {
 			made.Address = o.Addr.String()
 		}
@@ -159,7 +167,7 @@ func (s *stackTable) objects(read []waits.Object) []object {
 			made.Waiters = append(made.Waiters, waiter{strconv.FormatUint(w.ID, 10), w.Action, w.Select})
 		}
 		for _, g := range o.Others {
-			made.Others = append(made.Others, strconv.FormatUint(g.ID, 10))
+			made.Others = append(made.Others, other{strconv.FormatUint(g.ID, 10), g.Deferred, g.Uses})
 		}
 		out = append(out, made)
 	}

@@ -646,6 +646,41 @@ func TestKindsOfCores(t *testing.T) {
 	}
 }
 
+// A core may have several deadlocks, certain and possible ones: the page counts them apart,
+// names the cycle of each, and why a goroutine may release an object.
+func TestDeadlocks(t *testing.T) {
+	ctx := browser(t)
+	pid, _ := run(t, "../../../acceptance/testdata/deadlocks")
+	// Goroutines that printed ready are about to wait.
+	await.True(t, "a core has the deadlocks", func() bool {
+		core, err := inspect.Attach(t.Context(), pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer core.Close()
+		all, err := core.Deadlocks()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all) == 7
+	})
+	url, _ := file(t, attach(t, pid))
+	p := open(ctx, t, url)
+	const title = "4 deadlocks and 3 possible deadlocks"
+	p.await("document.querySelector('main [role=note]').innerText.startsWith('" + title + ":')")
+	p.click("Waits")
+	p.await("document.querySelector('main [role=note]').innerText.startsWith('" + title + ".')")
+	p.await("document.querySelectorAll('main [role=note] li').length === 7")
+	for _, text := range []string{"^Deadlock of 2 goroutines, 2 more wait for them: goroutine [0-9]+ waits for main\\.state\\.", "^Possible deadlock of 2 goroutines: "} {
+		p.await("[...document.querySelectorAll('main [role=note] li')].some((e) => /" + text + "/.test(e.innerText))")
+	}
+	for _, text := range []string{"holds it", "has a deferred call with it", "is in main.", "has a pointer to it"} {
+		p.await("document.querySelector('.table').innerText.includes('" + text + "')")
+	}
+	p.await("document.querySelectorAll('polyline.possible').length > 0 && document.querySelectorAll('polyline:not(.possible)').length > 0")
+	p.accessible("deadlocks")
+}
+
 // A chain of waits may be longer than the browser's stack.
 func TestLongChain(t *testing.T) {
 	ctx := browser(t)

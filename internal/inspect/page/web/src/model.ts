@@ -67,8 +67,16 @@ export interface WaitObject {
   address?: string
   path?: string
   state?: string
+  lock?: boolean
   waiters: { id: string; action: string; select?: boolean }[]
-  others: string[]
+  others: Other[]
+}
+
+/** Other is a goroutine that may release an object. */
+export interface Other {
+  id: string
+  d?: boolean // a deferred call of it unlocks the lock, or counts down the wait group
+  u?: string // the function of its stack whose code uses the object
 }
 
 /** Deadlock is goroutines that wait for each other. */

@@ -57,7 +57,7 @@ export function Summary({ core, doc, go, before, index }: State) {
         {core.facts.map(([name, text]) => <><dt>{name}</dt><dd>{text}</dd></>)}
       </dl>
       {before && <p>Since <code>{before.path}</code>: <button class="link" onClick={() => go('Compare', '')}>{count(doc.diffs[index - 1].changes.length, 'change')} of values, {count(doc.diffs[index - 1].groups.length, 'change')} of groups of goroutines</button></p>}
-      {core.deadlocks.length > 0 && <p class="bad" role="note"><strong>{deadlockTitle(core)}:</strong> <button class="link" onClick={() => go('Waits', '')}>goroutines wait for each other</button></p>}
+      {core.deadlocks.length > 0 && <p class="bad" role="note"><strong>{deadlockTitle(core)}:</strong> <button class="link" onClick={() => go('Waits', '')}>which goroutines wait for each other</button></p>}
       {core.failed && (
         <section aria-labelledby="failed">
           <h2 id="failed">Goroutine {core.failed.id} {core.failed.state && <>({core.failed.state})</>} ended the program</h2>

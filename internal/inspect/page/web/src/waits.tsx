@@ -2,16 +2,17 @@ import { graphlib, layout } from '@dagrejs/dagre'
 import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { Badge, Table } from './list'
 import type { State } from './main'
-import { count, ownFrame, short, type Core, type Goroutine, type WaitObject } from './model'
+import { count, ownFrame, short, type Core, type Deadlock, type Goroutine, type Other, type WaitObject } from './model'
 
 const FIRST_OBJECTS = 12 // of a graph that a person can read
 const MORE_OBJECTS = 38 // at a time: the layout of a large graph takes long
 const MAX_OBJECTS = 150 // of a graph that a browser draws at once
 const MAX_BOXES = 300
+const MAX_DEADLOCKS = 8 // of the list, and goroutines of each
 
 interface Box { id: string; text: string; detail: string; object: boolean; path?: string; goroutine?: string; members?: Set<string> }
 
-interface Edge { from: string; to: string }
+interface Edge { from: string; to: string; sure: boolean }
 
 /** graphOf returns the boxes and arrows of groups of goroutines and objects, and what is in a cycle. */
 function graphOf(core: Core, strings: string[], most: number) {
@@ -28,8 +29,10 @@ function graphOf(core: Core, strings: string[], most: number) {
     boxes.get(key)!.members!.add(id) // those that wait or have a pointer, not all of the group
     return key
   }
-  const add = (from: string | null, to: string | null) => {
-    if (from !== null && to !== null) edges.set(from + ' > ' + to, { from, to })
+  const add = (from: string | null, to: string | null, sure = true) => {
+    if (from === null || to === null) return
+    const key = from + ' > ' + to
+    edges.set(key, { from, to, sure: sure || (edges.get(key)?.sure ?? false) })
   }
   const all = alike(core, goroutines)
   const cycles = new Set(core.deadlocks.flatMap((d) => [...d.objects.map((address) => 'object ' + address), ...d.goroutines]))
@@ -42,11 +45,11 @@ function graphOf(core: Core, strings: string[], most: number) {
     boxes.set(key, { id: key, text, detail: o.kind + (o.state ? ', ' + o.state : ''), object: true, path: o.path })
     for (const { waiters, others } of objects) {
       for (const w of waiters) add(group(w.id), key)
-      for (const id of others) add(key, group(id))
+      for (const other of others) add(key, group(other.id), other.d ?? false)
     }
   }
   for (const b of boxes.values()) if (b.members) b.detail = count(b.members.size, 'goroutine')
-  const cyclic = new Set([...cycles].map((id) => (boxes.has(id) ? id : group(id) ?? id)))
+  const cyclic = new Set([...boxes.values()].filter((b) => cycles.has(b.id) || [...(b.members ?? [])].some((id) => cycles.has(id))).map((b) => b.id))
   return { boxes, edges: [...edges.values()], cyclic, left: Math.max(0, all.length - most) }
 }
 
@@ -73,10 +76,37 @@ function alike(core: Core, goroutines: Map<string, Goroutine>): WaitObject[][] {
   return [...sets.values()].sort((a, b) => rank(a[0]) - rank(b[0]))
 }
 
-/** deadlockTitle names the first deadlock of a core. */
+/** titleOf describes a deadlock. */
+function titleOf(d: Deadlock): string {
+  const more = d.blocked ? `, ${d.blocked.toLocaleString('en')} more ${d.blocked === 1 ? 'waits' : 'wait'} for them` : ''
+  return (d.certain ? 'Deadlock' : 'Possible deadlock') + ' of ' + count(d.n, 'goroutine') + more
+}
+
+/** deadlockTitle describes the deadlock of a core, or returns how many there are. */
 export function deadlockTitle(core: Core): string {
-  const d = core.deadlocks[0]
-  return (d.certain ? 'Deadlock' : 'Possible deadlock') + ' of ' + count(d.n, 'goroutine') + (d.blocked ? `, ${d.blocked.toLocaleString('en')} more wait for them` : '')
+  if (core.deadlocks.length === 1) return titleOf(core.deadlocks[0])
+  const certain = core.deadlocks.filter((d) => d.certain).length
+  const possible = core.deadlocks.length - certain
+  return [certain && count(certain, 'deadlock'), possible && count(possible, 'possible deadlock')].filter(Boolean).join(' and ')
+}
+
+/** cycleOf lists the goroutines of a cycle, and for what each of them waits. */
+function cycleOf(d: Deadlock, objects: Map<string, WaitObject>, go: State['go']) {
+  const left = d.goroutines.length - MAX_DEADLOCKS
+  return (
+    <>
+      {d.goroutines.slice(0, MAX_DEADLOCKS).map((id, i) => (
+        <>{i > 0 && ', '}goroutine <button class="link" onClick={() => go('Goroutines', id)}>{id}</button> waits for <code>{objects.get(d.objects[i])?.path || d.objects[i]}</code></>
+      ))}
+      {left > 0 && `, ${left.toLocaleString('en')} more`}
+    </>
+  )
+}
+
+/** whyOther returns why a goroutine may release an object. */
+function whyOther(o: WaitObject, other: Other): string {
+  if (other.d) return o.lock ? 'holds it' : 'has a deferred call with it'
+  return other.u ? 'is in ' + short(other.u) : 'has a pointer to it'
 }
 
 /** drawn lays the graph out. */
@@ -96,6 +126,7 @@ export function Waits({ core, doc, go, before }: State) {
   const [most, setMost] = useState(FIRST_OBJECTS)
   const { boxes, edges, g, cyclic, left } = useMemo(() => drawn(core, doc.strings, most), [core, most])
   const others = core.waits.filter((o) => !o.address)
+  const objects = useMemo(() => new Map(core.waits.map((o) => [o.address ?? '', o])), [core])
   const graph = useRef<HTMLDivElement>(null)
   useLayoutEffect(() => { // a screen has room for a part: the cycle, or where the arrows begin
     const all = [...(graph.current?.querySelectorAll<HTMLElement>('.box') ?? [])].sort((a, b) => a.offsetLeft - b.offsetLeft)
@@ -107,8 +138,16 @@ export function Waits({ core, doc, go, before }: State) {
   const inCycle = (e: Edge) => cyclic.has(e.from) && cyclic.has(e.to)
   return (
     <>
-      <p>{count(core.waits.length, 'object')}. An arrow leads from goroutines to what they wait for, and from there to goroutines that may let the others go on: they hold the lock, or have a pointer to the object.</p>
-      {cyclic.size > 0 && <p class="bad" role="note"><strong>{deadlockTitle(core)}:</strong> the boxes with a double red border wait for each other.</p>}
+      <p>{count(core.waits.length, 'object')}. An arrow leads from goroutines to what they wait for, and from there to goroutines that may let the others go on: a deferred call of theirs unlocks the lock or counts down the wait group, or, with a dashed arrow, their code uses the object or they have a pointer to it.</p>
+      {core.deadlocks.length > 0 && (
+        <div role="note">
+          <p class="bad"><strong>{deadlockTitle(core)}.</strong>{cyclic.size > 0 && ' Boxes with a double red border have goroutines that wait for each other, and objects for which they wait.'}</p>
+          <ul>
+            {core.deadlocks.slice(0, MAX_DEADLOCKS).map((d) => <li>{core.deadlocks.length > 1 && titleOf(d) + ': '}{cycleOf(d, objects, go)}</li>)}
+            {core.deadlocks.length > MAX_DEADLOCKS && <li>{(core.deadlocks.length - MAX_DEADLOCKS).toLocaleString('en')} more</li>}
+          </ul>
+        </div>
+      )}
       {left > 0 && <p>The graph has {most} of {most + left} boxes of objects; objects that are alike share a box. {most < MAX_OBJECTS ? <button onClick={() => setMost(Math.min(most + MORE_OBJECTS, MAX_OBJECTS))}>Show {Math.min(left, MORE_OBJECTS, MAX_OBJECTS - most)} more</button> : <>It has no room for {left} more.</>}</p>}
       {boxes.size > 0 && (
         <div class="graph" tabIndex={0} role="group" ref={graph} aria-label="Graph of waits">
@@ -119,7 +158,7 @@ export function Waits({ core, doc, go, before }: State) {
               </defs>
               {edges.map((e) => {
                 const at = g.edge(e.from, e.to) as { points: { x: number; y: number }[] }
-                return <polyline class={inCycle(e) ? 'cycle' : ''} points={at.points.map((p) => p.x + ',' + p.y).join(' ')} marker-end="url(#arrow)" />
+                return <polyline class={(inCycle(e) ? 'cycle' : '') + (e.sure ? '' : ' possible')} points={at.points.map((p) => p.x + ',' + p.y).join(' ')} marker-end="url(#arrow)" />
               })}
             </svg>
             {[...boxes.values()].map((b) => {
@@ -139,7 +178,7 @@ export function Waits({ core, doc, go, before }: State) {
         { name: 'Kind', width: 'minmax(7rem, 1fr)', cell: (o) => o.kind + (o.state ? ', ' + o.state : '') },
         { name: 'Waiting', width: '7rem', cell: (o) => { const was = known?.get(o.path || o.address || o.kind); return <>{count(o.waiters.length, 'goroutine')}{was !== undefined && was !== o.waiters.length && <Badge text={'was ' + was} />}</> } },
         { name: 'For', width: 'minmax(6rem, 1fr)', cell: (o) => [...new Set(o.waiters.map((w) => w.action + (w.select ? ' in select' : '')))].join(', ') },
-        { name: 'Goroutines that may release it', width: 'minmax(9rem, 1fr)', cell: (o) => o.others.map((id) => <button class="link" onClick={() => go('Goroutines', id)}>{id}</button>) },
+        { name: 'Goroutines that may release it', width: 'minmax(11rem, 1fr)', cell: (o) => o.others.map((other) => <><button class="link" onClick={() => go('Goroutines', other.id)}>{other.id}</button> <span class="dim">{whyOther(o, other)}</span> </>) },
       ]} />
       {others.length > 0 && boxes.size === 0 && <p>The core names no address of an object, so there is no graph.</p>}
     </>
