@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode/utf8"
 
@@ -128,13 +130,61 @@ func makeScreenCores(t *testing.T, dir string) {
 		"! meminspect run --dir cores -- ./shop 2>stderr",
 		"! meminspect run --dir cores --on-hang kill -- ./shop hang 2>>stderr",
 		"mv cores/*.panic.core shop.core && mv cores/*.hang.core hang.core",
-		"./shop serve & until test -e pid && meminspect goroutines $(cat pid) | grep -q '^goroutine 1 .chan receive'; do sleep 0.02; done; meminspect capture -q $(cat pid) -o before.core; kill -USR1 $(cat pid); until meminspect goroutines $(cat pid) | grep -q '^goroutine 1 .sleep'; do sleep 0.02; done; meminspect capture -q $(cat pid) -o after.core; kill $(cat pid)",
+		`./shop serve &
+		trap "kill $!" EXIT
+		until test -e pid && meminspect goroutines $(cat pid) | grep -q "^goroutine 1 .chan receive"; do kill -0 $!; sleep 0.02; done
+		meminspect capture -q $(cat pid) -o before.core
+		kill -USR1 $(cat pid)
+		until meminspect goroutines $(cat pid) | grep -q "^goroutine 1 .sleep"; do kill -0 $!; sleep 0.02; done
+		meminspect capture -q $(cat pid) -o after.core`,
 	} {
-		cmd := exec.Command("sh", "-c", line)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"), "GOWORK=off", "GOFLAGS=-mod=mod", "GOTRACEBACK=single")
-		if out, err := cmd.CombinedOutput(); err != nil {
+		if out, err := runLines(t.Context(), dir, line); err != nil {
 			t.Fatalf("%s: %v\n%s", line, err, out)
 		}
 	}
+}
+
+// runLines runs lines in a directory up to the first that fails. What they start ends when they
+// take longer than the limit, or when the context is canceled.
+func runLines(ctx context.Context, dir, lines string) (out []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, await.Limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-ec", lines)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"), "GOWORK=off", "GOFLAGS=-mod=mod", "GOTRACEBACK=single")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = await.Limit // a process that left the group may have the output open
+	return cmd.CombinedOutput()
+}
+
+// The first line that fails ends the lines, and the end of the context what they started.
+func TestRunLines(t *testing.T) {
+	if out, err := runLines(t.Context(), t.TempDir(), "false\necho next"); err == nil || len(out) > 0 {
+		t.Errorf("after a failure: %v, %q", err, out)
+	}
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := syscall.Open(fifo, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := runLines(ctx, dir, "(echo started; exec sleep 600) >fifo & wait")
+		ended <- err
+	}()
+	await.True(t, "a process in the background", func() bool { n, _ := syscall.Read(fd, make([]byte, 16)); return n > 0 })
+	cancel()
+	if err := <-ended; err == nil {
+		t.Error("no error")
+	}
+	// No process has the other end of the pipe.
+	await.True(t, "the end of the process", func() bool { n, err := syscall.Read(fd, make([]byte, 16)); return n == 0 && err == nil })
 }
