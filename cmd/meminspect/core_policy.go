@@ -99,14 +99,21 @@ func checkPolicy(file string) error {
 	return nil
 }
 
-// programOf returns the path of the executable of a process, by its folder in /proc. A
-// process without one has the name that the kernel passed.
+// programOf returns the path of the executable of a process, by its folder in /proc. If
+// its main thread has ended, the others still have it. A process without one has the name
+// that the kernel passed.
 func programOf(dir, command string) (string, error) {
-	exe, err := os.Readlink(filepath.Join(dir, "exe"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return command, nil
+	threads, err := filepath.Glob(filepath.Join(dir, "task/*"))
+	if err != nil {
+		return "", err
 	}
-	return strings.TrimSuffix(exe, " (deleted)"), err
+	for _, of := range append([]string{dir}, threads...) {
+		exe, err := os.Readlink(filepath.Join(of, "exe"))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return strings.TrimSuffix(exe, " (deleted)"), err
+		}
+	}
+	return command, nil
 }
 
 // matching returns the first rule for a program, or nil.

@@ -121,16 +121,18 @@ func TestCorePolicyNoFile(t *testing.T) {
 func TestProgramOf(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
-	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink("/bin/server (deleted)", filepath.Join(dir, "exe"))); err != nil {
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink("/bin/server (deleted)", filepath.Join(dir, "exe")),
+		os.MkdirAll(filepath.Join(dir, "zombie/task/1"), 0o700), os.MkdirAll(filepath.Join(dir, "zombie/task/2"), 0o700), os.Symlink("/bin/server", filepath.Join(dir, "zombie/task/2/exe"))); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
 		dir, want string
 		fails     bool
 	}{
-		"none":       {filepath.Join(dir, "none"), "claimed", false},
-		"deleted":    {dir, "/bin/server", false},
-		"unreadable": {file, "", true},
+		"none":              {filepath.Join(dir, "none"), "claimed", false},
+		"deleted":           {dir, "/bin/server", false},
+		"ended main thread": {filepath.Join(dir, "zombie"), "/bin/server", false},
+		"unreadable":        {file, "", true},
 	} {
 		if got, err := programOf(c.dir, "claimed"); got != c.want || (err != nil) != c.fails {
 			t.Errorf("%s: %q, %v", name, got, err)
