@@ -3,54 +3,72 @@
 package acceptance
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
 
+	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/peak"
 )
 
-// What `goroutines --group` costs for a core of 200,000 goroutines: time, and the
-// memory that the command takes.
+// What the groups of many goroutines cost, for 100,000 compared with Delve: time, and the
+// memory that the commands take.
 func BenchmarkGroups(b *testing.B) {
 	needAMD64(b)
-	dir := b.TempDir()
-	exe, tool, core := filepath.Join(dir, "load"), filepath.Join(dir, "meminspect"), filepath.Join(dir, "many.core")
-	for out, pkg := range map[string]string{exe: "./testdata/load", tool: "../../cmd/meminspect"} {
-		if text, err := exec.Command("go", "build", "-o", out, pkg).CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, text)
-		}
+	for _, n := range []int{100_000, 200_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			dir := b.TempDir()
+			exe, tool, core := filepath.Join(dir, "load"), filepath.Join(dir, "meminspect"), filepath.Join(dir, "many.core")
+			buildFor(b, exe, "./testdata/load")
+			buildFor(b, tool, "../../cmd/meminspect")
+			p := exec.Command(exe, "goroutines", strconv.Itoa(n))
+			out, err := p.StdoutPipe()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := p.Start(); err != nil {
+				b.Fatal(err)
+			}
+			defer p.Wait()
+			defer p.Process.Kill()
+			if _, err := out.Read(make([]byte, 16)); err != nil {
+				b.Fatal(err)
+			}
+			capture := exec.Command(tool, "capture", strconv.Itoa(p.Process.Pid), "-q", "-o", core, "--budget", "1GiB")
+			if text, err := capture.CombinedOutput(); err != nil {
+				b.Fatalf("%v\n%s", err, text)
+			}
+			runner := peak.Build(b)
+			b.Run("meminspect", func(b *testing.B) { measure(b, runner, exec.Command(tool, "goroutines", "--group", core)) })
+			if n == 100_000 {
+				cmd, err := debuggers.DelveCommand(b.TempDir(), exe, core, "goroutines -group userloc")
+				if err != nil {
+					b.Fatal(err)
+				}
+				b.Run("Delve", func(b *testing.B) { measure(b, runner, cmd) })
+			}
+		})
 	}
-	p := exec.Command(exe, "goroutines", "200000")
-	out, err := p.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		b.Fatal(err)
-	}
-	defer p.Wait()
-	defer p.Process.Kill()
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		b.Fatal(err)
-	}
-	capture := exec.Command(tool, "capture", strconv.Itoa(p.Process.Pid), "-q", "-o", core, "--budget", "1GiB")
-	if text, err := capture.CombinedOutput(); err != nil {
+}
+
+func buildFor(b *testing.B, out, pkg string) {
+	b.Helper()
+	if text, err := exec.Command("go", "build", "-o", out, pkg).CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, text)
 	}
-	runner := peak.Build(b)
+}
+
+// measure runs a command again and again, and reports the most memory that it had.
+func measure(b *testing.B, runner peak.Runner, cmd *exec.Cmd) {
+	b.Helper()
 	var resident int64
 	for b.Loop() {
-		most, err := runner.Run(exec.Command(tool, "goroutines", "--group", core))
+		most, err := runner.Run(cmd)
 		if err != nil {
 			b.Fatal(err)
 		}
 		resident = max(resident, most)
 	}
 	b.ReportMetric(float64(resident)/(1<<20), "MiB-resident")
-	if info, err := os.Stat(core); err == nil {
-		b.ReportMetric(float64(info.Size()), "core-bytes")
-	}
 }

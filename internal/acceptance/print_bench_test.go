@@ -10,19 +10,17 @@ import (
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/await"
+	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/peak"
 )
 
-// What `print` costs for a map of 300,000 structs with texts, maps and slices: time,
-// and the memory that the command takes.
+// What `print` costs for a map of 300,000 structs with texts, maps and slices, compared with Delve:
+// time, and the memory that the commands take.
 func BenchmarkPrint(b *testing.B) {
 	dir := b.TempDir()
 	exe, tool, core, pid := filepath.Join(dir, "sessions"), filepath.Join(dir, "meminspect"), filepath.Join(dir, "sessions.core"), filepath.Join(dir, "pid")
-	for out, pkg := range map[string]string{exe: "./testdata/sessions", tool: "../../cmd/meminspect"} {
-		if text, err := exec.Command("go", "build", "-o", out, pkg).CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, text)
-		}
-	}
+	buildFor(b, exe, "./testdata/sessions")
+	buildFor(b, tool, "../../cmd/meminspect")
 	p := exec.Command(exe, "300000", pid, "open")
 	if err := p.Start(); err != nil {
 		b.Fatal(err)
@@ -35,17 +33,22 @@ func BenchmarkPrint(b *testing.B) {
 		b.Fatalf("%v\n%s", err, text)
 	}
 	runner := peak.Build(b)
-	for _, arg := range []string{"main.sessions", "main.sessions[*].User", `main.sessions["user123456"]`, "len(main.sessions)"} {
-		b.Run(arg, func(b *testing.B) {
-			var resident int64
-			for b.Loop() {
-				most, err := runner.Run(exec.Command(tool, "print", "--elements", "-1", core, arg))
-				if err != nil {
-					b.Fatal(err)
-				}
-				resident = max(resident, most)
-			}
-			b.ReportMetric(float64(resident)/(1<<20), "MiB-resident")
+	for _, v := range []struct{ name, elements, path, delve string }{
+		{"all", "-1", "main.sessions", ""}, // Delve does not end in five minutes
+		{"a field of all", "-1", "main.sessions[*].User", ""},
+		{"1,000 entries", "1000", "main.sessions", "main.sessions"},
+		{"one entry", "-1", `main.sessions["user123456"]`, `main.sessions["user123456"]`},
+		{"length", "-1", "len(main.sessions)", "len(main.sessions)"},
+	} {
+		b.Run(v.name+"/meminspect", func(b *testing.B) {
+			measure(b, runner, exec.Command(tool, "print", "--elements", v.elements, core, v.path))
 		})
+		if v.delve != "" {
+			cmd, err := debuggers.DelveCommand(b.TempDir(), exe, core, "config max-array-values 1000", "print "+v.delve)
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Run(v.name+"/Delve", func(b *testing.B) { measure(b, runner, cmd) })
+		}
 	}
 }

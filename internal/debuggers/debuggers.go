@@ -70,7 +70,9 @@ func GDB(ctx context.Context, exe, core string, commands ...string) (string, err
 	for _, command := range commands {
 		args = append(args, "-ex", command)
 	}
-	return run(ctx, gdb, args)
+	cmd := exec.Command(gdb, args...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	return run(ctx, cmd)
 }
 
 // gdbFor names the gdb that knows the machine of an executable: Debian's plain
@@ -111,37 +113,48 @@ func DelvePrintAs(ctx context.Context, exe, core string, settings []string, expr
 // Delve opens core in Delve, runs the commands and returns all that was
 // printed. Commands that fail print why; the others still run.
 func Delve(ctx context.Context, exe, core string, commands ...string) (string, error) {
-	dlv, err := Find("dlv")
-	if err != nil {
-		return "", err
-	}
 	home, err := os.MkdirTemp("", "meminspect-dlv-")
 	if err != nil {
 		return "", fmt.Errorf("running dlv: %w", err)
 	}
 	defer os.RemoveAll(home)
+	cmd, err := DelveCommand(home, exe, core, commands...)
+	if err != nil {
+		return "", err
+	}
+	return run(ctx, cmd)
+}
+
+// DelveCommand returns the command that opens core in Delve and runs the commands. It keeps
+// them, and the settings of Delve, in the directory home.
+func DelveCommand(home, exe, core string, commands ...string) (*exec.Cmd, error) {
+	dlv, err := Find("dlv")
+	if err != nil {
+		return nil, err
+	}
 	script := filepath.Join(home, "commands")
 	if err := os.WriteFile(script, []byte(strings.Join(commands, "\n")+"\nexit\n"), 0o600); err != nil {
-		return "", fmt.Errorf("running dlv: %w", err)
+		return nil, fmt.Errorf("running dlv: %w", err)
 	}
 	// Delve refuses targets of Go versions older than it supports without its flag.
-	return run(ctx, dlv, []string{"core", exe, core, "--check-go-version=false", "--allow-non-terminal-interactive", "--init", script},
-		"HOME="+home, "XDG_CONFIG_HOME="+home, "NO_COLOR=1", "TERM=dumb")
+	cmd := exec.Command(dlv, "core", exe, core, "--check-go-version=false", "--allow-non-terminal-interactive", "--init", script)
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "HOME="+home, "XDG_CONFIG_HOME="+home, "NO_COLOR=1", "TERM=dumb")
+	return cmd, nil
 }
 
 // run returns the output of a debugger; a failing exit status counts only when
 // nothing was printed, since both debuggers report a bad expression that way.
-func run(ctx context.Context, path string, args []string, env ...string) (string, error) {
+func run(ctx context.Context, cmd *exec.Cmd) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), env...)
-	out, err := cmd.CombinedOutput()
+	bounded := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
+	bounded.Env = cmd.Env
+	out, err := bounded.CombinedOutput()
 	if ctx.Err() != nil {
-		return "", fmt.Errorf("running %s %s: %w", path, strings.Join(args, " "), ctx.Err())
+		return "", fmt.Errorf("running %s: %w", cmd, ctx.Err())
 	}
 	if err != nil && len(out) == 0 {
-		return "", fmt.Errorf("running %s %s: %w", path, strings.Join(args, " "), err)
+		return "", fmt.Errorf("running %s: %w", cmd, err)
 	}
 	return string(out), nil
 }
