@@ -126,7 +126,7 @@ Old firmware reads %d regions; a larger table gets a warning.`, minidump.MaxRegi
 // assemble writes the core; it appears under its name when it is complete.
 func assemble(dir, output string) ([]string, error) {
 	if info, err := os.Stat(output); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", output)
+		return nil, fmt.Errorf("%s is not a regular file", output)
 	}
 	f, err := os.CreateTemp(filepath.Dir(output), "."+filepath.Base(output)+".*.tmp")
 	if err != nil {

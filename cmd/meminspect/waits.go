@@ -38,7 +38,7 @@ A deadlock is a cycle of goroutines: a deferred call of each one unlocks the loc
 counts down the wait group, for which the one before it waits. It is a possible deadlock
 if all goroutines that use the object or have a pointer to it wait for each other.
 
-A core that was captured with --heap tells which goroutines wait for ever: neither
+A core that was captured with --heap shows which goroutines wait for ever: neither
 a variable nor a goroutine that may run leads to the object. It is then leaked.
 
 A goroutine in a select statement is listed with each of its channels. The

@@ -466,7 +466,7 @@ func (e *evaluator) slice(o operand, n *ast.SliceExpr, yield visitor) bool {
 // follow evaluates *p.
 func (e *evaluator) follow(o operand, n *ast.StarExpr, yield visitor) bool {
 	if !o.place.Leads() {
-		return e.fail(o, n, yield, "%s is no pointer: it is a %s", o.Path, o.place.TypeName())
+		return e.fail(o, n, yield, "%s is not a pointer: it is a %s", o.Path, o.place.TypeName())
 	}
 	pl, err := o.place.Follow(e.p)
 	if err != nil {

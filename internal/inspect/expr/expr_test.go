@@ -118,7 +118,7 @@ func TestErrors(t *testing.T) {
 		"list.Name":         "5: []expr.item has no fields",
 		"list[*].Nam":       "8: expr.item has no field Nam",
 		"list[1:3]":         "0: [1:3] is out of range",
-		"*list":             "0: expr.list is no pointer: it is a []expr.item",
+		"*list":             "0: expr.list is not a pointer: it is a []expr.item",
 		"list[0].Any.(item": "17: expected ')'",
 		"len(list) + 1":     "0: want a path",
 		"len(list).X":       "0: a number has nothing below it",

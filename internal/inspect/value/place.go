@@ -118,7 +118,7 @@ func isAtomicValue(t *gotypes.Type) bool {
 // leads to. The error wraps [ErrNil] or is an [AbsentError].
 func (pl Place) Follow(p *inspect.Program) (Place, error) {
 	if !pl.Leads() {
-		return pl, fmt.Errorf("%w: %s is no pointer", ErrKind, pl.TypeName())
+		return pl, fmt.Errorf("%w: %s is not a pointer", ErrKind, pl.TypeName())
 	}
 	if ptr, ok := goobject.TypedPointerOf(pl.Type); ok {
 		return typedTarget(p, ptr, pl.Addr)
@@ -366,10 +366,10 @@ func (pl Place) IsMap() bool {
 	return err == nil || pl.Type.Kind == gotypes.Map
 }
 
-// Table finds the entries at a place. The error wraps ErrKind if it is no map.
+// Table finds the entries at a place. The error wraps ErrKind if it is not a map.
 func (pl Place) Table(p *inspect.Program) (*Table, error) {
 	if !pl.IsMap() {
-		return nil, fmt.Errorf("%w: %s is no map", ErrKind, pl.TypeName())
+		return nil, fmt.Errorf("%w: %s is not a map", ErrKind, pl.TypeName())
 	}
 	r := newReader(p, keyLimits)
 	t := &Table{entries: entries{r: r, v: &Value{}, at: pointed{typ: pl.Type}, follow: true}}

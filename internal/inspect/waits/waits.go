@@ -23,7 +23,7 @@ type Object struct {
 	Kind    string
 	Addr    memory.Address // 0 if the object is not known
 	Path    string         // of an annotated variable that leads to it, empty if there is none
-	Channel *Channel       // nil if it is no channel
+	Channel *Channel       // nil if it is not a channel
 	Waiters []Waiter       // at least one
 
 	// Others are goroutines that may let the others go on: the runtime does not record
@@ -58,7 +58,7 @@ func (o *Object) Leaked() bool {
 // An Other is a goroutine that may let those go on that wait for an object.
 type Other struct {
 	*stacks.Goroutine
-	Deferred bool   // a deferred call of it has the object: usually it unlocks a lock, or is the Done of a wait group
+	Deferred bool   // a deferred call of it unlocks the lock, which it usually holds, or counts down the wait group
 	Uses     string // the function of its stack whose code uses the object, a package variable; "" if it has a pointer
 	// Otherwise the goroutine has a pointer to the object, or to a struct that it is a
 	// field of, on its stack.

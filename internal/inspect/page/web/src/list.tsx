@@ -101,7 +101,7 @@ export function Table<T>(props: { label: string; columns: Column<T>[]; rows: T[]
   )
 }
 
-/** After says what follows a call in its stack and is left out. */
+/** After shows what follows a call in its stack and is left out. */
 export function After({ texts }: { texts?: string[] }) {
   return <>{texts?.map((text) => <div class="dim">… {text}</div>)}</>
 }

@@ -27,14 +27,14 @@ function othersOf(core: Core, strings: string[]): { group: Group; n: number; fir
   }).sort((a, b) => b.n - a.n)
 }
 
-/** waitText says how long goroutines have waited, from the shortest to the longest. */
+/** waitText returns how long goroutines have waited, from the shortest to the longest. */
 function waitText([shortest, longest]: number[]): string {
   if (!longest) return ''
   if (duration(shortest) === duration(longest)) return ', for ' + duration(longest)
   return ', for ' + duration(shortest) + ' to ' + duration(longest)
 }
 
-/** waitersOf says which goroutines wait for an object, and what they do. */
+/** waitersOf returns which goroutines wait for an object, and what they do. */
 function waitersOf(core: Core, strings: string[], groups: Map<string, number>, o: WaitObject): string {
   const tallies = new Map<string, number>()
   for (const w of o.waiters) {
