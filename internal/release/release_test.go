@@ -537,10 +537,11 @@ func TestSnapshot(t *testing.T) {
 	}
 	goreleaser := debuggers.Need(t, "goreleaser")
 	debuggers.Need(t, "cyclonedx-gomod")
-	sums := make([]string, 2)
+	sums, source := make([]string, 2), mustAbs(t, top)
 	for i := range sums {
 		clone := filepath.Join(t.TempDir(), fmt.Sprint("clone", i))
-		command(t, "git", "clone", "-q", mustAbs(t, top), clone)
+		command(t, "git", "clone", "-q", source, clone)
+		source = clone // the same commit, even if the tree gets a new one meanwhile
 		command(t, "git", "-C", clone, "remote", "set-url", "origin", "https://github.com/meminspect/meminspect") // it asks for the owner
 		cmd := exec.Command(goreleaser, "release", "--snapshot", "--clean", "--parallelism=1", "--skip=publish,sign,docker")
 		cmd.Dir = clone
