@@ -199,10 +199,9 @@ func checkCrash(t *testing.T, s surrounding, variant crasher.Variant, c crash) {
 	if variant == crasher.Stripped || c.frame == "" {
 		return
 	}
-	if s.monitor && c.exit || s.filter && c.signal {
-		// A goroutine that ran on another than the main thread when the process
-		// was killed has lost its registers; one that was interrupted by a signal
-		// is found through registers, which are not to be had here.
+	if s.filter && c.signal {
+		// A goroutine that was interrupted by a signal is found through registers, which
+		// are not available here.
 		return
 	}
 	show := "bt"

@@ -113,6 +113,18 @@ var ways = map[string]func(){
 	"killgroup": func() { syscall.Kill(0, syscall.SIGKILL) },
 }
 
+// At the exit stop, the main thread alone has its registers: the goroutine whose trace tests
+// compare stays there.
+func init() {
+	if len(os.Args) < 2 {
+		return
+	}
+	switch os.Args[1] {
+	case "sigkill", "sigterm", "exit3":
+		runtime.LockOSThread()
+	}
+}
+
 func main() {
 	if len(os.Args) < 2 || ways[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "crasher: what shall I do?")
