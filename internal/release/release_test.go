@@ -541,7 +541,7 @@ func TestSnapshot(t *testing.T) {
 	for i := range sums {
 		clone := filepath.Join(t.TempDir(), fmt.Sprint("clone", i))
 		command(t, "git", "clone", "-q", source, clone)
-		source = clone // the same commit, even if the tree gets a new one meanwhile
+		source = clone                                                                                            // the tree may get a new commit in between
 		command(t, "git", "-C", clone, "remote", "set-url", "origin", "https://github.com/meminspect/meminspect") // it asks for the owner
 		cmd := exec.Command(goreleaser, "release", "--snapshot", "--clean", "--parallelism=1", "--skip=publish,sign,docker")
 		cmd.Dir = clone
