@@ -27,12 +27,11 @@ such as a timer or the network, are listed by their states. The runtime's own
 goroutines are left out.
 
 The runtime does not record which goroutine holds a lock, or will send on a
-channel. Goroutines that may are listed after the waiters. If a deferred call of one
-unlocks a lock, it usually holds it: "holds it" is wrong if it has unlocked the lock
-before its end and has not locked it again. Others are in a function whose code uses the
-object, a package variable, or have a pointer to it on their stacks, or to a struct that
-contains it: one of them may be the one. Skeleton stacks have no pointers to what is not
-in the core.
+channel. Goroutines that may are listed after the waiters. One that has to unlock a lock
+has deferred that, so it usually holds the lock. Others are in a function whose code uses
+the object, a package variable, or have a pointer to it on their stacks, or to a struct
+that contains it: one of them may be the one. Skeleton stacks have no pointers to what is
+not in the core.
 
 A deadlock is a cycle of goroutines: a deferred call of each one unlocks the lock, or
 counts down the wait group, for which the one before it waits. It is a possible deadlock
@@ -155,22 +154,22 @@ func cycleLines(d *waits.Deadlock) (lines []string) {
 		}
 		s := &d.Cycle[i]
 		after := &d.Cycle[(i+1)%len(d.Cycle)]
-		who := fmt.Sprintf("goroutine %d", after.ID)
+		who, itself := fmt.Sprintf("goroutine %d", after.ID), ""
 		if len(d.Cycle) == 1 {
-			who = "itself"
+			who, itself = "it", " itself"
 		}
-		how := "perhaps released by"
+		how := "which " + who + " may release" + itself
 		switch {
 		case s.Deferred && s.Object.Lock():
-			how = "held by"
+			how = "which " + who + " has to unlock" + itself
 		case s.Deferred:
-			how = "released by"
+			how = "which " + who + " has to count down" + itself
 		}
 		name := s.Object.Path
 		if name == "" {
 			name = s.Object.Addr.String() + " (" + s.Object.Type() + ")"
 		}
-		line := fmt.Sprintf("goroutine %d %s %s, %s %s", s.ID, verbs[s.Action], oneLine(name), how, who)
+		line := fmt.Sprintf("goroutine %d %s %s, %s", s.ID, verbs[s.Action], oneLine(name), how)
 		if frames := s.Calls(); len(frames) > 0 {
 			line += ": " + caller(frames)
 		}
@@ -207,9 +206,9 @@ func otherText(o *waits.Object, g *waits.Other) string {
 	}
 	switch {
 	case g.Deferred && o.Lock():
-		has = "holds it"
+		has = "has to unlock it"
 	case g.Deferred:
-		has = "has a deferred call with it"
+		has = "has to count it down"
 	}
 	text := fmt.Sprintf("goroutine %d %s, %s", g.ID, has, g.State)
 	if frames := g.Calls(); len(frames) > 0 {

@@ -674,7 +674,7 @@ func TestDeadlocks(t *testing.T) {
 	for _, text := range []string{"^Deadlock of 2 goroutines, 2 more wait for them: goroutine [0-9]+ waits for main\\.state\\.", "^Possible deadlock of 2 goroutines: "} {
 		p.await("[...document.querySelectorAll('main [role=note] li')].some((e) => /" + text + "/.test(e.innerText))")
 	}
-	for _, text := range []string{"holds it", "has a deferred call with it", "is in main.", "has a pointer to it"} {
+	for _, text := range []string{"has to unlock it", "has to count it down", "is in main.", "has a pointer to it"} {
 		p.await("document.querySelector('.table').innerText.includes('" + text + "')")
 	}
 	p.await("document.querySelectorAll('polyline.possible').length > 0 && document.querySelectorAll('polyline:not(.possible)').length > 0")

@@ -105,7 +105,7 @@ function cycleOf(d: Deadlock, objects: Map<string, WaitObject>, go: State['go'])
 
 /** whyOther returns why a goroutine may release an object. */
 function whyOther(o: WaitObject, other: Other): string {
-  if (other.d) return o.lock ? 'holds it' : 'has a deferred call with it'
+  if (other.d) return o.lock ? 'has to unlock it' : 'has to count it down'
   return other.u ? 'is in ' + short(other.u) : 'has a pointer to it'
 }
 
