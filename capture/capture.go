@@ -94,7 +94,7 @@ func (j *job) readLive(ctx context.Context, proc *process.Process, running *proc
 	}
 	var rehearsal *read.Rehearsal
 	if stop && !opts.Request.Hold.SkipRehearsal {
-		rehearsal = read.Rehearse(ctx, p, pl, proc)
+		rehearsal = read.Rehearse(ctx, p, pl, proc, j.size)
 		defer opts.Request.Hold.PauseGC()()
 	}
 	return read.Consistent(ctx, p, pl, hold, j.size, rehearsal, opts.report)

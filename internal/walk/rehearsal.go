@@ -19,8 +19,11 @@ import (
 // Objects that have become garbage in between stay captured. If much has
 // changed, the walk starts again.
 type Rehearsal struct {
-	w *walker
+	w       *walker
+	scratch []byte // for pages that are read again
 }
+
+const refreshed = 64 // pages at a time: they stay in the processor's cache until they are compared
 
 // maxChanged is the largest part of all items that may change: one in so many.
 const maxChanged = 20
@@ -51,7 +54,7 @@ func Rehearse(ctx context.Context, cfg Config) (*Rehearsal, *Result, error) {
 	if err := w.run(ctx); err != nil {
 		return nil, nil, fmt.Errorf("rehearse: %w", err)
 	}
-	return &Rehearsal{w}, w.result(), nil
+	return &Rehearsal{w, make([]byte, refreshed*pageSize)}, w.result(), nil
 }
 
 // Walk is the function [Walk] for the rehearsed program, which must now be
@@ -67,7 +70,7 @@ func (r *Rehearsal) Walk(ctx context.Context, cfg Config) (*Result, error) {
 	if !ok {
 		return Walk(ctx, cfg)
 	}
-	changed, err := w.pages.refresh()
+	changed, err := w.pages.refresh(r.scratch)
 	if err != nil {
 		return nil, fmt.Errorf("walk: reading memory: %w", err)
 	}
@@ -132,8 +135,12 @@ func (w *walker) resume(re *rehearsed, cfg Config) (order []int, ok bool) {
 	return w.adopt(cfg.Roots), true
 }
 
-// adopt finds each root among the walker's own, and queues those that are new.
+// adopt finds each root among the walker's own, and queues those that are new. The order
+// is nil if they are the same.
 func (w *walker) adopt(roots []Root) (order []int) {
+	if slices.Equal(roots, w.cfg.Roots) {
+		return nil
+	}
 	known := make(map[Root]int, len(w.cfg.Roots))
 	for i, root := range w.cfg.Roots {
 		known[root] = i
@@ -155,6 +162,9 @@ func (w *walker) adopt(roots []Root) (order []int) {
 
 // reorder sorts the roots into that order.
 func (w *walker) reorder(order []int) {
+	if order == nil {
+		return
+	}
 	roots, states := make([]Root, len(order)), make([]rootState, len(order))
 	for to, from := range order {
 		roots[to], states[to] = w.cfg.Roots[from], w.roots[from]
@@ -269,9 +279,8 @@ func (w *walker) doubt() {
 
 // refresh reads all pages again, because they were read while they changed, and
 // returns those that differ now.
-func (s *pages) refresh() (changed []*page, err error) {
-	const most = 64 // pages at a time: they stay in the processor's cache until they are compared
-	var all []*page
+func (s *pages) refresh(scratch []byte) (changed []*page, err error) {
+	all := make([]*page, 0, s.held)
 	for _, p := range s.table {
 		switch {
 		case p == nil || p.state == pageUnread && p.data == nil:
@@ -283,9 +292,8 @@ func (s *pages) refresh() (changed []*page, err error) {
 		}
 	}
 	slices.SortFunc(all, func(a, b *page) int { return cmp.Compare(a.num, b.num) })
-	scratch := make([]byte, most*pageSize)
-	pieces := make([]memory.Piece, 0, most)
-	for batch := range slices.Chunk(all, most) {
+	pieces := make([]memory.Piece, 0, refreshed)
+	for batch := range slices.Chunk(all, refreshed) {
 		pieces = pieces[:0]
 		for i, p := range batch {
 			data := scratch[i*pageSize : (i+1)*pageSize]

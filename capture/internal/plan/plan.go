@@ -6,6 +6,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meminspect/meminspect/capture/internal/locate"
@@ -196,42 +197,57 @@ func rule(e *tables.Exclusion) string {
 	return b.String()
 }
 
-// Registered returns the plan with the program's current run-time
-// registrations, read from mem, and the problems of reading them.
-func Registered(p *locate.Program, pl *model.Plan, mem memory.Memory) (*model.Plan, model.Problems) {
+// A Registry is what a program has registered at run time.
+type Registry struct {
+	regions    []model.Region
+	exclusions []model.Exclusion
+	rings      []tables.Ring
+	doubt      bool // there may be more exclusions
+	problems   model.Problems
+}
+
+// ReadRegistry reads the registry. The result depends only on mem and the parts of the
+// program that do not change.
+func ReadRegistry(p *locate.Program, mem memory.Memory) *Registry {
+	r := new(Registry)
 	if p.Marks.Anchor == 0 {
-		return pl, nil
+		return r
 	}
-	var problems model.Problems
 	root, err := tables.ReadAnchor(mem, p.Marks.Anchor)
 	if err != nil {
-		problems.Missing("anchor", err)
-		return pl.WithDoubt(), problems
+		r.problems.Missing("anchor", err)
+		r.doubt = true
+		return r
 	}
 	all, err := tables.Slots(mem, root)
 	if err != nil {
-		problems.Missing("regions", err)
-		pl = pl.WithDoubt()
+		r.problems.Missing("regions", err)
+		r.doubt = true
 	}
-	var regions []model.Region
-	var exclusions []model.Exclusion
 	for i := range all {
 		s := &all[i]
 		if s.Kind == anchor.SlotExcluded {
-			exclusions = append(exclusions, model.Exclusion{
+			r.exclusions = append(r.exclusions, model.Exclusion{
 				Exclusion: walk.Exclusion{Addr: s.Base.Add(s.Offset), Size: s.Bytes, Pos: s.Name},
 				Rule:      strings.TrimSpace("marked at run time " + s.Name),
 			})
 			continue
 		}
-		regions = append(regions, slot(p, s, mem, &problems))
+		r.regions = append(r.regions, slot(p, s, mem, &r.problems))
 	}
-	rings, err := tables.Rings(mem, root)
-	if err != nil {
-		problems.Missing("log rings", err)
+	if r.rings, err = tables.Rings(mem, root); err != nil {
+		r.problems.Missing("log rings", err)
 	}
-	pl = pl.With(regions, exclusions)
-	return pl.With(ringRegions(rings, pl.Regions), nil), problems
+	return r
+}
+
+// AddTo returns the plan with what the program has registered.
+func (r *Registry) AddTo(pl *model.Plan) (*model.Plan, model.Problems) {
+	if r.doubt {
+		pl = pl.WithDoubt()
+	}
+	pl = pl.With(r.regions, r.exclusions)
+	return pl.With(ringRegions(r.rings, pl.Regions), nil), slices.Clip(r.problems)
 }
 
 // slot returns the region of a slot of the program's registry.

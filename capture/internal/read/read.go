@@ -14,7 +14,6 @@ import (
 
 	"github.com/meminspect/meminspect/capture/internal/locate"
 	"github.com/meminspect/meminspect/capture/internal/model"
-	"github.com/meminspect/meminspect/capture/internal/plan"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/walk"
@@ -103,6 +102,14 @@ func once(ctx context.Context, p *locate.Program, pl *model.Plan, hold Hold, siz
 	if err != nil {
 		return nil, false, err
 	}
+	rehearsal.measure(r, size)
+	if r.queue.unsized && r.size(size) > r.plan.Budget {
+		stopped := r.snapshot.Stopped
+		if s, final, err = once(ctx, p, pl, hold, size, nil, progress); err == nil {
+			s.Stopped += stopped
+		}
+		return s, final, err
+	}
 	r.snapshot.Image = r.image()
 	r.snapshot.Goroutines.Known = knownWords(&r.snapshot, r.found)
 	r.snapshot.Problems = append(held.Problems, r.snapshot.Problems...)
@@ -117,7 +124,7 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 	}
 	r.snapshot.Maps = r.maps
 	var problems model.Problems
-	r.plan, problems = plan.Registered(r.program, pl, r.mem)
+	r.plan, problems = r.rehearsal.registry(r.program, r.mem).AddTo(pl)
 	r.snapshot.Problems = append(r.snapshot.Problems, problems...)
 	r.snapshot.Goroutines.Note.Stacks = r.plan.StackKind()
 	if r.plan.Guarded() && r.plan.StackKind() == note.StackFull {
@@ -153,13 +160,20 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 
 // queueWithin queues the memory that the plan's steps request, so that the core
 // file is within the budget: the size of headers, notes and borders is known
-// only afterwards. If it is too much, it queues less, from the start.
+// only afterwards. If it is too much, it queues less, from the start. If the rehearsal
+// needed far less than the budget, the size is compared after the program was released.
 func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
 	// The first attempts are in proportion to the one before. Later ones each use
 	// half of the budget of the one before, because the program is held all the
 	// time.
 	const proportional = 4
 	budget := r.plan.Budget
+	if fixed, fits := r.rehearsal.fits(budget); fits && !r.held.Final {
+		r.queue.left, r.queue.unsized = budget-fixed, r.rehearsal.made
+		err := r.queueSteps(ctx)
+		r.queue.ranges = memory.RangesOf(r.queue.wanted...)
+		return err
+	}
 	fixed := size(&r.snapshot, r.plan, nil, 0)
 	left := max(budget, fixed+1) - fixed
 	for n := 1; ; n++ {
@@ -268,6 +282,8 @@ type queue struct {
 	stacks  []deepStack    // stacks whose ends are in wanted
 	left    uint64         // rest of the budget
 	ranges  memory.Ranges  // wanted, once queueing is complete
+	unsized bool           // it was not compared with the budget
+	regions []model.Result // to fill
 }
 
 // add queues a range. If the budget is not enough for all of it, it queues the

@@ -6,6 +6,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture/internal/locate"
 	"github.com/meminspect/meminspect/capture/internal/model"
+	"github.com/meminspect/meminspect/capture/internal/plan"
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
@@ -24,6 +25,11 @@ type Rehearsal struct {
 	lists   lists           // of the rehearsal, for the reading to fill again
 	made    bool            // the next reading is not a rehearsal
 	rest    uint64          // bytes that the walk did not need to read
+	size    uint64          // of the core that the rehearsal would make
+	fixed   uint64          // the part of size that does not depend on memory
+
+	registered *plan.Registry
+	recorded   *memory.Recorded // what registered was made of, nil if that changed
 }
 
 // lists are the long lists of a reading. To allocate them takes longer than to
@@ -34,6 +40,7 @@ type lists struct {
 	parts           []model.Stack
 	waits           []note.Wait
 	wanted, trusted []memory.Range
+	regions         []model.Result
 }
 
 // Limits of a rehearsal. Facts that are unknown after that time must be found
@@ -46,7 +53,7 @@ const (
 )
 
 // Rehearse reads the process once while it runs.
-func Rehearse(ctx context.Context, p *locate.Program, pl *model.Plan, proc *process.Process) *Rehearsal {
+func Rehearse(ctx context.Context, p *locate.Program, pl *model.Plan, proc *process.Process, size SizeFunc) *Rehearsal {
 	limit := rehearsalTime
 	if pl.Guarded() {
 		limit, pl = warmUpTime, pl.WithBudget(rehearsalMemory)
@@ -60,15 +67,14 @@ func Rehearse(ctx context.Context, p *locate.Program, pl *model.Plan, proc *proc
 		}
 		return h, err
 	}
-	nothing := func(*model.Snapshot, *model.Plan, memory.Ranges, int) uint64 { return 0 } // no core is made
 	r := &Rehearsal{arena: new(memory.Arena), scratch: new(memory.Arena)}
 	// What fails now may succeed in the real reading.
-	_, _, _ = once(ctx, p, pl, pretend, nothing, r, func(string, uint64, uint64) {})
+	_, _, _ = once(ctx, p, pl, pretend, size, r, func(string, uint64, uint64) {})
 	r.made = true
-	size := r.arena.Taken() + r.rest
-	r.arena = memory.NewArena(size + size/8)
-	size = r.scratch.Taken()
-	r.scratch = memory.NewArena(size + size/8)
+	need := r.arena.Taken() + r.rest
+	r.arena = memory.NewArena(need + need/8)
+	need = r.scratch.Taken()
+	r.scratch = memory.NewArena(need + need/8)
 	return r
 }
 
@@ -107,8 +113,49 @@ func (r *Rehearsal) lend(to *reading) {
 	l := r.lists
 	r.lists = lists{}
 	to.queue.stacks, to.queue.wanted, to.queue.trusted = l.stacks[:0], l.wanted[:0], l.trusted[:0]
+	to.queue.regions = l.regions[:0]
 	out := &to.snapshot.Goroutines
 	out.All, out.Stacks, out.Waits = l.goroutines[:0], l.parts[:0], l.waits[:0]
+}
+
+// fits reports whether a core that is twice as large as that of the rehearsal is within the
+// budget. It returns the part of the size that does not depend on memory.
+func (r *Rehearsal) fits(budget uint64) (fixed uint64, ok bool) {
+	const more = 1 << 20
+	switch {
+	case r == nil:
+		return 0, false
+	case !r.made:
+		return 0, true // no core is made
+	}
+	return r.fixed, r.size > 0 && r.size < (budget-min(budget, more))/2
+}
+
+// registry reads what the program has registered. A reading uses the result of the
+// rehearsal if the memory it was made of is the same.
+func (r *Rehearsal) registry(p *locate.Program, mem memory.Memory) *plan.Registry {
+	switch {
+	case r == nil:
+		return plan.ReadRegistry(p, mem)
+	case !r.made:
+		recording := memory.Recording{Memory: mem}
+		r.registered = plan.ReadRegistry(p, &recording)
+		r.recorded = recording.End()
+		r.scratch.Take(r.recorded.Size())
+	case r.recorded == nil || !r.recorded.Still(mem, r.scratch):
+		return plan.ReadRegistry(p, mem)
+	}
+	return r.registered
+}
+
+// measure keeps the size of a rehearsal's core, unless the rehearsal's own budget cut it.
+func (r *Rehearsal) measure(from *reading, size SizeFunc) {
+	if r == nil || r.made {
+		return
+	}
+	if total := from.size(size); total < from.plan.Budget/2 {
+		r.fixed, r.size = size(&from.snapshot, from.plan, nil, 0), total
+	}
 }
 
 // keep keeps the lists of a rehearsal, of which the snapshot is not used.
@@ -117,7 +164,7 @@ func (r *Rehearsal) keep(from *reading) {
 		return
 	}
 	out := &from.snapshot.Goroutines
-	r.lists = lists{out.All, from.queue.stacks, out.Stacks, out.Waits, from.queue.wanted, from.queue.trusted}
+	r.lists = lists{out.All, from.queue.stacks, out.Stacks, out.Waits, from.queue.wanted, from.queue.trusted, from.snapshot.Regions}
 }
 
 // follow walks through the program. During a rehearsal it keeps the walk;

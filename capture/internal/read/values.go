@@ -3,6 +3,7 @@ package read
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -57,10 +58,12 @@ func (r *reading) walk(ctx context.Context) (*walk.Result, []model.Result, error
 	for _, m := range r.program.Runtime.Modules {
 		cfg.Text = append(cfg.Text, m.Text)
 	}
-	results := make([]model.Result, len(r.plan.Regions))
-	var walked []int // indexes of the roots in results
+	n := len(r.plan.Regions)
+	results := slices.Grow(r.queue.regions[:0], n)[:n]
+	walked := make([]int, 0, n) // indexes of the roots in results
+	cfg.Roots = make([]walk.Root, 0, n)
 	for i := range results {
-		results[i].Region = r.plan.Regions[i]
+		results[i] = model.Result{Region: r.plan.Regions[i]}
 		if root, ok := rootOf(&results[i].Region, r.plan); ok {
 			cfg.Roots = append(cfg.Roots, root)
 			walked = append(walked, i)

@@ -86,13 +86,17 @@ func Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
 	if opts.Wait == 0 {
 		opts.Wait = time.Second
 	}
-	now := time.Now()
-	s := &stopper{Process: p, opts: opts, end: now.Add(opts.Wait), seizer: NewTracer(), seen: map[int]bool{}}
-	out := &Stopped{Since: now, stopper: s}
+	s := &stopper{Process: p, opts: opts, seizer: NewTracer(), seen: map[int]bool{}}
+	out := &Stopped{stopper: s}
 	image, err := p.Image()
 	if err == nil {
 		defer image.Close()
 		s.image = image
+		err = s.seizer.Do(func() {}) // its thread is ready
+	}
+	if err == nil {
+		out.Since = time.Now() // no thread stops before
+		s.end = out.Since.Add(opts.Wait)
 		err = s.all(ctx)
 	}
 	if err == nil {
