@@ -357,7 +357,7 @@ func frames(backtraces string) (list []string) {
 		if strings.HasPrefix(line, "#0 ") {
 			ended = false
 		}
-		if ended {
+		if ended || strings.Contains(line, " 0x0000000000000000 in ?? ()") { // the end of a stack of C
 			continue
 		}
 		list = append(list, strings.TrimSpace(line))
