@@ -163,7 +163,7 @@ func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan
 	if err != nil {
 		return nil, err
 	}
-	snapshot = read.WithStatuses(ctx, snapshot, program, pl)
+	snapshot = read.WithDescriptors(read.WithStatuses(ctx, snapshot, program, pl), program)
 	j.complete(snapshot)
 	core, err := build.Build(read.WithFunctions(snapshot, program), pl, j.buildRecord())
 	if err != nil {

@@ -77,7 +77,8 @@ func (c *Core) WriteProfile(w io.Writer) error {
 type Object struct {
 	// Kind is the type of the object: "chan", "sync.Mutex", "sync.RWMutex",
 	// "sync.WaitGroup", "sync.Cond" or "semaphore". If the core does not name the object,
-	// or there is none, it is the state of the goroutines: "sleep".
+	// or there is none, it is the state of the goroutines: "sleep". Descriptors are one
+	// object if they are alike: "TCP to 10.0.0.9:5432".
 	Kind    string
 	Address uint64   // 0 if the object is not known
 	Path    string   // of an annotated variable that leads to it, "" if there is none
@@ -129,6 +130,8 @@ type Waiter struct {
 	*Goroutine
 	Action string // send, receive, lock, read-lock or wait
 	Select bool   // in a select statement, perhaps for other objects too
+
+	Descriptor int // for which it waits, -1 if it does not wait for one or that is not known
 }
 
 // Waits returns what the goroutines wait for: the objects for which most of them wait
@@ -228,7 +231,7 @@ func (m *made) objects(read []waits.Object) []Object {
 			object.Channel = &Channel{Elem: c.Elem, Len: int(c.Len), Cap: int(c.Cap), Closed: c.Closed, Redacted: c.Redacted}
 		}
 		for _, w := range o.Waiters {
-			object.Waiters = append(object.Waiters, Waiter{m.byID[w.ID], string(w.Action), w.Select})
+			object.Waiters = append(object.Waiters, Waiter{m.byID[w.ID], string(w.Action), w.Select, w.Descriptor})
 		}
 		for _, g := range o.Others {
 			object.Others = append(object.Others, Other{m.byID[g.ID], g.Deferred, g.Uses})
@@ -245,7 +248,7 @@ func (m *made) deadlocks(read []waits.Deadlock) []Deadlock {
 		deadlock := Deadlock{Certain: d.Certain, Members: d.Members, Blocked: d.Blocked}
 		for k := range d.Cycle {
 			s := &d.Cycle[k]
-			waiter := Waiter{m.byID[s.ID], string(s.Action), s.Select}
+			waiter := Waiter{m.byID[s.ID], string(s.Action), s.Select, -1}
 			deadlock.Cycle = append(deadlock.Cycle, Step{waiter, m.objects([]waits.Object{*s.Object})[0], s.Deferred})
 		}
 		out = append(out, deadlock)

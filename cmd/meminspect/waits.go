@@ -20,10 +20,10 @@ func waitsCommand() *cobra.Command {
 		Use:   "waits CORE",
 		Short: "Print what goroutines wait for",
 		Long: `Print deadlocks, and then the objects for which the goroutines of a core wait, the
-most wanted first: channels, with the number of their values and their capacity, and mutexes, wait
-groups and condition variables. An object has the name of the annotated variable
+most wanted first: channels, with the number of their values and their capacity, mutexes, wait
+groups, condition variables and descriptors, such as connections. An object has the name of the annotated variable
 that leads to it, or else its address. Goroutines that wait for something else,
-such as a timer or the network, are listed by their states. The runtime's own
+such as a timer, are listed by their states. The runtime's own
 goroutines are left out.
 
 The runtime does not record which goroutine holds a lock, or will send on a
@@ -219,10 +219,11 @@ func otherText(o *waits.Object, g *waits.Other) string {
 
 // A sameWait is goroutines that wait for an object at the same place.
 type sameWait struct {
-	action waits.Action
-	inCase bool
-	place  string
-	group  stacks.Group
+	action     waits.Action
+	inCase     bool
+	place      string
+	group      stacks.Group
+	descriptor int // of the only one, -1 if it waits for none
 }
 
 // alike groups the goroutines that wait for an object.
@@ -237,7 +238,7 @@ func alike(waiters []waits.Waiter) []*sameWait {
 		key := fmt.Sprint(w.Action, w.Select, place)
 		same := index[key]
 		if same == nil {
-			same = &sameWait{action: w.Action, inCase: w.Select, place: place}
+			same = &sameWait{action: w.Action, inCase: w.Select, place: place, descriptor: w.Descriptor}
 			index[key] = same
 			out = append(out, same)
 		}
@@ -256,6 +257,9 @@ func (s *sameWait) text() string {
 	who, verb := plural(len(s.group.Goroutines), "goroutine"), string(s.action)
 	if len(s.group.Goroutines) == 1 {
 		who, verb = fmt.Sprintf("goroutine %d", s.group.Goroutines[0].ID), verb+"s"
+		if s.descriptor >= 0 {
+			verb += fmt.Sprintf(" (descriptor %d)", s.descriptor)
+		}
 	}
 	if s.inCase {
 		verb += " in select"
@@ -317,10 +321,11 @@ type channelJSON struct {
 }
 
 type waiterJSON struct {
-	ID     string           `json:"id"`
-	Action waits.Action     `json:"action"`
-	Select bool             `json:"select,omitempty"`
-	Waited duration.Seconds `json:"waited,omitempty"`
+	ID         string           `json:"id"`
+	Action     waits.Action     `json:"action"`
+	Select     bool             `json:"select,omitempty"`
+	Descriptor string           `json:"descriptor,omitempty"`
+	Waited     duration.Seconds `json:"waited,omitempty"`
 }
 
 func waitOf(o *waits.Object) waitJSON {
@@ -329,7 +334,11 @@ func waitOf(o *waits.Object) waitJSON {
 		out.Channel = &channelJSON{c.Elem, c.Len, c.Cap, c.Closed, c.Redacted}
 	}
 	for _, waiter := range o.Waiters {
-		out.Waiters = append(out.Waiters, waiterJSON{strconv.FormatUint(waiter.ID, 10), waiter.Action, waiter.Select, duration.Seconds(waiter.Waited)})
+		made := waiterJSON{ID: strconv.FormatUint(waiter.ID, 10), Action: waiter.Action, Select: waiter.Select, Waited: duration.Seconds(waiter.Waited)}
+		if waiter.Descriptor >= 0 {
+			made.Descriptor = strconv.Itoa(waiter.Descriptor)
+		}
+		out.Waiters = append(out.Waiters, made)
 	}
 	for _, g := range o.Others {
 		out.Others = append(out.Others, otherJSON{strconv.FormatUint(g.ID, 10), g.State, g.Deferred, g.Uses})

@@ -31,6 +31,11 @@ type Source interface {
 
 	// Lacks reports whether the program had memory in r that Memory lacks.
 	Lacks(r memory.Range) bool
+
+	// Descriptor returns the link of a descriptor in /proc, and Sockets the sockets that
+	// such links name; "" and nil if unknown.
+	Descriptor(n int) string
+	Sockets() *process.Sockets
 }
 
 // A Live is a live process.
@@ -90,6 +95,12 @@ func (l *Live) Clock() int64 { return process.Clock() }
 
 // Lacks returns false: a live process has all of its memory.
 func (l *Live) Lacks(memory.Range) bool { return false }
+
+// Descriptor returns what the kernel reports about a descriptor.
+func (l *Live) Descriptor(n int) string { return l.Process.Descriptor(n) }
+
+// Sockets returns the sockets of the process' network namespace.
+func (l *Live) Sockets() *process.Sockets { return l.Process.Sockets() }
 
 // Executable opens the process' executable file.
 func (l *Live) Executable() (file *exe.File, name, path string, err error) {

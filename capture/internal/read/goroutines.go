@@ -49,6 +49,7 @@ func (r *reading) queueGoroutines() {
 		r.queue.stacks = append(r.queue.stacks, gs.queueGoroutine(&gs.all[i]))
 	}
 	gs.readWaits()
+	readDescriptors(gs)
 	gs.out.All = gs.all
 	gs.out.Thread = map[memory.Address]int{}
 	for g, th := range gs.thread {

@@ -160,6 +160,9 @@ func waitedFor(s *model.Snapshot) map[memory.Address]bool {
 	objects := map[memory.Address]bool{}
 	for i := range s.Goroutines.Waits {
 		w := &s.Goroutines.Waits[i]
+		if w.Flags&note.WaitDescriptor != 0 {
+			continue
+		}
 		addr := memory.Address(w.Object)
 		if g := states[w.Goroutine]; g != nil && w.Flags&note.WaitChannel == 0 {
 			if offset, ok := goroutine.SemaphoreOffset(g.State(version)); ok {

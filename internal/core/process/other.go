@@ -75,3 +75,9 @@ type Limit struct{ Name, Value string }
 
 // Host returns nothing on this system.
 func (p *Process) Host() Host { return Host{} }
+
+// Descriptor returns "" on this system.
+func (p *Process) Descriptor(int) string { return "" }
+
+// Sockets returns nil on this system.
+func (p *Process) Sockets() *Sockets { return nil }

@@ -50,6 +50,12 @@ func (m coreMemory) ReadAt(p []byte, addr memory.Address) (int, error) {
 // Clock is 0: a full core does not have the time.
 func (c *Core) Clock() int64 { return 0 }
 
+// Descriptor returns "": a core has no descriptors.
+func (c *Core) Descriptor(int) string { return "" }
+
+// Sockets returns nil: a core has no sockets.
+func (c *Core) Sockets() *process.Sockets { return nil }
+
 // Lacks reports whether the program had memory in r that is not in Memory: the
 // core was cut short before it, leaves it out, or cannot be read there.
 func (c *Core) Lacks(r memory.Range) bool {

@@ -19,7 +19,8 @@ import (
 type Object struct {
 	// Kind is the type of the object: "chan", "sync.Mutex", "sync.RWMutex",
 	// "sync.WaitGroup", "sync.Cond" or "semaphore". If the core does not name the
-	// object, or there is none, it is the state of the goroutines: "sleep".
+	// object, or there is none, it is the state of the goroutines: "sleep". Descriptors are
+	// one object if they are alike: "TCP to 10.0.0.9:5432".
 	Kind    string
 	Addr    memory.Address // 0 if the object is not known
 	Path    string         // of an annotated variable that leads to it, empty if there is none
@@ -49,6 +50,11 @@ func (o *Object) releasable() bool { return o.Lock() || o.Kind == waitGroup }
 
 // Lock reports whether the object is a lock.
 func (o *Object) Lock() bool { return o.Kind == mutex || o.Kind == rwMutex }
+
+// Remote reports whether the object is connections of the program to an address.
+func (o *Object) Remote() bool {
+	return o.Waiters[0].Descriptor >= 0 && strings.Contains(o.Kind, " to ")
+}
 
 // Leaked reports whether all goroutines that wait for the object wait for ever.
 func (o *Object) Leaked() bool {
@@ -90,6 +96,9 @@ type Waiter struct {
 	*stacks.Goroutine
 	Action Action
 	Select bool // in a select statement, perhaps for other objects too
+
+	// Descriptor is for what it waits, -1 if it does not wait for one or that is not known.
+	Descriptor int
 }
 
 // An Action is what a goroutine waits to do.
@@ -128,6 +137,8 @@ const (
 	rwMutex = "sync.RWMutex"
 
 	waitGroup = "sync.WaitGroup"
+
+	listening = ", listening" // ends the name of a descriptor
 )
 
 // Read returns what the goroutines of a list wait for: the objects for which most
@@ -181,16 +192,28 @@ func (r *reader) add(g *stacks.Goroutine, waits []note.Wait) {
 	}
 	if !known {
 		o := r.object(g.State, 0)
-		o.Waiters = append(o.Waiters, Waiter{Goroutine: g, Action: Wait})
+		o.Waiters = append(o.Waiters, Waiter{Goroutine: g, Action: Wait, Descriptor: -1})
 	}
 }
 
 // addWait adds a goroutine to one object. It reports whether that is known.
 func (r *reader) addWait(g *stacks.Goroutine, w *note.Wait) bool {
+	if w.Flags&note.WaitDescriptor != 0 {
+		o := r.object(cmp.Or(w.Elem, g.State), 0)
+		waiter := Waiter{Goroutine: g, Action: Receive, Descriptor: int(w.Len)}
+		switch {
+		case w.Flags&note.WaitSend != 0:
+			waiter.Action = Send
+		case w.Elem == "" || strings.HasSuffix(w.Elem, listening):
+			waiter.Action = Wait
+		}
+		o.Waiters = append(o.Waiters, waiter)
+		return true
+	}
 	if w.Flags&note.WaitChannel != 0 {
 		o := r.object(channel, memory.Address(w.Object))
 		o.Channel = &Channel{Elem: w.Elem, Len: w.Len, Cap: w.Cap, Closed: w.Flags&note.WaitClosed != 0, Redacted: w.Flags&note.WaitRedacted != 0}
-		waiter := Waiter{Goroutine: g, Action: Receive, Select: w.Flags&note.WaitSelect != 0}
+		waiter := Waiter{Goroutine: g, Action: Receive, Select: w.Flags&note.WaitSelect != 0, Descriptor: -1}
 		if w.Flags&note.WaitSend != 0 {
 			waiter.Action = Send
 		}
@@ -200,7 +223,7 @@ func (r *reader) addWait(g *stacks.Goroutine, w *note.Wait) bool {
 	for _, s := range semaphores {
 		if offset, _ := goroutine.SemaphoreOffset(s.state); strings.HasPrefix(g.State, s.state) && w.Object > offset {
 			o := r.object(s.kind, memory.Address(w.Object-offset))
-			o.Waiters = append(o.Waiters, Waiter{Goroutine: g, Action: s.action})
+			o.Waiters = append(o.Waiters, Waiter{Goroutine: g, Action: s.action, Descriptor: -1})
 			return true
 		}
 	}

@@ -3,23 +3,24 @@ package note
 // TypeWaits is the type of the note that lists what goroutines wait for.
 const TypeWaits uint32 = typeBase + 11 // []Wait
 
-// A Wait is an object that a goroutine waits for: a channel, or an object of
-// package sync. A goroutine in a select statement has a Wait for each case.
+// A Wait is an object that a goroutine waits for: a channel, an object of
+// package sync, or a descriptor. A goroutine in a select statement has a Wait for each case.
 type Wait struct {
 	Goroutine uint64 // its ID
-	Object    uint64 // address of the channel, of a semaphore, or of a condition variable's list
+	Object    uint64 // address of the channel, of a semaphore, of a condition variable's list, or of a runtime.pollDesc
 	Flags     uint32 // bits below
-	Elem      string // type of a channel's elements
-	Len, Cap  uint64 // of the channel
+	Elem      string // type of a channel's elements, or what the descriptor is, such as "TCP to 10.0.0.9:5432"
+	Len, Cap  uint64 // of the channel; or Len is the descriptor
 }
 
 // Flags of a Wait.
 const (
-	WaitChannel  uint32 = 1 << iota // the object is a channel
-	WaitSend                        // it waits to send
-	WaitSelect                      // in a select statement
-	WaitClosed                      // the channel is closed
-	WaitRedacted                    // an exclusion covers the channel: its state is not in the core
+	WaitChannel    uint32 = 1 << iota // the object is a channel
+	WaitSend                          // it waits to send
+	WaitSelect                        // in a select statement
+	WaitClosed                        // the channel is closed
+	WaitRedacted                      // an exclusion covers the channel: its state is not in the core
+	WaitDescriptor                    // the object is a descriptor
 )
 
 const waitSize = 40

@@ -1,0 +1,34 @@
+package process
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// maxTable bounds each of the kernel's tables of sockets.
+const maxTable = 32 << 20
+
+// Descriptor returns the link of a descriptor in /proc, "" if there is none.
+func (p *Process) Descriptor(n int) string {
+	link, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", p.PID, n))
+	return link
+}
+
+// Sockets reads the sockets of the process' network namespace.
+func (p *Process) Sockets() *Sockets {
+	s := &Sockets{byInode: map[string]socket{}, listening: map[uint16]bool{}}
+	read := func(name string, add func(io.Reader)) {
+		if f, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", p.PID, name)); err == nil {
+			defer f.Close()
+			add(io.LimitReader(f, maxTable))
+		}
+	}
+	for protocol, names := range map[string][]string{"TCP": {"tcp", "tcp6"}, "UDP": {"udp", "udp6"}} {
+		for _, name := range names {
+			read(name, func(r io.Reader) { s.addInternet(protocol, r) })
+		}
+	}
+	read("unix", s.addUNIX)
+	return s
+}
