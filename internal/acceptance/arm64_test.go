@@ -18,8 +18,8 @@ func TestSelfWrittenCoreOfARM64(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		t.Skip("this machine is an arm64 one: nothing is emulated")
 	}
-	qemu := debuggers.Want(t, "qemu-aarch64")
-	debuggers.Want(t, "gdb-multiarch")
+	qemu := debuggers.Need(t, "qemu-aarch64")
+	debuggers.Need(t, "gdb-multiarch")
 	// No PIE: it names arm64's dynamic loader, which only arm64 systems have.
 	list := []way{{"plain", nil, nil}}
 	if full {

@@ -115,7 +115,7 @@ func TestFilterOnARM64(t *testing.T) {
 			exe := build(t, program, strings.Fields(forARM64), dying(t, "testdata/"+program))
 			whole, _ := emulate(t, exe, syscall.SIGQUIT)
 			small := filepath.Join(dir, program+".core")
-			if out, err := exec.Command(debuggers.Want(t, "qemu-aarch64"), tool, "filter", whole, "--exe", exe, "-o", small).CombinedOutput(); err != nil {
+			if out, err := exec.Command(debuggers.Need(t, "qemu-aarch64"), tool, "filter", whole, "--exe", exe, "-o", small).CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			compareCores(t, "here", small, whole, fullcore.Options{Exe: exe})

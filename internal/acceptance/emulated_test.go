@@ -33,8 +33,8 @@ func needEmulation(t *testing.T) {
 	if runtime.GOARCH == "arm64" {
 		t.Skip("this machine is an arm64 one: nothing is emulated")
 	}
-	debuggers.Want(t, "qemu-aarch64")
-	debuggers.Want(t, "gdb-multiarch")
+	debuggers.Need(t, "qemu-aarch64")
+	debuggers.Need(t, "gdb-multiarch")
 	debuggers.Need(t, "dlv")
 }
 
@@ -49,7 +49,7 @@ const (
 // skips where there is none.
 func withC(t *testing.T) []string {
 	t.Helper()
-	gcc := debuggers.Want(t, compiler)
+	gcc := debuggers.Need(t, compiler)
 	out, err := exec.Command(gcc, "-print-file-name=ld-linux-aarch64.so.1").Output()
 	loader := strings.TrimSpace(string(out))
 	if err != nil || !filepath.IsAbs(loader) {
@@ -99,7 +99,7 @@ func emulate(t *testing.T, exe string, sig syscall.Signal, flags ...string) (cor
 func emulateWith(t *testing.T, exe string, sig syscall.Signal, args ...string) (core, stderr string) {
 	t.Helper()
 	dir := t.TempDir()
-	args = append([]string{"-c", `ulimit -c unlimited || exit 77; exec "$@"`, "sh", debuggers.Want(t, "qemu-aarch64")}, args...)
+	args = append([]string{"-c", `ulimit -c unlimited || exit 77; exec "$@"`, "sh", debuggers.Need(t, "qemu-aarch64")}, args...)
 	cmd := exec.Command("sh", args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOTRACEBACK=crash")

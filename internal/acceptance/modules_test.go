@@ -18,7 +18,7 @@ import (
 func TestProgramOfEveryCore(t *testing.T) {
 	needAMD64(t)
 	debuggers.Need(t, "dlv")
-	debuggers.Want(t, "eu-unstrip")
+	debuggers.Need(t, "eu-unstrip")
 	writers := append(slices.Clone(coreWriters), coreWriter{"strict capture", 1, []string{"capture", "--strict"}}, coreWriter{name: "strict own core", column: 3})
 	meminspect := tool(t)
 	tally := matrix.NewTally(t)
@@ -35,7 +35,7 @@ func TestProgramOfEveryCore(t *testing.T) {
 		}
 		t.Run(w.name, func(t *testing.T) {
 			exe := build(t, "statuses", w.env, w.flags...)
-			notes, err := exec.Command(debuggers.Want(t, "readelf"), "-n", exe).Output()
+			notes, err := exec.Command(debuggers.Need(t, "readelf"), "-n", exe).Output()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func TestProgramOfEveryCore(t *testing.T) {
 			for _, writer := range writers {
 				tally.RunIn(t, writer.name, func(t *testing.T) {
 					core := (&statusRun{region: "number", tool: meminspect, exe: exe}).write(t, writer)
-					out, err := exec.Command(debuggers.Want(t, "eu-unstrip"), "-n", "--core="+core).CombinedOutput()
+					out, err := exec.Command(debuggers.Need(t, "eu-unstrip"), "-n", "--core="+core).CombinedOutput()
 					if want := " " + string(id[1]) + "@0x"; err != nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), " "+exe+"\n") {
 						t.Errorf("eu-unstrip: %v, want %s and %s in\n%s", err, want, exe, out)
 					}

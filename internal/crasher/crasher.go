@@ -12,7 +12,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/meminspect/meminspect/internal/prebuilt"
 )
 
 // A Variant is one way of building the program: one of those below, or the name
@@ -51,9 +50,6 @@ func Build(tb testing.TB, variant Variant) string {
 	mu.Lock()
 	defer mu.Unlock()
 	if path, ok := built[variant]; ok {
-		return path
-	}
-	if path, ok := prebuilt.Find(tb, "crasher-"+string(variant)); ok {
 		return path
 	}
 	dir, err := makeDir()

@@ -17,17 +17,6 @@ func Need(tb testing.TB, tool string) string {
 	return path
 }
 
-// Want returns the path of a tool that not every system has. Where it is
-// missing the test is skipped.
-func Want(tb testing.TB, tool string) string {
-	tb.Helper()
-	path, err := Find(tool)
-	if err != nil {
-		tb.Skip(err)
-	}
-	return path
-}
-
 // MustGDB returns what gdb prints for each expression, see GDBPrint.
 func MustGDB(tb testing.TB, exe, core string, exprs ...string) []string {
 	tb.Helper()

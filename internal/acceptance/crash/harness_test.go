@@ -18,7 +18,6 @@ import (
 
 	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/duration"
-	"github.com/meminspect/meminspect/internal/prebuilt"
 )
 
 var (
@@ -53,9 +52,6 @@ func compile(tb testing.TB, source string) string {
 	dir, err := buildDir()
 	if err != nil {
 		tb.Fatal(err)
-	}
-	if path, ok := prebuilt.Find(tb, filepath.Base(source)); ok {
-		return path
 	}
 	path := filepath.Join(dir, filepath.Base(source))
 	if _, err := os.Stat(path); err == nil {
