@@ -14,6 +14,7 @@ type Goroutine struct {
 	Parent  uint64            // that started it, 0 if it is not known
 	State   string            // as the runtime's tracebacks name it: "chan receive", "running"
 	Waited  time.Duration     // at least; 0 if it does not wait or that is not known
+	Left    time.Duration     // until it has slept enough; 0 if it does not sleep or that is not known
 	Locked  bool              // to its thread
 	System  bool              // the runtime's own
 	Failed  bool              // it ended the program
@@ -123,6 +124,8 @@ type Channel struct {
 	Len, Cap int
 	Closed   bool
 	Redacted bool // an exclusion covers it: Len, Cap and Closed are not known
+
+	Left time.Duration // until its timer fires, 0 if it has none or that is not known
 }
 
 // A Waiter is a goroutine that waits for an object.
@@ -170,7 +173,7 @@ func goroutines(read []stacks.Goroutine) *made {
 	for i := range read {
 		g := &read[i]
 		out := &Goroutine{
-			ID: g.ID, Parent: g.Parent, State: g.State, Waited: g.Waited, Locked: g.Locked, System: g.System(), Failed: g.Failed,
+			ID: g.ID, Parent: g.Parent, State: g.State, Waited: g.Waited, Left: g.Left, Locked: g.Locked, System: g.System(), Failed: g.Failed,
 			Frames: frames(g.Frames, shared), Problem: g.Problem,
 		}
 		if g.Created != nil {
@@ -228,7 +231,7 @@ func (m *made) objects(read []waits.Object) []Object {
 		o := &read[i]
 		object := Object{Kind: o.Kind, Address: uint64(o.Addr), Path: o.Path}
 		if c := o.Channel; c != nil {
-			object.Channel = &Channel{Elem: c.Elem, Len: int(c.Len), Cap: int(c.Cap), Closed: c.Closed, Redacted: c.Redacted}
+			object.Channel = &Channel{Elem: c.Elem, Len: int(c.Len), Cap: int(c.Cap), Closed: c.Closed, Redacted: c.Redacted, Left: c.Left}
 		}
 		for _, w := range o.Waiters {
 			object.Waiters = append(object.Waiters, Waiter{m.byID[w.ID], string(w.Action), w.Select, w.Descriptor})

@@ -211,6 +211,7 @@ type goroutineJSON struct {
 	Parent  uint64            `json:"parent,omitempty,string"`
 	State   string            `json:"state"`
 	Waited  duration.Seconds  `json:"waited,omitempty"`
+	Left    duration.Seconds  `json:"left,omitempty"`
 	Locked  bool              `json:"lockedToThread,omitempty"`
 	Failed  bool              `json:"failed,omitempty"`
 	Thread  int               `json:"thread,omitempty"`
@@ -260,7 +261,7 @@ func printGoroutinesJSON(w io.Writer, list []stacks.Goroutine) error {
 	enc := jsonLines(w)
 	for i := range list {
 		g := &list[i]
-		out := goroutineJSON{ID: g.ID, Parent: g.Parent, State: g.State, Waited: duration.Seconds(g.Waited), Locked: g.Locked, Failed: g.Failed, Thread: g.Thread,
+		out := goroutineJSON{ID: g.ID, Parent: g.Parent, State: g.State, Waited: duration.Seconds(g.Waited), Left: duration.Seconds(g.Left), Locked: g.Locked, Failed: g.Failed, Thread: g.Thread,
 			Frames: framesOf(g.Frames), Created: frameOf(g.Created), Problem: g.Problem}
 		for _, l := range g.Labels {
 			if out.Labels == nil {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
@@ -74,14 +75,24 @@ func printCalls(w io.Writer, frames []stacks.Frame) {
 // waitText returns how long the goroutines of a group have waited, as far as
 // known.
 func waitText(g *stacks.Group) string {
-	shortest, longest := g.Waited()
+	text := ""
+	if between := spanText(g.Waited()); between != "" {
+		text = ", for " + between
+	}
+	if between := spanText(g.Left()); between != "" {
+		text += ", " + between + " left"
+	}
+	return text
+}
+
+func spanText(shortest, longest time.Duration) string {
 	switch {
 	case longest == 0:
 		return ""
 	case duration.Roughly(shortest) == duration.Roughly(longest):
-		return ", for " + duration.Roughly(longest)
+		return duration.Roughly(longest)
 	}
-	return fmt.Sprintf(", for %s to %s", duration.Roughly(shortest), duration.Roughly(longest))
+	return duration.Roughly(shortest) + " to " + duration.Roughly(longest)
 }
 
 // tallies lists what goroutines have in common, with a count if not all of them

@@ -313,11 +313,12 @@ func deadlockOf(d *waits.Deadlock) deadlockJSON {
 }
 
 type channelJSON struct {
-	Elem     string `json:"elem"`
-	Len      uint64 `json:"len,string"`
-	Cap      uint64 `json:"cap,string"`
-	Closed   bool   `json:"closed,omitempty"`
-	Redacted bool   `json:"redacted,omitempty"`
+	Elem     string           `json:"elem"`
+	Len      uint64           `json:"len,string"`
+	Cap      uint64           `json:"cap,string"`
+	Closed   bool             `json:"closed,omitempty"`
+	Redacted bool             `json:"redacted,omitempty"`
+	Left     duration.Seconds `json:"left,omitempty"`
 }
 
 type waiterJSON struct {
@@ -326,15 +327,16 @@ type waiterJSON struct {
 	Select     bool             `json:"select,omitempty"`
 	Descriptor string           `json:"descriptor,omitempty"`
 	Waited     duration.Seconds `json:"waited,omitempty"`
+	Left       duration.Seconds `json:"left,omitempty"`
 }
 
 func waitOf(o *waits.Object) waitJSON {
 	out := waitJSON{Kind: o.Kind, Address: address(o.Addr), Path: o.Path, Leaked: o.Leaked()}
 	if c := o.Channel; c != nil {
-		out.Channel = &channelJSON{c.Elem, c.Len, c.Cap, c.Closed, c.Redacted}
+		out.Channel = &channelJSON{c.Elem, c.Len, c.Cap, c.Closed, c.Redacted, duration.Seconds(c.Left)}
 	}
 	for _, waiter := range o.Waiters {
-		made := waiterJSON{ID: strconv.FormatUint(waiter.ID, 10), Action: waiter.Action, Select: waiter.Select, Waited: duration.Seconds(waiter.Waited)}
+		made := waiterJSON{ID: strconv.FormatUint(waiter.ID, 10), Action: waiter.Action, Select: waiter.Select, Waited: duration.Seconds(waiter.Waited), Left: duration.Seconds(waiter.Left)}
 		if waiter.Descriptor >= 0 {
 			made.Descriptor = strconv.Itoa(waiter.Descriptor)
 		}

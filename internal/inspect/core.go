@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/corefile"
@@ -49,6 +50,15 @@ type Core struct {
 	hasRegions       bool
 	contents         io.ReaderAt
 	close            func() error
+}
+
+// Until returns the time from the capture to a time of the runtime's clock, 0 if that was
+// before it or is not known.
+func (c *Core) Until(clock int64) time.Duration {
+	if c.Capture == nil || c.Capture.Clock == 0 {
+		return 0
+	}
+	return time.Duration(max(clock-c.Capture.Clock, 0))
 }
 
 // Open opens a core file, decrypted and decompressed.

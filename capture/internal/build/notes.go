@@ -133,7 +133,7 @@ func waitsNote(s *model.Snapshot) elfcore.Note {
 		for i := range waits {
 			w := &waits[i]
 			if w.Flags&note.WaitChannel != 0 && len(r.Ranges.Overlap(memory.RangeOf(memory.Address(w.Object), 1))) > 0 {
-				w.Len, w.Cap, w.Flags = 0, 0, w.Flags&^note.WaitClosed|note.WaitRedacted
+				w.Len, w.Cap, w.Fires, w.Flags = 0, 0, 0, w.Flags&^note.WaitClosed|note.WaitRedacted
 			}
 		}
 	}

@@ -16,8 +16,8 @@ import (
 func TestWaitsNoteRedacted(t *testing.T) {
 	const free, excluded = 0x1000, 0x2000
 	waits := []note.Wait{
-		{Goroutine: 1, Object: free, Flags: note.WaitChannel | note.WaitClosed, Elem: "int", Len: 2, Cap: 3},
-		{Goroutine: 2, Object: excluded, Flags: note.WaitChannel | note.WaitSend | note.WaitClosed, Elem: "int", Len: 2, Cap: 3},
+		{Goroutine: 1, Object: free, Flags: note.WaitChannel | note.WaitClosed, Elem: "int", Len: 2, Cap: 3, Fires: 4},
+		{Goroutine: 2, Object: excluded, Flags: note.WaitChannel | note.WaitSend | note.WaitClosed, Elem: "int", Len: 2, Cap: 3, Fires: 4},
 		{Goroutine: 3, Object: excluded + 8},
 	}
 	s := &model.Snapshot{Goroutines: model.Goroutines{Waits: waits}}

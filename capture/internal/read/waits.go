@@ -171,6 +171,11 @@ func (w *waits) headOf(addr memory.Address) *note.Wait {
 	if c.Closed {
 		head.Flags |= note.WaitClosed
 	}
+	if timer := w.chans.Timer(b); timer != 0 {
+		if when, ok := w.read(timer, memory.PtrSize); ok {
+			head.Fires = int64(leWord(when))
+		}
+	}
 	for r, err := range w.chans.Waiters(addr, c.Senders, w.read, maxWaiters) {
 		if err != nil {
 			break

@@ -25,6 +25,21 @@ const (
 	chanDecoded = chanElemType + 8 + chanSenders + 8
 )
 
+// chanTimer is where a channel has its timer from Go 1.23 on, 0 if it has none.
+const chanTimer = 32
+
+// Timer returns the address of the time at which the timer of a channel fires; b has the first
+// Size bytes of the channel. It returns 0 if the channel has no timer, or before Go 1.23.
+func (l ChanLayout) Timer(b []byte) memory.Address {
+	if l.timerWhen == 0 {
+		return 0
+	}
+	if timer := Pointer(b[chanTimer:]); timer != 0 {
+		return timer.Add(l.timerWhen)
+	}
+	return 0
+}
+
 // ChanBuf is where a channel has the pointer to its buffer.
 const ChanBuf = 16
 
@@ -45,6 +60,7 @@ type ChanLayout struct {
 	sudogChan uint64
 	sudogLink uint64 // to the next record of the same goroutine
 	sudogSel  uint64 // bool
+	timerWhen uint64 // in runtime.timer, 0 if channels have none
 }
 
 // ChanLayoutOf returns the layout of channels in a release. From Go 1.26 on a
@@ -59,7 +75,9 @@ func ChanLayoutOf(v module.Version) ChanLayout {
 	case v.Minor <= 22:
 		l.Size = 96
 	case v.Minor <= 24:
-		l.Size = 104
+		l.Size, l.timerWhen = 104, 16
+	default:
+		l.timerWhen = 24
 	}
 	return l
 }

@@ -53,6 +53,7 @@ type G struct {
 	Scanned    bool  // the garbage collector holds its stack
 	WaitReason uint8 // an index into the runtime's wait reasons
 	WaitSince  int64 // nanoseconds of the runtime's clock, 0 when not known
+	SleepUntil int64 // the time of the runtime's clock until which it sleeps, or slept last; 0 when not known
 	Stack      memory.Range
 	Sched      Place // its position when it does not run
 	Syscall    Place // where it entered a system call or C, when SP is not 0
@@ -88,6 +89,7 @@ func (l Layout) Decode(addr memory.Address, b []byte) (G, error) {
 		Scanned:    status&scanBit != 0,
 		WaitReason: b[l.waitReason],
 		WaitSince:  int64(word(l.waitSince)),
+		SleepUntil: int64(word(l.sleepUntil)),
 		Stack:      memory.Range{Start: word(gStackLo), End: word(gStackHi)},
 		Sched:      Place{PC: word(gSchedPC), SP: word(gSchedSP), BP: word(l.schedBP), LR: word(l.schedBP - memory.PtrSize)},
 		Syscall:    Place{PC: word(l.syscallPC), SP: word(l.syscallSP), BP: word(l.syscallBP)},

@@ -171,12 +171,23 @@ func (g *Group) States() []Tally {
 // Waited returns the shortest and the longest time that goroutines of the group
 // wait, 0 if it is not known of any.
 func (g *Group) Waited() (shortest, longest time.Duration) {
-	for _, member := range g.Goroutines {
-		if w := member.Waited; w > 0 {
-			if shortest == 0 || w < shortest {
-				shortest = w
+	return bounds(g.Goroutines, func(member *Goroutine) time.Duration { return member.Waited })
+}
+
+// Left returns the shortest and the longest time for which goroutines of the group still
+// sleep, 0 if it is not known of any.
+func (g *Group) Left() (shortest, longest time.Duration) {
+	return bounds(g.Goroutines, func(member *Goroutine) time.Duration { return member.Left })
+}
+
+// bounds returns the shortest and the longest time that is known.
+func bounds(list []*Goroutine, of func(*Goroutine) time.Duration) (shortest, longest time.Duration) {
+	for _, member := range list {
+		if d := of(member); d > 0 {
+			if shortest == 0 || d < shortest {
+				shortest = d
 			}
-			longest = max(longest, w)
+			longest = max(longest, d)
 		}
 	}
 	return shortest, longest

@@ -29,6 +29,7 @@ type Goroutine struct {
 	Blocked bool          // it waits
 	Locked  bool          // to its thread
 	Waited  time.Duration // at least; 0 when it does not wait or that is not known
+	Left    time.Duration // until it has slept enough; 0 when it does not sleep or that is not known
 	Failed  bool          // the one that ended the program
 	Thread  int           // that runs it, 0 when none does
 	Start   string        // its first function, not a wrapper but for those of the runtime; empty when not known
@@ -217,6 +218,9 @@ func (r *reader) goroutine(g *goroutine.G) Goroutine {
 		}
 	}
 	out.Waited = r.waited(g)
+	if out.State == sleep || strings.HasPrefix(out.State, sleep+" ") {
+		out.Left = r.p.Core.Until(g.SleepUntil)
+	}
 	if g.GoPC != 0 && g.ID != 1 { // the runtime's first instructions made that one
 		if list, _ := r.frames(g.GoPC); len(list) > 0 {
 			out.Created = &list[len(list)-1]
@@ -235,6 +239,9 @@ func (r *reader) waited(g *goroutine.G) time.Duration {
 	}
 	return time.Duration(c.Clock - g.WaitSince)
 }
+
+// sleep is the state of a goroutine in time.Sleep.
+const sleep = "sleep"
 
 // frames returns the calls under way at pc, the innermost first, and the size of
 // their frame.

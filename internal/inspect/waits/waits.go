@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/duration"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
@@ -76,6 +78,9 @@ type Channel struct {
 	Len, Cap uint64
 	Closed   bool
 	Redacted bool // an exclusion covers it: Len, Cap and Closed are not known
+
+	// Left is the time until its timer fires, 0 if it has none or that is not known.
+	Left time.Duration
 }
 
 // String returns the state of the channel, "" if c is nil.
@@ -87,6 +92,8 @@ func (c *Channel) String() string {
 		return "redacted"
 	case c.Closed:
 		return fmt.Sprintf("%d of %d, closed", c.Len, c.Cap)
+	case c.Left > 0:
+		return fmt.Sprintf("%d of %d, its timer fires in %s", c.Len, c.Cap, duration.Roughly(c.Left))
 	}
 	return fmt.Sprintf("%d of %d", c.Len, c.Cap)
 }
@@ -158,7 +165,7 @@ func Read(p *inspect.Program, list []stacks.Goroutine) ([]Object, error) {
 			waits[w.Goroutine] = append(waits[w.Goroutine], w)
 		}
 	}
-	r := reader{index: map[key]int{}}
+	r := reader{core: p.Core, index: map[key]int{}}
 	for i := range list {
 		if g := &list[i]; g.Blocked && !g.System() {
 			r.add(g, waits[g.ID])
@@ -180,6 +187,7 @@ type key struct {
 
 // A reader collects objects.
 type reader struct {
+	core    *inspect.Core
 	objects []Object
 	index   map[key]int
 }
@@ -212,7 +220,7 @@ func (r *reader) addWait(g *stacks.Goroutine, w *note.Wait) bool {
 	}
 	if w.Flags&note.WaitChannel != 0 {
 		o := r.object(channel, memory.Address(w.Object))
-		o.Channel = &Channel{Elem: w.Elem, Len: w.Len, Cap: w.Cap, Closed: w.Flags&note.WaitClosed != 0, Redacted: w.Flags&note.WaitRedacted != 0}
+		o.Channel = &Channel{Elem: w.Elem, Len: w.Len, Cap: w.Cap, Closed: w.Flags&note.WaitClosed != 0, Redacted: w.Flags&note.WaitRedacted != 0, Left: r.core.Until(w.Fires)}
 		waiter := Waiter{Goroutine: g, Action: Receive, Select: w.Flags&note.WaitSelect != 0, Descriptor: -1}
 		if w.Flags&note.WaitSend != 0 {
 			waiter.Action = Send

@@ -11,6 +11,7 @@ type Wait struct {
 	Flags     uint32 // bits below
 	Elem      string // type of a channel's elements, or what the descriptor is, such as "TCP to 10.0.0.9:5432"
 	Len, Cap  uint64 // of the channel; or Len is the descriptor
+	Fires     int64  // when the timer of the channel fires, by the clock of Capture.Clock; 0 if that is not known
 }
 
 // Flags of a Wait.
@@ -23,10 +24,10 @@ const (
 	WaitDescriptor                    // the object is a descriptor
 )
 
-const waitSize = 40
+const waitSize = 48
 
 // EncodeWaits returns the descriptor: a head as that of EncodeRegions, records of
-// 40 bytes
+// 48 bytes
 //
 //	0   goroutine  u64
 //	8   object     u64
@@ -34,6 +35,7 @@ const waitSize = 40
 //	24  cap        u64
 //	32  flags      u32
 //	36  elem       u32, as a region's strings
+//	40  fires      i64
 //
 // and the strings.
 func EncodeWaits(ws []Wait) []byte {
@@ -42,7 +44,8 @@ func EncodeWaits(ws []Wait) []byte {
 			b = le.AppendUint64(b, v)
 		}
 		b = le.AppendUint32(b, w.Flags)
-		return le.AppendUint32(b, text(w.Elem))
+		b = le.AppendUint32(b, text(w.Elem))
+		return le.AppendUint64(b, uint64(w.Fires))
 	})
 }
 
@@ -50,6 +53,6 @@ func EncodeWaits(ws []Wait) []byte {
 func DecodeWaits(desc []byte) ([]Wait, error) {
 	return decodeTable(TypeWaits, "wait", desc, waitSize, func(w *Wait, b []byte, text func(uint32) string) {
 		w.Goroutine, w.Object, w.Len, w.Cap = le.Uint64(b), le.Uint64(b[8:]), le.Uint64(b[16:]), le.Uint64(b[24:])
-		w.Flags, w.Elem = le.Uint32(b[32:]), text(le.Uint32(b[36:]))
+		w.Flags, w.Elem, w.Fires = le.Uint32(b[32:]), text(le.Uint32(b[36:])), int64(le.Uint64(b[40:]))
 	})
 }
