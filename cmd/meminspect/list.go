@@ -74,7 +74,10 @@ func listCommand() *cobra.Command {
 first. The first column is the name by which each command that reads cores accepts
 it: @1 is the newest of all, PROGRAM@1 the newest of a program. With --group the
 cores of one bug, which have the same signature, are one line; the bug with the
-newest core comes first.`,
+newest core comes first.
+
+The full cores in the store of systemd-coredump are listed too: --dir
+/var/lib/systemd/coredump. Each command reads them; rm does not remove them.`,
 		Example: `  meminspect list --dir cores
   meminspect list --dir cores --group
   meminspect list --dir cores --since 24h --reason panic server`,
@@ -128,7 +131,7 @@ func (f *listFlags) list(cmd *cobra.Command, args []string) error {
 // cores returns the cores in a directory that the flags select: those of a program if it
 // is not "".
 func (f *listFlags) cores(dir, program string, o corefile.OpenOptions) ([]listJSON, error) {
-	cores, err := corefile.List(dir)
+	cores, err := corefile.ListAll(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -149,7 +152,11 @@ func (f *listFlags) cores(dir, program string, o corefile.OpenOptions) ([]listJS
 			selector = corefile.Selector{Program: c.Program, N: places[c.Program]}
 		}
 		line := listJSON{Selector: selector.String(), Core: c.Path, Program: c.Program, PID: c.PID, When: c.When, Reason: c.Reason, Bytes: c.Bytes}
-		line.describe(o)
+		if c.Full {
+			line.Message = "(full core: reading it takes longer)"
+		} else {
+			line.describe(o)
+		}
 		if line.has(f.tags) {
 			lines = append(lines, line)
 		}

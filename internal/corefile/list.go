@@ -16,26 +16,40 @@ type Listed struct {
 	Title
 	Path  string
 	Bytes int64 // of the file
+	Full  bool  // a full core of the kernel's, that systemd-coredump stored
 }
 
 // List returns the cores in the directory, the newest first: regular files
 // whose names ParseName accepts. It omits links.
 func List(dir string) ([]Listed, error) {
+	all, err := ListAll(dir)
+	return slices.DeleteFunc(all, func(l Listed) bool { return l.Full }), err
+}
+
+// ListAll is List with the full cores that systemd-coredump has stored in the directory.
+func ListAll(dir string) ([]Listed, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var cores []Listed
 	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		path, full := filepath.Join(dir, e.Name()), false
 		title, ok := ParseName(e.Name())
-		if !ok || !e.Type().IsRegular() {
+		if !ok {
+			title, full = parseSystemdName(e.Name(), func(name string) string { return attributeOf(path, name) })
+		}
+		if !ok && !full {
 			continue
 		}
 		info, err := e.Info()
 		if err != nil {
 			continue // removed since
 		}
-		cores = append(cores, Listed{Title: title, Path: filepath.Join(dir, e.Name()), Bytes: info.Size()})
+		cores = append(cores, Listed{Title: title, Path: path, Bytes: info.Size(), Full: full})
 	}
 	slices.SortFunc(cores, func(a, b Listed) int {
 		return cmp.Or(b.When.Compare(a.When), cmp.Compare(b.Path, a.Path))
@@ -67,7 +81,7 @@ func (s Selector) String() string { return s.Program + "@" + strconv.Itoa(s.N) }
 
 // Find returns the core that the selector names in the directory.
 func (s Selector) Find(dir string) (Listed, error) {
-	cores, err := List(dir)
+	cores, err := ListAll(dir)
 	if err != nil {
 		return Listed{}, fmt.Errorf("find core %s: %w", s, err)
 	}

@@ -68,3 +68,46 @@ func TestParseSelector(t *testing.T) {
 		}
 	}
 }
+
+// Names that systemd-coredump gave, with the attributes that it sets and without.
+func TestListOfSystemd(t *testing.T) {
+	const boot, micros = "7d2f2e1b0c9a4c5e8f6a7b8c9d0e1f2a", "1790000000123456"
+	attributes := map[string]string{systemdExe: "/usr/bin/a-very-long-program", systemdSignal: "6"}
+	none := func(string) string { return "" }
+	all := func(name string) string { return attributes[name] }
+	when := time.UnixMicro(1790000000123456).UTC()
+	for _, c := range []struct {
+		name      string
+		attribute func(string) string
+		want      Title
+		ok        bool
+	}{
+		{"core.shop.0." + boot + ".41." + micros + ".zst", none, Title{"shop", 41, when, "signal"}, true},
+		{"core.a-very-long-pro.1000." + boot + ".42." + micros, all, Title{"a-very-long-program", 42, when, "signal-sigabrt"}, true},
+		{`core.my\x2eshop\x20x.0.` + boot + ".43." + micros + ".lz4", none, Title{"my-shop-x", 43, when, "signal"}, true},
+		{"core.shop.0." + boot + ".41." + micros + ".zst.tmp", none, Title{}, false},
+		{"core.shop.41", none, Title{}, false},
+		{"core.shop.0." + boot + ".99999999999999999999." + micros, none, Title{}, false},
+	} {
+		if got, ok := parseSystemdName(c.name, c.attribute); ok != c.ok || got != c.want {
+			t.Errorf("%s is %+v, %t, want %+v", c.name, got, ok, c.want)
+		}
+	}
+}
+
+// The store of systemd has its cores in the list of all, and not in that of ours, which are
+// removed when there are too many.
+func TestListKeepsTheirs(t *testing.T) {
+	dir := t.TempDir()
+	theirs := "core.shop.0.7d2f2e1b0c9a4c5e8f6a7b8c9d0e1f2a.41.1790000000123456.zst"
+	for _, name := range []string{theirs, Name("shop", 11, noon, "panic")} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ours, err1 := List(dir)
+	all, err2 := ListAll(dir)
+	if err1 != nil || err2 != nil || len(ours) != 1 || ours[0].Full || len(all) != 2 || IsName(theirs) {
+		t.Errorf("%+v, %v; %+v, %v", ours, err1, all, err2)
+	}
+}

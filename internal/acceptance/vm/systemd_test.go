@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/matrix"
@@ -32,8 +33,11 @@ core=$(one $store/core.crasher-plain.0.*.zst)
 meminspect filter -o /tmp/small.core $core >>/tmp/log 2>&1
 meminspect print /tmp/small.core counter customer
 meminspect print $core counter customer
+meminspect list --json --dir $store | grep -o '"selector":"@1"\|"program":"[^"]*"\|"reason":"[^"]*"'
+meminspect print --dir $store crasher-plain@1 counter
 `)
-		if out != values+values {
+		const listed = `"selector":"@1"` + "\n" + `"program":"crasher-plain"` + "\n" + `"reason":"signal-sigabrt"` + "\n"
+		if !strings.HasPrefix(out, values+values+listed) || strings.Count(out, "counter") < 3 {
 			t.Errorf("it printed\n%s", out)
 		}
 	})
