@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -130,6 +131,12 @@ func lyingHeaders(t *testing.T, kinds []fileKind) {
 					h.try(t, core, lying, fmt.Sprintf("segment header at %d claims %#x bytes", at, size))
 				}
 			}
+			for _, at := range []int{loads[0], largest(original, loads)} {
+				// Without the build information where it belongs, all memory is searched.
+				vast := bytes.ReplaceAll(original, []byte("\xff Go buildinf:"), make([]byte, 14))
+				binary.LittleEndian.PutUint64(vast[at+40:], 1<<40) // p_memsz
+				h.try(t, core, vast, fmt.Sprintf("segment header at %d claims memory that is not in the file", at))
+			}
 			shared := slices.Clone(original)
 			for i, at := range loads {
 				le := binary.LittleEndian
@@ -140,6 +147,13 @@ func lyingHeaders(t *testing.T, kinds []fileKind) {
 			h.try(t, core, shared, "all segments have all bytes of the file")
 		})
 	}
+}
+
+// largest returns the header of the segment with the most bytes in the file.
+func largest(core []byte, loads []int) int {
+	return slices.MaxFunc(loads, func(a, b int) int {
+		return cmp.Compare(binary.LittleEndian.Uint64(core[a+32:]), binary.LittleEndian.Uint64(core[b+32:]))
+	})
 }
 
 // loadHeaders returns the offsets of a core's PT_LOAD headers.

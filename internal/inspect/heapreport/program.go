@@ -94,13 +94,31 @@ func (p *program) place(maps []process.Mapping, name string) error {
 	return fmt.Errorf("no mapping of the executable %s", name)
 }
 
+// present returns the parts of a mapping that a core has: one that the core declares may have
+// any size, and searching it would not end. A process has all of it.
+func present(mem memory.Memory, r memory.Range) (parts []memory.Range) {
+	mapped, ok := mem.(memory.Mapped)
+	if !ok {
+		return []memory.Range{r}
+	}
+	for _, s := range mapped.Segments() {
+		if part := s.Intersect(r); !part.Empty() {
+			parts = append(parts, part)
+		}
+	}
+	return parts
+}
+
 // splice makes one memory of the program and its executable. What is read-only is
 // read from the file, except what the dynamic loader relocated.
 func (p *program) splice(maps []process.Mapping, mem memory.Memory) {
 	p.mem = &memory.Spliced{}
 	for _, m := range maps {
-		if m.Read && !strings.HasPrefix(m.Path, "[v") { // vvar, vdso, vsyscall: the kernel's
-			p.mem.Put(memory.Segment{Range: m.Range, Write: m.Write, Exec: m.Exec}, mem)
+		if !m.Read || strings.HasPrefix(m.Path, "[v") { // vvar, vdso, vsyscall: the kernel's
+			continue
+		}
+		for _, part := range present(mem, m.Range) {
+			p.mem.Put(memory.Segment{Range: part, Write: m.Write, Exec: m.Exec}, mem)
 		}
 	}
 	image := p.file.Loaded(p.bias)
