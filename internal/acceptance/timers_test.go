@@ -4,6 +4,7 @@ package acceptance
 
 import (
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 // Goroutines that wait for time to pass have the rest of that time, from Go 1.23 on.
 func TestTimers(t *testing.T) {
 	needAMD64(t)
+	waiting := []string{"main.sleep", "main.after", "main.tick", "main.choose", "main.stopped"}
 	t.Setenv("GODEBUG", "asynctimerchan=0") // as in a module with go 1.23 or later
 	for _, g := range targets() {
 		t.Run(g.release+"/"+g.name, func(t *testing.T) {
@@ -41,7 +43,7 @@ func TestTimers(t *testing.T) {
 			for i := range objects {
 				for _, w := range objects[i].Waiters {
 					for _, f := range w.Calls() {
-						if strings.HasPrefix(f.Function, "main.") && f.Function != "main.main" {
+						if slices.Contains(waiting, f.Function) {
 							left := w.Left
 							if c := objects[i].Channel; c != nil {
 								left = c.Left

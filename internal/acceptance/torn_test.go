@@ -3,6 +3,7 @@
 package acceptance
 
 import (
+	"math"
 	"strconv"
 	"testing"
 
@@ -25,12 +26,14 @@ func TestTableThatChanges(t *testing.T) {
 	whole := 0
 	for range captures {
 		path, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopNever})
-		list, table, status := readSessions(t, path)
+		list, table, last, status := readSessions(t, path)
 		good := list == sessions && table == sessions
 		if good {
 			whole++
 		}
-		if !good && status == note.Complete {
+		// The program may have stopped in the middle of its latest change all the time.
+		paused := list >= sessions-1 && table >= sessions-1 && last
+		if !good && !paused && status == note.Complete {
 			t.Errorf("%d sessions in the list, %d in the map, and the region is complete", list, table)
 		}
 	}
@@ -41,8 +44,8 @@ func TestTableThatChanges(t *testing.T) {
 }
 
 // readSessions counts the sessions of a core that are of one moment, by way of the
-// list and by way of the map.
-func readSessions(t *testing.T, path string) (list, table int, status note.Status) {
+// list and by way of the map. It also reports whether the others have the highest number.
+func readSessions(t *testing.T, path string) (list, table int, last bool, status note.Status) {
 	t.Helper()
 	prog := openProgram(t, path)
 	for i := range prog.Core.Regions {
@@ -51,17 +54,25 @@ func readSessions(t *testing.T, path string) (list, table int, status note.Statu
 			continue
 		}
 		seen := map[string]bool{} // by address
+		highest, changing := int64(0), int64(math.MaxInt64)
 		consistent := func(v *values.Value) bool {
 			if v.BackRef {
 				return seen[v.Addr.String()]
 			}
 			ok := v.Elem != nil && sessionOfOneMoment(v.Elem)
 			seen[v.Addr.String()] = ok
+			if v.Elem != nil && len(v.Elem.Fields) > 0 {
+				number, _ := strconv.ParseInt(v.Elem.Fields[0].Value.Text, 10, 64)
+				highest = max(highest, number)
+				if !ok {
+					changing = min(changing, number)
+				}
+			}
 			return ok
 		}
 		v := values.Region(prog, r, values.Limits{Depth: 20, Elements: -1, Bytes: -1, Values: 100_000})
 		if v.Elem == nil {
-			return 0, 0, r.Status
+			return 0, 0, false, r.Status
 		}
 		for _, f := range v.Elem.Fields {
 			for _, e := range f.Value.Entries {
@@ -75,10 +86,10 @@ func readSessions(t *testing.T, path string) (list, table int, status note.Statu
 				}
 			}
 		}
-		return list, table, r.Status
+		return list, table, changing >= highest, r.Status
 	}
 	t.Fatal("the core has no region tab")
-	return 0, 0, 0
+	return 0, 0, false, 0
 }
 
 func sessionOfOneMoment(v *values.Value) bool {
