@@ -38,19 +38,24 @@ func Tags(mem memory.Memory, a *Anchor) ([]Tag, error) {
 }
 
 // tag reads a tag, until it did not change during the read. It reports whether
-// the tag is set.
+// the tag is set. The state is read before and after: within one read, the kernel copies
+// the words in any order.
 func (d *decoder) tag(addr memory.Address) (t Tag, set bool, err error) {
 	const tries = 20
 	for range tries {
+		before, err := d.record(addr, anchor.TagKeyBytes)
+		if err != nil {
+			return Tag{}, false, err
+		}
 		r, err := d.record(addr, anchor.TagSize)
 		if err != nil {
 			return Tag{}, false, err
 		}
-		again, err := d.record(addr, anchor.TagKeyBytes)
+		after, err := d.record(addr, anchor.TagKeyBytes)
 		if err != nil {
 			return Tag{}, false, err
 		}
-		if state := r.u32(anchor.TagState); state == again.u32(anchor.TagState) {
+		if state := before.u32(anchor.TagState); state == after.u32(anchor.TagState) {
 			return tag(r, state)
 		}
 	}
