@@ -249,6 +249,9 @@ func TestRoots(t *testing.T) {
 			"main.rows":    30 * (70*8 + 640),
 			"sync.Pool":    640,
 		} {
+			if name == "sync.Pool" && strings.Contains(b.args, "-race") {
+				continue // with the race detector a pool drops one value of four
+			}
 			if got := held[name].Retained; got < least || got > least+least/4+slack {
 				t.Errorf("%s keeps %d bytes, want %d", name, got, least)
 			}

@@ -2,6 +2,7 @@ package heap
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/module"
@@ -29,7 +30,7 @@ func Variables(prog *module.Program, entries, symbols []Named) []Named {
 	taken := slices.Clone(out)
 	end := memory.Address(0)
 	for _, n := range slices.SortedStableFunc(slices.Values(symbols), byStart) {
-		if !inData(n) || n.Start < end {
+		if !inData(n) || n.Start < end || strings.Contains(n.Name, literalName) {
 			continue
 		}
 		end = n.End
@@ -38,6 +39,10 @@ func Variables(prog *module.Program, entries, symbols []Named) []Named {
 	slices.SortFunc(out, byStart)
 	return out
 }
+
+// literalName is in the names of composite literals in the data. Only programs that were
+// linked by the system's linker have them among their symbols.
+const literalName = "..stmp_"
 
 // without returns the parts of a variable that no entry takes, which are sorted.
 func without(n Named, entries []Named) []Named {
