@@ -142,7 +142,7 @@ func logged(kmsg string, pid int, last time.Duration) bool {
 	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &now) != nil {
 		return false
 	}
-	since := time.Duration(now.Nano()) - last
+	since := time.Duration(now.Nano()) - last - drift(time.Duration(now.Nano()))
 	record := make([]byte, 8<<10)
 	for deadline := time.Now().Add(logWait); time.Now().Before(deadline); {
 		n, err := unix.Read(fd, record)
@@ -158,6 +158,17 @@ func logged(kmsg string, pid int, last time.Duration) bool {
 		}
 	}
 	return false
+}
+
+// drift bounds how much later the clock of the log is than CLOCK_MONOTONIC after this uptime:
+// only the latter is adjusted to the time of the network. 12 ms were measured after ten hours.
+func drift(uptime time.Duration) time.Duration {
+	const (
+		rate  = 20_000 // 50 parts in a million
+		least = 50 * time.Millisecond
+		most  = 10 * time.Second // a process ID is not given again within that time
+	)
+	return min(least+uptime/rate, most)
 }
 
 // logWait bounds the reading of the log, and the wait for the kernel's record of a

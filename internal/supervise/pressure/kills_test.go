@@ -174,3 +174,16 @@ func TestVerdictOfANewGroup(t *testing.T) {
 		t.Errorf("with the kernel's log: %d, want %d", got, Killed)
 	}
 }
+
+// The allowance for the clock of the log grows with the uptime, within bounds.
+func TestDrift(t *testing.T) {
+	for uptime, want := range map[time.Duration]time.Duration{
+		0:                     50 * time.Millisecond,
+		10 * time.Hour:        1850 * time.Millisecond,
+		1000 * 24 * time.Hour: 10 * time.Second,
+	} {
+		if got := drift(uptime); got != want {
+			t.Errorf("after %v: %v, want %v", uptime, got, want)
+		}
+	}
+}
