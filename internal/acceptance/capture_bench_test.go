@@ -33,23 +33,12 @@ func BenchmarkCapture(b *testing.B) {
 		what string
 		n    int
 	}{{"regions", 1000}, {"graph", 1_000_000}, {"goroutines", 10_000}, {"goroutines", 100_000}, {"goroutines", 200_000}, {"threads", 5_000}} {
-		p := exec.Command(exe, c.what, fmt.Sprint(c.n))
-		out, err := p.StdoutPipe()
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := p.Start(); err != nil {
-			b.Fatal(err)
-		}
-		if _, err := out.Read(make([]byte, 16)); err != nil {
-			b.Fatal(err)
-		}
-		name := fmt.Sprintf("%s-%d", c.what, c.n)
-		b.Run(name+"/meminspect", func(b *testing.B) { benchOurs(b, p.Process.Pid) })
-		b.Run(name+"/gcore", func(b *testing.B) { benchGcore(b, p.Process.Pid) })
-		b.Run(name+"/delve", func(b *testing.B) { benchDelve(b, p.Process.Pid) })
-		_ = p.Process.Kill()
-		_ = p.Wait()
+		b.Run(fmt.Sprintf("%s-%d", c.what, c.n), func(b *testing.B) {
+			pid := startLoad(b, exe, c.what, fmt.Sprint(c.n))
+			b.Run("meminspect", func(b *testing.B) { benchOurs(b, pid) })
+			b.Run("gcore", func(b *testing.B) { benchGcore(b, pid) })
+			b.Run("delve", func(b *testing.B) { benchDelve(b, pid) })
+		})
 	}
 }
 

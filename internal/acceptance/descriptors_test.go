@@ -3,6 +3,7 @@
 package acceptance
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,22 +17,13 @@ import (
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
-	"github.com/meminspect/meminspect/internal/inspect/waits"
 )
 
 // descriptorLines returns the descriptors for which goroutines wait, as testdata/descriptors
 // writes them.
 func descriptorLines(t *testing.T, path string) (lines []string) {
 	t.Helper()
-	prog := openProgram(t, path)
-	list, _, err := stacks.Read(prog)
-	if err != nil {
-		t.Fatal(err)
-	}
-	objects, err := waits.Read(prog, list)
-	if err != nil {
-		t.Fatal(err)
-	}
+	objects := readWaits(t, path)
 	for i := range objects {
 		for _, w := range objects[i].Waiters {
 			frames := w.Calls()
@@ -45,40 +37,61 @@ func descriptorLines(t *testing.T, path string) (lines []string) {
 	return lines
 }
 
-// For each kind of descriptor, the number and the name are those that the program has. A full
-// core has the numbers.
+// For each kind of descriptor, the number and the name are those that the program has, also
+// while it shuts down. A full core has the numbers. No core has the address of a client.
 func TestDescriptors(t *testing.T) {
 	needAMD64(t)
 	for _, g := range targets() {
 		t.Run(g.release+"/"+g.name, func(t *testing.T) {
-			dir := sources(t, "descriptors")
-			exe, table := compile(t, g, dir, "descriptors"), filepath.Join(dir, "table")
-			p := start(t, exe, table)
-			text, err := os.ReadFile(table)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := strings.Split(strings.TrimSpace(string(text)), "\n")
-			slices.Sort(want)
-			for _, stop := range []capture.Stop{capture.StopAlways, capture.StopNever} {
-				core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: stop})
-				if diff := gocmp.Diff(want, descriptorLines(t, core)); diff != "" {
-					t.Errorf("%v: %s", stop, diff)
-				}
-			}
-
-			filtered, _ := filter(t, fullCore(t, p.Process.Pid), fullcore.Options{}, capture.Options{})
-			named := regexp.MustCompile(`^(\S+) (\S+) (\d+) .*`)
-			for i, line := range want {
-				want[i] = named.ReplaceAllString(line, "$1 $2 $3 IO wait")
-				if !strings.Contains(line, " send ") {
-					want[i] = named.ReplaceAllString(line, "$1 wait $3 IO wait")
-				}
-			}
-			slices.Sort(want)
-			if diff := gocmp.Diff(want, descriptorLines(t, filtered)); diff != "" {
-				t.Errorf("of a full core: %s", diff)
-			}
+			exe := compile(t, g, sources(t, "descriptors"), "descriptors")
+			checkDescriptors(t, exe)
+			checkDescriptors(t, exe, "shut")
 		})
 	}
+}
+
+func checkDescriptors(t *testing.T, exe string, args ...string) {
+	t.Helper()
+	table := filepath.Join(t.TempDir(), "table")
+	p := start(t, exe, append([]string{table}, args...)...)
+	want := readLines(t, table)
+	slices.Sort(want)
+	clients := readLines(t, table+".clients")
+	for _, stop := range []capture.Stop{capture.StopAlways, capture.StopNever} {
+		core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: stop})
+		if diff := gocmp.Diff(want, descriptorLines(t, core)); diff != "" {
+			t.Errorf("%v, %v: %s", args, stop, diff)
+		}
+		data, err := os.ReadFile(core)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, client := range clients {
+			if bytes.Contains(data, []byte(client)) {
+				t.Errorf("%v: the core has the address %s of a client", stop, client)
+			}
+		}
+	}
+
+	filtered, _ := filter(t, fullCore(t, p.Process.Pid), fullcore.Options{}, capture.Options{})
+	named := regexp.MustCompile(`^(\S+) (\S+) (\d+) .*`)
+	for i, line := range want {
+		want[i] = named.ReplaceAllString(line, "$1 $2 $3 IO wait")
+		if !strings.Contains(line, " send ") {
+			want[i] = named.ReplaceAllString(line, "$1 wait $3 IO wait")
+		}
+	}
+	slices.Sort(want)
+	if diff := gocmp.Diff(want, descriptorLines(t, filtered)); diff != "" {
+		t.Errorf("%v, of a full core: %s", args, diff)
+	}
+}
+
+func readLines(t *testing.T, path string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
 }

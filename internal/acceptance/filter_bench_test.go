@@ -43,24 +43,12 @@ func benchFilter(b *testing.B, dir, tool, exe string, objects, mib int) {
 	if objects > 0 {
 		what, n = "graph", objects
 	}
-	p := exec.Command(exe, what, strconv.Itoa(n), strconv.Itoa(mib))
-	out, err := p.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		b.Fatal(err)
-	}
-	defer p.Wait()
-	defer p.Process.Kill()
-	if _, err := out.Read(make([]byte, 16)); err != nil {
-		b.Fatal(err)
-	}
+	pid := startLoad(b, exe, what, strconv.Itoa(n), strconv.Itoa(mib))
 	gdb := debuggers.Need(b, "gdb")
 	whole, small := filepath.Join(dir, "full.core"), filepath.Join(dir, "small.core")
 	defer os.Remove(whole)
 	text, err := exec.Command(gdb, "-nx", "-batch", "-iex", "set auto-load off", "-iex", "set debuginfod enabled off",
-		"-p", strconv.Itoa(p.Process.Pid), "-ex", "generate-core-file "+whole, "-ex", "detach").CombinedOutput()
+		"-p", strconv.Itoa(pid), "-ex", "generate-core-file "+whole, "-ex", "detach").CombinedOutput()
 	info, serr := os.Stat(whole)
 	if serr != nil {
 		b.Fatalf("%v\n%s", err, text)

@@ -5,7 +5,6 @@ package acceptance
 import (
 	"bytes"
 	"context"
-	"debug/elf"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -275,27 +274,12 @@ func TestFilterWithoutTheHeapsSpans(t *testing.T) {
 // spanList returns the address of the array of runtime.mheap_.allspans.
 func spanList(t *testing.T, exe string, core *elfcore.File) uint64 {
 	t.Helper()
-	f, err := elf.Open(exe)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	symbols, err := f.Symbols()
-	if err != nil {
-		t.Fatal(err)
-	}
 	const offset = 65864
-	for _, s := range symbols {
-		if s.Name == "runtime.mheap_" {
-			var b [8]byte
-			if _, err := core.ReadMemory(s.Value+offset, b[:]); err != nil {
-				t.Fatal(err)
-			}
-			return binary.LittleEndian.Uint64(b[:])
-		}
+	var b [8]byte
+	if _, err := core.ReadMemory(symbolAddress(t, exe, "runtime.mheap_")+offset, b[:]); err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no symbol runtime.mheap_")
-	return 0
+	return binary.LittleEndian.Uint64(b[:])
 }
 
 // A core with bytes that make no sense gives an error, or a core in which every

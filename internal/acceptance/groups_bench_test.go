@@ -22,20 +22,8 @@ func BenchmarkGroups(b *testing.B) {
 			exe, tool, core := filepath.Join(dir, "load"), filepath.Join(dir, "meminspect"), filepath.Join(dir, "many.core")
 			buildFor(b, exe, "./testdata/load")
 			buildFor(b, tool, "../../cmd/meminspect")
-			p := exec.Command(exe, "goroutines", strconv.Itoa(n))
-			out, err := p.StdoutPipe()
-			if err != nil {
-				b.Fatal(err)
-			}
-			if err := p.Start(); err != nil {
-				b.Fatal(err)
-			}
-			defer p.Wait()
-			defer p.Process.Kill()
-			if _, err := out.Read(make([]byte, 16)); err != nil {
-				b.Fatal(err)
-			}
-			capture := exec.Command(tool, "capture", strconv.Itoa(p.Process.Pid), "-q", "-o", core, "--budget", "1GiB")
+			pid := startLoad(b, exe, "goroutines", strconv.Itoa(n))
+			capture := exec.Command(tool, "capture", strconv.Itoa(pid), "-q", "-o", core, "--budget", "1GiB")
 			if text, err := capture.CombinedOutput(); err != nil {
 				b.Fatalf("%v\n%s", err, text)
 			}
@@ -50,6 +38,24 @@ func BenchmarkGroups(b *testing.B) {
 			}
 		})
 	}
+}
+
+// startLoad starts testdata/load, and returns its process ID when it is ready.
+func startLoad(b *testing.B, exe string, args ...string) (pid int) {
+	b.Helper()
+	p := exec.Command(exe, args...)
+	out, err := p.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = p.Process.Kill(); _ = p.Wait() })
+	if _, err := out.Read(make([]byte, 16)); err != nil {
+		b.Fatal(err)
+	}
+	return p.Process.Pid
 }
 
 func buildFor(b *testing.B, out, pkg string) {

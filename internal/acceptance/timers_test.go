@@ -12,8 +12,6 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/meminspect/meminspect/capture"
-	"github.com/meminspect/meminspect/internal/inspect/stacks"
-	"github.com/meminspect/meminspect/internal/inspect/waits"
 )
 
 // Goroutines that wait for time to pass have the rest of that time, from Go 1.23 on.
@@ -30,15 +28,7 @@ func TestTimers(t *testing.T) {
 			core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
 			passed := time.Since(began)
 
-			prog := openProgram(t, core)
-			list, _, err := stacks.Read(prog)
-			if err != nil {
-				t.Fatal(err)
-			}
-			objects, err := waits.Read(prog, list)
-			if err != nil {
-				t.Fatal(err)
-			}
+			objects := readWaits(t, core)
 			got := map[string]time.Duration{}
 			for i := range objects {
 				for _, w := range objects[i].Waiters {

@@ -25,22 +25,29 @@ import (
 	"github.com/meminspect/meminspect/internal/matrix"
 )
 
-var port = regexp.MustCompile(`^(TCP [0-9.]+):[0-9]+`)
-
-// waitLines returns what goroutines of the program wait for, a line for each
-// function that waits.
-func waitLines(t *testing.T, path string) []string {
+// readWaits returns what the goroutines of a core wait for.
+func readWaits(t *testing.T, path string) []waits.Object {
 	t.Helper()
 	prog := openProgram(t, path)
 	list, _, err := stacks.Read(prog)
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := map[string]bool{}
 	objects, err := waits.Read(prog, list)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return objects
+}
+
+var port = regexp.MustCompile(`^(TCP [0-9.]+):[0-9]+`)
+
+// waitLines returns what goroutines of the program wait for, a line for each
+// function that waits.
+func waitLines(t *testing.T, path string) []string {
+	t.Helper()
+	lines := map[string]bool{}
+	objects := readWaits(t, path)
 	for _, o := range objects {
 		text := port.ReplaceAllString(o.Kind, "$1:0")
 		switch {
@@ -147,15 +154,7 @@ func TestWaits(t *testing.T) {
 // wait.
 func deadlockLines(t *testing.T, path string) []string {
 	t.Helper()
-	prog := openProgram(t, path)
-	list, _, err := stacks.Read(prog)
-	if err != nil {
-		t.Fatal(err)
-	}
-	objects, err := waits.Read(prog, list)
-	if err != nil {
-		t.Fatal(err)
-	}
+	objects := readWaits(t, path)
 	var lines []string
 	for _, d := range waits.Deadlocks(objects) {
 		var steps []string

@@ -28,6 +28,8 @@ type Rehearsal struct {
 	size    uint64          // of the core that the rehearsal would make
 	fixed   uint64          // the part of size that does not depend on memory
 
+	descriptors links
+
 	registered *plan.Registry
 	recorded   *memory.Recorded // what registered was made of, nil if that changed
 }
@@ -146,6 +148,23 @@ func (r *Rehearsal) registry(p *locate.Program, mem memory.Memory) *plan.Registr
 		return plan.ReadRegistry(p, mem)
 	}
 	return r.registered
+}
+
+// rehearses reports whether the current reading is the rehearsal.
+func (r *Rehearsal) rehearses() bool { return r != nil && !r.made }
+
+// links returns what the rehearsal has found out about descriptors.
+func (r *Rehearsal) links() (known links) {
+	if r != nil && r.made {
+		known = r.descriptors
+	}
+	return known
+}
+
+func (r *Rehearsal) keepLinks(found links) {
+	if r.rehearses() {
+		r.descriptors = found
+	}
 }
 
 // measure keeps the size of a rehearsal's core, unless the rehearsal's own budget cut it.

@@ -26,8 +26,7 @@ func TestLeakIsNamed(t *testing.T) {
 	if matrix.Whole() {
 		rounds = 20
 	}
-	late := 0
-	for range rounds {
+	for named, late := 0, 0; named < rounds; {
 		r := start(t, inside, nil, program, nil, "leak")
 		pid := r.event(t, "started").PID
 		captured := r.event(t, "captured")
@@ -41,6 +40,7 @@ func TestLeakIsNamed(t *testing.T) {
 			t.Fatalf("%d cores were made too late: %+v", late, captured)
 		}
 		heap := recordedHeap(t, captured.Path)
+		named++
 		if heap == nil || heap.Partial || len(heap.Roots) == 0 {
 			out, _ := command(t, "info", captured.Path)
 			t.Errorf("the core records %+v\n%s", heap, out)

@@ -3,6 +3,7 @@ package process
 import (
 	"bufio"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/netip"
 	"slices"
@@ -13,7 +14,10 @@ import (
 // Sockets are the sockets of a network namespace, as far as the kernel's tables have them.
 type Sockets struct {
 	byInode   map[string]socket
-	listening map[uint16]bool // ports of TCP
+	listening map[uint16]bool        // ports of TCP
+	locals    map[uint16]int         // connections by local port
+	remotes   map[netip.AddrPort]int // and by remote address
+	ephemeral portRange
 }
 
 // A socket is what a table has of a socket.
@@ -24,6 +28,30 @@ type socket struct {
 	path          string // of UNIX
 }
 
+// A portRange has the ports that the kernel gives to connections of clients.
+type portRange struct{ first, last uint16 }
+
+func (r portRange) contains(port uint16) bool { return r.first <= port && port <= r.last }
+
+// defaultPorts are those of Linux.
+var defaultPorts = portRange{32768, 60999}
+
+// parsePorts reads /proc/sys/net/ipv4/ip_local_port_range.
+func parsePorts(text string) portRange {
+	var r portRange
+	if n, err := fmt.Sscan(text, &r.first, &r.last); n < 2 || err != nil || r.first > r.last {
+		return defaultPorts
+	}
+	return r
+}
+
+func newSockets(ephemeral portRange) *Sockets {
+	return &Sockets{
+		byInode: map[string]socket{}, listening: map[uint16]bool{},
+		locals: map[uint16]int{}, remotes: map[netip.AddrPort]int{}, ephemeral: ephemeral,
+	}
+}
+
 // tcpListen is the state of a socket that listens, in the kernel's tables.
 const tcpListen = "0A"
 
@@ -32,7 +60,7 @@ func (s *Sockets) addInternet(protocol string, table io.Reader) {
 	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
-		if len(f) < 10 {
+		if len(f) < 10 || f[9] == "0" { // of no process
 			continue
 		}
 		local, ok1 := address(f[1])
@@ -40,11 +68,15 @@ func (s *Sockets) addInternet(protocol string, table io.Reader) {
 		if !ok1 || !ok2 {
 			continue // the head
 		}
-		listens := protocol == "TCP" && f[3] == tcpListen
-		if listens {
+		k := socket{protocol: protocol, local: local, remote: remote, listens: protocol == "TCP" && f[3] == tcpListen}
+		switch {
+		case k.listens:
 			s.listening[local.Port()] = true
+		case remote.Port() != 0:
+			s.locals[local.Port()]++
+			s.remotes[remote]++
 		}
-		s.byInode[f[9]] = socket{protocol: protocol, local: local, remote: remote, listens: listens}
+		s.byInode[f[9]] = k
 	}
 }
 
@@ -74,8 +106,9 @@ func address(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), true
 }
 
-// Name returns what a descriptor is, from its link in /proc. The address of a client of the
-// process is not in it: it belongs to a person. A nil Sockets knows no sockets.
+// Name returns what a descriptor is, from its link in /proc. A name has the address of the
+// other side only if the process has certainly connected to it: the address of a client
+// is personal data. A nil Sockets knows no sockets.
 func (s *Sockets) Name(link string) string {
 	kind, rest, found := strings.Cut(link, ":[")
 	switch {
@@ -112,6 +145,19 @@ func (s *Sockets) name(k *socket) string {
 		return k.protocol + " " + k.local.String()
 	case k.protocol == "TCP" && s.listening[k.local.Port()]:
 		return "TCP from clients of port " + strconv.Itoa(int(k.local.Port()))
+	case s.outgoing(k):
+		return k.protocol + " to " + k.remote.String()
 	}
-	return k.protocol + " to " + k.remote.String()
+	return k.protocol + " connection"
+}
+
+// outgoing reports whether the process has certainly connected to the other side. The kernel
+// does not record it, and a server that shuts down may have closed its listener. A client
+// has a port of the kernel's choice, which no other connection has.
+func (s *Sockets) outgoing(k *socket) bool {
+	if !s.ephemeral.contains(k.local.Port()) || s.locals[k.local.Port()] > 1 {
+		return false
+	}
+	here := k.remote.Addr().IsLoopback() && s.listening[k.remote.Port()]
+	return here || !s.ephemeral.contains(k.remote.Port()) || s.remotes[k.remote] > 1
 }

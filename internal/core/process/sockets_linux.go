@@ -9,15 +9,17 @@ import (
 // maxTable bounds each of the kernel's tables of sockets.
 const maxTable = 32 << 20
 
-// Descriptor returns the link of a descriptor in /proc, "" if there is none.
+// Descriptor returns the link of a descriptor in /proc, "" if it cannot be read.
 func (p *Process) Descriptor(n int) string {
 	link, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", p.PID, n))
 	return link
 }
 
-// Sockets reads the sockets of the process' network namespace.
+// Sockets reads the sockets of the process' network namespace. The range of ports is that of
+// the namespace of this process.
 func (p *Process) Sockets() *Sockets {
-	s := &Sockets{byInode: map[string]socket{}, listening: map[uint16]bool{}}
+	ports, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	s := newSockets(parsePorts(string(ports)))
 	read := func(name string, add func(io.Reader)) {
 		if f, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", p.PID, name)); err == nil {
 			defer f.Close()

@@ -14,6 +14,7 @@ const PollState = "IO wait"
 const (
 	PollSize  = 48
 	pollFD    = 8
+	pollSeq   = 16 // fdseq, another one for each descriptor
 	pollRead  = 32 // rg, the goroutine that waits to read
 	pollWrite = 40 // wg, the one that waits to write
 )
@@ -22,17 +23,22 @@ const (
 // runtime.netpollblock and its callers in package internal/poll.
 const PollStack = 1024
 
-// Polls returns where the pollDesc may be for which a goroutine waits, from the inner end of
+// Polls returns where the pollDesc may be for which the goroutine waits, from the inner end of
 // its stack: netpollblock has a pointer to one of the words with the goroutine, and its
-// caller has one to the pollDesc.
-func Polls(stack []byte) (at []memory.Address) {
-	words := make([]memory.Address, 0, len(stack)/memory.PtrSize)
+// caller has one to the pollDesc. There are at most maxPolls.
+func (g *G) Polls(stack []byte) (at []memory.Address) {
+	var words []memory.Address // that may be pointers to it
 	for ; len(stack) >= memory.PtrSize; stack = stack[memory.PtrSize:] {
-		words = append(words, memory.Address(binary.LittleEndian.Uint64(stack)))
+		w := memory.Address(binary.LittleEndian.Uint64(stack))
+		if w >= lowestPoll && w < highestPoll && w.Aligned(memory.PtrSize) && !g.Stack.Contains(w) {
+			words = append(words, w)
+		}
 	}
+	slices.Sort(words)
+	words = slices.Compact(words)
 	for _, w := range words {
 		for _, off := range []memory.Address{pollRead, pollWrite} {
-			if w > off && w.Aligned(memory.PtrSize) && slices.Contains(words, w-off) && !slices.Contains(at, w-off) {
+			if _, ok := slices.BinarySearch(words, w-off); ok && !slices.Contains(at, w-off) && len(at) < maxPolls {
 				at = append(at, w-off)
 			}
 		}
@@ -40,14 +46,26 @@ func Polls(stack []byte) (at []memory.Address) {
 	return at
 }
 
-// Polled returns the descriptor of a pollDesc and whether the goroutine waits to write, if
-// the goroutine is the one that waits for it.
-func (g *G) Polled(desc []byte) (fd uint64, write, ok bool) {
+const (
+	maxPolls    = 8 // a stack has one or two
+	lowestPoll  = 1 << 16
+	highestPoll = 1 << 47
+)
+
+// A Polled is a descriptor for which a goroutine waits. As long as the program does not close
+// the descriptor, the same pollDesc has the same Seq.
+type Polled struct {
+	FD, Seq uint64
+	Write   bool // it waits to write
+}
+
+// Polled decodes a pollDesc. It reports false if the goroutine does not wait for it.
+func (g *G) Polled(desc []byte) (p Polled, ok bool) {
 	if len(desc) < PollSize {
-		return 0, false, false
+		return Polled{}, false
 	}
 	word := func(off int) uint64 { return binary.LittleEndian.Uint64(desc[off:]) }
 	read, write := word(pollRead) == uint64(g.Addr), word(pollWrite) == uint64(g.Addr)
-	fd = word(pollFD)
-	return fd, write, read != write && fd < 1<<31
+	p = Polled{FD: word(pollFD), Seq: word(pollSeq), Write: write}
+	return p, read != write && p.FD < 1<<31
 }

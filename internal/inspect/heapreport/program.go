@@ -3,6 +3,7 @@ package heapreport
 import (
 	"debug/elf"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
@@ -101,10 +102,10 @@ func present(mem memory.Memory, r memory.Range) (parts []memory.Range) {
 	if !ok {
 		return []memory.Range{r}
 	}
-	for _, s := range mapped.Segments() {
-		if part := s.Intersect(r); !part.Empty() {
-			parts = append(parts, part)
-		}
+	segments := mapped.Segments()
+	i, _ := slices.BinarySearchFunc(segments, r.Start, memory.Segment.CompareEnd)
+	for ; i < len(segments) && segments[i].Start < r.End; i++ {
+		parts = append(parts, segments[i].Intersect(r))
 	}
 	return parts
 }

@@ -55,7 +55,7 @@ func (o *Object) Lock() bool { return o.Kind == mutex || o.Kind == rwMutex }
 
 // Remote reports whether the object is connections of the program to an address.
 func (o *Object) Remote() bool {
-	return o.Waiters[0].Descriptor >= 0 && strings.Contains(o.Kind, " to ")
+	return o.Waiters[0].Descriptor >= 0 && (strings.HasPrefix(o.Kind, "TCP to ") || strings.HasPrefix(o.Kind, "UDP to "))
 }
 
 // Leaked reports whether all goroutines that wait for the object wait for ever.

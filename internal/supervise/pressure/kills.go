@@ -160,13 +160,14 @@ func logged(kmsg string, pid int, last time.Duration) bool {
 	return false
 }
 
-// drift bounds how much later the clock of the log is than CLOCK_MONOTONIC after this uptime:
-// only the latter is adjusted to the time of the network. 12 ms were measured after ten hours.
+// drift bounds how slow the clock of the log is, compared with CLOCK_MONOTONIC, after this
+// uptime: only the latter is adjusted to the time of the network. After ten hours, 12 ms were
+// measured.
 func drift(uptime time.Duration) time.Duration {
 	const (
 		rate  = 20_000 // 50 parts in a million
 		least = 50 * time.Millisecond
-		most  = 10 * time.Second // a process ID is not given again within that time
+		most  = 10 * time.Second // the kernel hardly gives a process ID again within that time
 	)
 	return min(least+uptime/rate, most)
 }

@@ -1,6 +1,8 @@
 // Command descriptors waits for descriptors of every kind. It writes a line for each to the
-// file that is its argument: the function that waits, what it does, the descriptor, and what
-// that is. Then it prints "ready".
+// file that is its first argument: the function that waits, what it does, the descriptor, and
+// what that is. Then it prints "ready". With a second argument it has closed its listener
+// before, like a server that shuts down. The file with ".clients" at the end of its name has
+// the addresses of its clients.
 package main
 
 import (
@@ -15,8 +17,8 @@ import (
 )
 
 var (
-	table bytes.Buffer
-	kept  []any // collected, they would be closed
+	table, addresses bytes.Buffer
+	kept             []any // collected, they would be closed
 )
 
 // conn is what all have that is waited for.
@@ -65,10 +67,15 @@ func main() {
 		check(err)
 		s, err := listener.Accept()
 		check(err)
+		fmt.Fprintln(&addresses, s.RemoteAddr())
 		kept = append(kept, c, s)
 		return c.(conn), s.(conn)
 	}
 	to, clients := fmt.Sprintf("TCP to 127.0.0.1:%d", port), fmt.Sprintf("TCP from clients of port %d", port)
+	shut := len(os.Args) > 2
+	if shut {
+		clients = "TCP connection"
+	}
 
 	reader, served := dial()
 	add("receive", "receive", reader, to)
@@ -76,7 +83,7 @@ func main() {
 	go receive(reader.(net.Conn))
 	go receive(served.(net.Conn))
 
-	full, _ := dial() // nobody reads
+	full, _ := dial() // the other end reads nothing
 	add("send", "send", full, to)
 	go send(full.(net.Conn))
 
@@ -86,8 +93,12 @@ func main() {
 	go receive(both.(net.Conn))
 	go send(both.(net.Conn))
 
-	add("accept", "wait", listener.(conn), fmt.Sprintf("TCP 127.0.0.1:%d, listening", port))
-	go accept(listener)
+	if shut {
+		check(listener.Close())
+	} else {
+		add("accept", "wait", listener.(conn), fmt.Sprintf("TCP 127.0.0.1:%d, listening", port))
+		go accept(listener)
+	}
 
 	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	check(err)
@@ -111,6 +122,7 @@ func main() {
 		}
 	}
 	check(os.WriteFile(os.Args[1], table.Bytes(), 0o600))
+	check(os.WriteFile(os.Args[1]+".clients", addresses.Bytes(), 0o600))
 	fmt.Println("ready")
 	time.Sleep(time.Hour)
 	runtime.KeepAlive(writer)
