@@ -2,8 +2,7 @@
 // memory, from outside: runtime.gcController, runtime.memstats and
 // runtime.gomaxprocs.
 //
-// The layouts are those of programs that go1.21.13 to go1.27.3 built. The debug
-// information of each release has the same offsets in gcControllerState.
+// The offsets in gcControllerState are the same from Go 1.21 to 1.27.
 package gcstats
 
 import (
@@ -20,7 +19,7 @@ import (
 type Place struct {
 	MaxProcs, Controller, MemStats memory.Address
 
-	stats offsets
+	stats Layout
 }
 
 // Offsets in runtime.gcControllerState.
@@ -35,21 +34,21 @@ const (
 	controllerSize = 320
 )
 
-// offsets are those in runtime.mstats.
-type offsets struct{ last, pause, cycles, forced uint64 }
+// A Layout gives the offsets in runtime.mstats.
+type Layout struct{ last, pause, cycles, forced uint64 }
 
-// statsOf returns the offsets of a release.
-func statsOf(v module.Version) offsets {
+// LayoutOf returns the layout of a release.
+func LayoutOf(v module.Version) Layout {
 	if v.Minor < 25 {
-		return offsets{last: 3592, pause: 3600, cycles: 7704, forced: 7708}
+		return Layout{last: 3592, pause: 3600, cycles: 7704, forced: 7708}
 	}
-	return offsets{last: 3568, pause: 3576, cycles: 7680, forced: 7684}
+	return Layout{last: 3568, pause: 3576, cycles: 7680, forced: 7684}
 }
 
 // Find returns where a program has its counters. symbol returns the addresses of
 // variables, as far as the program has symbols.
 func Find(prog *module.Program, symbol func(name string) (memory.Address, bool)) Place {
-	p := Place{stats: statsOf(prog.Version)}
+	p := Place{stats: LayoutOf(prog.Version)}
 	p.MaxProcs, _ = symbol("runtime.gomaxprocs")
 	p.MemStats, _ = symbol("runtime.memstats")
 	var known bool

@@ -69,7 +69,7 @@ func TestMemStats(t *testing.T) {
 		mem[at+last+8] = 200
 		mem[at+last+8+8+2*256*8] = 9
 		mem[at+last+8+8+2*256*8+4] = 4
-		place := Place{MemStats: at, stats: statsOf(module.Version{Minor: minor})}
+		place := Place{MemStats: at, stats: LayoutOf(module.Version{Minor: minor})}
 		s := place.Read(mem)
 		if want := (Collector{Cycles: 9, Forced: 4, Paused: 200 * time.Nanosecond, Last: time.Unix(0, 1<<56+1)}); s.GC == nil || *s.GC != want {
 			t.Errorf("Go 1.%d: %+v, want %+v", minor, s.GC, want)

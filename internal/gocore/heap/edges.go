@@ -45,7 +45,7 @@ func (o *objects) chunks() []chunk {
 // An extraction reads the edges of a heap.
 type extraction struct {
 	*Graph
-	layout *layout
+	layout *Layout
 	mem    memory.Memory
 	masks  *typeMasks
 	arenas func(base, size uint64) (*arenaBits, error) // of Go 1.21, else nil

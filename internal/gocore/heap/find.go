@@ -21,7 +21,7 @@ var ErrNoHeap = errors.New("the heap (runtime.mheap_) was not found")
 // Only the search looks at the list of spans. A running program may map the
 // memory of a new span that prog.Mem does not have yet; [layout.readSpans]
 // checks the list when it reads it.
-func find(prog *module.Program, l layout, symbol func(string) (memory.Address, bool)) (memory.Address, error) {
+func find(prog *module.Program, l Layout, symbol func(string) (memory.Address, bool)) (memory.Address, error) {
 	named, isNamed := symbol("runtime.mheap_")
 	coded, codeErr := atomicstores.Argument(prog, "runtime.mallocinit", "runtime.(*mheap).init", symbol)
 	switch {
@@ -48,7 +48,7 @@ const (
 
 // check reports an error if list is not runtime.mheap.allspans with that many
 // spans or more: of some of its elements, spread over it, each must be a span.
-func (l *layout) check(r memory.Reader, list memory.Slice, least uint64) error {
+func (l *Layout) check(r memory.Reader, list memory.Slice, least uint64) error {
 	if list.Data == 0 || !list.Data.Aligned(memory.PtrSize) || list.Len < least || list.Len > list.Cap || list.Cap > maxSpans {
 		return fmt.Errorf("%w: its list of spans has %d elements of %d at %v", ErrNoHeap, list.Len, list.Cap, list.Data)
 	}
@@ -72,7 +72,7 @@ func (l *layout) check(r memory.Reader, list memory.Slice, least uint64) error {
 }
 
 // search returns the places in the program's data that look like runtime.mheap_.
-func (l *layout) search(prog *module.Program, mem memory.Memory) []memory.Address {
+func (l *Layout) search(prog *module.Program, mem memory.Memory) []memory.Address {
 	const leastCap, maxData = 1024, 256 << 20
 	var found []memory.Address
 	r := memory.Reader{Memory: mem}

@@ -89,7 +89,7 @@ var errInconsistent = errors.New("the heap's structures contradict each other: t
 
 // readSpans reads the list of spans of the runtime.mheap at addr: those that hold
 // objects, without these, and those of the runtime's own memory, as of stacks.
-func (l *layout) readSpans(mem memory.Memory, addr memory.Address) (spans, manual []span, totals Totals, err error) {
+func (l *Layout) readSpans(mem memory.Memory, addr memory.Address) (spans, manual []span, totals Totals, err error) {
 	r := memory.Reader{Memory: mem}
 	list, err := r.Slice(addr.Add(heapSpans))
 	if err != nil {
@@ -140,7 +140,7 @@ func (l *layout) readSpans(mem memory.Memory, addr memory.Address) (spans, manua
 }
 
 // readObjects reads which slots of the heap are in use.
-func (l *layout) readObjects(ctx context.Context, mem memory.Memory, addr memory.Address) (*objects, Totals, error) {
+func (l *Layout) readObjects(ctx context.Context, mem memory.Memory, addr memory.Address) (*objects, Totals, error) {
 	spans, _, totals, err := l.readSpans(mem, addr)
 	if err != nil {
 		return nil, totals, err

@@ -6,11 +6,10 @@ import (
 	"github.com/meminspect/meminspect/internal/gocore/module"
 )
 
-// A layout gives the offsets in the runtime's structures that differ between
-// releases. They were read from the debug information of programs built with
-// go1.21.13, 1.22.12, 1.23.12, 1.24.9, 1.25.5, 1.26.8 and 1.27.3; they are the
-// same on amd64 and arm64.
-type layout struct {
+// A Layout gives the offsets in the runtime's structures that differ between
+// releases; they are the same on amd64 and arm64. A test in internal/gocore/facts
+// compares them with the source of each release.
+type Layout struct {
 	minor int
 
 	span     int // size of runtime.mspan
@@ -64,17 +63,17 @@ const (
 	spanManual = 2
 )
 
-// layoutOf returns the layout of a release. A release that is not known is an
+// LayoutOf returns the layout of a release. A release that is not known is an
 // error: with a wrong layout the results would be wrong without a sign of it.
-func layoutOf(v module.Version) (layout, error) {
-	l := layout{
+func LayoutOf(v module.Version) (Layout, error) {
+	l := Layout{
 		minor: v.Minor, span: 160, nelems: 50, alloc: 64, sweepgen: 88, count: 96, class: 98, elemSize: 104, specials: 128, large: 152, arena: 101,
 		specialKind: 16, specialData: 24, kinds: specialKinds{finalizer: 2, weak: 3, cleanup: 7},
 		deferHeap: 0, deferFn: 24, deferLink: 32,
 	}
 	switch v.Minor {
 	case 21:
-		l = layout{
+		l = Layout{
 			minor: v.Minor, span: 168, nelems: 56, wide: true, alloc: 72, sweepgen: 96, count: 104, class: 106, elemSize: 112, specials: 136, large: -1, arena: 109,
 			deferHeap: 1, deferFn: 24, deferLink: 40, timers: 8840,
 		}
@@ -90,13 +89,13 @@ func layoutOf(v module.Version) (layout, error) {
 	case 26, 27:
 		l.cleanupID = true
 	default:
-		return layout{}, fmt.Errorf("heap of a program built with %s: its layout is not known (Go 1.%d to 1.%d are): update meminspect",
+		return Layout{}, fmt.Errorf("heap of a program built with %s: its layout is not known (Go 1.%d to 1.%d are): update meminspect",
 			v.Text, module.OldestMinor, module.NewestMinor)
 	}
 	return l, nil
 }
 
 // oldSpecials sets the layout of specials until Go 1.23.
-func (l *layout) oldSpecials(kinds specialKinds) {
+func (l *Layout) oldSpecials(kinds specialKinds) {
 	l.specialKind, l.specialData, l.kinds = 10, 16, kinds
 }

@@ -10,14 +10,14 @@ import (
 // A Place is where a program keeps its heap, for those who need nothing of it but
 // the bounds of objects.
 type Place struct {
-	layout layout
+	layout Layout
 	heap   memory.Address // runtime.mheap_
 }
 
 // FindPlace finds the heap of a program, which may be running. symbol is as for
 // [Find].
 func FindPlace(prog *module.Program, symbol func(string) (memory.Address, bool)) (Place, error) {
-	l, err := layoutOf(prog.Version)
+	l, err := LayoutOf(prog.Version)
 	if err != nil {
 		return Place{}, err
 	}

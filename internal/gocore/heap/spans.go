@@ -36,7 +36,7 @@ var errNotSpan = errors.New("not a span")
 
 // decode reads a runtime.mspan that holds objects. Its parts are checked against
 // each other: wrong offsets cannot give a span. state is the span's state.
-func (l *layout) decode(b []byte) (s span, state uint8, err error) {
+func (l *Layout) decode(b []byte) (s span, state uint8, err error) {
 	le := binary.LittleEndian
 	pages := le.Uint64(b[spanPages:])
 	s = span{base: le.Uint64(b[spanBase:])}

@@ -46,7 +46,7 @@ type stackObject struct {
 type stackReader struct {
 	*extraction
 	prog    *module.Program
-	layout  *layout
+	layout  *Layout
 	glayout goroutine.Layout
 	funcs   map[*module.Module]*module.Functions
 	maps    [2]map[memory.Address]*frameMap // for a return address, and for the pc of a stopped goroutine

@@ -16,7 +16,7 @@ import (
 // A Target is a program whose heap can be read: what does not change while it runs.
 type Target struct {
 	prog    *module.Program
-	layout  layout
+	layout  Layout
 	heap    memory.Address // runtime.mheap_
 	types   *gotypes.Set
 	symbol  func(string) (memory.Address, bool)
@@ -35,7 +35,7 @@ type Target struct {
 func Find(prog *module.Program, types *gotypes.Set, symbol func(string) (memory.Address, bool)) (*Target, error) {
 	t := &Target{prog: prog, types: types, symbol: symbol, funcs: map[*module.Module]*module.Functions{}}
 	var err error
-	if t.layout, err = layoutOf(prog.Version); err != nil {
+	if t.layout, err = LayoutOf(prog.Version); err != nil {
 		return nil, err
 	}
 	if t.heap, err = find(prog, t.layout, symbol); err != nil {

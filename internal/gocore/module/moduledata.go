@@ -40,9 +40,9 @@ type Module struct {
 	gcMasks   memory.Address // of gcdatamask; gcbssmask follows
 }
 
-// A layout gives the offsets in a moduledata that differ between releases; the
+// A Layout gives the offsets in a moduledata that differ between releases; the
 // structure is runtime.moduledata in the runtime's symtab.go.
-type layout struct {
+type Layout struct {
 	types, etypes, typeDescLen int // typeDescLen 0: there is none
 	gofunc                     int
 	textSects                  int
@@ -71,17 +71,17 @@ const (
 	mdEnd       = 272
 )
 
-// layoutOf returns the layout of a release that ParseVersion accepted.
-func layoutOf(v Version) layout {
+// LayoutOf returns the layout of a release that ParseVersion accepted.
+func LayoutOf(v Version) Layout {
 	switch {
-	case v.Minor <= 21: // bad follows typemap, not hasmain
-		return layout{types: 296, etypes: 304, gofunc: 320, textSects: 328, typeLinks: 352, hasMain: 528, next: 584, size: 592}
+	case v.Minor <= 22: // bad follows typemap, not hasmain
+		return Layout{types: 296, etypes: 304, gofunc: 320, textSects: 328, typeLinks: 352, hasMain: 528, next: 584, size: 592}
 	case v.Minor <= 25:
-		return layout{types: 296, etypes: 304, gofunc: 320, textSects: 328, typeLinks: 352, hasMain: 528, next: 576, size: 584}
+		return Layout{types: 296, etypes: 304, gofunc: 320, textSects: 328, typeLinks: 352, hasMain: 528, next: 576, size: 584}
 	case v.Minor == 26: // epclntab came
-		return layout{types: 296, etypes: 304, gofunc: 320, textSects: 336, typeLinks: 360, hasMain: 536, next: 584, size: 592}
+		return Layout{types: 296, etypes: 304, gofunc: 320, textSects: 336, typeLinks: 360, hasMain: 536, next: 584, size: 592}
 	default: // typedesclen, itaboffset, itabsize came, typelinks and itablinks went
-		return layout{types: 296, typeDescLen: 304, etypes: 312, gofunc: 344, textSects: 360, hasMain: 512, next: 560, size: 568}
+		return Layout{types: 296, typeDescLen: 304, etypes: 312, gofunc: 344, textSects: 360, hasMain: 512, next: 560, size: 568}
 	}
 }
 
@@ -95,7 +95,7 @@ func notModule(addr memory.Address, format string, args ...any) error {
 // decode reads the moduledata at addr and believes it only when its parts fit
 // each other.
 func decode(mem memory.Memory, addr memory.Address, v Version) (*Module, error) {
-	l := layoutOf(v)
+	l := LayoutOf(v)
 	b, err := memory.Reader{Memory: mem}.Bytes(addr, uint64(l.size), uint64(l.size))
 	if err != nil {
 		return nil, err
