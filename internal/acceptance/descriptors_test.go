@@ -67,8 +67,8 @@ func checkDescriptors(t *testing.T, exe string, args ...string) {
 			t.Fatal(err)
 		}
 		for _, client := range clients {
-			if bytes.Contains(data, []byte(client)) {
-				t.Errorf("%v: the core has the address %s of a client", stop, client)
+			if at := bytes.Index(data, []byte(client)); at >= 0 {
+				t.Errorf("%v: the core has the address %s of a client at %#x: %q", stop, client, at, data[max(at-200, 0):min(at+200, len(data))])
 			}
 		}
 	}

@@ -102,6 +102,11 @@ func main() {
 
 	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	check(err)
+	for bytes.Contains(addresses.Bytes(), []byte(udp.LocalAddr().String())) { // UDP may get the port of a client
+		kept = append(kept, udp)
+		udp, err = net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		check(err)
+	}
 	add("receive", "receive", udp, "UDP "+udp.LocalAddr().String())
 	go receive(udp)
 
