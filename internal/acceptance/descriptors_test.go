@@ -16,6 +16,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/inspect/stacks"
 )
 
@@ -28,7 +29,7 @@ func descriptorLines(t *testing.T, path string) (lines []string) {
 		for _, w := range objects[i].Waiters {
 			frames := w.Calls()
 			at := slices.IndexFunc(frames, func(f stacks.Frame) bool { return strings.HasPrefix(f.Function, "main.") })
-			if w.Descriptor >= 0 && at >= 0 {
+			if w.Descriptor >= 0 && at >= 0 && w.State == goroutine.PollState {
 				lines = append(lines, fmt.Sprintf("%s %s %d %s", frames[at].Function, w.Action, w.Descriptor, objects[i].Kind))
 			}
 		}

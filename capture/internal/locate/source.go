@@ -32,9 +32,10 @@ type Source interface {
 	// Lacks reports whether the program had memory in r that Memory lacks.
 	Lacks(r memory.Range) bool
 
-	// Descriptor returns the link of a descriptor in /proc, and Sockets the sockets that
-	// such links name; "" and nil if unknown.
+	// Descriptor and Child return the link of a descriptor and of a child process, and Sockets
+	// the names of such links; "" and nil if unknown.
 	Descriptor(n int) string
+	Child(pid int) string
 	Sockets() *process.Sockets
 }
 
@@ -98,6 +99,9 @@ func (l *Live) Lacks(memory.Range) bool { return false }
 
 // Descriptor returns what the kernel reports about a descriptor.
 func (l *Live) Descriptor(n int) string { return l.Process.Descriptor(n) }
+
+// Child returns what the kernel reports about a child process.
+func (l *Live) Child(pid int) string { return l.Process.Child(pid) }
 
 // Sockets returns the sockets of the process' network namespace.
 func (l *Live) Sockets() *process.Sockets { return l.Process.Sockets() }

@@ -3,6 +3,7 @@ package read
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/meminspect/meminspect/capture/internal/locate"
 	"github.com/meminspect/meminspect/capture/internal/model"
@@ -62,6 +63,7 @@ func readDescriptors(gs *goroutines) {
 	}
 	d.add(pollsOnStacks(gs, search))
 	gs.rehearsal.keepLinks(d.found)
+	d.addSystemCalls()
 }
 
 // descriptors is one reading of them.
@@ -152,11 +154,16 @@ func (d *descriptors) link(desc memory.Address, p goroutine.Polled) string {
 	if k, ok := d.known[desc]; ok && k.fd == p.FD && k.seq == p.Seq {
 		return k.link
 	}
-	link, asked := d.asked[p.FD]
+	return d.ask(p.FD)
+}
+
+// ask asks the kernel for the link of a descriptor.
+func (d *descriptors) ask(fd uint64) string {
+	link, asked := d.asked[fd]
 	runs := !d.held.Still || d.rehearsal.rehearses()
 	if !asked && (runs || len(d.asked) < maxLinks) && !d.plan.Strict {
-		link = d.program.Source.Descriptor(int(p.FD))
-		d.asked[p.FD] = link
+		link = d.program.Source.Descriptor(int(fd))
+		d.asked[fd] = link
 	}
 	return link
 }
@@ -164,14 +171,20 @@ func (d *descriptors) link(desc memory.Address, p goroutine.Polled) string {
 // WithDescriptors returns the snapshot with the names of descriptors. They need no stopped
 // program: the kernel gives no socket the number of one that was closed a moment ago.
 func WithDescriptors(s *model.Snapshot, p *locate.Program) *model.Snapshot {
-	if !slices.ContainsFunc(s.Goroutines.Waits, func(w note.Wait) bool { return w.Flags&note.WaitDescriptor != 0 && w.Elem != "" }) {
+	const named = note.WaitDescriptor | note.WaitSystemCall
+	if !slices.ContainsFunc(s.Goroutines.Waits, func(w note.Wait) bool { return w.Flags&named != 0 && w.Elem != "" }) {
 		return s
 	}
 	names := p.Source.Sockets()
 	out := *s
 	out.Goroutines.Waits = slices.Clone(s.Goroutines.Waits)
 	for i := range out.Goroutines.Waits {
-		if w := &out.Goroutines.Waits[i]; w.Flags&note.WaitDescriptor != 0 {
+		switch w := &out.Goroutines.Waits[i]; {
+		case w.Flags&note.WaitSystemCall != 0:
+			if call, link, ok := strings.Cut(w.Elem, callSeparator); ok {
+				w.Elem = call + callSeparator + names.Name(link)
+			}
+		case w.Flags&note.WaitDescriptor != 0:
 			w.Elem = names.Name(w.Elem)
 		}
 	}

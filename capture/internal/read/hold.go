@@ -70,7 +70,7 @@ func (h *Held) running(p *process.Process) {
 	for _, id := range ids {
 		th := process.Thread{ID: id}
 		if at, ok := p.Blocked(id); ok {
-			th.Place(at.PC, at.SP, 0)
+			th.Block(at)
 			h.Threads.Known++
 		} else {
 			th.Place(0, 0, 0)

@@ -160,7 +160,7 @@ func waitedFor(s *model.Snapshot) map[memory.Address]bool {
 	objects := map[memory.Address]bool{}
 	for i := range s.Goroutines.Waits {
 		w := &s.Goroutines.Waits[i]
-		if w.Flags&note.WaitDescriptor != 0 {
+		if w.Flags&(note.WaitDescriptor|note.WaitSystemCall) != 0 {
 			continue
 		}
 		addr := memory.Address(w.Object)

@@ -79,5 +79,8 @@ func (p *Process) Host() Host { return Host{} }
 // Descriptor returns "" on this system.
 func (p *Process) Descriptor(int) string { return "" }
 
+// Child returns "" on this system.
+func (p *Process) Child(int) string { return "" }
+
 // Sockets returns nil on this system.
 func (p *Process) Sockets() *Sockets { return nil }

@@ -81,7 +81,7 @@ func (th *Thread) Strip(mark uint64) {
 // InSystemCall reports whether the thread is in a system call, on machines whose
 // registers show it: amd64.
 func (th *Thread) InSystemCall() bool {
-	const origRAX = 15 // in struct user_regs_struct; negative outside of system calls
+	const origRAX = elfcore.AMD64OrigRAX // negative outside of system calls
 	machine := th.Machine
 	if machine == 0 {
 		machine = HostMachine()
@@ -89,9 +89,16 @@ func (th *Thread) InSystemCall() bool {
 	return machine == elfcore.MachineAMD64 && len(th.General) > 8*origRAX && int64(th.word(origRAX)) >= 0
 }
 
+// Block makes registers of a thread that was not stopped and sleeps in the kernel.
+func (th *Thread) Block(at Blocked) {
+	th.Place(at.PC, at.SP, 0)
+	th.call = at.Call
+}
+
 // Place makes registers of a thread of which only its place is known, for one
 // that was not stopped: zero but for these.
 func (th *Thread) Place(pc, sp, bp uint64) {
+	th.placed = true
 	set := th.set()
 	th.General = make([]byte, 8*set.Len)
 	for _, reg := range []struct {

@@ -11,8 +11,10 @@ import (
 	"strings"
 )
 
-// Sockets are the sockets of a network namespace, as far as the kernel's tables have them.
+// Sockets are the sockets of a network namespace, as far as the kernel's tables have them,
+// and the mounts that files are of.
 type Sockets struct {
+	mounts    map[string]string // by ID
 	byInode   map[string]socket
 	listening map[uint16]bool        // ports of TCP
 	locals    map[uint16]int         // connections by local port
@@ -47,7 +49,7 @@ func parsePorts(text string) portRange {
 
 func newSockets(ephemeral portRange) *Sockets {
 	return &Sockets{
-		byInode: map[string]socket{}, listening: map[uint16]bool{},
+		mounts: map[string]string{}, byInode: map[string]socket{}, listening: map[uint16]bool{},
 		locals: map[uint16]int{}, remotes: map[netip.AddrPort]int{}, ephemeral: ephemeral,
 	}
 }
@@ -90,6 +92,22 @@ func (s *Sockets) addUNIX(table io.Reader) {
 	}
 }
 
+// addMounts adds the lines of a process' mountinfo:
+//
+//	36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
+func (s *Sockets) addMounts(text string) {
+	for line := range strings.Lines(text) {
+		mount, system, _ := strings.Cut(line, " - ")
+		f, kind := strings.Fields(mount), strings.Fields(system)
+		if len(f) >= 5 && len(kind) > 0 {
+			s.mounts[f[0]] = kind[0] + ", mounted at " + octal.Replace(f[4])
+		}
+	}
+}
+
+// octal undoes the kernel's escapes in paths.
+var octal = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+
 // address reads an address of the kernel's tables: words of 32 bits in hexadecimal digits,
 // each with its lowest byte first, and a port.
 func address(text string) (netip.AddrPort, bool) {
@@ -123,6 +141,17 @@ func (s *Sockets) Name(link string) string {
 			return kind
 		}
 		return s.name(&socket)
+	case found && kind == "file":
+		if s == nil || s.mounts[strings.TrimSuffix(rest, "]")] == "" {
+			return kind
+		}
+		return "file of " + s.mounts[strings.TrimSuffix(rest, "]")]
+	case found && kind == "process":
+		pid, command, _ := strings.Cut(strings.TrimSuffix(rest, "]"), " ")
+		if command == "" {
+			return "process " + pid
+		}
+		return fmt.Sprintf("process %s (%s)", pid, command)
 	case found && kind == "anon_inode":
 		return strings.TrimSuffix(rest, "]") // an eventfd
 	case found:

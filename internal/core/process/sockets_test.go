@@ -30,11 +30,17 @@ const unixTable = `Num       RefCount Protocol Flags    Type St Inode Path
 0000000000000000: 00000003 00000000 00000000 0001 03    32
 `
 
+const mounts = `22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+44 22 0:40 /export /mnt/my\040data rw,relatime shared:20 master:3 - nfs4 10.0.0.2:/export rw,vers=4.2
+45
+`
+
 func tables(tcp, tcp6, unix string) *Sockets {
 	s := newSockets(defaultPorts)
 	s.addInternet("TCP", strings.NewReader(tcp))
 	s.addInternet("TCP", strings.NewReader(tcp6))
 	s.addUNIX(strings.NewReader(unix))
+	s.addMounts(mounts)
 	return s
 }
 
@@ -58,6 +64,13 @@ func TestSocketNames(t *testing.T) {
 		"socket:[31]":          "UNIX /run/a socket",
 		"socket:[32]":          "UNIX socket",
 		"socket:[99]":          "socket",
+		"file:[22]":            "file of ext4, mounted at /",
+		"file:[44]":            "file of nfs4, mounted at /mnt/my data",
+		"file:[45]":            "file",
+		"file:[]":              "file",
+		"process:[12 cat]":     "process 12 (cat)",
+		"process:[12 a] b]":    "process 12 (a] b)",
+		"process:[12 ]":        "process 12",
 		"pipe:[7]":             "pipe",
 		"anon_inode:[eventfd]": "eventfd",
 		"/dev/pts/1":           "/dev/pts/1",

@@ -42,6 +42,10 @@ type Thread struct {
 	Event  int // the ptrace event of its stop, usually PTRACE_EVENT_STOP
 
 	group bool // stopped with its process, by SIGSTOP or similar
+
+	// A thread that was not stopped has only its place, and its system call.
+	placed bool
+	call   SystemCall
 }
 
 // A Missed is a thread that could not be stopped.

@@ -188,6 +188,7 @@ func (p *Process) Status() (map[string]string, error) {
 // for a thread that was not stopped.
 type Blocked struct {
 	SP, PC uint64
+	Call   SystemCall // its Machine is 0 if the thread blocks outside of a call
 }
 
 // Blocked returns where a thread entered the kernel, or false if it is running,
@@ -208,5 +209,14 @@ func (p *Process) Blocked(tid int) (Blocked, bool) {
 	if err1 != nil || err2 != nil {
 		return Blocked{}, false
 	}
-	return Blocked{SP: sp, PC: pc}, true
+	b := Blocked{SP: sp, PC: pc}
+	if len(fields) == 9 {
+		number, err1 := strconv.Atoi(fields[0])
+		first, err2 := strconv.ParseUint(fields[1], 0, 64)
+		second, err3 := strconv.ParseUint(fields[2], 0, 64)
+		if err1 == nil && err2 == nil && err3 == nil && number >= 0 {
+			b.Call = SystemCall{HostMachine(), number, [2]uint64{first, second}}
+		}
+	}
+	return b, true
 }

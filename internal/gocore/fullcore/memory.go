@@ -3,6 +3,7 @@ package fullcore
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -52,6 +53,9 @@ func (c *Core) Clock() int64 { return 0 }
 
 // Descriptor returns "": a core has no descriptors.
 func (c *Core) Descriptor(int) string { return "" }
+
+// Child returns what the program itself knows of a child: its number.
+func (c *Core) Child(pid int) string { return fmt.Sprintf("process:[%d ]", pid) }
 
 // Sockets returns nil: a core has no sockets.
 func (c *Core) Sockets() *process.Sockets { return nil }

@@ -107,13 +107,12 @@ func Caller(frames []Frame) *Frame {
 		return nil
 	}
 	at := slices.IndexFunc(frames, func(f Frame) bool {
-		pkg, _, _ := strings.Cut(f.Function, ".")
-		return !slices.Contains(waitingPackages, pkg)
+		return !slices.ContainsFunc(waitingPackages, func(pkg string) bool { return strings.HasPrefix(f.Function, pkg+".") })
 	})
 	return &frames[max(at, 0)]
 }
 
-var waitingPackages = []string{"sync", "internal/sync", "internal/poll", "net", "os", "syscall", "time", "io"}
+var waitingPackages = []string{"sync", "internal/sync", "internal/poll", "net", "os", "os/exec", "syscall", "internal/syscall/unix", "golang.org/x/sys/unix", "time", "io"}
 
 // ofRuntime reports whether a function is the runtime's.
 func (f *Frame) ofRuntime() bool {

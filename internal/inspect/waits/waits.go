@@ -22,7 +22,8 @@ type Object struct {
 	// Kind is the type of the object: "chan", "sync.Mutex", "sync.RWMutex",
 	// "sync.WaitGroup", "sync.Cond" or "semaphore". If the core does not name the
 	// object, or there is none, it is the state of the goroutines: "sleep". Descriptors are
-	// one object if they are alike: "TCP to 10.0.0.9:5432".
+	// one object if they are alike: "TCP to 10.0.0.9:5432"; and so are system calls:
+	// "system call read: pipe".
 	Kind    string
 	Addr    memory.Address // 0 if the object is not known
 	Path    string         // of an annotated variable that leads to it, empty if there is none
@@ -167,7 +168,7 @@ func Read(p *inspect.Program, list []stacks.Goroutine) ([]Object, error) {
 	}
 	r := reader{core: p.Core, index: map[key]int{}}
 	for i := range list {
-		if g := &list[i]; g.Blocked && !g.System() {
+		if g := &list[i]; (g.Blocked || inSystemCall(waits[g.ID])) && !g.System() {
 			r.add(g, waits[g.ID])
 		}
 	}
@@ -178,6 +179,12 @@ func Read(p *inspect.Program, list []stacks.Goroutine) ([]Object, error) {
 		return cmp.Or(cmp.Compare(len(b.Waiters), len(a.Waiters)), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Addr, b.Addr))
 	})
 	return r.objects, nil
+}
+
+// inSystemCall reports whether a goroutine is in a system call that is known. What the others
+// that are in one do, in C for example, is not known: they may not wait.
+func inSystemCall(waits []note.Wait) bool {
+	return len(waits) > 0 && waits[0].Flags&note.WaitSystemCall != 0
 }
 
 type key struct {
@@ -206,6 +213,15 @@ func (r *reader) add(g *stacks.Goroutine, waits []note.Wait) {
 
 // addWait adds a goroutine to one object. It reports whether that is known.
 func (r *reader) addWait(g *stacks.Goroutine, w *note.Wait) bool {
+	if w.Flags&note.WaitSystemCall != 0 {
+		o := r.object("system call "+w.Elem, 0)
+		waiter := Waiter{Goroutine: g, Action: Wait, Descriptor: -1}
+		if w.Flags&note.WaitDescriptor != 0 {
+			waiter.Descriptor = int(w.Len)
+		}
+		o.Waiters = append(o.Waiters, waiter)
+		return true
+	}
 	if w.Flags&note.WaitDescriptor != 0 {
 		o := r.object(cmp.Or(w.Elem, g.State), 0)
 		waiter := Waiter{Goroutine: g, Action: Receive, Descriptor: int(w.Len)}

@@ -3,13 +3,13 @@ package note
 // TypeWaits is the type of the note that lists what goroutines wait for.
 const TypeWaits uint32 = typeBase + 11 // []Wait
 
-// A Wait is an object that a goroutine waits for: a channel, an object of
-// package sync, or a descriptor. A goroutine in a select statement has a Wait for each case.
+// A Wait is what a goroutine waits for: a channel, an object of package sync, a descriptor,
+// or a system call that it is in. A goroutine in a select statement has a Wait for each case.
 type Wait struct {
 	Goroutine uint64 // its ID
-	Object    uint64 // address of the channel, of a semaphore, of a condition variable's list, or of a runtime.pollDesc
+	Object    uint64 // address of the channel, of a semaphore, of a condition variable's list, or of a runtime.pollDesc; 0 for a system call
 	Flags     uint32 // bits below
-	Elem      string // type of a channel's elements, or what the descriptor is, such as "TCP to 10.0.0.9:5432"
+	Elem      string // type of a channel's elements; what the descriptor is, such as "TCP to 10.0.0.9:5432"; or the system call and what it is about, such as "read: pipe"
 	Len, Cap  uint64 // of the channel; or Len is the descriptor
 	Fires     int64  // when the timer of the channel fires, by the clock of Capture.Clock; 0 if that is not known
 }
@@ -22,6 +22,7 @@ const (
 	WaitClosed                        // the channel is closed
 	WaitRedacted                      // an exclusion covers the channel: its state is not in the core
 	WaitDescriptor                    // the object is a descriptor
+	WaitSystemCall                    // it is in a system call, with WaitDescriptor for a descriptor
 )
 
 const waitSize = 48

@@ -1,0 +1,76 @@
+package read
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
+	"github.com/meminspect/meminspect/internal/gocore/goroutine"
+	"github.com/meminspect/meminspect/internal/gocore/module"
+	"github.com/meminspect/meminspect/runtime/format/note"
+)
+
+// maxCallLinks is the maximum number of links of what system calls are about: the kernel is asked for
+// each while the program is stopped, and no rehearsal is of use.
+const maxCallLinks = 500
+
+// addSystemCalls adds the system calls that goroutines are in.
+func (d *descriptors) addSystemCalls() {
+	code := instructions{d.mem, map[memory.Address][]byte{}}
+	links := 0
+	for i := range d.all {
+		g := &d.all[i]
+		th := d.thread[g.Addr]
+		if g.Status != goroutine.Syscall || th == nil {
+			continue
+		}
+		call, ok := th.SystemCall(code)
+		if !ok || call.Futex() && d.inGo(th) { // the runtime waits for a word of its own
+			continue
+		}
+		wait := note.Wait{Goroutine: g.ID, Flags: note.WaitSystemCall, Elem: call.String()}
+		link := ""
+		if fd, ok := call.Descriptor(); ok {
+			wait.Flags |= note.WaitDescriptor
+			wait.Len = uint64(fd)
+			if links++; links <= maxCallLinks {
+				link = d.ask(uint64(fd))
+			}
+		} else if pid, ok := call.Child(); ok && !d.plan.Strict {
+			if links++; links <= maxCallLinks {
+				link = d.program.Source.Child(pid)
+			}
+		}
+		if link != "" {
+			wait.Elem += callSeparator + link
+		}
+		d.out.Waits = append(d.out.Waits, wait)
+	}
+}
+
+// instructions is the memory of code, of which many threads are at the same place.
+type instructions struct {
+	memory.Memory
+	read map[memory.Address][]byte
+}
+
+// ReadAt reads as many bytes of an instruction as any other call for its address.
+func (c instructions) ReadAt(b []byte, addr memory.Address) (int, error) {
+	if known, ok := c.read[addr]; ok {
+		return copy(b, known), nil
+	}
+	n, err := c.Memory.ReadAt(b, addr)
+	if err == nil {
+		c.read[addr] = bytes.Clone(b)
+	}
+	return n, err
+}
+
+// callSeparator is between the name of a system call and what it is about.
+const callSeparator = ": "
+
+// inGo reports whether a thread has entered the kernel from Go code.
+func (d *descriptors) inGo(th *process.Thread) bool {
+	return slices.ContainsFunc(d.program.Runtime.Modules, func(m *module.Module) bool { return m.Text.Contains(memory.Address(th.PC())) })
+}

@@ -1,0 +1,81 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/debuggers"
+	"github.com/meminspect/meminspect/internal/gocore/fullcore"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
+)
+
+// systemCallLines returns the system calls that goroutines are in, as testdata/systemcalls
+// writes them.
+func systemCallLines(t *testing.T, path string) (lines []string) {
+	t.Helper()
+	objects := readWaits(t, path)
+	for i := range objects {
+		for _, w := range objects[i].Waiters {
+			frames := w.Calls()
+			at := slices.IndexFunc(frames, func(f stacks.Frame) bool { return strings.HasPrefix(f.Function, "main.") })
+			if strings.HasPrefix(objects[i].Kind, "system call ") && at >= 0 {
+				lines = append(lines, fmt.Sprintf("%s %d %s", frames[at].Function, w.Descriptor, objects[i].Kind))
+			}
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
+// For each kind of system call, its name, its descriptor and what it is about are those that the
+// program has, stopped or not. A full core has no names of descriptors. No core has the
+// name of a file.
+func TestSystemCalls(t *testing.T) {
+	needAMD64(t)
+	for _, g := range targets() {
+		t.Run(g.release+"/"+g.name, func(t *testing.T) {
+			exe := compile(t, g, sources(t, "systemcalls"), "systemcalls")
+			table := filepath.Join(t.TempDir(), "table")
+			system, err := exec.Command(debuggers.Need(t, "findmnt"), "-n", "-o", "FSTYPE,TARGET", "-T", filepath.Dir(table)).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			kind, target, _ := strings.Cut(strings.TrimSpace(string(system)), " ")
+			p := start(t, exe, table, kind+", mounted at "+strings.TrimSpace(target))
+			want := readLines(t, table)
+			slices.Sort(want)
+			for _, stop := range []capture.Stop{capture.StopAlways, capture.StopNever} {
+				core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: stop})
+				if diff := gocmp.Diff(want, systemCallLines(t, core)); diff != "" {
+					t.Errorf("%v: %s", stop, diff)
+				}
+				if data, err := os.ReadFile(core); err != nil || strings.Contains(string(data), "a secret name") {
+					t.Errorf("%v: %v: the core has the name of a file", stop, err)
+				}
+				for i, line := range want { // the stop has interrupted the call
+					want[i] = strings.Replace(line, "clock_nanosleep", "restart_syscall", 1)
+				}
+			}
+
+			filtered, _ := filter(t, fullCore(t, p.Process.Pid), fullcore.Options{}, capture.Options{})
+			named, command := regexp.MustCompile(`^(\S+ [0-9]+ system call \w+): .*`), regexp.MustCompile(` \(cat\)$`)
+			for i, line := range want {
+				want[i] = command.ReplaceAllString(named.ReplaceAllString(line, "$1"), "")
+			}
+			if diff := gocmp.Diff(want, systemCallLines(t, filtered)); diff != "" {
+				t.Errorf("of a full core: %s", diff)
+			}
+		})
+	}
+}
