@@ -30,23 +30,29 @@ func (d *descriptors) addSystemCalls() {
 			continue
 		}
 		wait := note.Wait{Goroutine: g.ID, Flags: note.WaitSystemCall, Elem: call.String()}
-		link := ""
 		if fd, ok := call.Descriptor(); ok {
 			wait.Flags |= note.WaitDescriptor
 			wait.Len = uint64(fd)
-			if links++; links <= maxCallLinks {
-				link = d.ask(uint64(fd))
-			}
-		} else if pid, ok := call.Child(); ok && !d.plan.Strict {
-			if links++; links <= maxCallLinks {
-				link = d.program.Source.Child(pid)
-			}
 		}
-		if link != "" {
-			wait.Elem += callSeparator + link
+		if links < maxCallLinks {
+			if link := d.linkOf(call); link != "" {
+				wait.Elem += callSeparator + link
+				links++
+			}
 		}
 		d.out.Waits = append(d.out.Waits, wait)
 	}
+}
+
+// linkOf asks the kernel for the link of what a system call is about.
+func (d *descriptors) linkOf(call process.SystemCall) string {
+	if fd, ok := call.Descriptor(); ok {
+		return d.ask(uint64(fd))
+	}
+	if pid, ok := call.Child(); ok && !d.plan.Strict {
+		return d.program.Source.Child(pid)
+	}
+	return ""
 }
 
 // instructions is the memory of code, of which many threads are at the same place.

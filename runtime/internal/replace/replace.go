@@ -17,7 +17,7 @@ func File(path string, write func(*os.File) error) error {
 		if info.IsDir() {
 			return fmt.Errorf("%s is a directory: name a file in it", path)
 		}
-		return fmt.Errorf("%s is no regular file", path)
+		return fmt.Errorf("%s is not a regular file", path)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {

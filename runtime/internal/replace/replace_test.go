@@ -65,7 +65,7 @@ func TestFileIsRegular(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		dir:  " is a directory: name a file in it",
-		link: " is no regular file",
+		link: " is not a regular file",
 	} {
 		err := File(path, text("x"))
 		if err == nil || err.Error() != path+want {

@@ -61,7 +61,7 @@ func mapFile(f *os.File, size int, ours func(head []byte) bool) (*Mapping, error
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("it is no regular file")
+		return nil, fmt.Errorf("it is not a regular file")
 	}
 	if err := again(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }); errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, ErrBusy
