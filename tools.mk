@@ -28,7 +28,7 @@ TOOLS_demo  := $(DELVE) gdb:gdb
 TOOLS_lint  := $(GOLANGCI_LINT) $(VALE) gcc:gcc
 TOOLS_bench := $(DELVE) gdb:gdb gcc:gcc
 TOOLS_test  := $(DELVE) $(GOLANGCI_LINT) $(COUNTERPARTS) gdb:gdb gcc:gcc \
-	-readelf:binutils -eu-readelf:elfutils -eu-unstrip:elfutils -crash:crash -strace:strace -zstd:zstd script:bsdutils -chromium:chromium -runc:runc -buildah:buildah -rpm:rpm -tmux:tmux -systemd-analyze:systemd \
+	-readelf:binutils -eu-readelf:elfutils -eu-unstrip:elfutils -crash:crash -strace:strace -zstd:zstd script:bsdutils -chromium:chromium -runc:runc -buildah:buildah -rpm:rpm -tmux:tmux -systemd-analyze:systemd -systemd-socket-activate:systemd \
 	-qemu-aarch64:qemu-user -gdb-multiarch:gdb-multiarch -aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu \
 	-qemu-system-x86_64:qemu-system-x86 -qemu-system-aarch64:qemu-system-arm -xz:xz-utils
 TOOLS_snapshot := $(GORELEASER) $(CYCLONEDX)

@@ -324,9 +324,10 @@ func (s *Supervisor) start(path string) error {
 	files[fd] = programs.Fd()
 	var notSeized error
 	s.started = time.Now()
+	env, ownID := sockets(s.environment(crashenv.Value(fd, inode)), os.Getpid())
 	s.child, notSeized, err = child.Start(child.Command{
 		Path: path, Args: s.config.Args, Dir: s.config.Dir, Files: files, ShareGroup: s.witness != nil,
-		Env: s.environment(crashenv.Value(fd, inode)),
+		Env: env, OwnID: ownID,
 	}, s.keeper, s.config.ExitStop)
 	if err != nil {
 		channel.Close()
@@ -358,6 +359,16 @@ func watchdog(env []string, pid int) []string {
 		return without(env, name)
 	}
 	return env
+}
+
+// sockets passes on the sockets that systemd has opened. systemd names the process that
+// gets them, which is this one: the variable has to name the program.
+func sockets(env []string, pid int) (passed []string, ownID string) {
+	const name, identity = "LISTEN_PID", "LISTEN_PIDFDID"
+	if !slices.Contains(env, fmt.Sprint(name, "=", pid)) {
+		return env, ""
+	}
+	return without(without(env, name), identity), name
 }
 
 // without returns an environment without the variable.

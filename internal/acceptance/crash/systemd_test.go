@@ -3,6 +3,7 @@
 package crash
 
 import (
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -52,6 +53,46 @@ func TestSystemdWatchdog(t *testing.T) {
 		t.Fatalf("cores: %v: %s", entries, stderr.String())
 	}
 	checkValues(t, crasher.Build(t, crasher.Plain), crasher.Plain, cores[0])
+}
+
+// A program under run gets the sockets that systemd opens for it, with and without the exit stop
+// that writes its ID: without it, the program learns that the sockets are of another process.
+func TestSystemdSockets(t *testing.T) {
+	activate := debuggers.Need(t, "systemd-socket-activate")
+	for name, c := range map[string]struct{ flag, answer, message string }{
+		"exit stop":    {"--exit-stop=auto", "hello", "panic: it went wrong"},
+		"no exit stop": {"--exit-stop=off", "", "panic: no socket for process "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			socket := filepath.Join(dir, "socket")
+			cmd := exec.Command(activate, "--listen="+socket, "--", tool(t), "run", "--quiet", c.flag, "--dir", dir+"/cores", "--", crasher.Build(t, crasher.Plain), "activated")
+			var stderr strings.Builder
+			cmd.Stderr = &stderr
+			check(t, cmd.Start())
+			var conn net.Conn
+			if !await.Poll(func() bool {
+				var err error
+				conn, err = net.Dial("unix", socket)
+				return err == nil
+			}) {
+				t.Fatalf("no socket: %s", stderr.String())
+			}
+			check(t, conn.SetReadDeadline(time.Now().Add(await.Limit)))
+			answer, err := io.ReadAll(conn)
+			if string(answer) != c.answer || err != nil && c.answer != "" {
+				t.Errorf("answer %q, %v", answer, err)
+			}
+			conn.Close()
+			cmd.Wait()
+			if !strings.Contains(stderr.String(), c.message) {
+				t.Errorf("no %q in\n%s", c.message, stderr.String())
+			}
+			if cores, _ := filepath.Glob(dir + "/cores/*.panic.core"); len(cores) != 1 {
+				t.Errorf("cores: %v\n%s", cores, stderr.String())
+			}
+		})
+	}
 }
 
 // systemd accepts the unit, and the unit with its drop-in. The command knows the flags in

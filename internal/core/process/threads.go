@@ -60,6 +60,8 @@ type Stat struct {
 	// the first frame of the main thread: arguments, environment, auxiliary
 	// vector. It is 0 if the kernel does not report it.
 	StackStart memory.Address
+
+	Environment memory.Address // of the environment's strings, 0 if the kernel does not report it
 }
 
 // Dead reports whether the thread has ended.
@@ -114,7 +116,7 @@ func parseStat(line string) (Stat, error) {
 		return Stat{}, fmt.Errorf("%q is not a stat line", line)
 	}
 	s.Start = ticks
-	s.StackStart = stackStart(fields)
+	s.StackStart, s.Environment = stackStart(fields), addressIn(fields, environmentField)
 	return s, nil
 }
 
@@ -122,18 +124,27 @@ func parseStat(line string) (Stat, error) {
 // arguments and the environment. The kernel reports 0 to processes that may not
 // read the process. A program may move each of them (man 2 prctl).
 func stackStart(fields []string) memory.Address {
-	const stack, args, environment = 28, 48, 50 // fields of the line, from 1
+	const stack, args = 28, 48
 	lowest := memory.Address(0)
-	for _, field := range []int{stack, args, environment} {
-		if field-3 >= len(fields) {
-			continue
-		}
-		at, err := strconv.ParseUint(fields[field-3], 10, 64)
-		if err == nil && at != 0 && (lowest == 0 || memory.Address(at) < lowest) {
-			lowest = memory.Address(at)
+	for _, field := range []int{stack, args, environmentField} {
+		if at := addressIn(fields, field); at != 0 && (lowest == 0 || at < lowest) {
+			lowest = at
 		}
 	}
 	return lowest
+}
+
+const environmentField = 50
+
+// addressIn returns the address in a field, counted as the manual page does, 0 if there is
+// none.
+func addressIn(fields []string, field int) memory.Address {
+	const first = 3 // what follows the name
+	if field-first >= len(fields) {
+		return 0
+	}
+	at, _ := strconv.ParseUint(fields[field-first], 10, 64)
+	return memory.Address(at)
 }
 
 // Ours maps the process' own thread IDs to ours, which differ if it is in a PID

@@ -67,6 +67,10 @@ type Command struct {
 	// Files maps the program's descriptor numbers to ours; ^uintptr(0) skips a
 	// number.
 	Files []uintptr
+
+	// OwnID names a variable of the environment that gets the program's process ID, if
+	// the exit stop is requested before its first instruction; else no process has the ID in it.
+	OwnID string
 }
 
 // Start starts the program. Without ShareGroup the program gets its own process
@@ -80,6 +84,9 @@ func Start(c Command, keeper *process.Tracer, seize bool) (child *Child, notSeiz
 	child.shared = c.ShareGroup
 	if !child.shared {
 		child.tty = foreground()
+	}
+	if c.OwnID != "" {
+		c.Env = append(c.Env[:len(c.Env):len(c.Env)], c.OwnID+"="+noProcess)
 	}
 	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Files: c.Files,
 		Sys: &syscall.SysProcAttr{Setpgid: !child.shared}}
@@ -156,7 +163,14 @@ func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 	}
 	// It is stopped before its first instruction with a SIGTRAP. Detached with a
 	// SIGSTOP instead, it stops again, no longer traced, and can be seized.
-	if !stop() || c.request(unix.PTRACE_DETACH, uintptr(unix.SIGSTOP)) != nil || !stop() {
+	if !stop() {
+		unix.Kill(pid, unix.SIGCONT)
+		return true
+	}
+	if cmd.OwnID != "" {
+		_ = setOwnID(pid, cmd.OwnID) // the program then takes the variable for another process'
+	}
+	if c.request(unix.PTRACE_DETACH, uintptr(unix.SIGSTOP)) != nil || !stop() {
 		unix.Kill(pid, unix.SIGCONT)
 		return true
 	}
@@ -170,6 +184,34 @@ func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 	}
 	unix.Kill(pid, unix.SIGCONT)
 	return true
+}
+
+// noProcess has room for any process ID and is none.
+const noProcess = "1000000000"
+
+// setOwnID writes the ID of a stopped process into the variable of its environment that has
+// noProcess.
+func setOwnID(pid int, name string) error {
+	stat, err := (&process.Process{PID: pid}).Stat()
+	if err != nil {
+		return err
+	}
+	environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return err
+	}
+	variable := "\x00" + name + "="
+	at := strings.LastIndex("\x00"+string(environment), variable+noProcess)
+	if at < 0 || stat.Environment == 0 {
+		return fmt.Errorf("process %d has no variable %s", pid, name)
+	}
+	memory, err := os.OpenFile(fmt.Sprintf("/proc/%d/mem", pid), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer memory.Close()
+	_, err = memory.WriteAt([]byte(strconv.Itoa(pid)+"\x00"), int64(stat.Environment)+int64(at+len(variable)-1))
+	return err
 }
 
 // privileged reports whether the executable would lose the privileges that its

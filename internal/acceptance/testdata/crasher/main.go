@@ -81,6 +81,7 @@ var ways = map[string]func(){
 	"crash":     func() { panic("it went wrong") },
 	"last":      func() { fmt.Println(meminspect.LastEnd()) },
 	"notify":    notify,
+	"activated": activated,
 	"tags":      func() { tags(); panic("it went wrong") },
 	"wait":      wait,
 	"snapshot":  snapshot,
