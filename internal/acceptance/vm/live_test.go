@@ -119,6 +119,30 @@ func (m *machine) checkSame(t *testing.T, exe, one, other string) {
 	}
 }
 
+// The system calls that goroutines are in are those that the program has, stopped or not.
+func TestSystemCalls(t *testing.T) {
+	onEach(t, func(t *testing.T, m *machine) {
+		out := m.run(t, `
+rm -rf /tmp/calls && mkdir -p /tmp/calls && cd /tmp/calls
+set -- $(findmnt -n -o FSTYPE,TARGET -T /tmp/calls)
+systemcalls /tmp/calls/table "$1, mounted at $2" >out 2>err & pid=$!
+wait_for 60 grep -q ready out
+for how in no-stop stop; do
+	meminspect capture --$how -q -o $how.core $pid
+	meminspect waits ./$how.core >waits
+	cut -d' ' -f3- table | while read -r call; do
+		grep -qxF "$call" waits || fail "$how: no line '$call' in: $(cat waits)"
+		echo "$how: $call"
+	done
+done
+kill $pid
+`)
+		if n := strings.Count(out, "stop: system call "); n != 14 {
+			t.Errorf("%d of 14 calls in\n%s", n, out)
+		}
+	})
+}
+
 // Each cause of death leaves one core, with its reason and the values.
 func TestCauses(t *testing.T) {
 	causes := []struct{ way, reason, frame string }{

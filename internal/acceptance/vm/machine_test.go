@@ -149,6 +149,7 @@ var builds = map[string]build{
 	"selfcore":      {acceptance + "selfcore", nil},
 	"backends":      {acceptance + "backends", nil},
 	"physical":      {acceptance + "physical", nil},
+	"systemcalls":   {acceptance + "systemcalls", nil},
 }
 
 // program builds a program, once, and returns its path on the host.
