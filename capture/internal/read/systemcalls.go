@@ -25,6 +25,10 @@ func (d *descriptors) addSystemCalls() {
 		if g.Status != goroutine.Syscall || th == nil {
 			continue
 		}
+		// A thread that runs may have been in the call for another goroutine.
+		if !d.held.Still && !g.Stack.Contains(memory.Address(th.SP())) {
+			continue
+		}
 		call, ok := th.SystemCall(code)
 		if !ok || call.Futex() && d.inGo(th) { // the runtime waits for a word of its own
 			continue
