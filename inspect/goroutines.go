@@ -79,7 +79,8 @@ type Object struct {
 	// Kind is the type of the object: "chan", "sync.Mutex", "sync.RWMutex",
 	// "sync.WaitGroup", "sync.Cond" or "semaphore". If the core does not name the object,
 	// or there is none, it is the state of the goroutines: "sleep". Descriptors are one
-	// object if they are alike: "TCP to 10.0.0.9:5432".
+	// object if they are alike: "TCP to 10.0.0.9:5432"; and so are system calls: "system call
+	// read: pipe".
 	Kind    string
 	Address uint64   // 0 if the object is not known
 	Path    string   // of an annotated variable that leads to it, "" if there is none

@@ -103,11 +103,11 @@ func otherGroups(list []stacks.Goroutine, failed *Goroutine) []stacks.Group {
 	return stacks.Groups(rest)
 }
 
-// notable returns the objects that have a name or several waiters. Of descriptors, these are
-// connections to others.
+// notable returns the objects that have a name or several waiters. Of descriptors and system
+// calls, these are what is outside of the program.
 func notable(objects []waits.Object) []waits.Object {
 	return slices.DeleteFunc(objects, func(o waits.Object) bool {
-		return o.Addr == 0 && !o.Remote() || o.Path == "" && len(o.Waiters) < 2
+		return o.Addr == 0 && !o.Outside() || o.Path == "" && len(o.Waiters) < 2
 	})
 }
 

@@ -54,8 +54,12 @@ func (o *Object) releasable() bool { return o.Lock() || o.Kind == waitGroup }
 // Lock reports whether the object is a lock.
 func (o *Object) Lock() bool { return o.Kind == mutex || o.Kind == rwMutex }
 
-// Remote reports whether the object is connections of the program to an address.
-func (o *Object) Remote() bool {
+// Outside reports whether the object is outside of the program: connections to an address,
+// or what a system call is about.
+func (o *Object) Outside() bool {
+	if call, ok := strings.CutPrefix(o.Kind, systemCall); ok {
+		return strings.Contains(call, ": ")
+	}
 	return o.Waiters[0].Descriptor >= 0 && (strings.HasPrefix(o.Kind, "TCP to ") || strings.HasPrefix(o.Kind, "UDP to "))
 }
 
@@ -146,7 +150,8 @@ const (
 
 	waitGroup = "sync.WaitGroup"
 
-	listening = ", listening" // ends the name of a descriptor
+	listening  = ", listening"  // ends the name of a descriptor
+	systemCall = "system call " // begins the name of one
 )
 
 // Read returns what the goroutines of a list wait for: the objects for which most
@@ -214,7 +219,7 @@ func (r *reader) add(g *stacks.Goroutine, waits []note.Wait) {
 // addWait adds a goroutine to one object. It reports whether that is known.
 func (r *reader) addWait(g *stacks.Goroutine, w *note.Wait) bool {
 	if w.Flags&note.WaitSystemCall != 0 {
-		o := r.object("system call "+w.Elem, 0)
+		o := r.object(systemCall+w.Elem, 0)
 		waiter := Waiter{Goroutine: g, Action: Wait, Descriptor: -1}
 		if w.Flags&note.WaitDescriptor != 0 {
 			waiter.Descriptor = int(w.Len)
