@@ -10,12 +10,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/meminspect/meminspect/internal/await"
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/matrix"
 )
 
@@ -190,10 +193,19 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// When the time is over, the program runs on and the totals are there.
 // A report within a bound of memory is the same, or has only totals and is marked.
 func TestRoomOfReport(t *testing.T) {
 	pid := start(t, "GOTOOLCHAIN=local")
+	// All reports are of the same moment.
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p, err := process.Open(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	await.True(t, "the program is stopped", func() bool { stat, err := p.Stat(); return err == nil && stat.State == 'T' })
 	whole, err := OfProcess(t.Context(), pid, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -209,6 +221,7 @@ func TestRoomOfReport(t *testing.T) {
 	}
 }
 
+// When the time is over, the program runs on and the totals are there.
 func TestTimeout(t *testing.T) {
 	pid := start(t, "GOTOOLCHAIN=local")
 	r, err := OfProcess(context.Background(), pid, Options{Timeout: time.Nanosecond})
