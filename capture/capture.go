@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/meminspect/meminspect/capture/internal/build"
@@ -172,9 +174,11 @@ func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan
 	signature := j.sign(core, pl)
 	j.addHeap(core, pl)
 	j.addFiles(core)
+	problems := slices.Concat(j.problems, program.Problems, pl.Problems, snapshot.Problems, core.Problems)
+	addProblems(core, pl.Budget, problems)
 	c := j.core(snapshot, core)
 	c.summary.Find, c.summary.Signature = found, signature
-	c.summary.addProblems(j.problems, program.Problems, pl.Problems, snapshot.Problems, core.Problems)
+	c.summary.addProblems(problems)
 	return c, nil
 }
 
@@ -226,6 +230,22 @@ func (j *job) addHeap(core *build.Core, pl *model.Plan) {
 		core.Problems.Missing("heap", err)
 	case data != nil && !addExtra(core, pl.Budget, note.ExtraHeap, data):
 		core.Problems.Missing("heap", fmt.Errorf("its note of %d bytes has no room in the core; raise --budget", len(data)))
+	}
+}
+
+// addProblems stores the problems in the core: who reads it has not seen the capture.
+func addProblems(core *build.Core, budget uint64, problems model.Problems) {
+	const most = 16 << 10
+	text := ""
+	for _, p := range problems {
+		line := strings.ReplaceAll(p.What+": "+p.Why, "\n", " ") + "\n"
+		if len(text)+len(line) > most {
+			break
+		}
+		text += line
+	}
+	if text != "" {
+		addExtra(core, budget, note.ExtraProblems, []byte(text))
 	}
 }
 

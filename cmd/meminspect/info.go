@@ -121,6 +121,7 @@ type infoJSON struct {
 	TornPlaces int               `json:"tornPlaces,omitempty"`
 	Regions    *capture.Regions  `json:"regions,omitempty"` // nil: no table
 	Receipts   []receiptJSON     `json:"receipts,omitempty"`
+	Problems   []string          `json:"problems,omitempty"`
 	Crash      string            `json:"crash,omitempty"`
 }
 
@@ -175,6 +176,7 @@ func coreInfo(c *inspect.Core) *infoJSON {
 	for _, r := range c.Receipts {
 		info.Receipts = append(info.Receipts, receiptJSON{r.Reason.String(), r.Size, r.Count, r.Rule})
 	}
+	info.Problems = c.Problems()
 	if c.Crash != nil {
 		info.Crash = c.Crash.Text
 	}
@@ -250,6 +252,9 @@ func (i *infoJSON) print(w io.Writer) {
 		}
 	}
 	printReceipts(i.Receipts, i.Captured == 0, line)
+	for _, problem := range i.Problems {
+		line("problem", "%s", problem)
+	}
 	if i.Crash != "" {
 		fmt.Fprintf(w, "crash:\n%s\n", strings.TrimRight(i.Crash, "\n"))
 	}

@@ -94,6 +94,16 @@ func (c *Core) Attached() []note.AttachedFile {
 	return files
 }
 
+// Problems returns what the capture could not do, and why.
+func (c *Core) Problems() []string {
+	for i := range c.Extras {
+		if c.Extras[i].Name == note.ExtraProblems {
+			return strings.Split(strings.TrimSuffix(string(c.Extras[i].Data), "\n"), "\n")
+		}
+	}
+	return nil
+}
+
 // Facts returns what the core records of the process: the values by their keys,
 // which docs/reference/formats.md lists.
 func (c *Core) Facts() map[string]string {

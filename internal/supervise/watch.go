@@ -241,7 +241,7 @@ func (s *Supervisor) request(reason, why string, change func(*request.Request)) 
 // program is stopped anyway and its cores have more than its annotated memory.
 func (s *Supervisor) withHeap(room uint64) func(*request.Request) {
 	return func(r *request.Request) {
-		if r.HeapRoom = room; r.Heap == nil && room > 0 && s.config.Capture.Mode != capture.Strict {
+		if r.HeapRoom = room; r.Heap == nil && s.config.Capture.Mode != capture.Strict {
 			r.Heap, r.HeapOptional = s.config.Heap, true
 		}
 	}

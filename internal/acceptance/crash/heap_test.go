@@ -17,8 +17,8 @@ import (
 )
 
 // A core from before the OOM kill names the variable that keeps the memory, without
-// any option. On a busy machine the kernel may kill the program first, in at most one round
-// of ten.
+// any option. On a busy machine the kernel may kill the program first, or so little memory is
+// left that the core has only the reason, in at most one round of ten.
 func TestLeakIsNamed(t *testing.T) {
 	inside := within(groups.Limited(t, 512<<20))
 	program := crasher.Build(t, crasher.Plain)
@@ -40,10 +40,15 @@ func TestLeakIsNamed(t *testing.T) {
 			t.Fatalf("%d cores were made too late: %+v", late, captured)
 		}
 		heap := recordedHeap(t, captured.Path)
+		out, _ := command(t, "info", captured.Path)
+		short := heap == nil && strings.Contains(string(out), "heap: memory is short") || heap != nil && heap.Partial
+		if short && late < max(rounds/10, 1) {
+			late++
+			continue
+		}
 		named++
 		if heap == nil || heap.Partial || len(heap.Roots) == 0 {
-			out, _ := command(t, "info", captured.Path)
-			t.Errorf("the core records %+v\n%s", heap, out)
+			t.Errorf("the core records %+v\n%s\n%s", heap, r.stderr.String(), out)
 			continue
 		}
 		// A goroutine that is appending to it shares what it leads to, so that it need not

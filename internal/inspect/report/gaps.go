@@ -61,5 +61,5 @@ func gaps(core *inspect.Core, lost int) []string {
 	if len(parts) > 0 {
 		add("left out: %s", strings.Join(parts, ", "))
 	}
-	return out
+	return append(out, core.Problems()...)
 }

@@ -104,6 +104,7 @@ const (
 	ExtraProcess    = "process"    // lines KEY=value, see docs/reference/formats.md
 	ExtraSignature  = "signature"  // ID and title, see docs/reference/signature.md
 	ExtraFile       = "file:"      // and a path: an attached file, see [AttachedFile]
+	ExtraProblems   = "problems"   // a line for each: what a capture could not do, a colon, and why
 	ExtraHeap       = "heap"       // what keeps memory alive, as compressed JSON, see docs/reference/formats.md
 )
 
