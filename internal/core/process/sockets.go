@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Sockets are the sockets of a network namespace, as far as the kernel's tables have them,
@@ -105,8 +106,8 @@ func (s *Sockets) addMounts(text string) {
 	}
 }
 
-// octal undoes the kernel's escapes in paths.
-var octal = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+// octal undoes the kernel's escapes in paths, but for those of control characters.
+var octal = strings.NewReplacer(`\040`, " ", `\134`, `\`)
 
 // address reads an address of the kernel's tables: words of 32 bits in hexadecimal digits,
 // each with its lowest byte first, and a port.
@@ -148,6 +149,7 @@ func (s *Sockets) Name(link string) string {
 		return "file of " + s.mounts[strings.TrimSuffix(rest, "]")]
 	case found && kind == "process":
 		pid, command, _ := strings.Cut(strings.TrimSuffix(rest, "]"), " ")
+		command = strings.Map(printable, command)
 		if command == "" {
 			return "process " + pid
 		}
@@ -160,6 +162,14 @@ func (s *Sockets) Name(link string) string {
 		return link
 	}
 	return "file"
+}
+
+// printable replaces what does not print in the name of a command, which is any bytes.
+func printable(r rune) rune {
+	if !unicode.IsPrint(r) {
+		return '?'
+	}
+	return r
 }
 
 func (s *Sockets) name(k *socket) string {

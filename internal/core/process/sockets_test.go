@@ -35,7 +35,7 @@ const mounts = `22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
 45
 `
 
-func tables(tcp, tcp6, unix string) *Sockets {
+func tables(tcp, tcp6, unix, mounts string) *Sockets {
 	s := newSockets(defaultPorts)
 	s.addInternet("TCP", strings.NewReader(tcp))
 	s.addInternet("TCP", strings.NewReader(tcp6))
@@ -45,37 +45,38 @@ func tables(tcp, tcp6, unix string) *Sockets {
 }
 
 func TestSocketNames(t *testing.T) {
-	s := tables(tcpTable, tcp6Table, unixTable)
+	s := tables(tcpTable, tcp6Table, unixTable, mounts)
 	for link, want := range map[string]string{
-		"socket:[11]":          "TCP 127.0.0.1:8080, listening",
-		"socket:[12]":          "TCP from clients of port 8080",
-		"socket:[13]":          "TCP to 10.0.0.9:5432",
-		"socket:[14]":          "TCP connection",        // both ports are of the kernel's choice
-		"socket:[15]":          "TCP to 10.0.0.9:50051", // two connections to it
-		"socket:[16]":          "TCP to 10.0.0.9:50051", //
-		"socket:[17]":          "TCP connection",        // the listener of port 443 was closed
-		"socket:[18]":          "TCP connection",        // of a port with several connections
-		"socket:[19]":          "TCP connection",        //
-		"socket:[0]":           "socket",                // of no process
-		"socket:[21]":          "TCP [::]:8081, listening",
-		"socket:[22]":          "TCP from clients of port 8081",
-		"socket:[23]":          "TCP to [2001:db8::2]:443",
-		"socket:[24]":          "TCP to 127.0.0.1:8081",
-		"socket:[31]":          "UNIX /run/a socket",
-		"socket:[32]":          "UNIX socket",
-		"socket:[99]":          "socket",
-		"file:[22]":            "file of ext4, mounted at /",
-		"file:[44]":            "file of nfs4, mounted at /mnt/my data",
-		"file:[45]":            "file",
-		"file:[]":              "file",
-		"process:[12 cat]":     "process 12 (cat)",
-		"process:[12 a] b]":    "process 12 (a] b)",
-		"process:[12 ]":        "process 12",
-		"pipe:[7]":             "pipe",
-		"anon_inode:[eventfd]": "eventfd",
-		"/dev/pts/1":           "/dev/pts/1",
-		"/home/ada/secret":     "file",
-		"":                     "",
+		"socket:[11]":           "TCP 127.0.0.1:8080, listening",
+		"socket:[12]":           "TCP from clients of port 8080",
+		"socket:[13]":           "TCP to 10.0.0.9:5432",
+		"socket:[14]":           "TCP connection",        // both ports are of the kernel's choice
+		"socket:[15]":           "TCP to 10.0.0.9:50051", // two connections to it
+		"socket:[16]":           "TCP to 10.0.0.9:50051", //
+		"socket:[17]":           "TCP connection",        // the listener of port 443 was closed
+		"socket:[18]":           "TCP connection",        // of a port with several connections
+		"socket:[19]":           "TCP connection",        //
+		"socket:[0]":            "socket",                // of no process
+		"socket:[21]":           "TCP [::]:8081, listening",
+		"socket:[22]":           "TCP from clients of port 8081",
+		"socket:[23]":           "TCP to [2001:db8::2]:443",
+		"socket:[24]":           "TCP to 127.0.0.1:8081",
+		"socket:[31]":           "UNIX /run/a socket",
+		"socket:[32]":           "UNIX socket",
+		"socket:[99]":           "socket",
+		"file:[22]":             "file of ext4, mounted at /",
+		"file:[44]":             "file of nfs4, mounted at /mnt/my data",
+		"file:[45]":             "file",
+		"file:[]":               "file",
+		"process:[12 cat]":      "process 12 (cat)",
+		"process:[12 a] b]":     "process 12 (a] b)",
+		"process:[12 ]":         "process 12",
+		"process:[12 a\nb\x1b]": "process 12 (a?b?)",
+		"pipe:[7]":              "pipe",
+		"anon_inode:[eventfd]":  "eventfd",
+		"/dev/pts/1":            "/dev/pts/1",
+		"/home/ada/secret":      "file",
+		"":                      "",
 	} {
 		if got := s.Name(link); got != want {
 			t.Errorf("%q is %q, not %q", link, got, want)
@@ -100,9 +101,18 @@ func TestPortRange(t *testing.T) {
 // address only if the local port is of the kernel's choice, of no other connection, and
 // has no listener.
 func FuzzSocketNames(f *testing.F) {
-	f.Add(tcpTable, tcp6Table, unixTable)
-	f.Fuzz(func(t *testing.T, tcp, tcp6, unix string) {
-		s := tables(tcp, tcp6, unix)
+	f.Add(tcpTable, tcp6Table, unixTable, mounts, "cat")
+	f.Fuzz(func(t *testing.T, tcp, tcp6, unix, mounts, command string) {
+		s := tables(tcp, tcp6, unix, mounts)
+		names := []string{s.Name("process:[7 " + command + "]")}
+		for id := range s.mounts {
+			names = append(names, s.Name("file:["+id+"]"))
+		}
+		for _, name := range names {
+			if name == "" || strings.Contains(name, "\n") {
+				t.Errorf("%q", name)
+			}
+		}
 		for inode, k := range s.byInode {
 			name := s.Name("socket:[" + inode + "]")
 			if name == "" || strings.Contains(name, "\n") {
