@@ -236,16 +236,14 @@ func (j *job) addHeap(core *build.Core, pl *model.Plan) {
 // addProblems stores the problems in the core: who reads it has not seen the capture.
 func addProblems(core *build.Core, budget uint64, problems model.Problems) {
 	const most = 16 << 10
-	text := ""
+	var lines []string
 	for _, p := range problems {
-		line := strings.ReplaceAll(p.What+": "+p.Why, "\n", " ") + "\n"
-		if len(text)+len(line) > most {
-			break
-		}
-		text += line
+		lines = append(lines, strings.ReplaceAll(p.What+": "+p.Why, "\n", " ")+"\n")
 	}
-	if text != "" {
-		addExtra(core, budget, note.ExtraProblems, []byte(text))
+	for ; len(lines) > 0; lines = lines[:len(lines)-1] { // the first ones, if there is no room for all
+		if text := strings.Join(lines, ""); len(text) <= most && addExtra(core, budget, note.ExtraProblems, []byte(text)) {
+			return
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/meminspect/meminspect/capture/internal/build"
@@ -58,9 +59,11 @@ func WriteStub(pid int, opts Options, cause error) (*Core, error) {
 		return nil, fmt.Errorf("write stub: %w", err)
 	}
 	j.addFiles(core)
+	problems := slices.Concat(j.problems, held.Problems, core.Problems)
+	addProblems(core, j.opts.Budget, problems)
 	c := j.core(s, core)
 	c.summary.Mode = "record"
-	c.summary.addProblems(j.problems, held.Problems, core.Problems)
+	c.summary.addProblems(problems)
 	return c, nil
 }
 

@@ -21,8 +21,8 @@ func waitsCommand() *cobra.Command {
 		Short: "Print what goroutines wait for",
 		Long: `Print deadlocks, and then the objects for which the goroutines of a core wait, the
 most wanted first: channels, with the number of their values and their capacity, mutexes, wait
-groups, condition variables and descriptors, such as connections. An object has the name of the annotated variable
-that leads to it, or else its address. Goroutines that wait for something else,
+groups, condition variables, descriptors, such as connections, and system calls. An object has the name of the
+annotated variable that leads to it, or else its address. Goroutines that wait for something else,
 such as a timer, are listed by their states. The runtime's own
 goroutines are left out.
 

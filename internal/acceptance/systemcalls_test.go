@@ -38,6 +38,18 @@ func systemCallLines(t *testing.T, path string) (lines []string) {
 	return lines
 }
 
+// fileSystem returns the file system of a directory, in the words of waits.
+func fileSystem(t *testing.T, dir string) string {
+	t.Helper()
+	out, err := exec.Command(debuggers.Need(t, "findmnt"), "-n", "-o", "FSTYPE,TARGET", "-T", dir).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n") // of several mounts in one place the last is seen
+	kind, target, _ := strings.Cut(lines[len(lines)-1], " ")
+	return kind + ", mounted at " + strings.TrimSpace(target)
+}
+
 // For each kind of system call, its name, its descriptor and what it is about are those that the
 // program has, stopped or not. A full core has no names of descriptors. No core has the
 // name of a file.
@@ -47,12 +59,7 @@ func TestSystemCalls(t *testing.T) {
 		t.Run(g.release+"/"+g.name, func(t *testing.T) {
 			exe := compile(t, g, sources(t, "systemcalls"), "systemcalls")
 			table := filepath.Join(t.TempDir(), "table")
-			system, err := exec.Command(debuggers.Need(t, "findmnt"), "-n", "-o", "FSTYPE,TARGET", "-T", filepath.Dir(table)).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			kind, target, _ := strings.Cut(strings.TrimSpace(string(system)), " ")
-			p := start(t, exe, table, kind+", mounted at "+strings.TrimSpace(target))
+			p := start(t, exe, table, fileSystem(t, filepath.Dir(table)), fileSystem(t, "/dev/shm"))
 			want := readLines(t, table)
 			slices.Sort(want)
 			for _, stop := range []capture.Stop{capture.StopAlways, capture.StopNever} {

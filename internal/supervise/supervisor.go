@@ -336,6 +336,9 @@ func (s *Supervisor) start(path string) error {
 		}
 		return &StartError{err}
 	}
+	if ownID != "" && !s.child.HasOwnID() {
+		s.report(Event{What: Note, Text: "the program cannot use the sockets that systemd opened: its process ID could not be written into " + ownID + " before its first instruction"})
+	}
 	s.life.SetPID(s.child.PID)
 	s.report(Event{What: Started, Text: s.promise(path, notSeized)})
 	return nil

@@ -32,10 +32,13 @@ type Source interface {
 	// Lacks reports whether the program had memory in r that Memory lacks.
 	Lacks(r memory.Range) bool
 
-	// Descriptor and Child return the link of a descriptor and of a child process, and Sockets
-	// the names of such links; "" and nil if unknown.
+	// Descriptor and Child return the link of a descriptor and of a child process, File that of
+	// a descriptor whose link is a path, and Sockets the names of links; "" and nil if unknown.
+	// SharesFiles reports whether a thread has the descriptors of the others.
 	Descriptor(n int) string
+	File(n int, link string) string
 	Child(pid int) string
+	SharesFiles(tid int) bool
 	Sockets() *process.Sockets
 }
 
@@ -99,6 +102,12 @@ func (l *Live) Lacks(memory.Range) bool { return false }
 
 // Descriptor returns what the kernel reports about a descriptor.
 func (l *Live) Descriptor(n int) string { return l.Process.Descriptor(n) }
+
+// File returns what the kernel reports about a descriptor of a file.
+func (l *Live) File(n int, link string) string { return l.Process.File(n, link) }
+
+// SharesFiles reports whether a thread has the descriptors of the others.
+func (l *Live) SharesFiles(tid int) bool { return l.Process.SharesFiles(tid) }
 
 // Child returns what the kernel reports about a child process.
 func (l *Live) Child(pid int) string { return l.Process.Child(pid) }

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/meminspect/meminspect/capture/internal/locate"
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/runtime/format/note"
 )
@@ -72,6 +74,8 @@ type descriptors struct {
 	known map[memory.Address]polledLink
 	found links
 	asked map[uint64]string // links that the kernel gave
+
+	callLinks int // links for which system calls asked
 }
 
 // polled returns the goroutines that wait for a descriptor.
@@ -169,24 +173,51 @@ func (d *descriptors) ask(fd uint64) string {
 }
 
 // WithDescriptors returns the snapshot with the names of descriptors. They need no stopped
-// program: the kernel gives no socket the number of one that was closed a moment ago.
+// program: the kernel gives no socket the number of one that was closed a moment ago, and a file is
+// asked for by its path.
 func WithDescriptors(s *model.Snapshot, p *locate.Program) *model.Snapshot {
 	const named = note.WaitDescriptor | note.WaitSystemCall
 	if !slices.ContainsFunc(s.Goroutines.Waits, func(w note.Wait) bool { return w.Flags&named != 0 && w.Elem != "" }) {
 		return s
 	}
-	names := p.Source.Sockets()
+	n := namer{source: p.Source, sockets: p.Source.Sockets(), began: time.Now(), files: map[string]string{}}
 	out := *s
 	out.Goroutines.Waits = slices.Clone(s.Goroutines.Waits)
 	for i := range out.Goroutines.Waits {
 		switch w := &out.Goroutines.Waits[i]; {
 		case w.Flags&note.WaitSystemCall != 0:
 			if call, link, ok := strings.Cut(w.Elem, callSeparator); ok {
-				w.Elem = call + callSeparator + names.Name(link)
+				w.Elem = call + callSeparator + n.name(int(w.Len), link)
 			}
 		case w.Flags&note.WaitDescriptor != 0:
-			w.Elem = names.Name(w.Elem)
+			w.Elem = n.name(int(w.Len), w.Elem)
 		}
 	}
 	return &out
+}
+
+// A namer names links.
+type namer struct {
+	source  locate.Source
+	sockets *process.Sockets
+	began   time.Time
+	files   map[string]string // links of files by the kernel's
+}
+
+// maxNaming bounds the time for the links of files.
+const maxNaming = 200 * time.Millisecond
+
+// name returns what the descriptor with a link is. Of a file, the core has no path.
+func (n *namer) name(fd int, link string) string {
+	if strings.HasPrefix(link, "/") {
+		file, asked := n.files[link]
+		if !asked && time.Since(n.began) < maxNaming {
+			file = n.source.File(fd, link)
+			n.files[link] = file
+		}
+		if file != "" {
+			link = file
+		}
+	}
+	return n.sockets.Name(link)
 }

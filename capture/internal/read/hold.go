@@ -31,8 +31,14 @@ type Held struct {
 	// Numbers maps the program's own thread IDs to ours, nil if they are the same.
 	Numbers map[int]int
 
+	inCall  func(*process.Thread, process.SystemCall) bool // nil if the threads do not run
 	release func() (stopped time.Duration)
 	check   func(context.Context) error // checks that the program that was read is the located one
+}
+
+// StillIn reports whether a thread that runs is in the same system call as when it was held.
+func (h *Held) StillIn(th *process.Thread, call process.SystemCall) bool {
+	return h.inCall != nil && h.inCall(th, call)
 }
 
 // Release releases the program and returns how long it was stopped.
@@ -67,6 +73,10 @@ func (h *Held) running(p *process.Process) {
 		return
 	}
 	h.Threads.All = len(ids)
+	h.inCall = func(th *process.Thread, call process.SystemCall) bool {
+		at, ok := p.Blocked(th.ID)
+		return ok && at.Call == call
+	}
 	for _, id := range ids {
 		th := process.Thread{ID: id}
 		if at, ok := p.Blocked(id); ok {

@@ -18,7 +18,6 @@ const maxCallLinks = 500
 // addSystemCalls adds the system calls that goroutines are in.
 func (d *descriptors) addSystemCalls() {
 	code := instructions{d.mem, map[memory.Address][]byte{}}
-	links := 0
 	for i := range d.all {
 		g := &d.all[i]
 		th := d.thread[g.Addr]
@@ -38,25 +37,43 @@ func (d *descriptors) addSystemCalls() {
 			wait.Flags |= note.WaitDescriptor
 			wait.Len = uint64(fd)
 		}
-		if links < maxCallLinks {
-			if link := d.linkOf(call); link != "" {
-				wait.Elem += callSeparator + link
-				links++
-			}
+		if link := d.linkOf(call, th); link != "" {
+			wait.Elem += callSeparator + link
 		}
 		d.out.Waits = append(d.out.Waits, wait)
 	}
 }
 
-// linkOf asks the kernel for the link of what a system call is about.
-func (d *descriptors) linkOf(call process.SystemCall) string {
-	if fd, ok := call.Descriptor(); ok {
+// linkOf asks the kernel for the link of what a thread's system call is about.
+func (d *descriptors) linkOf(call process.SystemCall, th *process.Thread) (link string) {
+	if d.plan.Strict {
+		return ""
+	}
+	source := d.program.Source
+	fd, isDescriptor := call.Descriptor()
+	pid, isChild := call.Child()
+	_, asked := d.asked[uint64(fd)]
+	known := isDescriptor && asked && d.held.Still
+	if !known {
+		if d.callLinks >= maxCallLinks {
+			return ""
+		}
+		d.callLinks++
+	}
+	switch {
+	case isDescriptor && !source.SharesFiles(th.ID):
+		return ""
+	case isDescriptor && d.held.Still:
 		return d.ask(uint64(fd))
+	case isDescriptor:
+		link = source.Descriptor(fd)
+	case isChild:
+		link = source.Child(pid)
 	}
-	if pid, ok := call.Child(); ok && !d.plan.Strict {
-		return d.program.Source.Child(pid)
+	if !d.held.Still && !d.held.StillIn(th, call) { // the descriptor may be another one by now
+		return ""
 	}
-	return ""
+	return link
 }
 
 // instructions is the memory of code, of which many threads are at the same place.

@@ -62,11 +62,18 @@ func TestSystemdSockets(t *testing.T) {
 	for name, c := range map[string]struct{ flag, answer, message string }{
 		"exit stop":    {"--exit-stop=auto", "hello", "panic: it went wrong"},
 		"no exit stop": {"--exit-stop=off", "", "panic: no socket for process "},
+		"script":       {"--exit-stop=auto", "hello", "panic: it went wrong"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			socket := filepath.Join(dir, "socket")
-			cmd := exec.Command(activate, "--listen="+socket, "--", tool(t), "run", "--quiet", c.flag, "--dir", dir+"/cores", "--", crasher.Build(t, crasher.Plain), "activated")
+			program := crasher.Build(t, crasher.Plain)
+			if name == "script" { // without an interpreter
+				script := filepath.Join(dir, "start")
+				check(t, os.WriteFile(script, []byte("exec "+program+" \"$@\"\n"), 0o755))
+				program = script
+			}
+			cmd := exec.Command(activate, "--listen="+socket, "--", tool(t), "run", c.flag, "--dir", dir+"/cores", "--", program, "activated")
 			var stderr strings.Builder
 			cmd.Stderr = &stderr
 			check(t, cmd.Start())
@@ -87,6 +94,9 @@ func TestSystemdSockets(t *testing.T) {
 			cmd.Wait()
 			if !strings.Contains(stderr.String(), c.message) {
 				t.Errorf("no %q in\n%s", c.message, stderr.String())
+			}
+			if strings.Contains(stderr.String(), "cannot use the sockets") != (c.answer == "") {
+				t.Errorf("standard error: %s", stderr.String())
 			}
 			if cores, _ := filepath.Glob(dir + "/cores/*.panic.core"); len(cores) != 1 {
 				t.Errorf("cores: %v\n%s", cores, stderr.String())

@@ -79,6 +79,12 @@ func (p *Process) Host() Host { return Host{} }
 // Descriptor returns "" on this system.
 func (p *Process) Descriptor(int) string { return "" }
 
+// File returns "" on this system.
+func (p *Process) File(int, string) string { return "" }
+
+// SharesFiles returns true on this system.
+func (p *Process) SharesFiles(int) bool { return true }
+
 // Child returns "" on this system.
 func (p *Process) Child(int) string { return "" }
 

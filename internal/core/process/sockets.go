@@ -15,7 +15,7 @@ import (
 // Sockets are the sockets of a network namespace, as far as the kernel's tables have them,
 // and the mounts that files are of.
 type Sockets struct {
-	mounts    map[string]string // by ID
+	mounts    map[string]mount // by ID
 	byInode   map[string]socket
 	listening map[uint16]bool        // ports of TCP
 	locals    map[uint16]int         // connections by local port
@@ -29,6 +29,21 @@ type socket struct {
 	local, remote netip.AddrPort
 	listens       bool
 	path          string // of UNIX
+}
+
+// A mount is a file system in a place.
+type mount struct{ system, point string }
+
+// name returns the name of a file of the mount. A file may be mounted itself: then the place
+// is its path.
+func (m mount) name(path string) string {
+	switch {
+	case m.system == "":
+		return "file"
+	case m.point == path:
+		return "file of " + strings.Map(printable, m.system)
+	}
+	return fmt.Sprintf("file of %s, mounted at %s", strings.Map(printable, m.system), strings.Map(printable, m.point))
 }
 
 // A portRange has the ports that the kernel gives to connections of clients.
@@ -50,7 +65,7 @@ func parsePorts(text string) portRange {
 
 func newSockets(ephemeral portRange) *Sockets {
 	return &Sockets{
-		mounts: map[string]string{}, byInode: map[string]socket{}, listening: map[uint16]bool{},
+		mounts: map[string]mount{}, byInode: map[string]socket{}, listening: map[uint16]bool{},
 		locals: map[uint16]int{}, remotes: map[netip.AddrPort]int{}, ephemeral: ephemeral,
 	}
 }
@@ -98,16 +113,16 @@ func (s *Sockets) addUNIX(table io.Reader) {
 //	36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
 func (s *Sockets) addMounts(text string) {
 	for line := range strings.Lines(text) {
-		mount, system, _ := strings.Cut(line, " - ")
-		f, kind := strings.Fields(mount), strings.Fields(system)
+		place, system, _ := strings.Cut(line, " - ")
+		f, kind := strings.Fields(place), strings.Fields(system)
 		if len(f) >= 5 && len(kind) > 0 {
-			s.mounts[f[0]] = kind[0] + ", mounted at " + octal.Replace(f[4])
+			s.mounts[f[0]] = mount{kind[0], octal.Replace(f[4])}
 		}
 	}
 }
 
-// octal undoes the kernel's escapes in paths, but for those of control characters.
-var octal = strings.NewReplacer(`\040`, " ", `\134`, `\`)
+// octal undoes the kernel's escapes in paths.
+var octal = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
 // address reads an address of the kernel's tables: words of 32 bits in hexadecimal digits,
 // each with its lowest byte first, and a port.
@@ -133,6 +148,8 @@ func (s *Sockets) Name(link string) string {
 	switch {
 	case link == "":
 		return ""
+	case link[0] == '/':
+		return "file"
 	case found && kind == "socket":
 		if s == nil {
 			return kind
@@ -142,11 +159,14 @@ func (s *Sockets) Name(link string) string {
 			return kind
 		}
 		return s.name(&socket)
+	case found && kind == "device":
+		return strings.Map(printable, strings.TrimSuffix(rest, "]"))
 	case found && kind == "file":
-		if s == nil || s.mounts[strings.TrimSuffix(rest, "]")] == "" {
+		if s == nil {
 			return kind
 		}
-		return "file of " + s.mounts[strings.TrimSuffix(rest, "]")]
+		id, path, _ := strings.Cut(strings.TrimSuffix(rest, "]"), " ")
+		return s.mounts[id].name(path)
 	case found && kind == "process":
 		pid, command, _ := strings.Cut(strings.TrimSuffix(rest, "]"), " ")
 		command = strings.Map(printable, command)
@@ -158,13 +178,11 @@ func (s *Sockets) Name(link string) string {
 		return strings.TrimSuffix(rest, "]") // an eventfd
 	case found:
 		return kind // a pipe
-	case strings.HasPrefix(link, "/dev/"):
-		return link
 	}
 	return "file"
 }
 
-// printable replaces what does not print in the name of a command, which is any bytes.
+// printable replaces what does not print in the name of a command or a path, which are any bytes.
 func printable(r rune) rune {
 	if !unicode.IsPrint(r) {
 		return '?'

@@ -6,28 +6,52 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxTable bounds each of the kernel's tables of sockets.
 const maxTable = 32 << 20
 
-// Descriptor returns the link of a descriptor in /proc, "" if it cannot be read. For a file
-// it is "file:[ID]" with the ID of its mount: names of files may be personal data. For a process
-// it is that of Child.
+// Descriptor returns the link of a descriptor in /proc, "" if it cannot be read. For a process
+// it is that of Child. The path of a file may be personal data: see File.
 func (p *Process) Descriptor(n int) string {
-	link, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", p.PID, n))
-	switch {
-	case link == "anon_inode:[pidfd]":
-		numbers := strings.Fields(p.descriptorInfo(n, "NSpid:"))
-		pid, err := strconv.Atoi(p.descriptorInfo(n, "Pid:"))
-		if err != nil || pid <= 0 || len(numbers) == 0 {
-			return link
-		}
-		return fmt.Sprintf("process:[%s %s]", numbers[len(numbers)-1], commandName(pid))
-	case strings.HasPrefix(link, "/") && !strings.HasPrefix(link, "/dev/"):
-		return fmt.Sprintf("file:[%s]", p.descriptorInfo(n, "mnt_id:"))
+	link := p.descriptorLink(n)
+	if link != "anon_inode:[pidfd]" {
+		return link
 	}
+	numbers := strings.Fields(p.descriptorInfo(n, "NSpid:"))
+	pid, err := strconv.Atoi(p.descriptorInfo(n, "Pid:"))
+	if err != nil || pid <= 0 || len(numbers) == 0 {
+		return link
+	}
+	// The last number is that of the innermost namespace, which may be the child's alone.
+	own := min(max(len(p.numbers(p.PID)), 1), len(numbers)) - 1
+	return fmt.Sprintf("process:[%s %s]", numbers[own], commandName(pid))
+}
+
+func (p *Process) descriptorLink(n int) string {
+	link, _ := os.Readlink(p.path("fd/" + strconv.Itoa(n)))
 	return link
+}
+
+// File returns a link for a descriptor that has a path as its link: "device:[PATH]" for a
+// device, "file:[ID PATH]" with the ID of its mount for any other, "" if the descriptor has another link by
+// now. The kernel takes long for a file with many locks.
+func (p *Process) File(n int, link string) string {
+	mount := p.descriptorInfo(n, "mnt_id:")
+	device := false
+	if strings.HasPrefix(link, "/dev/") {
+		info, err := os.Stat(p.path("fd/" + strconv.Itoa(n)))
+		device = err == nil && info.Mode()&os.ModeDevice != 0
+	}
+	switch {
+	case p.descriptorLink(n) != link:
+		return ""
+	case device:
+		return "device:[" + link + "]"
+	}
+	return fmt.Sprintf("file:[%s %s]", mount, link)
 }
 
 // descriptorInfo returns a field of what the kernel reports about a descriptor.
@@ -41,8 +65,8 @@ func (p *Process) descriptorInfo(n int, field string) string {
 	return ""
 }
 
-// Child returns a link as Descriptor does for a child of the process, "" if there is none
-// with the number.
+// Child returns a link for a child of the process, "process:[ID NAME]"; "" if there is none
+// with the ID.
 func (p *Process) Child(pid int) string {
 	if len(p.numbers(p.PID)) > 1 {
 		return fmt.Sprintf("process:[%d ]", pid) // the number is of another PID namespace
@@ -56,6 +80,14 @@ func (p *Process) Child(pid int) string {
 func commandName(pid int) string {
 	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSuffix(string(name), "\n")
+}
+
+// SharesFiles reports whether a thread has the descriptors of the main thread, as all do that
+// did not ask the kernel for their own. It is true if the kernel does not tell.
+func (p *Process) SharesFiles(tid int) bool {
+	const kcmpFiles = 2 // of linux/kcmp.h
+	order, _, err := unix.RawSyscall6(unix.SYS_KCMP, uintptr(p.PID), uintptr(tid), kcmpFiles, 0, 0, 0)
+	return err != 0 || order == 0
 }
 
 // Sockets reads the sockets of the process' network namespace, and its mounts. The range of ports is that of

@@ -1,6 +1,9 @@
 package process
 
 import (
+	"cmp"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -47,36 +50,39 @@ func tables(tcp, tcp6, unix, mounts string) *Sockets {
 func TestSocketNames(t *testing.T) {
 	s := tables(tcpTable, tcp6Table, unixTable, mounts)
 	for link, want := range map[string]string{
-		"socket:[11]":           "TCP 127.0.0.1:8080, listening",
-		"socket:[12]":           "TCP from clients of port 8080",
-		"socket:[13]":           "TCP to 10.0.0.9:5432",
-		"socket:[14]":           "TCP connection",        // both ports are of the kernel's choice
-		"socket:[15]":           "TCP to 10.0.0.9:50051", // two connections to it
-		"socket:[16]":           "TCP to 10.0.0.9:50051", //
-		"socket:[17]":           "TCP connection",        // the listener of port 443 was closed
-		"socket:[18]":           "TCP connection",        // of a port with several connections
-		"socket:[19]":           "TCP connection",        //
-		"socket:[0]":            "socket",                // of no process
-		"socket:[21]":           "TCP [::]:8081, listening",
-		"socket:[22]":           "TCP from clients of port 8081",
-		"socket:[23]":           "TCP to [2001:db8::2]:443",
-		"socket:[24]":           "TCP to 127.0.0.1:8081",
-		"socket:[31]":           "UNIX /run/a socket",
-		"socket:[32]":           "UNIX socket",
-		"socket:[99]":           "socket",
-		"file:[22]":             "file of ext4, mounted at /",
-		"file:[44]":             "file of nfs4, mounted at /mnt/my data",
-		"file:[45]":             "file",
-		"file:[]":               "file",
-		"process:[12 cat]":      "process 12 (cat)",
-		"process:[12 a] b]":     "process 12 (a] b)",
-		"process:[12 ]":         "process 12",
-		"process:[12 a\nb\x1b]": "process 12 (a?b?)",
-		"pipe:[7]":              "pipe",
-		"anon_inode:[eventfd]":  "eventfd",
-		"/dev/pts/1":            "/dev/pts/1",
-		"/home/ada/secret":      "file",
-		"":                      "",
+		"socket:[11]":             "TCP 127.0.0.1:8080, listening",
+		"socket:[12]":             "TCP from clients of port 8080",
+		"socket:[13]":             "TCP to 10.0.0.9:5432",
+		"socket:[14]":             "TCP connection",        // both ports are of the kernel's choice
+		"socket:[15]":             "TCP to 10.0.0.9:50051", // two connections to it
+		"socket:[16]":             "TCP to 10.0.0.9:50051", //
+		"socket:[17]":             "TCP connection",        // the listener of port 443 was closed
+		"socket:[18]":             "TCP connection",        // of a port with several connections
+		"socket:[19]":             "TCP connection",        //
+		"socket:[0]":              "socket",                // of no process
+		"socket:[21]":             "TCP [::]:8081, listening",
+		"socket:[22]":             "TCP from clients of port 8081",
+		"socket:[23]":             "TCP to [2001:db8::2]:443",
+		"socket:[24]":             "TCP to 127.0.0.1:8081",
+		"socket:[31]":             "UNIX /run/a socket",
+		"socket:[32]":             "UNIX socket",
+		"socket:[99]":             "socket",
+		"file:[22 /etc/a secret]": "file of ext4, mounted at /",
+		"file:[44 /mnt/a]":        "file of nfs4, mounted at /mnt/my data",
+		"file:[44 /mnt/my data]":  "file of nfs4", // mounted itself
+		"file:[45 /a]":            "file",
+		"file:[ /a]":              "file",
+		"/a secret":               "file",
+		"/socket:[11]":            "file",
+		"device:[/dev/tty\x1b]":   "/dev/tty?",
+		"process:[12 cat]":        "process 12 (cat)",
+		"process:[12 a] b]":       "process 12 (a] b)",
+		"process:[12 ]":           "process 12",
+		"process:[12 a\nb\x1b]":   "process 12 (a?b?)",
+		"pipe:[7]":                "pipe",
+		"anon_inode:[eventfd]":    "eventfd",
+		"/home/ada/secret":        "file",
+		"":                        "",
 	} {
 		if got := s.Name(link); got != want {
 			t.Errorf("%q is %q, not %q", link, got, want)
@@ -106,7 +112,7 @@ func FuzzSocketNames(f *testing.F) {
 		s := tables(tcp, tcp6, unix, mounts)
 		names := []string{s.Name("process:[7 " + command + "]")}
 		for id := range s.mounts {
-			names = append(names, s.Name("file:["+id+"]"))
+			names = append(names, s.Name("file:["+id+" /a]"))
 		}
 		for _, name := range names {
 			if name == "" || strings.Contains(name, "\n") {
@@ -125,4 +131,47 @@ func FuzzSocketNames(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A device has its name, a file that of its mount, though it is in /dev.
+func TestFileLinks(t *testing.T) {
+	shared, err := os.CreateTemp("/dev/shm", "a secret")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer os.Remove(shared.Name())
+	defer shared.Close()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	p, err := Open(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	names := p.Sockets()
+	for _, c := range []struct {
+		file *os.File
+		link string // now another one
+		want *regexp.Regexp
+	}{
+		{null, "", regexp.MustCompile(`^/dev/null$`)},
+		{shared, "", regexp.MustCompile(`^file of \w+, mounted at /\S+$`)},
+		{shared, "/etc/passwd", regexp.MustCompile(`^file$`)},
+	} {
+		n := int(c.file.Fd())
+		link := p.Descriptor(n)
+		if link != c.file.Name() {
+			t.Errorf("the link of %s is %s", c.file.Name(), link)
+		}
+		if c.link != "" {
+			link = c.link
+		}
+		name := names.Name(cmp.Or(p.File(n, link), link))
+		if !c.want.MatchString(name) || strings.Contains(name, "secret") {
+			t.Errorf("%s is %q, not %v", c.file.Name(), name, c.want)
+		}
+	}
 }

@@ -32,7 +32,8 @@ type systemCall struct {
 	operand
 }
 
-// systemCalls are those that may take a while. The numbers are those of the kernel's
+// systemCalls are those that may take a while. close frees the number of the descriptor
+// before it waits. The numbers are those of the kernel's
 // unistd.h.
 var systemCalls = []systemCall{
 	{"read", 0, 63, descriptor}, {"pread64", 17, 67, descriptor}, {"readv", 19, 65, descriptor},
@@ -40,7 +41,8 @@ var systemCalls = []systemCall{
 	{"write", 1, 64, descriptor}, {"pwrite64", 18, 68, descriptor}, {"writev", 20, 66, descriptor},
 	{"pwritev", 296, 70, descriptor}, {"pwritev2", 328, 287, descriptor},
 	{"sendfile", 40, 71, descriptor}, {"splice", 275, 76, descriptor}, {"copy_file_range", 326, 285, descriptor},
-	{"close", 3, 57, descriptor}, {"ioctl", 16, 29, descriptor}, {"fcntl", 72, 25, descriptor}, {"flock", 73, 32, descriptor},
+	{"close", 3, 57, nothing}, {"ioctl", 16, 29, descriptor}, {"fcntl", 72, 25, descriptor}, {"flock", 73, 32, descriptor},
+	{"lseek", 8, 62, descriptor}, {"vmsplice", 278, 75, descriptor},
 	{"fsync", 74, 82, descriptor}, {"fdatasync", 75, 83, descriptor}, {"syncfs", 306, 267, descriptor},
 	{"sync_file_range", 277, 84, descriptor}, {"ftruncate", 77, 46, descriptor}, {"fallocate", 285, 47, descriptor},
 	{"fstat", 5, 80, descriptor}, {"fstatfs", 138, 44, descriptor}, {"getdents64", 217, 61, descriptor},
@@ -53,7 +55,10 @@ var systemCalls = []systemCall{
 	{"open", 2, -1, nothing}, {"openat", 257, 56, nothing}, {"openat2", 437, 437, nothing}, {"newfstatat", 262, 79, nothing},
 	{"statx", 332, 291, nothing}, {"statfs", 137, 43, nothing}, {"truncate", 76, 45, nothing}, {"unlinkat", 263, 35, nothing},
 	{"renameat", 264, 38, nothing}, {"renameat2", 316, 276, nothing}, {"linkat", 265, 37, nothing}, {"mkdirat", 258, 34, nothing},
-	{"readlinkat", 267, 78, nothing}, {"mount", 165, 40, nothing}, {"umount2", 166, 39, nothing}, {"sync", 162, 81, nothing},
+	{"faccessat", 269, 48, nothing}, {"faccessat2", 439, 439, nothing}, {"fchmodat", 268, 53, nothing}, {"fchownat", 260, 54, nothing},
+	{"utimensat", 280, 88, nothing}, {"symlinkat", 266, 36, nothing}, {"stat", 4, -1, nothing}, {"lstat", 6, -1, nothing},
+	{"rename", 82, -1, nothing}, {"unlink", 87, -1, nothing}, {"mkdir", 83, -1, nothing}, {"rmdir", 84, -1, nothing},
+	{"clone", 56, 220, nothing}, {"clone3", 435, 435, nothing}, {"readlinkat", 267, 78, nothing}, {"mount", 165, 40, nothing}, {"umount2", 166, 39, nothing}, {"sync", 162, 81, nothing},
 	{"poll", 7, -1, nothing}, {"ppoll", 271, 73, nothing}, {"select", 23, -1, nothing}, {"pselect6", 270, 72, nothing},
 	{"pause", 34, -1, nothing}, {"nanosleep", 35, 101, nothing}, {"clock_nanosleep", 230, 115, nothing},
 	{"restart_syscall", 219, 128, nothing}, // a sleep or poll after an interruption

@@ -54,6 +54,12 @@ func (c *Core) Clock() int64 { return 0 }
 // Descriptor returns "": a core has no descriptors.
 func (c *Core) Descriptor(int) string { return "" }
 
+// File returns "": a core has no files.
+func (c *Core) File(int, string) string { return "" }
+
+// SharesFiles returns true: a core has no descriptors of either.
+func (c *Core) SharesFiles(int) bool { return true }
+
 // Child returns what the program itself knows of a child: its number.
 func (c *Core) Child(pid int) string { return fmt.Sprintf("process:[%d ]", pid) }
 

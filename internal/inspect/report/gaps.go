@@ -21,7 +21,11 @@ func gaps(core *inspect.Core, lost int) []string {
 	if _, ok := core.Note(note.Owner, note.TypeGoroutines); !ok {
 		add("goroutines: %v", core.Without())
 	}
-	if lost > 0 {
+	problems := core.Problems()
+	about := func(what string) bool {
+		return slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, what+": ") })
+	}
+	if lost > 0 && !about("goroutines") {
 		add("%d goroutines cannot be read", lost)
 	}
 	counts := map[string]int{}
@@ -61,5 +65,11 @@ func gaps(core *inspect.Core, lost int) []string {
 	if len(parts) > 0 {
 		add("left out: %s", strings.Join(parts, ", "))
 	}
-	return append(out, core.Problems()...)
+	for _, problem := range problems {
+		_, why, _ := strings.Cut(problem, ": ")
+		if !slices.Contains(out, why) {
+			out = append(out, problem)
+		}
+	}
+	return out
 }

@@ -34,6 +34,7 @@ type Child struct {
 	foreign int             // descriptor of a process that is not our child, -1 if it is
 	tty     int             // descriptor of the terminal given to the program, -1 if none
 	shared  bool            // it shares the process group of this process
+	ownID   bool            // its environment has its ID
 
 	waiter atomic.Int32 // thread of Wait, for a process that is not our child
 
@@ -70,6 +71,7 @@ type Command struct {
 
 	// OwnID names a variable of the environment that gets the program's process ID, if
 	// the exit stop is requested before its first instruction; else no process has the ID in it.
+	// HasOwnID reports which.
 	OwnID string
 }
 
@@ -113,6 +115,9 @@ func Start(c Command, keeper *process.Tracer, seize bool) (child *Child, notSeiz
 	return child, notSeized, nil
 }
 
+// HasOwnID reports whether the program has its process ID in the variable Command.OwnID.
+func (c *Child) HasOwnID() bool { return c.ownID }
+
 // forkExec starts the program. A script without an interpreter is run by the
 // shell, as execvp does.
 func forkExec(c Command, attr *syscall.ProcAttr) (pid int, err error) {
@@ -147,7 +152,7 @@ func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 	sys.Ptrace = true
 	traced := *attr
 	traced.Sys = &sys
-	pid, err := syscall.ForkExec(cmd.Path, cmd.Args, &traced)
+	pid, err := forkExec(cmd, &traced)
 	if err != nil {
 		return false
 	}
@@ -168,7 +173,7 @@ func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 		return true
 	}
 	if cmd.OwnID != "" {
-		_ = setOwnID(pid, cmd.OwnID) // the program then takes the variable for another process'
+		c.ownID = setOwnID(pid, cmd.OwnID) == nil // else the program takes the variable for another process'
 	}
 	if c.request(unix.PTRACE_DETACH, uintptr(unix.SIGSTOP)) != nil || !stop() {
 		unix.Kill(pid, unix.SIGCONT)
@@ -210,7 +215,9 @@ func setOwnID(pid int, name string) error {
 		return err
 	}
 	defer memory.Close()
-	_, err = memory.WriteAt([]byte(strconv.Itoa(pid)+"\x00"), int64(stat.Environment)+int64(at+len(variable)-1))
+	value := make([]byte, len(noProcess))
+	copy(value, strconv.Itoa(pid))
+	_, err = memory.WriteAt(value, int64(stat.Environment)+int64(at+len(variable)-1))
 	return err
 }
 

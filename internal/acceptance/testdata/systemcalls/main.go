@@ -1,7 +1,7 @@
 // Command systemcalls has goroutines in system calls of several kinds. It writes a line for
 // each to the file that is its first argument: the function that is in the call, the descriptor, or
 // -1, the call and what it is about. Then it prints "ready". The second argument is
-// what the file system of the first one is.
+// what the file system of the first one is, the third that of /dev/shm.
 package main
 
 import (
@@ -98,6 +98,15 @@ func main() {
 	add("lock", int(file.Fd()), "flock: file of "+os.Args[2])
 	go lock(int(file.Fd()))
 
+	shared, err := os.CreateTemp("/dev/shm", "a secret name") // no device
+	check(err)
+	check(syscall.Flock(int(shared.Fd()), syscall.LOCK_EX))
+	again, err := os.Open(shared.Name())
+	check(err)
+	check(os.Remove(shared.Name()))
+	add("lock", int(again.Fd()), "flock: file of "+os.Args[3])
+	go lock(int(again.Fd()))
+
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	socket, err := listener.(*net.TCPListener).File() // it blocks
@@ -130,7 +139,7 @@ func main() {
 	check(os.WriteFile(os.Args[1], table.Bytes(), 0o600))
 	fmt.Println("ready")
 	time.Sleep(time.Hour)
-	runtime.KeepAlive([]any{held, file, socket, listener, stdin})
+	runtime.KeepAlive([]any{held, file, shared, again, socket, listener, stdin})
 }
 
 // childDescriptor returns the descriptor of the child, by which releases wait since Go 1.23,
