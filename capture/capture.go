@@ -175,7 +175,7 @@ func (j *job) run(ctx context.Context, reading func(*locate.Program, *model.Plan
 	j.addHeap(core, pl)
 	j.addFiles(core)
 	problems := slices.Concat(j.problems, program.Problems, pl.Problems, snapshot.Problems, core.Problems)
-	addProblems(core, pl.Budget, problems)
+	addProblems(core, j.opts.Budget, problems)
 	c := j.core(snapshot, core)
 	c.summary.Find, c.summary.Signature = found, signature
 	c.summary.addProblems(problems)

@@ -17,25 +17,19 @@ import (
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
-	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	"github.com/meminspect/meminspect/internal/inspect/waits"
 )
 
 // descriptorLines returns the descriptors for which goroutines wait, as testdata/descriptors
 // writes them.
-func descriptorLines(t *testing.T, path string) (lines []string) {
+func descriptorLines(t *testing.T, path string) []string {
 	t.Helper()
-	objects := readWaits(t, path)
-	for i := range objects {
-		for _, w := range objects[i].Waiters {
-			frames := w.Calls()
-			at := slices.IndexFunc(frames, func(f stacks.Frame) bool { return strings.HasPrefix(f.Function, "main.") })
-			if w.Descriptor >= 0 && at >= 0 && w.State == goroutine.PollState {
-				lines = append(lines, fmt.Sprintf("%s %s %d %s", frames[at].Function, w.Action, w.Descriptor, objects[i].Kind))
-			}
+	return linesOfWaits(t, path, func(function string, o *waits.Object, w *waits.Waiter) string {
+		if function == "" || w.Descriptor < 0 || w.State != goroutine.PollState {
+			return ""
 		}
-	}
-	slices.Sort(lines)
-	return lines
+		return fmt.Sprintf("%s %s %d %s", function, w.Action, w.Descriptor, o.Kind)
+	})
 }
 
 // For each kind of descriptor, the number and the name are those that the program has, also

@@ -5,7 +5,6 @@ package acceptance
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"testing"
 
@@ -24,6 +23,10 @@ func TestPlugins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	files, err := txtar.FS(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
 	inPlugin := regexp.MustCompile(`\[chan receive\]:\n(?:\S.*\n\t.*\n)*example\.com/plugins/p\.Run\(.*\)\n\t.*/p/p\.go:8 `)
 	for i, release := range []string{"1.26.8", "1.22.12", "1.27.3", "1.25.5", "1.24.9", "1.23.12", "1.21.13"} {
 		if i >= 2 && !full {
@@ -32,14 +35,8 @@ func TestPlugins(t *testing.T) {
 		}
 		tally.Run(release, func(t *testing.T) {
 			dir := t.TempDir()
-			for _, f := range archive.Files {
-				path := filepath.Join(dir, f.Name)
-				if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, f.Data, 0o600); err != nil {
-					t.Fatal(err)
-				}
+			if err := os.CopyFS(dir, files); err != nil {
+				t.Fatal(err)
 			}
 			withCgo := []string{"CGO_ENABLED=1"}
 			plugin := compile(t, goal{release, way{"plugin", withCgo, []string{"-buildmode=plugin"}}}, dir, "p.so", "./p")

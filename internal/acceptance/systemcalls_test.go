@@ -17,25 +17,19 @@ import (
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
-	"github.com/meminspect/meminspect/internal/inspect/stacks"
+	"github.com/meminspect/meminspect/internal/inspect/waits"
 )
 
 // systemCallLines returns the system calls that goroutines are in, as testdata/systemcalls
 // writes them.
-func systemCallLines(t *testing.T, path string) (lines []string) {
+func systemCallLines(t *testing.T, path string) []string {
 	t.Helper()
-	objects := readWaits(t, path)
-	for i := range objects {
-		for _, w := range objects[i].Waiters {
-			frames := w.Calls()
-			at := slices.IndexFunc(frames, func(f stacks.Frame) bool { return strings.HasPrefix(f.Function, "main.") })
-			if strings.HasPrefix(objects[i].Kind, "system call ") && at >= 0 {
-				lines = append(lines, fmt.Sprintf("%s %d %s", frames[at].Function, w.Descriptor, objects[i].Kind))
-			}
+	return linesOfWaits(t, path, func(function string, o *waits.Object, w *waits.Waiter) string {
+		if function == "" || !strings.HasPrefix(o.Kind, "system call ") {
+			return ""
 		}
-	}
-	slices.Sort(lines)
-	return lines
+		return fmt.Sprintf("%s %d %s", function, w.Descriptor, o.Kind)
+	})
 }
 
 // fileSystem returns the file system of a directory, in the words of waits.

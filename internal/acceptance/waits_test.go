@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"cmp"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,15 +39,34 @@ func readWaits(t *testing.T, path string) []waits.Object {
 	return objects
 }
 
+// linesOfWaits returns a line for each goroutine that waits, sorted, but for those for which line
+// returns "". The function is the innermost of the program's own, "" if there is none.
+func linesOfWaits(t *testing.T, path string, line func(function string, o *waits.Object, w *waits.Waiter) string) (lines []string) {
+	t.Helper()
+	objects := readWaits(t, path)
+	for i := range objects {
+		for k := range objects[i].Waiters {
+			w, function := &objects[i].Waiters[k], ""
+			frames := w.Calls()
+			if at := slices.IndexFunc(frames, func(f stacks.Frame) bool { return strings.HasPrefix(f.Function, "main.") }); at >= 0 {
+				function = frames[at].Function
+			}
+			if text := line(function, &objects[i], w); text != "" {
+				lines = append(lines, text)
+			}
+		}
+	}
+	slices.Sort(lines)
+	return lines
+}
+
 var port = regexp.MustCompile(`^(TCP [0-9.]+):[0-9]+`)
 
 // waitLines returns what goroutines of the program wait for, a line for each
 // function that waits.
 func waitLines(t *testing.T, path string) []string {
 	t.Helper()
-	lines := map[string]bool{}
-	objects := readWaits(t, path)
-	for _, o := range objects {
+	return slices.Compact(linesOfWaits(t, path, func(function string, o *waits.Object, w *waits.Waiter) string {
 		text := port.ReplaceAllString(o.Kind, "$1:0")
 		switch {
 		case o.Path != "":
@@ -59,21 +77,12 @@ func waitLines(t *testing.T, path string) []string {
 		if c := o.Channel; c != nil {
 			text += fmt.Sprintf(" of %s, %d of %d", c.Elem, c.Len, c.Cap)
 		}
-		for _, w := range o.Waiters {
-			name := ""
-			for _, f := range w.Calls() {
-				if strings.HasPrefix(f.Function, "main.") && name == "" {
-					name = f.Function
-				}
-			}
-			line := fmt.Sprintf("%s: %s to %s", text, name, w.Action)
-			if w.Select {
-				line += " in select"
-			}
-			lines[line] = true
+		text += fmt.Sprintf(": %s to %s", function, w.Action)
+		if w.Select {
+			text += " in select"
 		}
-	}
-	return slices.Sorted(maps.Keys(lines))
+		return text
+	}))
 }
 
 // For each way to wait, the object is known, with the path that leads to it.

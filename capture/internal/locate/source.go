@@ -33,13 +33,13 @@ type Source interface {
 	Lacks(r memory.Range) bool
 
 	// Descriptor and Child return the link of a descriptor and of a child process, File that of
-	// a descriptor whose link is a path, and Sockets the names of links; "" and nil if unknown.
-	// SharesFiles reports whether a thread has the descriptors of the others.
+	// a descriptor whose link is a path, and Names the names of links; "" and nil if unknown.
+	// SharesFiles reports whether a thread has the descriptors of the main thread.
 	Descriptor(n int) string
 	File(n int, link string) string
 	Child(pid int) string
 	SharesFiles(tid int) bool
-	Sockets() *process.Sockets
+	Names() *process.Names
 }
 
 // A Live is a live process.
@@ -106,14 +106,14 @@ func (l *Live) Descriptor(n int) string { return l.Process.Descriptor(n) }
 // File returns what the kernel reports about a descriptor of a file.
 func (l *Live) File(n int, link string) string { return l.Process.File(n, link) }
 
-// SharesFiles reports whether a thread has the descriptors of the others.
+// SharesFiles reports whether a thread has the descriptors of the main thread.
 func (l *Live) SharesFiles(tid int) bool { return l.Process.SharesFiles(tid) }
 
 // Child returns what the kernel reports about a child process.
 func (l *Live) Child(pid int) string { return l.Process.Child(pid) }
 
-// Sockets returns the sockets of the process' network namespace.
-func (l *Live) Sockets() *process.Sockets { return l.Process.Sockets() }
+// Names returns the names of links.
+func (l *Live) Names() *process.Names { return l.Process.Names() }
 
 // Executable opens the process' executable file.
 func (l *Live) Executable() (file *exe.File, name, path string, err error) {

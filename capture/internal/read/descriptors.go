@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/meminspect/meminspect/capture/internal/locate"
@@ -180,7 +181,7 @@ func WithDescriptors(s *model.Snapshot, p *locate.Program) *model.Snapshot {
 	if !slices.ContainsFunc(s.Goroutines.Waits, func(w note.Wait) bool { return w.Flags&named != 0 && w.Elem != "" }) {
 		return s
 	}
-	n := namer{source: p.Source, sockets: p.Source.Sockets(), began: time.Now(), files: map[string]string{}}
+	n := namer{source: p.Source, names: sync.OnceValue(p.Source.Names), began: time.Now(), files: map[string]string{}}
 	out := *s
 	out.Goroutines.Waits = slices.Clone(s.Goroutines.Waits)
 	for i := range out.Goroutines.Waits {
@@ -198,10 +199,10 @@ func WithDescriptors(s *model.Snapshot, p *locate.Program) *model.Snapshot {
 
 // A namer names links.
 type namer struct {
-	source  locate.Source
-	sockets *process.Sockets
-	began   time.Time
-	files   map[string]string // links of files by the kernel's
+	source locate.Source
+	names  func() *process.Names
+	began  time.Time
+	files  map[string]string // links of files by the kernel's
 }
 
 // maxNaming bounds the time for the links of files.
@@ -219,5 +220,5 @@ func (n *namer) name(fd int, link string) string {
 			link = file
 		}
 	}
-	return n.sockets.Name(link)
+	return n.names().Name(link)
 }

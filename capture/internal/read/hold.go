@@ -31,14 +31,9 @@ type Held struct {
 	// Numbers maps the program's own thread IDs to ours, nil if they are the same.
 	Numbers map[int]int
 
-	inCall  func(*process.Thread, process.SystemCall) bool // nil if the threads do not run
+	inCall  func(*process.Thread, process.SystemCall) bool // reports whether a thread is still in a call; nil if the threads do not run
 	release func() (stopped time.Duration)
 	check   func(context.Context) error // checks that the program that was read is the located one
-}
-
-// StillIn reports whether a thread that runs is in the same system call as when it was held.
-func (h *Held) StillIn(th *process.Thread, call process.SystemCall) bool {
-	return h.inCall != nil && h.inCall(th, call)
 }
 
 // Release releases the program and returns how long it was stopped.

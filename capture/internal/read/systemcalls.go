@@ -15,21 +15,20 @@ import (
 // each while the program is stopped, and no rehearsal is of use.
 const maxCallLinks = 500
 
-// addSystemCalls adds the system calls that goroutines are in.
+// addSystemCalls adds the system calls that goroutines are in. A thread that runs may by now be in
+// another call, or in that of another goroutine: its call must be on the goroutine's stack, and still be
+// the same when everything about it was read.
 func (d *descriptors) addSystemCalls() {
 	code := instructions{d.mem, map[memory.Address][]byte{}}
+	running := d.held.inCall != nil
 	for i := range d.all {
 		g := &d.all[i]
 		th := d.thread[g.Addr]
-		if g.Status != goroutine.Syscall || th == nil {
-			continue
-		}
-		// A thread that runs may have been in the call for another goroutine.
-		if !d.held.Still && !g.Stack.Contains(memory.Address(th.SP())) {
+		if g.Status != goroutine.Syscall || th == nil || running && !g.Stack.Contains(memory.Address(th.SP())) {
 			continue
 		}
 		call, ok := th.SystemCall(code)
-		if !ok || call.Futex() && d.inGo(th) { // the runtime waits for a word of its own
+		if !ok || call.Futex() && d.inGo(th) { // the runtime's scheduler, or a signal handler's goroutine
 			continue
 		}
 		wait := note.Wait{Goroutine: g.ID, Flags: note.WaitSystemCall, Elem: call.String()}
@@ -40,40 +39,33 @@ func (d *descriptors) addSystemCalls() {
 		if link := d.linkOf(call, th); link != "" {
 			wait.Elem += callSeparator + link
 		}
+		if running && !d.held.inCall(th, call) {
+			continue
+		}
 		d.out.Waits = append(d.out.Waits, wait)
 	}
 }
 
-// linkOf asks the kernel for the link of what a thread's system call is about.
-func (d *descriptors) linkOf(call process.SystemCall, th *process.Thread) (link string) {
-	if d.plan.Strict {
-		return ""
-	}
-	source := d.program.Source
+// linkOf asks the kernel for the link of what a thread's system call is about. Descriptors of a
+// program that runs are asked for each time.
+func (d *descriptors) linkOf(call process.SystemCall, th *process.Thread) string {
+	source, running := d.program.Source, d.held.inCall != nil
 	fd, isDescriptor := call.Descriptor()
 	pid, isChild := call.Child()
-	_, asked := d.asked[uint64(fd)]
-	known := isDescriptor && asked && d.held.Still
-	if !known {
-		if d.callLinks >= maxCallLinks {
-			return ""
-		}
+	if _, asked := d.asked[uint64(fd)]; running || !isDescriptor || !asked {
 		d.callLinks++
 	}
 	switch {
-	case isDescriptor && !source.SharesFiles(th.ID):
+	case d.plan.Strict, d.callLinks > maxCallLinks, isDescriptor && !source.SharesFiles(th.ID):
 		return ""
-	case isDescriptor && d.held.Still:
-		return d.ask(uint64(fd))
+	case isDescriptor && running:
+		return source.Descriptor(fd)
 	case isDescriptor:
-		link = source.Descriptor(fd)
+		return d.ask(uint64(fd))
 	case isChild:
-		link = source.Child(pid)
+		return source.Child(pid)
 	}
-	if !d.held.Still && !d.held.StillIn(th, call) { // the descriptor may be another one by now
-		return ""
-	}
-	return link
+	return ""
 }
 
 // instructions is the memory of code, of which many threads are at the same place.

@@ -3,6 +3,7 @@
 package crash
 
 import (
+	"context"
 	"io"
 	"net"
 	"os"
@@ -73,7 +74,9 @@ func TestSystemdSockets(t *testing.T) {
 				check(t, os.WriteFile(script, []byte("exec "+program+" \"$@\"\n"), 0o755))
 				program = script
 			}
-			cmd := exec.Command(activate, "--listen="+socket, "--", tool(t), "run", c.flag, "--dir", dir+"/cores", "--", program, "activated")
+			ctx, cancel := context.WithTimeout(t.Context(), await.Limit)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, activate, "--listen="+socket, "--", tool(t), "run", c.flag, "--dir", dir+"/cores", "--", program, "activated")
 			var stderr strings.Builder
 			cmd.Stderr = &stderr
 			check(t, cmd.Start())

@@ -88,5 +88,5 @@ func (p *Process) SharesFiles(int) bool { return true }
 // Child returns "" on this system.
 func (p *Process) Child(int) string { return "" }
 
-// Sockets returns nil on this system.
-func (p *Process) Sockets() *Sockets { return nil }
+// Names returns nil on this system.
+func (p *Process) Names() *Names { return nil }

@@ -9,13 +9,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
-// Sockets are the sockets of a network namespace, as far as the kernel's tables have them,
-// and the mounts that files are of.
-type Sockets struct {
-	mounts    map[string]mount // by ID
+// sockets are the sockets of a network namespace, as far as the kernel's tables have them.
+type sockets struct {
 	byInode   map[string]socket
 	listening map[uint16]bool        // ports of TCP
 	locals    map[uint16]int         // connections by local port
@@ -29,21 +26,6 @@ type socket struct {
 	local, remote netip.AddrPort
 	listens       bool
 	path          string // of UNIX
-}
-
-// A mount is a file system in a place.
-type mount struct{ system, point string }
-
-// name returns the name of a file of the mount. A file may be mounted itself: then the place
-// is its path.
-func (m mount) name(path string) string {
-	switch {
-	case m.system == "":
-		return "file"
-	case m.point == path:
-		return "file of " + strings.Map(printable, m.system)
-	}
-	return fmt.Sprintf("file of %s, mounted at %s", strings.Map(printable, m.system), strings.Map(printable, m.point))
 }
 
 // A portRange has the ports that the kernel gives to connections of clients.
@@ -63,9 +45,9 @@ func parsePorts(text string) portRange {
 	return r
 }
 
-func newSockets(ephemeral portRange) *Sockets {
-	return &Sockets{
-		mounts: map[string]mount{}, byInode: map[string]socket{}, listening: map[uint16]bool{},
+func newSockets(ephemeral portRange) *sockets {
+	return &sockets{
+		byInode: map[string]socket{}, listening: map[uint16]bool{},
 		locals: map[uint16]int{}, remotes: map[netip.AddrPort]int{}, ephemeral: ephemeral,
 	}
 }
@@ -74,7 +56,7 @@ func newSockets(ephemeral portRange) *Sockets {
 const tcpListen = "0A"
 
 // addInternet adds a table such as /proc/net/tcp6.
-func (s *Sockets) addInternet(protocol string, table io.Reader) {
+func (s *sockets) addInternet(protocol string, table io.Reader) {
 	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		f := strings.Fields(lines.Text())
@@ -99,7 +81,7 @@ func (s *Sockets) addInternet(protocol string, table io.Reader) {
 }
 
 // addUNIX adds the table /proc/net/unix.
-func (s *Sockets) addUNIX(table io.Reader) {
+func (s *sockets) addUNIX(table io.Reader) {
 	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		if f := strings.Fields(lines.Text()); len(f) >= 7 && f[6] != "Inode" {
@@ -107,22 +89,6 @@ func (s *Sockets) addUNIX(table io.Reader) {
 		}
 	}
 }
-
-// addMounts adds the lines of a process' mountinfo:
-//
-//	36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue
-func (s *Sockets) addMounts(text string) {
-	for line := range strings.Lines(text) {
-		place, system, _ := strings.Cut(line, " - ")
-		f, kind := strings.Fields(place), strings.Fields(system)
-		if len(f) >= 5 && len(kind) > 0 {
-			s.mounts[f[0]] = mount{kind[0], octal.Replace(f[4])}
-		}
-	}
-}
-
-// octal undoes the kernel's escapes in paths.
-var octal = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 
 // address reads an address of the kernel's tables: words of 32 bits in hexadecimal digits,
 // each with its lowest byte first, and a port.
@@ -140,69 +106,25 @@ func address(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(n)), true
 }
 
-// Name returns what a descriptor is, from its link in /proc. A name has the address of the
-// other side only if the process has certainly connected to it: the address of a client
-// is personal data. A nil Sockets knows no sockets.
-func (s *Sockets) Name(link string) string {
-	kind, rest, found := strings.Cut(link, ":[")
-	switch {
-	case link == "":
-		return ""
-	case link[0] == '/':
-		return "file"
-	case found && kind == "socket":
-		if s == nil {
-			return kind
-		}
-		socket, known := s.byInode[strings.TrimSuffix(rest, "]")]
-		if !known {
-			return kind
-		}
-		return s.name(&socket)
-	case found && kind == "device":
-		return strings.Map(printable, strings.TrimSuffix(rest, "]"))
-	case found && kind == "file":
-		if s == nil {
-			return kind
-		}
-		id, path, _ := strings.Cut(strings.TrimSuffix(rest, "]"), " ")
-		return s.mounts[id].name(path)
-	case found && kind == "process":
-		pid, command, _ := strings.Cut(strings.TrimSuffix(rest, "]"), " ")
-		command = strings.Map(printable, command)
-		if command == "" {
-			return "process " + pid
-		}
-		return fmt.Sprintf("process %s (%s)", pid, command)
-	case found && kind == "anon_inode":
-		return strings.TrimSuffix(rest, "]") // an eventfd
-	case found:
-		return kind // a pipe
+// name returns what the socket with an inode is. It has the address of the other side only if
+// the process has certainly connected to it: the address of a client is personal data.
+func (s *sockets) name(inode string) string {
+	k, known := s.byInode[inode]
+	if !known {
+		return "socket"
 	}
-	return "file"
-}
-
-// printable replaces what does not print in the name of a command or a path, which are any bytes.
-func printable(r rune) rune {
-	if !unicode.IsPrint(r) {
-		return '?'
-	}
-	return r
-}
-
-func (s *Sockets) name(k *socket) string {
 	switch {
 	case k.protocol == "UNIX" && k.path == "":
 		return "UNIX socket"
 	case k.protocol == "UNIX":
-		return "UNIX " + k.path
+		return "UNIX " + strings.Map(printable, k.path)
 	case k.listens:
 		return "TCP " + k.local.String() + ", listening"
 	case k.remote.Port() == 0:
 		return k.protocol + " " + k.local.String()
 	case k.protocol == "TCP" && s.listening[k.local.Port()]:
 		return "TCP from clients of port " + strconv.Itoa(int(k.local.Port()))
-	case s.outgoing(k):
+	case s.outgoing(&k):
 		return k.protocol + " to " + k.remote.String()
 	}
 	return k.protocol + " connection"
@@ -211,7 +133,7 @@ func (s *Sockets) name(k *socket) string {
 // outgoing reports whether the process has certainly connected to the other side. The kernel
 // does not record it, and a server that shuts down may have closed its listener. A client
 // has a port of the kernel's choice, which no other connection has.
-func (s *Sockets) outgoing(k *socket) bool {
+func (s *sockets) outgoing(k *socket) bool {
 	if !s.ephemeral.contains(k.local.Port()) || s.locals[k.local.Port()] > 1 {
 		return false
 	}

@@ -1,9 +1,6 @@
 package process
 
 import (
-	"cmp"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -33,63 +30,38 @@ const unixTable = `Num       RefCount Protocol Flags    Type St Inode Path
 0000000000000000: 00000003 00000000 00000000 0001 03    32
 `
 
-const mounts = `22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
-44 22 0:40 /export /mnt/my\040data rw,relatime shared:20 master:3 - nfs4 10.0.0.2:/export rw,vers=4.2
-45
-`
-
-func tables(tcp, tcp6, unix, mounts string) *Sockets {
+func tables(tcp, tcp6, unix string) *sockets {
 	s := newSockets(defaultPorts)
 	s.addInternet("TCP", strings.NewReader(tcp))
 	s.addInternet("TCP", strings.NewReader(tcp6))
 	s.addUNIX(strings.NewReader(unix))
-	s.addMounts(mounts)
 	return s
 }
 
 func TestSocketNames(t *testing.T) {
-	s := tables(tcpTable, tcp6Table, unixTable, mounts)
-	for link, want := range map[string]string{
-		"socket:[11]":             "TCP 127.0.0.1:8080, listening",
-		"socket:[12]":             "TCP from clients of port 8080",
-		"socket:[13]":             "TCP to 10.0.0.9:5432",
-		"socket:[14]":             "TCP connection",        // both ports are of the kernel's choice
-		"socket:[15]":             "TCP to 10.0.0.9:50051", // two connections to it
-		"socket:[16]":             "TCP to 10.0.0.9:50051", //
-		"socket:[17]":             "TCP connection",        // the listener of port 443 was closed
-		"socket:[18]":             "TCP connection",        // of a port with several connections
-		"socket:[19]":             "TCP connection",        //
-		"socket:[0]":              "socket",                // of no process
-		"socket:[21]":             "TCP [::]:8081, listening",
-		"socket:[22]":             "TCP from clients of port 8081",
-		"socket:[23]":             "TCP to [2001:db8::2]:443",
-		"socket:[24]":             "TCP to 127.0.0.1:8081",
-		"socket:[31]":             "UNIX /run/a socket",
-		"socket:[32]":             "UNIX socket",
-		"socket:[99]":             "socket",
-		"file:[22 /etc/a secret]": "file of ext4, mounted at /",
-		"file:[44 /mnt/a]":        "file of nfs4, mounted at /mnt/my data",
-		"file:[44 /mnt/my data]":  "file of nfs4", // mounted itself
-		"file:[45 /a]":            "file",
-		"file:[ /a]":              "file",
-		"/a secret":               "file",
-		"/socket:[11]":            "file",
-		"device:[/dev/tty\x1b]":   "/dev/tty?",
-		"process:[12 cat]":        "process 12 (cat)",
-		"process:[12 a] b]":       "process 12 (a] b)",
-		"process:[12 ]":           "process 12",
-		"process:[12 a\nb\x1b]":   "process 12 (a?b?)",
-		"pipe:[7]":                "pipe",
-		"anon_inode:[eventfd]":    "eventfd",
-		"/home/ada/secret":        "file",
-		"":                        "",
+	s := tables(tcpTable, tcp6Table, unixTable)
+	for inode, want := range map[string]string{
+		"11": "TCP 127.0.0.1:8080, listening",
+		"12": "TCP from clients of port 8080",
+		"13": "TCP to 10.0.0.9:5432",
+		"14": "TCP connection",        // both ports are of the kernel's choice
+		"15": "TCP to 10.0.0.9:50051", // two connections to it
+		"16": "TCP to 10.0.0.9:50051", //
+		"17": "TCP connection",        // the listener of port 443 was closed
+		"18": "TCP connection",        // of a port with several connections
+		"19": "TCP connection",        //
+		"0":  "socket",                // of no process
+		"21": "TCP [::]:8081, listening",
+		"22": "TCP from clients of port 8081",
+		"23": "TCP to [2001:db8::2]:443",
+		"24": "TCP to 127.0.0.1:8081",
+		"31": "UNIX /run/a socket",
+		"32": "UNIX socket",
+		"99": "socket",
 	} {
-		if got := s.Name(link); got != want {
-			t.Errorf("%q is %q, not %q", link, got, want)
+		if got := s.name(inode); got != want {
+			t.Errorf("%q is %q, not %q", inode, got, want)
 		}
-	}
-	if got := (*Sockets)(nil).Name("socket:[11]"); got != "socket" {
-		t.Errorf("without tables: %q", got)
 	}
 }
 
@@ -107,20 +79,11 @@ func TestPortRange(t *testing.T) {
 // address only if the local port is of the kernel's choice, of no other connection, and
 // has no listener.
 func FuzzSocketNames(f *testing.F) {
-	f.Add(tcpTable, tcp6Table, unixTable, mounts, "cat")
-	f.Fuzz(func(t *testing.T, tcp, tcp6, unix, mounts, command string) {
-		s := tables(tcp, tcp6, unix, mounts)
-		names := []string{s.Name("process:[7 " + command + "]")}
-		for id := range s.mounts {
-			names = append(names, s.Name("file:["+id+" /a]"))
-		}
-		for _, name := range names {
-			if name == "" || strings.Contains(name, "\n") {
-				t.Errorf("%q", name)
-			}
-		}
+	f.Add(tcpTable, tcp6Table, unixTable)
+	f.Fuzz(func(t *testing.T, tcp, tcp6, unix string) {
+		s := tables(tcp, tcp6, unix)
 		for inode, k := range s.byInode {
-			name := s.Name("socket:[" + inode + "]")
+			name := s.name(inode)
 			if name == "" || strings.Contains(name, "\n") {
 				t.Errorf("%q", name)
 			}
@@ -131,47 +94,4 @@ func FuzzSocketNames(f *testing.F) {
 			}
 		}
 	})
-}
-
-// A device has its name, a file that of its mount, though it is in /dev.
-func TestFileLinks(t *testing.T) {
-	shared, err := os.CreateTemp("/dev/shm", "a secret")
-	if err != nil {
-		t.Skip(err)
-	}
-	defer os.Remove(shared.Name())
-	defer shared.Close()
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	p, err := Open(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	names := p.Sockets()
-	for _, c := range []struct {
-		file *os.File
-		link string // now another one
-		want *regexp.Regexp
-	}{
-		{null, "", regexp.MustCompile(`^/dev/null$`)},
-		{shared, "", regexp.MustCompile(`^file of \w+, mounted at /\S+$`)},
-		{shared, "/etc/passwd", regexp.MustCompile(`^file$`)},
-	} {
-		n := int(c.file.Fd())
-		link := p.Descriptor(n)
-		if link != c.file.Name() {
-			t.Errorf("the link of %s is %s", c.file.Name(), link)
-		}
-		if c.link != "" {
-			link = c.link
-		}
-		name := names.Name(cmp.Or(p.File(n, link), link))
-		if !c.want.MatchString(name) || strings.Contains(name, "secret") {
-			t.Errorf("%s is %q, not %v", c.file.Name(), name, c.want)
-		}
-	}
 }

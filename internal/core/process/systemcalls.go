@@ -19,7 +19,7 @@ type SystemCall struct {
 type operand byte
 
 const (
-	nothing    operand = iota // that this package knows
+	nothing    operand = iota // nothing that a core may have
 	descriptor                // its first argument is one
 	child                     // a process or any child: its first argument is the ID
 	waited                    // of waitid: the type of its second argument, and that
@@ -32,9 +32,8 @@ type systemCall struct {
 	operand
 }
 
-// systemCalls are those that may take a while. close frees the number of the descriptor
-// before it waits. The numbers are those of the kernel's
-// unistd.h.
+// systemCalls are those that may take a while, with the numbers of the kernel's unistd.h.
+// close frees the number of its descriptor before it waits, so it is about nothing.
 var systemCalls = []systemCall{
 	{"read", 0, 63, descriptor}, {"pread64", 17, 67, descriptor}, {"readv", 19, 65, descriptor},
 	{"preadv", 295, 69, descriptor}, {"preadv2", 327, 286, descriptor},

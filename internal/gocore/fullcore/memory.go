@@ -63,8 +63,8 @@ func (c *Core) SharesFiles(int) bool { return true }
 // Child returns what the program itself knows of a child: its number.
 func (c *Core) Child(pid int) string { return fmt.Sprintf("process:[%d ]", pid) }
 
-// Sockets returns nil: a core has no sockets.
-func (c *Core) Sockets() *process.Sockets { return nil }
+// Names returns nil: a core has no sockets and mounts.
+func (c *Core) Names() *process.Names { return nil }
 
 // Lacks reports whether the program had memory in r that is not in Memory: the
 // core was cut short before it, leaves it out, or cannot be read there.

@@ -95,34 +95,6 @@ func TestCellsInCode(t *testing.T) {
 	}
 }
 
-// The names of wait reasons are those of each release's runtime, in its order.
-func TestWaitReasons(t *testing.T) {
-	for _, release := range []string{"1.21.13", "1.22.12", "1.23.12", "1.24.9", "1.25.5", "1.26.8", "1.27.3"} {
-		f := build(t, release, runtime.GOARCH)
-		s, err := f.Symbol("runtime.waitReasonStrings")
-		if err != nil {
-			t.Fatal(err)
-		}
-		prog, err := module.OfFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		const header = 2 * memory.PtrSize
-		for i := range int(s.Size / header) {
-			want, err := memory.Reader{Memory: f}.String(s.Addr.Add(uint64(i)*header), 100)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := waitReasonName(prog.Version, i); got != want {
-				t.Errorf("go%s: reason %d is %q, want %q", release, i, got, want)
-			}
-		}
-		if got := waitReasonName(prog.Version, int(s.Size/header)); got != "" {
-			t.Errorf("go%s: after the last reason: %q", release, got)
-		}
-	}
-}
-
 // self is this very program, seen from outside.
 func self(t *testing.T) (*module.Program, *exe.Image) {
 	t.Helper()

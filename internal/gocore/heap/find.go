@@ -19,7 +19,7 @@ var ErrNoHeap = errors.New("the heap (runtime.mheap_) was not found")
 // ways to find it: those that succeed must agree.
 //
 // Only the search looks at the list of spans. A running program may map the
-// memory of a new span that prog.Mem does not have yet; [layout.readSpans]
+// memory of a new span that prog.Mem does not have yet; [Layout.readSpans]
 // checks the list when it reads it.
 func find(prog *module.Program, l Layout, symbol func(string) (memory.Address, bool)) (memory.Address, error) {
 	named, isNamed := symbol("runtime.mheap_")

@@ -191,7 +191,7 @@ func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 	return true
 }
 
-// noProcess has room for any process ID and is none.
+// noProcess is not a process ID, and has room for any.
 const noProcess = "1000000000"
 
 // setOwnID writes the ID of a stopped process into the variable of its environment that has

@@ -153,7 +153,7 @@ func childDescriptor() int {
 	return -1
 }
 
-// blocked returns the number of threads that block in a call which is none of the
+// blocked returns the number of threads that block in a system call other than those of the
 // runtime's scheduler: futex, epoll_pwait, nanosleep.
 func blocked() (n int) {
 	files, err := filepath.Glob("/proc/self/task/*/syscall")
