@@ -33,6 +33,7 @@ type outputFile struct {
 	Layouts    []outputLayout
 	Numbers    []string // names of constants
 	Declared   []outputDeclared
+	Constants  []outputConstants
 }
 
 // An outputID is an ID constant.
@@ -188,7 +189,19 @@ func (o *outputFile) table() jen.Code {
 		d.text("Pos", o.Declared[i].Pos)
 		return jen.Values(d.fields...)
 	})
+	add("Constants", "Constants", len(o.Constants), func(i int) jen.Code { return o.Constants[i].row() })
 	return jen.Qual(implPath, "Table").Add(l.multiline())
+}
+
+func (c *outputConstants) row() jen.Code {
+	var names, values []jen.Code
+	for _, name := range c.Names {
+		names, values = append(names, jen.Lit(name)), append(values, jen.Id(name))
+	}
+	l := &literal{}
+	l.add("Names", jen.Index().String().Values(names...))
+	l.add("Values", jen.Op("&").Index(jen.Op("...")).Id(c.Type).Values(values...))
+	return jen.Values(l.fields...)
 }
 
 func (e *outputEntry) row() jen.Code {

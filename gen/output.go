@@ -86,6 +86,7 @@ func (p *plan) outputs(ov *folders.Overlay) []*outputFile {
 			}
 		}
 	}
+	p.addConstants(made)
 	list := make([]*outputFile, 0, len(made))
 	for _, o := range made {
 		o.sort()
@@ -226,6 +227,7 @@ func (o *outputFile) sort() {
 	})
 	slices.SortFunc(o.Layouts, func(a, b outputLayout) int { return strings.Compare(a.Type, b.Type) })
 	slices.Sort(o.Numbers)
+	slices.SortFunc(o.Constants, func(a, b outputConstants) int { return strings.Compare(a.Type, b.Type) })
 	slices.SortFunc(o.Declared, func(a, b outputDeclared) int { return strings.Compare(a.Name, b.Name) })
 }
 

@@ -34,6 +34,10 @@ import (
 
 const slots = 4
 
+type level int8
+
+const low, high level = -1, 1
+
 type inner struct {
 	A int
 	b [slots]struct{ c string }
@@ -132,6 +136,7 @@ func checkStatic(t *testing.T, env []string) {
 		{"layouts", anchor.TableLayouts, 1, anchor.LayoutSize},
 		{"numbers", anchor.TableNumbers, 1, anchor.NumberSize},
 		{"declared", anchor.TableDeclared, 1, anchor.DeclaredSize},
+		{"constants", anchor.TableConstants, 1, anchor.ConstantsSize},
 	} {
 		if n := word(data, slice.at+8); n != uint64(slice.rows) {
 			t.Errorf("%d %s in the file, want %d", n, slice.what, slice.rows)

@@ -107,6 +107,9 @@ func (c *image) notes(me *self.Process, o *options, markedSize int) []elfcore.No
 			Late: func() ([]byte, error) { return c.marked(markedSize), nil },
 		},
 	}
+	if constants := describe.Constants(); len(constants) > 0 {
+		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeConstants, Desc: note.EncodeConstants(constants)})
+	}
 	if len(c.receipts) > 0 {
 		notes = append(notes, elfcore.Note{Name: note.Owner, Type: note.TypeReceipts, Desc: note.EncodeReceipts(c.receipts)})
 	}

@@ -28,6 +28,7 @@ type (
 	LayoutField = registry.LayoutField
 	Number      = registry.Number
 	Declared    = registry.Declared
+	Constants   = registry.Constants
 )
 
 // Flags of an Entry.

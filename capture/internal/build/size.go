@@ -147,7 +147,7 @@ func imageSize(s *model.Snapshot, ranges memory.Ranges) (size, joined uint64) {
 
 // withRest returns the notes of a core, including those that use the rest of
 // the budget, in order of importance: the crash text, the torn ranges, the
-// functions.
+// names of constants, the functions.
 func withRest(s *model.Snapshot, pl *model.Plan, record Record, core elfcore.Core, problems *model.Problems) ([]elfcore.Note, error) {
 	size, err := core.Size()
 	if err != nil {
@@ -178,6 +178,14 @@ func withRest(s *model.Snapshot, pl *model.Plan, record Record, core elfcore.Cor
 		}
 		left -= int64(len(uses.Desc)) + head
 		notes = append(notes, uses)
+	}
+	if constants := s.Identity.Constants; len(constants) > 0 {
+		if n := ourNote(note.TypeConstants, note.EncodeConstants(constants)); int64(len(n.Desc)) <= left-head {
+			left -= int64(len(n.Desc)) + head
+			notes = append(notes, n)
+		} else {
+			problems.Missing("names of constants", errBudget)
+		}
 	}
 	if s.Identity.GoVersion != "" {
 		notes = append(notes, functionsNote(s, left-head, problems))

@@ -100,6 +100,7 @@ func Locate(source Source, opts *model.Options) (*Program, error) {
 	}
 	p.Runtime.Counters = gcstats.Find(p.Runtime.Program, p.Symbols.Address)
 	p.Identity.Layouts = p.Marks.layouts()
+	p.Identity.Constants = p.constants()
 	if err := p.identify(opts.Args); err != nil {
 		return nil, err
 	}

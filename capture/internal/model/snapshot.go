@@ -36,8 +36,9 @@ type Identity struct {
 	Auxv []byte
 	Args string // "" unless requested
 
-	Host    process.Host // the kernel's facts about the process
-	Layouts []string     // lines of vmcoreinfo: the sizes, offsets and numbers of the tables
+	Host      process.Host    // the kernel's facts about the process
+	Layouts   []string        // lines of vmcoreinfo: the sizes, offsets and numbers of the tables
+	Constants []note.Constant // of the tables
 
 	Files []process.Mapping // of the executable file
 	Data  memory.Ranges     // of loaded files: their writable variables

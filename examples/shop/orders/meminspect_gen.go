@@ -46,6 +46,9 @@ var meminspectTable = meminspectimpl.Table{
 		{ID: uint64(idNewest), Name: "newest", Expr: "newest", Var: &newest, Pos: "orders.go:61"},
 		{ID: uint64(idOldest), Name: "oldest", Expr: "oldest", Var: &oldest, Pos: "orders.go:61"},
 	},
+	Constants: []meminspectimpl.Constants{
+		{Names: []string{"Placed", "Packed", "Shipped", "Returned"}, Values: &[...]Status{Placed, Packed, Shipped, Returned}},
+	},
 }
 
 func init() {

@@ -28,6 +28,7 @@ type Table struct {
 	Layouts    []Layout
 	Numbers    []Number
 	Declared   []Declared
+	Constants  []Constants
 }
 
 // An Entry is one annotated variable.
@@ -86,6 +87,13 @@ type Declared struct {
 	ID   uint64
 	Name string
 	Pos  string
+}
+
+// Constants are the constants of one declared integer type T.
+type Constants struct {
+	Names  []string
+	Type   memory.Address // of the runtime type *[n]T
+	Values memory.Address // of the array with the n values
 }
 
 // A VersionError is the error for a layout of a version that this tool does
@@ -250,6 +258,10 @@ func (d *decoder) table(addr memory.Address) (*Table, error) {
 		t.Declared, err = each(r, anchor.TableDeclared, anchor.DeclaredSize, "declared IDs", declared)
 		return err
 	})
+	part(func() (err error) {
+		t.Constants, err = each(r, anchor.TableConstants, anchor.ConstantsSize, "constants", constants)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("table at %v: %w", addr, err)
 	}
@@ -309,4 +321,13 @@ func declared(r *record) (Declared, error) {
 		Name: r.text(anchor.DeclaredName),
 		Pos:  r.text(anchor.DeclaredPos),
 	}, nil
+}
+
+func constants(r *record) (Constants, error) {
+	names, err := each(r, anchor.ConstantsNames, 16, "names", func(r *record) (string, error) { return r.text(0), nil })
+	return Constants{
+		Names:  names,
+		Type:   r.pointer(anchor.ConstantsValues),
+		Values: r.pointer(anchor.ConstantsValues + 8),
+	}, err
 }

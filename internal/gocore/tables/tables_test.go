@@ -29,6 +29,8 @@ var (
 
 type secret struct{ k [16]byte }
 
+var levels = [...]int8{-1, 1}
+
 // linked and unlinked are tables as generated code has them; nothing links the
 // second, as in a program that is stuck in its first init.
 var linked = meminspectimpl.Table{
@@ -47,6 +49,9 @@ var linked = meminspectimpl.Table{
 	Layouts:  []meminspectimpl.Layout{{Name: "secret", Size: 16, Fields: []meminspectimpl.LayoutField{{Name: "k", Offset: 0, Size: 16}}}},
 	Numbers:  []meminspectimpl.Number{{Name: "answer", Value: -42}},
 	Declared: []meminspectimpl.Declared{{ID: 1<<63 | 3, Name: "Config", Pos: "x.go:1"}},
+	Constants: []meminspectimpl.Constants{
+		{Names: []string{"low", "high"}, Values: &levels},
+	},
 }
 
 var unlinked = meminspectimpl.Table{
@@ -147,6 +152,9 @@ func TestFind(t *testing.T) {
 			}
 			if want := []tables.Declared{{ID: 1<<63 | 3, Name: "Config", Pos: "x.go:1"}}; !reflect.DeepEqual(got.Declared, want) {
 				t.Errorf("declared %+v", got.Declared)
+			}
+			if want := []tables.Constants{{Names: []string{"low", "high"}, Type: word(&levels), Values: addr(unsafe.Pointer(&levels))}}; !reflect.DeepEqual(got.Constants, want) {
+				t.Errorf("constants %+v", got.Constants)
 			}
 			if byPackage(t, found, here+"/unlinked").Linked {
 				t.Error("a table that nothing links is linked")

@@ -63,7 +63,8 @@ const (
 	TableLayouts    = 112 // slice of layouts
 	TableNumbers    = 136 // slice of numbers
 	TableDeclared   = 160 // slice of declared IDs
-	TableSize       = 184
+	TableConstants  = 184 // slice of constants
+	TableSize       = 208
 )
 
 // TableLinked is set in a table's flags once its package is initialised.
@@ -151,6 +152,13 @@ const (
 	DeclaredName = 8  // string
 	DeclaredPos  = 24 // string
 	DeclaredSize = 40
+)
+
+// Offsets in the constants of one declared integer type.
+const (
+	ConstantsNames  = 0  // slice of strings
+	ConstantsValues = 24 // any: a pointer to an array of the type, with a value for each name
+	ConstantsSize   = 40
 )
 
 // Offsets in a chunk of dynamic regions, and in its slots.

@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
 
 	meminspect "github.com/meminspect/meminspect/runtime"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
+	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
 	"github.com/meminspect/meminspect/runtime/meminspectimpl"
 )
@@ -25,7 +27,16 @@ var table = meminspectimpl.Table{
 	Entries: []meminspectimpl.Entry{{ID: 1 << 63, Name: "points", Expr: "points", Var: &points}},
 	Layouts: []meminspectimpl.Layout{{Name: "point", Size: 8, Fields: []meminspectimpl.LayoutField{{Name: "Y", Offset: 4, Size: 4}}}},
 	Numbers: []meminspectimpl.Number{{Name: "limit", Value: -3}},
+	Constants: []meminspectimpl.Constants{
+		{Names: []string{"low", "high"}, Values: &[...]level{-1, 1}},
+		{Names: []string{"first", "last"}, Values: &[...]size{0, 1<<64 - 1}},
+	},
 }
+
+type (
+	level int8
+	size  uint64
+)
 
 func TestText(t *testing.T) {
 	meminspectimpl.Link(&table)
@@ -47,6 +58,15 @@ func TestText(t *testing.T) {
 	}
 	if info.Lengths["example.com/p.points"] != 7 || info.Sizes["example.com/p.point"] != 8 || info.Offsets["example.com/p.point.Y"] != 4 || info.Numbers["example.com/p.limit"] != -3 {
 		t.Errorf("%+v", info)
+	}
+}
+
+func TestConstants(t *testing.T) {
+	meminspectimpl.Link(&table)
+	const here = "github.com/meminspect/meminspect/runtime/internal/describe"
+	want := []note.Constant{{here, "level", "low", -1}, {here, "level", "high", 1}, {here, "size", "first", 0}, {here, "size", "last", -1}}
+	if got := Constants(); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
 	}
 }
 

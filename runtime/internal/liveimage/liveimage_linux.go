@@ -114,6 +114,9 @@ func New(limit int) (*Image, error) {
 		{Name: note.Owner, Type: note.TypeCapture, Desc: capture.Encode()},
 		{Name: note.Owner, Type: note.TypeMarked, Desc: append(note.EncodeMarked(nil), make([]byte, markedRoom)...)},
 	}}
+	if constants := describe.Constants(); len(constants) > 0 {
+		l.notes = append(l.notes, elfcore.Note{Name: note.Owner, Type: note.TypeConstants, Desc: note.EncodeConstants(constants)})
+	}
 	for _, r := range []elfcore.Range{me.FirstPage(), me.GoroutineCount()} {
 		data := make([]byte, r.Len()&^3)
 		if data = data[:self.Read(data, r.Start)&^3]; len(data) > 0 {

@@ -28,6 +28,7 @@ func TestLayout(t *testing.T) {
 		{"Table.Exclusions", unsafe.Offsetof(Table{}.Exclusions), anchor.TableExclusions},
 		{"Table.Layouts", unsafe.Offsetof(Table{}.Layouts), anchor.TableLayouts},
 		{"Table.Numbers", unsafe.Offsetof(Table{}.Numbers), anchor.TableNumbers},
+		{"Table.Constants", unsafe.Offsetof(Table{}.Constants), anchor.TableConstants},
 		{"Table.Declared", unsafe.Offsetof(Table{}.Declared), anchor.TableDeclared},
 
 		{"Entry", unsafe.Sizeof(Entry{}), anchor.EntrySize},
@@ -62,6 +63,9 @@ func TestLayout(t *testing.T) {
 		{"Declared", unsafe.Sizeof(Declared{}), anchor.DeclaredSize},
 		{"Declared.Name", unsafe.Offsetof(Declared{}.Name), anchor.DeclaredName},
 		{"Declared.Pos", unsafe.Offsetof(Declared{}.Pos), anchor.DeclaredPos},
+		{"Constants", unsafe.Sizeof(Constants{}), anchor.ConstantsSize},
+		{"Constants.Names", unsafe.Offsetof(Constants{}.Names), anchor.ConstantsNames},
+		{"Constants.Values", unsafe.Offsetof(Constants{}.Values), anchor.ConstantsValues},
 
 		{"anchor", unsafe.Sizeof(root), anchor.AnchorSize},
 		{"anchor.version", unsafe.Offsetof(root.version), anchor.AnchorVersionOff},

@@ -22,6 +22,7 @@ type Table struct {
 	Layouts    []Layout
 	Numbers    []Number
 	Declared   []Declared
+	Constants  []Constants
 }
 
 // An Entry is one annotated variable.
@@ -77,6 +78,12 @@ type Declared struct {
 	ID   uint64
 	Name string
 	Pos  string
+}
+
+// Constants are the constants of one declared integer type.
+type Constants struct {
+	Names  []string
+	Values any // a pointer to an array of the type, with a value for each name
 }
 
 // withdrawn reports whether the entry was unregistered.
