@@ -99,7 +99,7 @@ func TestCheck(t *testing.T) {
 				got = append(got, text)
 			}
 			want := []string{
-				"unknown-version: layout version 2, and this tool knows version 1: update meminspect",
+				"unknown-version: layout version 3, and this tool knows version 2: update meminspect",
 				"example.com/app/main.go:2: collision: first (example.com/app/main.go:1) and second (example.com/app/main.go:2) have the same ID 800000000000002a",
 				"example.com/app/main.go:5: never-registered: the ID of Nowhere is declared, but no code or data of the program contains it: nothing registers it",
 				"example.com/app/main.go:6: never-registered: the ID of InDeadCode is declared, but no code or data of the program contains it: nothing registers it",

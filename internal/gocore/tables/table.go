@@ -210,9 +210,12 @@ func Read(mem memory.Memory, addr memory.Address) (*Table, error) {
 	return t, nil
 }
 
+// withoutConstants is the version of tables without constants.
+const withoutConstants = 1
+
 // table reads the table at addr, and checks its head.
 func (d *decoder) table(addr memory.Address) (*Table, error) {
-	r, err := d.record(addr, anchor.TableSize)
+	r, err := d.record(addr, anchor.TableConstants) // what all versions have
 	if err != nil {
 		return nil, fmt.Errorf("table at %v: %w", addr, err)
 	}
@@ -220,7 +223,13 @@ func (d *decoder) table(addr memory.Address) (*Table, error) {
 		return nil, fmt.Errorf("table at %v: it does not begin with a table's magic", addr)
 	}
 	version := r.u32(anchor.TableVersionOff)
-	if version != anchor.TableVersion {
+	switch version {
+	case withoutConstants:
+	case anchor.TableVersion:
+		if r, err = d.record(addr, anchor.TableSize); err != nil {
+			return nil, fmt.Errorf("table at %v: %w", addr, err)
+		}
+	default:
 		return nil, &VersionError{"table", addr, version, anchor.TableVersion}
 	}
 	t := &Table{
@@ -259,6 +268,9 @@ func (d *decoder) table(addr memory.Address) (*Table, error) {
 		return err
 	})
 	part(func() (err error) {
+		if version == withoutConstants {
+			return nil
+		}
 		t.Constants, err = each(r, anchor.TableConstants, anchor.ConstantsSize, "constants", constants)
 		return err
 	})

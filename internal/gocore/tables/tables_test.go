@@ -1,6 +1,7 @@
 package tables_test
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"os"
@@ -345,6 +346,28 @@ func TestTagsChange(t *testing.T) {
 	}
 	if err := meminspect.SetTag("moving", ""); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A table of version 1 ends before the constants: what follows is other memory.
+func TestVersion1(t *testing.T) {
+	live, _ := own(t)
+	at := addr(unsafe.Pointer(&linked))
+	b, err := memory.Reader{Memory: live}.Bytes(at, anchor.TableConstants, anchor.TableConstants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[anchor.TableVersionOff] = 1
+	b = append(b, bytes.Repeat([]byte{0xff}, anchor.TableSize-anchor.TableConstants)...)
+	var mem memory.Spliced
+	mem.PutAll(live)
+	mem.PutAll(memory.Buffer{Base: at, Data: b})
+	table, err := tables.Read(&mem, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if table.Version != 1 || len(table.Entries) != 2 || len(table.Declared) != 1 || table.Constants != nil {
+		t.Errorf("%+v", table)
 	}
 }
 

@@ -28,7 +28,7 @@ const (
 // Versions of the layouts in this file.
 const (
 	AnchorVersion uint32 = 1
-	TableVersion  uint32 = 1
+	TableVersion  uint32 = 2
 )
 
 // Offsets in the anchor.
@@ -63,7 +63,7 @@ const (
 	TableLayouts    = 112 // slice of layouts
 	TableNumbers    = 136 // slice of numbers
 	TableDeclared   = 160 // slice of declared IDs
-	TableConstants  = 184 // slice of constants
+	TableConstants  = 184 // slice of constants; the end of a table of version 1
 	TableSize       = 208
 )
 
