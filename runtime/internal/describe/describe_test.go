@@ -64,7 +64,10 @@ func TestText(t *testing.T) {
 func TestConstants(t *testing.T) {
 	meminspectimpl.Link(&table)
 	const here = "github.com/meminspect/meminspect/runtime/internal/describe"
-	want := []note.Constant{{here, "level", "low", -1}, {here, "level", "high", 1}, {here, "size", "first", 0}, {here, "size", "last", -1}}
+	want := []note.Constant{
+		{PkgPath: here, Type: "level", Name: "low", Value: -1}, {PkgPath: here, Type: "level", Name: "high", Value: 1},
+		{PkgPath: here, Type: "size", Name: "first"}, {PkgPath: here, Type: "size", Name: "last", Value: -1},
+	}
 	if got := Constants(); !slices.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
