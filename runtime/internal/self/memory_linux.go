@@ -3,8 +3,10 @@
 package self
 
 import (
+	"bytes"
 	"os"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"unsafe"
@@ -13,13 +15,20 @@ import (
 // noReadv is set once the kernel or a seccomp filter forbids process_vm_readv.
 var noReadv atomic.Bool
 
+// filtered reports whether the program has a seccomp filter, which may kill it for
+// process_vm_readv. The file gives the same, so that call is not tried then.
+var filtered = sync.OnceValue(func() bool {
+	status, err := os.ReadFile("/proc/self/status")
+	return err == nil && bytes.Contains(status, []byte("\nSeccomp:\t2\n"))
+})
+
 // Read reads the program's own memory at addr through the kernel and returns
 // the number of bytes before the first unreadable one.
 func Read(p []byte, addr uint64) int {
 	if len(p) == 0 {
 		return 0
 	}
-	if !noReadv.Load() {
+	if !noReadv.Load() && !filtered() {
 		n, errno := vmRead(p, addr)
 		switch errno {
 		case 0:
