@@ -43,11 +43,20 @@ var ErrNoAnchor = errors.New("the program does not embed the meminspect runtime"
 var ErrChanging = errors.New("the program changed it at each look")
 
 // Find searches for the anchor in the writable data of the executable. It is
-// static data, so it is either there at the start or never.
+// static data, so it is either there at the start or never. It returns
+// [process.ErrGone] if the program ended before that was known.
 func (p *Program) Find() error {
 	if p.anchor != 0 {
 		return nil
 	}
+	err := p.find()
+	if err != nil && p.ended() {
+		return process.ErrGone
+	}
+	return err
+}
+
+func (p *Program) find() error {
 	data, err := p.data(false)
 	if err != nil {
 		return err
@@ -67,6 +76,13 @@ func (p *Program) Find() error {
 	}
 	p.anchor = found.Anchors[0].Addr
 	return nil
+}
+
+// ended reports whether the program has lost its memory. While it loses it, its
+// mappings read as a part of them, and its memory as unreadable.
+func (p *Program) ended() bool {
+	maps, err := p.proc.Maps()
+	return err == nil && len(maps) == 0 || errors.Is(err, process.ErrGone)
 }
 
 // data returns the writable memory of the executable file, with or without the
