@@ -132,6 +132,11 @@ func canStop(p *process.Process, status map[string]string) Check {
 		c.Fix = process.TracerAdvice(name, p.PID)
 		return c
 	}
+	if err := process.Ptrace.Filtered(); err != nil {
+		c.OK, c.Note = false, "no; see seccomp above"
+		c.Fix = "a capture does not stop it then, and records no registers"
+		return c
+	}
 	if n, err := strconv.Atoi(status["Seccomp"]); err == nil && n == 1 {
 		c.Note = "yes; it runs in strict seccomp mode"
 	}
@@ -247,10 +252,20 @@ func ownSeccomp() Check {
 		return c
 	}
 	c.Note = "a filter on this process lets its calls through"
-	if err := process.Allowed(); err != nil {
+	var stopped []string
+	for _, call := range []process.Call{process.Ptrace, process.ReadMemory} {
+		var killed *process.KilledError
+		switch err := call.Filtered(); {
+		case errors.As(err, &killed):
+			stopped = append(stopped, fmt.Sprintf("kills it for %v", call))
+		case err != nil:
+			stopped = append(stopped, fmt.Sprintf("refuses %v (%v)", call, err))
+		}
+	}
+	if len(stopped) > 0 {
 		c.OK = false
-		c.Note = "a filter on this process stops its calls: " + err.Error()
-		c.Fix = "allow process_vm_readv and ptrace in the container's seccomp profile (both are in the default profiles of Docker since 19.03 on Linux 4.8)"
+		c.Note = "a filter on this process " + strings.Join(stopped, ", ") + ": captures work without that, as far as they can"
+		c.Fix = "allow ptrace and process_vm_readv: in a unit of systemd with a line SystemCallFilter=@debug process_vm_readv, in a container with its seccomp profile (both are in the default profiles of Docker since 19.03 on Linux 4.8)"
 	}
 	return c
 }
@@ -258,9 +273,12 @@ func ownSeccomp() Check {
 // kernelAllows tries both ways of reading on this process itself.
 func kernelAllows() []Check {
 	c := Check{What: "kernel", OK: true, Note: kernelRelease()}
+	if process.ReadMemory.Filtered() != nil {
+		return []Check{c} // what a filter does is not the kernel's
+	}
 	if err := process.Allowed(); err != nil {
 		c.OK, c.Note = false, err.Error()
-		c.Fix = "a kernel with CONFIG_CROSS_MEMORY_ATTACH, or a filter that lets process_vm_readv through"
+		c.Fix = "a kernel with CONFIG_CROSS_MEMORY_ATTACH"
 	}
 	return []Check{c}
 }

@@ -12,6 +12,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/meminspect/meminspect/internal/core/process"
 )
 
 // waitedFor are children that have a waiter of their own. The lock is held
@@ -31,6 +33,10 @@ func Run(cmd *exec.Cmd) error {
 
 // Start starts a command, safe from Orphans until [Wait] returns.
 func Start(cmd *exec.Cmd) error {
+	// Package os opens a descriptor of each process that it starts.
+	if err := process.OpenPidfd.Killed(); err != nil {
+		return fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
 	waitedFor.Lock()
 	defer waitedFor.Unlock()
 	if err := cmd.Start(); err != nil {

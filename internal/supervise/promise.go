@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/supervise/child"
 	"github.com/meminspect/meminspect/internal/supervise/live"
 )
@@ -28,6 +29,8 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 	s.image.Store(&image{name: s.image.Load().name, exe: exeOf(s.child.PID), view: view})
 	readable := err == nil || errors.Is(err, live.ErrNoAnchor)
 	switch {
+	case errors.Is(err, process.ErrGone):
+		no = append(no, "fatal errors (the program ended before its memory was read)")
 	case !readable:
 		no = append(no, "its memory ("+s.obstacle(err)+"), so records only")
 	case errors.Is(err, live.ErrNoAnchor) && info != nil:
@@ -104,6 +107,10 @@ func linksC(path string) bool {
 
 // obstacle explains the cause of a kernel error.
 func (s *Supervisor) obstacle(err error) string {
+	var killed *process.KilledError
+	if errors.As(err, &killed) {
+		return killed.Error()
+	}
 	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
 		return err.Error()
 	}

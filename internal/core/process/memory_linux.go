@@ -95,6 +95,9 @@ func readVMMany(pid int, pieces []memory.Piece) (n, tried int, err error) {
 // Allowed tests with this process itself whether process_vm_readv works on this
 // system.
 func Allowed() error {
+	if err := ReadMemory.Killed(); err != nil {
+		return err
+	}
 	var to [1]byte
 	n, err := unix.ProcessVMReadv(os.Getpid(), []unix.Iovec{{Base: &to[0], Len: 1}},
 		[]unix.RemoteIovec{{Base: uintptr(unsafe.Pointer(&probe[0])), Len: 1}}, 0)

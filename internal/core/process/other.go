@@ -59,6 +59,12 @@ func isUnmapped(error) bool                                    { return false }
 func readVM(int, []byte, memory.Address) (int, error)          { return 0, errSystem }
 func readVMMany(int, []memory.Piece) (n, tried int, err error) { return 0, 0, errSystem }
 
+// Killed returns nil on this system.
+func (c Call) Killed() error { return nil }
+
+// Filtered returns nil on this system.
+func (c Call) Filtered() error { return nil }
+
 // Allowed fails on this system.
 func Allowed() error { return errSystem }
 

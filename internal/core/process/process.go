@@ -41,6 +41,7 @@ func Open(pid int) (*Process, error) {
 		return nil, fmt.Errorf("open process %d: %w", pid, gone(err))
 	}
 	p.mem = &Memory{pid: pid}
+	p.mem.forbidden.Store(ReadMemory.Killed() != nil)
 	return p, nil
 }
 

@@ -83,6 +83,9 @@ const (
 // process), and all threads continue. They also continue when ctx ends, even if
 // Resume has not been called.
 func Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
+	if err := Ptrace.Killed(); err != nil {
+		return nil, fmt.Errorf("stop process %d: %w", p.PID, err)
+	}
 	if opts.Wait == 0 {
 		opts.Wait = time.Second
 	}

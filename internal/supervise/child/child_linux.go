@@ -92,6 +92,11 @@ func Start(c Command, keeper *process.Tracer, seize bool) (child *Child, notSeiz
 	}
 	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Files: c.Files,
 		Sys: &syscall.SysProcAttr{Setpgid: !child.shared}}
+	if seize {
+		// The child would be killed that asks for its exit stop, and then this process.
+		notSeized = process.Ptrace.Killed()
+		seize = notSeized == nil
+	}
 	started := false
 	if seize && !privileged(c.Path) {
 		if derr := keeper.Do(func() { started = child.startSeized(c, attr) }); derr != nil {
@@ -158,6 +163,10 @@ func (c *Child) startSeized(cmd Command, attr *syscall.ProcAttr) bool {
 	}
 	c.PID = pid
 	stop := func() bool {
+		// The end of a program that did not get this far is left to Wait.
+		if n, err := process.Peek(pid, 0); err != nil || n.Ended() {
+			return false
+		}
 		for {
 			var status unix.WaitStatus
 			_, err := unix.Wait4(pid, &status, unix.WUNTRACED|unix.WALL, nil)
@@ -235,6 +244,9 @@ func privileged(path string) bool {
 // Attach makes a Child of a process that another process started. Its end is
 // detected, its status only if it was seized.
 func Attach(pid int, keeper *process.Tracer) (*Child, error) {
+	if err := process.OpenPidfd.Killed(); err != nil {
+		return nil, fmt.Errorf("attaching to process %d: %w", pid, err)
+	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, fmt.Errorf("attaching to process %d: %w", pid, err)
@@ -316,6 +328,9 @@ func (c *Child) Seize() error {
 }
 
 func (c *Child) seize() error {
+	if err := process.Ptrace.Killed(); err != nil {
+		return fmt.Errorf("seizing the main thread: %w", err)
+	}
 	err := c.ask(func() error {
 		c.thread = unix.Gettid()
 		return c.request(unix.PTRACE_SEIZE, unix.PTRACE_O_TRACEEXIT)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -334,7 +335,39 @@ func TestInherited(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status, err := c.Wait(Events{}); err != nil || status != 0 {
+	status, err := c.Wait(Events{})
+	t.Log(status, c.Seized())
+	if err != nil || status != 0 {
 		t.Errorf("%#x, %v", status, err)
+	}
+}
+
+// A program that is killed before its first instruction has ended, and was there.
+func TestEndsBeforeItBegins(t *testing.T) {
+	seizable(t)
+	tracer := process.NewTracer()
+	defer tracer.Close()
+	// The filter is of the thread that starts it alone, and kills what asks to be traced.
+	code := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_PTRACE, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_KILL_PROCESS},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	var errs [2]error
+	_ = tracer.Do(func() {
+		errs[0] = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		errs[1] = unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0)
+	})
+	if err := errors.Join(errs[:]...); err != nil {
+		t.Skip("no filter can be set here: ", err)
+	}
+	c, _, err := Start(Command{Path: "/proc/self/exe", Args: []string{"none"}, Files: []uintptr{0, 1, 2}}, tracer, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := c.Wait(Events{}); err != nil || !status.Signaled() || status.Signal() != unix.SIGSYS {
+		t.Errorf("it ended with %v, %v", status, err)
 	}
 }

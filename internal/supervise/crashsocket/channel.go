@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
 )
 
@@ -210,7 +211,9 @@ func (m *message) registered() (*Registered, error) {
 	if err == nil && m.pidfd < 0 {
 		// Linux before 6.5. The PID is still the sender's if the sender still has its
 		// end of the socket.
-		m.pidfd, err = unix.PidfdOpen(m.pid, 0)
+		if err = process.OpenPidfd.Killed(); err == nil {
+			m.pidfd, err = unix.PidfdOpen(m.pid, 0)
+		}
 		if err == nil && s.HungUp() {
 			err = errMessage
 		}
