@@ -179,6 +179,22 @@ func deadlockLines(t *testing.T, path string) []string {
 	return lines
 }
 
+// usesOf returns the functions that use what a function waits for.
+func usesOf(t *testing.T, path, function string) (lines []string) {
+	t.Helper()
+	objects := readWaits(t, path)
+	for i := range objects {
+		for _, w := range objects[i].Waiters {
+			for _, other := range objects[i].Others {
+				if stacks.Caller(w.Calls()).Function == function && other.Uses != "" {
+					lines = append(lines, function+": "+other.Uses)
+				}
+			}
+		}
+	}
+	return lines
+}
+
 // Goroutines that wait for each other are found, whether or not they defer the unlock, and
 // none that another goroutine can let go on.
 func TestDeadlocks(t *testing.T) {
@@ -219,7 +235,7 @@ func TestDeadlocks(t *testing.T) {
 			var diff string
 			if !await.Poll(func() bool { // until all of them wait
 				core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
-				diff = gocmp.Diff(want, deadlockLines(t, core))
+				diff = gocmp.Diff(want, deadlockLines(t, core)) + gocmp.Diff([]string{"main.lockThird: main.thirdFourth"}, usesOf(t, core, "main.lockThird"))
 				return diff == ""
 			}) {
 				t.Error(diff)

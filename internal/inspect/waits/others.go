@@ -124,6 +124,9 @@ func (f *finder) findUses(list []stacks.Goroutine) {
 			continue
 		}
 		for _, frame := range g.Frames {
+			if frame.Inlined {
+				continue // the code is that of the function that it is inlined into
+			}
 			for _, o := range byFunction[frame.Entry] {
 				o.addOther(g, Other{Uses: frame.Function})
 			}

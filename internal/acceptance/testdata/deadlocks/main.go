@@ -150,6 +150,25 @@ func lockFirst() { first.Lock() }
 //go:noinline
 func lockSecond() { second.Lock() }
 
+// third and fourth are of no struct too.
+var third, fourth sync.Mutex
+
+// thirdFourth waits in a call of Lock that is inlined, and has locked third.
+//
+//go:noinline
+func thirdFourth() {
+	third.Lock()
+	fourth.Lock()
+	fourth.Unlock()
+	third.Unlock()
+}
+
+//go:noinline
+func lockThird() {
+	third.Lock()
+	third.Unlock()
+}
+
 // outer calls a method that locks what it has locked.
 //
 //go:noinline
@@ -260,6 +279,14 @@ func start() {
 	for range 2 { // they wait for what is in a deadlock
 		go state.Pair[0].inner()
 	}
+
+	fourth.Lock()
+	go thirdFourth()
+	for third.TryLock() {
+		third.Unlock()
+		time.Sleep(time.Millisecond)
+	}
+	go lockThird()
 
 	state.Again.mu.Lock()
 	state.Again.mu.Unlock()
