@@ -16,7 +16,16 @@ type section struct {
 	title string
 	lines []string
 	width int  // of the lines
+	keep  int  // lines that stay as long as other sections have more than they have to
 	whole bool // no line may be omitted
+
+	// newest returns the title of a section whose last lines matter most: the first ones are
+	// omitted. It is nil for other sections.
+	newest func(lines int) string
+
+	// rest returns the last line, which names what has no line, when so many lines more are
+	// omitted. It is nil if everything has a line.
+	rest func(left int) string
 }
 
 // add appends a line, cut to the width.
@@ -103,37 +112,73 @@ func sections(r *report.Report, next []string, width int) []section {
 // fit drops lines from the longest sections until all of them together have at
 // most most lines.
 func fit(all []section, most int) []section {
-	const least = 3 // lines of a section
-	total := func() (n int) {
-		for _, s := range all {
-			n += 1 + len(s.lines)
-			if s.title != "" {
-				n++
-			}
+	total := 0
+	for _, s := range all {
+		total += 1 + len(s.lines)
+		if s.title != "" {
+			total++
 		}
-		return n
 	}
 	left := make([]int, len(all)) // out of each
-	for total() > most {
-		longest := -1
-		for i, s := range all {
-			if i > 0 && !s.whole && len(s.lines) > least && (longest < 0 || len(s.lines) > len(all[longest].lines)) {
-				longest = i
+	const least = 3               // lines of a section
+	for _, keep := range []func(*section) int{func(s *section) int { return max(s.keep, least) }, func(*section) int { return least }} {
+		for ; total > most; total-- {
+			longest := -1
+			for i := range all {
+				if s := &all[i]; i > 0 && !s.whole && len(s.lines) > keep(s) && (longest < 0 || len(s.lines) > len(all[longest].lines)) {
+					longest = i
+				}
 			}
+			if longest < 0 {
+				break
+			}
+			all[longest].drop()
+			left[longest]++
 		}
-		if longest < 0 {
-			break
-		}
-		s := &all[longest]
-		s.lines = s.lines[:len(s.lines)-1]
-		left[longest]++
 	}
 	for i, n := range left {
-		if s := &all[i]; n > 0 {
-			s.lines[len(s.lines)-1] = fmt.Sprintf("… %s more", plural(n+1, "line"))
+		if n > 0 {
+			all[i].admit(n)
 		}
 	}
 	return all
+}
+
+// drop omits the line that matters least.
+func (s *section) drop() {
+	if s.newest != nil {
+		s.lines = s.lines[1:]
+		return
+	}
+	at := len(s.lines) - 1
+	if s.rest != nil {
+		at--
+	}
+	s.lines = slices.Delete(s.lines, at, at+1)
+}
+
+// admit adds how many lines are omitted.
+func (s *section) admit(left int) {
+	last := len(s.lines) - 1
+	switch {
+	case s.newest != nil:
+		s.title = s.newest(len(s.lines))
+	case s.rest != nil:
+		s.lines[last] = s.rest(left)
+	default:
+		s.lines[last] = fmt.Sprintf("… %s more", plural(left+1, "line"))
+	}
+}
+
+// addRest adds the line about what has no line.
+func (s *section) addRest(what string) {
+	s.rest = func(left int) string {
+		if left == 0 {
+			return "… " + what + " more"
+		}
+		return fmt.Sprintf("… %s and %s more", plural(left, "line"), what)
+	}
+	s.lines = append(s.lines, s.rest(0))
 }
 
 // factLines describe the program and its end.
@@ -158,7 +203,8 @@ func failedSection(g *report.Goroutine, width int) section {
 	if g == nil {
 		return section{}
 	}
-	s := section{title: fmt.Sprintf("goroutine %d ended the program", g.ID), width: width}
+	const keep = 16
+	s := section{title: fmt.Sprintf("goroutine %d ended the program", g.ID), width: width, keep: keep}
 	if g.State != "" && g.State != "running" {
 		s.title += ": " + oneLine(g.State)
 	}
@@ -245,7 +291,8 @@ func groupSection(r *report.Report, width int) section {
 	const most = 6
 	for i := range r.Groups {
 		if i == most && len(r.Groups) > most+1 {
-			s.add("… %s more", plural(len(r.Groups)-most, "group"))
+			s.rest = func(left int) string { return fmt.Sprintf("… %s more", plural(len(r.Groups)-most+left, "group")) }
+			s.lines = append(s.lines, s.rest(0))
 			break
 		}
 		s.add("%s", groupLine(&r.Groups[i]))
@@ -271,7 +318,7 @@ func deadlockSection(r *report.Report, width int) section {
 		s.add("%s", line)
 	}
 	if more := deadlockCounts(r.Deadlocks[1:]); more != "" {
-		s.add("… %s more", more)
+		s.addRest(more)
 	}
 	return s
 }
@@ -281,7 +328,7 @@ func waitSection(r *report.Report, width int) section {
 	const most = 4
 	for i := range r.Waits {
 		if i == most {
-			s.add("… %s more", plural(len(r.Waits)-most, "object"))
+			s.addRest(plural(len(r.Waits)-most, "object"))
 			break
 		}
 		s.add("%s", objectText(&r.Waits[i]))
@@ -307,10 +354,15 @@ func summarySection(r *report.Report, width int) section {
 }
 
 func logSection(r *report.Report, width int) section {
-	s := section{title: "log", width: width}
-	if r.Older > 0 {
-		s.title = fmt.Sprintf("log, the last %d of %d records", len(r.Log), len(r.Log)+r.Older)
+	const keep = 5
+	total := len(r.Log) + r.Older
+	title := func(lines int) string {
+		if lines == total {
+			return "log"
+		}
+		return fmt.Sprintf("log, the last %d of %d records", lines, total)
 	}
+	s := section{title: title(len(r.Log)), width: width, keep: keep, newest: title}
 	for i := range r.Log {
 		s.add("%s", recordText(&r.Log[i], "15:04:05.000 "))
 	}

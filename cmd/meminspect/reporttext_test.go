@@ -3,11 +3,14 @@ package main
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/meminspect/meminspect/internal/inspect/report"
+	"github.com/meminspect/meminspect/internal/inspect/stacks"
 	"github.com/meminspect/meminspect/internal/inspect/waits"
+	"github.com/meminspect/meminspect/runtime/format/logring"
 )
 
 // A report that is too long loses lines of its longest parts, and none of those
@@ -40,6 +43,54 @@ func TestFit(t *testing.T) {
 	cut := fit([]section{part(1, false), part(9, false)}, 10)
 	if last := cut[1].lines[len(cut[1].lines)-1]; last != "… 5 lines more" {
 		t.Errorf("%d lines end with %q", len(cut[1].lines), last)
+	}
+}
+
+// The newest records of the log stay, and the goroutine that failed keeps its calls as long as
+// others have more lines than they have to.
+func TestFitKeeps(t *testing.T) {
+	r := &report.Report{Failed: &report.Goroutine{ID: 1}, Older: 6}
+	for i := range 10 {
+		r.Log = append(r.Log, logring.Record{Message: fmt.Sprint("record ", i+6)})
+		r.Failed.Calls = append(r.Failed.Calls, report.Call{Frame: stacks.Frame{Function: fmt.Sprint("main.f", i), Line: i}})
+		r.Groups = append(r.Groups, stacks.Group{Goroutines: []*stacks.Goroutine{{State: "sleep"}}})
+	}
+	for _, test := range []struct {
+		most, calls, groups, log int
+		call, rest               string
+	}{
+		{100, 10, 7, 10, "main.f9", "… 4 groups more"},
+		{31, 10, 7, 7, "main.f9", "… 4 groups more"},
+		{25, 10, 3, 5, "main.f9", "… 8 groups more"},
+		{17, 3, 3, 4, "… 8 lines more", "… 8 groups more"},
+	} {
+		all := fit([]section{{}, failedSection(r.Failed, 80), groupSection(r, 80), logSection(r, 80)}, test.most)
+		failed, groups, log := &all[1], &all[2], &all[3]
+		if len(failed.lines) != test.calls || len(groups.lines) != test.groups || len(log.lines) != test.log {
+			t.Errorf("%d: %d calls, %d groups and %d records, want %d, %d and %d", test.most, len(failed.lines), len(groups.lines), len(log.lines), test.calls, test.groups, test.log)
+			continue
+		}
+		if last := failed.lines[len(failed.lines)-1]; !strings.HasPrefix(last, test.call) {
+			t.Errorf("%d: the calls end with %q, want %q", test.most, last, test.call)
+		}
+		if last := groups.lines[len(groups.lines)-1]; last != test.rest {
+			t.Errorf("%d: the groups end with %q, want %q", test.most, last, test.rest)
+		}
+		if last := log.lines[len(log.lines)-1]; !strings.HasSuffix(last, "record 15") {
+			t.Errorf("%d: the log ends with %q", test.most, last)
+		}
+		if want := fmt.Sprintf("log, the last %d of 16 records", test.log); log.title != want {
+			t.Errorf("%d: %q, want %q", test.most, log.title, want)
+		}
+	}
+}
+
+// Objects that have no line stay counted when lines are omitted.
+func TestFitCounts(t *testing.T) {
+	s := section{title: "part", lines: []string{"a", "b", "c", "d"}}
+	s.addRest("4 objects")
+	if got, want := fit([]section{{}, s}, 6)[1].lines, []string{"a", "b", "… 2 lines and 4 objects more"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -30,10 +30,12 @@ type Call struct {
 	words []memory.Address // that may be pointers
 }
 
-// Fold folds the recursion of the calls. Calls that have pointers to different objects are
-// not the same.
+// Fold folds the recursion of the calls. A call that has pointers to objects to which the
+// call that is shown has none is not the same.
 func (g *Goroutine) Fold() []stacks.Folded[Call] {
-	return stacks.Fold(g.Calls, func(c *Call) *stacks.Frame { return &c.Frame }, func(a, b *Call) bool { return slices.Equal(a.Objects, b.Objects) })
+	return stacks.Fold(g.Calls, func(c *Call) *stacks.Frame { return &c.Frame }, func(later, earlier *Call) bool {
+		return !slices.ContainsFunc(later.Objects, func(o Pointer) bool { return !slices.Contains(earlier.Objects, o) })
+	})
 }
 
 // failed returns the goroutine that ended the program, nil if none did or it is

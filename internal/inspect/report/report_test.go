@@ -27,6 +27,30 @@ func TestCause(t *testing.T) {
 	}
 }
 
+// Recursion is folded if the later calls have pointers to no other objects.
+func TestFold(t *testing.T) {
+	a, b := Pointer{0x10, "main.a"}, Pointer{0x20, "main.b"}
+	for _, test := range []struct {
+		objects [][]Pointer
+		want    int // calls that are shown
+	}{
+		{[][]Pointer{nil, nil, nil}, 1},
+		{[][]Pointer{{a}, nil, nil}, 1},
+		{[][]Pointer{{a, b}, {b}, {b}}, 1},
+		{[][]Pointer{{a}, {b}, {a}}, 3},
+		{[][]Pointer{nil, nil, {a}}, 3},
+		{[][]Pointer{{a}, nil, nil, {a}, nil, nil}, 2},
+	} {
+		g := &Goroutine{}
+		for _, objects := range test.objects {
+			g.Calls = append(g.Calls, Call{Frame: stacks.Frame{Function: "main.f", Line: 7}, Objects: objects})
+		}
+		if got := len(g.Fold()); got != test.want {
+			t.Errorf("%v: %d calls, want %d", test.objects, got, test.want)
+		}
+	}
+}
+
 func TestModuleDir(t *testing.T) {
 	for _, test := range []struct {
 		function, dir string

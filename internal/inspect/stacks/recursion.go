@@ -29,8 +29,9 @@ func (f *Folded[T]) After() (texts []string) {
 }
 
 // Fold folds the recursion of a stack. frame returns the frame of a call. Calls are
-// repeated if they have the same function, file and line, and same reports that too.
-func Fold[T any](calls []T, frame func(*T) *Frame, same func(a, b *T) bool) []Folded[T] {
+// repeated if they have the same function, file and line, and same reports that a later
+// call has nothing that an earlier one has not: only the earliest is shown.
+func Fold[T any](calls []T, frame func(*T) *Frame, same func(later, earlier *T) bool) []Folded[T] {
 	s := stack[T]{calls: calls, lines: make([]int, len(calls)), frame: frame, same: same}
 	for i := range calls {
 		s.lines[i] = frame(&calls[i]).Line
@@ -65,7 +66,7 @@ type stack[T any] struct {
 	calls []T
 	lines []int // of the calls: most calls differ in them, and this is the fastest to compare
 	frame func(*T) *Frame
-	same  func(a, b *T) bool
+	same  func(later, earlier *T) bool
 }
 
 // repeated returns the number of calls from one on that are repeated, and how often they
@@ -97,10 +98,10 @@ func (s *stack[T]) whole(from, to int) bool {
 // omits reports whether something is left out after a call.
 func (s *stack[T]) omits(i int) bool { return s.frame(&s.calls[i]).Omitted != Omission{} }
 
-func (s *stack[T]) equal(i, k int) bool {
-	if s.lines[i] != s.lines[k] {
+func (s *stack[T]) equal(later, earlier int) bool {
+	if s.lines[later] != s.lines[earlier] {
 		return false
 	}
-	a, b := s.frame(&s.calls[i]), s.frame(&s.calls[k])
-	return a.Function == b.Function && a.File == b.File && s.same(&s.calls[i], &s.calls[k])
+	a, b := s.frame(&s.calls[later]), s.frame(&s.calls[earlier])
+	return a.Function == b.Function && a.File == b.File && s.same(&s.calls[later], &s.calls[earlier])
 }
