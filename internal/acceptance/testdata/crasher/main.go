@@ -182,7 +182,11 @@ func outOfMemory() {
 func recurse(n int) int { return recurse(n+1) + n }
 
 func concurrentMapWrites() {
+	// All keys exist: in a map that grows, a write can also fault before it is noticed.
 	m := map[int]int{}
+	for i := range 16 {
+		m[i] = i
+	}
 	for g := range 4 {
 		go func() {
 			for i := 0; ; i++ {
