@@ -4,6 +4,7 @@ package crash
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -212,19 +213,166 @@ exec setpriv --reuid=$POD --regid=$POD --clear-groups --no-new-privs --bounding-
 	}
 }
 
-// The entrypoint passes the command, its signals' worth and its status on.
+// The container of the how-to page, made of the lines of its Dockerfile, runs as their user,
+// without a shell: it leaves a core in the directory that they make, and ends as the program.
+func TestContainer(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("a container of another user needs root")
+	}
+	page, err := os.ReadFile("../../../docs/how-to/run-in-kubernetes.md")
+	check(t, err)
+	_, rest, _ := strings.Cut(string(page), "```dockerfile\n")
+	lines, _, _ := strings.Cut(rest, "```")
+	shownFlags(t, strings.ReplaceAll(lines, "[\"/meminspect\", ", "")) // one line with run
+	c := buildContainer(t, lines)
+	for _, own := range [][]string{nil, {"/shop", "panic"}} { // CMD, and the arguments of docker run
+		line := append(slices.Clone(c.entrypoint), own...)
+		if own == nil {
+			line = append(append(line, c.cmd...), "exit3")
+		}
+		out, status := c.run(t, line)
+		want, name := 3, "*.exit-3.core"
+		if own != nil {
+			want, name = 2, "*.panic.core"
+		}
+		if found, _ := filepath.Glob(c.root + "/cores/" + name); len(found) != 1 || status != want {
+			t.Errorf("%q: status %d, cores %v: %s", line, status, found, out)
+		}
+		if strings.Contains(out, "for now") {
+			t.Errorf("%q: no core can be stored: %s", line, out)
+		}
+	}
+}
+
+// The entrypoint for images with a shell does the same in that container, with the command and
+// the directory of its caller.
 func TestEntrypoint(t *testing.T) {
 	shownFlags(t, example(t, "entrypoint.sh"))
-	cores := t.TempDir()
-	cmd := exec.Command(deployments+"entrypoint.sh", crasher.Build(t, crasher.Plain), "exit3")
-	cmd.Env = append(os.Environ(), "CORES="+cores, "PATH="+filepath.Dir(tool(t))+":"+os.Getenv("PATH"))
-	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState.ExitCode() != 3 {
-		t.Errorf("%v: %s", err, out)
+	if os.Getuid() != 0 {
+		t.Skip("a container of another user needs root")
 	}
-	if found, _ := filepath.Glob(cores + "/*.exit-3.core"); len(found) != 1 {
-		t.Errorf("cores %v: %s", found, out)
+	c := buildContainer(t, `
+FROM scratch
+COPY --from=build /shop /shop
+COPY --from=build --chown=10001:10001 /cores /cores
+COPY --from=ghcr.io/meminspect/meminspect /meminspect /meminspect
+USER 10001:10001
+`)
+	script := filepath.Join(c.root, "entrypoint.sh")
+	check(t, os.WriteFile(script, []byte(example(t, "entrypoint.sh")), 0o755))
+	c.shell = true
+	for _, cores := range []string{"/cores", "/cores/own"} {
+		out, status := c.run(t, []string{"/entrypoint.sh", "/shop", "exit3"}, "CORES="+cores)
+		if found, _ := filepath.Glob(c.root + cores + "/*.exit-3.core"); len(found) != 1 || status != 3 {
+			t.Errorf("%s: status %d, cores %v: %s", cores, status, found, out)
+		}
 	}
+}
+
+// A container is a root file system with the settings of its image.
+type container struct {
+	root            string
+	user            string // UID:GID
+	entrypoint, cmd []string
+	shell           bool // the host's shell is in it
+}
+
+// buildContainer makes a container of the last stage of a Dockerfile. The stages and images
+// that it copies from have the crasher as /shop, the directory /cores if a line makes it, and
+// the program /meminspect.
+func buildContainer(t *testing.T, dockerfile string) *container {
+	t.Helper()
+	c := &container{root: t.TempDir()}
+	check(t, os.Chmod(filepath.Dir(c.root), 0o755))
+	check(t, os.Chmod(c.root, 0o755))
+	for line := range strings.Lines(dockerfile) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		var err error
+		switch words[0] {
+		case "FROM":
+			check(t, os.RemoveAll(c.root))
+			check(t, os.Mkdir(c.root, 0o755))
+			c.user = ""
+		case "COPY":
+			c.copy(t, words[1:])
+		case "USER":
+			c.user = words[1]
+		case "ENTRYPOINT":
+			err = json.Unmarshal([]byte(strings.TrimPrefix(line, "ENTRYPOINT ")), &c.entrypoint)
+		case "CMD":
+			err = json.Unmarshal([]byte(strings.TrimPrefix(line, "CMD ")), &c.cmd)
+		case "RUN", "WORKDIR": // of the first stage
+		default:
+			t.Fatalf("the line %q is not known here", line)
+		}
+		check(t, err)
+	}
+	if user, _, _ := strings.Cut(c.user, ":"); user == "" || user == "0" {
+		t.Fatalf("the container runs as root:\n%s", dockerfile)
+	}
+	return c
+}
+
+func (c *container) copy(t *testing.T, words []string) {
+	t.Helper()
+	owner, from := "0:0", ""
+	for strings.HasPrefix(words[0], "--") {
+		name, value, _ := strings.Cut(words[0], "=")
+		switch name {
+		case "--from":
+			from = value
+		case "--chown":
+			owner = value
+		}
+		words = words[1:]
+	}
+	if from == "" {
+		return // the source of the first stage
+	}
+	to := filepath.Join(c.root, words[1])
+	source := map[string]string{"/shop": crasher.Build(t, crasher.Plain), "/meminspect": tool(t)}[words[0]]
+	var out []byte
+	var err error
+	if words[0] == "/cores" {
+		err = os.Mkdir(to, 0o755)
+	} else {
+		out, err = exec.Command("install", "-m", "755", source, to).CombinedOutput()
+	}
+	if err != nil {
+		t.Fatalf("%v: %v: %s", words, err, out)
+	}
+	if out, err := exec.Command("chown", owner, to).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// run runs a command as process 1 of the container, with the container's user and without any
+// capability, and returns its output and status.
+func (c *container) run(t *testing.T, line []string, env ...string) (output string, status int) {
+	t.Helper()
+	uid, gid, _ := strings.Cut(c.user, ":")
+	// The container has no shell: the host's prepares it. The command has no capability because
+	// chroot changes the user.
+	const script = `set -e
+cd "$ROOT"
+mkdir -p proc dev
+mount -t proc proc proc
+mount --rbind /dev dev
+for dir in $SHELL_DIRS; do
+	if [ -L /$dir ]; then ln -sfn "$(readlink /$dir)" $dir; else mkdir -p $dir; mount --rbind /$dir $dir; fi
+done
+exec setpriv --no-new-privs --inh-caps=-all -- chroot --userspec="$ID:$GROUP" --groups= . "$@"`
+	cmd := exec.Command("unshare", append([]string{"--mount", "--pid", "--fork", "sh", "-c", script, "sh"}, line...)...)
+	shells := ""
+	if c.shell {
+		shells = "bin lib lib64 usr"
+	}
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "ROOT=" + c.root, "SHELL_DIRS=" + shells, "ID=" + uid, "GROUP=" + gid}, env...)
+	out, _ := cmd.CombinedOutput()
+	return string(out), cmd.ProcessState.ExitCode()
 }
 
 // A container that is killed whole leaves its last snapshot to the next.
