@@ -179,19 +179,26 @@ func deadlockLines(t *testing.T, path string) []string {
 	return lines
 }
 
-// usesOf returns the functions that use what a function waits for.
-func usesOf(t *testing.T, path, function string) (lines []string) {
+// othersOf returns who else may have what functions wait for: the functions that use it, and
+// those that wait with a deferred call that unlocks it.
+func othersOf(t *testing.T, path string, functions ...string) (lines []string) {
 	t.Helper()
 	objects := readWaits(t, path)
 	for i := range objects {
 		for _, w := range objects[i].Waiters {
+			function := stacks.Caller(w.Calls()).Function
 			for _, other := range objects[i].Others {
-				if stacks.Caller(w.Calls()).Function == function && other.Uses != "" {
-					lines = append(lines, function+": "+other.Uses)
+				switch {
+				case !slices.Contains(functions, function):
+				case other.Deferred:
+					lines = append(lines, fmt.Sprintf("%s %s: %s has to", function, objects[i].Path, stacks.Caller(other.Calls()).Function))
+				case other.Uses != "":
+					lines = append(lines, fmt.Sprintf("%s %s: %s uses", function, objects[i].Path, other.Uses))
 				}
 			}
 		}
 	}
+	slices.Sort(lines)
 	return lines
 }
 
@@ -205,8 +212,14 @@ func TestDeadlocks(t *testing.T) {
 		"certain false, 2+0: main.waitsForWorkers main.state.Group, main.worker main.state.Jobs",
 		"certain true, 1+0: main.(*account).inner main.state.Self.mu",
 		"certain true, 1+0: main.(*account).write main.state.Readers.rw",
+		"certain true, 1+0: main.inOnce main.state.Once.m",
 		"certain true, 2+2: main.transfer main.state.Pair[0].mu, main.transfer main.state.Pair[1].mu",
 		"certain true, 3+0: main.transfer main.state.Ring[0].mu, main.transfer main.state.Ring[1].mu, main.transfer main.state.Ring[2].mu",
+	}
+	others := []string{
+		"main.inOnce main.state.Once.m: main.inOnce has to",
+		"main.inOnce main.state.Slow.m: main.slowOnce.func1 has to",
+		"main.lockThird : main.thirdFourth uses",
 	}
 	for _, toolchain := range []string{"", "go1.27.3"} {
 		t.Run("toolchain "+toolchain, func(t *testing.T) {
@@ -235,7 +248,7 @@ func TestDeadlocks(t *testing.T) {
 			var diff string
 			if !await.Poll(func() bool { // until all of them wait
 				core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
-				diff = gocmp.Diff(want, deadlockLines(t, core)) + gocmp.Diff([]string{"main.lockThird: main.thirdFourth"}, usesOf(t, core, "main.lockThird"))
+				diff = gocmp.Diff(want, deadlockLines(t, core)) + gocmp.Diff(others, othersOf(t, core, "main.lockThird", "main.inOnce"))
 				return diff == ""
 			}) {
 				t.Error(diff)

@@ -100,6 +100,9 @@ func (visit Visitor) below(path *Path, v *value.Value) {
 	for f := range v.AllFields() {
 		visit.below(&Path{from: path, name: f.Name}, f.Value)
 	}
+	for _, f := range v.Parts {
+		visit.below(&Path{from: path, name: f.Name}, f.Value)
+	}
 	i := 0
 	for e := range v.AllElems() {
 		visit.below(&Path{from: path, index: i}, e)

@@ -11,13 +11,14 @@ import (
 // refers to must be known before it is written, so everything is read twice: the
 // first time to find these values.
 type streaming struct {
-	enabled bool
-	marking bool                  // the first time: what leads nowhere is not decoded
-	second  bool                  // twice is known
-	twice   map[pointed]bool      // what more than one pointer leads to; nil in a tree
-	seen    map[pointed]*mapFacts // large maps
-	made    int                   // streams
-	reuse   bool                  // values are made by the arena
+	enabled  bool
+	marking  bool                  // the first time: what leads nowhere is not decoded
+	second   bool                  // twice is known
+	twice    map[pointed]bool      // what more than one pointer leads to; nil in a tree
+	seen     map[pointed]*mapFacts // large maps
+	made     int                   // streams
+	reuse    bool                  // values are made by the arena
+	hasParts bool                  // values have their Parts
 }
 
 // mapFacts are what the first reading of a map finds for the second.
@@ -48,10 +49,10 @@ func (pl Place) Stream(p *inspect.Program, limits Limits) *Value {
 }
 
 // Scan is [Place.Stream] for those who look at each value once: which values other
-// pointers refer to is not known.
+// pointers refer to is not known. Values have their Parts.
 func (pl Place) Scan(p *inspect.Program, limits Limits) *Value {
 	r := newReader(p, limits)
-	r.streaming = streaming{enabled: true, twice: map[pointed]bool{}, seen: map[pointed]*mapFacts{}}
+	r.streaming = streaming{enabled: true, twice: map[pointed]bool{}, seen: map[pointed]*mapFacts{}, hasParts: true}
 	return r.root(pl)
 }
 

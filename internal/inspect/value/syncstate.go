@@ -30,6 +30,9 @@ func (r *reader) syncState(v *Value, t *gotypes.Type, addr memory.Address) bool 
 	if note != "" {
 		v.State = append(v.State, note)
 	}
+	if f, ok := t.Field("m"); ok && r.hasParts && t.Name() == "Once" {
+		v.Parts = []Field{{f.Name, r.value(f.Type, addr.Add(f.Offset), 0)}}
+	}
 	return true
 }
 

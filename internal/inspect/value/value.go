@@ -46,6 +46,7 @@ type Value struct {
 	Const   string // the name of the constant of its type that an Integer is
 
 	Fields  []Field  // of a Struct
+	Parts   []Field  // of a sync.Once, the lock for which goroutines wait: what is not written. Only [Place.Scan] reads it
 	Elems   []*Value // of a List
 	Entries []Entry  // of a Map
 	Elem    *Value   // of a Pointer; of an Interface its value; of a Func the receiver of a method value. Nil for nil

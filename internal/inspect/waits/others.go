@@ -145,7 +145,7 @@ func (f *finder) search(g *stacks.Goroutine) {
 		waits := slices.Contains(f.own[g], word)
 		for _, o := range found {
 			switch {
-			case o.Addr == word && deferred && o.releasable() && g.State != condWait && (!waits || by != callerOf(g)):
+			case o.Addr == word && deferred && o.releasable() && g.State != condWait && (!waits || holds(g, by)):
 				o.addOther(g, Other{Deferred: true})
 			case !waits: // the object for which it waits may be the first field of a struct
 				o.addOther(g, Other{})
@@ -169,10 +169,30 @@ func (f *finder) deferredBy(g *stacks.Goroutine, word int) (function string, ok 
 		if name, _, is := strings.Cut(f.p.FuncName(f.words[i]), ".deferwrap"); is {
 			object := g.Stack.Start.Add(uint64(i) * memory.PtrSize)
 			called := func(frame stacks.Frame) bool { return frame.Function == name }
-			return name, f.unlocks[f.words[i]] && slices.Contains(f.words, object) && slices.ContainsFunc(g.Frames, called)
+			unlocks := f.unlocks[f.words[i]] || name == once
+			return name, unlocks && slices.Contains(f.words, object) && slices.ContainsFunc(g.Frames, called)
 		}
 	}
 	return "", false
+}
+
+// once is the function that runs a function once: it locks, defers the unlock, and calls it.
+const once = "sync.(*Once).doSlow"
+
+// holds reports whether a goroutine may have what it waits for, since a function of its stack
+// has deferred the release: not if it is the function that waits, which may have released it
+// by hand. That of a sync.Once waits before its defer statement, so that another call has it.
+func holds(g *stacks.Goroutine, by string) bool {
+	if by == once {
+		calls := 0
+		for _, frame := range g.Frames {
+			if frame.Function == once {
+				calls++
+			}
+		}
+		return calls > 1
+	}
+	return by != callerOf(g)
 }
 
 // callerOf returns the function that waits: not one of package sync or the runtime.

@@ -26,6 +26,7 @@ type all struct {
 	Group, Healthy   sync.WaitGroup
 	Jobs, Work       chan int
 	Caches           [2]cache
+	Once, Slow       sync.Once
 	Pipes            [2]chan int
 }
 
@@ -211,6 +212,24 @@ func (a *account) hold() {
 	time.Sleep(time.Hour)
 }
 
+// twice runs a function once that waits for its own end.
+//
+//go:noinline
+func twice(once *sync.Once) { once.Do(func() { inOnce(once) }) }
+
+//go:noinline
+func inOnce(once *sync.Once) { once.Do(func() {}) }
+
+// slowOnce runs a function for which others wait.
+//
+//go:noinline
+func slowOnce(once *sync.Once, locked chan bool) {
+	once.Do(func() {
+		locked <- true
+		time.Sleep(time.Hour)
+	})
+}
+
 // upgrade locks for writing what it has locked for reading.
 //
 //go:noinline
@@ -325,6 +344,11 @@ func start() {
 	go pipe(state.Pipes[0], state.Pipes[1])
 	go pipe(state.Pipes[1], state.Pipes[0])
 	go sender(state.Pipes[0], state.Pipes[1])
+
+	go twice(&state.Once)
+	go slowOnce(&state.Slow, locked)
+	<-locked
+	go inOnce(&state.Slow)
 }
 
 func main() {
