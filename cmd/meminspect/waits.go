@@ -35,7 +35,8 @@ not in the core.
 
 A deadlock is a cycle of goroutines: a deferred call of each one unlocks the lock, or
 counts down the wait group, for which the one before it waits. It is a possible deadlock
-if all goroutines that use the object or have a pointer to it wait for each other.
+if all goroutines that use the object or have a pointer to it wait for each other, or if a
+function that waits to lock has deferred an RUnlock of the same lock.
 
 A core that was captured with --heap shows which goroutines wait for ever: neither
 a variable nor a goroutine that may run leads to the object. It is then leaked.
@@ -164,6 +165,8 @@ func cycleLines(d *waits.Deadlock) (lines []string) {
 			how = "which " + who + " has to unlock" + itself
 		case s.Deferred:
 			how = "which " + who + " has to count down" + itself
+		case s.Upgrades:
+			how = "which " + who + " may have read-locked" + itself
 		}
 		name := s.Object.Path
 		if name == "" {
@@ -209,6 +212,8 @@ func otherText(o *waits.Object, g *waits.Other) string {
 		has = "has to unlock it"
 	case g.Deferred:
 		has = "has to count it down"
+	case g.Upgrades:
+		has = "may have read-locked it"
 	}
 	text := fmt.Sprintf("goroutine %d %s, %s", g.ID, has, g.State)
 	if frames := g.Calls(); len(frames) > 0 {
@@ -284,6 +289,7 @@ type otherJSON struct {
 	State    string `json:"state"`
 	Deferred bool   `json:"deferred,omitempty"`
 	Uses     string `json:"uses,omitempty"`
+	Upgrades bool   `json:"upgrades,omitempty"`
 }
 
 // deadlockJSON is a deadlock as --json prints it.
@@ -343,7 +349,7 @@ func waitOf(o *waits.Object) waitJSON {
 		out.Waiters = append(out.Waiters, made)
 	}
 	for _, g := range o.Others {
-		out.Others = append(out.Others, otherJSON{strconv.FormatUint(g.ID, 10), g.State, g.Deferred, g.Uses})
+		out.Others = append(out.Others, otherJSON{strconv.FormatUint(g.ID, 10), g.State, g.Deferred, g.Uses, g.Upgrades})
 	}
 	return out
 }

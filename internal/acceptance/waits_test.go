@@ -192,6 +192,8 @@ func othersOf(t *testing.T, path string, functions ...string) (lines []string) {
 				case !slices.Contains(functions, function):
 				case other.Deferred:
 					lines = append(lines, fmt.Sprintf("%s %s: %s has to", function, objects[i].Path, stacks.Caller(other.Calls()).Function))
+				case other.Upgrades:
+					lines = append(lines, fmt.Sprintf("%s %s: %s may have read-locked", function, objects[i].Path, stacks.Caller(other.Calls()).Function))
 				case other.Uses != "":
 					lines = append(lines, fmt.Sprintf("%s %s: %s uses", function, objects[i].Path, other.Uses))
 				}
@@ -207,16 +209,22 @@ func othersOf(t *testing.T, path string, functions ...string) (lines []string) {
 func TestDeadlocks(t *testing.T) {
 	needAMD64(t)
 	want := []string{
+		"certain false, 1+0: main.(*account).upgradeHere main.state.Upgraded.rw",
 		"certain false, 2+0: main.byHand main.state.Hand[0].mu, main.byHand main.state.Hand[1].mu",
 		"certain false, 2+0: main.lockFirst , main.lockSecond ",
 		"certain false, 2+0: main.waitsForWorkers main.state.Group, main.worker main.state.Jobs",
 		"certain true, 1+0: main.(*account).inner main.state.Self.mu",
 		"certain true, 1+0: main.(*account).write main.state.Readers.rw",
 		"certain true, 1+0: main.inOnce main.state.Once.m",
+		"certain true, 1+0: main.waitsForItself main.state.Itself",
 		"certain true, 2+2: main.transfer main.state.Pair[0].mu, main.transfer main.state.Pair[1].mu",
 		"certain true, 3+0: main.transfer main.state.Ring[0].mu, main.transfer main.state.Ring[1].mu, main.transfer main.state.Ring[2].mu",
 	}
 	others := []string{
+		"main.(*account).relockHere main.state.Relocked.rw: main.(*account).read has to",
+		"main.(*account).relockHere main.state.Relocked.rw: main.(*account).relockHere may have read-locked",
+		"main.(*account).rewriteHere main.state.Rewritten.rw: main.(*account).read has to",
+		"main.(*account).upgradeHere main.state.Upgraded.rw: main.(*account).upgradeHere may have read-locked",
 		"main.inOnce main.state.Once.m: main.inOnce has to",
 		"main.inOnce main.state.Slow.m: main.slowOnce.func1 has to",
 		"main.lockThird : main.thirdFourth uses",
@@ -248,7 +256,7 @@ func TestDeadlocks(t *testing.T) {
 			var diff string
 			if !await.Poll(func() bool { // until all of them wait
 				core, _ := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways})
-				diff = gocmp.Diff(want, deadlockLines(t, core)) + gocmp.Diff(others, othersOf(t, core, "main.lockThird", "main.inOnce"))
+				diff = gocmp.Diff(want, deadlockLines(t, core)) + gocmp.Diff(others, othersOf(t, core, "main.lockThird", "main.inOnce", "main.(*account).relockHere", "main.(*account).rewriteHere", "main.(*account).upgradeHere"))
 				return diff == ""
 			}) {
 				t.Error(diff)

@@ -25,7 +25,7 @@ const (
 // usesOf returns which functions of the program's stacks have, in their code, the address of
 // an object in a package variable for which a goroutine waits: one of them may have locked
 // it, and no stack has such an address. It also returns which functions of deferred calls
-// unlock. It reads the code of the executable. If it could not search all functions, the
+// unlock, and which of them unlock for reading. It reads the code of the executable. If it could not search all functions, the
 // first use is zero.
 func usesOf(s *model.Snapshot, p *locate.Program) (uses []note.Use) {
 	if len(s.Goroutines.Waits) == 0 || p.Runtime.Home.Image == nil {
@@ -63,8 +63,15 @@ func usesOf(s *model.Snapshot, p *locate.Program) (uses []note.Use) {
 				uses = append(uses, note.Use{Function: uint64(entry), Object: uint64(object)})
 			}
 		}
-		if wrapper && unlocks(code, entry, s.Identity.Machine, p) {
+		if !wrapper {
+			continue
+		}
+		some, reading := unlocks(code, entry, s.Identity.Machine, p)
+		if some {
 			uses = append(uses, note.Use{Function: uint64(entry)})
+		}
+		if reading {
+			uses = append(uses, note.Use{Function: uint64(entry), Object: note.UseReadUnlocks})
 		}
 	}
 	slices.SortFunc(uses, func(a, b note.Use) int {
@@ -87,10 +94,11 @@ var unlockers = []string{
 	"sync.(*WaitGroup).Done", "sync.(*WaitGroup).Add",
 }
 
-// unlocks reports whether all that a function calls of package sync unlocks. What else calls
-// it, such as a method that locks and unlocks, does not show what its caller has locked.
-func unlocks(code []byte, entry memory.Address, machine uint16, p *locate.Program) bool {
-	found := false
+// unlocks reports whether all that a function calls of package sync unlocks, and whether all
+// of it unlocks for reading. What else calls it, such as a method that locks and unlocks, does
+// not show what its caller has locked.
+func unlocks(code []byte, entry memory.Address, machine uint16, p *locate.Program) (some, reading bool) {
+	reading = true
 	for target := range callsIn(code, entry, machine) {
 		f := p.Code.Func(target)
 		if f == nil || f.Range.Start != target || target == entry {
@@ -98,12 +106,13 @@ func unlocks(code []byte, entry memory.Address, machine uint16, p *locate.Progra
 		}
 		switch {
 		case slices.Contains(unlockers, f.Name):
-			found = true
+			some = true
+			reading = reading && strings.HasPrefix(strings.ToLower(f.Name), "sync.(*rwmutex).runlock")
 		case !strings.HasPrefix(f.Name, "runtime."): // that grows the stack
-			return false
+			return false, false
 		}
 	}
-	return found
+	return some, some && reading
 }
 
 // callsIn returns the targets of the instructions at addr that call or jump to an address.

@@ -14,7 +14,8 @@ type Deadlock struct {
 
 	// Certain reports that a deferred call of each goroutine of the cycle unlocks the lock, or
 	// counts down the wait group, for which the one before it waits. Otherwise a goroutine
-	// uses the object or has a pointer to it, and all that do wait for each other.
+	// uses the object or has a pointer to it, and all that do wait for each other, or it
+	// upgrades its own lock.
 	Certain bool
 
 	// Members is how many goroutines are in cycles with each other, and Blocked how many
@@ -29,6 +30,9 @@ type Step struct {
 	// Deferred reports that a deferred call of the goroutine of the next step unlocks the
 	// lock, or counts down the wait group.
 	Deferred bool
+	// Upgrades reports that the goroutine of the next step upgrades its own lock: see
+	// [Other.Upgrades].
+	Upgrades bool
 }
 
 // Deadlocks returns the deadlocks among the goroutines that wait for objects: the certain
@@ -124,34 +128,46 @@ func (g *waitGraph) waitsForStuck(w *stacks.Goroutine) bool {
 }
 
 // heldByStuck reports whether only stuck goroutines can release an object. One that has
-// deferred a call with it has to: otherwise any of those with a pointer can.
+// deferred a call with it has to: otherwise any of those with a pointer can. One that upgrades
+// its own lock is the reader for which it waits, unless another has to unlock too.
 func (g *waitGraph) heldByStuck(o *Object) bool {
-	for _, other := range o.Others {
-		if other.Deferred && g.stuck[other.Goroutine] {
+	upgrades, holder, free := false, false, false
+	for i := range o.Others {
+		other := &o.Others[i]
+		stuck := g.stuck[other.Goroutine]
+		if stuck && other.Deferred {
 			return true
 		}
+		upgrades = upgrades || stuck && other.Upgrades
+		holder = holder || other.Deferred
+		free = free || !stuck
 	}
-	free := func(other Other) bool { return !g.stuck[other.Goroutine] }
-	return len(o.Others) > 0 && !o.more && !slices.ContainsFunc(o.Others, free)
+	return upgrades && !holder || len(o.Others) > 0 && !o.more && !free
 }
 
 // next returns the stuck goroutines because of which the waiter of a step is stuck: those
-// with a deferred call, or, unless it is to be certain, those with a pointer.
+// with a deferred call, or, unless it is to be certain, those that upgrade their own lock, or
+// else those with a pointer.
 func (g *waitGraph) next(s *Step, certain bool) (out []Other) {
-	for _, other := range s.Object.Others {
-		if g.stuck[other.Goroutine] && other.Deferred {
-			out = append(out, other)
+	reasons := []func(*Other) bool{
+		func(other *Other) bool { return other.Deferred },
+		func(other *Other) bool { return other.Upgrades },
+		func(*Other) bool { return true },
+	}
+	if certain {
+		reasons = reasons[:1]
+	}
+	for _, reason := range reasons {
+		for _, other := range s.Object.Others {
+			if g.stuck[other.Goroutine] && reason(&other) {
+				out = append(out, other)
+			}
+		}
+		if len(out) > 0 {
+			return out
 		}
 	}
-	if len(out) > 0 || certain {
-		return out
-	}
-	for _, other := range s.Object.Others {
-		if g.stuck[other.Goroutine] {
-			out = append(out, other)
-		}
-	}
-	return out
+	return nil
 }
 
 // components returns the sets of goroutines that wait for each other: Tarjan's algorithm,
@@ -246,7 +262,7 @@ func (g *waitGraph) cycle(members []*stacks.Goroutine, certain bool) []Step {
 		node := queue[at].to
 		for _, s := range g.steps[node] {
 			for _, other := range g.next(&s, certain) {
-				s.Deferred = other.Deferred
+				s.Deferred, s.Upgrades = other.Deferred, other.Upgrades
 				if other.Goroutine == first {
 					cycle := []Step{s}
 					for i := at; queue[i].from >= 0; i = queue[i].from {

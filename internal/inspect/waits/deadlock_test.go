@@ -24,7 +24,8 @@ func randomWaits(r *rand.Rand) []Object {
 		*o = Object{Kind: kinds[r.IntN(len(kinds))], Addr: memory.Address(0x1000 + i), more: r.IntN(16) == 0}
 		for _, k := range r.Perm(len(list))[:r.IntN(min(4, len(list)+1))] {
 			deferred := r.IntN(3) == 0 && o.Kind != "chan" && o.Kind != "sync.Cond"
-			o.Others = append(o.Others, Other{Goroutine: &list[k], Deferred: deferred})
+			upgrades := r.IntN(3) == 0 && !deferred && o.Kind == rwMutex
+			o.Others = append(o.Others, Other{Goroutine: &list[k], Deferred: deferred, Upgrades: upgrades})
 		}
 	}
 	for i := range list[:r.IntN(len(list)+1)] { // some do not wait, some for several objects
@@ -41,13 +42,14 @@ func randomWaits(r *rand.Rand) []Object {
 type run struct {
 	objects  []Object
 	holders  []int  // of each object: goroutines that have deferred its release and have not ended
+	upgrades []int  // of each object that no goroutine has deferred to release: those that upgrade and have not ended
 	released []bool // of each object: a goroutine that may release it has ended, or one that is not known
 	waits    map[*stacks.Goroutine]bool
 }
 
 // stuckAtTheEnd returns the goroutines that still wait when all others have ended.
 func stuckAtTheEnd(objects []Object) map[*stacks.Goroutine]bool {
-	r := run{objects, make([]int, len(objects)), make([]bool, len(objects)), map[*stacks.Goroutine]bool{}}
+	r := run{objects, make([]int, len(objects)), make([]int, len(objects)), make([]bool, len(objects)), map[*stacks.Goroutine]bool{}}
 	for i, o := range objects {
 		for _, w := range o.Waiters {
 			r.waits[w.Goroutine] = true
@@ -55,6 +57,11 @@ func stuckAtTheEnd(objects []Object) map[*stacks.Goroutine]bool {
 		for _, other := range o.Others {
 			if other.Deferred {
 				r.holders[i]++
+			}
+		}
+		for _, other := range o.Others {
+			if other.Upgrades && r.holders[i] == 0 {
+				r.upgrades[i]++
 			}
 		}
 	}
@@ -89,6 +96,9 @@ func stuckAtTheEnd(objects []Object) map[*stacks.Goroutine]bool {
 				if other.Deferred {
 					r.holders[i]--
 				}
+				if other.Upgrades && r.upgrades[i] > 0 {
+					r.upgrades[i]--
+				}
 				r.wake(i, begin)
 			}
 		}
@@ -98,7 +108,7 @@ func stuckAtTheEnd(objects []Object) map[*stacks.Goroutine]bool {
 
 // wake lets the waiters of an object begin if it is released.
 func (r *run) wake(i int, begin func(*stacks.Goroutine)) {
-	if !r.released[i] || r.holders[i] > 0 {
+	if !r.released[i] || r.holders[i] > 0 || r.upgrades[i] > 0 {
 		return
 	}
 	for _, w := range r.objects[i].Waiters {
@@ -118,8 +128,9 @@ func waitsFor(objects []Object, g *stacks.Goroutine, stuck, skip map[*stacks.Gor
 			continue
 		}
 		held := slices.ContainsFunc(o.Others, func(other Other) bool { return other.Deferred && stuck[other.Goroutine] })
+		upgraded := slices.ContainsFunc(o.Others, func(other Other) bool { return other.Upgrades && stuck[other.Goroutine] })
 		for _, other := range o.Others {
-			if stuck[other.Goroutine] && !skip[other.Goroutine] && (other.Deferred || !held && !certain) {
+			if stuck[other.Goroutine] && !skip[other.Goroutine] && (other.Deferred || !held && !certain && (other.Upgrades || !upgraded)) {
 				out[other.Goroutine] = true
 			}
 		}

@@ -1,6 +1,7 @@
 package waits
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ const (
 // findOthers finds the goroutines that may let those go on that wait for objects: those
 // that have pointers to the objects on their stacks.
 func findOthers(p *inspect.Program, objects []Object, list []stacks.Goroutine) {
-	f := finder{p: p, pointers: map[memory.Address][]*Object{}, own: map[*stacks.Goroutine][]memory.Address{}, unlocks: map[memory.Address]bool{}}
+	f := finder{p: p, pointers: map[memory.Address][]*Object{}, own: map[*stacks.Goroutine][]memory.Address{}, unlocks: map[memory.Address]bool{}, readUnlocks: map[memory.Address]bool{}}
 	for i := range objects {
 		o := &objects[i]
 		if o.Addr == 0 {
@@ -63,16 +64,19 @@ func findOthers(p *inspect.Program, objects []Object, list []stacks.Goroutine) {
 		f.search(g)
 	}
 	for i := range objects {
-		slices.SortStableFunc(objects[i].Others, func(a, b Other) int {
-			switch {
-			case a.Deferred == b.Deferred:
-				return 0
-			case a.Deferred:
-				return -1
-			}
-			return 1
-		})
+		slices.SortStableFunc(objects[i].Others, func(a, b Other) int { return cmp.Compare(a.rank(), b.rank()) })
 	}
+}
+
+// rank is the place of an Other among those of an object: the strongest reason comes first.
+func (o *Other) rank() int {
+	switch {
+	case o.Deferred:
+		return 0
+	case o.Upgrades:
+		return 1
+	}
+	return 2
 }
 
 // A finder finds the objects that the words of stacks point to.
@@ -80,8 +84,10 @@ type finder struct {
 	p        *inspect.Program
 	pointers map[memory.Address][]*Object           // by what points to them
 	own      map[*stacks.Goroutine][]memory.Address // the objects that it waits for
-	unlocks  map[memory.Address]bool                // functions of deferred calls that unlock their argument
 	words    []memory.Address                       // of a stack, from its lowest address
+
+	// Functions of deferred calls that unlock their argument, and those that do for reading.
+	unlocks, readUnlocks map[memory.Address]bool
 }
 
 // findUses adds the goroutines that have called a function whose code uses an object: that
@@ -108,6 +114,8 @@ func (f *finder) findUses(list []stacks.Goroutine) {
 			}
 		case addr == 0:
 			f.unlocks[function] = true
+		case addr == note.UseReadUnlocks:
+			f.readUnlocks[function] = true
 		}
 		for _, o := range f.pointers[addr] {
 			if o.Addr == addr {
@@ -141,17 +149,27 @@ func (f *finder) search(g *stacks.Goroutine) {
 		if len(found) == 0 {
 			continue
 		}
-		by, deferred := f.deferredBy(g, i)
+		by, wrapper, deferred := f.deferredBy(g, i)
 		waits := slices.Contains(f.own[g], word)
 		for _, o := range found {
+			releases := o.Addr == word && deferred && o.releasable() && g.State != condWait
 			switch {
-			case o.Addr == word && deferred && o.releasable() && g.State != condWait && (!waits || holds(g, by)):
+			case releases && (!waits || holds(g, by) || o.Kind == waitGroup): // which is counted down after the wait
 				o.addOther(g, Other{Deferred: true})
+			case releases && f.readUnlocks[wrapper] && o.waitsForReaders(g):
+				o.addOther(g, Other{Upgrades: true})
 			case !waits: // the object for which it waits may be the first field of a struct
 				o.addOther(g, Other{})
 			}
 		}
 	}
+}
+
+// waitsForReaders reports whether a goroutine waits to lock an RWMutex that readers have.
+func (o *Object) waitsForReaders(g *stacks.Goroutine) bool {
+	locks := func(w Waiter) bool { return w.Goroutine == g && w.Action == Lock }
+	first := func(w Waiter) bool { return strings.HasPrefix(w.State, rwMutexLock) } // other writers wait for this one
+	return o.Kind == rwMutex && slices.ContainsFunc(o.Waiters, locks) && slices.ContainsFunc(o.Waiters, first)
 }
 
 // condWait is the state of a goroutine that has unlocked a lock, although its deferred call
@@ -163,17 +181,17 @@ const condWait = "sync.Cond.Wait"
 // object on the stack, which begins with the address of a function: x.deferwrap1. A word
 // that points to the object is zero until the defer statement runs. Both may be leftovers
 // of a function that has returned.
-func (f *finder) deferredBy(g *stacks.Goroutine, word int) (function string, ok bool) {
+func (f *finder) deferredBy(g *stacks.Goroutine, word int) (function string, wrapper memory.Address, ok bool) {
 	const most = 4 // arguments
 	for i := word - 1; i >= 0 && i >= word-most; i-- {
 		if name, _, is := strings.Cut(f.p.FuncName(f.words[i]), ".deferwrap"); is {
 			object := g.Stack.Start.Add(uint64(i) * memory.PtrSize)
 			called := func(frame stacks.Frame) bool { return frame.Function == name }
 			unlocks := f.unlocks[f.words[i]] || name == once
-			return name, unlocks && slices.Contains(f.words, object) && slices.ContainsFunc(g.Frames, called)
+			return name, f.words[i], unlocks && slices.Contains(f.words, object) && slices.ContainsFunc(g.Frames, called)
 		}
 	}
-	return "", false
+	return "", 0, false
 }
 
 // once is the function that runs a function once: it locks, defers the unlock, and calls it.
@@ -210,9 +228,10 @@ func (o *Object) addOther(g *stacks.Goroutine, why Other) {
 	at := slices.IndexFunc(o.Others, func(have Other) bool { return have.Goroutine == g })
 	if at >= 0 {
 		o.Others[at].Deferred = o.Others[at].Deferred || why.Deferred
+		o.Others[at].Upgrades = o.Others[at].Upgrades || why.Upgrades
 		return
 	}
-	if !why.Deferred && slices.ContainsFunc(o.Waiters, func(w Waiter) bool { return w.Goroutine == g }) {
+	if !why.Deferred && !why.Upgrades && slices.ContainsFunc(o.Waiters, func(w Waiter) bool { return w.Goroutine == g }) {
 		return
 	}
 	if len(o.Others) < maxOthers {
@@ -220,7 +239,7 @@ func (o *Object) addOther(g *stacks.Goroutine, why Other) {
 		return
 	}
 	o.more = true
-	if weak := slices.IndexFunc(o.Others, func(have Other) bool { return !have.Deferred }); why.Deferred && weak >= 0 {
+	if weak := slices.IndexFunc(o.Others, func(have Other) bool { return have.rank() > why.rank() }); weak >= 0 {
 		o.Others[weak] = why
 	}
 }

@@ -73,6 +73,11 @@ type Other struct {
 	*stacks.Goroutine
 	Deferred bool   // a deferred call of it unlocks the lock, which it usually holds, or counts down the wait group
 	Uses     string // the function of its stack whose code uses the object, a package variable; "" if it has a pointer
+
+	// Upgrades is set if the goroutine waits to lock an RWMutex that readers have, and the
+	// function that waits has deferred an unlock for reading: unless it has unlocked by hand,
+	// it waits for itself.
+	Upgrades bool
 	// Otherwise the goroutine has a pointer to the object, or to a struct that it is a
 	// field of, on its stack.
 }
@@ -135,7 +140,7 @@ type semaphore struct {
 
 var semaphores = []semaphore{
 	{"sync.Mutex.Lock", mutex, Lock},
-	{"sync.RWMutex.Lock", rwMutex, Lock},
+	{rwMutexLock, rwMutex, Lock},
 	{"sync.RWMutex.RLock", rwMutex, ReadLock},
 	{"sync.WaitGroup.Wait", waitGroup, Wait},
 	{"sync.Cond.Wait", "sync.Cond", Wait},
@@ -149,6 +154,8 @@ const (
 	rwMutex = "sync.RWMutex"
 
 	waitGroup = "sync.WaitGroup"
+
+	rwMutexLock = "sync.RWMutex.Lock" // a state: a writer waits until the readers have unlocked
 
 	listening  = ", listening"  // ends the name of a descriptor
 	systemCall = "system call " // begins the name of one

@@ -9,8 +9,12 @@ const TypeUses uint32 = typeBase + 16 // []Use
 // not complete, it has a zero Use.
 type Use struct {
 	Function uint64 // its first address
-	Object   uint64 // 0 = its argument
+	Object   uint64 // 0 = its argument, or UseReadUnlocks
 }
+
+// UseReadUnlocks is the Object of a function that unlocks its argument, an RWMutex, for
+// reading. Such a function has a Use with the Object 0 too.
+const UseReadUnlocks = 1
 
 const useSize = 16
 

@@ -27,6 +27,10 @@ type all struct {
 	Jobs, Work       chan int
 	Caches           [2]cache
 	Once, Slow       sync.Once
+	Upgraded         account
+	Relocked         account
+	Rewritten        account
+	Itself           sync.WaitGroup
 	Pipes            [2]chan int
 }
 
@@ -245,6 +249,57 @@ func (a *account) write() {
 	defer a.rw.Unlock()
 }
 
+// upgradeHere locks for writing what it has locked for reading, in one function.
+//
+//go:noinline
+func (a *account) upgradeHere() {
+	a.rw.RLock()
+	defer a.rw.RUnlock()
+	a.rw.Lock()
+	defer a.rw.Unlock()
+}
+
+// relockHere has unlocked what its deferred call will unlock.
+//
+//go:noinline
+func (a *account) relockHere() {
+	a.rw.RLock()
+	defer a.rw.RUnlock()
+	a.rw.RUnlock()
+	a.rw.Lock()
+	a.rw.Unlock()
+	a.rw.RLock()
+}
+
+// rewriteHere has unlocked what its deferred call will unlock, for writing.
+//
+//go:noinline
+func (a *account) rewriteHere() {
+	a.rw.Lock()
+	defer a.rw.Unlock()
+	a.rw.Unlock()
+	a.rw.Lock()
+}
+
+// read is a reader, for which those wait.
+//
+//go:noinline
+func (a *account) read(locked chan bool) {
+	a.rw.RLock()
+	defer a.rw.RUnlock()
+	locked <- true
+	time.Sleep(time.Hour)
+}
+
+// waitsForItself waits before its deferred call.
+//
+//go:noinline
+func waitsForItself(group *sync.WaitGroup) {
+	group.Add(1)
+	defer group.Done()
+	group.Wait()
+}
+
 // wait has a deferred unlock of the lock that Wait has unlocked.
 //
 //go:noinline
@@ -344,6 +399,15 @@ func start() {
 	go pipe(state.Pipes[0], state.Pipes[1])
 	go pipe(state.Pipes[1], state.Pipes[0])
 	go sender(state.Pipes[0], state.Pipes[1])
+
+	go state.Upgraded.upgradeHere()
+	go state.Relocked.read(locked)
+	<-locked
+	go state.Relocked.relockHere()
+	go state.Rewritten.read(locked)
+	<-locked
+	go state.Rewritten.rewriteHere()
+	go waitsForItself(&state.Itself)
 
 	go twice(&state.Once)
 	go slowOnce(&state.Slow, locked)
