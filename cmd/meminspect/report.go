@@ -143,6 +143,7 @@ func nextCommands(r *report.Report, args string) []string {
 	stacks := len(r.Groups) > 0 || r.Failed != nil
 	add(stacks && (r.Cause.Hang() || len(r.Deadlocks) > 0), "waits")
 	add(stacks, "goroutines --group --user")
+	add(stacks && !r.Cause.Hang() && !r.Cause.Memory() && len(r.Deadlocks) == 0 && len(r.Alike) > maxSets, "waits")
 	add(len(r.Core.Regions) > 0, "print")
 	add(len(r.Log) > 0, "log")
 	add(stacks && r.Cause.Memory() && len(r.Deadlocks) == 0, "waits")

@@ -33,6 +33,34 @@ func (s *section) add(format string, args ...any) {
 	s.lines = append(s.lines, cutLine(fmt.Sprintf(format, args...), s.width))
 }
 
+// addPlaced appends a line with a place, on a line of its own if there is no room for both.
+func (s *section) addPlaced(indent string, line placedLine) {
+	const more = "    " // of what continues a line
+	if text := indent + line.String(); line.place == "" || utf8.RuneCountInString(text) <= s.width {
+		s.add("%s", text)
+		return
+	}
+	for i, text := range wrap(line.text, s.width-len(indent+more), 3) {
+		if i > 0 {
+			text = more + text
+		}
+		s.add("%s%s", indent, text)
+	}
+	s.add("%s%s%s", indent, more, cutBefore(line.place, s.width-len(indent+more)))
+}
+
+// cutBefore shortens a line to at most width characters, if possible in the part before two
+// spaces: what follows them is a place in the source.
+func cutBefore(line string, width int) string {
+	if at := strings.LastIndex(line, "  "); at >= 0 && utf8.RuneCountInString(line) > width {
+		const least = 12 // characters of the first part
+		if room := width - utf8.RuneCountInString(line[at:]); room >= least {
+			return cutLine(line[:at], room) + line[at:]
+		}
+	}
+	return cutLine(line, width)
+}
+
 // maxScreen is the number of lines of a report, if the parts that are never cut
 // leave room for it.
 const maxScreen = 48
@@ -233,7 +261,7 @@ func failedSection(g *report.Goroutine, width int) section {
 		s.add("… %s", oneLine(g.Problem))
 	}
 	if g.Created != nil {
-		s.add("created by %s  %s:%d", shortFunction(g.Created.Function), shortFile(g.Created.File), g.Created.Line)
+		s.lines = append(s.lines, cutBefore(fmt.Sprintf("created by %s  %s:%d", shortFunction(g.Created.Function), shortFile(g.Created.File), g.Created.Line), s.width))
 	}
 	return s
 }
@@ -255,7 +283,7 @@ func bothEnds(calls []stacks.Folded[report.Call]) []stacks.Folded[report.Call] {
 }
 
 func (s *section) addCall(c *report.Call, column int) {
-	s.add("%-*s  %s:%d", column, shortFunction(c.Function), shortFile(c.File), c.Line)
+	s.lines = append(s.lines, cutBefore(fmt.Sprintf("%-*s  %s:%d", column, shortFunction(c.Function), shortFile(c.File), c.Line), s.width))
 	if c.Source != "" {
 		s.add("    %s", oneLine(c.Source))
 	}
@@ -295,7 +323,7 @@ func groupSection(r *report.Report, width int) section {
 			s.lines = append(s.lines, s.rest(0))
 			break
 		}
-		s.add("%s", groupLine(&r.Groups[i]))
+		s.lines = append(s.lines, cutBefore(groupLine(&r.Groups[i]), s.width))
 	}
 	return s
 }
@@ -315,7 +343,7 @@ func deadlockSection(r *report.Report, width int) section {
 	}
 	s := section{title: deadlockText(&r.Deadlocks[0]), width: width}
 	for _, line := range cycleLines(&r.Deadlocks[0]) {
-		s.add("%s", line)
+		s.addPlaced("", line)
 	}
 	if more := deadlockCounts(r.Deadlocks[1:]); more != "" {
 		s.addRest(more)
@@ -323,23 +351,20 @@ func deadlockSection(r *report.Report, width int) section {
 	return s
 }
 
+// maxSets is how many sets of objects a report has.
+const maxSets = 4
+
 func waitSection(r *report.Report, width int) section {
 	s := section{title: "what they wait for", width: width}
-	const most = 4
-	for i := range r.Waits {
-		if i == most {
-			s.addRest(plural(len(r.Waits)-most, "object"))
+	for i, set := range r.Alike {
+		if i == maxSets {
+			s.addRest(plural(len(r.Alike)-maxSets, "object"))
 			break
 		}
-		s.add("%s", objectText(&r.Waits[i]))
-		for k, same := range alike(r.Waits[i].Waiters) {
-			if k == 2 {
-				break
-			}
-			s.add("    %s", same.text())
-		}
-		if others := r.Waits[i].Others; len(others) > 0 {
-			s.add("    %s", otherText(&r.Waits[i], &others[0]))
+		s.add("%s", setText(set))
+		waiters, others := waiterLines(set), otherLines(set)
+		for _, line := range append(waiters[:min(len(waiters), 2)], others[:min(len(others), 1)]...) {
+			s.addPlaced("    ", line)
 		}
 	}
 	return s

@@ -94,6 +94,37 @@ func TestFitCounts(t *testing.T) {
 	}
 }
 
+// A place in the source is never cut off: it has a line of its own, or the function before it is
+// shortened.
+func TestPlacedLines(t *testing.T) {
+	for _, test := range []struct {
+		text, place string
+		want        []string
+	}{
+		{"goroutine 7 locks main.mu", "main.f  shop/f.go:7", []string{"  goroutine 7 locks main.mu: main.f  shop/f.go:7"}},
+		{"… 3 goroutines more", "", []string{"  … 3 goroutines more"}},
+		{
+			`goroutine 7 locks main.book["bob"].mu, which goroutine 8 has to unlock`, "main.f  shop/main.go:7",
+			[]string{`  goroutine 7 locks main.book["bob"].mu, which`, "      goroutine 8 has to unlock", "      main.f  shop/main.go:7"},
+		},
+		{"goroutine 7 locks main.mu", "main.transferBetweenTheAccounts  shop/main.go:7", []string{"  goroutine 7 locks main.mu", "      main.transferBetweenTheA…  shop/main.go:7"}},
+		{"goroutine 7 locks main.mu", "main.f  an/extraordinarily/long/name/of/a/file.go:7", []string{"  goroutine 7 locks main.mu", "      main.f  an/extraordinarily/long/name/of/a/f…"}},
+	} {
+		s := section{width: 50}
+		if test.place == "main.transferBetweenTheAccounts  shop/main.go:7" {
+			s.width = 47
+		}
+		s.addPlaced("  ", placedLine{test.text, test.place})
+		if !slices.Equal(s.lines, test.want) {
+			t.Errorf("%s: %q, want %q", test.text, s.lines, test.want)
+		}
+	}
+	g := stacks.Group{Goroutines: []*stacks.Goroutine{{State: "chan receive"}}, Frames: []stacks.Frame{{Function: "main.aFunctionWithALongName", File: "/src/shop/main.go", Line: 7}}}
+	if got, want := groupSection(&report.Report{Groups: []stacks.Group{g}}, 50).lines[0], "    1  chan receive: main.aFuncti…  shop/main.go:7"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestWrap(t *testing.T) {
 	for _, test := range []struct {
 		text string

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ import (
 
 func waitsCommand() *cobra.Command {
 	var exe string
-	var asJSON bool
+	var asJSON, all bool
 	cmd := &cobra.Command{
 		Use:   "waits CORE",
 		Short: "Print what goroutines wait for",
@@ -24,7 +25,8 @@ most wanted first: channels, with the number of their values and their capacity,
 groups, condition variables, descriptors, such as connections, and system calls. An object has the name of the
 annotated variable that leads to it, or else its address. Goroutines that wait for something else,
 such as a timer, are listed by their states. The runtime's own
-goroutines are left out.
+goroutines are left out. Objects without a name that are alike, for which goroutines wait at
+the same places, are listed once: --all and --json list each of them.
 
 The runtime does not record which goroutine holds a lock, or will send on a
 channel. Goroutines that may are listed after the waiters. One that has to unlock a lock
@@ -65,7 +67,11 @@ older ones only the kind is printed.`,
 			if asJSON {
 				err = printWaitsJSON(cmd.OutOrStdout(), objects)
 			} else {
-				printWaits(cmd.OutOrStdout(), objects, waits.Deadlocks(objects))
+				sets := waits.Alike(objects)
+				if all {
+					sets = waits.Each(objects)
+				}
+				printWaits(cmd.OutOrStdout(), sets, waits.Deadlocks(objects))
 			}
 			if err == nil && missing > 0 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: waits: %s more are not in the core\n", plural(missing, "goroutine"))
@@ -76,10 +82,11 @@ older ones only the kind is printed.`,
 	}
 	cmd.Flags().StringVar(&exe, "exe", "", "the executable of the captured program")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	cmd.Flags().BoolVar(&all, "all", false, "list each object, also those that are alike")
 	return cmd
 }
 
-func printWaits(w io.Writer, objects []waits.Object, deadlocks []waits.Deadlock) {
+func printWaits(w io.Writer, sets []waits.Set, deadlocks []waits.Deadlock) {
 	for i := range deadlocks {
 		d := &deadlocks[i]
 		fmt.Fprintln(w, deadlockText(d))
@@ -88,19 +95,33 @@ func printWaits(w io.Writer, objects []waits.Object, deadlocks []waits.Deadlock)
 		}
 		fmt.Fprintln(w)
 	}
-	for i := range objects {
-		o := &objects[i]
+	for i, s := range sets {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintln(w, objectText(o))
-		for _, same := range alike(o.Waiters) {
-			fmt.Fprintf(w, "    %s\n", same.text())
-		}
-		for i := range o.Others {
-			fmt.Fprintf(w, "    %s\n", otherText(o, &o.Others[i]))
+		fmt.Fprintln(w, setText(s))
+		for _, line := range append(waiterLines(s), otherLines(s)...) {
+			fmt.Fprintf(w, "    %s\n", line)
 		}
 	}
+}
+
+// A placedLine is a line that ends with a place in the source, "" if that is not known.
+type placedLine struct{ text, place string }
+
+func (l placedLine) String() string {
+	if l.place == "" {
+		return l.text
+	}
+	return l.text + ": " + l.place
+}
+
+// callerOf writes the frame that names the stack of a goroutine, "" if it has none.
+func callerOf(g *stacks.Goroutine) string {
+	if frames := g.Calls(); len(frames) > 0 {
+		return caller(frames)
+	}
+	return ""
 }
 
 // deadlockCounts returns how many deadlocks are certain and how many are possible, "" for
@@ -144,11 +165,11 @@ var verbs = map[waits.Action]string{
 
 // cycleLines describe the cycle of a deadlock: a line for each goroutine, or for those at
 // both ends.
-func cycleLines(d *waits.Deadlock) (lines []string) {
+func cycleLines(d *waits.Deadlock) (lines []placedLine) {
 	const most = 8
 	for i := range d.Cycle {
 		if left := len(d.Cycle) - most; left > 0 && i == most/2 {
-			lines = append(lines, fmt.Sprintf("… %s more", plural(left, "goroutine")))
+			lines = append(lines, placedLine{text: fmt.Sprintf("… %s more", plural(left, "goroutine"))})
 		}
 		if left := len(d.Cycle) - most; left > 0 && i >= most/2 && i < most/2+left {
 			continue
@@ -172,27 +193,31 @@ func cycleLines(d *waits.Deadlock) (lines []string) {
 		if name == "" {
 			name = s.Object.Addr.String() + " (" + s.Object.Type() + ")"
 		}
-		line := fmt.Sprintf("goroutine %d %s %s, %s", s.ID, verbs[s.Action], oneLine(name), how)
-		if frames := s.Calls(); len(frames) > 0 {
-			line += ": " + caller(frames)
-		}
-		lines = append(lines, line)
+		lines = append(lines, placedLine{fmt.Sprintf("goroutine %d %s %s, %s", s.ID, verbs[s.Action], oneLine(name), how), callerOf(s.Goroutine)})
 	}
 	return lines
 }
 
-// objectText names an object and gives its state.
-func objectText(o *waits.Object) string {
+// setText names the objects of a set and gives their state.
+func setText(s waits.Set) string {
+	o := s[0]
 	kind := o.Type()
 	name := o.Path
-	if name == "" && o.Addr != 0 {
+	switch {
+	case len(s) > 1 && o.Channel != nil:
+		name = plural(len(s), "channel")
+	case len(s) > 1 && o.Lock():
+		name = plural(len(s), "lock")
+	case len(s) > 1:
+		name = plural(len(s), "object")
+	case name == "" && o.Addr != 0:
 		name = o.Addr.String()
 	}
 	text := kind
 	if name != "" {
 		text = name + " (" + kind + ")"
 	}
-	if state := o.Channel.String(); state != "" {
+	if state := s.State(); state != "" {
 		text += ", " + state
 	}
 	if o.Addr != 0 && o.Leaked() {
@@ -201,25 +226,38 @@ func objectText(o *waits.Object) string {
 	return oneLine(text)
 }
 
-// otherText describes a goroutine that may release an object.
-func otherText(o *waits.Object, g *waits.Other) string {
-	has := "has a pointer to it"
-	if g.Uses != "" {
-		has = "is in " + oneLine(shortFunction(g.Uses)) + ", which uses it"
+// waiterLines describe the goroutines that wait for the objects of a set.
+func waiterLines(s waits.Set) (lines []placedLine) {
+	for _, same := range alike(s.Waiters()) {
+		lines = append(lines, placedLine{same.text(len(s)), same.place})
 	}
-	switch {
-	case g.Deferred && o.Lock():
-		has = "has to unlock it"
-	case g.Deferred:
-		has = "has to count it down"
-	case g.Upgrades:
-		has = "may have read-locked it"
+	return lines
+}
+
+// otherLines describe the goroutines that may release the objects of a set.
+func otherLines(s waits.Set) (lines []placedLine) {
+	o := s[0]
+	for i := range o.Others {
+		g := &o.Others[i]
+		who := fmt.Sprintf("goroutine %d", g.ID)
+		if slices.ContainsFunc(s, func(o *waits.Object) bool { return o.Others[i].ID != g.ID }) {
+			who = "1 goroutine each"
+		}
+		has := "has a pointer to it"
+		if g.Uses != "" {
+			has = "is in " + oneLine(shortFunction(g.Uses)) + ", which uses it"
+		}
+		switch {
+		case g.Deferred && o.Lock():
+			has = "has to unlock it"
+		case g.Deferred:
+			has = "has to count it down"
+		case g.Upgrades:
+			has = "may have read-locked it"
+		}
+		lines = append(lines, placedLine{fmt.Sprintf("%s %s, %s", who, has, g.State), callerOf(g.Goroutine)})
 	}
-	text := fmt.Sprintf("goroutine %d %s, %s", g.ID, has, g.State)
-	if frames := g.Calls(); len(frames) > 0 {
-		text += ": " + caller(frames)
-	}
-	return text
+	return lines
 }
 
 // A sameWait is goroutines that wait for an object at the same place.
@@ -236,10 +274,7 @@ func alike(waiters []waits.Waiter) []*sameWait {
 	var out []*sameWait
 	index := map[string]*sameWait{}
 	for _, w := range waiters {
-		place := ""
-		if frames := w.Calls(); len(frames) > 0 {
-			place = caller(frames)
-		}
+		place := callerOf(w.Goroutine)
 		key := fmt.Sprint(w.Action, w.Select, place)
 		same := index[key]
 		if same == nil {
@@ -258,10 +293,18 @@ func caller(frames []stacks.Frame) string {
 	return fmt.Sprintf("%s  %s:%d", shortFunction(f.Function), shortFile(f.File), f.Line)
 }
 
-func (s *sameWait) text() string {
-	who, verb := plural(len(s.group.Goroutines), "goroutine"), string(s.action)
-	if len(s.group.Goroutines) == 1 {
-		who, verb = fmt.Sprintf("goroutine %d", s.group.Goroutines[0].ID), verb+"s"
+// text describes the goroutines, which wait for so many objects.
+func (s *sameWait) text(objects int) string {
+	n := len(s.group.Goroutines) / objects
+	who, verb := plural(n, "goroutine"), string(s.action)
+	if n == 1 {
+		verb += "s"
+	}
+	switch {
+	case objects > 1:
+		who += " each"
+	case n == 1:
+		who = fmt.Sprintf("goroutine %d", s.group.Goroutines[0].ID)
 		if s.descriptor >= 0 {
 			verb += fmt.Sprintf(" (descriptor %d)", s.descriptor)
 		}
@@ -269,7 +312,7 @@ func (s *sameWait) text() string {
 	if s.inCase {
 		verb += " in select"
 	}
-	return fmt.Sprintf("%s %s%s: %s", who, verb, waitText(&s.group), s.place)
+	return who + " " + verb + waitText(&s.group)
 }
 
 // waitJSON is an object as --json prints it.

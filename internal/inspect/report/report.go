@@ -27,6 +27,7 @@ type Report struct {
 	Failed    *Goroutine          // that ended the program
 	Groups    []stacks.Group      // of the program's other goroutines, the largest first
 	Waits     []waits.Object      // that a variable leads to or that several goroutines wait for, the most wanted first
+	Alike     []waits.Set         // all such objects, those that are alike together
 	Deadlocks []waits.Deadlock    // goroutines that wait for each other
 	Summary   []Value             // of the entries that are marked summary
 	Heap      *heapreport.Report  // what keeps memory alive, nil if the core does not record it
@@ -64,7 +65,16 @@ func Make(prog *inspect.Program, link string) *Report {
 	r.Groups = otherGroups(list, r.Failed)
 	if objects, err := waits.Read(prog, list); err == nil {
 		r.Deadlocks = waits.Deadlocks(objects)
-		r.Waits = notable(slices.Clone(objects)) // deadlocks refer to the objects
+		for _, set := range waits.Alike(objects) {
+			if notable(set) {
+				r.Alike = append(r.Alike, set)
+			}
+		}
+		for i := range objects {
+			if notable(waits.Set{&objects[i]}) {
+				r.Waits = append(r.Waits, objects[i])
+			}
+		}
 	}
 	r.Log, r.Older = lastRecords(prog.Core)
 	r.Gaps = append(gaps(prog.Core, lost), r.Gaps...)
@@ -103,12 +113,11 @@ func otherGroups(list []stacks.Goroutine, failed *Goroutine) []stacks.Group {
 	return stacks.Groups(rest)
 }
 
-// notable returns the objects that have a name or several waiters. Of descriptors and system
+// notable reports whether objects have a name or several waiters. Of descriptors and system
 // calls, these are what is outside of the program.
-func notable(objects []waits.Object) []waits.Object {
-	return slices.DeleteFunc(objects, func(o waits.Object) bool {
-		return o.Addr == 0 && !o.Outside() || o.Path == "" && len(o.Waiters) < 2
-	})
+func notable(set waits.Set) bool {
+	o := set[0]
+	return (o.Addr != 0 || o.Outside()) && (o.Path != "" || len(set)*len(o.Waiters) > 1)
 }
 
 func summary(prog *inspect.Program) []Value {
