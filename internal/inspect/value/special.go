@@ -2,7 +2,6 @@ package value
 
 import (
 	"fmt"
-	"math/big"
 	"strconv"
 	"time"
 
@@ -148,42 +147,60 @@ func (r *reader) time(v *Value, t *gotypes.Type, addr memory.Address) bool {
 }
 
 // zone finds the name and offset of a time.Location at a moment, as far as its
-// table of transitions has.
+// table of transitions has. It reads few of the transitions: there may be as many times
+// as values in a tree.
 func (r *reader) zone(ptr *gotypes.Type, addr memory.Address, unix int64) (name string, offset int, ok bool) {
 	t, err := ptr.Elem()
 	if err != nil {
 		return "", 0, false
 	}
-	quick := newReader(r.p, Limits{Depth: 4, Elements: 4096})
-	loc := quick.value(t, addr, 4)
-	// An untouched Local, or UTC, has no zones.
-	zones, tx := loc.field("zone"), loc.field("tx")
-	if !zones.there() || !tx.there() {
+	zones, ok1 := r.list(t, addr, "zone")
+	changes, ok2 := r.list(t, addr, "tx")
+	switch {
+	case !ok1 || !ok2:
 		return "", 0, false
+	case zones.Len == 0: // an untouched Local, or UTC
+		return "UTC", 0, true
 	}
-	if len(zones.Elems) == 0 {
-		return "UTC", 0, zones.Omitted == 0
+	// The last change that is not after the moment, by a binary search.
+	first, end := uint64(0), changes.Len
+	for first < end {
+		middle := first + (end-first)/2
+		change := changes.Elem(middle)
+		when, _, ok := r.word(change.Type, change.Addr, "when")
+		switch {
+		case !ok:
+			return "", 0, false
+		case int64(when) > unix:
+			end = middle
+		default:
+			first = middle + 1
+		}
 	}
-	index := 0
-	for _, change := range tx.Elems {
-		when, i := change.field("when"), change.field("index")
-		if !when.there() || !i.there() {
+	index := uint64(0)
+	if first > 0 {
+		change := changes.Elem(first - 1)
+		if index, _, ok = r.word(change.Type, change.Addr, "index"); !ok {
 			return "", 0, false
 		}
-		if when.int() > unix {
-			break
-		}
-		index = int(i.int())
 	}
-	if index < 0 || index >= len(zones.Elems) {
+	if index >= zones.Len {
 		return "", 0, false
 	}
-	zone := zones.Elems[index]
-	zoneName, zoneOffset := zone.field("name"), zone.field("offset")
-	if !zoneName.there() || !zoneOffset.there() {
-		return "", 0, false
+	zone := zones.Elem(index)
+	name, ok1 = r.part(zone.Type, zone.Addr, "name")
+	seconds, _, ok2 := r.word(zone.Type, zone.Addr, "offset")
+	return name, int(seconds), ok1 && ok2
+}
+
+// list returns the elements of the slice in a field.
+func (r *reader) list(t *gotypes.Type, addr memory.Address, field string) (Sequence, bool) {
+	t, addr, ok := fieldAt(t, addr, field)
+	if !ok || t.Kind != gotypes.Slice {
+		return Sequence{}, false
 	}
-	return zoneName.Text, int(zoneOffset.int()), true
+	l, err := Place{Addr: addr, Type: t}.Sequence(r.p)
+	return l, err == nil
 }
 
 // there reports whether a field exists and its value is known.
@@ -197,12 +214,4 @@ func (v *Value) field(name string) *Value {
 		}
 	}
 	return nil
-}
-
-func (v *Value) int() int64 {
-	n, _ := new(big.Int).SetString(v.Text, 10)
-	if n == nil {
-		return 0
-	}
-	return n.Int64()
 }

@@ -3,6 +3,7 @@ package value
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/big"
 	"math/rand/v2"
 	"net/netip"
@@ -131,4 +132,33 @@ func TestStates(t *testing.T) {
 	if n := strings.Count(text, "ended:"); n != 3 {
 		t.Errorf("%d contexts have ended\n%s", n, text)
 	}
+}
+
+// A time has the name and the offset that its zone had at that moment.
+func TestZones(t *testing.T) {
+	x := &struct{ Times []time.Time }{}
+	for _, name := range []string{"America/New_York", "Europe/Berlin", "Asia/Kolkata", "UTC"} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Skip(err)
+		}
+		for day := range 20_000 {
+			if day%97 == 0 {
+				x.Times = append(x.Times, time.Unix(int64(day)*86400, 5).In(zone))
+			}
+		}
+	}
+	p, typ, addr := self(t, x, plain)
+	v := Read(p, typ, addr, Limits{Elements: -1})
+	for i, when := range x.Times {
+		name, offset := when.Zone()
+		want := fmt.Sprintf("time.FixedZone(%q, %d)", name, offset)
+		if name == "UTC" {
+			want = "time.UTC"
+		}
+		if got := v.field("Times").Elems[i].Text; !strings.HasSuffix(got, want+")") {
+			t.Fatalf("%v is %s", when, got)
+		}
+	}
+	runtime.KeepAlive(x)
 }
