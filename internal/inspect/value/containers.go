@@ -40,7 +40,9 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth i
 		return
 	}
 	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0, flat: !m.Key.Refers()}
-	e.key = func(r *reader, addr memory.Address) *Value { return r.slot(m.Key, m.IndirectKey, addr, depth-1) }
+	e.key = func(r *reader, addr memory.Address) *Value {
+		return r.slot(m.Key, m.IndirectKey, addr, r.keyDepth(depth-1))
+	}
 	e.elem = func(addr memory.Address) *Value { return r.slot(m.Elem, m.IndirectElem, addr, depth-1) }
 	e.read(func() { e.readMap(m, addr) })
 	if v.Absent == "" && depth == 0 && e.count > 0 {
@@ -90,7 +92,30 @@ const (
 	maxLost      = 1 << 16 // parts that are not there, until the rest is given up
 	sortedKeys   = 1 << 16 // keys that are read to find those that come first
 	maxKeyValues = 1000    // of a key, that count for its order
+	maxKeyParts  = 256     // groups, buckets and nodes of a map in a key that is read for its order
 )
+
+// orderValues is how many values are read to sort the entries of all maps of a tree, for
+// each value that the tree may have.
+const orderValues = 16
+
+// keyDepth returns how many pointers are followed from a key. A key that is read for its
+// order is not followed far: it may lead to the whole tree that its map is in, as the
+// children of a context do.
+func (r *reader) keyDepth(depth int) int {
+	if r.forOrder {
+		return min(depth, keyLimits.Depth)
+	}
+	return depth
+}
+
+// partsLeft returns how many parts of one map or channel may be visited.
+func (r *reader) partsLeft() int {
+	if r.forOrder {
+		return min(r.parts, maxKeyParts)
+	}
+	return r.parts
+}
 
 // An entries collects the entries of a map or a sync.Map, and shows those
 // whose keys come first.
@@ -155,10 +180,14 @@ func (e *entries) readMap(m *goobject.MapType, addr memory.Address) {
 		e.v.Absent = inspect.Inconsistent
 		return
 	}
+	if e.r.forOrder && h.Count > uint64(keyLimits.Elements) {
+		e.v.Absent = inspect.TooMuch
+		return
+	}
 	if e.follow {
 		e.places = slices.Grow(e.places, int(min(h.Count, 1<<10)))
 	}
-	for piece := range m.Pieces(h, e.r.fetch, e.r.parts) {
+	for piece := range m.Pieces(h, e.r.fetch, e.r.partsLeft()) {
 		e.r.parts--
 		if piece.Err != nil && errors.Is(piece.Err, goobject.ErrInconsistent) {
 			e.v.Absent = inspect.Inconsistent
@@ -198,6 +227,10 @@ func (e *entries) add(key, elem memory.Address) {
 // finish shows the entries, sorted by their keys. An elem of nil means that
 // there is no entry after all.
 func (e *entries) finish() {
+	if e.r.forOrder && e.lost == inspect.TooMuch { // the entries that were found are any of them
+		e.v.Absent = inspect.TooMuch
+		return
+	}
 	if e.facts == nil {
 		most := min(len(e.places), e.r.limits.Elements)
 		if len(e.places) > sortedKeys {
@@ -280,7 +313,10 @@ func (e *entries) sort() (names bool) {
 	names = true
 	for _, p := range e.places {
 		scratch.arena.used = 0
-		key := e.sortKey(scratch, p)
+		key, ok := e.orderKey(scratch, p)
+		if !ok {
+			return false
+		}
 		if key.Shape != Text || key.Absent != "" || !e.textKeys() {
 			e.sortValues(scratch)
 			return false
@@ -301,16 +337,34 @@ func (e *entries) sort() (names bool) {
 func (e *entries) scratch() *reader {
 	if e.r.scratch == nil {
 		e.r.scratch = newReader(e.r.p, e.r.limits)
-		e.r.scratch.reuse = true
+		e.r.scratch.reuse, e.r.scratch.forOrder = true, true
 	}
 	return e.r.scratch
 }
 
-// sortKey reads a key for its order alone.
-func (e *entries) sortKey(scratch *reader, p entryPlace) *Value {
+// sortKey reads at most so many values of a key for its order alone.
+func (e *entries) sortKey(scratch *reader, p entryPlace, values int) *Value {
 	clear(scratch.shown)
-	scratch.left = maxKeyValues
+	scratch.left = values
 	return e.key(scratch, p.key)
+}
+
+// orderKey is sortKey within the bounds of the tree. It reports false if no more keys may
+// be read: the entries stay in the order of the memory. A map in a key takes the values
+// that its keys have from those of that key: without that, each level of maps in keys
+// would multiply the work.
+func (e *entries) orderKey(scratch *reader, p entryPlace) (key *Value, ok bool) {
+	budget := &e.r.order
+	if e.r.forOrder {
+		budget = &e.r.left
+	}
+	if *budget <= 0 {
+		return nil, false
+	}
+	values := min(*budget, maxKeyValues)
+	key = e.sortKey(scratch, p, values)
+	*budget -= values - max(scratch.left, 0)
+	return key, true
 }
 
 // readKey reads the key of an entry, never as a stream.
@@ -340,7 +394,11 @@ func (e *entries) sortValues(scratch *reader) {
 	defer func() { scratch.reuse = true }()
 	keys := make([]sortable, len(e.places))
 	for i, p := range e.places {
-		keys[i] = sortable{e.sortKey(scratch, p), p}
+		key, ok := e.orderKey(scratch, p)
+		if !ok {
+			return
+		}
+		keys[i] = sortable{key, p}
 	}
 	slices.SortStableFunc(keys, func(a, b sortable) int { return compareKeys(a.key, b.key) })
 	for i := range keys {
@@ -432,7 +490,7 @@ func (r *reader) channel(v *Value, t *gotypes.Type, addr memory.Address, depth i
 // they are known, and notes how many there are.
 func (r *reader) waiters(v *Value, layout *goobject.ChanLayout, addr, first memory.Address, what string) (list []goobject.Waiter) {
 	var lost inspect.Missing
-	for w, err := range layout.Waiters(addr, first, r.fetch, r.parts) {
+	for w, err := range layout.Waiters(addr, first, r.fetch, r.partsLeft()) {
 		r.parts--
 		switch {
 		case err == nil:

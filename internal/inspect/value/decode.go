@@ -20,6 +20,7 @@ var le = binary.LittleEndian
 // followed from it.
 func (r *reader) value(t *gotypes.Type, addr memory.Address, depth int) *Value {
 	r.left--
+	r.reads++
 	if r.marking && r.left >= 0 && !t.Refers() {
 		if _, ok := r.fetch(addr, t.Size); ok {
 			return nowhere

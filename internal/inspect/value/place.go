@@ -372,6 +372,7 @@ func (pl Place) Table(p *inspect.Program) (*Table, error) {
 		return nil, fmt.Errorf("%w: %s is not a map", ErrKind, pl.TypeName())
 	}
 	r := newReader(p, keyLimits)
+	r.order = orderValues * DefaultValues
 	t := &Table{entries: entries{r: r, v: &Value{}, at: pointed{typ: pl.Type}, follow: true}}
 	e := &t.entries
 	if pl.Type.Kind == gotypes.Map {
@@ -454,7 +455,7 @@ func (t *Table) Sort() { t.entries.sort() }
 func (t *Table) Key(i int) *Value {
 	s := t.entries.scratch()
 	s.arena.used = 0
-	return t.entries.sortKey(s, t.entries.places[i])
+	return t.entries.sortKey(s, t.entries.places[i], maxKeyValues)
 }
 
 // ElemAt returns the value of an entry, ErrNil if the key was deleted from a sync.Map.

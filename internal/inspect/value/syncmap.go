@@ -17,7 +17,7 @@ func (r *reader) syncMap(v *Value, t *gotypes.Type, addr memory.Address, depth i
 		return false
 	}
 	v.Shape = Map
-	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0, key: func(r *reader, addr memory.Address) *Value { return r.any(addr, depth-1) }}
+	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0, key: func(r *reader, addr memory.Address) *Value { return r.any(addr, r.keyDepth(depth-1)) }}
 	if m.Trie != nil {
 		e.elem = func(addr memory.Address) *Value { return r.any(addr, depth-1) }
 		e.read(func() { e.readTrie(m, addr) })
@@ -55,7 +55,7 @@ func (e *entries) readTrie(m *goobject.SyncMap, addr memory.Address) {
 		e.r.absent(e.v, at, memory.PtrSize)
 		return
 	}
-	for node := range m.Trie.Nodes(root, e.r.fetch, e.r.parts) {
+	for node := range m.Trie.Nodes(root, e.r.fetch, e.r.partsLeft()) {
 		e.r.parts--
 		switch {
 		case node.Err != nil && !e.lose(node.Range, node.Err):

@@ -194,11 +194,15 @@ type reader struct {
 	p       *inspect.Program
 	limits  Limits
 	left    int                // values that may still be read
+	reads   int                // values that were read, without those of scratch
 	parts   int                // of maps and channels, that may still be visited
 	shown   map[pointed]*Value // by what they point at; nil if that is streamed
 	maps    map[*gotypes.Type]*goobject.MapType
 	scratch *reader // for the order of keys
-	arena   arena
+	// forOrder is set in a reader of keys that are read to sort them.
+	forOrder bool
+	order    int // values of keys that may still be read to sort them
+	arena    arena
 	streaming
 }
 
@@ -269,7 +273,7 @@ func (r *reader) root(pl Place) *Value {
 
 func newReader(p *inspect.Program, limits Limits) *reader {
 	limits = limits.filled()
-	return &reader{p: p, limits: limits, left: limits.Values, parts: maxParts}
+	return &reader{p: p, limits: limits, left: limits.Values, parts: maxParts, order: orderValues * min(limits.Values, math.MaxInt/orderValues)}
 }
 
 // fetch returns the bytes of a value; they are valid until the next call. It is a
