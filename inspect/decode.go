@@ -146,6 +146,9 @@ func (d *decoder) stored(path string, v *value.Value, to reflect.Value) (done bo
 			if err := d.value(at, e.Value, val); err != nil {
 				return true, err
 			}
+			if !key.Comparable() {
+				return true, unhashable(at, key)
+			}
 			store.Call([]reflect.Value{key, val})
 		}
 		d.omitted(path, v)
@@ -374,6 +377,9 @@ func (d *decoder) mapping(path string, v *value.Value, to reflect.Value) error {
 		if len(d.missing) > before { // it would be under a wrong key
 			continue
 		}
+		if !key.Comparable() {
+			return unhashable(at, key)
+		}
 		if err := d.value(at, e.Value, val); err != nil {
 			return err
 		}
@@ -381,6 +387,15 @@ func (d *decoder) mapping(path string, v *value.Value, to reflect.Value) error {
 	}
 	d.omitted(path, v)
 	return nil
+}
+
+// unhashable is the error about a key that no map of Go can have: a struct in an empty
+// interface is decoded to a map.
+func unhashable(path string, key reflect.Value) error {
+	for key.Kind() == reflect.Interface {
+		key = key.Elem()
+	}
+	return fmt.Errorf("%s: its key is decoded to a %v, which cannot be a key of a map: decode into a map whose keys are of a struct type of your own", path, key.Type())
 }
 
 // entryPath is the path of the entry of a map.

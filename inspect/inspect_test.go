@@ -78,6 +78,44 @@ type shared struct {
 	None   error
 }
 
+// A key in an empty interface that is decoded to what Go cannot use as a key is an error
+// with its path, not a panic.
+func TestDecodeUnhashableKeys(t *testing.T) {
+	type point struct{ X, Y int }
+	any1 := map[any]int{point{1, 2}: 3}
+	array := map[any]int{[2]any{1, point{1, 2}}: 4}
+	pointer := map[any]int{&point{5, 6}: 7}
+	var sync1 sync.Map
+	sync1.Store(point{1, 2}, "x")
+	fine := map[any]int{1: 1, "a": 2, true: 3, 1.5: 4, nil: 5}
+	region(t, "any1", &any1, meminspect.Depth(10))
+	region(t, "array", &array, meminspect.Depth(10))
+	region(t, "pointer", &pointer, meminspect.Depth(10))
+	region(t, "sync1", &sync1, meminspect.Depth(10))
+	region(t, "fine", &fine, meminspect.Depth(10))
+	core := coretest.Self(t)
+	for path, dst := range map[string]any{
+		"any1": new(map[any]int), "array": new(map[any]int), "pointer": new(map[any]int), "sync1": new(sync.Map),
+		"any1 ": new(any), "sync1 ": new(map[any]any),
+	} {
+		path = strings.TrimSpace(path)
+		err := core.Var(path).Decode(dst)
+		if err == nil || !strings.Contains(err.Error(), path+"[entry 0]: its key is decoded to a ") {
+			t.Errorf("%s into a %T: %v", path, dst, err)
+		}
+	}
+	want := map[point]int{{1, 2}: 3}
+	if got := decode[map[point]int](t, core, "any1"); !reflect.DeepEqual(got, want) {
+		t.Errorf("any1 is %v", got)
+	}
+	if got := decode[map[point]string](t, core, "sync1"); !reflect.DeepEqual(got, map[point]string{{1, 2}: "x"}) {
+		t.Errorf("sync1 is %v", got)
+	}
+	if got := decode[map[any]int](t, core, "fine"); !reflect.DeepEqual(got, map[any]int{int64(1): 1, "a": 2, true: 3, 1.5: 4, nil: 5}) {
+		t.Errorf("fine is %v", got)
+	}
+}
+
 type ring struct {
 	Name string
 	Next *ring
