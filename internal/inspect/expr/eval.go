@@ -373,7 +373,7 @@ func (e *evaluator) entries(o operand, t *value.Table, yield visitor) bool {
 	t.Sort()
 	for i := range t.Len() {
 		pl, err := t.ElemAt(i)
-		next := o.to(pl, "["+keyText(t.Key(i))+"]")
+		next := o.to(pl, "["+t.Key(i).KeyText()+"]")
 		switch {
 		case errors.Is(err, value.ErrNil): // the key was deleted
 			continue
@@ -394,34 +394,24 @@ func (e *evaluator) entries(o operand, t *value.Table, yield visitor) bool {
 	return true
 }
 
-// keyText writes a key so that a path with it leads back to its entry.
-func keyText(key *value.Value) string {
-	if key.Shape == value.Text && key.Absent == "" {
-		return strconv.Quote(key.Text)
-	}
-	return key.Go()
-}
-
 // key selects the value of a key.
 func (e *evaluator) key(o operand, t *value.Table, n ast.Expr, yield visitor) bool {
 	want := wanted(e.x, n)
-	for i := range t.Len() {
-		if v := t.Key(i); want.is(v) {
-			pl, err := t.ElemAt(i)
-			next := o.to(pl, "["+keyText(v)+"]")
-			switch {
-			case errors.Is(err, value.ErrNil): // the key was deleted
-				continue
-			case err != nil:
-				return e.missed(next, nil, err, yield)
-			}
-			return yield(next)
+	for i, ok := want.in(t, 0); ok; i, ok = want.in(t, i+1) {
+		pl, err := t.ElemAt(i)
+		next := o.to(pl, "["+t.Key(i).KeyText()+"]")
+		switch {
+		case errors.Is(err, value.ErrNil): // the key was deleted
+			continue
+		case err != nil:
+			return e.missed(next, nil, err, yield)
 		}
+		return yield(next)
 	}
 	if t.Lost != "" {
 		return yield(o.without(inspect.Missing(o.Path+": its other entries are ") + t.Lost))
 	}
-	return e.fail(o, n, yield, "%s has no key %s%s", o.Path, e.x.source(n), hintOf(t, want))
+	return e.fail(o, n, yield, "%s has no key %s%s", o.Path, e.x.source(n), hintOf(t, &want))
 }
 
 // slice selects a part of a list.
@@ -496,11 +486,11 @@ func (e *evaluator) assert(o operand, n *ast.TypeAssertExpr, yield visitor) bool
 	if err != nil {
 		return e.missed(o, n, err, yield)
 	}
-	want := compact(e.x.source(n.Type))
-	if got := pl.Type; compact(got.String()) != want && compact(got.FullName()) != want {
+	want := e.x.source(n.Type)
+	if got := pl.Type; !sameType(want, got.String(), got.FullName()) {
 		return e.fail(o, n.Type, yield, "%s holds %s", o.Path, got)
 	}
-	return yield(o.to(pl, ".("+want+")"))
+	return yield(o.to(pl, ".("+compact(want)+")"))
 }
 
 // call evaluates len and cap.

@@ -18,7 +18,6 @@ import (
 	"go/parser"
 	"go/scanner"
 	"go/token"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -45,8 +44,9 @@ type Path struct {
 	text  string
 	file  *token.File
 	root  ast.Expr
-	roots map[int]string // names of regions, by their offsets in text
-	every bool           // it has a [*]
+	roots map[int]string    // names of regions, by their offsets in text
+	keys  map[int]hiddenKey // by their offsets in text
+	every bool              // it has a [*]
 }
 
 // Every reports whether a path may lead to any number of values: it has a [*].
@@ -63,7 +63,7 @@ func Parse(text string, names []string) (*Path, error) {
 	if len(text) > maxText {
 		return nil, &Error{text[:32] + "…", 0, fmt.Sprintf("it is longer than %d bytes", maxText)}
 	}
-	x := &Path{text: text, roots: map[int]string{}}
+	x := &Path{text: text, roots: map[int]string{}, keys: map[int]hiddenKey{}}
 	source := x.prepare(names)
 	files := token.NewFileSet()
 	root, err := parser.ParseExprFrom(files, "", source, 0)
@@ -127,6 +127,7 @@ func (x *Path) prepare(names []string) []byte {
 				src[star], x.every = all[0], true
 			}
 			i, operand = i+1, false
+			i += x.hide(src, i)
 		case c == '(':
 			operand = !strings.HasSuffix(strings.TrimRight(x.text[:i], " \t"), ".") // of an assertion
 			i++
@@ -147,6 +148,48 @@ func (x *Path) prepare(names []string) []byte {
 		}
 	}
 	return src
+}
+
+// hide replaces the key in brackets that begin before an offset if the parser does not
+// accept it. It returns the length of the key, 0 if it is not replaced.
+func (x *Path) hide(src []byte, at int) int {
+	end := bracket(x.text, at)
+	if end <= at {
+		return 0
+	}
+	key, ok := hiddenKeyOf(x.text[at:end])
+	if !ok {
+		return 0
+	}
+	x.keys[at] = key
+	copy(src[at:end], "K"+strings.Repeat("_", end-at-1))
+	return end - at
+}
+
+// bracket returns the offset of the bracket that closes the one before an offset, -1 if
+// there is none.
+func bracket(text string, at int) int {
+	depth := 0
+	for i := at; i < len(text); i++ {
+		switch text[i] {
+		case '"', '`', '\'':
+			i = closing(text, i)
+		case '[', '{', '(':
+			depth++
+		case ']', '}', ')':
+			if depth == 0 {
+				return i
+			}
+			depth--
+		case '/':
+			if strings.HasPrefix(text[i:], "/*") {
+				if n := strings.Index(text[i:], "*/"); n > 0 {
+					i += n + 1
+				}
+			}
+		}
+	}
+	return -1
 }
 
 // closing returns the offset of the quote that closes the literal at an offset, or
@@ -181,21 +224,23 @@ func isWord(text string) bool {
 }
 
 // compact returns source text without the spaces between its tokens.
-func compact(text string) string {
+func compact(text string) string { return strings.Join(tokens(text), "") }
+
+// tokens returns the tokens of source text, without comments.
+func tokens(text string) (parts []string) {
 	var s scanner.Scanner
 	files := token.NewFileSet()
 	s.Init(files.AddFile("", -1, len(text)), []byte(text), func(token.Position, string) {}, 0)
-	var parts []string
 	for range len(text) + 1 {
 		_, tok, lit := s.Scan()
 		switch {
 		case tok == token.EOF || tok == token.SEMICOLON:
-			return strings.Join(parts, "")
+			return parts
 		case lit != "":
 			parts = append(parts, lit)
 		default:
 			parts = append(parts, tok.String())
 		}
 	}
-	return strings.Join(slices.Clip(parts), "")
+	return parts
 }

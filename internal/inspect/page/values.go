@@ -106,7 +106,7 @@ func (t *tree) below(n *node, v *value.Value) {
 		n.Count = len(v.Elems) + int(v.Omitted)
 	case value.Map:
 		for _, e := range v.Entries {
-			add("["+e.Key.Line()+"]", e.Value)
+			add("["+e.KeyText()+"]", e.Value)
 		}
 		n.Count = len(v.Entries) + int(v.Omitted)
 	case value.Pointer, value.Interface:

@@ -21,9 +21,21 @@ type Path struct {
 	from  *Path // nil for a region
 	name  string
 	index int
-	key   *value.Value
+	entry value.Entry // its key is nil if it is no entry of a map
 	value *value.Value
 }
+
+// Root returns the path of a region.
+func Root(name string) *Path { return &Path{name: name} }
+
+// Field returns the path of a field.
+func (p *Path) Field(name string) *Path { return &Path{from: p, name: name} }
+
+// Elem returns the path of an element.
+func (p *Path) Elem(index int) *Path { return &Path{from: p, index: index} }
+
+// Entry returns the path of an entry of a map.
+func (p *Path) Entry(e value.Entry) *Path { return &Path{from: p, entry: e} }
 
 // String writes the path.
 func (p *Path) String() string {
@@ -41,8 +53,8 @@ func (p *Path) write(b *strings.Builder) {
 		b.WriteString(p.name)
 	case p.name != "":
 		b.WriteString("." + p.name)
-	case p.key != nil:
-		b.WriteString("[" + p.key.Go() + "]")
+	case p.entry.Key != nil:
+		b.WriteString("[" + p.entry.KeyText() + "]")
 	default:
 		b.WriteString("[" + strconv.Itoa(p.index) + "]")
 	}
@@ -50,7 +62,7 @@ func (p *Path) write(b *strings.Builder) {
 
 // Key returns the key of the map's entry to which the path leads, nil if it leads to
 // another value.
-func (p *Path) Key() *value.Value { return p.key }
+func (p *Path) Key() *value.Value { return p.entry.Key }
 
 // Enclosing returns the addresses of the structs that the value is a field of: the
 // innermost first.
@@ -90,7 +102,7 @@ func Region(p *inspect.Program, r *note.Region, limits value.Limits, visit Visit
 }
 
 // Value visits a value that has a name, and the values below it.
-func Value(v *value.Value, name string, visit Visitor) { visit.below(&Path{name: name}, v) }
+func Value(v *value.Value, name string, visit Visitor) { visit.below(Root(name), v) }
 
 func (visit Visitor) below(path *Path, v *value.Value) {
 	path.value = v
@@ -98,18 +110,18 @@ func (visit Visitor) below(path *Path, v *value.Value) {
 		return
 	}
 	for f := range v.AllFields() {
-		visit.below(&Path{from: path, name: f.Name}, f.Value)
+		visit.below(path.Field(f.Name), f.Value)
 	}
 	for _, f := range v.Parts {
 		visit.below(&Path{from: path, name: f.Name}, f.Value)
 	}
 	i := 0
 	for e := range v.AllElems() {
-		visit.below(&Path{from: path, index: i}, e)
+		visit.below(path.Elem(i), e)
 		i++
 	}
 	for e := range v.AllEntries() {
-		visit.below(&Path{from: path, key: e.Key}, e.Value)
+		visit.below(path.Entry(e), e.Value)
 	}
 	if v.Elem != nil {
 		visit.below(path, v.Elem)

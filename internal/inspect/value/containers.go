@@ -39,10 +39,8 @@ func (r *reader) mapping(v *Value, t *gotypes.Type, addr memory.Address, depth i
 	if (m.Key.Refers() || m.Elem.Refers()) && depth > 0 && r.again(v, pointed{addr: addr, typ: t}) {
 		return
 	}
-	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0, flat: !m.Key.Refers()}
-	e.key = func(r *reader, addr memory.Address) *Value {
-		return r.slot(m.Key, m.IndirectKey, addr, r.keyDepth(depth-1))
-	}
+	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0, depth: depth - 1, flat: !m.Key.Refers()}
+	e.key = keySlot(m)
 	e.elem = func(addr memory.Address) *Value { return r.slot(m.Elem, m.IndirectElem, addr, depth-1) }
 	e.read(func() { e.readMap(m, addr) })
 	if v.Absent == "" && depth == 0 && e.count > 0 {
@@ -73,6 +71,13 @@ func (r *reader) mapType(t *gotypes.Type) (*goobject.MapType, error) {
 	return m, err
 }
 
+// keySlot returns a function that reads the keys of a map.
+func keySlot(m *goobject.MapType) func(*reader, memory.Address, int) *Value {
+	return func(r *reader, addr memory.Address, depth int) *Value {
+		return r.slot(m.Key, m.IndirectKey, addr, depth)
+	}
+}
+
 // slot reads a value that is in a slot of a map, or that a pointer there leads
 // to.
 func (r *reader) slot(t *gotypes.Type, indirect bool, addr memory.Address, depth int) *Value {
@@ -99,16 +104,6 @@ const (
 // each value that the tree may have.
 const orderValues = 16
 
-// keyDepth returns how many pointers are followed from a key. A key that is read for its
-// order is not followed far: it may lead to the whole tree that its map is in, as the
-// children of a context do.
-func (r *reader) keyDepth(depth int) int {
-	if r.forOrder {
-		return min(depth, keyLimits.Depth)
-	}
-	return depth
-}
-
 // partsLeft returns how many parts of one map or channel may be visited.
 func (r *reader) partsLeft() int {
 	if r.forOrder {
@@ -124,8 +119,9 @@ type entries struct {
 	v      *Value
 	at     pointed
 	follow bool // the limits allow to show entries at all
+	depth  int  // pointers to follow from a key
 	flat   bool // keys lead to no other values
-	key    func(*reader, memory.Address) *Value
+	key    func(r *reader, addr memory.Address, depth int) *Value
 	elem   func(memory.Address) *Value
 
 	foundEntries
@@ -264,7 +260,7 @@ func (e *entries) reading() func() (Entry, bool) {
 			p := e.places[0]
 			e.places = e.places[1:]
 			unread := e.r.marking && e.flat
-			entry = Entry{Key: nowhere}
+			entry = Entry{Key: nowhere, of: e, at: p}
 			if !unread {
 				entry.Key = e.readKey(p)
 			}
@@ -342,11 +338,13 @@ func (e *entries) scratch() *reader {
 	return e.r.scratch
 }
 
-// sortKey reads at most so many values of a key for its order alone.
+// sortKey reads at most so many values of a key for its order alone. It does not follow
+// the key far: a key may lead to the whole tree that its map is in, as the children of a
+// context do.
 func (e *entries) sortKey(scratch *reader, p entryPlace, values int) *Value {
 	clear(scratch.shown)
 	scratch.left = values
-	return e.key(scratch, p.key)
+	return e.key(scratch, p.key, min(e.depth, keyLimits.Depth))
 }
 
 // orderKey is sortKey within the bounds of the tree. It reports false if no more keys may
@@ -372,7 +370,7 @@ func (e *entries) readKey(p entryPlace) *Value {
 	enabled := e.r.enabled
 	e.r.enabled = false
 	defer func() { e.r.enabled = enabled }()
-	return e.key(e.r, p.key)
+	return e.key(e.r, p.key, e.depth)
 }
 
 // textKeys reports whether all keys are of one type of texts.

@@ -241,7 +241,7 @@ func (r *reader) fields(fields []gotypes.Field, addr memory.Address, depth int) 
 			if f.Name != "_" {
 				name := r.blank("", 0)
 				name.Text = f.Name
-				return Entry{name, r.value(f.Type, addr.Add(f.Offset), depth)}, true
+				return Entry{Key: name, Value: r.value(f.Type, addr.Add(f.Offset), depth)}, true
 			}
 		}
 		return e, false

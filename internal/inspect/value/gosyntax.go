@@ -60,9 +60,10 @@ type source struct {
 	b       []byte
 	w       io.Writer
 	format  Format
-	err     error  // of w
-	parts   []span // of the layouts that are not opened
-	scratch []byte // of a layout that is
+	key     keyForm // it is a key in a path
+	err     error   // of w
+	parts   []span  // of the layouts that are not opened
+	scratch []byte  // of a layout that is
 }
 
 func (s *source) text(text string) { s.b = append(s.b, text...) }
@@ -83,6 +84,12 @@ func (s *source) flush(most int) error {
 }
 
 func (s *source) value(v *Value, at place, indent int) {
+	if s.key != notKey {
+		if !s.inKey(v, indent) {
+			s.bare(v, at, indent)
+		}
+		return
+	}
 	if v.Referenced || s.format.Addresses && v.addressed() {
 		s.text("/* " + v.Addr.String() + " */ ")
 	}

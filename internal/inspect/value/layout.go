@@ -77,7 +77,9 @@ func (l *layout) flushRun() {
 
 // more adds a remark about parts that limits left out.
 func (l *layout) more(omitted uint64, what string) {
-	if omitted > 0 {
+	if omitted > 0 && l.s.key != notKey {
+		l.part([]byte(anything))
+	} else if omitted > 0 {
 		l.part([]byte("/* " + strconv.FormatUint(omitted, 10) + " more " + what + " */"))
 	}
 }

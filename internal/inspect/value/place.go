@@ -355,7 +355,7 @@ type Table struct {
 }
 
 // keyLimits bound what a Table reads of a key.
-var keyLimits = Limits{Depth: 2, Elements: 100, Bytes: 256, Values: maxKeyValues}
+var keyLimits = Limits{Depth: 2, Elements: 100, Bytes: 4 << 10, Values: maxKeyValues}
 
 // IsMap reports whether [Place.Table] finds entries at a place.
 func (pl Place) IsMap() bool {
@@ -373,7 +373,7 @@ func (pl Place) Table(p *inspect.Program) (*Table, error) {
 	}
 	r := newReader(p, keyLimits)
 	r.order = orderValues * DefaultValues
-	t := &Table{entries: entries{r: r, v: &Value{}, at: pointed{typ: pl.Type}, follow: true}}
+	t := &Table{entries: entries{r: r, v: &Value{}, at: pointed{typ: pl.Type}, follow: true, depth: keyLimits.Depth}}
 	e := &t.entries
 	if pl.Type.Kind == gotypes.Map {
 		b, err := pl.bytes(p)
@@ -385,9 +385,7 @@ func (pl Place) Table(p *inspect.Program) (*Table, error) {
 		if err != nil {
 			return nil, &AbsentError{inspect.BadType}
 		}
-		e.key = func(r *reader, addr memory.Address) *Value {
-			return r.slot(m.Key, m.IndirectKey, addr, keyLimits.Depth)
-		}
+		e.key = keySlot(m)
 		t.elem = r.slotPlace(m.Elem, m.IndirectElem)
 		if addr != 0 {
 			e.readMap(m, addr)
@@ -398,7 +396,7 @@ func (pl Place) Table(p *inspect.Program) (*Table, error) {
 		if err != nil {
 			return nil, &AbsentError{inspect.BadType}
 		}
-		e.key = func(r *reader, addr memory.Address) *Value { return r.any(addr, keyLimits.Depth) }
+		e.key = (*reader).any
 		if t.elem = r.slotPlace(emptyInterface, false); m.Trie != nil {
 			e.readTrie(m, pl.Addr)
 		} else {
@@ -453,9 +451,7 @@ func (t *Table) Sort() { t.entries.sort() }
 
 // Key returns the key of an entry. It is valid until the next call.
 func (t *Table) Key(i int) *Value {
-	s := t.entries.scratch()
-	s.arena.used = 0
-	return t.entries.sortKey(s, t.entries.places[i], maxKeyValues)
+	return t.entries.pathKey(t.entries.scratch(), t.entries.places[i])
 }
 
 // ElemAt returns the value of an entry, ErrNil if the key was deleted from a sync.Map.

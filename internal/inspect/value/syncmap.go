@@ -17,7 +17,7 @@ func (r *reader) syncMap(v *Value, t *gotypes.Type, addr memory.Address, depth i
 		return false
 	}
 	v.Shape = Map
-	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0, key: func(r *reader, addr memory.Address) *Value { return r.any(addr, r.keyDepth(depth-1)) }}
+	e := entries{r: r, v: v, at: pointed{addr: addr, typ: t}, follow: depth > 0, depth: depth - 1, key: (*reader).any}
 	if m.Trie != nil {
 		e.elem = func(addr memory.Address) *Value { return r.any(addr, depth-1) }
 		e.read(func() { e.readTrie(m, addr) })

@@ -109,7 +109,11 @@ type Field struct {
 }
 
 // An Entry is a key of a map and its value.
-type Entry struct{ Key, Value *Value }
+type Entry struct {
+	Key, Value *Value
+	of         *entries // where it was read, nil if it was made
+	at         entryPlace
+}
 
 // A Function is what a function value points at.
 type Function struct {
@@ -199,6 +203,8 @@ type reader struct {
 	shown   map[pointed]*Value // by what they point at; nil if that is streamed
 	maps    map[*gotypes.Type]*goobject.MapType
 	scratch *reader // for the order of keys
+	// pathKeys reads keys as paths compare them.
+	pathKeys *reader
 	// forOrder is set in a reader of keys that are read to sort them.
 	forOrder bool
 	order    int // values of keys that may still be read to sort them

@@ -1,0 +1,88 @@
+// Package pathstest checks that paths which are printed lead to what they are printed with.
+package pathstest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/diff"
+	"github.com/meminspect/meminspect/internal/inspect/expr"
+	"github.com/meminspect/meminspect/internal/inspect/paths"
+	"github.com/meminspect/meminspect/internal/inspect/value"
+)
+
+// maxElements is how many elements of a list or a map are checked.
+const maxElements = 40
+
+// Check checks the paths of all values of a program, and that the program does not differ
+// from itself. It returns how many paths lead through a key of a map.
+func Check(tb testing.TB, p *inspect.Program) (keys int) {
+	tb.Helper()
+	scope := expr.NewScope(p)
+	limits := value.Limits{Elements: maxElements, Depth: 8, Values: 50_000}
+	paths.All(p, limits, func(path *paths.Path, v *value.Value) bool {
+		if path.Key() == nil || path.Key().Absent != "" {
+			return true
+		}
+		keys++
+		checkPath(tb, scope, path.String(), v)
+		return !tb.Failed()
+	}, tb.Failed)
+	for i := range p.Core.Regions {
+		if r := &p.Core.Regions[i]; value.OfProgram(r) {
+			checkEvery(tb, scope, value.Label(r, p.Core.MainPath()))
+		}
+	}
+	result := diff.Programs(p, p, value.Limits{Elements: -1})
+	for _, c := range result.Changes {
+		tb.Errorf("%s %s differs from itself", c.Kind, c.Path)
+	}
+	return keys
+}
+
+// checkPath checks that a path leads to a value of the same type.
+func checkPath(tb testing.TB, scope *expr.Scope, text string, want *value.Value) {
+	tb.Helper()
+	if len(text) > 4096 {
+		return
+	}
+	x, err := expr.Parse(text, scope.Names())
+	if err != nil {
+		tb.Errorf("%s: %v", text, err)
+		return
+	}
+	found := 0
+	for r, err := range x.Eval(scope) {
+		if err != nil {
+			tb.Errorf("%s: %v", text, err)
+			return
+		}
+		found++
+		if pl, ok := r.Place(); ok && want != nil && pl.TypeName() != want.Type && !pl.Leads() {
+			tb.Errorf("%s leads to a %s, want a %s", text, pl.TypeName(), want.Type)
+		}
+		if r.Path != text && want != nil && strings.HasSuffix(text, "]") {
+			tb.Errorf("%s is printed as %s", text, r.Path)
+		}
+	}
+	if found == 0 {
+		tb.Errorf("%s leads to nothing", text)
+	}
+}
+
+// checkEvery checks the paths to the elements of a region.
+func checkEvery(tb testing.TB, scope *expr.Scope, region string) {
+	tb.Helper()
+	x, err := expr.Parse(region+"[*]", scope.Names())
+	if err != nil {
+		return
+	}
+	checked := 0
+	for r, err := range x.Eval(scope) {
+		if checked++; err != nil || checked > maxElements || strings.HasSuffix(r.Path, "[*]") {
+			return
+		}
+		checkPath(tb, scope, r.Path, nil)
+	}
+}
