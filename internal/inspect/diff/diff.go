@@ -4,11 +4,11 @@ package diff
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/paths"
 	"github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/runtime/format/anchor"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -41,7 +41,7 @@ type Result struct {
 
 // Programs compares the regions of two programs.
 func Programs(before, after *inspect.Program, limits value.Limits) Result {
-	d := differ{compared: map[pair]bool{}}
+	d := newDiffer()
 	later := map[uint64]*note.Region{}
 	for _, r := range regions(after) {
 		later[r.ID] = r
@@ -53,7 +53,7 @@ func Programs(before, after *inspect.Program, limits value.Limits) Result {
 		return p.Core.Capture.Main
 	}
 	for _, r := range regions(before) {
-		path, old := value.Label(r, mainOf(before)), value.Region(before, r, limits)
+		path, old := paths.Root(value.Label(r, mainOf(before))), value.Region(before, r, limits)
 		other := later[r.ID]
 		delete(later, r.ID)
 		if other == nil {
@@ -64,7 +64,7 @@ func Programs(before, after *inspect.Program, limits value.Limits) Result {
 	}
 	for _, r := range regions(after) {
 		if later[r.ID] != nil {
-			d.change(value.Label(r, mainOf(after)), Added, nil, value.Region(after, r, limits))
+			d.change(paths.Root(value.Label(r, mainOf(after))), Added, nil, value.Region(after, r, limits))
 		}
 	}
 	return d.Result
@@ -85,9 +85,17 @@ func regions(p *inspect.Program) (list []*note.Region) {
 }
 
 // values compares two values that have a path in both programs.
-func (d *differ) values(path string, before, after *value.Value) {
+func (d *differ) values(path *paths.Path, before, after *value.Value) {
 	d.before, d.after = index(before), index(after)
+	d.left = minPairs + pairsPerValue*(len(d.before)+len(d.after))
 	d.value(path, before, after)
+	for len(d.later) > 0 {
+		next := d.later[0]
+		d.later = d.later[1:]
+		d.hops = next.hops
+		d.compare(next.path, next.before, next.after)
+	}
+	d.hops = 0
 }
 
 // A differ collects changes.
@@ -95,7 +103,29 @@ type differ struct {
 	Result
 	before, after map[place]*value.Value // what is referred to
 	compared      map[pair]bool          // also by other paths
+	later         []comparison           // of values that are shown elsewhere
+	hops          int                    // of the comparison
+	left          int                    // pairs of values that may be compared later
+	hashes        hasher
 }
+
+func newDiffer() *differ { return &differ{compared: map[pair]bool{}} }
+
+// A comparison is of two values of which one is shown elsewhere. It is made after that of
+// all values that are shown: then most of them are compared, and the rest takes no
+// recursion. Rings of p and q elements have p*q pairs.
+type comparison struct {
+	path          *paths.Path
+	before, after *value.Value
+	hops          int // comparisons that led to it
+}
+
+// Bounds of the comparisons of values that are shown elsewhere.
+const (
+	maxHops       = 8 // one after the other
+	pairsPerValue = 4 // for each value that can be referred to
+	minPairs      = 1000
+)
 
 // A place is what a pointer, a list or a map that is shown elsewhere refers to.
 type place struct {
@@ -125,6 +155,9 @@ func index(v *value.Value) map[place]*value.Value {
 	visit = func(v *value.Value) {
 		if refers(v) && !v.BackRef {
 			found[placeOf(v)] = v
+		}
+		for _, e := range v.Entries { // a key may show what others refer to
+			visit(e.Key)
 		}
 		for e := range below(v) {
 			visit(e)
@@ -174,9 +207,26 @@ func shown(v *value.Value, places map[place]*value.Value) *value.Value {
 	return v
 }
 
-// value compares two values.
-func (d *differ) value(path string, before, after *value.Value) {
+// value compares two values. Those of which one is shown elsewhere are compared later.
+func (d *differ) value(path *paths.Path, before, after *value.Value) {
+	referred := before.BackRef || after.BackRef
 	before, after = shown(before, d.before), shown(after, d.after)
+	if !referred || !refers(before) || !refers(after) || before.BackRef || after.BackRef {
+		d.compare(path, before, after)
+		return
+	}
+	switch d.left--; {
+	case d.compared[pair{placeOf(before), placeOf(after)}]:
+	case d.left >= 0 && d.hops < maxHops:
+		d.later = append(d.later, comparison{path, before, after, d.hops + 1})
+	case !slices.Equal(d.hashes.all([]*value.Value{before}, d.before), d.hashes.all([]*value.Value{after}, d.after)):
+		d.Unknown++
+	}
+}
+
+// compare compares two values that are shown, or of which it is not known what they refer
+// to.
+func (d *differ) compare(path *paths.Path, before, after *value.Value) {
 	if refers(before) && refers(after) {
 		p := pair{placeOf(before), placeOf(after)}
 		if d.compared[p] {
@@ -204,14 +254,14 @@ func (d *differ) value(path string, before, after *value.Value) {
 	}
 }
 
-func (d *differ) change(path string, kind Kind, before, after *value.Value) {
+func (d *differ) change(path *paths.Path, kind Kind, before, after *value.Value) {
 	if before != nil {
 		before = shown(before, d.before)
 	}
 	if after != nil {
 		after = shown(after, d.after)
 	}
-	d.Changes = append(d.Changes, Change{path, kind, before, after})
+	d.Changes = append(d.Changes, Change{path.String(), kind, before, after})
 }
 
 // same compares values that have nothing below them.
@@ -233,7 +283,7 @@ func lasting(notes []string) []string {
 }
 
 // fields compares structs, which may be of two versions of a program.
-func (d *differ) fields(path string, before, after *value.Value) {
+func (d *differ) fields(path *paths.Path, before, after *value.Value) {
 	later := map[string]*value.Value{}
 	for _, f := range after.Fields {
 		later[f.Name] = f.Value
@@ -242,60 +292,117 @@ func (d *differ) fields(path string, before, after *value.Value) {
 		other := later[f.Name]
 		delete(later, f.Name)
 		if other == nil {
-			d.change(path+"."+f.Name, Removed, f.Value, nil)
+			d.change(path.Field(f.Name), Removed, f.Value, nil)
 			continue
 		}
-		d.value(path+"."+f.Name, f.Value, other)
+		d.value(path.Field(f.Name), f.Value, other)
 	}
 	for _, f := range after.Fields {
 		if later[f.Name] != nil {
-			d.change(path+"."+f.Name, Added, nil, f.Value)
+			d.change(path.Field(f.Name), Added, nil, f.Value)
 		}
 	}
 }
 
-// entries compares maps by their keys.
-func (d *differ) entries(path string, before, after *value.Value) {
+// entries compares maps by their keys. Some entries may have equal keys: NaN, and pointers
+// to equal values.
+func (d *differ) entries(path *paths.Path, before, after *value.Value) {
 	if before.Omitted > 0 || after.Omitted > 0 {
 		d.Unknown++
 	}
-	later := map[string]*value.Value{}
+	later := map[string][]value.Entry{}
 	for _, e := range after.Entries {
-		later[e.Key.Go()] = e.Value
+		key := e.KeyIdentity()
+		later[key] = append(later[key], e)
 	}
+	earlier, keys := map[string][]value.Entry{}, []string(nil)
 	for _, e := range before.Entries {
-		key := e.Key.Go()
-		other := later[key]
-		delete(later, key)
-		if other == nil {
-			d.change(path+"["+key+"]", Removed, e.Value, nil)
+		key := e.KeyIdentity()
+		if earlier[key] == nil {
+			keys = append(keys, key)
+		}
+		earlier[key] = append(earlier[key], e)
+	}
+	added := map[string][]value.Entry{}
+	for _, key := range keys {
+		added[key] = d.sameKey(path, earlier[key], later[key])
+	}
+	for _, e := range after.Entries {
+		key := e.KeyIdentity()
+		if len(earlier[key]) == 0 {
+			d.change(path.Entry(e), Added, nil, e.Value)
 			continue
 		}
-		d.value(path+"["+key+"]", e.Value, other)
+		for _, e := range added[key] {
+			d.change(path.Entry(e), Added, nil, e.Value)
+		}
+		delete(added, key)
 	}
-	for _, e := range after.Entries {
-		if key := e.Key.Go(); later[key] != nil {
-			d.change(path+"["+key+"]", Added, nil, e.Value)
+}
+
+// sameKey compares entries with equal keys: those with equal values are the same entries,
+// the others are in their order. It returns the entries that are added.
+func (d *differ) sameKey(path *paths.Path, before, after []value.Entry) (added []value.Entry) {
+	if len(before) > 1 || len(after) > 1 {
+		before, after = d.pairEqual(path, before, after)
+	}
+	n := min(len(before), len(after))
+	for i := range n {
+		d.value(path.Entry(after[i]), before[i].Value, after[i].Value)
+	}
+	for _, e := range before[n:] {
+		d.change(path.Entry(e), Removed, e.Value, nil)
+	}
+	return after[n:]
+}
+
+// pairEqual compares the entries that have equal values, and returns the others.
+func (d *differ) pairEqual(path *paths.Path, before, after []value.Entry) (earlier, later []value.Entry) {
+	values := func(entries []value.Entry) (list []*value.Value) {
+		for _, e := range entries {
+			list = append(list, e.Value)
+		}
+		return list
+	}
+	places := map[uint64][]int{}
+	for i, sum := range d.hashes.all(values(after), d.after) {
+		places[sum] = append(places[sum], i)
+	}
+	paired := make([]bool, len(after))
+	for i, sum := range d.hashes.all(values(before), d.before) {
+		same := places[sum]
+		if len(same) == 0 {
+			earlier = append(earlier, before[i])
+			continue
+		}
+		places[sum] = same[1:]
+		paired[same[0]] = true
+		// The hash is of the first values below them.
+		d.value(path.Entry(after[same[0]]), before[i].Value, after[same[0]].Value)
+	}
+	for i, e := range after {
+		if !paired[i] {
+			later = append(later, e)
 		}
 	}
+	return earlier, later
 }
 
 // elements compares lists: elements that are in both, in the same order, are the same
 // elements at other indexes. The paths are those of the later list, of a removed element
 // those of the earlier one.
-func (d *differ) elements(path string, before, after *value.Value) {
+func (d *differ) elements(path *paths.Path, before, after *value.Value) {
 	if before.Omitted > 0 || after.Omitted > 0 {
 		d.Unknown++
 	}
-	at := func(i int) string { return path + "[" + strconv.Itoa(i) + "]" }
+	at := path.Elem
 	if len(before.Elems) == len(after.Elems) && before.Shape == value.List && isArray(before) {
 		for i := range before.Elems {
 			d.value(at(i), before.Elems[i], after.Elems[i])
 		}
 		return
 	}
-	hashes := hasher{}
-	for _, e := range edits(hashes.all(before.Elems, d.before), hashes.all(after.Elems, d.after)) {
+	for _, e := range edits(d.hashes.all(before.Elems, d.before), d.hashes.all(after.Elems, d.after)) {
 		n := min(e.oldEnd-e.oldStart, e.newEnd-e.newStart)
 		for i := range n { // in the place of each other
 			d.value(at(e.newStart+i), before.Elems[e.oldStart+i], after.Elems[e.newStart+i])

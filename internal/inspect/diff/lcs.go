@@ -139,7 +139,7 @@ func write(sum *maphash.Hash, v *value.Value, places map[place]*value.Value, lef
 		_, _ = sum.WriteString(v.Func.Name)
 	}
 	for _, e := range v.Entries {
-		_, _ = sum.WriteString(e.Key.Go())
+		_, _ = sum.WriteString(e.KeyIdentity())
 	}
 	for e := range below(v) {
 		write(sum, e, places, left)
