@@ -42,6 +42,8 @@ var (
 	ErrEnded = errors.New("the machine ended")
 	// ErrTimeout reports that a command was killed at its limit.
 	ErrTimeout = errors.New("the command reached its limit")
+	// ErrCut reports that processes kept the output of a command open after its end.
+	ErrCut = errors.New("the output is cut: processes that the command left keep it open")
 	// ErrHung reports that a machine did not answer.
 	ErrHung = errors.New("the machine does not answer")
 )
@@ -85,6 +87,10 @@ type Machine struct {
 	stderr   text
 	dir      string
 	console  string
+	// booted is the size of the console's file at the last boot's end.
+	booted int
+	last   int   // number of the last request
+	err    error // why the machine serves no more
 }
 
 // emulators are the commands of QEMU, by architecture. Tests replace them.
@@ -136,7 +142,7 @@ func Start(c Config) (m *Machine, err error) {
 		return nil, fmt.Errorf("starting %s: %w", qemu, err)
 	}
 	go m.read(out)
-	if err := m.AwaitBoot(); err != nil {
+	if err := m.awaitBoot(); err != nil {
 		m.Close()
 		return nil, err
 	}
@@ -212,9 +218,8 @@ func (m *Machine) read(out io.Reader) {
 	}
 }
 
-// AwaitBoot waits until the machine serves, after its start or after a restart of its
-// guest.
-func (m *Machine) AwaitBoot() error {
+// awaitBoot waits until the machine serves.
+func (m *Machine) awaitBoot() error {
 	deadline := time.After(bootLimit)
 	for {
 		select {
@@ -223,7 +228,7 @@ func (m *Machine) AwaitBoot() error {
 				return m.ended("during the boot")
 			}
 			if e.Kind == protocol.Up {
-				m.Release = e.Text
+				m.up(e)
 				return nil
 			}
 		case <-deadline:
@@ -232,12 +237,21 @@ func (m *Machine) AwaitBoot() error {
 	}
 }
 
+// up takes an event Up.
+func (m *Machine) up(e protocol.Event) {
+	m.Release, m.booted = e.Text, 0
+	if info, err := os.Stat(m.console); err == nil {
+		m.booted = int(info.Size())
+	}
+}
+
 var panicked = regexp.MustCompile(`Kernel panic - not syncing: ([^\r\n]*)`)
 
-// ended returns why the machine has ended. when names what it was doing.
+// ended returns why the machine, or its guest, has ended. when names what it was doing. A
+// panic before the last boot is not the reason.
 func (m *Machine) ended(when string) error {
 	text := m.Console()
-	if found := panicked.FindStringSubmatch(text); found != nil {
+	if found := panicked.FindStringSubmatch(text[min(m.booted, len(text)):]); found != nil {
 		return fmt.Errorf("%w %s: %s; its console:\n%s", ErrPanic, when, found[1], text)
 	}
 	return fmt.Errorf("%w %s; its console:\n%s%s", ErrEnded, when, text, m.stderr.String())
@@ -277,6 +291,9 @@ type Command struct {
 	Dir  string   // "" = /tmp
 	// Limit bounds the run; the process group is killed then. 0: two minutes.
 	Limit time.Duration
+	// Leaves allows processes that keep the output open after the command's end. Their
+	// later output is lost. Otherwise such a process is an error.
+	Leaves bool
 }
 
 // A Result is how a command ended.
@@ -307,6 +324,8 @@ func (m *Machine) Run(c Command) (Result, error) {
 		return r, fmt.Errorf("%s: %w of %v; it printed:\n%s", strings.Join(c.Args, " "), ErrTimeout, c.Limit, r.Output)
 	case end.Error != "":
 		return r, fmt.Errorf("%s: %s", strings.Join(c.Args, " "), end.Error)
+	case end.Cut && !c.Leaves:
+		return r, fmt.Errorf("%s: %w; it printed:\n%s", strings.Join(c.Args, " "), ErrCut, r.Output)
 	}
 	return r, nil
 }
@@ -332,8 +351,17 @@ func (m *Machine) ReadFile(name string) ([]byte, error) {
 	return io.ReadAll(z)
 }
 
+// Err returns the first error after which the machine serves no more: every later call
+// returns it at once. After a restart of its guest the machine serves again.
+func (m *Machine) Err() error { return m.err }
+
 // ask sends a request and calls each with the events of the answer before its End.
 func (m *Machine) ask(r protocol.Request, limit time.Duration, each func(protocol.Event)) (protocol.Event, error) {
+	if m.err != nil {
+		return protocol.Event{}, m.err
+	}
+	m.last++
+	r.ID = m.last
 	line, err := json.Marshal(r)
 	if err != nil {
 		return protocol.Event{}, err
@@ -350,22 +378,28 @@ func (m *Machine) ask(r protocol.Request, limit time.Duration, each func(protoco
 		select {
 		case err := <-written:
 			if err != nil {
-				return protocol.Event{}, m.ended("before a request")
+				m.err = m.ended("before a request")
+				return protocol.Event{}, m.err
 			}
 			written = nil
 		case e, ok := <-m.events:
 			switch {
 			case !ok:
-				return protocol.Event{}, m.ended("during a request")
+				m.err = m.ended("during a request")
+				return protocol.Event{}, m.err
+			case e.Kind == protocol.Up: // the guest has restarted
+				err := m.ended("during a request")
+				m.up(e)
+				return protocol.Event{}, err
+			case e.ID != r.ID && e.ID != 0: // of a request that failed by the guest's restart
 			case e.Kind == protocol.End:
 				return e, nil
-			case e.Kind == protocol.Up: // the guest has restarted
-				m.Release = e.Text
-				return protocol.Event{}, m.ended("during a request")
+			default:
+				each(e)
 			}
-			each(e)
 		case <-deadline:
-			return protocol.Event{}, fmt.Errorf("%w within %v; its console:\n%s", ErrHung, limit, m.Console())
+			m.err = fmt.Errorf("%w within %v; its console:\n%s", ErrHung, limit, m.Console())
+			return protocol.Event{}, m.err
 		}
 	}
 }

@@ -47,6 +47,13 @@ func TestMachine(t *testing.T) {
 	if r, err := m.Run(Command{Args: []string{"/no/such"}}); err == nil {
 		t.Errorf("%+v", r)
 	}
+	const leaving = "echo begin; sleep 1000 & exit 4"
+	if r, err := m.Run(Command{Args: []string{"sh", "-c", leaving}}); !errors.Is(err, ErrCut) || r.Output != "begin\n" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := m.Run(Command{Args: []string{"sh", "-c", leaving}, Leaves: true}); err != nil || r.Output != "begin\n" || r.Status.ExitStatus() != 4 {
+		t.Errorf("%+v, %v", r, err)
+	}
 	r, err = m.Run(Command{Args: []string{"sh", "-c", "echo begin; sleep 1000 & wait"}, Limit: time.Second})
 	if !errors.Is(err, ErrTimeout) || r.Output != "begin\n" || r.Status.Signal() != syscall.SIGKILL {
 		t.Errorf("%+v, %v", r, err)
@@ -75,21 +82,14 @@ func TestFailures(t *testing.T) {
 		{"restarts in a command", `echo '` + up + `'; read line; echo '` + up + `'; read line`, nil, ErrEnded},
 		{"does not boot", `read line`, ErrNoBoot, nil},
 		{"does not answer", `echo '` + up + `'; read line; read line`, nil, ErrHung},
-		{"limit", `echo '` + up + `'; read line; echo '{"kind":"end","timedOut":true}'; read line`, nil, ErrTimeout},
-		{"noise", `printf '\377garbage'; echo '` + up + `'; read line; echo '{"kind":"end"}'; read line`, nil, nil},
+		{"limit", `echo '` + up + `'; read line; echo '{"kind":"end","id":1,"timedOut":true}'; read line`, nil, ErrTimeout},
+		{"output cut", `echo '` + up + `'; read line; echo '{"kind":"end","id":1,"cut":true}'; read line`, nil, ErrCut},
+		{"noise", `printf '\377garbage'; echo '` + up + `'; read line; echo '{"kind":"end","id":1}'; read line`, nil, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			program := filepath.Join(t.TempDir(), "qemu")
-			if c.script != "" {
-				// The console's file is named in QEMU's arguments.
-				text := "#!/bin/sh\nfor a; do case $a in file,id=console,path=*) CONSOLE=${a##*path=};; esac; done\n" + c.script
-				if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
-					t.Fatal(err)
-				}
-			}
-			was, boot, late := emulators["amd64"], bootLimit, grace
-			t.Cleanup(func() { emulators["amd64"], bootLimit, grace = was, boot, late })
-			emulators["amd64"] = program
+			boot, late := bootLimit, grace
+			t.Cleanup(func() { bootLimit, grace = boot, late })
+			fakeEmulator(t, c.script)
 			if errors.Is(c.start, ErrNoBoot) {
 				bootLimit = time.Millisecond
 			}
@@ -108,6 +108,81 @@ func TestFailures(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		})
+	}
+}
+
+// fakeEmulator puts a script of the shell in place of QEMU until the test ends. "" is no
+// file. The file of the console is $CONSOLE.
+func fakeEmulator(t *testing.T, script string) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "qemu")
+	if script != "" {
+		// The console's file is named in QEMU's arguments.
+		text := "#!/bin/sh\nfor a; do case $a in file,id=console,path=*) CONSOLE=${a##*path=};; esac; done\n" + script
+		if err := os.WriteFile(program, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	was := emulators["amd64"]
+	t.Cleanup(func() { emulators["amd64"] = was })
+	emulators["amd64"] = program
+}
+
+// After a machine has hung, each call returns that error at once. An answer that comes
+// later is the answer to none of them.
+func TestNoCallAfterHang(t *testing.T) {
+	late := grace
+	t.Cleanup(func() { grace = late })
+	grace = 100 * time.Millisecond
+	fakeEmulator(t, `echo '{"kind":"up","text":"1.0"}'; read line; sleep 0.5; echo '{"kind":"end","id":1}'; read line`)
+	m, err := Start(Config{Kernel: Kernel{Arch: "amd64"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	_, first := m.Run(Command{Args: []string{"true"}, Limit: time.Millisecond})
+	if !errors.Is(first, ErrHung) || !errors.Is(m.Err(), ErrHung) {
+		t.Fatalf("%v; later %v", first, m.Err())
+	}
+	time.Sleep(time.Second)
+	grace = time.Hour
+	if _, err := m.Run(Command{Args: []string{"true"}}); !errors.Is(err, m.Err()) {
+		t.Errorf("%v", err)
+	}
+	if _, err := m.ReadFile("/file"); !errors.Is(err, m.Err()) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A guest that restarts after a panic serves again. A late answer to an older request is
+// ignored, and the panic is no reason of a later end.
+func TestRestart(t *testing.T) {
+	fakeEmulator(t, `up='{"kind":"up","text":"1.0"}'
+echo "$up"
+read line; echo "Kernel panic - not syncing: first" >>"$CONSOLE"; echo "$up"
+echo '{"kind":"output","id":1,"data":"b2xk"}'; echo '{"kind":"end","id":1}'
+read line; echo '{"kind":"output","id":2,"data":"bmV3"}'; echo '{"kind":"end","id":2}'
+read line; echo "$up"
+read line`)
+	m, err := Start(Config{Kernel: Kernel{Arch: "amd64"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	run := func() (Result, error) { return m.Run(Command{Args: []string{"true"}}) }
+	if _, err := run(); !errors.Is(err, ErrPanic) || m.Err() != nil {
+		t.Errorf("%v; later %v", err, m.Err())
+	}
+	if r, err := run(); err != nil || r.Output != "new" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for range 2 { // a restart and the end, both without a panic
+		if _, err := run(); !errors.Is(err, ErrEnded) {
+			t.Errorf("%v", err)
+		}
+	}
+	if !errors.Is(m.Err(), ErrEnded) {
+		t.Errorf("%v", m.Err())
 	}
 }
 
@@ -155,13 +230,10 @@ func TestNextSeries(t *testing.T) {
 // A guest that reads nothing blocks neither a request that is larger than the pipe nor
 // the end of the machine.
 func TestGuestReadsNothing(t *testing.T) {
-	program := filepath.Join(t.TempDir(), "qemu")
-	if err := os.WriteFile(program, []byte("#!/bin/sh\necho '"+`{"kind":"up","text":"1.0"}`+"'; exec sleep 1000"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	was, late, off := emulators["amd64"], grace, closeLimit
-	t.Cleanup(func() { emulators["amd64"], grace, closeLimit = was, late, off })
-	emulators["amd64"], grace, closeLimit = program, 10*time.Millisecond, 10*time.Millisecond
+	fakeEmulator(t, `echo '{"kind":"up","text":"1.0"}'; exec sleep 1000`)
+	late, off := grace, closeLimit
+	t.Cleanup(func() { grace, closeLimit = late, off })
+	grace, closeLimit = 10*time.Millisecond, 10*time.Millisecond
 	m, err := Start(Config{Kernel: Kernel{Arch: "amd64"}})
 	if err != nil {
 		t.Fatal(err)

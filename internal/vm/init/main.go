@@ -62,9 +62,22 @@ func first() error {
 	if err := server.Start(); err != nil {
 		return err
 	}
+	return reap(server.Process.Pid)
+}
+
+// reap waits for children until the process pid has ended, and reports its end.
+func reap(pid int) error {
 	for {
-		if _, err := unix.Wait4(-1, nil, 0, nil); errors.Is(err, unix.ECHILD) {
-			return errors.New("the server ended")
+		var status unix.WaitStatus
+		ended, err := unix.Wait4(-1, &status, 0, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return fmt.Errorf("waiting for the server: %w", err)
+		case ended == pid && status.Signaled():
+			return fmt.Errorf("the server ended: %v", status.Signal())
+		case ended == pid:
+			return fmt.Errorf("the server ended: exit status %d", status.ExitStatus())
 		}
 	}
 }
@@ -247,9 +260,20 @@ func (s *sender) send(e protocol.Event) {
 	_, _ = s.w.Write(append(line, '\n')) // the host finds out
 }
 
+// An answer writes the events of the answer to one request.
+type answer struct {
+	*sender
+	id int
+}
+
+func (a answer) send(e protocol.Event) {
+	e.ID = a.id
+	a.sender.send(e)
+}
+
 // Write sends output of a command.
-func (s *sender) Write(data []byte) (int, error) {
-	s.send(protocol.Event{Kind: protocol.Output, Data: data})
+func (a answer) Write(data []byte) (int, error) {
+	a.send(protocol.Event{Kind: protocol.Output, Data: data})
 	return len(data), nil
 }
 
@@ -279,15 +303,20 @@ func serve() error {
 			unix.Sync()
 			return nil
 		}
-		s.send(s.do(r))
+		a := answer{s, r.ID}
+		a.send(a.do(r))
 	}
 }
 
+// outputDelay is how long the output of a command is read after its end, while other
+// processes keep it open.
+var outputDelay = 5 * time.Second
+
 // do serves a request and returns its End.
-func (s *sender) do(r protocol.Request) protocol.Event {
+func (a answer) do(r protocol.Request) protocol.Event {
 	end := protocol.Event{Kind: protocol.End}
 	if r.File != "" {
-		if err := s.file(r.File); err != nil {
+		if err := a.file(r.File); err != nil {
 			end.Error = err.Error()
 		}
 		return end
@@ -302,22 +331,36 @@ func (s *sender) do(r protocol.Request) protocol.Event {
 		cmd.Dir = "/tmp"
 	}
 	cmd.Env = append(os.Environ(), r.Env...)
-	cmd.Stdout, cmd.Stderr = s, s
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.WaitDelay = time.Second // for those that keep the output open
+	output, w, err := os.Pipe()
+	if err != nil {
+		end.Error = err.Error()
+		return end
+	}
+	defer output.Close()
+	cmd.Stdout, cmd.Stderr = w, w
 	begin := time.Now()
-	if err := cmd.Start(); err != nil {
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
 		end.Error = err.Error()
 		return end
 	}
 	limit := time.AfterFunc(r.Limit, func() {
 		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 	})
-	err := cmd.Wait()
+	sent := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(a, output)
+		sent <- err
+	}()
+	err = cmd.Wait()
 	end.TimedOut = !limit.Stop()
 	end.Took = time.Since(begin)
+	_ = output.SetReadDeadline(time.Now().Add(outputDelay)) // a pipe has deadlines
+	end.Cut = errors.Is(<-sent, os.ErrDeadlineExceeded)
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+	if err != nil && !errors.As(err, &exit) {
 		end.Error = err.Error()
 	}
 	if state := cmd.ProcessState; state != nil {
@@ -327,7 +370,7 @@ func (s *sender) do(r protocol.Request) protocol.Event {
 }
 
 // file sends a file. Its size is checked first: a serial port is slow.
-func (s *sender) file(name string) error {
+func (a answer) file(name string) error {
 	const largest = 64 << 20
 	info, err := os.Stat(name)
 	if err != nil {
@@ -350,7 +393,7 @@ func (s *sender) file(name string) error {
 	}
 	for piece := small.Bytes(); ; {
 		n := min(len(piece), 32<<10)
-		s.send(protocol.Event{Kind: protocol.File, Data: piece[:n]})
+		a.send(protocol.Event{Kind: protocol.File, Data: piece[:n]})
 		if piece = piece[n:]; len(piece) == 0 {
 			return nil
 		}

@@ -1,7 +1,7 @@
 // Package protocol defines what a virtual machine and its host send each other over
 // a serial port: lines of JSON. After each boot the guest sends an event Up. The host
 // then sends requests, one at a time. The guest answers each with events, of which the
-// last is End.
+// last is End. The events of an answer have the number of their request.
 package protocol
 
 import "time"
@@ -9,6 +9,8 @@ import "time"
 // A Request asks the guest for one thing: to run a command, to send a file, or to
 // switch off.
 type Request struct {
+	// ID is the number of the request, from 1.
+	ID int `json:"id"`
 	// Args is the command with its arguments. Empty: nothing is run.
 	Args []string `json:"args,omitempty"`
 	// Env is added to the guest's environment.
@@ -34,13 +36,16 @@ const (
 // An Event is a line from the guest.
 type Event struct {
 	Kind string `json:"kind"`
+	ID   int    `json:"id,omitempty"` // of the request; 0 in an Up
 	Text string `json:"text,omitempty"`
 	Data []byte `json:"data,omitempty"`
 
-	// Of an End: the wait status of the command, whether it was killed at its limit, how
-	// long it ran, and why the request failed, if it did.
+	// Of an End: the wait status of the command, whether it was killed at its limit,
+	// whether other processes kept its output open and the rest of it was not read, how
+	// long the command ran, and why the request failed, if it did.
 	Status   uint32        `json:"status,omitempty"`
 	TimedOut bool          `json:"timedOut,omitempty"`
+	Cut      bool          `json:"cut,omitempty"`
 	Took     time.Duration `json:"took,omitempty"`
 	Error    string        `json:"error,omitempty"`
 }
