@@ -121,7 +121,11 @@ func unpackKernel(deb string, k Kernel) error {
 		}
 		data, err := io.ReadAll(r)
 		if err == nil && ext == "ko.xz" {
-			unpack := exec.Command("xz", "-dc")
+			xz, missing := lookUp("xz")
+			if missing != nil {
+				return missing
+			}
+			unpack := exec.Command(xz, "-dc")
 			unpack.Stdin = bytes.NewReader(data)
 			data, err = unpack.Output()
 		}
@@ -145,13 +149,17 @@ func unpackKernel(deb string, k Kernel) error {
 // FetchPackages returns the package files of the named packages and of all that they
 // depend on, and downloads them first if they are not in the cache, which is never
 // renewed. The packages are of the system's release, for any architecture, and are not
-// installed. If they are not available, the error wraps [ErrMissing].
+// installed. If they, or the command that unpacks them, are not available, the error wraps
+// [ErrMissing].
 func FetchPackages(ctx context.Context, arch string, names ...string) ([]string, error) {
 	p, done, err := openPackages(arch)
 	if err != nil {
 		return nil, err
 	}
 	defer done()
+	if _, err := lookUp("dpkg-deb"); err != nil {
+		return nil, fmt.Errorf("%s: %w", strings.Join(names, " "), err)
+	}
 	return p.fetch(ctx, strings.Join(names, " "), func() ([]string, error) {
 		archives := filepath.Join(p.dir, "archives")
 		if err := os.MkdirAll(filepath.Join(archives, "partial"), 0o755); err != nil {
@@ -168,7 +176,11 @@ func FetchPackages(ctx context.Context, arch string, names ...string) ([]string,
 
 // eachFile calls f with the entries of a package file.
 func eachFile(deb string, f func(*tar.Header, io.Reader) error) error {
-	cmd := exec.Command("dpkg-deb", "--fsys-tarfile", deb)
+	unpacker, err := lookUp("dpkg-deb")
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(unpacker, "--fsys-tarfile", deb)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -176,7 +188,7 @@ func eachFile(deb string, f func(*tar.Header, io.Reader) error) error {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%w: dpkg-deb: %w", ErrMissing, err)
+		return fmt.Errorf("starting dpkg-deb: %w", err)
 	}
 	files := tar.NewReader(out)
 	for {

@@ -103,6 +103,12 @@ func Emulator(arch string) (string, error) {
 	if name == "" {
 		return "", fmt.Errorf("%w: no emulator of %s is known", ErrMissing, arch)
 	}
+	return lookUp(name)
+}
+
+// lookUp returns the path of a command. If it is not installed, the error wraps
+// [ErrMissing] and names it.
+func lookUp(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return "", fmt.Errorf("%w: %s is not installed", ErrMissing, name)

@@ -3,6 +3,8 @@
 package vm
 
 import (
+	"archive/tar"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -225,6 +227,47 @@ func TestNextSeries(t *testing.T) {
 	if k, err := fetchFirst(t.Context(), "arm64", []Line{Backports, Stable}); !errors.Is(err, ErrMissing) || errors.Is(err, ErrNoSeries) {
 		t.Errorf("%+v, %v", k, err)
 	}
+}
+
+// A command that unpacks packages and is not installed is ErrMissing, and is named.
+func TestMissingUnpacker(t *testing.T) {
+	t.Setenv(CacheVariable, t.TempDir())
+	p, done, err := openPackages("amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	deb := filepath.Join(p.dir, "linux-image-1.0_1_amd64.deb")
+	_, err = p.fetch(t.Context(), string(Stable)+"amd64", func() ([]string, error) {
+		return []string{deb}, os.WriteFile(deb, nil, 0o644)
+	})
+	done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tools := t.TempDir()
+	t.Setenv("PATH", tools)
+	check := func(name string, err error) {
+		t.Helper()
+		if !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), name+" is not installed") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	_, err = FetchKernel(t.Context(), "amd64", Stable)
+	check("dpkg-deb", err)
+	_, err = FetchPackages(t.Context(), "amd64", "some-package")
+	check("dpkg-deb", err)
+
+	// The file of the package has a module that xz compressed.
+	var files bytes.Buffer
+	w := tar.NewWriter(&files)
+	err = errors.Join(w.WriteHeader(&tar.Header{Name: "lib/modules/ramoops.ko.xz", Mode: 0o644, Typeflag: tar.TypeReg}), w.Close(),
+		os.WriteFile(filepath.Join(tools, "files"), files.Bytes(), 0o644),
+		os.WriteFile(filepath.Join(tools, "dpkg-deb"), []byte("#!/bin/sh\nexec /bin/cat '"+filepath.Join(tools, "files")+"'\n"), 0o755))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = FetchKernel(t.Context(), "amd64", Stable)
+	check("xz", err)
 }
 
 // A guest that reads nothing blocks neither a request that is larger than the pipe nor
