@@ -3,11 +3,15 @@
 package vm
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/internal/kinds"
 	"github.com/meminspect/meminspect/internal/matrix"
@@ -20,6 +24,11 @@ const root = "../../.."
 type system struct {
 	arch string
 	line vm.Line
+}
+
+// name is that of the system's subtests, whether its kernel is available or not.
+func (s system) name() string {
+	return s.arch + " " + map[vm.Line]string{vm.Stable: "stable", vm.Backports: "backports"}[s.line]
 }
 
 // kernel returns the kernel of a system. A sample, which has each processor once, takes
@@ -40,7 +49,7 @@ func systems() []system {
 
 var (
 	// workDir has what outlives one test.
-	workDir = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "meminspect-vm-tests-") })
+	workDir string
 
 	running = map[system]*machine{}
 	images  = map[string]string{} // by architecture
@@ -48,16 +57,93 @@ var (
 	programs = map[string]string{}
 )
 
-func TestMain(m *testing.M) {
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	removeAbandoned(os.TempDir())
+	dir, unlock, err := newWorkDir(os.TempDir())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer unlock()
+	defer os.RemoveAll(dir)
+	workDir = dir
+	// Everything temporary is below it: disks of machines, programs, directories of tests.
+	if err := os.Setenv("TMPDIR", dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	status := m.Run()
 	kinds.Cleanup()
 	for _, m := range running {
 		m.Close()
 	}
-	if dir, err := workDir(); err == nil {
-		os.RemoveAll(dir)
+	return status
+}
+
+// workDirs is the beginning of the names of the work directories. A test binary that is
+// killed, or reaches its time limit, leaves its directory.
+const workDirs = "meminspect-acceptance-vm-"
+
+// newWorkDir makes a work directory below parent. It is locked while its owner lives.
+func newWorkDir(parent string) (dir string, unlock func(), err error) {
+	// It gets its name when it is locked.
+	unnamed, err := os.MkdirTemp(parent, "meminspect-new-")
+	if err != nil {
+		return "", nil, err
 	}
-	os.Exit(status)
+	f, err := os.Open(unnamed)
+	if err == nil {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	dir = filepath.Join(parent, workDirs+strings.TrimPrefix(filepath.Base(unnamed), "meminspect-new-"))
+	if err == nil {
+		err = os.Rename(unnamed, dir)
+	}
+	if err != nil {
+		return "", nil, errors.Join(fmt.Errorf("making the work directory: %w", err), f.Close(), os.Remove(unnamed))
+	}
+	return dir, func() { f.Close() }, nil
+}
+
+// removeAbandoned removes the work directories below parent whose owners have ended.
+func removeAbandoned(parent string) {
+	found, err := filepath.Glob(filepath.Join(parent, workDirs+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range found {
+		f, err := os.Open(dir)
+		if err != nil {
+			continue
+		}
+		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			os.RemoveAll(dir)
+		}
+		f.Close()
+	}
+}
+
+// The next tests remove the work directory of those that were killed, and no other.
+func TestAbandonedWorkDirs(t *testing.T) {
+	parent := t.TempDir()
+	dir, unlock, err := newWorkDir(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	removeAbandoned(parent)
+	if _, err := os.Stat(filepath.Join(dir, "file")); err != nil {
+		t.Errorf("the owner lives: %v", err)
+	}
+	unlock()
+	removeAbandoned(parent)
+	if left, err := os.ReadDir(parent); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
 }
 
 // A machine is a virtual machine with the tests' programs in /programs.
@@ -71,8 +157,7 @@ type machine struct {
 func onEach(t *testing.T, test func(*testing.T, *machine)) {
 	t.Helper()
 	for _, s := range systems() {
-		k := s.kernel(t)
-		t.Run(k.Name(), func(t *testing.T) { test(t, boot(t, s)) })
+		t.Run(s.name(), func(t *testing.T) { test(t, boot(t, s)) })
 	}
 }
 
@@ -80,7 +165,7 @@ func onEach(t *testing.T, test func(*testing.T, *machine)) {
 func boot(t *testing.T, s system) *machine {
 	t.Helper()
 	if m := running[s]; m != nil {
-		if !m.broken {
+		if !m.broken && m.Err() == nil {
 			return m
 		}
 		delete(running, s)
@@ -108,11 +193,7 @@ func start(t *testing.T, s system, c vm.Config) *machine {
 // image returns the root file system for a kernel.
 func image(t *testing.T, k vm.Kernel) string {
 	t.Helper()
-	dir, err := workDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, k.Name()+".cpio")
+	file := filepath.Join(workDir, k.Name()+".cpio")
 	if images[file] != "" {
 		return file
 	}
@@ -159,15 +240,11 @@ func program(t *testing.T, arch, name string, b build) string {
 	if path := programs[key]; path != "" {
 		return path
 	}
-	dir, err := workDir()
-	if err != nil {
-		t.Fatal(err)
-	}
 	built, err := vm.Build(arch, root, b.pkg, nil, b.flags...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(dir, arch, name)
+	path := filepath.Join(workDir, arch, name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
