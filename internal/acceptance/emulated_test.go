@@ -244,8 +244,8 @@ func checkGDB(t *testing.T, exe, whole, small string) {
 func checkPrinted(t *testing.T, e emulation, exe, small string) {
 	t.Helper()
 	want, order := printedOf(t, exe, small, false)
-	for name, text := range truths {
-		if got := oneLine(want[name]); got != text {
+	for name, text := range kinds.Truths {
+		if got := kinds.OneLine(want[name]); got != text {
 			t.Errorf("%s = %s\nwant %s", name, got, text)
 		}
 	}
@@ -263,7 +263,7 @@ func checkPrinted(t *testing.T, e emulation, exe, small string) {
 			if _, ok := unalike[name]; ok {
 				continue
 			}
-			if g, w := oneLine(got[name]), oneLine(want[name]); g != w {
+			if g, w := kinds.OneLine(got[name]), kinds.OneLine(want[name]); g != w {
 				t.Errorf("alone %v, %s\n    twin: %s\nstripped: %s", alone, name, clip(w), clip(g))
 			}
 		}
