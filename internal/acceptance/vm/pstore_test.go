@@ -3,6 +3,8 @@
 package vm
 
 import (
+	"encoding/json"
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,8 +25,7 @@ func TestPstore(t *testing.T) {
 		if s.arch == "arm64" {
 			reserved, address = "mem=1023M", "0x7ff00000" // memory starts at 1 GiB
 		}
-		k := s.kernel(t)
-		t.Run(k.Name(), func(t *testing.T) {
+		t.Run(s.name(), func(t *testing.T) {
 			m := start(t, s, vm.Config{Memory: 1024, Reboots: true, KernelArgs: []string{reserved, "iomem=relaxed"}})
 			defer m.Close()
 			load := `
@@ -36,7 +37,7 @@ load() {
 `
 			out := m.run(t, load+`
 rm -rf /tmp/b && mkdir /tmp/b
-backends /tmp/b >/tmp/b/out 2>&1 &
+backends /tmp/b >/tmp/b/out 2>&1 9>&- &
 wait_for 60 grep -q ready /tmp/b/out
 physical write $address 131072 /tmp/b/pstore
 load 8192
@@ -52,35 +53,48 @@ insmod /modules/ramoops.ko mem_address=$address mem_size=0x20000 record_size=655
 				t.Errorf("the kernel shows of our store:\n%q", out)
 			}
 			_, err := m.Run(vm.Command{Args: []string{"sh", "-c", "echo a line of the test >/dev/kmsg; echo c >/proc/sysrq-trigger"}})
-			if err == nil {
-				t.Fatal("the kernel did not panic")
-			}
-			if !strings.Contains(m.Console(), "sysrq triggered crash") {
-				t.Errorf("the console:\n%s", m.Console())
+			if !errors.Is(err, vm.ErrPanic) || !strings.Contains(err.Error(), "sysrq triggered crash") {
+				t.Fatalf("the kernel did not panic: %v", err)
 			}
 			out = m.run(t, load+`
 physical read $address 131072 /tmp/area
 load 65536
 meminspect pstore show --list /tmp/area
 echo ---
-meminspect pstore show /tmp/area
+meminspect pstore show --json /tmp/area
+echo ---
+ls /sys/fs/pstore
 echo ---
 cat $(one /sys/fs/pstore/dmesg-ramoops-*)
 `)
-			parts := strings.Split(out, "---\n")
-			if len(parts) < 3 {
+			parts := strings.SplitN(out, "---\n", 4)
+			if len(parts) < 4 {
 				t.Fatalf("it printed\n%s", out)
 			}
-			for _, line := range []string{"a line of the test", "sysrq: Trigger a crash", "Kernel panic - not syncing: sysrq triggered crash"} {
-				if !strings.Contains(parts[1], line) || !strings.Contains(parts[2], line) {
-					t.Errorf("%q: in pstore show %v, in the kernel's file %v", line, strings.Contains(parts[1], line), strings.Contains(parts[2], line))
+			list, shown, files, kernels := parts[0], parts[1], parts[2], parts[3]
+			if dumps := regexp.MustCompile(`(?m)^zone \d+ at \d+: dump of \S+ \S+ UTC, compressed, `).FindAllString(list, -1); len(dumps) != 1 || strings.Count(list, ": empty, ") != strings.Count(list, "\n")-1 {
+				t.Errorf("the list does not have one dump:\n%s", list)
+			}
+			if files != "dmesg-ramoops-0\n" {
+				t.Errorf("the kernel's files:\n%s", files)
+			}
+			var dumps []string
+			for line := range strings.Lines(shown) {
+				var zone struct{ Kind, Text string }
+				if err := json.Unmarshal([]byte(line), &zone); err != nil {
+					t.Fatalf("%v: %.300s", err, line)
+				}
+				if zone.Kind == "dump" {
+					dumps = append(dumps, zone.Text)
 				}
 			}
-			if !regexp.MustCompile(`(?m)^Panic#1 Part1$`).MatchString(parts[2]) {
-				t.Errorf("the kernel's file:\n%.300s", parts[2])
+			if len(dumps) != 1 || dumps[0] != kernels {
+				t.Errorf("%d dumps; the texts of pstore show and of the kernel's file differ:\n%s\n---\n%s", len(dumps), strings.Join(dumps, "---\n"), kernels)
 			}
-			if t.Failed() {
-				t.Logf("%.3000s", out)
+			for _, line := range []string{`\APanic#1 Part1$`, `a line of the test$`, `sysrq: Trigger a crash$`, `Kernel panic - not syncing: sysrq triggered crash$`} {
+				if !regexp.MustCompile(`(?m)` + line).MatchString(kernels) {
+					t.Errorf("the kernel's file has no line %q", line)
+				}
 			}
 		})
 	}
