@@ -20,9 +20,14 @@ handled() {
 }
 die() { GOTRACEBACK=crash "$@" crasher-plain panic 2>/dev/null && fail "it ended well" || true; }
 cores() { set -- /tmp/cores/*.core; [ -e "$1" ] && echo $# || echo 0; }
-# handler_pid prints the processes that the kernel started as handlers.
-handler_pid() { grep -lzsx 'core-handle[r]' /proc/[0-9]*/cmdline | cut -d/ -f3; }
+` + handlers + `
 whole() { for c in /tmp/cores/*.core; do meminspect print $c counter customer; done; }
+`
+
+// handlers is for scripts: handler_pid prints the processes that the kernel started as
+// handlers.
+const handlers = `
+handler_pid() { grep -lzsx 'core-handle[r]' /proc/[0-9]*/cmdline | cut -d/ -f3; }
 `
 
 // Real crashes of processes of several kinds, through the kernel's pipe.
@@ -44,10 +49,10 @@ mkdir -p /tmp/full; umount /tmp/full 2>/dev/null || true; mount -t tmpfs -o size
 dir=/tmp/full
 flags=--free=0
 dmesg --clear
-crashes() { die env; wait_for 60 'dmesg | grep -q "meminspect: core-handler"'; }
+crashes() { die env; wait_for 60 'dmesg | grep -q "meminspect: core-handler: .*no space left on device"'; wait_for 60 '[ -z "$(handler_pid)" ]'; }
 handled >/tmp/log 2>&1
-# No part of a core stays.
-ls /tmp/full
+# No part of a core stays, of which the name would begin with a dot.
+ls -A /tmp/full | grep -vxF -e .lock -e .limits.json || true
 umount /tmp/full`, ""},
 		{"core_pipe_limit", `
 for limit in 0 1 4; do
