@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// holders are the types that have or lead to private keys, passwords or tokens,
+// holders are the types that have or lead to private keys, passwords, tokens or cookies,
 // whatever the variable's name.
 var holders = []string{
 	"crypto.PrivateKey", "crypto/rsa.PrivateKey", "crypto/ecdsa.PrivateKey", "crypto/ed25519.PrivateKey",
@@ -18,6 +18,7 @@ var holders = []string{
 	"crypto.Signer", "crypto.Decrypter", "golang.org/x/crypto/ssh.Signer",
 	"net/url.Userinfo", "database/sql.DB", "golang.org/x/oauth2.Token", "golang.org/x/oauth2.Config",
 	"filippo.io/age.X25519Identity", "filippo.io/age.ScryptIdentity",
+	"net/http.Header", "net/http.Cookie", "net/http/cookiejar.Jar", "net/http.Request",
 }
 
 // A Secret is a value that looks like a secret.
@@ -72,11 +73,12 @@ func (w *Walk) Value(pkgPath, expr string, t types.Type) {
 		name = name[i+1:]
 	}
 	name, _, _ = strings.Cut(name, "[")
-	w.visit(t, name, expr)
+	w.visit(t, Use{Variable: true}, name, expr)
 }
 
-// visit checks a value: its type, its name, and the expression that leads to it.
-func (w *Walk) visit(t types.Type, name, expr string) {
+// visit checks a value: its type, what its name is the name of, its name, and the
+// expression that leads to it.
+func (w *Walk) visit(t types.Type, use Use, name, expr string) {
 	if named, ok := types.Unalias(t).(*types.Named); ok {
 		key := typeKey(named)
 		if w.Excluded(key) {
@@ -106,33 +108,44 @@ func (w *Walk) visit(t types.Type, name, expr string) {
 		}
 	}
 	if IsText(t) {
-		if why := textSecret(t, name, len(w.path) == 0); why != "" {
+		if why := textSecret(t, name, use); why != "" {
 			w.found(expr, why)
 		}
 		return
 	}
 	switch t := t.Underlying().(type) {
 	case *types.Pointer:
-		w.visit(t.Elem(), name, expr)
+		w.visit(t.Elem(), use, name, expr)
 	case *types.Slice:
-		w.visit(t.Elem(), name, expr+"[]")
+		w.visit(t.Elem(), use.in(false), name, expr+"[]")
 	case *types.Array:
-		w.visit(t.Elem(), name, expr+"[]")
+		w.visit(t.Elem(), use.in(false), name, expr+"[]")
+	case *types.Chan:
+		w.visit(t.Elem(), use.in(false), name, expr+"[]")
 	case *types.Map:
-		if word := Word(name, false); word != "" && IsText(t.Key()) && !IsText(t.Elem()) {
-			w.found(expr, fmt.Sprintf("its name contains %q, and its keys are text", word))
-			return
+		if IsText(t.Key()) && (!IsText(t.Elem()) || textSecret(t.Elem(), name, use.in(true)) == "") {
+			if word := KeyWord(name); word != "" {
+				w.found(expr, fmt.Sprintf("its name contains %q, and its keys are text", word))
+				return
+			}
 		}
-		w.visit(t.Elem(), name, expr+"[]")
+		w.visit(t.Elem(), use.in(true), name, expr+"[]")
 	case *types.Interface:
 		if w.Implementations != nil {
 			for _, implementation := range w.Implementations(t) {
-				w.visit(implementation, name, expr)
+				w.visit(implementation, use, name, expr)
 			}
 		}
 	case *types.Struct:
 		w.fields(t, expr)
 	}
+}
+
+// in returns the use of a container's name for what the container has.
+func (u Use) in(isMap bool) Use {
+	u.Container = true
+	u.Map = u.Map || isMap
+	return u
 }
 
 // leadsToKey reports whether a type that the walk does not look into leads to a
@@ -161,11 +174,14 @@ func leadsToKey(named *types.Named) bool {
 }
 
 // textSecret returns why a text is a secret, "" if it does not look like one.
-func textSecret(t types.Type, name string, variable bool) string {
-	if word := Word(name, variable && isBytes(t)); word != "" {
+func textSecret(t types.Type, name string, use Use) string {
+	named, _ := types.Unalias(t).(*types.Named)
+	use.Text, use.Bytes = true, isBytes(t)
+	use.Enum = named != nil && !use.Bytes
+	if word := Word(name, use); word != "" {
 		return fmt.Sprintf("its name contains %q", word)
 	}
-	if named, ok := types.Unalias(t).(*types.Named); ok && Word(named.Obj().Name(), false) != "" {
+	if named != nil && Word(named.Obj().Name(), Use{Text: true, Bytes: use.Bytes}) != "" {
 		return "its type is " + typeKey(named)
 	}
 	return ""
@@ -180,14 +196,34 @@ func (w *Walk) fields(t *types.Struct, expr string) {
 		}
 		w.key = key // of an unnamed struct type in a field
 		w.path = append(w.path, f)
-		if why := w.known(f); why != "" {
+		switch why, besides := w.known(f), w.besides(t, f); {
+		case why != "":
 			w.found(expr+"."+f.Name(), why)
-		} else {
-			w.visit(f.Type(), f.Name(), expr+"."+f.Name())
+		case besides != nil:
+			w.found(expr+"."+f.Name(), fmt.Sprintf("it is a key, and %s is next to it", besides.Name()))
+		default:
+			w.visit(f.Type(), Use{}, f.Name(), expr+"."+f.Name())
 		}
 		w.path = w.path[:len(w.path)-1]
 		w.key = outer
 	}
+}
+
+// besides returns another field of a struct that is a secret, excluded or not, if
+// that makes a field's name the name of a secret key. Otherwise it returns nil.
+func (w *Walk) besides(t *types.Struct, f *types.Var) *types.Var {
+	if !IsText(f.Type()) || !keyBesides(f.Name(), isBytes(f.Type())) || textSecret(f.Type(), f.Name(), Use{}) != "" {
+		return nil
+	}
+	for other := range t.Fields() {
+		if other == f {
+			continue
+		}
+		if w.known(other) != "" || IsText(other.Type()) && textSecret(other.Type(), other.Name(), Use{}) != "" {
+			return other
+		}
+	}
+	return nil
 }
 
 func (w *Walk) known(field *types.Var) string {

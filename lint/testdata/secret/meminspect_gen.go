@@ -12,23 +12,33 @@ import (
 const (
 	idAccount           meminspect.ID = 0xc5a223e31438fd5f // account
 	idApiKeys           meminspect.ID = 0x8803adb35c0b919c // apiKeys
+	idAuthor            meminspect.ID = 0xe90a58342c1c0224 // author
 	idCacheKey          meminspect.ID = 0x881861d21d728b2f // cacheKey
 	idCompass           meminspect.ID = 0x9de33cc326cc6ee5 // compass
 	idConfigCredentials meminspect.ID = 0xd7653a25296640a8 // config.credentials
+	idDiscard           meminspect.ID = 0xabfcc79bd0a56253 // discard
 	idExcluded          meminspect.ID = 0x865f34cf42fa127b // excluded
+	idHeaders           meminspect.ID = 0x8068a3f8d47bd85e // headers
 	idKey               meminspect.ID = 0x9c7bf81e94a9dbcf // key
 	idKeyPrefix         meminspect.ID = 0x95ac7b787451b27b // keyPrefix
 	idKeysSeen          meminspect.ID = 0xf790628ceabd1777 // keysSeen
+	idLetters           meminspect.ID = 0x9c57c74ad764e62a // letters
 	idLogin             meminspect.ID = 0xc74a0b687066cd74 // login
 	idNextPageToken     meminspect.ID = 0x8b5456baa3dfb6d8 // nextPageToken
+	idPassed            meminspect.ID = 0x985184e1b581588a // passed
 	idPassword          meminspect.ID = 0xa648b0f285966173 // password
 	idPasswordFile      meminspect.ID = 0xa775f2a984599788 // passwordFile
+	idPinned            meminspect.ID = 0xdc2be9da378d3e47 // pinned
+	idRefreshTokenCache meminspect.ID = 0xf13476cdd3c068da // refreshTokenCache
 	idSecretName        meminspect.ID = 0x82a563b8d7a0a94b // secretName
 	idServer            meminspect.ID = 0x8478f0a52979fa86 // server
+	idSessionCount      meminspect.ID = 0xfb80d7bbc9492269 // sessionCount
 	idSessions          meminspect.ID = 0xba026f8ce4752857 // sessions
+	idSettings          meminspect.ID = 0xbbbfad1fcf930e28 // settings
 	idTestPassword      meminspect.ID = 0xf56aa1e82a0fee74 // testPassword
 	idTokenBuckets      meminspect.ID = 0x9ad9e870d4c82bcb // tokenBuckets
 	idTokenCount        meminspect.ID = 0xba318357a2aa4f69 // tokenCount
+	idUserBySession     meminspect.ID = 0xf8b4e3195599200d // userBySession
 	idVaults            meminspect.ID = 0xa73aecf082fc8433 // vaults
 )
 
@@ -38,23 +48,33 @@ func _() {
 	var x [1]struct{}
 	_ = x[idAccount-0xc5a223e31438fd5f]
 	_ = x[idApiKeys-0x8803adb35c0b919c]
+	_ = x[idAuthor-0xe90a58342c1c0224]
 	_ = x[idCacheKey-0x881861d21d728b2f]
 	_ = x[idCompass-0x9de33cc326cc6ee5]
 	_ = x[idConfigCredentials-0xd7653a25296640a8]
+	_ = x[idDiscard-0xabfcc79bd0a56253]
 	_ = x[idExcluded-0x865f34cf42fa127b]
+	_ = x[idHeaders-0x8068a3f8d47bd85e]
 	_ = x[idKey-0x9c7bf81e94a9dbcf]
 	_ = x[idKeyPrefix-0x95ac7b787451b27b]
 	_ = x[idKeysSeen-0xf790628ceabd1777]
+	_ = x[idLetters-0x9c57c74ad764e62a]
 	_ = x[idLogin-0xc74a0b687066cd74]
 	_ = x[idNextPageToken-0x8b5456baa3dfb6d8]
+	_ = x[idPassed-0x985184e1b581588a]
 	_ = x[idPassword-0xa648b0f285966173]
 	_ = x[idPasswordFile-0xa775f2a984599788]
+	_ = x[idPinned-0xdc2be9da378d3e47]
+	_ = x[idRefreshTokenCache-0xf13476cdd3c068da]
 	_ = x[idSecretName-0x82a563b8d7a0a94b]
 	_ = x[idServer-0x8478f0a52979fa86]
+	_ = x[idSessionCount-0xfb80d7bbc9492269]
 	_ = x[idSessions-0xba026f8ce4752857]
+	_ = x[idSettings-0xbbbfad1fcf930e28]
 	_ = x[idTestPassword-0xf56aa1e82a0fee74]
 	_ = x[idTokenBuckets-0x9ad9e870d4c82bcb]
 	_ = x[idTokenCount-0xba318357a2aa4f69]
+	_ = x[idUserBySession-0xf8b4e3195599200d]
 	_ = x[idVaults-0xa73aecf082fc8433]
 }
 
@@ -64,30 +84,41 @@ var meminspectTable = meminspectimpl.Table{
 	Package:   "example.com/fixture/secret",
 	Namespace: "example.com/fixture/secret",
 	Entries: []meminspectimpl.Entry{
-		{ID: uint64(idAccount), Name: "account", Expr: "account", Var: &account, Pos: "secret.go:48"},
-		{ID: uint64(idApiKeys), Name: "apiKeys", Expr: "apiKeys", Var: &apiKeys, Pos: "secret.go:19"},
-		{ID: uint64(idCacheKey), Name: "cacheKey", Expr: "cacheKey", Var: &cacheKey, Pos: "secret.go:85"},
-		{ID: uint64(idCompass), Name: "compass", Expr: "compass", Var: &compass, Pos: "secret.go:91"},
-		{ID: uint64(idConfigCredentials), Name: "config.credentials", Expr: "config.credentials", Var: &config.credentials, Flags: meminspectimpl.Member, Pos: "secret.go:53"},
-		{ID: uint64(idExcluded), Name: "excluded", Expr: "excluded", Var: &excluded, Pos: "secret.go:99"},
-		{ID: uint64(idKey), Name: "key", Expr: "key", Var: &key, Pos: "secret.go:24"},
-		{ID: uint64(idKeyPrefix), Name: "keyPrefix", Expr: "keyPrefix", Var: &keyPrefix, Pos: "secret.go:85"},
-		{ID: uint64(idKeysSeen), Name: "keysSeen", Expr: "keysSeen", Var: &keysSeen, Pos: "secret.go:82"},
-		{ID: uint64(idLogin), Name: "login", Expr: "login", Var: &login, Depth: 1, Flags: meminspectimpl.HasDepth, Pos: "secret.go:29"},
-		{ID: uint64(idNextPageToken), Name: "nextPageToken", Expr: "nextPageToken", Var: &nextPageToken, Pos: "secret.go:85"},
-		{ID: uint64(idPassword), Name: "password", Expr: "password", Var: &password, Pos: "secret.go:14"},
-		{ID: uint64(idPasswordFile), Name: "passwordFile", Expr: "passwordFile", Var: &passwordFile, Pos: "secret.go:85"},
-		{ID: uint64(idSecretName), Name: "secretName", Expr: "secretName", Var: &secretName, Pos: "secret.go:85"},
-		{ID: uint64(idServer), Name: "server", Expr: "server", Var: &server, Pos: "secret.go:96"},
-		{ID: uint64(idSessions), Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "secret.go:43"},
-		{ID: uint64(idTestPassword), Name: "testPassword", Expr: "testPassword", Var: &testPassword, Pos: "secret.go:103"},
-		{ID: uint64(idTokenBuckets), Name: "tokenBuckets", Expr: "tokenBuckets", Var: &tokenBuckets, Pos: "secret.go:88"},
-		{ID: uint64(idTokenCount), Name: "tokenCount", Expr: "tokenCount", Var: &tokenCount, Pos: "secret.go:82"},
-		{ID: uint64(idVaults), Name: "vaults", Expr: "vaults", Var: &vaults, Pos: "secret.go:66"},
+		{ID: uint64(idAccount), Name: "account", Expr: "account", Var: &account, Pos: "secret.go:49"},
+		{ID: uint64(idApiKeys), Name: "apiKeys", Expr: "apiKeys", Var: &apiKeys, Pos: "secret.go:20"},
+		{ID: uint64(idAuthor), Name: "author", Expr: "author", Var: &author, Pos: "secret.go:158"},
+		{ID: uint64(idCacheKey), Name: "cacheKey", Expr: "cacheKey", Var: &cacheKey, Pos: "secret.go:86"},
+		{ID: uint64(idCompass), Name: "compass", Expr: "compass", Var: &compass, Pos: "secret.go:92"},
+		{ID: uint64(idConfigCredentials), Name: "config.credentials", Expr: "config.credentials", Var: &config.credentials, Flags: meminspectimpl.Member, Pos: "secret.go:54"},
+		{ID: uint64(idDiscard), Name: "discard", Expr: "discard", Var: &discard, Pos: "secret.go:158"},
+		{ID: uint64(idExcluded), Name: "excluded", Expr: "excluded", Var: &excluded, Pos: "secret.go:100"},
+		{ID: uint64(idHeaders), Name: "headers", Expr: "headers", Var: &headers, Pos: "secret.go:129"},
+		{ID: uint64(idKey), Name: "key", Expr: "key", Var: &key, Pos: "secret.go:25"},
+		{ID: uint64(idKeyPrefix), Name: "keyPrefix", Expr: "keyPrefix", Var: &keyPrefix, Pos: "secret.go:86"},
+		{ID: uint64(idKeysSeen), Name: "keysSeen", Expr: "keysSeen", Var: &keysSeen, Pos: "secret.go:83"},
+		{ID: uint64(idLetters), Name: "letters", Expr: "letters", Var: &letters, Pos: "secret.go:139"},
+		{ID: uint64(idLogin), Name: "login", Expr: "login", Var: &login, Depth: 1, Flags: meminspectimpl.HasDepth, Pos: "secret.go:30"},
+		{ID: uint64(idNextPageToken), Name: "nextPageToken", Expr: "nextPageToken", Var: &nextPageToken, Pos: "secret.go:86"},
+		{ID: uint64(idPassed), Name: "passed", Expr: "passed", Var: &passed, Pos: "secret.go:158"},
+		{ID: uint64(idPassword), Name: "password", Expr: "password", Var: &password, Pos: "secret.go:15"},
+		{ID: uint64(idPasswordFile), Name: "passwordFile", Expr: "passwordFile", Var: &passwordFile, Pos: "secret.go:86"},
+		{ID: uint64(idPinned), Name: "pinned", Expr: "pinned", Var: &pinned, Pos: "secret.go:158"},
+		{ID: uint64(idRefreshTokenCache), Name: "refreshTokenCache", Expr: "refreshTokenCache", Var: &refreshTokenCache, Pos: "secret.go:124"},
+		{ID: uint64(idSecretName), Name: "secretName", Expr: "secretName", Var: &secretName, Pos: "secret.go:86"},
+		{ID: uint64(idServer), Name: "server", Expr: "server", Var: &server, Pos: "secret.go:97"},
+		{ID: uint64(idSessionCount), Name: "sessionCount", Expr: "sessionCount", Var: &sessionCount, Pos: "secret.go:155"},
+		{ID: uint64(idSessions), Name: "sessions", Expr: "sessions", Var: &sessions, Pos: "secret.go:44"},
+		{ID: uint64(idSettings), Name: "settings", Expr: "settings", Var: &settings, Pos: "secret.go:152"},
+		{ID: uint64(idTestPassword), Name: "testPassword", Expr: "testPassword", Var: &testPassword, Pos: "secret.go:104"},
+		{ID: uint64(idTokenBuckets), Name: "tokenBuckets", Expr: "tokenBuckets", Var: &tokenBuckets, Pos: "secret.go:89"},
+		{ID: uint64(idTokenCount), Name: "tokenCount", Expr: "tokenCount", Var: &tokenCount, Pos: "secret.go:83"},
+		{ID: uint64(idUserBySession), Name: "userBySession", Expr: "userBySession", Var: &userBySession, Pos: "secret.go:134"},
+		{ID: uint64(idVaults), Name: "vaults", Expr: "vaults", Var: &vaults, Pos: "secret.go:67"},
 	},
 	Exclusions: []meminspectimpl.Exclusion{
-		{Kind: meminspectimpl.ExcludeField, Var: (*session)(nil), Offset: uint64(unsafe.Offsetof((*session)(nil).refreshToken)), Size: uint64(unsafe.Sizeof((*session)(nil).refreshToken)), Package: "example.com/fixture/secret", Type: "session", Field: "refreshToken", Pos: "secret.go:35"},
-		{Kind: meminspectimpl.ExcludeVariable, Var: &secretKey, Package: "example.com/fixture/secret", Pos: "secret.go:106"},
+		{Kind: meminspectimpl.ExcludeField, Var: (*options)(nil), Offset: uint64(unsafe.Offsetof((*options)(nil).password)), Size: uint64(unsafe.Sizeof((*options)(nil).password)), Package: "example.com/fixture/secret", Type: "options", Field: "password", Pos: "secret.go:143"},
+		{Kind: meminspectimpl.ExcludeField, Var: (*session)(nil), Offset: uint64(unsafe.Offsetof((*session)(nil).refreshToken)), Size: uint64(unsafe.Sizeof((*session)(nil).refreshToken)), Package: "example.com/fixture/secret", Type: "session", Field: "refreshToken", Pos: "secret.go:36"},
+		{Kind: meminspectimpl.ExcludeVariable, Var: &secretKey, Package: "example.com/fixture/secret", Pos: "secret.go:107"},
 	},
 }
 

@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"net/http"
 	"net/url"
 
 	"example.com/fixture/secret/model"
@@ -116,3 +117,42 @@ func register(v *vault, names []string) {
 }
 
 func keep(meminspect.ID, error) {}
+
+// want +2 `refreshTokenCache\[\] looks like a secret: its name contains "token"`
+//
+//meminspect:entry
+var refreshTokenCache map[string]string
+
+// want +2 `headers\[\] looks like a secret: it is a net/http.Header`
+//
+//meminspect:entry
+var headers map[string]http.Header
+
+// want +2 `userBySession looks like a secret: its name contains "session", and its keys are text`
+//
+//meminspect:entry
+var userBySession map[string]int
+
+// want +2 `letters\[\].pin looks like a secret: its name contains "pin"`
+//
+//meminspect:entry
+var letters chan struct{ pin string }
+
+type options struct {
+	//meminspect:exclude
+	password string
+	journal  struct{ key string }
+	diskKey  string
+	sortKey  string
+}
+
+// want +2 `settings.diskKey looks like a secret: it is a key, and password is next to it; write //meminspect:exclude above the field`
+//
+//meminspect:entry
+var settings options
+
+//meminspect:entry
+var sessionCount map[string]int
+
+//meminspect:entry
+var pinned, author, passed, discard string
