@@ -102,7 +102,7 @@ func (p *program) secretVariable(d *declaration, k kind) string {
 		}
 	}
 	// The name of a container or of a value with an unknown type may be right.
-	if word := secret.Word(d.name, false); word != "" && (k.content || isAny(d.object.Type())) {
+	if word := secret.Word(d.name, secret.Use{Container: true}); word != "" && (k.content || isAny(d.object.Type())) {
 		return fmt.Sprintf("its name contains %q", word)
 	}
 	return ""

@@ -31,7 +31,9 @@ type program struct {
 	implemented map[*types.Interface][]types.Type
 	fields      map[*types.Var]*declaration
 	globals     []*declaration
-	secrets     map[*types.Var]string // why a variable or field is a secret, by its use
+	secrets     map[*types.Var]string // why a variable or field is a secret, by its use or by what it gets
+	sources     []source
+	flowsTo     map[*types.Var][]*types.Var // what gets the text of a variable or field
 	done        directives
 }
 
@@ -81,6 +83,7 @@ func newProgram(pkgs []*packages.Package) *program {
 		implemented: map[*types.Interface][]types.Type{},
 		fields:      map[*types.Var]*declaration{},
 		secrets:     map[*types.Var]string{},
+		flowsTo:     map[*types.Var][]*types.Var{},
 		done:        directives{},
 	}
 	for _, pkg := range pkgs {
@@ -98,6 +101,7 @@ func newProgram(pkgs []*packages.Package) *program {
 	for _, f := range p.files {
 		p.scan(f)
 	}
+	p.spread()
 	p.settle()
 	p.count()
 	return p
@@ -202,7 +206,10 @@ func embedded(info *types.Info, structure *ast.StructType, name string) *types.V
 
 // scan records the uses of variables, the calls and the creations in a file.
 func (p *program) scan(f *file) {
-	kinds := []ast.Node{(*ast.Ident)(nil), (*ast.CompositeLit)(nil), (*ast.CallExpr)(nil), (*ast.FuncLit)(nil)}
+	kinds := []ast.Node{
+		(*ast.Ident)(nil), (*ast.CompositeLit)(nil), (*ast.CallExpr)(nil), (*ast.FuncLit)(nil), (*ast.AssignStmt)(nil),
+		(*ast.ValueSpec)(nil), (*ast.SendStmt)(nil), (*ast.IndexExpr)(nil), (*ast.ReturnStmt)(nil),
+	}
 	root := inspector.New([]*ast.File{f.syntax}).Root()
 	for cursor := range root.Preorder(kinds...) {
 		f.stack = f.stack[:0]
@@ -212,6 +219,7 @@ func (p *program) scan(f *file) {
 			}
 		}
 		slices.Reverse(f.stack)
+		p.flows(f, cursor.Node())
 		switch n := cursor.Node().(type) {
 		case *ast.FuncLit:
 			p.literal(f, n)

@@ -75,7 +75,7 @@ func (p *program) secretFlag(f *file, call *ast.CallExpr) {
 	if t := f.info.TypeOf(address.X); !secret.IsText(t) {
 		return
 	}
-	if flag := constant.StringVal(value); secret.Word(flag, false) != "" {
+	if flag := constant.StringVal(value); secret.Word(flag, secret.Use{Text: true}) != "" {
 		p.secretBecause(f, address.X, fmt.Sprintf("the flag %q sets it", flag))
 	}
 }

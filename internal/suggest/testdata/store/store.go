@@ -26,7 +26,7 @@ type Session struct {
 }
 
 var (
-	mu       sync.RWMutex             // want entry "lock that 2 functions use"
+	mu       sync.RWMutex             // want entry "lock that 3 functions use"
 	sessions = map[string]*Session{}  // want entry "map that addSession changes in requests or loops, under a lock"
 	jobs     = make(chan int, 8)      // want entry "channel that .* in requests or loops; read in 1 place"
 	served   atomic.Int64             // want entry "counter that 1 function changes|counter that ServeHTTP changes"
