@@ -40,8 +40,9 @@ the shell. Output goes through $PAGER, or less if it is installed; PAGER=cat sho
 at once. Without a terminal the lines come from standard input; # begins a comment,
 and the exit status is the greatest of the commands'.
 
-Spaces separate words, except in brackets, parentheses and quotes. Single quotes
-around a word are removed, other quotes belong to it: find "ada" looks for a text.`,
+Spaces separate words, except in brackets, parentheses and quotes. Quotes around a word
+are removed, as in other shells, but not those in brackets: main.sessions["ada"]. To find
+a text that is equal, write find '"ada"'.`,
 		Example: `  meminspect shell shop.core
   echo 'len(main.sessions)' | meminspect shell shop.core`,
 		Args: cobra.ExactArgs(1),
@@ -327,7 +328,7 @@ func (s *shell) arguments(line string) []string {
 		return []string{"shell", "--help"}
 	case slices.Contains(s.verbs, args[0]):
 		return slices.Insert(args, 1, s.name)
-	case s.isPath(line):
+	case s.isPath(line), strings.Contains(args[0], "."): // no command has a dot
 		return []string{"print", s.name, strings.TrimSpace(line)}
 	}
 	return args // the command's own error
@@ -341,7 +342,7 @@ func (s *shell) isPath(line string) bool {
 }
 
 // splitLine splits a line into words. Text in brackets, parentheses and quotes is in one
-// word; single quotes around a word are removed. # begins a comment.
+// word; single and double quotes outside of brackets are removed. # begins a comment.
 func splitLine(line string) []string {
 	var words []string
 	var word strings.Builder
@@ -353,23 +354,26 @@ func splitLine(line string) []string {
 		word.Reset()
 		started = false
 	}
+	removed := func(c byte) bool { return depth == 0 && (c == '\'' || c == '"') }
 	for i := 0; i < len(line); i++ {
 		c := line[i]
 		switch {
 		case quote != 0:
 			if c == '\\' && quote == '"' && i+1 < len(line) {
-				word.WriteByte(c)
+				if depth > 0 || line[i+1] != '"' && line[i+1] != '\\' {
+					word.WriteByte(c)
+				}
 				i++
 				c = line[i]
 			} else if c == quote {
 				quote = 0
-				if c == '\'' && depth == 0 {
+				if removed(c) {
 					continue
 				}
 			}
 		case c == '\'' || c == '"' || c == '`':
 			quote, started = c, true
-			if c == '\'' && depth == 0 {
+			if removed(c) {
 				continue
 			}
 		case c == '#' && !started:
