@@ -161,6 +161,9 @@ func readFileCore(cmd *cobra.Command, arg string) (*inspect.Core, error) {
 		f.Path = path
 		return inspect.OfFile(f)
 	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("open core %s: it is a directory: `meminspect list --dir %s` lists its cores", path, quoteForShell(path))
+	}
 	core, err := inspect.OpenWith(path, o)
 	return core, suggestSize(err)
 }

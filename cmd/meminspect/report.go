@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/inspect"
 	"github.com/meminspect/meminspect/internal/inspect/facts"
 	"github.com/meminspect/meminspect/internal/inspect/heapreport"
@@ -161,9 +160,9 @@ func withReport(args []string) []string {
 	if cmd, _, err := rootCommand().Find(args[:1]); err == nil && cmd.HasParent() {
 		return args
 	}
-	_, selects := corefile.ParseSelector(args[0])
 	_, process := processID(args[0])
-	if info, err := os.Stat(args[0]); !selects && !process && (err != nil || info.IsDir()) {
+	_, err := os.Stat(args[0])
+	if err != nil && !process && !strings.ContainsAny(args[0], "./@") { // which names of commands do not have
 		return args
 	}
 	return append([]string{"report"}, args...)
