@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,6 +101,7 @@ func (f *goroutinesFlags) run(cmd *cobra.Command, path string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
+	without := f.withoutMatch(list)
 	list = f.filter.Select(list)
 	if f.user {
 		list = stacks.WithoutLibrary(prog, list)
@@ -106,11 +109,49 @@ func (f *goroutinesFlags) run(cmd *cobra.Command, path string) error {
 	if err := f.write(cmd.OutOrStdout(), prog, list); err != nil {
 		return err
 	}
+	for _, text := range without {
+		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: goroutines: %s: %s\n", path, text)
+	}
 	if missing > 0 {
 		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: goroutines: %d more are not in the core\n", missing)
 		return &exitError{status: exitPartial}
 	}
 	return nil
+}
+
+// withoutMatch returns which values of filters no goroutine has, and which values there are.
+func (f *goroutinesFlags) withoutMatch(list []stacks.Goroutine) (texts []string) {
+	states, labels := map[string]bool{}, map[string]bool{}
+	for i := range list {
+		states[strconv.Quote(oneLine(list[i].State))] = true
+		for _, l := range list[i].Labels {
+			labels[labelText(l.Key)+"="+labelText(l.Value)] = true
+		}
+	}
+	for _, state := range f.filter.States {
+		if !slices.ContainsFunc(list, func(g stacks.Goroutine) bool { return g.InState(state) }) {
+			texts = append(texts, fmt.Sprintf("no goroutine is in state %q; there are: %s", state, some(states)))
+		}
+	}
+	for i, l := range f.filter.Labels {
+		switch {
+		case len(labels) == 0:
+			return append(texts, "no goroutine has labels: they are in a core only if it was captured with --labels")
+		case !slices.ContainsFunc(list, func(g stacks.Goroutine) bool { return slices.Contains(g.Labels, l) }):
+			texts = append(texts, fmt.Sprintf("no goroutine has the label %s; there are: %s", f.labels[i], some(labels)))
+		}
+	}
+	return texts
+}
+
+// some lists names, at most 20 of them.
+func some(names map[string]bool) string {
+	const most = 20
+	all := slices.Sorted(maps.Keys(names))
+	if len(all) > most {
+		all = append(all[:most], fmt.Sprintf("%d more", len(all)-most))
+	}
+	return strings.Join(all, ", ")
 }
 
 func (f *goroutinesFlags) write(w io.Writer, prog *inspect.Program, list []stacks.Goroutine) error {

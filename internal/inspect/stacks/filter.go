@@ -30,7 +30,7 @@ func (f *Filter) selects(g *Goroutine) bool {
 	if f.Longer > 0 && g.Waited <= f.Longer {
 		return false
 	}
-	if len(f.States) > 0 && !slices.ContainsFunc(f.States, g.inState) {
+	if len(f.States) > 0 && !slices.ContainsFunc(f.States, g.InState) {
 		return false
 	}
 	for _, l := range f.Labels {
@@ -41,9 +41,9 @@ func (f *Filter) selects(g *Goroutine) bool {
 	return true
 }
 
-// inState reports whether the goroutine is in a state, of which the first words
+// InState reports whether the goroutine is in a state, of which the first words
 // are enough: "chan" is any wait for a channel. "leaked" is any wait for ever.
-func (g *Goroutine) inState(state string) bool {
+func (g *Goroutine) InState(state string) bool {
 	if state == "leaked" {
 		return g.Leaked()
 	}
