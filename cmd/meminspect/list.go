@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -85,7 +86,7 @@ The full cores in the store of systemd-coredump are listed too: --dir
 		RunE: f.list,
 	}
 	cmd.Flags().Var((*duration.Value)(&f.since), "since", "list only cores that are at most this old; 0 lists all")
-	cmd.Flags().StringVar(&f.reason, "reason", "", "list only cores with this `reason`, such as panic or signal-sigkill")
+	cmd.Flags().StringVar(&f.reason, "reason", "", "list only cores with this `reason`, such as panic, signal-sigkill or sigkill")
 	cmd.Flags().Var(f.tags, "tag", "list only cores that have this tag: KEY=VALUE; may be repeated")
 	cmd.Flags().BoolVar(&f.group, "group", false, "print one line for all cores of a bug: how many, and when the first and the last were made")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print one JSON object a line")
@@ -98,6 +99,7 @@ type listFlags struct {
 	tags   tags
 	group  bool
 	json   bool
+	given  bool // the directory
 }
 
 func (f *listFlags) list(cmd *cobra.Command, args []string) error {
@@ -109,11 +111,16 @@ func (f *listFlags) list(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		program = args[0]
 	}
+	f.given = cmd.Flags().Changed("dir")
 	lines, err := f.cores(dir, program, o)
 	if err != nil {
 		return fmt.Errorf("list: %w", err)
 	}
 	w := cmd.OutOrStdout()
+	if why := f.excluded(dir, program); len(lines) == 0 && why != "" {
+		_, err := fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: list: %s\n", why)
+		return err
+	}
 	switch {
 	case f.json && f.group:
 		return printJSONLines(w, groupCores(lines))
@@ -132,7 +139,7 @@ func (f *listFlags) list(cmd *cobra.Command, args []string) error {
 // is not "".
 func (f *listFlags) cores(dir, program string, o corefile.OpenOptions) ([]listJSON, error) {
 	cores, err := corefile.ListAll(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && (!errors.Is(err, fs.ErrNotExist) || f.given) { // the default directory is made with the first core
 		return nil, err
 	}
 	var lines []listJSON
@@ -142,7 +149,7 @@ func (f *listFlags) cores(dir, program string, o corefile.OpenOptions) ([]listJS
 		switch {
 		case program != "" && c.Program != program:
 			continue
-		case f.reason != "" && c.Reason != f.reason:
+		case !f.hasReason(c.Reason):
 			continue
 		case f.since > 0 && time.Since(c.When) > f.since:
 			continue
@@ -162,6 +169,36 @@ func (f *listFlags) cores(dir, program string, o corefile.OpenOptions) ([]listJS
 		}
 	}
 	return lines, nil
+}
+
+// hasReason reports whether the flags select cores with a reason. The name of a signal is
+// enough.
+func (f *listFlags) hasReason(reason string) bool {
+	return f.reason == "" || reason == f.reason || reason == "signal-"+strings.ToLower(f.reason)
+}
+
+// excluded returns what the filters exclude if they exclude all cores of a directory, "" if it
+// has none.
+func (f *listFlags) excluded(dir, program string) string {
+	cores, err := corefile.ListAll(dir)
+	if err != nil || len(cores) == 0 {
+		return ""
+	}
+	programs, reasons := map[string]bool{}, map[string]bool{}
+	for _, c := range cores {
+		programs[c.Program] = true
+		if program == "" || c.Program == program {
+			reasons[c.Reason] = true
+		}
+	}
+	have := fmt.Sprintf("%s has %s", dir, plural(len(cores), "core"))
+	switch {
+	case program != "" && !programs[program]:
+		return fmt.Sprintf("no core of the program %q: %s, of the programs: %s", program, have, some(programs))
+	case !slices.ContainsFunc(slices.Collect(maps.Keys(reasons)), f.hasReason):
+		return fmt.Sprintf("no core with the reason %q: %s, with the reasons: %s", f.reason, have, some(reasons))
+	}
+	return "no core is selected: " + have
 }
 
 // describe adds the facts that only the core contains. If it cannot be read,
