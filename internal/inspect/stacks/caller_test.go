@@ -9,6 +9,7 @@ func TestCaller(t *testing.T) {
 		"main.(*queue).take":           {"sync.(*Mutex).Lock", "main.(*queue).take", "main.main"},
 		"net/http.(*connReader).Read":  {"internal/poll.(*FD).Read", "net.(*conn).Read", "net/http.(*connReader).Read", "main.serve"},
 		"time.Sleep":                   {"time.Sleep"},
+		"sync.(*WaitGroup).Wait":       {"sync.runtime_SemacquireWaitGroup", "sync.(*WaitGroup).Wait"},
 		"example.com/net.(*pool).wait": {"time.Sleep", "example.com/net.(*pool).wait"},
 	} {
 		var frames []Frame

@@ -100,8 +100,8 @@ func (g *Goroutine) Calls() []Frame {
 }
 
 // Caller returns the frame that names a stack: the innermost that is not in the packages
-// that goroutines wait in, or else the innermost. It returns nil for a stack without
-// frames.
+// that goroutines wait in, or else the outermost, which the go statement calls. It returns
+// nil for a stack without frames.
 func Caller(frames []Frame) *Frame {
 	if len(frames) == 0 {
 		return nil
@@ -109,7 +109,10 @@ func Caller(frames []Frame) *Frame {
 	at := slices.IndexFunc(frames, func(f Frame) bool {
 		return !slices.ContainsFunc(waitingPackages, func(pkg string) bool { return strings.HasPrefix(f.Function, pkg+".") })
 	})
-	return &frames[max(at, 0)]
+	if at < 0 {
+		at = len(frames) - 1
+	}
+	return &frames[at]
 }
 
 var waitingPackages = []string{"sync", "internal/sync", "internal/poll", "net", "os", "os/exec", "syscall", "internal/syscall/unix", "golang.org/x/sys/unix", "time", "io"}
