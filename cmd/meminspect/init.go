@@ -24,9 +24,18 @@ func initCommand() *cobra.Command {
                             annotations, if the repository has workflows
 
 What the module has already stays as it is: a second run changes nothing. A tool
-line in go.mod is used instead of tools.mod. Init prints what it did.`,
+line in go.mod is used instead of tools.mod. Init prints what it did.
+
+In a workspace, init also writes meminspect_tool.go: the go command takes no
+other mod file there, and this program runs the tool all the same. A vendored
+module needs go mod vendor after init. Each module of a repository gets a
+workflow.
+
+With --checkout, the mod files name a directory of this machine: a trial, not
+to be committed. Init with --version removes that again.`,
 		Example: `  meminspect init
-  meminspect init --checkout ../meminspect ./shop`,
+  meminspect init --checkout ../meminspect ./shop
+  meminspect init --version latest`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Dir = "."
@@ -48,9 +57,18 @@ line in go.mod is used instead of tools.mod. Init prints what it did.`,
 			if err != nil {
 				return fmt.Errorf("init: %w", err)
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), `
-Next: put //meminspect:entry above a package-level variable, then run
-  %s generate ./...
+			out := cmd.OutOrStdout()
+			for i, note := range m.Notes {
+				if i == 0 {
+					fmt.Fprintln(out)
+				}
+				fmt.Fprintln(out, note)
+			}
+			fmt.Fprintf(out, `
+Next: put //meminspect:entry above a package-level variable, or run
+  %[1]s suggest
+Then run go generate ./..., or
+  %[1]s generate ./...
 `, m.Tool())
 			return nil
 		},

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -22,19 +23,81 @@ func (m *Module) addGenerate(context.Context) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	var steps []Step
+	if m.Workspace != "" && !hasTool(m.file) {
+		step := Step{File: workspaceFile, What: "runs the tool of " + ToolsFile + ", also in the workspace", Changed: !exists(filepath.Join(m.Root, workspaceFile))}
+		if step.Changed {
+			if err := os.WriteFile(filepath.Join(m.Root, workspaceFile), []byte(workspaceProgram), 0o644); err != nil {
+				return nil, err
+			}
+		}
+		steps = append(steps, step)
+	}
 	if file != "" {
-		return []Step{{File: file, What: "has the go:generate line"}}, nil
+		return append(steps, Step{File: file, What: "has the go:generate line"}), nil
 	}
 	name, err := m.packageName()
 	if err != nil {
 		return nil, err
 	}
 	text := fmt.Sprintf("//go:build generate\n\n//go:generate %s generate ./...\n\npackage %s\n", m.Tool(), name)
+	if m.Vendored {
+		// go mod vendor copies only packages that something imports.
+		text += fmt.Sprintf("\nimport (\n\t_ %q\n\t_ %q\n)\n", runtime, runtime+"/meminspectimpl")
+	}
 	if err := os.WriteFile(filepath.Join(m.Root, generateFile), []byte(text), 0o644); err != nil {
 		return nil, err
 	}
-	return []Step{{File: generateFile, What: "has the go:generate line", Changed: true}}, nil
+	return append(steps, Step{File: generateFile, What: "has the go:generate line", Changed: true}), nil
 }
+
+// workspaceFile is the program that runs the tool of a module in a workspace.
+const workspaceFile = "meminspect_tool.go"
+
+// workspaceProgram builds the tool without the workspace, as -modfile demands, and
+// runs it with the workspace.
+const workspaceProgram = `//go:build ignore
+
+// Meminspect_tool runs the tool meminspect of tools.mod. The go command does not
+// accept -modfile in a workspace, so it builds the tool without the workspace.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+func main() {
+	dir, err := os.MkdirTemp("", "meminspect")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	name := filepath.Join(dir, "meminspect.exe")
+	build := exec.Command("go", "build", "-mod=readonly", "-modfile=tools.mod", "-o", name, "` + tool + `")
+	build.Env = append(os.Environ(), "GOWORK=off")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	if err = build.Run(); err == nil {
+		tool := exec.Command(name, os.Args[1:]...)
+		tool.Stdin, tool.Stdout, tool.Stderr = os.Stdin, os.Stdout, os.Stderr
+		err = tool.Run()
+	}
+	os.RemoveAll(dir)
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		os.Exit(exit.ExitCode())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+`
+
+// generateLine matches how a line for go generate runs the tool.
+var generateLine = regexp.MustCompile(`meminspect(_tool\.go)? generate`)
 
 // generates returns a file of the module with a line for go generate that runs the
 // tool, "" if no file has one.
@@ -60,7 +123,7 @@ func (m *Module) generates() (file string, err error) {
 			return err
 		}
 		for line := range bytes.Lines(data) {
-			if bytes.HasPrefix(line, []byte("//go:generate ")) && bytes.Contains(line, []byte("meminspect generate")) {
+			if bytes.HasPrefix(line, []byte("//go:generate ")) && generateLine.Match(line) {
 				file, _ = filepath.Rel(m.Root, path)
 				return found
 			}
@@ -146,23 +209,57 @@ func (m *Module) addWorkflow(context.Context) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	dir = filepath.ToSlash(dir)
 	path := filepath.Join(top, ".github", "workflows", "meminspect.yml")
+	found, err := checks(path, dir)
+	if err == nil && !found && exists(path) { // that of another module in the repository
+		path = filepath.Join(top, ".github", "workflows", "meminspect-"+strings.NewReplacer("/", "-", ".", "root").Replace(dir)+".yml")
+		found, err = checks(path, dir)
+	}
+	if err != nil {
+		return nil, err
+	}
 	name, err := filepath.Rel(m.Root, path)
 	if err != nil {
 		return nil, err
 	}
 	step := Step{File: filepath.ToSlash(name), What: "checks generated files and annotations"}
-	if exists(path) {
+	if found {
 		return []Step{step}, nil
+	}
+	if m.opts.Checkout != "" {
+		return nil, nil // no other machine has the checkout
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(path, []byte(m.workflow(filepath.ToSlash(dir))), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(m.workflow(strings.TrimSuffix(filepath.Base(path), ".yml"), dir)), 0o644); err != nil {
 		return nil, err
 	}
 	step.Changed = true
 	return []Step{step}, nil
+}
+
+// checks reports whether a workflow exists and is for the module in a directory of
+// the repository: a line names the directory.
+func checks(path, dir string) (bool, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	named := false
+	for line := range strings.Lines(string(data)) {
+		if value, ok := strings.CutPrefix(strings.TrimSpace(line), "working-directory:"); ok {
+			named = true
+			if strings.Trim(strings.TrimSpace(value), `"'./`) == strings.Trim(dir, "./") {
+				return true, nil
+			}
+		}
+	}
+	return !named && dir == ".", nil
 }
 
 // repository returns the root of the git repository that the module is in, "" if
@@ -178,9 +275,9 @@ func (m *Module) repository() string {
 	}
 }
 
-// workflow is a workflow for the module in a directory of the repository.
-func (m *Module) workflow(dir string) string {
-	return fmt.Sprintf(`name: meminspect
+// workflow returns a workflow for the module in a directory of the repository.
+func (m *Module) workflow(name, dir string) string {
+	return fmt.Sprintf(`name: %[5]s
 on: [push, pull_request]
 permissions:
   contents: read
@@ -197,5 +294,5 @@ jobs:
           go-version: stable
       - run: %[4]s generate --check ./...
       - run: %[4]s lint ./...
-`, dir, actionCheckout, actionSetupGo, m.Tool())
+`, dir, actionCheckout, actionSetupGo, m.Tool(), name)
 }

@@ -50,7 +50,12 @@ type Step struct {
 
 // A Module is a module while it is prepared.
 type Module struct {
-	Root string // its directory
+	Root      string // its directory
+	Workspace string // the go.work file that applies to it, or ""
+	Vendored  bool   // whether it has a vendor directory
+	// Notes are sentences about what the user has to do or to know, after Prepare.
+	Notes []string
+
 	opts Options
 	file *modfile.File // its go.mod
 }
@@ -66,7 +71,7 @@ func Find(opts Options) (*Module, error) {
 	for !exists(filepath.Join(root, "go.mod")) {
 		parent := filepath.Dir(root)
 		if parent == root {
-			return nil, fmt.Errorf("%s: no go.mod in it or above it: run go mod init first", dir)
+			return nil, noModule(dir)
 		}
 		root = parent
 	}
@@ -89,26 +94,161 @@ func Find(opts Options) (*Module, error) {
 	if path := m.file.Module.Mod.Path; path == project || path == runtime {
 		return nil, fmt.Errorf("%s: this is the project itself", filepath.Join(root, "go.mod"))
 	}
-	return m, nil
+	m.Vendored = exists(filepath.Join(root, "vendor", "modules.txt"))
+	m.Workspace, err = workspace(root)
+	return m, err
+}
+
+// workspace returns the go.work file that the go command uses in a directory, ""
+// without one.
+func workspace(dir string) (string, error) {
+	cmd := exec.Command("go", "env", "GOWORK")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOWORK: %w", err)
+	}
+	if file := strings.TrimSpace(string(out)); file != "off" {
+		return file, nil
+	}
+	return "", nil
+}
+
+// noModule is the error for a directory that is in no module. At the root of a
+// workspace it names the modules.
+func noModule(dir string) error {
+	file, err := workspace(dir)
+	if err != nil || file == "" {
+		return fmt.Errorf("%s: no go.mod in it or above it: run go mod init first", dir)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	work, err := modfile.ParseWork(file, data, nil)
+	if err != nil {
+		return err
+	}
+	var modules []string
+	for _, use := range work.Use {
+		modules = append(modules, use.Path)
+	}
+	return fmt.Errorf("%s: no module, but part of the workspace %s: run init for one of its modules: %s", dir, file, strings.Join(modules, ", "))
 }
 
 // Prepare does all steps. With an error it returns those that were done.
 func (m *Module) Prepare(ctx context.Context) ([]Step, error) {
 	var done []Step
-	for _, step := range []func(context.Context) ([]Step, error){m.requireRuntime, m.addTool, m.addGenerate, m.addAttributes, m.addWorkflow} {
+	for _, step := range []func(context.Context) ([]Step, error){
+		m.dropCheckout, m.requireRuntime, m.addTool, m.addGenerate, m.addAttributes, m.addWorkflow,
+	} {
 		steps, err := step(ctx)
 		done = append(done, steps...)
 		if err != nil {
 			return done, err
 		}
 	}
+	m.note()
 	return done, nil
 }
 
-// Tool returns how to run the tool in the module, without its arguments.
+// note collects the notes.
+func (m *Module) note() {
+	if m.Vendored {
+		m.Notes = append(m.Notes, "The module is vendored: run go mod vendor now. After the first go generate, run it again if a build misses a package of the runtime.")
+	}
+	local := m.localFiles()
+	switch {
+	case len(local) == 0:
+	case m.opts.Checkout != "":
+		m.Notes = append(m.Notes, fmt.Sprintf("This is a trial on this machine: do not commit the replace lines in %s.", strings.Join(local, " and ")),
+			"To use a published version instead: meminspect init --version latest. No workflow was added: it would fail elsewhere.")
+	default:
+		m.Notes = append(m.Notes, fmt.Sprintf("The runtime or the tool is replaced by a directory of this machine, in %s. To use a published version instead: meminspect init --version latest",
+			strings.Join(local, " and ")))
+	}
+}
+
+// localFiles returns the mod files that replace the runtime or the tool by a
+// directory with an absolute path.
+func (m *Module) localFiles() []string {
+	var list []string
+	for _, name := range []string{"go.mod", ToolsFile} {
+		if file, err := m.read(name); err == nil && len(replaced(file)) > 0 {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
+// replaced returns the paths of the runtime and the tool that a mod file replaces
+// by a directory with an absolute path.
+func replaced(file *modfile.File) []string {
+	var list []string
+	for _, r := range file.Replace {
+		if (r.Old.Path == runtime || r.Old.Path == project) && r.New.Version == "" && filepath.IsAbs(r.New.Path) {
+			list = append(list, r.Old.Path)
+		}
+	}
+	return list
+}
+
+// dropCheckout removes what a checkout left in the mod files, if the options ask
+// for a published version. With an error it restores the files.
+func (m *Module) dropCheckout(ctx context.Context) (steps []Step, err error) {
+	if m.opts.Version == "" {
+		return nil, nil
+	}
+	before := map[string][]byte{}
+	defer func() {
+		if err != nil {
+			for path, data := range before {
+				err = errors.Join(err, os.WriteFile(path, data, 0o644))
+			}
+		}
+	}()
+	for _, name := range m.localFiles() {
+		file, err := m.read(name)
+		if err != nil {
+			return nil, err
+		}
+		path := filepath.Join(m.Root, name)
+		if before[path], err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+		args := []string{"mod", "edit"}
+		for _, old := range replaced(file) {
+			args = append(args, "-dropreplace="+old, "-droprequire="+old)
+		}
+		if err := m.goCommand(ctx, append(args, name)...); err != nil {
+			return nil, err
+		}
+		get := []string{runtime}
+		if hasTool(file) {
+			get = []string{"-tool", "-modfile=" + name, tool}
+		}
+		if err := m.get(ctx, get...); err != nil {
+			return nil, err
+		}
+		steps = append(steps, Step{File: name, What: "no longer has the directory of a checkout", Changed: true})
+	}
+	if len(steps) > 0 {
+		m.file, err = m.read("go.mod")
+	}
+	return steps, err
+}
+
+// Tool returns how to run the tool in the module's root, without its arguments.
+// -modfile does not work in a workspace, and go tool takes no -mod, which a vendor
+// directory needs.
 func (m *Module) Tool() string {
-	if hasTool(m.file) {
+	switch {
+	case hasTool(m.file):
 		return "go tool meminspect"
+	case m.Workspace != "":
+		return "go run " + workspaceFile
+	case m.Vendored:
+		return "go run -mod=readonly -modfile=" + ToolsFile + " " + tool
 	}
 	return "go tool -modfile=" + ToolsFile + " meminspect"
 }
@@ -154,6 +294,7 @@ func (m *Module) addTool(ctx context.Context) ([]Step, error) {
 	}
 	step := Step{File: ToolsFile, What: "has the tool " + tool}
 	path := filepath.Join(m.Root, ToolsFile)
+	var existing *modfile.File
 	if exists(path) {
 		file, err := m.read(ToolsFile)
 		if err != nil {
@@ -162,6 +303,7 @@ func (m *Module) addTool(ctx context.Context) ([]Step, error) {
 		if hasTool(file) {
 			return []Step{step}, nil
 		}
+		existing = file
 	} else if err := m.copyModFile(); err != nil {
 		return nil, err
 	}
@@ -174,8 +316,36 @@ func (m *Module) addTool(ctx context.Context) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	if existing != nil {
+		now, err := m.read(ToolsFile)
+		if err != nil {
+			return nil, err
+		}
+		if list := raised(existing, now); len(list) > 0 {
+			step.What += ", which changed " + strings.Join(list, ", ")
+		}
+	}
 	step.Changed = true
 	return []Step{step}, nil
+}
+
+// raised describes the changed versions of a mod file: the go line, the toolchain and
+// the requirements that it had before.
+func raised(before, after *modfile.File) []string {
+	var list []string
+	if before.Go != nil && after.Go != nil && before.Go.Version != after.Go.Version {
+		list = append(list, fmt.Sprintf("go %s to %s", before.Go.Version, after.Go.Version))
+	}
+	now := map[string]string{}
+	for _, r := range after.Require {
+		now[r.Mod.Path] = r.Mod.Version
+	}
+	for _, r := range before.Require {
+		if version := now[r.Mod.Path]; version != "" && version != r.Mod.Version {
+			list = append(list, fmt.Sprintf("%s %s to %s", r.Mod.Path, r.Mod.Version, version))
+		}
+	}
+	return list
 }
 
 // copyModFile makes the mod file of tools, which begins with what the module
@@ -226,6 +396,9 @@ func (m *Module) goCommand(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = m.Root
 	cmd.Env = append(os.Environ(), "GOWORK=off")
+	if m.Vendored { // the vendor directory does not have the tool
+		cmd.Env = append(cmd.Env, "GOFLAGS="+os.Getenv("GOFLAGS")+" -mod=mod")
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
