@@ -133,6 +133,8 @@ func summary(r *gen.Result) string {
 		}
 	}
 	switch wrote := len(r.Changes) - removed; {
+	case len(r.Changes) == 0 && r.Annotations == 0:
+		return text + "put //meminspect:entry above a package-level variable, or run meminspect suggest"
 	case len(r.Changes) == 0:
 		return text + "up to date"
 	case removed == 0:
