@@ -93,6 +93,11 @@ func (f *logFlags) run(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// logLines are what a program that keeps no log needs.
+const logLines = `add these lines to it, with github.com/meminspect/meminspect/runtime/logring:
+  ring := logring.New(1 << 20)
+  slog.SetDefault(slog.New(ring.Handler(slog.NewTextHandler(os.Stderr, nil))))`
+
 func (f *logFlags) logs(cmd *cobra.Command, args []string) ([]inspect.Log, error) {
 	if f.ring != "" {
 		b, err := readFile(f.ring)
@@ -114,6 +119,9 @@ func (f *logFlags) logs(cmd *cobra.Command, args []string) ([]inspect.Log, error
 	}
 	defer core.Close()
 	logs, err := core.Logs()
+	if errors.Is(err, inspect.ErrNoLog) {
+		err = fmt.Errorf("%w: %s", err, logLines)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", args[0], err)
 	}

@@ -28,7 +28,7 @@ func (m *Marks) excludes() bool {
 
 // errNoAnchor reports a program that does not embed the runtime, or whose
 // linker dropped it as unused.
-var errNoAnchor = errors.New("the program has no anchor: it does not import the meminspect runtime, or nothing in it is annotated or registered")
+var errNoAnchor = errors.New("the program does not import the meminspect runtime, or nothing in it is annotated or registered")
 
 // errNoData reports a full core that lacks some of the variables.
 var errNoData = errors.New("the full core lacks some of the program's data: annotations and exclusions in the missing part cannot be read")
