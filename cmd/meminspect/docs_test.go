@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +38,27 @@ func TestDocumentedCommandsAreRun(t *testing.T) {
 			if command := strings.TrimSpace(line); command != "" && !strings.HasPrefix(command, "#") && !run[command] {
 				t.Errorf("help of %s: no scenario runs %q", cmd.CommandPath(), command)
 			}
+		}
+	}
+}
+
+// A reader follows the first steps from top to bottom: a scenario runs them in that
+// order, in a module that has nothing yet.
+func TestFirstStepsAreInOrder(t *testing.T) {
+	archive, err := txtar.ParseFile(filepath.Join(repository, "testdata/script/readme.txtar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for doc, steps := range map[string]int{"README.md": 5, "docs/get-started.md": 4} {
+		rest := string(archive.Comment)
+		commands := documentedCommands(t, filepath.Join(repository, doc))
+		for _, line := range slices.Sorted(maps.Keys(commands))[:steps] {
+			_, after, found := strings.Cut(rest, "\nexec "+commands[line]+"\n")
+			if !found {
+				t.Errorf("%s:%d: readme.txtar does not run %q after the lines above it", doc, line, commands[line])
+				continue
+			}
+			rest = after
 		}
 	}
 }
