@@ -19,12 +19,66 @@ import (
 type decoder struct {
 	missing []Missing
 	shown   map[shown]reflect.Value // what later pointers may lead to
+	under   map[shown]bool          // what is being decoded once more
+	root    *value.Value
+	targets map[object]*value.Value // what is referred to in root; nil if it was not needed
 }
 
-// shown is the address and the type of an object in dst.
-type shown struct {
+// object is an object of the program.
+type object struct {
 	addr memory.Address
-	typ  reflect.Type
+	typ  string
+}
+
+// shown is an object in dst.
+type shown struct {
+	object
+	typ reflect.Type
+}
+
+func newDecoder() *decoder {
+	return &decoder{shown: map[shown]reflect.Value{}, under: map[shown]bool{}}
+}
+
+// objectOf returns what a pointer leads to, or the list, the map or the value that v is.
+func objectOf(v *value.Value) object {
+	typ := v.Type
+	if v.Shape == value.Pointer {
+		typ = strings.TrimPrefix(typ, "*")
+		if _, elem, ok := strings.Cut(typ, "Pointer["); ok { // an atomic or a weak pointer
+			typ = strings.TrimSuffix(elem, "]")
+		}
+	}
+	return object{v.Addr, typ}
+}
+
+// target returns the value that shows what v refers to, nil if none does.
+func (d *decoder) target(v *value.Value) *value.Value {
+	if d.targets == nil {
+		d.targets = map[object]*value.Value{}
+		d.index(d.root)
+	}
+	return d.targets[objectOf(v)]
+}
+
+// index notes the values in v that others refer to.
+func (d *decoder) index(v *value.Value) {
+	if v.Referenced {
+		d.targets[objectOf(v)] = v
+	}
+	for _, f := range v.Fields {
+		d.index(f.Value)
+	}
+	for _, e := range v.Elems {
+		d.index(e)
+	}
+	for _, e := range v.Entries {
+		d.index(e.Key)
+		d.index(e.Value)
+	}
+	if v.Elem != nil {
+		d.index(v.Elem)
+	}
 }
 
 // results stores what a path leads to.
@@ -36,18 +90,24 @@ func (d *decoder) results(v *Value, dst any) error {
 	to = to.Elem()
 	limits := v.core.whole()
 	if !v.all {
-		return d.value(v.found[0].Path, v.found[0].Read(v.core.prog, limits), to)
+		return d.tree(v.found[0].Path, v.found[0].Read(v.core.prog, limits), to)
 	}
 	if to.Kind() != reflect.Slice {
 		return fmt.Errorf("a path with [*] leads to several values: use a pointer to a slice, not to %v", to.Type())
 	}
 	to.Set(reflect.MakeSlice(to.Type(), len(v.found), len(v.found)))
 	for i := range v.found {
-		if err := d.value(v.found[i].Path, v.found[i].Read(v.core.prog, limits), to.Index(i)); err != nil {
+		if err := d.tree(v.found[i].Path, v.found[i].Read(v.core.prog, limits), to.Index(i)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tree stores a value that was read as a whole.
+func (d *decoder) tree(path string, v *value.Value, to reflect.Value) error {
+	d.root, d.targets = v, nil
+	return d.value(path, v, to)
 }
 
 func (d *decoder) lacks(path, why string) { d.missing = append(d.missing, Missing{path, why}) }
@@ -55,6 +115,8 @@ func (d *decoder) lacks(path, why string) { d.missing = append(d.missing, Missin
 var (
 	timeType     = reflect.TypeFor[time.Time]()
 	bigType      = reflect.TypeFor[big.Int]()
+	floatType    = reflect.TypeFor[big.Float]()
+	anyType      = reflect.TypeFor[any]()
 	durationType = reflect.TypeFor[time.Duration]()
 )
 
@@ -75,6 +137,11 @@ func (d *decoder) value(path string, v *value.Value, to reflect.Value) error {
 	}
 	switch {
 	case to.Type() == timeType || to.Type() == bigType:
+		return d.text(v, to)
+	case to.Type() == floatType && v.Quoted:
+		if prec, ok := v.JSON.(uint); ok { // of the program's number
+			to.Addr().Interface().(*big.Float).SetPrec(prec)
+		}
 		return d.text(v, to)
 	case to.Kind() == reflect.Interface && to.NumMethod() == 0:
 		plain, err := d.plain(path, v)
@@ -108,8 +175,42 @@ func (d *decoder) value(path string, v *value.Value, to reflect.Value) error {
 	return mismatch(v, to)
 }
 
+// mismatch is the error about a value that a variable cannot have. Both may be of types
+// with the same name.
 func mismatch(v *value.Value, to reflect.Value) error {
-	return fmt.Errorf("a %s cannot be stored in a %v", v.Type, to.Type())
+	switch {
+	case to.Kind() == reflect.Chan:
+		return fmt.Errorf("a %v cannot be decoded: use a slice for the elements in the buffer of a channel", to.Type())
+	case to.Kind() == reflect.Func:
+		return fmt.Errorf("a %v cannot be decoded: use an empty interface for the name of a function", to.Type())
+	case to.Kind() == reflect.Interface:
+		return fmt.Errorf("a %v cannot be decoded: use an empty interface, or a type with the fields of %s", to.Type(), v.Type)
+	}
+	return fmt.Errorf("%s of the program's type %s cannot be stored in a %v", shapeText(v), v.Type, to.Type())
+}
+
+// shapeText describes how a value is in the core.
+func shapeText(v *value.Value) string {
+	switch v.Shape {
+	case value.Text:
+		return "a text"
+	case value.Bytes:
+		return "bytes"
+	case value.Struct:
+		return "a struct"
+	case value.List:
+		return "a list"
+	case value.Map:
+		return "a map"
+	case value.Func:
+		return "a function"
+	case value.Chan:
+		return "a channel"
+	}
+	if numberOf(v) != nil {
+		return "a number"
+	}
+	return "a value"
 }
 
 // stored fills variables that only their method Store can set.
@@ -168,17 +269,31 @@ func (d *decoder) remember(v *value.Value, to reflect.Value) {
 	if v.Referenced {
 		copied := reflect.New(to.Type()).Elem()
 		copied.Set(to)
-		d.shown[shown{v.Addr, to.Type()}] = copied
+		d.shown[shown{objectOf(v), to.Type()}] = copied
 	}
 }
 
-// again stores what was stored before.
+// again stores what was stored before. An object that is in another part of the value, of
+// another type in the destination, is decoded once more: once for each type.
 func (d *decoder) again(path string, v *value.Value, to reflect.Value) error {
-	if first, ok := d.shown[shown{v.Addr, to.Type()}]; ok {
+	key := shown{objectOf(v), to.Type()}
+	if first, ok := d.shown[key]; ok {
 		to.Set(first)
 		return nil
 	}
-	d.lacks(path, "its object is in another part of the value, which has another type in the destination")
+	target := d.target(v)
+	if target == nil || target.BackRef || d.under[key] {
+		d.lacks(path, "it contains itself: the destination must have a pointer in its place")
+		return nil
+	}
+	d.under[key] = true
+	defer delete(d.under, key)
+	if err := d.value(path, target, to); err != nil {
+		return err
+	}
+	copied := reflect.New(to.Type()).Elem()
+	copied.Set(to)
+	d.shown[key] = copied
 	return nil
 }
 
@@ -250,7 +365,7 @@ func (d *decoder) literal(v *value.Value, to reflect.Value) error {
 		to.SetUint(u)
 		return nil
 	}
-	return mismatch(v, to)
+	return d.text(v, to)
 }
 
 // numberOf returns the number that a literal is, nil if it is not a number.
@@ -501,13 +616,36 @@ func (d *decoder) plain(path string, v *value.Value) (any, error) {
 		}
 		return store(new(map[string]any))
 	case value.Pointer:
-		if v.Elem == nil || v.BackRef {
-			d.lacks(path, "its object is in another part of the value")
-			return nil, nil
-		}
-		return d.plain(path, v.Elem)
+		return d.plainTarget(path, v)
 	}
 	return nil, fmt.Errorf("a %s cannot be stored in an empty interface", v.Type)
+}
+
+// plainTarget returns what a pointer leads to as an empty interface holds it, the same for
+// all pointers to an object.
+func (d *decoder) plainTarget(path string, v *value.Value) (got any, err error) {
+	key := shown{objectOf(v), anyType}
+	if first, ok := d.shown[key]; ok {
+		return first.Interface(), nil
+	}
+	target := v
+	if v.Elem == nil || v.BackRef {
+		target = d.target(v)
+	}
+	if target != nil && target.Shape == value.Pointer {
+		target = target.Elem
+	}
+	if target == nil || d.under[key] {
+		d.lacks(path, "it contains itself: the destination must have a pointer in its place")
+		return nil, nil
+	}
+	d.under[key] = true
+	defer delete(d.under, key)
+	to := reflect.ValueOf(&got).Elem()
+	if err = d.value(path, target, to); err == nil && (v.BackRef || v.Referenced) {
+		d.shown[key] = to
+	}
+	return got, err
 }
 
 func plainLiteral(v *value.Value) any {

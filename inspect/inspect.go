@@ -14,6 +14,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -155,7 +156,8 @@ func (c *Core) Info() Info {
 		info.Signature = s.ID
 	}
 	if build := c.core.BuildInfo(); build != nil {
-		info.Module, info.Version, info.GoVersion = build.Main.Path, build.Main.Version, build.GoVersion
+		info.Module, info.Version = build.Main.Path, build.Main.Version
+		info.GoVersion = cmp.Or(build.GoVersion, info.GoVersion)
 		for _, s := range build.Settings {
 			switch s.Key {
 			case "vcs.revision":

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,6 +114,85 @@ func TestDecodeUnhashableKeys(t *testing.T) {
 	}
 	if got := decode[map[any]int](t, core, "fine"); !reflect.DeepEqual(got, map[any]int{int64(1): 1, "a": 2, true: 3, 1.5: 4, nil: 5}) {
 		t.Errorf("fine is %v", got)
+	}
+}
+
+// Numbers of package math/big come back with their precision.
+func TestDecodeBig(t *testing.T) {
+	type numbers struct {
+		Int   *big.Int
+		Rat   *big.Rat
+		Whole big.Rat
+		Float *big.Float
+		Wide  big.Float
+		Inf   *big.Float
+	}
+	n := &numbers{Int: big.NewInt(-3), Rat: big.NewRat(1, 3), Float: big.NewFloat(0.1), Inf: new(big.Float).SetInf(true)}
+	n.Whole.SetInt64(4)
+	n.Wide.SetPrec(300).Quo(big.NewFloat(1), big.NewFloat(3))
+	region(t, "numbers", &n, meminspect.Depth(10))
+	got := decode[numbers](t, coretest.Self(t), "numbers")
+	if got.Int.Cmp(n.Int) != 0 || got.Rat.Cmp(n.Rat) != 0 || got.Whole.Cmp(&n.Whole) != 0 {
+		t.Errorf("%v %v %v", got.Int, got.Rat, &got.Whole)
+	}
+	for i, f := range []*big.Float{got.Float, &got.Wide, got.Inf} {
+		if want := []*big.Float{n.Float, &n.Wide, n.Inf}[i]; f.Cmp(want) != 0 || f.Prec() != want.Prec() {
+			t.Errorf("%v of %d bits, want %v of %d", f, f.Prec(), want, want.Prec())
+		}
+	}
+}
+
+// An object that is reached twice is decoded for each type that the destination has for
+// it, once for each.
+func TestDecodeTwice(t *testing.T) {
+	type leaf struct{ N int }
+	type level struct{ A, B *level }
+	type both struct {
+		First, Second *leaf
+		Third         any
+		List, Again   []*leaf
+		Levels        *level
+		Ring          *ring
+	}
+	b := &both{First: &leaf{7}, Levels: &level{}, Ring: &ring{Name: "one"}}
+	b.Second, b.Third, b.List = b.First, b.First, []*leaf{b.First, nil}
+	b.Again, b.Ring.Next = b.List, b.Ring
+	for range 40 { // as a tree it has 2^40 levels
+		b.Levels = &level{A: b.Levels, B: b.Levels}
+	}
+	region(t, "both", &b, meminspect.Depth(100))
+	core := coretest.Self(t)
+	got := decode[struct {
+		First  *leaf
+		Second struct{ N int8 }
+		Third  any
+		List   []*leaf
+		Again  []leaf
+		Levels any `meminspect:"-"`
+		Ring   *ring
+	}](t, core, "both")
+	if got.First.N != 7 || got.Second.N != 7 || !reflect.DeepEqual(got.Third, map[string]any{"N": int64(7)}) || got.List[0] != got.First || got.Again[0].N != 7 || got.Ring.Next != got.Ring {
+		t.Errorf("%+v", got)
+	}
+	levels := decode[any](t, core, "both.Levels")
+	for range 40 {
+		m := levels.(map[string]any)
+		if levels = m["B"]; levels == nil {
+			t.Fatal("a level has no B")
+		}
+	}
+	var circle any
+	err := core.Var("both.Ring").Decode(&circle)
+	var missing *inspect.MissingError
+	if !errors.As(err, &missing) || !strings.Contains(err.Error(), "contains itself") {
+		t.Errorf("%v", err)
+	}
+}
+
+// Info has the version of Go also if the core has no build information.
+func TestInfo(t *testing.T) {
+	if info := coretest.Self(t).Info(); info.GoVersion != runtime.Version() || info.PID != os.Getpid() {
+		t.Errorf("%+v", info)
 	}
 }
 

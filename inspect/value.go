@@ -3,7 +3,6 @@ package inspect
 import (
 	"errors"
 	"fmt"
-	"reflect"
 	"strings"
 
 	"github.com/meminspect/meminspect/internal/inspect/expr"
@@ -137,7 +136,7 @@ func (v *Value) Decode(dst any) error {
 	if v.err != nil {
 		return v.err
 	}
-	d := decoder{shown: map[shown]reflect.Value{}}
+	d := newDecoder()
 	if err := d.results(v, dst); err != nil {
 		return fmt.Errorf("decode %s: %w", v.path, err)
 	}

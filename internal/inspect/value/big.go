@@ -100,6 +100,7 @@ func (r *reader) bigFloat(v *Value, t *gotypes.Type, addr memory.Address) bool {
 	if head[neg.Offset] != 0 {
 		x.Neg(x)
 	}
+	v.JSON = x.Prec() // for Decode: a Literal that is Quoted has its Text in JSON
 	return v.numeral(func() string { return x.Text('g', -1) }, known)
 }
 
