@@ -25,14 +25,17 @@ func findCommand() *cobra.Command {
 print the paths that lead to it. meminspect print accepts these paths.
 
 A VALUE is a number, a text in quotes, which must be equal, or a text without
-quotes, which must be part of a text. Keys of maps are searched too. An ADDRESS
-begins with 0x: the values at the address are printed, and the pointers, slices,
-maps and channels that lead there.
+quotes, which must be part of a text. Times, URLs and addresses and ports of the
+network are found by their texts. Keys of maps are searched too, with what they
+lead to. An ADDRESS begins with 0x: the values at the address are printed, and the
+pointers, slices, maps and channels that lead there. Put -- before a negative
+number.
 
 The exit status is 3 if nothing is found.`,
 		Example: `  meminspect find now.core lamp
   meminspect find now.core '"ada"'
-  meminspect find --json now.core 9.5`,
+  meminspect find --json now.core 9.5
+  meminspect find now.core -- -7`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			core, err := openCore(cmd, args[0])
@@ -93,13 +96,69 @@ func (q *query) matches(v *value.Value) bool {
 	switch {
 	case v.Absent != "" || q.addr != 0:
 		return false
-	case v.Shape == value.Text || v.Shape == value.Bytes:
-		return q.text != "" && (v.Text == q.text || !q.exact && strings.Contains(v.Text, q.text))
-	case v.Shape == value.Literal && q.number != nil:
+	case v.Shape == value.Text || v.Shape == value.Bytes && v.Type != "net.IP":
+		return q.isText(v.Text)
+	case v.Shape == value.Literal && q.number != nil && !hasText(v):
 		got := value.Number(v.Text)
 		return got != nil && constant.Compare(got, token.EQL, q.number)
 	}
-	return false
+	return q.isShown(v.Type, shownText(v))
+}
+
+func (q *query) isText(text string) bool {
+	return q.text != "" && (text == q.text || !q.exact && strings.Contains(text, q.text))
+}
+
+// isShown compares the text of an address, a URL or a time. A number is that of a port or
+// of the bits of a prefix: other digits are parts of a text.
+func (q *query) isShown(typ, text string) bool {
+	if q.number == nil {
+		return text != "" && q.isText(text)
+	}
+	return (typ == "netip.AddrPort" || typ == "netip.Prefix") && q.text == text[strings.LastIndexAny(text, ":/")+1:]
+}
+
+// shownText returns the text of a value that has parts, as it is printed; "" for others.
+func shownText(v *value.Value) string {
+	switch {
+	case v.Type == "net.IP":
+		return v.Meaning()
+	case v.Type == "url.URL" && len(v.State) > 0:
+		return v.State[0]
+	case hasText(v):
+		return v.JSON.(string)
+	}
+	return ""
+}
+
+// hasText reports whether a value is a literal of a type such as time.Time or
+// netip.AddrPort, which has a text.
+func hasText(v *value.Value) bool {
+	_, ok := v.JSON.(string)
+	return ok && v.Shape == value.Literal && (strings.HasPrefix(v.Type, "netip.") || v.Type == "time.Time")
+}
+
+// inKey reports whether a key, or a value that it leads to, matches the query.
+func (q *query) inKey(v *value.Value) bool {
+	if q.matches(v) || q.addr != 0 && v.Addr == q.addr && v.Absent == "" && role(v) == "pointer" {
+		return true
+	}
+	for _, f := range v.Fields {
+		if q.inKey(f.Value) {
+			return true
+		}
+	}
+	for _, e := range v.Elems {
+		if q.inKey(e) {
+			return true
+		}
+	}
+	for _, e := range v.Entries {
+		if q.inKey(e.Key) || q.inKey(e.Value) {
+			return true
+		}
+	}
+	return v.Elem != nil && q.inKey(v.Elem)
 }
 
 // A findHit is a found value, as --json prints it.
@@ -117,14 +176,16 @@ type finder struct {
 	found func(findHit) error
 	hits  int
 	err   error
-	last  *paths.Path // the path whose key was last reported
+	last  *paths.Path // the path whose key was last searched
 }
 
 // visit checks a value.
 func (f *finder) visit(path *paths.Path, v *value.Value) bool {
-	if key := path.Key(); key != nil && path != f.last && f.query.matches(key) {
+	if key := path.Key(); key != nil && path != f.last {
 		f.last = path
-		f.report(path, "key", key)
+		if f.query.inKey(key) {
+			f.report(path, "key", key)
+		}
 	}
 	switch {
 	case f.query.matches(v):

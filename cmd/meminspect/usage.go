@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -25,7 +26,11 @@ func exclusive(cmd *cobra.Command, flags ...string) {
 // it is called. It is for the whole tree.
 func explain(cmd *cobra.Command) {
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%s: %w; see %s --help", verbOf(cmd), err, cmd.CommandPath())
+		hint := ""
+		if digit := (*pflag.NotExistError)(nil); errors.As(err, &digit) && strings.Trim(digit.GetSpecifiedName(), "0123456789") == "" {
+			hint = ": put -- before a negative number"
+		}
+		return fmt.Errorf("%s: %w%s; see %s --help", verbOf(cmd), err, hint, cmd.CommandPath())
 	})
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
