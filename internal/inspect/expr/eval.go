@@ -56,6 +56,17 @@ func (s *Scope) Names() []string {
 	return names
 }
 
+// excluded lists the variables that the core lacks because they are excluded.
+func (s *Scope) excluded() string {
+	var rules []string
+	for _, r := range s.p.Core.Receipts {
+		if r.Reason == note.ReasonExcluded && strings.HasPrefix(r.Rule, "a variable of ") && !slices.Contains(rules, r.Rule) {
+			rules = append(rules, r.Rule)
+		}
+	}
+	return some(rules)
+}
+
 // A Result is a value to which a path leads.
 type Result struct {
 	Path   string // that leads to this one
@@ -237,7 +248,11 @@ func (e *evaluator) region(n *ast.Ident, yield visitor) bool {
 	name := e.x.roots[e.x.offset(n)]
 	regions := e.s.regions[name]
 	if len(regions) == 0 {
-		e.err = cmpFirst(e.err, e.x.noRegion(e.x.offset(n), e.s.Names()))
+		err := e.x.noRegion(e.x.offset(n), e.s.Names())
+		if excluded := e.s.excluded(); excluded != "" {
+			err = fmt.Errorf("%w (excluded, without their names: %s)", err, excluded)
+		}
+		e.err = cmpFirst(e.err, err)
 		return false
 	}
 	for _, r := range regions {

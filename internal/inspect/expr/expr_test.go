@@ -145,6 +145,16 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// An excluded variable is no region. The core has where it is declared.
+func TestExcluded(t *testing.T) {
+	s := self(t)
+	s.p.Core.Receipts = []note.Receipt{{Reason: note.ReasonExcluded, Rule: "a variable of example.com/shop at main.go:27"}, {Reason: note.ReasonExcluded, Rule: "shop.T.F"}, {Reason: note.ReasonStack}}
+	want := "(excluded, without their names: a variable of example.com/shop at main.go:27)"
+	if _, err := evaluate(s, "secret"); !errors.Is(err, ErrRegion) || !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("%v", err)
+	}
+}
+
 // FuzzPath: whatever a path is, it is parsed, evaluated and completed without a panic
 // and in bounded time. An error is inside the path. What a path leads to is where the
 // path of the result leads.
