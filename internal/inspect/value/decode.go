@@ -373,7 +373,7 @@ func (r *reader) pointerTo(v *Value, t *gotypes.Type, addr memory.Address, depth
 func (r *reader) target(v *Value, elem *gotypes.Type, addr memory.Address, depth int) {
 	v.Shape, v.Addr = Pointer, addr
 	key := pointed{addr: addr, typ: elem}
-	if depth == 0 {
+	if depth == 0 && elem.Size > 0 {
 		if _, ok := r.shown[key]; !ok {
 			r.cutAt(v, elem, addr)
 			return
@@ -382,7 +382,7 @@ func (r *reader) target(v *Value, elem *gotypes.Type, addr memory.Address, depth
 	if r.again(v, key) {
 		return
 	}
-	v.Elem = r.value(elem, addr, depth-1)
+	v.Elem = r.value(elem, addr, max(depth-1, 0))
 	if v.Elem.Absent != "" {
 		delete(r.shown, key)
 	}
@@ -405,12 +405,12 @@ func (r *reader) iface(v *Value, t *gotypes.Type, data []byte, addr memory.Addre
 		return
 	}
 	ptr := goobject.Pointer(data[goobject.InterfaceData:])
-	if depth == 0 {
+	if depth == 0 && dynamic.Size > 0 { // nothing is below a value without a size
 		v.Elem = r.blank(dynamic.String(), ptr)
 		r.cutAt(v.Elem, dynamic, ptr)
 		return
 	}
-	v.Elem = r.value(dynamic, ptr, depth-1)
+	v.Elem = r.value(dynamic, ptr, max(depth-1, 0))
 }
 
 func (r *reader) function(v *Value, addr memory.Address, depth int) {

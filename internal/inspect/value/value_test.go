@@ -192,6 +192,25 @@ func TestLimits(t *testing.T) {
 	runtime.KeepAlive(long)
 }
 
+// Nothing is below a value without a size: it is shown whatever the depth is.
+func TestLimitsOfEmpty(t *testing.T) {
+	type empty struct{}
+	x := &struct {
+		Any   any
+		Ptr   *empty
+		Err   error
+		Inner *struct{ Any any }
+	}{empty{}, &empty{}, context.DeadlineExceeded, &struct{ Any any }{[0]int{}}}
+	p, typ, addr := self(t, x, plain)
+	text := Read(p, typ, addr, Limits{Depth: 1}).Go()
+	for _, want := range []string{"Any: value.empty{}", "Ptr: &value.empty{}", "Err: context.deadlineExceededError{}", "Any: [0]int{}"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	runtime.KeepAlive(x)
+}
+
 // liar is memory of which some words are not what they are.
 type liar struct {
 	memory.Memory
