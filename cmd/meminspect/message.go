@@ -56,7 +56,7 @@ func messageOf(c supervise.Core, where string) (text string, err error) {
 			text += line + "\n"
 		}
 		for _, v := range r.Summary {
-			text += v.Name + " = " + v.Go() + "\n"
+			text += v.Name + " = " + v.Explained() + "\n"
 		}
 		return nil
 	})

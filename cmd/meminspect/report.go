@@ -76,6 +76,9 @@ func (f *reportFlags) run(cmd *cobra.Command, path string) error {
 	}
 	defer prog.Close()
 	warn(cmd, prog)
+	if why := report.NoLinks(f.link, core); why != "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "meminspect: report: --source-url makes no links: %s\n", why)
+	}
 	r := report.Make(prog, f.link)
 	w := cmd.OutOrStdout()
 	next := nextCommands(r, openArguments(cmd, core))

@@ -373,7 +373,7 @@ func waitSection(r *report.Report, width int) section {
 func summarySection(r *report.Report, width int) section {
 	s := section{title: "summary", width: width}
 	for _, v := range r.Summary {
-		s.add("%s = %s", oneLine(v.Name), strings.Join(strings.Fields(v.Go()), " "))
+		s.add("%s = %s", oneLine(v.Name), strings.Join(strings.Fields(v.Explained()), " "))
 	}
 	return s
 }

@@ -124,7 +124,7 @@ func summary(prog *inspect.Program) []Value {
 	var out []Value
 	for i := range prog.Core.Regions {
 		if r := &prog.Core.Regions[i]; r.Flags&anchor.EntrySummary != 0 {
-			out = append(out, Value{value.Label(r, prog.Core.MainPath()), value.Region(prog, r, value.Limits{})})
+			out = append(out, Value{value.Label(r, prog.Core.MainPath()), value.Region(prog, r, value.Limits{Constants: true})})
 		}
 	}
 	return out

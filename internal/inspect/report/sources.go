@@ -63,17 +63,35 @@ func link(template string, core *inspect.Core, f *stacks.Frame) string {
 	if template == "" || build == nil {
 		return ""
 	}
-	commit := ""
-	for _, s := range build.Settings {
-		if s.Key == "vcs.revision" {
-			commit = s.Value
-		}
-	}
+	commit := revision(core)
 	dir, ok := moduleDir(f.Function, build.Main.Path, core.MainPath())
 	if !ok || commit == "" && strings.Contains(template, "{commit}") {
 		return ""
 	}
 	return strings.NewReplacer("{file}", escapePath(path.Join(dir, path.Base(f.File))), "{line}", strconv.Itoa(f.Line), "{commit}", url.PathEscape(commit)).Replace(template)
+}
+
+// NoLinks returns why no call can have the link that a template makes, "" if some can.
+func NoLinks(template string, core *inspect.Core) string {
+	switch {
+	case template == "":
+		return ""
+	case core.BuildInfo() == nil:
+		return "the core has no build information, which names the files of the main module"
+	case strings.Contains(template, "{commit}") && revision(core) == "":
+		return "the program was built without a revision of a version control system, which {commit} needs"
+	}
+	return ""
+}
+
+// revision returns the revision that the program was built from, "" if it is not known.
+func revision(core *inspect.Core) string {
+	for _, s := range core.BuildInfo().Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
 }
 
 func escapePath(p string) string { return (&url.URL{Path: p}).EscapedPath() }

@@ -45,6 +45,14 @@ func (v *Value) WriteGo(w io.Writer, f Format) error {
 	return s.flush(0)
 }
 
+// Explained returns the value in Go syntax with the meaning of its numbers, as print
+// writes it.
+func (v *Value) Explained() string {
+	s := source{format: Format{Explain: true}}
+	s.value(v, alone, 0)
+	return string(s.b)
+}
+
 // A place is the position of a value: it decides where its type must be
 // written.
 type place uint8
