@@ -19,6 +19,7 @@ import (
 	"github.com/meminspect/meminspect/internal/debuggers"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 	"github.com/meminspect/meminspect/internal/inspect"
+	"github.com/meminspect/meminspect/internal/inspect/paths/pathstest"
 	"github.com/meminspect/meminspect/internal/inspect/scan"
 	values "github.com/meminspect/meminspect/internal/inspect/value"
 	"github.com/meminspect/meminspect/internal/kinds"
@@ -138,6 +139,8 @@ func (r *randomRun) check(name, path string, own bool) {
 		r.Fatal(err)
 	}
 	defer prog.Close()
+	keys := pathstest.Check(r, prog)
+	r.Logf("%s: %d paths with keys", name, keys)
 	// What two regions lead to is paid for by one: if its budget ends there, both
 	// lack what they lead to.
 	short := slices.ContainsFunc(core.Regions, func(g note.Region) bool { return g.Status&note.Budget != 0 })
