@@ -108,7 +108,7 @@ func (s *Scope) keys(pl value.Place, add func(step string)) {
 	}
 	for i := range min(t.Len(), maxKeys) {
 		if key := t.Key(i); key.Absent == "" {
-			add("[" + key.KeyText() + "]")
+			add("[" + t.KeyText(i) + "]")
 		}
 	}
 }

@@ -388,7 +388,7 @@ func (e *evaluator) entries(o operand, t *value.Table, yield visitor) bool {
 	t.Sort()
 	for i := range t.Len() {
 		pl, err := t.ElemAt(i)
-		next := o.to(pl, "["+t.Key(i).KeyText()+"]")
+		next := o.to(pl, "["+t.KeyText(i)+"]")
 		switch {
 		case errors.Is(err, value.ErrNil): // the key was deleted
 			continue
@@ -414,7 +414,7 @@ func (e *evaluator) key(o operand, t *value.Table, n ast.Expr, yield visitor) bo
 	want := wanted(e.x, n)
 	for i, ok := want.in(t, 0); ok; i, ok = want.in(t, i+1) {
 		pl, err := t.ElemAt(i)
-		next := o.to(pl, "["+t.Key(i).KeyText()+"]")
+		next := o.to(pl, "["+t.KeyText(i)+"]")
 		switch {
 		case errors.Is(err, value.ErrNil): // the key was deleted
 			continue

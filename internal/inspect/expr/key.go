@@ -345,7 +345,7 @@ func hintOf(t *value.Table, k *wantedKey) string {
 	var keys []string
 	for i := range min(t.Len(), maxHints) {
 		if v := t.Key(i); v.Absent == "" {
-			keys = append(keys, v.KeyText())
+			keys = append(keys, t.KeyText(i))
 		}
 	}
 	if len(keys) == 0 {

@@ -125,6 +125,7 @@ type entries struct {
 	elem   func(memory.Address) *Value
 
 	foundEntries
+	texts  map[string]bool         // of all keys in paths: whether two have it
 	facts  *mapFacts               // of a map that was read before
 	hidden map[inspect.Missing]int // entries that are left out
 }
@@ -134,6 +135,7 @@ type foundEntries struct {
 	count  uint64 // entries, by the map's own account
 	found  uint64
 	places []entryPlace
+	all    []entryPlace    // also those that limits leave out
 	lost   inspect.Missing // why a part of the map is not known, empty when all is
 	gone   int             // parts that are not known
 	notes  []string        // on the map
@@ -229,6 +231,7 @@ func (e *entries) finish() {
 	}
 	if e.facts == nil {
 		most := min(len(e.places), e.r.limits.Elements)
+		e.all = e.places
 		if len(e.places) > sortedKeys {
 			e.places = e.places[:most]
 		}

@@ -8,8 +8,42 @@ const maxKeyText = 160
 
 // KeyText returns the key as a path has it: in Go syntax on one line, without comments
 // but those in the place of values that the core does not have. A pointer is written with
-// what it leads to, as far as paths compare keys, or as an address if that is long.
-func (e Entry) KeyText() string { return e.pathKey().KeyText() }
+// what it leads to, as far as paths compare keys, or as an address if that is long, or if
+// another key of the map looks the same.
+func (e Entry) KeyText() string {
+	key := e.pathKey()
+	if key == e.Key {
+		return key.KeyText()
+	}
+	return e.of.keyText(key)
+}
+
+// keyText returns a key that was read for paths as text.
+func (e *entries) keyText(key *Value) string {
+	text := key.KeyText()
+	if addresses := key.keyText(keyAddresses); addresses != text && e.alike(text) {
+		return addresses
+	}
+	return text
+}
+
+// alike reports whether two keys of the map have a text. It reads the keys once.
+func (e *entries) alike(text string) bool {
+	if len(e.all) > sortedKeys {
+		return true
+	}
+	if e.texts == nil {
+		r := newReader(e.r.p, keyLimits)
+		r.reuse, r.forOrder = true, true
+		e.texts = map[string]bool{}
+		for _, p := range e.all {
+			text := e.pathKey(r, p).KeyText()
+			_, seen := e.texts[text]
+			e.texts[text] = seen
+		}
+	}
+	return e.texts[text]
+}
 
 // KeyIdentity returns a text that is the same for equal keys of two programs: it has no
 // address.
@@ -37,7 +71,7 @@ func (e *entries) pathKey(r *reader, p entryPlace) *Value {
 	return e.key(r, p.key, keyLimits.Depth)
 }
 
-// KeyText returns a key that [Table.Key] returned as text: see [Entry.KeyText].
+// KeyText returns a key as text: see [Entry.KeyText].
 func (v *Value) KeyText() string {
 	text := v.keyText(keyPath)
 	if len(text) > maxKeyText {

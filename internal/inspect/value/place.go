@@ -454,5 +454,11 @@ func (t *Table) Key(i int) *Value {
 	return t.entries.pathKey(t.entries.scratch(), t.entries.places[i])
 }
 
+// KeyText returns the key of an entry as a path has it: see [Entry.KeyText].
+func (t *Table) KeyText(i int) string {
+	t.entries.all = t.entries.places
+	return t.entries.keyText(t.Key(i))
+}
+
 // ElemAt returns the value of an entry, ErrNil if the key was deleted from a sync.Map.
 func (t *Table) ElemAt(i int) (Place, error) { return t.elem(t.entries.places[i].elem) }

@@ -84,5 +84,13 @@ func checkEvery(tb testing.TB, scope *expr.Scope, region string) {
 			return
 		}
 		checkPath(tb, scope, r.Path, nil)
+		want, _ := r.Place()
+		if again, err := expr.Parse(r.Path, scope.Names()); err == nil && !strings.Contains(r.Path, "NaN") { // two NaN have one path
+			for other, err := range again.Eval(scope) {
+				if pl, _ := other.Place(); err != nil || pl != want {
+					tb.Errorf("%s leads to %v, want %v", r.Path, pl, want)
+				}
+			}
+		}
 	}
 }
