@@ -202,7 +202,7 @@ func (o *Options) resolved() *model.Options {
 		Strict: o.Mode == Strict, Data: o.Mode == Data, AutoStacks: o.Stacks == StacksAuto,
 		Args: o.Args, Labels: o.Labels, Include: o.Include, Symbols: o.Symbols,
 		Budget: o.Budget - o.attachRoom(), RegionBudget: o.RegionBudget, Depth: o.Depth, Segments: o.Segments,
-		SaveMemory: o.Request.SaveMemory,
+		SaveMemory: o.Request.SaveMemory, Lenient: o.Request.Lenient,
 	}
 	switch o.Stacks {
 	case StacksNone:

@@ -96,7 +96,7 @@ func (f *runFlags) handleCore(ctx context.Context, stdin io.Reader, stderr io.Wr
 	opts := config.Capture
 	opts.Place = opts.Place.Or(placeOf(pid))
 	r := &opts.Request
-	r.Requester = "meminspect core-handler"
+	r.Requester, r.Lenient = "meminspect core-handler", true
 	if config.Limits != nil {
 		var refused *store.RefusedError
 		suppressed, err := config.Limits(command, reason)

@@ -95,7 +95,7 @@ func (f *runFlags) destination(config *supervise.Config) (closeNotifier func(), 
 		return nil, err
 	}
 	if len(form.Recipients) == 0 && inTheClear(f.to) {
-		config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Text: "--to sends cores over plain HTTP, so anyone on the network can read them: use https, or encrypt them with --recipient"})
+		remark(config.Report, "--to sends cores over plain HTTP, so anyone on the network can read them: use https, or encrypt them with --recipient")
 	}
 	config.Place = func() (string, error) { return f.place(s, where) }
 	config.Sink = func(c supervise.Core) (string, error) {
@@ -215,9 +215,7 @@ func (f *runFlags) courier(ctx context.Context, sender deliver.Sender, config *s
 	wait, unspooled := f.waits()
 	c := &deliver.Courier{
 		Sender: sender, Spool: spool.Write, Waiting: spool.Dir(), Wait: wait, Attempt: uploadWait, Unspooled: unspooled, Pauses: deliver.DefaultPauses(),
-		Note: func(text string) {
-			config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Text: text})
-		},
+		Note: func(text string) { remark(config.Report, text) },
 	}
 	c.Start(ctx)
 	return c.Put, nil

@@ -133,6 +133,10 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := f.checkInputs(args[0], config.Report); err != nil {
+		closeReport()
+		return err
+	}
 	config.Args = args
 	config.Capture.Place = config.Capture.Place.Or(placeOf(os.Getpid()))
 	config.Witness = []string{"/proc/self/exe", witnessName}
@@ -204,7 +208,7 @@ func (f *runFlags) snapshots(config *supervise.Config) error {
 		// A full disk does not prevent the program from running.
 		keeper, err := f.snapshotsInFile()
 		if err != nil {
-			config.Report.Report(supervise.Event{Time: time.Now(), What: supervise.Note, Text: "snapshots are kept in memory and end with this process: " + err.Error()})
+			remark(config.Report, "snapshots are kept in memory and end with this process: "+err.Error())
 			return nil //nolint:nilerr // the report has it
 		}
 		config.Keeper = keeper

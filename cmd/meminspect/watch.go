@@ -72,6 +72,10 @@ func (f *runFlags) watch(cmd *cobra.Command, a supervise.Attachment) error {
 	}
 	defer closeReport()
 	config.Capture.Place = config.Capture.Place.Or(placeOf(a.PID))
+	for _, err := range f.checkRunning(a.PID) {
+		remark(config.Report, err.Error())
+	}
+	f.warnOfFiles(config.Report)
 	if config.OutputTaken {
 		return fmt.Errorf("watch: --to -: standard output is the program's; use a directory, a command or a URL")
 	}

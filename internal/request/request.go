@@ -31,6 +31,11 @@ type Request struct {
 	// if the program is captured because memory is short.
 	SaveMemory bool
 
+	// Lenient makes a core although the program has no variable that Include names, or
+	// the file of Symbols is wrong: the core records that. Set it if the process
+	// cannot be captured again.
+	Lenient bool
+
 	// Heap, if not nil, reads the heap for the heap's note. The process is stopped for
 	// it, also with cgo.
 	Heap HeapReader

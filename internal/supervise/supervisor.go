@@ -434,7 +434,7 @@ func (s *Supervisor) takeOnce(ctx context.Context, change func(*capture.Options)
 	}
 	opts := s.config.Capture
 	r := &opts.Request
-	r.Requester = s.who
+	r.Requester, r.Lenient = s.who, true
 	r.Hold.PauseGC = gcpause.Begin
 	r.Sign = report.Sign
 	err = s.child.Capture(ctx, func(main *process.Tracer, held bool, done func()) error {

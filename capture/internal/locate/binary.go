@@ -2,9 +2,7 @@ package locate
 
 import (
 	"debug/elf"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
@@ -95,36 +93,4 @@ func (b *Binary) data(maps []process.Mapping) memory.Ranges {
 		}
 	}
 	return memory.RangesOf(data...)
-}
-
-// sameBuild compares the text of two files: the go command's build ID of a
-// stripped binary differs from its twin's only in the content hash.
-func sameBuild(a, b *exe.File) error {
-	if a.Arch != b.Arch || a.Type != b.Type || a.Entry != b.Entry {
-		return errors.New("another kind of executable")
-	}
-	for _, seg := range a.Segments() {
-		if !seg.Exec {
-			continue
-		}
-		const chunk = 1 << 20
-		one, two := make([]byte, chunk), make([]byte, chunk)
-		for at := seg.Start; at < seg.End; at = at.Add(chunk) {
-			n := min(chunk, int(seg.End-at))
-			if _, err := a.ReadAt(one[:n], at); err != nil {
-				return err
-			}
-			if _, err := b.ReadAt(two[:n], at); err != nil {
-				return err
-			}
-			if !slices.Equal(one[:n], two[:n]) {
-				// Go's own linker puts the build ID into the first page of the text.
-				if at == seg.Start && slices.Equal(one[pageSize:n], two[pageSize:n]) {
-					continue
-				}
-				return errors.New("the code differs")
-			}
-		}
-	}
-	return nil
 }

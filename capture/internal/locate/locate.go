@@ -84,7 +84,7 @@ func Locate(source Source, opts *model.Options) (*Program, error) {
 	if err := p.findRuntime(); err != nil {
 		return nil, err
 	}
-	if err := p.findSymbols(opts.Symbols); err != nil {
+	if err := p.findSymbols(opts); err != nil {
 		return nil, err
 	}
 	p.findEmbedded()

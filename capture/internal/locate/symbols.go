@@ -2,7 +2,6 @@ package locate
 
 import (
 	"debug/elf"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,11 +10,12 @@ import (
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/embedded"
 	"github.com/meminspect/meminspect/internal/gocore/module"
+	"github.com/meminspect/meminspect/internal/gocore/symbols"
 )
 
 // Symbols are the names of the program's variables.
 type Symbols struct {
-	names map[string]exe.Symbol
+	names symbols.Table
 	bias  memory.Address // difference between addresses in the process and in names
 	path  string         // of the file that they come from
 	table bool           // they come from a symbol table, not from the linker step
@@ -23,33 +23,22 @@ type Symbols struct {
 
 // findSymbols reads the symbols from the file with the Go runtime or from its
 // unstripped twin. A stripped program has none, which is not an error.
-func (p *Program) findSymbols(twin string) error {
+func (p *Program) findSymbols(opts *model.Options) error {
 	s := &p.Symbols
-	s.names, s.bias, s.path = map[string]exe.Symbol{}, p.Runtime.Home.Image.Bias, p.Runtime.Home.Path
-	file := p.Runtime.Home.File
-	if twin != "" {
-		f, err := exe.Open(twin)
-		if err != nil {
-			return &model.InputError{Err: fmt.Errorf("symbols: %w", err)}
+	s.names, s.bias, s.path = symbols.Table{}, p.Runtime.Home.Image.Bias, p.Runtime.Home.Path
+	if opts.Symbols != "" {
+		table, err := symbols.OpenTwin(opts.Symbols, p.Runtime.Home.File)
+		if err == nil {
+			s.names, s.path, s.table = table, opts.Symbols, true
+			return nil
 		}
-		defer f.Close()
-		if err := sameBuild(p.Runtime.Home.File, f); err != nil {
-			return &model.InputError{Err: fmt.Errorf("symbols: %s is not of the same build: %w", twin, err)}
+		if !opts.Lenient {
+			return &model.InputError{Err: err}
 		}
-		file, s.path = f, twin
+		p.Problems.Missing("symbols", err)
 	}
-	all, err := file.Symbols()
-	if err != nil {
-		if twin != "" {
-			return &model.InputError{Err: fmt.Errorf("symbols: %s: %w", twin, err)}
-		}
-		return nil
-	}
-	s.table = true
-	for _, sym := range all {
-		if sym.Section != elf.SHN_UNDEF && sym.Addr != 0 {
-			s.names[sym.Name] = sym
-		}
+	if table, err := symbols.Read(p.Runtime.Home.File); err == nil {
+		s.names, s.table = table, true
 	}
 	return nil
 }
@@ -87,16 +76,9 @@ func (s *Symbols) Address(name string) (memory.Address, bool) {
 
 // Variable returns the symbol of a package-level variable by its import path
 // and name, as spelt in the source or in the symbol table, and its memory.
-func (s *Symbols) Variable(name string) (exe.Symbol, memory.Range, bool) {
-	if sym, ok := s.names[name]; ok {
-		return sym, s.rangeOf(sym), true
-	}
-	for _, sym := range s.names {
-		if pkg, expr, ok := sym.Variable(); ok && pkg+"."+expr == name {
-			return sym, s.rangeOf(sym), true
-		}
-	}
-	return exe.Symbol{}, memory.Range{}, false
+func (s *Symbols) Variable(name string) (exe.Symbol, memory.Range, error) {
+	sym, err := s.names.Variable(name)
+	return sym, s.rangeOf(sym), err
 }
 
 // Objects returns the memory of all variables, by address.

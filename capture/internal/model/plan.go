@@ -23,6 +23,7 @@ type Options struct {
 	Args, Labels bool
 	Include      []string // variables to capture as if they were annotated
 	Symbols      string   // path of the unstripped twin of the executable, or ""
+	Lenient      bool     // wrong values of Include and Symbols are problems of the core
 
 	Budget       uint64 // in bytes, for all memory
 	RegionBudget uint64 // in bytes, for a region without one

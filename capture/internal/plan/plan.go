@@ -4,7 +4,6 @@
 package plan
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,6 +38,10 @@ func Make(p *locate.Program, opts *model.Options) (*model.Plan, error) {
 	pl.Regions = append(pl.Regions, embeddedEntries(p, &pl.Problems)...)
 	for _, name := range opts.Include {
 		r, err := include(p, name, &pl.Problems)
+		if err != nil && opts.Lenient {
+			pl.Problems.Missing("variable", err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -122,18 +125,12 @@ func embeddedEntry(p *locate.Program, types *embedded.Types, e *embedded.Entry, 
 	return r
 }
 
-var errNoSymbol = errors.New("no such symbol")
-
 // include returns the region of a variable named on the command line. Only
 // debug information has its type.
 func include(p *locate.Program, name string, problems *model.Problems) (model.Region, error) {
-	s, at, ok := p.Symbols.Variable(name)
-	if !ok {
-		why := fmt.Errorf("include %s: %w", name, errNoSymbol)
-		if p.Symbols.Empty() {
-			why = fmt.Errorf("%w: the executable is stripped; name its unstripped twin with --symbols", why)
-		}
-		return model.Region{}, &model.InputError{Err: why}
+	s, at, err := p.Symbols.Variable(name)
+	if err != nil {
+		return model.Region{}, &model.InputError{Err: err}
 	}
 	r := model.Region{Count: 1, Region: note.Region{
 		Addr: uint64(at.Start), Size: s.Size, Name: name, Kind: anchor.SlotForeign,
