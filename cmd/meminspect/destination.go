@@ -12,13 +12,13 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	_ "golang.org/x/crypto/x509roots/fallback" // images without certificates
 
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/deliver"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/supervise"
@@ -104,6 +104,10 @@ func (f *runFlags) destination(config *supervise.Config) (closeNotifier func(), 
 			core = core.Apply(form)
 		}
 		where, err := send(core)
+		var undelivered *corefile.UndeliveredError
+		if errors.As(err, &undelivered) {
+			where = undelivered.Path
+		}
 		if f.message != "" {
 			// Values that are encrypted in the core must not be in the node's log.
 			values := len(form.Recipients) == 0 && c.Suffix == "" || f.messageValues
@@ -186,7 +190,7 @@ func (f *runFlags) sender(ctx context.Context, s *store.Store, config *supervise
 			if kept != nil {
 				return "", errors.Join(err, kept)
 			}
-			return "", fmt.Errorf("%w; the core is in %s", err, path)
+			return "", &corefile.UndeliveredError{Err: err, Path: path}
 		}, "a command", nil
 	case strings.HasPrefix(f.to, "https://"), strings.HasPrefix(f.to, "http://"):
 		put := &deliver.Put{URL: f.to, Client: &http.Client{Transport: transport()}}
@@ -208,7 +212,7 @@ const s3Scheme = "s3://"
 // courier starts to send the cores that wait, and returns a function that sends
 // another one. The spool is in the directory of cores, within the same limits.
 func (f *runFlags) courier(ctx context.Context, sender deliver.Sender, config *supervise.Config) (func(deliver.Core) (string, error), error) {
-	spool, err := store.Open(filepath.Join(f.dir, "spool"), f.policy)
+	spool, err := store.Open(corefile.Spool(f.dir), f.policy)
 	if err != nil {
 		return nil, fmt.Errorf("run: %w", err)
 	}

@@ -3,13 +3,18 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/duration"
 )
@@ -24,8 +29,9 @@ core, and how many crashes in a row there were, each within ten minutes of its
 start. An end that ended run too is lost: its cause and time are not known, and it
 counts as a crash. PROGRAM is the name of the executable, without its folder.
 
-The exit status is 0. With --max-in-row it is 1 if a program crashed more often
-in a row, for health checks.`,
+The exit status is 0. With --max-in-row, for health checks, it is 1 if a program
+crashed more often in a row. It is 2 if the directory does not exist, or has records
+of other programs and neither a record nor a start of PROGRAM.`,
 		Example: `  meminspect last --dir cores
   meminspect last --dir cores --max-in-row 3 server`,
 		Args: cobra.MaximumNArgs(1),
@@ -82,11 +88,15 @@ func (f *lastFlags) run(cmd *cobra.Command, args []string) error {
 		}
 		ends = append(ends, endJSON{e.Program, e.PID, e.Reason, e.Status, e.Crash, e.Started.UTC(), e.Time.UTC(), duration.Seconds(e.Uptime()), e.InRow, e.LostInRow, e.Cores, e.Core, e.Signature})
 	}
+	nothing, wrong := f.nothing(all, args)
+	if len(ends) == 0 && wrong && f.max > 0 {
+		return fmt.Errorf("last: %s", nothing)
+	}
 	switch {
 	case f.json:
 		err = printJSONLines(w, ends)
 	case len(ends) == 0:
-		_, err = fmt.Fprintf(w, "no end is recorded in %s\n", f.dir)
+		_, err = fmt.Fprintln(w, nothing)
 	default:
 		for i := range ends {
 			if err = ends[i].print(w); err != nil {
@@ -101,6 +111,41 @@ func (f *lastFlags) run(cmd *cobra.Command, args []string) error {
 		return &exitError{status: exitFindings, err: fmt.Errorf("last: %s: %s", often.Program, often.CrashesInRow())}
 	}
 	return nil
+}
+
+// nothing describes a directory without a record of the program, or of any. It
+// reports whether the directory or the program may be the wrong one.
+func (f *lastFlags) nothing(all []store.End, args []string) (text string, wrong bool) {
+	if _, err := os.Stat(f.dir); errors.Is(err, fs.ErrNotExist) {
+		return f.dir + " does not exist", true
+	}
+	if len(args) == 0 || len(all) == 0 {
+		return f.dir + " has no record of how a program ended", false
+	}
+	var programs []string
+	for _, e := range all {
+		programs = append(programs, e.Program)
+	}
+	slices.Sort(programs)
+	const most = 20
+	more := ""
+	if len(programs) > most {
+		more = fmt.Sprintf(" and %d more", len(programs)-most)
+		programs = programs[:most]
+	}
+	text = fmt.Sprintf("%s has no record of %s (it has records of: %s%s)", f.dir, args[0], strings.Join(programs, ", "), more)
+	return text, !store.Begun(f.dir, args[0])
+}
+
+// spooled describes a core that was not sent when its program ended.
+func spooled(path string) string {
+	if !corefile.Spooled(path) {
+		return ""
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return " (no longer there: it was sent, or removed)"
+	}
+	return " " + waitsToBeSent
 }
 
 func (e *endJSON) print(w io.Writer) error {
@@ -125,7 +170,7 @@ func (e *endJSON) print(w io.Writer) error {
 		text += "\n"
 	}
 	if e.Core != "" {
-		text += "  core: " + e.Core + "\n"
+		text += "  core: " + e.Core + spooled(e.Core) + "\n"
 	}
 	if e.Signature != "" {
 		text += "  bug:  " + e.Signature + "\n"

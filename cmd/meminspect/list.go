@@ -164,6 +164,9 @@ func (f *listFlags) cores(dir, program string, o corefile.OpenOptions) ([]listJS
 		} else {
 			line.describe(o)
 		}
+		if line.Waits = c.Waits; c.Waits {
+			line.Message = strings.TrimSpace(waitsToBeSent + " " + line.Message)
+		}
 		if line.has(f.tags) {
 			lines = append(lines, line)
 		}
@@ -242,6 +245,7 @@ type listJSON struct {
 	When     time.Time `json:"time"`
 	Reason   string    `json:"reason"`
 	Bytes    int64     `json:"bytes,string"`
+	Waits    bool      `json:"waits,omitempty"`
 	Message  string    `json:"message,omitempty"`
 	Tags     tags      `json:"tags,omitempty"`
 	Host     string    `json:"host,omitempty"`
@@ -249,6 +253,9 @@ type listJSON struct {
 
 	Signature *signature.Signature `json:"signature,omitempty"`
 }
+
+// waitsToBeSent is at the beginning of the message of a core in the spool.
+const waitsToBeSent = "(waits to be sent)"
 
 // longestMessage is the number of characters of a message in the table.
 const longestMessage = 60

@@ -17,6 +17,7 @@ type Listed struct {
 	Path  string
 	Bytes int64 // of the file
 	Full  bool  // a full core of the kernel's, that systemd-coredump stored
+	Waits bool  // it is in the spool, and will be sent
 }
 
 // List returns the cores in the directory, the newest first: regular files
@@ -27,7 +28,26 @@ func List(dir string) ([]Listed, error) {
 }
 
 // ListAll is List with the full cores that systemd-coredump has stored in the directory.
+// The cores in the directory's spool are listed too.
 func ListAll(dir string) ([]Listed, error) {
+	cores, err := listOne(dir)
+	if err != nil {
+		return nil, err
+	}
+	if waiting, err := listOne(Spool(dir)); err == nil { // mostly there is none
+		for i := range waiting {
+			waiting[i].Waits = true
+		}
+		cores = append(cores, waiting...)
+	}
+	slices.SortFunc(cores, func(a, b Listed) int {
+		return cmp.Or(b.When.Compare(a.When), cmp.Compare(b.Path, a.Path))
+	})
+	return cores, nil
+}
+
+// listOne returns the cores in one folder.
+func listOne(dir string) ([]Listed, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -51,9 +71,6 @@ func ListAll(dir string) ([]Listed, error) {
 		}
 		cores = append(cores, Listed{Title: title, Path: path, Bytes: info.Size(), Full: full})
 	}
-	slices.SortFunc(cores, func(a, b Listed) int {
-		return cmp.Or(b.When.Compare(a.When), cmp.Compare(b.Path, a.Path))
-	})
 	return cores, nil
 }
 
@@ -89,14 +106,23 @@ func (s Selector) Find(dir string) (Listed, error) {
 		cores = slices.DeleteFunc(cores, func(c Listed) bool { return c.Program != s.Program })
 	}
 	if s.N > len(cores) {
-		have := strconv.Itoa(len(cores)) + " cores"
-		if len(cores) == 1 {
-			have = "1 core"
-		}
-		if s.Program != "" {
-			have += " of " + s.Program
-		}
-		return Listed{}, fmt.Errorf("find core %s: %s has %s: name another directory with --dir", s, dir, have)
+		return Listed{}, fmt.Errorf("find core %s: %s has %s", s, dir, s.among(len(cores)))
 	}
 	return cores[s.N-1], nil
+}
+
+// among describes which of the selector's cores there are, if there are n.
+func (s Selector) among(n int) string {
+	one := Selector{Program: s.Program, N: 1}.String()
+	switch {
+	case n == 1:
+		return "only " + one
+	case n == 2:
+		return "only " + one + " and " + Selector{Program: s.Program, N: 2}.String()
+	case n > 2:
+		return "only " + one + " to " + Selector{Program: s.Program, N: n}.String()
+	case s.Program != "":
+		return "no core of " + s.Program
+	}
+	return "no core: name another directory with --dir"
 }

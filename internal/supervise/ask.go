@@ -42,7 +42,11 @@ func (s *Supervisor) wanted(a ask) func(*request.Request) {
 
 // answerOf returns the answer about a capture.
 func answerOf(e Event) trigger.Answer {
-	if e.What != Captured {
+	switch e.What {
+	case Captured:
+	case Undelivered:
+		return trigger.Answer{Error: "the core " + e.notSent()}
+	default:
 		return trigger.Answer{Error: e.Text}
 	}
 	a := trigger.Answer{Path: e.Path, Bytes: e.Bytes, Partial: e.Partial, Regions: e.Regions.All}

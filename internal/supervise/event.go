@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/duration"
 )
 
@@ -22,7 +23,7 @@ type Event struct {
 	PID     int
 	Reason  string
 	Text    string // for people
-	Path    string // destination of a core
+	Path    string // where a core is
 	Bytes   int64
 
 	Signature string // of the core: an ID and a title
@@ -34,6 +35,21 @@ type Event struct {
 	InRow   int    // crashes in a row, with this end
 
 	Regions capture.Regions // of the core; a report does not have them
+
+	waits bool // an undelivered core will be sent
+}
+
+// undelivered makes e an event of a core that was not sent.
+func (e *Event) undelivered(err *corefile.UndeliveredError) {
+	e.What, e.Text, e.Path, e.waits = Undelivered, err.Err.Error(), err.Path, err.Waits
+}
+
+// notSent describes an undelivered core.
+func (e Event) notSent() string {
+	if e.waits {
+		return fmt.Sprintf("was not sent yet: %s; it waits in %s", e.Text, e.Path)
+	}
+	return fmt.Sprintf("was not sent: %s; it is in %s", e.Text, e.Path)
 }
 
 // MarshalJSON writes the event as docs/reference/schema/events.json describes.
@@ -58,16 +74,17 @@ func (e Event) MarshalJSON() ([]byte, error) {
 
 // Values of Event.What.
 const (
-	Started   = "started"   // the program runs; Text describes what will be captured
-	Captured  = "captured"  // there is a core
-	Refused   = "refused"   // there is no core, because of the policy
-	Failed    = "failed"    // there is no core, or not at its destination; Text is the reason
-	Crashed   = "crashed"   // a process that the program started crashed, and was not captured (--children=report)
-	Note      = "note"      // a fact that a reader of cores should know
-	Kept      = "kept"      // the first snapshot of the running program: its bytes, and the time it took
-	Hanging   = "hanging"   // a heartbeat was missed
-	Recovered = "recovered" // the heartbeat advances again
-	Ended     = "ended"     // the program has ended
+	Started     = "started"     // the program runs; Text describes what will be captured
+	Captured    = "captured"    // there is a core
+	Refused     = "refused"     // there is no core, because of the policy
+	Failed      = "failed"      // there is no core; Text is the reason
+	Undelivered = "undelivered" // there is a core, but not at its destination: Path is where it is, Text is the reason
+	Crashed     = "crashed"     // a process that the program started crashed, and was not captured (--children=report)
+	Note        = "note"        // a fact that a reader of cores should know
+	Kept        = "kept"        // the first snapshot of the running program: its bytes, and the time it took
+	Hanging     = "hanging"     // a heartbeat was missed
+	Recovered   = "recovered"   // the heartbeat advances again
+	Ended       = "ended"       // the program has ended
 )
 
 // String returns the event as a line for people.
@@ -82,6 +99,9 @@ func (e Event) String() string {
 		if e.Signature != "" {
 			b.WriteString(": " + e.Signature)
 		}
+	case Undelivered:
+		fmt.Fprintf(&b, "the core of %s (pid %d, %s) %s", e.Program, e.PID, e.Reason, e.notSent())
+		return b.String()
 	case Refused, Failed:
 		fmt.Fprintf(&b, "no core of %s (pid %d) for %s", e.Program, e.PID, e.Reason)
 	case Crashed:

@@ -63,7 +63,7 @@ func (s *Supervisor) endOf(status unix.WaitStatus, capture Event) store.End {
 	e := store.End{Reason: endReason(status), Status: describe(status), Crash: s.config.Ends.Crash(status)}
 	if capture.What != "" && (capture.PID == s.child.PID || e.Crash) {
 		e.Crash, e.Reason, e.Signature = true, capture.Reason, capture.Signature
-		if capture.What == Captured {
+		if capture.What == Captured || capture.What == Undelivered {
 			e.Core = capture.Path
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/supervise/pressure"
 	"github.com/meminspect/meminspect/internal/supervise/snapshots"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -152,6 +153,11 @@ func PublishLeftovers(dir string, config *Config) {
 			e.Path, err = config.Sink(coreOf(snapshot, lost))
 			e.Bytes = int64(len(snapshot.Core))
 			e.What, e.Text = Captured, "from a snapshot of a program that ended together with its supervisor"
+			var undelivered *corefile.UndeliveredError
+			if errors.As(err, &undelivered) { // the spool has it now
+				e.undelivered(undelivered)
+				err = nil
+			}
 		} else {
 			e.What, e.Text, err = Refused, err.Error(), nil
 		}

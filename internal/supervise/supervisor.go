@@ -73,7 +73,9 @@ type Config struct {
 	// Limits decides whether a capture may be stored, nil = always. Sink stores a
 	// capture and returns its destination.
 	Limits func(program, reason string) (suppressed int, err error)
-	Sink   func(Core) (where string, err error)
+
+	// An error may be a [corefile.UndeliveredError].
+	Sink func(Core) (where string, err error)
 
 	// Interrupt is called when a signal asks this process to end while it still
 	// works after the program's death, for example on an upload; nil = the signal
@@ -474,9 +476,12 @@ func (s *Supervisor) keep(c *capture.Core, began time.Time, held time.Duration) 
 // finish reports a capture with its outcome, and returns the event.
 func (s *Supervisor) finish(e Event, err error) Event {
 	var refused *store.RefusedError
+	var undelivered *corefile.UndeliveredError
 	switch {
 	case err == nil:
 		e.What = Captured
+	case errors.As(err, &undelivered):
+		e.undelivered(undelivered)
 	case errors.As(err, &refused):
 		e.What, e.Text, e.Path, e.Bytes = Refused, refused.Error(), "", 0
 	default:

@@ -80,7 +80,7 @@ func TestToBucket(t *testing.T) {
 	url := bucket.URL + "/bucket/{name}?sig=s3cret"
 	// Refused for good, it waits; the report has no secret.
 	r := put(strings.Replace(url, "s3cret", "expired", 1), 1, "panic")
-	if !r.has("failed") || r.state.ExitCode() != 2 {
+	if !r.has("undelivered") || r.state.ExitCode() != 2 {
 		t.Errorf("%v, %+v", r.state, r.events)
 	}
 	for _, e := range r.events {
@@ -135,7 +135,7 @@ func TestDeadEndpoint(t *testing.T) {
 				at[e.What] = e.Time
 			}
 			// One attempt may take ten seconds, the wait is one.
-			if took := at["ended"].Sub(at["started"]); at["failed"].IsZero() || took > 8*time.Second {
+			if took := at["ended"].Sub(at["started"]); at["undelivered"].IsZero() || took > 8*time.Second {
 				t.Errorf("it took %v: %+v", took, r.events)
 			}
 			if kept, _ := filepath.Glob(r.dir + "/spool/*.core"); len(kept) != 1 {
@@ -151,7 +151,7 @@ func TestToCommand(t *testing.T) {
 	r := supervise(t, plainly, program, []string{"--to", "exec:sh -c 'cat >/dev/null; echo bucket is full >&2; exit 4'"}, "panic")
 	failed := false
 	for _, e := range r.events {
-		failed = failed || e.What == "failed" && strings.Contains(e.Text, "exit status 4: bucket is full")
+		failed = failed || e.What == "undelivered" && strings.Contains(e.Text, "exit status 4: bucket is full")
 	}
 	if !failed || r.state.ExitCode() != 2 {
 		t.Errorf("%v, %+v", r.state, r.events)
@@ -193,7 +193,7 @@ func TestInterruptedUpload(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != 2 || time.Since(began) > 20*time.Second {
 		t.Errorf("exit status %d after %v", code, time.Since(began))
 	}
-	if cores, _ := filepath.Glob(filepath.Join(dir, "spool", "*.panic.core")); len(cores) != 1 || !strings.Contains(stderr.String(), "the core waits in "+cores[0]) {
+	if cores, _ := filepath.Glob(filepath.Join(dir, "spool", "*.panic.core")); len(cores) != 1 || !strings.Contains(stderr.String(), "; it waits in "+cores[0]) {
 		t.Errorf("spooled: %v, %q", cores, stderr.String())
 	}
 	if strings.Contains(stderr.String(), "s3cret") {

@@ -113,7 +113,7 @@ func (c *Courier) Close() { c.cancel() }
 
 // Put stores a core and begins to send it. It returns where the core is after its
 // delivery and an attempt for each older one, or after c.Wait. If the core is not
-// delivered, the error names the place where it waits.
+// delivered, the error is a [corefile.UndeliveredError] if it waits in the spool.
 func (c *Courier) Put(core Core) (where string, err error) {
 	path, err := c.Spool(core.Name, core.Size, core.Write)
 	if err != nil {
@@ -150,9 +150,9 @@ func (c *Courier) Put(core Core) (where string, err error) {
 	case finished && errors.Is(err, fs.ErrNotExist):
 		return "", fmt.Errorf("upload: %s no longer exists: another supervisor has sent it, or it was removed to make room", path)
 	case err != nil: // of the last attempt
-		return "", fmt.Errorf("%w; the core waits in %s", err, path)
+		return "", &corefile.UndeliveredError{Err: err, Path: path, Waits: true}
 	default:
-		return "", fmt.Errorf("%w; the core waits in %s", unfinished, path)
+		return "", &corefile.UndeliveredError{Err: unfinished, Path: path, Waits: true}
 	}
 }
 
@@ -191,7 +191,7 @@ func (c *Courier) noteLate(name, path string, err error) {
 	switch {
 	case c.Note == nil || errors.Is(err, fs.ErrNotExist) || c.ctx.Err() != nil && err != nil:
 	case err != nil:
-		c.Note(fmt.Sprintf("%v; the core waits in %s", err, path))
+		c.Note((&corefile.UndeliveredError{Err: err, Path: path, Waits: true}).Error())
 	default:
 		c.Note(name + " was delivered")
 	}

@@ -71,10 +71,14 @@ func Command(ctx context.Context, words, env []string, c Core) error {
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
 	}
-	if err != nil {
-		return fmt.Errorf("command for cores: %w: %s", err, strings.TrimSpace(printed.String()))
+	text := strings.TrimSpace(printed.String())
+	switch {
+	case err == nil:
+		return nil
+	case text == "":
+		return fmt.Errorf("command for cores: %w", err)
 	}
-	return nil
+	return fmt.Errorf("command for cores: %w: %s", err, text)
 }
 
 // A tail keeps the last few hundred bytes.

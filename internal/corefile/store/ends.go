@@ -196,6 +196,20 @@ func Ends(dir string) ([]End, error) {
 	return ends, nil
 }
 
+// Begun reports whether the directory has the mark of a program that runs, or whose
+// supervisor was killed.
+func Begun(dir, program string) bool {
+	paths, err := filepath.Glob(filepath.Join(dir, marker+"*"))
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(paths, func(path string) bool {
+		var e End
+		data, err := plainfile.Read(path, maxLimits)
+		return err == nil && json.Unmarshal(data, &e) == nil && e.Program == program
+	})
+}
+
 func readEnds(dir string) (map[string]*End, error) {
 	all := map[string]*End{}
 	data, err := plainfile.Read(filepath.Join(dir, endsFile), maxLimits)
