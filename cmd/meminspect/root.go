@@ -17,6 +17,7 @@ const (
 // rootCommand returns the command tree; each subcommand has a file of its own.
 func rootCommand() *cobra.Command {
 	root := emptyRoot()
+	addVersion(root)
 	addGroup(root, groupAnnotate, "Annotate:", initCommand(), suggestCommand(), generateCommand(), idsCommand(), breakingCommand(), lintCommand(), linkCommand())
 	addGroup(root, groupCapture, captureTitle, append(supervising(), captureCommand(), filterCommand(), doctorCommand())...)
 	addGroup(root, groupRead, "Read:", reportCommand(), listCommand(), rmCommand(), infoCommand(), regionsCommand(), printCommand(), findCommand(), diffCommand(), goroutinesCommand(), waitsCommand(), logCommand(), heapCommand(), scanCommand(), debugCommand(), shellCommand(), viewCommand())

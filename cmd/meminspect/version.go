@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"runtime/debug"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -16,12 +16,19 @@ func versionCommand() *cobra.Command {
 		Example: "  meminspect version",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			info, ok := debug.ReadBuildInfo()
-			if !ok {
-				return fmt.Errorf("version: this binary carries no build information; build it with module support")
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "meminspect %s %s\n", version.String(), info.GoVersion)
+			fmt.Fprint(cmd.OutOrStdout(), versionLine())
 			return nil
 		},
 	}
+}
+
+// addVersion adds the flag --version, which prints what the command version prints.
+func addVersion(root *cobra.Command) {
+	root.Version = version.String()
+	root.SetVersionTemplate(versionLine())
+	root.Flags().Bool("version", false, "print the version of this tool and of the Go that built it")
+}
+
+func versionLine() string {
+	return fmt.Sprintf("meminspect %s %s\n", version.String(), runtime.Version())
 }
