@@ -52,8 +52,8 @@ without memory that records the reason, and the exit status is 3.`,
 	fl.BoolVar(&f.noStop, "no-stop", false, "let the program run while it is read")
 	fl.StringVar(&f.reason, "reason", "asked", "why, for the record and the file's name")
 	fl.BoolVar(&f.noRecord, "no-record", false, "write no core if memory may not be read")
-	exclusive(cmd, "stop", "no-stop")
-	exclusive(cmd, "heap", "no-stop") // a heap that changes gives results that are wrong by any amount
+	exclusive(cmd, "", "stop", "no-stop")
+	exclusive(cmd, "the heap is read while the program is stopped", "heap", "no-stop")
 	return cmd
 }
 

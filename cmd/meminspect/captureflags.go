@@ -68,9 +68,9 @@ func (f *captureFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.compress, "compress", false, "compress the core with zstd")
 	fl.StringArrayVar(&f.recipients, "recipient", nil, "encrypt the core for this age or SSH public `key` (age1…, age1pq1…, ssh-ed25519, ssh-rsa); may be repeated")
 	fl.StringArrayVar(&f.recipientFiles, "recipients-file", nil, "encrypt the core for the public keys in this `file`, one on each line; may be repeated")
-	exclusive(cmd, "strict", "data")
-	exclusive(cmd, "strict", "stacks")
-	exclusive(cmd, "strict", "labels") // of goroutines
+	exclusive(cmd, "a strict core has only annotated and registered regions", "strict", "data")
+	exclusive(cmd, "a strict core has no stacks", "strict", "stacks")
+	exclusive(cmd, "a strict core has no goroutines", "strict", "labels")
 }
 
 // defaultOf names the variable that replaces a flag about the program's place.

@@ -57,7 +57,7 @@ the debugger.`,
 	cmd.Flags().Var(&f.debugger, "debugger", "debugger to start")
 	cmd.Flags().StringVar(&f.dap, "dap", "", "start Delve's DAP server for an editor at this `address`, such as 127.0.0.1:0, and print the editor's launch entry")
 	cmd.Flags().BoolVar(&f.vscode, "vscode", false, "print the entry for VS Code's launch.json and start nothing")
-	exclusive(cmd, "vscode", "dap", "debugger") // editors use Delve
+	exclusive(cmd, "editors use Delve", "vscode", "dap", "debugger")
 	return cmd
 }
 

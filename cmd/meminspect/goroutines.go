@@ -78,8 +78,8 @@ are in a core only if it was captured with --labels.`,
 	fl.Var((*duration.Value)(&f.filter.Longer), "waiting-longer", "goroutines that wait longer than this")
 	fl.StringArrayVar(&f.labels, "label", nil, "goroutines with this profiler label, as `KEY=VALUE`; may be repeated")
 	fl.BoolVar(&f.user, "user", false, "hide the standard library and the goroutines that run nothing else")
-	exclusive(cmd, "group", "all", "pprof")
-	exclusive(cmd, "json", "pprof")
+	exclusive(cmd, "", "group", "all", "pprof")
+	exclusive(cmd, "", "json", "pprof")
 	return cmd
 }
 

@@ -56,7 +56,7 @@ the facts that it contains.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
 	cmd.Flags().BoolVar(&lines, "vmcoreinfo", false, "print the vmcoreinfo: a line for each symbol, size, offset, length and number")
 	cmd.Flags().StringVar(&file, "attached", "", "print the attached `file` of this name")
-	exclusive(cmd, "json", "vmcoreinfo", "attached")
+	exclusive(cmd, "", "json", "vmcoreinfo", "attached")
 	return cmd
 }
 

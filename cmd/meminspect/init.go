@@ -77,6 +77,6 @@ Then run go generate ./..., or
 	flags.StringVar(&opts.Version, "version", "", "`version` of the runtime and the tool, as for go get (default the latest)")
 	flags.StringVar(&opts.Checkout, "checkout", "", "use the checkout of this project in this `directory` instead of a published version")
 	flags.BoolVar(&opts.GitHub, "github", false, "add the workflow even if the repository has none")
-	exclusive(cmd, "version", "checkout")
+	exclusive(cmd, "", "version", "checkout")
 	return cmd
 }

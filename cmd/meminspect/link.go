@@ -81,18 +81,18 @@ runtime's variables. Embed before strip, and before signing.`,
 	flags.Var(number{&job.depth, 0, maxDepth}, "depth", "with --forecast: pointers to follow from entries without a depth")
 	flags.BoolVar(&job.embed, "embed", false, "write the section .meminspect into the binary")
 	flags.BoolVar(&job.extract, "extract", false, "print the section .meminspect of the binary")
-	exclusive(cmd, "embed", "extract", "pid")
+	exclusive(cmd, "", "embed", "extract", "pid")
 	// Link does one thing at a time: an ignored check would always pass.
 	for _, flag := range []string{"layout", "check", "ids", "off"} {
 		for _, other := range append([]string{"embed", "extract"}, forecasts...) {
-			exclusive(cmd, flag, other)
+			exclusive(cmd, "", flag, other)
 		}
 	}
 	for _, flag := range append([]string{"json"}, forecasts...) {
-		exclusive(cmd, flag, "embed")
-		exclusive(cmd, flag, "extract")
+		exclusive(cmd, "", flag, "embed")
+		exclusive(cmd, "", flag, "extract")
 	}
-	exclusive(cmd, "include", "extract")
+	exclusive(cmd, "", "include", "extract")
 	return cmd
 }
 

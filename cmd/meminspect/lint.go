@@ -56,8 +56,8 @@ finding; "meminspect help lint NAME" explains it.`,
 	flags.StringVar(&o.tags, "tags", "", "build `tags`, as for go build")
 	flags.StringVar(&o.modfile, "modfile", "", "another `file` than go.mod, as for go build")
 	flags.StringVar(&o.overlays, "overlay", "", "JSON `file` that replaces source files, as for go build")
-	exclusive(cmd, "json", "sarif")
-	exclusive(cmd, "fix", "overlay")
+	exclusive(cmd, "", "json", "sarif")
+	exclusive(cmd, "", "fix", "overlay")
 	cmd.AddCommand(lintTopics()...)
 	return cmd
 }

@@ -113,9 +113,9 @@ The exit status is 3 if the core does not have a value that a PATH names.`,
 	fl.BoolVar(&format.Addresses, "addr", false, "the address before each value; of a slice or a map that of its elements")
 	fl.BoolVar(&types, "type", false, "print types instead of values")
 	fl.Var(number{&limits.Bytes, -1, anyNumber}, "bytes", "bytes of each text to print; -1 for all")
-	exclusive(cmd, "type", "json")
-	exclusive(cmd, "hex", "json")
-	exclusive(cmd, "addr", "json")
+	exclusive(cmd, "", "type", "json")
+	exclusive(cmd, "", "hex", "json")
+	exclusive(cmd, "", "addr", "json")
 	return cmd
 }
 

@@ -60,7 +60,7 @@ collector.`,
 	fl.StringVar(&f.link, "source-url", "", "add links to the source, made with this `template`")
 	fl.Var(&f.format, "format", "form of the report")
 	fl.BoolVar(&f.json, "json", false, "one JSON object, as --format json")
-	exclusive(cmd, "format", "json")
+	exclusive(cmd, "", "format", "json")
 	return cmd
 }
 

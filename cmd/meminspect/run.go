@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,6 +115,10 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.notifyValues, "notify-values", false, "post values, tags, stacks and the panic's message although --recipient encrypts the core")
 	fl.BoolVar(&f.json, "json", false, "report events as JSON, one object on each line")
 	cmd.Annotations[schemaName] = "events"
+	needs(cmd, "snapshot", "", "snapshot-keep", "snapshot-bytes", "snapshot-file")
+	needs(cmd, "message", "", "message-values")
+	needs(cmd, "notify", notifyVariable, "notify-format", "notify-values")
+	needs(cmd, "to", toVariable, "to-wait")
 	fl.BoolVar(&f.quiet, "quiet", false, "report only captures and failures")
 	fl.StringVar(&f.report, "report", "", "append reports to this `file` instead of standard error")
 	fl.Var(number{&f.policy.Keep, 0, math.MaxInt32}, "keep", "maximum number of cores in the directory; 0 keeps any number")
@@ -170,6 +175,9 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 			"capture": supervise.CaptureChildren, "report": supervise.ReportChildren, "ignore": supervise.IgnoreChildren,
 		}[f.children.value],
 	}
+	if slices.Contains(f.except, "sigquit") {
+		return none, nil, errors.New("run: --except: Go reports SIGQUIT as a fatal error, which is always captured")
+	}
 	if config.Ends, err = supervise.NewEnds(f.on, f.except); err != nil {
 		return none, nil, fmt.Errorf("run: --on, --except: %w", err)
 	}
@@ -180,6 +188,9 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 	if f.signal != "" {
 		if config.Signal = unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(f.signal), "SIG")); config.Signal == 0 {
 			return none, nil, fmt.Errorf("run: --signal: there is no signal %q", f.signal)
+		}
+		if config.Signal == unix.SIGKILL || config.Signal == unix.SIGSTOP {
+			return none, nil, fmt.Errorf("run: --signal: no process can catch %s: use another, such as USR1", unix.SignalName(config.Signal))
 		}
 	}
 	closeNotifier, err := f.destination(&config)

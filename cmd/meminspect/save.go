@@ -33,8 +33,8 @@ func (f *saveFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.dir, "dir", "", "`directory` for the core, made if it does not exist (default the working directory)")
 	fl.BoolVar(&f.json, "json", false, "print a summary as JSON")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "print only errors")
-	exclusive(cmd, "output", "dir")
-	exclusive(cmd, "json", "quiet")
+	exclusive(cmd, "", "output", "dir")
+	exclusive(cmd, "", "json", "quiet")
 }
 
 // addRequire adds the flag of the commands that make a core and report what it lacks.

@@ -57,7 +57,7 @@ or if --write could not insert a line.`,
 	flags.Var(number{&o.top, 1, anyNumber}, "top", "print the best `N` proposals")
 	flags.BoolVar(&o.write, "write", false, "insert the annotations and the exclusions into the source")
 	addGoFlags(cmd, &o.tags, &o.modfile, &o.overlay)
-	exclusive(cmd, "write", "overlay")
+	exclusive(cmd, "", "write", "overlay")
 	return cmd
 }
 

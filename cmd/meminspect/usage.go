@@ -3,23 +3,41 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// exclusiveSets is the annotation of a command that holds which of its flags
-// contradict each other: a set a line.
-const exclusiveSets = "exclusive"
+// Annotations of a command about its flags, with a line for each set of them.
+const (
+	exclusiveSets = "exclusive" // WHY, a tab, and flags that contradict each other
+	flagNeeds     = "needs"     // a flag, the one that it needs, and the variable that replaces that, if any
+)
 
-// exclusive allows at most one of the flags.
-func exclusive(cmd *cobra.Command, flags ...string) {
+// exclusive allows at most one of the flags. why is the reason, "" if it is obvious.
+func exclusive(cmd *cobra.Command, why string, flags ...string) {
 	cmd.MarkFlagsMutuallyExclusive(flags...) // for shell completion
+	if why == "" {
+		why = "use only one of them"
+	}
+	addLine(cmd, exclusiveSets, why+"\t"+strings.Join(flags, " "))
+}
+
+// needs rejects flags that have no effect without the flag other, or without the
+// variable that replaces other, if any.
+func needs(cmd *cobra.Command, other, variable string, flags ...string) {
+	for _, flag := range flags {
+		addLine(cmd, flagNeeds, flag+" "+other+" "+variable)
+	}
+}
+
+func addLine(cmd *cobra.Command, name, line string) {
 	if cmd.Annotations == nil {
 		cmd.Annotations = map[string]string{}
 	}
-	cmd.Annotations[exclusiveSets] += strings.Join(flags, " ") + "\n"
+	cmd.Annotations[name] += line + "\n"
 }
 
 // explain reports wrong command lines in one form: of which command, and how
@@ -73,19 +91,34 @@ func strictHelp(root *cobra.Command) {
 	}
 }
 
-// contradiction returns an error if flags were given that exclude each other.
-// It quotes what each of them does.
+// contradiction returns an error if flags were given that exclude each other, or one
+// that has no effect without another.
 func contradiction(cmd *cobra.Command) error {
-	for set := range strings.Lines(cmd.Annotations[exclusiveSets]) {
+	for line := range strings.Lines(cmd.Annotations[exclusiveSets]) {
+		why, set, _ := strings.Cut(strings.TrimSpace(line), "\t")
 		var given []string
 		for _, name := range strings.Fields(set) {
-			if flag := cmd.Flags().Lookup(name); flag.Changed {
-				_, usage := pflag.UnquoteUsage(flag)
-				given = append(given, fmt.Sprintf("--%s (%s)", name, usage))
+			if cmd.Flags().Changed(name) {
+				given = append(given, "--"+name)
 			}
 		}
 		if len(given) > 1 {
-			return fmt.Errorf("%s: %s exclude each other: use only one of them", verbOf(cmd), strings.Join(given, " and "))
+			return fmt.Errorf("%s: %s cannot be used together: %s", verbOf(cmd), strings.Join(given, " and "), why)
+		}
+	}
+	if cmd.Flags().Changed("policy") {
+		return nil // a rule may set what a flag needs
+	}
+	for line := range strings.Lines(cmd.Annotations[flagNeeds]) {
+		words := append(strings.Fields(line), "")
+		if !cmd.Flags().Changed(words[0]) || cmd.Flags().Changed(words[1]) {
+			continue
+		}
+		if words[2] == "" {
+			return fmt.Errorf("%s: --%s has no effect without --%s", verbOf(cmd), words[0], words[1])
+		}
+		if os.Getenv(words[2]) == "" {
+			return fmt.Errorf("%s: --%s has no effect without --%s or $%s", verbOf(cmd), words[0], words[1], words[2])
 		}
 	}
 	return nil

@@ -59,7 +59,7 @@ pages of other origins are refused.`,
 	fl.StringVar(&f.html, "html", "", "write the page to `FILE`, - for standard output")
 	fl.StringVar(&f.exe, "exe", "", "the executable of the captured program")
 	fl.BoolVar(&f.noBrowser, "no-browser", false, "print the URL, and do not open a browser")
-	exclusive(cmd, "html", "no-browser")
+	exclusive(cmd, "--html writes a file and opens no browser", "html", "no-browser")
 	return cmd
 }
 
