@@ -70,7 +70,7 @@ A Go program dumps core under GOTRACEBACK=crash, and when a thread of C faults.`
 		},
 	}
 	cmd.Flags().SetInterspersed(false) // a process may be named --to=exec:true
-	f.add(cmd)
+	f.addHandled(cmd)
 	cmd.Flags().Lookup("to-wait").Usage = handlerWaitUsage
 	cmd.Flags().BoolVar(&full, "full", false, "store the kernel's core if the process cannot be captured")
 	cmd.Flags().StringVar(&policy, "policy", "", policyUsage)
@@ -229,7 +229,7 @@ container of a DaemonSet does.`,
 			return nil
 		},
 	}
-	f.add(cmd)
+	f.addHandled(cmd)
 	cmd.Flags().Lookup("to-wait").Usage = handlerWaitUsage
 	cmd.Flags().BoolVar(&wait, "wait", false, "stay until SIGTERM or SIGINT, and restore the old setting then")
 	cmd.Flags().StringVar(&policy, "policy", "", policyUsage)
@@ -248,7 +248,7 @@ func handlerLine(exe string, flags *pflag.FlagSet) (string, error) {
 	var failed error
 	add := func(flag *pflag.Flag, value string) {
 		switch flag.Name {
-		case "dir", "policy", "symbols", "recipients-file", "crash-text", "message", "report":
+		case "dir", "policy", "symbols", "recipients-file", "message", "report":
 			path, err := filepath.Abs(value)
 			value, failed = path, errors.Join(failed, err)
 		}

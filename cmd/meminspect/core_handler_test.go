@@ -69,7 +69,7 @@ func TestCoreHandlerLine(t *testing.T) {
 		{"--budget=1m,--before=b,--stacks=none,--dir=/c", "--dir=/c --budget=1MiB --stacks=none", ""},
 		{"--depth=0,--full,--include=main.a,--include=main.b", "--dir=/var/lib/meminspect --depth=0 --full=true --include=main.a --include=main.b", ""},
 		{"--dir,/var/cores,--stacks=none,--budget=1MiB,--limit=3/1h", "--dir=/var/cores --budget=1MiB --limit=3/1h --stacks=none", ""},
-		{"--limit=3/1h,--hold=2s,--dir=/c", "--dir=/c --hold=2s --limit=3/1h", ""},
+		{"--limit=3/1h,--keep=2,--dir=/c", "--dir=/c --keep=2 --limit=3/1h", ""},
 		{"--recipients-file=team,--dir=/c", "--dir=/c --recipients-file=/tmp/team", ""},
 		{"--policy=p.yaml,--dir=/c", "--dir=/c --policy=/tmp/p.yaml", ""},
 		{"--to=exec:cat -n", "", `"--to=exec:cat -n" has a space`},

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/meminspect/meminspect/internal/lazyexp"
 	"github.com/meminspect/meminspect/internal/plainfile"
 )
 
@@ -32,6 +33,57 @@ type rule struct {
 	// Flags are flags of core-handler and their values. A flag on the command line
 	// takes precedence.
 	Flags map[string]string `yaml:"flags"`
+}
+
+// A policy is the content of a policy file.
+type policy struct {
+	Rules []rule `yaml:"rules"`
+}
+
+// wanted describes the values of a policy file, by their Go types.
+var wanted = map[string]string{
+	"main.policy":       `want "rules:" and a list of rules`,
+	"[]main.rule":       "want a list of rules",
+	"main.rule":         "want a rule with the keys program, ignore, flags",
+	"map[string]string": "want flags and their values",
+	"bool":              "want true or false",
+	"string":            "want a text",
+}
+
+var (
+	unknownKey = lazyexp.New("^line ([0-9]+): field (.*) not found in type main\\.([a-z]+)$")
+	wrongValue = lazyexp.New("(?s)^line ([0-9]+): cannot unmarshal ![^ ]* (?:`(.*)` )?into (.*)$")
+	wrongText  = lazyexp.New("^yaml: line ([0-9]+): (.*)$")
+)
+
+// explainYAML returns an error about a policy file in the file's terms.
+func explainYAML(name string, err error) string {
+	var wrong *yaml.TypeError
+	if !errors.As(err, &wrong) || len(wrong.Errors) == 0 {
+		if m := wrongText().FindStringSubmatch(err.Error()); m != nil {
+			return fmt.Sprintf("%s: it is not YAML: near line %s: %s", name, m[1], m[2])
+		}
+		return fmt.Sprintf("%s: %v", name, err)
+	}
+	text := wrong.Errors[0]
+	if m := unknownKey().FindStringSubmatch(text); m != nil {
+		what, keys := "a rule", "program, ignore, flags"
+		if m[3] == "policy" {
+			what, keys = "the file", "rules"
+		}
+		return fmt.Sprintf("%s:%s: %s has no key %q: it has %s", name, m[1], what, m[2], keys)
+	}
+	if m := wrongValue().FindStringSubmatch(text); m != nil {
+		want := wanted[m[3]]
+		if want == "" {
+			want = "another kind of value is expected"
+		}
+		if m[2] == "" {
+			return fmt.Sprintf("%s:%s: %s", name, m[1], want)
+		}
+		return fmt.Sprintf("%s:%s: %q: %s", name, m[1], m[2], want)
+	}
+	return name + ": " + text
 }
 
 // maxPolicy bounds a policy file.
@@ -59,16 +111,14 @@ func readPolicy(name string) ([]rule, error) {
 	if len(data) > maxPolicy {
 		return nil, fmt.Errorf("--policy: %s: larger than %d bytes", name, maxPolicy)
 	}
-	var policy struct {
-		Rules []rule `yaml:"rules"`
-	}
+	var policy policy
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	decoder.KnownFields(true)
 	switch err := decoder.Decode(&policy); {
 	case errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("--policy: %s: it has no rules: write \"rules: []\" if that is meant", name)
 	case err != nil:
-		return nil, fmt.Errorf("--policy: %s: %w", name, err)
+		return nil, fmt.Errorf("--policy: %s", explainYAML(name, err))
 	}
 	for i, r := range policy.Rules {
 		if _, err := path.Match(r.Program, ""); err != nil || r.Program == "" {

@@ -84,14 +84,10 @@ writes reports which of these work on this system.`,
 	return cmd
 }
 
+// add adds the flags of commands that supervise a program.
 func (f *runFlags) add(cmd *cobra.Command) {
-	*f = runFlags{
-		exitStop: choose("auto", "off"), children: choose("capture", "report", "ignore"), onHang: choose("none", "quit", "kill"), notifyFormat: choose("json", "otlp"), notifyEnd: notifyEnd, hold: supervise.DefaultHold,
-		memory: 90, snapshotKeep: 1, snapshotBytes: 4 << 20, policy: store.DefaultPolicy(),
-	}
-	f.captureFlags.add(cmd)
+	f.addHandled(cmd)
 	fl := cmd.Flags()
-	fl.StringVar(&f.dir, "dir", "", "`directory` for cores (default $MEMINSPECT_DIR, else meminspect in the user's state directory)")
 	fl.Var(&f.exitStop, "exit-stop", "capture ends that Go does not report, by ptrace")
 	fl.StringSliceVar(&f.on, "on", nil, "capture these `ends` too: a signal such as sigterm, or exit-N. By default sigterm, sigint and sighup are not captured, and each other end is, except for status 0")
 	fl.StringSliceVar(&f.except, "except", nil, "do not capture these `ends`: a signal such as sigkill, exit-N for an exit status, or exit for all of them")
@@ -106,6 +102,19 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.Var(number{&f.snapshotKeep, 1, 1000}, "snapshot-keep", "snapshots to keep")
 	fl.Var((*bytesize.Value)(&f.snapshotBytes), "snapshot-bytes", "maximum size of a snapshot")
 	fl.BoolVar(&f.snapshotFile, "snapshot-file", false, "keep snapshots in a file in the directory, which the next start publishes, instead of in memory")
+	needs(cmd, "snapshot", "", "snapshot-keep", "snapshot-bytes", "snapshot-file")
+	fl.Var(number{&f.policy.Loop, 0, math.MaxInt32}, "limit-loop", "maximum number of cores for one reason in a crash loop: crashes in a row, each within ten minutes of its start; 0 is no limit")
+}
+
+// addHandled adds the flags of commands that store cores of any program.
+func (f *runFlags) addHandled(cmd *cobra.Command) {
+	*f = runFlags{
+		exitStop: choose("auto", "off"), children: choose("capture", "report", "ignore"), onHang: choose("none", "quit", "kill"), notifyFormat: choose("json", "otlp"), notifyEnd: notifyEnd, hold: supervise.DefaultHold,
+		memory: 90, snapshotKeep: 1, snapshotBytes: 4 << 20, policy: store.DefaultPolicy(),
+	}
+	f.captureFlags.add(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.dir, "dir", "", "`directory` for cores (default $MEMINSPECT_DIR, else meminspect in the user's state directory)")
 	fl.StringVar(&f.to, "to", "", "send cores to this `destination` instead of the directory: - (standard output; the program's goes to standard error), exec:COMMAND, which reads its standard input and runs without a shell, s3://BUCKET/PREFIX, with the credentials of the platform, or a presigned URL; {name} in a command or a URL is the file's name (default $MEMINSPECT_TO)")
 	fl.Var((*duration.Value)(&f.toWait), "to-wait", "how long the restart of a program waits for a core that is sent with --to; 0 is a second for s3:// and URLs, whose cores wait in the directory then, and five minutes for a command, which is killed then")
 	fl.StringVar(&f.message, "message", "", "write a short report of each core to this `file`, at most 4096 bytes, as Kubernetes reads a termination message: the reason and message, the calls of the goroutine that ended the program, and the values of entries marked summary")
@@ -115,7 +124,6 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.notifyValues, "notify-values", false, "post values, tags, stacks and the panic's message although --recipient encrypts the core")
 	fl.BoolVar(&f.json, "json", false, "report events as JSON, one object on each line")
 	cmd.Annotations[schemaName] = "events"
-	needs(cmd, "snapshot", "", "snapshot-keep", "snapshot-bytes", "snapshot-file")
 	needs(cmd, "message", "", "message-values")
 	needs(cmd, "notify", notifyVariable, "notify-format", "notify-values")
 	needs(cmd, "to", toVariable, "to-wait")
@@ -126,7 +134,6 @@ func (f *runFlags) add(cmd *cobra.Command) {
 	fl.Var((*duration.Value)(&f.policy.KeepAge), "keep-age", "remove older cores; 0 keeps them")
 	fl.Var((*bytesize.Value)(&f.policy.MinFreeBytes), "free", "bytes to leave free on the disk")
 	fl.Var(rate{&f.policy.Each}, "limit", "maximum rate of cores for one reason, as COUNT/TIME; 0 is no limit")
-	fl.Var(number{&f.policy.Loop, 0, math.MaxInt32}, "limit-loop", "maximum number of cores for one reason in a crash loop: crashes in a row, each within ten minutes of its start; 0 is no limit")
 	fl.Var(rate{&f.policy.All}, "limit-all", "maximum rate of cores for all reasons, as COUNT/TIME; 0 is no limit")
 }
 

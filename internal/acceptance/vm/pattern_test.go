@@ -14,7 +14,7 @@ import (
 const handler = `
 handled() {
 	rm -rf /tmp/cores; mkdir -p /tmp/cores
-	meminspect core-handler install --dir ${dir:-/tmp/cores} --before /tmp/before --limit=0 --limit-all=0 --limit-loop=0 ${flags:-}
+	meminspect core-handler install --dir ${dir:-/tmp/cores} --before /tmp/before --limit=0 --limit-all=0 ${flags:-}
 	crashes
 	meminspect core-handler uninstall --before /tmp/before
 }
