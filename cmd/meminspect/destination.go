@@ -18,6 +18,7 @@ import (
 
 	_ "golang.org/x/crypto/x509roots/fallback" // images without certificates
 
+	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/deliver"
 	"github.com/meminspect/meminspect/internal/corefile/store"
@@ -154,7 +155,7 @@ func (f *runFlags) place(s *store.Store, where string) (string, error) {
 	}
 	free, err := s.Free()
 	if err == nil && f.policy.MinFreeBytes > 0 && free < f.policy.MinFreeBytes {
-		err = fmt.Errorf("%d bytes are free in %s, and %d are to stay so", free, s.Dir(), f.policy.MinFreeBytes)
+		err = fmt.Errorf("%s are free in %s; --free keeps %s free", bytesize.Short(uint64(free)), s.Dir(), bytesize.Short(uint64(f.policy.MinFreeBytes)))
 	}
 	return where, err
 }

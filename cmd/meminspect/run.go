@@ -245,8 +245,8 @@ func (f *runFlags) snapshotsInFile() (snapshots.Keeper, error) {
 		return nil, err
 	}
 	if left := free - f.policy.MinFreeBytes; f.policy.MinFreeBytes > 0 && left/int64(f.snapshotKeep) < f.snapshotBytes {
-		return nil, fmt.Errorf("%d bytes are free in %s, and %d snapshots of %d would leave fewer than the %d that are to stay so",
-			free, s.Dir(), f.snapshotKeep, f.snapshotBytes, f.policy.MinFreeBytes)
+		return nil, fmt.Errorf("%s are free in %s; --free keeps %s free, and %d snapshots of %s do not fit",
+			bytesize.Short(uint64(free)), s.Dir(), bytesize.Short(uint64(f.policy.MinFreeBytes)), f.snapshotKeep, bytesize.Short(uint64(f.snapshotBytes)))
 	}
 	form, err := f.form()
 	if err != nil {

@@ -3,6 +3,7 @@
 package supervise
 
 import (
+	"cmp"
 	"debug/buildinfo"
 	"debug/elf"
 	"errors"
@@ -32,7 +33,7 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 	case errors.Is(err, process.ErrGone):
 		no = append(no, "fatal errors (the program ended before its memory was read)")
 	case !readable:
-		no = append(no, "its memory ("+s.obstacle(err)+"), so records only")
+		no = append(no, "memory ("+s.obstacle(err)+"), so cores are only records")
 	case errors.Is(err, live.ErrNoAnchor) && info != nil:
 		no = append(no, "fatal errors ("+err.Error()+")")
 	case info != nil:
@@ -48,30 +49,31 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 	}
 	switch {
 	case !s.config.ExitStop:
-		no = append(no, "other ends (exit stop is off)")
+		no = append(no, otherEnds+" (exit stop is off)")
 	case notSeized != nil:
-		no = append(no, "other ends (exit stop: "+s.obstacle(notSeized)+")")
+		no = append(no, otherEnds+" (exit stop: "+s.obstacle(notSeized)+")")
 	default:
-		yes = append(yes, "any other end")
+		yes = append(yes, otherEnds)
 	}
-	if s.config.Place != nil {
-		where, err := s.config.Place()
-		if err != nil {
-			no = append(no, "anything for now ("+err.Error()+")")
-		}
-		if where != "" {
-			yes = append(yes, "cores go to "+where)
-		}
-	}
-	text := "captures " + strings.Join(yes, ", ")
-	if len(yes) == 0 {
-		text = "captures nothing"
-	}
+	text := "captured: " + cmp.Or(strings.Join(yes, ", "), "nothing")
 	if len(no) > 0 {
-		text += "; not " + strings.Join(no, ", not ")
+		text += "; not captured: " + strings.Join(no, ", ")
+	}
+	if s.config.Place == nil {
+		return text
+	}
+	where, err := s.config.Place()
+	if where != "" {
+		text = "cores go to " + where + "; " + text
+	}
+	if err != nil {
+		text = "captures nothing for now: " + err.Error() + "; once that is mended: " + text
 	}
 	return text
 }
+
+// otherEnds are the ends that Go does not report.
+const otherEnds = "kills and failing exits"
 
 // weaknesses lists the ends that Go itself does not report for this program.
 func weaknesses(path string, info *buildinfo.BuildInfo, env []string) []string {

@@ -157,7 +157,7 @@ func TestNoRoom(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "file")
 		check(t, os.WriteFile(file, nil, 0o600))
 		r := supervise(t, plainly, program, []string{"--dir", file}, "panic")
-		if r.state.ExitCode() != 2 || !r.has("failed") || !strings.Contains(r.events[0].Text, "not anything for now") {
+		if r.state.ExitCode() != 2 || !r.has("failed") || !strings.Contains(r.events[0].Text, "captures nothing for now: opening the store: ") {
 			t.Errorf("%v, %+v", r.state, r.events)
 		}
 	})

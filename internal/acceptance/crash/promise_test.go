@@ -29,14 +29,14 @@ func TestPromise(t *testing.T) {
 		want    []string
 		never   []string
 	}{
-		{name: "all", variant: crasher.Plain, want: []string{"captures fatal errors, any other end, cores go to "}, never: []string{"; not "}},
-		{name: "GOTRACEBACK=none", variant: crasher.Plain, env: []string{"GOTRACEBACK=none"}, want: []string{"not runtime throws", "silent under GOTRACEBACK=none"}},
-		{name: "cgo", variant: crasher.Cgo, want: []string{"not deadlocks (Go finds none with cgo)"}},
-		{name: "race", variant: crasher.Race, want: []string{"not deadlocks (Go finds none with the race detector)"}},
-		{name: "exit stop off", variant: crasher.Plain, flags: []string{"--exit-stop=off"}, want: []string{"fatal errors", "not other ends (exit stop is off)"}, never: []string{"any other end"}},
-		{name: "seccomp", s: seccomp, variant: crasher.Plain, want: []string{"captures fatal errors", "not other ends (exit stop: not permitted; a seccomp filter is in force)"}},
-		{name: "unreadable", s: unreadable, variant: crasher.Plain, want: []string{"not its memory (its file is not readable to its user or has capabilities), so records only"}},
-		{name: "space", variant: crasher.Plain, flags: []string{"--free=40960GiB"}, want: []string{"not anything for now (", "bytes are free in"}},
+		{name: "all", variant: crasher.Plain, want: []string{"cores go to ", "; captured: fatal errors, kills and failing exits"}, never: []string{"not captured"}},
+		{name: "GOTRACEBACK=none", variant: crasher.Plain, env: []string{"GOTRACEBACK=none"}, want: []string{"not captured: runtime throws", "silent under GOTRACEBACK=none"}},
+		{name: "cgo", variant: crasher.Cgo, want: []string{"not captured: deadlocks (Go finds none with cgo)"}},
+		{name: "race", variant: crasher.Race, want: []string{"not captured: deadlocks (Go finds none with the race detector)"}},
+		{name: "exit stop off", variant: crasher.Plain, flags: []string{"--exit-stop=off"}, want: []string{"captured: fatal errors; not captured: kills and failing exits (exit stop is off)"}},
+		{name: "seccomp", s: seccomp, variant: crasher.Plain, want: []string{"captured: fatal errors; not captured: kills and failing exits (exit stop: not permitted; a seccomp filter is in force)"}},
+		{name: "unreadable", s: unreadable, variant: crasher.Plain, want: []string{"memory (its file is not readable to its user or has capabilities), so cores are only records"}},
+		{name: "space", variant: crasher.Plain, flags: []string{"--free=40960GiB"}, want: []string{"captures nothing for now: ", "iB are free in", "; --free keeps 40.0 TiB free; once that is mended: cores go to "}},
 		{name: "shared directory", variant: crasher.Plain, flags: []string{"--dir", shared}, want: []string{"cores go to " + shared + " (" + shared + " has mode"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

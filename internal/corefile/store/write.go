@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile"
 )
 
@@ -77,7 +78,7 @@ func (s *Store) room() (int64, error) {
 
 // errNoRoom is returned for a core that turns out too large while it is
 // written.
-var errNoRoom = &RefusedError{Why: "the core is larger than what may be kept, or than what would leave as much of the disk free as is to stay so"}
+var errNoRoom = &RefusedError{Why: "the core is larger than --keep-bytes, or does not fit beside what --free keeps free"}
 
 // publish gives a complete file its final name, and never replaces a file.
 func (s *Store) publish(from, name string) (string, error) {
@@ -146,7 +147,7 @@ func (s *Store) cores() ([]core, error) {
 func (s *Store) makeRoom(size int64) error {
 	p := s.policy
 	if p.KeepBytes > 0 && size > p.KeepBytes {
-		return &RefusedError{Why: fmt.Sprintf("a core of %d bytes is larger than the %d bytes that may be kept", size, p.KeepBytes)}
+		return &RefusedError{Why: fmt.Sprintf("the core of %s is larger than all cores may be (--keep-bytes %s)", bytesize.Short(uint64(size)), bytesize.Short(uint64(p.KeepBytes)))}
 	}
 	if err := s.retain(size, 1); err != nil {
 		return err
@@ -156,7 +157,7 @@ func (s *Store) makeRoom(size int64) error {
 		return err
 	}
 	if p.MinFreeBytes > 0 && free-size < p.MinFreeBytes {
-		return &RefusedError{Why: fmt.Sprintf("%d bytes are free in %s, and a core of %d would leave fewer than the %d that are to stay so", free, s.dir, size, p.MinFreeBytes)}
+		return &RefusedError{Why: fmt.Sprintf("%s are free in %s; --free keeps %s free, and the core of %s does not fit", bytesize.Short(uint64(free)), s.dir, bytesize.Short(uint64(p.MinFreeBytes)), bytesize.Short(uint64(size)))}
 	}
 	return nil
 }
