@@ -10,11 +10,14 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/debuggers"
 )
 
@@ -103,6 +106,7 @@ type pod struct {
 
 type podContainer struct {
 	Name, Image     string
+	Command         []string
 	SecurityContext security `yaml:"securityContext"`
 	Resources       struct{ Limits map[string]string }
 }
@@ -120,6 +124,9 @@ func checkPod(t *testing.T, p pod, coreHandler bool) {
 	}
 	if len(p.Containers) == 0 {
 		t.Error("the pod has no containers")
+	}
+	if !coreHandler {
+		checkRoom(t, p)
 	}
 	for _, c := range append(p.InitContainers, p.Containers...) {
 		s := c.SecurityContext
@@ -163,6 +170,36 @@ func checkPod(t *testing.T, p pod, coreHandler bool) {
 	}
 }
 
+// checkRoom checks that the cores of a pod fit into their volume: the kubelet evicts a
+// pod above the limit, and a core that is being written needs room too.
+func checkRoom(t *testing.T, p pod) {
+	t.Helper()
+	var limit uint64
+	for _, v := range p.Volumes {
+		if v["name"] == "cores" {
+			limit = size(t, v["emptyDir"].(map[string]any)["sizeLimit"].(string)+"B")
+		}
+	}
+	for _, c := range p.Containers {
+		at := slices.Index(c.Command, "--keep-bytes")
+		if at < 0 {
+			t.Fatalf("%s: no --keep-bytes in %q", c.Name, c.Command)
+		}
+		if kept := size(t, c.Command[at+1]); kept*2 > limit {
+			t.Errorf("%s: cores of %d bytes in a volume of %d", c.Name, kept, limit)
+		}
+	}
+}
+
+func size(t *testing.T, text string) uint64 {
+	t.Helper()
+	n, err := bytesize.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // podsOf returns those of all objects.
 func podsOf(t *testing.T, text string) (all []pod) {
 	t.Helper()
@@ -196,7 +233,8 @@ func podsOf(t *testing.T, text string) (all []pod) {
 	}
 }
 
-// The component changes the Deployments that have its label, and no others.
+// The component changes the Deployments that have its label, and no others. It does not
+// change their users and rights.
 func TestKustomizeLabel(t *testing.T) {
 	render := debuggers.Need(t, "render")
 	folder := t.TempDir()
@@ -228,13 +266,14 @@ spec:
 		}
 	}
 	write("other.yaml", other)
+	write("own.yaml", strings.NewReplacer("name: other", "name: own\n  labels: {meminspect: run}", "name: main", "name: app\n        securityContext: {runAsUser: 0}").Replace(other))
 	const resources = "resources: [shop.yaml"
 	text := command(t, "cat", filepath.Join(folder, "example/kustomization.yaml"))
 	if !strings.Contains(text, resources) {
 		t.Fatalf("the example has no %q:\n%s", resources, text)
 	}
 	text, _, _ = strings.Cut(text, "images:") // the component's own image has a version
-	write("kustomization.yaml", strings.Replace(text, resources, resources+", other.yaml", 1))
+	write("kustomization.yaml", strings.Replace(text, resources, resources+", other.yaml, own.yaml", 1))
 	out := command(t, render, "kustomize", filepath.Join(folder, "example"))
 	changed := 0
 	for object := range strings.SplitSeq(out, "---\n") {
@@ -245,14 +284,19 @@ spec:
 			}
 		case strings.Contains(object, "name: meminspect\n"):
 			changed++
+			for _, p := range podsOf(t, object) {
+				if !strings.Contains(object, "name: own\n") {
+					checkPod(t, p, false)
+					continue
+				}
+				user := 0
+				if want := (security{RunAsUser: &user}); !reflect.DeepEqual(p.SecurityContext, security{}) || !reflect.DeepEqual(p.Containers[0].SecurityContext, want) {
+					t.Errorf("the component changed the rights of a Deployment:\n%s", object)
+				}
+			}
 		}
 	}
-	for _, p := range podsOf(t, out) {
-		if len(p.InitContainers) > 0 {
-			checkPod(t, p, false)
-		}
-	}
-	if changed != 1 || !strings.Contains(out, "name: other\n") {
+	if changed != 2 || !strings.Contains(out, "name: other\n") {
 		t.Errorf("%d Deployments have the program:\n%s", changed, out)
 	}
 }
