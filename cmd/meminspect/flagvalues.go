@@ -34,6 +34,8 @@ func (c *choice) Set(word string) error {
 // Type implements pflag.Value.
 func (c *choice) Type() string { return strings.Join(c.words, "|") }
 
+func (c *choice) completions() []string { return c.words }
+
 // anyNumber is the upper bound of a number without one.
 const anyNumber = math.MaxInt32
 

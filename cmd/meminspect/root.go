@@ -25,6 +25,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(annotationsTopic(), copyCommand(), manCommand(), versionCommand())
 	strictHelp(root)
 	explain(root)
+	addCompletions(root)
 	return root
 }
 
