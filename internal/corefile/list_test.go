@@ -50,11 +50,25 @@ func TestList(t *testing.T) {
 			t.Errorf("%s finds %s, %v, want %s", text, c.Path, err, want)
 		}
 	}
-	for text, want := range map[string]string{"@4": "has 3 cores:", "cart@2": "has 1 core of cart:", "till@1": "has 0 cores of till:"} {
+	for text, want := range map[string]string{"@4": "has only @1 to @3", "cart@2": "has only cart@1", "till@1": "has no core of till"} {
 		s, _ := ParseSelector(text)
 		if _, err := s.Find(dir); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
 		}
+	}
+	// The spool is listed too.
+	waiting := filepath.Join(Spool(dir), Name("till", 14, noon.Add(time.Hour), "panic"))
+	if err := os.Mkdir(Spool(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(waiting, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := (Selector{N: 1}).Find(dir); err != nil || c.Path != waiting || !c.Waits || !Spooled(c.Path) {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if c, err := (Selector{N: 2}).Find(dir); err != nil || c.Waits || Spooled(c.Path) {
+		t.Errorf("%+v, %v", c, err)
 	}
 	if _, err := List(filepath.Join(dir, "absent")); err == nil {
 		t.Error("a directory that is not there has a list")
