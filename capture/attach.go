@@ -38,7 +38,7 @@ func (o *Options) check() error {
 // is known how many there are, but not how large.
 func (o *Options) attachRoom() uint64 {
 	const share = 4 // of the budget
-	return min(uint64(len(o.Attach))*(maxAttachedFile+1<<10), o.Budget/share)
+	return min(uint64(len(o.Attach))*(maxAttachedFile+1<<10)+o.Request.FileRoom, o.Budget/share)
 }
 
 // readFiles reads the files to attach. The core records which could not be read.

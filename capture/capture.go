@@ -193,6 +193,7 @@ func (j *job) complete(s *model.Snapshot) {
 	j.readFiles()
 	j.record.Panics, j.record.Excluded = s.Goroutines.Panics, s.Redaction.Excluded
 	j.record = j.opts.Request.OnReleased(j.record)
+	j.files = append(j.files, j.record.Files...)
 }
 
 // sign stores the signature in the core if the budget has room for it, and

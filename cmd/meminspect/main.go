@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	if asWitness() {
+	if asWitness() || asRelay() {
 		return
 	}
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

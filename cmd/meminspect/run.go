@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
+	"golang.org/x/term"
 
 	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile/store"
@@ -36,6 +37,7 @@ type runFlags struct {
 	messageValues bool
 	keepText      bool
 	text          string
+	stderrTail    int64
 	onHang        choice
 	memory        int
 	signal        string
@@ -81,6 +83,7 @@ writes reports which of these work on this system.`,
 	}
 	cmd.Flags().SetInterspersed(false) // the program's flags are its own
 	f.add(cmd)
+	cmd.Flags().Var((*bytesize.Value)(&f.stderrTail), "stderr-tail", "pass standard error through a pipe and keep its last bytes, at most this many, in a core: they have the report of a fatal error of a program that does not embed the runtime; 0 keeps none")
 	return cmd
 }
 
@@ -149,6 +152,11 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 		closeReport()
 		return err
 	}
+	if err := f.checkStderr(); err != nil {
+		closeReport()
+		return err
+	}
+	config.StderrTail, config.Relay = int(f.stderrTail), []string{"/proc/self/exe", relayName}
 	config.Args = args
 	config.Capture.Place = config.Capture.Place.Or(placeOf(os.Getpid()))
 	config.Witness = []string{"/proc/self/exe", witnessName}
@@ -208,6 +216,24 @@ func (f *runFlags) config(stderr io.Writer) (supervise.Config, func(), error) {
 		return none, nil, err
 	}
 	return config, func() { closeNotifier(); closeReport() }, nil
+}
+
+// maxStderrTail bounds --stderr-tail: the supervisor has up to three times that in memory.
+const maxStderrTail = 1 << 20
+
+// checkStderr returns why --stderr-tail cannot be used.
+func (f *runFlags) checkStderr() error {
+	var info unix.Stat_t
+	switch {
+	case f.stderrTail == 0:
+	case f.stderrTail < 0 || f.stderrTail > maxStderrTail:
+		return fmt.Errorf("run: --stderr-tail: want at most %s", bytesize.Short(maxStderrTail))
+	case unix.Fstat(int(os.Stderr.Fd()), &info) != nil:
+		return errors.New("run: --stderr-tail: standard error is closed")
+	case term.IsTerminal(int(os.Stderr.Fd())):
+		return errors.New("run: --stderr-tail: standard error is a terminal, which the program would no longer see: redirect it, or embed the runtime in the program")
+	}
+	return nil
 }
 
 // snapshots sets where snapshots of the running program are kept, and publishes

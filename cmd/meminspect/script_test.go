@@ -18,6 +18,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if asRelay() { // run starts this executable
+		return
+	}
 	testscript.Main(m, map[string]func(){
 		"meminspect": func() {
 			os.Exit(runValidated(os.Args[1:]))

@@ -2,4 +2,6 @@
 
 package main
 
+func asRelay() bool { return false }
+
 func asWitness() bool { return false }

@@ -147,6 +147,16 @@ func (r *Report) headline(lines []string) {
 	}
 }
 
+// lastLine is a line with which a report of the runtime ends: a place, a register, a
+// headline without a stack, or what the go command adds.
+var lastLine = lazyexp.New(`^(?:\t.*|[a-z][a-z0-9]+ +0x[0-9a-f]+|panic: .*|fatal error: .*|\[signal SIG.*|SIG[A-Z]+: .*|\.\.\..*elided.*|exit status 2|goroutine \d+ .*:)$`)
+
+// Ends reports whether a text ends as a report of the runtime does.
+func Ends(text []byte) bool {
+	text = bytes.TrimRight(text, "\n")
+	return lastLine().Match(text[bytes.LastIndexByte(text, '\n')+1:])
+}
+
 func stackBegins(line string) bool {
 	return header().MatchString(line) || line == "runtime stack:"
 }

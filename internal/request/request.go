@@ -54,6 +54,9 @@ type Request struct {
 	// it died only when it is let go. It must not change what it is given.
 	OnReleased func(Record) Record
 
+	// FileRoom is how many bytes of the budget are reserved for Record.Files.
+	FileRoom uint64
+
 	// Sign, if not nil, returns the signature that the core carries, "" if it carries
 	// none. It is called with the core that is about to be returned.
 	Sign func(*elfcore.Core) (string, error)
@@ -88,6 +91,7 @@ type Record struct {
 	Reason string
 	Extra  []note.Pair
 	Crash  *note.CrashText // what the program wrote as it died, or nil
+	Files  []note.AttachedFile
 
 	// Panics are the types of the values that goroutines panic with, by the IDs
 	// of the goroutines. They are for Request.OnReleased, not for the core.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/crashtext"
@@ -164,6 +166,10 @@ type crash struct {
 	fallback string // reason of an end without a report
 	oom      pressure.Verdict
 
+	end         *unix.WaitStatus // nil if it is not known yet
+	stderr      []byte           // the end of standard error, if that is kept
+	stderrTotal int64
+
 	text     []byte
 	kept     []byte // the part that may be stored
 	total    int64
@@ -184,6 +190,9 @@ func (c *crash) prepare(o *capture.Options) {
 	o.Stop = capture.StopTry
 	o.Request.Hold.SkipRehearsal = true
 	c.backlog = c.image.view.backlog()
+	if c.s.stderr != nil {
+		o.Request.FileRoom = uint64(c.s.config.StderrTail) + 1<<10
+	}
 	o.Request.OnReleased = c.complete
 }
 
@@ -206,6 +215,7 @@ func (c *crash) release() {
 
 // complete returns the record with the facts from the report.
 func (c *crash) complete(r request.Record) request.Record {
+	c.readStderr()
 	report := crashtext.Parse(c.text, c.backlog)
 	if report.Reason != crashtext.Unknown {
 		r.Reason = report.Reason
@@ -220,6 +230,9 @@ func (c *crash) complete(r request.Record) request.Record {
 		}
 	}
 	c.redact(&report, r.Excluded)
+	files, facts := c.keepStderr(r.Excluded != nil)
+	r.Files = files
+	r = r.With(facts...)
 	if len(c.kept) > 0 {
 		r.Crash = &note.CrashText{Text: string(c.kept), Truncated: c.total > int64(len(c.text))}
 	}

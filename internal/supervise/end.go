@@ -31,7 +31,7 @@ func (s *Supervisor) exiting(end unix.WaitStatus) {
 		s.reportGivenAway(i) // its files are still open, so it closed this one itself
 	}
 	killed := end.Signaled() && end.Signal() == unix.SIGKILL
-	d := &crash{s: s, image: i, began: time.Now(), fallback: endReason(end)}
+	d := &crash{s: s, image: i, began: time.Now(), fallback: endReason(end), end: &end}
 	if killed {
 		d.oom = s.oomVerdict() // the last time that the kernel reports its group
 	}

@@ -34,8 +34,10 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 		no = append(no, "fatal errors (the program ended before its memory was read)")
 	case !readable:
 		no = append(no, "memory ("+s.obstacle(err)+"), so cores are only records")
+	case errors.Is(err, live.ErrNoAnchor) && info != nil && s.stderr != nil:
+		yes = append(yes, "the texts of fatal errors at the end of standard error")
 	case errors.Is(err, live.ErrNoAnchor) && info != nil:
-		no = append(no, "fatal errors ("+err.Error()+")")
+		no = append(no, "fatal errors ("+err.Error()+": "+howToEmbed+")")
 	case info != nil:
 		yes = append(yes, "fatal errors")
 		no = append(no, weaknesses(path, info, s.config.Env)...)
@@ -71,6 +73,9 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 	}
 	return text
 }
+
+// howToEmbed is what to do about a program without the runtime.
+const howToEmbed = `import _ "github.com/meminspect/meminspect/runtime", or use --stderr-tail 64KiB`
 
 // otherEnds are the ends that Go does not report.
 const otherEnds = "kills and failing exits"

@@ -34,6 +34,7 @@ import (
 	"github.com/meminspect/meminspect/internal/supervise/crashsocket"
 	"github.com/meminspect/meminspect/internal/supervise/pressure"
 	"github.com/meminspect/meminspect/internal/supervise/snapshots"
+	"github.com/meminspect/meminspect/internal/supervise/stderrtail"
 	"github.com/meminspect/meminspect/internal/supervise/trigger"
 	"github.com/meminspect/meminspect/internal/supervise/witness"
 	"github.com/meminspect/meminspect/runtime/format/crashenv"
@@ -50,15 +51,17 @@ type Config struct {
 	// output goes to standard error.
 	OutputTaken bool
 
-	Capture  capture.Options    // options of each capture
-	Heap     request.HeapReader // for users' requests with a record of the heap
-	ExitStop bool               // request the exit stop
-	Ends     Ends               // ends that are crashes
-	Children Children           // what to do about the processes that it starts
-	Witness  []string           // command line of package witness, nil = the program gets its own process group
-	Hold     time.Duration      // maximum time to stop a dying program, 0 = DefaultHold
-	KeepText bool               // keep complete crash texts, even if the program has exclusions
-	TextFile string             // file to which crash texts are also appended, "" = none
+	Capture    capture.Options    // options of each capture
+	Heap       request.HeapReader // for users' requests with a record of the heap
+	ExitStop   bool               // request the exit stop
+	Ends       Ends               // ends that are crashes
+	Children   Children           // what to do about the processes that it starts
+	Witness    []string           // command line of package witness, nil = the program gets its own process group
+	Relay      []string           // command line that copies standard input to standard output, for StderrTail
+	Hold       time.Duration      // maximum time to stop a dying program, 0 = DefaultHold
+	KeepText   bool               // keep complete crash texts, even if the program has exclusions
+	StderrTail int                // bytes of the program's standard error to keep, 0 = none
+	TextFile   string             // file to which crash texts are also appended, "" = none
 
 	OnHang      HangAction  // after a missed heartbeat and its capture
 	MemoryShare float64     // part of the memory limit at which to capture, 0 = never
@@ -130,7 +133,8 @@ type Supervisor struct {
 	family  *family              // processes that the program started
 	parent  *Supervisor          // for a process that another program started, else nil
 
-	gauge *pressure.Gauge // of the program's memory
+	gauge  *pressure.Gauge  // of the program's memory
+	stderr *stderrtail.Tail // nil if its standard error is its own
 
 	// death records how the program's end was handled.
 	death struct {
@@ -277,6 +281,7 @@ func (s *Supervisor) toTheEnd() (unix.WaitStatus, error) {
 	s.leave(registering)
 	s.image.Load().close() // reports can no longer come
 	s.working.Wait()
+	s.finishStderr()
 	if err != nil {
 		s.life.Abandon()
 		return 0, err
@@ -318,6 +323,15 @@ func (s *Supervisor) start(path string) error {
 	files := child.Inherited()
 	if s.config.OutputTaken {
 		files[1] = files[2]
+	}
+	if s.config.StderrTail > 0 {
+		tail, end, err := stderrtail.Start(int(files[2]), s.config.StderrTail)
+		if err != nil {
+			channel.Close()
+			return fmt.Errorf("run: %w", err)
+		}
+		defer end.Close() // the program has it
+		s.stderr, files[2] = tail, end.Fd()
 	}
 	fd := child.Free(files, crashenv.Descriptor)
 	for len(files) <= fd {

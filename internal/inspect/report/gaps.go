@@ -71,5 +71,15 @@ func gaps(core *inspect.Core, lost int) []string {
 			out = append(out, problem)
 		}
 	}
+	if about("regions") && len(core.Regions) == 0 && mayBeFatal(core) {
+		add(`crash text: status 2 may be a fatal error of Go, whose text only a program that embeds the runtime passes on: import _ "github.com/meminspect/meminspect/runtime", or use run --stderr-tail 64KiB`)
+	}
 	return out
+}
+
+// mayBeFatal reports whether run made a core of a program that exited as after a fatal
+// error, and the text of that is not known.
+func mayBeFatal(core *inspect.Core) bool {
+	_, known := core.Note(note.Owner, note.TypeCrash)
+	return core.Capture != nil && core.Capture.Who == "meminspect run" && core.Capture.Why == "exit-2" && !known
 }
