@@ -34,7 +34,7 @@ func (s *Supervisor) promise(path string, notSeized error) string {
 		no = append(no, "fatal errors (the program ended before its memory was read)")
 	case !readable:
 		no = append(no, "memory ("+s.obstacle(err)+"), so cores are only records")
-	case errors.Is(err, live.ErrNoAnchor) && info != nil && s.stderr != nil:
+	case errors.Is(err, live.ErrNoAnchor) && info != nil && s.stderr != nil && s.config.ExitStop && notSeized == nil:
 		yes = append(yes, "the texts of fatal errors at the end of standard error")
 	case errors.Is(err, live.ErrNoAnchor) && info != nil:
 		no = append(no, "fatal errors ("+err.Error()+": "+howToEmbed+")")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/corefile"
+	"github.com/meminspect/meminspect/internal/crashtext"
 	"github.com/meminspect/meminspect/internal/supervise/pressure"
 	"github.com/meminspect/meminspect/internal/supervise/snapshots"
 	"github.com/meminspect/meminspect/runtime/format/note"
@@ -179,6 +180,12 @@ func (s *Supervisor) unseen(status unix.WaitStatus, known bool) {
 	reason := lost
 	if known {
 		reason = endReason(status)
+	}
+	// Without the exit stop, the text is all that there is of a fatal error.
+	c := &crash{s: s, end: &status}
+	if c.readStderr(); known && len(c.text) > 0 {
+		reason = crashtext.Parse(c.text, nil).Reason
+		c.copy()
 	}
 	killed := status.Signaled() && status.Signal() == unix.SIGKILL
 	if (killed || !known) && s.oomVerdict() == pressure.Killed {
