@@ -213,7 +213,7 @@ func image(t *testing.T, k vm.Kernel) string {
 }
 
 // packages are in each image; nothing of them is configured.
-var packages = []string{"dash", "coreutils", "util-linux", "mount", "grep", "diffutils", "libcap2-bin", "kmod", "runc", "systemd", "systemd-coredump"}
+var packages = []string{"dash", "coreutils", "util-linux", "mount", "grep", "diffutils", "libcap2-bin", "kmod", "runc", "crun", "systemd", "systemd-coredump"}
 
 // A build is how a program of the images is built.
 type build struct {
