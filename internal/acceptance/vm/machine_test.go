@@ -227,6 +227,7 @@ const acceptance = "./internal/acceptance/testdata/"
 var builds = map[string]build{
 	"meminspect":    {"./cmd/meminspect", nil},
 	"crasher-plain": {acceptance + "crasher", nil},
+	"seccomp":       {acceptance + "seccomp", nil},
 	"selfcore":      {acceptance + "selfcore", nil},
 	"backends":      {acceptance + "backends", nil},
 	"physical":      {acceptance + "physical", nil},

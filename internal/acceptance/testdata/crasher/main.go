@@ -140,6 +140,12 @@ func main() {
 		}
 		fmt.Println("monitor:", promise)
 	}
+	if os.Getenv("CRASHER_DUMPABLE") == "0" {
+		const setDumpable = 4 // PR_SET_DUMPABLE
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setDumpable, 0, 0); errno != 0 {
+			panic(errno)
+		}
+	}
 	counter, customer, password = 4711, "Ada Lovelace", "hunter2hunter2"
 	for i := range 3 {
 		orders[i] = &order{ID: i * 100, Buyer: "buyer " + strconv.Itoa(i)}
