@@ -64,7 +64,7 @@ const summary = `customer = "Ada Lovelace"` // in a termination message
 // The command lines of the pod's example run in containers of two runtimes. The kernel's
 // handler of cores, of the host, captures a program of a container without them.
 func TestContainers(t *testing.T) {
-	const notPermitted = "not other ends (exit stop: not permitted; a seccomp filter"
+	const notPermitted = "captured: fatal errors; not captured: kills and failing exits (exit stop: not permitted; a seccomp filter"
 	const handled = handlers + `
 meminspect core-handler install --dir /tmp/bundle/cores --before /tmp/before >/dev/null
 contained || true
@@ -72,7 +72,7 @@ wait_for 60 '[ -z "$(handler_pid)" ]'
 meminspect core-handler uninstall --before /tmp/before >/dev/null
 `
 	containers := []container{
-		{name: "panic", args: podLine(t, "panic"), want: []string{".panic.core"}, status: "2", message: summary, log: "captures fatal errors, any other end"},
+		{name: "panic", args: podLine(t, "panic"), want: []string{".panic.core"}, status: "2", message: summary, log: "captured: fatal errors, kills and failing exits"},
 		{name: "sigkill", args: podLine(t, "sigkill"), want: []string{".signal-sigkill.core"}, status: "137", message: summary},
 		{name: "exit", args: podLine(t, "exit0"), status: "0"},
 		{name: "memory limit", args: podLine(t, "grow"), want: []string{".memory.core", ".oom-kill.core"}, status: "137", message: summary},
