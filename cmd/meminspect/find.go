@@ -35,7 +35,7 @@ The exit status is 3 if nothing is found.`,
 		Example: `  meminspect find now.core lamp
   meminspect find now.core '"ada"'
   meminspect find --json now.core 9.5
-  meminspect find now.core -- -7`,
+  meminspect find now.core -- -3`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			core, err := openCore(cmd, args[0])
