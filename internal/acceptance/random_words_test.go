@@ -113,7 +113,9 @@ func (h *holding) compare(path string, s *claim, v *values.Value, cost int) {
 		}
 		h.list(path, s, v, cost+1)
 	case "map":
-		h.mapping(path, s, v, cost+1)
+		if !v.BackRef { // a map that contains itself
+			h.mapping(path, s, v, cost+1)
+		}
 	case "pointer":
 		h.pointer(path, s, v, cost+1)
 	case "interface":
