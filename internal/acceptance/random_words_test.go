@@ -88,7 +88,14 @@ func (h *holding) compare(path string, s *claim, v *values.Value, cost int) {
 		h.absent(path, v.Absent, s, cost)
 		return
 	}
+	if s.Kind == "address" && v.Shape == values.Literal {
+		if v.JSON != any(s.Type) {
+			h.fault(path, "%s is shown as %v", s.Type, v.JSON)
+		}
+		return
+	}
 	want := map[string][]values.Shape{
+		"address": {values.Struct}, // without what its family is in
 		"literal": {values.Literal}, "text": {values.Text}, "bytes": {values.Bytes}, "struct": {values.Struct}, "list": {values.List}, "map": {values.Map},
 		"pointer": {values.Pointer}, "interface": {values.Interface}, "func": {values.Func}, "chan": {values.Chan}, "nil": {values.Nil},
 	}[s.Kind]
@@ -103,10 +110,12 @@ func (h *holding) compare(path string, s *claim, v *values.Value, cost int) {
 		}
 	case "text", "bytes":
 		h.text(path, s, v, cost)
-	case "struct":
+	case "struct", "address":
 		h.structure(path, s, v, cost)
 	case "list":
-		h.list(path, s, v, cost+s.Cost)
+		if !v.BackRef { // a slice within itself
+			h.list(path, s, v, cost+s.Cost)
+		}
 	case "chan":
 		if state := strings.Join(v.State, "; "); !strings.HasPrefix(state, s.Text) {
 			h.fault(path, "%q, not %q", state, s.Text)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"net/netip"
 	"reflect"
 	"runtime"
 	"strconv"
@@ -71,6 +72,11 @@ func (s *writer) special(v reflect.Value) *Claim {
 		return &Claim{Kind: "literal", Text: x.Format(time.RFC3339Nano)}
 	case *big.Int:
 		return &Claim{Kind: "literal", Text: x.String()}
+	case *netip.Addr:
+		claim := s.plain(v)
+		text, _ := x.MarshalText() // of the zero value, empty
+		claim.Kind, claim.Type = "address", string(text) // Text has the names of the fields
+		return claim
 	case *sync.Map:
 		claim := &Claim{Kind: "map", Cost: 1}
 		x.Range(func(key, elem any) bool {
