@@ -44,7 +44,7 @@ func Check(tb testing.TB, p *inspect.Program) (keys int) {
 // checkPath checks that a path leads to a value of the same type.
 func checkPath(tb testing.TB, scope *expr.Scope, text string, want *value.Value) {
 	tb.Helper()
-	if len(text) > 4096 {
+	if len(text) > 4096 || lacks(text) {
 		return
 	}
 	x, err := expr.Parse(text, scope.Names())
@@ -71,6 +71,10 @@ func checkPath(tb testing.TB, scope *expr.Scope, text string, want *value.Value)
 	}
 }
 
+// lacks reports whether the core lacks a part of a path's keys, so that several entries
+// may have the path.
+func lacks(path string) bool { return strings.Contains(path, " */ _") }
+
 // checkEvery checks the paths to the elements of a region.
 func checkEvery(tb testing.TB, scope *expr.Scope, region string) {
 	tb.Helper()
@@ -82,6 +86,9 @@ func checkEvery(tb testing.TB, scope *expr.Scope, region string) {
 	for r, err := range x.Eval(scope) {
 		if checked++; err != nil || checked > maxElements || strings.HasSuffix(r.Path, "[*]") {
 			return
+		}
+		if lacks(r.Path) {
+			continue
 		}
 		checkPath(tb, scope, r.Path, nil)
 		want, _ := r.Place()
