@@ -47,7 +47,14 @@ func TestRandomPrograms(t *testing.T) {
 	if full && os.Getenv("MEMINSPECT_SEEDS") == "" {
 		n = uint64(len(randomBuilds)) // each build once
 	}
+	seeds := []uint64{53} // a closure with a complex number of an inlined generic function
+	if os.Getenv("MEMINSPECT_SEED") != "" {
+		seeds = nil
+	}
 	for seed := first; seed < first+n; seed++ {
+		seeds = append(seeds, seed)
+	}
+	for _, seed := range seeds {
 		b := randomBuilds[seed%uint64(len(randomBuilds))]
 		t.Run(fmt.Sprintf("%d/%v", seed, b), func(t *testing.T) { tryRandom(t, seed, b) })
 	}

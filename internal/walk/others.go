@@ -139,7 +139,7 @@ func (w *walker) heldType(addr memory.Address, vars []ClosureVar, i int) *gotype
 		return v.Type
 	}
 	value, err := v.Type.Elem()
-	if err != nil || value.Size > maxByValue || inRegisters(value) {
+	if err != nil || value.Size > maxByValue {
 		return v.Type
 	}
 	at := addr.Add(v.Offset)
@@ -148,7 +148,9 @@ func (w *walker) heldType(addr memory.Address, vars []ClosureVar, i int) *gotype
 		how = w.audit.Closures[at]
 	} else {
 		how = w.held(addr, vars, i, value)
-		w.closures[at] = how
+		if how != pointerHeld {
+			w.closures[at] = how
+		}
 	}
 	switch how {
 	case valueHeld:
@@ -189,9 +191,19 @@ const (
 // value, in bytes.
 const maxByValue = 128
 
-// inRegisters reports whether the compiler keeps each value of a type in registers,
-// in every release: then a variable whose address the function has is not in the
-// closure.
+// noPointer reports whether a word cannot be a pointer.
+func (w *walker) noPointer(at memory.Address) bool {
+	data, ok := w.pages.bytes(at, wordBytes)
+	if !ok {
+		return false
+	}
+	ptr := goobject.Pointer(data)
+	return ptr < lowest || ptr >= goobject.AddressSpace
+}
+
+// inRegisters reports whether the compiler keeps each value of a type in registers, in every
+// release: then a variable whose address the function has is not in the closure, with a rare
+// exception: a complex number that Go 1.25 captures in an inlined generic function is.
 func inRegisters(t *gotypes.Type) bool {
 	const maxWords, maxFields = 4, 4
 	switch t.Kind {
@@ -208,6 +220,9 @@ func inRegisters(t *gotypes.Type) bool {
 // point to.
 func (w *walker) held(addr memory.Address, vars []ClosureVar, i int, value *gotypes.Type) held {
 	v := vars[i]
+	if inRegisters(value) && !w.noPointer(addr.Add(v.Offset)) {
+		return pointerHeld
+	}
 	pointerEnd, valueEnd := v.Offset+wordBytes, v.Offset+value.Size
 	if i+1 < len(vars) && value.Size > wordBytes {
 		// A variable without a description may be between the two.
