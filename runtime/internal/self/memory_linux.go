@@ -15,12 +15,16 @@ import (
 // noReadv is set once the kernel or a seccomp filter forbids process_vm_readv.
 var noReadv atomic.Bool
 
+// checkFilter guards the first read, which looks for a filter. A value that needs
+// initialization would stay in programs that are built with meminspect_off.
+var checkFilter sync.Once
+
 // filtered reports whether the program has a seccomp filter, which may kill it for
 // process_vm_readv. The file gives the same, so that call is not tried then.
-var filtered = sync.OnceValue(func() bool {
+func filtered() bool {
 	status, err := os.ReadFile("/proc/self/status")
 	return err == nil && bytes.Contains(status, []byte("\nSeccomp:\t2\n"))
-})
+}
 
 // Read reads the program's own memory at addr through the kernel and returns
 // the number of bytes before the first unreadable one.
@@ -28,7 +32,12 @@ func Read(p []byte, addr uint64) int {
 	if len(p) == 0 {
 		return 0
 	}
-	if !noReadv.Load() && !filtered() {
+	checkFilter.Do(func() {
+		if filtered() {
+			noReadv.Store(true)
+		}
+	})
+	if !noReadv.Load() {
 		n, errno := vmRead(p, addr)
 		switch errno {
 		case 0:
