@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -212,7 +213,17 @@ func packages(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	work := t.TempDir()
-	for link, target := range map[string]string{"packaging/out": artefact(t, prepared), "CHANGELOG.md": mustAbs(t, top+"/CHANGELOG.md"), "LICENSE": mustAbs(t, top+"/LICENSE")} {
+	links := map[string]string{"packaging/out": artefact(t, prepared), "CHANGELOG.md": mustAbs(t, top+"/CHANGELOG.md"), "LICENSE": mustAbs(t, top+"/LICENSE")}
+	err = fs.WalkDir(os.DirFS(top), "examples/deploy", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() { // a pattern does not lead into a linked folder
+			links[path] = mustAbs(t, filepath.Join(top, path))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for link, target := range links {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(work, link)), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -245,6 +256,7 @@ func mustAbs(t *testing.T, path string) string {
 // installed are files of each package.
 var installed = []string{
 	"/usr/bin/meminspect", "/usr/bin/meminspect-vet", "/usr/share/man/man1/meminspect-run.1", "/usr/share/doc/meminspect/NOTICES", "/usr/share/doc/meminspect/LICENSE", "/usr/share/doc/meminspect/copyright",
+	"/usr/share/doc/meminspect/examples/deploy/pod.yaml",
 	"/usr/share/bash-completion/completions/meminspect", "/usr/share/zsh/vendor-completions/_meminspect", "/usr/share/fish/vendor_completions.d/meminspect.fish",
 }
 

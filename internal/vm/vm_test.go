@@ -146,6 +146,7 @@ func TestNoCallAfterHang(t *testing.T) {
 	if !errors.Is(first, ErrHung) || !errors.Is(m.Err(), ErrHung) {
 		t.Fatalf("%v; later %v", first, m.Err())
 	}
+	// A late answer, which would be no event here.
 	time.Sleep(time.Second)
 	grace = time.Hour
 	if _, err := m.Run(Command{Args: []string{"true"}}); !errors.Is(err, m.Err()) {

@@ -42,6 +42,7 @@ func TestFindEnded(t *testing.T) {
 		killed := make(chan struct{})
 		go func() {
 			defer close(killed)
+			// At another point of the search in each round.
 			time.Sleep(time.Duration(i) * 20 * time.Microsecond)
 			cmd.Process.Kill()
 		}()

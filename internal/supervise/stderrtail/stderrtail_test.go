@@ -96,6 +96,7 @@ func TestStderrTailBlocked(t *testing.T) {
 		for {
 			m, err := unix.Write(int(program.Fd()), make([]byte, 4096))
 			if n += int64(max(m, 0)); err == unix.EAGAIN {
+				// A full pipe has no event for a reader that will not come.
 				time.Sleep(50 * time.Millisecond)
 				if m, err := unix.Write(int(program.Fd()), make([]byte, 4096)); err == unix.EAGAIN {
 					written <- n
