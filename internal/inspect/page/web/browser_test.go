@@ -662,15 +662,15 @@ func TestDeadlocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return len(all) == 7
+		return len(all) == 10
 	})
 	url, _ := file(t, attach(t, pid))
 	p := open(ctx, t, url)
-	const title = "4 deadlocks and 3 possible deadlocks"
+	const title = "6 deadlocks and 4 possible deadlocks"
 	p.await("document.querySelector('main [role=note]').innerText.startsWith('" + title + ":')")
 	p.click("Waits")
 	p.await("document.querySelector('main [role=note]').innerText.startsWith('" + title + ".')")
-	p.await("document.querySelectorAll('main [role=note] li').length === 7")
+	p.await("document.querySelectorAll('main [role=note] li').length >= 8")
 	for _, text := range []string{"^Deadlock of 2 goroutines, 2 more wait for them: goroutine [0-9]+ waits for main\\.state\\.", "^Possible deadlock of 2 goroutines: "} {
 		p.await("[...document.querySelectorAll('main [role=note] li')].some((e) => /" + text + "/.test(e.innerText))")
 	}
