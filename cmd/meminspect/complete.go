@@ -142,32 +142,39 @@ func completeProcesses(_ *cobra.Command, args []string, text string) ([]cobra.Co
 	return matchingText(all, text), cobra.ShellCompDirectiveDefault
 }
 
+// completeFrom completes with what a function returns of the program of a core.
+func completeFrom(cmd *cobra.Command, core string, of func(*inspect.Program) ([]cobra.Completion, cobra.ShellCompDirective)) ([]cobra.Completion, cobra.ShellCompDirective) {
+	c, err := readCore(cmd, core)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	defer c.Close()
+	prog, err := inspect.OpenProgram(c, "")
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	defer prog.Close()
+	return of(prog)
+}
+
 // completeGoroutines completes a flag by what the goroutines of the core have.
 func completeGoroutines(of func(*stacks.Goroutine) []string) completer {
 	return func(cmd *cobra.Command, args []string, text string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if len(args) == 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		core, err := readCore(cmd, args[0])
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		defer core.Close()
-		prog, err := inspect.OpenProgram(core, "")
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		defer prog.Close()
-		list, _, err := stacks.Read(prog)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		var all []cobra.Completion
-		for i := range list {
-			all = append(all, of(&list[i])...)
-		}
-		slices.Sort(all)
-		return matchingText(slices.Compact(all), text), cobra.ShellCompDirectiveNoFileComp
+		return completeFrom(cmd, args[0], func(prog *inspect.Program) ([]cobra.Completion, cobra.ShellCompDirective) {
+			list, _, err := stacks.Read(prog)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveError
+			}
+			var all []cobra.Completion
+			for i := range list {
+				all = append(all, of(&list[i])...)
+			}
+			slices.Sort(all)
+			return matchingText(slices.Compact(all), text), cobra.ShellCompDirectiveNoFileComp
+		})
 	}
 }
 
@@ -181,15 +188,7 @@ func completePaths(cmd *cobra.Command, args []string, text string) ([]cobra.Comp
 	if len(args) == 0 {
 		return completeCores(cmd, args, text)
 	}
-	core, err := readCore(cmd, args[0])
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	defer core.Close()
-	prog, err := inspect.OpenProgram(core, "")
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	defer prog.Close()
-	return expr.NewScope(prog).Complete(text), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	return completeFrom(cmd, args[0], func(prog *inspect.Program) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return expr.NewScope(prog).Complete(text), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	})
 }

@@ -33,7 +33,7 @@ func (s *section) add(format string, args ...any) {
 	s.lines = append(s.lines, cutLine(fmt.Sprintf(format, args...), s.width))
 }
 
-// addPlaced appends a line with a place, on a line of its own if there is no room for both.
+// addPlaced appends a line with a place. The place is on the next line if both are too long.
 func (s *section) addPlaced(indent string, line placedLine) {
 	const more = "    " // of what continues a line
 	if text := indent + line.String(); line.place == "" || utf8.RuneCountInString(text) <= s.width {

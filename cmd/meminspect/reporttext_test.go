@@ -94,7 +94,7 @@ func TestFitCounts(t *testing.T) {
 	}
 }
 
-// A place in the source is never cut off: it has a line of its own, or the function before it is
+// A place in the source is never cut off: it is on the next line, or the function before it is
 // shortened.
 func TestPlacedLines(t *testing.T) {
 	for _, test := range []struct {

@@ -13,10 +13,11 @@ type Call struct {
 	File     string
 	Line     int
 	Args     []uint64 // the words of its arguments that are numbers
+	Offset   uint64   // in the function, of the address to which the call returns or at which it is; 0 for an inlined one
 }
 
 var (
-	place = lazyexp.New(`^\t(.+):(\d+)(?: \+0x[0-9a-f]+)?(?: fp=.*)?$`)
+	place = lazyexp.New(`^\t(.+):(\d+)(?: \+0x([0-9a-f]+))?(?: fp=.*)?$`)
 	word  = lazyexp.New(`0x[0-9a-f]{1,16}`)
 )
 
@@ -38,6 +39,7 @@ func Stack(text string) (calls []Call, goroutine uint64) {
 			if m := place().FindStringSubmatch(line); m != nil {
 				call.File = m[1]
 				call.Line, _ = strconv.Atoi(m[2])
+				call.Offset, _ = strconv.ParseUint(m[3], 16, 64) // "" has none
 				calls = append(calls, *call)
 			}
 			call = nil

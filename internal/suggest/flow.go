@@ -214,6 +214,11 @@ func root(f *file, expr ast.Expr) *types.Var {
 			expr = e.X
 		case *ast.IndexExpr:
 			expr = e.X
+		case *ast.CallExpr: // a conversion
+			if !f.info.Types[e.Fun].IsType() || len(e.Args) != 1 {
+				return nil
+			}
+			expr = e.Args[0]
 		case *ast.SelectorExpr:
 			expr = e.Sel
 		case *ast.Ident:

@@ -82,29 +82,8 @@ func (p *program) secretFlag(f *file, call *ast.CallExpr) {
 
 // secretBecause records why the variable or field of an expression is a secret.
 func (p *program) secretBecause(f *file, expr ast.Expr, why string) {
-	for {
-		switch e := expr.(type) {
-		case *ast.ParenExpr:
-			expr = e.X
-		case *ast.StarExpr:
-			expr = e.X
-		case *ast.SliceExpr:
-			expr = e.X
-		case *ast.CallExpr: // a conversion
-			if !f.info.Types[e.Fun].IsType() || len(e.Args) != 1 {
-				return
-			}
-			expr = e.Args[0]
-		case *ast.SelectorExpr:
-			expr = e.Sel
-		case *ast.Ident:
-			if object, ok := f.info.Uses[e].(*types.Var); ok && p.ours(object.Pkg()) {
-				p.secrets[object.Origin()] = why
-			}
-			return
-		default:
-			return
-		}
+	if v := root(f, expr); v != nil && p.ours(v.Pkg()) {
+		p.secrets[v.Origin()] = why
 	}
 }
 

@@ -169,6 +169,7 @@ type crash struct {
 	end         *unix.WaitStatus // nil if it is not known yet
 	stderr      []byte           // the end of standard error, if that is kept
 	stderrTotal int64
+	stderrOther bool // its report is of another program
 
 	text     []byte
 	kept     []byte // the part that may be stored

@@ -333,7 +333,7 @@ func TestToolWithCapabilities(t *testing.T) {
 }
 
 // laterVersion returns a release of Go after those of today whose name is as long as the
-// given one, "" if there is none: go1.99.11 for go1.26.10.
+// given one, or "": go1.99.11 for go1.26.10.
 func laterVersion(version string) string {
 	patch, ok := strings.CutPrefix(version, "go1.")
 	minor, patch, found := strings.Cut(patch, ".")

@@ -48,7 +48,7 @@ func TestPromise(t *testing.T) {
 			printed := r.event(t, "started").Text
 			for _, want := range c.want {
 				if !strings.Contains(printed, want) {
-					t.Errorf("it does not say %q: %s", want, printed)
+					t.Errorf("the first line lacks %q: %s", want, printed)
 				}
 			}
 			for _, never := range c.never {

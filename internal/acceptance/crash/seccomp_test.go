@@ -94,7 +94,7 @@ func (c filterCase) checkPromise(t *testing.T, r *run, flags []string) {
 		t.Errorf("it promises other ends: %v, want %v: %s", got, want, line)
 	}
 	if want := "kills and failing exits (exit stop: a seccomp filter kills a process that calls ptrace)"; c.kills && !c.traces() && flags == nil && !strings.Contains(line, want) {
-		t.Errorf("it does not say %q: %s", want, line)
+		t.Errorf("the first line lacks %q: %s", want, line)
 	}
 	if strings.Contains(line, "does not embed") {
 		t.Errorf("it denies the runtime of the program: %s", line)

@@ -78,7 +78,7 @@ func (s *Store) room() (int64, error) {
 
 // errNoRoom is returned for a core that turns out too large while it is
 // written.
-var errNoRoom = &RefusedError{Why: "the core is larger than --keep-bytes, or does not fit beside what --free keeps free"}
+var errNoRoom = &RefusedError{Why: "the core is larger than --keep-bytes, or would leave less disk space than --free"}
 
 // publish gives a complete file its final name, and never replaces a file.
 func (s *Store) publish(from, name string) (string, error) {

@@ -306,7 +306,7 @@ func sameType(want string, names ...string) bool {
 }
 
 // A hiddenKey is a key that the parser of Go does not accept as an index: a composite
-// literal without its type, or one of a type whose name is none of Go.
+// literal without its type, or one of a type whose name is not valid Go.
 type hiddenKey struct {
 	text   string
 	node   ast.Expr // nil if it is no expression

@@ -34,7 +34,7 @@ func complete(n int) []*vertex {
 }
 
 // contexts returns a tree of contexts. Each has some children, and one child of each
-// level has children of its own.
+// level has its own children.
 func contexts(depth, children int) context.Context {
 	root, cancel := context.WithCancel(context.Background())
 	canceled = append(canceled, cancel)

@@ -40,7 +40,7 @@ func Alike(objects []Object) []Set {
 	return sets
 }
 
-// Each returns each object in a set of its own.
+// Each returns each object in a separate set.
 func Each(objects []Object) []Set {
 	sets := make([]Set, len(objects))
 	for i := range objects {

@@ -30,6 +30,8 @@ var table = meminspectimpl.Table{
 	Constants: []meminspectimpl.Constants{
 		{Names: []string{"low", "high"}, Values: &[...]level{-1, 1}},
 		{Names: []string{"first", "last"}, Values: &[...]size{0, 1<<64 - 1}},
+		{Names: []string{"nil"}}, {Names: []string{"no", "array"}, Values: new(level)}, // as no generator writes them
+		{Names: []string{"text"}, Values: &[...]string{"x"}},
 	},
 }
 

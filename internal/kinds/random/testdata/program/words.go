@@ -74,7 +74,7 @@ func (s *writer) special(v reflect.Value) *Claim {
 		return &Claim{Kind: "literal", Text: x.String()}
 	case *netip.Addr:
 		claim := s.plain(v)
-		text, _ := x.MarshalText() // of the zero value, empty
+		text, _ := x.MarshalText()                       // of the zero value, empty
 		claim.Kind, claim.Type = "address", string(text) // Text has the names of the fields
 		return claim
 	case *sync.Map:
