@@ -110,6 +110,12 @@ func (d *decoder) tree(path string, v *value.Value, to reflect.Value) error {
 	return d.value(path, v, to)
 }
 
+// Why a value that refers to another part of the whole is missing.
+const (
+	containsItself = "it contains itself: the destination must have a pointer in its place"
+	notRead        = "its object is in a part of the value that was not read"
+)
+
 func (d *decoder) lacks(path, why string) { d.missing = append(d.missing, Missing{path, why}) }
 
 var (
@@ -282,8 +288,12 @@ func (d *decoder) again(path string, v *value.Value, to reflect.Value) error {
 		return nil
 	}
 	target := d.target(v)
-	if target == nil || target.BackRef || d.under[key] {
-		d.lacks(path, "it contains itself: the destination must have a pointer in its place")
+	switch {
+	case target == nil || target.BackRef:
+		d.lacks(path, notRead)
+		return nil
+	case d.under[key]:
+		d.lacks(path, containsItself)
 		return nil
 	}
 	d.under[key] = true
@@ -635,8 +645,12 @@ func (d *decoder) plainTarget(path string, v *value.Value) (got any, err error) 
 	if target != nil && target.Shape == value.Pointer {
 		target = target.Elem
 	}
-	if target == nil || d.under[key] {
-		d.lacks(path, "it contains itself: the destination must have a pointer in its place")
+	switch {
+	case target == nil:
+		d.lacks(path, notRead)
+		return nil, nil
+	case d.under[key]:
+		d.lacks(path, containsItself)
 		return nil, nil
 	}
 	d.under[key] = true
