@@ -17,7 +17,7 @@ import (
 )
 
 // planted is how many secrets testdata/secrets makes.
-const planted = 34
+const planted = 43
 
 // secret is testdata/secrets' formula.
 func secret(n int) []byte {
@@ -81,9 +81,13 @@ func TestSecretsAreInNoCore(t *testing.T) {
 				if why := variable(t, core, "globalArray").Absent; why != inspect.Redacted {
 					t.Errorf("%s: print reports of an excluded variable that it is %q", c.name, why)
 				}
-				if summary.Regions.Reasons["redacted"] == 0 || summary.Regions.All != 15 {
+				if summary.Regions.Reasons["redacted"] == 0 || summary.Regions.All != 21 {
 					t.Errorf("%s: %+v", c.name, summary.Regions)
 				}
+			}
+			// What is left out for want of a type is not called cut by the depth.
+			if _, summary := takeCore(t, p.Process.Pid, capture.Options{Stop: capture.StopAlways, Depth: 50}); summary.Regions.Reasons["depth"] != 0 {
+				t.Errorf("deep: %+v", summary.Regions)
 			}
 			if strings.Contains(w.name, "stripped") {
 				return

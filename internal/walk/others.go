@@ -3,6 +3,7 @@ package walk
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/goobject"
@@ -94,7 +95,7 @@ func (w *walker) closure(it *item) {
 	}
 	described := uint64(wordBytes)
 	for i, v := range vars {
-		if v.Type == nil || v.Offset > chunkBytes {
+		if v.Type == nil || v.Offset > chunkBytes || w.unknown(it.addr.Add(v.Offset), v.Type) {
 			w.untyped(it.root)
 			continue
 		}
@@ -113,6 +114,27 @@ func (w *walker) closure(it *item) {
 	}
 	// Whether another one follows is not known: to read the heap's spans for the size
 	// of each closure would hold the program too long.
+}
+
+// unknown reports whether a variable of a closure may have excluded values that its type does
+// not show.
+func (w *walker) unknown(at memory.Address, t *gotypes.Type) bool {
+	if w.audit != nil {
+		return w.audit.Closures[at] == unknownHeld
+	}
+	if !w.ex.active || !shaped(t) {
+		return false
+	}
+	w.closures[at] = unknownHeld
+	return true
+}
+
+// shaped reports whether the debug information describes a variable of a generic function by
+// its shape: the underlying type of a type argument. The type argument itself, or a field of
+// it, may be excluded. A name that is too long may have a shape in the part that is left out.
+func shaped(t *gotypes.Type) bool {
+	name := t.String()
+	return strings.Contains(name, "go.shape.") || strings.Contains(name, "…")
 }
 
 // guessHole captures a part of a closure that the debug information does not

@@ -48,6 +48,20 @@ type sealed[T any] struct {
 	Value T
 }
 
+// A pin is excluded. The shape of a generic function with it is that of a string.
+type pin string
+
+// hold returns a function that captures a value: the debug information has its shape.
+func hold[T any](v T) func() T { return func() T { return v } }
+
+// count returns a function that captures a value of which it takes the address.
+func count[T any](v T) func(int) any {
+	n := 0
+	return func(i int) any { n += i; kept = append(kept, v); return n }
+}
+
+var kept []any
+
 type shape interface{ area() int }
 
 func (p password) area() int { return len(p.more) }
@@ -82,6 +96,13 @@ var (
 	channel  = make(chan password, 4)
 	closure  func() int
 	pointers func(int) int
+
+	heldPin      func() pin
+	heldPassword func() password
+	heldUser     func() user
+	countedPin   func(int) any
+	countedUser  func(int) any
+	heldBox      func() box[pin]
 )
 
 // What is neither.
@@ -108,6 +129,12 @@ var table = meminspectimpl.Table{
 		{ID: 1<<63 | 13, Name: "channel", Expr: "channel", Var: &channel},
 		{ID: 1<<63 | 14, Name: "closure", Expr: "closure", Var: &closure},
 		{ID: 1<<63 | 15, Name: "pointers", Expr: "pointers", Var: &pointers},
+		{ID: 1<<63 | 16, Name: "heldPin", Expr: "heldPin", Var: &heldPin},
+		{ID: 1<<63 | 17, Name: "heldPassword", Expr: "heldPassword", Var: &heldPassword},
+		{ID: 1<<63 | 18, Name: "heldUser", Expr: "heldUser", Var: &heldUser},
+		{ID: 1<<63 | 19, Name: "countedPin", Expr: "countedPin", Var: &countedPin},
+		{ID: 1<<63 | 20, Name: "countedUser", Expr: "countedUser", Var: &countedUser},
+		{ID: 1<<63 | 21, Name: "heldBox", Expr: "heldBox", Var: &heldBox},
 	},
 	Exclusions: []meminspectimpl.Exclusion{
 		{Kind: meminspectimpl.ExcludeVariable, Var: &globalArray, Package: path},
@@ -120,6 +147,7 @@ var table = meminspectimpl.Table{
 		{Kind: meminspectimpl.ExcludeField, Var: (*user)(nil), Offset: 32, Size: 24, Package: path, Type: "user", Field: "Keys"},
 		{Kind: meminspectimpl.ExcludeField, Var: (*vault)(nil), Offset: 16, Size: 8, Package: path, Type: "vault", Field: "Closed"},
 		{Kind: meminspectimpl.ExcludeGenericType, Package: path, Type: "sealed"},
+		{Kind: meminspectimpl.ExcludeType, Var: (*pin)(nil), Package: path, Type: "pin"},
 	},
 }
 
@@ -154,6 +182,12 @@ func main() {
 	q30, q32 := pass(30), pass(32)
 	pair := [2]*password{&q30, &q32}
 	pointers = func(i int) int { return len(pair[i].more) }
+
+	heldPin, countedPin = hold(pin(secret(34))), count(pin(secret(35)))
+	heldPassword = hold(pass(36))
+	heldUser = hold(user{"ann visible", string(secret(38)), [][]byte{secret(39)}, 44})
+	countedUser = count(user{"ann visible", string(secret(40)), [][]byte{secret(41)}, 44})
+	heldBox = hold(box[pin]{"label visible", pin(secret(42))})
 
 	ready := make(chan bool)
 	go func() {
