@@ -29,7 +29,7 @@ func TestHas(t *testing.T) {
 		t.Errorf("it does not have %+v", call)
 	}
 	for name, wrong := range map[string]func(*module.PlacedCall){
-		"line":     func(c *module.PlacedCall) { c.Line++ },
+		"line":     func(c *module.PlacedCall) { c.Line += 100 },
 		"file":     func(c *module.PlacedCall) { c.File = "/elsewhere.go" },
 		"function": func(c *module.PlacedCall) { c.Name = "main.main" },
 		"offset":   func(c *module.PlacedCall) { c.Offset = 1 << 40 },

@@ -54,10 +54,9 @@ type pin string
 // hold returns a function that captures a value: the debug information has its shape.
 func hold[T any](v T) func() T { return func() T { return v } }
 
-// count returns a function that captures a value of which it takes the address.
-func count[T any](v T) func(int) any {
-	n := 0
-	return func(i int) any { n += i; kept = append(kept, v); return n }
+// keeps returns a function that captures a value of which it takes the address.
+func keeps[T any](v T) func(int) any {
+	return func(i int) any { kept = append(kept, v); return kept[i] }
 }
 
 var kept []any
@@ -183,10 +182,10 @@ func main() {
 	pair := [2]*password{&q30, &q32}
 	pointers = func(i int) int { return len(pair[i].more) }
 
-	heldPin, countedPin = hold(pin(secret(34))), count(pin(secret(35)))
+	heldPin, countedPin = hold(pin(secret(34))), keeps(pin(secret(35)))
 	heldPassword = hold(pass(36))
 	heldUser = hold(user{"ann visible", string(secret(38)), [][]byte{secret(39)}, 44})
-	countedUser = count(user{"ann visible", string(secret(40)), [][]byte{secret(41)}, 44})
+	countedUser = keeps(user{"ann visible", string(secret(40)), [][]byte{secret(41)}, 44})
 	heldBox = hold(box[pin]{"label visible", pin(secret(42))})
 
 	ready := make(chan bool)
