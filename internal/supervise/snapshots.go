@@ -78,11 +78,24 @@ func (s *Supervisor) snapshot() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	if s.overtaken(c.Summary()) {
+		return 0, errors.New("the program ended meanwhile")
+	}
 	core := bytes.NewBuffer(make([]byte, 0, size))
 	if _, err := c.WriteTo(core); err != nil {
 		return 0, err
 	}
 	return int64(core.Len()), s.config.Keeper.Put(snapshots.Snapshot{When: c.Summary().When, Program: s.image.Load().name, PID: s.child.PID, Core: core.Bytes(), Mark: mark})
+}
+
+// overtaken reports whether the program's end made a snapshot partial where an
+// older one is there, which has more of the program.
+func (s *Supervisor) overtaken(snapshot *capture.Summary) bool {
+	if !snapshot.Partial || !s.ending() {
+		return false
+	}
+	last, err := s.config.Keeper.Last()
+	return err == nil && len(last) > 0
 }
 
 // publish makes cores of the snapshots of a program whose end left none.

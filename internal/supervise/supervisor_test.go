@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/supervise/child"
@@ -70,6 +71,40 @@ func TestPublishInstead(t *testing.T) {
 		s.publishInstead("oom-kill")
 		if cores != c.cores || (reports.Len() > 0) != (c.report != "") || !strings.Contains(reports.String(), c.report) {
 			t.Errorf("%s: %d cores, reported %q", c.name, cores, reports)
+		}
+	}
+}
+
+// A snapshot that the program's end made partial does not replace an older one.
+func TestOvertaken(t *testing.T) {
+	dead := exec.Command("sleep", "60")
+	if err := dead.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer dead.Wait()
+	dead.Process.Kill()
+	if err := unix.Waitid(unix.P_PID, dead.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		pid           int
+		partial, kept bool
+		want          bool
+	}{
+		{os.Getpid(), true, true, false},
+		{dead.Process.Pid, false, true, false},
+		{dead.Process.Pid, true, false, false}, // better than nothing
+		{dead.Process.Pid, true, true, true},
+	} {
+		s, _ := supervisorOf(c.pid)
+		s.config.Keeper = snapshots.Memory(1, 1<<20)
+		if c.kept {
+			if err := s.config.Keeper.Put(snapshots.Snapshot{When: time.Now(), Core: []byte("core")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.overtaken(&capture.Summary{Partial: c.partial}); got != c.want {
+			t.Errorf("%+v: %v", c, got)
 		}
 	}
 }
