@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,12 +144,13 @@ func (c *Core) text(name string, region uint64) string {
 		}
 	}
 	const maxText = 1 << 20
+	var text []byte
 	for i := range c.Regions {
 		r := &c.Regions[i]
 		if r.ID != region || r.Size > maxText {
 			continue
 		}
-		text := make([]byte, r.Size)
+		text = slices.Grow(text[:0], int(r.Size))[:r.Size]
 		if n, err := c.ReadMemory(r.Addr, text); err == nil && n == len(text) {
 			return strings.TrimRight(string(text), "\x00")
 		}

@@ -33,11 +33,16 @@ func (c *Core) Logs() ([]Log, error) {
 		return nil, err
 	}
 	var logs []Log
+	left := uint64(c.Bytes)
 	for i := range c.Regions {
 		r := &c.Regions[i]
 		if r.ID != anchor.IDLog || r.Captured == 0 {
 			continue
 		}
+		if r.Size > left { // what is not in the file costs no memory
+			return logs, fmt.Errorf("log ring %s has %d bytes, the whole core has %d", r.Name, r.Size, c.Bytes)
+		}
+		left -= r.Size
 		log, err := readLog(r.Name, r.Size, func(b []byte) error {
 			_, err := c.ReadMemory(r.Addr, b)
 			return err

@@ -260,6 +260,12 @@ func (w *walker) look(n int32, addr memory.Address, size uint64) uint64 {
 	return size
 }
 
+// lacks reports whether an audit cannot judge a node's memory, because some of it is
+// not in the core.
+func (w *walker) lacks(n int32, r memory.Range) bool {
+	return w.audit != nil && r.Size() > 0 && (w.look(n, r.Start, r.Size()) < r.Size() || w.audit.Redacted.OverlapSize(r) > 0)
+}
+
 // blank reports whether an audit must ignore the word at addr.
 func (w *walker) blank(addr memory.Address) bool {
 	a := w.audit

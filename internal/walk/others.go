@@ -2,6 +2,7 @@ package walk
 
 import (
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 
@@ -37,11 +38,26 @@ func (w *walker) channel(it *item) {
 		w.record(it.root, it.rank, BadChan, it.addr, it.plan)
 		return
 	}
-	if elem.size > 0 && c.Buf != 0 && c.Cap > 0 {
-		w.push(item{addr: c.Buf, plan: elem, count: c.Cap, root: it.root, rank: it.rank})
+	if elem.size > 0 && c.Buf != 0 {
+		for addr, n := range w.slots(&c) {
+			w.push(item{addr: addr, plan: elem, count: n, root: it.root, rank: it.rank})
+		}
 	}
 	w.waiters(it, c.Receivers, false)
 	w.waiters(it, c.Senders, true)
+}
+
+// slots returns the parts of a channel's buffer to follow. An audit looks for
+// values: no value is missing where only free slots are.
+func (w *walker) slots(c *goobject.Chan) iter.Seq2[memory.Address, uint64] {
+	if w.audit != nil {
+		return c.Runs()
+	}
+	return func(yield func(memory.Address, uint64) bool) {
+		if c.Cap > 0 {
+			yield(c.Buf, c.Cap)
+		}
+	}
 }
 
 // waiters captures the list of goroutines that wait on a channel, and the
@@ -56,7 +72,9 @@ func (w *walker) waiters(it *item, first memory.Address, sends bool) {
 			w.record(it.root, it.rank, UnreadableMem, waiter.Start, it.plan)
 			return
 		case err != nil:
-			w.record(it.root, it.rank, BadChan, it.addr, it.plan)
+			if !w.lacks(it.root, waiter.Range) {
+				w.record(it.root, it.rank, BadChan, it.addr, it.plan)
+			}
 			return
 		}
 		w.stats.Values++

@@ -147,6 +147,20 @@ func (c *Chan) Elem(i uint64) memory.Address {
 	return c.Buf.Add(at * c.elemSize)
 }
 
+// Runs returns the values of the buffer, the oldest first, as at most two runs of
+// neighbours: the address of the first one of each, and how many there are.
+func (c *Chan) Runs() iter.Seq2[memory.Address, uint64] {
+	return func(yield func(memory.Address, uint64) bool) {
+		end := min(c.Len, c.Cap-c.first) // where the buffer begins again
+		if end > 0 && !yield(c.Elem(0), end) {
+			return
+		}
+		if c.Len > end {
+			yield(c.Buf, c.Len-end)
+		}
+	}
+}
+
 // A Waiter is the runtime's record of a goroutine that waits on a channel, perhaps
 // among others in a select statement, or in package sync.
 type Waiter struct {
