@@ -66,6 +66,7 @@ var plainPasses = []string{"first", "second", "last", "next", "single", "multi",
 // may have them as one word.
 var pairs = []string{
 	"connectionstring", "connectionstrings", "connstring", "connstrings", "connstr", "dburl", "dburls", "dburi", "databaseurl", "databaseurls", "databaseuri",
+	"webhookurl", "webhookurls", // who knows it may post
 	"postgresurl", "postgresqlurl", "pgurl", "mysqlurl", "redisurl", "mongourl", "mongouri", "mongodburi", "amqpurl", "rabbitmqurl",
 	"cardnumber", "cardnumbers", "creditcard", "creditcards", "debitcard", "debitcards",
 }

@@ -65,6 +65,8 @@ func TestWord(t *testing.T) {
 		"dbURL":                "db url",
 		"DBURL":                "dburl",
 		"redisURL":             "redis url",
+		"webhookURLs":          "webhook urls",
+		"webhookURLCount":      "",
 		"baseURL":              "",
 		"dbURLPrefix":          "",
 		"connectionStringName": "",
