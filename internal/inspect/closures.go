@@ -21,7 +21,11 @@ type closures struct {
 // its type, nil if that is not known. entry is that of the function, whose name ends in
 // "-fm". Only the debug information of the executable has it.
 func (p *Program) Receiver(entry memory.Address) *debuginfo.Captured {
-	if p.Exe == nil || p.Go == nil || !strings.HasSuffix(p.FuncName(entry), methodValue) {
+	name := ""
+	if p.Exe != nil && p.Go != nil {
+		name = p.FuncName(entry)
+	}
+	if !strings.HasSuffix(name, methodValue) {
 		return nil
 	}
 	if !p.closures.opened {
@@ -32,7 +36,15 @@ func (p *Program) Receiver(entry memory.Address) *debuginfo.Captured {
 		return nil
 	}
 	vars, err := p.closures.file.Of(entry)
-	if err != nil || len(vars) != 1 || vars[0].Type == nil {
+	if err != nil {
+		return nil
+	}
+	if len(vars) == 0 {
+		if receiver, ok := p.closures.file.MethodValue(name); ok {
+			return &receiver
+		}
+	}
+	if len(vars) != 1 || vars[0].Type == nil {
 		return nil
 	}
 	return &vars[0]

@@ -33,6 +33,7 @@ type Closures struct {
 	types *Types
 	code  memory.Ranges                 // of the units that were read, in the file
 	found map[memory.Address][]Captured // by the function's entry in the file
+	named map[string]dwarf.Offset       // see receivers; nil until they are needed
 }
 
 // NewClosures returns the closures of a program with these types.
@@ -50,6 +51,30 @@ func (c *Closures) Of(entry memory.Address) ([]Captured, error) {
 		}
 	}
 	return c.found[pc], nil
+}
+
+// MethodValue returns the layout of a method value, from the name of the function that it
+// calls. [Closures.Of] has none where the compiler left the method itself out: it inlined
+// a short one and described nothing of it. This takes time in proportion to the debug
+// information, the first time.
+func (c *Closures) MethodValue(function string) (Captured, bool) {
+	method, ok := strings.CutSuffix(function, "-fm")
+	dot := strings.LastIndexByte(method, '.')
+	if !ok || dot < 0 || strings.Contains(method, "[") { // in types, type arguments have other names
+		return Captured{}, false
+	}
+	if c.named == nil {
+		c.named = c.types.receivers()
+	}
+	name := method[:dot]
+	if pointed, ok := strings.CutSuffix(name, ")"); ok {
+		name = "*" + strings.Replace(pointed, ".(*", ".", 1)
+	}
+	typ, err := c.types.typeAt(c.named[name])
+	if err != nil {
+		return Captured{}, false
+	}
+	return Captured{Offset: memory.PtrSize, Type: typ}, true
 }
 
 // read reads the compilation unit with the code at pc.

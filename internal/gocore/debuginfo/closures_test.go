@@ -29,6 +29,12 @@ func (v view) get() int { return v.s.hits }
 //go:noinline
 func (view) none() int { return 1 }
 
+type plain struct{ n int }
+
+var origin = plain{3}
+
+func (p plain) value() int { return p.n }
+
 type geter interface{ get() int }
 
 //go:noinline
@@ -37,7 +43,7 @@ func make3(name string, tags map[string]int, s *server) []func() int {
 	var g geter = view{s}
 	return []func() int{
 		func() int { count++; return len(name) + len(tags) + count },
-		s.handle, view{s}.get, view{s}.none, g.get,
+		s.handle, view{s}.get, view{s}.none, g.get, origin.value,
 		func() int { return 7 },
 	}
 }
@@ -124,6 +130,19 @@ func TestClosures(t *testing.T) {
 			}
 			if got += "]"; err != nil || got != want {
 				t.Errorf("%v: %s has %s, %v; want %s", args, symbol, got, err, want)
+			}
+		}
+		for function, want := range map[string]string{
+			"main.plain.value-fm": "main.plain", "main.(*server).handle-fm": "*main.server",
+			"main.gone.get-fm": "", "main.plain.value": "", "main": "", "-fm": "",
+		} {
+			got := ""
+			v, ok := c.MethodValue(function)
+			if ok {
+				got = v.Type.String()
+			}
+			if got != want || ok && v.Offset != 8 {
+				t.Errorf("%v: %s has the receiver %q at %d, want %q", args, function, got, v.Offset, want)
 			}
 		}
 	}

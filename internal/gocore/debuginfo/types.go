@@ -245,6 +245,30 @@ func (ts *Types) fields(die entry) ([]gotypes.Field, error) {
 	}
 }
 
+// receivers returns where the types are that may have methods, by their names: declared
+// types, and pointers to them.
+func (ts *Types) receivers() map[string]dwarf.Offset {
+	found := map[string]dwarf.Offset{}
+	r := ts.data.Reader()
+	for {
+		die, err := r.Next()
+		if err != nil || die == nil {
+			return found // those before it are right
+		}
+		if die.Tag == dwarf.TagCompileUnit {
+			continue
+		}
+		if name, _ := die.Val(dwarf.AttrName).(string); die.Tag == dwarf.TagTypedef || die.Tag == dwarf.TagPointerType {
+			if pkg, _ := declared(strings.TrimPrefix(name, "*")); pkg != "" {
+				found[name] = die.Offset
+			}
+		}
+		if die.Children {
+			r.SkipChildren()
+		}
+	}
+}
+
 // declared splits the name of a declared type into its package and the name that
 // reflect gives it; for other types the name is all there is.
 func declared(name string) (pkg, short string) {
