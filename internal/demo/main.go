@@ -1,7 +1,8 @@
-// Command demo does the main job end to end and shows it: it builds
-// examples/shop, lets it serve under load, has it write a core, opens the core
-// in unmodified gdb and Delve, and compares every annotated value with what
-// the live program prints. It fails when any differs.
+// Command demo does the main job end to end and shows it. A service hangs, and the report
+// of its core has the cause. Then it lets examples/shop serve under load and write a core,
+// opens the core in unmodified gdb and Delve, and compares every annotated value with
+// what the live program prints. It fails when any differs. It leaves the core of the hang,
+// and its page.
 package main
 
 import (
@@ -12,7 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
+	"runtime"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -31,6 +32,9 @@ func main() {
 	}
 }
 
+// supervised reports whether meminspect run works here.
+const supervised = runtime.GOOS == "linux"
+
 // load is how long the service works before it is asked for a core.
 const load = 3 * time.Second
 
@@ -40,12 +44,18 @@ func run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	exe, core := filepath.Join(dir, "shop"), filepath.Join(dir, "shop.core")
-
-	fmt.Fprintln(stdout, "demo: building examples/shop")
-	build := exec.CommandContext(ctx, "go", "build", "-o", exe, "./examples/shop")
-	if out, err := build.CombinedOutput(); err != nil {
-		return fmt.Errorf("building examples/shop: %w\n%s", err, out)
+	tool, exe, core := filepath.Join(dir, "meminspect"), filepath.Join(dir, "shop"), filepath.Join(dir, "shop.core")
+	fmt.Fprintln(stdout, "demo: building meminspect and the examples")
+	if err := build(ctx, tool, "./cmd/meminspect"); err != nil {
+		return err
+	}
+	if err := build(ctx, exe, "./examples/shop"); err != nil {
+		return err
+	}
+	if supervised {
+		if err := story(ctx, stdout, tool, dir); err != nil {
+			return err
+		}
 	}
 	service, err := startShop(ctx, exe, dir)
 	if err != nil {
@@ -82,7 +92,6 @@ func run(ctx context.Context, stdout io.Writer) error {
 	}
 	agree := table(stdout, live, inGDB, inDelve)
 
-	kept := outside(ctx, stdout, service, dir, core)
 	fmt.Fprintln(stdout, "demo: the same process as a full core, by gcore and by the kernel")
 	sizes, err := fullCores(ctx, service, dir)
 	if err != nil {
@@ -96,37 +105,33 @@ func run(ctx context.Context, stdout io.Writer) error {
 	if agree != len(live) || agree == 0 {
 		return fmt.Errorf("%d of %d values differ", len(live)-agree, len(live))
 	}
-	return keep(ctx, stdout, kept, exe)
-}
-
-// outside captures the shop from outside, with what the core that it wrote of itself lacks:
-// the goroutines and what holds the memory. It returns the path of that core, or own where
-// captures are not possible.
-func outside(ctx context.Context, stdout io.Writer, service *shop, dir, own string) string {
-	core := filepath.Join(dir, "outside.core")
-	capture := exec.CommandContext(ctx, "go", "run", "./cmd/meminspect", "capture", "--heap", "--quiet", "-o", core, strconv.Itoa(service.pid()))
-	printed, _ := capture.CombinedOutput() // fails too if the core is not complete
-	if _, err := os.Stat(core); err != nil {
-		fmt.Fprintf(stdout, "demo: no capture from outside: %s", printed)
-		return own
+	if !supervised {
+		if err := leave(core); err != nil {
+			return err
+		}
 	}
-	return core
+	return page(ctx, stdout, tool)
 }
 
-// keep leaves a core and its page in the working directory, and prints how to open them.
-func keep(ctx context.Context, stdout io.Writer, core, exe string) error {
+// left is the core that the demo leaves in the working directory, to explore it.
+const left = "demo.core"
+
+// leave leaves a core.
+func leave(core string) error {
 	text, err := os.ReadFile(core)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile("demo.core", text, 0o600); err != nil {
-		return err
-	}
-	view := exec.CommandContext(ctx, "go", "run", "./cmd/meminspect", "view", "--exe", exe, "--html", "demo.html", "demo.core")
+	return os.WriteFile(left, text, 0o600)
+}
+
+// page leaves the page of the core, and prints how to open both.
+func page(ctx context.Context, stdout io.Writer, tool string) error {
+	view := exec.CommandContext(ctx, tool, "view", "--html", "demo.html", left)
 	if out, err := view.CombinedOutput(); err != nil {
 		return fmt.Errorf("writing demo.html: %w\n%s", err, out)
 	}
-	_, err = fmt.Fprint(stdout, `demo: wrote demo.core and demo.html
+	_, err := fmt.Fprint(stdout, `demo: wrote demo.core and demo.html
 demo: open demo.html in a browser, or run
 demo:   go run ./cmd/meminspect report demo.core
 demo:   go run ./cmd/meminspect view demo.core
