@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/meminspect/meminspect/internal/await"
 )
 
 // The shell completes the words of each flag that takes one of a few.
@@ -37,4 +40,26 @@ func TestChoicesComplete(t *testing.T) {
 	if flags < 10 {
 		t.Errorf("%d flags", flags)
 	}
+}
+
+// A command that has ended is garbage: the shell runs any number of them.
+func TestCommandsAreFreed(t *testing.T) {
+	freed := make(chan struct{})
+	func() {
+		cmd, _, err := commandFor([]string{"log"}).Find([]string{"log"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		flag := cmd.Flags().Lookup("level") // the shell can complete it
+		runtime.AddCleanup(flag, func(freed chan struct{}) { close(freed) }, freed)
+	}()
+	await.True(t, "the commands to be collected", func() bool {
+		runtime.GC()
+		select {
+		case <-freed:
+			return true
+		default:
+			return false
+		}
+	})
 }

@@ -25,7 +25,6 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(annotationsTopic(), copyCommand(), manCommand(), versionCommand())
 	strictHelp(root)
 	explain(root)
-	addCompletions(root)
 	return root
 }
 
@@ -37,7 +36,11 @@ func commandFor(args []string) *cobra.Command {
 	}
 	own := supervisor(args[0])
 	if own == nil {
-		return rootCommand()
+		root := rootCommand()
+		if args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd {
+			addCompletions(root) // nowhere else: cobra keeps these commands for ever
+		}
+		return root
 	}
 	root := emptyRoot()
 	addGroup(root, groupCapture, captureTitle, own)
