@@ -13,8 +13,10 @@ package capture
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -53,6 +55,11 @@ func Capture(ctx context.Context, pid int, opts Options) (*Core, error) {
 	}
 	defer live.Close()
 	c, err := captureLive(ctx, live, live.Process, opts)
+	if errors.Is(err, fs.ErrNotExist) {
+		if stat, serr := live.Stat(); serr == nil && (stat.Exiting || stat.Dead()) {
+			err = fmt.Errorf("it has ended, and its memory is gone: %w", err)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("capture process %d: %w", pid, err)
 	}

@@ -52,6 +52,14 @@ func Diagnose(pid int) []Check {
 		return append(checks, Check{What: "alive", Note: "it has ended and waits for its parent to notice", Fix: "its memory is gone"})
 	}
 	read := canRead(p)
+	if stat, err := p.Stat(); err == nil && !read.OK {
+		switch {
+		case stat.Exiting:
+			return append(checks, Check{What: "alive", Note: "it is ending", Fix: "its memory is gone"})
+		case stat.Kernel:
+			return append(checks, Check{What: "kernel thread", Note: "a kernel thread has no user memory"})
+		}
+	}
 	if !read.OK {
 		checks = append(checks, read)
 		return append(checks, reasons(p, status)...)
@@ -80,7 +88,7 @@ func canRead(p *process.Process) Check {
 		c.OK, c.Note = true, "yes"
 		return c
 	}
-	c.Note = "the kernel shows no mapping of it: it is a kernel thread, or its mappings may not be seen"
+	c.Note = "the kernel shows no mapping of it"
 	return c
 }
 
@@ -180,9 +188,6 @@ func reasons(p *process.Process, status map[string]string) []Check {
 			add("security module", "it is confined as "+name, "its AppArmor or SELinux profile must allow ptrace (read) by this process' profile")
 			break
 		}
-	}
-	if status["VmSize"] == "" {
-		add("kernel thread", "a kernel thread has no user memory", "")
 	}
 	if len(out) == 0 {
 		add("rights", "none of the known rules forbids it; a security module of the kernel may", "look into the kernel's log (dmesg, journalctl -k)")

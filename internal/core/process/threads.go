@@ -53,7 +53,8 @@ type Stat struct {
 	Name                string // at most 15 bytes
 	State               byte   // R running, S sleeping, D uninterruptible, T stopped, t traced, Z dead, X dead
 	Parent, Group, Sess int
-	Exiting             bool   // it has begun to exit, and is about to close its files
+	Exiting             bool   // it has begun to exit, and is about to give up its memory and to close its files
+	Kernel              bool   // it is a thread of the kernel
 	Start               uint64 // clock ticks since boot
 
 	// StackStart is the lowest address of the data that the kernel stored above
@@ -109,8 +110,8 @@ func parseStat(line string) (Stat, error) {
 	if err != nil {
 		return Stat{}, fmt.Errorf("%q is not a stat line", line)
 	}
-	const exiting = 0x4 // PF_EXITING of include/linux/sched.h
-	s.Exiting = flags&exiting != 0
+	const exiting, kernel = 0x4, 0x200000 // PF_EXITING and PF_KTHREAD of include/linux/sched.h
+	s.Exiting, s.Kernel = flags&exiting != 0, flags&kernel != 0
 	ticks, err := strconv.ParseUint(fields[start], 10, 64)
 	if err != nil {
 		return Stat{}, fmt.Errorf("%q is not a stat line", line)
