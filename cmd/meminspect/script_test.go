@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -72,6 +74,9 @@ func TestScripts(t *testing.T) {
 			switch cond {
 			case "full": // the long matrices are requested
 				return matrix.Whole(), nil
+			case "race": // the commands are built with the race detector
+				info, _ := debug.ReadBuildInfo()
+				return slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}), nil
 			case "captures": // doctor finds no obstacle on this host
 				for _, check := range capture.DiagnoseHost() {
 					if !check.OK {
