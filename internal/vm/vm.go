@@ -70,10 +70,18 @@ type Config struct {
 	KernelArgs []string
 	// Modules are kernel modules to load, each with its arguments: "NAME,ARG,ARG".
 	Modules []string
-	// Disks are the sizes in MiB of empty disks: /dev/vda, /dev/vdb and so on.
-	Disks []int
+	// Disks are empty disks: /dev/vda, /dev/vdb and so on.
+	Disks []Disk
 	// Reboots keeps the machine and its memory when the guest restarts, after a panic too.
 	Reboots bool
+}
+
+// A Disk is an empty disk.
+type Disk struct {
+	MiB int
+	// PerSecond is how many requests the disk completes in a second, 0 for as many as it
+	// can.
+	PerSecond int
 }
 
 // A Machine is a running virtual machine. It serves one caller at a time.
@@ -185,15 +193,15 @@ func (c *Config) args(dir, console string) ([]string, error) {
 	if len(c.Disks) > 0 {
 		modules = append([]string{"virtio_pci", "virtio_blk"}, modules...)
 	}
-	for i, size := range c.Disks {
-		disk := filepath.Join(dir, fmt.Sprint("disk", i))
-		if err := os.WriteFile(disk, nil, 0o600); err != nil {
+	for i, disk := range c.Disks {
+		file := filepath.Join(dir, fmt.Sprint("disk", i))
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
 			return nil, err
 		}
-		if err := os.Truncate(disk, int64(size)<<20); err != nil {
+		if err := os.Truncate(file, int64(disk.MiB)<<20); err != nil {
 			return nil, err
 		}
-		args = append(args, "-drive", fmt.Sprintf("file=%s,format=raw,if=none,id=disk%d,cache=unsafe", disk, i), "-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
+		args = append(args, "-drive", fmt.Sprintf("file=%s,format=raw,if=none,id=disk%d,cache=unsafe,throttling.iops-total=%d", file, i, disk.PerSecond), "-device", fmt.Sprintf("virtio-blk-pci,drive=disk%d", i))
 	}
 	for _, module := range modules {
 		line = append(line, "vm.module="+module)

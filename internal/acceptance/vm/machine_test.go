@@ -171,7 +171,10 @@ func boot(t *testing.T, s system) *machine {
 		delete(running, s)
 		m.Close()
 	}
-	m := start(t, s, vm.Config{Disks: []int{128, 128}}) // for caches and for swap
+	m := start(t, s, vm.Config{Disks: []vm.Disk{
+		{MiB: 128, PerSecond: 300}, // for caches: slow, so that a program spends its time in waiting, on a busy host too
+		{MiB: 128},                 // for swap
+	}})
 	running[s] = m
 	return m
 }
