@@ -131,7 +131,9 @@ inside systemctl start shop.service || true
 wait_for 60 'ls /var/lib/private/shop/cores/*.panic.core'
 inside systemctl stop shop.service
 meminspect print $(ls /var/lib/private/shop/cores/*.panic.core | head -n 1) counter
-kill $outer
+init=$(cat /proc/$outer/task/$outer/children)
+kill -KILL $outer # unshare blocks SIGTERM
+wait_for 60 '! test -e /proc/'${init% }'/exe' # before it, all processes in it have ended
 `)
 		if want := "active\nmain.counter = 4711\nthe socket is for the program\nactive\nmain.counter = 4711\n"; out != want {
 			t.Errorf("it printed\n%s", out)
