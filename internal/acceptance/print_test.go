@@ -83,7 +83,8 @@ var unalike = map[string]string{
 	"vReflPtr":   "as vReflect",
 	"vAnyType":   "as vReflect",
 	"vChanWaitS": "its two senders wait in any order",
-	"vMethodPtr": "only debug information has the type of its receiver",
+	"vMethod":    "only debug information has the type of its receiver",
+	"vMethodPtr": "as vMethod",
 }
 
 // A stripped program's values print like its unstripped twin's, with the

@@ -68,6 +68,7 @@ var Truths = map[string]string{
 	"vSliceSlice": `[][]int{{1}, {2, 3}, nil, {}}`,
 	"vSlicePtr":   `[]*main.Point{&main.Point{X: 1, Y: 2}, nil, &main.Point{X: 3, Y: 4}}`,
 	"vSliceErr":   `[]error{&errors.errorString{s: "EOF"}, nil, &main.MyErr{Code: 1, Msg: "mine"}}`,
+	"vMethod":     `(main.Square{Side: 4}).Area`,
 	"vMethodPtr":  `(&main.Circle{Radius: 5, Name: "m"}).Area`,
 	"vMapNil":     `map[string]int(nil)`,
 	"vMapStrInt":  `map[string]int{"one": 1, "three": 3, "two": 2}`,
