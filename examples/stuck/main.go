@@ -63,7 +63,7 @@ var queue = make(chan transfer, 64)
 // signingKey signs the transfers for other banks. No core may have it.
 //
 //meminspect:exclude
-var signingKey = []byte("not a real key, but nobody should read it")
+var signingKey = []byte("an example of a key, which stays secret")
 
 // alive is advanced with each transfer.
 var alive *meminspect.Heartbeat

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/terminaltest"
 )
 
@@ -32,13 +35,16 @@ func TestToolsAsk(t *testing.T) {
 		{"yes", "yes\n", "", true, true},
 		{"return", "\n", "", true, true},
 		{"no", "n\n", "", true, false},
+		{"end of the input", "\x04", "", true, false},
 		{"in CI", "n\n", "true", false, true},
 		{"no terminal", "", "", false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			list := filepath.Join(dir, "installed")
-			cmd := exec.Command("../../.ci/tools", dir, "no-such-command:some-package")
+			ctx, cancel := context.WithTimeout(t.Context(), await.Limit)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "../../.ci/tools", dir, "no-such-command:some-package")
 			cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "INSTALLED="+list, "CI="+c.ci)
 			var master *os.File
 			if c.answer != "" {
@@ -50,14 +56,18 @@ func TestToolsAsk(t *testing.T) {
 				}
 			}
 			err := cmd.Run()
+			if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+				t.Fatal(err) // it printed nothing to wait for
+			}
 			got, _ := os.ReadFile(list) // it need not be there
 			if installed := strings.Contains(string(got), "install -qy some-package"); installed != c.installed || (err == nil) != c.installed {
 				t.Errorf("installed: %v, %v: %q", installed, err, got)
 			}
 			if master != nil {
+				// The script has ended, and names the package with each answer.
 				said := make([]byte, 4096)
-				n, err := master.Read(said)
-				for err == nil && n < len(said) && !strings.Contains(string(said[:n]), "tools:") {
+				n, err := 0, error(nil)
+				for err == nil && n < len(said) && !strings.Contains(string(said[:n]), "some-package") {
 					var more int
 					more, err = master.Read(said[n:])
 					n += more

@@ -79,7 +79,7 @@ func (s *Supervisor) snapshot() (int64, error) {
 		return 0, err
 	}
 	if s.overtaken(c.Summary()) {
-		return 0, errors.New("the program ended meanwhile")
+		return 0, errors.New("the program ended during it, so the older snapshot is kept")
 	}
 	core := bytes.NewBuffer(make([]byte, 0, size))
 	if _, err := c.WriteTo(core); err != nil {
