@@ -16,8 +16,6 @@ import (
 	"strings"
 	"time"
 
-	_ "golang.org/x/crypto/x509roots/fallback" // images without certificates
-
 	"github.com/meminspect/meminspect/internal/bytesize"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/deliver"
@@ -237,6 +235,7 @@ func (f *runFlags) waits() (spooled, unspooled time.Duration) {
 
 // transport returns a transport that gives a dead endpoint up.
 func transport() *http.Transport {
+	provideRoots()
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DialContext = (&net.Dialer{Timeout: connectWait}).DialContext
 	t.ResponseHeaderTimeout = answerWait

@@ -55,6 +55,7 @@ func (f *runFlags) notifier(config *supervise.Config) (*notify.Notifier, error) 
 	if inTheClear(f.notify) {
 		note("--notify posts reports over plain HTTP, so anyone on the network can read them: use https")
 	}
+	provideRoots()
 	n := &notify.Notifier{
 		URL: f.notify, Dir: filepath.Join(f.dir, "notify"), Pauses: notify.DefaultPauses(),
 		Client: &http.Client{

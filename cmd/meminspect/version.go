@@ -16,19 +16,17 @@ func versionCommand() *cobra.Command {
 		Example: "  meminspect version",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			fmt.Fprint(cmd.OutOrStdout(), versionLine())
+			fmt.Fprintln(cmd.OutOrStdout(), "meminspect version", builtFrom())
 			return nil
 		},
 	}
 }
 
 // addVersion adds the flag --version, which prints what the command version prints.
+// The form is cobra's own: with a template, the linker could not omit any method.
 func addVersion(root *cobra.Command) {
-	root.Version = version.String()
-	root.SetVersionTemplate(versionLine())
+	root.Version = builtFrom()
 	root.Flags().Bool("version", false, "print the version of this tool and of the Go that built it")
 }
 
-func versionLine() string {
-	return fmt.Sprintf("meminspect %s %s\n", version.String(), runtime.Version())
-}
+func builtFrom() string { return version.String() + " " + runtime.Version() }

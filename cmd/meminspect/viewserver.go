@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
-	"html/template"
 	"io"
 	"net"
 	"net/http"
@@ -14,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/meminspect/meminspect/internal/bytesize"
 )
 
 // A viewServer serves the pages of cores to the browser of its user. Other users of the
@@ -140,39 +137,5 @@ func (s *viewServer) index(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	_ = indexPage.Execute(w, map[string]any{"Cores": lines, "Query": query}) // an error means that the browser has gone
+	_, _ = w.Write(indexPage(lines, query)) // an error means that the browser has gone
 }
-
-var indexPage = template.Must(template.New("index").Funcs(template.FuncMap{
-	"size": func(n int64) string { return bytesize.Short(uint64(n)) },
-	"time": func(t time.Time) string { return t.UTC().Format(time.DateTime) },
-}).Parse(`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Cores – meminspect</title>
-<style>
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
-body { margin: 0 auto; max-width: 75rem; padding: 1rem }
-table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid; overflow-wrap: anywhere }
-div { overflow-x: auto }
-</style>
-</head>
-<body>
-<main>
-<h1>Cores</h1>
-<form role="search"><label>Filter <input type="search" name="q" value="{{.Query}}"></label> <button>Filter</button></form>
-{{if .Cores}}<form action="view">
-<div tabindex="0" role="region" aria-label="List of cores"><table>
-<thead><tr><th scope="col">Select</th><th scope="col">Time (UTC)</th><th scope="col">Program</th><th scope="col">Reason</th><th scope="col">Size</th><th scope="col">Message</th></tr></thead>
-<tbody>{{range .Cores}}
-<tr><td><input type="checkbox" name="core" value="{{.Core}}" aria-label="Select {{.Selector}}"></td><td>{{time .When}}</td><td><a href="view?core={{.Core}}">{{.Program}} {{.PID}}</a></td><td>{{.Reason}}</td><td>{{size .Bytes}}</td><td>{{.Message}}</td></tr>{{end}}
-</tbody></table></div>
-<p><button>Compare the selected cores</button></p>
-</form>{{else}}<p>No cores.</p>{{end}}
-</main>
-</body>
-</html>
-`))

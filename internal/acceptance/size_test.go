@@ -3,7 +3,9 @@
 package acceptance
 
 import (
+	"debug/elf"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/meminspect/meminspect/capture"
@@ -61,5 +63,31 @@ func TestMoreSegments(t *testing.T) {
 	if few.Segments > capture.DefaultSegments+1 || // and the headers
 		many.Segments <= few.Segments || many.Bytes > few.Bytes*3/4 {
 		t.Errorf("%d segments are %d bytes, %d are %d", few.Segments, few.Bytes, many.Segments, many.Bytes)
+	}
+}
+
+// The command has no code that finds methods by their names, such as text/template. With it
+// the linker keeps every method of every type: a fifth more, in each image that contains the
+// command.
+func TestUnusedMethods(t *testing.T) {
+	f, err := elf.Open(tool(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	symbols, err := f.Symbols()
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == name })
+	}
+	if !has("reflect.Value.Field") {
+		t.Error("the symbols do not have what the command uses")
+	}
+	for _, name := range []string{"reflect.Value.Method", "reflect.Value.MethodByName", "reflect.(*rtype).Method", "reflect.(*rtype).MethodByName"} {
+		if has(name) {
+			t.Errorf("the command contains %s: go build -ldflags=-dumpdep tells what refers to it", name)
+		}
 	}
 }

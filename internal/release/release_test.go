@@ -321,7 +321,7 @@ func TestInstall(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
-	if out := command(t, "chroot", root, "/usr/bin/meminspect", "version"); !strings.HasPrefix(out, "meminspect v1.2.3 go") {
+	if out := command(t, "chroot", root, "/usr/bin/meminspect", "version"); !strings.HasPrefix(out, "meminspect version v1.2.3 go") {
 		t.Errorf("version: %q", out)
 	}
 	reportFrom(t, root, "/usr/bin/meminspect", "10001:10001")
