@@ -37,6 +37,7 @@ type Redactor struct {
 
 	captured func() memory.Ranges // by the walk
 	allowed  memory.Ranges        // further memory with a known type
+	more     [][]memory.Range     // what must still be added to allowed
 	known    memory.Ranges        // the union of both, nil until requested
 	seen     []memory.Piece
 	seenAll  bool
@@ -90,14 +91,19 @@ func (r *Redactor) Moved(mem memory.Memory) (n int, err error) {
 	return n, nil
 }
 
-// Allow adds ranges whose content the caller knows and that no exclusion can
-// concern: the Go runtime's own variables, type descriptors, pc-line tables.
-func (r *Redactor) Allow(more memory.Ranges) { r.allowed, r.known = r.allowed.Union(more), nil }
+// Allow adds ranges, in any order, whose content the caller knows and that no exclusion
+// can concern: the Go runtime's own variables, type descriptors, pc-line tables. The
+// caller must not change them afterwards: they are sorted when they are needed, which is
+// not while the program is stopped.
+func (r *Redactor) Allow(more []memory.Range) { r.more, r.known = append(r.more, more), nil }
 
 // typed returns the memory with known types.
 func (r *Redactor) typed() memory.Ranges {
 	if r.known == nil {
-		r.known = r.allowed
+		for _, more := range r.more {
+			r.allowed = r.allowed.Union(memory.RangesOf(more...))
+		}
+		r.known, r.more = r.allowed, nil
 		if r.captured != nil {
 			r.known = r.captured().Union(r.allowed)
 		}

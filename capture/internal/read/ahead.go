@@ -13,27 +13,29 @@ type ahead struct {
 	pieces map[memory.Address][]byte
 }
 
-// fetch reads size bytes at each address. What cannot be read is left to ReadAt.
+// fetch reads size bytes at each address. What cannot be read, or overlaps another
+// piece, is left to ReadAt.
 func (a *ahead) fetch(size uint64, addrs []memory.Address) {
 	slices.Sort(addrs)
-	addrs = slices.Compact(addrs)
-	room := make([]byte, size*uint64(len(addrs)))
-	pieces := make([]memory.Piece, 0, len(addrs))
+	ranges := make([]memory.Range, 0, len(addrs))
+	end := memory.Address(0)
 	for _, addr := range addrs {
-		if addr != 0 && len(a.pieces[addr]) < int(size) {
-			pieces = append(pieces, memory.Piece{Addr: addr, Data: room[:size:size]})
-			room = room[size:]
+		if addr >= end && addr != 0 && uint64(len(a.pieces[addr])) < size {
+			ranges = append(ranges, memory.RangeOf(addr, size))
+			end = addr.Add(size)
 		}
 	}
-	if err := memory.ReadBatch(a.Memory, pieces); err != nil {
+	// Most of them are next to each other in the runtime's spans.
+	data, holes, err := memory.Gather(a.Memory, ranges, pageSize, nil, nil)
+	if err != nil {
 		return
 	}
 	if a.pieces == nil {
-		a.pieces = make(map[memory.Address][]byte, len(pieces))
+		a.pieces = make(map[memory.Address][]byte, len(ranges))
 	}
-	for _, p := range pieces {
-		if p.N == len(p.Data) {
-			a.pieces[p.Addr] = p.Data
+	for i, r := range ranges {
+		if len(memory.Ranges(holes).Overlap(r)) == 0 {
+			a.pieces[r.Start] = data[i]
 		}
 	}
 }
@@ -44,4 +46,12 @@ func (a *ahead) ReadAt(p []byte, addr memory.Address) (int, error) {
 		return copy(p, b), nil
 	}
 	return a.Memory.ReadAt(p, addr)
+}
+
+// bytes returns size bytes, which the caller must not change.
+func (a *ahead) bytes(addr memory.Address, size uint64) ([]byte, error) {
+	if b := a.pieces[addr]; uint64(len(b)) >= size && size > 0 {
+		return b[:size], nil
+	}
+	return memory.Reader{Memory: a.Memory}.Bytes(addr, size, size)
 }

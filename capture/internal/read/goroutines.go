@@ -96,13 +96,25 @@ func (gs *goroutines) readG(addr memory.Address) (goroutine.G, bool) {
 	if addr == 0 {
 		return goroutine.G{}, false
 	}
-	size := uint64(gs.layout.Size)
-	b, err := memory.Reader{Memory: &gs.records}.Bytes(addr, size, size)
+	b, err := gs.records.bytes(addr, uint64(gs.layout.Size))
 	if err != nil {
 		return goroutine.G{}, false
 	}
 	g, err := gs.layout.Decode(addr, b)
 	return g, err == nil
+}
+
+// readM reads a runtime.m.
+func readM(gs *goroutines, addr memory.Address) (goroutine.M, bool) {
+	if addr == 0 {
+		return goroutine.M{}, false
+	}
+	b, err := gs.records.bytes(addr, uint64(gs.layout.MSize))
+	if err != nil {
+		return goroutine.M{}, false
+	}
+	m, err := gs.layout.DecodeM(addr, b)
+	return m, err == nil
 }
 
 // sort sorts by importance: first the goroutines that threads run, then those

@@ -247,7 +247,7 @@ func (r *reading) queueSteps(ctx context.Context) error {
 			return err
 		}
 	}
-	r.snapshot.Redaction.Redactor.Allow(memory.RangesOf(r.queue.trusted...))
+	r.snapshot.Redaction.Redactor.Allow(r.queue.trusted)
 	return nil
 }
 

@@ -92,10 +92,7 @@ func readAhead(gs *goroutines, threads []process.Thread) {
 	}
 	gs.records.fetch(uint64(gs.layout.MSize), slices.Clone(ms))
 	for _, addr := range ms {
-		if addr == 0 {
-			continue
-		}
-		if m, err := gs.layout.ReadM(&gs.records, addr); err == nil {
+		if m, ok := readM(gs, addr); ok {
 			rest = append(rest, m.G0, m.GSignal, m.Cur)
 		}
 	}
@@ -109,8 +106,7 @@ func (gs *goroutines) meet(addr memory.Address) (goroutine.M, bool) {
 	if ok || addr == 0 {
 		return m, addr != 0
 	}
-	m, err := gs.layout.ReadM(&gs.records, addr)
-	if err != nil {
+	if m, ok = readM(gs, addr); !ok {
 		return m, false
 	}
 	if numbers := gs.held.Numbers; numbers != nil && m.Thread != 0 {
@@ -177,8 +173,8 @@ func (gs *goroutines) registerG(th *process.Thread) (goroutine.G, bool) {
 	if !ok || g.M == 0 {
 		return goroutine.G{}, false
 	}
-	m, err := gs.layout.ReadM(&gs.records, g.M)
-	return g, err == nil && (addr == m.Cur || addr == m.G0 || addr == m.GSignal)
+	m, ok := readM(gs, g.M)
+	return g, ok && (addr == m.Cur || addr == m.G0 || addr == m.GSignal)
 }
 
 // maxC is the maximum captured size of a stack that is not a goroutine's: C

@@ -20,13 +20,12 @@ const (
 // runtime's records of waits and the heads of channels.
 type waits struct {
 	*goroutines
-	chans   goobject.ChanLayout
-	firsts  []first                   // records that were read at once, by address
-	of      []int                     // for each goroutine its first record's index, -1 if it was not read
-	records map[memory.Address][]byte // all of firsts, made when needed
-	now     *first                    // of the goroutine at hand
-	heads   map[memory.Address]*note.Wait
-	latest  struct { // of heads
+	chans  goobject.ChanLayout
+	firsts []first // records that were read at once, by address
+	of     []int   // for each goroutine its first record's index, -1 if it was not read
+	now    *first  // of the goroutine at hand
+	heads  map[memory.Address]*note.Wait
+	latest struct { // of heads
 		addr memory.Address
 		head *note.Wait
 	}
@@ -103,14 +102,10 @@ func (w *waits) read(addr memory.Address, size uint64) ([]byte, bool) {
 	if w.now != nil && w.now.addr == addr && uint64(len(w.now.data)) == size {
 		return w.now.data, true
 	}
-	if w.records == nil {
-		w.records = make(map[memory.Address][]byte, len(w.firsts))
-		for _, f := range w.firsts {
-			w.records[f.addr] = f.data
-		}
-	}
-	if b, ok := w.records[addr]; ok && uint64(len(b)) == size {
-		return b, true
+	// A map of all records would take longer to make than these searches take.
+	at, ok := slices.BinarySearchFunc(w.firsts, addr, func(f first, addr memory.Address) int { return cmp.Compare(f.addr, addr) })
+	if ok && uint64(len(w.firsts[at].data)) == size {
+		return w.firsts[at].data, true
 	}
 	b, err := memory.Reader{Memory: w.mem}.Bytes(addr, size, size)
 	return b, err == nil

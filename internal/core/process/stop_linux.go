@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -97,10 +98,14 @@ func Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
 		s.image = image
 		err = s.seizer.Do(func() {}) // its thread is ready
 	}
+	var ids []int
+	if err == nil {
+		ids, err = p.ThreadIDs()
+	}
 	if err == nil {
 		out.Since = time.Now() // no thread stops before
 		s.end = out.Since.Add(opts.Wait)
-		err = s.all(ctx)
+		err = s.all(ctx, ids)
 	}
 	if err == nil {
 		err = s.registers()
@@ -131,23 +136,42 @@ func Stop(ctx context.Context, p *Process, opts StopOptions) (*Stopped, error) {
 	return out, nil
 }
 
-// all stops threads until the thread list shows no new one: only a thread that
-// is not on it, and so not stopped, can have started another.
-func (s *stopper) all(ctx context.Context) error {
+// all stops the listed threads, and others until the list shows no new one: only a
+// thread that is not on it, and so not stopped, can have started another.
+func (s *stopper) all(ctx context.Context, ids []int) error {
 	for {
-		ids, err := s.ThreadIDs()
-		if err != nil {
-			return err
-		}
 		fresh := slices.DeleteFunc(ids, func(id int) bool { return s.seen[id] })
 		if len(fresh) == 0 {
 			return nil
 		}
 		s.ask(fresh)
-		if done, err := s.wait(ctx); err != nil || !done {
+		done, err := s.wait(ctx)
+		if err != nil || !done || s.complete() {
+			return err
+		}
+		if ids, err = s.ThreadIDs(); err != nil {
 			return err
 		}
 	}
+}
+
+// complete reports whether the process has as many threads as have stopped. To list
+// thousands takes milliseconds, in which the process is stopped already.
+func (s *stopper) complete() bool {
+	status, err := s.Status()
+	if err != nil {
+		return false
+	}
+	all, err := strconv.Atoi(status["Threads"])
+	if err != nil {
+		return false
+	}
+	for _, t := range s.tracees {
+		if t.phase.Load() == stopped {
+			all--
+		}
+	}
+	return all == 0
 }
 
 // ask requests that the owners seize and interrupt threads, and returns without
@@ -209,7 +233,10 @@ func (s *stopper) wait(ctx context.Context) (bool, error) {
 	pause, whole := 10*time.Microsecond, time.Now().Add(pollPause)
 	left, came := -1, int64(0)
 	for {
-		// While threads stop, none that was killed is in the way.
+		// While the seizer proceeds and threads stop, none that was killed is in the way.
+		if now := s.asking.Load(); now != came {
+			came, left, whole = now, -1, time.Now().Add(pollPause)
+		}
 		all := time.Now().After(whole)
 		open := s.poll(all)
 		switch {
@@ -233,8 +260,8 @@ func (s *stopper) wait(ctx context.Context) (bool, error) {
 				return false, err
 			}
 		}
-		waits := open == left && came == s.asking.Load()
-		left, came = open, s.asking.Load()
+		waits := open == left
+		left = open
 		if !waits {
 			pause, whole = 10*time.Microsecond, time.Now().Add(pollPause)
 		}
@@ -357,14 +384,14 @@ func (s *stopper) whyMissed(t *tracee) string {
 
 // registers reads the registers of the stopped threads, each through its owner.
 func (s *stopper) registers() error {
-	scratch := make([]byte, maxRegSet)
+	var room registerRoom
 	var failed error
 	read := func(owner *Tracer) {
 		for _, t := range s.tracees {
 			if t.owner != owner || t.phase.Load() != stopped {
 				continue
 			}
-			if err := t.registers(&s.opts, scratch); err != nil && failed == nil {
+			if err := t.registers(&s.opts, &room); err != nil && failed == nil {
 				failed = err
 			}
 		}
@@ -378,21 +405,24 @@ func (s *stopper) registers() error {
 	return failed
 }
 
-func (th *Thread) registers(opts *StopOptions, scratch []byte) error {
+func (th *Thread) registers(opts *StopOptions, room *registerRoom) error {
 	var err error
-	if th.General, err = getRegSet(th.ID, ntPRSTATUS, scratch); err != nil {
+	if th.General, err = room.read(th.ID, ntPRSTATUS); err != nil {
 		if errors.Is(err, unix.ESRCH) { // killed after it stopped
-			th.General = nil
 			return nil
 		}
 		return fmt.Errorf("registers of thread %d: %w", th.ID, err)
 	}
 	th.TLS = threadPointer(th)
-	if opts.FloatingPoint {
-		th.Float, _ = getRegSet(th.ID, ntFPREGSET, scratch)
-	}
 	if opts.Extended && HostMachine() == elfcore.MachineAMD64 {
-		th.XState, _ = getRegSet(th.ID, ntX86XSTATE, scratch)
+		th.XState, _ = room.read(th.ID, ntX86XSTATE)
+	}
+	switch {
+	case !opts.FloatingPoint:
+	case len(th.XState) >= floatSize:
+		th.Float = room.floatOf(th.XState)
+	default:
+		th.Float, _ = room.read(th.ID, ntFPREGSET)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package process_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,9 @@ func TestStop(t *testing.T) {
 			if !pcIn || !spIn || th.TLS == 0 || len(th.Float) == 0 {
 				t.Errorf("thread %d: pc %#x sp %#x tls %#x, %d bytes of floating point",
 					th.ID, th.PC(), th.SP(), th.TLS, len(th.Float))
+			}
+			if float, err := s.KernelFloat(th.ID); err != nil || !bytes.Equal(th.Float, float) {
+				t.Errorf("thread %d: %x, not the kernel's %x: %v", th.ID, th.Float, float, err)
 			}
 		}
 		s.Resume()

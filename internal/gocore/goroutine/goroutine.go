@@ -156,6 +156,11 @@ func (l Layout) ReadM(mem memory.Memory, addr memory.Address) (M, error) {
 	if err != nil {
 		return M{}, fmt.Errorf("runtime.m at %v: %w", addr, err)
 	}
+	return l.DecodeM(addr, b)
+}
+
+// DecodeM decodes the runtime.m at addr, of which b has the first MSize bytes.
+func (l Layout) DecodeM(addr memory.Address, b []byte) (M, error) {
 	le := binary.LittleEndian
 	m := M{
 		Addr:    addr,
