@@ -26,8 +26,6 @@ func plan(opts []Option) (*image, error) {
 		opt(&o)
 	}
 	c := &image{
-		a:    make([]byte, blockSize),
-		b:    make([]byte, blockSize),
 		seed: maphash.MakeSeed(),
 		read: self.Read,
 	}
@@ -59,7 +57,13 @@ func plan(opts []Option) (*image, error) {
 		}
 	}
 	without := elfcore.Merge(slices.Concat(c.redacted, absent), 0)
-	captured := c.segments(spans(c.regions, data, without, c.seams))
+	spans := spans(c.regions, data, without, c.seams)
+	block := uint64(0)
+	for _, s := range spans {
+		block = max(block, min(s.Len(), blockSize))
+	}
+	c.a, c.b = make([]byte, block), make([]byte, block)
+	captured := c.segments(spans)
 	// Mark redacted memory wherever it is, so that no debugger looks for it
 	// elsewhere.
 	cover := append(slices.Clone(me.Writable), c.redacted...)
@@ -80,7 +84,7 @@ func (c *image) notes(me *self.Process, o *options, markedSize int) []elfcore.No
 	}
 	capture := &note.Capture{
 		Why: o.why, When: time.Now(), Who: "coreimage.Write", GoVersion: runtime.Version(),
-		BuildID: me.GoBuildID, GNUBuildID: me.GNUBuildID, Program: me.Path, Main: describe.MainPackage(), Host: me.Host, Kernel: me.Kernel,
+		BuildID: me.BuildIDs.Go, GNUBuildID: me.BuildIDs.GNU, Program: me.Path, Main: describe.MainPackage(), Host: me.Host, Kernel: me.Kernel,
 		PID: os.Getpid(), Strict: o.strict, Extra: describe.Tags(),
 	}
 	if capture.Why == "" {
@@ -117,20 +121,12 @@ func (c *image) notes(me *self.Process, o *options, markedSize int) []elfcore.No
 }
 
 // runtimeVariables returns variables of the Go runtime that reveal no program
-// data and that Delve always reads: the number of goroutines, the address of
-// their list, and the location of the types that interface values refer to. The last text
-// that the runtime printed becomes a region. In a stripped program no variable
-// is found, and Delve looks for none.
+// data and that Delve always reads. The last text that the runtime printed becomes a
+// region. In a stripped program no variable is found, and Delve looks for none.
 func (c *image) runtimeVariables(bias uint64) []elfcore.Range {
 	var ranges []elfcore.Range
-	for name, r := range self.Symbols(bias, func(name string) bool {
-		switch name {
-		case "runtime.allglen", "runtime.allgptr", "runtime.allgs", "runtime.firstmoduledata", "runtime.printBacklog", "runtime.printBacklogIndex":
-			return true
-		}
-		return false
-	}) {
-		if name != "runtime.printBacklog" {
+	for name, r := range self.Variables(bias) {
+		if name != self.Backlog {
 			ranges = append(ranges, r)
 			continue
 		}

@@ -113,9 +113,9 @@ func Register() {
 
 func host(t *vmcoreinfo.Text) {
 	t.Field("OSRELEASE", self.KernelRelease())
-	if me, err := self.Inspect(); err == nil {
-		t.Field("BUILD-ID", me.GNUBuildID)
-		t.Field("GOBUILDID", me.GoBuildID)
+	if ids := self.ReadBuildIDs(); ids != (self.BuildIDs{}) {
+		t.Field("BUILD-ID", ids.GNU)
+		t.Field("GOBUILDID", ids.Go)
 	}
 	t.Field("PAGESIZE", strconv.Itoa(os.Getpagesize()))
 }

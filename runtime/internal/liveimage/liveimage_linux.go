@@ -105,8 +105,8 @@ func New(limit int) (*Image, error) {
 		PPID: thread.PPID, PGRP: thread.PGRP, SID: thread.SID, Name: filepath.Base(me.Path), Args: filepath.Base(me.Path),
 	}
 	capture := note.Capture{
-		Why: "kept ready for an agent", When: time.Now(), Who: "coreimage.Live", GoVersion: runtime.Version(), BuildID: me.GoBuildID,
-		GNUBuildID: me.GNUBuildID, Program: me.Path, Main: describe.MainPackage(), Host: me.Host, Kernel: me.Kernel, PID: os.Getpid(), Strict: true,
+		Why: "kept ready for an agent", When: time.Now(), Who: "coreimage.Live", GoVersion: runtime.Version(), BuildID: me.BuildIDs.Go,
+		GNUBuildID: me.BuildIDs.GNU, Program: me.Path, Main: describe.MainPackage(), Host: me.Host, Kernel: me.Kernel, PID: os.Getpid(), Strict: true,
 		Extra: describe.Tags(),
 	}
 	l := &Image{max: limit, me: me, layout: 1, named: map[string]bool{}, notes: []elfcore.Note{

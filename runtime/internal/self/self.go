@@ -10,17 +10,22 @@ const PageSize = 4096
 
 // A Process is this program as the kernel loaded it.
 type Process struct {
-	Path       string // of the executable, which may have been deleted
-	Host       string
-	Kernel     string // release
-	Auxv       []byte
-	Files      []elfcore.Mapping // of the executable
-	Text       []elfcore.Range   // the executable's code
-	Writable   []elfcore.Range   // its data and bss
-	Readable   []elfcore.Range   // all readable memory, not only the executable's; sorted
-	Bias       uint64            // difference between addresses in memory and in the file
-	GoBuildID  string
-	GNUBuildID string // hexadecimal
+	Path     string // of the executable, which may have been deleted
+	Host     string
+	Kernel   string // release
+	Auxv     []byte
+	Files    []elfcore.Mapping // of the executable
+	Text     []elfcore.Range   // the executable's code
+	Writable []elfcore.Range   // its data and bss
+	Readable []elfcore.Range   // all readable memory, not only the executable's; sorted
+	Bias     uint64            // difference between addresses in memory and in the file
+	BuildIDs
+}
+
+// BuildIDs identify the executable.
+type BuildIDs struct {
+	Go  string
+	GNU string // hexadecimal
 }
 
 // FirstPage returns the first page of the executable, which has its headers and
@@ -39,11 +44,13 @@ func (p *Process) FirstPage() elfcore.Range {
 // pattern there, Delve would list 11 quintillion. It is empty in a stripped
 // program, where Delve does not find it either.
 func (p *Process) GoroutineCount() elfcore.Range {
-	const name = "runtime.allglen"
-	return Symbols(p.Bias, func(other string) bool { return other == name })[name]
+	return Variables(p.Bias)["runtime.allglen"]
 }
 
 const pageSize = 4096
+
+// Backlog is the variable with the last text that the runtime printed.
+const Backlog = "runtime.printBacklog"
 
 // Bounds returns the bounds of the program's code, as Go's linker knows them,
 // and the address of the pc-line table; zeros on unsupported machines.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -52,10 +53,31 @@ func Inspect() (*Process, error) {
 	if err := s.programHeaders(); err != nil {
 		return nil, fmt.Errorf("read the program's own headers: %w", err)
 	}
-	if s.GNUBuildID == "" {
-		s.noteSections()
+	if known := buildIDs.Load(); known != nil {
+		s.BuildIDs = *known
+		return s, nil
 	}
+	if s.BuildIDs.GNU == "" && !s.noteSections() {
+		return s, nil
+	}
+	buildIDs.Store(&s.BuildIDs)
 	return s, nil
+}
+
+// buildIDs has those of the program, once they were read.
+var buildIDs atomic.Pointer[BuildIDs]
+
+// ReadBuildIDs returns the build IDs of the executable, empty ones if it has none or they
+// cannot be read.
+func ReadBuildIDs() BuildIDs {
+	if known := buildIDs.Load(); known != nil {
+		return *known
+	}
+	me, err := Inspect()
+	if err != nil {
+		return BuildIDs{}
+	}
+	return me.BuildIDs
 }
 
 // mappings finds all mappings, and the executable's own: Delve takes every
@@ -136,7 +158,7 @@ func (s *Process) programHeaders() error {
 		case p.Type == ptLoad && p.Flags&elfcore.FlagExec != 0:
 			s.Text = append(s.Text, r)
 		case p.Type == ptNote:
-			s.buildIDs(r)
+			s.readNotes(r)
 		}
 	}
 	s.Writable = elfcore.Subtract(elfcore.Merge(s.Writable, 0), elfcore.Merge(relro, 0))
@@ -146,8 +168,8 @@ func (s *Process) programHeaders() error {
 	return nil
 }
 
-// buildIDs reads the executable's notes, if there are any.
-func (s *Process) buildIDs(r elfcore.Range) {
+// readNotes reads the executable's notes, if there are any.
+func (s *Process) readNotes(r elfcore.Range) {
 	b := make([]byte, min(r.Len(), maxNotes))
 	s.parseBuildIDs(b[:Read(b, r.Start)])
 }
@@ -156,11 +178,12 @@ func (s *Process) buildIDs(r elfcore.Range) {
 const maxNotes = 64 << 10
 
 // noteSections reads the notes from the sections of the executable's file: Go's
-// linker leaves the GNU build ID out of PT_NOTE since Go 1.24.
-func (s *Process) noteSections() {
+// linker leaves the GNU build ID out of PT_NOTE since Go 1.24. It reports whether it
+// could open the file.
+func (s *Process) noteSections() bool {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
-		return
+		return false
 	}
 	defer f.Close()
 	le := binary.LittleEndian
@@ -175,6 +198,7 @@ func (s *Process) noteSections() {
 			s.parseBuildIDs(b)
 		}
 	}
+	return true
 }
 
 func (s *Process) parseBuildIDs(b []byte) {
@@ -185,9 +209,9 @@ func (s *Process) parseBuildIDs(b []byte) {
 	for _, n := range notes {
 		switch {
 		case n.Name == "Go" && n.Type == 4:
-			s.GoBuildID = string(n.Desc)
+			s.BuildIDs.Go = string(n.Desc)
 		case n.Name == "GNU" && n.Type == 3:
-			s.GNUBuildID = hex.EncodeToString(n.Desc)
+			s.BuildIDs.GNU = hex.EncodeToString(n.Desc)
 		}
 	}
 }

@@ -20,5 +20,8 @@ func KernelRelease() string { return "" }
 // Read returns 0 on this system.
 func Read([]byte, uint64) int { return 0 }
 
-// Symbols returns nil on this system.
-func Symbols(uint64, func(name string) bool) map[string]elfcore.Range { return nil }
+// ReadBuildIDs returns none on this system.
+func ReadBuildIDs() BuildIDs { return BuildIDs{} }
+
+// Variables returns nil on this system.
+func Variables(uint64) map[string]elfcore.Range { return nil }

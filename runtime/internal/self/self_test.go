@@ -67,7 +67,7 @@ func TestInspect(t *testing.T) {
 	if Read(head[:], uint64(pclntab)); head != [4]byte{0xf1, 0xff, 0xff, 0xff} {
 		t.Errorf("the pc-line table begins %x", head)
 	}
-	if p.GoBuildID == "" || p.Kernel == "" || !strings.HasSuffix(p.Path, ".test") || len(p.Files) == 0 {
+	if p.BuildIDs.Go == "" || p.Kernel == "" || !strings.HasSuffix(p.Path, ".test") || len(p.Files) == 0 {
 		t.Errorf("%+v", p)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
@@ -17,14 +18,22 @@ const (
 	shtNote   = 7
 )
 
-// Symbols returns the memory of the Go runtime's variables that want accepts,
-// as far as the executable has a symbol table (a stripped one has none). bias
-// is that of the Process.
-func Symbols(bias uint64, want func(name string) bool) map[string]elfcore.Range {
+// variables has the result of Variables, once the executable was read.
+var variables atomic.Pointer[map[string]elfcore.Range]
+
+// Variables returns the memory of those variables of the Go runtime that reveal no data
+// of the program and that debuggers read, by their names, as far as the executable has a
+// symbol table (a stripped one has none). bias is that of the Process. Only the first
+// call reads the table, which has many megabytes in a large program. The caller must not
+// change the map.
+func Variables(bias uint64) map[string]elfcore.Range {
+	if found := variables.Load(); found != nil {
+		return *found
+	}
 	found := map[string]elfcore.Range{}
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
-		return found
+		return found // there may be a free descriptor the next time
 	}
 	defer f.Close()
 	symbols, names := symbolTable(f)
@@ -38,11 +47,23 @@ func Symbols(bias uint64, want func(name string) bool) map[string]elfcore.Range 
 		if end < 0 {
 			continue
 		}
-		if name := names[at : at+uint64(end)]; bytes.HasPrefix(name, []byte("runtime.")) && want(string(name)) {
+		if name := names[at : at+uint64(end)]; bytes.HasPrefix(name, []byte("runtime.")) && isRead(string(name)) {
 			found[string(name)] = elfcore.Range{Start: bias + addr, End: bias + addr + size}
 		}
 	}
+	variables.Store(&found)
 	return found
+}
+
+// isRead reports whether debuggers read a variable of the runtime: the number of
+// goroutines, the address of their list, the location of the types that interface values
+// refer to, and the last text that the runtime printed.
+func isRead(name string) bool {
+	switch name {
+	case "runtime.allglen", "runtime.allgptr", "runtime.allgs", "runtime.firstmoduledata", Backlog, "runtime.printBacklogIndex":
+		return true
+	}
+	return false
 }
 
 // symbolTable returns the symbols (Elf64_Sym, 24 bytes each) and the names of
