@@ -48,11 +48,12 @@ func Diagnose(pid int) []Check {
 		return []Check{{What: "process", Note: err.Error()}}
 	}
 	checks := []Check{{What: "process", OK: true, Note: fmt.Sprintf("%d %s", pid, status["Name"])}}
-	if strings.HasPrefix(status["State"], "Z") {
+	stat, statErr := p.Stat()
+	if statErr == nil && stat.Dead() {
 		return append(checks, Check{What: "alive", Note: "it has ended and waits for its parent to notice", Fix: "its memory is gone"})
 	}
 	read := canRead(p)
-	if stat, err := p.Stat(); err == nil && !read.OK {
+	if statErr == nil && !read.OK {
 		switch {
 		case stat.Exiting:
 			return append(checks, Check{What: "alive", Note: "it is ending", Fix: "its memory is gone"})

@@ -7,6 +7,7 @@ package process
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -25,6 +26,11 @@ var ErrGone = errors.New("no such process")
 type Process struct {
 	PID int
 	mem *Memory
+
+	// another is a thread that runs on after the main thread has ended, 0 if the main
+	// thread lives. The kernel then shows the memory, the files and the program of the
+	// process under the numbers of such threads only.
+	another int
 }
 
 // Open returns the process with that ID. It returns ErrGone if there is none.
@@ -40,7 +46,8 @@ func Open(pid int) (*Process, error) {
 	if _, err := os.Stat(p.path("")); err != nil {
 		return nil, fmt.Errorf("open process %d: %w", pid, gone(err))
 	}
-	p.mem = &Memory{pid: pid}
+	p.another = p.survivor()
+	p.mem = &Memory{pid: cmp.Or(p.another, pid)}
 	p.mem.forbidden.Store(ReadMemory.Killed() != nil)
 	return p, nil
 }
@@ -52,8 +59,15 @@ func (p *Process) Close() error { return p.mem.close() }
 // Memory returns the process' memory.
 func (p *Process) Memory() *Memory { return p.mem }
 
+// path returns the path of one of the process' files in /proc.
 func (p *Process) path(name string) string {
-	return filepath.Join("/proc", strconv.Itoa(p.PID), name)
+	dir := filepath.Join("/proc", strconv.Itoa(p.PID))
+	first, _, _ := strings.Cut(name, "/")
+	switch {
+	case p.another == 0, name == "", first == "task", first == "stat", first == "status":
+		return filepath.Join(dir, name)
+	}
+	return filepath.Join(dir, "task", strconv.Itoa(p.another), name)
 }
 
 // ExePath returns a path that opens the process' executable, even if the file

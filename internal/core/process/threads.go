@@ -68,13 +68,42 @@ type Stat struct {
 // Dead reports whether the thread has ended.
 func (s Stat) Dead() bool { return s.State == 'Z' || s.State == 'X' || s.State == 'x' }
 
-// Stat returns the process' Stat.
+// Stat returns the process' Stat. If only the main thread has ended, its state and its
+// memory are those of another thread.
 func (p *Process) Stat() (Stat, error) {
 	data, err := p.read("stat")
 	if err != nil {
 		return Stat{}, err
 	}
-	return parseStat(string(data))
+	stat, err := parseStat(string(data))
+	if err != nil || p.another == 0 {
+		return stat, err
+	}
+	other, err := p.ThreadStat(p.another)
+	if err != nil {
+		return stat, nil //nolint:nilerr // that thread has ended too
+	}
+	stat.State, stat.Exiting, stat.StackStart, stat.Environment = other.State, other.Exiting, other.StackStart, other.Environment
+	return stat, nil
+}
+
+// survivor returns a thread that lives although the main thread has ended, as
+// pthread_exit in main ends it alone; 0 if there is none or if the main thread lives.
+func (p *Process) survivor() int {
+	main, err := p.Stat()
+	if err != nil || !main.Dead() {
+		return 0
+	}
+	ids, err := p.ThreadIDs()
+	if err != nil {
+		return 0
+	}
+	for _, id := range ids {
+		if stat, err := p.ThreadStat(id); err == nil && !stat.Exiting && !stat.Dead() {
+			return id
+		}
+	}
+	return 0
 }
 
 // ThreadStat returns the Stat of one of its threads.

@@ -1,0 +1,34 @@
+//go:build linux
+
+package acceptance
+
+import (
+	"testing"
+
+	"github.com/meminspect/meminspect/capture"
+)
+
+// A process whose main thread has ended alone is captured like any other, stopped and
+// running: its memory is that of its other threads.
+func TestMainThreadEnded(t *testing.T) {
+	p := start(t, build(t, "mainless", []string{"CGO_ENABLED=0"}))
+	if state := p.state(t); state != "Z" {
+		t.Fatalf("the main thread is in state %s", state)
+	}
+	for what, stop := range map[string]capture.Stop{"stopped": capture.StopAlways, "running": capture.StopNever} {
+		path, summary := takeCore(t, p.Process.Pid, capture.Options{Stop: stop})
+		core := openCore(t, path)
+		found := false
+		for _, r := range core.Regions {
+			found = found || r.Name == "answer" && r.Captured == 8 && r.Status == 0
+		}
+		if !found || summary.Threads.Captured == 0 {
+			t.Errorf("%s: %+v, regions %+v", what, summary, core.Regions)
+		}
+	}
+	for _, c := range capture.Diagnose(p.Process.Pid) {
+		if !c.OK {
+			t.Errorf("%+v", c)
+		}
+	}
+}
