@@ -317,23 +317,47 @@ func readBitmaps(mem memory.Memory, spans []span, addr func(*span) uint64) ([][]
 	}
 	all := make([]byte, size)
 	maps := make([][]byte, len(spans))
-	pieces := make([]memory.Piece, 0, len(spans))
+	places := make([]bitmap, 0, len(spans))
 	for i := range spans {
 		n := (spans[i].nelems + 7) / 8
 		maps[i], all = all[:n:n], all[n:]
-		if a := addr(&spans[i]); a != 0 {
-			pieces = append(pieces, memory.Piece{Addr: memory.Address(a), Data: maps[i]})
+		if a := addr(&spans[i]); a != 0 && n > 0 {
+			places = append(places, bitmap{memory.Address(a), maps[i]})
 		}
 	}
-	if err := memory.ReadBatch(mem, pieces); err != nil {
-		return nil, err
-	}
-	for _, p := range pieces {
-		if p.N < len(p.Data) {
-			return nil, memory.Unreadable(p.Addr.Add(uint64(p.N)), memory.ErrNotMapped)
+	return maps, readMaps(mem, places)
+}
+
+// A bitmap is one to be read.
+type bitmap struct {
+	addr memory.Address
+	into []byte
+}
+
+// readMaps reads bitmaps. The runtime allocates them next to each other, in the order in
+// which it sweeps spans: to read them one by one takes longer than to read the rest of the
+// heap.
+func readMaps(mem memory.Memory, maps []bitmap) error {
+	const near = 4096
+	slices.SortFunc(maps, func(a, b bitmap) int { return a.addr.Compare(b.addr) })
+	ranges := make([]memory.Range, len(maps))
+	for i, m := range maps {
+		ranges[i] = memory.RangeOf(m.addr, uint64(len(m.into)))
+		if i > 0 && ranges[i].Start < ranges[i-1].End {
+			return fmt.Errorf("%w: %v and %v overlap", errInconsistent, ranges[i-1], ranges[i])
 		}
 	}
-	return maps, nil
+	data, holes, err := memory.Gather(mem, ranges, near, nil, nil)
+	if err != nil {
+		return err
+	}
+	if len(holes) > 0 {
+		return memory.Unreadable(holes[0].Start, memory.ErrNotMapped)
+	}
+	for i, m := range maps {
+		copy(m.into, data[i])
+	}
+	return nil
 }
 
 // sortRanges sorts ranges by address; two that overlap are an error.

@@ -109,18 +109,21 @@ func (g *Graph) Leaks() (leaks []Leak, known bool) {
 	}
 	m := leakMarker{Graph: g, reached: newBitset(g.slots), wanted: newBitset(g.slots), waiters: map[uint32][]int{}, runs: make([]bool, len(g.goroutines.parked))}
 	for i := range g.goroutines.parked {
+		if len(g.goroutines.parked[i].objects) > 0 {
+			m.left++
+		}
 		for _, slot := range g.goroutines.parked[i].objects {
 			m.wanted.set(slot)
 			m.waiters[slot] = append(m.waiters[slot], i)
 		}
 	}
+	for _, slot := range g.goroutines.running { // they lead to little, and often to all that is waited for
+		m.mark(slot)
+	}
 	for _, e := range g.into {
 		if g.Roots[e.root].Kind != Goroutine {
 			m.mark(e.slot)
 		}
-	}
-	for _, slot := range g.goroutines.running {
-		m.mark(slot)
 	}
 	for i := range g.goroutines.parked {
 		if !m.runs[i] {
@@ -143,13 +146,15 @@ type leakMarker struct {
 	wanted  bitset // objects for which goroutines wait
 	waiters map[uint32][]int
 	runs    []bool // parked goroutines that may run
+	left    int    // how many of those that wait for an object are not known to run
 	todo    []uint32
 }
 
-// mark marks an object and everything that follows from it.
+// mark marks an object and everything that follows from it, while any goroutine may be
+// found that runs.
 func (m *leakMarker) mark(slot uint32) {
 	m.push(slot)
-	for len(m.todo) > 0 {
+	for len(m.todo) > 0 && m.left > 0 {
 		from := m.todo[len(m.todo)-1]
 		m.todo = m.todo[:len(m.todo)-1]
 		for _, e := range m.edges.of(from) {
@@ -166,6 +171,7 @@ func (m *leakMarker) mark(slot uint32) {
 				continue
 			}
 			m.runs[i] = true
+			m.left--
 			for _, to := range m.goroutines.parked[i].reach {
 				m.push(to)
 			}
