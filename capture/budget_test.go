@@ -90,11 +90,11 @@ func (p *sizedProgram) stop(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	all, bad, err := program.Runtime.Goroutine.ReadAll(live.Memory(), addrs, nil, nil)
-	if err != nil || bad > 0 {
-		t.Fatalf("%d bad goroutines: %v", bad, err)
+	read := program.Runtime.Goroutine.ReadAll(live.Memory(), addrs, nil, nil)
+	if read.Bad > 0 {
+		t.Fatalf("%d bad goroutines: %v", read.Bad, read.First)
 	}
-	for _, g := range all {
+	for _, g := range read.All {
 		if g.Status == goroutine.Waiting {
 			p.goroutines = append(p.goroutines, g)
 		}

@@ -76,17 +76,20 @@ func (gs *goroutines) readList() error {
 	if err != nil {
 		return err
 	}
-	all, bad, first := gs.layout.ReadAll(gs.mem, addrs, gs.rehearsal.temporary(), gs.out.All)
-	gs.all = all
-	for i := range all {
-		if all[i].Status.Alive() {
+	read := gs.layout.ReadAll(gs.mem, addrs, gs.rehearsal.temporary(), gs.out.All)
+	gs.all = read.All
+	for i := range gs.all {
+		if gs.all[i].Status.Alive() {
 			gs.out.Alive++
-			gs.readPanic(&all[i])
+			gs.readPanic(&gs.all[i])
 		}
 	}
-	if bad > 0 {
-		gs.out.Alive += bad
-		return first
+	if read.Bad > 0 {
+		gs.out.Alive += read.Bad
+		return read.First
+	}
+	if gs.held.Still && gs.queue.unsized { // there is room for all of them
+		gs.queue.records, gs.queue.recorded = read.Records, read.Data
 	}
 	return nil
 }
@@ -171,8 +174,7 @@ func move(all []goroutine.G, i int, from func(i int) *int) {
 // stack.
 func (gs *goroutines) queueGoroutine(g *goroutine.G) deepStack {
 	s := deepStack{alive: g.Status.Alive()}
-	size := uint64(gs.layout.Size)
-	if gs.queue.addTrusted(memory.RangeOf(g.Addr, size)) < size {
+	if size := uint64(gs.layout.Size); gs.queue.addRecord(memory.RangeOf(g.Addr, size)) < size {
 		s.lacks = true
 		return s
 	}

@@ -17,6 +17,9 @@ type copier struct {
 	found    *walk.Result  // result of the walk, whose memory is copied too; or nil
 	arena    *memory.Arena // for the bytes, as far as it goes
 	progress Progress
+
+	records  []memory.Range // read already
+	recorded [][]byte
 }
 
 // copy reads the ranges and the memory that the walk has captured. It returns a
@@ -44,6 +47,16 @@ func (c *copier) copy(wanted memory.Ranges) (func() model.Image, error) {
 // joined returns an image with the memory that the walk has captured. Bytes in
 // both are the same.
 func (c *copier) joined(rest model.Image) model.Image {
+	if len(c.records) > 0 {
+		records := func(yield func(model.Piece) bool) {
+			for i, r := range c.records {
+				if !yield(model.Piece{Range: r, Data: c.recorded[i]}) {
+					return
+				}
+			}
+		}
+		rest.Pieces = model.Join(records, len(c.records), rest.Pieces)
+	}
 	if c.found == nil {
 		return rest
 	}

@@ -145,7 +145,7 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 	}
 	r.snapshot.Redaction.Excluded = r.excluded()
 	r.snapshot.Tags = withoutExcluded(r.snapshot.Tags, r.snapshot.Redaction.Excluded)
-	c := copier{mem: r.mem, moving: !r.held.Still, found: r.found, arena: r.rehearsal.memory(), progress: r.progress}
+	c := copier{records: r.queue.records, recorded: r.queue.recorded, mem: r.mem, moving: !r.held.Still, found: r.found, arena: r.rehearsal.memory(), progress: r.progress}
 	if r.rehearsal.skips(r.found) {
 		c.found = nil
 	}
@@ -204,7 +204,7 @@ func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
 // pages fit into the budget, they are enough.
 func (r *reading) size(size SizeFunc) uint64 {
 	r.queue.ranges = memory.RangesOf(r.queue.wanted...)
-	ranges := r.queue.ranges
+	ranges := r.queue.ranges.Union(memory.RangesOf(r.queue.records...))
 	if r.found == nil {
 		return size(&r.snapshot, r.plan, ranges, 0)
 	}
@@ -284,6 +284,11 @@ type queue struct {
 	ranges  memory.Ranges  // wanted, once queueing is complete
 	unsized bool           // it was not compared with the budget
 	regions []model.Result // to fill
+
+	// The records of goroutines, by address, and their bytes, if these need not be read
+	// again. They are not in wanted.
+	records  []memory.Range
+	recorded [][]byte
 }
 
 // add queues a range. If the budget is not enough for all of it, it queues the
@@ -301,6 +306,16 @@ func (q *queue) add(r memory.Range) (granted uint64) {
 // grow makes room for n more ranges.
 func (q *queue) grow(n int) {
 	q.wanted, q.trusted = slices.Grow(q.wanted, n), slices.Grow(q.trusted, n)
+}
+
+// addRecord queues the record of a goroutine.
+func (q *queue) addRecord(r memory.Range) (granted uint64) {
+	if len(q.records) == 0 || q.left < r.Size() {
+		return q.addTrusted(r)
+	}
+	q.left -= r.Size()
+	q.trusted = append(q.trusted, r)
+	return r.Size()
 }
 
 // addTrusted queues memory that belongs to the runtime, or of which build

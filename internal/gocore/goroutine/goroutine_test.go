@@ -177,13 +177,13 @@ func TestFind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		gs, bad, err := layout.ReadAll(prog.Mem, addrs, nil, nil)
-		if bad > 0 || err != nil {
-			t.Errorf("%s: %d goroutines could not be read: %v", how, bad, err)
+		read := layout.ReadAll(prog.Mem, addrs, nil, nil)
+		if read.Bad > 0 {
+			t.Errorf("%s: %d goroutines could not be read: %v", how, read.Bad, read.First)
 		}
 		waiting, alive := 0, 0
-		for i := range gs {
-			g := &gs[i]
+		for i := range read.All {
+			g := &read.All[i]
 			if g.Status.Alive() {
 				alive++
 			}

@@ -67,17 +67,30 @@ func (l List) Addrs(mem memory.Memory) ([]memory.Address, error) {
 	return addrs, nil
 }
 
-// ReadAll reads the runtime.g's at addrs. What cannot be read or makes no sense
-// is left out and counted; the first error has the reason. The order is that of the
-// addresses. The result is in the memory of room, and the bytes in that of the
-// arena, as far as they go.
-func (l Layout) ReadAll(mem memory.Memory, addrs []memory.Address, arena *memory.Arena, room []G) (gs []G, bad int, first error) {
-	fail := func(err error) {
-		bad++
-		if first == nil {
-			first = err
-		}
+// A Batch is what ReadAll has read, in the order of the addresses.
+type Batch struct {
+	All []G
+
+	// Records are the runtime.g's, and Data their bytes, those that make no sense too.
+	Records []memory.Range
+	Data    [][]byte
+
+	Bad   int   // what could not be read or makes no sense
+	First error // the reason for the first of those
+}
+
+func (b *Batch) fail(err error) {
+	b.Bad++
+	if b.First == nil {
+		b.First = err
 	}
+}
+
+// ReadAll reads the runtime.g's at addrs. What cannot be read or makes no sense
+// is left out. The result is in the memory of room, and the bytes in that of the
+// arena, as far as they go.
+func (l Layout) ReadAll(mem memory.Memory, addrs []memory.Address, arena *memory.Arena, room []G) Batch {
+	var out Batch
 	// They are close together in the runtime's spans.
 	sorted := slices.Clone(addrs)
 	slices.Sort(sorted)
@@ -85,7 +98,7 @@ func (l Layout) ReadAll(mem memory.Memory, addrs []memory.Address, arena *memory
 	ranges := make([]memory.Range, 0, len(sorted))
 	for _, addr := range sorted {
 		if n := len(ranges); n > 0 && addr < ranges[n-1].End {
-			fail(fmt.Errorf("goroutine at %v: it overlaps the one at %v", addr, ranges[n-1].Start))
+			out.fail(fmt.Errorf("goroutine at %v: it overlaps the one at %v", addr, ranges[n-1].Start))
 			continue
 		}
 		ranges = append(ranges, memory.RangeOf(addr, uint64(l.Size)))
@@ -93,25 +106,25 @@ func (l Layout) ReadAll(mem memory.Memory, addrs []memory.Address, arena *memory
 	const near = 256
 	data, holes, err := memory.Gather(mem, ranges, near, arena, nil)
 	if err != nil {
-		return nil, len(addrs), err
+		return Batch{Bad: len(addrs), First: err}
 	}
-	gs = slices.Grow(room[:0], len(ranges))
+	out.All, out.Records, out.Data = slices.Grow(room[:0], len(ranges)), ranges, data
 	for i, r := range ranges {
 		for len(holes) > 0 && holes[0].End <= r.Start {
 			holes = holes[1:]
 		}
 		if len(holes) > 0 && holes[0].Overlaps(r) {
-			fail(fmt.Errorf("goroutine at %v: %w", r.Start, memory.Unreadable(holes[0].Start, memory.ErrNotMapped)))
+			out.fail(fmt.Errorf("goroutine at %v: %w", r.Start, memory.Unreadable(holes[0].Start, memory.ErrNotMapped)))
 			continue
 		}
 		g, err := l.Decode(r.Start, data[i])
 		if err != nil {
-			fail(err)
+			out.fail(err)
 			continue
 		}
-		gs = append(gs, g)
+		out.All = append(out.All, g)
 	}
-	return gs, bad, first
+	return out
 }
 
 // Find finds the cells by two ways that must agree: by the symbols

@@ -70,13 +70,13 @@ func (x *extraction) readGoroutines(t *Target, threads []process.Thread) error {
 	if err != nil {
 		return err
 	}
-	all, bad, first := r.glayout.ReadAll(x.mem, addrs, nil, nil)
-	if bad > 0 {
-		x.problem("goroutines", fmt.Errorf("%d of %d could not be read: %w", bad, len(addrs), first))
+	read := r.glayout.ReadAll(x.mem, addrs, nil, nil)
+	if read.Bad > 0 {
+		x.problem("goroutines", fmt.Errorf("%d of %d could not be read: %w", read.Bad, len(addrs), read.First))
 	}
 	r.running(threads)
-	for i := range all {
-		if g := &all[i]; g.Status.Alive() {
+	for i := range read.All {
+		if g := &read.All[i]; g.Status.Alive() {
 			if err := r.goroutine(g); err != nil {
 				x.problem(fmt.Sprintf("goroutine %d", g.ID), err)
 			}

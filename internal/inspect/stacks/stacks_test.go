@@ -161,11 +161,11 @@ func open(tb testing.TB) *self {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	gs, _, err := layout.ReadAll(s.Mem, addrs, nil, nil)
-	if err != nil {
-		tb.Fatal(err)
+	read := layout.ReadAll(s.Mem, addrs, nil, nil)
+	if read.First != nil {
+		tb.Fatal(read.First)
 	}
-	for _, g := range gs {
+	for _, g := range read.All {
 		s.gs[g.ID] = g
 	}
 	s.note = note.Goroutines{Stacks: note.StackFull, All: list.Len, List: uint64(list.Array), Length: list.Len}
