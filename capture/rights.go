@@ -183,7 +183,7 @@ func reasons(p *process.Process, status map[string]string) []Check {
 		out = append(out, c)
 	}
 	for _, label := range []string{"attr/apparmor/current", "attr/current"} {
-		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.PID), label))
+		text, err := os.ReadFile(filepath.Join(process.Dir(p.PID), label))
 		name := strings.TrimRight(string(bytes.TrimRight(text, "\x00")), "\n")
 		if err == nil && name != "" && name != "unconfined" && name != "kernel" {
 			add("security module", "it is confined as "+name, "its AppArmor or SELinux profile must allow ptrace (read) by this process' profile")

@@ -2,7 +2,6 @@ package linker
 
 import (
 	"fmt"
-	"path/filepath"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -65,7 +64,7 @@ func (p *Program) mapped() error {
 			p.image = image
 		} else {
 			// Open the path as the process sees it: it may be in a container.
-			library, err := exe.OpenRecorded(filepath.Join(fmt.Sprintf("/proc/%d/root", p.process.PID), m.Path))
+			library, err := exe.OpenRecorded(p.process.FilePath(m))
 			if err != nil {
 				continue // a font, a database, a shared library that is not Go
 			}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/plainfile"
 )
@@ -24,7 +25,7 @@ import (
 // process has no rights beyond that user's. Set-user-ID programs, programs with file
 // capabilities, and processes that are not dumpable belong to the superuser.
 func ownerOf(pid int) (uid uint32, ok bool) {
-	dir := "/proc/" + strconv.Itoa(pid)
+	dir := process.Dir(pid)
 	status, err := os.ReadFile(dir + "/status")
 	if err != nil {
 		return 0, false

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/core/memory"
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/corefile"
 	"github.com/meminspect/meminspect/internal/corefile/store"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
@@ -102,7 +104,7 @@ func (s *stream) fallBack(ctx context.Context, opts capture.Options, cause error
 // filter makes the core that a capture would have made from the kernel's core.
 func (s *stream) filter(ctx context.Context, opts capture.Options, cause error) (*capture.Core, error) {
 	o := fullcore.Options{When: time.Now()}
-	if exe, err := os.Open(fmt.Sprintf("/proc/%d/exe", s.pid)); err == nil {
+	if exe, err := os.Open(filepath.Join(process.Dir(s.pid), "exe")); err == nil {
 		defer exe.Close()
 		o.Exe = fmt.Sprintf("/proc/self/fd/%d", exe.Fd())
 	}

@@ -84,7 +84,9 @@ func (f *debugFlags) run(cmd *cobra.Command, arg string, more []string) error {
 		return err
 	}
 	defer core.Close()
-	f.search.Servers = strings.Fields(os.Getenv("DEBUGINFOD_URLS"))
+	if f.search.Servers = strings.Fields(os.Getenv("DEBUGINFOD_URLS")); len(f.search.Servers) > 0 {
+		provideRoots()
+	}
 	program, err := binary.Find(cmd.Context(), core, f.search)
 	if errors.Is(err, binary.ErrNotFound) {
 		return fmt.Errorf("%w: name it with --exe, or a directory of builds with --exe-dir", err)

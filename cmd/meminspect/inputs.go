@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/internal/core/exe"
+	"github.com/meminspect/meminspect/internal/core/process"
 	"github.com/meminspect/meminspect/internal/gocore/symbols"
 	"github.com/meminspect/meminspect/internal/supervise"
 )
@@ -52,7 +53,7 @@ func (f *captureFlags) checkProgram(path string) (wrong, unknown error) {
 
 // checkRunning is checkProgram for a process. It returns what is wrong or unknown.
 func (f *captureFlags) checkRunning(pid int) []error {
-	wrong, unknown := f.checkProgram(fmt.Sprintf("/proc/%d/exe", pid))
+	wrong, unknown := f.checkProgram(filepath.Join(process.Dir(pid), "exe"))
 	return slices.DeleteFunc([]error{wrong, unknown}, func(err error) bool { return err == nil })
 }
 

@@ -15,6 +15,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/gocore/fullcore"
 	"github.com/meminspect/meminspect/internal/gocore/goroutine"
 	"github.com/meminspect/meminspect/internal/inspect/waits"
@@ -33,7 +34,7 @@ func descriptorLines(t *testing.T, path string) []string {
 }
 
 // For each kind of descriptor, the number and the name are those that the program has, also
-// while it shuts down. A full core has the numbers. No core has the address of a client.
+// while it shuts down or after its main thread has ended alone. A full core has the numbers. No core has the address of a client.
 func TestDescriptors(t *testing.T) {
 	needAMD64(t)
 	for _, g := range targets() {
@@ -41,6 +42,7 @@ func TestDescriptors(t *testing.T) {
 			exe := compile(t, g, sources(t, "descriptors"), "descriptors")
 			checkDescriptors(t, exe)
 			checkDescriptors(t, exe, "shut")
+			checkDescriptors(t, exe, "mainless")
 		})
 	}
 }
@@ -49,6 +51,9 @@ func checkDescriptors(t *testing.T, exe string, args ...string) {
 	t.Helper()
 	table := filepath.Join(t.TempDir(), "table")
 	p := start(t, exe, append([]string{table}, args...)...)
+	if slices.Contains(args, "mainless") {
+		await.True(t, "the main thread has ended", func() bool { return p.state(t) == "Z" })
+	}
 	want := readLines(t, table)
 	slices.Sort(want)
 	clients := readLines(t, table+".clients")
@@ -68,6 +73,9 @@ func checkDescriptors(t *testing.T, exe string, args ...string) {
 		}
 	}
 
+	if slices.Contains(args, "mainless") {
+		return // gdb does not read it
+	}
 	filtered, _ := filter(t, fullCore(t, p.Process.Pid), fullcore.Options{}, capture.Options{})
 	named := regexp.MustCompile(`^(\S+) (\S+) (\d+) .*`)
 	for i, line := range want {

@@ -6,15 +6,14 @@ import (
 	"testing"
 
 	"github.com/meminspect/meminspect/capture"
+	"github.com/meminspect/meminspect/internal/await"
 )
 
 // A process whose main thread has ended alone is captured like any other, stopped and
 // running: its memory is that of its other threads.
 func TestMainThreadEnded(t *testing.T) {
 	p := start(t, build(t, "mainless", []string{"CGO_ENABLED=0"}))
-	if state := p.state(t); state != "Z" {
-		t.Fatalf("the main thread is in state %s", state)
-	}
+	await.True(t, "the main thread has ended", func() bool { return p.state(t) == "Z" })
 	for what, stop := range map[string]capture.Stop{"stopped": capture.StopAlways, "running": capture.StopNever} {
 		path, summary := takeCore(t, p.Process.Pid, capture.Options{Stop: stop})
 		core := openCore(t, path)

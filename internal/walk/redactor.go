@@ -93,8 +93,8 @@ func (r *Redactor) Moved(mem memory.Memory) (n int, err error) {
 
 // Allow adds ranges, in any order, whose content the caller knows and that no exclusion
 // can concern: the Go runtime's own variables, type descriptors, pc-line tables. The
-// caller must not change them afterwards: they are sorted when they are needed, which is
-// not while the program is stopped.
+// caller must not change them afterwards: they are sorted when they are needed, which
+// without exclusions is never.
 func (r *Redactor) Allow(more []memory.Range) { r.more, r.known = append(r.more, more), nil }
 
 // typed returns the memory with known types.

@@ -88,7 +88,7 @@ func (gs *goroutines) readList() error {
 		gs.out.Alive += read.Bad
 		return read.First
 	}
-	if gs.held.Still && gs.queue.unsized { // there is room for all of them
+	if gs.held.Still && (gs.queue.unsized || gs.rehearsal.rehearses()) { // there is room for all of them
 		gs.queue.records, gs.queue.recorded = read.Records, read.Data
 	}
 	return nil

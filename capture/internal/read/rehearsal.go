@@ -21,7 +21,7 @@ import (
 type Rehearsal struct {
 	walk    *walk.Rehearsal // nil if the walk must start again
 	arena   *memory.Arena   // that the reading uses for the image
-	scratch *memory.Arena   // and for what it needs for a moment
+	scratch *memory.Arena   // and for what else it reads
 	lists   lists           // of the rehearsal, for the reading to fill again
 	made    bool            // the next reading is not a rehearsal
 	rest    uint64          // bytes that the walk did not need to read
@@ -98,7 +98,8 @@ func (r *Rehearsal) memory() *memory.Arena {
 	return r.arena
 }
 
-// temporary reserves memory for what a reading needs for a moment.
+// temporary reserves memory for what a reading needs for itself; records of goroutines
+// stay until the image is made.
 func (r *Rehearsal) temporary() *memory.Arena {
 	if r == nil {
 		return nil

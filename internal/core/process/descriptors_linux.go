@@ -84,13 +84,13 @@ func commandName(pid int) string {
 	return strings.TrimSuffix(string(name), "\n")
 }
 
-// SharesFiles reports whether a thread has the descriptors of the main thread, as all do that
+// SharesFiles reports whether a thread has the descriptors of the process, as all do that
 // did not ask the kernel for their own. It returns true if the kernel does not report it.
 func (p *Process) SharesFiles(tid int) bool {
 	const kcmpFiles = 2 // of linux/kcmp.h
 	if CompareFiles.Killed() != nil {
 		return true
 	}
-	order, _, err := unix.RawSyscall6(unix.SYS_KCMP, uintptr(p.PID), uintptr(tid), kcmpFiles, 0, 0, 0)
+	order, _, err := unix.RawSyscall6(unix.SYS_KCMP, uintptr(p.thread()), uintptr(tid), kcmpFiles, 0, 0, 0)
 	return err != 0 || order == 0
 }

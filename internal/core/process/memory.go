@@ -16,7 +16,7 @@ import (
 // It reads with process_vm_readv. If the kernel or a seccomp filter forbids
 // that, or a page has no read permission, it reads /proc/PID/mem.
 type Memory struct {
-	pid int
+	of *Process
 
 	opening sync.Mutex
 	file    *os.File // /proc/PID/mem, nil until needed
@@ -50,7 +50,7 @@ func (m *Memory) read(p []byte, addr memory.Address) (n int, err error) {
 		p = p[:end-addr]
 	}
 	if !m.forbidden.Load() {
-		n, err = readVM(m.pid, p, addr)
+		n, err = m.readVM(p, addr)
 		if n == len(all) {
 			return n, nil
 		}
@@ -75,6 +75,15 @@ func (m *Memory) read(p []byte, addr memory.Address) (n int, err error) {
 	return n, nil
 }
 
+// readVM reads with process_vm_readv.
+func (m *Memory) readVM(p []byte, addr memory.Address) (int, error) {
+	n, err := readVM(m.of.thread(), p, addr)
+	if isNoProcess(err) && m.of.relocate() {
+		return readVM(m.of.thread(), p, addr)
+	}
+	return n, err
+}
+
 // readFile reads through /proc/PID/mem; if n == 0, the error is not nil.
 func (m *Memory) readFile(p []byte, addr memory.Address) (n int, err error) {
 	f, err := m.open()
@@ -95,8 +104,7 @@ func (m *Memory) open() (*os.File, error) {
 	m.opening.Lock()
 	defer m.opening.Unlock()
 	if m.file == nil && m.fileErr == nil {
-		p := Process{PID: m.pid}
-		if m.file, m.fileErr = os.Open(p.path("mem")); m.fileErr != nil {
+		if m.file, m.fileErr = os.Open(m.of.path("mem")); m.fileErr != nil {
 			m.fileErr = gone(m.fileErr)
 		}
 	}
@@ -163,7 +171,10 @@ func (m *Memory) readBatch(pieces []memory.Piece) error {
 			at++
 			continue
 		}
-		n, tried, err := readVMMany(m.pid, pieces[at:])
+		n, tried, err := readVMMany(m.of.thread(), pieces[at:])
+		if isNoProcess(err) && m.of.relocate() {
+			continue
+		}
 		switch {
 		case isForbidden(err):
 			m.forbidden.Store(true)

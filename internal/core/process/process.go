@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 )
@@ -29,8 +30,8 @@ type Process struct {
 
 	// another is a thread that runs on after the main thread has ended, 0 if the main
 	// thread lives. The kernel then shows the memory, the files and the program of the
-	// process under the numbers of such threads only.
-	another int
+	// process under the numbers of such threads only. It changes when that thread ends.
+	another atomic.Int64
 }
 
 // Open returns the process with that ID. It returns ErrGone if there is none.
@@ -46,8 +47,8 @@ func Open(pid int) (*Process, error) {
 	if _, err := os.Stat(p.path("")); err != nil {
 		return nil, fmt.Errorf("open process %d: %w", pid, gone(err))
 	}
-	p.another = p.survivor()
-	p.mem = &Memory{pid: cmp.Or(p.another, pid)}
+	p.relocate()
+	p.mem = &Memory{of: p}
 	p.mem.forbidden.Store(ReadMemory.Killed() != nil)
 	return p, nil
 }
@@ -59,15 +60,38 @@ func (p *Process) Close() error { return p.mem.close() }
 // Memory returns the process' memory.
 func (p *Process) Memory() *Memory { return p.mem }
 
+// Dir returns the folder in /proc with the memory, the files and the program of a
+// process: that of another thread if the main thread alone has ended.
+func Dir(pid int) string {
+	p := &Process{PID: pid}
+	p.relocate()
+	return p.path("")
+}
+
 // path returns the path of one of the process' files in /proc.
 func (p *Process) path(name string) string {
 	dir := filepath.Join("/proc", strconv.Itoa(p.PID))
-	first, _, _ := strings.Cut(name, "/")
-	switch {
-	case p.another == 0, name == "", first == "task", first == "stat", first == "status":
-		return filepath.Join(dir, name)
+	if another := p.another.Load(); another != 0 && !ofAll(name) {
+		dir = filepath.Join(dir, "task", strconv.FormatInt(another, 10))
 	}
-	return filepath.Join(dir, "task", strconv.Itoa(p.another), name)
+	return filepath.Join(dir, name)
+}
+
+// ofAll reports whether a file in /proc is about all threads, so that the main thread has
+// it also after its end.
+func ofAll(name string) bool {
+	first, _, _ := strings.Cut(name, "/")
+	return first == "task" || first == "stat"
+}
+
+// thread returns a thread that has the process' memory and files.
+func (p *Process) thread() int { return cmp.Or(int(p.another.Load()), p.PID) }
+
+// relocate finds again a thread that has the process' memory and files, and reports
+// whether it is another one than before.
+func (p *Process) relocate() bool {
+	now := int64(p.survivor())
+	return p.another.Swap(now) != now
 }
 
 // ExePath returns a path that opens the process' executable, even if the file
@@ -102,6 +126,9 @@ func (p *Process) Args() ([]string, error) {
 
 func (p *Process) read(name string) ([]byte, error) {
 	data, err := os.ReadFile(p.path(name))
+	if !ofAll(name) && (err == nil && len(data) == 0 || err != nil && errors.Is(gone(err), ErrGone)) && p.relocate() {
+		data, err = os.ReadFile(p.path(name))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s of process %d: %w", name, p.PID, gone(err))
 	}

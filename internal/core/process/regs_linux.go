@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"encoding/binary"
 	"unsafe"
 
@@ -31,7 +32,13 @@ const maxRegSet = 64 << 10
 
 // A registerRoom is where register sets are stored. It allocates them many at a time:
 // a process may have thousands of threads, and is stopped.
-type registerRoom struct{ free []byte }
+type registerRoom struct {
+	free []byte
+
+	// same has, by the components that are in use, whether the kernel reports the same
+	// registers in NT_X86_XSTATE and in NT_FPREGSET.
+	same map[byte]bool
+}
 
 // read reads one register set of a stopped thread.
 func (r *registerRoom) read(tid, set int) ([]byte, error) {
@@ -51,20 +58,39 @@ func (r *registerRoom) take(n int) []byte {
 	return taken
 }
 
-// floatSize is the size of the registers of the x87 and SSE units, with which the
-// extended state begins. From floatUnused on, one has the format of the rest and the
-// other zeros (copy_xstate_to_uabi_buf of the kernel's arch/x86/kernel/fpu/xstate.c).
-const floatSize, floatUnused = 512, 416
+// The extended state begins with the registers of the x87 and SSE units. From floatUnused
+// on, NT_X86_XSTATE has the format of the rest and NT_FPREGSET zeros (copy_xstate_to_uabi_buf
+// of the kernel's arch/x86/kernel/fpu/xstate.c). The header after them begins with the
+// components that are in use.
+const floatSize, floatUnused, stateHeader = 512, 416, 64
 
-// floatOf returns what the kernel would report as NT_FPREGSET for a thread with this
-// extended state.
-func (r *registerRoom) floatOf(state []byte) []byte {
+// float returns NT_FPREGSET of a stopped thread with this extended state. It asks the kernel
+// for one thread of each set of components only: before Linux 5.8, it did not write those of
+// NT_X86_XSTATE that are not in use.
+func (r *registerRoom) float(tid int, state []byte) ([]byte, error) {
+	if len(state) < floatSize+stateHeader {
+		return r.read(tid, ntFPREGSET)
+	}
+	const floating = 0b111 // the components x87, SSE, AVX
+	used := state[floatSize] & floating
+	same, known := r.same[used]
+	if known && !same {
+		return r.read(tid, ntFPREGSET)
+	}
 	if len(r.free) < floatSize {
 		r.free = make([]byte, 4*maxRegSet)
 	}
 	float := r.take(floatSize)
 	clear(float[copy(float, state[:floatUnused]):])
-	return float
+	if known {
+		return float, nil
+	}
+	kernels, err := r.read(tid, ntFPREGSET)
+	if r.same == nil {
+		r.same = map[byte]bool{}
+	}
+	r.same[used] = err == nil && bytes.Equal(float, kernels)
+	return kernels, err
 }
 
 // getRegSet reads one register set of a stopped thread into b, and returns its size.

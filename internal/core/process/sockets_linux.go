@@ -1,7 +1,6 @@
 package process
 
 import (
-	"fmt"
 	"io"
 	"os"
 )
@@ -15,7 +14,7 @@ func (p *Process) sockets() *sockets {
 	ports, _ := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
 	s := newSockets(parsePorts(string(ports)))
 	read := func(name string, add func(io.Reader)) {
-		if f, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", p.PID, name)); err == nil {
+		if f, err := os.Open(p.path("net/" + name)); err == nil {
 			defer f.Close()
 			add(io.LimitReader(f, maxTable))
 		}

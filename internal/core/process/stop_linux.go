@@ -417,12 +417,8 @@ func (th *Thread) registers(opts *StopOptions, room *registerRoom) error {
 	if opts.Extended && HostMachine() == elfcore.MachineAMD64 {
 		th.XState, _ = room.read(th.ID, ntX86XSTATE)
 	}
-	switch {
-	case !opts.FloatingPoint:
-	case len(th.XState) >= floatSize:
-		th.Float = room.floatOf(th.XState)
-	default:
-		th.Float, _ = room.read(th.ID, ntFPREGSET)
+	if opts.FloatingPoint {
+		th.Float, _ = room.float(th.ID, th.XState)
 	}
 	return nil
 }

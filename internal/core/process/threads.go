@@ -76,10 +76,11 @@ func (p *Process) Stat() (Stat, error) {
 		return Stat{}, err
 	}
 	stat, err := parseStat(string(data))
-	if err != nil || p.another == 0 {
+	another := int(p.another.Load())
+	if err != nil || another == 0 {
 		return stat, err
 	}
-	other, err := p.ThreadStat(p.another)
+	other, err := p.ThreadStat(another)
 	if err != nil {
 		return stat, nil //nolint:nilerr // that thread has ended too
 	}
@@ -90,7 +91,7 @@ func (p *Process) Stat() (Stat, error) {
 // survivor returns a thread that lives although the main thread has ended, as
 // pthread_exit in main ends it alone; 0 if there is none or if the main thread lives.
 func (p *Process) survivor() int {
-	main, err := p.Stat()
+	main, err := p.ThreadStat(p.PID)
 	if err != nil || !main.Dead() {
 		return 0
 	}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/meminspect/meminspect/internal/core/process"
 	"golang.org/x/sys/unix"
 )
 
@@ -65,7 +66,7 @@ func Open(root string, pid int, env []string) *Gauge {
 // Replaced reads what may have changed when the process has begun to run a
 // program: its environment and its control group.
 func (g *Gauge) Replaced() {
-	if env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", g.pid)); err == nil {
+	if env, err := os.ReadFile(filepath.Join(process.Dir(g.pid), "environ")); err == nil {
 		g.mu.Lock()
 		g.limit, g.now = limitIn(strings.Split(string(env), "\x00")), 0
 		g.mu.Unlock()
@@ -96,7 +97,7 @@ func (g *Gauge) Follow() (moves int) {
 }
 
 func (g *Gauge) follow() (moves int) {
-	text, err := slurp(fmt.Sprintf("/proc/%d/cgroup", g.pid))
+	text, err := slurp(filepath.Join(process.Dir(g.pid), "cgroup"))
 	// The kernel reports the root group for a process that has begun to exit (version
 	// 1), so the process is checked after the text is read.
 	if err != nil || text == g.in.line || exiting(g.pid) {
@@ -371,7 +372,7 @@ var buffers = sync.Pool{New: func() any { return new([8 << 10]byte) }}
 
 // resident returns the resident bytes of the process.
 func resident(pid int) int64 {
-	text, err := slurp(fmt.Sprintf("/proc/%d/statm", pid))
+	text, err := slurp(filepath.Join(process.Dir(pid), "statm"))
 	if err != nil {
 		return 0
 	}

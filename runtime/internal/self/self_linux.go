@@ -57,10 +57,11 @@ func Inspect() (*Process, error) {
 		s.BuildIDs = *known
 		return s, nil
 	}
-	if s.BuildIDs.GNU == "" && !s.noteSections() {
-		return s, nil
+	if s.BuildIDs.GNU == "" && s.noteSections() != nil {
+		return s, nil //nolint:nilerr // the next call may find more
 	}
-	buildIDs.Store(&s.BuildIDs)
+	ids := s.BuildIDs
+	buildIDs.Store(&ids)
 	return s, nil
 }
 
@@ -178,27 +179,30 @@ func (s *Process) readNotes(r elfcore.Range) {
 const maxNotes = 64 << 10
 
 // noteSections reads the notes from the sections of the executable's file: Go's
-// linker leaves the GNU build ID out of PT_NOTE since Go 1.24. It reports whether it
-// could open the file.
-func (s *Process) noteSections() bool {
+// linker leaves the GNU build ID out of PT_NOTE since Go 1.24.
+func (s *Process) noteSections() error {
 	f, err := os.Open("/proc/self/exe")
 	if err != nil {
-		return false
+		return err
 	}
 	defer f.Close()
 	le := binary.LittleEndian
-	sections, size := sectionHeaders(f)
+	sections, size, err := sectionHeaders(f)
+	if err != nil {
+		return err
+	}
 	for ; len(sections) >= size && size > 0; sections = sections[size:] {
 		off, n := le.Uint64(sections[24:]), le.Uint64(sections[32:])
 		if le.Uint32(sections[4:]) != shtNote || off > 1<<62 || n > maxNotes {
 			continue
 		}
 		b := make([]byte, n)
-		if _, err := f.ReadAt(b, int64(off)); err == nil {
-			s.parseBuildIDs(b)
+		if _, err := f.ReadAt(b, int64(off)); err != nil {
+			return err
 		}
+		s.parseBuildIDs(b)
 	}
-	return true
+	return nil
 }
 
 func (s *Process) parseBuildIDs(b []byte) {

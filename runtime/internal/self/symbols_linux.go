@@ -36,7 +36,10 @@ func Variables(bias uint64) map[string]elfcore.Range {
 		return found // there may be a free descriptor the next time
 	}
 	defer f.Close()
-	symbols, names := symbolTable(f)
+	symbols, names, err := symbolTable(f)
+	if err != nil {
+		return found
+	}
 	le := binary.LittleEndian
 	for ; len(symbols) >= 24; symbols = symbols[24:] {
 		at, addr, size := uint64(le.Uint32(symbols)), le.Uint64(symbols[8:]), le.Uint64(symbols[16:])
@@ -67,52 +70,52 @@ func isRead(name string) bool {
 }
 
 // symbolTable returns the symbols (Elf64_Sym, 24 bytes each) and the names of
-// an executable, or nothing.
-func symbolTable(f io.ReaderAt) (symbols, names []byte) {
+// an executable; nothing if it has none.
+func symbolTable(f io.ReaderAt) (symbols, names []byte, err error) {
 	const most = 256 << 20
 	le := binary.LittleEndian
-	sections, size := sectionHeaders(f)
-	if size == 0 {
-		return nil, nil
+	sections, size, err := sectionHeaders(f)
+	if err != nil || size == 0 {
+		return nil, nil, err
 	}
 	each, count := uint64(size), uint64(len(sections)/size)
-	section := func(i uint64) []byte {
+	section := func(i uint64) ([]byte, error) {
 		s := sections[i*each:]
 		off, size := le.Uint64(s[24:]), le.Uint64(s[32:])
 		if off > 1<<62 || size > most {
-			return nil
+			return nil, nil
 		}
 		b := make([]byte, size)
-		if _, err := f.ReadAt(b, int64(off)); err != nil {
-			return nil
-		}
-		return b
+		_, err := f.ReadAt(b, int64(off))
+		return b, err
 	}
 	for i := uint64(0); i < count; i++ {
 		s := sections[i*each:]
 		link := uint64(le.Uint32(s[40:]))
-		if le.Uint32(s[4:]) == shtSymtab && link < count {
-			return section(i), section(link)
+		if le.Uint32(s[4:]) != shtSymtab || link >= count {
+			continue
 		}
+		if symbols, err = section(i); err == nil {
+			names, err = section(link)
+		}
+		return symbols, names, err
 	}
-	return nil, nil
+	return nil, nil, nil
 }
 
 // sectionHeaders returns the section headers of an executable and the size of
-// each, or nothing.
-func sectionHeaders(f io.ReaderAt) (headers []byte, size int) {
+// each, 0 if it has none.
+func sectionHeaders(f io.ReaderAt) (headers []byte, size int, err error) {
 	le := binary.LittleEndian
 	var head [64]byte
 	if _, err := f.ReadAt(head[:], 0); err != nil {
-		return nil, 0
+		return nil, 0, err
 	}
 	off, each, count := le.Uint64(head[40:]), int(le.Uint16(head[58:])), int(le.Uint16(head[60:]))
 	if each < 64 || off > 1<<62 {
-		return nil, 0
+		return nil, 0, nil
 	}
 	headers = make([]byte, each*count)
-	if _, err := f.ReadAt(headers, int64(off)); err != nil {
-		return nil, 0
-	}
-	return headers, each
+	_, err = f.ReadAt(headers, int64(off))
+	return headers, each, err
 }

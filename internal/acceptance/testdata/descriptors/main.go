@@ -1,7 +1,7 @@
 // Command descriptors waits for descriptors of every kind. It writes a line for each to the
 // file that is its first argument: the function that waits, what it does, the descriptor, and
-// what that is. Then it prints "ready". With a second argument it has closed its listener
-// before, like a server that shuts down. The file with ".clients" at the end of its name has
+// what that is. Then it prints "ready". With the argument "shut" it has closed its listener
+// before, like a server that shuts down; with "mainless" it ends its main thread then. The file with ".clients" at the end of its name has
 // the addresses of its clients.
 package main
 
@@ -58,6 +58,8 @@ func send(c net.Conn) {
 	}
 }
 
+func init() { runtime.LockOSThread() } // main runs on the main thread
+
 func main() {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
@@ -72,7 +74,7 @@ func main() {
 		return c.(conn), s.(conn)
 	}
 	to, clients := fmt.Sprintf("TCP to 127.0.0.1:%d", port), fmt.Sprintf("TCP from clients of port %d", port)
-	shut := len(os.Args) > 2
+	shut := len(os.Args) > 2 && os.Args[2] == "shut"
 	if shut {
 		clients = "TCP connection"
 	}
@@ -129,6 +131,9 @@ func main() {
 	check(os.WriteFile(os.Args[1], table.Bytes(), 0o600))
 	check(os.WriteFile(os.Args[1]+".clients", addresses.Bytes(), 0o600))
 	fmt.Println("ready")
+	if len(os.Args) > 2 && os.Args[2] == "mainless" {
+		syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0)
+	}
 	time.Sleep(time.Hour)
 	runtime.KeepAlive(writer)
 	runtime.KeepAlive(kept)
