@@ -172,9 +172,35 @@ func typedTarget(p *inspect.Program, ptr goobject.TypedPointer, addr memory.Addr
 // maxFollowed is how many pointers and interfaces in a row are followed.
 const maxFollowed = 32
 
-// Through follows pointers and interfaces to what is neither.
+// Receiver returns the receiver of a method value, if its type is known.
+func (pl Place) Receiver(p *inspect.Program) (Place, bool) {
+	if pl.Form != One || pl.Type.Kind != gotypes.Func {
+		return pl, false
+	}
+	b, err := pl.bytes(p)
+	if err != nil || goobject.Pointer(b) == 0 {
+		return pl, false
+	}
+	closure := goobject.Pointer(b)
+	var entry [memory.PtrSize]byte
+	if !p.Read(entry[:], closure) {
+		return pl, false
+	}
+	receiver := p.Receiver(goobject.FuncEntry(entry[:]))
+	if receiver == nil {
+		return pl, false
+	}
+	return Place{Addr: closure.Add(receiver.Offset), Type: receiver.Type}, true
+}
+
+// Through follows pointers, interfaces and method values, whose receivers it follows, to
+// what is none of these.
 func (pl Place) Through(p *inspect.Program) (Place, error) {
 	for range maxFollowed {
+		if receiver, ok := pl.Receiver(p); ok {
+			pl = receiver
+			continue
+		}
 		if !pl.Leads() {
 			return pl, nil
 		}

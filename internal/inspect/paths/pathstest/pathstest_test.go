@@ -135,13 +135,13 @@ func TestHardKeys(t *testing.T) {
 	add(p, "keyed", elem, words[1])
 	t.Logf("%d paths with keys", Check(t, p))
 	for _, field := range []string{"Points", "Hard", "Pointers", "Same", "Any", "Contexts", "Channels", "Long", "Arrays", "Local", "Sync"} {
-		checkEvery(t, expr.NewScope(p), "keyed."+field)
+		checkEvery(t, p, expr.NewScope(p), "keyed."+field)
 	}
 	for _, path := range []string{
 		"keyed.Points[{X: 1, Y: 2}]", "keyed.Points[point{1, 2}]", "keyed.Points[{}]", "keyed.Points[{X: 0}]", "keyed.Points[pathstest.point{Y: 2, X: 1}]",
 		"keyed.Any[nil]", "keyed.Any[any(nil)]", "keyed.Any[interface{}(nil)]", "keyed.Any[2]", "keyed.Any[point{1, 2}]", "keyed.Any[&point{X: 3, Y: 4}]", "keyed.Any[[2]any{1, {}}]",
 		`keyed.Any[netip.MustParseAddr("10.1.2.3")]`, "keyed.Any[any(true)]", "keyed.Local[{A: 1, B: 2}]",
 	} {
-		checkPath(t, expr.NewScope(p), path, nil)
+		checkPath(t, p, expr.NewScope(p), path, nil)
 	}
 }
