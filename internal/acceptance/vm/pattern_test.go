@@ -72,10 +72,11 @@ echo 0 >/proc/sys/kernel/core_pipe_limit`, strings.Repeat("main.counter = 4711\n
 		{"handler killed", `
 crashes() {
 	kills=0
-	for n in 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9; do
+	# From soon after its start to its end, which takes a tenth of a second or several.
+	for later in 0 0.01 0.02 0.03 0.05 0.07 0.1 0.2 0.3 0.5 0.7 0.9 0 0.01 0.02 0.03 0.05 0.07 0.1 0.2 0.3 0.5 0.7 0.9; do
 		die env & crashing=$!
 		until [ -n "$(handler_pid)" ] || ! kill -0 $crashing; do :; done
-		sleep 0.$n
+		sleep $later
 		for h in $(handler_pid); do kill -KILL $h && kills=$((kills + 1)) || true; done
 		wait $crashing || true
 	done
