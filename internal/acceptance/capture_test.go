@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/await"
 	"github.com/meminspect/meminspect/internal/corefile"
@@ -110,6 +112,27 @@ func fullCore(t *testing.T, pid int) string {
 		t.Fatalf("gdb wrote no core: %v\n%s", err, out)
 	}
 	return core
+}
+
+// mapped returns the contents of a full core, which is too large to be read: the race
+// detector remembers each byte of it, in eight others.
+func mapped(t *testing.T, path string) []byte {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Munmap(data) })
+	return data
 }
 
 // A goal is a program to capture: a Go release and a way to build with it.

@@ -37,10 +37,7 @@ func TestSecretsOfARM64(t *testing.T) {
 			}
 			exe := build(t, "secrets", w.env, append(w.flags, dying(t, "testdata/secrets"))...)
 			whole, _ := emulate(t, exe, syscall.SIGQUIT, flags...)
-			text, err := os.ReadFile(whole)
-			if err != nil {
-				t.Fatal(err)
-			}
+			text := mapped(t, whole)
 			if missing := absent(text); len(missing) > 0 {
 				t.Fatalf("the full core does not hold the secrets %v", missing)
 			}

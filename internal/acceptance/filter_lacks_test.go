@@ -225,10 +225,7 @@ func TestFilterOfCoresWithHoles(t *testing.T) {
 func TestFilterWithoutTheHeapsSpans(t *testing.T) {
 	needAMD64(t)
 	exe := build(t, "unsized", []string{"CGO_ENABLED=0"})
-	text, err := os.ReadFile(fullCore(t, start(t, exe, "variable").Process.Pid))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := mapped(t, fullCore(t, start(t, exe, "variable").Process.Pid))
 	core, err := elfcore.Open(bytes.NewReader(text), int64(len(text)))
 	if err != nil {
 		t.Fatal(err)

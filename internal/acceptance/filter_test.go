@@ -208,10 +208,7 @@ func TestFilterOfTheKernelsCore(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			exe := build(t, "secrets", w.env, w.flags...)
 			whole := kernelcore.Make(t, kernelcore.Default, syscall.SIGABRT, exe)
-			text, err := os.ReadFile(whole)
-			if err != nil {
-				t.Fatal(err)
-			}
+			text := mapped(t, whole)
 			if missing := absent(text); len(missing) > 0 {
 				t.Fatalf("the full core does not hold the secrets %v", missing)
 			}

@@ -28,10 +28,7 @@ func TestPrivate(t *testing.T) {
 			return bytes.Contains(data, []byte("tnemugra-0123456789")),
 				bytes.Contains(data, []byte("tnemnorivne-0123456789")), bytes.Contains(data, label)
 		}
-		whole, err := os.ReadFile(fullCore(t, p.Process.Pid))
-		if err != nil {
-			t.Fatal(err)
-		}
+		whole := mapped(t, fullCore(t, p.Process.Pid))
 		if a, e, l := holds(whole); !a || !e || !l {
 			t.Fatalf("the process itself holds: arguments %v, environment %v, labels %v", a, e, l)
 		}

@@ -40,10 +40,7 @@ func TestSecretsAreInNoCore(t *testing.T) {
 		t.Run(w.name, func(t *testing.T) {
 			exe := build(t, "secrets", w.env, w.flags...)
 			p := start(t, exe)
-			whole, err := os.ReadFile(fullCore(t, p.Process.Pid))
-			if err != nil {
-				t.Fatal(err)
-			}
+			whole := mapped(t, fullCore(t, p.Process.Pid))
 			if missing := absent(whole); len(missing) > 0 {
 				t.Fatalf("the process itself does not hold the secrets %v", missing)
 			}
