@@ -357,7 +357,7 @@ func (c *Child) Capture(ctx context.Context, f func(main *process.Tracer, held b
 	select {
 	case c.turn <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("waiting for another capture to end: %w", ctx.Err())
+		return fmt.Errorf("waiting for another capture, or an exec of the program, to end: %w", ctx.Err())
 	}
 	done := sync.OnceFunc(func() {
 		c.recheck()
