@@ -5,12 +5,15 @@ package main
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/meminspect/meminspect/internal/corefile/store"
+	"github.com/meminspect/meminspect/internal/supervise"
 	"github.com/meminspect/meminspect/runtime/coreimage"
 )
 
@@ -20,23 +23,32 @@ func TestRoots(t *testing.T) {
 	const bare, server = "MEMINSPECT_TEST_BARE", "https://127.0.0.1:1/" // where nothing listens
 	if name := os.Getenv(bare); name != "" {
 		dir := t.TempDir()
-		args := map[string][]string{
-			"to":     {"run", "--quiet", "--dir", dir, "--to", server, "--", "true"},
-			"notify": {"run", "--quiet", "--dir", dir, "--notify", server, "--", "true"},
-			"debug":  {"debug", filepath.Join(dir, "own.core")},
-			"none":   {"run", "--quiet", "--dir", dir, "--", "true"},
-		}[name]
-		if err := coreimage.WriteFile(filepath.Join(dir, "own.core")); err != nil {
+		s, err := store.Open(dir, store.Policy{})
+		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Remove(os.Args[0]); err != nil { // so that debug asks the server
+		switch f := (&runFlags{}); name {
+		case "to":
+			f.to, f.dir = server, dir
+			_, _, err = f.sender(t.Context(), s, &supervise.Config{})
+		case "notify":
+			f.notify, f.dir = server, dir
+			_, err = f.notifier(&supervise.Config{})
+		case "debug":
+			own := filepath.Join(dir, "own.core")
+			err = errors.Join(coreimage.WriteFile(own), os.Remove(os.Args[0])) // so that it asks the server
+			var out bytes.Buffer
+			run(t.Context(), []string{"debug", own}, strings.NewReader(""), &out, &out)
+			if !strings.Contains(out.String(), "127.0.0.1:1") {
+				t.Errorf("it did not ask the server: %s", out.String())
+			}
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		var out bytes.Buffer
-		run(t.Context(), args, strings.NewReader(""), &out, &out)
 		pool, err := x509.SystemCertPool()
 		if has := err == nil && !pool.Equal(x509.NewCertPool()); has != (name != "none") {
-			t.Errorf("root certificates: %v, %v\n%s", has, err, out.String())
+			t.Errorf("root certificates: %v, %v", has, err)
 		}
 		return
 	}
