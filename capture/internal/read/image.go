@@ -41,7 +41,7 @@ func (c *copier) copy(wanted memory.Ranges) (func() model.Image, error) {
 		done = c.found.Size()
 	}
 	image, err := gather(c.mem, wanted, c.arena, report)
-	return func() model.Image { return c.joined(image) }, err
+	return func() model.Image { return c.joined(image()) }, err
 }
 
 // joined returns an image with the memory that the walk has captured. Bytes in
@@ -88,14 +88,15 @@ func (c *copier) copyTwice(wanted memory.Ranges) (model.Image, error) {
 	}
 	total := ranges.Size()
 	report := func(done uint64) { c.progress("read", done, total) }
-	first, err := gather(c.mem, ranges, c.arena, report)
+	makeFirst, err := gather(c.mem, ranges, c.arena, report)
 	if err != nil {
-		return first, err
+		return model.Image{}, err
 	}
-	again, err := gather(c.mem, ranges, c.arena, report)
+	makeAgain, err := gather(c.mem, ranges, c.arena, report)
 	if err != nil {
-		return again, err
+		return model.Image{}, err
 	}
+	first, again := makeFirst(), makeAgain()
 	again.Holes = first.Holes.Union(again.Holes)
 	followed := c.followed()
 	for _, r := range followed {
@@ -130,22 +131,25 @@ func (c *copier) followed() []model.Piece {
 	return pieces
 }
 
-// gather reads the ranges once. Unreadable bytes have the fill pattern.
-func gather(mem memory.Memory, ranges memory.Ranges, arena *memory.Arena, progress func(done uint64)) (model.Image, error) {
+// gather reads the ranges once. It returns a function that makes the image of them, with
+// the fill pattern for unreadable bytes.
+func gather(mem memory.Memory, ranges memory.Ranges, arena *memory.Arena, progress func(done uint64)) (func() model.Image, error) {
 	// Ranges up to a page apart are read together with the gap, which is
 	// discarded: the page has to be looked up anyway.
 	data, holes, err := memory.Gather(mem, ranges, pageSize, arena, progress)
 	if err != nil {
-		return model.Image{}, fmt.Errorf("read memory: %w", err)
+		return nil, fmt.Errorf("read memory: %w", err)
 	}
-	im := model.Image{Pieces: make([]model.Piece, len(ranges)), Holes: memory.RangesOf(holes...)}
-	for i, r := range ranges {
-		im.Pieces[i] = model.Piece{Range: r, Data: data[i]}
-	}
-	for _, h := range im.Holes {
-		im.Fill(h)
-	}
-	return im, nil
+	return func() model.Image {
+		im := model.Image{Pieces: make([]model.Piece, len(ranges)), Holes: memory.RangesOf(holes...)}
+		for i, r := range ranges {
+			im.Pieces[i] = model.Piece{Range: r, Data: data[i]}
+		}
+		for _, h := range im.Holes {
+			im.Fill(h)
+		}
+		return im
+	}, nil
 }
 
 // changes returns the ranges of words that differ between two readings.
