@@ -80,6 +80,17 @@ func TestClosuresThatChange(t *testing.T) {
 
 func symbolAddress(t *testing.T, exe, name string) uint64 {
 	t.Helper()
+	for _, s := range symbolsOf(t, exe) {
+		if s.Name == name {
+			return s.Value
+		}
+	}
+	t.Fatal("no symbol " + name)
+	return 0
+}
+
+func symbolsOf(t *testing.T, exe string) []elf.Symbol {
+	t.Helper()
 	f, err := elf.Open(exe)
 	if err != nil {
 		t.Fatal(err)
@@ -89,13 +100,7 @@ func symbolAddress(t *testing.T, exe, name string) uint64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range symbols {
-		if s.Name == name {
-			return s.Value
-		}
-	}
-	t.Fatal("no symbol " + name)
-	return 0
+	return symbols
 }
 
 // elfBytes returns bytes of a core; those that it lacks are zero.

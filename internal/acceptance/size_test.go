@@ -70,15 +70,7 @@ func TestMoreSegments(t *testing.T) {
 // the linker keeps every method of every type: a fifth more, in each image that contains the
 // command.
 func TestUnusedMethods(t *testing.T) {
-	f, err := elf.Open(tool(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	symbols, err := f.Symbols()
-	if err != nil {
-		t.Fatal(err)
-	}
+	symbols := symbolsOf(t, tool(t))
 	has := func(name string) bool {
 		return slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == name })
 	}

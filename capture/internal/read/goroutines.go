@@ -89,7 +89,7 @@ func (gs *goroutines) readList() error {
 		return read.First
 	}
 	if gs.held.Still && (gs.queue.unsized || gs.rehearsal.rehearses()) { // there is room for all of them
-		gs.queue.records, gs.queue.recorded = read.Records, read.Data
+		gs.queue.records = records{read.Records, read.Data}
 	}
 	return nil
 }

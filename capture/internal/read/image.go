@@ -16,10 +16,8 @@ type copier struct {
 	moving   bool          // the program changes the memory
 	found    *walk.Result  // result of the walk, whose memory is copied too; or nil
 	arena    *memory.Arena // for the bytes, as far as it goes
+	records  records       // read already
 	progress Progress
-
-	records  []memory.Range // read already
-	recorded [][]byte
 }
 
 // copy reads the ranges and the memory that the walk has captured. It returns a
@@ -44,18 +42,11 @@ func (c *copier) copy(wanted memory.Ranges) (func() model.Image, error) {
 	return func() model.Image { return c.joined(image()) }, err
 }
 
-// joined returns an image with the memory that the walk has captured. Bytes in
-// both are the same.
+// joined returns an image with the records of goroutines and the memory that the walk has
+// captured. Bytes in several of them are the same.
 func (c *copier) joined(rest model.Image) model.Image {
-	if len(c.records) > 0 {
-		records := func(yield func(model.Piece) bool) {
-			for i, r := range c.records {
-				if !yield(model.Piece{Range: r, Data: c.recorded[i]}) {
-					return
-				}
-			}
-		}
-		rest.Pieces = model.Join(records, len(c.records), rest.Pieces)
+	if n := len(c.records.ranges); n > 0 {
+		rest.Pieces = model.Join(c.records.pieces(), n, rest.Pieces)
 	}
 	if c.found == nil {
 		return rest

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -145,7 +146,7 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 	}
 	r.snapshot.Redaction.Excluded = r.excluded()
 	r.snapshot.Tags = withoutExcluded(r.snapshot.Tags, r.snapshot.Redaction.Excluded)
-	c := copier{records: r.queue.records, recorded: r.queue.recorded, mem: r.mem, moving: !r.held.Still, found: r.found, arena: r.rehearsal.memory(), progress: r.progress}
+	c := copier{records: r.queue.records, mem: r.mem, moving: !r.held.Still, found: r.found, arena: r.rehearsal.memory(), progress: r.progress}
 	if r.rehearsal.skips(r.found) {
 		c.found = nil
 	}
@@ -204,7 +205,7 @@ func (r *reading) queueWithin(ctx context.Context, size SizeFunc) error {
 // pages fit into the budget, they are enough.
 func (r *reading) size(size SizeFunc) uint64 {
 	r.queue.ranges = memory.RangesOf(r.queue.wanted...)
-	ranges := r.queue.ranges.Union(memory.RangesOf(r.queue.records...))
+	ranges := r.queue.ranges.Union(memory.RangesOf(r.queue.records.ranges...))
 	if r.found == nil {
 		return size(&r.snapshot, r.plan, ranges, 0)
 	}
@@ -285,10 +286,24 @@ type queue struct {
 	unsized bool           // it was not compared with the budget
 	regions []model.Result // to fill
 
-	// The records of goroutines, by address, and their bytes, if these need not be read
-	// again. They are not in wanted.
-	records  []memory.Range
-	recorded [][]byte
+	records records // of goroutines, if they need not be read again; not in wanted
+}
+
+// records are the records of goroutines, by address, with their bytes.
+type records struct {
+	ranges []memory.Range
+	data   [][]byte
+}
+
+// pieces returns them as parts of an image.
+func (r records) pieces() iter.Seq[model.Piece] {
+	return func(yield func(model.Piece) bool) {
+		for i, at := range r.ranges {
+			if !yield(model.Piece{Range: at, Data: r.data[i]}) {
+				return
+			}
+		}
+	}
 }
 
 // add queues a range. If the budget is not enough for all of it, it queues the
@@ -308,9 +323,9 @@ func (q *queue) grow(n int) {
 	q.wanted, q.trusted = slices.Grow(q.wanted, n), slices.Grow(q.trusted, n)
 }
 
-// addRecord queues the record of a goroutine.
+// addRecord queues the record of a goroutine, which need not be wanted if records has it.
 func (q *queue) addRecord(r memory.Range) (granted uint64) {
-	if len(q.records) == 0 || q.left < r.Size() {
+	if len(q.records.ranges) == 0 || q.left < r.Size() {
 		return q.addTrusted(r)
 	}
 	q.left -= r.Size()

@@ -69,7 +69,7 @@ type Stat struct {
 func (s Stat) Dead() bool { return s.State == 'Z' || s.State == 'X' || s.State == 'x' }
 
 // Stat returns the process' Stat. If only the main thread has ended, its state and its
-// memory are those of another thread.
+// addresses are those of another thread.
 func (p *Process) Stat() (Stat, error) {
 	data, err := p.read("stat")
 	if err != nil {
@@ -88,8 +88,8 @@ func (p *Process) Stat() (Stat, error) {
 	return stat, nil
 }
 
-// survivor returns a thread that lives although the main thread has ended, as
-// pthread_exit in main ends it alone; 0 if there is none or if the main thread lives.
+// survivor returns a thread that continues after the main thread has called pthread_exit,
+// or 0 if there is no such thread or if the main thread has not ended.
 func (p *Process) survivor() int {
 	main, err := p.ThreadStat(p.PID)
 	if err != nil || !main.Dead() {

@@ -28,7 +28,6 @@ func init() {
 
 func main() {
 	go func() {
-		time.Sleep(time.Millisecond)
 		fmt.Println("ready")
 		for {
 			time.Sleep(time.Hour)
