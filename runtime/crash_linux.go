@@ -104,8 +104,11 @@ func fill(own, other int) (filled uint32, ok bool) {
 			filled++
 		case syscall.EINTR:
 		case syscall.EAGAIN:
-			n, _, err := syscall.Recvfrom(other, b, syscall.MSG_DONTWAIT)
-			return filled - 1, n == 1 && err == nil && filled > 1
+			if filled < 2 {
+				return 0, false
+			}
+			n, err := syscall.Read(other, b) // does not block: bytes are there
+			return filled - 1, n == 1 && err == nil
 		default:
 			return 0, false
 		}

@@ -4,7 +4,6 @@ package meminspect
 
 import (
 	"encoding/binary"
-	"os"
 	"syscall"
 	"unsafe"
 )
@@ -16,13 +15,37 @@ func secure() bool {
 	if syscall.Getuid() != syscall.Geteuid() || syscall.Getgid() != syscall.Getegid() {
 		return true
 	}
-	auxv, err := os.ReadFile("/proc/self/auxv")
+	var auxv [1 << 10]byte // the kernel's has room for at most 52 entries of two words
+	n, err := readFile("/proc/self/auxv", auxv[:])
 	if err != nil {
 		// The kernel denies this to a program with file capabilities, and to one
 		// whose file its user cannot read. /proc may be missing.
 		return syscall.Getuid() != 0 && capable()
 	}
-	return secureVector(auxv)
+	return secureVector(auxv[:n])
+}
+
+// readFile reads the beginning of a file into b. With os.ReadFile, each program would
+// have the code that formats times, because a file's information has one.
+func readFile(path string, b []byte) (n int, err error) {
+	fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer syscall.Close(fd)
+	for n < len(b) {
+		m, err := syscall.Read(fd, b[n:])
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return n, err
+		case m == 0:
+			return n, nil
+		default:
+			n += m
+		}
+	}
+	return n, nil
 }
 
 // capable reports whether this program has any capability.

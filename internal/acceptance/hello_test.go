@@ -28,13 +28,7 @@ func BenchmarkHello(b *testing.B) {
 	var sizes [3]helloSize
 	var resident, anonymous [3][]int
 	for i, v := range variants {
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, v, "hello"), "./"+v)
-		build.Dir = dir
-		build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK="+filepath.Join(dir, "go.work"))
-		if out, err := build.CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
-		sizes[i] = sizeOf(b, filepath.Join(dir, v, "hello"))
+		sizes[i] = sizeOf(b, buildHello(b, dir, v))
 	}
 	for b.Loop() {
 		for i, v := range variants {
@@ -63,31 +57,55 @@ func BenchmarkHello(b *testing.B) {
 	}
 }
 
+// The import adds little to a small program: no package of the standard library whose
+// code it does not need.
+func TestHelloStaysSmall(t *testing.T) {
+	const most = 48 << 10
+	dir := helloModule(t)
+	alone, linked := sizeOf(t, buildHello(t, dir, "alone")), sizeOf(t, buildHello(t, dir, "linked"))
+	if added := linked.file - alone.file; added > most {
+		t.Errorf("a linked table adds %d bytes, at most %d are expected: see go build -ldflags=-dumpdep", added, most)
+	}
+}
+
+// buildHello builds one of the three programs of a helloModule and returns its path.
+func buildHello(tb testing.TB, dir, variant string) string {
+	tb.Helper()
+	path := filepath.Join(dir, variant, "hello")
+	build := exec.Command("go", "build", "-o", path, "./"+variant)
+	build.Dir = dir
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK="+filepath.Join(dir, "go.work"))
+	if out, err := build.CombinedOutput(); err != nil {
+		tb.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
 // helloModule writes the three programs, generates, and returns their folder.
-func helloModule(b *testing.B) string {
-	b.Helper()
+func helloModule(tb testing.TB) string {
+	tb.Helper()
 	archive, err := txtar.ParseFile("testdata/hello.txtar")
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	dir := b.TempDir()
+	dir := tb.TempDir()
 	runtime, err := filepath.Abs("../../runtime")
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	work := fmt.Sprintf("go 1.26\n\nuse (\n\t.\n\t%q\n)\n", runtime)
 	for _, f := range append(archive.Files, txtar.File{Name: "go.work", Data: []byte(work)}) {
 		path := filepath.Join(dir, f.Name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := os.WriteFile(path, f.Data, 0o600); err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
-	r, err := gen.Run(b.Context(), gen.Config{Dir: dir, Patterns: []string{"./..."}, Env: append(os.Environ(), "GOWORK="+filepath.Join(dir, "go.work"))})
+	r, err := gen.Run(tb.Context(), gen.Config{Dir: dir, Patterns: []string{"./..."}, Env: append(os.Environ(), "GOWORK="+filepath.Join(dir, "go.work"))})
 	if err != nil || len(r.Findings) > 0 || len(r.Changes) == 0 {
-		b.Fatalf("generate: %v, %v", r, err)
+		tb.Fatalf("generate: %v, %v", r, err)
 	}
 	return dir
 }
@@ -96,11 +114,11 @@ type helloSize struct{ file, bss int }
 
 // sizeOf is what size(1) prints: the sections that are loaded from the file, and
 // those that begin as zeros.
-func sizeOf(b *testing.B, path string) (s helloSize) {
-	b.Helper()
+func sizeOf(tb testing.TB, path string) (s helloSize) {
+	tb.Helper()
 	f, err := elf.Open(path)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer f.Close()
 	for _, section := range f.Sections {
