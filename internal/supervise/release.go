@@ -8,15 +8,17 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync/atomic"
 
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"golang.org/x/sys/unix"
 )
 
 // releaseMemory returns memory to the kernel that watching does not need: what
-// a capture allocated, and the pages of this executable and of the libraries,
-// most of which are used only at the start. The kernel has them in its cache and
-// maps them again on demand.
+// a capture allocated, and the pages of this executable, most of which are used only
+// at the start. The kernel has them in its cache and maps them again on demand.
 func releaseMemory() {
 	debug.FreeOSMemory()
 	releaseFiles()
@@ -66,41 +68,61 @@ func automaticCollections() uint32 {
 
 // releaseFiles is releaseMemory for the pages of files.
 func releaseFiles() {
+	for _, r := range constantFiles() {
+		_, _, _ = unix.RawSyscall(unix.SYS_MADVISE, uintptr(r.Start), uintptr(r.Len()), unix.MADV_DONTNEED)
+	}
+}
+
+// constant has the result of constantFiles.
+var constant atomic.Pointer[[]elfcore.Range]
+
+// constantFiles returns the mappings of our executable that are never written to, except
+// by a debugger. They stay as long as we run; those of libraries may go, and others come
+// in their place.
+func constantFiles() (out []elfcore.Range) {
+	if known := constant.Load(); known != nil {
+		return *known
+	}
 	text, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
-		return
+		return nil
 	}
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
-		return
+		return nil
 	}
-	fixed := isFixed()
+	fixed, err := isFixed()
+	if err != nil {
+		return nil
+	}
 	for line := range strings.Lines(string(text)) {
 		fields := strings.Fields(line)
-		if len(fields) < 6 || fields[4] == "0" || fields[1][1] != '-' || fields[1][3] != 'p' {
+		if len(fields) < 6 || strings.Join(fields[5:], " ") != exe {
 			continue
 		}
 		// Never drop memory that was written to, because the changes would be lost:
 		// that includes the loader's relocations.
-		constant := fixed && strings.Join(fields[5:], " ") == exe
-		if !constant && fields[1][2] != 'x' {
+		if perms := fields[1]; perms != "r-xp" && (!fixed || perms != "r--p") {
 			continue
 		}
-		var start, end uintptr
-		if n, err := fmt.Sscanf(fields[0], "%x-%x", &start, &end); n != 2 || err != nil {
+		var r elfcore.Range
+		if n, err := fmt.Sscanf(fields[0], "%x-%x", &r.Start, &r.End); n != 2 || err != nil {
 			continue
 		}
-		_, _, _ = unix.RawSyscall(unix.SYS_MADVISE, start, end-start, unix.MADV_DONTNEED)
+		out = append(out, r)
 	}
+	constant.Store(&out)
+	return out
 }
 
-// isFixed reports whether our file is linked for a fixed address, so that
-// nothing in it is relocated.
-func isFixed() bool {
+// isFixed reports whether our file is linked for a fixed address, and the loader
+// relocates nothing in the memory that is constant later.
+func isFixed() (bool, error) {
 	f, err := elf.Open("/proc/self/exe")
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer f.Close()
-	return f.Type == elf.ET_EXEC
+	relocated := slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_GNU_RELRO })
+	return f.Type == elf.ET_EXEC && !relocated, nil
 }

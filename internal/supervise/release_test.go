@@ -3,12 +3,17 @@
 package supervise
 
 import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"testing"
 	"time"
 
 	"github.com/meminspect/meminspect/internal/await"
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
 // Memory is released once after a collection that the runtime began, and not again after
@@ -57,5 +62,29 @@ func TestAfterCollection(t *testing.T) {
 	afterCollection(automatic)
 	if n := forced() - before; n != 1 {
 		t.Errorf("%d releases after the runtime's own collection", n)
+	}
+}
+
+// What is released has no page that was written to: the kernel would lose it.
+func TestConstantFiles(t *testing.T) {
+	constant := constantFiles()
+	if len(constant) == 0 {
+		t.Fatal("nothing is constant, not even the code")
+	}
+	smaps, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Skip(err)
+	}
+	var now elfcore.Range
+	for lines := bufio.NewScanner(bytes.NewReader(smaps)); lines.Scan(); {
+		var start, end, written uint64
+		if n, _ := fmt.Sscanf(lines.Text(), "%x-%x ", &start, &end); n == 2 {
+			now = elfcore.Range{Start: start, End: end}
+		}
+		if n, _ := fmt.Sscanf(lines.Text(), "Anonymous: %d kB", &written); n == 1 && written > 0 {
+			if over := elfcore.Overlapping(constant, now); len(over) > 0 {
+				t.Errorf("%#x is released, and %d KB of %#x were written to", over, written, now)
+			}
+		}
 	}
 }

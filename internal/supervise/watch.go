@@ -30,6 +30,10 @@ const (
 	longest  = pressure.MaxWait
 )
 
+// filesStay is the time after which pages of files are released again. The kernel maps
+// sixteen pages around each that is used, so code that rarely runs adds up.
+const filesStay = 10 * time.Second
+
 // HangAction selects what happens to a hanging program after its capture.
 type HangAction int
 
@@ -51,7 +55,7 @@ func (s *Supervisor) watch() {
 	defer func() { group.kernel.Close() }()
 	// Times by the clock of began, which is monotonic: it stops while the host is
 	// suspended.
-	var follow, read time.Duration
+	var follow, read, release time.Duration
 	wait := time.NewTimer(shortest)
 	defer wait.Stop()
 	var collected <-chan struct{}
@@ -62,13 +66,19 @@ func (s *Supervisor) watch() {
 	for looks := 0; ; looks++ {
 		if looks == settled && s.parent == nil {
 			releaseMemory() // of the start
+			release = time.Since(began) + filesStay
 		}
 		select {
 		case <-collected:
 			automatic = afterCollection(automatic)
 		default:
 		}
-		if now := time.Since(began); now >= follow {
+		now := time.Since(began)
+		if looks > settled && s.parent == nil && now >= release {
+			releaseFiles()
+			release = now + filesStay
+		}
+		if now >= follow {
 			group.follow(s.gauge, s.config.MemoryShare)
 			follow = now + longest
 		}
@@ -81,7 +91,7 @@ func (s *Supervisor) watch() {
 		case <-s.looks:
 		case <-wait.C:
 		}
-		now := time.Since(began)
+		now = time.Since(began)
 		again := asked.look(s)
 		view := s.image.Load().view
 		beats := view.beats()
