@@ -216,9 +216,7 @@ func crosses(borders []memory.Address, gap memory.Range) bool {
 
 // filler is the content of gaps.
 var filler = func() (b [4096]byte) {
-	for i := range b {
-		b[i] = elfcore.MarkByte
-	}
+	elfcore.FillMarks(b[:])
 	return b
 }()
 

@@ -34,11 +34,7 @@ func (im *Image) Each(r memory.Range, f func(addr memory.Address, data []byte)) 
 
 // Fill overwrites the image's bytes in r with the fill pattern.
 func (im *Image) Fill(r memory.Range) {
-	im.Each(r, func(_ memory.Address, data []byte) {
-		for i := range data {
-			data[i] = elfcore.MarkByte
-		}
-	})
+	im.Each(r, func(_ memory.Address, data []byte) { elfcore.FillMarks(data) })
 }
 
 // Put replaces the image's bytes by those of a piece. They are no longer holes.

@@ -187,9 +187,7 @@ func (c *Copy) read(mem memory.Memory, b []byte, addr uint64, record bool) {
 		n, _ := mem.ReadAt(b, memory.Address(addr))
 		b, addr = b[n:], addr+uint64(n)
 		bad := min(pageSize-addr%pageSize, uint64(len(b)))
-		for i := range b[:bad] {
-			b[i] = elfcore.MarkByte
-		}
+		elfcore.FillMarks(b[:bad])
 		if record && bad > 0 {
 			c.Holes += bad
 			c.holes = append(c.holes, elfcore.Range{Start: addr, End: addr + bad})

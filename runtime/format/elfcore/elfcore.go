@@ -54,6 +54,17 @@ const (
 // integer -6510615555426900571.
 const MarkByte = 0xA5
 
+// FillMarks overwrites b with MarkByte.
+func FillMarks(b []byte) {
+	const most = 4 << 10 // copied at a time, so that the source stays in the cache
+	for i := range b[:min(len(b), 8)] {
+		b[i] = MarkByte
+	}
+	for n := 8; n < len(b); {
+		n += copy(b[n:], b[:min(n, most)])
+	}
+}
+
 // MaxSegments is the maximum number of PT_LOADs in a core. Beyond it the count
 // moves into a section header (PN_XNUM), which Go's debug/elf, and therefore
 // Delve, does not read: it would silently lose segments.

@@ -398,3 +398,13 @@ func TestNotesLater(t *testing.T) {
 		t.Errorf("the memory is %q", b)
 	}
 }
+
+func TestFillMarks(t *testing.T) {
+	for _, n := range []int{0, 1, 7, 8, 9, 4095, 8 << 10, 100_001} {
+		b := make([]byte, n+1)
+		FillMarks(b[:n])
+		if want := append(bytes.Repeat([]byte{MarkByte}, n), 0); !bytes.Equal(b, want) {
+			t.Errorf("%d bytes are not filled", n)
+		}
+	}
+}
