@@ -5,9 +5,9 @@
 // value.
 //
 // The program continues while its memory is read. Each region is read twice; if
-// the readings differ, the core reports the region as torn. Memory is read
-// through the kernel, so unmapped memory of a region becomes a hole in the
-// core, not a fault in the program.
+// the readings differ, the core reports the region as torn. Memory that the
+// program could unmap is read through the kernel: where it is unmapped, the core
+// has a hole, and the program has no fault.
 //
 // Linux/amd64 and linux/arm64 are supported; elsewhere the functions return
 // ErrUnsupported.

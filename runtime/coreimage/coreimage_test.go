@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,6 +21,8 @@ import (
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
 	"github.com/meminspect/meminspect/runtime/format/note"
 	"github.com/meminspect/meminspect/runtime/format/vmcoreinfo"
+	"github.com/meminspect/meminspect/runtime/internal/registry"
+	"github.com/meminspect/meminspect/runtime/internal/self"
 )
 
 var (
@@ -196,7 +199,8 @@ func TestAbsentMemory(t *testing.T) {
 
 // A region that changes between its two readings is torn, or read again if it
 // is small and settles. An unchanged one is complete. A region larger than one
-// block is compared as a whole.
+// block is compared as a whole. All holds of memory that the program reads
+// directly, and of memory that it reads through the kernel.
 func TestTorn(t *testing.T) {
 	const words = 1 << 17 // 1 MB
 	for _, c := range []struct {
@@ -210,42 +214,124 @@ func TestTorn(t *testing.T) {
 		{"large, at its start", words * 8, 1, note.Torn},
 		{"large, never", words * 8, 0, note.Complete},
 	} {
-		mem := make([]byte, c.bytes)
-		still := new([100]byte)
-		id, err := meminspect.RegisterSlice(meminspect.IDDynamic, mem)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sid := register(t, still)
-		core, err := plan(nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		read, moves := core.read, c.moves
-		core.read = func(p []byte, addr uint64) int {
-			n := read(p, addr)
-			if addr == uint64(uintptr(unsafe.Pointer(&mem[0]))) && moves > 0 {
-				moves--
-				mem[0]++
+		for _, mem := range [][]byte{make([]byte, c.bytes), mapped(t, c.bytes)} {
+			still := new([100]byte)
+			id, err := meminspect.RegisterSlice(meminspect.IDDynamic, mem)
+			if err != nil {
+				t.Fatal(err)
 			}
-			return n
+			sid := register(t, still)
+			core, err := plan(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			start, moves, direct := uint64(uintptr(unsafe.Pointer(&mem[0]))), c.moves, 0
+			move := func(addr uint64) {
+				if addr == start && moves > 0 {
+					moves--
+					mem[0]++
+				}
+			}
+			core.read = func(p []byte, addr uint64) int {
+				n := self.Read(p, addr)
+				move(addr)
+				return n
+			}
+			core.direct = func(s *span, block elfcore.Range, use func([]byte)) bool {
+				done := readDirectly(s, block, use)
+				if done && block.Start == start {
+					direct++
+					move(block.Start)
+				}
+				return done
+			}
+			var buf bytes.Buffer
+			if _, err := core.Write(&buf); err != nil {
+				t.Fatal(err)
+			}
+			f, err := elfcore.Open(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			rs := regionsOf(t, f)
+			if r := rs[uint64(id)]; r.Status != c.want {
+				t.Errorf("%s: %v, want %v", c.name, r.Status, c.want)
+			}
+			if r := rs[uint64(sid)]; r.Status != note.Complete {
+				t.Errorf("%s: the region that is still is %v", c.name, r.Status)
+			}
+			if owned := registry.OnHeap(unsafe.Pointer(&mem[0])); (direct > 0) != (owned && mayReadDirectly) {
+				t.Errorf("%s: %d direct readings; on the heap: %v", c.name, direct, owned)
+			}
+			meminspect.Unregister(id)
 		}
-		var buf bytes.Buffer
-		if _, err := core.Write(&buf); err != nil {
-			t.Fatal(err)
-		}
-		f, err := elfcore.Open(bytes.NewReader(buf.Bytes()), int64(buf.Len()))
+	}
+}
+
+// mapped returns memory that the garbage collector does not know.
+func mapped(t *testing.T, size int) []byte {
+	t.Helper()
+	m, err := syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Munmap(m) })
+	return m
+}
+
+// A core that was written keeps no memory of a region alive, and those that are written
+// later use its buffers.
+func TestMemoryIsDropped(t *testing.T) {
+	type large [1 << 20]byte
+	object := new(large)
+	dropped := make(chan struct{})
+	runtime.AddCleanup(object, func(done chan struct{}) { close(done) }, dropped)
+	id := register(t, object)
+	if err := Write(io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	runtime.KeepAlive(object)
+	meminspect.Unregister(id)
+	runtime.GC()
+	select {
+	case <-dropped:
+	case <-time.After(10 * time.Second):
+		t.Error("the region is alive")
+	}
+}
+
+// If memory that is read directly disappears, as a file does that becomes shorter, the
+// kernel reads the rest, and the program goes on.
+func TestDirectReadingFaults(t *testing.T) {
+	for _, pages := range []int{2, 2 * blockSize / pageSize} { // one block, and several
+		f, err := os.Create(filepath.Join(t.TempDir(), "pages"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		rs := regionsOf(t, f)
-		if r := rs[uint64(id)]; r.Status != c.want {
-			t.Errorf("%s: %v, want %v", c.name, r.Status, c.want)
+		defer f.Close()
+		text := bytes.Repeat([]byte("page"), (pages-1)*pageSize/4)
+		if _, err := f.Write(text); err != nil {
+			t.Fatal(err)
 		}
-		if r := rs[uint64(sid)]; r.Status != note.Complete {
-			t.Errorf("%s: the region that is still is %v", c.name, r.Status)
+		m, err := syscall.Mmap(int(f.Fd()), 0, pages*pageSize, syscall.PROT_READ, syscall.MAP_SHARED)
+		if err != nil {
+			t.Fatal(err)
 		}
-		meminspect.Unregister(id)
+		defer func() { _ = syscall.Munmap(m) }()
+		start := uint64(uintptr(unsafe.Pointer(&m[0])))
+		whole := elfcore.Range{Start: start, End: start + uint64(len(m))}
+		c := &image{read: self.Read, direct: readDirectly, a: make([]byte, blockSize)}
+		var buf bytes.Buffer
+		if err := c.copySpan(&buf, span{Range: whole, own: m}); err != nil {
+			t.Fatal(err)
+		}
+		want := slices.Concat(text, bytes.Repeat([]byte{elfcore.MarkByte}, pageSize))
+		if !bytes.Equal(buf.Bytes(), want) {
+			t.Errorf("%d pages: the copy differs", pages)
+		}
+		if hole := (elfcore.Range{Start: whole.End - pageSize, End: whole.End}); !slices.Equal(elfcore.Merge(c.holes, 0), []elfcore.Range{hole}) || len(c.torn) > 0 {
+			t.Errorf("%d pages: holes %v, torn %v", pages, c.holes, c.torn)
+		}
 	}
 }
 

@@ -3,10 +3,10 @@ package coreimage
 import (
 	"bytes"
 	"cmp"
-	"hash/maphash"
 	"io"
 	"iter"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"github.com/meminspect/meminspect/runtime/format/elfcore"
@@ -28,9 +28,10 @@ type image struct {
 	seams    []elfcore.Range // the parts of redacted that are written as marks; see seams
 	holes    []elfcore.Range // found while writing
 	torn     []elfcore.Range // found while writing
-	a, b     []byte
-	seed     maphash.Seed
-	read     func(p []byte, addr uint64) int // reads up to the first unreadable byte
+	a, b     []byte          // two readings of a block; b is for those through the kernel
+	keys     keys
+	read     func(p []byte, addr uint64) int                                      // reads up to the first unreadable byte
+	direct   func(s *span, block elfcore.Range, use func(own []byte)) (done bool) // readDirectly
 }
 
 // A region is a row of the core's region table, with its memory.
@@ -43,9 +44,35 @@ type region struct {
 // memory returns the region's own memory.
 func (r *region) memory() elfcore.Range { return elfcore.Range{Start: r.Addr, End: r.Addr + r.Size} }
 
+// release drops all references to the regions' memory.
 func (c *image) release() {
 	for i := range c.regions {
 		c.regions[i].hold = nil
+	}
+	c.Segments = nil // their contents refer to it
+	putBlock(c.a)
+	putBlock(c.b)
+	c.a, c.b = nil, nil
+}
+
+// spare has buffers of blockSize: to make one costs as much as to copy a block.
+var spare sync.Pool
+
+// newBlock returns a buffer of n bytes, at most blockSize.
+func newBlock(n uint64) []byte {
+	if n <= blockSize/8 {
+		return make([]byte, n)
+	}
+	if b, ok := spare.Get().(*[]byte); ok {
+		return (*b)[:n]
+	}
+	return make([]byte, n, blockSize)
+}
+
+// putBlock takes back a buffer of newBlock.
+func putBlock(b []byte) {
+	if cap(b) == blockSize {
+		spare.Put(&b)
 	}
 }
 
@@ -56,6 +83,7 @@ type span struct {
 	elfcore.Range
 	regions []*region // that have some of it
 	marks   bool      // a seam
+	own     []byte    // the memory itself, if it is read directly; see ownMemory
 }
 
 // maxSeam is the largest redacted piece of a region that is written as marks. A
@@ -184,18 +212,17 @@ func (c *image) copySpan(w io.Writer, s span) error {
 		return err
 	}
 	if s.Len() <= blockSize {
-		a, b := c.a[:s.Len()], c.b[:s.Len()]
-		c.fill(a, s.Start, true)
+		a, holes := c.a[:s.Len()], len(c.holes)
 		for try := 0; ; try++ {
-			c.fill(b, s.Start, false)
-			if bytes.Equal(a, b) {
+			c.holes = c.holes[:holes] // those of this reading count
+			c.copyBlock(a, &s, s.Range)
+			if c.unchanged(a, &s, s.Range) {
 				break
 			}
 			if try == 2 {
 				c.torn = append(c.torn, s.Range)
 				break
 			}
-			a, b = b, a
 		}
 		s.judge(a, s.Start)
 		_, err := w.Write(a)
@@ -204,17 +231,15 @@ func (c *image) copySpan(w io.Writer, s span) error {
 	sums := make([]uint64, 0, s.Len()/blockSize+1)
 	for block := range blocks(s.Range) {
 		a := c.a[:block.Len()]
-		c.fill(a, block.Start, true)
+		c.copyBlock(a, &s, block)
 		s.judge(a, block.Start)
-		sums = append(sums, maphash.Bytes(c.seed, a))
+		sums = append(sums, c.keys.sum(a))
 		if _, err := w.Write(a); err != nil {
 			return err
 		}
 	}
 	for block := range blocks(s.Range) {
-		b := c.b[:block.Len()]
-		c.fill(b, block.Start, false)
-		if maphash.Bytes(c.seed, b) != sums[0] {
+		if c.sumAgain(&s, block) != sums[0] {
 			c.torn = append(c.torn, block)
 		}
 		sums = sums[1:]
@@ -249,18 +274,16 @@ const pageSize = self.PageSize
 // fill reads memory into p. Unreadable pages are filled with MarkByte, and
 // recorded if record is set.
 func (c *image) fill(p []byte, addr uint64, record bool) {
-	for len(p) > 0 {
+	for first := len(c.holes); len(p) > 0; {
 		n := c.read(p, addr)
 		p, addr = p[n:], addr+uint64(n)
 		if len(p) == 0 {
 			return
 		}
 		bad := min(pageSize-addr%pageSize, uint64(len(p)))
-		for i := range p[:bad] {
-			p[i] = elfcore.MarkByte
-		}
+		elfcore.FillMarks(p[:bad])
 		if record {
-			if n := len(c.holes); n > 0 && c.holes[n-1].End == addr {
+			if n := len(c.holes); n > first && c.holes[n-1].End == addr {
 				c.holes[n-1].End += bad
 			} else {
 				c.holes = append(c.holes, elfcore.Range{Start: addr, End: addr + bad})

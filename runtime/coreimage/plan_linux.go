@@ -3,7 +3,6 @@
 package coreimage
 
 import (
-	"hash/maphash"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -26,8 +25,9 @@ func plan(opts []Option) (*image, error) {
 		opt(&o)
 	}
 	c := &image{
-		seed: maphash.MakeSeed(),
-		read: self.Read,
+		read:   self.Read,
+		direct: readDirectly,
+		keys:   newKeys(),
 	}
 	c.Machine = self.Machine
 	describe.Register()
@@ -59,10 +59,13 @@ func plan(opts []Option) (*image, error) {
 	without := elfcore.Merge(slices.Concat(c.redacted, absent), 0)
 	spans := spans(c.regions, data, without, c.seams)
 	block := uint64(0)
-	for _, s := range spans {
+	variables := self.GoVariables()
+	for i := range spans {
+		s := &spans[i]
+		s.own = s.ownMemory(me.Readable, variables)
 		block = max(block, min(s.Len(), blockSize))
 	}
-	c.a, c.b = make([]byte, block), make([]byte, block)
+	c.a = newBlock(block)
 	captured := c.segments(spans)
 	// Mark redacted memory wherever it is, so that no debugger looks for it
 	// elsewhere.

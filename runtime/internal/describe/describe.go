@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/meminspect/meminspect/runtime/format/anchor"
@@ -124,8 +125,8 @@ func build(t *vmcoreinfo.Text) {
 	t.Field("GOVERSION", runtime.Version())
 	t.Field("GOOS", runtime.GOOS)
 	t.Field("GOARCH", runtime.GOARCH)
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
+	info := buildInfo()
+	if info.GoVersion == "" {
 		return
 	}
 	t.Field("PACKAGE", info.Path)
@@ -221,9 +222,22 @@ func (s Symbol) Put(t *vmcoreinfo.Text) {
 
 // MainPackage returns the import path of the program's package main, "" for a
 // program that was built without modules.
-func MainPackage() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		return info.Path
+func MainPackage() string { return buildInfo().Path }
+
+// parsed has the result of buildInfo.
+var parsed atomic.Pointer[debug.BuildInfo]
+
+// buildInfo returns the build info without the modules, empty if there is none. It
+// parses the text once.
+func buildInfo() *debug.BuildInfo {
+	if known := parsed.Load(); known != nil {
+		return known
 	}
-	return ""
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		info = &debug.BuildInfo{}
+	}
+	info.Deps = nil
+	parsed.Store(info)
+	return info
 }

@@ -3,3 +3,5 @@
 package self
 
 func bounds() (text, etext, pclntab uintptr)
+
+func sections() (from, to [4]uintptr)

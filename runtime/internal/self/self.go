@@ -55,3 +55,15 @@ const Backlog = "runtime.printBacklog"
 // Bounds returns the bounds of the program's code, as Go's linker knows them,
 // and the address of the pc-line table; zeros on unsupported machines.
 func Bounds() (text, etext, pclntab uintptr) { return bounds() }
+
+// GoVariables returns the memory of the variables that Go code of the executable
+// declares, not those of C code; nothing on unsupported machines. Its sections are in
+// the executable's data and bss.
+func GoVariables() []elfcore.Range {
+	from, to := sections()
+	var out []elfcore.Range
+	for i := range from {
+		out = append(out, elfcore.Range{Start: uint64(from[i]), End: uint64(to[i])})
+	}
+	return elfcore.Merge(out, 0)
+}

@@ -35,11 +35,11 @@ const (
 
 // Inspect collects the facts about this program. It needs /proc.
 func Inspect() (*Process, error) {
-	s := &Process{}
-	var err error
-	if s.Auxv, err = os.ReadFile("/proc/self/auxv"); err != nil {
-		return nil, fmt.Errorf("learn where the program is loaded: %w", err)
+	fixed, err := inspectLoaded()
+	if err != nil {
+		return nil, err
 	}
+	s := *fixed
 	if s.Path, err = os.Readlink("/proc/self/exe"); err != nil {
 		return nil, fmt.Errorf("learn the executable's name: %w", err)
 	}
@@ -50,35 +50,43 @@ func Inspect() (*Process, error) {
 	}
 	// The file may be deleted; its name stays the same.
 	s.Path = strings.TrimSuffix(s.Path, " (deleted)")
+	return &s, nil
+}
+
+// loaded has the result of inspectLoaded, once it is complete.
+var loaded atomic.Pointer[Process]
+
+// inspectLoaded collects the facts that stay the same while the program runs. The caller
+// must not change the result.
+func inspectLoaded() (*Process, error) {
+	if known := loaded.Load(); known != nil {
+		return known, nil
+	}
+	s := &Process{}
+	var err error
+	if s.Auxv, err = os.ReadFile("/proc/self/auxv"); err != nil {
+		return nil, fmt.Errorf("learn where the program is loaded: %w", err)
+	}
 	if err := s.programHeaders(); err != nil {
 		return nil, fmt.Errorf("read the program's own headers: %w", err)
 	}
-	if known := buildIDs.Load(); known != nil {
-		s.BuildIDs = *known
-		return s, nil
+	if s.BuildIDs.GNU == "" {
+		if err := s.noteSections(); err != nil {
+			return s, nil //nolint:nilerr // the next call may find more
+		}
 	}
-	if s.BuildIDs.GNU == "" && s.noteSections() != nil {
-		return s, nil //nolint:nilerr // the next call may find more
-	}
-	ids := s.BuildIDs
-	buildIDs.Store(&ids)
+	loaded.Store(s)
 	return s, nil
 }
-
-// buildIDs has those of the program, once they were read.
-var buildIDs atomic.Pointer[BuildIDs]
 
 // ReadBuildIDs returns the build IDs of the executable, empty ones if it has none or they
 // cannot be read.
 func ReadBuildIDs() BuildIDs {
-	if known := buildIDs.Load(); known != nil {
-		return *known
-	}
-	me, err := Inspect()
+	s, err := inspectLoaded()
 	if err != nil {
 		return BuildIDs{}
 	}
-	return me.BuildIDs
+	return s.BuildIDs
 }
 
 // mappings finds all mappings, and the executable's own: Delve takes every
@@ -90,24 +98,32 @@ func (s *Process) mappings() error {
 	}
 	for line := range bytes.Lines(maps) {
 		// address perms offset dev inode path; the path may contain spaces.
-		f := strings.SplitN(strings.TrimSuffix(string(line), "\n"), " ", 6)
-		if len(f) < 5 {
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		addresses, line, _ := bytes.Cut(line, []byte(" "))
+		perms, line, _ := bytes.Cut(line, []byte(" "))
+		offset, line, ok := bytes.Cut(line, []byte(" "))
+		if !ok {
 			continue
 		}
-		from, to, _ := strings.Cut(f[0], "-")
-		start, err1 := strconv.ParseUint(from, 16, 64)
-		end, err2 := strconv.ParseUint(to, 16, 64)
-		offset, err3 := strconv.ParseUint(f[2], 16, 64)
-		if err := errors.Join(err1, err2, err3); err != nil {
+		from, to, _ := bytes.Cut(addresses, []byte("-"))
+		start, err1 := strconv.ParseUint(string(from), 16, 64)
+		end, err2 := strconv.ParseUint(string(to), 16, 64)
+		if err := errors.Join(err1, err2); err != nil {
 			return fmt.Errorf("read /proc/self/maps: %w", err)
 		}
-		if strings.HasPrefix(f[1], "r") {
+		if bytes.HasPrefix(perms, []byte("r")) {
 			s.Readable = append(s.Readable, elfcore.Range{Start: start, End: end})
 		}
-		if len(f) < 6 || strings.TrimLeft(f[5], " ") != s.Path {
+		_, line, _ = bytes.Cut(line, []byte(" ")) // the device
+		_, line, _ = bytes.Cut(line, []byte(" ")) // the inode
+		if path := bytes.TrimLeft(line, " "); len(path) == 0 || string(path) != s.Path {
 			continue
 		}
-		s.Files = append(s.Files, elfcore.Mapping{Start: start, End: end, Offset: offset, Path: strings.TrimSuffix(s.Path, " (deleted)")})
+		at, err := strconv.ParseUint(string(offset), 16, 64)
+		if err != nil {
+			return fmt.Errorf("read /proc/self/maps: %w", err)
+		}
+		s.Files = append(s.Files, elfcore.Mapping{Start: start, End: end, Offset: at, Path: strings.TrimSuffix(s.Path, " (deleted)")})
 	}
 	s.Readable = elfcore.Merge(s.Readable, 0)
 	return nil

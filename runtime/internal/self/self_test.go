@@ -7,9 +7,14 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
+
+	"github.com/meminspect/meminspect/runtime/format/elfcore"
 )
 
-var initialised = uint64(1)
+var (
+	initialised   = uint64(1)
+	uninitialised uint64
+)
 
 // Both ways of reading memory find the same bytes and the same holes.
 func TestReadMemoryFallback(t *testing.T) {
@@ -66,6 +71,12 @@ func TestInspect(t *testing.T) {
 	var head [4]byte
 	if Read(head[:], uint64(pclntab)); head != [4]byte{0xf1, 0xff, 0xff, 0xff} {
 		t.Errorf("the pc-line table begins %x", head)
+	}
+	for _, at := range []unsafe.Pointer{unsafe.Pointer(&initialised), unsafe.Pointer(&uninitialised), unsafe.Pointer(&noReadv), unsafe.Pointer(&loaded)} {
+		one := elfcore.Range{Start: uint64(uintptr(at)), End: uint64(uintptr(at)) + 1}
+		if len(elfcore.Overlapping(GoVariables(), one)) != 1 {
+			t.Errorf("a variable at %p, Go's are in %#x", at, GoVariables())
+		}
 	}
 	if p.BuildIDs.Go == "" || p.Kernel == "" || !strings.HasSuffix(p.Path, ".test") || len(p.Files) == 0 {
 		t.Errorf("%+v", p)
