@@ -1,6 +1,7 @@
 package coreimage
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 	"math/rand/v2"
@@ -20,6 +21,12 @@ func TestChecksum(t *testing.T) {
 	want := k.sum(block)
 	if k.sum(slices.Clone(block)) != want {
 		t.Error("the same bytes have another checksum elsewhere")
+	}
+	for n := range 200 {
+		dst := make([]byte, n)
+		if sum := k.copy(dst, block[:n]); sum != k.sum(block[:n]) || !bytes.Equal(dst, block[:n]) {
+			t.Errorf("a copy of %d bytes has another checksum or differs", n)
+		}
 	}
 	for i := range 8 * len(block) {
 		block[i/8] ^= 1 << (i % 8)

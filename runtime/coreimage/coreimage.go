@@ -77,8 +77,8 @@ func Args() Option { return func(o *options) { o.args = true } }
 func Why(reason string) Option { return func(o *options) { o.why = reason } }
 
 // Write writes a core of this process to w. It reads memory while it writes,
-// and buffers no more than some hundred kilobytes. If it fails, the output is
-// not a valid core. If w is a file, the notes precede the memory, where
+// and has buffers of at most two megabytes. If it fails, the output is not a
+// valid core. If w is a file, the notes precede the memory, where
 // crash(8) looks for them; in a stream they follow it.
 func Write(w io.Writer, opts ...Option) error {
 	if registry.Off {

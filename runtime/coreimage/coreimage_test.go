@@ -202,7 +202,7 @@ func TestAbsentMemory(t *testing.T) {
 // block is compared as a whole. All holds of memory that the program reads
 // directly, and of memory that it reads through the kernel.
 func TestTorn(t *testing.T) {
-	const words = 1 << 17 // 1 MB
+	const words = 1 << 18 // two blocks
 	for _, c := range []struct {
 		name  string
 		bytes int

@@ -56,6 +56,15 @@ func (c *image) copyBlock(p []byte, s *span, block elfcore.Range) {
 	}
 }
 
+// copyAndSum is copyBlock, and returns the checksum of the copy.
+func (c *image) copyAndSum(p []byte, s *span, block elfcore.Range) (sum uint64) {
+	if !c.direct(s, block, func(own []byte) { sum = c.keys.copy(p, own) }) {
+		c.fill(p, block.Start, true)
+		sum = c.keys.sum(p)
+	}
+	return sum
+}
+
 // unchanged reports whether the block of the span still has what is in p.
 func (c *image) unchanged(p []byte, s *span, block elfcore.Range) (same bool) {
 	if !c.direct(s, block, func(own []byte) { same = bytes.Equal(p, own) }) {

@@ -71,14 +71,14 @@ func FillMarks(b []byte) {
 const MaxSegments = 65533
 
 const (
-	headerSize  = 64
-	progSize    = 56
-	typeCore    = 4
-	ptLoad      = 1
-	ptNote      = 4
-	pnXNum      = 0xffff
-	maxAddress  = 1<<63 - 1
-	copyBufSize = 32 << 10
+	headerSize = 64
+	progSize   = 56
+	typeCore   = 4
+	ptLoad     = 1
+	ptNote     = 4
+	pnXNum     = 0xffff
+	maxAddress = 1<<63 - 1
+	fillSize   = 8 << 10 // that are written at a time
 )
 
 // A Note is one note of the PT_NOTE segment.
@@ -282,7 +282,13 @@ func BlockFor(marked uint64) uint64 {
 // split cuts marked segments into pieces no larger than the shared block, and
 // drops empty segments.
 func split(segments []Segment, block uint64) []Segment {
-	out := make([]Segment, 0, len(segments))
+	pieces := uint64(len(segments))
+	for i := range segments {
+		if s := &segments[i]; s.Content == nil && block > 0 {
+			pieces += s.Size / block
+		}
+	}
+	out := make([]Segment, 0, min(pieces, MaxSegments+1))
 	for _, s := range segments {
 		if s.Size == 0 {
 			continue

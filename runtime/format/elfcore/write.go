@@ -156,7 +156,7 @@ func noteSize(n *Note) uint64 {
 
 // fill writes size bytes of one value.
 func fill(w io.Writer, value byte, size uint64) error {
-	buf := bytes.Repeat([]byte{value}, int(min(size, copyBufSize)))
+	buf := bytes.Repeat([]byte{value}, int(min(size, fillSize)))
 	for size > 0 {
 		n := min(size, uint64(len(buf)))
 		if _, err := w.Write(buf[:n]); err != nil {
