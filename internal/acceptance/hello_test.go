@@ -60,7 +60,7 @@ func BenchmarkHello(b *testing.B) {
 // The import adds little to a small program: no package of the standard library whose
 // code it does not need.
 func TestHelloStaysSmall(t *testing.T) {
-	const most = 48 << 10
+	const most = 40 << 10
 	dir := helloModule(t)
 	alone, linked := sizeOf(t, buildHello(t, dir, "alone")), sizeOf(t, buildHello(t, dir, "linked"))
 	if added := linked.file - alone.file; added > most {

@@ -5,9 +5,10 @@
 // value.
 //
 // The program continues while its memory is read. Each region is read twice; if
-// the readings differ, the core reports the region as torn. Memory that the
-// program could unmap is read through the kernel: where it is unmapped, the core
-// has a hole, and the program has no fault.
+// the readings differ, the core reports the region as torn. Memory that is neither
+// of Go's garbage collector nor of variables of Go code is read through the
+// kernel: where it does not exist, the core has a hole, and the program has no
+// fault.
 //
 // Linux/amd64 and linux/arm64 are supported; elsewhere the functions return
 // ErrUnsupported.

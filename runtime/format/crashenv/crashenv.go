@@ -15,6 +15,7 @@ package crashenv
 
 import (
 	"encoding/binary"
+	"math"
 	"strconv"
 )
 
@@ -35,21 +36,23 @@ func Value(fd int, inode uint64) string {
 // Parse is the inverse of Value. It reports false for any other value, and for
 // descriptors below 3, which are never a channel.
 func Parse(value string) (fd int, inode uint64, ok bool) {
-	for i := 0; i < len(value); i++ {
-		if value[i] != ':' {
-			continue
-		}
-		fd, err := strconv.ParseUint(value[:i], 10, 31)
-		if err != nil || fd < 3 {
+	var n [2]uint64 // the package strconv would add the text of its errors to each program
+	part := 0
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c == ':' && part == 0:
+			part = 1
+		case c >= '0' && c <= '9':
+			n[part] = n[part]*10 + uint64(c-'0')
+		default:
 			return 0, 0, false
 		}
-		inode, err := strconv.ParseUint(value[i+1:], 10, 64)
-		if err != nil || inode == 0 || Value(int(fd), inode) != value {
-			return 0, 0, false
-		}
-		return int(fd), inode, true
 	}
-	return 0, 0, false
+	fd, inode = int(n[0]), n[1]
+	if fd < 3 || fd > math.MaxInt32 || inode == 0 || Value(fd, inode) != value { // too large, or zeros before it
+		return 0, 0, false
+	}
+	return fd, inode, true
 }
 
 // RegistrationSize is the length of an encoded Registration.
