@@ -320,7 +320,7 @@ func TestDirectReadingFaults(t *testing.T) {
 		defer func() { _ = syscall.Munmap(m) }()
 		start := uint64(uintptr(unsafe.Pointer(&m[0])))
 		whole := elfcore.Range{Start: start, End: start + uint64(len(m))}
-		c := &image{read: self.Read, direct: readDirectly, a: make([]byte, blockSize)}
+		c := &image{read: self.Read, direct: readDirectly, keys: newKeys(), a: make([]byte, blockSize)}
 		var buf bytes.Buffer
 		if err := c.copySpan(&buf, span{Range: whole, own: m}); err != nil {
 			t.Fatal(err)

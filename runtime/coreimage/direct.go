@@ -40,15 +40,15 @@ func within(r elfcore.Range, all []elfcore.Range) bool {
 	return len(over) == 1 && over[0].Start <= r.Start && r.End <= over[0].End
 }
 
-// maxCopy is the number of bytes that are copied at a time: the runtime cannot interrupt
-// a copy, which may have to wait for pages that were swapped out.
-const maxCopy = 16 << 10
+// maxPiece is the number of bytes that are copied or compared at a time: the runtime
+// cannot interrupt that, and pages that were swapped out take time.
+const maxPiece = 16 << 10
 
 // copyBlock reads the block of the span into p.
 func (c *image) copyBlock(p []byte, s *span, block elfcore.Range) {
 	done := c.direct(s, block, func(own []byte) {
 		for at := 0; at < len(own); {
-			at += copy(p[at:], own[at:min(at+maxCopy, len(own))])
+			at += copy(p[at:], own[at:min(at+maxPiece, len(own))])
 		}
 	})
 	if !done {
@@ -67,7 +67,14 @@ func (c *image) copyAndSum(p []byte, s *span, block elfcore.Range) (sum uint64) 
 
 // unchanged reports whether the block of the span still has what is in p.
 func (c *image) unchanged(p []byte, s *span, block elfcore.Range) (same bool) {
-	if !c.direct(s, block, func(own []byte) { same = bytes.Equal(p, own) }) {
+	done := c.direct(s, block, func(own []byte) {
+		same = true
+		for at := 0; same && at < len(own); at += maxPiece {
+			end := min(at+maxPiece, len(own))
+			same = bytes.Equal(p[at:end], own[at:end])
+		}
+	})
+	if !done {
 		same = bytes.Equal(p, c.again(block))
 	}
 	return same
@@ -83,9 +90,8 @@ func (c *image) sumAgain(s *span, block elfcore.Range) (sum uint64) {
 
 // again reads a block once more, through the kernel.
 func (c *image) again(block elfcore.Range) []byte {
-	if uint64(cap(c.b)) < block.Len() {
-		putBlock(c.b)
-		c.b = newBlock(block.Len())
+	if n := uint64(cap(c.b)); n < block.Len() {
+		c.b = newBlock(min(max(block.Len(), 2*n), blockSize))
 	}
 	b := c.b[:block.Len()]
 	c.fill(b, block.Start, false)

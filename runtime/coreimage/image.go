@@ -70,8 +70,9 @@ func newBlock(n uint64) []byte {
 	return make([]byte, n, blockSize)
 }
 
-// putBlock takes back a buffer of newBlock.
+// putBlock takes back a buffer of newBlock. It keeps no copy of the program's memory.
 func putBlock(b []byte) {
+	clear(b)
 	if cap(b) == blockSize {
 		spare.Put(&b)
 	}

@@ -57,8 +57,9 @@ const Backlog = "runtime.printBacklog"
 func Bounds() (text, etext, pclntab uintptr) { return bounds() }
 
 // GoVariables returns the memory of the variables that Go code of the executable
-// declares, not those of C code; nothing on unsupported machines. Its sections are in
-// the executable's data and bss.
+// declares; nothing on unsupported machines. Variables of C code are not among them,
+// except with -linkmode=internal, which is the default if all C code is that of the
+// standard library.
 func GoVariables() []elfcore.Range {
 	from, to := sections()
 	var out []elfcore.Range

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -160,6 +161,9 @@ func (s *Process) programHeaders() error {
 		}
 		programs = append(programs, p)
 	}
+	if !slices.ContainsFunc(programs, func(p elfcore.Program) bool { return p.Type == ptPhdr }) {
+		s.Bias = biasOf(phdr, programs)
+	}
 	var relro []elfcore.Range
 	for _, p := range programs {
 		r := elfcore.Range{Start: s.Bias + p.Addr, End: s.Bias + p.Addr + p.MemSize}
@@ -183,6 +187,23 @@ func (s *Process) programHeaders() error {
 		return errors.New("no writable segment")
 	}
 	return nil
+}
+
+// biasOf returns the bias of an executable without a header for its table of headers, as
+// static ones are: by the segment that begins with the file's header, which the table
+// follows.
+func biasOf(phdr uint64, programs []elfcore.Program) uint64 {
+	const headerSize = 64
+	var magic [4]byte
+	if Read(magic[:], phdr-headerSize) != len(magic) || string(magic[:]) != "\x7fELF" {
+		return 0
+	}
+	for _, p := range programs {
+		if p.Type == ptLoad && p.Offset == 0 {
+			return phdr - headerSize - p.Addr
+		}
+	}
+	return 0
 }
 
 // readNotes reads the executable's notes, if there are any.
