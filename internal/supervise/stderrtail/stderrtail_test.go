@@ -24,12 +24,16 @@ func started(t *testing.T, size int) (tail *Tail, program, passed *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { passed.Close(); out.Close() })
 	tail, program, err = Start(int(out.Fd()), size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { program.Close(); tail.Finish(time.Second); out.Close() })
+	t.Cleanup(func() {
+		program.Close()
+		passed.Close()
+		<-tail.done // until then it may write to out, whose number others get when it is closed
+		out.Close()
+	})
 	return tail, program, passed
 }
 
