@@ -15,7 +15,7 @@ func secure() bool {
 	if syscall.Getuid() != syscall.Geteuid() || syscall.Getgid() != syscall.Getegid() {
 		return true
 	}
-	var auxv [1 << 10]byte // the kernel's has less than 60 words
+	var auxv [1 << 10]byte // the kernel's has fewer than 60 words
 	n, err := readFile("/proc/self/auxv", auxv[:])
 	if err != nil {
 		// The kernel denies this to a program with file capabilities, and to one

@@ -78,7 +78,7 @@ const (
 	ptNote     = 4
 	pnXNum     = 0xffff
 	maxAddress = 1<<63 - 1
-	fillSize   = 8 << 10 // that are written at a time
+	fillSize   = 32 << 10 // bytes that fill writes at a time
 )
 
 // A Note is one note of the PT_NOTE segment.

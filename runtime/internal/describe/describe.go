@@ -227,8 +227,8 @@ func MainPackage() string { return buildInfo().Path }
 // parsed has the result of buildInfo.
 var parsed atomic.Pointer[debug.BuildInfo]
 
-// buildInfo returns the build info without the modules, empty if there is none. It
-// parses the text once.
+// buildInfo returns the build info without the modules. It is empty in a program that was
+// built without modules. The text is parsed once.
 func buildInfo() *debug.BuildInfo {
 	if known := parsed.Load(); known != nil {
 		return known
