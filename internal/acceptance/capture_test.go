@@ -101,6 +101,19 @@ func takeCore(t *testing.T, pid int, opts capture.Options) (string, *capture.Sum
 	return core, c.Summary()
 }
 
+// takeUninterrupted is takeCore while no thread handles a signal: with a full core, too,
+// Delve does not show where a goroutine is whose thread does.
+func takeUninterrupted(t *testing.T, exe string, pid int, opts capture.Options) (core string, summary *capture.Summary) {
+	t.Helper()
+	for range 10 {
+		core, summary = takeCore(t, pid, opts)
+		if threads := delve(t, exe, core, "threads"); !strings.Contains(strings.Join(threads, "\n"), "runtime.sig") {
+			break
+		}
+	}
+	return core, summary
+}
+
 // fullCore has gdb write a core of the whole process.
 func fullCore(t *testing.T, pid int) string {
 	t.Helper()
@@ -319,14 +332,7 @@ func TestManyGoroutines(t *testing.T) {
 	}
 	exe := compile(t, targets()[0], sources(t, "states"), "states")
 	p := start(t, exe, fmt.Sprint(n))
-	core, summary := takeCore(t, p.Process.Pid, capture.Options{Budget: budget})
-	for range 10 {
-		// With a full core, too, Delve shows nothing of a goroutine whose signal is being handled.
-		if threads := delve(t, exe, core, "threads"); !strings.Contains(strings.Join(threads, "\n"), "runtime.sig") {
-			break
-		}
-		core, summary = takeCore(t, p.Process.Pid, capture.Options{Budget: budget})
-	}
+	core, summary := takeUninterrupted(t, exe, p.Process.Pid, capture.Options{Budget: budget})
 	if summary.Goroutines.All < n || summary.Goroutines.Captured != summary.Goroutines.All || summary.Segments > capture.DefaultSegments+1 { // and the headers
 		t.Errorf("%+v", summary)
 	}

@@ -5,9 +5,14 @@ package acceptance
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/meminspect/meminspect/capture"
 	"github.com/meminspect/meminspect/internal/debuggers"
@@ -44,7 +49,7 @@ func TestRuntimeSecret(t *testing.T) {
 				{"data", capture.Options{Stop: capture.StopAlways, Mode: capture.Data}},
 				{"running", capture.Options{Stop: capture.StopNever, Stacks: capture.StacksFull}},
 			} {
-				core, summary := takeCore(t, p.Process.Pid, c.opts)
+				core, summary := takeUninterrupted(t, exe, p.Process.Pid, c.opts)
 				for _, seed := range []uint64{1001, 1002} {
 					if n := held(t, core, seed); n > 0 {
 						t.Errorf("%s: the core holds %d secret words of %d", c.name, n, seed)
@@ -61,7 +66,45 @@ func TestRuntimeSecret(t *testing.T) {
 					t.Errorf("%s: Delve reports\n%s", c.name, printed)
 				}
 			}
+			interruptSecrets(t, p.Process.Pid)
 		})
+	}
+}
+
+// interruptSecrets sends signals to all threads while it captures. Before a handler runs,
+// the kernel saves the registers of what it interrupts, which may hold a secret word, on
+// the handler's stack.
+func interruptSecrets(t *testing.T, pid int) {
+	t.Helper()
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	end := make(chan struct{})
+	var sender sync.WaitGroup
+	sender.Go(func() {
+		for {
+			select {
+			case <-end:
+				return
+			default:
+			}
+			for _, task := range tasks {
+				if tid, err := strconv.Atoi(task.Name()); err == nil {
+					_ = unix.Tgkill(pid, tid, unix.SIGURG)
+				}
+			}
+		}
+	})
+	defer sender.Wait()
+	defer close(end)
+	for range 40 {
+		core, _ := takeCore(t, pid, capture.Options{Stop: capture.StopAlways, Stacks: capture.StacksFull})
+		for _, seed := range []uint64{1001, 1002} {
+			if n := held(t, core, seed); n > 0 {
+				t.Errorf("interrupted: the core holds %d secret words of %d", n, seed)
+			}
+		}
 	}
 }
 

@@ -201,6 +201,7 @@ func (gs *goroutines) queueThreadStack(th *process.Thread, local, current memory
 	// In a signal handler, the registers that the kernel saved here lead to the
 	// interrupted stack.
 	if g, ok := gs.readG(current); ok {
+		own.Secret = g.Secret // so do its values
 		own.Leads = append(own.Leads, g.Stack)
 		if g.Stack.Contains(g.Sched.SP) {
 			// runtime.asmcgocall stores on C's stack its depth on the goroutine's:
@@ -218,7 +219,7 @@ func (gs *goroutines) queueThreadStack(th *process.Thread, local, current memory
 	}
 	at = max(at-redZone, scheduler.Stack.Start)
 	if whole, ok = gs.threadStack(th, scheduler.Addr, at); ok {
-		gs.queueStack(model.Stack{Used: memory.Range{Start: at &^ 7, End: min(whole.End, at.Add(maxC))}, Whole: whole})
+		gs.queueStack(model.Stack{Used: memory.Range{Start: at &^ 7, End: min(whole.End, at.Add(maxC))}, Whole: whole, Secret: own.Secret})
 	}
 }
 
