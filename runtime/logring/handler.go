@@ -2,6 +2,7 @@ package logring
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"math"
@@ -139,12 +140,17 @@ func (d *draft) raw(tokens []byte, depth int) {
 
 // attr appends an attribute, whole or not at all.
 func (d *draft) attr(a slog.Attr) {
-	v := a.Value.Resolve()
-	if a.Key == "" && v.Equal(slog.Value{}) || d.truncated {
+	v := a.Value
+	kind := v.Kind()
+	if kind == slog.KindLogValuer { // Resolve is slow for other kinds too
+		v = v.Resolve()
+		kind = v.Kind()
+	}
+	if d.truncated || a.Key == "" && v.Equal(slog.Value{}) {
 		return
 	}
 	before := len(d.b)
-	switch v.Kind() {
+	switch kind {
 	case slog.KindGroup:
 		if d.depth == logring.MaxDepth {
 			d.truncated = true
@@ -196,7 +202,11 @@ func (d *draft) attr(a slog.Attr) {
 
 // countable reports whether t can be represented in nanoseconds since 1970. The
 // zero time cannot.
-func countable(t time.Time) bool { return time.Unix(0, t.UnixNano()).Equal(t) }
+func countable(t time.Time) bool {
+	const most = math.MaxInt64 / int64(time.Second) // the last, partial second is left out
+	s := t.Unix()
+	return -most < s && s < most
+}
 
 // appendAny prints a value without an slog kind, which may allocate. fmt
 // recovers panics of its methods.
@@ -217,16 +227,16 @@ func (d *draft) key(kind byte, key string) {
 		key = key[:math.MaxUint16]
 		d.truncated = true
 	}
-	d.b = append(d.b, kind, byte(len(key)), byte(len(key)>>8))
-	d.b = append(d.b, key...)
+	b := append(d.b, kind, byte(len(key)), byte(len(key)>>8))
+	d.b = append(b, key...)
 }
 
 func (d *draft) number(kind byte, key string, n uint64) {
 	d.key(kind, key)
-	d.b = append(d.b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24), byte(n>>32), byte(n>>40), byte(n>>48), byte(n>>56))
+	d.b = binary.LittleEndian.AppendUint64(d.b, n)
 }
 
 func (d *draft) text(s string) {
-	d.b = append(d.b, byte(len(s)), byte(len(s)>>8), byte(len(s)>>16), byte(len(s)>>24))
-	d.b = append(d.b, s...)
+	b := binary.LittleEndian.AppendUint32(d.b, uint32(len(s)))
+	d.b = append(b, s...)
 }

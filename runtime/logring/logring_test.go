@@ -373,9 +373,9 @@ func TestValues(t *testing.T) {
 	ring := New(1 << 16)
 	defer ring.Close()
 	slog.New(ring.Handler(nil)).Info("m", "err", io.EOF, "struct", struct{ A int }{3}, "raw", []byte("bytes"), "nil", nil, "u", uint64(1)<<63, "f", 0.5, "t", time.Unix(5, 0),
-		"never", time.Time{}, "far", time.Date(3000, 1, 2, 3, 4, 5, 0, time.UTC))
+		"never", time.Time{}, "far", time.Date(3000, 1, 2, 3, 4, 5, 0, time.UTC), "last", time.Unix(1<<63/1_000_000_000, 999_999_999))
 	got := fmt.Sprint(read(t, ring)[0].Attrs)
-	want := fmt.Sprintf("[{err EOF} {struct {A:3}} {raw bytes} {nil <nil>} {u 9223372036854775808} {f 0.5} {t %v} {never 0001-01-01T00:00:00Z} {far 3000-01-02T03:04:05Z}]", time.Unix(5, 0))
+	want := fmt.Sprintf("[{err EOF} {struct {A:3}} {raw bytes} {nil <nil>} {u 9223372036854775808} {f 0.5} {t %v} {never 0001-01-01T00:00:00Z} {far 3000-01-02T03:04:05Z} {last 2262-04-11T23:47:16.999999999Z}]", time.Unix(5, 0))
 	if got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -169,18 +169,28 @@ func (r *Ring) commit(d *draft, t time.Time, level int, pc uintptr, flags uint16
 // store copies a record, padded to words, into the ring. If a writer is delayed
 // after it reserved its room, another writer may have reached the same place, a
 // whole ring later: both write, and the record's checksum fails. That is the
-// price of not waiting. The function is excluded from the race detector, which
-// copy would trigger.
+// price of not waiting.
+func store(data []byte, off uint64, b []byte) {
+	to, from := unsafe.Pointer(unsafe.SliceData(data)), unsafe.Pointer(unsafe.SliceData(b))
+	size := uint64(len(b))
+	first := min(size, uint64(len(data))-off)
+	storeWords(unsafe.Add(to, off), from, first)
+	if first < size {
+		storeWords(to, unsafe.Add(from, first), size-first)
+	}
+}
+
+// storeWords copies size bytes, a multiple of 8. It is excluded from the race
+// detector, which copy would trigger.
 //
 //go:norace
-func store(data []byte, off uint64, b []byte) {
-	to, size := unsafe.Pointer(unsafe.SliceData(data)), uint64(len(data))
-	from := unsafe.Pointer(unsafe.SliceData(b))
-	for i := uint64(0); i < uint64(len(b)); i += 8 {
-		*(*uint64)(unsafe.Add(to, off)) = *(*uint64)(unsafe.Add(from, i))
-		if off += 8; off == size {
-			off = 0
-		}
+func storeWords(to, from unsafe.Pointer, size uint64) {
+	at := uint64(0)
+	for ; at+32 <= size; at += 32 {
+		*(*[4]uint64)(unsafe.Add(to, at)) = *(*[4]uint64)(unsafe.Add(from, at))
+	}
+	for ; at < size; at += 8 {
+		*(*uint64)(unsafe.Add(to, at)) = *(*uint64)(unsafe.Add(from, at))
 	}
 }
 
