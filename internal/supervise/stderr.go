@@ -102,7 +102,7 @@ func (c *crash) keepStderr(excludes bool) (files []note.AttachedFile, facts []no
 	case len(c.stderr) == 0:
 		return nil, nil
 	case excludes && !c.s.config.KeepText:
-		const why = "left out, because the program has exclusions, or may have some: --keep-crash-text keeps it"
+		const why = "left out, because the program has exclusions or goroutines under package runtime/secret, or may have some: --keep-crash-text keeps it"
 		return nil, append(facts, note.Pair{Key: stderrName, Value: why})
 	}
 	data := c.stderr

@@ -146,7 +146,7 @@ func (s *script) do(what string) {
 		s.thread()
 	case "goroutine": // THREAD: with secrets, running on this thread
 		g := goroutine.G{Addr: 0xc000, Secret: true}
-		snap.Goroutines.All = append(snap.Goroutines.All, g)
+		snap.Goroutines.All, snap.Redaction.Secret = append(snap.Goroutines.All, g), true
 		snap.Goroutines.Thread = map[memory.Address]int{g.Addr: int(s.number())}
 	case "function": // PC NAME
 		pc := s.address()

@@ -117,13 +117,14 @@ func redactThreads(s *model.Snapshot) {
 }
 
 // redactSignal returns the facts about the signal. If stacks may not show
-// values, it omits the address of a fault, which may derive from one.
+// values, or not those of each goroutine, it omits the address of a fault, which may
+// derive from one.
 func redactSignal(s *model.Snapshot) *elfcore.SigInfo {
 	if s.Threads.SigInfo == nil {
 		return nil
 	}
 	info := *s.Threads.SigInfo
-	if s.Goroutines.Note.Stacks != note.StackFull && info.Code > 0 {
+	if hidden := s.Redaction.Secret || s.Goroutines.Note.Stacks != note.StackFull; hidden && info.Code > 0 {
 		info.Addr = 0
 	}
 	return &info

@@ -67,8 +67,9 @@ type Runtime struct {
 	Cgo       bool // C code runs in the program
 
 	// Variables is the memory of the runtime's own variables, as far as there are
-	// symbols.
-	Variables memory.Ranges
+	// symbols. Private is that of variables that no core has, Printed that of the last
+	// text that was printed.
+	Variables, Private, Printed memory.Ranges
 }
 
 // Heap returns where the heap's spans are. It searches on the first call.
@@ -88,7 +89,7 @@ func Locate(source Source, opts *model.Options) (*Program, error) {
 		return nil, err
 	}
 	p.findEmbedded()
-	p.Runtime.Variables = p.Symbols.runtimeVariables(p.Identity.Data)
+	p.Symbols.runtimeVariables(&p.Runtime, p.Identity.Data)
 	p.Runtime.Cgo = p.usesCgo()
 	p.Types.Reads = walk.NewTrace(p.Binary.Memory)
 	p.Types.Set = gotypes.New(p.Types.Reads, p.Runtime.Program)

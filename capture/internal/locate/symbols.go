@@ -101,18 +101,40 @@ func (s *Symbols) rangeOf(sym exe.Symbol) memory.Range {
 // threads and goroutines, and the linker's own symbols.
 var runtimePrefixes = []string{"runtime.", "internal/runtime/", "runtime/internal/", "go:"}
 
-// runtimeVariables returns the variables of the Go runtime that are in data.
-func (s *Symbols) runtimeVariables(data memory.Ranges) memory.Ranges {
-	var all []memory.Range
+// printBacklog has the last text of print and println, and of fatal errors.
+const printBacklog = "runtime.printBacklog"
+
+// privateVariables are variables of the runtime that no debugger needs and that
+// describe the host, or from which the hashes of maps' keys follow.
+var privateVariables = map[string]bool{
+	"runtime.cgroupScratch": true, // paths of mounts and control groups
+	"runtime.aeskeysched":   true,
+	"runtime.hashkey":       true,
+
+	"internal/runtime/maps.aeskeysched": true, // from Go 1.27
+	"internal/runtime/maps.hashkey":     true,
+}
+
+// runtimeVariables finds the variables of the Go runtime that are in data.
+func (s *Symbols) runtimeVariables(r *Runtime, data memory.Ranges) {
+	var all, private []memory.Range
 	for name, sym := range s.names {
 		if sym.Size == 0 || !isRuntime(name) {
 			continue
 		}
-		if r := s.rangeOf(sym); data.Contains(r) {
-			all = append(all, r)
+		at := s.rangeOf(sym)
+		if !data.Contains(at) {
+			continue
+		}
+		all = append(all, at)
+		switch {
+		case name == printBacklog:
+			r.Printed = memory.RangesOf(at)
+		case privateVariables[name]:
+			private = append(private, at)
 		}
 	}
-	return memory.RangesOf(all...)
+	r.Variables, r.Private = memory.RangesOf(all...), memory.RangesOf(private...)
 }
 
 func isRuntime(name string) bool {

@@ -116,6 +116,7 @@ type Redaction struct {
 	Redactor *walk.Redactor    // nil if there is no memory
 	Rules    []string          // names of the exclusions, by their indexes in the redactor's receipts
 	Excluded *request.Excluded // nil if nothing is excluded
+	Secret   bool              // a goroutine runs under package runtime/secret, or may do so
 }
 
 // Goroutines are a program's goroutines, in the order in which they were read.

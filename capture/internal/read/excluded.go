@@ -14,9 +14,14 @@ const (
 )
 
 // excluded returns the values that texts about the program must not contain,
-// nil if the program excludes nothing.
+// nil if the program excludes nothing. Values of goroutines under package
+// runtime/secret are not among them, because only registers and arguments have them.
 func (r *reading) excluded() *request.Excluded {
-	if !r.plan.Guarded() {
+	switch {
+	case r.plan.Guarded():
+	case r.snapshot.Redaction.Secret:
+		return &request.Excluded{Panics: r.snapshot.Goroutines.Shown}
+	default:
 		return nil
 	}
 	redactor := r.snapshot.Redaction.Redactor

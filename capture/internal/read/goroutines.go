@@ -88,6 +88,7 @@ func (gs *goroutines) readList() error {
 		gs.out.Alive += read.Bad
 		return read.First
 	}
+	gs.snapshot.Redaction.Secret = slices.ContainsFunc(gs.all, func(g goroutine.G) bool { return g.Secret })
 	if gs.held.Still && (gs.queue.unsized || gs.rehearsal.rehearses()) { // there is room for all of them
 		gs.queue.records = records{read.Records, read.Data}
 	}

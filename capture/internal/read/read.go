@@ -128,6 +128,7 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 	r.plan, problems = r.rehearsal.registry(r.program, r.mem).AddTo(pl)
 	r.snapshot.Problems = append(r.snapshot.Problems, problems...)
 	r.snapshot.Goroutines.Note.Stacks = r.plan.StackKind()
+	r.snapshot.Redaction.Secret = strings.Contains(r.program.Runtime.Version.Experiments, "runtimesecret") // until they are read
 	if r.plan.Guarded() && r.plan.StackKind() == note.StackFull {
 		r.snapshot.Problems.Mention("stacks", "the program has exclusions, and full stacks were asked for: excluded values in local variables are in the core",
 			"capture with --stacks=skeleton")

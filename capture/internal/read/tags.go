@@ -24,7 +24,7 @@ func tagsOf(p *locate.Program, mem memory.Memory) ([]tables.Tag, error) {
 // a panic. No value becomes longer than before, or than the word that replaces
 // it: the budget counts them already.
 func withoutExcluded(tags []tables.Tag, excluded *request.Excluded) []tables.Tag {
-	if excluded == nil {
+	if excluded == nil || len(excluded.Values) == 0 && !excluded.Partial {
 		return tags
 	}
 	var out []tables.Tag

@@ -207,10 +207,19 @@ func (r *reading) queueRuntime() {
 		return
 	}
 	var lacks uint64
-	for _, v := range r.program.Runtime.Variables {
+	for _, v := range r.program.Runtime.Variables.Minus(private(r)) {
 		lacks += v.Size() - r.queue.addTrusted(v)
 	}
 	r.lacks("runtime variables", lacks)
+}
+
+// private returns the runtime's variables that the core must not have. The last text
+// that was printed has no type that shows whether it is secret.
+func private(r *reading) memory.Ranges {
+	if !r.plan.Guarded() && !r.snapshot.Redaction.Secret {
+		return r.program.Runtime.Private
+	}
+	return r.program.Runtime.Private.Union(r.program.Runtime.Printed)
 }
 
 // lacks records that requested bytes do not fit into the budget.
@@ -220,10 +229,13 @@ func (r *reading) lacks(what string, bytes uint64) {
 	}
 }
 
-// queuePackageData queues all of the program's variables.
+// queuePackageData queues all of the program's variables, except private ones of the
+// runtime.
 func (r *reading) queuePackageData() {
+	hidden := private(r)
 	for _, m := range r.program.Runtime.Modules {
-		for _, part := range []memory.Range{m.NoPtrData, m.Data, m.BSS, m.NoPtrBSS} {
+		parts := memory.RangesOf(m.NoPtrData, m.Data, m.BSS, m.NoPtrBSS)
+		for _, part := range parts.Minus(hidden) {
 			if n := r.queue.add(part); n < part.Size() {
 				r.snapshot.Problems.Missing("data", fmt.Errorf("%d of %d bytes at %v: %w", part.Size()-n, part.Size(), part.Start, errBudget))
 			}

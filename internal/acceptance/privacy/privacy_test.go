@@ -54,6 +54,7 @@ type build struct {
 	stripped        bool
 	library         bool   // in a C host; needs cgo
 	toolchain       string // GOTOOLCHAIN, "" for the one that runs the test
+	secret          bool   // with package runtime/secret
 }
 
 func (b build) String() string {
@@ -67,6 +68,9 @@ func (b build) String() string {
 	if b.toolchain != "" {
 		text += "," + b.toolchain
 	}
+	if b.secret {
+		text += ",secret"
+	}
 	return text
 }
 
@@ -79,7 +83,7 @@ func (b build) planted() []string {
 		names = append(names, "C variable", "C heap", "C freed")
 	}
 	if b.exclusions {
-		names = append(names, "excluded variable", "excluded field")
+		names = append(names, "excluded variable", "excluded field", "printed")
 	}
 	return names
 }
@@ -132,6 +136,9 @@ func compile(t *testing.T, b build) program {
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+map[bool]string{true: "1", false: "0"}[b.cgo])
 	if b.toolchain != "" {
 		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+b.toolchain)
+	}
+	if b.secret {
+		cmd.Env = append(cmd.Env, "GOEXPERIMENT=runtimesecret")
 	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
@@ -961,6 +968,37 @@ func TestCrashText(t *testing.T) {
 	}
 }
 
+// No text has the arguments, the registers or the address of the fault of a goroutine
+// under package runtime/secret. The program has no exclusions. Its standard error has them.
+func TestCrashTextOfSecrets(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("another process' registers are read on amd64 only")
+	}
+	pin := binary.LittleEndian.Uint64(marks.Of("pin"))
+	secrets := [][]byte{strconv.AppendUint(nil, pin, 16), strconv.AppendUint(nil, pin>>17, 16), marks.Of("pin")[:8]}
+	tally := matrix.NewTally(t)
+	for i, b := range []build{{secret: true}, {secret: true, stripped: true}, {secret: true, cgo: true}, {secret: true, toolchain: "go1.27.3"}} {
+		var p program
+		for action, kept := range map[string]string{"secret-signal": "signal-sigquit\n", "secret-fault": "fatal-error\n"} {
+			for _, stacks := range []string{"auto", "full"} {
+				for _, keep := range []bool{false, true} {
+					if !full && i > 0 && (action == "secret-signal" || stacks == "auto" || keep) {
+						tally.Skip(1)
+						continue
+					}
+					if p.path == "" {
+						p = compile(t, b)
+					}
+					tally.Run(fmt.Sprint(b, ",", action, ",", stacks, ",keep=", keep), func(t *testing.T) {
+						t.Parallel()
+						p.crashText(t, action, kept, keep, secrets, "--stderr-tail=64KiB", "--stacks="+stacks)
+					})
+				}
+			}
+		}
+	}
+}
+
 // textBuilds are the ways to build the program that dies.
 var textBuilds = []build{
 	{exclusions: true},
@@ -972,12 +1010,12 @@ var textBuilds = []build{
 
 // crashText runs the program until it dies, and looks for secrets in all that is
 // written. kept is the beginning of the redacted text.
-func (p program) crashText(t *testing.T, action, kept string, keep bool, secrets [][]byte) {
+func (p program) crashText(t *testing.T, action, kept string, keep bool, secrets [][]byte, flags ...string) {
 	base := t.TempDir()
-	cmd, _ := p.start(t, []string{
+	cmd, _ := p.start(t, append(append([]string{
 		tool, "run", "--json", "--dir", base + "/cores", "--report", base + "/report", "--message", base + "/message", "--crash-text", base + "/crash", "--notify", posted(t, base+"/posted"),
-		fmt.Sprint("--keep-crash-text=", keep), "--",
-	}, action)
+		fmt.Sprint("--keep-crash-text=", keep),
+	}, flags...), "--"), action)
 	_ = cmd.Wait()
 	text := read(t, base+"/crash")
 	if redacted := bytes.HasPrefix(text, []byte(kept)); redacted == (keep && action != "panic-argument") {
@@ -987,13 +1025,20 @@ func (p program) crashText(t *testing.T, action, kept string, keep bool, secrets
 	if len(cores) != 1 {
 		t.Errorf("%d cores: %s", len(cores), read(t, base+"/report"))
 	}
-	all := slices.Concat(text, read(t, base+"/report"), read(t, base+"/message"), notified(t, base))
+	files := map[string][]byte{"text": text, "report": read(t, base+"/report"), "message": read(t, base+"/message"), "notification": notified(t, base)}
 	for _, core := range cores {
-		all = append(all, read(t, core)...)
+		files["core"] = read(t, core)
 	}
-	found := slices.ContainsFunc(secrets, func(s []byte) bool { return bytes.Contains(all, s) })
-	if found != keep {
-		t.Errorf("an excluded value is there: %v", found)
+	var found []string
+	for name, data := range files {
+		for _, secret := range secrets {
+			if at := bytes.Index(data, secret); at >= 0 {
+				found = append(found, fmt.Sprintf("%s at %d: %q", name, at, data[max(at-40, 0):min(at+60, len(data))]))
+			}
+		}
+	}
+	if keep != (len(found) > 0) {
+		t.Errorf("excluded values are in %q", found)
 	}
 }
 

@@ -146,6 +146,7 @@ func plant() {
 		meminspect.SetTag("token", visible.Token),
 	))
 	copy(variable[:], marks.Of("variable"))
+	println(string(marks.Of("printed"))) // the runtime keeps what println printed last
 	const objects, size = 400, 512
 	var released [][]byte
 	for i := range objects {
