@@ -23,7 +23,7 @@ import (
 //
 // A commit that changes the layout of what a program holds in its memory makes
 // the programs of the baseline unreadable. It moves the baseline to its parent.
-const commit = "d48dcddd4ae1"
+const commit = "742fea7fa9b3"
 
 // intended lists the differences to the baseline that are on purpose. Each entry
 // changes one of the two cores, or both, so that nothing of its difference is
