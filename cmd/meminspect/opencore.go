@@ -199,7 +199,7 @@ func reduce(cmd *cobra.Command, core *inspect.Core) (*inspect.Core, error) {
 
 // smallHeap is the heap of a command that makes a small core, in bytes: it collects no
 // garbage until its heap is larger.
-const smallHeap = 12 << 20
+const smallHeap = 8 << 20
 
 // requestOf returns the request of a command that makes a core.
 func requestOf(cmd *cobra.Command) request.Request {

@@ -7,7 +7,7 @@ import (
 )
 
 // searchChunk is the number of bytes searched at a time.
-const searchChunk = 1 << 20
+const searchChunk = 256 << 10
 
 // pageSize is the granularity of unreadable memory.
 const pageSize = 4096
