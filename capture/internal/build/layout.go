@@ -50,10 +50,17 @@ func layOut(im model.Image, cover, constant memory.Ranges, flags func(memory.Add
 	if n := len(runs) + len(filled); n > maxSegments {
 		return nil, fmt.Errorf("join segments: %d are left, of at most %d", n, maxSegments)
 	}
+	between := 0
+	for _, run := range runs {
+		between += max(len(run.pieces), 1) - 1
+	}
+	l.gaps = make([]memory.Range, 0, between)
 	for _, run := range runs {
 		l.segments = append(l.segments, elfcore.Segment{Addr: uint64(run.Start), Size: run.Size(), Flags: flags(run.Start), Content: run.content})
 		for i := 1; i < len(run.pieces); i++ {
-			l.gaps = append(l.gaps, memory.Range{Start: run.pieces[i-1].End, End: run.pieces[i].Start})
+			if gap := (memory.Range{Start: run.pieces[i-1].End, End: run.pieces[i].Start}); !gap.Empty() {
+				l.gaps = append(l.gaps, gap)
+			}
 		}
 	}
 	for _, r := range filled {

@@ -188,19 +188,23 @@ func functionsNote(s *model.Snapshot, size int64, problems *model.Problems) elfc
 // with the same bytes. It lists excluded parts of regions even if nothing of
 // them was read.
 func markedRanges(s *model.Snapshot, l *layout) []note.MarkedRange {
-	var marked []note.MarkedRange
+	excluded, unknown := redactedRanges(s, l)
+	marked := make([]note.MarkedRange, 0, len(l.gaps)+len(excluded)+len(unknown))
 	add := func(rs []memory.Range, why note.MarkReason) {
 		for _, r := range rs {
 			marked = append(marked, note.MarkedRange{Addr: uint64(r.Start), Size: r.Size(), Why: why})
 		}
 	}
-	excluded, unknown := redactedRanges(s, l)
-	for _, gap := range l.gaps {
+	for i, gap := range l.gaps {
 		why := note.MarkedGap
 		if l.image.Holes.OverlapSize(gap) > 0 {
 			why = note.MarkedHole
 		}
-		add(memory.Ranges{gap}.Minus(excluded), why)
+		if excluded.OverlapSize(gap) == 0 {
+			add(l.gaps[i:i+1], why)
+		} else {
+			add(memory.Ranges{gap}.Minus(excluded), why)
+		}
 	}
 	add(excluded, note.MarkedExcluded)
 	add(unknown.Minus(excluded), note.MarkedUnknown)

@@ -132,9 +132,9 @@ func (im *Image) ReadAt(p []byte, addr memory.Address) (int, error) {
 
 // Has returns the memory in the image, including holes.
 func (im *Image) Has() memory.Ranges {
-	ranges := make([]memory.Range, len(im.Pieces))
+	has := make(memory.Ranges, 0, len(im.Pieces))
 	for i := range im.Pieces {
-		ranges[i] = im.Pieces[i].Range
+		has = has.Append(im.Pieces[i].Range)
 	}
-	return memory.RangesOf(ranges...)
+	return has
 }
