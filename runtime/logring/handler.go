@@ -227,8 +227,8 @@ func (d *draft) key(kind byte, key string) {
 		key = key[:math.MaxUint16]
 		d.truncated = true
 	}
-	b := append(d.b, kind, byte(len(key)), byte(len(key)>>8))
-	d.b = append(b, key...)
+	d.b = append(d.b, kind, byte(len(key)), byte(len(key)>>8))
+	d.b = append(d.b, key...)
 }
 
 func (d *draft) number(kind byte, key string, n uint64) {
@@ -237,6 +237,6 @@ func (d *draft) number(kind byte, key string, n uint64) {
 }
 
 func (d *draft) text(s string) {
-	b := binary.LittleEndian.AppendUint32(d.b, uint32(len(s)))
-	d.b = append(b, s...)
+	d.b = binary.LittleEndian.AppendUint32(d.b, uint32(len(s)))
+	d.b = append(d.b, s...)
 }
