@@ -151,7 +151,14 @@ func functionsNote(s *model.Snapshot, size int64, problems *model.Problems) elfc
 	var pcs []memory.Address
 	size -= 64 // the head of the table
 	missing := 0
+	lowest, highest := ^memory.Address(0), memory.Address(0)
+	for pc := range s.Functions.Calls {
+		lowest, highest = min(lowest, pc), max(highest, pc)
+	}
 	s.EachPC(func(pc memory.Address) {
+		if pc < lowest || pc > highest { // as nearly all words are
+			return
+		}
 		calls, ok := s.Functions.Calls[pc]
 		if !ok || seen[pc] {
 			return
