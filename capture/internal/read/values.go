@@ -38,7 +38,7 @@ func (r *reading) queueRegions(ctx context.Context) error {
 	r.snapshot.Regions = results
 	r.snapshot.Reach = model.Reach{Omissions: found.Omissions, Closures: found.Closures, Faultless: found.Faultless}
 	r.found = found
-	r.snapshot.Redaction = model.Redaction{Redactor: found.Redactor, Rules: rules(r.plan)}
+	r.snapshot.Redaction.Redactor, r.snapshot.Redaction.Rules = found.Redactor, rules(r.plan)
 	r.snapshot.Changed.Map = len(found.Writing) > 0
 	r.snapshot.Functions.InValues = found.Funcs
 	return nil
@@ -230,10 +230,15 @@ func (r *reading) lacks(what string, bytes uint64) {
 }
 
 // queuePackageData queues all of the program's variables, except private ones of the
-// runtime.
+// runtime. If it is unknown where these are, and they matter, it queues no variables
+// of their kind.
 func (r *reading) queuePackageData() {
 	hidden := private(r)
 	for _, m := range r.program.Runtime.Modules {
+		if r.snapshot.Redaction.Secret && r.program.Runtime.Printed.Size() == 0 {
+			hidden = hidden.Union(memory.RangesOf(m.NoPtrBSS))
+			r.snapshot.Problems.Missing("data", fmt.Errorf("%d bytes at %v: the executable has no symbols, so the text that was printed last, which may have values of goroutines under package runtime/secret, cannot be told from them: name the twin with --symbols", m.NoPtrBSS.Size(), m.NoPtrBSS.Start))
+		}
 		parts := memory.RangesOf(m.NoPtrData, m.Data, m.BSS, m.NoPtrBSS)
 		for _, part := range parts.Minus(hidden) {
 			if n := r.queue.add(part); n < part.Size() {

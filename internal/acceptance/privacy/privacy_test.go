@@ -980,18 +980,18 @@ func TestCrashTextOfSecrets(t *testing.T) {
 	for i, b := range []build{{secret: true}, {secret: true, stripped: true}, {secret: true, cgo: true}, {secret: true, toolchain: "go1.27.3"}} {
 		var p program
 		for action, kept := range map[string]string{"secret-signal": "signal-sigquit\n", "secret-fault": "fatal-error\n"} {
-			for _, stacks := range []string{"auto", "full"} {
+			for _, mode := range []string{"--stacks=auto", "--stacks=full", "--strict", "--data"} {
 				for _, keep := range []bool{false, true} {
-					if !full && i > 0 && (action == "secret-signal" || stacks == "auto" || keep) {
+					if !full && i > 0 && (action == "secret-signal" || mode == "--stacks=auto" || mode == "--strict" || keep) {
 						tally.Skip(1)
 						continue
 					}
 					if p.path == "" {
 						p = compile(t, b)
 					}
-					tally.Run(fmt.Sprint(b, ",", action, ",", stacks, ",keep=", keep), func(t *testing.T) {
+					tally.Run(fmt.Sprint(b, ",", action, ",", mode, ",keep=", keep), func(t *testing.T) {
 						t.Parallel()
-						p.crashText(t, action, kept, keep, secrets, "--stderr-tail=64KiB", "--stacks="+stacks)
+						p.crashText(t, action, kept, keep, secrets, "--stderr-tail=64KiB", mode)
 					})
 				}
 			}
