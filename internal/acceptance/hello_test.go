@@ -20,41 +20,57 @@ import (
 )
 
 // What the import adds to a hello-world: in the file, and in memory while it
-// runs. Resident memory holds pages of the executable that the kernel mapped
-// around those that were touched; anonymous memory is the program's own.
+// runs. Anonymous memory is the program's own. Resident memory also holds pages of the
+// executable, which the kernel maps in windows of 64 KB around each page that was
+// accessed: whether one window more or less is accessed depends on the addresses of
+// a few pages, so it measures sixteen layouts, which differ by 4 KB each.
 func BenchmarkHello(b *testing.B) {
+	const layouts, step = 16, 4 << 10
 	variants := []string{"alone", "linked", "registered"}
 	dir := helloModule(b)
 	var sizes [3]helloSize
-	var resident, anonymous [3][]int
+	var exes [3][layouts]string
 	for i, v := range variants {
-		sizes[i] = sizeOf(b, buildHello(b, dir, v))
+		for k := range layouts {
+			exes[i][k] = buildHello(b, dir, v, k*step)
+		}
+		sizes[i] = sizeOf(b, exes[i][0])
 	}
+	var resident, anonymous [3][layouts][]int
 	for b.Loop() {
-		for i, v := range variants {
-			r, a := residentOf(b, filepath.Join(dir, v, "hello"))
-			resident[i], anonymous[i] = append(resident[i], r), append(anonymous[i], a)
+		for i := range variants {
+			for k := range layouts {
+				r, a := residentOf(b, exes[i][k])
+				resident[i][k], anonymous[i][k] = append(resident[i][k], r), append(anonymous[i][k], a)
+			}
 		}
 	}
 	for i, v := range variants {
-		slices.Sort(resident[i])
-		slices.Sort(anonymous[i])
-		middle := len(resident[i]) / 2
 		name := v
 		if i > 0 {
 			name += "-adds"
 		}
-		added := func(of func(i int) int) float64 {
+		added := func(of func(i int) float64) float64 {
 			if i == 0 {
-				return float64(of(0))
+				return of(0)
 			}
-			return float64(of(i) - of(0))
+			return of(i) - of(0)
 		}
-		b.ReportMetric(added(func(i int) int { return sizes[i].file }), name+"-text+data-bytes")
-		b.ReportMetric(added(func(i int) int { return sizes[i].bss }), name+"-bss-bytes")
-		b.ReportMetric(added(func(i int) int { return resident[i][middle] }), name+"-resident-KB")
-		b.ReportMetric(added(func(i int) int { return anonymous[i][middle] }), name+"-anonymous-KB")
+		b.ReportMetric(added(func(i int) float64 { return float64(sizes[i].file) }), name+"-text+data-bytes")
+		b.ReportMetric(added(func(i int) float64 { return float64(sizes[i].bss) }), name+"-bss-bytes")
+		b.ReportMetric(added(func(i int) float64 { return meanOfMedians(resident[i][:]) }), name+"-resident-KB")
+		b.ReportMetric(added(func(i int) float64 { return meanOfMedians(anonymous[i][:]) }), name+"-anonymous-KB")
 	}
+}
+
+// meanOfMedians returns the mean, over all layouts, of the median of their runs.
+func meanOfMedians(layouts [][]int) float64 {
+	sum := 0
+	for _, runs := range layouts {
+		slices.Sort(runs)
+		sum += runs[len(runs)/2]
+	}
+	return float64(sum) / float64(len(layouts))
 }
 
 // The import adds little to a small program: no package of the standard library whose
@@ -62,17 +78,18 @@ func BenchmarkHello(b *testing.B) {
 func TestHelloStaysSmall(t *testing.T) {
 	const most = 40 << 10
 	dir := helloModule(t)
-	alone, linked := sizeOf(t, buildHello(t, dir, "alone")), sizeOf(t, buildHello(t, dir, "linked"))
+	alone, linked := sizeOf(t, buildHello(t, dir, "alone", 0)), sizeOf(t, buildHello(t, dir, "linked", 0))
 	if added := linked.file - alone.file; added > most {
 		t.Errorf("a linked table adds %d bytes, at most %d are expected: see go build -ldflags=-dumpdep", added, most)
 	}
 }
 
-// buildHello builds one of the three programs of a helloModule and returns its path.
-func buildHello(tb testing.TB, dir, variant string) string {
+// buildHello builds one of the three programs of a helloModule, with padding bytes of
+// constants, and returns its path.
+func buildHello(tb testing.TB, dir, variant string, padding int) string {
 	tb.Helper()
-	path := filepath.Join(dir, variant, "hello")
-	build := exec.Command("go", "build", "-o", path, "./"+variant)
+	path := filepath.Join(dir, variant, fmt.Sprint("hello-", padding))
+	build := exec.Command("go", "build", "-ldflags=-X main.padding="+strings.Repeat("x", padding), "-o", path, "./"+variant)
 	build.Dir = dir
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK="+filepath.Join(dir, "go.work"))
 	if out, err := build.CombinedOutput(); err != nil {
