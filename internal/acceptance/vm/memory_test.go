@@ -102,7 +102,7 @@ func TestMemory(t *testing.T) {
 	t.Logf("%v", all)
 }
 
-var ended = regexp.MustCompile(`(?m)^hold:      ended by its limit before the capture did.*\n(oom-kill: .*\n)?memory:    0 bytes captured(.*\n)*?left out:  all memory: .*it has ended, and its memory is gone`)
+var ended = regexp.MustCompile(`(?m)^hold:      ended by its limit before the capture did.*\n(oom-kill: .*\n)?memory:    0 bytes captured(.*\n)*?left out:  all memory: .*(it has ended, and its memory is gone|context deadline exceeded)`)
 
 // checkShortage returns what came of one program.
 func checkShortage(t *testing.T, m *machine, s shortage) string {
