@@ -133,8 +133,9 @@ func (c *image) runtimeVariables(bias uint64) []elfcore.Range {
 			ranges = append(ranges, r)
 			continue
 		}
-		// The printed text has no type that shows whether it is secret.
-		if !registry.HasExclusions() {
+		// The printed text has no type that shows whether it is secret. Which goroutines
+		// run under package runtime/secret is unknown here.
+		if !registry.HasExclusions() && !strings.Contains(runtime.Version(), "runtimesecret") {
 			c.regions = append(c.regions, region{Region: note.Region{
 				ID: anchor.IDBacklog, Name: name, Addr: r.Start, Size: r.Len(), Kind: anchor.SlotString,
 			}})

@@ -51,6 +51,7 @@ func Build(s *model.Snapshot, pl *model.Plan, record Record) (*Core, error) {
 	receipts = append(receipts, redactStacks(s)...)
 	receipts = append(receipts, redactExcluded(s, &problems)...)
 	redactThreads(s)
+	redactFaults(s)
 	signal := redactSignal(s)
 	record.Record = record.With(siginfo.Facts(signal)...)
 	regions, failures := finalizeStatus(s)

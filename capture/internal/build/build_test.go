@@ -148,6 +148,8 @@ func (s *script) do(what string) {
 		g := goroutine.G{Addr: 0xc000, Secret: true}
 		snap.Goroutines.All, snap.Redaction.Secret = append(snap.Goroutines.All, g), true
 		snap.Goroutines.Thread = map[memory.Address]int{g.Addr: int(s.number())}
+	case "fault": // OFFSET: of the address of a fault in a goroutine's record
+		snap.Redaction.FaultAt = int(s.number())
 	case "function": // PC NAME
 		pc := s.address()
 		snap.Functions.Calls[pc] = []note.Function{{PC: uint64(pc), Entry: uint64(pc), Name: s.word()}}

@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/meminspect/meminspect/capture/internal/model"
 	"github.com/meminspect/meminspect/internal/core/memory"
@@ -116,16 +117,37 @@ func redactThreads(s *model.Snapshot) {
 	}
 }
 
-// redactSignal returns the facts about the signal. If stacks may not show
-// values, or not those of each goroutine, it omits the address of a fault, which may
-// derive from one.
+// hidesFaults reports whether addresses of faults, which may derive from a value, must
+// not be in the core: stacks may not show values, or not those of each goroutine.
+func hidesFaults(s *model.Snapshot) bool {
+	return s.Redaction.Secret || s.Goroutines.Note.Stacks != note.StackFull
+}
+
+// redactSignal returns the facts about the signal.
 func redactSignal(s *model.Snapshot) *elfcore.SigInfo {
 	if s.Threads.SigInfo == nil {
 		return nil
 	}
 	info := *s.Threads.SigInfo
-	if hidden := s.Redaction.Secret || s.Goroutines.Note.Stacks != note.StackFull; hidden && info.Code > 0 {
+	if hidesFaults(s) && info.Code > 0 {
 		info.Addr = 0
 	}
 	return &info
+}
+
+// redactFaults overwrites the addresses of faults that the runtime keeps in the
+// records of goroutines, also after the program has recovered.
+func redactFaults(s *model.Snapshot) {
+	const size = 8
+	if s.Redaction.FaultAt == 0 || !hidesFaults(s) {
+		return
+	}
+	for i := range s.Goroutines.All {
+		at := s.Goroutines.All[i].Addr.Add(uint64(s.Redaction.FaultAt))
+		s.Image.Each(memory.RangeOf(at, size), func(_ memory.Address, data []byte) {
+			if slices.ContainsFunc(data, func(b byte) bool { return b != 0 }) {
+				elfcore.FillMarks(data)
+			}
+		})
+	}
 }

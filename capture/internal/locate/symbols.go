@@ -142,8 +142,10 @@ func isRuntime(name string) bool {
 		return false // the build flags belong to the program: see buildSettings
 	}
 	for _, prefix := range runtimePrefixes {
-		if strings.HasPrefix(name, prefix) {
-			return true
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			// "runtime.example/p.v" is a variable of a module.
+			own, _, _ := strings.Cut(rest, "[")
+			return prefix != "runtime." || !strings.Contains(own, "/")
 		}
 	}
 	return false

@@ -37,6 +37,7 @@ func (r *reading) queueGoroutines() {
 		thread: map[memory.Address]*process.Thread{}, ms: map[memory.Address]goroutine.M{}, records: ahead{Memory: r.mem},
 	}
 	r.snapshot.Clock = r.program.Source.Clock()
+	r.snapshot.Redaction.FaultAt = gs.layout.FaultAddress()
 	if err := gs.readList(); err != nil {
 		r.snapshot.Problems.Missing("goroutines", err)
 	}

@@ -83,7 +83,10 @@ func (b build) planted() []string {
 		names = append(names, "C variable", "C heap", "C freed")
 	}
 	if b.exclusions {
-		names = append(names, "excluded variable", "excluded field", "printed")
+		names = append(names, "excluded variable", "excluded field")
+	}
+	if b.exclusions || b.secret {
+		names = append(names, "printed")
 	}
 	return names
 }
@@ -900,7 +903,7 @@ func coresIn(t *testing.T, dir string) []string {
 
 // What a program writes of itself has no private data.
 func TestOwnCores(t *testing.T) {
-	for _, b := range builds {
+	for _, b := range append(slices.Clip(builds), build{secret: true}) {
 		t.Run(b.String(), func(t *testing.T) {
 			t.Parallel()
 			p, dir := compile(t, b), t.TempDir()
@@ -937,10 +940,12 @@ func TestCrashText(t *testing.T) {
 		strconv.AppendUint(nil, pin, 10), strconv.AppendUint(nil, pin, 16), marks.Of("pin")[:8],
 		password, fmt.Appendf(nil, "%x", password),
 	}
+	secrets = append(secrets, faultOf(pin)...)
 	actions := []struct {
 		action string
 		kept   string // of the message
 	}{
+		{"panic-fault", "fatal-error\n"},
 		{"panic-type", "panic: (" + path + ".pin)\n"},
 		{"panic-argument", "panic: check failed\n"},
 		{"panic-variable", "panic: [redacted]\n"},
@@ -968,6 +973,12 @@ func TestCrashText(t *testing.T) {
 	}
 }
 
+// faultOf returns the forms of the address at which the program faults.
+func faultOf(pin uint64) [][]byte {
+	address := pin >> 17
+	return [][]byte{strconv.AppendUint(nil, address, 16), binary.LittleEndian.AppendUint64(nil, address)}
+}
+
 // No text has the arguments, the registers or the address of the fault of a goroutine
 // under package runtime/secret. The program has no exclusions. Its standard error has them.
 func TestCrashTextOfSecrets(t *testing.T) {
@@ -975,7 +986,7 @@ func TestCrashTextOfSecrets(t *testing.T) {
 		t.Skip("another process' registers are read on amd64 only")
 	}
 	pin := binary.LittleEndian.Uint64(marks.Of("pin"))
-	secrets := [][]byte{strconv.AppendUint(nil, pin, 16), strconv.AppendUint(nil, pin>>17, 16), marks.Of("pin")[:8]}
+	secrets := append(faultOf(pin), strconv.AppendUint(nil, pin, 16), marks.Of("pin")[:8])
 	tally := matrix.NewTally(t)
 	for i, b := range []build{{secret: true}, {secret: true, stripped: true}, {secret: true, cgo: true}, {secret: true, toolchain: "go1.27.3"}} {
 		var p program

@@ -120,3 +120,7 @@ var secretLayout = Layout{
 	mProcID: 64, mGSignal: 72, mCurG: 184, mID: 232,
 	panicArg: 0, panicStart: 24,
 }
+
+// FaultAddress returns the offset of the address of the last fault in a runtime.g
+// (sigcode1). In all releases sigpc and parentGoid follow it.
+func (l Layout) FaultAddress() int { return l.parentGoid - 16 }

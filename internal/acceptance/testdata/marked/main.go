@@ -16,6 +16,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"github.com/meminspect/meminspect/internal/marks"
 	meminspect "github.com/meminspect/meminspect/runtime"
@@ -76,7 +77,16 @@ func check(p pin, ends func(pin)) {
 	fmt.Println(p)
 }
 
+// read reads from an address that follows from the pin, which no program has mapped.
+//
+//go:noinline
+func read(p pin) {
+	address := uintptr(p) >> 17
+	fmt.Println(*(*byte)(*(*unsafe.Pointer)(unsafe.Pointer(&address))))
+}
+
 var actions = map[string]func(){
+	"panic-fault":    func() { check(newPin(), read) },
 	"panic-type":     func() { check(newPin(), func(p pin) { panic(p) }) },
 	"panic-argument": func() { check(newPin(), func(pin) { panic("check failed") }) },
 	"panic-variable": func() { panic(password) },
