@@ -95,11 +95,11 @@ const (
 	TokenClose    = 9 // key of length 0
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // Checksum returns the checksum of a record, computed with the checksum field
 // zero.
-func Checksum(record []byte) uint32 { return crc32.Checksum(record, castagnoli) }
+func Checksum(record []byte) uint32 {
+	return crc32.Checksum(record, crc32.MakeTable(crc32.Castagnoli))
+}
 
 var le = binary.LittleEndian
 
