@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -119,6 +120,7 @@ var canceled context.CancelFunc
 // So do the paths through keys that are hard to write.
 func TestHardKeys(t *testing.T) {
 	k := newKeyed()
+	defer runtime.KeepAlive(k) // its memory is read
 	defer canceled()
 	self := kinds.Open(t, os.Getpid(), nil)
 	p := inspect.NewProgram(self.Prog, self.Mem)
