@@ -227,8 +227,7 @@ func (d *draft) key(kind byte, key string) {
 		key = key[:math.MaxUint16]
 		d.truncated = true
 	}
-	d.b = append(d.b, kind, byte(len(key)), byte(len(key)>>8))
-	d.b = append(d.b, key...)
+	d.b = append(append(d.b, kind, byte(len(key)), byte(len(key)>>8)), key...)
 }
 
 func (d *draft) number(kind byte, key string, n uint64) {
@@ -237,6 +236,5 @@ func (d *draft) number(kind byte, key string, n uint64) {
 }
 
 func (d *draft) text(s string) {
-	d.b = binary.LittleEndian.AppendUint32(d.b, uint32(len(s)))
-	d.b = append(d.b, s...)
+	d.b = append(binary.LittleEndian.AppendUint32(d.b, uint32(len(s))), s...)
 }
