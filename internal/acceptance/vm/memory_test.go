@@ -34,7 +34,7 @@ in_group() { group=$1; shift; sh -c 'echo 0 >'$group'/cgroup.procs; exec "$@"' s
 supervise() { in_group $g meminspect run ${flags:-} --json --report /tmp/report --dir /tmp/cores -- crasher-plain "$@"; }
 program() { grep -o '"pid":"*[0-9]*' /tmp/report | head -n 1 | grep -o '[0-9]*'; }
 end_after_core() {
-	wait_for 90 'ls /tmp/cores/*.core'
+	wait_for 150 'ls /tmp/cores/*.core'
 	kill -KILL $(program) || true
 }
 `
