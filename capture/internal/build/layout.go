@@ -52,7 +52,7 @@ func layOut(im model.Image, cover, constant memory.Ranges, flags func(memory.Add
 	}
 	between := 0
 	for _, run := range runs {
-		between += max(len(run.pieces), 1) - 1
+		between += len(run.pieces) - 1
 	}
 	l.gaps = make([]memory.Range, 0, between)
 	for _, run := range runs {

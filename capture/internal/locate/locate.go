@@ -89,7 +89,7 @@ func Locate(source Source, opts *model.Options) (*Program, error) {
 		return nil, err
 	}
 	p.findEmbedded()
-	p.Symbols.runtimeVariables(&p.Runtime, p.Identity.Data)
+	p.Runtime.Variables, p.Runtime.Private, p.Runtime.Printed = p.Symbols.runtimeVariables(p.Identity.Data)
 	p.Runtime.Cgo = p.usesCgo()
 	p.Types.Reads = walk.NewTrace(p.Binary.Memory)
 	p.Types.Set = gotypes.New(p.Types.Reads, p.Runtime.Program)

@@ -115,9 +115,10 @@ var privateVariables = map[string]bool{
 	"internal/runtime/maps.hashkey":     true,
 }
 
-// runtimeVariables finds the variables of the Go runtime that are in data.
-func (s *Symbols) runtimeVariables(r *Runtime, data memory.Ranges) {
-	var all, private []memory.Range
+// runtimeVariables returns the variables of the Go runtime that are in data, and those
+// of them that are private or have the last text that was printed.
+func (s *Symbols) runtimeVariables(data memory.Ranges) (variables, private, printed memory.Ranges) {
+	var all, hidden []memory.Range
 	for name, sym := range s.names {
 		if sym.Size == 0 || !isRuntime(name) {
 			continue
@@ -129,12 +130,12 @@ func (s *Symbols) runtimeVariables(r *Runtime, data memory.Ranges) {
 		all = append(all, at)
 		switch {
 		case name == printBacklog:
-			r.Printed = memory.RangesOf(at)
+			printed = memory.RangesOf(at)
 		case privateVariables[name]:
-			private = append(private, at)
+			hidden = append(hidden, at)
 		}
 	}
-	r.Variables, r.Private = memory.RangesOf(all...), memory.RangesOf(private...)
+	return memory.RangesOf(all...), memory.RangesOf(hidden...), printed
 }
 
 func isRuntime(name string) bool {

@@ -117,7 +117,7 @@ type Redaction struct {
 	Rules    []string          // names of the exclusions, by their indexes in the redactor's receipts
 	Excluded *request.Excluded // nil if nothing is excluded
 	Secret   bool              // a goroutine runs under package runtime/secret, or may do so
-	FaultAt  int               // offset of the address of the last fault in a runtime.g, 0 if there are none
+	FaultAt  int               // offset of the address of the last fault in a runtime.g, 0 without goroutines
 }
 
 // Goroutines are a program's goroutines, in the order in which they were read.

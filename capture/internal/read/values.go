@@ -237,7 +237,7 @@ func (r *reading) queuePackageData() {
 	for _, m := range r.program.Runtime.Modules {
 		if r.snapshot.Redaction.Secret && r.program.Runtime.Printed.Size() == 0 {
 			hidden = hidden.Union(memory.RangesOf(m.NoPtrBSS))
-			r.snapshot.Problems.Missing("data", fmt.Errorf("%d bytes at %v: the executable has no symbols, so the text that was printed last, which may have values of goroutines under package runtime/secret, cannot be told from them: name the twin with --symbols", m.NoPtrBSS.Size(), m.NoPtrBSS.Start))
+			r.snapshot.Problems.Missing("data", fmt.Errorf("%d bytes at %v: the executable has no symbols, so the text that was printed last, which may have values of goroutines under package runtime/secret, cannot be distinguished from other variables: name an unstripped twin with --symbols", m.NoPtrBSS.Size(), m.NoPtrBSS.Start))
 		}
 		parts := memory.RangesOf(m.NoPtrData, m.Data, m.BSS, m.NoPtrBSS)
 		for _, part := range parts.Minus(hidden) {
