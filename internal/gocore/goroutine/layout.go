@@ -26,6 +26,7 @@ type Layout struct {
 	waitReason int
 	lockedM    int
 	secret     int
+	sigCode1   int
 	parentGoid int
 	goPC       int
 	startPC    int
@@ -90,7 +91,7 @@ func LayoutOf(v module.Version) (Layout, error) {
 // Until Go 1.22.
 var oldLayout = Layout{
 	schedBP: 104, syscallSP: 112, syscallPC: 120, syscallBP: -1, status: 144, goid: 152,
-	waitSince: 168, waitReason: 176, lockedM: 208, secret: -1, parentGoid: 272, goPC: 280, startPC: 296, labels: 344, sleepUntil: -1, waiting: 312,
+	waitSince: 168, waitReason: 176, lockedM: 208, secret: -1, sigCode1: 256, parentGoid: 272, goPC: 280, startPC: 296, labels: 344, sleepUntil: -1, waiting: 312,
 	mProcID: 72, mGSignal: 80, mCurG: 192, mID: 232,
 	panicArg: 8, panicStart: 32,
 }
@@ -98,7 +99,7 @@ var oldLayout = Layout{
 // Go 1.23 and 1.24: syscallbp came.
 var syscallBPLayout = Layout{
 	schedBP: 104, syscallSP: 112, syscallPC: 120, syscallBP: 128, status: 152, goid: 160,
-	waitSince: 176, waitReason: 184, lockedM: 216, secret: -1, parentGoid: 280, goPC: 288, startPC: 304, labels: 352, sleepUntil: 368, waiting: 320,
+	waitSince: 176, waitReason: 184, lockedM: 216, secret: -1, sigCode1: 264, parentGoid: 280, goPC: 288, startPC: 304, labels: 352, sleepUntil: 368, waiting: 320,
 	mProcID: 72, mGSignal: 80, mCurG: 192, mID: 232,
 	panicArg: 8, panicStart: 32,
 }
@@ -107,7 +108,7 @@ var syscallBPLayout = Layout{
 var shortGobufLayout = Layout{
 	Size: 440, MSize: 1816,
 	schedBP: 96, syscallSP: 104, syscallPC: 112, syscallBP: 120, status: 144, goid: 152,
-	waitSince: 168, waitReason: 176, lockedM: 208, secret: -1, parentGoid: 272, goPC: 280, startPC: 296, labels: 344, sleepUntil: 360, waiting: 312,
+	waitSince: 168, waitReason: 176, lockedM: 208, secret: -1, sigCode1: 256, parentGoid: 272, goPC: 280, startPC: 296, labels: 344, sleepUntil: 360, waiting: 312,
 	mProcID: 64, mGSignal: 72, mCurG: 184, mID: 224,
 	panicArg: 8, panicStart: 32,
 }
@@ -116,11 +117,10 @@ var shortGobufLayout = Layout{
 var secretLayout = Layout{
 	Size:    456,
 	schedBP: 96, syscallSP: 104, syscallPC: 112, syscallBP: 120, status: 144, goid: 152,
-	waitSince: 168, waitReason: 176, lockedM: 208, secret: 228, parentGoid: 280, goPC: 288, startPC: 304, labels: 352, sleepUntil: 368, waiting: 320,
+	waitSince: 168, waitReason: 176, lockedM: 208, secret: 228, sigCode1: 264, parentGoid: 280, goPC: 288, startPC: 304, labels: 352, sleepUntil: 368, waiting: 320,
 	mProcID: 64, mGSignal: 72, mCurG: 184, mID: 232,
 	panicArg: 0, panicStart: 24,
 }
 
-// FaultAddress returns the offset of the address of the last fault in a runtime.g
-// (sigcode1). In all releases sigpc and parentGoid follow it.
-func (l Layout) FaultAddress() int { return l.parentGoid - 16 }
+// FaultAddress returns the offset of the address of the last fault in a runtime.g.
+func (l Layout) FaultAddress() int { return l.sigCode1 }
