@@ -64,8 +64,11 @@ func main() {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	port := listener.Addr().(*net.TCPAddr).Port
+	// A client that is not bound may get the local port of another program's connection to another
+	// address. Then nothing tells that it is a client.
+	bound := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
 	dial := func() (client, served conn) {
-		c, err := net.Dial("tcp", listener.Addr().String())
+		c, err := bound.Dial("tcp", listener.Addr().String())
 		check(err)
 		s, err := listener.Accept()
 		check(err)
