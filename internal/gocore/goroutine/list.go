@@ -1,10 +1,12 @@
 package goroutine
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/meminspect/meminspect/internal/core/memory"
 	"github.com/meminspect/meminspect/internal/gocore/module"
@@ -108,23 +110,53 @@ func (l Layout) ReadAll(mem memory.Memory, addrs []memory.Address, arena *memory
 	if err != nil {
 		return Batch{Bad: len(addrs), First: err}
 	}
-	out.All, out.Records, out.Data = slices.Grow(room[:0], len(ranges)), ranges, data
-	for i, r := range ranges {
+	out.Records, out.Data = ranges, data
+	out.decode(l, holes, slices.Grow(room[:0], len(ranges)))
+	return out
+}
+
+// decode decodes the records, except those in holes, into room. Two threads share many: the
+// process may be stopped for it.
+func (b *Batch) decode(l Layout, holes []memory.Range, room []G) {
+	const many = 4096
+	half := 0
+	if len(b.Records) >= many {
+		half = len(b.Records) / 2
+	}
+	room = room[:len(b.Records)]
+	first := Batch{All: room[:0:half], Records: b.Records[:half], Data: b.Data[:half]}
+	second := Batch{All: room[half:half], Records: b.Records[half:], Data: b.Data[half:]}
+	var running sync.WaitGroup
+	running.Go(func() { first.decodeEach(l, holes) })
+	second.decodeEach(l, holes)
+	running.Wait()
+
+	b.All = room[:len(first.All)]
+	if len(first.All) < half {
+		b.All = append(b.All, second.All...)
+	} else {
+		b.All = room[:half+len(second.All)] // they are there already
+	}
+	b.Bad += first.Bad + second.Bad
+	b.First = cmp.Or(b.First, first.First, second.First)
+}
+
+func (b *Batch) decodeEach(l Layout, holes []memory.Range) {
+	for i, r := range b.Records {
 		for len(holes) > 0 && holes[0].End <= r.Start {
 			holes = holes[1:]
 		}
 		if len(holes) > 0 && holes[0].Overlaps(r) {
-			out.fail(fmt.Errorf("goroutine at %v: %w", r.Start, memory.Unreadable(holes[0].Start, memory.ErrNotMapped)))
+			b.fail(fmt.Errorf("goroutine at %v: %w", r.Start, memory.Unreadable(holes[0].Start, memory.ErrNotMapped)))
 			continue
 		}
-		g, err := l.Decode(r.Start, data[i])
+		g, err := l.Decode(r.Start, b.Data[i])
 		if err != nil {
-			out.fail(err)
+			b.fail(err)
 			continue
 		}
-		out.All = append(out.All, g)
+		b.All = append(b.All, g)
 	}
-	return out
 }
 
 // Find finds the cells by two ways that must agree: by the symbols
