@@ -49,8 +49,14 @@ func (r *reading) queueGoroutines() {
 	for i := range gs.all {
 		r.queue.stacks = append(r.queue.stacks, gs.queueGoroutine(&gs.all[i]))
 	}
-	gs.readWaits()
-	readDescriptors(gs)
+	r.queue.waits = func() {
+		gs.readWaits()
+		readDescriptors(gs)
+	}
+	if !r.queue.unsized { // their notes count
+		r.queue.waits()
+		r.queue.waits = nil
+	}
 	gs.out.All = gs.all
 	gs.out.Thread = map[memory.Address]int{}
 	for g, th := range gs.thread {

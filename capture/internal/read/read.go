@@ -11,6 +11,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/meminspect/meminspect/capture/internal/locate"
@@ -151,7 +152,13 @@ func (r *reading) read(ctx context.Context, pl *model.Plan, size SizeFunc) error
 	if r.rehearsal.skips(r.found) {
 		c.found = nil
 	}
-	if r.image, err = c.copy(r.queue.ranges); err != nil {
+	var waits sync.WaitGroup
+	if r.queue.waits != nil {
+		waits.Go(r.queue.waits)
+	}
+	r.image, err = c.copy(r.queue.ranges)
+	waits.Wait()
+	if err != nil {
 		return err
 	}
 	if !r.held.Still && !r.plan.Doubt {
@@ -286,6 +293,7 @@ type queue struct {
 	ranges  memory.Ranges  // wanted, once queueing is complete
 	unsized bool           // it was not compared with the budget
 	regions []model.Result // to fill
+	waits   func()         // reads what goroutines wait for while the queue is copied, nil if that is done
 
 	records records // of goroutines, if they need not be read again; not in wanted
 }
