@@ -49,13 +49,14 @@ func (r *reading) queueGoroutines() {
 	for i := range gs.all {
 		r.queue.stacks = append(r.queue.stacks, gs.queueGoroutine(&gs.all[i]))
 	}
-	r.queue.waits = func() {
+	readWaits := func() {
 		gs.readWaits()
 		readDescriptors(gs)
 	}
-	if !r.queue.unsized { // their notes count
-		r.queue.waits()
-		r.queue.waits = nil
+	if r.queue.unsized {
+		r.queue.waits = readWaits
+	} else {
+		readWaits() // the size of their note counts
 	}
 	gs.out.All = gs.all
 	gs.out.Thread = map[memory.Address]int{}

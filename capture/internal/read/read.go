@@ -293,7 +293,7 @@ type queue struct {
 	ranges  memory.Ranges  // wanted, once queueing is complete
 	unsized bool           // it was not compared with the budget
 	regions []model.Result // to fill
-	waits   func()         // reads what goroutines wait for while the queue is copied, nil if that is done
+	waits   func()         // to run while the queue is copied: reads what goroutines wait for; or nil
 
 	records records // of goroutines, if they need not be read again; not in wanted
 }
