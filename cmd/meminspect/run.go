@@ -83,6 +83,7 @@ writes reports which of these work on this system.`,
 	}
 	cmd.Flags().SetInterspersed(false) // the program's flags are its own
 	f.add(cmd)
+	endAtSignals(cmd) // until it supervises: that catches every signal, before the program starts
 	cmd.Flags().Var((*bytesize.Value)(&f.stderrTail), "stderr-tail", "pass standard error through a pipe and keep its last bytes, at most this many, in a core: they have the report of a fatal error of a program that does not embed the runtime; 0 keeps none")
 	return cmd
 }

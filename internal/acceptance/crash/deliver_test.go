@@ -248,8 +248,9 @@ func TestLowLimits(t *testing.T) {
 			program, tool, dir := program, tool(t), t.TempDir()
 			command := func(line string) *exec.Cmd { return exec.Command("bash", "-c", "ulimit "+limit+"; exec "+line) }
 			if strings.HasPrefix(limit, "-u") && os.Getuid() == 0 {
-				// The superuser has no limit of threads, and this user has none yet.
-				const nobody = "61234"
+				// The superuser has no limit of threads, and this user has none yet: no other
+				// test has processes of it.
+				const nobody = "61240"
 				program, tool, dir = public, meminspect, publicDir(t)
 				plain := command
 				command = func(line string) *exec.Cmd {
