@@ -176,7 +176,8 @@ func (c *Config) args(dir, console string) ([]string, error) {
 	switch c.Kernel.Arch {
 	case "amd64":
 		args = append(args, "-machine", "q35", "-cpu", "max")
-		line = append(line, "console=ttyS0")
+		// On a busy host the emulated timer may miss the kernel's check of it, which panics then.
+		line = append(line, "console=ttyS0", "no_timer_check")
 	case "arm64":
 		args = append(args, "-machine", "virt", "-cpu", "cortex-a72")
 		line = append(line, "console=ttyAMA0")
