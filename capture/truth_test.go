@@ -5,6 +5,7 @@ package capture
 import (
 	"bytes"
 	"context"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -155,11 +156,11 @@ func TestUnreadableDataIsMarked(t *testing.T) {
 			}
 			return false
 		}
-		calm := int(seed) * 20                                        // number of pages that are read without an error
+		calm := int64(seed) * 20                                      // number of pages that are read without an error
 		opts := Options{Mode: Mode(seed % 3), Stop: Stop(1 + seed%2)} // always, never
 		core, err := takenOrNot(t, pid, opts, func(m memory.Memory) memory.Memory {
-			reads := 0
-			return &flawed{m, func(page memory.Address) bool { reads++; return reads > calm && bad(page) }}
+			var reads atomic.Int64 // by two threads
+			return &flawed{m, func(page memory.Address) bool { return reads.Add(1) > calm && bad(page) }}
 		})
 		if err != nil {
 			continue // the pages that identify a Go program could not be read

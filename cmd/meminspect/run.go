@@ -83,7 +83,7 @@ writes reports which of these work on this system.`,
 	}
 	cmd.Flags().SetInterspersed(false) // the program's flags are its own
 	f.add(cmd)
-	endAtSignals(cmd) // until it supervises: that catches every signal, before the program starts
+	endAtSignals(cmd) // until it supervises
 	cmd.Flags().Var((*bytesize.Value)(&f.stderrTail), "stderr-tail", "pass standard error through a pipe and keep its last bytes, at most this many, in a core: they have the report of a fatal error of a program that does not embed the runtime; 0 keeps none")
 	return cmd
 }
@@ -161,6 +161,11 @@ func (f *runFlags) run(cmd *cobra.Command, args []string) error {
 	config.Args = args
 	config.Capture.Place = config.Capture.Place.Or(placeOf(os.Getpid()))
 	config.Witness = []string{"/proc/self/exe", witnessName}
+	// Also after the supervisor: this process must end as the program did.
+	if err := cancelAtSignals(cmd, nil); err != nil {
+		closeReport()
+		return err
+	}
 	status, err := supervise.Run(config)
 	closeReport()
 	var start *supervise.StartError

@@ -239,7 +239,7 @@ func TestLowLimits(t *testing.T) {
 	for n := 7; n <= 128; n += 1 + n/8 {
 		limits = append(limits, fmt.Sprint("-n ", n))
 	}
-	for n := 8; n <= 128; n += 1 + n/4 { // below that Go's runtime ends run before its first line
+	for n := 8; n <= 128; n += 1 + n/4 { // with five or fewer, Go's runtime may end run before its first line
 		limits = append(limits, fmt.Sprint("-u ", n))
 	}
 	public, meminspect := publicCopy(t, program), publicCopy(t, tool(t))
@@ -250,12 +250,12 @@ func TestLowLimits(t *testing.T) {
 			if strings.HasPrefix(limit, "-u") && os.Getuid() == 0 {
 				// The superuser has no limit of threads, and this user has none yet: no other
 				// test has processes of it.
-				const nobody = "61240"
+				const user = "61240"
 				program, tool, dir = public, meminspect, publicDir(t)
 				plain := command
 				command = func(line string) *exec.Cmd {
 					cmd := plain(line)
-					cmd.Args = append([]string{"setpriv", "--reuid=" + nobody, "--regid=" + nobody, "--clear-groups"}, cmd.Args...)
+					cmd.Args = append([]string{"setpriv", "--reuid=" + user, "--regid=" + user, "--clear-groups"}, cmd.Args...)
 					cmd.Path, _ = exec.LookPath("setpriv")
 					return cmd
 				}
